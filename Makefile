@@ -1,0 +1,50 @@
+# Everything a newcomer needs: `make demo` and `make test`. `make check` is what a change must pass.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test test-full check lint types layers bench clean
+
+help:
+	@echo "make demo        a contact centre loses a client's reports and gets them back"
+	@echo "make test        the tests"
+	@echo "make test-full   the tests at full depth: every fault, every kill, real servers (about an hour)"
+	@echo "make check       ruff, mypy strict, import-linter, tests, docs: what a change must pass"
+	@echo "make bench       Strongroom beside its peers (see benchmarks/README.md)"
+
+demo: $(VENV)/.installed
+	$(BIN)/strongroom demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+test-full: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: lint types layers test
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.run
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info build

@@ -1,0 +1,1 @@
+"""Measurements of Strongroom beside its peers; `benchmarks/README.md` says what each number means."""

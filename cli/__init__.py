@@ -1,0 +1,1 @@
+"""The only place with a terminal, an environment, settings files and exit codes."""

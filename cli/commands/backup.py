@@ -1,0 +1,116 @@
+"""`strongroom backup [PROJECT…]`: snapshots of the sources that the settings name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import output, progress, workplace
+from cli.options import Config, Identity, Json, Quiet, Source
+from cli.settings import Settings, SourceSettings
+from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
+
+if TYPE_CHECKING:
+    from vault.backup.run import Report
+    from vault.repository.project import Project
+
+DONE_WITH_PROBLEMS = 3
+
+
+def backup(
+    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all of the settings.")] = None,
+    source: Source = None,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="A source that is empty now is meant to be.")] = False,
+    config: Config = None,
+    identity: Identity = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Take a snapshot of each source.
+
+    A source that fails does not stop the others. Unreadable files are problems: the snapshot is committed with their
+    last good versions, and the exit code is 3.
+    """
+    with workplace.opened(config, identity) as place:
+        work = list(_work(place, projects or [], source))
+        outcomes = [_one(project, settings, quiet=as_json or quiet, allow_empty=allow_empty) for project, settings in work]
+        traffic = place.traffic.snapshot()
+    if as_json:
+        output.document(
+            {
+                "snapshots": [told for told, _ in outcomes],
+                "requests": traffic.total_requests,
+                "bytes_up": traffic.bytes_up,
+                "bytes_down": traffic.bytes_down,
+            }
+        )
+    failed = [error for _, error in outcomes if error is not None]
+    if failed:
+        raise typer.Exit(failed[0].exit_code)
+    if any(told.get("problems") for told, _ in outcomes):
+        raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+def _work(place: workplace.Workplace, names: list[str], source: str | None) -> Iterator[tuple[Project, SourceSettings]]:
+    """Each project and source that is asked for. Raises before the first snapshot where one does not exist."""
+    found = place.settings
+    for project in place.projects(names or _all(found)):
+        sources = found.projects.get(project.name, ())
+        if not sources:
+            raise SettingsError(f"{found.file} names no source for project {project.name!r}", hint="add one to the settings")
+        chosen = [one for one in sources if source in (None, one.name)]
+        if not chosen:
+            raise UsageError(
+                f"project {project.name!r} has no source {source!r}", hint=f"there are: {', '.join(s.name for s in sources)}"
+            )
+        for one in chosen:
+            yield project, one
+
+
+def _all(found: Settings) -> list[str]:
+    if not found.projects:
+        raise SettingsError(
+            f"{found.file} names no project", hint="add one with `strongroom project add NAME --source KIND=PATH`"
+        )
+    return list(found.projects)
+
+
+def _one(
+    project: Project, settings: SourceSettings, *, quiet: bool, allow_empty: bool
+) -> tuple[dict[str, Any], StrongroomError | None]:
+    from vault.backup.run import Source as Folder
+    from vault.backup.run import Wishes, back_up
+    from vault.source.patterns import Rules
+
+    rules = Rules(include=settings.include, exclude=settings.exclude)
+    folder = Folder(settings.name, settings.kind, os.fsencode(settings.path), rules)
+    try:
+        with progress.shown(quiet=quiet) as listener:
+            report = back_up(project, folder, Wishes(allow_empty=allow_empty, progress=listener))
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        output.failure(error)
+        told = {"project": project.name, "source": settings.name, "error": str(error), "hint": error.hint}
+        return told | {"exit_code": error.exit_code}, error
+    if not quiet:
+        _tell(report)
+    output.problems(report.problems)
+    return report.as_json(), None
+
+
+def _tell(report: Report) -> None:
+    counts = report.record.counts
+    output.result(
+        f"{report.project}/{report.record.source}: {output.count(counts.items, 'item')}, {output.size(counts.bytes)}; "
+        f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
+        f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
+    )
+    if report.skipped:
+        kinds = sorted({one.what for one in report.skipped})
+        output.notice(f"skipped: {output.count(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
+    if counts.problems:
+        output.notice(f"{output.count(counts.problems, 'problem')}; their last good versions are kept")

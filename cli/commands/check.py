@@ -1,0 +1,67 @@
+"""`strongroom check`: is everything there, and is it whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import output, progress, workplace
+from cli.options import Config, Identity, Json, Quiet
+from vault.errors import Damaged, UsageError
+
+if TYPE_CHECKING:
+    from vault.repository.check import CheckReport
+
+LINES_SHOWN = 50
+
+
+def check(
+    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    data: Annotated[bool, typer.Option("--data", help="Read packs too: re-hash them, open them, compare every chunk.")] = False,
+    percent: Annotated[
+        float, typer.Option("--percent", min=0, max=100, help="With --data: of so many percent of the packs.")
+    ] = 100,
+    config: Config = None,
+    identity: Identity = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Check that everything that a snapshot needs is there; with --data, that it is whole.
+
+    Names the items that a damaged or missing pack costs, and ends with exit code 20 then.
+    """
+    from vault.repository.check import Depth
+    from vault.repository.check import check as look
+
+    if percent < 100 and not data:
+        raise UsageError("--percent goes with --data")
+    with workplace.opened(config, identity) as place, progress.shown(quiet=quiet or as_json) as listener:
+        depth = Depth(data=percent / 100 if data else 0.0, progress=listener)
+        reports = [look(project, depth) for project in place.projects(projects or [])]
+    if as_json:
+        output.document({"projects": [report.as_json() for report in reports]})
+    else:
+        for report in reports:
+            _tell(report)
+    if not all(report.sound for report in reports):
+        raise typer.Exit(Damaged.exit_code)
+
+
+def _tell(report: CheckReport) -> None:
+    read = f"; {report.packs_read} packs read ({output.size(report.bytes_read)}), {report.chunks_read} chunks compared"
+    output.result(
+        f"{report.project}: {output.count(report.snapshots, 'snapshot')}, {output.count(report.packs_needed, 'pack')} needed"
+        f"{read if report.packs_read else ''}: {'sound' if report.sound else 'DAMAGED'}"
+    )
+    if report.orphans:
+        output.notice(
+            f"{report.project}: {output.count(report.orphans, 'pack')} that no snapshot uses (left by runs that died)"
+        )
+    for line in report.damage[:LINES_SHOWN]:
+        output.result(f"  damage: {line}")
+    for item in report.lost[:LINES_SHOWN]:
+        output.result(f"  lost: {item.path} (snapshot {item.snapshot})")
+    for lines in (report.damage, report.lost):
+        if len(lines) > LINES_SHOWN:
+            output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")

@@ -1,0 +1,156 @@
+"""`strongroom demo`: the day that Strongroom exists for, in less than a minute, in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import output, workplace
+from vault.errors import StrongroomError
+
+if TYPE_CHECKING:
+    from vault.backup.run import Report
+    from vault.repository.project import Project
+    from vault.repository.repository import Repository
+
+KINDS = ("reports", "tickets", "raw")
+HOURS = 3
+
+
+class DemoFailed(StrongroomError):
+    """What came back is not what was there: a bug of Strongroom's, and the demo says so."""
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the temporary folder where it is, to look around in it.")] = False,
+    years: Annotated[float, typer.Option("--years", min=0.1, max=5, help="How much history the contact centre has.")] = 2,
+) -> None:
+    """Write a small contact centre, back it up while it grows, delete a client's reports, and bring them back."""
+    folder = Path(tempfile.mkdtemp(prefix="strongroom-demo-"))
+    try:
+        _Demo(folder, years).run()
+    finally:
+        if keep:
+            output.result(f"\nEverything is in {folder}.")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Demo:
+    def __init__(self, folder: Path, years: float) -> None:
+        self._centre = folder / "contact-centre"
+        self._vault = folder / "repository"
+        self._years = years
+        self._clock = workplace.services().clock
+        self._began = self._clock.monotonic()
+
+    def run(self) -> None:
+        """The story."""
+        from datetime import timedelta
+
+        from cli.demo_data import grow, write_contact_centre
+
+        with self._step("A contact centre opens its archives"):
+            summary = write_contact_centre(self._centre, years=self._years)
+        self._say(
+            f"{len(summary.clients)} clients, {output.count(summary.files, 'file')}, {output.size(summary.bytes)}: "
+            f"reports, tickets and call records from {summary.first_day} on"
+        )
+        with self._step("A repository is made, with keys of its own for each client"):
+            projects = self._make_repository(summary.clients)
+        with self._step("The first snapshots are taken"):
+            reports = [self._back_up(project, kind) for project in projects for kind in KINDS]
+        stored = sum(report.record.counts.stored_bytes for report in reports)
+        self._say(f"sealed, deduplicated and compressed: {output.size(stored)} stored")
+        hour = summary.until
+        for _ in range(HOURS):
+            grow(self._centre, hour)
+            hour += timedelta(hours=1)
+            with self._step("An hour passes, reports grow, and the next snapshots are taken"):
+                reports = [self._back_up(project, kind) for project in projects for kind in KINDS]
+            self._say(
+                f"{sum(r.record.counts.added for r in reports)} new and {sum(r.record.counts.changed for r in reports)} "
+                f"changed items, {output.size(sum(r.record.counts.stored_bytes for r in reports))} stored"
+            )
+        self._delete_and_restore(projects[0])
+        self._say(f"\nThe whole story took {output.duration(self._clock.monotonic() - self._began)}.")
+
+    def _make_repository(self, clients: tuple[str, ...]) -> list[Project]:
+        from vault.age import HybridIdentity
+        from vault.format.descriptor import Descriptor, Trust
+        from vault.format.layout import new_id
+        from vault.repository.repository import Repository
+        from vault.storage.address import StoreOptions, open_store, parse_address
+
+        services = workplace.services()
+        address = parse_address(str(self._vault))
+        store = open_store(address, StoreOptions(), services.clock, services.chance, create_missing=True)
+        descriptor = Descriptor(new_id(services.chance.token(16)), services.clock.now(), trust=Trust(create_once=True))
+        repository: Repository = Repository.create(store, descriptor, services)
+        me = HybridIdentity.generate(services.chance)
+        return [repository.add_project(client, [me.recipient], [me]) for client in clients]
+
+    def _back_up(self, project: Project, kind: str) -> Report:
+        from vault.backup.run import Source, Wishes, back_up
+        from vault.source.patterns import Rules
+
+        folder = self._centre / project.name / kind
+        report = back_up(project, Source(kind, kind, os.fsencode(folder), Rules()), Wishes())
+        if report.problems:
+            raise DemoFailed(f"the backup of {project.name} met a problem: {report.problems[0].message}")
+        return report
+
+    def _delete_and_restore(self, project: Project) -> None:
+        lost = self._centre / project.name / "reports"
+        before = snapshot_of(lost)
+        with self._step(f"Somebody deletes {project.name}'s report folder with one click"):
+            shutil.rmtree(lost)
+        self._say(f"{output.count(len(before), 'item')} are gone")
+        with self._step("strongroom restore brings it back"):
+            self._restore(project, lost.parent)
+        with self._step("Every byte, every mode and every time is compared"):
+            after = snapshot_of(lost)
+        if after != before:
+            different = sorted({*before.items()} ^ {*after.items()})[:3]
+            raise DemoFailed(f"the restored folder differs from what was deleted: {different}")
+        self._say(f"{output.count(len(after), 'item')} are exactly what they were")
+
+    def _restore(self, project: Project, target_folder: Path) -> None:
+        from restore.apply import apply
+        from restore.existing import Existing
+        from restore.plan import make_plan
+        from restore.select import Wish, select
+        from restore.target import Target
+
+        with Target(os.fsencode(target_folder)) as target:
+            plan = make_plan(select(project, Wish(("reports",))), target, Existing.REFUSE, self._clock.now().date())
+            report = apply(plan, target, lambda: None)
+        if report.problems:
+            raise DemoFailed(f"the restore met a problem: {report.problems[0].message}")
+        self._say(f"{output.count(report.files, 'file')}, {output.size(report.bytes)}")
+
+    @contextmanager
+    def _step(self, title: str) -> Iterator[None]:
+        began = self._clock.monotonic()
+        yield
+        output.result(f"{title} ({output.duration(self._clock.monotonic() - began)})")
+
+    def _say(self, text: str) -> None:
+        output.result(f"    {text}" if not text.startswith("\n") else text)
+
+
+def snapshot_of(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Every item below a folder, itself included: mode, mtime in nanoseconds, and content."""
+    found = {}
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path.relative_to(folder))] = (status.st_mode, status.st_mtime_ns, content)
+    return found

@@ -1,0 +1,52 @@
+"""`strongroom doctor [ADDRESS]`: what a store can be trusted with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import output, settings, workplace
+from cli.commands.init import Endpoint, PathStyle, Profile, Region
+from cli.options import Config, Json
+from cli.settings import RepositorySettings
+from vault.errors import StorageError
+
+if TYPE_CHECKING:
+    from vault.storage.contract import Store
+
+
+def doctor(
+    address: Annotated[str | None, typer.Argument(metavar="[ADDRESS]", help="Default: the settings' repository.")] = None,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    path_style: PathStyle = None,
+    profile: Profile = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Probe a store with some small objects, say in plain words what it can be trusted with, and leave nothing behind."""
+    from vault.storage.address import open_bare_store
+    from vault.storage.probe import probe
+
+    if address is None:
+        found = settings.load(settings.find(config))
+        repository, folder = found.repository, found.file.absolute().parent
+    else:
+        repository, folder = RepositorySettings(address, endpoint, region, path_style, profile), Path.cwd()
+    services, options = workplace.services(), workplace.store_options(repository)
+    place = workplace.located(repository.address, folder)
+
+    def make() -> Store:
+        return open_bare_store(place, options, services.clock, services.chance)
+
+    report = probe(make, services.clock, services.chance)
+    if as_json:
+        output.document({"address": repository.address, "usable": report.usable, **report.as_json()})
+    else:
+        output.result(f"{repository.address}: {'fit for a repository' if report.usable else 'NOT fit for a repository'}")
+        for sentence in report.sentences():
+            output.result(f"  {sentence}")
+    if not report.usable:
+        raise typer.Exit(StorageError.exit_code)

@@ -1,0 +1,163 @@
+"""`strongroom init ADDRESS`: a repository, an identity, a recovery kit, a settings file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import identities, output, settings_file, workplace
+from cli.options import Json
+from cli.settings import IdentitySettings, RepositorySettings
+from vault.errors import RefusedByRule, UsageError
+
+Endpoint = Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.")]
+Region = Annotated[str | None, typer.Option("--region", help="The bucket's region.")]
+PathStyle = Annotated[
+    bool | None, typer.Option("--path-style/--host-style", help="The bucket in the path, or in the host's name.")
+]
+Profile = Annotated[str | None, typer.Option("--profile", help="A profile of the AWS configuration files.")]
+
+
+def init(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A folder, file:/folder, or s3://bucket/prefix.")],
+    endpoint: Endpoint = None,
+    region: Region = None,
+    path_style: PathStyle = None,
+    profile: Profile = None,
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="Where the settings go.")] = Path("strongroom.toml"),
+    identity: Annotated[
+        Path | None, typer.Option("--identity", metavar="FILE", help="Your identity; made where there is none.")
+    ] = None,
+    recovery_kit: Annotated[
+        Path | None, typer.Option("--recovery-kit", metavar="FILE", help="Write the kit there instead of showing it once.")
+    ] = None,
+    passphrase: Annotated[bool, typer.Option("--passphrase", help="Seal a new identity to a passphrase.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a repository at ADDRESS, an identity where there is none, a recovery kit, and a settings file.
+
+    The recovery kit is a second key to everything. Print it, lock it away, and delete the file: it opens the repository
+    when the identity is lost.
+    """
+    repository = RepositorySettings(_portable(address), endpoint, region, path_style, profile)
+    place = identity or identities.default_file()
+    kit_place = _checked_kit_place(recovery_kit, place)
+    if config.exists():
+        raise RefusedByRule(f"{config} exists; it was left alone", hint="name another file with --config FILE")
+    made = _Init(repository, config, place, kit_place).run(wants_passphrase=passphrase)
+    _tell(made, config, place, kit_place, as_json=as_json)
+
+
+class _Init:
+    """The steps, in an order that leaves nothing half made that is in the way of a second try."""
+
+    def __init__(self, repository: RepositorySettings, config: Path, identity: Path, kit: Path | None) -> None:
+        self._repository = repository
+        self._config = config
+        self._identity = identity
+        self._kit = kit
+
+    def run(self, *, wants_passphrase: bool) -> dict[str, object]:
+        """Gives what there is to tell."""
+        from vault import age
+        from vault.format.descriptor import Descriptor, Trust
+        from vault.format.layout import new_id
+        from vault.repository.repository import Repository
+        from vault.storage.address import open_store
+        from vault.storage.probe import probe_quickly
+
+        services = workplace.services()
+        options = workplace.store_options(self._repository)
+        address = workplace.located(self._repository.address, self._config.absolute().parent)
+        store = open_store(address, options, services.clock, services.chance, create_missing=True)
+        try:
+            Repository.refuse_existing(store)
+            report = probe_quickly(store, services.chance)
+            kit = age.HybridIdentity.generate(services.chance)
+            new_identity = self._make_identity(services.chance, wants_passphrase=wants_passphrase)
+            descriptor = Descriptor(
+                repository=new_id(services.chance.token(16)),
+                created=services.clock.now(),
+                trust=Trust(report.creates_once, "md5" if report.checksum == "md5" else "sha256"),
+            )
+            kit_text = _kit_text(kit.encode(), self._repository, descriptor.repository)
+            if self._kit is not None:
+                identities.write_secret(self._kit, kit_text.encode())
+            Repository.create(store, descriptor, services)
+            identity = IdentitySettings(file=self._identity)
+            settings_file.write(self._config, self._repository, identity, kit.recipient.encode())
+        finally:
+            store.close()
+        return {
+            "repository": descriptor.repository,
+            "address": store.describe(),
+            "new_identity": new_identity,
+            "recovery_recipient": kit.recipient.encode(),
+            "recovery_kit": None if self._kit else kit_text,
+            "findings": report.sentences(),
+        }
+
+    def _make_identity(self, chance: object, *, wants_passphrase: bool) -> bool:
+        """Whether one was made: an identity that is there is used, and first opened to see that it can be."""
+        from vault.chance import SystemChance
+
+        if self._identity.exists():
+            identities.load(IdentitySettings(file=self._identity), [])
+            return False
+        secret = identities.ask_new_passphrase() if wants_passphrase else None
+        identities.make(
+            self._identity, SystemChance(), secret, "Strongroom identity: whoever has this file can read everything"
+        )
+        return True
+
+
+def _portable(address: str) -> str:
+    """A relative folder is written down whole, so that the settings file may be moved."""
+    is_folder = not address.startswith(("s3:", "file:", "~")) and "://" not in address
+    return str(Path(address).absolute()) if is_folder and address.strip() else address
+
+
+def _checked_kit_place(kit: Path | None, identity: Path) -> Path | None:
+    if kit is None:
+        return None
+    if kit.absolute().parent.resolve() == identity.absolute().parent.resolve():
+        raise UsageError(
+            "the recovery kit must not lie beside the identity: what destroys the one would destroy the other",
+            hint="name another folder, best on another medium, with --recovery-kit FILE",
+        )
+    if kit.exists():
+        raise RefusedByRule(f"{kit} exists and may hold a key; it was left alone", hint="choose another file")
+    return kit
+
+
+def _kit_text(secret: str, repository: RepositorySettings, repository_id: str) -> str:
+    return (
+        "# Strongroom recovery kit: print this, lock it away, and delete the file.\n"
+        f"# repository: {repository_id}\n"
+        f"# address:    {repository.address}{f' at {repository.endpoint}' if repository.endpoint else ''}\n"
+        "# It opens everything in the repository: strongroom restore PROJECT --to DIR --identity THIS-FILE\n"
+        "# Without Strongroom: docs/format.md tells how to read everything with age, zstd and any Parquet reader.\n"
+        f"{secret}\n"
+    )
+
+
+def _tell(made: dict[str, object], config: Path, identity: Path, kit: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        output.document(made | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)})
+        return
+    output.result(f"Repository {made['repository']} is at {made['address']}.")
+    findings = made["findings"]
+    for sentence in findings if isinstance(findings, list) else []:
+        output.result(f"  {sentence}")
+    output.result(
+        f"Identity: {identity} ({'new; keep a copy somewhere safe' if made['new_identity'] else 'yours, as it was'})."
+    )
+    output.result(f"Settings: {config}")
+    if kit is not None:
+        output.result(f"Recovery kit: {kit}. Print it, lock it away, and delete the file.")
+    else:
+        output.result("\nThe recovery kit is shown once, now, and stored nowhere. Print it and lock it away:\n")
+        output.result(str(made["recovery_kit"]))
+    output.result("Next: strongroom project add NAME --source KIND=PATH, then strongroom backup.")

@@ -1,0 +1,131 @@
+"""`strongroom list` and `strongroom ls`: what is kept."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import moments, output, workplace
+from cli.options import At, Config, Identity, Json, Source
+from vault.problems import printable
+
+if TYPE_CHECKING:
+    from vault.format.record import Record
+    from vault.repository.project import Project
+
+LETTERS = {"file": "-", "folder": "d", "link": "l"}
+
+
+def list_(
+    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    config: Config = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """The snapshots of each project: when, how many items, bytes, new bytes stored, problems."""
+    from vault.repository import snapshots
+
+    with workplace.opened(config, identity) as place:
+        found = [(project, snapshots.read_all(project)) for project in place.projects(projects or [])]
+    if as_json:
+        output.document({"projects": [_project_json(project, records) for project, records in found]})
+        return
+    if not found:
+        output.notice("there is no project yet; add one with `strongroom project add NAME --source KIND=PATH`")
+    for project, records in found:
+        output.result(f"{project.name}: {output.count(len(records), 'snapshot')}")
+        if records:
+            heads = ["  SNAPSHOT", "SOURCE", "TAKEN", "ITEMS", "SIZE", "STORED", "PROBLEMS"]
+            output.table([_cells(one) for one in records], heads, right=(3, 4, 5, 6))
+
+
+def _cells(one: Record) -> list[str]:
+    counts = one.counts
+    return [
+        f"  {one.id}",
+        one.source,
+        output.moment(one.taken_at),
+        str(counts.items),
+        output.size(counts.bytes),
+        output.size(counts.stored_bytes),
+        str(counts.problems) if counts.problems else "-",
+    ]
+
+
+def _project_json(project: Project, records: list[Record]) -> dict[str, Any]:
+    return {
+        "project": project.name,
+        "id": project.id,
+        "snapshots": [
+            {
+                "snapshot": one.id,
+                "source": one.source,
+                "kind": one.kind,
+                "taken_at": one.taken_at.isoformat(),
+                "finished_at": one.finished_at.isoformat(),
+                "host": one.host,
+                "parents": list(one.parents),
+                **one.counts.as_json(),
+                "problem_list": list(one.problems),
+            }
+            for one in records
+        ],
+    }
+
+
+def ls(
+    project: Annotated[str, typer.Argument(metavar="PROJECT")],
+    patterns: Annotated[list[str] | None, typer.Argument(metavar="[PATTERN]…", help="Paths (KIND/…) or globs.")] = None,
+    at: At = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="What the source no longer has, instead of what it has.")] = False,
+    source: Source = None,
+    config: Config = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """The items of a project at a moment."""
+    from restore.select import Wish, select
+
+    with workplace.opened(config, identity) as place:
+        found = place.project(project)
+        wish = Wish(tuple(patterns or ()), moments.parse(at, found), deleted, source)
+        table = select(found, wish).table
+    names = ["path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target", "vanished_at"]
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    if as_json:
+        output.document({"project": project, "items": [_item_json(row) for row in rows]})
+        return
+    for row in rows:
+        output.result(_line(row))
+
+
+def _line(row: tuple[Any, ...]) -> str:
+    path, kind, size, seconds, _, mode, target, vanished = row
+    letters = LETTERS[kind] + stat.filemode(mode)[1:]
+    arrow = f" -> {printable(target)}" if target is not None else ""
+    gone = f"  (vanished {output.moment(vanished)})" if vanished else ""
+    return f"{letters} {size:>12} {_moment(seconds)} {printable(path)}{arrow}{gone}"
+
+
+def _moment(seconds: int) -> str:
+    """A file's time; some lie outside of what a calendar here can show."""
+    try:
+        return output.moment(datetime.fromtimestamp(seconds, UTC))
+    except (OverflowError, OSError, ValueError):
+        return f"@{seconds}".ljust(19)
+
+
+def _item_json(row: tuple[Any, ...]) -> dict[str, Any]:
+    path, kind, size, seconds, nanos, mode, target, vanished = row
+    return {
+        "path": printable(path),
+        "type": kind,
+        "size": size,
+        "mtime_ns": seconds * 1_000_000_000 + nanos,
+        "mode": f"{mode:04o}",
+        "link_target": None if target is None else printable(target),
+        "vanished_at": None if vanished is None else vanished.isoformat(),
+    }

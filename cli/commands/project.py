@@ -1,0 +1,95 @@
+"""`strongroom project …`: the clients whose data is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import output, settings_file, workplace
+from cli.options import Config, Identity, Json
+from cli.settings import KIND, SourceSettings
+from vault.errors import RefusedByRule, SourceError, UsageError
+
+app = typer.Typer(help="The clients whose data is kept: each has keys of its own.", no_args_is_help=True, rich_markup_mode=None)
+
+SourceTexts = Annotated[
+    list[str], typer.Option("--source", metavar="KIND=PATH", help="A folder: reports=/srv/reports. May be given again.")
+]
+Patterns = Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="In gitignore's grammar; may be given again.")]
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    source: SourceTexts,
+    include: Patterns = None,
+    exclude: Patterns = None,
+    config: Config = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Add a project: new keys, wrapped to your identity and to the recovery kit, and its sources in the settings."""
+    from vault import age
+    from vault.age import HybridIdentity, HybridRecipient
+
+    sources = _sources(source, tuple(include or ()), tuple(exclude or ()))
+    with workplace.opened(config, identity) as place:
+        if name in place.settings.projects:
+            raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {place.settings.file}")
+        own = [one.recipient for one in place.identities if isinstance(one, HybridIdentity)]
+        if not own:
+            raise UsageError("a project needs a post-quantum identity", hint="make one with `strongroom init`")
+        recovery = [age.parse_recipient(text) for text in place.settings.recovery]
+        recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
+        made = place.repository.add_project(name, recipients, place.identities)
+        settings_file.add_project(place.settings.file, name, sources)
+    told = {"project": name, "id": made.id, "sources": [{"name": s.name, "path": str(s.path)} for s in sources]}
+    if as_json:
+        output.document(told)
+        return
+    output.result(f"Project {name} has the id {made.id}; its objects lie under projects/{made.id}/.")
+    if not recovery:
+        output.notice("notice: the settings name no recovery recipient, so only this identity opens the project")
+    output.result(f"Next: strongroom backup {name}")
+
+
+@app.command("list")
+def list_(config: Config = None, identity: Identity = None, as_json: Json = False) -> None:
+    """The projects that your identity opens."""
+    with workplace.opened(config, identity) as place:
+        found = place.repository.capabilities(place.identities)
+        rows = [
+            {
+                "project": one.name,
+                "id": one.project,
+                "capability": one.kind,
+                "sources": [source.name for source in place.settings.projects.get(one.name, ())],
+            }
+            for one in found
+        ]
+    if as_json:
+        output.document({"projects": rows})
+    else:
+        cells = [(str(r["project"]), str(r["id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows]
+        output.table(cells, ["PROJECT", "ID", "CAPABILITY", "SOURCES"])
+
+
+def _sources(texts: list[str], include: tuple[str, ...], exclude: tuple[str, ...]) -> list[SourceSettings]:
+    from vault.source.patterns import Rules
+
+    Rules(include=include, exclude=exclude)  # a pattern that is none is told now, not at the first backup
+    sources: list[SourceSettings] = []
+    for text in texts:
+        kind, equals, path = text.partition("=")
+        if not equals or not path or not KIND.match(kind):
+            raise UsageError(
+                f"{text!r} is not KIND=PATH", hint="for example --source reports=/srv/reports; kinds are small letters"
+            )
+        folder = Path(path).expanduser().absolute()
+        if not folder.is_dir():
+            raise SourceError(f"the source {folder} is not a folder", hint="is it mounted, and is the path right?")
+        same = sum(source.kind == kind for source in sources)
+        sources.append(SourceSettings(f"{kind}-{same + 1}" if same else kind, kind, folder, include, exclude))
+    return sources

@@ -1,0 +1,61 @@
+"""The one door to the environment: variables, home folders, the terminal."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+
+def variable(name: str) -> str | None:
+    """An environment variable, or None where it is not set or empty."""
+    return os.environ.get(name) or None
+
+
+def settings_files() -> list[Path]:
+    """Where a settings file may lie, the most particular place first."""
+    named = variable("STRONGROOM_CONFIG")
+    if named is not None:
+        return [Path(named)]
+    return [Path("strongroom.toml"), config_folder() / "strongroom.toml", Path("/etc/strongroom/strongroom.toml")]
+
+
+def config_folder() -> Path:
+    """For the identity and the settings of this user."""
+    return _base("XDG_CONFIG_HOME", ".config") / "strongroom"
+
+
+def cache_folder() -> Path:
+    """For what may be deleted at any time."""
+    return _base("XDG_CACHE_HOME", ".cache") / "strongroom"
+
+
+def state_folder() -> Path:
+    """For what this client remembers."""
+    return _base("XDG_STATE_HOME", ".local/state") / "strongroom"
+
+
+def expand(path: str, relative_to: Path) -> Path:
+    """A path from the settings: `~` is the home folder, a relative one counts from the settings file's folder."""
+    return relative_to / Path(path).expanduser()
+
+
+def host_name() -> str:
+    """This machine's name."""
+    return socket.gethostname()
+
+
+def is_interactive() -> bool:
+    """Whether a person can be asked: standard input and error are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def shows_progress() -> bool:
+    """Whether standard error is a terminal that can redraw a line."""
+    return sys.stderr.isatty() and variable("TERM") != "dumb"
+
+
+def _base(name: str, default: str) -> Path:
+    found = variable(name)
+    return Path(found) if found and Path(found).is_absolute() else Path.home() / default

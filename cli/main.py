@@ -1,0 +1,71 @@
+"""The command `strongroom`: which commands there are, and what becomes of errors.
+
+Every command returns its exit code, or raises; this is the only place that turns errors into exit codes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cli import output, signals
+from cli.commands import backup, check, demo, doctor, init, listing, project, restore, status
+from cli.workplace import VERSION
+from vault.errors import Interrupted, StrongroomError
+
+app = typer.Typer(
+    name="strongroom",
+    help="Backup and recovery for contact centres: sealed snapshots of reports, tickets and raw data, and the way back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+EXIT_CODES = """Exit codes: 0 done, 1 error, 2 usage, 3 done with problems, 10 no repository, 11 busy, 12 key refused,
+20 damaged, 21 refused by a rule, 30 storage, 130 interrupted."""
+
+app.command("init", epilog=EXIT_CODES)(init.init)
+app.add_typer(project.app, name="project")
+app.command("backup", epilog=EXIT_CODES)(backup.backup)
+app.command("list", epilog=EXIT_CODES)(listing.list_)
+app.command("ls", epilog=EXIT_CODES)(listing.ls)
+app.command("restore", epilog=EXIT_CODES)(restore.restore)
+app.command("status", epilog=EXIT_CODES)(status.status)
+app.command("check", epilog=EXIT_CODES)(check.check)
+app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
+app.command("demo", epilog=EXIT_CODES)(demo.demo)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 (typer's form of a callback)
+    if wanted:
+        output.result(f"strongroom {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def everything(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and stop.")] = False,  # noqa: FBT002
+) -> None:
+    """Backup and recovery for contact centres: sealed snapshots of reports, tickets and raw data, and the way back."""
+
+
+def run() -> None:
+    """The console script."""
+    signals.listen()
+    try:
+        app()
+    except Interrupted as error:
+        output.failure(error)
+        # threads may still be sending; what they send is whole or not at all, and nobody waits for it
+        output.flush()
+        os._exit(error.exit_code)
+    except StrongroomError as error:
+        if "--json" in sys.argv:
+            output.document({"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}})
+        output.failure(error)
+        output.flush()
+        raise SystemExit(error.exit_code) from error

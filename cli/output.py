@@ -1,0 +1,95 @@
+"""What a person or a program sees: results on stdout, notices and errors on stderr, nothing anywhere else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import typer
+
+from vault.errors import StrongroomError
+from vault.problems import Problem, printable
+
+PROBLEMS_SHOWN = 20
+
+
+def result(text: str) -> None:
+    """A line of the result."""
+    typer.echo(text)
+
+
+def document(value: dict[str, Any]) -> None:
+    """The one JSON document of a command with `--json`."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def notice(text: str) -> None:
+    """A line that is not the result."""
+    typer.echo(text, err=True)
+
+
+def failure(error: StrongroomError) -> None:
+    """An error and its hint, as text."""
+    notice(f"strongroom: error: {error}")
+    if error.hint:
+        notice(f"hint: {error.hint}")
+
+
+def problems(found: Sequence[Problem]) -> None:
+    """The first problems, one a line, and how many more there are."""
+    for problem in found[:PROBLEMS_SHOWN]:
+        notice(f"problem: {printable(problem.path)}: {problem.message}")
+    if len(found) > PROBLEMS_SHOWN:
+        notice(f"problem: … and {len(found) - PROBLEMS_SHOWN} more (all of them with --json)")
+
+
+def table(rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequence[int] = ()) -> None:
+    """Aligned columns. right: numbers of the columns that hold numbers."""
+    everything = [list(heads), *map(list, rows)]
+    widths = [max(len(row[column]) for row in everything) for column in range(len(heads))]
+    for row in everything:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        result("  ".join(cells).rstrip())
+
+
+def size(count: float) -> str:
+    """Bytes for people: 1.4 GiB."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(count) < 1024 or unit == "TiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise ValueError("no unit is left")
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(when: datetime) -> str:
+    """A moment in this machine's own time zone, to the second."""
+    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """1 item, 2 items; thousands apart."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}".replace(",", " ")
+
+
+def flush() -> None:
+    """Before the process ends without its usual farewell."""
+    sys.stdout.flush()
+    sys.stderr.flush()

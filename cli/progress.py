@@ -1,0 +1,58 @@
+"""Progress on a terminal; silence in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cli import environment
+from vault.progress import Progress, Silence
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+
+@contextmanager
+def shown(*, quiet: bool) -> Iterator[Progress]:
+    """A listener that draws a line on stderr while the block runs, where that is a terminal and nobody asked for quiet."""
+    if quiet or not environment.shows_progress():
+        yield Silence()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[items]} items"),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _Drawn(bar)
+
+
+class _Drawn:
+    """Feeds a rich progress line."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+        self._items = 0
+
+    def phase(self, name: str, *, items: int = 0, size: int = 0) -> None:
+        """The line of the part before goes."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._items = 0
+        self._task = self._bar.add_task(name, total=size or None, items="0")
+
+    def advance(self, *, items: int = 0, size: int = 0) -> None:
+        """Moves the line."""
+        self._items += items
+        if self._task is not None:
+            self._bar.update(self._task, advance=size, items=f"{self._items:,}")

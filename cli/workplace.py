@@ -1,0 +1,94 @@
+"""What every command starts with: settings, store, repository, identities, projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli import environment, identities, settings
+from cli.settings import RepositorySettings, Settings
+from vault.chance import SystemChance
+from vault.clock import SystemClock
+from vault.repository.services import Services
+
+if TYPE_CHECKING:
+    from vault.age import Identity
+    from vault.repository.project import Project
+    from vault.repository.repository import Repository
+    from vault.storage.address import Address, StoreOptions
+    from vault.storage.counting import CountingStore
+
+VERSION = "0.1.0"
+
+
+def services() -> Services:
+    """This machine's clock, randomness and name."""
+    return Services(SystemClock(), SystemChance(), environment.host_name(), f"strongroom/{VERSION}")
+
+
+def store_options(repository: RepositorySettings) -> StoreOptions:
+    """How to reach the store that the settings name."""
+    from vault.storage.address import StoreOptions
+    from vault.storage.s3_client import S3Options
+
+    s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile)
+    return StoreOptions(s3=s3)
+
+
+def located(text: str, folder: Path) -> Address:
+    """An address; a relative path in it counts from `folder`. Raises `UsageError`."""
+    from vault.storage.address import FolderAddress, parse_address
+
+    address = parse_address(str(environment.expand(text, folder)) if text.startswith("~") else text)
+    return FolderAddress(folder / address.path) if isinstance(address, FolderAddress) else address
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """An opened repository, and whose it is. traffic: counts the requests to the store."""
+
+    settings: Settings
+    repository: Repository
+    identities: Sequence[Identity]
+    traffic: CountingStore
+
+    def project(self, name: str) -> Project:
+        """The project of that name. Raises `UsageError` with the nearest name."""
+        return self.repository.project(name, self.identities)
+
+    def projects(self, names: Sequence[str]) -> list[Project]:
+        """The projects of these names, or all."""
+        return self.repository.choose(names, self.identities)
+
+
+@contextmanager
+def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[Workplace]:
+    """Settings read, repository opened, identities loaded. Raises `SettingsError`, `NoRepository`, `KeyRefused`, …"""
+    from vault.repository.repository import Repository
+    from vault.storage.address import open_bare_store
+    from vault.storage.caching import CachingStore
+    from vault.storage.contract import ChoosesChecksum
+    from vault.storage.counting import CountingStore
+    from vault.storage.retrying import RetryingStore
+
+    found = settings.load(settings.find(config))
+    everything = services()
+    options = store_options(found.repository)
+    address = located(found.repository.address, found.file.absolute().parent)
+    bare = open_bare_store(address, options, everything.clock, everything.chance)
+    counting = CountingStore(bare)
+    patient = RetryingStore(counting, options.patience, everything.clock, everything.chance)
+    try:
+        repository = Repository.open(patient, everything)
+        if isinstance(bare, ChoosesChecksum):
+            bare.choose_checksum(repository.descriptor.trust.checksum)
+        cache = environment.cache_folder() / repository.descriptor.repository
+        cached = CachingStore(patient, cache, everything.chance)
+        mine = identities.load(found.identity, identity or [])
+        yield Workplace(found, replace(repository, store=cached), mine, counting)
+        cached.close()
+    finally:
+        bare.close()

@@ -1,0 +1,188 @@
+"""Doing what a plan says: folders, links, files; content by packs; attributes; folders' times last.
+
+Everything is written under a temporary name, verified chunk by chunk, brought to the disk and renamed, in batches. What an
+interrupted run has finished is there and is recognised by the next plan; what it left half done is continued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from restore.content import FileWriter
+from restore.fetch import fetch
+from restore.plan import Plan
+from restore.rows import Rows
+from restore.target import Target, Writer, colliding
+from vault.errors import Damaged, TargetError
+from vault.format import manifest
+from vault.problems import Problem, printable
+from vault.progress import Progress, Silence
+from vault.repository.pack_reader import PackReader
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(slots=True)
+class Report:
+    """What a restore did. bytes: content written."""
+
+    files: int = 0
+    folders: int = 0
+    links: int = 0
+    bytes: int = 0
+    skipped: int = 0
+    already_there: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    problems: list[Problem] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        names = ("files", "folders", "links", "bytes", "skipped", "already_there", "requests")
+        found: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return found | {
+            "seconds": round(self.seconds, 3),
+            "problems": len(self.problems),
+            "problem_list": [problem.as_json() for problem in self.problems],
+        }
+
+
+def refuse(plan: Plan) -> None:
+    """Raises `TargetError` or `Damaged` where the plan must not be applied as it is; nothing has been written then."""
+    if plan.missing:
+        first = plan.missing[0]
+        raise Damaged(
+            f"{len(plan.missing)} items cannot be restored, {printable(first.path)} for one: {first.message}",
+            hint="nothing was written; --incomplete restores the others, and `strongroom check` tells what is lost",
+        )
+    if plan.conflicts:
+        first_conflict = plan.conflicts[0]
+        raise TargetError(
+            f"{len(plan.conflicts)} items are in the way, {printable(first_conflict.path)} ({first_conflict.standing}) for one",
+            hint="nothing was written; choose --existing skip, replace or keep-both, or another target",
+        )
+
+
+def apply(plan: Plan, target: Target, stop: Callable[[], None], progress: Progress | None = None) -> Report:
+    """Write what the plan says. Raises what `refuse` raises, `TargetError`, `Interrupted`, `StorageError`."""
+    refuse(plan)
+    clock = plan.project.services.clock
+    began = clock.monotonic()
+    if target.prepare():
+        _refuse_collisions(plan)
+    restorer = _Restorer(plan, target, stop, progress or Silence())
+    report = restorer.run()
+    report.seconds = clock.monotonic() - began
+    return report
+
+
+def _refuse_collisions(plan: Plan) -> None:
+    groups = colliding(plan.items["path"].to_pylist())
+    if groups:
+        raise TargetError(
+            f"the target does not tell {' and '.join(map(printable, groups[0]))} apart",
+            hint="nothing was written; restore to a file system that tells capitals and Unicode forms apart",
+        )
+
+
+class _Restorer:
+    """One application of a plan."""
+
+    def __init__(self, plan: Plan, target: Target, stop: Callable[[], None], progress: Progress) -> None:
+        self._plan = plan
+        self._target = target
+        self._stop = stop
+        self._progress = progress
+        self._rows = Rows(plan.items)
+        self._writer: Writer = target.writer()
+        self._reader = PackReader(plan.project, plan.index)
+        self._report = Report(skipped=plan.skipped, already_there=plan.already_there, problems=list(plan.given_up))
+        self._given_up = {problem.path for problem in plan.given_up}
+
+    def run(self) -> Report:
+        """Folders first, so that empty ones exist; then links and files; at last the folders' attributes."""
+        self._progress.phase("restoring", items=self._plan.files, size=self._plan.bytes_to_write)
+        folders = self._of_type(manifest.FOLDER)
+        for row in folders:
+            self._note(self._writer.make_folder(self._path(row)))
+        self._links()
+        followers = self._hard_links()
+        self._files([row for row in self._of_type(manifest.FILE) if row not in followers])
+        again = self._follow(followers)
+        if again:
+            self._files(again)
+        attributes = ((self._path(row), self._rows.attributes(row)) for row in folders)
+        self._note(self._target.finish(attributes))
+        self._report.folders = len(folders)
+        self._report.requests = self._reader.requests
+        return self._report
+
+    def _links(self) -> None:
+        targets = self._plan.items["link_target"]
+        for row in self._of_type(manifest.LINK):
+            points_to = targets[row].as_py() or b""
+            attributes, replace = self._rows.attributes(row), row in self._plan.replacing
+            problems = self._writer.write_link(self._path(row), points_to, attributes, replace=replace)
+            self._note(problems)
+            self._report.links += not problems
+        self._note(self._writer.commit())
+
+    def _hard_links(self) -> dict[int, int]:
+        """Of several names of one file: the rows of all but the first, each with the row of the first."""
+        import pyarrow.compute as pc
+
+        table = self._plan.items.select(["link_group", "blake3", "size"])
+        rows = pc.indices_nonzero(pc.is_valid(table["link_group"])).to_pylist()
+        leaders: dict[tuple[object, ...], int] = {}
+        followers = {}
+        for row, one in zip(rows, table.take(rows).to_pylist() if rows else [], strict=True):
+            # a manifest that calls two different contents one file must not make them one
+            leader = leaders.setdefault((one["link_group"], one["blake3"], one["size"]), row)
+            if leader != row:
+                followers[row] = leader
+        return followers
+
+    def _follow(self, followers: dict[int, int]) -> list[int]:
+        """Make the other names; gives the rows for which that failed, whose content is then written."""
+        again = []
+        for row, leader in followers.items():
+            replace = row in self._plan.replacing
+            if self._writer.write_hard_link(self._path(row), self._path(leader), replace=replace):
+                again.append(row)
+            else:
+                self._report.files += 1
+                self._progress.advance(items=1, size=self._rows.size[row])
+        self._note(self._writer.commit())
+        return again
+
+    def _files(self, rows: list[int]) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wanted = pa.array([row for row in rows if self._rows.path(row) not in self._given_up], pa.int64())
+        references = self._plan.references
+        references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
+        files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
+        try:
+            references = files.begin(wanted.to_pylist(), references)
+            for use, content in fetch(references, self._reader, self._stop):
+                files.write(use, content)
+        finally:
+            files.leave()
+        self._report.files += files.written
+        self._report.bytes += files.bytes
+
+    def _of_type(self, kind: str) -> list[int]:
+        import pyarrow.compute as pc
+
+        rows: list[int] = pc.indices_nonzero(pc.equal(self._plan.items["type"], kind)).to_pylist()
+        return rows
+
+    def _path(self, row: int) -> bytes:
+        return self._plan.renamed.get(row) or self._rows.path(row)
+
+    def _note(self, problems: list[Problem]) -> None:
+        self._report.problems += problems

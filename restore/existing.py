@@ -1,0 +1,14 @@
+"""What to do with what stands where an item shall go."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Existing(Enum):
+    """The policies, decided before the first byte is written."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+    REPLACE = "replace"
+    KEEP_BOTH = "keep-both"

@@ -1,0 +1,124 @@
+"""Chunks for a restore: fetched, opened and verified ahead of the writing, each once, in the order in which they lie.
+
+    references by (pack, offset) -> portions (one request each, bounded in bytes) -> workers -> contents, in order
+
+A chunk that several files share is fetched once and given out with all the places where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vault.errors import StorageError, StrongroomError, TransientStorageError
+from vault.format.layout import CONTENT_TIER
+from vault.repository.pack_reader import GAP, PackReader, Place
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WORKERS = 2
+AHEAD = 3
+"""Portions that are fetched or wait to be written."""
+
+PORTION_STORED = 16 * 1024 * 1024
+PORTION_PLAIN = 24 * 1024 * 1024
+"""Bytes after which a portion ends; with `AHEAD` of them they bound the memory of a restore."""
+
+SLICE = 8192
+"""References that are Python objects at once."""
+
+_COLUMNS = ["chunk", "pack", "pack_size", "offset", "stored", "plain", "dictionary", "row", "position"]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A chunk, and where it goes: (row of the plan's items, position in that file in bytes)."""
+
+    place: Place
+    targets: list[tuple[int, int]]
+
+
+Fetched = tuple[Use, bytes | StrongroomError]
+
+
+def fetch(references: pa.Table, reader: PackReader, stop: Callable[[], None]) -> Iterator[Fetched]:
+    """The content of every chunk that `references` (of `restore.plan.locate`) names; for a damaged one, the error.
+
+    Raises `StorageError` only where it would meet every pack: the store is out of reach, or refuses.
+    """
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fetch")
+    waiting: deque[Future[list[Fetched]]] = deque()
+    try:
+        for portion in portions(references):
+            stop()
+            waiting.append(pool.submit(_read, reader, portion))
+            if len(waiting) >= AHEAD:
+                yield from waiting.popleft().result()
+        while waiting:
+            stop()
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(reader: PackReader, portion: list[Use]) -> list[Fetched]:
+    """One pack's chunks. A pack that is gone or unreadable costs the items that need it, not the run."""
+    try:
+        contents = [content for _, content in reader.chunks([use.place for use in portion])]
+    except TransientStorageError:
+        raise
+    except StorageError as error:
+        return [(use, error) for use in portion]
+    return list(zip(portion, contents, strict=True))
+
+
+def portions(references: pa.Table) -> Iterator[list[Use]]:
+    """Uses in the order of the packs, cut where the pack ends, a gap is wide, or enough bytes are together."""
+    portion: list[Use] = []
+    stored = plain = 0
+    for use in _uses(references):
+        place, last = use.place, portion[-1].place if portion else None
+        apart = last is not None and (last.pack != place.pack or place.offset - last.offset - last.stored > GAP)
+        if portion and (apart or stored + place.stored > PORTION_STORED or plain + place.plain > PORTION_PLAIN):
+            yield portion
+            portion, stored, plain = [], 0, 0
+        portion.append(use)
+        stored += place.stored
+        plain += place.plain
+    if portion:
+        yield portion
+
+
+def _uses(references: pa.Table) -> Iterator[Use]:
+    """One for each distinct chunk."""
+    table = in_reading_order(references)
+    current: Use | None = None
+    for start in range(0, table.num_rows, SLICE):
+        part = table.slice(start, SLICE)
+        for chunk, pack, pack_size, offset, stored, plain, dictionary, row, position in zip(
+            *(part[name].to_pylist() for name in _COLUMNS), strict=True
+        ):
+            if current is not None and current.place.chunk == chunk:
+                current.targets.append((row, position))
+                continue
+            if current is not None:
+                yield current
+            place = Place(chunk, pack, CONTENT_TIER, pack_size, offset, stored, plain, dictionary)
+            current = Use(place, [(row, position)])
+    if current is not None:
+        yield current
+
+
+def in_reading_order(references: pa.Table) -> pa.Table:
+    """Packs in the order in which the items first need them, chunks as they lie in the pack."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ranks = pc.index_in(references["pack"], value_set=pc.unique(references["pack"]))
+    ranked = references.append_column("rank", ranks)
+    order = pc.sort_indices(ranked, sort_keys=[("rank", "ascending"), ("offset", "ascending")])
+    return pa.table(references.take(order))

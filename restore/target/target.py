@@ -1,0 +1,236 @@
+"""The folder that is restored into."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from restore.target import looking
+from restore.target.attributes import Attributes, apply
+from restore.target.names import refuse_unsafe, restored_names, temporary_name
+from restore.target.pending import create, remove
+from restore.target.system import has_syncfs, sync_file_system
+from restore.target.trouble import attribute_problem, trouble
+from restore.target.writer import Writer
+from vault.errors import TargetError
+from vault.problems import Problem, printable
+from vault.source.descent import SUPPORTED, Descent
+
+_PROBE = ".strongroom-probe-\u00c9.part"  # É, in one character
+_PROBE_TWINS = (_PROBE.upper(), _PROBE.replace("\u00c9", "E\u0301"))
+_NEEDS_PERMISSION = "let the user that restores write there, or restore to another folder"
+
+
+class Target:
+    """A target folder. Nothing is written, not even the folder itself, before `prepare`.
+
+    `root` may be a link to a folder: whoever names it means it. Below it, no link is followed.
+    """
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._descriptor = -1
+        self._is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+        self._writers: list[Writer] = []
+        self._made: set[bytes] = set()
+
+    def existing(self, paths: Iterable[bytes]) -> dict[bytes, str]:
+        """What stands at those of the paths where something does: `file`, `folder`, `link`, `other`, or `blocked` where
+        something that is no folder, or may not be entered, is in the way of the path. Sorted paths are the fastest.
+        Raises UsageError for an unsafe path."""
+        with self._root_if_there() as root:
+            if root is None:
+                return {}
+            with Descent(root) as descent:
+                return _standing(descent, paths)
+
+    def unfinished(self, paths: Iterable[bytes]) -> set[bytes]:
+        """Those of the paths for which an earlier run left a file under its temporary name."""
+        places = {_beside(path): path for path in paths}
+        return {places[place] for place, what in self.existing(sorted(places)).items() if what == "file"}
+
+    def holds(self, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
+        """Whether a file of this size (bytes), time and content (BLAKE3) stands at `path`."""
+        with self._root_if_there() as root:
+            return root is not None and looking.holds(root, path, size, mtime_ns, digest)
+
+    def link_points_to(self, path: bytes) -> bytes | None:
+        """Where the symbolic link at `path` points to; None where there is none."""
+        with self._root_if_there() as root:
+            return None if root is None else looking.link_points_to(root, path)
+
+    def free_name(self, path: bytes, day: date, *, taken: Container[bytes] = ()) -> bytes:
+        """A path beside `path` that nothing stands at and that is not in `taken` (what the plan gives away already):
+        `a (restored 2026-11-22).txt`, with a number from the second on."""
+        for name in restored_names(path, day):
+            if name not in taken and not self.existing([name]):
+                return name
+        raise TargetError(f"no free name beside {printable(path)}")
+
+    def prepare(self) -> bool:
+        """Make the root where it is missing, show by a probe file that it can be written to, and say whether names that
+        differ in case or in Unicode form alone are one name there (see `colliding`). Raises TargetError."""
+        _need_platform()
+        try:
+            Path(os.fsdecode(self._root)).mkdir(parents=True, exist_ok=True)
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            probe = os.fsencode(_PROBE)
+            os.close(create(self._descriptor, probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW))
+            try:
+                return any(self._has(os.fsencode(twin)) for twin in _PROBE_TWINS)
+            finally:
+                remove(self._descriptor, probe)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def writer(self) -> Writer:
+        """A writer for one thread; it is closed with the target. After `prepare` only."""
+        if self._descriptor < 0:
+            raise TargetError("the target has not been prepared")
+        writer = Writer(Descent(self._descriptor, make=self._make), is_root=self._is_root)
+        self._writers.append(writer)
+        return writer
+
+    def finish(self, folders: Iterable[tuple[bytes, Attributes]]) -> list[Problem]:
+        """After the last commit: attributes of folders, deepest first, then one more sync for the renames.
+
+        Folders that were made on the way to an item and are not among `folders` get the root's own permissions."""
+        passing = Attributes(mode=stat.S_IMODE(os.fstat(self._descriptor).st_mode) & 0o777)
+        wanted = dict.fromkeys(self._made, passing) | dict(folders)
+        for path in wanted:
+            refuse_unsafe(path)
+        problems: list[Problem] = []
+        devices = {os.fstat(self._descriptor).st_dev}
+        with Descent(self._descriptor) as descent:
+            for path in sorted(wanted, reverse=True):  # what lies below a path sorts after it
+                try:
+                    descriptor = descent.reach(path)
+                    failed = apply(descriptor, wanted[path], is_root=self._is_root)
+                    _sync_folder(descriptor, devices)
+                except OSError as error:
+                    problems.append(trouble(path, error))
+                    continue
+                if failed:
+                    problems.append(attribute_problem(path, failed))
+        try:
+            sync_file_system(self._descriptor)
+        except OSError as error:
+            raise self._unusable(error) from error
+        self._made.clear()
+        return problems
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @contextmanager
+    def _root_if_there(self) -> Iterator[int | None]:
+        """The root's descriptor, also before `prepare`; None where the root is missing. Raises TargetError."""
+        _need_platform()
+        if self._descriptor >= 0:
+            yield self._descriptor
+            return
+        try:
+            descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _make(self, parent: int, name: bytes, path: bytes) -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            return  # another writer was faster; whether it is a folder, its opening shows
+        self._made.add(path)
+
+    def _has(self, name: bytes) -> bool:
+        try:
+            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def _unusable(self, error: OSError) -> TargetError:
+        return TargetError(
+            f"cannot write to {printable(self._root)}: {error.strerror}",
+            hint=_NEEDS_PERMISSION,
+        )
+
+
+def _beside(path: bytes) -> bytes:
+    """Where the unfinished file of this item would lie."""
+    folder, slash, _ = path.rpartition(b"/")
+    return folder + slash + temporary_name(path)
+
+
+def _need_platform() -> None:
+    if not SUPPORTED:
+        raise TargetError("folders cannot be restored on this platform", hint="restore on Linux or macOS")
+
+
+def _sync_folder(descriptor: int, synced: set[int]) -> None:
+    """Another file system below the root is synced when its first folder is met; without syncfs, every folder is."""
+    if not has_syncfs():
+        os.fsync(descriptor)
+    elif (device := os.fstat(descriptor).st_dev) not in synced:
+        synced.add(device)
+        sync_file_system(descriptor)
+
+
+def _standing(descent: Descent, paths: Iterable[bytes]) -> dict[bytes, str]:
+    found: dict[bytes, str] = {}
+    closed: dict[bytes, bool] = {}  # folders that cannot be entered: missing (False), or blocked (True)
+    for path in paths:
+        refuse_unsafe(path)
+        folder, _, name = path.rpartition(b"/")
+        if folder not in closed:
+            try:
+                status = os.stat(name, dir_fd=_reached(descent, folder, closed), follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                found[path] = "blocked"
+                continue
+            found[path] = _word(status.st_mode)
+        elif closed[folder]:
+            found[path] = "blocked"
+    return found
+
+
+def _reached(descent: Descent, folder: bytes, closed: dict[bytes, bool]) -> int:
+    try:
+        return descent.reach(folder)
+    except OSError as error:
+        closed[folder] = not isinstance(error, FileNotFoundError)
+        raise
+
+
+def _word(mode: int) -> str:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "link" if stat.S_ISLNK(mode) else "other"

@@ -1,0 +1,12 @@
+"""What every test gets: a process cut off from the machine, and the fixtures for stores."""
+
+from __future__ import annotations
+
+from tests.support.coverage_notes import pytest_terminal_summary
+from tests.support.hermetic import cut_off
+
+cut_off()
+
+pytest_plugins = ["tests.support.store_fixtures"]
+
+__all__ = ["pytest_terminal_summary"]

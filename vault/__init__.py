@@ -1,0 +1,1 @@
+"""The repository: sources, chunking, compression, sealing, packs, index, manifests, snapshots, storage."""

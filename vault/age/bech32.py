@@ -1,0 +1,79 @@
+"""Bech32 (BIP 173), in which age writes its keys, without that standard's limit on length.
+
+A key is `prefix` + "1" + data in 32 letters + a checksum of 6 letters that finds any mistyped four. It is all capitals
+or all small letters; the checksum is made over the small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vault.age.errors import KeyUnreadable
+
+ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+CHECKSUM_LETTERS = 6
+LONGEST = 4096
+"""Letters; the longest key that we read, a hybrid recipient, has 1959."""
+
+_VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+
+
+def encode(prefix: str, data: bytes) -> str:
+    """`data` under `prefix`, in small letters (`prefix` too must be in them)."""
+    words = list(_regroup(data, 8, 5))
+    if spare := -len(data) * 8 % 5:
+        words.append(data[-1] << spare & 31)
+    check = _checksum([*_spread(prefix), *words, *[0] * CHECKSUM_LETTERS]) ^ 1
+    words += [check >> 5 * (CHECKSUM_LETTERS - 1 - place) & 31 for place in range(CHECKSUM_LETTERS)]
+    return prefix + "1" + "".join(ALPHABET[word] for word in words)
+
+
+def decode(text: str) -> tuple[str, bytes]:
+    """The prefix in small letters, and the data. Raises `KeyUnreadable`, which never quotes `text`."""
+    if len(text) > LONGEST:
+        raise KeyUnreadable(f"the key is longer than {LONGEST} characters")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise KeyUnreadable("the key holds a blank or a character that no key has")
+    if text not in (text.lower(), text.upper()):
+        raise KeyUnreadable("the key mixes capitals and small letters")
+    prefix, mark, rest = text.lower().rpartition("1")
+    if not mark or not prefix or len(rest) < CHECKSUM_LETTERS:
+        raise KeyUnreadable("the key is cut off, or is not a key at all")
+    if not _VALUES.keys() >= set(rest):
+        raise KeyUnreadable("the key holds a letter that no key has (`b`, `i`, `o` or a sign)")
+    words = [_VALUES[letter] for letter in rest]
+    if _checksum([*_spread(prefix), *words]) != 1:
+        raise KeyUnreadable("the key's checksum does not fit: a character is wrong, missing or too many")
+    words = words[:-CHECKSUM_LETTERS]
+    spare = len(words) * 5 % 8
+    if spare >= 5 or (spare and words[-1] & (1 << spare) - 1):
+        raise KeyUnreadable("the key's last character holds bits that belong to nothing")
+    return prefix, bytes(_regroup(words, 5, 8))
+
+
+def _spread(prefix: str) -> list[int]:
+    codes = prefix.encode("ascii")
+    return [*(code >> 5 for code in codes), 0, *(code & 31 for code in codes)]
+
+
+def _checksum(words: Iterable[int]) -> int:
+    state = 1
+    for word in words:
+        top = state >> 25
+        state = (state & 0x1FFFFFF) << 5 ^ word
+        for place, term in enumerate(_GENERATOR):
+            if top >> place & 1:
+                state ^= term
+    return state
+
+
+def _regroup(values: Iterable[int], width: int, new_width: int) -> Iterator[int]:
+    """The same bits in groups of another width; bits that do not fill a last group are left out."""
+    held, bits = 0, 0
+    for value in values:
+        held = (held << width | value) & 0xFFF
+        bits += width
+        while bits >= new_width:
+            bits -= new_width
+            yield held >> bits & (1 << new_width) - 1

@@ -1,0 +1,133 @@
+"""Whole files: seal to recipients, open with identities, or open the header only and read ranges.
+
+seal        make a file key → wrap it for each recipient → header, MAC → nonce → segments
+open        read the header → ask each identity for the file key → check the MAC → open the segments
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from vault.age import hybrid, scrypt
+from vault.age.contract import FILE_KEY_SIZE, Buffer, Identity, Recipient, Stanza
+from vault.age.errors import HeaderIncomplete, NoMatchingIdentity
+from vault.age.header import LARGEST_HEADER, Header, parse_header, write_header
+from vault.age.stream import NONCE_SIZE, PayloadKey, PayloadReader, sealed_length
+from vault.chance import Chance
+from vault.errors import UsageError
+
+ENOUGH_FOR_A_HEADER = LARGEST_HEADER + NONCE_SIZE
+"""Bytes from a file's front that hold its header for certain; 4096 hold that of one or two hybrid recipients."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedHeader:
+    """What it takes to read a file's payload.
+
+    length: bytes before the first segment (the header and the payload's nonce).
+    """
+
+    key: PayloadKey
+    length: int
+
+    def reader(self, total_size: int) -> PayloadReader:
+        """Ranges of the file, which has `total_size` bytes. Raises `PayloadDamaged` where no file has that many."""
+        return PayloadReader(self.key, self.length, total_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A file just made, which its maker can open again without anybody's identity.
+
+    data: the whole age file.
+    """
+
+    data: bytearray = field(repr=False)
+    _file_key: bytes = field(repr=False)
+
+    def reopen(self) -> bytearray:
+        """The plain bytes, read back out of `data` in the way a reader would, from the header's first line on; only the
+        recipients' stanzas stay unopened. Raises `Damaged` where memory or this package has erred."""
+        return open_sealed(self.data, [_KnownFileKey(self._file_key)])
+
+
+def seal(plain: Buffer, recipients: Sequence[Recipient], chance: Chance) -> Sealed:
+    """Seal `plain` to all `recipients`.
+
+    Raises `UsageError` for no recipient, for a passphrase next to other recipients, and for a hybrid recipient next to
+    one that a quantum computer opens, since the weakest decides.
+    """
+    file_key = chance.token(FILE_KEY_SIZE)
+    stanzas = [recipient.wrap(file_key, chance) for recipient in recipients]
+    _refuse_bad_company(stanzas)
+    header = write_header(stanzas, file_key)
+    if len(header) > LARGEST_HEADER:
+        raise UsageError(f"{len(stanzas)} recipients make a header of more than {LARGEST_HEADER} bytes")
+    nonce = chance.token(NONCE_SIZE)
+    front = header + nonce
+    with memoryview(plain) as source:
+        data = bytearray(len(front) + sealed_length(source.nbytes))
+        data[: len(front)] = front
+        with memoryview(data) as target:
+            PayloadKey(file_key, nonce).seal_segments(source.cast("B"), target[len(front) :])
+    return Sealed(data, file_key)
+
+
+def open_sealed(data: Buffer, identities: Sequence[Identity]) -> bytearray:
+    """The plain bytes of a whole (binary) age file.
+
+    Raises `NoMatchingIdentity`, `HeaderDamaged`, `HeaderTampered` or `PayloadDamaged`.
+    """
+    return read_header(data, identities).reader(len(data)).open_all(data)
+
+
+def read_header(prefix: Buffer, identities: Sequence[Identity]) -> OpenedHeader:
+    """Open the header with the first of `identities` that can. `prefix` is the file's front: at least its header and
+    the payload's nonce, better `ENOUGH_FOR_A_HEADER`, or the whole file.
+
+    Raises `HeaderIncomplete` where `prefix` is too short, `HeaderDamaged`, `HeaderTampered` or `NoMatchingIdentity`.
+    """
+    header = parse_header(prefix)
+    file_key = _file_key(header, identities)
+    header.check(file_key)
+    length = header.length + NONCE_SIZE
+    nonce = bytes(memoryview(prefix)[header.length : length])
+    if len(nonce) != NONCE_SIZE:
+        raise HeaderIncomplete("the file ends before its payload begins")
+    return OpenedHeader(PayloadKey(file_key, nonce), length)
+
+
+def _file_key(header: Header, identities: Sequence[Identity]) -> bytes:
+    for identity in identities:
+        file_key = identity.unwrap(header.stanzas)
+        if file_key is not None:
+            return file_key
+    if [stanza.type for stanza in header.stanzas] != [scrypt.STANZA_TYPE]:
+        raise NoMatchingIdentity(f"none of the identities at hand ({len(identities)}) is among the recipients of this file")
+    if any(isinstance(identity, scrypt.ScryptIdentity) for identity in identities):
+        raise NoMatchingIdentity("the passphrase is wrong", hint="type it again; capitals and blanks count")
+    raise NoMatchingIdentity("this file is sealed to a passphrase, and none was given", hint="give the passphrase")
+
+
+def _refuse_bad_company(stanzas: Sequence[Stanza]) -> None:
+    types = {stanza.type for stanza in stanzas}
+    if not stanzas:
+        raise UsageError("nobody to seal to: what is sealed to no recipient cannot be opened again")
+    if scrypt.STANZA_TYPE in types and len(stanzas) > 1:
+        raise UsageError("a passphrase must be the only recipient of a file")
+    if hybrid.STANZA_TYPE in types and len(types) > 1:
+        raise UsageError(
+            "a post-quantum recipient and one that is not cannot share a file: the weaker would decide",
+            hint="use `age1pq1…` recipients only, or seal a second file",
+        )
+
+
+class _KnownFileKey:
+    """The identity of whoever made the file."""
+
+    def __init__(self, file_key: bytes) -> None:
+        self._file_key = file_key
+
+    def unwrap(self, stanzas: Sequence[Stanza]) -> bytes | None:
+        return self._file_key

@@ -1,0 +1,251 @@
+"""Reading what is new: small files in batches, large ones as streams, folders and links by their attributes.
+
+What the scan saw only decides what is read; what is recorded is the status that the open file had around the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from vault.backup.content import ContentWriter, Cutter, Frames
+from vault.backup.dictionaries import group_of
+from vault.backup.items import HOLE, Results, Status, Xattrs
+from vault.format.chunks import content_hash
+from vault.format.tree import ChunkRef
+from vault.problems import Problem
+from vault.progress import Progress
+from vault.source import columns
+from vault.source.attributes import Extended
+from vault.source.reading import SMALL, TRIES, Content, Extent, LargeFile, Reader, TooLarge
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_FILES = 256
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch of small files ends at so many, or so many bytes; a thread's start costs as much as reading ten of them."""
+
+PIECE = 8 * 1024 * 1024
+"""Bytes of a large file that are read and cut at once."""
+
+SLICE = 4096
+"""Rows of a table that are Python objects at once."""
+
+
+@dataclass(slots=True)
+class Wanted:
+    """One row of the scan that shall be read."""
+
+    row: int
+    path: bytes
+    size: int
+
+
+@dataclass(slots=True)
+class Reading:
+    """Reads rows of a scan and collects the results."""
+
+    reader: Reader
+    writer: ContentWriter
+    results: Results
+    progress: Progress
+    stop: Callable[[], None]
+    told: Callable[[int, int], None]
+    problems: list[Problem] = field(default_factory=list)
+    read_bytes: int = 0
+    read_items: int = 0
+
+    def files(self, wanted: Iterator[Wanted]) -> None:
+        """Read files, in the given order: content into packs, rows into the results."""
+        batch: list[Wanted] = []
+        size = 0
+        for one in wanted:
+            self.stop()
+            if one.size > SMALL:
+                self._large(one)
+                continue
+            batch.append(one)
+            size += one.size
+            if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+                self._small(batch)
+                batch, size = [], 0
+        self._small(batch)
+        self.writer.finish()
+
+    def folders(self, scan: pa.Table, rows: pa.Array) -> None:
+        """Attributes of the folders among the scan's rows."""
+        for numbers, paths, statuses in _others(scan, rows):
+            for row, path, status, answer in zip(numbers, paths, statuses, self.reader.read_attributes(paths), strict=True):
+                if isinstance(answer, Problem):
+                    self.problems.append(answer)
+                else:
+                    self.results.add_other(row, status, self._kept(path, answer), None)
+
+    def links(self, scan: pa.Table, rows: pa.Array) -> None:
+        """Targets of the symbolic links among the scan's rows."""
+        for numbers, paths, statuses in _others(scan, rows):
+            for row, status, answer in zip(numbers, statuses, self.reader.read_links(paths), strict=True):
+                if isinstance(answer, Problem):
+                    self.problems.append(answer)
+                else:
+                    self.results.add_other(row, status, (), answer)
+
+    def _small(self, batch: list[Wanted]) -> None:
+        if not batch:
+            return
+        answers: list[tuple[Content | TooLarge | Problem, bytes, list[ChunkRef]]] = []
+
+        def work(cutter: Cutter, frames: Frames) -> None:
+            for one, answer in zip(batch, self.reader.read_small([one.path for one in batch]), strict=True):
+                if isinstance(answer, Content):
+                    refs = cutter.keep(answer.data, group_of(one.path), frames)
+                    # the bytes go with the batch, not with the results
+                    answers.append((answer._replace(data=b""), content_hash(answer.data), refs))
+                else:
+                    answers.append((answer, b"", []))
+
+        def done() -> None:
+            for one, (answer, digest, refs) in zip(batch, answers, strict=True):
+                if isinstance(answer, Content):
+                    xattrs = self._kept(one.path, answer.attributes)
+                    self.results.add_file(one.row, answer.status, digest, refs, xattrs)
+                    self.read_bytes += answer.status.st_size
+                elif isinstance(answer, Problem):
+                    self.problems.append(answer)
+                else:
+                    self._large(one)
+            self._advance(len(batch), sum(one.size for one in batch))
+
+        self.writer.submit(work, done)
+
+    def _large(self, one: Wanted) -> None:
+        file = self.reader.open_large(one.path)
+        if isinstance(file, Problem):
+            self.problems.append(file)
+            return
+        with file:
+            try:
+                for _ in range(TRIES):
+                    refs, digest = _Stream(self, file).run()
+                    if not file.changed():
+                        self._large_done(one, file, digest, refs)
+                        return
+                    file.renew()
+                message = f"the file changed during each of {TRIES} readings"
+                self.problems.append(Problem(one.path, "changed-while-read", message))
+            except OSError as error:
+                self.problems.append(Problem(one.path, "unreadable", f"it cannot be read: {error.strerror}"))
+
+    def _large_done(self, one: Wanted, file: LargeFile, digest: bytes, refs: list[ChunkRef]) -> None:
+        """The row is added once the last piece is through the workers."""
+        status, xattrs = file.status, self._kept(one.path, file.attributes())
+        self.read_bytes += status.st_size
+
+        def done() -> None:
+            self.results.add_file(one.row, status, digest, refs, xattrs)
+            self._advance(1, 0)
+
+        self.writer.submit(lambda _cutter, _frames: None, done)
+
+    def _kept(self, path: bytes, attributes: Extended) -> Xattrs:
+        for name in attributes.left_out:
+            message = f"its extended attribute {name.decode('utf-8', 'backslashreplace')} is too large and was left out"
+            self.problems.append(Problem(path, "attribute-too-large", message))
+        return attributes.values
+
+    def _advance(self, items: int, size: int) -> None:
+        self.read_items += items
+        self.progress.advance(items=items, size=size)
+        self.told(self.read_items, self.read_bytes)
+
+
+class _Stream:
+    """One reading of a large file: extents are cut piece by piece, holes become references without a chunk."""
+
+    def __init__(self, reading: Reading, file: LargeFile) -> None:
+        self._reading = reading
+        self._file = file
+        self._refs: list[ChunkRef] = []
+        self._digest = blake3()
+        self._at = 0
+
+    def run(self) -> tuple[list[ChunkRef], bytes]:
+        """The references (complete when the workers are through) and the BLAKE3 of the content, holes as zeros."""
+        for extent in self._file.extents():
+            self._hole(extent.offset - self._at)
+            self._extent(extent)
+        self._hole(self._file.status.st_size - self._at)
+        return self._refs, self._digest.digest()
+
+    def _hole(self, length: int) -> None:
+        if length > 0:
+            zeros = bytes(min(length, PIECE))
+            for start in range(0, length, PIECE):
+                self._reading.stop()
+                self._digest.update(zeros[: min(PIECE, length - start)])
+            self._at += length
+            self._later([(HOLE, length)])
+
+    def _extent(self, extent: Extent) -> None:
+        """Read, cut, and hand whole chunks to the workers; what lies behind the last cut is cut again with what follows."""
+        rest = b""
+        end = extent.offset + extent.length
+        while self._at < end:
+            self._reading.stop()
+            buffer = bytearray(len(rest) + min(PIECE, end - self._at))
+            buffer[: len(rest)] = rest
+            view = memoryview(buffer)
+            count = self._file.readinto(view[len(rest) :], self._at)
+            if count == 0:
+                break  # shorter than at opening: `changed` will say so
+            view = view[: len(rest) + count]
+            self._digest.update(view[len(rest) :])
+            self._at += count
+            pieces = self._reading.writer.cut(view)
+            final = self._at >= end
+            whole = pieces if final else pieces[:-1]
+            rest = b"" if final else bytes(pieces[-1])
+            self._hand_over(whole)
+            self._reading.progress.advance(size=count)
+        if rest:
+            self._hand_over([memoryview(rest)])
+
+    def _hand_over(self, pieces: list[memoryview]) -> None:
+        refs: list[ChunkRef] = []
+
+        def work(cutter: Cutter, frames: Frames) -> None:
+            refs.extend(cutter.keep_chunk(piece, "", frames) for piece in pieces)
+
+        self._reading.writer.submit(work, lambda: self._refs.extend(refs))
+
+    def _later(self, refs: list[ChunkRef]) -> None:
+        """In order behind the pieces that are still with the workers."""
+        self._reading.writer.submit(lambda _cutter, _frames: None, lambda: self._refs.extend(refs))
+
+
+def _others(scan: pa.Table, rows: pa.Array) -> Iterator[tuple[list[int], list[bytes], list[Status]]]:
+    """Row numbers, paths and statuses, a few thousand at a time."""
+    names = ["mtime", "mtime_nanos", "ctime_ns", "inode", "device", "mode", "uid", "gid", "nlink"]
+    for start in range(0, len(rows), SLICE):
+        part = rows.slice(start, SLICE)
+        picked = scan.select(["path", *names]).take(part)
+        values = zip(*(picked[name].to_pylist() for name in names), strict=True)
+        statuses = [Status(0, seconds * 1_000_000_000 + nanos, *rest) for seconds, nanos, *rest in values]
+        yield part.to_pylist(), picked["path"].to_pylist(), statuses
+
+
+def wanted_files(scan: pa.Table, rows: pa.Array) -> Iterator[Wanted]:
+    """The files among `rows` of a scan, by path, a few thousand at a time as Python objects."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    files = rows.filter(pc.equal(scan["type"].combine_chunks().take(rows), pa.scalar(columns.FILE, pa.uint8())))
+    for start in range(0, len(files), SLICE):
+        part = files.slice(start, SLICE)
+        picked = scan.select(["path", "size"]).take(part)
+        values = (part.to_pylist(), picked["path"].to_pylist(), picked["size"].to_pylist())
+        yield from (Wanted(*one) for one in zip(*values, strict=True))

@@ -1,0 +1,280 @@
+"""One backup of one source, from the scan to the commit.
+
+    scan -> claim -> last manifest -> compare -> read what is new -> index -> manifest -> record
+
+Nothing that was in the last manifest is lost: what the source no longer has is carried on as vanished, and what could not be
+read keeps its last good version and is a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from vault.backup import compare, content, dictionaries, items, reading
+from vault.errors import Damaged, SourceError, StrongroomError
+from vault.format import manifest
+from vault.format.record import MOST_PROBLEMS, Counts, Record
+from vault.format.tree import Tree
+from vault.problems import Problem, printable
+from vault.progress import Progress, Silence
+from vault.repository import snapshots
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.project import Project
+from vault.repository.session import Session
+from vault.source import columns
+from vault.source.patterns import Rules
+from vault.source.reading import Content, Reader
+from vault.source.scan import Scan, Skipped, scan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
+"""Problems of items that were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
+    path: of the folder · rules: what is left out."""
+
+    name: str
+    kind: str
+    path: bytes
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a run shall behave. allow_empty: an empty source is meant · stop: called often, raises to end the run."""
+
+    allow_empty: bool = False
+    stop: Callable[[], None] = lambda: None
+    progress: Progress = field(default_factory=Silence)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a backup did. seconds: from the scan to the commit."""
+
+    project: str
+    record: Record
+    problems: tuple[Problem, ...]
+    skipped: tuple[Skipped, ...]
+    excluded: int
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "project": self.project,
+            "source": self.record.source,
+            "snapshot": self.record.id,
+            "taken_at": self.record.taken_at.isoformat(),
+            **self.record.counts.as_json(),
+            "seconds": round(self.seconds, 3),
+            "skipped": [{"path": printable(one.path), "what": one.what} for one in self.skipped],
+            "excluded": self.excluded,
+            "problem_list": [problem.as_json() for problem in self.problems],
+        }
+
+
+def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
+    """Take a snapshot of a source. Raises `SourceError`, `Interrupted`, `StorageError`: then nothing is committed, and
+    what was stored is used by the next run."""
+    clock = project.services.clock
+    began, taken_at = clock.monotonic(), clock.now()
+    wishes.progress.phase(f"looking at {source.name}")
+    found = scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)
+    session = Session.begin(project, source.name)
+    try:
+        run = _Run(session, source, wishes, found, taken_at)
+        record = run.run()
+    except (StrongroomError, KeyboardInterrupt):
+        session.withdraw()
+        raise
+    finally:
+        session.packs.close()
+    problems = tuple(run.problems)
+    return Report(project.name, record, problems, tuple(found.skipped), found.excluded, clock.monotonic() - began)
+
+
+class _Run:
+    """The parts of one run that share its state."""
+
+    def __init__(self, session: Session, source: Source, wishes: Wishes, found: Scan, taken_at: datetime) -> None:
+        self._session = session
+        self._project = session.project
+        self._source = source
+        self._wishes = wishes
+        self._found = found
+        self._taken_at = taken_at
+        self._heads = snapshots.heads(session.records, source.name)
+        self._last = self._heads[-1] if self._heads else None
+        self._results = items.Results()
+        self._read_bytes = 0
+        self.problems: list[Problem] = list(found.problems)
+
+    def run(self) -> Record:
+        """Compare, read, write the manifest, commit."""
+        last = self._last_manifest(compare.COLUMNS)
+        self._refuse_empty(last)
+        difference = compare.compare(self._found.table, last, self._last.taken_at if self._last else self._taken_at)
+        self._wishes.stop()
+        if self._last and difference.nothing_changed and len(self._heads) == 1 and not self._session.marked:
+            return self._commit_unchanged(self._last, difference)
+        self._read(difference)
+        return self._commit_changed(difference)
+
+    def _last_manifest(self, wanted: list[str] | None = None) -> pa.Table:
+        """The named columns of the last manifest, or all; without rows where there is no last snapshot."""
+        if self._last is None:
+            empty = manifest.schema().empty_table()
+            return empty if wanted is None else empty.select(wanted)
+        return snapshots.read_manifest(self._session.catalogue, self._last, columns=wanted)
+
+    def _refuse_empty(self, last: pa.Table) -> None:
+        """A source that lost everything looks like an unmounted disk; a person must say that it is meant."""
+        had = last["vanished_at"].null_count
+        if len(self._found.table) <= 1 and had > 1 and not self._wishes.allow_empty:
+            raise SourceError(
+                f"the source {self._source.name!r} is empty, and {had - 1} items were there at the last snapshot",
+                hint="is it mounted? If it is meant to be empty, run the backup with --allow-empty",
+            )
+
+    def _read(self, difference: compare.Comparison) -> None:
+        import pyarrow.compute as pc
+
+        table, progress = self._found.table, self._wishes.progress
+        fresh = difference.fresh
+        sizes = pc.sum(table["size"].take(fresh)).as_py() or 0
+        progress.phase(f"reading {self._source.name}", items=len(fresh), size=sizes)
+        with Reader(self._source.path, self._source.kind.encode()) as reader:
+            trained = self._train(reader, fresh)
+            writer = content.ContentWriter(self._session, trained)
+            try:
+                work = reading.Reading(reader, writer, self._results, progress, self._wishes.stop, self._session.tell)
+                self._folders_and_links(work, fresh)
+                work.files(reading.wanted_files(table, fresh))
+            finally:
+                writer.close()
+        self.problems += work.problems
+        self._read_bytes = work.read_bytes
+
+    def _train(self, reader: Reader, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
+        """Dictionaries for the groups of small files that deserve one, stored before they are used."""
+        candidates = dictionaries.worth_training((one.path, one.size) for one in reading.wanted_files(self._found.table, fresh))
+        key = self._project.capability.chunk_id_key
+        trained = {}
+        for name, paths in candidates.items():
+            self._wishes.stop()
+            samples = [answer.data for answer in reader.read_small(paths) if isinstance(answer, Content)]
+            made = dictionaries.train(samples, key)
+            if made is not None:
+                trained[name] = made
+        if trained:
+            content.store_dictionaries(self._session, list(trained.values()))
+        return trained
+
+    def _folders_and_links(self, work: reading.Reading, fresh: pa.Array) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        table = self._found.table
+        types = table["type"].combine_chunks().take(fresh)
+        for code, read in ((columns.FOLDER, work.folders), (columns.LINK, work.links)):
+            rows = fresh.filter(pc.equal(types, pa.scalar(code, pa.uint8())))
+            read(table, rows)
+
+    def _commit_unchanged(self, last: Record, difference: compare.Comparison) -> Record:
+        """The same manifest again: it costs a record."""
+        record = self._record(self._counts(difference), last.manifest, last.packs, last.own_packs)
+        self._session.commit(record)
+        return record
+
+    def _commit_changed(self, difference: compare.Comparison) -> Record:
+        self._wishes.progress.phase("writing the manifest")
+        about = items.About(self._source.name, self._source.kind, self._taken_at, self._last.taken_at if self._last else None)
+        news = self._results.table(self._found.table, about)
+        table = items.merged(self._last_manifest(), difference, news, self._spared(), about)
+        self._session.packs.drain()
+        record = self._record(self._counts(difference), *self._store_manifest(table))
+        self._session.commit(record)
+        return record
+
+    def _spared(self) -> items.Spared:
+        """What stays in the manifest though this run could not read it."""
+        unseen = {problem.path for problem in self._found.problems} | set(self._found.unlisted)
+        failed = {problem.path for problem in self.problems if problem.what not in KEPT_ALL_THE_SAME}
+        return items.Spared(failed=frozenset(failed - unseen), unseen=frozenset(unseen))
+
+    def _store_manifest(self, table: pa.Table) -> tuple[Tree, Tree, tuple[bytes, ...]]:
+        """Store the manifest and the list of packs. Gives their roots, and the packs that came to be meanwhile."""
+        session = self._session
+        index = session.index.with_rows([session.new_rows()])
+        writer = session.meta_writer()
+        root = writer.write(manifest.encode(table))
+        needed = needed_packs(table, index) | writer.leaned_on
+        writer.leaned_on.clear()
+        listed = "".join(f"{pack.hex()}\n" for pack in sorted(needed)).encode()
+        packs = writer.write(listed)
+        before = session.new_rows().num_rows
+        writer.flush()
+        session.packs.drain()
+        own = session.new_rows().slice(before)["pack"].unique().to_pylist()
+        return root, packs, tuple(sorted({*own, *writer.leaned_on}))
+
+    def _counts(self, difference: compare.Comparison) -> Counts:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        table = self._found.table
+        is_file = pc.equal(table["type"], pa.scalar(columns.FILE, pa.uint8()))
+        fresh = len(difference.fresh)
+        return Counts(
+            items=len(table),
+            files=pc.sum(is_file).as_py() or 0,
+            bytes=pc.sum(table["size"]).as_py() or 0,
+            added=fresh - difference.replaced,
+            changed=difference.replaced,
+            unchanged=len(difference.kept),
+            vanished=len(difference.gone),
+            read_bytes=self._read_bytes,
+            stored_bytes=self._session.packs.stored_bytes,
+            problems=len(self.problems),
+        )
+
+    def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...]) -> Record:
+        services = self._project.services
+        return Record(
+            id=self._session.id,
+            source=self._source.name,
+            kind=self._source.kind,
+            taken_at=self._taken_at,
+            finished_at=services.clock.now(),
+            host=services.host,
+            writer=services.writer,
+            parents=tuple(head.id for head in self._heads),
+            manifest=root,
+            packs=packs,
+            own_packs=own,
+            counts=counts,
+            problems=tuple(problem.as_json() for problem in self.problems[:MOST_PROBLEMS]),
+        )
+
+
+def needed_packs(table: pa.Table, index: ChunkIndex) -> set[bytes]:
+    """The packs that hold the content of a manifest's items, dictionaries included. Raises `Damaged` where one is missing."""
+    import pyarrow.compute as pc
+
+    chunks = pc.unique(table["chunks"].combine_chunks().flatten().field("id")).drop_null()
+    places = index.locate(chunks)
+    if places["pack"].null_count:
+        raise Damaged(
+            f"{places['pack'].null_count} chunks that the new snapshot leans on are in no index segment; nothing was committed",
+            hint="run `strongroom check`, then the backup again",
+        )
+    taught = index.locate(pc.unique(places["dictionary"]).drop_null())
+    return {*places["pack"].unique().to_pylist(), *taught["pack"].unique().to_pylist()} - {None}

@@ -1,0 +1,134 @@
+"""The one tree of errors.
+
+    StrongroomError                 exit 1      anything that ends a command
+    ├── UsageError                  exit 2      what was asked makes no sense; nothing was tried
+    │   └── SettingsError           exit 2      the settings file cannot be used (file, line, key)
+    ├── SourceError                 exit 1      the place that is backed up is gone, empty or unreadable
+    ├── TargetError                 exit 1      the place that is restored into cannot be written
+    ├── NoRepository                exit 10     nothing of ours at this address
+    ├── UnsupportedFormat           exit 1      made by a newer version; named, never guessed at
+    ├── Busy                        exit 11     somebody else's work is in the way
+    ├── KeyRefused                  exit 12     no identity opens this, or the passphrase is wrong
+    ├── Damaged                     exit 20     stored bytes are not what was stored
+    ├── RefusedByRule               exit 21     a rule forbids it
+    ├── StorageError                exit 30     the store did not do what it was asked
+    │   ├── ObjectNotFound
+    │   ├── ObjectExists
+    │   ├── StorageDenied
+    │   ├── StorageFull
+    │   └── TransientStorageError               worth another try
+    └── Interrupted                 exit 130    Ctrl-C or SIGTERM
+
+Foreign exceptions are translated by the room that meets them and stay attached as the cause.
+A *problem* (see `vault.problems`) is not an error: it is one thing that went wrong and did not stop the run.
+"""
+
+from __future__ import annotations
+
+
+class StrongroomError(Exception):
+    """The root. `exit_code` is what the process returns, `hint` what the person may do next."""
+
+    exit_code = 1
+    hint: str | None = None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class UsageError(StrongroomError):
+    """What was asked makes no sense; nothing was tried."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """The settings file cannot be used; the message says file, line and key."""
+
+
+class SourceError(StrongroomError):
+    """The place that is backed up is gone, empty where it was not, or unreadable."""
+
+
+class TargetError(StrongroomError):
+    """The place that is restored into cannot be written."""
+
+
+class NoRepository(StrongroomError):
+    """Nothing of ours is stored at this address."""
+
+    exit_code = 10
+    hint = "check the address, or make a repository there with `strongroom init ADDRESS`"
+
+
+class UnsupportedFormat(StrongroomError):
+    """The repository asks for a format or a feature that this version does not know."""
+
+    hint = "update Strongroom on this machine"
+
+
+class Busy(StrongroomError):
+    """Somebody else's work is in the way."""
+
+    exit_code = 11
+
+
+class KeyRefused(StrongroomError):
+    """No identity at hand opens this."""
+
+    exit_code = 12
+    hint = "name the right identity with --identity FILE"
+
+
+class Damaged(StrongroomError):
+    """Stored bytes are not what was stored."""
+
+    exit_code = 20
+    hint = "run `strongroom check` to see which items this costs"
+
+
+class RefusedByRule(StrongroomError):
+    """A rule forbids it."""
+
+    exit_code = 21
+
+
+class StorageError(StrongroomError):
+    """The store did not do what it was asked."""
+
+    exit_code = 30
+
+
+class ObjectNotFound(StorageError):
+    """No object of this name."""
+
+
+class ObjectExists(StorageError):
+    """Create-once met an object that is already there."""
+
+
+class StorageDenied(StorageError):
+    """The credentials do not allow it."""
+
+    hint = "check the credentials and the bucket's policy; `strongroom doctor` says what they allow"
+
+
+class StorageFull(StorageError):
+    """No room is left."""
+
+    hint = "free some room; what was stored is kept and the next run goes on from there"
+
+
+class TransientStorageError(StorageError):
+    """It may work a moment later: a time-out, a reset connection, a 503, a cut body."""
+
+    hint = "try again; what was stored is kept and the next run goes on from there"
+
+
+class Interrupted(StrongroomError):
+    """Ctrl-C or SIGTERM."""
+
+    exit_code = 130
+    hint = "what was stored is kept; run the same command again to go on"

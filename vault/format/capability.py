@@ -1,0 +1,118 @@
+"""What a key file lets its holder do: the secrets of one project, as they lie (sealed to a principal) under `keys/`.
+
+A *write* capability holds the public content key, the catalogue pair and the chunk-id key: its holder backs up,
+deduplicates, finds and plans, sees names, and cannot read one byte of content. A *read* capability adds the private
+content key. Epochs number the key pairs of a project, so that a rotation can start new ones and old packs stay readable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
+from typing import Any
+
+from vault.age import HybridIdentity, HybridRecipient
+from vault.chance import Chance
+from vault.errors import Damaged, KeyRefused
+from vault.format import strict_json
+from vault.format.chunks import ID_SIZE, derive
+from vault.format.layout import is_id
+
+LARGEST_KEY_OBJECT = 64 * 1024
+LONGEST_NAME = 200
+WHAT = "a project's key object"
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """The secrets of one project. `content_identity` is None in a write capability."""
+
+    repository: str
+    project: str
+    name: str
+    epoch: int
+    content_recipient: HybridRecipient
+    content_identity: HybridIdentity | None = dataclass_field(repr=False)
+    catalogue: HybridIdentity = dataclass_field(repr=False)
+    chunk_id_key: bytes = dataclass_field(repr=False)
+
+    @classmethod
+    def generate(cls, repository: str, project: str, name: str, chance: Chance) -> Capability:
+        """The secrets of a new project, with the right to read."""
+        content = HybridIdentity.generate(chance)
+        return cls(
+            repository=repository,
+            project=project,
+            name=name,
+            epoch=1,
+            content_recipient=content.recipient,
+            content_identity=content,
+            catalogue=HybridIdentity.generate(chance),
+            chunk_id_key=chance.token(ID_SIZE),
+        )
+
+    @property
+    def kind(self) -> str:
+        """`read` or `write`."""
+        return "write" if self.content_identity is None else "read"
+
+    @property
+    def tag_key(self) -> bytes:
+        """The key of the tags on records, claims and marks (32 bytes)."""
+        return derive(self.chunk_id_key, "record tag")
+
+    @property
+    def index_key(self) -> bytes:
+        """The key that names index segments (32 bytes)."""
+        return derive(self.chunk_id_key, "index name")
+
+    def without_reading(self) -> Capability:
+        """The same project with the right to write only."""
+        return replace(self, content_identity=None)
+
+    def reading(self) -> HybridIdentity:
+        """The private content key. Raises `KeyRefused` where the holder may only write."""
+        if self.content_identity is None:
+            raise KeyRefused(
+                f"this identity may back up project {self.name!r} but not read its content",
+                hint="use an identity with a read capability, for example the recovery kit",
+            )
+        return self.content_identity
+
+    def encode(self) -> bytes:
+        """As stored, before it is sealed."""
+        content = None if self.content_identity is None else self.content_identity.encode()
+        value: dict[str, Any] = {
+            "repository": self.repository,
+            "project": self.project,
+            "name": self.name,
+            "capability": self.kind,
+            "epoch": self.epoch,
+            "content_recipient": self.content_recipient.encode(),
+            "content_identity": content,
+            "catalogue_identity": self.catalogue.encode(),
+            "chunk_id_key": self.chunk_id_key.hex(),
+        }
+        return strict_json.dump(value)
+
+    @classmethod
+    def decode(cls, data: bytes | bytearray) -> Capability:
+        """Read back. Raises `Damaged`."""
+        value = strict_json.load(data, WHAT, largest=LARGEST_KEY_OBJECT)
+        content = strict_json.optional(value, "content_identity", str, WHAT)
+        try:
+            capability = cls(
+                repository=strict_json.field(value, "repository", str, WHAT),
+                project=strict_json.field(value, "project", str, WHAT),
+                name=strict_json.field(value, "name", str, WHAT),
+                epoch=strict_json.count(value, "epoch", WHAT),
+                content_recipient=HybridRecipient.parse(strict_json.field(value, "content_recipient", str, WHAT)),
+                content_identity=None if content is None else HybridIdentity.parse(content),
+                catalogue=HybridIdentity.parse(strict_json.field(value, "catalogue_identity", str, WHAT)),
+                chunk_id_key=strict_json.hexadecimal(value, "chunk_id_key", ID_SIZE, WHAT),
+            )
+        except KeyRefused as error:
+            raise Damaged(f"{WHAT} holds a key that cannot be read") from error
+        if not is_id(capability.project) or not is_id(capability.repository) or len(capability.name) > LONGEST_NAME:
+            raise Damaged(f"{WHAT} holds a value that makes no sense")
+        return capability

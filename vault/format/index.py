@@ -1,0 +1,68 @@
+"""Index segments: Parquet tables that say which chunk lies where in which pack.
+
+A segment's name is the keyed BLAKE3 of its plain bytes: whoever lacks the project's chunk-id key cannot make one that a
+client would believe, and a writer that is told "this chunk is stored already" can rely on it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from vault.errors import Damaged
+from vault.format import parquet
+from vault.format.chunks import ID_SIZE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_ROWS = 1 << 24
+
+
+@cache
+def schema() -> pa.Schema:
+    """Columns of a segment.
+
+    chunk: its id · pack: SHA-256 of the pack's stored bytes · tier: 0 content, 1 catalogue · pack_size: stored bytes of the
+    whole pack · offset, stored: where the frame lies in the pack's plain stream · plain: length of the content ·
+    dictionary: id of the chunk that holds the zstd dictionary, or null.
+    """
+    import pyarrow as pa
+
+    name = pa.binary(ID_SIZE)
+    return pa.schema(
+        [
+            pa.field("chunk", name, nullable=False),
+            pa.field("pack", name, nullable=False),
+            pa.field("tier", pa.uint8(), nullable=False),
+            pa.field("pack_size", pa.int32(), nullable=False),
+            pa.field("offset", pa.int32(), nullable=False),
+            pa.field("stored", pa.int32(), nullable=False),
+            pa.field("plain", pa.int32(), nullable=False),
+            pa.field("dictionary", name),
+        ]
+    )
+
+
+def encode(table: pa.Table) -> bytes:
+    """The plain bytes of a segment. table: of `schema()`."""
+    return parquet.write(
+        table,
+        compression="zstd",
+        use_dictionary=["pack", "tier", "pack_size", "dictionary"],
+        write_statistics=False,
+    )
+
+
+def decode(data: bytes | bytearray, key: bytes, segment_id: bytes) -> pa.Table:
+    """Read back and check that it was written by a holder of the chunk-id key. Raises `Damaged`."""
+    if name(data, key) != segment_id:
+        raise Damaged("an index segment was not written with this project's keys, or was swapped for another")
+    return parquet.read(data, schema(), "an index segment", most_rows=MOST_ROWS)
+
+
+def name(data: bytes | bytearray, key: bytes) -> bytes:
+    """The id of a segment from its plain bytes (32 bytes). key: the capability's index key."""
+    return blake3(data, key=key).digest()

@@ -1,0 +1,78 @@
+"""Names of stored objects, and the ids in them. Leaves have one fixed length per folder; no object stands where a folder is."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+DESCRIPTOR = "strongroom.json"
+
+_ID = re.compile(r"[0-9a-f]{32}\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_MOMENT_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[0-9a-f]{16}\Z")
+
+CONTENT_TIER = 0
+META_TIER = 1
+_TIER_FOLDERS = {CONTENT_TIER: "packs", META_TIER: "meta"}
+
+
+def keys_folder(scope: str = "") -> str:
+    """Where the wrapped secrets of a project lie; of all projects without one."""
+    return f"keys/{scope}" if scope else "keys"
+
+
+def key_name(scope: str, key_id: str) -> str:
+    """A capability wrapped to one principal. scope: a project id · key_id: 32 hex digits."""
+    return f"keys/{scope}/{key_id}.age"
+
+
+def project_folder(project: str, folder: str) -> str:
+    """A folder of a project: `packs`, `meta`, `index`, `claims`, `snapshots`, `marks`."""
+    return f"projects/{project}/{folder}"
+
+
+def pack_name(project: str, tier: int, sha256: bytes) -> str:
+    """A pack of the content tier (`packs`) or of the catalogue (`meta`), named by the SHA-256 of its stored bytes."""
+    digest = sha256.hex()
+    return f"projects/{project}/{_TIER_FOLDERS[tier]}/{digest[:2]}/{digest}"
+
+
+def pack_sha256(name: str) -> bytes | None:
+    """The SHA-256 that a pack's name states, or None where the name is no pack's."""
+    leaf = name.rpartition("/")[2]
+    return bytes.fromhex(leaf) if _SHA256.match(leaf) else None
+
+
+def index_name(project: str, segment_id: bytes) -> str:
+    """An index segment, named by the keyed BLAKE3 of its plain bytes (32 bytes)."""
+    return f"projects/{project}/index/{segment_id.hex()}"
+
+
+def snapshot_name(project: str, snapshot: str) -> str:
+    """A snapshot's record."""
+    return f"projects/{project}/snapshots/{snapshot}"
+
+
+def claim_name(project: str, snapshot: str) -> str:
+    """The claim of a snapshot that is being written; it bears the id of the snapshot to be."""
+    return f"projects/{project}/claims/{snapshot}"
+
+
+def new_id(token: bytes) -> str:
+    """An opaque id (a repository's, a project's, a principal's key) from 16 random bytes."""
+    return token.hex()
+
+
+def snapshot_id(moment: datetime, token: bytes) -> str:
+    """A snapshot's id from its moment (aware) and 8 random bytes: sorts by time for people, unique by chance."""
+    return f"{moment.astimezone(UTC):%Y%m%dt%H%M%Sz}-{token.hex()}"
+
+
+def is_id(text: str) -> bool:
+    """Whether this is an opaque id: 32 hex digits."""
+    return _ID.match(text) is not None
+
+
+def is_snapshot_id(text: str) -> bool:
+    """Whether this is a snapshot's id."""
+    return _MOMENT_ID.match(text) is not None

@@ -1,0 +1,100 @@
+"""Manifests: the table of all items of a snapshot, one row an item, sorted by path, as Parquet.
+
+It is written with Parquet's content-defined chunking and without compression, so that its bytes, cut at about 64 KiB, are
+mostly those of the manifest before: an unchanged hour stores nothing of it again.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from vault.errors import Damaged
+from vault.format import parquet
+from vault.format.chunks import ID_SIZE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FILE, FOLDER, LINK = "file", "folder", "link"
+"""Types of items: a file's content lies in chunks; a link is a symbolic link."""
+
+MOST_ROWS = 1 << 27
+LARGEST_MANIFEST = 1 << 36
+
+_REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "mode", "uid", "gid"]
+
+
+@cache
+def schema() -> pa.Schema:
+    """Columns of a manifest.
+
+    path: KIND/relative/path as the file system's bytes · source: name of the source · kind · type: file, folder, link ·
+    size: bytes of content, holes included · mtime, mtime_nanos: whole seconds since 1970 and the nanoseconds above them ·
+    ctime_ns, inode: what the next run compares · link_group: equal for hard links of one file, else null ·
+    mode: permission bits · uid, gid, owner, group · link_target · xattrs · blake3: of the whole content ·
+    period_start, period_end, period_origin, format: what the item is about, where known ·
+    seen_at: when this version was first seen · last_seen_at, vanished_at: null while the source has it ·
+    chunks: the content in order; a null id is a hole of that length.
+    """
+    import pyarrow as pa
+
+    moment = pa.timestamp("us", tz="UTC")
+    xattr = pa.struct([pa.field("name", pa.binary(), nullable=False), pa.field("value", pa.binary(), nullable=False)])
+    chunk = pa.struct([pa.field("id", pa.binary(ID_SIZE)), pa.field("length", pa.int64(), nullable=False)])
+    return pa.schema(
+        [
+            pa.field("path", pa.binary(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("type", pa.string(), nullable=False),
+            pa.field("size", pa.int64(), nullable=False),
+            pa.field("mtime", pa.int64(), nullable=False),
+            pa.field("mtime_nanos", pa.int32(), nullable=False),
+            pa.field("ctime_ns", pa.int64(), nullable=False),
+            pa.field("inode", pa.int64(), nullable=False),
+            pa.field("link_group", pa.int64()),
+            pa.field("mode", pa.int32(), nullable=False),
+            pa.field("uid", pa.int64(), nullable=False),
+            pa.field("gid", pa.int64(), nullable=False),
+            pa.field("owner", pa.string()),
+            pa.field("group", pa.string()),
+            pa.field("link_target", pa.binary()),
+            pa.field("xattrs", pa.list_(xattr)),
+            pa.field("blake3", pa.binary(ID_SIZE)),
+            pa.field("period_start", moment),
+            pa.field("period_end", moment),
+            pa.field("period_origin", pa.string()),
+            pa.field("format", pa.string()),
+            pa.field("seen_at", moment, nullable=False),
+            pa.field("last_seen_at", moment),
+            pa.field("vanished_at", moment),
+            pa.field("chunks", pa.list_(chunk)),
+        ]
+    )
+
+
+def encode(table: pa.Table) -> bytes:
+    """The bytes of a manifest. table: of `schema()`, sorted by path, each path once."""
+    return parquet.write(
+        table,
+        compression="none",
+        use_dictionary=_REPEATING,
+        write_statistics=False,
+        use_content_defined_chunking={"min_chunk_size": 16 * 1024, "max_chunk_size": 64 * 1024, "norm_level": 0},
+    )
+
+
+def decode(data: bytes | bytearray | memoryview, *, columns: list[str] | None = None) -> pa.Table:
+    """Read back, all columns or those named. Raises `Damaged`."""
+    table = parquet.read(data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns)
+    if columns is None or "type" in columns:
+        _refuse_unknown_types(table)
+    return table
+
+
+def _refuse_unknown_types(table: pa.Table) -> None:
+    """Devices and the like never stand in a manifest; one that says so was not made by us."""
+    unknown = set(table["type"].unique().to_pylist()) - {FILE, FOLDER, LINK}
+    if unknown:
+        raise Damaged(f"a manifest holds an item of the unknown type {sorted(map(str, unknown))[0]!r}")

@@ -1,0 +1,128 @@
+"""Packs: zstd frames one after another, and a last skippable frame with the table of contents.
+
+    frame frame … frame | skippable frame: Parquet table, its length, "SRTC"
+
+The whole is sealed as one age file, so the provider sees no boundaries, and `age -d | zstd -d` yields the concatenated
+content: zstd passes over skippable frames. The table makes a pack self-describing: an index can be rebuilt from packs alone.
+All frames of a pack use the same dictionary, or none, so that `zstd -d -D dictionary` opens all of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from vault.errors import Damaged
+from vault.format import parquet
+from vault.format.chunks import ID_SIZE, LARGEST_CHUNK
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SKIPPABLE_MAGIC = 0x184D2A5E
+_HEAD = struct.Struct("<II")
+_TAIL = struct.Struct("<I4s")
+_TAIL_MARK = b"SRTC"
+TAIL_SIZE = _TAIL.size
+"""Bytes at the end of a pack's plain stream that say how long the table of contents is."""
+
+MOST_CHUNKS = 1 << 20
+LARGEST_CONTENTS = 48 * 1024 * 1024
+LARGEST_FRAME = LARGEST_CHUNK + LARGEST_CHUNK // 128 + 1024
+"""Bytes; zstd adds a little to what does not compress."""
+
+
+@cache
+def contents_schema() -> pa.Schema:
+    """The table of contents: chunk, offset, stored, plain as in the index, and the dictionary."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("chunk", pa.binary(ID_SIZE), nullable=False),
+            pa.field("offset", pa.int32(), nullable=False),
+            pa.field("stored", pa.int32(), nullable=False),
+            pa.field("plain", pa.int32(), nullable=False),
+            pa.field("dictionary", pa.binary(ID_SIZE)),
+        ]
+    )
+
+
+@dataclass(slots=True)
+class PackBuilder:
+    """Collects frames until there are enough for a pack. dictionary: id of the chunk that holds the zstd dictionary."""
+
+    dictionary: bytes | None = None
+    plain: bytearray = field(default_factory=bytearray)
+    chunks: list[bytes] = field(default_factory=list)
+    stored_sizes: list[int] = field(default_factory=list)
+    plain_sizes: list[int] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of frames so far."""
+        return len(self.plain)
+
+    def add(self, chunk: bytes, frame: bytes, plain_size: int) -> None:
+        """One more frame. chunk: its id (32 bytes) · plain_size: bytes of its content."""
+        self.plain += frame
+        self.chunks.append(chunk)
+        self.stored_sizes.append(len(frame))
+        self.plain_sizes.append(plain_size)
+
+    def finish(self) -> pa.Table:
+        """Append the table of contents to `plain`, which then is the pack's whole plain stream; gives the table."""
+        import pyarrow as pa
+
+        offsets = [0, *itertools.accumulate(self.stored_sizes)][:-1]
+        columns = [self.chunks, offsets, self.stored_sizes, self.plain_sizes, [self.dictionary] * len(self.chunks)]
+        contents = pa.Table.from_arrays(
+            [pa.array(values, type=kind.type) for values, kind in zip(columns, contents_schema(), strict=True)],
+            schema=contents_schema(),
+        )
+        table = parquet.write(contents, compression="none", use_dictionary=["dictionary"], write_statistics=False)
+        length = len(table) + TAIL_SIZE
+        self.plain += _HEAD.pack(SKIPPABLE_MAGIC, length) + table + _TAIL.pack(length, _TAIL_MARK)
+        return contents
+
+
+@dataclass(frozen=True, slots=True)
+class ContentsPlace:
+    """Where the Parquet table lies in a pack's plain stream."""
+
+    start: int
+    length: int
+
+
+def find_contents(tail: bytes | bytearray | memoryview, plain_size: int) -> ContentsPlace:
+    """From the last `TAIL_SIZE` bytes of a pack's plain stream, which is `plain_size` bytes long. Raises `Damaged`."""
+    if len(tail) != TAIL_SIZE:
+        raise Damaged("a pack is too short to have a table of contents")
+    length, mark = _TAIL.unpack(tail)
+    start = plain_size - length
+    if mark != _TAIL_MARK or length <= TAIL_SIZE or length > LARGEST_CONTENTS or start < _HEAD.size:
+        raise Damaged("a pack has no table of contents")
+    return ContentsPlace(start, length - TAIL_SIZE)
+
+
+def decode_contents(table: bytes | bytearray | memoryview, frames_end: int) -> pa.Table:
+    """The table of contents; frames must lie one after another from 0 and end before `frames_end`. Raises `Damaged`."""
+    import pyarrow.compute as pc
+
+    contents = parquet.read(table, contents_schema(), "a pack's table of contents", most_rows=MOST_CHUNKS)
+    if contents.num_rows:
+        ends = pc.add_checked(contents["offset"].cast("int64"), contents["stored"].cast("int64"))
+        low = min(pc.min(contents[name]).as_py() for name in ("offset", "stored", "plain"))
+        if low < 0 or pc.max(ends).as_py() > frames_end or pc.max(contents["plain"]).as_py() > LARGEST_CHUNK:
+            raise Damaged("a pack's table of contents points outside the pack")
+    return contents
+
+
+def read_contents(plain: bytes | bytearray | memoryview) -> pa.Table:
+    """The table of contents of a whole plain stream. Raises `Damaged`."""
+    view = memoryview(plain)
+    place = find_contents(view[-TAIL_SIZE:], len(view))
+    return decode_contents(view[place.start : place.start + place.length], place.start - _HEAD.size)

@@ -1,0 +1,172 @@
+"""Snapshot records, claims and marks as values; `envelope` gives them their two lines.
+
+A record's id is its claim's. An *evicted* record stands under a snapshot's own key and says that its claim was evicted:
+readers pass over it, and a writer that wakes up late finds its name taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from vault.errors import Damaged
+from vault.format import strict_json
+from vault.format.tree import Tree
+
+MOST_PROBLEMS = 200
+"""Problems that a record keeps by name; it always keeps their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a snapshot holds and what it cost. Items and bytes are those that the source had; stored bytes are new ones."""
+
+    items: int
+    files: int
+    bytes: int
+    added: int
+    changed: int
+    unchanged: int
+    vanished: int
+    read_bytes: int
+    stored_bytes: int
+    problems: int
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> Counts:
+        """Read back. Raises `Damaged`."""
+        return cls(*(strict_json.count(value, name, what) for name in cls.__slots__))
+
+    def as_json(self) -> dict[str, int]:
+        """As a record holds it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A committed snapshot of one source.
+
+    taken_at: the moment that the snapshot is of (when its scan began) · parents: the snapshots that it supersedes ·
+    manifest: the table of items · packs: the list of packs that it needs, one SHA-256 a line, but for `own_packs`: those
+    that came to be while or after that list was written (the catalogue packs of this run, and what holds the list itself).
+    """
+
+    id: str
+    source: str
+    kind: str
+    taken_at: datetime
+    finished_at: datetime
+    host: str
+    writer: str
+    parents: tuple[str, ...]
+    manifest: Tree
+    packs: Tree
+    own_packs: tuple[bytes, ...]
+    counts: Counts
+    problems: tuple[dict[str, str], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As stored, inside the envelope."""
+        return {
+            "record": "snapshot",
+            "id": self.id,
+            "source": self.source,
+            "kind": self.kind,
+            "taken_at": strict_json.write_moment(self.taken_at),
+            "finished_at": strict_json.write_moment(self.finished_at),
+            "host": self.host,
+            "writer": self.writer,
+            "parents": list(self.parents),
+            "manifest": self.manifest.as_json(),
+            "packs": self.packs.as_json(),
+            "own_packs": [pack.hex() for pack in self.own_packs],
+            "counts": self.counts.as_json(),
+            "problems": list(self.problems),
+        }
+
+
+def read_record(value: dict[str, Any], snapshot: str) -> Record | None:
+    """The record of `snapshot`, or None where its claim was evicted. Raises `Damaged`."""
+    what = f"the record of snapshot {snapshot}"
+    sort = strict_json.field(value, "record", str, what)
+    if strict_json.field(value, "id", str, what) != snapshot or sort not in ("snapshot", "evicted"):
+        raise Damaged(f"{what} is not a record of it")
+    if sort == "evicted":
+        return None
+    problems = strict_json.field(value, "problems", list, what)
+    return Record(
+        id=snapshot,
+        source=strict_json.field(value, "source", str, what),
+        kind=strict_json.field(value, "kind", str, what),
+        taken_at=strict_json.moment(value, "taken_at", what),
+        finished_at=strict_json.moment(value, "finished_at", what),
+        host=strict_json.field(value, "host", str, what),
+        writer=strict_json.field(value, "writer", str, what),
+        parents=tuple(str(parent) for parent in strict_json.field(value, "parents", list, what)),
+        manifest=Tree.from_json(strict_json.field(value, "manifest", dict, what), what),
+        packs=Tree.from_json(strict_json.field(value, "packs", dict, what), what),
+        own_packs=_packs(value, "own_packs", what),
+        counts=Counts.from_json(strict_json.field(value, "counts", dict, what), what),
+        problems=tuple({str(k): str(v) for k, v in item.items()} for item in problems if isinstance(item, dict)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A snapshot that is being written, and how far it is. nonce: tells this writer's own claim from another's."""
+
+    id: str
+    source: str
+    host: str
+    writer: str
+    started_at: datetime
+    updated_at: datetime
+    nonce: str
+    items: int = 0
+    bytes: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As stored, inside the envelope."""
+        return {
+            "record": "claim",
+            "id": self.id,
+            "source": self.source,
+            "host": self.host,
+            "writer": self.writer,
+            "started_at": strict_json.write_moment(self.started_at),
+            "updated_at": strict_json.write_moment(self.updated_at),
+            "nonce": self.nonce,
+            "items": self.items,
+            "bytes": self.bytes,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Claim:
+        """Read back. Raises `Damaged`."""
+        what = "a claim"
+        if strict_json.field(value, "record", str, what) != "claim":
+            raise Damaged(f"{what} is not one")
+        return cls(
+            id=strict_json.field(value, "id", str, what),
+            source=strict_json.field(value, "source", str, what),
+            host=strict_json.field(value, "host", str, what),
+            writer=strict_json.field(value, "writer", str, what),
+            started_at=strict_json.moment(value, "started_at", what),
+            updated_at=strict_json.moment(value, "updated_at", what),
+            nonce=strict_json.field(value, "nonce", str, what),
+            items=strict_json.count(value, "items", what),
+            bytes=strict_json.count(value, "bytes", what),
+        )
+
+
+def read_mark(value: dict[str, Any]) -> frozenset[bytes]:
+    """The packs (SHA-256 each) that a prune means to delete: whoever starts after it does not lean on them."""
+    what = "a prune's mark"
+    if strict_json.field(value, "record", str, what) != "mark":
+        raise Damaged(f"{what} is not one")
+    return frozenset(_packs(value, "packs", what))
+
+
+def _packs(value: dict[str, Any], name: str, what: str) -> tuple[bytes, ...]:
+    return tuple(strict_json.from_hex(str(pack), 32, what) for pack in strict_json.field(value, name, list, what))

@@ -1,0 +1,106 @@
+"""Long catalogue data as chunks: a manifest, or the list of packs that a snapshot needs.
+
+The bytes are cut by content into meta chunks. Their list (id and length, one a line) is cut in the same way while it is long,
+so that a record stays small however large the manifest is, and an unchanged manifest costs nothing but its root again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vault.errors import Damaged
+from vault.format import strict_json
+from vault.format.chunks import ID_SIZE
+
+MOST_IN_RECORD = 8
+"""Chunks that a record lists itself; more are listed in a chunk of their own."""
+
+DEEPEST = 6
+LONGEST = 1 << 36
+
+ChunkRef = tuple[bytes, int]
+"""A chunk's id and the length of its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The root: `depth` lists lie between it and the data; `length` is that of the data in bytes."""
+
+    depth: int
+    length: int
+    chunks: tuple[ChunkRef, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As a record holds it."""
+        return {
+            "depth": self.depth,
+            "length": self.length,
+            "chunks": [[chunk.hex(), length] for chunk, length in self.chunks],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> Tree:
+        """Read back. Raises `Damaged`."""
+        depth, length = strict_json.count(value, "depth", what), strict_json.count(value, "length", what)
+        listed = strict_json.field(value, "chunks", list, what)
+        if depth > DEEPEST or length > LONGEST or len(listed) > MOST_IN_RECORD:
+            raise Damaged(f"{what}: a tree of chunks is out of bounds")
+        return cls(depth, length, tuple(_ref(item, what) for item in listed))
+
+
+def build(data: bytes, store: Callable[[bytes], list[ChunkRef]]) -> Tree:
+    """Cut `data` and its lists. store: cuts bytes, keeps the chunks, gives their references in order."""
+    depth, chunks = 0, store(data)
+    while len(chunks) > MOST_IN_RECORD:
+        depth, chunks = depth + 1, store(_write_list(chunks))
+    return Tree(depth, len(data), tuple(chunks))
+
+
+def read(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> bytes:
+    """The data of a tree. fetch: contents for references, in order, verified. Raises `Damaged`."""
+    refs = list(tree.chunks)
+    for _ in range(tree.depth):
+        refs = _read_list(b"".join(fetch(refs)), what)
+    if sum(length for _, length in refs) != tree.length:
+        raise Damaged(f"{what}: its chunks do not add up to its length")
+    return b"".join(fetch(refs))
+
+
+def reachable(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> list[ChunkRef]:
+    """Every chunk that belongs to a tree, lists included. Raises `Damaged`."""
+    refs = list(tree.chunks)
+    found = list(refs)
+    for _ in range(tree.depth):
+        refs = _read_list(b"".join(fetch(refs)), what)
+        found.extend(refs)
+    return found
+
+
+def _write_list(chunks: list[ChunkRef]) -> bytes:
+    return b"".join(b"%s %d\n" % (chunk.hex().encode(), length) for chunk, length in chunks)
+
+
+def _read_list(data: bytes, what: str) -> list[ChunkRef]:
+    return [_line(line, what) for line in data.splitlines()]
+
+
+def _line(line: bytes, what: str) -> ChunkRef:
+    try:
+        chunk, length = line.decode("ascii").split(" ")
+        return strict_json.from_hex(chunk, ID_SIZE, what), _length(int(length), what)
+    except ValueError as error:
+        raise Damaged(f"{what}: a list of chunks is not readable") from error
+
+
+def _ref(item: object, what: str) -> ChunkRef:
+    if not isinstance(item, list) or len(item) != 2 or not isinstance(item[0], str) or type(item[1]) is not int:
+        raise Damaged(f"{what}: a list of chunks is not readable")
+    return strict_json.from_hex(item[0], ID_SIZE, what), _length(item[1], what)
+
+
+def _length(length: int, what: str) -> int:
+    if not 0 < length <= LONGEST:
+        raise Damaged(f"{what}: a chunk's length is out of bounds")
+    return length

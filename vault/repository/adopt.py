@@ -1,0 +1,47 @@
+"""Packs that no index segment names: left by a run that died between storing them and saying so.
+
+A pack's own table of contents tells what it holds; it is content, so reading it needs a read capability. A writer without one
+leaves orphans to prune.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vault.errors import Damaged, ObjectNotFound
+from vault.format import layout, pack
+from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.repository.chunk_index import rows_of_pack
+from vault.repository.pack_reader import PackReader, Place
+from vault.repository.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def orphan_rows(project: Project, known: frozenset[bytes]) -> list[pa.Table]:
+    """Index rows of every pack in the store that is not among `known` and can be opened; damaged ones are passed over."""
+    tiers = {META_TIER: "meta"}
+    if project.capability.content_identity is not None:
+        tiers[CONTENT_TIER] = "packs"
+    reader = PackReader(project)
+    found = []
+    for tier, folder in tiers.items():
+        for info in project.store.list(project.folder(folder)):
+            sha256 = layout.pack_sha256(info.name)
+            if sha256 is None or sha256 in known:
+                continue
+            try:
+                found.append(rows_of_pack(read_contents(reader, tier, sha256, info.size), sha256, info.size, tier))
+            except (Damaged, ObjectNotFound):
+                continue  # nothing leans on it, and `check` will name it
+    return found
+
+
+def read_contents(reader: PackReader, tier: int, sha256: bytes, size: int) -> pa.Table:
+    """The table of contents out of a stored pack, with a few small requests. Raises `Damaged`, `StorageError`."""
+    whole = Place(b"", sha256, tier, size, 0, 0, 0, None)
+    plain_size = reader.plain_size(whole)
+    tail = reader.read_span(whole, max(0, plain_size - pack.TAIL_SIZE), min(plain_size, pack.TAIL_SIZE))
+    place = pack.find_contents(tail, plain_size)
+    return pack.decode_contents(reader.read_span(whole, place.start, place.length), place.start)

@@ -1,0 +1,227 @@
+"""Is everything there, and is it whole?
+
+    structure   every record opens and bears its tag; every manifest reads; every chunk that it names is in the index; every
+                pack that holds one is in the store, with the length that the index says
+    data        every pack re-hashed: its SHA-256 is its name, no key is needed; with a read capability it is also opened
+                and every chunk compared with its name
+
+Damage is told by what it costs: the items, by name, of the snapshots that need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vault.errors import Damaged, ObjectNotFound, StrongroomError
+from vault.format import layout
+from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.problems import printable
+from vault.progress import Progress, Silence
+from vault.repository import snapshots
+from vault.repository.adopt import read_contents
+from vault.repository.chunk_index import ChunkIndex, load_readable, rows_of_pack
+from vault.repository.meta import MetaReader
+from vault.repository.pack_reader import PackReader, places
+from vault.repository.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from vault.format.record import Record
+
+FOLDERS = {CONTENT_TIER: "packs", META_TIER: "meta"}
+
+
+@dataclass(frozen=True, slots=True)
+class LostItem:
+    """An item that cannot be restored whole. path: printable."""
+
+    snapshot: str
+    path: str
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What a check found in one project. packs, chunks: read and compared (with `data` only) · orphans: packs that no
+    index segment names, which is waste and not damage."""
+
+    project: str
+    snapshots: int = 0
+    packs_needed: int = 0
+    packs_read: int = 0
+    chunks_read: int = 0
+    bytes_read: int = 0
+    orphans: int = 0
+    damage: list[str] = field(default_factory=list)
+    lost: list[LostItem] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is damaged or missing."""
+        return not self.damage and not self.lost
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        names = ("project", "snapshots", "packs_needed", "packs_read", "chunks_read", "bytes_read", "orphans", "damage")
+        found: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return found | {"sound": self.sound, "lost": [{"snapshot": one.snapshot, "path": one.path} for one in self.lost]}
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How deep a check goes. data: the share of packs that are read, 0 to 1 · stop, progress: as in a backup."""
+
+    data: float = 0.0
+    stop: Callable[[], None] = lambda: None
+    progress: Progress = field(default_factory=Silence)
+
+
+def check(project: Project, depth: Depth) -> CheckReport:
+    """Check one project. Damage is reported, not raised; raises `StorageError` where the store cannot be asked."""
+    return _Check(project, depth).run()
+
+
+class _Check:
+    def __init__(self, project: Project, depth: Depth) -> None:
+        self._project = project
+        self._depth = depth
+        self._report = CheckReport(project.name)
+        self._needed: set[bytes] = set()
+
+    def run(self) -> CheckReport:
+        try:
+            index = ChunkIndex.load(self._project)
+        except Damaged as error:
+            self._report.damage.append(f"the index: {error}")
+            index = self._salvaged()
+        standing = {tier: self._standing(folder) for tier, folder in FOLDERS.items()}
+        self._report.orphans = sum(len(packs.keys() - index.packs()) for packs in standing.values())
+        bad = self._bad_packs(index, standing)
+        bad_chunks = self._read_packs(index, standing, bad) if self._depth.data > 0 else set()
+        self._snapshots(index, bad, bad_chunks)
+        return self._report
+
+    def _standing(self, folder: str) -> dict[bytes, int]:
+        """The packs that the store has, by SHA-256, with their lengths."""
+        found = {}
+        for info in self._project.store.list(self._project.folder(folder)):
+            sha256 = layout.pack_sha256(info.name)
+            if sha256 is None:
+                self._report.damage.append(f"{info.name} is not named like a pack")
+            else:
+                found[sha256] = info.size
+        return found
+
+    def _bad_packs(self, index: ChunkIndex, standing: dict[int, dict[bytes, int]]) -> set[bytes]:
+        """Packs that the index names and that are gone, or have another length."""
+        bad = set()
+        named = index.table.group_by(["pack", "tier", "pack_size"]).aggregate([]).to_pylist()
+        for row in named:
+            there = standing[row["tier"]].get(row["pack"]) if row["tier"] in standing else None
+            if there != row["pack_size"]:
+                bad.add(row["pack"])
+        return bad
+
+    def _read_packs(self, index: ChunkIndex, standing: dict[int, dict[bytes, int]], bad: set[bytes]) -> set[bytes]:
+        """Re-hash packs, and open them where that is allowed. Adds damaged ones to `bad`; gives damaged chunks of others."""
+        everything = [(tier, pack, size) for tier, packs in standing.items() for pack, size in sorted(packs.items())]
+        share, chance = self._depth.data, self._project.services.chance
+        chosen = [one for one in everything if share >= 1 or chance.fraction() < share]
+        self._depth.progress.phase("reading packs", items=len(chosen), size=sum(size for _, _, size in chosen))
+        bad_chunks: set[bytes] = set()
+        for tier, pack, size in chosen:
+            self._depth.stop()
+            bad_chunks |= self._read_pack(index, tier, pack, bad)
+            self._depth.progress.advance(items=1, size=size)
+        return bad_chunks
+
+    def _read_pack(self, index: ChunkIndex, tier: int, pack: bytes, bad: set[bytes]) -> set[bytes]:
+        name = layout.pack_name(self._project.id, tier, pack)
+        try:
+            data = self._project.store.get(name)
+        except ObjectNotFound:
+            bad.add(pack)
+            return set()
+        self._report.packs_read += 1
+        self._report.bytes_read += len(data)
+        if hashlib.sha256(data).digest() != pack:
+            self._report.damage.append(f"{name} is damaged: its bytes do not have the SHA-256 that its name says")
+        readable = tier == META_TIER or self._project.capability.content_identity is not None
+        if not readable:
+            if hashlib.sha256(data).digest() != pack:
+                bad.add(pack)
+            return set()
+        return self._open_pack(index, tier, pack, bad)
+
+    def _open_pack(self, index: ChunkIndex, tier: int, pack: bytes, bad: set[bytes]) -> set[bytes]:
+        """Every chunk of the pack that the index names, compared; of an orphan, those of its own table of contents."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        reader = PackReader(self._project, index)
+        rows = index.table.filter(pc.equal(index.table["pack"], pa.scalar(pack, pa.binary(32))))
+        bad_chunks = set()
+        try:
+            if not rows.num_rows:
+                size = self._project.store.size(layout.pack_name(self._project.id, tier, pack))
+                rows = rows_of_pack(read_contents(reader, tier, pack, size), pack, size, tier)
+            for place, content in reader.chunks(places(rows)):
+                self._report.chunks_read += 1
+                if isinstance(content, StrongroomError):
+                    self._report.damage.append(f"chunk {place.chunk.hex()}: {content}")
+                    bad_chunks.add(place.chunk)
+        except Damaged as error:
+            self._report.damage.append(f"pack {pack.hex()}: {error}")
+            bad.add(pack)
+        return bad_chunks
+
+    def _snapshots(self, index: ChunkIndex, bad: set[bytes], bad_chunks: set[bytes]) -> None:
+        for snapshot in snapshots.ids(self._project):
+            self._depth.stop()
+            try:
+                one = snapshots.read(self._project, snapshot)
+                if one is not None:
+                    self._report.snapshots += 1
+                    self._snapshot(one, index, bad, bad_chunks)
+            except Damaged as error:
+                self._report.damage.append(f"snapshot {snapshot}: {error}")
+
+    def _snapshot(self, one: Record, index: ChunkIndex, bad: set[bytes], bad_chunks: set[bytes]) -> None:
+        """What a snapshot needs, and which of its items that costs."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        reader = MetaReader(self._project, index.of_tier(META_TIER))
+        needed = snapshots.needed_packs(reader, one)
+        self._needed |= needed
+        self._report.packs_needed = len(self._needed)
+        table = snapshots.read_manifest(reader, one, columns=["path", "chunks"])
+        chunks = table["chunks"].combine_chunks()
+        parents, ids = pc.list_parent_indices(chunks), chunks.flatten().field("id")
+        located = index.locate(ids)
+        gone = pc.and_(pc.is_valid(ids), pc.is_null(located["pack"].combine_chunks()))
+        name = pa.binary(32)
+        dictionaries = located["dictionary"].combine_chunks()
+        suspects = [(located["pack"].combine_chunks(), bad), (ids, bad_chunks), (dictionaries, bad_chunks)]
+        for column, wrong in suspects:
+            gone = pc.or_(gone, pc.is_in(column, value_set=pa.array(sorted(wrong), name)))
+        rows = pc.unique(parents.filter(gone)).to_pylist()
+        self._report.lost += [LostItem(one.id, printable(table["path"][row].as_py())) for row in rows]
+        unlisted = self._unlisted(located, needed)
+        if unlisted:
+            self._report.damage.append(f"snapshot {one.id}: its list of packs lacks {unlisted} that it needs")
+        for pack in sorted(needed & bad):
+            self._report.damage.append(f"snapshot {one.id} needs the pack {pack.hex()}, which is gone or damaged")
+
+    def _unlisted(self, located: pa.Table, needed: Iterable[bytes]) -> int:
+        """How many packs with this snapshot's content its record does not list, so that a prune would take them."""
+        import pyarrow.compute as pc
+
+        return len(set(pc.unique(located["pack"]).to_pylist()) - set(needed) - {None})
+
+    def _salvaged(self) -> ChunkIndex:
+        """What the undamaged segments say."""
+        return load_readable(self._project)

@@ -1,0 +1,98 @@
+"""Manifests and lists of packs: written as meta chunks, read back from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vault.errors import Damaged, StrongroomError
+from vault.format import tree
+from vault.format.chunks import ID_SIZE, chunk_id, cut
+from vault.format.frames import Compressor
+from vault.format.layout import META_TIER
+from vault.format.pack import PackBuilder
+from vault.format.tree import ChunkRef, Tree
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.pack_reader import PackReader, Place, places
+from vault.repository.pack_writer import PackWriter
+from vault.repository.project import Project
+
+
+class MetaReader:
+    """Reads trees of meta chunks, with one index for all of them."""
+
+    def __init__(self, project: Project, index: ChunkIndex | None = None) -> None:
+        self._project = project
+        self.index = index or ChunkIndex.load(project, tier=META_TIER)
+        self._packs = PackReader(project, self.index)
+
+    def read(self, root: Tree, what: str) -> bytes:
+        """The data of a tree. Raises `Damaged`, naming `what`."""
+        return tree.read(root, lambda refs: self.fetch(refs, what), what)
+
+    def packs_of(self, root: Tree, what: str) -> frozenset[bytes]:
+        """The packs that hold a tree, its lists included. Raises `Damaged`."""
+        refs = tree.reachable(root, lambda refs: self.fetch(refs, what), what)
+        return frozenset(place.pack for place in self._locate(refs, what))
+
+    def fetch(self, refs: Sequence[ChunkRef], what: str) -> list[bytes]:
+        """The contents of meta chunks, in order. Raises `Damaged`."""
+        by_pack: dict[bytes, list[Place]] = {}
+        for place in self._locate(refs, what):
+            by_pack.setdefault(place.pack, []).append(place)
+        contents: dict[bytes, bytes] = {}
+        for group in by_pack.values():
+            for place, content in self._packs.chunks(group):
+                if isinstance(content, StrongroomError):
+                    raise Damaged(f"{what} cannot be read: {content}") from content
+                contents[place.chunk] = content
+        if any(len(contents[chunk]) != length for chunk, length in refs):
+            raise Damaged(f"{what} names a chunk with another length than it has")
+        return [contents[chunk] for chunk, _ in refs]
+
+    def _locate(self, refs: Sequence[ChunkRef], what: str) -> list[Place]:
+        import pyarrow as pa
+
+        wanted = list(dict.fromkeys(chunk for chunk, _ in refs))
+        found = places(self.index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
+        missing = len(wanted) - len(found)
+        if missing:
+            raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")
+        return found
+
+
+class MetaWriter:
+    """Cuts catalogue data into chunks, keeps the new ones for a pack of their own, and knows where the others lie."""
+
+    def __init__(self, project: Project, index: ChunkIndex, packs: PackWriter) -> None:
+        self._project = project
+        self._cutter = project.descriptor.meta.cutter()
+        self._stored = {place.chunk: place.pack for place in places(index.table)}
+        self._compressor = Compressor()
+        self._packs = packs
+        self._builder = PackBuilder()
+        self.leaned_on: set[bytes] = set()
+
+    def write(self, data: bytes) -> Tree:
+        """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `leaned_on`."""
+        return tree.build(data, self._keep)
+
+    def flush(self) -> None:
+        """Store the chunks that are not stored yet."""
+        if self._builder.chunks:
+            self._packs.submit(self._builder, META_TIER)
+            self._builder = PackBuilder()
+
+    def _keep(self, data: bytes) -> list[ChunkRef]:
+        return [self._keep_chunk(piece) for piece in cut(self._cutter, data)]
+
+    def _keep_chunk(self, plain: memoryview) -> ChunkRef:
+        chunk = chunk_id(self._project.capability.chunk_id_key, plain)
+        pack = self._stored.get(chunk)
+        if pack is None:
+            if self._builder.size >= self._project.descriptor.limits.pack:
+                self.flush()
+            self._builder.add(chunk, self._compressor.frame(plain), len(plain))
+            self._stored[chunk] = b""
+        elif pack:
+            self.leaned_on.add(pack)
+        return chunk, len(plain)

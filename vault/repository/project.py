@@ -1,0 +1,62 @@
+"""One client's data: a store, the project's keys, and the sealed small objects of its catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vault import age
+from vault.format import envelope
+from vault.format.capability import Capability
+from vault.format.descriptor import Descriptor
+from vault.format.layout import project_folder
+from vault.repository.services import Services
+from vault.storage.contract import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a command works with once its keys are found."""
+
+    store: Store
+    descriptor: Descriptor
+    capability: Capability
+    services: Services
+
+    @property
+    def id(self) -> str:
+        """The opaque id under which its objects lie."""
+        return self.capability.project
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.capability.name
+
+    def folder(self, name: str) -> str:
+        """A folder of this project in the store."""
+        return project_folder(self.id, name)
+
+    def seal_catalogue(self, plain: bytes | bytearray) -> bytearray:
+        """An age file that the holders of the catalogue key can open."""
+        return age.seal(plain, [self.capability.catalogue.recipient], self.services.chance).data
+
+    def open_catalogue(self, sealed: bytes) -> bytearray:
+        """Open what `seal_catalogue` made. Raises `Damaged`, or `KeyRefused` where it was sealed to another key."""
+        return age.open_sealed(sealed, [self.capability.catalogue])
+
+    def put_record(self, name: str, value: dict[str, Any]) -> None:
+        """Write a tagged record, over what stands there."""
+        self.store.put(name, self._encode(name, value))
+
+    def create_record(self, name: str, value: dict[str, Any]) -> None:
+        """Write a tagged record under a name that must be free. Raises `ObjectExists`."""
+        self.store.create(name, self._encode(name, value))
+
+    def read_record(self, name: str, what: str) -> dict[str, Any]:
+        """A tagged record, verified. Raises `ObjectNotFound`, `Damaged`."""
+        plain = self.open_catalogue(self.store.get(name))
+        return envelope.decode(plain, self.capability.tag_key, name, self.id, what)
+
+    def _encode(self, name: str, value: dict[str, Any]) -> bytearray:
+        return self.seal_catalogue(envelope.encode(value, self.capability.tag_key, name, self.id))

@@ -1,0 +1,225 @@
+"""One snapshot on its way: claim, packs, index, record.
+
+    claim           under a name that is never used again; then the marks of prunes, the snapshots, the index are read
+    packs           stored in the background; a full one is indexed at once, so that a run that dies leaves it usable
+    index           one segment for all packs of the run, in place of the interim ones
+    record          under the claim's id: the commit. Before it nothing happened, after it everything did.
+
+A crash leaves orphan packs and a stale claim, never a broken snapshot. The next run that sees a claim beside its own looks
+for packs that no segment names, and leans on them if it may read their tables of contents.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied, StorageError
+from vault.format import layout
+from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.format.record import Claim, Record
+from vault.repository import snapshots
+from vault.repository.adopt import orphan_rows
+from vault.repository.chunk_index import ChunkIndex, KnownChunks, store_segment
+from vault.repository.meta import MetaReader, MetaWriter
+from vault.repository.pack_writer import PackWriter
+from vault.repository.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CLAIM_EVERY = 60.0
+"""Seconds between two rewritings of the claim, which are the progress that `status` shows."""
+
+ROWS_IN_SEGMENT = 400_000
+"""About 40 MB: a segment is one object, and an object has at most 64 MiB."""
+
+
+class Session:
+    """Writes one snapshot of one source. Use `begin`, then `commit`, or `withdraw` in an orderly retreat."""
+
+    def __init__(self, project: Project, claim: Claim) -> None:
+        self.project = project
+        self.claim = claim
+        self.packs = PackWriter(project, self._pack_stored)
+        self._lock = threading.Lock()
+        self._rows: list[pa.Table] = []
+        self._interim: list[str] = []
+        self._deferred = False
+        self._last_told = project.services.clock.monotonic()
+
+    @classmethod
+    def begin(cls, project: Project, source: str) -> Session:
+        """Put the claim. Whatever is read of the store afterwards is safe to lean on."""
+        services = project.services
+        now = services.clock.now()
+        claim = Claim(
+            id=layout.snapshot_id(now, services.chance.token(8)),
+            source=source,
+            host=services.host,
+            writer=services.writer,
+            started_at=now,
+            updated_at=now,
+            nonce=services.chance.token(16).hex(),
+        )
+        project.put_record(layout.claim_name(project.id, claim.id), claim.as_json())
+        return cls(project, claim)
+
+    @property
+    def id(self) -> str:
+        """The id of the snapshot to be."""
+        return self.claim.id
+
+    @cached_property
+    def marked(self) -> frozenset[bytes]:
+        """Packs that nothing new may lean on."""
+        return snapshots.marked_packs(self.project)
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """The committed snapshots of the project."""
+        return snapshots.read_all(self.project)
+
+    @cached_property
+    def catalogue(self) -> MetaReader:
+        """Reads manifests of earlier snapshots."""
+        return MetaReader(self.project)
+
+    @cached_property
+    def index(self) -> ChunkIndex:
+        """Every chunk that may be leaned on, orphans of dead runs included."""
+        index = ChunkIndex.load(self.project, without=self.marked)
+        if not self._others_at_work():
+            return index
+        orphans = orphan_rows(self.project, index.packs() | self.marked)
+        if not orphans:
+            return index
+        with self._lock:
+            self._rows += orphans
+            self._deferred = True
+        return index.with_rows(orphans)
+
+    @cached_property
+    def known(self) -> KnownChunks:
+        """The content chunks that are stored already."""
+        return KnownChunks(self.index.of_tier(CONTENT_TIER))
+
+    def meta_writer(self) -> MetaWriter:
+        """Writes the manifest and the list of packs."""
+        return MetaWriter(self.project, self.index.of_tier(META_TIER), self.packs)
+
+    def tell(self, items: int, size: int) -> None:
+        """Rewrite the claim, if it is time to. items, size: what is done so far."""
+        clock = self.project.services.clock
+        if clock.monotonic() - self._last_told >= CLAIM_EVERY:
+            self._last_told = clock.monotonic()
+            self.claim = replace(self.claim, updated_at=clock.now(), items=items, bytes=size)
+            self.project.put_record(layout.claim_name(self.project.id, self.id), self.claim.as_json())
+
+    def new_rows(self) -> pa.Table:
+        """Index rows of what this run stored or adopted."""
+        import pyarrow as pa
+
+        from vault.format import index
+
+        with self._lock:
+            return pa.concat_tables([index.schema().empty_table(), *self._rows])
+
+    def close_index(self) -> None:
+        """Wait for the packs, then write one segment for all of them and take away the interim ones."""
+        self.packs.drain()
+        with self._lock:
+            if not self._deferred and len(self._interim) < 2:
+                return
+            rows, interim = self._rows, self._interim
+        self._interim = self._store_segments(rows)
+        self._deferred = False
+        with suppress(StorageDenied):  # append-only credentials: prune will take them away
+            for name in interim:
+                if name not in self._interim:
+                    self.project.store.delete(name)
+
+    def commit(self, one: Record) -> None:
+        """Write the record. Raises `Busy` where the claim was evicted meanwhile; then nothing happened."""
+        self.close_index()
+        name = layout.snapshot_name(self.project.id, self.id)
+        if self.project.descriptor.trust.create_once:
+            try:
+                self.project.create_record(name, one.as_json())
+            except ObjectExists as error:
+                raise _evicted(self.id) from error
+        else:
+            self._commit_watchfully(name, one)
+        self._drop_claim()
+
+    def withdraw(self) -> None:
+        """Retreat in order: what is stored stays usable for the next run, the claim goes."""
+        with suppress(StorageError, Damaged):
+            self.close_index()
+            self._drop_claim()
+        self.packs.close()
+
+    def _commit_watchfully(self, name: str, one: Record) -> None:
+        """Without create-once: look before and after, and take the record back where a pack went in between."""
+        try:
+            self.project.store.size(name)
+        except ObjectNotFound:
+            self.project.put_record(name, one.as_json())
+        else:
+            raise _evicted(self.id)
+        if self._claim_stands():
+            return
+        reader = MetaReader(self.project)
+        for pack in snapshots.needed_packs(reader, one):
+            if not any(self._pack_stands(pack, tier) for tier in (CONTENT_TIER, META_TIER)):
+                self.project.store.delete(name)
+                raise _evicted(self.id)
+
+    def _claim_stands(self) -> bool:
+        try:
+            value = self.project.read_record(layout.claim_name(self.project.id, self.id), "this run's claim")
+        except ObjectNotFound:
+            return False
+        return Claim.from_json(value).nonce == self.claim.nonce
+
+    def _pack_stands(self, pack: bytes, tier: int) -> bool:
+        try:
+            self.project.store.size(layout.pack_name(self.project.id, tier, pack))
+        except ObjectNotFound:
+            return False
+        return True
+
+    def _drop_claim(self) -> None:
+        with suppress(StorageDenied):  # append-only credentials: a committed claim is known by its record
+            self.project.store.delete(layout.claim_name(self.project.id, self.id))
+
+    def _others_at_work(self) -> bool:
+        folder = self.project.folder("claims")
+        return any(not info.name.endswith(self.id) for info in self.project.store.list(folder))
+
+    def _pack_stored(self, rows: pa.Table) -> None:
+        """From a worker thread: a pack lies in the store."""
+        full = rows["pack_size"][0].as_py() >= self.project.descriptor.limits.pack // 2
+        names = self._store_segments([rows]) if full else []
+        with self._lock:
+            self._rows.append(rows)
+            self._interim += names
+            self._deferred = self._deferred or not full
+
+    def _store_segments(self, tables: Sequence[pa.Table]) -> list[str]:
+        import pyarrow as pa
+
+        merged = pa.concat_tables(tables)
+        starts = range(0, merged.num_rows, ROWS_IN_SEGMENT)
+        return [store_segment(self.project, [merged.slice(start, ROWS_IN_SEGMENT)]) for start in starts]
+
+
+def _evicted(snapshot: str) -> Busy:
+    return Busy(
+        f"this run (snapshot {snapshot}) made no progress for so long that a prune took its claim away; nothing was committed",
+        hint="run the backup again: what was stored and still stands is used",
+    )

@@ -1,0 +1,98 @@
+"""What a file has beside its content: extended attributes (POSIX ACLs among them) and its owner's names.
+
+Linux hands ACLs out as the attributes `system.posix_acl_access` and `system.posix_acl_default`. Attributes that this
+process may not see, or a file system that has none, are not an error: there is nothing to keep then.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+LARGEST_VALUE = 64 * 1024
+LARGEST_TOTAL = 1024 * 1024
+"""Bytes of one value (the Linux kernel's own limit), and of all names and values of one item."""
+
+
+class Extended(NamedTuple):
+    """values: (name, value), sorted by name · left_out: names whose values are too large to be kept."""
+
+    values: tuple[tuple[bytes, bytes], ...]
+    left_out: tuple[bytes, ...]
+
+
+NOTHING = Extended((), ())
+
+
+if hasattr(os, "listxattr"):
+
+    def extended(descriptor: int) -> Extended:
+        """The extended attributes of an open file or folder; `NOTHING` where there are none or none may be seen."""
+        try:
+            names = os.listxattr(descriptor)
+        except OSError:
+            return NOTHING
+        if not names:
+            return NOTHING
+        return _values(descriptor, sorted(os.fsencode(name) for name in names))
+
+    def _values(descriptor: int, names: list[bytes]) -> Extended:
+        values: list[tuple[bytes, bytes]] = []
+        left_out: list[bytes] = []
+        room = LARGEST_TOTAL
+        for name in names:
+            try:
+                value = os.getxattr(descriptor, name)
+            except OSError:
+                continue  # gone meanwhile, or not for our eyes
+            room -= len(name) + len(value)
+            if len(value) > LARGEST_VALUE or room < 0:
+                left_out.append(name)
+            else:
+                values.append((name, value))
+        return Extended(tuple(values), tuple(left_out))
+
+else:
+
+    def extended(descriptor: int) -> Extended:
+        """This platform offers none."""
+        return NOTHING
+
+
+class Owners:
+    """Names of users and groups, each looked up once. None where the number has no name here."""
+
+    def __init__(self) -> None:
+        self._users: dict[int, str | None] = {}
+        self._groups: dict[int, str | None] = {}
+
+    def user(self, uid: int) -> str | None:
+        return _remembered(self._users, uid, _user_name)
+
+    def group(self, gid: int) -> str | None:
+        return _remembered(self._groups, gid, _group_name)
+
+
+def _remembered(known: dict[int, str | None], number: int, look_up: Callable[[int], str | None]) -> str | None:
+    if number not in known:
+        known[number] = look_up(number)
+    return known[number]
+
+
+def _user_name(uid: int) -> str | None:
+    try:
+        import pwd
+
+        return pwd.getpwuid(uid).pw_name
+    except (ImportError, KeyError, OverflowError):
+        return None
+
+
+def _group_name(gid: int) -> str | None:
+    try:
+        import grp
+
+        return grp.getgrgid(gid).gr_name
+    except (ImportError, KeyError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""Stores: bytes under names, and nothing else. `contract` says what the floors above may assume."""

@@ -1,0 +1,153 @@
+"""Where a repository lies, as a value, and how to open the store there.
+
+    /var/backups/calls      a folder; a relative path too       file:/var/backups/calls     the same, as a URL
+    s3://bucket/prefix      a place in a bucket
+
+Secrets have no place in an address: addresses are shown, logged and kept in settings files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from vault.chance import Chance
+from vault.clock import Clock
+from vault.errors import UsageError
+from vault.storage.contract import Checksum, Store
+from vault.storage.local import LocalStore
+from vault.storage.retrying import Patience, RetryingStore
+from vault.storage.s3_client import S3Options
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a drive
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
+_PREFIX = re.compile(r"[A-Za-z0-9!_.*'() -]+(?:/[A-Za-z0-9!_.*'() -]+)*\Z")
+_LONGEST_PREFIX = 500
+_FORMS = "write a folder's path, file:/path, or s3://bucket/prefix"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderAddress:
+    """A folder of a file system."""
+
+    path: Path
+
+    @property
+    def text(self) -> str:
+        text = str(self.path)
+        return f"./{text}" if _SCHEME.match(text) else text  # or it would read back as a URL
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAddress:
+    """A place in a bucket; `prefix` has no slash at either end and is "" for the whole bucket."""
+
+    bucket: str
+    prefix: str
+
+    @property
+    def text(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}" if self.prefix else f"s3://{self.bucket}"
+
+
+Address = FolderAddress | BucketAddress
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """What an address does not say. `checksum`: what the descriptor recorded, "both" before it is read."""
+
+    s3: S3Options = field(default_factory=S3Options)
+    checksum: Checksum = "both"
+    patience: Patience = field(default_factory=Patience.network)
+
+
+def parse_address(text: str) -> Address:
+    """Raises `UsageError` with a hint for whatever is not one of the forms above."""
+    if not text.strip() or any(not char.isprintable() for char in text):
+        raise UsageError("an empty or unprintable text is no address", hint=_FORMS)
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return _folder(text)
+    rest = text[scheme.end() :]
+    match scheme.group(1).lower():
+        case "s3":
+            return _bucket(rest)
+        case "file":
+            return _file_url(rest)
+        case "http" | "https":
+            raise UsageError(
+                "an address names a bucket, not a server",
+                hint="write s3://bucket/prefix as the address, and the server's URL as the endpoint in the settings",
+            )
+        case other:
+            # the text itself is not repeated: it may hold a password
+            raise UsageError(
+                f"addresses that begin with {other}: are not supported",
+                hint=f"{_FORMS}; a folder whose name has a colon is written ./{other}:…",
+            )
+
+
+def open_bare_store(
+    address: Address, options: StoreOptions, clock: Clock, chance: Chance, *, create_missing: bool = False
+) -> Store:
+    """The store at an address, each request sent once; for the probe. Raises as `open_store` does."""
+    if isinstance(address, FolderAddress):
+        return LocalStore(address.path, clock=clock, chance=chance, create_missing=create_missing)
+    # botocore takes a quarter of a second to import; a repository in a folder does not wait for it
+    from vault.storage.s3 import S3Store
+
+    return S3Store(address.bucket, address.prefix, options.s3, checksum=options.checksum)
+
+
+def open_store(address: Address, options: StoreOptions, clock: Clock, chance: Chance, *, create_missing: bool = False) -> Store:
+    """The store at an address, with patience.
+
+    A folder that is not there is made only for `create_missing` (that is `init`); otherwise it raises `NoRepository`,
+    so that a disk that is not mounted is told from an empty repository. No request is sent to a bucket: the first use
+    shows whether it is there. Raises `StorageError` where the settings cannot be used.
+    """
+    inner = open_bare_store(address, options, clock, chance, create_missing=create_missing)
+    return RetryingStore(inner, options.patience, clock, chance)
+
+
+def _folder(text: str) -> FolderAddress:
+    if text.startswith("~"):
+        raise UsageError(f"{text} is not expanded here", hint="write the folder's full path")
+    if "\0" in text:
+        raise UsageError("a path has no NUL in it", hint=_FORMS)
+    return FolderAddress(Path(text))
+
+
+def _file_url(rest: str) -> FolderAddress:
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        if host not in {"", "localhost"} or not slash:
+            raise UsageError("a file: address has no host in it", hint="write file:/path")
+        rest = f"/{path}"
+    if not rest:
+        raise UsageError("this file: address has no path", hint="write file:/path")
+    return _folder(unquote(rest))
+
+
+def _bucket(rest: str) -> BucketAddress:
+    if not rest.startswith("//"):
+        raise UsageError("this s3: address is incomplete", hint="write s3://bucket/prefix")
+    bucket, _, prefix = rest[2:].partition("/")
+    if "@" in rest or "?" in rest:
+        raise UsageError(
+            "an address has no credentials in it",
+            hint="write s3://bucket/prefix; credentials come from where the AWS tools find them",
+        )
+    prefix = prefix.removesuffix("/")
+    if _BUCKET.match(bucket) is None:
+        raise UsageError("this s3: address does not name a bucket", hint="write s3://bucket/prefix")
+    parts = prefix.split("/")
+    if prefix and (_PREFIX.match(prefix) is None or "." in parts or ".." in parts or len(prefix) > _LONGEST_PREFIX):
+        raise UsageError(
+            "this s3: address has a prefix that not every store can hold",
+            hint="use letters, digits, . _ - and single slashes between",
+        )
+    return BucketAddress(bucket, prefix)

@@ -1,0 +1,158 @@
+"""A local cache of immutable objects: a second `list`, `ls` or `backup` asks the store for news only.
+
+Kept are the small things that every command reads: index segments, snapshot records, catalogue packs; as they are stored, so
+the cache holds nothing that the store does not, and it may be deleted at any time. Each file begins with the SHA-256 of the
+rest: a damaged one is fetched anew instead of being blamed on the store. LIST always goes to the store, so that what is gone
+there is not read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from vault.chance import Chance
+from vault.storage.contract import Buffer, ObjectInfo, Store
+
+KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups")
+"""Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
+
+LARGEST_CACHE = 2 * 1024 * 1024 * 1024
+"""Bytes; the cache of a repository is thinned, oldest use first, when it has grown past this."""
+
+_SUM = hashlib.sha256().digest_size
+
+
+class CachingStore:
+    """Wraps a store. folder: of this repository's cache (made 0700) · limit: bytes."""
+
+    def __init__(self, inner: Store, folder: Path, chance: Chance, *, limit: int = LARGEST_CACHE) -> None:
+        self._inner = inner
+        self._folder = folder
+        self._chance = chance
+        self._limit = limit
+        self._sound: set[str] = set()
+        self._added = 0
+
+    def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        """Passed on; what is stored is kept, since this very run or the next one will want it."""
+        self._inner.put(name, data, sha256=sha256)
+        self._keep(name, data)
+
+    def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        """As `put`."""
+        self._inner.create(name, data, sha256=sha256)
+        self._keep(name, data)
+
+    def get(self, name: str) -> bytes:
+        """From the cache where it is there and whole."""
+        if not _is_kept(name):
+            return self._inner.get(name)
+        found = self._load(name)
+        if found is None:
+            found = self._inner.get(name)
+            self._keep(name, found)
+        return found
+
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        """A kept object is fetched whole once; its ranges then come from here."""
+        if not _is_kept(name):
+            return self._inner.get_range(name, start, length)
+        if name not in self._sound:
+            whole = self.get(name)
+            return whole[start : start + length]
+        try:
+            descriptor = os.open(self._path(name), os.O_RDONLY)
+        except OSError:
+            return self._inner.get_range(name, start, length)
+        try:
+            return os.pread(descriptor, length, start + _SUM)
+        finally:
+            os.close(descriptor)
+
+    def size(self, name: str) -> int:
+        """Always asked of the store: it is the question whether the object is there."""
+        return self._inner.size(name)
+
+    def list(self, folder: str) -> Iterator[ObjectInfo]:
+        """Always asked of the store."""
+        return self._inner.list(folder)
+
+    def delete(self, name: str) -> None:
+        """In the store, and here."""
+        self._inner.delete(name)
+        if _is_kept(name):
+            self._sound.discard(name)
+            with suppress(OSError):
+                self._path(name).unlink()
+
+    def describe(self) -> str:
+        """The store's own address."""
+        return self._inner.describe()
+
+    def close(self) -> None:
+        """Thin the cache where this run has added to it, and close the store."""
+        if self._added > self._limit // 100:
+            self._thin()
+        self._inner.close()
+
+    def _path(self, name: str) -> Path:
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        return self._folder / digest[:2] / digest
+
+    def _load(self, name: str) -> bytes | None:
+        path = self._path(name)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(memoryview(data)[_SUM:]).digest() != data[:_SUM]:
+            with suppress(OSError):
+                path.unlink()
+            return None
+        self._sound.add(name)
+        with suppress(OSError):
+            os.utime(path)  # the thinning goes by last use
+        return data[_SUM:]
+
+    def _keep(self, name: str, data: Buffer) -> None:
+        """A cache that cannot be written is no reason to fail."""
+        if not _is_kept(name):
+            return
+        path = self._path(name)
+        half = path.with_name(f"{path.name}.{self._chance.token(4).hex()}")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(hashlib.sha256(data).digest())
+                file.write(data)
+            half.replace(path)
+        except OSError:
+            with suppress(OSError):
+                half.unlink()
+            return
+        self._sound.add(name)
+        self._added += len(data)
+
+    def _thin(self) -> None:
+        files = []
+        for path in self._folder.glob("*/*"):
+            with suppress(OSError):
+                status = path.stat()
+                files.append((status.st_mtime_ns, status.st_size, path))
+        excess = sum(size for _, size, _ in files) - self._limit
+        for _, size, path in sorted(files):
+            if excess <= 0:
+                return
+            with suppress(OSError):
+                path.unlink()
+            excess -= size + self._limit // 5 // max(1, len(files))
+
+
+def _is_kept(name: str) -> bool:
+    parts = name.split("/", 3)
+    return len(parts) == 4 and parts[0] == "projects" and parts[2] in KEPT_FOLDERS

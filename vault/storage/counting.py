@@ -1,0 +1,97 @@
+"""Counts what goes through: requests by verb, bytes up and down."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from vault.storage.contract import Buffer, ObjectInfo, Store
+
+LIST_PAGE = 1000
+"""Rows that an S3 listing answers to one request; a listing is counted as that many requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went through so far: `requests` by the contract's verbs, and bytes of objects without the protocol's own."""
+
+    requests: Mapping[str, int] = field(default_factory=dict)
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+    @property
+    def total_requests(self) -> int:
+        return sum(self.requests.values())
+
+    def since(self, earlier: Traffic) -> Traffic:
+        """What was added after `earlier`, an older snapshot of the same counter."""
+        return Traffic(
+            dict(Counter(self.requests) - Counter(earlier.requests)),
+            self.bytes_up - earlier.bytes_up,
+            self.bytes_down - earlier.bytes_down,
+        )
+
+
+class CountingStore:
+    """Passes everything on and counts it, failed calls too: they were requests."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+        self._requests: Counter[str] = Counter()
+        self._up = 0
+        self._down = 0
+        self._lock = threading.Lock()
+
+    def snapshot(self) -> Traffic:
+        """What went through until now, as a value."""
+        with self._lock:
+            return Traffic(dict(self._requests), self._up, self._down)
+
+    def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        self._count("put", up=memoryview(data).nbytes)
+        self._inner.put(name, data, sha256=sha256)
+
+    def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        self._count("create", up=memoryview(data).nbytes)
+        self._inner.create(name, data, sha256=sha256)
+
+    def get(self, name: str) -> bytes:
+        self._count("get")
+        return self._came_down(self._inner.get(name))
+
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        self._count("get_range")
+        return self._came_down(self._inner.get_range(name, start, length))
+
+    def size(self, name: str) -> int:
+        self._count("size")
+        return self._inner.size(name)
+
+    def list(self, folder: str) -> Iterator[ObjectInfo]:
+        self._count("list")
+        for number, row in enumerate(self._inner.list(folder)):
+            if number and number % LIST_PAGE == 0:
+                self._count("list")
+            yield row
+
+    def delete(self, name: str) -> None:
+        self._count("delete")
+        self._inner.delete(name)
+
+    def describe(self) -> str:
+        return self._inner.describe()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _count(self, verb: str, *, up: int = 0) -> None:
+        with self._lock:
+            self._requests[verb] += 1
+            self._up += up
+
+    def _came_down(self, data: bytes) -> bytes:
+        with self._lock:
+            self._down += len(data)
+        return data

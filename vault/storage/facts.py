@@ -1,0 +1,30 @@
+"""What only the store itself can say about the place where it keeps objects. A store may offer this; the probe asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFacts:
+    """versioning: "off", "enabled", "suspended", or None where the store does not tell · object_lock: likewise ·
+    server_time: the store's clock, to the second."""
+
+    versioning: str | None
+    object_lock: bool | None
+    server_time: datetime | None
+
+
+@runtime_checkable
+class StoreFacts(Protocol):
+    """Offered beside `Store` by stores behind a network."""
+
+    def facts(self) -> BucketFacts:
+        """Raises `StorageError`."""
+        ...
+
+    def refuses_wrong_checksum(self, name: str, kind: Literal["sha256", "md5"]) -> bool:
+        """Whether an upload of `name` (which may then exist) with a checksum that does not fit is turned away."""
+        ...

@@ -1,0 +1,190 @@
+"""A store in a bucket of S3, or of anything that speaks it.
+
+Of S3 it uses only what all of them do alike: single-part PUT with a known length, GET with and without a range, HEAD,
+DELETE of one object, ListObjectsV2. `create` sends `If-None-Match: *`; a probe has to show whether the store heeds it.
+Every request is sent once: `RetryingStore` decides what may be sent again. A body that is cut is taken up again where
+it stopped, and every length is compared with what was announced.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from vault.errors import ObjectExists, StorageError, TransientStorageError
+from vault.storage.contract import Buffer, Checksum, ObjectInfo
+from vault.storage.facts import BucketFacts
+from vault.storage.limits import bounded, check_range
+from vault.storage.names import is_name, validate, validate_folder
+from vault.storage.s3_body import read_object, read_range
+from vault.storage.s3_client import S3Client, S3Options, make_client
+from vault.storage.s3_errors import s3_errors, status_of
+
+
+class S3Store:
+    """A `Store` under `prefix` ("" for the whole bucket) of `bucket`.
+
+    checksum: what accompanies every upload for the store to verify; MD5 costs 1.6 s of processor time per GiB, a
+    SHA-256 that the caller knows costs nothing · page: rows asked for with one request of a listing.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str,
+        options: S3Options | None = None,
+        *,
+        checksum: Checksum = "both",
+        page: int = 1000,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._checksum = checksum
+        self._page = page
+        self._client: S3Client = make_client(options or S3Options())
+
+    def choose_checksum(self, checksum: Checksum) -> None:
+        """From now on only this accompanies uploads."""
+        self._checksum = checksum
+
+    def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        self._upload("write", name, data, self._checksums(data, sha256))
+
+    def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        self._upload("create", name, data, {"IfNoneMatch": "*", **self._checksums(data, sha256)})
+
+    def get(self, name: str) -> bytes:
+        return read_object(self._client, self._bucket, self._key(name), name)
+
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        check_range(name, start, length)
+        if length == 0:
+            self.size(name)
+            return b""
+        return read_range(self._client, self._bucket, self._key(name), name, start, length)
+
+    def size(self, name: str) -> int:
+        key = self._key(name)
+        with s3_errors("look at", name):
+            answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        size = answer.get("ContentLength")
+        if not isinstance(size, int):
+            raise TransientStorageError(f"the store did not say how long {name} is")
+        return size
+
+    def list(self, folder: str) -> Iterator[ObjectInfo]:
+        start = self._prefix + (f"{validate_folder(folder)}/" if folder else "")
+        given: set[str] = set()  # some stores repeat keys at the edges of pages, and order cannot be relied on
+        tokens: set[str] = set()
+        more: dict[str, str] = {}
+        while True:
+            with s3_errors("list", folder or self.describe()):
+                page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=start, MaxKeys=self._page, **more)
+            for row in _rows(page, self._prefix, start):
+                if row.name not in given:
+                    given.add(row.name)
+                    yield row
+            if not page.get("IsTruncated"):
+                return
+            token = page.get("NextContinuationToken")
+            if not isinstance(token, str) or token in tokens:
+                raise StorageError(f"the store's listing of {folder or self.describe()} does not come to an end")
+            tokens.add(token)
+            more = {"ContinuationToken": token}
+
+    def delete(self, name: str) -> None:
+        key = self._key(name)
+        with s3_errors("delete", name):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def describe(self) -> str:
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def close(self) -> None:
+        self._client.close()
+
+    def facts(self) -> BucketFacts:
+        """What the bucket itself says about versioning, Object Lock and time; None for what it does not tell."""
+        with s3_errors("list", self.describe()):
+            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+        return BucketFacts(self._versioning(), self._object_lock(), _server_time(answer))
+
+    def refuses_wrong_checksum(self, name: str, kind: Literal["sha256", "md5"]) -> bool:
+        """Whether the store turns away an upload of `name` whose checksum does not fit its bytes."""
+        data = b"these bytes do not have the checksum that is sent along"
+        wrong = {
+            "sha256": {"ChecksumSHA256": _base64(hashlib.sha256(b"other bytes").digest())},
+            "md5": {"ContentMD5": _base64(hashlib.md5(b"other bytes", usedforsecurity=False).digest())},
+        }
+        try:
+            self._upload("write", name, data, wrong[kind])
+        except StorageError as error:
+            if status_of(error) == 400:
+                return True
+            raise
+        return False
+
+    def _upload(self, verb: str, name: str, data: Buffer, extra: dict[str, str]) -> None:
+        key = self._key(name)
+        view = bounded(name, data)
+        # botocore takes bytes and bytearrays; a file-like view would cost an Expect round trip and 16 KiB writes
+        body = data if isinstance(data, bytes | bytearray) else bytes(view)
+        try:
+            with s3_errors(verb, name):
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentLength=view.nbytes, **extra)
+        except ObjectExists as error:
+            if "IfNoneMatch" in extra:
+                raise
+            raise StorageError(f"cannot write {name}: the store answered 412 to a plain write") from error
+
+    def _checksums(self, data: Buffer, sha256: bytes | None) -> dict[str, str]:
+        extra: dict[str, str] = {}
+        if self._checksum in {"sha256", "both"}:
+            extra["ChecksumSHA256"] = _base64(sha256 or hashlib.sha256(data).digest())
+        if self._checksum in {"md5", "both"}:
+            extra["ContentMD5"] = _base64(hashlib.md5(data, usedforsecurity=False).digest())
+        return extra
+
+    def _key(self, name: str) -> str:
+        return self._prefix + validate(name)
+
+    def _versioning(self) -> str | None:
+        try:
+            with s3_errors("look at", self.describe()):
+                status = self._client.get_bucket_versioning(Bucket=self._bucket).get("Status")
+        except StorageError:
+            return None
+        return status.lower() if isinstance(status, str) else "off"
+
+    def _object_lock(self) -> bool | None:
+        try:
+            with s3_errors("look at", self.describe()):
+                answer = self._client.get_object_lock_configuration(Bucket=self._bucket)
+        except StorageError as error:
+            return False if status_of(error) == 404 else None
+        configuration = answer.get("ObjectLockConfiguration")
+        return isinstance(configuration, dict) and configuration.get("ObjectLockEnabled") == "Enabled"
+
+
+def _rows(page: Any, prefix: str, start: str) -> Iterator[ObjectInfo]:  # noqa: ANN401 (whatever the store sent)
+    """The objects of ours on a page of a listing."""
+    for entry in page.get("Contents") or ():
+        key, size = entry.get("Key"), entry.get("Size")
+        if isinstance(key, str) and isinstance(size, int) and key.startswith(start) and is_name(key[len(prefix) :]):
+            yield ObjectInfo(key[len(prefix) :], size)
+
+
+def _server_time(answer: Any) -> datetime | None:  # noqa: ANN401
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return None
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode("ascii")
