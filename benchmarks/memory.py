@@ -67,7 +67,7 @@ def _there_and_back(entry: Entry, program: str, work: Path, name: str, make: Cal
         tool = entry.make(Place(source, home, None, child_environment(), program))
         tool.init()
         costs = {"first backup": tool.backup(), "second backup": tool.backup(), "restore": tool.restore_all(target)}
-        same_tree(source, target)
+        same_tree(source, target / tool.below)
     for operation, cost in costs.items():
         verdict = "passed" if cost.rss <= LIMIT else "FAILED"
         print(f"| {name} | {operation} | {cost.wall:.1f} s | {cost.rss / 1e6:.0f} MB | {verdict} |", flush=True)

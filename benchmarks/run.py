@@ -118,10 +118,10 @@ def _measured(field: Field, entry: Entry, made: Dataset, number: int) -> list[Re
             costs["second backup"] = tool.backup()
         with _restored(field, made) as target:
             costs["restore"] = tool.restore_all(target)
-            same_tree(made.path, target)
+            same_tree(made.path, target / tool.below)
         with _restored(field, made) as target:
             costs["restore of one folder"] = tool.restore_folder(made.folder, target)
-            same_tree(made.path / made.folder, target / made.folder)
+            same_tree(made.path / made.folder, target / tool.below / made.folder)
     results = [
         Result(made.name, entry.name, number, name, cost.wall, cost.cpu, cost.rss, requests_of(cost))
         for name in OPERATIONS

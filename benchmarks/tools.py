@@ -44,7 +44,10 @@ class Place:
 
 
 class Tool(Protocol):
-    """One tool at one place. Verbs return what they cost; a restore puts the source's tree straight into `target`."""
+    """One tool at one place. Verbs return what they cost; a restore puts the source's tree into the folder `below` of
+    `target`, or straight into `target` where that is empty."""
+
+    below: str
 
     def __init__(self, place: Place) -> None: ...
 
@@ -67,6 +70,8 @@ class Tool(Protocol):
 
 class Restic:
     """restic, repository format 2, its own default of compression."""
+
+    below = ""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -95,6 +100,8 @@ class Restic:
 
 class Borg:
     """borg 1.x with `repokey-blake2` and zstd level 3; folders only."""
+
+    below = ""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -126,6 +133,8 @@ class Borg:
 class Tar:
     """The limit: `tar | zstd -3 -T0 | openssl enc` into one file. No deduplication, no history, no integrity check."""
 
+    below = ""
+
     _KEY = "openssl enc -aes-256-ctr -pbkdf2 -pass env:BENCHMARK_PASSPHRASE"
 
     def __init__(self, place: Place) -> None:
@@ -154,7 +163,9 @@ class Tar:
 
 
 class Strongroom:
-    """This project, through its command line."""
+    """This project, through its command line. Items are restored below their kind."""
+
+    below = "reports"
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -166,7 +177,7 @@ class Strongroom:
             self._run("init", f"s3://{BUCKET}/strongroom", "--endpoint", place.server.url, *kit)
         else:
             self._run("init", place.repository, *kit)
-        self._run("project", "add", "bench", "--source", f"reports={place.source}")
+        self._run("project", "add", "bench", "--source", f"{self.below}={place.source}")
 
     def backup(self) -> Cost:
         return self._run("backup", "bench", "--json")
@@ -175,10 +186,10 @@ class Strongroom:
         return self._run("restore", "bench", "--to", target)
 
     def restore_folder(self, folder: str, target: Path) -> Cost:
-        return self._run("restore", "bench", f"{folder}/**", "--to", target)
+        return self._run("restore", "bench", f"{self.below}/{folder}", "--to", target)
 
     def _run(self, *words: str | Path) -> Cost:
-        return self._place.run(self._place.program, "--config", self._config, *words, folder=self._place.home)
+        return self._place.run(self._place.program, *words, "--config", self._config, folder=self._place.home)
 
 
 @dataclass(frozen=True, slots=True)

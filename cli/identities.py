@@ -13,7 +13,7 @@ from cli import environment
 from cli.settings import IdentitySettings
 from vault import age
 from vault.chance import Chance
-from vault.errors import KeyRefused, RefusedByRule, SettingsError, UsageError
+from vault.errors import Damaged, KeyRefused, RefusedByRule, SettingsError, UsageError
 
 LARGEST_IDENTITY_FILE = 1024 * 1024
 LARGEST_WORK_FACTOR = 20
@@ -83,11 +83,16 @@ def _from_file(file: Path, settings: IdentitySettings) -> list[age.Identity]:
 
 
 def _parse(data: bytes, what: str, settings: IdentitySettings) -> list[age.Identity]:
-    if age.armor.is_armored(data):
-        data = age.armor.decode(data)
-    if data.startswith(b"age-encryption.org/"):
-        secret = age.ScryptIdentity(_passphrase(what, settings), LARGEST_WORK_FACTOR)
-        data = bytes(age.open_sealed(data, [secret]))
+    try:
+        if age.armor.is_armored(data):
+            data = age.armor.decode(data)
+        if data.startswith(b"age-encryption.org/"):
+            secret = age.ScryptIdentity(_passphrase(what, settings), LARGEST_WORK_FACTOR)
+            data = bytes(age.open_sealed(data, [secret]))
+    except Damaged as error:
+        raise KeyRefused(f"{what} is damaged or cut off: {error}", hint="copy it again from where it was kept") from error
+    except age.NoMatchingIdentity as error:
+        raise KeyRefused(f"{what} is not opened by this passphrase", hint="try again, or use the recovery kit") from error
     try:
         found = age.parse_identities(data.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -7,16 +7,32 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from cli import output, signals
+from cli import memory, output, signals
 from cli.commands import backup, check, demo, doctor, init, listing, project, restore, status
 from cli.workplace import VERSION
 from vault.errors import Interrupted, StrongroomError
 
+
+class _Commands(TyperGroup):
+    """The commands; typer itself would make a wordless exit of a signal."""
+
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 (a class that typer keeps to itself)
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, typer.Abort) as end:
+            signalled = end if isinstance(end, KeyboardInterrupt) else end.__context__  # at a prompt
+            if isinstance(signalled, KeyboardInterrupt):
+                raise signals.error_of(signalled) from end
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="strongroom",
     help="Backup and recovery for contact centres: sealed snapshots of reports, tickets and raw data, and the way back.",
     no_args_is_help=True,
@@ -55,17 +71,21 @@ def everything(
 
 def run() -> None:
     """The console script."""
+    memory.set_up()
     signals.listen()
     try:
-        app()
+        app(prog_name="strongroom")
     except Interrupted as error:
-        output.failure(error)
+        _tell(error)
         # threads may still be sending; what they send is whole or not at all, and nobody waits for it
-        output.flush()
         os._exit(error.exit_code)
     except StrongroomError as error:
-        if "--json" in sys.argv:
-            output.document({"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}})
-        output.failure(error)
-        output.flush()
+        _tell(error)
         raise SystemExit(error.exit_code) from error
+
+
+def _tell(error: StrongroomError) -> None:
+    if "--json" in sys.argv:
+        output.document({"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}})
+    output.failure(error)
+    output.flush()

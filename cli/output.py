@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from vault.errors import StrongroomError
+from vault.errors import StrongroomError, TargetError
 from vault.problems import Problem, printable
 
 PROBLEMS_SHOWN = 20
 
 
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """For writing results: what cannot be written is told as an error like another. Raises `TargetError`.
+
+    A reader that has seen enough (`| head`) is not an error: its BrokenPipeError passes, and ends the command without a word.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # what is still buffered goes nowhere, or the process would stumble over it once more at its end
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise TargetError(
+            f"cannot write to standard output: {error.strerror}", hint="free some room, or send the output elsewhere"
+        ) from error
+
+
 def result(text: str) -> None:
     """A line of the result."""
-    typer.echo(text)
+    with standard_output():
+        typer.echo(text)
 
 
 def document(value: dict[str, Any]) -> None:
     """The one JSON document of a command with `--json`."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    with standard_output():
+        typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def notice(text: str) -> None:

@@ -83,7 +83,8 @@ def load(file: Path) -> Settings:
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} cannot be read: {error}") from error
+        hint = "settings are TOML, which is UTF-8 text; name another file with --config FILE"
+        raise SettingsError(f"{file} cannot be read: {error}", hint=hint) from error
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,20 +1,49 @@
-"""Ctrl-C and SIGTERM: an error like another, raised where the main thread is, so that every `finally` does its work."""
+"""Ctrl-C and SIGTERM: raised where the main thread is, so that every `finally` does its work, but not for long.
+
+What is raised is a KeyboardInterrupt, and an error of ours only once it has come to the top: the SDK takes any `Exception`
+that meets it in the middle of a request for the network's, and the request is then sent again. An orderly retreat has
+`GRACE` seconds: a request that hangs must not hold a person up, and what is cut off is whole in the store or not at all.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 
 from vault.errors import Interrupted
 
+GRACE = 1.5
+"""Seconds from the signal to the end of the process, whatever it still waits for."""
+
+
+class Signalled(KeyboardInterrupt):
+    """A signal came; the text is its name."""
+
 
 def listen() -> None:
-    """From now on both signals raise `Interrupted`. Works in the main thread only."""
+    """From now on both signals raise `Signalled`. Works in the main thread only."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+
+
+def error_of(signalled: KeyboardInterrupt) -> Interrupted:
+    """The error that a person is told."""
+    return Interrupted(f"interrupted by {signalled}")
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     # a second signal ends the process at once: whoever asks twice means it
     signal.signal(number, signal.SIG_DFL)
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+    name = signal.Signals(number).name
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, lambda _number, _frame: _leave(name))
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
+    raise Signalled(name)
+
+
+def _leave(name: str) -> None:
+    """Grace is over. Nothing of Python's own output may be used here: the signal may have come in the middle of it."""
+    error = error_of(Signalled(name))
+    os.write(2, f"strongroom: error: {error}\nhint: {error.hint}\n".encode())
+    os._exit(Interrupted.exit_code)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import environment, identities, settings
+from cli import environment, identities, output, settings
 from cli.settings import RepositorySettings, Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
@@ -16,6 +16,7 @@ from vault.repository.services import Services
 
 if TYPE_CHECKING:
     from vault.age import Identity
+    from vault.repository.client_memory import ClientMemory
     from vault.repository.project import Project
     from vault.repository.repository import Repository
     from vault.storage.address import Address, StoreOptions
@@ -48,25 +49,43 @@ def located(text: str, folder: Path) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """An opened repository, and whose it is. traffic: counts the requests to the store."""
+    """An opened repository, and whose it is. traffic: counts the requests to the store · memory: what this machine
+    knows of it."""
 
     settings: Settings
     repository: Repository
     identities: Sequence[Identity]
     traffic: CountingStore
+    memory: ClientMemory
 
     def project(self, name: str) -> Project:
         """The project of that name. Raises `UsageError` with the nearest name."""
-        return self.repository.project(name, self.identities)
+        return self.projects([name])[0]
 
     def projects(self, names: Sequence[str]) -> list[Project]:
-        """The projects of these names, or all."""
-        return self.repository.choose(names, self.identities)
+        """The projects of these names, or all. Raises `KeyRefused` where one has other keys than this machine knows."""
+        found = self.repository.choose(names, self.identities)
+        for project in found:
+            self.memory.recognise(project.capability)
+        return found
+
+    def gone(self, project: Project) -> list[str]:
+        """The snapshots of a project that this machine has seen and that are gone; each is told as a notice."""
+        from vault.repository import snapshots
+
+        gone = self.memory.missing(project.id, snapshots.ids(project))
+        for snapshot in gone:
+            output.notice(
+                f"warning: snapshot {snapshot} of project {project.name} was here and is gone, "
+                "and nothing says that it was forgotten"
+            )
+        return gone
 
 
 @contextmanager
 def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[Workplace]:
     """Settings read, repository opened, identities loaded. Raises `SettingsError`, `NoRepository`, `KeyRefused`, …"""
+    from vault.repository.client_memory import ClientMemory
     from vault.repository.repository import Repository
     from vault.storage.address import open_bare_store
     from vault.storage.caching import CachingStore
@@ -88,7 +107,8 @@ def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[
         cache = environment.cache_folder() / repository.descriptor.repository
         cached = CachingStore(patient, cache, everything.chance)
         mine = identities.load(found.identity, identity or [])
-        yield Workplace(found, replace(repository, store=cached), mine, counting)
+        memory = ClientMemory(environment.state_folder() / repository.descriptor.repository, everything.chance)
+        yield Workplace(found, replace(repository, store=cached), mine, counting, memory)
         cached.close()
     finally:
         bare.close()

@@ -102,6 +102,9 @@ class FileWriter:
         self._done(row, problems, len(content))
 
     def _piece(self, row: int, position: int, content: bytes) -> None:
+        if position + len(content) > self._rows.size[row]:
+            self._fail(row, Problem(self._path(row), "damaged", "its content is longer than the snapshot says"))
+            return
         pending = self._pending(row)
         if pending is None:
             return

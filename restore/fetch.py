@@ -62,7 +62,8 @@ def fetch(references: pa.Table, reader: PackReader, stop: Callable[[], None]) ->
             stop()
             yield from waiting.popleft().result()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        # not waited for: a request that hangs must not keep an interrupted run from finishing the files that it has
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read(reader: PackReader, portion: list[Use]) -> list[Fetched]:

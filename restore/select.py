@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
     from vault.format.record import Record
 
+_SETS = "a set is written [a-z]; for a name that holds a [, write ? in its place"
+
+
+_WIDE = "[\\xc0-\\xff][\\x80-\\xbf]*"
+"""In a regular expression on bytes: a character of several."""
+
+_MOST_IN_RANGE = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -68,12 +76,18 @@ def select(project: Project, wish: Wish) -> Selection:
 
 
 def _matching(table: pa.Table, wish: Wish) -> pa.Table:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     table = table.filter(pc.is_valid(table["vanished_at"]) if wish.deleted else pc.is_null(table["vanished_at"]))
     if not wish.patterns:
         return table
-    return table.filter(pc.match_substring_regex(table["path"], "|".join(map(pattern_regex, wish.patterns))))
+    regex = "|".join(map(pattern_regex, wish.patterns))
+    try:
+        # bytes of a name that are no text come from the command line as surrogates
+        return table.filter(pc.match_substring_regex(table["path"], regex.encode("utf-8", "surrogateescape")))
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"not a pattern: {' or '.join(map(repr, wish.patterns))}", hint=_SETS) from error
 
 
 def _above(whole: pa.Table, picked: pa.Table) -> pa.Table:
@@ -108,21 +122,49 @@ def _nothing(project: Project, wish: Wish) -> UsageError:
 
 
 def pattern_regex(pattern: str) -> str:
-    """A pattern as a regular expression (RE2, on bytes). Raises `UsageError` for a set of characters that never ends."""
+    """A pattern as a regular expression (RE2, on bytes). Raises `UsageError` for a set of characters that is none."""
     clean = pattern.strip("/")
     if not clean:
         return "(?s)^"
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", clean)
-    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "(?:[^/\\x80-\\xff]|[\\xc0-\\xff][\\x80-\\xbf]*)"}
+    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": f"(?:[^/\\x80-\\xff]|{_WIDE})"}
     out = []
     for part in parts:
         if part in wild:
             out.append(wild[part])
         elif part.startswith("[") and len(part) > 2:
-            inner = part[1:-1].replace("\\", "\\\\")
-            out.append(f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]")
+            out.append(_set(part[1:-1], pattern))
         elif "[" in part:
-            raise UsageError(f"the pattern {pattern!r} opens a set of characters and does not close it")
+            raise UsageError(f"the pattern {pattern!r} opens a set of characters and does not close it", hint=_SETS)
         else:
             out.append(re.escape(part))
-    return f"(?s)^{''.join(out)}(?:/|$)"
+    # a path means itself too, whatever its characters mean in a pattern
+    return f"(?s)^(?:{''.join(out)}|{re.escape(clean)})(?:/|$)"
+
+
+def _set(inner: str, pattern: str) -> str:
+    """One character out of a set, or one that is not in it; in bytes, so that a character of several is an alternative."""
+    negated = inner.startswith("!")
+    members = _members(inner[negated:], pattern) - {"/"}
+    narrow = "".join(f"\\x{ord(char):02x}" for char in sorted(members) if char.isascii())
+    wide = [re.escape(char) for char in sorted(members) if not char.isascii()]
+    if not members or (negated and wide):
+        what = "leaves out characters beyond ASCII, which no pattern can" if members else "holds a set without characters"
+        raise UsageError(f"the pattern {pattern!r} {what}", hint=_SETS)
+    if negated:
+        return f"(?:[^/\\x80-\\xff{narrow}]|{_WIDE})"
+    return f"(?:{'|'.join([f'[{narrow}]'] * bool(narrow) + wide)})"
+
+
+def _members(chars: str, pattern: str) -> set[str]:
+    members: set[str] = set()
+    at = 0
+    while at < len(chars):
+        first, last, step = chars[at], chars[at], 1
+        if chars[at + 1 : at + 2] == "-" and at + 2 < len(chars):
+            last, step = chars[at + 2], 3
+        if not 0 <= ord(last) - ord(first) < _MOST_IN_RANGE:
+            raise UsageError(f"the pattern {pattern!r} holds a range of characters that makes no sense", hint=_SETS)
+        members.update(map(chr, range(ord(first), ord(last) + 1)))
+        at += step
+    return members

@@ -7,6 +7,6 @@ from tests.support.hermetic import cut_off
 
 cut_off()
 
-pytest_plugins = ["tests.support.store_fixtures"]
+pytest_plugins = ["tests.support.age_js", "tests.support.store_fixtures"]
 
 __all__ = ["pytest_terminal_summary"]

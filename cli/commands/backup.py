@@ -37,6 +37,8 @@ def backup(
     with workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
         outcomes = [_one(project, settings, quiet=as_json or quiet, allow_empty=allow_empty) for project, settings in work]
+        for project in {project.id: project for project, _ in work}.values():
+            place.gone(project)
         traffic = place.traffic.snapshot()
     if as_json:
         output.document(

@@ -38,7 +38,11 @@ def check(
         raise UsageError("--percent goes with --data")
     with workplace.opened(config, identity) as place, progress.shown(quiet=quiet or as_json) as listener:
         depth = Depth(data=percent / 100 if data else 0.0, progress=listener)
-        reports = [look(project, depth) for project in place.projects(projects or [])]
+        reports = []
+        for project in place.projects(projects or []):
+            report = look(project, depth)
+            report.damage += [f"snapshot {one} is gone, and nothing says that it was forgotten" for one in place.gone(project)]
+            reports.append(report)
     if as_json:
         output.document({"projects": [report.as_json() for report in reports]})
     else:

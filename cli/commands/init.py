@@ -65,16 +65,19 @@ class _Init:
         from vault.format.descriptor import Descriptor, Trust
         from vault.format.layout import new_id
         from vault.repository.repository import Repository
-        from vault.storage.address import open_store
+        from vault.storage.address import open_bare_store
         from vault.storage.probe import probe_quickly
+        from vault.storage.retrying import RetryingStore
 
         services = workplace.services()
         options = workplace.store_options(self._repository)
         address = workplace.located(self._repository.address, self._config.absolute().parent)
-        store = open_store(address, options, services.clock, services.chance, create_missing=True)
+        bare = open_bare_store(address, options, services.clock, services.chance, create_missing=True)
+        store = RetryingStore(bare, options.patience, services.clock, services.chance)
         try:
             Repository.refuse_existing(store)
-            report = probe_quickly(store, services.chance)
+            # the bare one: a wrapper would hide what the store says about checksums
+            report = probe_quickly(bare, services.chance)
             kit = age.HybridIdentity.generate(services.chance)
             new_identity = self._make_identity(services.chance, wants_passphrase=wants_passphrase)
             descriptor = Descriptor(

@@ -29,7 +29,10 @@ def list_(
     from vault.repository import snapshots
 
     with workplace.opened(config, identity) as place:
-        found = [(project, snapshots.read_all(project)) for project in place.projects(projects or [])]
+        chosen = place.projects(projects or [])
+        for project in chosen:
+            place.gone(project)
+        found = [(project, snapshots.read_all(project)) for project in chosen]
     if as_json:
         output.document({"projects": [_project_json(project, records) for project, records in found]})
         return

@@ -44,6 +44,7 @@ def add(
         recovery = [age.parse_recipient(text) for text in place.settings.recovery]
         recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
         made = place.repository.add_project(name, recipients, place.identities)
+        place.memory.recognise(made.capability)
         settings_file.add_project(place.settings.file, name, sources)
     told = {"project": name, "id": made.id, "sources": [{"name": s.name, "path": str(s.path)} for s in sources]}
     if as_json:

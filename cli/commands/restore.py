@@ -81,7 +81,8 @@ class _Manner:
 def _stream(selection: Selection) -> None:
     from restore.stream import stream
 
-    stream(selection, sys.stdout.buffer, lambda: None)
+    with output.standard_output():
+        stream(selection, sys.stdout.buffer, lambda: None)
 
 
 def _to_folder(selection: Selection, folder: Path, existing: Existing, manner: _Manner) -> None:

@@ -43,6 +43,7 @@ def status(config: Config = None, identity: Identity = None, as_json: Json = Fal
 def _project(place: workplace.Workplace, project: Project, now: datetime) -> list[dict[str, Any]]:
     from vault.repository import snapshots
 
+    gone = place.gone(project)
     records = snapshots.read_all(project)
     claims = snapshots.claims(project)
     committed = {one.id for one in records}
@@ -53,6 +54,8 @@ def _project(place: workplace.Workplace, project: Project, now: datetime) -> lis
         heads = snapshots.heads(records, name)
         running = [claim for claim in claims if claim.source == name and claim.id not in committed]
         rows.append(_row(project.name, name, heads[-1] if heads else None, running, now))
+    if gone:
+        rows.append({"project": project.name, "source": "-", "state": "snapshots are gone", "gone": gone})
     return rows
 
 

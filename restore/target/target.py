@@ -44,16 +44,12 @@ class Target:
         """What stands at those of the paths where something does: `file`, `folder`, `link`, `other`, or `blocked` where
         something that is no folder, or may not be entered, is in the way of the path. Sorted paths are the fastest.
         Raises UsageError for an unsafe path."""
-        with self._root_if_there() as root:
-            if root is None:
-                return {}
-            with Descent(root) as descent:
-                return _standing(descent, paths)
+        return self._look(_safe(paths))
 
     def unfinished(self, paths: Iterable[bytes]) -> set[bytes]:
         """Those of the paths for which an earlier run left a file under its temporary name."""
-        places = {_beside(path): path for path in paths}
-        return {places[place] for place, what in self.existing(sorted(places)).items() if what == "file"}
+        places = {_beside(path): path for path in _safe(paths)}
+        return {places[place] for place, what in self._look(sorted(places)).items() if what == "file"}
 
     def holds(self, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
         """Whether a file of this size (bytes), time and content (BLAKE3) stands at `path`."""
@@ -140,6 +136,13 @@ class Target:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _look(self, paths: Iterable[bytes]) -> dict[bytes, str]:
+        with self._root_if_there() as root:
+            if root is None:
+                return {}
+            with Descent(root) as descent:
+                return _standing(descent, paths)
+
     @contextmanager
     def _root_if_there(self) -> Iterator[int | None]:
         """The root's descriptor, also before `prepare`; None where the root is missing. Raises TargetError."""
@@ -180,6 +183,12 @@ class Target:
         )
 
 
+def _safe(paths: Iterable[bytes]) -> Iterator[bytes]:
+    for path in paths:
+        refuse_unsafe(path)
+        yield path
+
+
 def _beside(path: bytes) -> bytes:
     """Where the unfinished file of this item would lie."""
     folder, slash, _ = path.rpartition(b"/")
@@ -204,7 +213,6 @@ def _standing(descent: Descent, paths: Iterable[bytes]) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
     closed: dict[bytes, bool] = {}  # folders that cannot be entered: missing (False), or blocked (True)
     for path in paths:
-        refuse_unsafe(path)
         folder, _, name = path.rpartition(b"/")
         if folder not in closed:
             try:

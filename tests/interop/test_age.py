@@ -6,14 +6,13 @@ What the machine lacks is reported in the run's summary, never passed over in si
 from __future__ import annotations
 
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import pyrage
 import pytest
 
 from tests.support.age import CHEAP_WORK_FACTOR
+from tests.support.age_js import SCRIPT, run
 from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
 from vault.age import (
@@ -31,36 +30,8 @@ from vault.age import (
     seal,
 )
 
-AGE_JS = "age-encryption@0.3.1"
-SCRIPT = Path(__file__).with_name("age_js.mjs")
 PLAINS = [b"", b"one report", SeededChance("interop").token(SEGMENT), SeededChance("interop").token(2 * SEGMENT + 321)]
-PATIENCE = 60.0
-"""Seconds for any program that a test starts."""
-
 every_plain = pytest.mark.parametrize("plain", PLAINS, ids=len)
-
-
-def run(*command: str, given: bytes = b"", folder: Path | None = None) -> bytes:
-    return subprocess.run(command, input=given, cwd=folder, capture_output=True, timeout=PATIENCE, check=True).stdout
-
-
-@pytest.fixture(scope="session")
-def age_js() -> Path:
-    """A folder with npm's package in it, kept between runs outside the project."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        not_covered("hybrid age files with another implementation: no node or no npm here")
-        pytest.skip("no node or no npm")
-    folder = Path.home() / ".cache" / "strongroom-tests" / AGE_JS
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=folder.parent))
-        try:
-            run("npm", "install", "--prefix", str(fresh), "--ignore-scripts", "--no-audit", "--no-fund", AGE_JS)
-            fresh.rename(folder)
-        except (subprocess.SubprocessError, OSError) as error:
-            not_covered(f"hybrid age files with another implementation: npm could not bring {AGE_JS}")
-            pytest.skip(f"npm: {error}")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from tests.support.moto_server import moto_server
 from tests.support.stores import StorePlace, make_bucket
 from tests.support.weed_server import WeedUnavailableError, weed_server
 from vault.clock import SystemClock
+from vault.storage.caching import CachingStore
 from vault.storage.counting import CountingStore
 from vault.storage.local import LocalStore
 from vault.storage.memory import MemoryStore
@@ -31,8 +32,8 @@ BUCKET = "strongroom-tests"
 _numbers = count(1)  # prefixes within one run's servers
 
 MEMORY, LOCAL, MOTO, WEED = "memory", "local", "s3-moto", "s3-weed"
-RETRYING, COUNTING = "retrying", "counting"
-KINDS = (MEMORY, LOCAL, MOTO, WEED, RETRYING, COUNTING)
+RETRYING, COUNTING, CACHING = "retrying", "counting", "caching"
+KINDS = (MEMORY, LOCAL, MOTO, WEED, RETRYING, COUNTING, CACHING)
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +74,7 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
         case "local":
             yield from _closing(StorePlace(LOCAL, lambda: local_store(tmp_path / "store")))
         case kind:
-            yield from _closing(_in_memory(kind))
+            yield from _closing(_in_memory(kind, tmp_path))
 
 
 @pytest.fixture
@@ -86,8 +87,10 @@ def local_store(root: Path) -> LocalStore:
     return LocalStore(root, clock=SystemClock(), chance=SeededChance(next(_numbers)), create_missing=True)
 
 
-def _in_memory(kind: str) -> StorePlace:
+def _in_memory(kind: str, folder: Path) -> StorePlace:
     inner = MemoryStore()
+    if kind == CACHING:
+        return StorePlace(kind, lambda: CachingStore(inner, folder / "cache", SeededChance(next(_numbers))))
     if kind == RETRYING:
         chance = SeededChance(1)
         return StorePlace(kind, lambda: RetryingStore(inner, Patience.network(), SystemClock(), chance))

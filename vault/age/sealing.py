@@ -49,7 +49,11 @@ class Sealed:
     def reopen(self) -> bytearray:
         """The plain bytes, read back out of `data` in the way a reader would, from the header's first line on; only the
         recipients' stanzas stay unopened. Raises `Damaged` where memory or this package has erred."""
-        return open_sealed(self.data, [_KnownFileKey(self._file_key)])
+        return self.reader().open_all(self.data)
+
+    def reader(self) -> PayloadReader:
+        """Ranges of `data`, read back in the same way. Raises `Damaged`."""
+        return read_header(self.data, [_KnownFileKey(self._file_key)]).reader(len(self.data))
 
 
 def seal(plain: Buffer, recipients: Sequence[Recipient], chance: Chance) -> Sealed:

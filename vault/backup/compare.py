@@ -56,36 +56,37 @@ def compare(scan: pa.Table, last: pa.Table, last_scan: datetime) -> Comparison:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    present = pc.is_null(last["vanished_at"])
-    where = _positions(scan["path"], last["path"])
+    present = pc.is_null(last["vanished_at"]).combine_chunks()
+    where, came_again = _positions(scan["path"], last["path"])
     same = pc.equal(_codes(last["type"]).take(where), scan["type"].combine_chunks())
-    same = pc.and_(same, present.combine_chunks().take(where))
+    same = pc.and_(same, present.take(where))
     for name in COMPARED:
         same = pc.and_(same, pc.equal(scan[name].combine_chunks(), last[name].combine_chunks().take(where)))
     margin = int(last_scan.timestamp() * 1_000_000_000) - GRANULARITY_NS
     clearly_older = pc.less(scan["ctime_ns"].combine_chunks(), pa.scalar(margin, pa.int64()))
     same = pc.fill_null(pc.and_(same, clearly_older), fill_value=False)
-    came_again = pc.is_in(last["path"].combine_chunks(), value_set=scan["path"].combine_chunks())
-    had_before = pc.fill_null(present.combine_chunks().take(where), fill_value=False)
+    had_before = pc.fill_null(present.take(where), fill_value=False)
     kept = pc.indices_nonzero(same)
     return Comparison(
         fresh=pc.indices_nonzero(pc.invert(same)),
         kept=kept,
         kept_from=where.take(kept),
-        gone=pc.indices_nonzero(pc.and_not(present.combine_chunks(), came_again)),
-        old=pc.indices_nonzero(pc.invert(pc.or_(present.combine_chunks(), came_again))),
+        gone=pc.indices_nonzero(pc.and_not(present, came_again)),
+        old=pc.indices_nonzero(pc.invert(pc.or_(present, came_again))),
         replaced=pc.sum(pc.and_not(had_before, same)).as_py() or 0,
     )
 
 
-def _positions(paths: pa.ChunkedArray, among: pa.ChunkedArray) -> pa.Array:
-    """Where each path stands among the others, or null."""
+def _positions(paths: pa.ChunkedArray, among: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """Where each path stands among the others, or null; and which of the others are among the paths."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if paths.equals(among):  # the usual hour: no hash table of a million names
-        return pa.array(range(len(paths)), pa.int32())
-    return pc.index_in(paths.combine_chunks(), value_set=among.combine_chunks())
+        count = len(paths)
+        return pa.array(range(count), pa.int32()), pa.repeat(pa.scalar(value=True), count)
+    ours, theirs = paths.combine_chunks(), among.combine_chunks()
+    return pc.index_in(ours, value_set=theirs), pc.is_in(theirs, value_set=ours)
 
 
 def _codes(types: pa.ChunkedArray) -> pa.Array:

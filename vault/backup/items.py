@@ -110,68 +110,72 @@ class Results:
         values["device"].append(_signed(status.st_dev))
 
     def table(self, scan: pa.Table, about: About) -> pa.Table:
-        """Rows of a manifest, in the order in which they were added. scan: the table that `row` counted in."""
+        """Rows of a manifest, in the order in which they were added. scan: the table that `row` counted in.
+
+        The results are spent afterwards: a million of them must not lie in memory twice.
+        """
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         count = len(self._rows)
         rows = pa.array(self._rows, pa.int64())
-        types = scan["type"].combine_chunks().take(rows)
-        words = pa.array([TYPES[code] for code in sorted(TYPES)])
-        columns: dict[str, object] = {
+        types = scan["type"].combine_chunks().take(rows).cast(pa.int64())
+        kinds = {field.name: field.type for field in schema()}
+        columns: dict[str, pa.Array] = {
             "path": scan["path"].combine_chunks().take(rows),
             "source": _same(about.source, count),
             "kind": _same(about.kind, count),
-            "type": words.take(types.cast(pa.int64())),
+            "type": pa.array([TYPES[code] for code in sorted(TYPES)]).take(types),
             "link_group": self._link_groups(types),
-            "link_target": _sparse(self._targets, count, schema().field("link_target").type),
-            "xattrs": _sparse(
-                {row: [{"name": n, "value": v} for n, v in values] for row, values in self._xattrs.items()},
-                count,
-                schema().field("xattrs").type,
-            ),
+            "link_target": _sparse(self._targets, count, kinds["link_target"]),
+            "xattrs": self._all_xattrs(count, kinds["xattrs"]),
             "blake3": self._blake3(),
             "seen_at": _same(about.taken_at, count),
-            "chunks": self._chunks(),
+            "chunks": self._chunks(kinds["chunks"]),
         }
         for name in _STATUS[:8]:
-            columns[name] = pa.array(self._status[name], schema().field(name).type)
+            columns[name] = pa.array(self._status.pop(name), kinds[name])
+        self._status.clear()
         owners = Owners()
         columns["owner"] = _looked_up(columns["uid"], owners.user)
         columns["group"] = _looked_up(columns["gid"], owners.group)
-        arrays = [columns.get(field.name, pa.nulls(count, field.type)) for field in schema()]
-        casted = [pc.cast(column, field.type) for column, field in zip(arrays, schema(), strict=True)]
-        return pa.Table.from_arrays(casted, schema=schema())
+        arrays = [columns.pop(name, None) or pa.nulls(count, kind) for name, kind in kinds.items()]
+        return pa.Table.from_arrays(arrays, schema=schema())
 
     def _link_groups(self, types: pa.Array) -> pa.Array:
         """Equal for names of one file: its inode, and above it which of the source's file systems it is on."""
         import pyarrow as pa
+        import pyarrow.compute as pc
 
-        status = self._status
-        ranks = {device: rank for rank, device in enumerate(sorted(set(status["device"])))}
-        groups = (
-            _signed((inode & ((1 << 48) - 1)) | ranks[device] << 48) if links > 1 and code == 0 else None
-            for inode, device, links, code in zip(
-                status["inode"], status["device"], status["nlink"], types.to_pylist(), strict=True
-            )
-        )
-        return pa.array(groups, pa.int64())
+        links = pa.array(self._status["nlink"], pa.int64())
+        several = pc.and_(pc.greater(links, 1), pc.equal(types, 0))
+        inodes, devices = self._status["inode"], self._status["device"]
+        ranks = {device: rank for rank, device in enumerate(sorted(set(devices)))}
+        groups = {
+            row: _signed((inodes[row] & ((1 << 48) - 1)) | ranks[devices[row]] << 48)
+            for row in pc.indices_nonzero(several).to_pylist()
+        }
+        return _sparse(groups, len(types), pa.int64())
+
+    def _all_xattrs(self, count: int, kind: pa.DataType) -> pa.Array:
+        pairs = {row: [{"name": n, "value": v} for n, v in values] for row, values in self._xattrs.items()}
+        return _sparse(pairs, count, kind)
 
     def _blake3(self) -> pa.Array:
         import pyarrow as pa
 
-        raw = pa.Array.from_buffers(pa.binary(ID_SIZE), len(self._rows), [None, pa.py_buffer(bytes(self._hashes))])
+        hashes, self._hashes = self._hashes, bytearray()
+        raw = pa.Array.from_buffers(pa.binary(ID_SIZE), len(self._rows), [None, pa.py_buffer(hashes)])
         return _nulled(raw, self._has_hash)
 
-    def _chunks(self) -> pa.Array:
+    def _chunks(self, kind: pa.DataType) -> pa.Array:
         import pyarrow as pa
 
         count = len(self._chunk_lengths)
-        ids = pa.Array.from_buffers(pa.binary(ID_SIZE), count, [None, pa.py_buffer(bytes(self._chunk_ids))])
+        chunk_ids, self._chunk_ids = self._chunk_ids, bytearray()
+        ids = pa.Array.from_buffers(pa.binary(ID_SIZE), count, [None, pa.py_buffer(chunk_ids)])
         ids = _nulled(ids, bytes(1 - hole for hole in self._is_hole))
-        pair = schema().field("chunks").type.value_type
-        items = pa.StructArray.from_arrays([ids, pa.array(self._chunk_lengths, pa.int64())], fields=list(pair))
-        return pa.ListArray.from_arrays(pa.array(self._chunk_ends, pa.int32()), items, type=schema().field("chunks").type)
+        items = pa.StructArray.from_arrays([ids, pa.array(self._chunk_lengths, pa.int64())], fields=list(kind.value_type))
+        return pa.ListArray.from_arrays(pa.array(self._chunk_ends, pa.int32()), items, type=kind)
 
 
 def merged(last: pa.Table, comparison: Comparison, news: pa.Table, spared: Spared, about: About) -> pa.Table:
@@ -179,6 +183,8 @@ def merged(last: pa.Table, comparison: Comparison, news: pa.Table, spared: Spare
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not last.num_rows:
+        return sort_by_path(news)
     gone = last.take(comparison.gone)
     stays = spared.mask(gone["path"])
     failed = pc.is_in(last["path"], value_set=pa.array(sorted(spared.failed), pa.binary()))
@@ -191,6 +197,25 @@ def merged(last: pa.Table, comparison: Comparison, news: pa.Table, spared: Spare
         _vanished(gone.filter(pc.invert(stays)), about),
     ]
     return sort_by_path(pa.concat_tables(parts))
+
+
+def joined(table: pa.Table, other: pa.Table, spared: Spared, about: About) -> pa.Table:
+    """A new manifest, and what only `other` has: after two runs at once, the manifest of the one that is not carried on."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    only = other.filter(pc.invert(pc.is_in(other["path"], value_set=table["path"].combine_chunks())))
+    stays = pc.or_(pc.is_valid(only["vanished_at"]), spared.mask(only["path"]))
+    return sort_by_path(pa.concat_tables([table, only.filter(stays), _vanished(only.filter(pc.invert(stays)), about)]))
+
+
+def missed_at(table: pa.Table, moment: datetime) -> int:
+    """How many of a manifest's items its own run was the first to miss."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    vanished = table["vanished_at"]
+    return pc.sum(pc.equal(vanished, pa.scalar(moment, vanished.type))).as_py() or 0
 
 
 def sort_by_path(table: pa.Table) -> pa.Table:
@@ -252,6 +277,8 @@ def _nulled(values: pa.Array, valid: bytes | bytearray) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if all(valid):
+        return values
     mask = pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(bytes(valid))])
     return pc.if_else(pc.equal(mask, pa.scalar(1, pa.uint8())), values, pa.scalar(None, values.type))
 

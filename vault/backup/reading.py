@@ -97,16 +97,18 @@ class Reading:
     def _small(self, batch: list[Wanted]) -> None:
         if not batch:
             return
+        read = self.reader.read_small([one.path for one in batch])
         answers: list[tuple[Content | TooLarge | Problem, bytes, list[ChunkRef]]] = []
 
         def work(cutter: Cutter, frames: Frames) -> None:
-            for one, answer in zip(batch, self.reader.read_small([one.path for one in batch]), strict=True):
+            for one, answer in zip(batch, read, strict=True):
                 if isinstance(answer, Content):
                     refs = cutter.keep(answer.data, group_of(one.path), frames)
                     # the bytes go with the batch, not with the results
                     answers.append((answer._replace(data=b""), content_hash(answer.data), refs))
                 else:
                     answers.append((answer, b"", []))
+            read.clear()
 
         def done() -> None:
             for one, (answer, digest, refs) in zip(batch, answers, strict=True):

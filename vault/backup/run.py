@@ -9,7 +9,8 @@ read keeps its last good version and is a problem.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -167,13 +168,15 @@ class _Run:
         """Dictionaries for the groups of small files that deserve one, stored before they are used."""
         candidates = dictionaries.worth_training((one.path, one.size) for one in reading.wanted_files(self._found.table, fresh))
         key = self._project.capability.chunk_id_key
-        trained = {}
-        for name, paths in candidates.items():
+
+        def train(paths: list[bytes]) -> dictionaries.Trained | None:
             self._wishes.stop()
             samples = [answer.data for answer in reader.read_small(paths) if isinstance(answer, Content)]
-            made = dictionaries.train(samples, key)
-            if made is not None:
-                trained[name] = made
+            return dictionaries.train(samples, key)
+
+        with ThreadPoolExecutor(content.WORKERS, thread_name_prefix="train") as pool:
+            made = zip(candidates, pool.map(train, candidates.values()), strict=True)
+            trained = {name: one for name, one in made if one is not None}
         if trained:
             content.store_dictionaries(self._session, list(trained.values()))
         return trained
@@ -190,43 +193,51 @@ class _Run:
 
     def _commit_unchanged(self, last: Record, difference: compare.Comparison) -> Record:
         """The same manifest again: it costs a record."""
-        record = self._record(self._counts(difference), last.manifest, last.packs, last.own_packs)
+        record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs)
         self._session.commit(record)
         return record
 
     def _commit_changed(self, difference: compare.Comparison) -> Record:
         self._wishes.progress.phase("writing the manifest")
+        self._session.forget_known()
         about = items.About(self._source.name, self._source.kind, self._taken_at, self._last.taken_at if self._last else None)
+        spared = self._spared()
         news = self._results.table(self._found.table, about)
-        table = items.merged(self._last_manifest(), difference, news, self._spared(), about)
+        table = items.merged(self._last_manifest(), difference, news, spared, about)
+        del news
+        for head in self._heads[:-1]:
+            other = snapshots.read_manifest(self._session.catalogue, head)
+            table = items.joined(table, other, spared, replace(about, last_seen_at=head.taken_at))
         self._session.packs.drain()
-        record = self._record(self._counts(difference), *self._store_manifest(table))
+        stored = self._store_manifest(table)
+        record = self._record(self._counts(difference, vanished=items.missed_at(table, self._taken_at)), *stored)
         self._session.commit(record)
         return record
 
     def _spared(self) -> items.Spared:
         """What stays in the manifest though this run could not read it."""
         unseen = {problem.path for problem in self._found.problems} | set(self._found.unlisted)
-        failed = {problem.path for problem in self.problems if problem.what not in KEPT_ALL_THE_SAME}
-        return items.Spared(failed=frozenset(failed - unseen), unseen=frozenset(unseen))
+        while_reading = self.problems[len(self._found.problems) :]
+        failed = {problem.path for problem in while_reading if problem.what not in KEPT_ALL_THE_SAME}
+        return items.Spared(failed=frozenset(failed), unseen=frozenset(unseen))
 
     def _store_manifest(self, table: pa.Table) -> tuple[Tree, Tree, tuple[bytes, ...]]:
         """Store the manifest and the list of packs. Gives their roots, and the packs that came to be meanwhile."""
         session = self._session
         index = session.index.with_rows([session.new_rows()])
         writer = session.meta_writer()
+        before = session.new_rows().num_rows  # a long manifest fills packs while it is being written
         root = writer.write(manifest.encode(table))
         needed = needed_packs(table, index) | writer.leaned_on
         writer.leaned_on.clear()
         listed = "".join(f"{pack.hex()}\n" for pack in sorted(needed)).encode()
         packs = writer.write(listed)
-        before = session.new_rows().num_rows
         writer.flush()
         session.packs.drain()
         own = session.new_rows().slice(before)["pack"].unique().to_pylist()
         return root, packs, tuple(sorted({*own, *writer.leaned_on}))
 
-    def _counts(self, difference: compare.Comparison) -> Counts:
+    def _counts(self, difference: compare.Comparison, *, vanished: int) -> Counts:
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -240,7 +251,7 @@ class _Run:
             added=fresh - difference.replaced,
             changed=difference.replaced,
             unchanged=len(difference.kept),
-            vanished=len(difference.gone),
+            vanished=vanished,
             read_bytes=self._read_bytes,
             stored_bytes=self._session.packs.stored_bytes,
             problems=len(self.problems),
@@ -270,11 +281,13 @@ def needed_packs(table: pa.Table, index: ChunkIndex) -> set[bytes]:
     import pyarrow.compute as pc
 
     chunks = pc.unique(table["chunks"].combine_chunks().flatten().field("id")).drop_null()
-    places = index.locate(chunks)
-    if places["pack"].null_count:
+    rows = index.table.select(["chunk", "pack", "dictionary"])
+    rows = rows.filter(pc.is_in(rows["chunk"], value_set=chunks))
+    missing = len(chunks) - pc.count_distinct(rows["chunk"]).as_py()
+    if missing:
         raise Damaged(
-            f"{places['pack'].null_count} chunks that the new snapshot leans on are in no index segment; nothing was committed",
+            f"{missing} chunks that the new snapshot leans on are in no index segment; nothing was committed",
             hint="run `strongroom check`, then the backup again",
         )
-    taught = index.locate(pc.unique(places["dictionary"]).drop_null())
-    return {*places["pack"].unique().to_pylist(), *taught["pack"].unique().to_pylist()} - {None}
+    taught = index.locate(pc.unique(rows["dictionary"]).drop_null())
+    return {*pc.unique(rows["pack"]).to_pylist(), *pc.unique(taught["pack"]).to_pylist()} - {None}

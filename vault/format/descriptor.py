@@ -107,7 +107,7 @@ def _refuse_newer(value: dict[str, Any]) -> None:
         raise UnsupportedFormat(f"this repository has format {number}; this version of Strongroom reads up to {FORMAT}")
     if number < 1:
         raise Damaged(f"{WHAT} has format {number}, which never was")
-    unknown = [str(name) for name in strict_json.field(value, "features", list, WHAT) if name not in KNOWN_FEATURES]
+    unknown = {str(name) for name in strict_json.field(value, "features", list, WHAT)} - KNOWN_FEATURES
     if unknown:
         raise UnsupportedFormat(
             f"this repository requires {', '.join(map(repr, sorted(unknown)))}, which this version of Strongroom does not know"

@@ -13,7 +13,10 @@ from blake3 import blake3
 
 from vault.errors import Damaged
 from vault.format import parquet
-from vault.format.chunks import ID_SIZE
+from vault.format.chunks import ID_SIZE, LARGEST_CHUNK
+from vault.format.descriptor import LARGEST_PACK
+from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.format.pack import LARGEST_FRAME
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,19 +51,34 @@ def schema() -> pa.Schema:
 
 def encode(table: pa.Table) -> bytes:
     """The plain bytes of a segment. table: of `schema()`."""
-    return parquet.write(
-        table,
-        compression="zstd",
-        use_dictionary=["pack", "tier", "pack_size", "dictionary"],
-        write_statistics=False,
-    )
+    repeating = ["pack", "tier", "pack_size", "dictionary"]
+    return bytes(parquet.write(table, compression="zstd", use_dictionary=repeating, write_statistics=False))
 
 
 def decode(data: bytes | bytearray, key: bytes, segment_id: bytes) -> pa.Table:
     """Read back and check that it was written by a holder of the chunk-id key. Raises `Damaged`."""
     if name(data, key) != segment_id:
         raise Damaged("an index segment was not written with this project's keys, or was swapped for another")
-    return parquet.read(data, schema(), "an index segment", most_rows=MOST_ROWS)
+    table = parquet.read(data, schema(), "an index segment", most_rows=MOST_ROWS)
+    _refuse_nonsense(table)
+    return table
+
+
+def _refuse_nonsense(table: pa.Table) -> None:
+    """A reader allocates and asks for what a row says, so no row may say more than a writer ever wrote."""
+    import pyarrow.compute as pc
+
+    bounds = {
+        "tier": (CONTENT_TIER, META_TIER),
+        "pack_size": (1, LARGEST_PACK),
+        "offset": (0, LARGEST_PACK),
+        "stored": (1, LARGEST_FRAME),
+        "plain": (0, LARGEST_CHUNK),
+    }
+    for column, (least, most) in bounds.items():
+        found = pc.min_max(table[column]).as_py() if table.num_rows else {"min": least, "max": most}
+        if found["min"] < least or found["max"] > most:
+            raise Damaged(f"an index segment holds a value that makes no sense: {column!r} is out of bounds")
 
 
 def name(data: bytes | bytearray, key: bytes) -> bytes:

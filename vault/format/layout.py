@@ -26,9 +26,9 @@ def key_name(scope: str, key_id: str) -> str:
     return f"keys/{scope}/{key_id}.age"
 
 
-def project_folder(project: str, folder: str) -> str:
-    """A folder of a project: `packs`, `meta`, `index`, `claims`, `snapshots`, `marks`."""
-    return f"projects/{project}/{folder}"
+def project_folder(project: str, folder: str = "") -> str:
+    """A folder of a project: `packs`, `meta`, `index`, `claims`, `snapshots`, `marks`; all of them without one."""
+    return f"projects/{project}/{folder}" if folder else f"projects/{project}"
 
 
 def pack_name(project: str, tier: int, sha256: bytes) -> str:

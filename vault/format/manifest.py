@@ -74,7 +74,7 @@ def schema() -> pa.Schema:
     )
 
 
-def encode(table: pa.Table) -> bytes:
+def encode(table: pa.Table) -> memoryview[int]:
     """The bytes of a manifest. table: of `schema()`, sorted by path, each path once."""
     return parquet.write(
         table,

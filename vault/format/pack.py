@@ -83,9 +83,9 @@ class PackBuilder:
             [pa.array(values, type=kind.type) for values, kind in zip(columns, contents_schema(), strict=True)],
             schema=contents_schema(),
         )
-        table = parquet.write(contents, compression="none", use_dictionary=["dictionary"], write_statistics=False)
+        table = parquet.write(contents, compression="zstd", use_dictionary=["dictionary"], write_statistics=False)
         length = len(table) + TAIL_SIZE
-        self.plain += _HEAD.pack(SKIPPABLE_MAGIC, length) + table + _TAIL.pack(length, _TAIL_MARK)
+        self.plain += b"".join([_HEAD.pack(SKIPPABLE_MAGIC, length), table, _TAIL.pack(length, _TAIL_MARK)])
         return contents
 
 

@@ -17,8 +17,13 @@ from vault.format.chunks import ID_SIZE
 MOST_IN_RECORD = 8
 """Chunks that a record lists itself; more are listed in a chunk of their own."""
 
+FETCHED_AT_ONCE = 256
+"""Chunks; a manifest of a million items must not lie in memory twice."""
+
 DEEPEST = 6
 LONGEST = 1 << 36
+
+Buffer = bytes | bytearray | memoryview
 
 ChunkRef = tuple[bytes, int]
 """A chunk's id and the length of its content."""
@@ -50,7 +55,7 @@ class Tree:
         return cls(depth, length, tuple(_ref(item, what) for item in listed))
 
 
-def build(data: bytes, store: Callable[[bytes], list[ChunkRef]]) -> Tree:
+def build(data: Buffer, store: Callable[[Buffer], list[ChunkRef]]) -> Tree:
     """Cut `data` and its lists. store: cuts bytes, keeps the chunks, gives their references in order."""
     depth, chunks = 0, store(data)
     while len(chunks) > MOST_IN_RECORD:
@@ -58,14 +63,18 @@ def build(data: bytes, store: Callable[[bytes], list[ChunkRef]]) -> Tree:
     return Tree(depth, len(data), tuple(chunks))
 
 
-def read(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> bytes:
+def read(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> bytearray:
     """The data of a tree. fetch: contents for references, in order, verified. Raises `Damaged`."""
     refs = list(tree.chunks)
     for _ in range(tree.depth):
         refs = _read_list(b"".join(fetch(refs)), what)
     if sum(length for _, length in refs) != tree.length:
         raise Damaged(f"{what}: its chunks do not add up to its length")
-    return b"".join(fetch(refs))
+    data = bytearray()
+    for start in range(0, len(refs), FETCHED_AT_ONCE):
+        for chunk in fetch(refs[start : start + FETCHED_AT_ONCE]):
+            data += chunk
+    return data
 
 
 def reachable(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> list[ChunkRef]:

@@ -210,18 +210,32 @@ class _Check:
             gone = pc.or_(gone, pc.is_in(column, value_set=pa.array(sorted(wrong), name)))
         rows = pc.unique(parents.filter(gone)).to_pylist()
         self._report.lost += [LostItem(one.id, printable(table["path"][row].as_py())) for row in rows]
-        unlisted = self._unlisted(located, needed)
+        unlisted = _unlisted(index, needed, [ids, dictionaries, pa.array(_catalogue(reader, one), name)])
         if unlisted:
-            self._report.damage.append(f"snapshot {one.id}: its list of packs lacks {unlisted} that it needs")
+            self._report.damage.append(f"snapshot {one.id}: {unlisted} of its chunks are in no pack that its record lists")
         for pack in sorted(needed & bad):
             self._report.damage.append(f"snapshot {one.id} needs the pack {pack.hex()}, which is gone or damaged")
-
-    def _unlisted(self, located: pa.Table, needed: Iterable[bytes]) -> int:
-        """How many packs with this snapshot's content its record does not list, so that a prune would take them."""
-        import pyarrow.compute as pc
-
-        return len(set(pc.unique(located["pack"]).to_pylist()) - set(needed) - {None})
 
     def _salvaged(self) -> ChunkIndex:
         """What the undamaged segments say."""
         return load_readable(self._project)
+
+
+def _catalogue(reader: MetaReader, one: Record) -> list[bytes]:
+    """The meta chunks that a snapshot consists of."""
+    what = f"snapshot {one.id}"
+    return [*reader.chunks_of(one.manifest, what), *reader.chunks_of(one.packs, what)]
+
+
+def _unlisted(index: ChunkIndex, needed: Iterable[bytes], chunks: Iterable[pa.Array]) -> int:
+    """How many of the chunks lie in no pack that the record lists, so that a prune would take them. Two runs at once may
+    have stored one chunk twice, and either place will do."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = index.table
+    in_listed = pc.is_in(table["pack"], value_set=pa.array(sorted(needed), pa.binary(32)))
+    safe = pc.unique(table.filter(in_listed)["chunk"])
+    own = pa.concat_arrays([pc.unique(some).drop_null() for some in chunks])
+    known = own.filter(pc.is_in(own, value_set=pc.unique(table["chunk"])))
+    return len(known) - (pc.sum(pc.is_in(known, value_set=safe)).as_py() or 0)

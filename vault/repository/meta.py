@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vault.errors import Damaged, StrongroomError
+from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import tree
 from vault.format.chunks import ID_SIZE, chunk_id, cut
 from vault.format.frames import Compressor
@@ -25,14 +25,13 @@ class MetaReader:
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
         self._packs = PackReader(project, self.index)
 
-    def read(self, root: Tree, what: str) -> bytes:
+    def read(self, root: Tree, what: str) -> bytearray:
         """The data of a tree. Raises `Damaged`, naming `what`."""
         return tree.read(root, lambda refs: self.fetch(refs, what), what)
 
-    def packs_of(self, root: Tree, what: str) -> frozenset[bytes]:
-        """The packs that hold a tree, its lists included. Raises `Damaged`."""
-        refs = tree.reachable(root, lambda refs: self.fetch(refs, what), what)
-        return frozenset(place.pack for place in self._locate(refs, what))
+    def chunks_of(self, root: Tree, what: str) -> list[bytes]:
+        """The ids of the chunks that a tree consists of, its lists included. Raises `Damaged`."""
+        return [chunk for chunk, _ in tree.reachable(root, lambda refs: self.fetch(refs, what), what)]
 
     def fetch(self, refs: Sequence[ChunkRef], what: str) -> list[bytes]:
         """The contents of meta chunks, in order. Raises `Damaged`."""
@@ -41,10 +40,13 @@ class MetaReader:
             by_pack.setdefault(place.pack, []).append(place)
         contents: dict[bytes, bytes] = {}
         for group in by_pack.values():
-            for place, content in self._packs.chunks(group):
-                if isinstance(content, StrongroomError):
-                    raise Damaged(f"{what} cannot be read: {content}") from content
-                contents[place.chunk] = content
+            try:
+                for place, content in self._packs.chunks(group):
+                    if isinstance(content, StrongroomError):
+                        raise Damaged(f"{what} cannot be read: {content}") from content
+                    contents[place.chunk] = content
+            except ObjectNotFound as error:
+                raise Damaged(f"{what} cannot be read: the pack {group[0].pack.hex()} is gone") from error
         if any(len(contents[chunk]) != length for chunk, length in refs):
             raise Damaged(f"{what} names a chunk with another length than it has")
         return [contents[chunk] for chunk, _ in refs]
@@ -72,7 +74,7 @@ class MetaWriter:
         self._builder = PackBuilder()
         self.leaned_on: set[bytes] = set()
 
-    def write(self, data: bytes) -> Tree:
+    def write(self, data: tree.Buffer) -> Tree:
         """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `leaned_on`."""
         return tree.build(data, self._keep)
 
@@ -82,7 +84,7 @@ class MetaWriter:
             self._packs.submit(self._builder, META_TIER)
             self._builder = PackBuilder()
 
-    def _keep(self, data: bytes) -> list[ChunkRef]:
+    def _keep(self, data: tree.Buffer) -> list[ChunkRef]:
         return [self._keep_chunk(piece) for piece in cut(self._cutter, data)]
 
     def _keep_chunk(self, plain: memoryview) -> ChunkRef:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vault import age
+from vault.errors import Damaged
 from vault.format import envelope
 from vault.format.capability import Capability
 from vault.format.descriptor import Descriptor
@@ -42,8 +43,11 @@ class Project:
         return age.seal(plain, [self.capability.catalogue.recipient], self.services.chance).data
 
     def open_catalogue(self, sealed: bytes) -> bytearray:
-        """Open what `seal_catalogue` made. Raises `Damaged`, or `KeyRefused` where it was sealed to another key."""
-        return age.open_sealed(sealed, [self.capability.catalogue])
+        """Open what `seal_catalogue` made. Raises `Damaged`, also where it was sealed to another key."""
+        try:
+            return age.open_sealed(sealed, [self.capability.catalogue])
+        except age.NoMatchingIdentity as error:
+            raise Damaged("an object of the catalogue is not sealed to this project's key") from error
 
     def put_record(self, name: str, value: dict[str, Any]) -> None:
         """Write a tagged record, over what stands there."""

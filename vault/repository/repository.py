@@ -58,20 +58,26 @@ class Repository:
     def add_project(self, name: str, recipients: Sequence[HybridRecipient], identities: Sequence[Identity]) -> Project:
         """A new project whose secrets are wrapped to `recipients`, each with the right to read.
 
-        identities: those whose projects must not have this name already. Raises `UsageError`, `RefusedByRule`.
+        identities: those whose projects must not have this name already; one that holds nothing yet was begun by a run that
+        was interrupted, and is completed. Raises `UsageError`, `RefusedByRule`.
         """
         if not name or len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or name != name.strip():
             raise UsageError(
                 f"{name!r} cannot be a project's name",
                 hint="use printable characters without '/', at most 200, no outer spaces",
             )
-        if any(capability.name == name for capability in self.capabilities(identities)):
+        capability = next((one for one in self.capabilities(identities) if one.name == name), None)
+        if capability is None:
+            project = layout.new_id(self.services.chance.token(16))
+            capability = Capability.generate(self.descriptor.repository, project, name, self.services.chance)
+        elif self._holds_anything(capability.project):
             raise RefusedByRule(f"there is a project {name!r} in this repository already", hint="choose another name")
-        project = layout.new_id(self.services.chance.token(16))
-        capability = Capability.generate(self.descriptor.repository, project, name, self.services.chance)
         for recipient in recipients:
             self.grant(capability, recipient)
         return Project(self.store, self.descriptor, capability, self.services)
+
+    def _holds_anything(self, project: str) -> bool:
+        return next(iter(self.store.list(layout.project_folder(project))), None) is not None
 
     def grant(self, capability: Capability, recipient: HybridRecipient) -> None:
         """Wrap a project's secrets to one more principal."""

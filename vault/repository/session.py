@@ -108,6 +108,10 @@ class Session:
         """The content chunks that are stored already."""
         return KnownChunks(self.index.of_tier(CONTENT_TIER))
 
+    def forget_known(self) -> None:
+        """The content is stored; its million names need not stay in memory while the manifest is written."""
+        self.__dict__.pop("known", None)
+
     def meta_writer(self) -> MetaWriter:
         """Writes the manifest and the list of packs."""
         return MetaWriter(self.project, self.index.of_tier(META_TIER), self.packs)

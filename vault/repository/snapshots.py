@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vault.errors import Damaged, ObjectNotFound
+from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import layout, manifest, record
 from vault.format.record import Claim, Record
 from vault.repository.meta import MetaReader
@@ -35,7 +35,9 @@ def read(project: Project, snapshot: str) -> Record | None:
     name = layout.snapshot_name(project.id, snapshot)
     try:
         value = project.read_record(name, f"the record of snapshot {snapshot}")
-    except ObjectNotFound:
+    except ObjectNotFound as error:
+        if snapshot in ids(project):  # without it, an older snapshot would silently pass for the newest
+            raise TransientStorageError(f"the store lists snapshot {snapshot} and does not give it out") from error
         return None
     return record.read_record(value, snapshot)
 

@@ -1,7 +1,7 @@
 """The scan's table while it grows: packed rows, turned into Arrow columns block by block.
 
-A Python object per file would cost half a kilobyte each. A row is ten 64-bit numbers packed into one `bytearray` (half
-the time of ten appends to ten arrays); every 65,536 rows they are dealt out to columns of the width they need.
+A Python object per file would cost half a kilobyte each. A row is eleven 64-bit numbers packed into one `bytearray` (half
+the time of as many appends to as many arrays); every 65,536 rows they are dealt out to columns of the width they need.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ BLOCK_ROWS = 65_536
 LONGEST = 2**31 - 1 - 16 * 1024 * 1024
 """Bytes of paths that one table holds: Arrow's `binary` has offsets of 32 bits, and the last path needs room."""
 
-# mode, size, mtime, ctime, inode, device, uid, gid, links, blocks; inode and device may use the top bit
-_ROW = struct.Struct("=qqqqQQqqqq")
+# mode, size, mtime's seconds and nanoseconds, ctime, inode, device, uid, gid, links, blocks; inode and device may use the
+# top bit; nanoseconds since 1970 would not hold a time after 2262, which a file may have
+_ROW = struct.Struct("=qqqqqQQqqqq")
 _FIELDS = _ROW.size // 8
 pack_row = _ROW.pack
 BLOCK_BYTES = BLOCK_ROWS * _ROW.size
 
-_BILLION = 1_000_000_000
+BILLION = 1_000_000_000
 
 
 def schema() -> pa.Schema:
@@ -65,7 +66,7 @@ class Columns:
         self.paths += path
         self.ends.append(len(self.paths))
         self.rows += pack_row(
-            st.st_mode, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino,
+            st.st_mode, st.st_size, st.st_mtime_ns // BILLION, st.st_mtime_ns % BILLION, st.st_ctime_ns, st.st_ino,
             st.st_dev, st.st_uid, st.st_gid, st.st_nlink, st.st_blocks,
         )  # fmt: skip
         if len(self.rows) >= BLOCK_BYTES or len(self.paths) > LONGEST:
@@ -120,19 +121,15 @@ def _dealt(fields: list[pa.Array]) -> dict[str, pa.Array]:
         # a copy in Arrow's own memory, which is used again for the next column; Python's stays in pieces once it is freed
         return pc.add(column, number(0))
 
-    mode, size, mtime, ctime, inode, device, uid, gid, nlink, blocks = fields
+    mode, size, mtime, mtime_nanos, ctime, inode, device, uid, gid, nlink, blocks = fields
     kind = pc.bit_wise_and(mode, number(stat.S_IFMT(0o177777)))
     is_file = pc.equal(kind, number(stat.S_IFREG))
     types = pc.if_else(pc.equal(kind, number(stat.S_IFDIR)), number(FOLDER), number(LINK))
-    # Arrow divides towards zero; before 1970 the second below is wanted
-    cut = pc.divide(mtime, number(_BILLION))
-    rest = pc.subtract(mtime, pc.multiply(cut, number(_BILLION)))
-    below = pc.less(rest, number(0))
     return {
         "type": pc.if_else(is_file, number(FILE), types).cast(pa.uint8()),
         "size": pc.if_else(is_file, size, number(0)),
-        "mtime": pc.if_else(below, pc.subtract(cut, number(1)), cut),
-        "mtime_nanos": pc.if_else(below, pc.add(rest, number(_BILLION)), rest).cast(pa.int32()),
+        "mtime": owned(mtime),
+        "mtime_nanos": mtime_nanos.cast(pa.int32()),
         "ctime_ns": owned(ctime),
         "mode": pc.bit_wise_and(mode, number(0o7777)).cast(pa.int32()),
         "inode": owned(inode),

@@ -7,6 +7,7 @@ comparisons a file; `pathspec` (60 ms to import) is met only where somebody wrot
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def _compiled(lines: Sequence[str]) -> GitIgnoreSpec | None:
     try:
         # "simple": the optional engines differ in what they take for a character
         return GitIgnoreSpec.from_lines(lines, backend="simple")
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         raise UsageError(f"not a pattern: {error}", hint="patterns follow the grammar of .gitignore") from error
 
 

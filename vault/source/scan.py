@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from vault.errors import SourceError, UsageError
 from vault.problems import Problem, printable
-from vault.source.columns import BLOCK_BYTES, LONGEST, Columns, pack_row
+from vault.source.columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row
 from vault.source.descent import SUPPORTED, Descent
 from vault.source.patterns import HEADS, TAILS, Rules
 
@@ -151,7 +151,7 @@ class _Walk:
                 paths += name
                 ends.append(len(paths))
                 rows += pack_row(
-                    st.st_mode, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino,
+                    st.st_mode, st.st_size, st.st_mtime_ns // BILLION, st.st_mtime_ns % BILLION, st.st_ctime_ns, st.st_ino,
                     st.st_dev, st.st_uid, st.st_gid, st.st_nlink, st.st_blocks,
                 )  # fmt: skip
                 if len(rows) >= BLOCK_BYTES or len(paths) > LONGEST:

@@ -125,7 +125,8 @@ class CachingStore:
         path = self._path(name)
         half = path.with_name(f"{path.name}.{self._chance.token(4).hex()}")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(hashlib.sha256(data).digest())
@@ -144,13 +145,15 @@ class CachingStore:
             with suppress(OSError):
                 status = path.stat()
                 files.append((status.st_mtime_ns, status.st_size, path))
-        excess = sum(size for _, size, _ in files) - self._limit
+        total = sum(size for _, size, _ in files)
+        if total <= self._limit:
+            return
         for _, size, path in sorted(files):
-            if excess <= 0:
+            if total <= self._limit * 4 // 5:
                 return
             with suppress(OSError):
                 path.unlink()
-            excess -= size + self._limit // 5 // max(1, len(files))
+            total -= size
 
 
 def _is_kept(name: str) -> bool:

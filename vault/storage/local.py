@@ -12,6 +12,7 @@ symbolic link inside the store is not followed: neither an object nor a folder o
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -51,7 +52,10 @@ class LocalStore:
         self._chance = chance
         if create_missing:
             with local_errors("make the folder", str(self._root)):
-                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                try:
+                    self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                except NotADirectoryError as error:
+                    raise FileExistsError(errno.EEXIST, "a file is in the way") from error
                 sync_folder(self._root.parent)
         self._folders = Folders(self._root)
         if not self._folders.exist:
@@ -108,7 +112,9 @@ class LocalStore:
         return str(self._root)
 
     def close(self) -> None:
-        return
+        """Nothing is held open; the folder of temporary files goes where nobody has one in it."""
+        with contextlib.suppress(OSError):
+            self._temporary.rmdir()
 
     @contextlib.contextmanager
     def _written(self, view: memoryview) -> Iterator[Path]:
@@ -128,14 +134,16 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     def _open_new(self, path: Path) -> int:
-        try:
-            return os.open(path, _WRITE_NEW, 0o600)
-        except FileNotFoundError:
-            self._folders.insist_on_root()
-            self._temporary.mkdir(mode=0o700, exist_ok=True)
-            return os.open(path, _WRITE_NEW, 0o600)
-        except FileExistsError as error:
-            raise TransientStorageError(f"the temporary file {path.name} is taken") from error
+        for _ in range(_ROUNDS):
+            try:
+                return os.open(path, _WRITE_NEW, 0o600)
+            except FileNotFoundError:
+                # the first of its kind, or another process has just tidied up
+                self._folders.insist_on_root()
+                self._temporary.mkdir(mode=0o700, exist_ok=True)
+            except FileExistsError as error:
+                raise TransientStorageError(f"the temporary file {path.name} is taken") from error
+        raise TransientStorageError(f"the folder {self._temporary} vanishes again and again")
 
     def _enter(self, name: str, place: Callable[[Path], object]) -> None:
         """Give a finished file its name, in a folder that is on the disk before the name is."""

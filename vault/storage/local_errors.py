@@ -19,6 +19,10 @@ _PASSING = frozenset(
     )
     if hasattr(errno, name)
 )
+_HINTS = {
+    errno.EIO: "the disk may be failing; look at the system's log",
+    errno.EEXIST: "a file stands where a folder of the store should be: choose another address",
+}
 
 
 @contextmanager
@@ -37,5 +41,4 @@ def local_errors(verb: str, name: str) -> Iterator[None]:
             raise StorageDenied(message, hint="check who owns the folder and whether it is mounted for writing") from error
         if error.errno in _PASSING:
             raise TransientStorageError(message) from error
-        hint = "the disk may be failing; look at the system's log" if error.errno == errno.EIO else None
-        raise StorageError(message, hint=hint) from error
+        raise StorageError(message, hint=_HINTS.get(error.errno or 0)) from error

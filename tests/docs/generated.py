@@ -1,0 +1,150 @@
+"""The pages that follow from the code: `python -m tests.docs.generated` writes them, a test keeps them fresh.
+
+docs/cli.md       every command, argument and option, from the typer application
+docs/errors.md    every error with its exit code and hint, from the tree in `vault.errors`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from cli.main import EXIT_CODES, app
+from tests.docs.pages import DOCS
+from vault import errors
+from vault.age import errors as age_errors
+
+NOTE = "Made from the code by `python -m tests.docs.generated`; a test keeps it fresh."
+
+MEANINGS = {
+    0: "done",
+    1: "an error without a code of its own",
+    2: "usage: what was asked makes no sense, and nothing was tried",
+    3: "done with problems: each is named, and the rest is done",
+    10: "no repository at this address",
+    11: "busy: somebody else's work is in the way",
+    12: "key refused",
+    20: "damaged",
+    21: "refused by a rule",
+    30: "storage",
+    130: "interrupted by Ctrl-C or SIGTERM",
+}
+
+
+def commands() -> dict[str, Any]:
+    """Every command that can be run, by its words: `project add`."""
+    return dict(_leaves(typer.main.get_command(app), ()))
+
+
+def _leaves(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield " ".join(words), command
+        return
+    for name, one in inner.items():
+        yield from _leaves(one, (*words, name))
+
+
+def option_names(command: Any) -> set[str]:
+    """Every way to write an option of a command."""
+    return {"--help"} | {name for option in _options(command) for name in (*option.opts, *option.secondary_opts)}
+
+
+def _options(command: Any) -> list[Any]:
+    return [one for one in command.params if one.param_type_name == "option"]
+
+
+def cli_page() -> str:
+    """docs/cli.md."""
+    parts = [f"# Commands\n\n{NOTE}\n\n{_paragraph(EXIT_CODES)} What each means: [errors](errors.md).\n"]
+    parts += [_command(words, command) for words, command in commands().items()]
+    return "\n".join(parts)
+
+
+def _command(words: str, command: Any) -> str:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    usage = " ".join(["strongroom", words, *(one.metavar for one in arguments), "[OPTIONS]"])
+    rows = [f"| `{one.metavar}` | {_text(one.help)} |" for one in arguments if one.help]
+    rows += [f"| `{_written(one)}` | {_text(one.help)}{_default(one)} |" for one in _options(command)]
+    table = "\n".join(["| | |", "| --- | --- |", *rows])
+    return f"## strongroom {words}\n\n```\n{usage}\n```\n\n{_text(command.help)}\n\n{table}\n"
+
+
+def _written(option: Any) -> str:
+    names = "/".join([", ".join(option.opts), *option.secondary_opts])
+    return names if option.is_flag else f"{names} {option.metavar or _values(option.default)}".replace("|", "\\|")
+
+
+def _values(default: object) -> str:
+    """What an option without a word of its own takes."""
+    if isinstance(default, Enum):
+        return "|".join(one.value for one in type(default))
+    return "NUMBER" if isinstance(default, int | float) else "TEXT"
+
+
+def _default(option: Any) -> str:
+    value = option.default
+    if option.is_flag or value in (None, "", [], ()) or callable(value):
+        return ""
+    return f" Default: `{getattr(value, 'value', value)}`."
+
+
+def _text(text: str | None) -> str:
+    return "\n\n".join(_paragraph(one) for one in (text or "").split("\n\n")).replace("|", "\\|")
+
+
+def _paragraph(text: str) -> str:
+    return " ".join(text.split())
+
+
+def all_errors() -> list[type[errors.StrongroomError]]:
+    """The tree, depth first, in the order in which it is written down. age's own follow theirs."""
+    known = {one for module in (errors, age_errors) for one in vars(module).values() if isinstance(one, type)}
+    return [one for one in _below(errors.StrongroomError) if one in known]
+
+
+def _below(one: type[errors.StrongroomError]) -> Iterator[type[errors.StrongroomError]]:
+    yield one
+    for inner in one.__subclasses__():
+        yield from _below(inner)
+
+
+def errors_page() -> str:
+    """docs/errors.md."""
+    codes = [f"| {code} | {meaning} |" for code, meaning in MEANINGS.items()]
+    rows = [f"| `{one.__name__}` | {one.exit_code} | {_first(one)} | {one.hint or ''} |" for one in all_errors()]
+    return "\n".join(
+        [
+            "# Errors and exit codes\n",
+            f"{NOTE}\n",
+            "An error ends a command: `strongroom: error: …` on stderr, then `hint: …` where there is one, and its exit code.",
+            "With `--json` stdout has a document with `error` too. A *problem* ends nothing: it is one item's trouble, and the",
+            "run that met it exits 3. What to do about each code: [operations](operations.md#when-something-is-wrong).\n",
+            "| exit code | meaning |",
+            "| --- | --- |",
+            *codes,
+            "\n## The tree\n",
+            "| error | exit code | meaning | hint where the place of the error has no better one |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _first(one: type[errors.StrongroomError]) -> str:
+    return _paragraph((one.__doc__ or "").split("\n\n")[0])
+
+
+def generated() -> dict[Path, str]:
+    """Each page and what belongs in it."""
+    return {DOCS / "cli.md": cli_page(), DOCS / "errors.md": errors_page()}
+
+
+if __name__ == "__main__":
+    for page, text in generated().items():
+        page.write_text(text, "utf-8")

@@ -1,0 +1,403 @@
+"""Stored formats: what was written is read again, and nothing but our errors comes of bytes that are not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.chance import SeededChance
+from tests.support.places import TINY, identity, services, tiny_descriptor
+from vault.errors import Damaged, StrongroomError
+from vault.format import envelope, frames, index, layout, manifest, pack, strict_json, tree
+from vault.format.capability import Capability
+from vault.format.chunks import chunk_id, cut
+from vault.format.descriptor import Descriptor, Limits, Trust
+from vault.format.record import Claim, Counts, Record, read_mark, read_record
+from vault.format.tree import Tree
+from vault.repository import pack_writer
+from vault.repository.project import Project
+from vault.storage.memory import MemoryStore
+
+usual = settings(derandomize=True, deadline=None, max_examples=100)
+deep = settings(derandomize=True, deadline=None, max_examples=5000)
+
+KEY = bytes(range(32))
+SNAPSHOT = "20260314t120000z-0011223344556677"
+NAME = f"projects/{'a' * 32}/snapshots/{SNAPSHOT}"
+
+ids = st.binary(min_size=32, max_size=32)
+small = st.integers(0, (1 << 31) - 1)
+counts = st.integers(0, (1 << 63) - 1)
+words = st.text(max_size=12)
+moments = st.datetimes(datetime(1000, 1, 1), datetime(9000, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
+refs = st.lists(st.tuples(ids, st.integers(1, 1 << 36)), max_size=tree.MOST_IN_RECORD).map(tuple)
+trees = st.builds(Tree, st.integers(0, tree.DEEPEST), st.integers(0, tree.LONGEST), refs)
+records = st.builds(
+    Record,
+    id=st.just(SNAPSHOT),
+    source=words,
+    kind=words,
+    taken_at=moments,
+    finished_at=moments,
+    host=words,
+    writer=words,
+    parents=st.lists(words, max_size=3).map(tuple),
+    manifest=trees,
+    packs=trees,
+    own_packs=st.lists(ids, max_size=3).map(tuple),
+    counts=st.builds(Counts, *[counts] * len(Counts.__slots__)),
+    problems=st.lists(st.dictionaries(words, words, max_size=3), max_size=3).map(tuple),
+)
+claims = st.builds(Claim, words, words, words, words, moments, moments, words, counts, counts)
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 70), 1 << 70) | st.floats(allow_nan=False, allow_infinity=False) | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@cache
+def project() -> Project:
+    """A project in memory, for its keys."""
+    capability = Capability.generate("5" * 32, "a" * 32, "acme", SeededChance("formats"))
+    return Project(MemoryStore(), tiny_descriptor(), capability, services())
+
+
+@usual
+@given(record=records)
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    stored = envelope.encode(record.as_json(), KEY, NAME, "a" * 32)
+    assert read_record(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), SNAPSHOT) == record
+
+
+@usual
+@given(claim=claims)
+def test_a_claim_is_read_as_it_was_written(claim: Claim) -> None:
+    stored = envelope.encode(claim.as_json(), KEY, NAME, "a" * 32)
+    assert Claim.from_json(envelope.decode(stored, KEY, NAME, "a" * 32, "it")) == claim
+
+
+@usual
+@given(packs=st.frozensets(ids, max_size=5))
+def test_a_mark_is_read_as_it_was_written(packs: frozenset[bytes]) -> None:
+    assert read_mark({"record": "mark", "packs": sorted(one.hex() for one in packs)}) == packs
+
+
+@usual
+@given(record=records, key=ids, name=words, of=words, place=st.integers(0, 1 << 20), bit=st.integers(0, 7))
+def test_a_record_of_another_key_name_or_project_or_with_a_flipped_bit_is_refused(
+    record: Record, key: bytes, name: str, of: str, place: int, bit: int
+) -> None:
+    stored = envelope.encode(record.as_json(), KEY, NAME, "a" * 32)
+    spoilt = bytearray(stored)
+    spoilt[place % len(spoilt)] ^= 1 << bit
+    for data, its_key, its_name, its_project in (
+        (stored, key, NAME, "a" * 32),
+        (stored, KEY, name, "a" * 32),
+        (stored, KEY, NAME, of),
+        (bytes(spoilt), KEY, NAME, "a" * 32),
+    ):
+        if (data, its_key, its_name, its_project) != (stored, KEY, NAME, "a" * 32):
+            with pytest.raises(Damaged):
+                envelope.decode(data, its_key, its_name, its_project, "it")
+
+
+@usual
+@given(
+    repository=st.binary(min_size=16, max_size=16),
+    created=moments,
+    limit=st.integers(1, 48 << 20),
+    trust=st.builds(Trust, st.booleans(), st.sampled_from(["sha256", "md5", "both"])),
+)
+def test_a_descriptor_is_read_as_it_was_written(repository: bytes, created: datetime, limit: int, trust: Trust) -> None:
+    descriptor = Descriptor(repository.hex(), created, TINY, TINY, Limits(limit), trust)
+    assert Descriptor.decode(descriptor.encode()) == descriptor
+
+
+@usual
+@given(seed=st.integers(0, 20), name=st.text(max_size=200), reading=st.booleans())
+def test_a_capability_is_read_as_it_was_written(*, seed: int, name: str, reading: bool) -> None:
+    whole = Capability.generate("5" * 32, "b" * 32, name, SeededChance(seed))
+    capability = whole if reading else whole.without_reading()
+    again = Capability.decode(capability.encode())
+    assert again.encode() == capability.encode()
+    assert again.kind == ("read" if reading else "write")
+    assert again.chunk_id_key == whole.chunk_id_key
+
+
+@usual
+@given(plain=st.binary(max_size=5000) | st.builds(bytes, st.integers(0, 200_000)))
+def test_expanding_undoes_compressing(plain: bytes) -> None:
+    frame = frames.Compressor().frame(plain)
+    assert frames.Expander().expand(frame, len(plain)) == plain
+    for wrong in {len(plain) + 1, max(0, len(plain) - 1)} - {len(plain)}:
+        with pytest.raises(Damaged):
+            frames.Expander().expand(frame, wrong)
+
+
+@usual
+@given(contents=st.lists(st.binary(max_size=500), max_size=12), dictionary=st.none() | ids)
+def test_a_pack_tells_what_it_holds(contents: list[bytes], dictionary: bytes | None) -> None:
+    builder, compressor, expander = pack.PackBuilder(dictionary), frames.Compressor(), frames.Expander()
+    for content in contents:
+        builder.add(chunk_id(KEY, content), compressor.frame(content), len(content))
+    written = builder.finish()
+    table = pack.read_contents(builder.plain)
+    assert table.equals(written)
+    for content, row in zip(contents, table.to_pylist(), strict=True):
+        assert row["chunk"] == chunk_id(KEY, content)
+        assert row["dictionary"] == dictionary
+        assert expander.expand(builder.plain[row["offset"] : row["offset"] + row["stored"]], row["plain"]) == content
+
+
+def test_a_pack_that_changed_while_it_was_sealed_is_not_stored() -> None:
+    from vault import age
+
+    builder = pack.PackBuilder()
+    builder.add(chunk_id(KEY, b"something else"), frames.Compressor().frame(b"content"), len(b"content"))
+    contents = builder.finish()
+    sealed = age.seal(builder.plain, [identity().recipient], SeededChance("seal"))
+    with pytest.raises(Damaged):
+        pack_writer.verify(sealed, contents, KEY, None)
+
+
+def segment_of(rows: int) -> pa.Table:
+    """A segment that makes sense."""
+    columns = {
+        "chunk": [bytes([row]) * 32 for row in range(rows)],
+        "pack": [bytes([row // 3]) * 32 for row in range(rows)],
+        "tier": [row % 2 for row in range(rows)],
+        "pack_size": [50_000 + row for row in range(rows)],
+        "offset": [row * 100 for row in range(rows)],
+        "stored": [90 + row for row in range(rows)],
+        "plain": [300 + row for row in range(rows)],
+        "dictionary": [None if row % 2 else bytes([row]) * 32 for row in range(rows)],
+    }
+    return pa.table(columns, schema=index.schema())
+
+
+@usual
+@given(rows=st.integers(0, 60))
+def test_an_index_segment_is_read_as_it_was_written(rows: int) -> None:
+    data = index.encode(segment_of(rows))
+    assert index.decode(data, KEY, index.name(data, KEY)).equals(segment_of(rows))
+    with pytest.raises(Damaged):
+        index.decode(data, bytes(32), index.name(data, KEY))
+
+
+WRONG_ROWS = {
+    "tier": [2, 255],
+    "pack_size": [-1, 0, (1 << 31) - 1],
+    "offset": [-1],
+    "stored": [-1, 0],
+    "plain": [-1, (1 << 31) - 1],
+}
+
+
+@pytest.mark.parametrize(("column", "value"), [(name, value) for name, values in WRONG_ROWS.items() for value in values])
+def test_an_index_segment_that_makes_no_sense_is_refused(column: str, value: int) -> None:
+    table = segment_of(3)
+    place = table.schema.get_field_index(column)
+    values = pa.array([*table[column].to_pylist()[:2], value], table.schema.field(column).type)
+    data = index.encode(table.set_column(place, table.schema.field(place), values))
+    with pytest.raises(Damaged):
+        index.decode(data, KEY, index.name(data, KEY))
+
+
+@usual
+@given(data=st.binary(max_size=60_000) | st.builds(lambda seed: SeededChance(seed).token(50_000), st.integers(0, 9)))
+def test_long_data_in_a_tree_comes_back(data: bytes) -> None:
+    kept: dict[bytes, bytes] = {}
+
+    def store(content: bytes) -> list[tuple[bytes, int]]:
+        pieces = [bytes(piece) for piece in cut(TINY.cutter(), content)]
+        kept.update((chunk_id(KEY, piece), piece) for piece in pieces)
+        return [(chunk_id(KEY, piece), len(piece)) for piece in pieces]
+
+    def fetch(wanted: list[tuple[bytes, int]]) -> list[bytes]:
+        return [kept[chunk] for chunk, _ in wanted]
+
+    root = tree.build(data, store)
+    assert len(root.chunks) <= tree.MOST_IN_RECORD
+    assert (
+        tree.read(Tree.from_json(strict_json.load(strict_json.dump(root.as_json()), "it", largest=9999), "it"), fetch, "it")
+        == data
+    )
+    assert {chunk for chunk, _ in tree.reachable(root, fetch, "it")} == kept.keys()
+    if data:
+        with pytest.raises(Damaged):
+            tree.read(replace(root, length=root.length + 1), fetch, "it")
+
+
+# --- bytes that are not ours ---------------------------------------------------------------------------------------------
+
+
+@cache
+def valid_json() -> dict[str, dict[str, Any]]:
+    """One of each object that is JSON, as its writer makes it."""
+    moment = datetime(2026, 3, 14, tzinfo=UTC)
+    root = Tree(1, 40, ((bytes(32), 30), (bytes(32), 10)))
+    numbers = Counts(*range(len(Counts.__slots__)))
+    record = Record(SNAPSHOT, "s", "k", moment, moment, "h", "w", ("p",), root, root, (bytes(32),), numbers, ({"path": "x"},))
+    claim = Claim(SNAPSHOT, "s", "h", "w", moment, moment, "n", 1, 2)
+    return {
+        "descriptor": strict_json.load(tiny_descriptor().encode(), "it", largest=9999),
+        "capability": strict_json.load(project().capability.encode(), "it", largest=99_999),
+        "record": record.as_json(),
+        "claim": claim.as_json(),
+        "mark": {"record": "mark", "packs": ["00" * 32]},
+    }
+
+
+JSON_READERS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "descriptor": lambda value: Descriptor.decode(strict_json.dump(value)),
+    "capability": lambda value: Capability.decode(strict_json.dump(value)),
+    "record": lambda value: read_record(value, SNAPSHOT),
+    "claim": Claim.from_json,
+    "mark": read_mark,
+}
+
+
+def places_in(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of everything in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [here, *(path for key, one in inner for path in places_in(one, (*here, key)))]
+
+
+def with_other(value: Any, path: tuple[Any, ...], other: Any) -> Any:
+    """The same, with something else at one place."""
+    if not path:
+        return other
+    if isinstance(value, dict):
+        return {key: with_other(one, path[1:], other) if key == path[0] else one for key, one in value.items()}
+    return [with_other(one, path[1:], other) if key == path[0] else one for key, one in enumerate(value)]
+
+
+def only_ours(action: Callable[[], object]) -> None:
+    """It may succeed; if it fails, then with one of our errors."""
+    try:
+        action()
+    except StrongroomError:
+        return
+
+
+def mutate_json(sort: str, place: int, other: Any) -> None:
+    value = valid_json()[sort]
+    paths = places_in(value)[1:]
+    only_ours(lambda: JSON_READERS[sort](with_other(value, paths[place % len(paths)], other)))
+
+
+@pytest.mark.parametrize("sort", JSON_READERS)
+@usual
+@example(place=1, other=[{}])  # the features of a descriptor
+@given(place=st.integers(0, 200), other=json_values)
+def test_json_with_one_odd_value_raises_only_our_errors(sort: str, place: int, other: Any) -> None:
+    mutate_json(sort, place, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sort", JSON_READERS)
+@deep
+@given(place=st.integers(0, 200), other=json_values)
+def test_json_with_one_odd_value_raises_only_our_errors_at_depth(sort: str, place: int, other: Any) -> None:
+    mutate_json(sort, place, other)
+
+
+@cache
+def valid_bytes() -> dict[str, bytes]:
+    """One of each object that has a parser of bytes."""
+    builder = pack.PackBuilder()
+    for number in range(5):
+        content = SeededChance(number).token(100)
+        builder.add(chunk_id(KEY, content), frames.Compressor().frame(content), 100)
+    builder.finish()
+    row = {name: [None] for name in manifest.schema().names} | ODD_ROW
+    return {
+        "descriptor": tiny_descriptor().encode(),
+        "capability": project().capability.encode(),
+        "envelope": envelope.encode({"record": "claim"}, KEY, NAME, "a" * 32),
+        "index": index.encode(segment_of(30)),
+        "pack": bytes(builder.plain),
+        "manifest": manifest.encode(pa.table(row, schema=manifest.schema())),
+        "frame": frames.Compressor().frame(bytes(range(256)) * 4),
+        "list": b"".join(b"%s %d\n" % (b"ab" * 32, number) for number in range(1, 4)),
+        "dictionary": SeededChance("dictionary").token(300),
+    }
+
+
+ODD_ROW: dict[str, list[Any]] = {
+    **{name: [1] for name in ("size", "mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid", "link_group")},
+    **{name: ["word"] for name in ("source", "kind", "owner", "group", "format")},
+    "path": [b"reports/a"],
+    "type": ["file"],
+    "xattrs": [[{"name": b"user.x", "value": b"y"}]],
+    "blake3": [bytes(32)],
+    "seen_at": [datetime(2026, 3, 14, tzinfo=UTC)],
+    "chunks": [[{"id": bytes(32), "length": 1}]],
+}
+
+BYTE_READERS: dict[str, Callable[[bytes], object]] = {
+    "descriptor": Descriptor.decode,
+    "capability": Capability.decode,
+    "envelope": lambda data: envelope.decode(data, KEY, NAME, "a" * 32, "it"),
+    "index": lambda data: index.decode(data, KEY, index.name(data, KEY)).to_pylist(),
+    "pack": lambda data: pack.read_contents(data).to_pylist(),
+    "manifest": lambda data: manifest.decode(data).to_pylist(),
+    "frame": lambda data: frames.Expander().expand(data, 1024),
+    "list": lambda data: tree.read(Tree(1, 9, ((bytes(32), 9),)), lambda refs: [data] * len(refs), "it"),
+    "dictionary": frames.dictionary,
+}
+
+
+def mutate_bytes(sort: str, edits: list[tuple[int, int]], cut_off: int) -> None:
+    data = bytearray(valid_bytes()[sort])
+    for place, value in edits:
+        data[-1 - place % len(data)] ^= value
+    only_ours(lambda: BYTE_READERS[sort](bytes(data[: len(data) - cut_off])))
+
+
+edits = st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 255)), max_size=3)
+
+
+@pytest.mark.parametrize("sort", BYTE_READERS)
+@usual
+@given(data=st.binary(max_size=2000))
+def test_arbitrary_bytes_raise_only_our_errors(sort: str, data: bytes) -> None:
+    only_ours(lambda: BYTE_READERS[sort](data))
+
+
+@pytest.mark.parametrize("sort", BYTE_READERS)
+@usual
+@given(edits=edits, cut_off=st.integers(0, 3))
+def test_bytes_that_are_nearly_right_raise_only_our_errors(sort: str, edits: list[tuple[int, int]], cut_off: int) -> None:
+    mutate_bytes(sort, edits, cut_off)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sort", BYTE_READERS)
+@deep
+@given(edits=edits, cut_off=st.integers(0, 3))
+def test_bytes_that_are_nearly_right_raise_only_our_errors_at_depth(
+    sort: str, edits: list[tuple[int, int]], cut_off: int
+) -> None:
+    mutate_bytes(sort, edits, cut_off)
+
+
+@usual
+@given(moment=moments, token=st.binary(min_size=8, max_size=8))
+def test_ids_are_recognised_and_lead_to_names_that_every_store_holds(moment: datetime, token: bytes) -> None:
+    from vault.storage.names import is_name
+
+    snapshot = layout.snapshot_id(moment, token)
+    assert layout.is_snapshot_id(snapshot)
+    assert is_name(layout.snapshot_name("a" * 32, snapshot))
+    assert layout.pack_sha256(layout.pack_name("a" * 32, layout.META_TIER, KEY)) == KEY
+    assert layout.pack_sha256(layout.claim_name("a" * 32, snapshot)) is None

@@ -1,0 +1,169 @@
+"""A person at the command line: a home, settings, credentials and a clock of their own, and nothing of this machine's.
+
+desk = Desk(tmp_path, Place("/srv/repository"))
+desk.init()
+desk.run("backup", exits=3)                 a process of the installed command
+desk.call("list", "--json").document        the same in this process, twenty times as fast
+
+Both check the exit code and that no traceback and no secret was ever shown.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGALRM, SIGINT, SIGTERM, getsignal, signal
+from typing import Any
+
+import pytest
+
+STRONGROOM = Path(sys.executable).with_name("strongroom")
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
+SECRET = re.compile(rb"AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{8}")
+INHERITED = ("PATH", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a repository may be made. endpoint: the S3 server's URL."""
+
+    address: str
+    endpoint: str | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return ("--endpoint", self.endpoint) if self.endpoint else ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on stdout; that there is nothing else there follows from its being read."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """See this module's text. folder: all of it lies there, and it is the current folder of every command."""
+
+    folder: Path
+    place: Place
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "strongroom.toml"
+
+    @property
+    def identity(self) -> Path:
+        return self.folder / "home" / ".config" / "strongroom" / "identity.txt"
+
+    @property
+    def kit(self) -> Path:
+        return self.folder / "safe" / "kit.txt"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        found = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        return found | {"HOME": str(self.folder / "home"), "TZ": "UTC", "LC_ALL": "C.UTF-8", **self.variables}
+
+    def init(self) -> None:
+        """A repository, an identity, a recovery kit and settings."""
+        self.kit.parent.mkdir(exist_ok=True)
+        self.call("init", self.place.address, *self.place.options, "--recovery-kit", str(self.kit))
+
+    def add(self, project: str, *sources: str) -> None:
+        """A project; sources as KIND=PATH."""
+        self.call("project", "add", project, *(word for source in sources for word in ("--source", source)))
+
+    def start(self, *arguments: str | bytes, **more: Any) -> subprocess.Popen[bytes]:
+        """The command as a process that runs; the caller waits for it. more: as for Popen."""
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+        return subprocess.Popen([STRONGROOM, *arguments], cwd=self.folder, env=self.environment, **streams)
+
+    def run(self, *arguments: str | bytes, exits: int = 0, **more: Any) -> Result:
+        """A process, from its start to its end. more: as for Popen."""
+        process = self.start(*arguments, **more)
+        out, err = process.communicate(timeout=120)
+        return checked(arguments, Result(process.returncode, out, err.decode()), (exits,))
+
+    def call(self, *arguments: str, exits: int = 0) -> Result:
+        """In this process: the same function that the console script calls, with streams and environment of its own."""
+        from cli.main import run
+
+        out, err = io.BytesIO(), io.BytesIO()
+        texts = [io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in (out, err)]
+        with self._surroundings(arguments), redirect_stdout(texts[0]), redirect_stderr(texts[1]):
+            with pytest.raises(SystemExit) as ended:
+                run()
+            code = ended.value.code
+        number = code if isinstance(code, int) else 0 if code is None else 1
+        return checked(arguments, Result(number, out.getvalue(), err.getvalue().decode()), (exits,))
+
+    @contextmanager
+    def _surroundings(self, arguments: Sequence[str]) -> Iterator[None]:
+        thresholds = gc.get_threshold()
+        handlers = {number: getsignal(number) for number in (SIGINT, SIGTERM, SIGALRM)}
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                for name in set(os.environ) - self.environment.keys():
+                    patch.delenv(name)
+                for name, value in self.environment.items():
+                    patch.setenv(name, value)
+                patch.setattr(sys, "argv", ["strongroom", *arguments])
+                patch.chdir(self.folder)
+                yield
+        finally:
+            gc.set_threshold(*thresholds)
+            for number, handler in handlers.items():
+                signal(number, handler)
+
+
+def checked(arguments: Sequence[str | bytes], result: Result, exits: Sequence[int]) -> Result:
+    """The result, once it is clear that it ended as expected and showed neither a traceback nor a secret."""
+    shown = f"{arguments}\nexit {result.code}\n{result.out[-3000:]!r}\n{result.err[-3000:]}"
+    assert result.code in exits, shown
+    assert "Traceback" not in result.err, shown
+    assert not SECRET.search(result.out + result.err.encode()), shown
+    return result
+
+
+def without_root_powers() -> None:
+    """For Popen's `preexec_fn`: root's processes, too, meet the permissions of files from here on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for power in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH) if os.geteuid() == 0 else ():
+        if libc.prctl(PR_CAPBSET_DROP, power, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "cannot drop a capability")
+
+
+def refusal(result: Result) -> str:
+    """The message of a refused command: an error and a hint on stderr, nothing at all on stdout."""
+    assert result.out == b"", result
+    lines = result.err.splitlines()
+    assert sum(line.startswith("strongroom: error: ") for line in lines) == 1, result
+    assert sum(line.startswith("hint: ") for line in lines) == 1, result
+    return result.err

@@ -1,0 +1,377 @@
+"""What the source no longer has, or does not give out for once, is not lost: it is carried forward."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restore.select import Wish, select
+from tests.support.places import FAR_AHEAD, TickingClock, back_up, checked, made_on, restore, tiny_descriptor
+from tests.support.trees import contents, look_at, next_tick, text, write_tree
+from vault.backup import run
+from vault.backup.run import Wishes
+from vault.errors import Interrupted, SourceError
+from vault.format import manifest
+from vault.problems import Problem
+from vault.repository import snapshots
+from vault.repository.meta import MetaReader
+from vault.repository.project import Project
+from vault.source import reading
+from vault.source.reading import Content, LargeFile, Reader, TooLarge
+from vault.storage.memory import MemoryStore
+
+NOBODY = 65_534
+LARGE = reading.SMALL + 1000
+
+
+@pytest.fixture
+def project() -> Project:
+    return made_on(MemoryStore(), tiny_descriptor(pack=300_000))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that somebody without rights may reach; pytest's own may not be."""
+    home = Path(tempfile.mkdtemp())
+    home.chmod(0o755)
+    yield write_tree(home / "source", {"keep": b"kept", "dir/one": text("one", 2000), "dir/two": b"two"})
+    shutil.rmtree(home)
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """As a user whom the modes of files mean: root reads everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def row(project: Project, path: str) -> dict[str, Any]:
+    """The row of an item in the newest manifest."""
+    newest = snapshots.heads(snapshots.read_all(project), "files")[-1]
+    rows = snapshots.read_manifest(MetaReader(project), newest).to_pylist()
+    return next(one for one in rows if one["path"] == f"reports/{path}".encode())
+
+
+def test_a_vanished_item_says_when_it_was_last_seen_and_first_missed(project: Project, folder: Path) -> None:
+    back_up(project, folder)
+    last_seen = back_up(project, folder).record.taken_at
+    (folder / "dir/one").unlink()
+    missed = back_up(project, folder).record
+    write_tree(folder, {"later": b"later"})
+    back_up(project, folder)
+    found = row(project, "dir/one")
+    assert (found["last_seen_at"], found["vanished_at"]) == (last_seen, missed.taken_at)
+    assert missed.counts.vanished == 1
+    assert row(project, "dir/two")["vanished_at"] is None
+
+
+def test_a_vanished_item_keeps_its_content_through_any_number_of_snapshots(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    back_up(project, folder)
+    shutil.rmtree(folder / "dir")
+    for number in range(5):
+        write_tree(folder, {f"new {number}": text(number, 500)})
+        back_up(project, folder)
+    restore(project, tmp_path / "back", Wish(deleted=True))
+    assert contents(tmp_path / "back/reports") == {"dir/one": text("one", 2000), "dir/two": b"two"}
+    assert checked(project).sound
+
+
+def test_an_item_that_comes_back_has_not_vanished(project: Project, folder: Path) -> None:
+    back_up(project, folder)
+    (folder / "dir/one").unlink()
+    back_up(project, folder)
+    (folder / "dir/one").write_bytes(b"again")
+    report = back_up(project, folder)
+    found = row(project, "dir/one")
+    assert (found["last_seen_at"], found["vanished_at"], found["size"]) == (None, None, 5)
+    assert report.record.counts.added == 1
+
+
+def test_a_folder_that_became_a_file_keeps_what_was_in_it(project: Project, folder: Path, tmp_path: Path) -> None:
+    back_up(project, folder)
+    shutil.rmtree(folder / "dir")
+    (folder / "dir").write_bytes(b"a file now")
+    back_up(project, folder)
+    assert row(project, "dir")["type"] == manifest.FILE
+    restore(project, tmp_path / "now")
+    assert look_at(tmp_path / "now/reports") == look_at(folder)
+    restore(project, tmp_path / "then", Wish(deleted=True))
+    assert contents(tmp_path / "then/reports/dir") == {"one": text("one", 2000), "two": b"two"}
+
+
+def test_when_an_item_was_first_seen_stays_until_it_changes(project: Project, folder: Path) -> None:
+    first = back_up(project, folder).record.taken_at
+    write_tree(folder, {"other": b"other"})
+    back_up(project, folder)
+    assert row(project, "keep")["seen_at"] == first
+    next_tick(folder.parent)
+    (folder / "keep").write_bytes(b"changed")
+    changed = back_up(project, folder).record.taken_at
+    assert row(project, "keep")["seen_at"] == changed
+
+
+@pytest.mark.parametrize("what", ["dir/one", "dir"])
+def test_what_cannot_be_read_keeps_its_last_good_version_and_is_a_problem(
+    project: Project, folder: Path, tmp_path: Path, what: str
+) -> None:
+    before = look_at(folder)
+    back_up(project, folder)
+    (folder / what).chmod(0)
+    with without_rights():
+        report = back_up(project, folder)
+    assert b"reports/" + what.encode() in {problem.path for problem in report.problems}
+    assert {problem.what for problem in report.problems} <= {"unreadable", "unlisted"}
+    assert report.record.counts.vanished == 0
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == before
+    (folder / what).chmod(0o755)
+    back_up(project, folder)
+    restore(project, tmp_path / "after")
+    assert look_at(tmp_path / "after/reports") == look_at(folder)
+
+
+def test_what_was_never_readable_is_a_problem_and_no_item(project: Project, folder: Path, tmp_path: Path) -> None:
+    (folder / "dir/one").chmod(0)
+    with without_rights():
+        report = back_up(project, folder)
+    assert [problem.path for problem in report.problems] == [b"reports/dir/one"]
+    restore(project, tmp_path / "back")
+    assert contents(tmp_path / "back/reports").keys() == {"keep", "dir/two"}
+
+
+def test_a_vanished_item_that_comes_back_unreadable_stays_vanished(project: Project, folder: Path) -> None:
+    back_up(project, folder)
+    (folder / "dir/one").unlink()
+    back_up(project, folder)
+    write_tree(folder, {"dir/one": b"again"})
+    (folder / "dir/one").chmod(0)
+    with without_rights():
+        back_up(project, folder)
+    assert row(project, "dir/one")["vanished_at"] is not None
+    assert row(project, "dir/one")["size"] == 2000
+
+
+class Meddling(Reader):
+    """A reader of a folder in which something happens between the scan and the reading of `path`, each time anew."""
+
+    path = b""
+    action: Callable[[], None] = staticmethod(lambda: None)
+
+    def read_small(self, paths: Any, *, limit: int = reading.SMALL) -> list[Content | TooLarge | Problem]:
+        wanted = list(paths)
+        if self.path in wanted:
+            type(self).action()
+        return super().read_small(wanted, limit=limit)
+
+    def open_large(self, path: bytes) -> LargeFile | Problem:
+        if path == self.path:
+            type(self).action()
+        return super().open_large(path)
+
+
+@pytest.fixture
+def meddle(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], None]], None]:
+    """Have something happen right before an item is read."""
+
+    def install(path: str, action: Callable[[], None]) -> None:
+        kind = type("Meddler", (Meddling,), {"path": f"reports/{path}".encode(), "action": staticmethod(action)})
+        monkeypatch.setattr(run, "Reader", kind)
+
+    return install
+
+
+Meddle = Callable[[str, Callable[[], None]], None]
+
+
+def test_what_vanishes_before_it_is_read_keeps_its_last_version(
+    project: Project, folder: Path, meddle: Meddle, tmp_path: Path
+) -> None:
+    back_up(project, folder)
+    (folder / "keep").write_bytes(b"will be gone")
+    meddle("keep", (folder / "keep").unlink)
+    report = back_up(project, folder)
+    assert [problem.what for problem in report.problems] == ["vanished-while-read"]
+    restore(project, tmp_path / "back")
+    assert contents(tmp_path / "back/reports")["keep"] == b"kept"
+
+
+def test_a_file_that_grows_past_the_small_ones_before_it_is_read_is_taken_as_it_is(
+    project: Project, folder: Path, meddle: Meddle, tmp_path: Path
+) -> None:
+    grown = text("grown", LARGE)
+    meddle("keep", lambda: write(folder / "keep", grown))
+    report = back_up(project, folder)
+    assert report.problems == ()
+    restore(project, tmp_path / "back")
+    assert (tmp_path / "back/reports/keep").read_bytes() == grown
+
+
+def test_a_large_file_that_shrinks_before_it_is_read_is_taken_as_it_is(
+    project: Project, folder: Path, meddle: Meddle, tmp_path: Path
+) -> None:
+    (folder / "keep").write_bytes(text("large", LARGE))
+    meddle("keep", lambda: write(folder / "keep", b"small now"))
+    report = back_up(project, folder)
+    assert report.problems == ()
+    restore(project, tmp_path / "back")
+    assert (tmp_path / "back/reports/keep").read_bytes() == b"small now"
+
+
+def test_a_file_that_became_a_link_before_it_is_read_is_not_followed(
+    project: Project, folder: Path, meddle: Meddle, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+
+    def swap() -> None:
+        (folder / "keep").unlink(missing_ok=True)
+        (folder / "keep").symlink_to(secret)
+
+    meddle("keep", swap)
+    report = back_up(project, folder)
+    assert [problem.path for problem in report.problems] == [b"reports/keep"]
+    restore(project, tmp_path / "back")
+    assert b"secret" not in contents(tmp_path / "back").values()
+
+
+def write(place: Path, content: bytes) -> None:
+    place.write_bytes(content)
+
+
+@pytest.mark.parametrize("size", [5000, LARGE])
+def test_a_file_that_never_holds_still_keeps_its_last_good_version(
+    project: Project, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    good = text("good", size)
+    (folder / "keep").write_bytes(good)
+    back_up(project, folder)
+    (folder / "keep").write_bytes(text("bad", size))
+    whole, part = os.read, os.preadv
+
+    def touched(descriptor: int) -> None:
+        if os.fstat(descriptor).st_size == size:
+            os.pwrite(writer, b"?", 7)
+            next_tick(folder.parent)
+
+    def read(descriptor: int, length: int) -> bytes:
+        touched(descriptor)
+        return whole(descriptor, length)
+
+    def preadv(descriptor: int, buffers: Any, offset: int) -> int:
+        touched(descriptor)
+        return part(descriptor, buffers, offset)
+
+    writer = os.open(folder / "keep", os.O_WRONLY)
+    try:
+        monkeypatch.setattr(os, "read", read)
+        monkeypatch.setattr(os, "preadv", preadv)
+        report = back_up(project, folder)
+    finally:
+        monkeypatch.undo()
+        os.close(writer)
+    assert [(problem.path, problem.what) for problem in report.problems] == [(b"reports/keep", "changed-while-read")]
+    restore(project, tmp_path / "back")
+    assert (tmp_path / "back/reports/keep").read_bytes() == good
+    assert checked(project).sound
+
+
+def test_a_file_under_constant_change_is_never_torn(project: Project, folder: Path, tmp_path: Path) -> None:
+    """A thread that rewrites a file all the while: what is taken is one of the versions that it wrote."""
+    place, stop = folder / "keep", threading.Event()
+    versions = [bytes([letter]) * 20_000 for letter in b"abcdefgh"]
+
+    def rewrite() -> None:
+        while not stop.is_set():
+            for version in versions:
+                half = folder.parent / "half"
+                half.write_bytes(version)
+                half.replace(place)
+
+    thread = threading.Thread(target=rewrite)
+    thread.start()
+    try:
+        for number in range(6):
+            back_up(project, folder)
+            restore(project, tmp_path / f"back {number}")
+    finally:
+        stop.set()
+        thread.join()
+    for number in range(6):
+        found = tmp_path / f"back {number}/reports/keep"
+        assert not found.exists() or found.read_bytes() in [b"kept", *versions]
+
+
+def test_a_file_changed_within_the_clocks_granularity_is_read_again(folder: Path, tmp_path: Path) -> None:
+    """A scan that began in the very second of the last change cannot know whether another followed."""
+    status = (folder / "keep").stat()
+    now = datetime.fromtimestamp(status.st_ctime, FAR_AHEAD.tzinfo)
+    project = made_on(MemoryStore(), clock=TickingClock(now))
+    back_up(project, folder)
+    assert back_up(project, folder).record.counts.unchanged == 0
+    later = made_on(MemoryStore())
+    back_up(later, folder)
+    assert back_up(later, folder).record.counts.unchanged == len(look_at(folder))
+
+
+def test_an_empty_source_that_was_not_empty_commits_nothing(project: Project, folder: Path) -> None:
+    back_up(project, folder)
+    shutil.rmtree(folder)
+    with pytest.raises(SourceError):
+        back_up(project, folder)
+    folder.mkdir()
+    with pytest.raises(SourceError) as refusal:
+        back_up(project, folder)
+    assert refusal.value.hint is not None
+    assert "--allow-empty" in refusal.value.hint
+    assert len(snapshots.read_all(project)) == 1
+    assert snapshots.claims(project) == []
+    back_up(project, folder, Wishes(allow_empty=True))
+    assert len(select(project, Wish(deleted=True)).table) == 4
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_run_that_is_stopped_commits_nothing_and_leaves_what_it_stored_to_the_next(
+    project: Project, folder: Path, tmp_path: Path, after: int
+) -> None:
+    looks = iter(range(after))
+
+    def stop() -> None:
+        if next(looks, None) is None:
+            raise Interrupted("Ctrl-C")
+
+    with pytest.raises(Interrupted):
+        back_up(project, folder, Wishes(stop=stop))
+    assert snapshots.ids(project) == []
+    assert snapshots.claims(project) == []
+    back_up(project, folder)
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
+    assert checked(project).sound
+
+
+def test_a_snapshot_at_a_moment_is_the_newest_up_to_then(project: Project, folder: Path, tmp_path: Path) -> None:
+    first = back_up(project, folder).record.taken_at
+    (folder / "keep").write_bytes(b"changed")
+    second = back_up(project, folder).record.taken_at
+    assert first < second
+    middle = first + (second - first) / 2
+    for number, (moment, content) in enumerate([(first, b"kept"), (middle, b"kept"), (second, b"changed")]):
+        restore(project, tmp_path / f"back {number}", Wish(at=moment, patterns=("reports/keep",)))
+        assert (tmp_path / f"back {number}/reports/keep").read_bytes() == content

@@ -1,0 +1,106 @@
+"""The cache: news from the store, everything else from here, and never anything that is not what was stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.chance import SeededChance
+from vault.errors import ObjectNotFound
+from vault.storage.caching import CachingStore
+from vault.storage.counting import CountingStore
+from vault.storage.memory import MemoryStore
+
+RECORD = "projects/" + "0" * 32 + "/snapshots/one"
+PACK = "projects/" + "0" * 32 + "/packs/aa/one"
+
+
+class Desk:
+    """A store that counts, and caches before it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.inner = MemoryStore()
+        self.counting = CountingStore(self.inner)
+        self.folder = folder
+
+    def open(self, *, limit: int = 1 << 30) -> CachingStore:
+        return CachingStore(self.counting, self.folder, SeededChance(len(list(self.folder.glob("*/*")))), limit=limit)
+
+    def requests(self) -> int:
+        return self.counting.snapshot().total_requests
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "cache")
+
+
+def test_what_was_read_once_is_not_asked_for_again_not_even_by_the_next_run(desk: Desk) -> None:
+    desk.inner.put(RECORD, b"a record")
+    assert desk.open().get(RECORD) == b"a record"
+    before = desk.requests()
+    assert desk.open().get(RECORD) == b"a record"
+    assert desk.open().get_range(RECORD, 2, 6) == b"record"
+    assert desk.requests() == before
+
+
+def test_what_this_run_stored_is_kept(desk: Desk) -> None:
+    cache = desk.open()
+    cache.put(RECORD, b"a record")
+    before = desk.requests()
+    assert cache.get(RECORD) == b"a record"
+    assert desk.requests() == before
+
+
+def test_content_is_never_kept(desk: Desk) -> None:
+    cache = desk.open()
+    cache.put(PACK, b"content")
+    assert cache.get(PACK) == b"content"
+    assert cache.get_range(PACK, 0, 3) == b"con"
+    assert not list(desk.folder.glob("**/*"))
+
+
+def test_a_damaged_copy_is_fetched_anew(desk: Desk) -> None:
+    desk.open().put(RECORD, b"a record")
+    for copy in desk.folder.glob("*/*"):
+        copy.write_bytes(copy.read_bytes()[:-1] + b"?")
+    assert desk.open().get(RECORD) == b"a record"
+    assert desk.open().get_range(RECORD, 0, 8) == b"a record"
+
+
+def test_what_is_deleted_is_gone_here_too(desk: Desk) -> None:
+    cache = desk.open()
+    cache.put(RECORD, b"a record")
+    cache.delete(RECORD)
+    with pytest.raises(ObjectNotFound):
+        cache.get(RECORD)
+
+
+def test_listings_and_sizes_are_the_stores_own(desk: Desk) -> None:
+    cache = desk.open()
+    cache.put(RECORD, b"a record")
+    desk.inner.delete(RECORD)
+    assert list(cache.list("projects")) == []
+    with pytest.raises(ObjectNotFound):
+        cache.size(RECORD)
+
+
+def test_a_cache_that_has_grown_too_large_is_thinned(desk: Desk) -> None:
+    cache = desk.open(limit=10_000)
+    for number in range(20):
+        cache.put(f"{RECORD}-{number}", bytes(1000))
+    cache.close()
+    assert sum(path.stat().st_size for path in desk.folder.glob("*/*")) <= 10_000
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    cache = CachingStore(MemoryStore(), tmp_path / "file" / "cache", SeededChance(1))
+    cache.put(RECORD, b"a record")
+    assert cache.get(RECORD) == b"a record"
+
+
+def test_copies_are_for_their_owner_alone(desk: Desk) -> None:
+    desk.open().put(RECORD, b"a record")
+    assert {path.stat().st_mode & 0o077 for path in [desk.folder, *desk.folder.rglob("*")]} == {0}
