@@ -13,6 +13,11 @@ def variable(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def set_default(name: str, value: str) -> None:
+    """For libraries that read the environment when they are imported: a value where the person has set none."""
+    os.environ.setdefault(name, value)
+
+
 def settings_files() -> list[Path]:
     """Where a settings file may lie, the most particular place first."""
     named = variable("STRONGROOM_CONFIG")

@@ -2,7 +2,8 @@
 
 glibc gives every block above 32 MiB back to the kernel at once, and takes fresh zeroed pages for the next one; buffers of packs
 and pieces of files come by the hundred. Backing up 1 GiB of recordings: 8.7 s of processor time and 287,000 page faults
-without this, 6.9 s and 75,000 with it, and less memory, since all threads share one arena.
+without this, 6.9 s and 75,000 with it, and less memory, since all threads share one arena. Arrow is told to use the same
+allocator: with one of its own, what the one gives back the other cannot use (300,000 files: 550 MB, and 450 MB without).
 
 The collector looks for cycles after every 700 new objects; importing the S3 client alone makes it walk through everything
 again and again, for a sixth of a short command's time, and finds nothing.
@@ -14,6 +15,8 @@ import ctypes
 import gc
 import sys
 
+from cli import environment
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST_INT = 2**31 - 1
 
@@ -24,6 +27,7 @@ COLLECT_EVERY = 50_000
 def set_up() -> None:
     """Before the first thread starts. The allocator stays as it is where the C library is another one."""
     gc.set_threshold(COLLECT_EVERY, 20, 100)
+    environment.set_default("ARROW_DEFAULT_MEMORY_POOL", "system")
     if sys.platform != "linux":
         return
     try:

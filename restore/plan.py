@@ -131,7 +131,7 @@ def make_plan(selection: Selection, target: Target, existing: Existing, today: d
         references=references,
         index=selection.index,
         conflicts=tuple(way.conflicts),
-        missing=tuple(find_missing(selection.project, kept, references)),
+        missing=tuple(find_missing(selection.project, kept, references, selection.index)),
         renamed={numbers[row]: name for row, name in way.renamed.items()},
         replacing=frozenset(numbers[row] for row in way.replacing),
         skipped=way.skipped,
@@ -242,14 +242,19 @@ def locate(items: pa.Table, index: ChunkIndex) -> pa.Table:
     return table
 
 
-def find_missing(project: Project, items: pa.Table, references: pa.Table) -> Iterable[Problem]:
-    """Items whose content is not there: chunks in no index segment, or packs that are gone from the store."""
+def find_missing(project: Project, items: pa.Table, references: pa.Table, index: ChunkIndex) -> Iterable[Problem]:
+    """Items whose content is not there: chunks, or the dictionaries that they need, in no index segment or in packs that are
+    gone from the store."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    packs = [pack for pack in pc.unique(references["pack"]).to_pylist() if pack is not None]
-    gone = pa.array(sorted(missing_packs(project, packs)), pa.binary(32))
+    dictionaries = pc.unique(references["dictionary"]).drop_null()
+    taught = index.locate(dictionaries)["pack"].combine_chunks()
+    packs = {*pc.unique(references["pack"]).to_pylist(), *taught.to_pylist()} - {None}
+    gone = pa.array(sorted(missing_packs(project, sorted(packs))), pa.binary(32))
+    lost_dictionaries = dictionaries.filter(pc.or_(pc.is_null(taught), pc.is_in(taught, value_set=gone)))
     lost = pc.or_(pc.is_null(references["pack"]), pc.is_in(references["pack"], value_set=gone))
+    lost = pc.or_(lost, pc.is_in(references["dictionary"], value_set=lost_dictionaries))
     for row in pc.unique(references.filter(lost)["row"]).to_pylist():
         yield Problem(items["path"][row].as_py(), "missing", "a part of its content is gone from the repository")
 

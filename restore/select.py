@@ -134,8 +134,6 @@ def pattern_regex(pattern: str) -> str:
             out.append(wild[part])
         elif part.startswith("[") and len(part) > 2:
             out.append(_set(part[1:-1], pattern))
-        elif "[" in part:
-            raise UsageError(f"the pattern {pattern!r} opens a set of characters and does not close it", hint=_SETS)
         else:
             out.append(re.escape(part))
     # a path means itself too, whatever its characters mean in a pattern

@@ -391,8 +391,7 @@ def test_a_moment_or_pattern_that_means_nothing_is_refused(used: Desk) -> None:
         refusal(used.call("restore", "acme", "--to", "out", "--at", at, exits=2))
     assert "no snapshot" in refusal(used.call("ls", "acme", "--at", "2001-01-01", exits=2))
     assert "--deleted" in refusal(used.call("restore", "acme", "reports/nothing*", "--to", "out", exits=2))
-    for pattern in ("reports/[a", "reports/[z-a]"):
-        refusal(used.call("ls", "acme", pattern, exits=2))
+    assert "not a pattern" in refusal(used.call("ls", "acme", "reports/[z-a]", exits=2))
     refusal(used.call("restore", "acme", exits=2))
     assert not (used.folder / "out").exists()
 

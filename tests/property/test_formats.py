@@ -217,7 +217,7 @@ def test_an_index_segment_that_makes_no_sense_is_refused(column: str, value: int
 def test_long_data_in_a_tree_comes_back(data: bytes) -> None:
     kept: dict[bytes, bytes] = {}
 
-    def store(content: bytes) -> list[tuple[bytes, int]]:
+    def store(content: bytes | bytearray | memoryview) -> list[tuple[bytes, int]]:
         pieces = [bytes(piece) for piece in cut(TINY.cutter(), content)]
         kept.update((chunk_id(KEY, piece), piece) for piece in pieces)
         return [(chunk_id(KEY, piece), len(piece)) for piece in pieces]
@@ -326,7 +326,7 @@ def valid_bytes() -> dict[str, bytes]:
         "envelope": envelope.encode({"record": "claim"}, KEY, NAME, "a" * 32),
         "index": index.encode(segment_of(30)),
         "pack": bytes(builder.plain),
-        "manifest": manifest.encode(pa.table(row, schema=manifest.schema())),
+        "manifest": bytes(manifest.encode(pa.table(row, schema=manifest.schema()))),
         "frame": frames.Compressor().frame(bytes(range(256)) * 4),
         "list": b"".join(b"%s %d\n" % (b"ab" * 32, number) for number in range(1, 4)),
         "dictionary": SeededChance("dictionary").token(300),

@@ -110,15 +110,17 @@ class Results:
         values["device"].append(_signed(status.st_dev))
 
     def table(self, scan: pa.Table, about: About) -> pa.Table:
-        """Rows of a manifest, in the order in which they were added. scan: the table that `row` counted in.
+        """Rows of a manifest, by path. scan: the table that `row` counted in, which is sorted by path.
 
         The results are spent afterwards: a million of them must not lie in memory twice.
         """
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         count = len(self._rows)
         rows = pa.array(self._rows, pa.int64())
         types = scan["type"].combine_chunks().take(rows).cast(pa.int64())
+        order = pc.sort_indices(rows)
         kinds = {field.name: field.type for field in schema()}
         columns: dict[str, pa.Array] = {
             "path": scan["path"].combine_chunks().take(rows),
@@ -138,7 +140,11 @@ class Results:
         owners = Owners()
         columns["owner"] = _looked_up(columns["uid"], owners.user)
         columns["group"] = _looked_up(columns["gid"], owners.group)
-        arrays = [columns.pop(name, None) or pa.nulls(count, kind) for name, kind in kinds.items()]
+        arrays = []
+        for name, kind in kinds.items():  # one at a time: the unsorted column goes before the next one is copied
+            column = columns.pop(name, None)
+            arrays.append(pa.nulls(count, kind) if column is None else column.take(order))
+            del column
         return pa.Table.from_arrays(arrays, schema=schema())
 
     def _link_groups(self, types: pa.Array) -> pa.Array:
@@ -184,7 +190,7 @@ def merged(last: pa.Table, comparison: Comparison, news: pa.Table, spared: Spare
     import pyarrow.compute as pc
 
     if not last.num_rows:
-        return sort_by_path(news)
+        return news
     gone = last.take(comparison.gone)
     stays = spared.mask(gone["path"])
     failed = pc.is_in(last["path"], value_set=pa.array(sorted(spared.failed), pa.binary()))

@@ -88,18 +88,17 @@ def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
     clock = project.services.clock
     began, taken_at = clock.monotonic(), clock.now()
     wishes.progress.phase(f"looking at {source.name}")
-    found = scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)
+    found = [scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)]
     session = Session.begin(project, source.name)
     try:
-        run = _Run(session, source, wishes, found, taken_at)
+        run = _Run(session, source, wishes, found.pop(), taken_at)
         record = run.run()
     except (StrongroomError, KeyboardInterrupt):
         session.withdraw()
         raise
     finally:
         session.packs.close()
-    problems = tuple(run.problems)
-    return Report(project.name, record, problems, tuple(found.skipped), found.excluded, clock.monotonic() - began)
+    return Report(project.name, record, tuple(run.problems), run.skipped, run.excluded, clock.monotonic() - began)
 
 
 class _Run:
@@ -110,19 +109,24 @@ class _Run:
         self._project = session.project
         self._source = source
         self._wishes = wishes
-        self._found = found
+        self._table = found.table
+        self._sums = _sums(found.table)
+        self._unseen = frozenset(found.unlisted) | {problem.path for problem in found.problems}
         self._taken_at = taken_at
         self._heads = snapshots.heads(session.records, source.name)
         self._last = self._heads[-1] if self._heads else None
         self._results = items.Results()
         self._read_bytes = 0
+        self._scan_problems = len(found.problems)
         self.problems: list[Problem] = list(found.problems)
+        self.skipped = tuple(found.skipped)
+        self.excluded = found.excluded
 
     def run(self) -> Record:
         """Compare, read, write the manifest, commit."""
         last = self._last_manifest(compare.COLUMNS)
         self._refuse_empty(last)
-        difference = compare.compare(self._found.table, last, self._last.taken_at if self._last else self._taken_at)
+        difference = compare.compare(self._table, last, self._last.taken_at if self._last else self._taken_at)
         self._wishes.stop()
         if self._last and difference.nothing_changed and len(self._heads) == 1 and not self._session.marked:
             return self._commit_unchanged(self._last, difference)
@@ -139,7 +143,7 @@ class _Run:
     def _refuse_empty(self, last: pa.Table) -> None:
         """A source that lost everything looks like an unmounted disk; a person must say that it is meant."""
         had = last["vanished_at"].null_count
-        if len(self._found.table) <= 1 and had > 1 and not self._wishes.allow_empty:
+        if self._sums[0] <= 1 and had > 1 and not self._wishes.allow_empty:
             raise SourceError(
                 f"the source {self._source.name!r} is empty, and {had - 1} items were there at the last snapshot",
                 hint="is it mounted? If it is meant to be empty, run the backup with --allow-empty",
@@ -148,7 +152,7 @@ class _Run:
     def _read(self, difference: compare.Comparison) -> None:
         import pyarrow.compute as pc
 
-        table, progress = self._found.table, self._wishes.progress
+        table, progress = self._table, self._wishes.progress
         fresh = difference.fresh
         sizes = pc.sum(table["size"].take(fresh)).as_py() or 0
         progress.phase(f"reading {self._source.name}", items=len(fresh), size=sizes)
@@ -158,6 +162,7 @@ class _Run:
             try:
                 work = reading.Reading(reader, writer, self._results, progress, self._wishes.stop, self._session.tell)
                 self._folders_and_links(work, fresh)
+                self._table = table = table.select(["path", "type", "size"])
                 work.files(reading.wanted_files(table, fresh))
             finally:
                 writer.close()
@@ -166,7 +171,7 @@ class _Run:
 
     def _train(self, reader: Reader, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
         """Dictionaries for the groups of small files that deserve one, stored before they are used."""
-        candidates = dictionaries.worth_training((one.path, one.size) for one in reading.wanted_files(self._found.table, fresh))
+        candidates = dictionaries.worth_training((one.path, one.size) for one in reading.wanted_files(self._table, fresh))
         key = self._project.capability.chunk_id_key
 
         def train(paths: list[bytes]) -> dictionaries.Trained | None:
@@ -185,7 +190,7 @@ class _Run:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        table = self._found.table
+        table = self._table
         types = table["type"].combine_chunks().take(fresh)
         for code, read in ((columns.FOLDER, work.folders), (columns.LINK, work.links)):
             rows = fresh.filter(pc.equal(types, pa.scalar(code, pa.uint8())))
@@ -202,7 +207,8 @@ class _Run:
         self._session.forget_known()
         about = items.About(self._source.name, self._source.kind, self._taken_at, self._last.taken_at if self._last else None)
         spared = self._spared()
-        news = self._results.table(self._found.table, about)
+        news = self._results.table(self._table, about)
+        self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
         table = items.merged(self._last_manifest(), difference, news, spared, about)
         del news
         for head in self._heads[:-1]:
@@ -216,10 +222,9 @@ class _Run:
 
     def _spared(self) -> items.Spared:
         """What stays in the manifest though this run could not read it."""
-        unseen = {problem.path for problem in self._found.problems} | set(self._found.unlisted)
-        while_reading = self.problems[len(self._found.problems) :]
+        while_reading = self.problems[self._scan_problems :]
         failed = {problem.path for problem in while_reading if problem.what not in KEPT_ALL_THE_SAME}
-        return items.Spared(failed=frozenset(failed), unseen=frozenset(unseen))
+        return items.Spared(failed=frozenset(failed), unseen=self._unseen)
 
     def _store_manifest(self, table: pa.Table) -> tuple[Tree, Tree, tuple[bytes, ...]]:
         """Store the manifest and the list of packs. Gives their roots, and the packs that came to be meanwhile."""
@@ -238,17 +243,12 @@ class _Run:
         return root, packs, tuple(sorted({*own, *writer.leaned_on}))
 
     def _counts(self, difference: compare.Comparison, *, vanished: int) -> Counts:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        table = self._found.table
-        is_file = pc.equal(table["type"], pa.scalar(columns.FILE, pa.uint8()))
-        fresh = len(difference.fresh)
+        rows, files, size = self._sums
         return Counts(
-            items=len(table),
-            files=pc.sum(is_file).as_py() or 0,
-            bytes=pc.sum(table["size"]).as_py() or 0,
-            added=fresh - difference.replaced,
+            items=rows,
+            files=files,
+            bytes=size,
+            added=len(difference.fresh) - difference.replaced,
             changed=difference.replaced,
             unchanged=len(difference.kept),
             vanished=vanished,
@@ -274,6 +274,15 @@ class _Run:
             counts=counts,
             problems=tuple(problem.as_json() for problem in self.problems[:MOST_PROBLEMS]),
         )
+
+
+def _sums(scan: pa.Table) -> tuple[int, int, int]:
+    """Rows, files, and bytes of content."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    files = pc.sum(pc.equal(scan["type"], pa.scalar(columns.FILE, pa.uint8()))).as_py() or 0
+    return len(scan), files, pc.sum(scan["size"]).as_py() or 0
 
 
 def needed_packs(table: pa.Table, index: ChunkIndex) -> set[bytes]:

@@ -101,7 +101,7 @@ class _Check:
         self._report.orphans = sum(len(packs.keys() - index.packs()) for packs in standing.values())
         bad = self._bad_packs(index, standing)
         bad_chunks = self._read_packs(index, standing, bad) if self._depth.data > 0 else set()
-        self._snapshots(index, bad, bad_chunks)
+        self._snapshots(index, bad, bad_chunks | _lost_dictionaries(index, bad))
         return self._report
 
     def _standing(self, folder: str) -> dict[bytes, int]:
@@ -219,6 +219,17 @@ class _Check:
     def _salvaged(self) -> ChunkIndex:
         """What the undamaged segments say."""
         return load_readable(self._project)
+
+
+def _lost_dictionaries(index: ChunkIndex, bad: Iterable[bytes]) -> set[bytes]:
+    """The dictionaries that frames need and that lie in bad packs, or in none that the index knows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    needed = pc.unique(index.table["dictionary"]).drop_null()
+    packs = index.locate(needed)["pack"].combine_chunks()
+    lost = pc.or_(pc.is_null(packs), pc.is_in(packs, value_set=pa.array(sorted(bad), pa.binary(32))))
+    return set(needed.filter(lost).to_pylist())
 
 
 def _catalogue(reader: MetaReader, one: Record) -> list[bytes]:

@@ -175,6 +175,8 @@ class PackReader:
         found = places(index.locate(pa.array([dictionary], pa.binary(len(dictionary)))))
         if not found:
             raise Damaged(f"the compression dictionary {dictionary.hex()} is missing from the index")
+        if found[0].dictionary is not None:
+            raise Damaged(f"the compression dictionary {dictionary.hex()} is said to need one itself")
         content = next(iter(self.chunks(found)))[1]
         if isinstance(content, StrongroomError):
             raise content

@@ -1,0 +1,119 @@
+"""Small similar files share a compression dictionary, which is content like any other and can be lost like it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pytest
+
+from tests.support.chance import SeededChance
+from tests.support.dying import DyingStore, PowerCut
+from tests.support.places import back_up, checked, chunks_in_packs, made_on, restore, through, tiny_descriptor
+from tests.support.trees import contents, look_at, write_tree
+from vault.backup import dictionaries
+from vault.errors import Damaged
+from vault.format.chunks import Cutting
+from vault.format.layout import CONTENT_TIER, pack_name
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.pack_reader import PackReader, places
+from vault.repository.project import Project
+from vault.storage.memory import MemoryStore
+
+COUNT = 60
+
+
+@pytest.fixture(autouse=True)
+def few_files_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dictionaries, "FEWEST_FILES", 20)
+    monkeypatch.setattr(dictionaries, "FEWEST_BYTES", 1000)
+    monkeypatch.setattr(dictionaries, "DICTIONARY_SIZE", 4000)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_tree(tmp_path / "source", {f"report {number}.csv": report(number) for number in range(COUNT)})
+
+
+@pytest.fixture
+def project() -> Project:
+    return made_on(MemoryStore(), replace(tiny_descriptor(pack=4000), content=Cutting(8192, 16_384, 32_768)))
+
+
+def report(number: int) -> bytes:
+    """Like the others, and yet another."""
+    chance = SeededChance(f"report {number}")
+    lines = [f"2026-03-14T{hour:02}:00:00Z;queue-{hour % 5};answered;{chance.fraction():.6f};agent" for hour in range(24)]
+    return "\n".join(lines).encode()
+
+
+def dictionary_of(project: Project) -> bytes:
+    """The one dictionary that frames of the project need."""
+    needed = set(ChunkIndex.load(project).table["dictionary"].to_pylist()) - {None}
+    assert len(needed) == 1
+    return bytes(needed.pop())
+
+
+def test_files_that_need_a_dictionary_come_back(project: Project, folder: Path, tmp_path: Path) -> None:
+    back_up(project, folder)
+    dictionary_of(project)
+    assert checked(project).sound
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
+
+
+def test_what_needs_a_dictionary_takes_less_room(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    back_up(project, folder)
+    monkeypatch.setattr(dictionaries, "FEWEST_FILES", 1000)
+    plain = made_on(MemoryStore(), project.descriptor)
+    back_up(plain, folder)
+    stored = [ChunkIndex.load(one, tier=CONTENT_TIER).table["stored"].to_pylist() for one in (project, plain)]
+    assert sum(stored[0]) < sum(stored[1])
+
+
+def test_a_lost_dictionary_costs_every_item_that_needs_it_and_check_names_them(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    write_tree(folder, {"alone.pdf": SeededChance("alone").token(3000)})
+    back_up(project, folder)
+    dictionary = dictionary_of(project)
+    index = ChunkIndex.load(project)
+    place = places(index.locate(pa.array([dictionary], pa.binary(32))))[0]
+    project.store.delete(pack_name(project.id, CONTENT_TIER, place.pack))
+    lost = {one.path for one in checked(project, data=0.0).lost}
+    assert lost == {f"reports/report {number}.csv" for number in range(COUNT)}
+    with pytest.raises(Damaged):
+        restore(project, tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+    result = restore(project, tmp_path / "back", incomplete=True)
+    assert {problem.path.decode() for problem in result.problems} == lost
+    assert contents(tmp_path / "back").keys() == {"reports/alone.pdf"}
+
+
+def test_a_dictionary_that_needs_itself_is_refused(project: Project, folder: Path) -> None:
+    back_up(project, folder)
+    table = ChunkIndex.load(project, tier=CONTENT_TIER).table
+    chunk = table["chunk"][0].as_py()
+    place = table.schema.get_field_index("dictionary")
+    odd = table.set_column(place, table.schema.field(place), pa.array([chunk] * len(table), pa.binary(32)))
+    reader = PackReader(project, ChunkIndex(odd))
+    first = places(odd)[0]
+    assert [type(content) for _, content in reader.chunks([first])] == [Damaged]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_power_may_fail_while_dictionaries_are_stored(
+    project: Project, folder: Path, tmp_path: Path, when: Literal["before", "after"]
+) -> None:
+    for lives in range(0, 9, 2):
+        dying = DyingStore(project.store, lives=lives, when=when)
+        with pytest.raises(PowerCut):
+            back_up(through(project, dying, seed=f"{lives}"), folder)
+        assert checked(project).sound
+    back_up(project, folder)
+    assert checked(project).sound
+    assert set(chunks_in_packs(project).values()) == {1}
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
