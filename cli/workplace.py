@@ -47,6 +47,13 @@ def located(text: str, folder: Path) -> Address:
     return FolderAddress(folder / address.path) if isinstance(address, FolderAddress) else address
 
 
+def remembered(address: Address, repository: RepositorySettings) -> ClientMemory:
+    """What this machine knows of the store at an address."""
+    from vault.repository.client_memory import ClientMemory
+
+    return ClientMemory.of(environment.state_folder(), f"{address.text} {repository.endpoint or ''}", services().chance)
+
+
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """An opened repository, and whose it is. traffic: counts the requests to the store · memory: what this machine
@@ -85,7 +92,6 @@ class Workplace:
 @contextmanager
 def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[Workplace]:
     """Settings read, repository opened, identities loaded. Raises `SettingsError`, `NoRepository`, `KeyRefused`, …"""
-    from vault.repository.client_memory import ClientMemory
     from vault.repository.repository import Repository
     from vault.storage.address import open_bare_store
     from vault.storage.caching import CachingStore
@@ -107,7 +113,8 @@ def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[
         cache = environment.cache_folder() / repository.descriptor.repository
         cached = CachingStore(patient, cache, everything.chance)
         mine = identities.load(found.identity, identity or [])
-        memory = ClientMemory(environment.state_folder() / repository.descriptor.repository, everything.chance)
+        memory = remembered(address, found.repository)
+        memory.recognise_repository(repository.descriptor.repository)
         yield Workplace(found, replace(repository, store=cached), mine, counting, memory)
         cached.close()
     finally:

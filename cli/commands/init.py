@@ -89,6 +89,7 @@ class _Init:
             if self._kit is not None:
                 identities.write_secret(self._kit, kit_text.encode())
             Repository.create(store, descriptor, services)
+            workplace.remembered(address, self._repository).begin(descriptor.repository)
             identity = IdentitySettings(file=self._identity)
             settings_file.write(self._config, self._repository, identity, kit.recipient.encode())
         finally:

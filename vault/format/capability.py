@@ -113,6 +113,8 @@ class Capability:
             )
         except KeyRefused as error:
             raise Damaged(f"{WHAT} holds a key that cannot be read") from error
+        if capability.content_identity and capability.content_identity.recipient != capability.content_recipient:
+            raise Damaged(f"{WHAT} holds a key that does not belong to the other")
         if not is_id(capability.project) or not is_id(capability.repository) or len(capability.name) > LONGEST_NAME:
             raise Damaged(f"{WHAT} holds a value that makes no sense")
         return capability

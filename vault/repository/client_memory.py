@@ -1,10 +1,12 @@
 """What this client remembers of a repository, so that somebody who holds the store cannot change the past unseen.
 
-    keys        the first keys that a project was met with; other ones under the same id are refused: whoever can write to
-                the store could otherwise put keys of their own there, and the next backup would be sealed to them
+    repository  the id that was met at this address; another one there is refused
+    keys        the id and the keys that a project's name was met with; others under that name are refused: whoever can
+                write to the store could otherwise put keys of their own there, and the next backup would be sealed to them
     snapshots   those that were seen; one that is gone, though nothing says that it was forgotten, is reported
 
-It lies in this machine's state folder (0700). A machine that has forgotten trusts what it meets first.
+It goes by the store's address and by names that people gave, since ids are the store's to change. It lies in this machine's
+state folder (0700). A machine that has forgotten trusts what it meets first.
 """
 
 from __future__ import annotations
@@ -27,41 +29,62 @@ LARGEST_MEMORY = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ClientMemory:
-    """folder: of this repository's memory; made where it is missing. A memory that cannot be written is no failure."""
+    """folder: of the memory of one address (see `of`). A memory that cannot be written is no failure."""
 
     folder: Path
     chance: Chance
 
-    def recognise(self, capability: Capability) -> None:
-        """Compare a project's keys with those that it had. Raises `KeyRefused` where they are others."""
-        known = self._read(capability.project, "keys")
-        found = fingerprint(capability)
-        if known and known[0] != found:
-            raise KeyRefused(
-                f"project {capability.name!r} has other keys than this machine knows it by",
-                hint=f"if you changed them yourself, remove {self._file(capability.project, 'keys')}; "
-                "if not, somebody may have put keys of their own into the store: back up nothing there until you know",
-            )
+    @classmethod
+    def of(cls, state: Path, address: str, chance: Chance) -> ClientMemory:
+        """The memory of the store at `address` (endpoint included), below the state folder."""
+        return cls(state / blake3(address.encode()).hexdigest(length=16), chance)
+
+    def begin(self, repository: str) -> None:
+        """A repository was just made there: whatever was remembered of an earlier one is moot."""
+        for file in self.folder.glob("*.json"):
+            with suppress(OSError):
+                file.unlink()
+        self._write("repository", [repository])
+
+    def recognise_repository(self, repository: str) -> None:
+        """Raises `KeyRefused` where another repository stands at this address than before."""
+        known = self._read("repository")
+        if known and known != [repository]:
+            raise self._changed("another repository stands at this address than this machine knows")
         if not known:
-            self._write(capability.project, "keys", [found])
+            self._write("repository", [repository])
+
+    def recognise(self, capability: Capability) -> None:
+        """Compare a project's id and keys with those that its name had. Raises `KeyRefused` where they are others."""
+        what = f"keys-{blake3(capability.name.encode()).hexdigest(length=16)}"
+        known, found = self._read(what), fingerprint(capability)
+        if known and known != [found]:
+            raise self._changed(f"project {capability.name!r} has other keys than this machine knows it by")
+        if not known:
+            self._write(what, [found])
 
     def missing(self, project: str, listed: Iterable[str]) -> list[str]:
         """The snapshots that were seen before and are not `listed` now; from now on, all of both are remembered."""
-        seen, now = set(self._read(project, "snapshots")), set(listed)
+        what = f"snapshots-{project}"
+        seen, now = set(self._read(what)), set(listed)
         if now - seen:
-            self._write(project, "snapshots", sorted(seen | now))
+            self._write(what, sorted(seen | now))
         return sorted(seen - now)
 
     def forget(self, project: str, snapshots: Iterable[str]) -> None:
         """These are known to be gone, and why."""
-        left = set(self._read(project, "snapshots")) - set(snapshots)
-        self._write(project, "snapshots", sorted(left))
+        what = f"snapshots-{project}"
+        self._write(what, sorted(set(self._read(what)) - set(snapshots)))
 
-    def _file(self, project: str, what: str) -> Path:
-        return self.folder / f"{project}-{what}.json"
+    def _changed(self, message: str) -> KeyRefused:
+        return KeyRefused(
+            message,
+            hint=f"if you changed that yourself, remove the folder {self.folder}; if not, somebody may have put keys of "
+            "their own into the store: back up nothing there until you know",
+        )
 
-    def _read(self, project: str, what: str) -> list[str]:
-        file = self._file(project, what)
+    def _read(self, what: str) -> list[str]:
+        file = self.folder / f"{what}.json"
         try:
             if file.stat().st_size > LARGEST_MEMORY:
                 return []
@@ -70,8 +93,8 @@ class ClientMemory:
             return []  # nothing is remembered, or nothing that can be read
         return [str(one) for one in found] if isinstance(found, list) else []
 
-    def _write(self, project: str, what: str, lines: list[str]) -> None:
-        file = self._file(project, what)
+    def _write(self, what: str, lines: list[str]) -> None:
+        file = self.folder / f"{what}.json"
         half = file.with_name(f"{file.name}.{self.chance.token(4).hex()}")
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,8 +104,9 @@ class ClientMemory:
 
 
 def fingerprint(capability: Capability) -> str:
-    """Of the keys that a project's objects are sealed to and named by; no secret can be told from it."""
+    """Of a project's id and the keys that its objects are sealed to and named by; no secret can be told from it."""
     parts = [
+        capability.project,
         capability.content_recipient.encode(),
         capability.catalogue.recipient.encode(),
         blake3(capability.chunk_id_key).hexdigest(),

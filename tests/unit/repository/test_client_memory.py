@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,35 @@ def test_other_keys_under_the_same_id_are_refused_and_the_first_stay_known(memor
         memory.recognise(capability(3))
     assert refused.value.hint is not None
     memory.recognise(keys)
+
+
+def test_the_same_name_under_another_id_is_refused_too(memory: ClientMemory) -> None:
+    memory.recognise(capability(2))
+    with pytest.raises(KeyRefused, match="other keys"):
+        memory.recognise(replace(capability(2), project="6" * 32))
+
+
+def test_another_repository_at_a_known_address_is_refused(memory: ClientMemory) -> None:
+    memory.recognise_repository("0" * 32)
+    memory.recognise_repository("0" * 32)
+    with pytest.raises(KeyRefused, match="another repository"):
+        memory.recognise_repository("1" * 32)
+
+
+def test_whoever_makes_a_repository_anew_begins_anew(memory: ClientMemory) -> None:
+    memory.recognise_repository("0" * 32)
+    memory.recognise(capability(2))
+    memory.missing(PROJECT, ["a"])
+    memory.begin("1" * 32)
+    memory.recognise_repository("1" * 32)
+    memory.recognise(capability(3))
+    assert memory.missing(PROJECT, []) == []
+
+
+def test_each_address_has_a_memory_of_its_own(tmp_path: Path) -> None:
+    one, two = (ClientMemory.of(tmp_path, address, SeededChance(1)) for address in ("/a", "/b"))
+    one.recognise_repository("0" * 32)
+    two.recognise_repository("1" * 32)
 
 
 def test_the_memory_holds_no_secret(memory: ClientMemory) -> None:
