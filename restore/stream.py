@@ -39,11 +39,11 @@ def _write(files: pa.Table, selection: Selection, out: BinaryIO, stop: Callable[
     at = 0
     for reference in locate(files, selection.index).to_pylist():
         stop()
-        _zeros(out, reference["position"] - at)
+        _zeros(out, reference["position"] - at, stop)
         content = _content(reader, reference, files["path"][0].as_py())
         out.write(content)
         at = reference["position"] + len(content)
-    _zeros(out, size - at)
+    _zeros(out, size - at, stop)
     out.flush()
     return size
 
@@ -59,7 +59,8 @@ def _content(reader: PackReader, reference: dict[str, object], path: bytes) -> b
     return content
 
 
-def _zeros(out: BinaryIO, count: int) -> None:
+def _zeros(out: BinaryIO, count: int, stop: Callable[[], None]) -> None:
     while count > 0:
+        stop()
         out.write(ZEROS[:count])
         count -= len(ZEROS)

@@ -17,7 +17,9 @@ LINES_SHOWN = 50
 
 
 def check(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROJECT]… [PERCENT]", help="Default: all. With --data a number is PERCENT.")
+    ] = None,
     data: Annotated[bool, typer.Option("--data", help="Read packs too: re-hash them, open them, compare every chunk.")] = False,
     percent: Annotated[
         float, typer.Option("--percent", min=0, max=100, help="With --data: of so many percent of the packs.")
@@ -35,11 +37,12 @@ def check(
     from vault.repository.check import check as look
 
     if percent < 100 and not data:
-        raise UsageError("--percent goes with --data")
+        raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10`")
+    projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
     with workplace.opened(config, identity) as place, progress.shown(quiet=quiet or as_json) as listener:
         depth = Depth(data=percent / 100 if data else 0.0, progress=listener)
         reports = []
-        for project in place.projects(projects or []):
+        for project in place.projects(projects):
             report = look(project, depth)
             report.damage += [f"snapshot {one} is gone, and nothing says that it was forgotten" for one in place.gone(project)]
             reports.append(report)
@@ -50,6 +53,19 @@ def check(
             _tell(report)
     if not all(report.sound for report in reports):
         raise typer.Exit(Damaged.exit_code)
+
+
+def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
+    """`check --data 10`: a number among the words is the PERCENT, as `--data` cannot take a value that may be left out."""
+    names = []
+    for word in words:
+        try:
+            percent = float(word.removesuffix("%"))
+        except ValueError:
+            names.append(word)
+    if not 0 < percent <= 100:
+        raise UsageError(f"{percent:g} is not a percentage", hint="write a number above 0 and up to 100")
+    return names, percent
 
 
 def _tell(report: CheckReport) -> None:

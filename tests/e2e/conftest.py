@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.used import with_snapshot
 from tests.support.desk import Desk, Place
 from tests.support.store_fixtures import BUCKET
 
@@ -38,3 +39,9 @@ def desk(tmp_path: Path) -> Desk:
 def any_desk(request: pytest.FixtureRequest, tmp_path: Path, place_of: Callable[[str], Place]) -> Desk:
     """A desk at each kind of store, one after another."""
     return Desk(tmp_path / "desk", place_of(request.param))
+
+
+@pytest.fixture
+def used(desk: Desk) -> Desk:
+    """A desk whose repository has one snapshot of the project acme."""
+    return with_snapshot(desk)

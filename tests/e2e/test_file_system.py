@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -238,7 +237,7 @@ def data_of(path: Path) -> list[tuple[int, bytes]]:
 
 def test_a_file_larger_than_several_packs_comes_back(desk: Desk, source: Path) -> None:
     desk.init()
-    shrink_packs(desk, 200_000)
+    desk.shrink_packs(200_000)
     write_files(source, {"large": SeededChance("large").token(5_000_000) * 2, "small": b"1"})
     desk.add("acme", f"reports={source}")
     desk.call("backup")
@@ -247,14 +246,6 @@ def test_a_file_larger_than_several_packs_comes_back(desk: Desk, source: Path) -
     desk.call("restore", "acme", "--to", "back")
     assert tree_facts(desk.folder / "back/reports") == tree_facts(source)
     assert desk.call("restore", "acme", "reports/large", "--to", "-").out == (source / "large").read_bytes()
-
-
-def shrink_packs(desk: Desk, size: int) -> None:
-    """A repository whose packs are closed early; before anything is in it."""
-    file = desk.folder / "repository/strongroom.json"
-    descriptor = json.loads(file.read_text())
-    descriptor["limits"]["pack"] = size
-    file.write_text(json.dumps(descriptor))
 
 
 def test_what_has_no_content_is_listed_as_skipped(desk: Desk, source: Path) -> None:
@@ -278,40 +269,6 @@ def test_what_has_no_content_is_listed_as_skipped(desk: Desk, source: Path) -> N
     assert f"skipped: {len(expected)} items without content" in desk.call("backup").err
     desk.call("restore", "acme", "--to", "back")
     assert [path.name for path in (desk.folder / "back/reports").iterdir()] == ["file"]
-
-
-@pytest.mark.parametrize(
-    ("patterns", "expected"),
-    [
-        ("", {"a.csv", "b.tmp", "cache/deep/x.csv", "cache/y.csv", "sub/c.csv", "sub/d.tmp"}),
-        ('exclude = ["*.tmp", "/cache/"]', {"a.csv", "sub/c.csv"}),
-        ('exclude = ["*.tmp", "!d.tmp"]', {"a.csv", "cache/deep/x.csv", "cache/y.csv", "sub/c.csv", "sub/d.tmp"}),
-        ('include = ["sub/**", "*.tmp"]', {"b.tmp", "sub/c.csv", "sub/d.tmp"}),
-        ('include = ["*.csv"]\nexclude = ["cache/deep"]', {"a.csv", "cache/y.csv", "sub/c.csv"}),
-        ('exclude = ["!~$*"]', {"a.csv", "b.tmp", "cache/deep/x.csv", "cache/y.csv", "sub/c.csv", "sub/d.tmp", "~$a.xlsx"}),
-    ],
-)
-def test_patterns_of_the_settings_decide_what_is_taken(desk: Desk, source: Path, patterns: str, expected: set[str]) -> None:
-    names = [
-        "a.csv",
-        "b.tmp",
-        "~$a.xlsx",
-        ".~lock.a.ods#",
-        "big.part",
-        "cache/deep/x.csv",
-        "cache/y.csv",
-        "sub/c.csv",
-        "sub/d.tmp",
-    ]
-    write_files(source, dict.fromkeys(names, b"1"))
-    desk.init()
-    desk.add("acme", f"reports={source}")
-    with desk.settings.open("a") as settings:
-        settings.write(f"{patterns}\n")
-    excluded = desk.call("backup", "--json").document["snapshots"][0]["excluded"]
-    items = desk.call("ls", "acme", "--json").document["items"]
-    assert {item["path"].removeprefix("reports/") for item in items if item["type"] == "file"} == expected
-    assert excluded > 0
 
 
 @pytest.mark.parametrize("make", [lambda folder: None, lambda folder: (folder / "sub").mkdir()], ids=["no item", "one folder"])

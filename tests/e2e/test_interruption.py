@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import subprocess
@@ -42,26 +41,8 @@ def prepare(desk: Desk) -> None:
     files = {f"{number % 7}/{number}.bin": chance.token(20_000) for number in range(250)}
     write_files(desk.folder / "source", files | {"large.bin": chance.token(3_000_000)})
     desk.init()
-    shrink_packs(desk)
+    desk.shrink_packs(SMALL_PACKS)
     desk.add("acme", f"reports={desk.folder / 'source'}")
-
-
-def shrink_packs(desk: Desk) -> None:
-    """A repository whose packs are closed early; before anything is in it."""
-    from vault.chance import SystemChance
-    from vault.clock import SystemClock
-    from vault.storage.address import StoreOptions, open_store, parse_address
-    from vault.storage.s3_client import S3Options
-
-    address = desk.place.address if desk.place.endpoint else str(desk.folder / desk.place.address)
-    options = StoreOptions(s3=S3Options(endpoint=desk.place.endpoint))
-    store = open_store(parse_address(address), options, SystemClock(), SystemChance())
-    try:
-        descriptor = json.loads(store.get("strongroom.json"))
-        descriptor["limits"]["pack"] = SMALL_PACKS
-        store.put("strongroom.json", json.dumps(descriptor).encode())
-    finally:
-        store.close()
 
 
 def interrupted(process: subprocess.Popen[bytes], number: signal.Signals) -> Result:

@@ -23,7 +23,7 @@ LARGE = SeededChance("stream").token(3_000_000) * 2
 
 
 @pytest.fixture
-def used(desk: Desk) -> Desk:
+def large(desk: Desk) -> Desk:
     write_files(desk.folder / "source", {"large.bin": LARGE, "empty": b"", "small.csv": b"a;b\r\n"})
     desk.init()
     desk.add("acme", f"reports={desk.folder / 'source'}")
@@ -31,16 +31,16 @@ def used(desk: Desk) -> Desk:
     return desk
 
 
-def test_one_file_is_streamed_byte_for_byte(used: Desk) -> None:
+def test_one_file_is_streamed_byte_for_byte(large: Desk) -> None:
     for name, content in (("empty", b""), ("small*", b"a;b\r\n")):
-        assert used.call("restore", "acme", f"reports/{name}", "--to", "-").out == content
-    result = used.run("restore", "acme", "reports/large.bin", "--to", "-")
+        assert large.call("restore", "acme", f"reports/{name}", "--to", "-").out == content
+    result = large.run("restore", "acme", "reports/large.bin", "--to", "-")
     assert result.out == LARGE and result.err == ""
 
 
 @pytest.mark.parametrize("arguments", ["restore acme reports/large.bin --to -", "ls acme"])
-def test_a_reader_that_has_seen_enough_ends_a_command_quietly(used: Desk, arguments: str) -> None:
-    process = used.start(*arguments.split())
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly(large: Desk, arguments: str) -> None:
+    process = large.start(*arguments.split())
     assert process.stdout is not None and process.stderr is not None
     process.stdout.read(1)
     process.stdout.close()
@@ -51,7 +51,7 @@ def test_a_reader_that_has_seen_enough_ends_a_command_quietly(used: Desk, argume
 
 def test_help_loads_neither_an_sdk_nor_arrow(desk: Desk) -> None:
     code = (
-        "import sys, cli.main\nsys.argv = ['strongroom', '--help']\ntry:\n    cli.main.run()\nfinally:\n"
+        "import sys, cli.main\nsys.argv = ['strongroom', '--help']\ntry:\n    cli.main.app(prog_name='strongroom')\nfinally:\n"
         "    heavy = {'boto3', 'botocore', 'pyarrow', 'rich', 'pathspec', 'tomlkit', 'numpy'}\n"
         "    print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
@@ -59,13 +59,14 @@ def test_help_loads_neither_an_sdk_nor_arrow(desk: Desk) -> None:
     assert "Commands:" in done.stdout and done.stderr == "[]\n"
 
 
-def test_a_command_on_a_folder_loads_no_sdk(used: Desk) -> None:
+def test_a_command_on_a_folder_loads_no_sdk(large: Desk) -> None:
     code = (
-        "import sys, cli.main\nsys.argv = ['strongroom', 'backup', '-q']\ntry:\n    cli.main.run()\nfinally:\n"
+        "import sys, cli.main\nsys.argv = ['strongroom', 'backup', '-q']\n"
+        "try:\n    cli.main.app(prog_name='strongroom')\nfinally:\n"
         "    print(sorted({'boto3', 'botocore', 'pathspec', 'rich'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=used.environment, cwd=used.folder, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, env=large.environment, cwd=large.folder, check=True
     )
     assert done.stderr == "[]\n"
 
@@ -120,16 +121,16 @@ class Terminal:
         return bool(piece)
 
 
-def test_a_passphrase_is_asked_for_on_a_terminal_and_never_shown(used: Desk) -> None:
-    sealed = age.seal(used.identity.read_bytes(), [age.ScryptRecipient("hush hush", 2)], SeededChance("pty"))
-    used.identity.write_bytes(age.armor.encode(sealed.data))
+def test_a_passphrase_is_asked_for_on_a_terminal_and_never_shown(large: Desk) -> None:
+    sealed = age.seal(large.identity.read_bytes(), [age.ScryptRecipient("hush hush", 2)], SeededChance("pty"))
+    large.identity.write_bytes(age.armor.encode(sealed.data))
     for typed, code, words in ((b"wrong\r", 12, b"strongroom: error: "), (b"hush hush\r", 0, b"acme: 1 snapshot")):
-        terminal = Terminal(used, "list")
+        terminal = Terminal(large, "list")
         terminal.wait_for(b"Passphrase of ")
         terminal.type(typed)
         assert terminal.end() == code
         assert words in terminal.shown and typed.strip() not in terminal.shown
-    terminal = Terminal(used, "list")
+    terminal = Terminal(large, "list")
     terminal.wait_for(b"Passphrase of ")
     terminal.type(b"\x03")
     assert terminal.end() == 130 and b"interrupted by SIGINT" in terminal.shown
@@ -151,12 +152,12 @@ def test_init_seals_a_new_identity_to_a_passphrase_typed_twice(desk: Desk) -> No
     assert b"AGE-SECRET-KEY-PQ-1" in opened
 
 
-def test_progress_is_drawn_on_a_terminal_and_not_with_quiet(used: Desk) -> None:
-    terminal = Terminal(used, "restore", "acme", "--to", "back")
+def test_progress_is_drawn_on_a_terminal_and_not_with_quiet(large: Desk) -> None:
+    terminal = Terminal(large, "restore", "acme", "--to", "back")
     assert terminal.end() == 0 and b"\x1b[" in terminal.shown and b"restored 3 files" in terminal.shown
-    terminal = Terminal(used, "backup", "--quiet")
+    terminal = Terminal(large, "backup", "--quiet")
     assert terminal.end() == 0 and b"\x1b[" not in terminal.shown
-    assert tree_facts(used.folder / "back/reports") == tree_facts(used.folder / "source")
+    assert tree_facts(large.folder / "back/reports") == tree_facts(large.folder / "source")
 
 
 def test_the_doctor_calls_a_store_usable_and_leaves_nothing_behind(any_desk: Desk) -> None:
@@ -185,15 +186,5 @@ def write_one(desk: Desk) -> Path:
 
 def objects(desk: Desk) -> dict[str, int]:
     """Names and sizes of all that is stored."""
-    from vault.chance import SystemChance
-    from vault.clock import SystemClock
-    from vault.storage.address import StoreOptions, open_store, parse_address
-    from vault.storage.s3_client import S3Options
-
-    address = desk.place.address if desk.place.endpoint else str(desk.folder / desk.place.address)
-    options = StoreOptions(s3=S3Options(endpoint=desk.place.endpoint))
-    store = open_store(parse_address(address), options, SystemClock(), SystemChance())
-    try:
+    with desk.store() as store:
         return {info.name: info.size for info in store.list("")}
-    finally:
-        store.close()

@@ -203,6 +203,16 @@ def spoil(
         assert given_back(after, tmp_path) == look_at(folder)
 
 
+def test_a_claim_that_cannot_be_taken_away_does_not_fail_a_run_that_is_committed(scene: tuple[Project, Path]) -> None:
+    project, folder = scene
+    store = FaultyStore(project.store)
+    with store.plan.on("delete", name="*/claims/*", raises=TransientStorageError("timed out")) as plan:
+        back_up(through(project, store, seed="faulty"), folder)
+        assert plan.all_happened
+    assert len(snapshots.read_all(project)) == 2
+    assert len(snapshots.claims(project)) == 1
+
+
 def spoilt(plan: Plan, verb: Verb, nth: int, how: Literal["flip", "cut"], size: int, seed: str) -> Plan:
     """Plan to spoil the `nth` answer, which has `size` bytes, somewhere."""
     place = int(SeededChance(seed).fraction() * size * 8)

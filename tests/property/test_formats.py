@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.chance import SeededChance
-from tests.support.places import TINY, identity, services, tiny_descriptor
-from vault.errors import Damaged, StrongroomError
-from vault.format import envelope, frames, index, layout, manifest, pack, strict_json, tree
+from tests.support.places import TINY, identity
+from vault.errors import Damaged
+from vault.format import envelope, frames, index, layout, pack, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id, cut
 from vault.format.descriptor import Descriptor, Limits, Trust
 from vault.format.record import Claim, Counts, Record, read_mark, read_record
 from vault.format.tree import Tree
 from vault.repository import pack_writer
-from vault.repository.project import Project
-from vault.storage.memory import MemoryStore
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
 deep = settings(derandomize=True, deadline=None, max_examples=5000)
@@ -57,18 +52,6 @@ records = st.builds(
     problems=st.lists(st.dictionaries(words, words, max_size=3), max_size=3).map(tuple),
 )
 claims = st.builds(Claim, words, words, words, words, moments, moments, words, counts, counts)
-json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-(1 << 70), 1 << 70) | st.floats(allow_nan=False, allow_infinity=False) | words,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
-    max_leaves=8,
-)
-
-
-@cache
-def project() -> Project:
-    """A project in memory, for its keys."""
-    capability = Capability.generate("5" * 32, "a" * 32, "acme", SeededChance("formats"))
-    return Project(MemoryStore(), tiny_descriptor(), capability, services())
 
 
 @usual
@@ -235,160 +218,6 @@ def test_long_data_in_a_tree_comes_back(data: bytes) -> None:
     if data:
         with pytest.raises(Damaged):
             tree.read(replace(root, length=root.length + 1), fetch, "it")
-
-
-# --- bytes that are not ours ---------------------------------------------------------------------------------------------
-
-
-@cache
-def valid_json() -> dict[str, dict[str, Any]]:
-    """One of each object that is JSON, as its writer makes it."""
-    moment = datetime(2026, 3, 14, tzinfo=UTC)
-    root = Tree(1, 40, ((bytes(32), 30), (bytes(32), 10)))
-    numbers = Counts(*range(len(Counts.__slots__)))
-    record = Record(SNAPSHOT, "s", "k", moment, moment, "h", "w", ("p",), root, root, (bytes(32),), numbers, ({"path": "x"},))
-    claim = Claim(SNAPSHOT, "s", "h", "w", moment, moment, "n", 1, 2)
-    return {
-        "descriptor": strict_json.load(tiny_descriptor().encode(), "it", largest=9999),
-        "capability": strict_json.load(project().capability.encode(), "it", largest=99_999),
-        "record": record.as_json(),
-        "claim": claim.as_json(),
-        "mark": {"record": "mark", "packs": ["00" * 32]},
-    }
-
-
-JSON_READERS: dict[str, Callable[[dict[str, Any]], object]] = {
-    "descriptor": lambda value: Descriptor.decode(strict_json.dump(value)),
-    "capability": lambda value: Capability.decode(strict_json.dump(value)),
-    "record": lambda value: read_record(value, SNAPSHOT),
-    "claim": Claim.from_json,
-    "mark": read_mark,
-}
-
-
-def places_in(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of everything in a JSON value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [here, *(path for key, one in inner for path in places_in(one, (*here, key)))]
-
-
-def with_other(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    """The same, with something else at one place."""
-    if not path:
-        return other
-    if isinstance(value, dict):
-        return {key: with_other(one, path[1:], other) if key == path[0] else one for key, one in value.items()}
-    return [with_other(one, path[1:], other) if key == path[0] else one for key, one in enumerate(value)]
-
-
-def only_ours(action: Callable[[], object]) -> None:
-    """It may succeed; if it fails, then with one of our errors."""
-    try:
-        action()
-    except StrongroomError:
-        return
-
-
-def mutate_json(sort: str, place: int, other: Any) -> None:
-    value = valid_json()[sort]
-    paths = places_in(value)[1:]
-    only_ours(lambda: JSON_READERS[sort](with_other(value, paths[place % len(paths)], other)))
-
-
-@pytest.mark.parametrize("sort", JSON_READERS)
-@usual
-@example(place=1, other=[{}])  # the features of a descriptor
-@given(place=st.integers(0, 200), other=json_values)
-def test_json_with_one_odd_value_raises_only_our_errors(sort: str, place: int, other: Any) -> None:
-    mutate_json(sort, place, other)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sort", JSON_READERS)
-@deep
-@given(place=st.integers(0, 200), other=json_values)
-def test_json_with_one_odd_value_raises_only_our_errors_at_depth(sort: str, place: int, other: Any) -> None:
-    mutate_json(sort, place, other)
-
-
-@cache
-def valid_bytes() -> dict[str, bytes]:
-    """One of each object that has a parser of bytes."""
-    builder = pack.PackBuilder()
-    for number in range(5):
-        content = SeededChance(number).token(100)
-        builder.add(chunk_id(KEY, content), frames.Compressor().frame(content), 100)
-    builder.finish()
-    row = {name: [None] for name in manifest.schema().names} | ODD_ROW
-    return {
-        "descriptor": tiny_descriptor().encode(),
-        "capability": project().capability.encode(),
-        "envelope": envelope.encode({"record": "claim"}, KEY, NAME, "a" * 32),
-        "index": index.encode(segment_of(30)),
-        "pack": bytes(builder.plain),
-        "manifest": bytes(manifest.encode(pa.table(row, schema=manifest.schema()))),
-        "frame": frames.Compressor().frame(bytes(range(256)) * 4),
-        "list": b"".join(b"%s %d\n" % (b"ab" * 32, number) for number in range(1, 4)),
-        "dictionary": SeededChance("dictionary").token(300),
-    }
-
-
-ODD_ROW: dict[str, list[Any]] = {
-    **{name: [1] for name in ("size", "mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid", "link_group")},
-    **{name: ["word"] for name in ("source", "kind", "owner", "group", "format")},
-    "path": [b"reports/a"],
-    "type": ["file"],
-    "xattrs": [[{"name": b"user.x", "value": b"y"}]],
-    "blake3": [bytes(32)],
-    "seen_at": [datetime(2026, 3, 14, tzinfo=UTC)],
-    "chunks": [[{"id": bytes(32), "length": 1}]],
-}
-
-BYTE_READERS: dict[str, Callable[[bytes], object]] = {
-    "descriptor": Descriptor.decode,
-    "capability": Capability.decode,
-    "envelope": lambda data: envelope.decode(data, KEY, NAME, "a" * 32, "it"),
-    "index": lambda data: index.decode(data, KEY, index.name(data, KEY)).to_pylist(),
-    "pack": lambda data: pack.read_contents(data).to_pylist(),
-    "manifest": lambda data: manifest.decode(data).to_pylist(),
-    "frame": lambda data: frames.Expander().expand(data, 1024),
-    "list": lambda data: tree.read(Tree(1, 9, ((bytes(32), 9),)), lambda refs: [data] * len(refs), "it"),
-    "dictionary": frames.dictionary,
-}
-
-
-def mutate_bytes(sort: str, edits: list[tuple[int, int]], cut_off: int) -> None:
-    data = bytearray(valid_bytes()[sort])
-    for place, value in edits:
-        data[-1 - place % len(data)] ^= value
-    only_ours(lambda: BYTE_READERS[sort](bytes(data[: len(data) - cut_off])))
-
-
-edits = st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 255)), max_size=3)
-
-
-@pytest.mark.parametrize("sort", BYTE_READERS)
-@usual
-@given(data=st.binary(max_size=2000))
-def test_arbitrary_bytes_raise_only_our_errors(sort: str, data: bytes) -> None:
-    only_ours(lambda: BYTE_READERS[sort](data))
-
-
-@pytest.mark.parametrize("sort", BYTE_READERS)
-@usual
-@given(edits=edits, cut_off=st.integers(0, 3))
-def test_bytes_that_are_nearly_right_raise_only_our_errors(sort: str, edits: list[tuple[int, int]], cut_off: int) -> None:
-    mutate_bytes(sort, edits, cut_off)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sort", BYTE_READERS)
-@deep
-@given(edits=edits, cut_off=st.integers(0, 3))
-def test_bytes_that_are_nearly_right_raise_only_our_errors_at_depth(
-    sort: str, edits: list[tuple[int, int]], cut_off: int
-) -> None:
-    mutate_bytes(sort, edits, cut_off)
 
 
 @usual

@@ -27,6 +27,12 @@ from typing import Any
 
 import pytest
 
+from vault.chance import SystemChance
+from vault.clock import SystemClock
+from vault.storage.address import StoreOptions, open_store, parse_address
+from vault.storage.contract import Store
+from vault.storage.s3_client import S3Options
+
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 SECRET = re.compile(rb"AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{8}")
@@ -100,6 +106,24 @@ class Desk:
         """A project; sources as KIND=PATH."""
         self.call("project", "add", project, *(word for source in sources for word in ("--source", source)))
 
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The stored objects, for looking behind the scenes."""
+        address = self.place.address if self.place.endpoint else str(self.folder / self.place.address)
+        options = StoreOptions(s3=S3Options(endpoint=self.place.endpoint))
+        store = open_store(parse_address(address), options, SystemClock(), SystemChance())
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def shrink_packs(self, size: int) -> None:
+        """From now on packs are closed when they have so many bytes; before anything is in the repository."""
+        with self.store() as store:
+            descriptor = json.loads(store.get("strongroom.json"))
+            descriptor["limits"]["pack"] = size
+            store.put("strongroom.json", json.dumps(descriptor).encode())
+
     def start(self, *arguments: str | bytes, **more: Any) -> subprocess.Popen[bytes]:
         """The command as a process that runs; the caller waits for it. more: as for Popen."""
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
@@ -135,12 +159,18 @@ class Desk:
                 for name, value in self.environment.items():
                     patch.setenv(name, value)
                 patch.setattr(sys, "argv", ["strongroom", *arguments])
+                patch.setattr(os, "_exit", _leave)
                 patch.chdir(self.folder)
                 yield
         finally:
             gc.set_threshold(*thresholds)
             for number, handler in handlers.items():
                 signal(number, handler)
+
+
+def _leave(code: int) -> None:
+    """In place of `os._exit`, with which a command leaves: this process goes on."""
+    raise SystemExit(code)
 
 
 def checked(arguments: Sequence[str | bytes], result: Result, exits: Sequence[int]) -> Result:

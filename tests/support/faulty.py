@@ -57,7 +57,8 @@ class Plan:
         cuts: int | None = None,
     ) -> Plan:
         """Plan one fault: an exception before the call or `when="after"` it took effect (a lost answer), the bit with
-        this number flipped in what `get` or `get_range` gives back, or an answer of `cuts` bytes only."""
+        this number (counted on from the start where the answer has fewer) flipped in what `get` or `get_range` gives
+        back, or an answer of `cuts` bytes only."""
         self._faults.append(Fault(verb, nth, name, raises, when, flips, cuts))
         return self
 
@@ -157,6 +158,6 @@ def _spoilt(due: list[Fault], answer: bytes) -> bytes:
         if fault.cuts is not None:
             answer = answer[: fault.cuts]
         if fault.flips is not None:
-            place, bit = divmod(fault.flips, 8)
+            place, bit = divmod(fault.flips % (8 * max(1, len(answer))), 8)
             answer = answer[:place] + bytes([answer[place] ^ (1 << bit)]) + answer[place + 1 :]
     return answer

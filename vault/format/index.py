@@ -7,6 +7,7 @@ client would believe, and a writer that is told "this chunk is stored already" c
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -50,16 +51,25 @@ def schema() -> pa.Schema:
 
 
 def encode(table: pa.Table) -> bytes:
-    """The plain bytes of a segment. table: of `schema()`."""
+    """The plain bytes of a segment. table: of `schema()`. Rows of different tiers go to different row groups: who looks for
+    a manifest need not read where a million chunks of content lie."""
+    import pyarrow.compute as pc
+
+    tiers = table["tier"].combine_chunks()
+    changes = pc.indices_nonzero(pc.not_equal(tiers[1:], tiers[:-1])).to_pylist()
+    edges = [0, *(change + 1 for change in changes), table.num_rows]
+    groups = [table.slice(start, end - start) for start, end in pairwise(edges)]
     repeating = ["pack", "tier", "pack_size", "dictionary"]
-    return bytes(parquet.write(table, compression="zstd", use_dictionary=repeating, write_statistics=False))
+    return bytes(parquet.write(table, groups=groups, compression="zstd", use_dictionary=repeating, write_statistics=False))
 
 
-def decode(data: bytes | bytearray, key: bytes, segment_id: bytes) -> pa.Table:
-    """Read back and check that it was written by a holder of the chunk-id key. Raises `Damaged`."""
+def decode(data: bytes | bytearray, key: bytes, segment_id: bytes, *, tier: int | None = None) -> pa.Table:
+    """Read back (only the rows of `tier` where it is given) and check that it was written by a holder of the chunk-id key.
+    Raises `Damaged`."""
     if name(data, key) != segment_id:
         raise Damaged("an index segment was not written with this project's keys, or was swapped for another")
-    table = parquet.read(data, schema(), "an index segment", most_rows=MOST_ROWS)
+    only = None if tier is None else ("tier", tier)
+    table = parquet.read(data, schema(), "an index segment", most_rows=MOST_ROWS, only=only)
     _refuse_nonsense(table)
     return table
 

@@ -5,21 +5,30 @@ pyarrow is imported inside the functions: it costs 0.1 s, and `strongroom --help
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vault.errors import Damaged
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 
-def write(table: pa.Table, **options: object) -> memoryview[int]:
-    """A table as the bytes of a Parquet file. options: as `pyarrow.parquet.write_table` takes them."""
+WORTH_THREADS = 100_000
+"""Rows; below, starting threads costs more than they win."""
+
+
+def write(table: pa.Table, *, groups: Sequence[pa.Table] | None = None, **options: object) -> memoryview[int]:
+    """A table as the bytes of a Parquet file. groups: the table cut up, each part for row groups of its own ·
+    options: as `pyarrow.parquet.ParquetWriter` takes them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, store_schema=False, **options)
+    with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
+        for part in [table] if groups is None else groups:
+            writer.write_table(part)
     return memoryview(sink.getvalue()).cast("B")
 
 
@@ -30,24 +39,42 @@ def read(
     *,
     most_rows: int,
     columns: list[str] | None = None,
+    only: tuple[str, int] | None = None,
 ) -> pa.Table:
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
 
+    only: a column and the value that it shall have; row groups without that value are not even read.
     Raises `Damaged` where the bytes are no Parquet file, hold more than `most_rows`, lack a column or have it in another type.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     wanted = [name for name in schema.names if columns is None or name in columns]
     try:
-        with pq.ParquetFile(pa.BufferReader(pa.py_buffer(data))) as file:
+        # everything is in memory already: reading ahead would only start threads
+        with pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)), pre_buffer=False) as file:
             if file.metadata.num_rows > most_rows:
                 raise Damaged(f"{what} says it has {file.metadata.num_rows} rows; more than {most_rows} are never written")
             missing = set(wanted) - set(file.schema_arrow.names)
             if missing:
                 raise Damaged(f"{what} lacks the column {sorted(missing)[0]!r}")
-            table = file.read(columns=wanted)
+            groups = range(file.num_row_groups) if only is None else _groups_with(file, *only)
+            table = file.read_row_groups(groups, wanted, use_threads=file.metadata.num_rows >= WORTH_THREADS)
         table.validate(full=True)  # offsets within their buffers, text that is UTF-8: pyarrow trusts both
+        if only is not None:
+            table = table.filter(pc.equal(table[only[0]], only[1]))
         return table.select(wanted).cast(pa.schema([schema.field(name) for name in wanted]))
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise Damaged(f"{what} is not readable as Parquet: {error}") from error
+
+
+def _groups_with(file: pq.ParquetFile, column: str, value: int) -> list[int]:
+    """The row groups of a file in which a column somewhere has a value."""
+    import pyarrow.compute as pc
+
+    def has(group: int) -> bool:
+        values = file.read_row_group(group, [column])[column]
+        return pc.any(pc.equal(values, value)).as_py() or False
+
+    return [group for group in range(file.num_row_groups) if has(group)]

@@ -70,10 +70,12 @@ def read(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) 
         refs = _read_list(b"".join(fetch(refs)), what)
     if sum(length for _, length in refs) != tree.length:
         raise Damaged(f"{what}: its chunks do not add up to its length")
-    data = bytearray()
+    data = bytearray(tree.length)  # growing it would copy it
+    end = 0
     for start in range(0, len(refs), FETCHED_AT_ONCE):
         for chunk in fetch(refs[start : start + FETCHED_AT_ONCE]):
-            data += chunk
+            data[end : end + len(chunk)] = chunk
+            end += len(chunk)
     return data
 
 

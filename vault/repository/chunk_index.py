@@ -73,13 +73,9 @@ class ChunkIndex:
 
 def _load_all(project: Project, tier: int | None) -> pa.Table:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    tables = [segments.schema().empty_table()]
-    for info in project.store.list(project.folder("index")):
-        table = _load_segment(project, info.name)
-        tables.append(table if tier is None else table.filter(pc.equal(table["tier"], pa.scalar(tier, pa.uint8()))))
-    return pa.concat_tables(tables)
+    names = [info.name for info in project.store.list(project.folder("index"))]
+    return pa.concat_tables([segments.schema().empty_table(), *(_load_segment(project, name, tier) for name in names)])
 
 
 def load_readable(project: Project) -> ChunkIndex:
@@ -89,14 +85,14 @@ def load_readable(project: Project) -> ChunkIndex:
     tables = [segments.schema().empty_table()]
     for info in project.store.list(project.folder("index")):
         with suppress(Damaged, ObjectNotFound):
-            tables.append(_load_segment(project, info.name))
+            tables.append(_load_segment(project, info.name, None))
     return ChunkIndex(pa.concat_tables(tables))
 
 
-def _load_segment(project: Project, name: str) -> pa.Table:
+def _load_segment(project: Project, name: str, tier: int | None) -> pa.Table:
     segment_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")
     plain = project.open_catalogue(project.store.get(name))
-    return segments.decode(plain, project.capability.index_key, segment_id)
+    return segments.decode(plain, project.capability.index_key, segment_id, tier=tier)
 
 
 def _filter(table: pa.Table, without: frozenset[bytes]) -> pa.Table:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.chance import SeededChance
 from tests.support.dying import DyingStore, PowerCut
-from tests.support.places import back_up, checked, chunks_in_packs, made_on, restore, through, tiny_descriptor
+from tests.support.places import back_up, checked, chunks_in_packs, copied, made_on, restore, through, tiny_descriptor
 from tests.support.trees import contents, look_at, write_tree
 from vault.backup import dictionaries
 from vault.errors import Damaged
@@ -107,13 +107,14 @@ def test_a_dictionary_that_needs_itself_is_refused(project: Project, folder: Pat
 def test_power_may_fail_while_dictionaries_are_stored(
     project: Project, folder: Path, tmp_path: Path, when: Literal["before", "after"]
 ) -> None:
-    for lives in range(0, 9, 2):
-        dying = DyingStore(project.store, lives=lives, when=when)
+    for lives in range(0, 12, 3):
+        disk = copied(project.store)
         with pytest.raises(PowerCut):
-            back_up(through(project, dying, seed=f"{lives}"), folder)
-        assert checked(project).sound
-    back_up(project, folder)
-    assert checked(project).sound
-    assert set(chunks_in_packs(project).values()) == {1}
-    restore(project, tmp_path / "back")
-    assert look_at(tmp_path / "back/reports") == look_at(folder)
+            back_up(through(project, DyingStore(disk, lives=lives, when=when), seed=f"{lives}"), folder)
+        after = through(project, disk, seed="next")
+        assert checked(after).sound
+        back_up(after, folder)
+        assert checked(after).sound
+        assert set(chunks_in_packs(after).values()) == {1}
+        restore(after, tmp_path / f"back {lives}")
+        assert look_at(tmp_path / f"back {lives}" / "reports") == look_at(folder)
