@@ -31,6 +31,11 @@ def config_folder() -> Path:
     return _base("XDG_CONFIG_HOME", ".config") / "strongroom"
 
 
+def identity_file() -> Path:
+    """Where the identity of this user lies if nothing else is said."""
+    return config_folder() / "identity.txt"
+
+
 def cache_folder() -> Path:
     """For what may be deleted at any time."""
     return _base("XDG_CACHE_HOME", ".cache") / "strongroom"

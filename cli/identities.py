@@ -28,12 +28,7 @@ def load(settings: IdentitySettings, named: list[Path]) -> list[age.Identity]:
         return [one for file in named for one in _from_file(file, settings)]
     if settings.command is not None:
         return _parse(_run(settings.command), "what the identity command printed", settings)
-    return _from_file(settings.file or default_file(), settings)
-
-
-def default_file() -> Path:
-    """Where the identity of this user lies if nothing else is said."""
-    return environment.config_folder() / "identity.txt"
+    return _from_file(settings.file or environment.identity_file(), settings)
 
 
 def make(file: Path, chance: Chance, passphrase: str | None, comment: str) -> age.HybridIdentity:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from vault.errors import UsageError
 from vault.format.layout import is_snapshot_id
-from vault.repository import snapshots
-from vault.repository.project import Project
+
+if TYPE_CHECKING:
+    from vault.repository.project import Project
 
 
 def parse(text: str | None, project: Project) -> datetime | None:
@@ -18,6 +20,8 @@ def parse(text: str | None, project: Project) -> datetime | None:
     if text is None:
         return None
     if is_snapshot_id(text):
+        from vault.repository import snapshots
+
         found = snapshots.read(project, text)
         if found is None:
             raise UsageError(f"project {project.name!r} has no snapshot {text}", hint=f"see `strongroom list {project.name}`")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import environment, identities, output, settings
+from cli import environment, output, settings
 from cli.settings import RepositorySettings, Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
@@ -92,6 +92,7 @@ class Workplace:
 @contextmanager
 def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[Workplace]:
     """Settings read, repository opened, identities loaded. Raises `SettingsError`, `NoRepository`, `KeyRefused`, …"""
+    from cli import identities
     from vault.repository.repository import Repository
     from vault.storage.address import open_bare_store
     from vault.storage.caching import CachingStore

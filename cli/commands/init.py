@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import identities, output, settings_file, workplace
+from cli import environment, output, settings_file, workplace
 from cli.options import Json
 from cli.settings import IdentitySettings, RepositorySettings
 from vault.errors import RefusedByRule, UsageError
@@ -42,7 +42,7 @@ def init(
     when the identity is lost.
     """
     repository = RepositorySettings(_portable(address), endpoint, region, path_style, profile)
-    place = identity or identities.default_file()
+    place = identity or environment.identity_file()
     kit_place = _checked_kit_place(recovery_kit, place)
     if config.exists():
         raise RefusedByRule(f"{config} exists; it was left alone", hint="name another file with --config FILE")
@@ -61,6 +61,7 @@ class _Init:
 
     def run(self, *, wants_passphrase: bool) -> dict[str, object]:
         """Gives what there is to tell."""
+        from cli import identities
         from vault import age
         from vault.format.descriptor import Descriptor, Trust
         from vault.format.layout import new_id
@@ -105,6 +106,7 @@ class _Init:
 
     def _make_identity(self, chance: object, *, wants_passphrase: bool) -> bool:
         """Whether one was made: an identity that is there is used, and first opened to see that it can be."""
+        from cli import identities
         from vault.chance import SystemChance
 
         if self._identity.exists():

@@ -39,7 +39,7 @@ class Content(NamedTuple):
 
 
 class TooLarge(NamedTuple):
-    """The file has grown past the limit of small ones since the scan: open it as a large one."""
+    """The file has holes, or has grown past the limit of small ones since the scan: open it as a large one."""
 
     status: os.stat_result
 
@@ -204,7 +204,7 @@ def _read_whole(descriptor: int, path: bytes, limit: int) -> Content | TooLarge 
     if not stat.S_ISREG(before.st_mode):
         return _not_a_file(path)
     for _ in range(TRIES):
-        if before.st_size > limit:
+        if before.st_size > limit or (before.st_blocks * 512 < before.st_size and _has_hole(descriptor, before.st_size)):
             return TooLarge(before)
         data = _read(descriptor, before.st_size + 1)
         attributes = extended(descriptor)
@@ -214,6 +214,18 @@ def _read_whole(descriptor: int, path: bytes, limit: int) -> Content | TooLarge 
         os.lseek(descriptor, 0, os.SEEK_SET)
         before = after
     return Problem(path, "changed-while-read", f"the file changed during each of {TRIES} readings")
+
+
+def _has_hole(descriptor: int, size: int) -> bool:
+    """Whether there is one before the end; fewer blocks than bytes may also mean that the file system compresses."""
+    if not hasattr(os, "SEEK_HOLE"):
+        return False
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < size
+    except OSError:
+        return False
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _read(descriptor: int, length: int) -> bytes:
