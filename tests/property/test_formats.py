@@ -33,7 +33,7 @@ small = st.integers(0, (1 << 31) - 1)
 counts = st.integers(0, (1 << 63) - 1)
 words = st.text(max_size=12)
 moments = st.datetimes(datetime(1000, 1, 1), datetime(9000, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
-refs = st.lists(st.tuples(ids, st.integers(1, 1 << 36)), max_size=tree.MOST_IN_RECORD).map(tuple)
+refs = st.lists(st.tuples(ids, st.integers(1, 1 << 24)), max_size=tree.MOST_IN_RECORD).map(tuple)
 trees = st.builds(Tree, st.integers(0, tree.DEEPEST), st.integers(0, tree.LONGEST), refs)
 records = st.builds(
     Record,

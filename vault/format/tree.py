@@ -12,7 +12,7 @@ from typing import Any
 
 from vault.errors import Damaged
 from vault.format import strict_json
-from vault.format.chunks import ID_SIZE
+from vault.format.chunks import ID_SIZE, LARGEST_CHUNK
 
 MOST_IN_RECORD = 8
 """Chunks that a record lists itself; more are listed in a chunk of their own."""
@@ -112,6 +112,6 @@ def _ref(item: object, what: str) -> ChunkRef:
 
 
 def _length(length: int, what: str) -> int:
-    if not 0 < length <= LONGEST:
+    if not 0 < length <= LARGEST_CHUNK:
         raise Damaged(f"{what}: a chunk's length is out of bounds")
     return length
