@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import memory, output, signals
+from cli import output, runtime, signals
 from cli.commands import backup, check, demo, doctor, init, listing, project, restore, status
 from cli.workplace import VERSION
 from vault.errors import StrongroomError
@@ -75,7 +75,7 @@ def run() -> None:
     It leaves without the usual farewell: threads may still be sending after an interruption (what they send is whole or not
     at all, and nobody waits for it), and Arrow's own threads, taken down by the C++ runtime, abort one process in fifty.
     """
-    memory.set_up()
+    runtime.set_up()
     signals.listen()
     code = _exit_code()
     output.flush()

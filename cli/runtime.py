@@ -1,4 +1,4 @@
-"""Memory: the C library's allocator and Python's collector, set up for a program that moves large buffers and ends soon.
+"""Allocator, collector and threads, set up for a program that moves large buffers on several threads and ends soon.
 
 glibc gives every block above 32 MiB back to the kernel at once, and takes fresh zeroed pages for the next one; buffers of packs
 and pieces of files come by the hundred. Backing up 1 GiB of recordings: 8.7 s of processor time and 287,000 page faults
@@ -7,6 +7,9 @@ allocator: with one of its own, what the one gives back the other cannot use (30
 
 The collector looks for cycles after every 700 new objects; importing the S3 client alone makes it walk through everything
 again and again, for a sixth of a short command's time, and finds nothing.
+
+Threads change places at every call into a library, which gives Python's lock away; who wants it back waits for this long
+before it asks for it. 20,000 small reports: 5.1 s with Python's own 5 ms, 4.2 s with half of one.
 """
 
 from __future__ import annotations
@@ -22,11 +25,13 @@ _LARGEST_INT = 2**31 - 1
 
 
 COLLECT_EVERY = 50_000
+SWITCH_EVERY = 0.0005
 
 
 def set_up() -> None:
     """Before the first thread starts. The allocator stays as it is where the C library is another one."""
     gc.set_threshold(COLLECT_EVERY, 20, 100)
+    sys.setswitchinterval(SWITCH_EVERY)
     environment.set_default("ARROW_DEFAULT_MEMORY_POOL", "system")
     if sys.platform != "linux":
         return
