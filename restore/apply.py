@@ -99,7 +99,7 @@ class _Restorer:
         self._rows = Rows(plan.items)
         self._writer: Writer = target.writer()
         self._reader = PackReader(plan.project, plan.index)
-        self._report = Report(skipped=plan.skipped, already_there=plan.already_there, problems=list(plan.given_up))
+        self._report = Report(skipped=plan.skipped, already_there=plan.already_there, problems=[*plan.damage, *plan.given_up])
         self._given_up = {problem.path for problem in plan.given_up}
 
     def run(self) -> Report:

@@ -49,7 +49,8 @@ class Conflict:
 class Plan:
     """What would be done. items: rows to be written, folders above them last · renamed: other names, by row ·
     replacing: rows that take the place of something · references: chunk references of the files, with their places ·
-    missing: items whose content is not there · given_up: those of them that the person restores without."""
+    missing: items whose content is not there · given_up: those of them that the person restores without · damage: what the
+    selection could not use."""
 
     project: Project
     items: pa.Table
@@ -62,6 +63,7 @@ class Plan:
     skipped: int = 0
     already_there: int = 0
     given_up: tuple[Problem, ...] = ()
+    damage: tuple[Problem, ...] = ()
 
     def without_missing(self) -> Plan:
         """The same plan, content that items are missing given up: these items become problems of the restore."""
@@ -103,6 +105,7 @@ class Plan:
             "requests": self.requests,
             "conflicts": [{"path": printable(one.path), "standing": one.standing} for one in self.conflicts],
             "missing": [problem.as_json() for problem in (*self.missing, *self.given_up)],
+            "damage": [problem.as_json() for problem in self.damage],
             "renamed": len(self.renamed),
             "replacing": len(self.replacing),
             "skipped": self.skipped,
@@ -136,6 +139,7 @@ def make_plan(selection: Selection, target: Target, existing: Existing, today: d
         replacing=frozenset(numbers[row] for row in way.replacing),
         skipped=way.skipped,
         already_there=way.already_there,
+        damage=selection.damage,
     )
 
 

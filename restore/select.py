@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vault.errors import UsageError
+from vault.errors import Damaged, UsageError
 from vault.format import manifest
+from vault.problems import Problem
 from vault.repository import snapshots
+from vault.repository.adopt import healed
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.meta import MetaReader
 from vault.repository.project import Project
@@ -35,13 +37,15 @@ _MOST_IN_RANGE = 4096
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Items of a project at a moment. table: rows of manifests, sorted by path · above: rows of the folders that lead to
-    them and are not meant themselves · records: the snapshots they are from · index: of the project."""
+    them and are not meant themselves · records: the snapshots they are from · index: of the project · damage: records and
+    index segments that could not be used, so that a newer state than this one may be lost."""
 
     project: Project
     records: tuple[Record, ...]
     table: pa.Table
     above: pa.Table
     index: ChunkIndex
+    damage: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,12 @@ def select(project: Project, wish: Wish) -> Selection:
     """The items that are meant. Raises `UsageError` where there is no snapshot, or nothing matches; `Damaged`."""
     import pyarrow as pa
 
-    index = ChunkIndex.load(project)
-    records = [one for one in snapshots.at(snapshots.read_all(project), wish.at) if wish.source in (None, one.source)]
+    index = healed(project, ChunkIndex.load(project))
+    committed = snapshots.committed(project)
+    damage = (*committed.damaged, *index.damaged)
+    records = [one for one in snapshots.at(committed.records, wish.at) if wish.source in (None, one.source)]
+    if not records and committed.damaged:
+        raise Damaged(committed.damaged[0].message)
     if not records:
         when = f" up to {wish.at:%Y-%m-%d %H:%M:%S %Z}" if wish.at else ""
         raise UsageError(
@@ -72,7 +80,7 @@ def select(project: Project, wish: Wish) -> Selection:
     if not table.num_rows:
         raise _nothing(project, wish)
     above = _above(whole, table)
-    return Selection(project, tuple(records), _by_path(table), _by_path(above), index)
+    return Selection(project, tuple(records), _by_path(table), _by_path(above), index, damage)
 
 
 def _matching(table: pa.Table, wish: Wish) -> pa.Table:

@@ -15,7 +15,9 @@ from vault.problems import printable
 if TYPE_CHECKING:
     from vault.format.record import Record
     from vault.repository.project import Project
+    from vault.repository.snapshots import Committed
 
+DONE_WITH_PROBLEMS = 3
 LETTERS = {"file": "-", "folder": "d", "link": "l"}
 
 
@@ -32,17 +34,25 @@ def list_(
         chosen = place.projects(projects or [])
         for project in chosen:
             place.gone(project)
-        found = [(project, snapshots.read_all(project)) for project in chosen]
+        found = [(project, snapshots.committed(project)) for project in chosen]
     if as_json:
-        output.document({"projects": [_project_json(project, records) for project, records in found]})
-        return
+        output.document({"projects": [_project_json(project, committed) for project, committed in found]})
+    else:
+        _tell(found)
+    damage = [problem for _, committed in found for problem in committed.damaged]
+    output.problems(damage)
+    if damage:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+def _tell(found: list[tuple[Project, Committed]]) -> None:
     if not found:
         output.notice("there is no project yet; add one with `strongroom project add NAME --source KIND=PATH`")
-    for project, records in found:
-        output.result(f"{project.name}: {output.count(len(records), 'snapshot')}")
-        if records:
+    for project, committed in found:
+        output.result(f"{project.name}: {output.count(len(committed.records), 'snapshot')}")
+        if committed.records:
             heads = ["  SNAPSHOT", "SOURCE", "TAKEN", "ITEMS", "SIZE", "STORED", "PROBLEMS"]
-            output.table([_cells(one) for one in records], heads, right=(3, 4, 5, 6))
+            output.table([_cells(one) for one in committed.records], heads, right=(3, 4, 5, 6))
 
 
 def _cells(one: Record) -> list[str]:
@@ -58,7 +68,7 @@ def _cells(one: Record) -> list[str]:
     ]
 
 
-def _project_json(project: Project, records: list[Record]) -> dict[str, Any]:
+def _project_json(project: Project, committed: Committed) -> dict[str, Any]:
     return {
         "project": project.name,
         "id": project.id,
@@ -74,8 +84,9 @@ def _project_json(project: Project, records: list[Record]) -> dict[str, Any]:
                 **one.counts.as_json(),
                 "problem_list": list(one.problems),
             }
-            for one in records
+            for one in committed.records
         ],
+        "damage": [problem.as_json() for problem in committed.damaged],
     }
 
 
@@ -95,14 +106,18 @@ def ls(
     with workplace.opened(config, identity) as place:
         found = place.project(project)
         wish = Wish(tuple(patterns or ()), moments.parse(at, found), deleted, source)
-        table = select(found, wish).table
+        selection = select(found, wish)
+    table = selection.table
     names = ["path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target", "vanished_at"]
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
     if as_json:
         output.document({"project": project, "items": [_item_json(row) for row in rows]})
-        return
-    for row in rows:
-        output.result(_line(row))
+    else:
+        for row in rows:
+            output.result(_line(row))
+    output.problems(selection.damage)
+    if selection.damage:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 def _line(row: tuple[Any, ...]) -> str:

@@ -83,6 +83,9 @@ def _stream(selection: Selection) -> None:
 
     with output.standard_output():
         stream(selection, sys.stdout.buffer, lambda: None)
+    if selection.damage:
+        output.problems(selection.damage)
+        raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 def _to_folder(selection: Selection, folder: Path, existing: Existing, manner: _Manner) -> None:
@@ -100,6 +103,7 @@ def _to_folder(selection: Selection, folder: Path, existing: Existing, manner: _
         if manner.dry_run:
             if manner.as_json:
                 output.document({"plan": plan.as_json()})
+            output.problems(plan.damage)
             return
         with progress.shown(quiet=manner.quiet or manner.as_json) as listener:
             report = apply(plan, target, lambda: None, listener)

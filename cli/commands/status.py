@@ -44,7 +44,8 @@ def _project(place: workplace.Workplace, project: Project, now: datetime) -> lis
     from vault.repository import snapshots
 
     gone = place.gone(project)
-    records = snapshots.read_all(project)
+    records, damaged = snapshots.committed(project)
+    output.problems(damaged)
     claims = snapshots.claims(project)
     committed = {one.id for one in records}
     settings = [source.name for source in place.settings.projects.get(project.name, ())]
@@ -54,6 +55,8 @@ def _project(place: workplace.Workplace, project: Project, now: datetime) -> lis
         heads = snapshots.heads(records, name)
         running = [claim for claim in claims if claim.source == name and claim.id not in committed]
         rows.append(_row(project.name, name, heads[-1] if heads else None, running, now))
+    if damaged:
+        rows.append({"project": project.name, "source": "-", "state": "records are damaged"})
     if gone:
         rows.append({"project": project.name, "source": "-", "state": "snapshots are gone", "gone": gone})
     return rows

@@ -113,7 +113,7 @@ class _Run:
         self._sums = _sums(found.table)
         self._unseen = frozenset(found.unlisted) | {problem.path for problem in found.problems}
         self._taken_at = taken_at
-        self._heads = snapshots.heads(session.records, source.name)
+        self._heads = snapshots.heads(session.committed.records, source.name)
         self._last = self._heads[-1] if self._heads else None
         self._results = items.Results()
         self._read_bytes = 0
@@ -198,6 +198,7 @@ class _Run:
 
     def _commit_unchanged(self, last: Record, difference: compare.Comparison) -> Record:
         """The same manifest again: it costs a record."""
+        self.problems += self._session.damage()
         record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs)
         self._session.commit(record)
         return record
@@ -216,6 +217,7 @@ class _Run:
             table = items.joined(table, other, spared, replace(about, last_seen_at=head.taken_at))
         self._session.packs.drain()
         stored = self._store_manifest(table)
+        self.problems += self._session.damage()
         record = self._record(self._counts(difference, vanished=items.missed_at(table, self._taken_at)), *stored)
         self._session.commit(record)
         return record

@@ -1,4 +1,5 @@
-"""Packs that no index segment names: left by a run that died between storing them and saying so.
+"""Packs that no readable index segment names: left by a run that died between storing them and saying so, or named by a
+segment that is damaged.
 
 A pack's own table of contents tells what it holds; it is content, so reading it needs a read capability. A writer without one
 leaves orphans to prune.
@@ -11,12 +12,17 @@ from typing import TYPE_CHECKING
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout, pack
 from vault.format.layout import CONTENT_TIER, META_TIER
-from vault.repository.chunk_index import rows_of_pack
+from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.pack_reader import PackReader, Place
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+def healed(project: Project, index: ChunkIndex) -> ChunkIndex:
+    """An index with damaged segments, and what the packs themselves say instead of them."""
+    return index.with_rows(orphan_rows(project, index.packs())) if index.damaged else index
 
 
 def orphan_rows(project: Project, known: frozenset[bytes]) -> list[pa.Table]:

@@ -21,8 +21,8 @@ from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.problems import printable
 from vault.progress import Progress, Silence
 from vault.repository import snapshots
-from vault.repository.adopt import read_contents
-from vault.repository.chunk_index import ChunkIndex, load_readable, rows_of_pack
+from vault.repository.adopt import healed, read_contents
+from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.meta import MetaReader
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
@@ -92,11 +92,9 @@ class _Check:
         self._needed: set[bytes] = set()
 
     def run(self) -> CheckReport:
-        try:
-            index = ChunkIndex.load(self._project)
-        except Damaged as error:
-            self._report.damage.append(f"the index: {error}")
-            index = self._salvaged()
+        index = ChunkIndex.load(self._project)
+        self._report.damage += [f"the index: {printable(one.path)}: {one.message}" for one in index.damaged]
+        index = healed(self._project, index)
         standing = {tier: self._standing(folder) for tier, folder in FOLDERS.items()}
         self._report.orphans = sum(len(packs.keys() - index.packs()) for packs in standing.values())
         bad = self._bad_packs(index, standing)
@@ -215,10 +213,6 @@ class _Check:
             self._report.damage.append(f"snapshot {one.id}: {unlisted} of its chunks are in no pack that its record lists")
         for pack in sorted(needed & bad):
             self._report.damage.append(f"snapshot {one.id} needs the pack {pack.hex()}, which is gone or damaged")
-
-    def _salvaged(self) -> ChunkIndex:
-        """What the undamaged segments say."""
-        return load_readable(self._project)
 
 
 def _lost_dictionaries(index: ChunkIndex, bad: Iterable[bytes]) -> set[bytes]:

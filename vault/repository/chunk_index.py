@@ -10,7 +10,6 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import index as segments
 from vault.format import strict_json
 from vault.format.chunks import ID_SIZE
+from vault.problems import Problem
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -29,19 +29,22 @@ RELISTINGS = 5
 
 @dataclass(frozen=True, slots=True)
 class ChunkIndex:
-    """The rows of all segments, of one tier or of both. table: of `vault.format.index.schema()`."""
+    """The rows of all segments, of one tier or of both. table: of `vault.format.index.schema()` · damaged: segments that
+    are not what a holder of the project's keys wrote, and are passed over."""
 
     table: pa.Table
+    damaged: tuple[Problem, ...] = ()
 
     @classmethod
     def load(cls, project: Project, *, tier: int | None = None, without: frozenset[bytes] = frozenset()) -> ChunkIndex:
         """Read every segment. tier: only its rows · without: packs (SHA-256) that are passed over.
 
-        Raises `Damaged` where a segment is not what a holder of the project's keys wrote.
+        A damaged segment, or one that somebody planted, must not cost what the others say; whoever uses the index tells it.
         """
         for _ in range(RELISTINGS):
             try:
-                return cls(_filter(_load_all(project, tier), without))
+                table, damaged = _load_all(project, tier)
+                return cls(_filter(table, without), damaged)
             except ObjectNotFound:
                 continue
         raise TransientStorageError(f"the index of project {project.name!r} keeps changing while it is read")
@@ -58,35 +61,29 @@ class ChunkIndex:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        return ChunkIndex(self.table.filter(pc.equal(self.table["tier"], pa.scalar(tier, pa.uint8()))))
+        return ChunkIndex(self.table.filter(pc.equal(self.table["tier"], pa.scalar(tier, pa.uint8()))), self.damaged)
 
     def with_rows(self, tables: Sequence[pa.Table]) -> ChunkIndex:
         """This index and some more rows."""
         import pyarrow as pa
 
-        return ChunkIndex(pa.concat_tables([self.table, *tables]))
+        return ChunkIndex(pa.concat_tables([self.table, *tables]), self.damaged)
 
     def packs(self) -> frozenset[bytes]:
         """Every pack that a row names."""
         return frozenset(self.table["pack"].unique().to_pylist())
 
 
-def _load_all(project: Project, tier: int | None) -> pa.Table:
+def _load_all(project: Project, tier: int | None) -> tuple[pa.Table, tuple[Problem, ...]]:
     import pyarrow as pa
 
-    names = [info.name for info in project.store.list(project.folder("index"))]
-    return pa.concat_tables([segments.schema().empty_table(), *(_load_segment(project, name, tier) for name in names)])
-
-
-def load_readable(project: Project) -> ChunkIndex:
-    """What the segments say that can be read: for a check of a repository whose index is damaged, for nothing else."""
-    import pyarrow as pa
-
-    tables = [segments.schema().empty_table()]
-    for info in project.store.list(project.folder("index")):
-        with suppress(Damaged, ObjectNotFound):
-            tables.append(_load_segment(project, info.name, None))
-    return ChunkIndex(pa.concat_tables(tables))
+    tables, damaged = [segments.schema().empty_table()], []
+    for name in [info.name for info in project.store.list(project.folder("index"))]:
+        try:
+            tables.append(_load_segment(project, name, tier))
+        except Damaged as error:
+            damaged.append(Problem(name.encode(), "damaged-index", f"an index segment cannot be used: {error}"))
+    return pa.concat_tables(tables), tuple(damaged)
 
 
 def _load_segment(project: Project, name: str, tier: int | None) -> pa.Table:

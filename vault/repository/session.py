@@ -22,6 +22,7 @@ from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDen
 from vault.format import layout
 from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.format.record import Claim, Record
+from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.adopt import orphan_rows
 from vault.repository.chunk_index import ChunkIndex, KnownChunks, store_segment
@@ -80,20 +81,21 @@ class Session:
         return snapshots.marked_packs(self.project)
 
     @cached_property
-    def records(self) -> list[Record]:
-        """The committed snapshots of the project."""
-        return snapshots.read_all(self.project)
+    def committed(self) -> snapshots.Committed:
+        """The snapshots of the project."""
+        return snapshots.committed(self.project)
 
     @cached_property
     def catalogue(self) -> MetaReader:
         """Reads manifests of earlier snapshots."""
-        return MetaReader(self.project)
+        index = ChunkIndex.load(self.project, tier=META_TIER)
+        return MetaReader(self.project, self.index if index.damaged else index)
 
     @cached_property
     def index(self) -> ChunkIndex:
-        """Every chunk that may be leaned on, orphans of dead runs included."""
+        """Every chunk that may be leaned on: also those of packs that no readable segment names, which are named again."""
         index = ChunkIndex.load(self.project, without=self.marked)
-        if not self._others_at_work():
+        if not index.damaged and not self._others_at_work():
             return index
         orphans = orphan_rows(self.project, index.packs() | self.marked)
         if not orphans:
@@ -102,6 +104,12 @@ class Session:
             self._rows += orphans
             self._deferred = True
         return index.with_rows(orphans)
+
+    def damage(self) -> list[Problem]:
+        """Records and index segments that were met and could not be used."""
+        catalogue, index = self.__dict__.get("catalogue"), self.__dict__.get("index")
+        met = [*self.committed.damaged, *(catalogue.index.damaged if catalogue else ()), *(index.damaged if index else ())]
+        return list(dict.fromkeys(met))
 
     @cached_property
     def known(self) -> KnownChunks:

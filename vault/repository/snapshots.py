@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import layout, manifest, record
 from vault.format.record import Claim, Record
+from vault.problems import Problem
 from vault.repository.meta import MetaReader
 from vault.repository.project import Project
 
@@ -42,15 +43,37 @@ def read(project: Project, snapshot: str) -> Record | None:
     return record.read_record(value, snapshot)
 
 
-def read_all(project: Project) -> list[Record]:
-    """Every committed snapshot, by the moment that it is of. Raises `Damaged`."""
+class Committed(NamedTuple):
+    """The snapshots of a project, by the moment that each is of, and the records that cannot be used."""
+
+    records: list[Record]
+    damaged: tuple[Problem, ...]
+
+
+def committed(project: Project) -> Committed:
+    """Every committed snapshot. One damaged record, or one that somebody planted, must not cost the others; whoever uses
+    them tells it."""
     wanted = ids(project)
-    if len(wanted) < 2:
-        found = [read(project, snapshot) for snapshot in wanted]
-    else:
-        with ThreadPoolExecutor(min(READERS, len(wanted)), thread_name_prefix="records") as pool:
-            found = list(pool.map(lambda snapshot: read(project, snapshot), wanted))
-    return sorted((one for one in found if one), key=lambda one: (one.taken_at, one.id))
+    with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="records") as pool:
+        found = list(pool.map(lambda snapshot: _record_or_problem(project, snapshot), wanted))
+    records = sorted((one for one in found if isinstance(one, Record)), key=lambda one: (one.taken_at, one.id))
+    return Committed(records, tuple(one for one in found if isinstance(one, Problem)))
+
+
+def read_all(project: Project) -> list[Record]:
+    """Every committed snapshot. Raises `Damaged` where one cannot be used."""
+    found = committed(project)
+    if found.damaged:
+        raise Damaged(found.damaged[0].message)
+    return found.records
+
+
+def _record_or_problem(project: Project, snapshot: str) -> Record | Problem | None:
+    try:
+        return read(project, snapshot)
+    except Damaged as error:
+        name = layout.snapshot_name(project.id, snapshot)
+        return Problem(name.encode(), "damaged-record", f"a snapshot cannot be used: {error}")
 
 
 def heads(records: Iterable[Record], source: str) -> list[Record]:
@@ -88,13 +111,13 @@ def needed_packs(reader: MetaReader, one: Record) -> frozenset[bytes]:
 
 
 def claims(project: Project) -> list[Claim]:
-    """The snapshots that are being written, or whose writer died. Raises `Damaged`."""
+    """The snapshots that are being written, or whose writer died; for showing, so damaged claims are passed over."""
     found = []
     for info in list(project.store.list(project.folder("claims"))):
         try:
             found.append(Claim.from_json(project.read_record(info.name, f"the claim {info.name}")))
-        except ObjectNotFound:
-            continue  # committed meanwhile
+        except (ObjectNotFound, Damaged):
+            continue  # committed meanwhile, or nobody's
     return found
 
 
