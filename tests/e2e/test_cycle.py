@@ -53,6 +53,10 @@ def test_the_whole_cycle_in_words(desk: Desk) -> None:
     assert "(vanished " in desk.call("ls", "acme", "--deleted").text
     assert desk.call("status").text.count(" ok ") == 2
     assert desk.call("check").text.startswith("acme: 3 snapshots") and "sound" in desk.call("check", "--data").text
+    few, all_of_them = (
+        desk.call("check", "acme", "--data", share, "--json").document["projects"][0] for share in ("1", "100%")
+    )
+    assert few["sound"] and few["packs_read"] <= all_of_them["packs_read"] == all_of_them["packs_needed"]
 
     before = tree_facts(reports), tree_facts(tickets)
     shutil.rmtree(reports)
