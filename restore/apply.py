@@ -164,7 +164,8 @@ class _Restorer:
 
         wanted = pa.array([row for row in rows if self._rows.path(row) not in self._given_up], pa.int64())
         references = self._plan.references
-        references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
+        if len(wanted) < self._plan.files:  # else all are meant, and a copy is spared
+            references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
         files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
         try:
             references = files.begin(wanted.to_pylist(), references)

@@ -49,15 +49,15 @@ class FileWriter:
 
     def begin(self, rows: list[int], references: pa.Table) -> pa.Table:
         """Write what needs no content, look at what an earlier run left; gives the references that must be fetched."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         counts = references["row"].value_counts()
-        with_content = set(counts.field("values").to_pylist())
         several = counts.filter(pc.greater(counts.field("counts"), 1))
         self._left = dict(zip(several.field("values").to_pylist(), several.field("counts").to_pylist(), strict=True))
-        for row in rows:
-            if row not in with_content:
-                self._without_content(row)
+        every = pa.array(rows, counts.field("values").type)
+        for row in every.filter(pc.invert(pc.is_in(every, value_set=counts.field("values")))).to_pylist():
+            self._without_content(row)
         return self._resume(references)
 
     def write(self, use: Use, content: bytes | StrongroomError) -> None:

@@ -8,7 +8,7 @@ what is there already               the same bytes and the same time: an earlier
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -121,12 +121,11 @@ def make_plan(selection: Selection, target: Target, existing: Existing, today: d
     refuse_unsafe(selection.above["path"])
     refuse_twice(selection.table["path"])
     items = selection.table
-    standing = target.existing(items["path"].to_pylist())
-    way = _Way(target, items, standing, existing, today)
+    way = _Way(target, items, target.existing(_paths(items)), existing, today)
     way.look()
-    keep = pa.array([row not in way.left_out for row in range(len(items))], pa.bool_())
-    numbers = {row: place for place, row in enumerate(row for row in range(len(items)) if row not in way.left_out)}
-    kept = pa.concat_tables([items.filter(keep), selection.above])
+    rows = [row for row in range(len(items)) if row not in way.left_out] if way.left_out else range(len(items))
+    numbers = {row: place for place, row in enumerate(rows) if row in way.renamed or row in way.replacing}
+    kept = pa.concat_tables([items.take(rows) if way.left_out else items, selection.above])
     references = locate(kept, selection.index)
     return Plan(
         project=selection.project,
@@ -141,6 +140,12 @@ def make_plan(selection: Selection, target: Target, existing: Existing, today: d
         already_there=way.already_there,
         damage=selection.damage,
     )
+
+
+def _paths(items: pa.Table) -> Iterator[bytes]:
+    """The paths, a few thousand at a time as Python objects."""
+    for batch in items.select(["path"]).to_batches(max_chunksize=8192):
+        yield from batch.column(0).to_pylist()
 
 
 class _Way:

@@ -80,14 +80,18 @@ def select(project: Project, wish: Wish) -> Selection:
     if not table.num_rows:
         raise _nothing(project, wish)
     above = _above(whole, table)
-    return Selection(project, tuple(records), _by_path(table), _by_path(above), index, damage)
+    del whole
+    if len(records) > 1:  # one manifest is sorted already
+        table, above = _by_path(table), _by_path(above)
+    return Selection(project, tuple(records), table, above, index, damage)
 
 
 def _matching(table: pa.Table, wish: Wish) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = table.filter(pc.is_valid(table["vanished_at"]) if wish.deleted else pc.is_null(table["vanished_at"]))
+    if wish.deleted or table["vanished_at"].null_count < len(table):  # else all are meant, and a copy is spared
+        table = table.filter(pc.is_valid(table["vanished_at"]) if wish.deleted else pc.is_null(table["vanished_at"]))
     if not wish.patterns:
         return table
     regex = "|".join(map(pattern_regex, wish.patterns))
@@ -103,6 +107,8 @@ def _above(whole: pa.Table, picked: pa.Table) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if picked.num_rows == whole.num_rows:
+        return whole.slice(0, 0)
     above: set[bytes] = set()
     parents = pc.unique(pc.replace_substring_regex(picked["path"], "(?s)/[^/]*$", "")).to_pylist()
     for folder in parents:
