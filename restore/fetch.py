@@ -28,6 +28,9 @@ PORTION_STORED = 16 * 1024 * 1024
 PORTION_PLAIN = 24 * 1024 * 1024
 """Bytes after which a portion ends; with `AHEAD` of them they bound the memory of a restore."""
 
+PORTION_CHUNKS = 16_384
+"""A portion of tiny chunks ends here: as Python objects they take ten times the room of their bytes."""
+
 SLICE = 8192
 """References that are Python objects at once."""
 
@@ -84,7 +87,8 @@ def portions(references: pa.Table) -> Iterator[list[Use]]:
     for use in _uses(references):
         place, last = use.place, portion[-1].place if portion else None
         apart = last is not None and (last.pack != place.pack or place.offset - last.offset - last.stored > GAP)
-        if portion and (apart or stored + place.stored > PORTION_STORED or plain + place.plain > PORTION_PLAIN):
+        full = len(portion) >= PORTION_CHUNKS
+        if portion and (apart or full or stored + place.stored > PORTION_STORED or plain + place.plain > PORTION_PLAIN):
             yield portion
             portion, stored, plain = [], 0, 0
         portion.append(use)

@@ -217,7 +217,9 @@ def refuse_twice(paths: pa.ChunkedArray) -> None:
     """Raises `TargetError` where two items have one path."""
     import pyarrow.compute as pc
 
-    if pc.count_distinct(paths).as_py() != len(paths):
+    flat = paths.combine_chunks()
+    ascending = pc.all(pc.greater(flat[1:], flat[:-1])).as_py()
+    if ascending is False and pc.count_distinct(paths).as_py() != len(paths):
         counted = paths.value_counts()
         twice = counted.filter(pc.greater(counted.field("counts"), 1))[0].as_py()["values"]
         raise TargetError(

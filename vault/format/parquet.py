@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 
+ROOM = 1024 * 1024
+"""Bytes for a file's own structures."""
+
 WORTH_THREADS = 100_000
 """Rows; below, starting threads costs more than they win."""
 
@@ -25,11 +28,21 @@ def write(table: pa.Table, *, groups: Sequence[pa.Table] | None = None, **option
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
-        for part in [table] if groups is None else groups:
-            writer.write_table(part)
-    return memoryview(sink.getvalue()).cast("B")
+    def fill(sink: pa.NativeFile) -> None:
+        with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
+            for part in [table] if groups is None else groups:
+                writer.write_table(part)
+
+    # one block of room for everything: a stream that grows copies a manifest of a million items again and again
+    room = pa.allocate_buffer(table.nbytes + table.nbytes // 8 + ROOM)
+    fixed = pa.FixedSizeBufferWriter(room)
+    try:
+        fill(fixed)
+        return memoryview(room).cast("B")[: fixed.tell()]
+    except (pa.ArrowException, OSError):  # the encoded table is larger than the plain one
+        growing = pa.BufferOutputStream()
+        fill(growing)
+        return memoryview(growing.getvalue()).cast("B")
 
 
 def read(
