@@ -216,9 +216,12 @@ class _Run:
             other = snapshots.read_manifest(self._session.catalogue, head)
             table = items.joined(table, other, spared, replace(about, last_seen_at=head.taken_at))
         self._session.packs.drain()
-        stored = self._store_manifest(table)
+        vanished = items.missed_at(table, self._taken_at)
+        encoded, chunks = manifest.encode(table), table["chunks"]
+        del table  # of a million rows, only what they need is still asked for
+        stored = self._store_manifest(encoded, chunks)
         self.problems += self._session.damage()
-        record = self._record(self._counts(difference, vanished=items.missed_at(table, self._taken_at)), *stored)
+        record = self._record(self._counts(difference, vanished=vanished), *stored)
         self._session.commit(record)
         return record
 
@@ -228,14 +231,14 @@ class _Run:
         failed = {problem.path for problem in while_reading if problem.what not in KEPT_ALL_THE_SAME}
         return items.Spared(failed=frozenset(failed), unseen=self._unseen)
 
-    def _store_manifest(self, table: pa.Table) -> tuple[Tree, Tree, tuple[bytes, ...]]:
+    def _store_manifest(self, encoded: memoryview[int], chunks: pa.ChunkedArray) -> tuple[Tree, Tree, tuple[bytes, ...]]:
         """Store the manifest and the list of packs. Gives their roots, and the packs that came to be meanwhile."""
         session = self._session
         index = session.index.with_rows([session.new_rows()])
         writer = session.meta_writer()
         before = session.new_rows().num_rows  # a long manifest fills packs while it is being written
-        root = writer.write(manifest.encode(table))
-        needed = needed_packs(table, index) | writer.leaned_on
+        root = writer.write(encoded)
+        needed = needed_packs(chunks, index) | writer.leaned_on
         writer.leaned_on.clear()
         listed = "".join(f"{pack.hex()}\n" for pack in sorted(needed)).encode()
         packs = writer.write(listed)
@@ -287,18 +290,18 @@ def _sums(scan: pa.Table) -> tuple[int, int, int]:
     return len(scan), files, pc.sum(scan["size"]).as_py() or 0
 
 
-def needed_packs(table: pa.Table, index: ChunkIndex) -> set[bytes]:
-    """The packs that hold the content of a manifest's items, dictionaries included. Raises `Damaged` where one is missing."""
+def needed_packs(chunks: pa.ChunkedArray, index: ChunkIndex) -> set[bytes]:
+    """The packs that hold the content of a manifest's items, dictionaries included. chunks: that column of the manifest.
+    Raises `Damaged` where one is missing."""
     import pyarrow.compute as pc
 
-    chunks = pc.unique(table["chunks"].combine_chunks().flatten().field("id")).drop_null()
-    rows = index.table.select(["chunk", "pack", "dictionary"])
-    rows = rows.filter(pc.is_in(rows["chunk"], value_set=chunks))
-    missing = len(chunks) - pc.count_distinct(rows["chunk"]).as_py()
-    if missing:
+    ids = chunks.combine_chunks().flatten().field("id").drop_null()
+    places = pc.index_in(ids, value_set=index.table["chunk"].combine_chunks())
+    if places.null_count:
         raise Damaged(
-            f"{missing} chunks that the new snapshot leans on are in no index segment; nothing was committed",
+            f"{places.null_count} chunks that the new snapshot leans on are in no index segment; nothing was committed",
             hint="run `strongroom check`, then the backup again",
         )
-    taught = index.locate(pc.unique(rows["dictionary"]).drop_null())
-    return {*pc.unique(rows["pack"]).to_pylist(), *pc.unique(taught["pack"]).to_pylist()} - {None}
+    used = pc.unique(places)
+    taught = index.locate(pc.unique(index.table["dictionary"].take(used)).drop_null())
+    return {*pc.unique(index.table["pack"].take(used)).to_pylist(), *pc.unique(taught["pack"]).to_pylist()} - {None}
