@@ -166,6 +166,7 @@ class _Restorer:
         references = self._plan.references
         if len(wanted) < self._plan.files:  # else all are meant, and a copy is spared
             references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
+        pa.default_memory_pool().release_unused()  # what the plan's making has freed must not lie beside what comes
         files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
         try:
             references = files.begin(wanted.to_pylist(), references)

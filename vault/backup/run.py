@@ -206,6 +206,7 @@ class _Run:
     def _commit_changed(self, difference: compare.Comparison) -> Record:
         self._wishes.progress.phase("writing the manifest")
         self._session.forget_known()
+        give_memory_back()
         about = items.About(self._source.name, self._source.kind, self._taken_at, self._last.taken_at if self._last else None)
         spared = self._spared()
         news = self._results.table(self._table, about)
@@ -219,6 +220,7 @@ class _Run:
         vanished = items.missed_at(table, self._taken_at)
         encoded, chunks = manifest.encode(table), table["chunks"]
         del table  # of a million rows, only what they need is still asked for
+        give_memory_back()
         stored = self._store_manifest(encoded, chunks)
         self.problems += self._session.damage()
         record = self._record(self._counts(difference, vanished=vanished), *stored)
@@ -288,6 +290,13 @@ def _sums(scan: pa.Table) -> tuple[int, int, int]:
 
     files = pc.sum(pc.equal(scan["type"], pa.scalar(columns.FILE, pa.uint8()))).as_py() or 0
     return len(scan), files, pc.sum(scan["size"]).as_py() or 0
+
+
+def give_memory_back() -> None:
+    """What one phase has freed must not lie beside what the next one takes."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def needed_packs(chunks: pa.ChunkedArray, index: ChunkIndex) -> set[bytes]:
