@@ -28,7 +28,7 @@ PORTION_STORED = 16 * 1024 * 1024
 PORTION_PLAIN = 24 * 1024 * 1024
 """Bytes after which a portion ends; with `AHEAD` of them they bound the memory of a restore."""
 
-PORTION_CHUNKS = 16_384
+PORTION_CHUNKS = 4096
 """A portion of tiny chunks ends here: as Python objects they take ten times the room of their bytes."""
 
 SLICE = 8192
@@ -100,10 +100,10 @@ def portions(references: pa.Table) -> Iterator[list[Use]]:
 
 def _uses(references: pa.Table) -> Iterator[Use]:
     """One for each distinct chunk."""
-    table = in_reading_order(references)
+    order = in_reading_order(references)
     current: Use | None = None
-    for start in range(0, table.num_rows, SLICE):
-        part = table.slice(start, SLICE)
+    for start in range(0, len(order), SLICE):
+        part = references.take(order.slice(start, SLICE))
         for chunk, pack, pack_size, offset, stored, plain, dictionary, row, position in zip(
             *(part[name].to_pylist() for name in _COLUMNS), strict=True
         ):
@@ -118,12 +118,11 @@ def _uses(references: pa.Table) -> Iterator[Use]:
         yield current
 
 
-def in_reading_order(references: pa.Table) -> pa.Table:
-    """Packs in the order in which the items first need them, chunks as they lie in the pack."""
+def in_reading_order(references: pa.Table) -> pa.Array:
+    """Row numbers: packs in the order in which the items first need them, chunks as they lie in the pack."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     ranks = pc.index_in(references["pack"], value_set=pc.unique(references["pack"]))
-    ranked = references.append_column("rank", ranks)
-    order = pc.sort_indices(ranked, sort_keys=[("rank", "ascending"), ("offset", "ascending")])
-    return pa.table(references.take(order))
+    keys = pa.table({"rank": ranks, "offset": references["offset"]})
+    return pc.sort_indices(keys, sort_keys=[("rank", "ascending"), ("offset", "ascending")])
