@@ -6,7 +6,7 @@ interrupted run has finished is there and is recognised by the next plan; what i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ class _Restorer:
             self._note(self._writer.make_folder(self._path(row)))
         self._links()
         followers = self._hard_links()
-        self._files([row for row in self._of_type(manifest.FILE) if row not in followers])
+        self._files(row for row in self._of_type(manifest.FILE) if row not in followers)
         again = self._follow(followers)
         if again:
             self._files(again)
@@ -158,18 +158,20 @@ class _Restorer:
         self._note(self._writer.commit())
         return again
 
-    def _files(self, rows: list[int]) -> None:
+    def _files(self, rows: Iterable[int]) -> None:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        wanted = pa.array([row for row in rows if self._rows.path(row) not in self._given_up], pa.int64())
+        spared = (row for row in rows if not self._given_up or self._rows.path(row) not in self._given_up)
+        wanted = pa.array(spared, pa.int64())
+        del rows
         references = self._plan.references
         if len(wanted) < self._plan.files:  # else all are meant, and a copy is spared
             references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
         pa.default_memory_pool().release_unused()  # what the plan's making has freed must not lie beside what comes
         files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
         try:
-            references = files.begin(wanted.to_pylist(), references)
+            references = files.begin(wanted, references)
             for use, content in fetch(references, self._reader, self._stop):
                 files.write(use, content)
         finally:

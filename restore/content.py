@@ -47,16 +47,15 @@ class FileWriter:
         self.written = 0
         self.bytes = 0
 
-    def begin(self, rows: list[int], references: pa.Table) -> pa.Table:
+    def begin(self, rows: pa.Array, references: pa.Table) -> pa.Table:
         """Write what needs no content, look at what an earlier run left; gives the references that must be fetched."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
         counts = references["row"].value_counts()
         several = counts.filter(pc.greater(counts.field("counts"), 1))
         self._left = dict(zip(several.field("values").to_pylist(), several.field("counts").to_pylist(), strict=True))
-        every = pa.array(rows, counts.field("values").type)
-        for row in every.filter(pc.invert(pc.is_in(every, value_set=counts.field("values")))).to_pylist():
+        with_content = counts.field("values").cast(rows.type)
+        for row in rows.filter(pc.invert(pc.is_in(rows, value_set=with_content))).to_pylist():
             self._without_content(row)
         return self._resume(references)
 
