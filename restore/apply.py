@@ -68,7 +68,10 @@ def refuse(plan: Plan) -> None:
 
 def apply(plan: Plan, target: Target, stop: Callable[[], None], progress: Progress | None = None) -> Report:
     """Write what the plan says. Raises what `refuse` raises, `TargetError`, `Interrupted`, `StorageError`."""
+    import pyarrow as pa
+
     refuse(plan)
+    pa.default_memory_pool().release_unused()  # what the plan's making has freed must not lie beside what comes
     clock = plan.project.services.clock
     began = clock.monotonic()
     if target.prepare():
@@ -168,10 +171,10 @@ class _Restorer:
         references = self._plan.references
         if len(wanted) < self._plan.files:  # else all are meant, and a copy is spared
             references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
-        pa.default_memory_pool().release_unused()  # what the plan's making has freed must not lie beside what comes
         files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
         try:
             references = files.begin(wanted, references)
+            pa.default_memory_pool().release_unused()
             for use, content in fetch(references, self._reader, self._stop):
                 files.write(use, content)
         finally:

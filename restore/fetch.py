@@ -28,10 +28,10 @@ PORTION_STORED = 16 * 1024 * 1024
 PORTION_PLAIN = 24 * 1024 * 1024
 """Bytes after which a portion ends; with `AHEAD` of them they bound the memory of a restore."""
 
-PORTION_CHUNKS = 4096
+PORTION_CHUNKS = 2048
 """A portion of tiny chunks ends here: as Python objects they take ten times the room of their bytes."""
 
-SLICE = 8192
+SLICE = 2048
 """References that are Python objects at once."""
 
 _COLUMNS = ["chunk", "pack", "pack_size", "offset", "stored", "plain", "dictionary", "row", "position"]
