@@ -169,8 +169,8 @@ class _Restorer:
         wanted = pa.array(spared, pa.int64())
         del rows
         references = self._plan.references
-        if len(wanted) < self._plan.files:  # else all are meant, and a copy is spared
-            references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
+        # always: a forged manifest may give content to what is no file
+        references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
         files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
         try:
             references = files.begin(wanted, references)
