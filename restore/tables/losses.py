@@ -1,0 +1,49 @@
+"""What a conversion could not carry: counted cell by cell, with the first few places, so that nothing is lost silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+EXAMPLES = 3
+"""Places that are remembered of each kind of loss; the others are counted."""
+
+
+@dataclass(slots=True)
+class Loss:
+    """One kind of loss in one column. what: in words for people, the same for every cell of its kind · cells: how many ·
+    examples: where, as `row 17: 'before' -> 'after'`, rows counted from 1 without the header."""
+
+    what: str
+    table: str
+    column: str
+    cells: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "what": self.what,
+            "table": self.table,
+            "column": self.column,
+            "cells": self.cells,
+            "examples": self.examples,
+        }
+
+
+class Losses:
+    """Collects them, in the order in which they are first met."""
+
+    def __init__(self) -> None:
+        self._losses: dict[tuple[str, str, str], Loss] = {}
+
+    def add(self, what: str, table: str, column: str, cells: int = 1, example: str = "") -> None:
+        """Some cells more. example: one of the places, kept while there are few."""
+        loss = self._losses.setdefault((what, table, column), Loss(what, table, column))
+        loss.cells += cells
+        if example and len(loss.examples) < EXAMPLES:
+            loss.examples.append(example)
+
+    def all(self) -> list[Loss]:
+        """Every kind, in the order of their first cells."""
+        return list(self._losses.values())
