@@ -175,8 +175,8 @@ class _Restorer:
         try:
             references = files.begin(wanted, references)
             pa.default_memory_pool().release_unused()
-            for use, content in fetch(references, self._reader, self._stop):
-                files.write(use, content)
+            for portion in fetch(references, self._reader, self._stop, files.write_small):
+                files.write(portion)
         finally:
             files.leave()
         self._report.files += files.written

@@ -1,13 +1,14 @@
-"""Contents into files: whole small ones in one go, others piece by piece, in whatever order the pieces come."""
+"""Contents into files: small ones by the threads that fetch them, others piece by piece, in whatever order the pieces come."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from restore.fetch import Use
+from restore.fetch import WORKERS, Fetched, Use
 from restore.plan import Plan
 from restore.rows import Rows
+from restore.small import COMMIT_BYTES, COMMIT_FILES, SmallFiles, Written
 from restore.target import PendingFile, Target, Writer
 from vault.errors import StrongroomError
 from vault.format.chunks import LARGEST_CHUNK, chunk_id
@@ -17,16 +18,13 @@ from vault.progress import Progress
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COMMIT_FILES = 4096
-COMMIT_BYTES = 256 * 1024 * 1024
-"""A batch is brought to the disk and renamed after so many files, or bytes: the work that an interruption can cost."""
-
 MOST_OPEN = 64
 """Files that are open while their pieces come; others are opened again when their next piece does."""
 
 
 class FileWriter:
-    """Writes files of a plan. `begin`, then `write` for each fetched chunk, then `leave`, whatever happened."""
+    """Writes files of a plan. `begin`, then for each portion of contents `write_small` in the thread that fetched it and
+    `write` in the caller's own, then `leave`, whatever happened."""
 
     def __init__(
         self, plan: Plan, rows: Rows, target: Target, writer: Writer, problems: list[Problem], progress: Progress
@@ -39,6 +37,7 @@ class FileWriter:
         self._problems = problems
         self._key = plan.project.capability.chunk_id_key
         self._left: dict[int, int] = {}
+        self._small = SmallFiles(plan, rows, target, self._left, WORKERS)
         self._open: dict[int, PendingFile] = {}
         self._failed: set[int] = set()
         self._resumable: set[int] = set()
@@ -53,52 +52,61 @@ class FileWriter:
 
         counts = references["row"].value_counts()
         several = counts.filter(pc.greater(counts.field("counts"), 1))
-        self._left = dict(zip(several.field("values").to_pylist(), several.field("counts").to_pylist(), strict=True))
+        self._left.update(zip(several.field("values").to_pylist(), several.field("counts").to_pylist(), strict=True))
         with_content = counts.field("values").cast(rows.type)
         for row in rows.filter(pc.invert(pc.is_in(rows, value_set=with_content))).to_pylist():
             self._without_content(row)
         return self._resume(references)
 
-    def write(self, use: Use, content: bytes | StrongroomError) -> None:
-        """One chunk, into every file that has it."""
+    def write_small(self, contents: list[Fetched]) -> Written:
+        """The small files of a portion. From any of the threads that fetch. Raises `TargetError`."""
+        return self._small.write(contents)
+
+    def write(self, portion: Written) -> None:
+        """What `write_small` left of a portion, into every file that has it."""
+        self._problems += portion.problems
+        self.written += portion.files
+        self.bytes += portion.bytes
+        self._progress.advance(items=portion.files, size=portion.bytes)
+        for use, content in portion.left:
+            self._write(use, content)
+
+    def _write(self, use: Use, content: bytes | StrongroomError) -> None:
         for row, position in use.targets:
             if row in self._failed:
                 continue
             if isinstance(content, StrongroomError):
                 self._fail(row, Problem(self._path(row), "damaged", f"its content cannot be restored: {content}"))
-            elif row not in self._left and len(content) == self._rows.size[row]:
-                self._whole(row, content)
             else:
                 self._piece(row, position, content)
         if self._batch_files >= COMMIT_FILES or self._batch_bytes >= COMMIT_BYTES:
             self.commit()
 
     def commit(self) -> None:
-        """Bring what is finished to the disk and to its names. Raises `TargetError`."""
-        problems = self._writer.commit()
+        """Bring what is finished of the others to the disk and to its names. Raises `TargetError`."""
+        self._unfinished(self._writer.commit())
+        self._batch_files = self._batch_bytes = 0
+
+    def _unfinished(self, problems: list[Problem]) -> None:
         self._problems += problems
         self.written -= len(problems)
-        self._batch_files = self._batch_bytes = 0
 
     def leave(self) -> None:
         """Commit what is finished; half-done files stay under their temporary names, for the next run."""
         for pending in self._open.values():
             pending.close()
         self._open.clear()
+        self._unfinished(self._small.leave())
         self.commit()
 
     def _without_content(self, row: int) -> None:
         if self._rows.size[row] == 0:
-            self._whole(row, b"")
+            replace = row in self._plan.replacing
+            self._done(row, self._writer.write_small(self._path(row), b"", self._rows.attributes(row), replace=replace), 0)
         else:
             pending = self._pending(row)
             if pending is not None:
                 self._finish(row, pending)
-
-    def _whole(self, row: int, content: bytes) -> None:
-        replace = row in self._plan.replacing
-        problems = self._writer.write_small(self._path(row), content, self._rows.attributes(row), replace=replace)
-        self._done(row, problems, len(content))
 
     def _piece(self, row: int, position: int, content: bytes) -> None:
         if position + len(content) > self._rows.size[row]:

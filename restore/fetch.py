@@ -1,6 +1,6 @@
 """Chunks for a restore: fetched, opened and verified ahead of the writing, each once, in the order in which they lie.
 
-    references by (pack, offset) -> portions (one request each, bounded in bytes) -> workers -> contents, in order
+    references by (pack, offset) -> portions (one request each, bounded in bytes) -> workers -> results, in order
 
 A chunk that several files share is fetched once and given out with all the places where it belongs.
 """
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vault.errors import StorageError, StrongroomError, TransientStorageError
 from vault.format.layout import CONTENT_TIER
@@ -46,24 +46,28 @@ class Use:
 
 
 Fetched = tuple[Use, bytes | StrongroomError]
+Result = TypeVar("Result")
 
 
-def fetch(references: pa.Table, reader: PackReader, stop: Callable[[], None]) -> Iterator[Fetched]:
-    """The content of every chunk that `references` (of `restore.plan.locate`) names; for a damaged one, the error.
+def fetch(
+    references: pa.Table, reader: PackReader, stop: Callable[[], None], work: Callable[[list[Fetched]], Result]
+) -> Iterator[Result]:
+    """What `work` makes of the contents of the chunks that `references` (of `restore.plan.locate`) names, portion by
+    portion; for a damaged chunk it gets the error. `work` runs in the threads that fetch, `WORKERS` at once at most.
 
-    Raises `StorageError` only where it would meet every pack: the store is out of reach, or refuses.
+    Raises what `work` raises, and `StorageError` only where it would meet every pack: the store is out of reach, or refuses.
     """
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fetch")
-    waiting: deque[Future[list[Fetched]]] = deque()
+    waiting: deque[Future[Result]] = deque()
     try:
         for portion in portions(references):
             stop()
-            waiting.append(pool.submit(_read, reader, portion))
+            waiting.append(pool.submit(lambda uses: work(_read(reader, uses)), portion))
             if len(waiting) >= AHEAD:
-                yield from waiting.popleft().result()
+                yield waiting.popleft().result()
         while waiting:
             stop()
-            yield from waiting.popleft().result()
+            yield waiting.popleft().result()
     finally:
         # not waited for: a request that hangs must not keep an interrupted run from finishing the files that it has
         pool.shutdown(wait=False, cancel_futures=True)

@@ -129,9 +129,9 @@ def absent_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[De
         port = server.getsockname()[1]
     desk = Desk(tmp_path_factory.mktemp("absent"), Place("s3://bucket/x", f"http://127.0.0.1:{port}"))
     process = desk.start("init", desk.place.address, *desk.place.options)
-    yield desk, process
-    process.kill()
-    process.wait()
+    with process:
+        yield desk, process
+        process.kill()
 
 
 def test_a_server_that_is_not_there_is_given_up_after_a_while(absent_server: tuple[Desk, subprocess.Popen[bytes]]) -> None:

@@ -124,7 +124,7 @@ def test_a_restore_asks_the_store_as_often_as_its_plan_says(tmp_path: Path) -> N
     made = plan.make_plan(select.select(project, select.Wish()), Target(b"/nowhere"), Existing.REFUSE, date(2126, 1, 1))
     counting = CountingStore(project.store)
     reader = PackReader(type(project)(counting, project.descriptor, project.capability, project.services), made.index)
-    read = list(fetch.fetch(made.references, reader, lambda: None))
+    read = [one for part in fetch.fetch(made.references, reader, lambda: None, list) for one in part]
     assert all(isinstance(content, bytes) for _, content in read)
     assert counting.snapshot().total_requests == reader.requests == made.requests > 5
 
