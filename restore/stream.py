@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
+from restore.ordered import pieces
 from restore.plan import locate
 from restore.select import Selection
 from vault.errors import Damaged, StrongroomError, UsageError
 from vault.format import manifest
-from vault.format.layout import CONTENT_TIER
 from vault.problems import printable
-from vault.repository.pack_reader import PackReader, Place
+from vault.repository.pack_reader import PackReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,28 +35,19 @@ def stream(selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int
 
 def _write(files: pa.Table, selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int:
     size: int = files["size"][0].as_py()
-    reader = PackReader(selection.project, selection.index)
+    references = locate(files, selection.index)
+    if references["pack"].null_count:
+        raise Damaged(f"{printable(files['path'][0].as_py())}: a part of its content is in no index segment")
     at = 0
-    for reference in locate(files, selection.index).to_pylist():
-        stop()
-        _zeros(out, reference["position"] - at, stop)
-        content = _content(reader, reference, files["path"][0].as_py())
-        out.write(content)
-        at = reference["position"] + len(content)
+    for piece in pieces(references, PackReader(selection.project, selection.index), stop):
+        if isinstance(piece.content, StrongroomError):
+            raise piece.content
+        _zeros(out, piece.position - at, stop)
+        out.write(piece.content)
+        at = piece.position + len(piece.content)
     _zeros(out, size - at, stop)
     out.flush()
     return size
-
-
-def _content(reader: PackReader, reference: dict[str, object], path: bytes) -> bytes:
-    if reference["pack"] is None:
-        raise Damaged(f"{printable(path)}: a part of its content is in no index segment")
-    names = ("pack_size", "offset", "stored", "plain", "dictionary")
-    place = Place(reference["chunk"], reference["pack"], CONTENT_TIER, *(reference[name] for name in names))  # type: ignore[arg-type]  # a row of the index
-    content = next(iter(reader.chunks([place])))[1]
-    if isinstance(content, StrongroomError):
-        raise content
-    return content
 
 
 def _zeros(out: BinaryIO, count: int, stop: Callable[[], None]) -> None:

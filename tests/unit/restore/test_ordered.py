@@ -1,0 +1,61 @@
+"""Whole contents in the order of the items, however their chunks lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from restore import ordered, plan, select
+from tests.support.chance import SeededChance
+from tests.support.places import back_up, made_on
+from tests.support.trees import text, write_tree
+from vault.errors import StrongroomError
+from vault.format import layout
+from vault.repository.pack_reader import PackReader
+from vault.storage.memory import MemoryStore
+
+
+def everything(project: object, tmp_path: Path) -> dict[bytes, bytes | StrongroomError]:
+    selection = select.select(project, select.Wish())  # type: ignore[arg-type]  # a Project of the fixture
+    references = plan.locate(selection.table, selection.index)
+    reader = PackReader(selection.project, selection.index)
+    paths = selection.table["path"].to_pylist()
+    found = ordered.contents(selection.table, references, reader, lambda: None, tmp_path)
+    return {paths[row]: one if isinstance(one, StrongroomError) else one.read() for row, one in found}
+
+
+@pytest.mark.parametrize(("window", "in_memory"), [(1, 1), (50_000, 1000), (ordered.WINDOW_BYTES, ordered.IN_MEMORY)])
+def test_every_file_comes_whole_and_in_the_order_of_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int, in_memory: int
+) -> None:
+    monkeypatch.setattr(ordered, "WINDOW_BYTES", window)
+    monkeypatch.setattr(ordered, "IN_MEMORY", in_memory)
+    large = SeededChance("ordered").token(5_000_000)
+    files = {f"{number % 3}/{number}.txt": text(number, 900 * number) for number in range(25)}
+    files |= {"large.bin": large, "twin.bin": large, "empty": b"", "a/same": files["1/1.txt"], "b/same": files["1/1.txt"]}
+    folder = write_tree(tmp_path / "source", files)
+    with (folder / "sparse").open("wb") as sparse:
+        os.truncate(sparse.fileno(), 3_000_000)
+    files["sparse"] = bytes(3_000_000)
+    project = made_on(MemoryStore())
+    back_up(project, folder)
+    found = everything(project, tmp_path)
+    assert list(found) == sorted(found)
+    assert {path.removeprefix(b"reports/").decode(): content for path, content in found.items()} == files
+
+
+def test_a_pack_that_is_gone_costs_its_own_files_alone(tmp_path: Path) -> None:
+    store = MemoryStore()
+    project = made_on(store)
+    back_up(project, write_tree(tmp_path / "source", {"a": b"one" * 500, "c": b"three" * 500}))
+    back_up(project, write_tree(tmp_path / "source", {"b": b"two" * 500}))
+    selection = select.select(project, select.Wish())
+    row = selection.table["path"].to_pylist().index(b"reports/b")
+    mine = selection.table.slice(row, 1)
+    lost = plan.locate(mine, selection.index)["pack"][0].as_py()
+    store.delete(layout.pack_name(project.id, layout.CONTENT_TIER, lost))
+    found = everything(project, tmp_path)
+    assert isinstance(found.pop(b"reports/b"), StrongroomError)
+    assert found == {b"reports/a": b"one" * 500, b"reports/c": b"three" * 500}
