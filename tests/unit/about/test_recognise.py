@@ -1,0 +1,169 @@
+"""What paths say about their period: a table of names, and bytes that no person would write."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vault.about import spans
+from vault.about.finding import FOLDER, NAME, columns
+from vault.about.grammar import parse, written
+from vault.about.period import in_zone
+from vault.about.recognise import Recogniser
+
+KYIV = ZoneInfo("Europe/Kyiv")
+NOW = datetime(2024, 5, 17, 12, tzinfo=UTC)
+NAMES = Path(__file__).with_name("names.tsv")
+
+usual = settings(derandomize=True, deadline=None, max_examples=120)
+deep = settings(derandomize=True, deadline=None, max_examples=4_000)
+
+
+def table() -> list[tuple[str, str, str]]:
+    lines = NAMES.read_text("utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return [(path, period, origin) for path, period, origin in rows]
+
+
+def read(path: str | bytes, *, zone: ZoneInfo = KYIV, day_first: bool = True) -> str | None:
+    found = Recogniser(zone, day_first=day_first).find(path.encode() if isinstance(path, str) else path)
+    return written(found.period, zone) if found else None
+
+
+def test_the_table_holds_at_least_two_hundred_names_each_once() -> None:
+    paths = [path for path, _, _ in table()]
+    assert len(paths) == len(set(paths)) >= 200
+
+
+@pytest.mark.parametrize(("path", "period", "origin"), table())
+def test_a_name_says_its_period(path: str, period: str, origin: str) -> None:
+    found = Recogniser(KYIV).find(path.encode())
+    said = (written(found.period, KYIV), found.origin) if found else ("-", "-")
+    assert said == (period, origin)
+
+
+@pytest.mark.parametrize(("path", "period", "origin"), table())
+def test_a_name_says_the_same_in_capitals_and_as_other_systems_store_it(path: str, period: str, origin: str) -> None:
+    stored = unicodedata.normalize("NFD", path.upper()).encode()
+    found = Recogniser(KYIV).find(stored)
+    assert (written(found.period, KYIV) if found else "-") == period
+
+
+@pytest.mark.parametrize(
+    ("name", "day_first", "month_first"),
+    [
+        ("01.02.2024.csv", "2024-02-01", "2024-01-02"),
+        ("01-02-2024_14-00.csv", "2024-02-01T14", "2024-01-02T14"),
+        ("01022024.csv", "2024-02-01", "2024-01-02"),
+        ("17.05.2024.csv", "2024-05-17", "2024-05-17"),
+        ("05.17.2024.csv", "2024-05-17", "2024-05-17"),
+        ("2024/05.06.csv", "2024-06-05", "2024-05-06"),
+        ("2024-01-02.csv", "2024-01-02", "2024-01-02"),
+    ],
+)
+def test_an_ambiguous_date_is_day_first_unless_the_settings_turn_it_round(name: str, day_first: str, month_first: str) -> None:
+    assert read(name) == day_first
+    assert read(name, day_first=False) == month_first
+
+
+def test_a_name_in_windows_1251_is_read() -> None:
+    assert read("Отчет за май 2024.xlsx".encode("cp1251")) == "2024-05"
+    assert read("2024/май/17.csv".encode("cp1251")) == "2024-05-17"
+
+
+def test_the_same_name_is_another_moment_in_another_zone() -> None:
+    tokyo = ZoneInfo("Asia/Tokyo")
+    found = Recogniser(tokyo).find(b"2024-05-17.csv")
+    assert found is not None
+    assert found.period == in_zone(spans.day(2024, 5, 17), tokyo)
+    assert found.period != in_zone(spans.day(2024, 5, 17), KYIV)
+
+
+def test_a_day_that_a_zone_left_out_says_nothing() -> None:
+    assert read("2011-12-30.csv", zone=ZoneInfo("Pacific/Apia")) is None
+    assert read("2011-12-30T14.csv", zone=ZoneInfo("Pacific/Apia")) is None
+    assert read("2011-12-31.csv", zone=ZoneInfo("Pacific/Apia")) == "2011-12-31"
+
+
+def test_the_hours_of_a_day_make_up_the_day_in_both_nights() -> None:
+    for day, hours in (("2024-03-31", 23), ("2024-10-27", 25), ("2024-05-17", 24)):
+        names = [f"{day}/{hour:02}.csv".encode() for hour in range(24)]
+        starts, ends, _ = columns(names, [Recogniser(KYIV)])
+        whole = parse(day, KYIV, NOW)
+        spans_of = sorted(set(zip(starts.cast(pa.int64()).to_pylist(), ends.cast(pa.int64()).to_pylist(), strict=True)))
+        lengths = [end - start for start, end in spans_of if (start, end) != (whole.start, whole.end)]
+        assert sum(lengths) == hours * 3_600_000_000 == whole.end - whole.start
+
+
+def test_many_paths_become_columns() -> None:
+    paths = [b"2024/05/17/14.csv", b"2024/05/x.csv", b"nothing.csv"]
+    for given_paths in (paths, pa.array(paths, pa.binary()), pa.chunked_array([paths[:1], paths[1:]], pa.binary())):
+        start, end, origin = columns(given_paths, [Recogniser(ZoneInfo("UTC"))])
+        assert start.type == end.type == pa.timestamp("us", tz="UTC")
+        assert start.to_pylist() == [datetime(2024, 5, 17, 14, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC), None]
+        assert end.to_pylist() == [datetime(2024, 5, 17, 15, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC), None]
+        assert origin.to_pylist() == [NAME, FOLDER, None]
+
+
+def test_what_stands_before_every_path_is_left_out() -> None:
+    start, _, _ = columns([b"2023/may.csv"], [Recogniser(KYIV)], skip=len(b"2023/"))
+    assert start.null_count == 1
+
+
+pieces = st.sampled_from([
+    "2024", "05", "17", "14", "-", "_", ".", "/", " ", "T", "Q3", "W20", "май", "мая", "May", "квартал", "III", "по", "..",
+    "+03", "h", "v", "№", "0", "31", "99", "20240231", ".csv", "\u0306", "\U0001f600",
+])  # fmt: skip
+hostile = st.one_of(st.binary(max_size=60), st.lists(pieces, max_size=12).map(lambda parts: "".join(parts).encode()))
+
+
+def reads_quietly(path: bytes) -> None:
+    recogniser = Recogniser(KYIV)
+    first = recogniser.find(path)
+    assert first == recogniser.find(path)
+    assert first is None or (first.period.start < first.period.end and first.origin in (NAME, FOLDER))
+
+
+@usual
+@given(path=hostile)
+def test_no_path_raises_and_each_says_the_same_twice(path: bytes) -> None:
+    reads_quietly(path)
+
+
+@pytest.mark.slow
+@deep
+@given(path=hostile)
+def test_no_path_raises_and_each_says_the_same_twice_at_length(path: bytes) -> None:
+    reads_quietly(path)
+
+
+@settings(usual, max_examples=60)
+@given(day=st.dates(date(1990, 1, 1), date(2100, 12, 31)), hour=st.integers(0, 23))
+def test_every_usual_form_of_a_day_and_hour_is_read(day: date, hour: int) -> None:
+    said = f"{day:%Y-%m-%d}"
+    for form in ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%Y/%m/%d/x", "%Y_%m_%d", "%d-%m-%Y", "%d %B %Y", "%B %d, %Y", "%Y-%m/%d"):
+        assert read(f"{day:{form}}.csv", zone=ZoneInfo("UTC")) == said
+    for form in ("%Y-%m-%dT", "%Y%m%d_", "%d.%m.%Y ", "%Y/%m/%d/", "%Y-%m-%d/report-"):
+        assert read(f"{day:{form}}{hour:02}.csv", zone=ZoneInfo("UTC")) == f"{said}T{hour:02}"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"1", b"2024", b"2024-", b"20", b" ", b"-", b".", b"a", b"/", b"1/", b"2024/", b"\xff", "й".encode(), b"q1", b"1-",
+     b"may ", "и\u0306".encode(), b"2024-05-17_", b"i", b"05.", b"#"],
+)  # fmt: skip
+def test_a_long_path_is_read_quickly(piece: bytes) -> None:
+    began = time.process_time()
+    for size in (1000, 100_000):
+        recogniser = Recogniser(KYIV)
+        recogniser.find(piece * (size // len(piece)))
+        recogniser.find(b"2024/" + piece * (size // len(piece)))
+    assert time.process_time() - began < 2
