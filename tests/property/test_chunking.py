@@ -124,8 +124,8 @@ class Reading:
 def stream(file: File, cutting: Cutting) -> tuple[list[tuple[bytes, int]], bytes, dict[bytes, bytes]]:
     """References and digest of a file that is read as a stream, and the chunks that were kept."""
     work = Reading(cutting)
-    refs, digest = reading._Stream(work, file).run()  # type: ignore[arg-type]  # both stand in for what they are named after
-    return refs, digest, work.writer.chunks
+    refs, hashed = reading._Stream(work, file, b"x").run()  # type: ignore[arg-type]  # both stand in for what they are named after
+    return refs, hashed.digest, work.writer.chunks
 
 
 @usual

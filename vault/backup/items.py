@@ -37,6 +37,13 @@ class About:
     last_seen_at: datetime | None
 
 
+class Hashed(NamedTuple):
+    """What the content of a file is. digest: BLAKE3 of all of it · format: told by its first bytes, if by anything."""
+
+    digest: bytes
+    format: str | None
+
+
 class Status(NamedTuple):
     """What a scan saw of an item, under the names that `os.stat_result` has."""
 
@@ -65,17 +72,19 @@ class Results:
         self._chunk_ends = array("i", [0])
         self._targets: dict[int, bytes] = {}
         self._xattrs: dict[int, Xattrs] = {}
+        self._formats = array("h")
+        self._format_codes: dict[str | None, int] = {None: -1}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def add_file(
-        self, row: int, status: os.stat_result, content: bytes, chunks: Sequence[tuple[bytes, int]], xattrs: Xattrs
+        self, row: int, status: os.stat_result, content: Hashed, chunks: Sequence[tuple[bytes, int]], xattrs: Xattrs
     ) -> None:
-        """A file that was read. row: of the scan · content: BLAKE3 of all of it · chunks: ids (or `HOLE`) and lengths."""
-        self._add(row, status, xattrs)
+        """A file that was read. row: of the scan · chunks: ids (or `HOLE`) and lengths."""
+        self._add(row, status, xattrs, content.format)
         self._status["size"].append(status.st_size)
-        self._hashes += content
+        self._hashes += content.digest
         self._has_hash.append(1)
         for chunk, length in chunks:
             self._chunk_ids += chunk or bytes(ID_SIZE)
@@ -93,10 +102,12 @@ class Results:
         self._has_hash.append(0)
         self._chunk_ends.append(len(self._chunk_lengths))
 
-    def _add(self, row: int, status: os.stat_result | Status, xattrs: Xattrs) -> None:
+    def _add(self, row: int, status: os.stat_result | Status, xattrs: Xattrs, format_: str | None = None) -> None:
         if xattrs:
             self._xattrs[len(self._rows)] = xattrs
         self._rows.append(row)
+        codes = self._format_codes
+        self._formats.append(codes.setdefault(format_, len(codes) - 1))
         values = self._status
         seconds, nanos = divmod(status.st_mtime_ns, 1_000_000_000)
         values["mtime"].append(seconds)
@@ -131,6 +142,7 @@ class Results:
             "link_target": _sparse(self._targets, count, kinds["link_target"]),
             "xattrs": self._all_xattrs(count, kinds["xattrs"]),
             "blake3": self._blake3(),
+            "format": self._all_formats(),
             "seen_at": _same(about.taken_at, count),
             "chunks": self._chunks(kinds["chunks"]),
         }
@@ -165,6 +177,20 @@ class Results:
     def _all_xattrs(self, count: int, kind: pa.DataType) -> pa.Array:
         pairs = {row: [{"name": n, "value": v} for n, v in values] for row, values in self._xattrs.items()}
         return _sparse(pairs, count, kind)
+
+    def formats(self) -> pa.Table:
+        """What was read so far: `row` of the scan, and `format`."""
+        import pyarrow as pa
+
+        return pa.table({"row": pa.array(self._rows, pa.int64()), "format": self._all_formats()})
+
+    def _all_formats(self) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        codes = pa.array(self._formats, pa.int16())
+        names = pa.array([name for name in self._format_codes if name is not None], pa.string())
+        return names.take(pc.if_else(pc.less(codes, 0), pa.scalar(None, pa.int16()), codes))
 
     def _blake3(self) -> pa.Array:
         import pyarrow as pa

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
+from vault.about.format import HEAD, sniff
 from vault.backup.content import ContentWriter, Cutter, Frames
 from vault.backup.dictionaries import group_of
-from vault.backup.items import HOLE, Results, Status, Xattrs
+from vault.backup.items import HOLE, Hashed, Results, Status, Xattrs
 from vault.format.chunks import content_hash
 from vault.format.tree import ChunkRef
 from vault.problems import Problem
@@ -98,23 +99,23 @@ class Reading:
         if not batch:
             return
         read = self.reader.read_small([one.path for one in batch])
-        answers: list[tuple[Content | TooLarge | Problem, bytes, list[ChunkRef]]] = []
+        answers: list[tuple[Content | TooLarge | Problem, Hashed, list[ChunkRef]]] = []
 
         def work(cutter: Cutter, frames: Frames) -> None:
             for one, answer in zip(batch, read, strict=True):
                 if isinstance(answer, Content):
                     refs = cutter.keep(answer.data, group_of(one.path), frames)
                     # the bytes go with the batch, not with the results
-                    answers.append((answer._replace(data=b""), content_hash(answer.data), refs))
+                    answers.append((answer._replace(data=b""), _hashed(answer.data, one.path), refs))
                 else:
-                    answers.append((answer, b"", []))
+                    answers.append((answer, _NOT_READ, []))
             read.clear()
 
         def done() -> None:
-            for one, (answer, digest, refs) in zip(batch, answers, strict=True):
+            for one, (answer, content, refs) in zip(batch, answers, strict=True):
                 if isinstance(answer, Content):
                     xattrs = self._kept(one.path, answer.attributes)
-                    self.results.add_file(one.row, answer.status, digest, refs, xattrs)
+                    self.results.add_file(one.row, answer.status, content, refs, xattrs)
                     self.read_bytes += answer.status.st_size
                 elif isinstance(answer, Problem):
                     self.problems.append(answer)
@@ -132,9 +133,9 @@ class Reading:
         with file:
             try:
                 for _ in range(TRIES):
-                    refs, digest = _Stream(self, file).run()
+                    refs, content = _Stream(self, file, one.path).run()
                     if not file.changed():
-                        self._large_done(one, file, digest, refs)
+                        self._large_done(one, file, content, refs)
                         return
                     file.renew()
                 message = f"the file changed during each of {TRIES} readings"
@@ -142,13 +143,13 @@ class Reading:
             except OSError as error:
                 self.problems.append(Problem(one.path, "unreadable", f"it cannot be read: {error.strerror}"))
 
-    def _large_done(self, one: Wanted, file: LargeFile, digest: bytes, refs: list[ChunkRef]) -> None:
+    def _large_done(self, one: Wanted, file: LargeFile, content: Hashed, refs: list[ChunkRef]) -> None:
         """The row is added once the last piece is through the workers."""
         status, xattrs = file.status, self._kept(one.path, file.attributes())
         self.read_bytes += status.st_size
 
         def done() -> None:
-            self.results.add_file(one.row, status, digest, refs, xattrs)
+            self.results.add_file(one.row, status, content, refs, xattrs)
             self._advance(1, 0)
 
         self.writer.submit(lambda _cutter, _frames: None, done)
@@ -168,20 +169,23 @@ class Reading:
 class _Stream:
     """One reading of a large file: extents are cut piece by piece, holes become references without a chunk."""
 
-    def __init__(self, reading: Reading, file: LargeFile) -> None:
+    def __init__(self, reading: Reading, file: LargeFile, path: bytes) -> None:
         self._reading = reading
         self._file = file
+        self._path = path
+        self._head = b""
         self._refs: list[ChunkRef] = []
         self._digest = blake3()
         self._at = 0
 
-    def run(self) -> tuple[list[ChunkRef], bytes]:
-        """The references (complete when the workers are through) and the BLAKE3 of the content, holes as zeros."""
+    def run(self) -> tuple[list[ChunkRef], Hashed]:
+        """The references (complete when the workers are through) and what the content is, holes as zeros."""
         for extent in self._file.extents():
             self._hole(extent.offset - self._at)
             self._extent(extent)
-        self._hole(self._file.status.st_size - self._at)
-        return self._refs, self._digest.digest()
+        size = self._file.status.st_size
+        self._hole(size - self._at)
+        return self._refs, Hashed(self._digest.digest(), sniff(self._head, size=size, name=self._path))
 
     def _hole(self, length: int) -> None:
         if length > 0:
@@ -206,6 +210,8 @@ class _Stream:
                 break  # shorter than at opening: `changed` will say so
             view = view[: len(rest) + count]
             self._digest.update(view[len(rest) :])
+            if self._at < HEAD and self._at == len(self._head):
+                self._head += bytes(view[len(rest) :][: HEAD - self._at])
             self._at += count
             pieces = self._reading.writer.cut(view)
             final = self._at >= end
@@ -227,6 +233,14 @@ class _Stream:
     def _later(self, refs: list[ChunkRef]) -> None:
         """In order behind the pieces that are still with the workers."""
         self._reading.writer.submit(lambda _cutter, _frames: None, lambda: self._refs.extend(refs))
+
+
+_NOT_READ = Hashed(b"", None)
+
+
+def _hashed(content: bytes | bytearray | memoryview, path: bytes) -> Hashed:
+    head = bytes(memoryview(content)[:HEAD])
+    return Hashed(content_hash(content), sniff(head, size=len(content), name=path))
 
 
 def _others(scan: pa.Table, rows: pa.Array) -> Iterator[tuple[list[int], list[bytes], list[Status]]]:

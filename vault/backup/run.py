@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from vault.backup import compare, content, dictionaries, items, reading
-from vault.errors import Damaged, SourceError, StrongroomError
+from vault.about.period import Period
+from vault.backup import compare, content, describing, dictionaries, items, reading
+from vault.errors import Damaged, SourceError, StorageDenied, StrongroomError
 from vault.format import manifest
 from vault.format.record import MOST_PROBLEMS, Counts, Record
 from vault.format.tree import Tree
@@ -24,7 +26,8 @@ from vault.progress import Progress, Silence
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
-from vault.repository.session import Session
+from vault.repository.session import PacksGone, Session
+from vault.repository.tidy import tidy
 from vault.source import columns
 from vault.source.patterns import Rules
 from vault.source.reading import Content, Reader
@@ -39,12 +42,13 @@ KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
-    path: of the folder · rules: what is left out."""
+    path: of the folder · rules: what is left out · manner: how to tell what its items are about."""
 
     name: str
     kind: str
     path: bytes
     rules: Rules
+    manner: describing.Manner = describing.UTC_MANNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,20 @@ class Report:
 def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
     """Take a snapshot of a source. Raises `SourceError`, `Interrupted`, `StorageError`: then nothing is committed, and
     what was stored is used by the next run."""
+    try:
+        return _back_up(project, source, wishes, gone=frozenset())
+    except PacksGone as error:  # an evicted run has left rows of packs that were deleted: without them, all can be stored
+        with suppress(StorageDenied):  # append-only credentials: prune will drop them
+            tidy(project, error.packs, stop=wishes.stop)
+        return _back_up(project, source, wishes, gone=error.packs)
+
+
+def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozenset[bytes]) -> Report:
     clock = project.services.clock
     began, taken_at = clock.monotonic(), clock.now()
     wishes.progress.phase(f"looking at {source.name}")
     found = [scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)]
-    session = Session.begin(project, source.name)
+    session = Session.begin(project, source.name, gone=gone)
     try:
         run = _Run(session, source, wishes, found.pop(), taken_at)
         record = run.run()
@@ -116,6 +129,7 @@ class _Run:
         self._heads = snapshots.heads(session.committed.records, source.name)
         self._last = self._heads[-1] if self._heads else None
         self._results = items.Results()
+        self._of_content: dict[bytes, Period] = {}
         self._read_bytes = 0
         self._scan_problems = len(found.problems)
         self.problems: list[Problem] = list(found.problems)
@@ -128,10 +142,15 @@ class _Run:
         self._refuse_empty(last)
         difference = compare.compare(self._table, last, self._last.taken_at if self._last else self._taken_at)
         self._wishes.stop()
-        if self._last and difference.nothing_changed and len(self._heads) == 1 and not self._session.marked:
+        settled = len(self._heads) == 1 and not self._described_anew()
+        if self._last and difference.nothing_changed and settled:
             return self._commit_unchanged(self._last, difference)
         self._read(difference)
         return self._commit_changed(difference)
+
+    def _described_anew(self) -> bool:
+        """Whether the settings tell periods otherwise than they did for the last snapshot."""
+        return self._last is not None and self._last.described_by != self._source.manner.fingerprint
 
     def _last_manifest(self, wanted: list[str] | None = None) -> pa.Table:
         """The named columns of the last manifest, or all; without rows where there is no last snapshot."""
@@ -166,8 +185,30 @@ class _Run:
                 work.files(reading.wanted_files(table, fresh))
             finally:
                 writer.close()
+            self._ask_content(reader)
         self.problems += work.problems
         self._read_bytes = work.read_bytes
+
+    def _ask_content(self, reader: Reader) -> None:
+        """The periods of tables whose paths tell none, by a time column of their content."""
+        import pyarrow.compute as pc
+
+        ask = self._source.manner.content
+        if ask is None or not len(self._results):
+            return
+        read = self._results.formats()
+        read = read.filter(pc.is_valid(read["format"]))
+        paths = self._table["path"].combine_chunks().take(read["row"].combine_chunks())
+        asked = describing.unnamed(paths, self._source.manner)
+        for path, format_ in zip(paths.filter(asked).to_pylist(), read["format"].filter(asked).to_pylist(), strict=True):
+            self._wishes.stop()
+            file = reader.open_large(path)
+            if isinstance(file, Problem):
+                continue  # it went meanwhile; what was read of it is kept, and its time of modification tells the period
+            with file:
+                period = ask(file.descriptor, format_)
+            if period is not None:
+                self._of_content[path] = period
 
     def _train(self, reader: Reader, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
         """Dictionaries for the groups of small files that deserve one, stored before they are used."""
@@ -209,13 +250,16 @@ class _Run:
         give_memory_back()
         about = items.About(self._source.name, self._source.kind, self._taken_at, self._last.taken_at if self._last else None)
         spared = self._spared()
-        news = self._results.table(self._table, about)
+        manner = self._source.manner
+        news = describing.described(self._results.table(self._table, about), manner, self._of_content)
         self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
         table = items.merged(self._last_manifest(), difference, news, spared, about)
         del news
         for head in self._heads[:-1]:
             other = snapshots.read_manifest(self._session.catalogue, head)
             table = items.joined(table, other, spared, replace(about, last_seen_at=head.taken_at))
+        if self._described_anew():
+            table = describing.described(table, manner, self._of_content)
         self._session.packs.drain()
         vanished = items.missed_at(table, self._taken_at)
         encoded, chunks = manifest.encode(table), table["chunks"]
@@ -236,7 +280,7 @@ class _Run:
     def _store_manifest(self, encoded: memoryview[int], chunks: pa.ChunkedArray) -> tuple[Tree, Tree, tuple[bytes, ...]]:
         """Store the manifest and the list of packs. Gives their roots, and the packs that came to be meanwhile."""
         session = self._session
-        index = session.index.with_rows([session.new_rows()])
+        index = session.index.with_rows([session.new_rows(), session.avoided_rows])  # the first place of a chunk counts
         writer = session.meta_writer()
         before = session.new_rows().num_rows  # a long manifest fills packs while it is being written
         root = writer.write(encoded)
@@ -247,6 +291,7 @@ class _Run:
         writer.flush()
         session.packs.drain()
         own = session.new_rows().slice(before)["pack"].unique().to_pylist()
+        session.look_for(frozenset(needed | writer.leaned_on), self._heads)
         return root, packs, tuple(sorted({*own, *writer.leaned_on}))
 
     def _counts(self, difference: compare.Comparison, *, vanished: int) -> Counts:
@@ -280,6 +325,8 @@ class _Run:
             own_packs=own,
             counts=counts,
             problems=tuple(problem.as_json() for problem in self.problems[:MOST_PROBLEMS]),
+            zone=self._source.manner.zone.key,
+            described_by=self._source.manner.fingerprint,
         )
 
 

@@ -1,7 +1,8 @@
-"""Snapshot records, claims and marks as values; `envelope` gives them their two lines.
+"""Snapshot records and claims as values; `envelope` gives them their two lines.
 
 A record's id is its claim's. An *evicted* record stands under a snapshot's own key and says that its claim was evicted:
-readers pass over it, and a writer that wakes up late finds its name taken.
+readers pass over it, and a writer that wakes up late finds its name taken. So does one of *moved* packs, with which a prune
+has committed what it wrote.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from vault.errors import Damaged
 from vault.format import strict_json
+from vault.format.housekeeping import Evicted, Moved, packs_in, read_moved
 from vault.format.tree import Tree
 
 MOST_PROBLEMS = 200
@@ -49,7 +51,8 @@ class Record:
 
     taken_at: the moment that the snapshot is of (when its scan began) · parents: the snapshots that it supersedes ·
     manifest: the table of items · packs: the list of packs that it needs, one SHA-256 a line, but for `own_packs`: those
-    that came to be while or after that list was written (the catalogue packs of this run, and what holds the list itself).
+    that came to be while or after that list was written (the catalogue packs of this run, and what holds the list itself) ·
+    zone: the time zone of the items' periods · described_by: fingerprint of the settings that the periods came from.
     """
 
     id: str
@@ -65,6 +68,8 @@ class Record:
     own_packs: tuple[bytes, ...]
     counts: Counts
     problems: tuple[dict[str, str], ...] = ()
+    zone: str = ""
+    described_by: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -83,17 +88,27 @@ class Record:
             "own_packs": [pack.hex() for pack in self.own_packs],
             "counts": self.counts.as_json(),
             "problems": list(self.problems),
+            "zone": self.zone,
+            "described_by": self.described_by,
         }
 
 
 def read_record(value: dict[str, Any], snapshot: str) -> Record | None:
-    """The record of `snapshot`, or None where its claim was evicted. Raises `Damaged`."""
+    """The record of `snapshot`, or None where another sort of record has its name. Raises `Damaged`."""
+    found = read_any(value, snapshot)
+    return found if isinstance(found, Record) else None
+
+
+def read_any(value: dict[str, Any], snapshot: str) -> Record | Moved | Evicted:
+    """What stands under the name of `snapshot`. Raises `Damaged`."""
     what = f"the record of snapshot {snapshot}"
     sort = strict_json.field(value, "record", str, what)
-    if strict_json.field(value, "id", str, what) != snapshot or sort not in ("snapshot", "evicted"):
+    if strict_json.field(value, "id", str, what) != snapshot or sort not in ("snapshot", "moved", "evicted"):
         raise Damaged(f"{what} is not a record of it")
     if sort == "evicted":
-        return None
+        return Evicted(snapshot)
+    if sort == "moved":
+        return read_moved(value, snapshot)
     problems = strict_json.field(value, "problems", list, what)
     return Record(
         id=snapshot,
@@ -106,9 +121,12 @@ def read_record(value: dict[str, Any], snapshot: str) -> Record | None:
         parents=tuple(str(parent) for parent in strict_json.field(value, "parents", list, what)),
         manifest=Tree.from_json(strict_json.field(value, "manifest", dict, what), what),
         packs=Tree.from_json(strict_json.field(value, "packs", dict, what), what),
-        own_packs=_packs(value, "own_packs", what),
+        own_packs=packs_in(value, "own_packs", what),
         counts=Counts.from_json(strict_json.field(value, "counts", dict, what), what),
         problems=tuple({str(k): str(v) for k, v in item.items()} for item in problems if isinstance(item, dict)),
+        # records of the first version have neither
+        zone=str(value.get("zone", "")),
+        described_by=str(value.get("described_by", "")),
     )
 
 
@@ -158,15 +176,3 @@ class Claim:
             items=strict_json.count(value, "items", what),
             bytes=strict_json.count(value, "bytes", what),
         )
-
-
-def read_mark(value: dict[str, Any]) -> frozenset[bytes]:
-    """The packs (SHA-256 each) that a prune means to delete: whoever starts after it does not lean on them."""
-    what = "a prune's mark"
-    if strict_json.field(value, "record", str, what) != "mark":
-        raise Damaged(f"{what} is not one")
-    return frozenset(_packs(value, "packs", what))
-
-
-def _packs(value: dict[str, Any], name: str, what: str) -> tuple[bytes, ...]:
-    return tuple(strict_json.from_hex(str(pack), 32, what) for pack in strict_json.field(value, name, list, what))

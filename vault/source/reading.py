@@ -139,13 +139,13 @@ class Reader:
 class LargeFile:
     """An open file. Whether to read again after `changed`, and what to report, is the caller's decision.
 
-    path: as in the scan's table · status: taken at opening.
+    path: as in the scan's table · status: taken at opening · descriptor: closed with this object.
     """
 
     def __init__(self, path: bytes, descriptor: int, status: os.stat_result) -> None:
         self.path = path
         self.status = status
-        self._descriptor = descriptor
+        self.descriptor = descriptor
 
     def extents(self) -> Iterator[Extent]:
         """The runs of data below the size at opening, in order; one run for a file without holes. Raises OSError."""
@@ -157,8 +157,8 @@ class LargeFile:
         at = 0
         while at < size:
             try:
-                start = os.lseek(self._descriptor, at, os.SEEK_DATA)
-                at = min(os.lseek(self._descriptor, start, os.SEEK_HOLE), size)
+                start = os.lseek(self.descriptor, at, os.SEEK_DATA)
+                at = min(os.lseek(self.descriptor, start, os.SEEK_HOLE), size)
             except OSError as error:
                 if error.errno == errno.ENXIO:  # nothing but a hole up to the end
                     return
@@ -171,7 +171,7 @@ class LargeFile:
         view = memoryview(buffer)
         filled = 0
         while filled < len(view):
-            count = os.preadv(self._descriptor, [view[filled:]], offset + filled)
+            count = os.preadv(self.descriptor, [view[filled:]], offset + filled)
             if count == 0:
                 break
             filled += count
@@ -179,18 +179,18 @@ class LargeFile:
 
     def attributes(self) -> Extended:
         """The file's extended attributes."""
-        return extended(self._descriptor)
+        return extended(self.descriptor)
 
     def changed(self) -> bool:
         """Whether the file is not any more what it was at opening."""
-        return not _same(self.status, os.fstat(self._descriptor))
+        return not _same(self.status, os.fstat(self.descriptor))
 
     def renew(self) -> None:
         """Take the status anew, before another try."""
-        self.status = os.fstat(self._descriptor)
+        self.status = os.fstat(self.descriptor)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
     def __enter__(self) -> Self:
         return self

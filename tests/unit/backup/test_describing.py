@@ -1,0 +1,107 @@
+"""What a snapshot's items are about: periods and formats in its manifest."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.support.places import made_on
+from tests.support.trees import write_tree
+from vault.about.layout import Layout
+from vault.about.period import Period
+from vault.backup import run
+from vault.backup.describing import Manner
+from vault.format.record import Record
+from vault.repository import snapshots
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.meta import MetaReader
+from vault.repository.project import Project
+from vault.source.patterns import Rules
+from vault.storage.memory import MemoryStore
+
+KYIV = ZoneInfo("Europe/Kyiv")
+Row = dict[str, Any]
+
+
+def taken(project: Project, folder: Path, manner: Manner) -> tuple[Record, dict[str, Row]]:
+    """A snapshot, and the rows of its manifest by the path below the kind."""
+    source = run.Source("reports", "reports", os.fsencode(folder), Rules(), manner)
+    record = run.back_up(project, source, run.Wishes()).record
+    table = snapshots.read_manifest(MetaReader(project, ChunkIndex.load(project)), record)
+    return record, {row["path"].decode().removeprefix("reports/"): row for row in table.to_pylist()}
+
+
+def told(row: Row) -> tuple[datetime, datetime, str]:
+    return row["period_start"], row["period_end"], row["period_origin"]
+
+
+def test_a_period_comes_from_the_layout_then_the_name_then_the_content_then_the_time_of_modification(tmp_path: Path) -> None:
+    files = {"2024/05/17/report-14.csv": b"a,b\n1,2\n", "may/month-2024-05.csv": b"a,b\n1,2\n", "calls.csv": b"time,n\n1,2\n"}
+    folder = write_tree(tmp_path / "source", {**files, "note.txt": b"hello\n"})
+    os.utime(folder / "note.txt", ns=(0, 1_700_000_000_123_456_789))
+    asked = []
+
+    def content(descriptor: int, format_: str) -> Period | None:
+        asked.append((os.pread(descriptor, 4, 0), format_))
+        return Period(0, 3_600_000_000) if format_ == "csv" else None
+
+    layout = Layout.compiled("{year}/{month:02}/{day:02}/report-{hour:02}.csv", KYIV)
+    record, rows = taken(made_on(MemoryStore()), folder, Manner(KYIV, [layout], content=content, content_key="time"))
+    assert told(rows["2024/05/17/report-14.csv"]) == (
+        datetime(2024, 5, 17, 11, tzinfo=UTC),
+        datetime(2024, 5, 17, 12, tzinfo=UTC),
+        "layout",
+    )
+    assert told(rows["may/month-2024-05.csv"]) == (
+        datetime(2024, 4, 30, 21, tzinfo=UTC),
+        datetime(2024, 5, 31, 21, tzinfo=UTC),
+        "name",
+    )
+    assert told(rows["calls.csv"]) == (datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 1, tzinfo=UTC), "content")
+    start, end, origin = told(rows["note.txt"])
+    assert (start, (end - start).microseconds, origin) == (datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=UTC), 1, "mtime")
+    assert sorted(asked) == [(b"hell", "text"), (b"time", "csv")], "only those whose names tell nothing are asked"
+    assert {path: row["format"] for path, row in rows.items() if row["type"] == "file"} == dict.fromkeys(files, "csv") | {
+        "note.txt": "text"
+    }
+    assert record.zone == "Europe/Kyiv"
+
+
+def test_a_folder_has_the_period_of_its_name_and_none_of_its_time(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "source", {"2024-05/": b"", "odd/": b""})
+    _, rows = taken(made_on(MemoryStore()), folder, Manner(KYIV))
+    assert rows["2024-05"]["period_origin"] in ("name", "folder") and rows["odd"]["period_origin"] is None
+
+
+def test_other_settings_describe_every_item_anew_though_no_file_has_changed(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "source", {"01.02.2024.csv": b"a,b\n1,2\n", "gone 03.04.2024.csv": b"a,b\n1,2\n"})
+    project = made_on(MemoryStore())
+    _, first = taken(project, folder, Manner(KYIV))
+    (folder / "gone 03.04.2024.csv").unlink()
+    taken(project, folder, Manner(KYIV))
+    record, then = taken(project, folder, Manner(KYIV, day_first=False))
+    assert first["01.02.2024.csv"]["period_start"] == datetime(2024, 1, 31, 22, tzinfo=UTC)
+    assert then["01.02.2024.csv"]["period_start"] == datetime(2024, 1, 1, 22, tzinfo=UTC)
+    assert then["gone 03.04.2024.csv"]["period_start"] == datetime(2024, 3, 3, 22, tzinfo=UTC)
+    assert record.counts.read_bytes == 0 and record.counts.unchanged > 0
+    again, _ = taken(project, folder, Manner(KYIV, day_first=False))
+    assert again.manifest == record.manifest
+
+
+def test_what_content_has_told_stays_when_the_file_is_not_read_again(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "source", {"calls.csv": b"time,n\n1,2\n"})
+    project = made_on(MemoryStore())
+    taken(project, folder, Manner(KYIV, content=lambda _descriptor, _format: Period(0, 1_000_000), content_key="time"))
+    write_tree(folder, {"other.csv": b"time,n\n1,2\n"})
+    _, rows = taken(project, folder, Manner(KYIV, day_first=False, content=lambda *_: None, content_key="time"))
+    assert rows["calls.csv"]["period_origin"] == "content" and rows["other.csv"]["period_origin"] == "mtime"
+
+
+def test_a_large_file_is_told_by_its_first_bytes(tmp_path: Path) -> None:
+    lines = b"".join(b"%d;name %d;%d\n" % (number, number, number * 7) for number in range(300_000))
+    folder = write_tree(tmp_path / "source", {"large": b"id;name;n\n" + lines, "large.bin": bytes(range(256)) * 30_000})
+    _, rows = taken(made_on(MemoryStore()), folder, Manner(KYIV))
+    assert (rows["large"]["format"], rows["large.bin"]["format"]) == ("csv", "binary")

@@ -1,0 +1,127 @@
+"""What the items of a source are about: the period and the format of each, as columns of the manifest.
+
+    layout of the settings -> what people write into names -> a time column of the content -> the time of modification
+
+The first that knows decides, and `period_origin` says which it was. What was described once stays as it is until the settings
+change: a snapshot's record bears the fingerprint of those that made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from blake3 import blake3
+
+from vault.about import finding
+from vault.about.period import Period
+from vault.about.recognise import Recogniser
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from vault.about.layout import Layout
+
+FINGERPRINT_SIZE = 8
+_COLUMNS = ("period_start", "period_end", "period_origin")
+
+OfContent = Callable[[int, str], Period | None]
+"""The period of a table: its open file's descriptor, its format; None where its content tells none. Raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the settings say that a source's items are to be understood. zone: of its dates · layouts: the first that fits
+    decides · day_first: 01.02.2024 is the first of February · content: asks files for the period that their names do not
+    tell, `content_key` says in words what it asks for."""
+
+    zone: ZoneInfo
+    layouts: Sequence[Layout] = ()
+    day_first: bool = True
+    content: OfContent | None = None
+    content_key: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for those that describe every item alike."""
+        order = "day first" if self.day_first else "month first"
+        parts = [self.zone.key, order, self.content_key, *(layout.text for layout in self.layouts)]
+        return blake3("\0".join(parts).encode()).hexdigest(FINGERPRINT_SIZE)
+
+
+UTC_MANNER = Manner(ZoneInfo("UTC"))
+"""For sources whose settings say nothing."""
+
+
+def described(table: pa.Table, manner: Manner, of_content: dict[bytes, Period]) -> pa.Table:
+    """Rows of a manifest with their periods. of_content: what the content of some has told, by path; periods that content told
+    an earlier run stay."""
+    import pyarrow.compute as pc
+
+    if not table.num_rows:
+        return table
+    columns: list[pa.Array | pa.ChunkedArray] = _named(table["path"], manner)
+    known = pc.and_(pc.equal(pc.fill_null(table["period_origin"], ""), finding.CONTENT), pc.is_null(columns[2]))
+    columns = [pc.if_else(known, table[name], column) for name, column in zip(_COLUMNS, columns, strict=True)]
+    columns = [_or(column, told) for column, told in zip(columns, _of_content(table["path"], of_content), strict=True)]
+    columns = [_or(column, told) for column, told in zip(columns, _of_mtime(table), strict=True)]
+    for name, column in zip(_COLUMNS, columns, strict=True):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(place), column)
+    return table
+
+
+def unnamed(paths: pa.Array | pa.ChunkedArray, manner: Manner) -> pa.Array:
+    """Which of the paths tell no period. paths: KIND/relative/path, of one kind."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.is_null(_named(paths, manner)[2]) if len(paths) else pa.array([], pa.bool_())
+
+
+def _named(paths: pa.Array | pa.ChunkedArray, manner: Manner) -> list[pa.Array]:
+    """What paths tell of periods. A layout is of what stands behind KIND/."""
+    finders: list[finding.Finder] = [*manner.layouts, Recogniser(manner.zone, day_first=manner.day_first)]
+    return list(finding.columns(paths, finders, skip=len(paths[0].as_py().partition(b"/")[0]) + 1))
+
+
+def _or(column: pa.ChunkedArray, other: pa.Array) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    return pc.coalesce(column, other)
+
+
+def _of_content(paths: pa.ChunkedArray, told: dict[bytes, Period]) -> tuple[pa.Array, pa.Array, pa.Array]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    moment = pa.timestamp("us", tz="UTC")
+    keys = list(told)
+    places = pc.index_in(paths, value_set=pa.array(keys, pa.binary())).combine_chunks()
+    starts = pa.array([told[key].start for key in keys], pa.int64()).cast(moment)
+    ends = pa.array([told[key].end for key in keys], pa.int64()).cast(moment)
+    origins = pa.array([finding.CONTENT] * len(keys), pa.string())
+    return starts.take(places), ends.take(places), origins.take(places)
+
+
+def _of_mtime(table: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray, pa.Array]:
+    """The microsecond of the last change. Folders have none: they are not about anything, their files are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from vault.about.period import EARLIEST, LATEST
+    from vault.format.manifest import FOLDER
+
+    moment = pa.timestamp("us", tz="UTC")
+    bounds = EARLIEST // 1_000_000 + 1, LATEST // 1_000_000 - 1
+    seconds = pc.min_element_wise(pc.max_element_wise(table["mtime"], bounds[0]), bounds[1])
+    start = pc.add(pc.multiply(seconds, 1_000_000), pc.divide(table["mtime_nanos"].cast(pa.int64()), 1000))
+    nothing = pa.scalar(None, moment)
+    folder = pc.equal(table["type"], FOLDER)
+    return (
+        pc.if_else(folder, nothing, start.cast(moment)),
+        pc.if_else(folder, nothing, pc.add(start, 1).cast(moment)),
+        pc.if_else(folder, pa.scalar(None, pa.string()), finding.MTIME),
+    )
