@@ -1,0 +1,158 @@
+"""The file under the books: made so that its owner alone can read it, of a known version, and sound.
+
+One process at a time may write; it holds a lock beside the file, which the system takes away with the process. A file that
+SQLite calls damaged is set aside under another name, and new books are begun: what is due follows from the records, so jobs
+whose records are lost are due at once. A file of a newer version is refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from vault.errors import Busy, Damaged, StrongroomError, UnsupportedFormat
+
+VERSION = 1
+SET_ASIDE_KEPT = 3
+BUSY_SECONDS = 5.0
+
+_TABLE = """
+CREATE TABLE runs (
+    number    INTEGER PRIMARY KEY AUTOINCREMENT,
+    id        TEXT    NOT NULL UNIQUE,
+    project   TEXT    NOT NULL,
+    job       TEXT    NOT NULL,
+    since     INTEGER NOT NULL,
+    planned   INTEGER NOT NULL,
+    attempt   INTEGER NOT NULL,
+    started   INTEGER NOT NULL,
+    ended     INTEGER,
+    ending    TEXT,
+    problems  INTEGER NOT NULL,
+    message   TEXT    NOT NULL,
+    host      TEXT    NOT NULL,
+    process   TEXT    NOT NULL,
+    set_aside INTEGER NOT NULL
+)
+"""
+_BY_JOB = "CREATE INDEX runs_of_a_job ON runs (project, job, number)"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file's content is to blame, and not the disk, the rights or another process."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+@contextmanager
+def book_errors(file: Path) -> Iterator[None]:
+    """Errors of SQLite and of the file system become ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if is_damage(error):
+            hint = "the daemon sets them aside and begins new ones when it starts"
+            raise Damaged(f"the books {file} are damaged: {error}", hint=hint) from error
+        raise _unusable(file, error) from error
+    except OSError as error:
+        raise _unusable(file, error) from error
+
+
+def open_to_write(file: Path) -> sqlite3.Connection:
+    """The file, made where there is none. Raises sqlite3.DatabaseError where it is damaged, and `UnsupportedFormat`."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite gives its other files the same rights
+    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _check_version(file, connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A power cut may take the last rows, never the file; the runs of lost rows are due again.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _check_sound(connection)
+        if not _has_table(connection):
+            for statement in ("BEGIN", _TABLE, _BY_JOB, f"PRAGMA user_version = {VERSION}", "COMMIT"):
+                connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_to_read(file: Path) -> sqlite3.Connection:
+    """The file as it is, while somebody else may be writing; empty books where there are none yet. Raises as above."""
+    if file.exists():
+        connection = sqlite3.connect(
+            f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+        )
+        try:
+            _check_version(file, connection)
+            if _has_table(connection):
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+    empty = sqlite3.connect(":memory:", isolation_level=None)
+    empty.execute(_TABLE)
+    return empty
+
+
+def lock(file: Path) -> int:
+    """Take the writer's lock; closing what is returned gives it back. Raises `Busy`."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(file.with_name(f"{file.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise Busy(
+            f"another process keeps the books {file}", hint="one daemon a machine is enough: it serves all projects"
+        ) from error
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def set_aside(file: Path, now: datetime) -> Path:
+    """Give a damaged file another name; the newest few of those are kept. Returns the name."""
+    aside = file.with_name(f"{file.name}.damaged-{now:%Y%m%dT%H%M%S}Z")
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            file.with_name(f"{file.name}{suffix}").replace(aside.with_name(f"{aside.name}{suffix}"))
+    file.replace(aside)
+    for old in sorted(file.parent.glob(f"{file.name}.damaged-*Z"))[:-SET_ASIDE_KEPT]:
+        for suffix in ("", "-wal", "-shm"):
+            old.with_name(f"{old.name}{suffix}").unlink(missing_ok=True)
+    return aside
+
+
+def _check_version(file: Path, connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise UnsupportedFormat(
+            f"the books {file} were written by a newer version (format {version}; this one knows {VERSION})"
+        )
+
+
+def _has_table(connection: sqlite3.Connection) -> bool:
+    with closing(connection.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'runs'")) as rows:
+        return rows.fetchone() is not None
+
+
+def _check_sound(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        error = sqlite3.DatabaseError(found)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _unusable(file: Path, error: Exception) -> StrongroomError:
+    hint = "see whether the disk is full, and whether the file belongs to the user that runs Strongroom"
+    return StrongroomError(f"the books {file} cannot be used: {error}", hint=hint)

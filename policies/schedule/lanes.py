@@ -1,0 +1,78 @@
+"""What the runner knows of one job from tick to tick, and what it makes of a run's end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from policies.schedule.books import RECENT
+from policies.schedule.jobs import Job, Outcome, Stop
+from policies.schedule.records import Run
+from vault.errors import Interrupted, StrongroomError
+
+LONGEST_MESSAGE = 2000
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A job, and its newest runs, the newest first.
+
+    quiet_since, quiet_until: it was judged then, and has nothing to do until then · run, stop: while it runs · holds_place: it
+    counts among those at once.
+    """
+
+    job: Job
+    runs: list[Run]
+    quiet_since: datetime | None = None
+    quiet_until: datetime | None = None
+    run: Run | None = None
+    stop: Stop | None = None
+    holds_place: bool = False
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Whether it need not be judged now. A moment earlier than the last one: the clock was set back, and it must."""
+        return self.quiet_since is not None and self.quiet_until is not None and self.quiet_since <= now < self.quiet_until
+
+    def wait(self, now: datetime, until: datetime) -> None:
+        """It was judged, and has nothing to do for so long."""
+        self.quiet_since, self.quiet_until = now, until
+
+    def turn(self, ready: datetime) -> tuple[datetime, datetime]:
+        """Among those that are due: the longest waiting first, of these the one that ran the longest ago. A job without any
+        runs goes before all others, since nobody knows how long it has been waiting."""
+        return (ready, self.runs[0].started) if self.runs else (LONG_AGO, LONG_AGO)
+
+    def note(self, run: Run) -> None:
+        """A run that is new, or has ended."""
+        self.runs = [run, *(one for one in self.runs if one.id != run.id)][:RECENT]
+        self.quiet_since = self.quiet_until = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a run's thread says last."""
+
+    key: tuple[str, str]
+    run: Run
+    outcome: Outcome | BaseException
+    at: datetime
+
+
+def ended_run(end: End, stop: Stop | None) -> Run:
+    """The run with its end."""
+    ended, outcome = replace(end.run, ended=end.at), end.outcome
+    if isinstance(outcome, Outcome):
+        message = outcome.message[:LONGEST_MESSAGE]
+        return replace(ended, ending="problems" if outcome.problems else "done", problems=outcome.problems, message=message)
+    reason = stop.reason if stop is not None and isinstance(outcome, Interrupted) else None
+    if isinstance(outcome, StrongroomError):
+        message = f"{outcome}; {outcome.hint}" if outcome.hint else str(outcome)
+    else:
+        message = mistake(outcome)
+    return replace(ended, ending=reason or "failed", message=message[:LONGEST_MESSAGE])
+
+
+def mistake(error: BaseException) -> str:
+    """What is said of an error that is not one of ours."""
+    return f"a mistake in Strongroom itself: {type(error).__name__}: {error}"

@@ -1,0 +1,191 @@
+"""Judges all jobs at each tick, starts those that are due, and writes down what became of them.
+
+    tick    runs that have ended go into the books
+            a run whose time is over was asked to stop; one that does not listen loses its place, not its job's lock
+            where there is room for them, jobs without a run under way are judged, unless they are known to wait for longer
+            those that are due start while there is room, the longest waiting first
+
+All of this happens on one thread, which is the only one that touches the books; a run has a thread of its own. At most
+`at_once` run together and at most half of these are one project's, so that neither its failures nor its slowness delay another.
+Where the books cannot be written, runs go on: what happened is kept in memory and written when it can be.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from policies.schedule import process
+from policies.schedule.books import Books
+from policies.schedule.due import Judgement, Start, Wait, judge
+from policies.schedule.jobs import Job, Launch, Outcome, Stop, Watcher, in_a_thread
+from policies.schedule.lanes import End, Lane, ended_run, mistake
+from policies.schedule.pen import Pen
+from policies.schedule.records import Run
+from vault.errors import StrongroomError
+from vault.repository.services import Services
+
+AT_ONCE = 4
+PATIENCE = 60.0
+"""Seconds after which a run that was asked to stop and has not is no longer counted among those at once."""
+AFTER_A_MISTAKE = timedelta(minutes=1)
+
+_PAUSE = 0.1
+
+
+class Runner:
+    """services: the clock, the chance from which runs get their ids, and this machine's name · launch: how a run starts."""
+
+    def __init__(
+        self, books: Books, services: Services, watcher: Watcher, *, at_once: int = AT_ONCE, launch: Launch = in_a_thread
+    ) -> None:
+        self._books = books
+        self._services = services
+        self._clock = services.clock
+        self._watcher = watcher
+        self._process = process.marker()
+        self._at_once = at_once
+        self._of_one_project = max(1, at_once // 2)
+        self._launch = launch
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
+        self._pen = Pen(books, watcher)
+        self._wanted: frozenset[tuple[str, str]] = frozenset()
+
+    def use(self, jobs: Iterable[Job]) -> None:
+        """From now on these are the jobs. Runs of others that are under way end as they would have."""
+        wanted = {job.key: job for job in jobs}
+        new = {key: Lane(job, self._books.recent(*key)) for key, job in wanted.items() if key not in self._lanes}
+        lanes = {key: new.get(key) or self._lanes[key] for key in wanted}
+        for key, lane in lanes.items():
+            lane.job, lane.quiet_since = wanted[key], None
+        self._lanes = lanes | {key: lane for key, lane in self._lanes.items() if lane.run is not None and key not in lanes}
+        self._wanted = frozenset(lanes)
+
+    def running(self) -> list[Run]:
+        """What is under way."""
+        return [lane.run for lane in self._lanes.values() if lane.run is not None]
+
+    def tick(self) -> None:
+        """One round; quick, whatever the jobs do."""
+        self._collect()
+        self._lose_patience()
+        now = self._clock.now()
+        beginning = [self._begin(lane, start, now) for lane, start in self._next(now)]
+        # before anything starts: a job that kills the process at once is tried only so often all the same
+        self._pen.flush()
+        for job, run, stop in beginning:
+            try:
+                self._launch(job.title, partial(self._work, job, run, stop))
+            except RuntimeError as error:  # no thread is to be had
+                self._ends.put(End(job.key, run, error, now))
+
+    def stop(self, grace: float) -> list[Run]:
+        """Ask all runs to end, wait for so many seconds, and say which have not."""
+        for lane in self._lanes.values():
+            if lane.stop is not None:
+                lane.stop.ask()
+        deadline = self._clock.monotonic() + grace
+        self._collect()
+        while self.running() and self._clock.monotonic() < deadline:
+            self._clock.sleep(_PAUSE)
+            self._collect()
+        return self.running()
+
+    def _next(self, now: datetime) -> list[tuple[Lane, Start]]:
+        """Those that are to start, in the order of their turns, as many as there is room for."""
+        places = Counter(lane.job.project for lane in self._lanes.values() if lane.holds_place)
+
+        def has_room(project: str) -> bool:
+            return places.total() < self._at_once and places[project] < self._of_one_project
+
+        waiting = []
+        for lane in self._lanes.values():
+            if lane.run is None and not lane.is_quiet(now) and has_room(lane.job.project):
+                start = self._judged(lane, now)
+                if start is not None:
+                    waiting.append((*lane.turn(start.ready), lane.job.key, start))
+        chosen = []
+        for _, _, key, start in sorted(waiting, key=lambda one: one[:3]):
+            if has_room(key[0]):
+                places[key[0]] += 1
+                chosen.append((self._lanes[key], start))
+        return chosen
+
+    def _judged(self, lane: Lane, now: datetime) -> Start | None:
+        """What is to start; where nothing is, it is known until when. A mistake costs this job alone its turn."""
+        try:
+            verdict = self._judgement(lane, now).verdict
+        except Exception as error:  # noqa: BLE001 (one job's schedule must not keep the others from their turn)
+            lane.wait(now, now + AFTER_A_MISTAKE)
+            self._watcher.notice(f"{lane.job.title}: {mistake(error)}")
+            return None
+        if isinstance(verdict, Start):
+            return verdict
+        if isinstance(verdict, Wait):
+            lane.wait(now, verdict.until)
+        else:
+            run = self._run_of(lane.job, verdict.since, verdict.planned, attempt=1, started=now)
+            self._note(lane, replace(run, ended=now, ending="skipped", message=verdict.why))
+        return None
+
+    def _judgement(self, lane: Lane, now: datetime) -> Judgement:
+        job = lane.job
+        judgement = judge(job.title, job.schedule, job.policy, lane.runs, now)
+        if not judgement.ahead:
+            return judgement
+        farthest = f"{max(run.planned for run in judgement.ahead):%Y-%m-%d %H:%M} UTC"
+        self._watcher.notice(f"{job.title}: the clock was set back: runs for times up to {farthest} are set aside")
+        lane.runs = [run for run in lane.runs if run not in judgement.ahead]
+        try:
+            self._books.set_aside(*job.key, later_than=now)
+            if not self._pen.is_behind:
+                lane.runs = self._books.recent(*job.key)
+        except StrongroomError as error:
+            self._watcher.notice(str(error))
+        return judge(job.title, job.schedule, job.policy, [*judgement.ahead, *lane.runs], now)
+
+    def _begin(self, lane: Lane, start: Start, now: datetime) -> tuple[Job, Run, Stop]:
+        job = lane.job
+        run = self._run_of(job, start.since, start.planned, attempt=start.attempt, started=now)
+        stop = Stop(self._clock, self._clock.monotonic() + job.policy.timeout.total_seconds())
+        self._note(lane, run)
+        lane.run, lane.stop, lane.holds_place = run, stop, True
+        return job, run, stop
+
+    def _work(self, job: Job, run: Run, stop: Stop) -> None:
+        """On the run's own thread."""
+        outcome: Outcome | BaseException
+        try:
+            outcome = job.run(stop)
+        except BaseException as error:  # noqa: BLE001 (whatever ended it must be told, or it would look busy for ever)
+            outcome = error
+        self._ends.put(End(job.key, run, outcome, self._clock.now()))
+
+    def _collect(self) -> None:
+        while not self._ends.empty():
+            end = self._ends.get()
+            lane = self._lanes[end.key]
+            self._note(lane, ended_run(end, lane.stop))
+            lane.run, lane.stop, lane.holds_place = None, None, False
+            if end.key not in self._wanted:
+                del self._lanes[end.key]
+        self._pen.flush()
+
+    def _lose_patience(self) -> None:
+        for lane in self._lanes.values():
+            if lane.stop is not None and lane.holds_place and lane.stop.left() < -PATIENCE:
+                lane.holds_place = False
+                self._watcher.notice(f"{lane.job.title}: its time is over and it does not stop; it goes on beside the others")
+
+    def _run_of(self, job: Job, since: datetime, planned: datetime, *, attempt: int, started: datetime) -> Run:
+        name, host = self._services.chance.token(8).hex(), self._services.host
+        return Run(name, job.project, job.name, since, planned, attempt, started, host=host, process=self._process)
+
+    def _note(self, lane: Lane, run: Run) -> None:
+        lane.note(run)
+        self._pen.note(run)
