@@ -2,7 +2,8 @@
 
     StrongroomError                 exit 1      anything that ends a command
     ├── UsageError                  exit 2      what was asked makes no sense; nothing was tried
-    │   └── SettingsError           exit 2      the settings file cannot be used (file, line, key)
+    │   ├── SettingsError           exit 2      the settings file cannot be used (file, line, key)
+    │   └── NothingFound            exit 1      it makes sense, and nothing is there that it means
     ├── SourceError                 exit 1      the place that is backed up is gone, empty or unreadable
     ├── TargetError                 exit 1      the place that is restored into cannot be written
     ├── NoRepository                exit 10     nothing of ours at this address
@@ -46,6 +47,12 @@ class UsageError(StrongroomError):
 
 class SettingsError(UsageError):
     """The settings file cannot be used; the message says file, line and key."""
+
+
+class NothingFound(UsageError):
+    """What was asked makes sense, and nothing is there that it means."""
+
+    exit_code = 1
 
 
 class SourceError(StrongroomError):

@@ -65,11 +65,7 @@ def build(data: Buffer, store: Callable[[Buffer], list[ChunkRef]]) -> Tree:
 
 def read(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> bytearray:
     """The data of a tree. fetch: contents for references, in order, verified. Raises `Damaged`."""
-    refs = list(tree.chunks)
-    for _ in range(tree.depth):
-        refs = _read_list(b"".join(fetch(refs)), what)
-    if sum(length for _, length in refs) != tree.length:
-        raise Damaged(f"{what}: its chunks do not add up to its length")
+    refs = leaves(tree, fetch, what)
     data = bytearray(tree.length)  # growing it would copy it
     end = 0
     for start in range(0, len(refs), FETCHED_AT_ONCE):
@@ -77,6 +73,16 @@ def read(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) 
             data[end : end + len(chunk)] = chunk
             end += len(chunk)
     return data
+
+
+def leaves(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> list[ChunkRef]:
+    """The chunks that the data itself consists of, in order. fetch: as for `read`. Raises `Damaged`."""
+    refs = list(tree.chunks)
+    for _ in range(tree.depth):
+        refs = _read_list(b"".join(fetch(refs)), what)
+    if sum(length for _, length in refs) != tree.length:
+        raise Damaged(f"{what}: its chunks do not add up to its length")
+    return refs
 
 
 def reachable(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> list[ChunkRef]:

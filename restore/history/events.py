@@ -1,0 +1,190 @@
+"""What happened to an item, and when: created, changed, attributes changed, deleted, came back.
+
+A version is an event of the snapshot that saw it first. Where that snapshot was forgotten, the version itself still says when
+it was seen first; the event then names no snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from restore.history.gather import History
+from restore.history.ledger import Ledger
+from restore.history.timeline import Question, Window, timeline, window
+from restore.history.versions import ATTRIBUTES, CONTENT
+from vault.problems import printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CREATED, CHANGED, TOUCHED, DELETED, BACK = "created", "changed", "attributes changed", "deleted", "came back"
+
+_NAMES = {"blake3": "content", "mtime_nanos": "mtime", "uid": "owner", "gid": "group", "extended": "extended attributes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. when: the moment of the snapshot that saw it · snapshot: its id, None where it was forgotten ·
+    size, mtime: of the version, in bytes and seconds · changes: which columns · last_seen_at: of a deleted item ·
+    until: the last snapshot that shows the item so · snapshots: how many do."""
+
+    what: str
+    when: datetime
+    snapshot: str | None
+    size: int
+    mtime: int
+    changes: tuple[str, ...] = ()
+    last_seen_at: datetime | None = None
+    until: str | None = None
+    snapshots: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "what": self.what,
+            "when": self.when.isoformat(),
+            "snapshot": self.snapshot,
+            "size": self.size,
+            "mtime": self.mtime,
+            "changes": list(self.changes),
+            "last_seen_at": None if self.last_seen_at is None else self.last_seen_at.isoformat(),
+            "until_snapshot": self.until,
+            "snapshots": self.snapshots,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ItemHistory:
+    """All that happened to an item of a source."""
+
+    path: bytes
+    source: str
+    type: str
+    events: tuple[Event, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "path": printable(self.path),
+            "source": self.source,
+            "type": self.type,
+            "events": [event.as_json() for event in self.events],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """items: as many as were asked for, by path · total: as many as there are."""
+
+    items: tuple[ItemHistory, ...]
+    total: int
+
+
+def history(found: History, question: Question, *, most: int) -> Histories:
+    """What happened to the items that are meant. most: items that are told of."""
+    import pyarrow.compute as pc
+
+    items: list[ItemHistory] = []
+    total = 0
+    for source, ledger in found.ledgers.items():
+        if question.source not in (None, source):
+            continue
+        over = window(ledger, question)
+        rows = timeline(ledger, question.mask, over)
+        begins = pc.indices_nonzero(rows["begins"]).to_pylist()
+        total += len(begins)
+        near = rows if len(begins) <= most else rows.slice(0, begins[most])
+        items += _items(source, ledger, near, over)
+    items.sort(key=lambda item: (item.path, item.source))
+    return Histories(tuple(items[:most]), total)
+
+
+def _items(source: str, ledger: Ledger, rows: pa.Table, over: Window) -> Iterator[ItemHistory]:
+    for path, versions in groupby(rows.to_pylist(), key=lambda row: row["path"]):
+        own = list(versions)
+        yield ItemHistory(path, source, own[-1]["type"], tuple(_events(own, ledger, over)))
+
+
+def _events(rows: list[dict[str, Any]], ledger: Ledger, over: Window) -> Iterator[Event]:
+    before: dict[str, Any] | None = None
+    for row in rows:
+        if before is not None and row["first"] > before["last"] + 1 and before["present"]:
+            yield _lost(before, ledger)
+            before = before | {"present": False}
+        if row["present"]:
+            yield from _version(row, before, ledger)
+        else:
+            if before is None or not before["present"] or row["content"]:
+                yield from _unseen(row, before)
+            yield _deleted(row, ledger)
+        before = row
+    if before is not None and before["present"] and before["last"] < over.last:
+        yield _lost(before, ledger)
+
+
+def _version(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger) -> Iterator[Event]:
+    what = _what(row, before)
+    if what is None:
+        return  # the same, though this program has come to know better what it is about
+    record = ledger.records[row["first"]]
+    forgotten = before is None and row["seen_at"] < record.taken_at
+    yield Event(
+        what,
+        row["seen_at"] if forgotten else record.taken_at,
+        None if forgotten else record.id,
+        row["size"],
+        row["mtime"],
+        _changes(row, before),
+        until=ledger.records[row["last"]].id,
+        snapshots=row["last"] - row["first"] + 1,
+    )
+
+
+def _unseen(row: dict[str, Any], before: dict[str, Any] | None) -> Iterator[Event]:
+    """A version that only forgotten snapshots showed; that of a deleted item tells of it."""
+    what = _what(row, before)
+    if what is not None:
+        yield Event(what, row["seen_at"], None, row["size"], row["mtime"], _changes(row, before))
+
+
+def _deleted(row: dict[str, Any], ledger: Ledger) -> Event:
+    record = ledger.records[row["first"]]
+    forgotten = row["vanished_at"] < record.taken_at
+    return Event(
+        DELETED,
+        row["vanished_at"],
+        None if forgotten else record.id,
+        row["size"],
+        row["mtime"],
+        last_seen_at=row["last_seen_at"],
+        until=ledger.records[row["last"]].id,
+        snapshots=row["last"] - row["first"] + 1,
+    )
+
+
+def _lost(before: dict[str, Any], ledger: Ledger) -> Event:
+    """It is in no manifest after these: after two runs at once, each knows only what it saw."""
+    record = ledger.records[before["last"] + 1]
+    seen = ledger.records[before["last"]].taken_at
+    return Event(DELETED, record.taken_at, record.id, before["size"], before["mtime"], last_seen_at=seen)
+
+
+def _what(row: dict[str, Any], before: dict[str, Any] | None) -> str | None:
+    if before is None:
+        return CREATED
+    if not before["present"]:
+        return BACK
+    if row["content"]:
+        return CHANGED
+    return TOUCHED if row["attributes"] else None
+
+
+def _changes(row: dict[str, Any], before: dict[str, Any] | None) -> tuple[str, ...]:
+    if before is None:
+        return ()
+    changed = [_NAMES.get(name, name) for name in (*CONTENT, *ATTRIBUTES) if row[name] != before[name]]
+    return tuple(dict.fromkeys(changed))

@@ -1,0 +1,193 @@
+"""All versions of all items of one source: rows that stay equal from snapshot to snapshot are one row, with the first and the
+last of these snapshots.
+
+    append    the next snapshot: rows of the last one that it does not have are closed, the others stay open
+    insert    one that was taken before others that are here already (two hosts, a clock that was wrong)
+    keep      only some snapshots: the others were forgotten
+
+The same ledger comes out in whatever order its snapshots went in. Closed rows lie in memory as Parquet, 65,536 at a time: a
+year of hours has a few million of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from restore.history import versions
+from restore.history.matching import Match, match
+from vault.format import parquet
+from vault.format.record import Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PIECE_ROWS = 65_536
+MOST_ROWS = PIECE_ROWS * 4
+"""No piece that is read back has more."""
+
+WHAT = "a piece of the history that is kept on this machine"
+
+Mask = Callable[["pa.Table"], "pa.ChunkedArray"]
+"""Which rows are meant (true or false for each), of a table that has at least the columns `PICKED`."""
+
+PICKED = ("path", "kind", "type", "format", "period_start", "period_end")
+"""What a mask may look at."""
+
+
+class Ledger:
+    """See this module's text. records: the snapshots, by time · closed: pieces, as `encode` makes them · open_rows: of the last
+    snapshot's manifest."""
+
+    def __init__(
+        self, records: Collection[Record] = (), closed: Collection[bytes] = (), open_rows: pa.Table | None = None
+    ) -> None:
+        self.records = list(records)
+        self.closed = list(closed)
+        self._open = versions.schema().empty_table() if open_rows is None else open_rows
+        self._closing: list[pa.Table] = []
+        self._closing_rows = 0
+
+    @property
+    def open_rows(self) -> pa.Table:
+        """Of the last snapshot's manifest, by path."""
+        import pyarrow as pa
+
+        last = pa.repeat(pa.scalar(len(self.records) - 1, pa.int32()), len(self._open))
+        return self._open.set_column(self._open.schema.get_field_index("last"), versions.schema().field("last"), last)
+
+    def repeat(self, record: Record) -> None:
+        """The next snapshot has the manifest of the last one again."""
+        self.records.append(record)
+
+    def append(self, record: Record, rows: pa.Table) -> None:
+        """The next snapshot. rows: as `versions.of_manifest` gives them."""
+        before, number = self.open_rows, len(self.records)
+        found = match(rows, before)
+        self._close(before.filter(found.unmatched(len(before))))
+        self._open = _first_of(rows, before, found, number)
+        self.records.append(record)
+
+    def insert(self, record: Record, rows: pa.Table, number: int) -> None:
+        """A snapshot that is the `number`th by time. rows: as `versions.of_manifest` gives them."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        everything = self.rows()
+        first, last = everything["first"], everything["last"]
+        one = pa.scalar(1, pa.int32())
+        before = everything.filter(pc.less(first, number))
+        before = versions.placed(
+            before, before["first"], pc.min_element_wise(before["last"], pa.scalar(number - 1, pa.int32()))
+        )
+        after = everything.filter(pc.greater_equal(last, number))
+        moved = pc.add(pc.max_element_wise(after["first"], pa.scalar(number, pa.int32())), one)
+        after = versions.placed(after, moved, pc.add(after["last"], one))
+        here = pa.repeat(pa.scalar(number, pa.int32()), len(rows))
+        self.records.insert(number, record)
+        self._replace(_folded(pa.concat_tables([before, versions.placed(rows, here, here), after])))
+
+    def keep(self, snapshots: Collection[str]) -> None:
+        """Only these snapshots: what was in none of them goes."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        stays = [record.id in snapshots for record in self.records]
+        if all(stays):
+            return
+        kept_before = list(accumulate(stays, initial=0))  # of each number: how many below it stay
+        everything = self.rows()
+        numbers = pa.array(kept_before, pa.int32())
+        first = numbers.take(everything["first"].combine_chunks())
+        last = pc.subtract(numbers.take(pc.add(everything["last"], 1).combine_chunks()), pa.scalar(1, pa.int32()))
+        some = pc.less_equal(first, last)
+        self.records = [record for record, stay in zip(self.records, stays, strict=True) if stay]
+        self._replace(_folded(versions.placed(everything, first, last).filter(some)))
+
+    def rows(self, mask: Mask | None = None) -> pa.Table:
+        """Every version that is meant."""
+        import pyarrow as pa
+
+        return pa.concat_tables([versions.schema().empty_table(), *self.pieces(mask)])
+
+    def pieces(self, mask: Mask | None = None) -> Iterator[pa.Table]:
+        """The versions that are meant, some at a time, in no order."""
+        import pyarrow.compute as pc
+
+        for piece in self.closed:
+            if mask is None:
+                yield decode(piece)
+                continue
+            meant = mask(decode(piece, columns=list(PICKED)))
+            if pc.any(meant).as_py():
+                yield decode(piece).filter(meant)
+        for table in (*self._closing, self.open_rows):
+            yield table if mask is None else table.filter(mask(table))
+
+    def settle(self) -> None:
+        """Make a piece of the closed rows that are in none yet."""
+        import pyarrow as pa
+
+        if self._closing_rows:
+            self.closed.append(encode(pa.concat_tables(self._closing)))
+            self._closing.clear()
+            self._closing_rows = 0
+
+    def _close(self, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self._closing.append(rows)
+            self._closing_rows += rows.num_rows
+        if self._closing_rows >= PIECE_ROWS:
+            self.settle()
+
+    def _replace(self, everything: pa.Table) -> None:
+        """These rows instead of all."""
+        import pyarrow.compute as pc
+
+        is_open = pc.equal(everything["last"], len(self.records) - 1)
+        done = everything.filter(pc.invert(is_open))
+        self.closed = [encode(done.slice(start, PIECE_ROWS)) for start in range(0, len(done), PIECE_ROWS)]
+        self._closing.clear()
+        self._closing_rows = 0
+        self._open = everything.filter(is_open).sort_by("path")
+
+
+def encode(rows: pa.Table) -> bytes:
+    """Versions as a piece of Parquet."""
+    return bytes(parquet.write(rows.sort_by("path"), compression="zstd", compression_level=1, write_statistics=False))
+
+
+def decode(data: bytes, *, columns: list[str] | None = None) -> pa.Table:
+    """Read back, all columns or those named. Raises `Damaged`."""
+    return parquet.read(data, versions.schema(), WHAT, most_rows=MOST_ROWS, columns=columns)
+
+
+def _first_of(rows: pa.Table, before: pa.Table, found: Match, number: int) -> pa.Table:
+    """Rows of snapshot `number`, as old as they have been the same. before: the rows of the last one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first = pc.if_else(found.same, before["first"].take(found.where), pa.scalar(number, pa.int32()))
+    seen_at = pc.if_else(found.same, before["seen_at"].take(found.where), rows["seen_at"])
+    for name, column in (("first", first), ("seen_at", seen_at)):
+        place = rows.schema.get_field_index(name)
+        rows = rows.set_column(place, rows.schema.field(place), column)
+    return rows
+
+
+def _folded(rows: pa.Table) -> pa.Table:
+    """Equal neighbours in time as one row: those of one path of which one ends where the other begins."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if rows.num_rows < 2:
+        return rows
+    rows = rows.sort_by([("path", "ascending"), ("first", "ascending")]).combine_chunks()
+    one, two = rows.slice(0, len(rows) - 1), rows.slice(1)
+    adjacent = pc.equal(pc.add(one["last"], pa.scalar(1, pa.int32())), two["first"])
+    same = versions.equal(one, two, ("path", *versions.COMPARED))
+    flags = pc.and_(adjacent.combine_chunks(), same)
+    begins = pa.concat_arrays([pa.array([True]), pc.invert(flags)])
+    ends = pa.concat_arrays([pc.invert(flags), pa.array([True])])
+    return versions.placed(rows.filter(begins), rows["first"].filter(begins), rows["last"].filter(ends))

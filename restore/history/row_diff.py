@@ -1,0 +1,113 @@
+"""Rows and cells of the tables among changed items: the two versions of each are fetched, opened and compared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from restore.history.contents import Contents, Version
+from restore.history.diff import CHANGED, Difference, Sides
+from restore.history.table_diff import TableDifference, compare_tables
+from restore.tables.model import Table
+from vault.errors import Interrupted, StorageError, StrongroomError
+from vault.format import manifest
+from vault.problems import Problem, printable
+
+OpenTables = Callable[[Path, str], Sequence[Table]]
+"""The tables of a file of a format. Raises `Damaged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How items are opened and compared. format_of: the format of an item where its manifest does not say, going by its path;
+    empty for none · keys: columns that tell rows apart · most: items that are compared · folders: of the sources that are
+    compared live."""
+
+    open_tables: OpenTables
+    is_table: Callable[[str], bool]
+    format_of: Callable[[bytes], str]
+    keys: tuple[str, ...] = ()
+    most: int = 20
+    folders: Mapping[str, bytes] = field(default_factory=dict)
+    stop: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDifference:
+    """Tables of an item, compared; or what stood in the way."""
+
+    path: bytes
+    source: str
+    tables: tuple[TableDifference, ...] = ()
+    problem: Problem | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        problem = None if self.problem is None else self.problem.as_json()
+        tables = [one.as_json() for one in self.tables]
+        return {"path": printable(self.path), "source": self.source, "tables": tables, "problem": problem}
+
+
+@dataclass(frozen=True, slots=True)
+class RowDifferences:
+    """items: as many as were asked for · total: changed items that are tables."""
+
+    items: tuple[ItemDifference, ...]
+    total: int
+
+
+def row_differences(contents: Contents, difference: Difference, opening: Opening) -> RowDifferences:
+    """Compare the tables among the items whose content changed."""
+    wanted = [row for row in _changed(difference) if opening.is_table(_format(row, opening))]
+    some = wanted[: opening.most]
+    found = [one for sides in difference.sides for one in _of_source(contents, sides, some, opening)]
+    return RowDifferences(tuple(found), len(wanted))
+
+
+def _changed(difference: Difference) -> Iterator[dict[str, Any]]:
+    import pyarrow.compute as pc
+
+    table = difference.table.filter(pc.equal(difference.table["what"], CHANGED))
+    yield from table.select(["path", "source", "before_format", "after_format", "before_type", "after_type"]).to_pylist()
+
+
+def _format(row: dict[str, Any], opening: Opening) -> str:
+    if not row["before_type"] == row["after_type"] == manifest.FILE:
+        return ""
+    return row["after_format"] or row["before_format"] or opening.format_of(row["path"])
+
+
+def _of_source(contents: Contents, sides: Sides, rows: list[dict[str, Any]], opening: Opening) -> Iterator[ItemDifference]:
+    own = [row for row in rows if row["source"] == sides.source]
+    if not own or sides.before is None:
+        return
+    paths = [row["path"] for row in own]
+    before = Version(sides.before, contents.rows(sides.before, paths))
+    after = None if sides.after is None else Version(sides.after, contents.rows(sides.after, paths))
+    for row in own:
+        path = row["path"]
+        try:
+            with ExitStack() as files:
+                old = files.enter_context(contents.file(before, path))
+                if after is None:
+                    new = _live(opening.folders[sides.source], path)
+                else:
+                    new = files.enter_context(contents.file(after, path))
+                name = _format(row, opening)
+                tables = opening.open_tables(old, name), opening.open_tables(new, name)
+                yield ItemDifference(
+                    path, sides.source, tuple(compare_tables(tables[0], tables[1], opening.keys, opening.stop))
+                )
+        except (StorageError, Interrupted):
+            raise
+        except (StrongroomError, OSError) as error:
+            yield ItemDifference(path, sides.source, problem=Problem(path, "not-compared", str(error)))
+
+
+def _live(folder: bytes, path: bytes) -> Path:
+    """Where an item lies in its source's folder."""
+    return Path(os.fsdecode(folder)) / os.fsdecode(path.partition(b"/")[2])
