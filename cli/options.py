@@ -20,6 +20,36 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 At = Annotated[
     str | None,
-    typer.Option("--at", metavar="TIME", help="As it was then: 2026-11-01, '2026-11-01 14:30', a snapshot's id. Default: now."),
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="As it was then: 2026-11-01, '2026-11-01 14:30', '3 days ago', a snapshot's id. Default: now.",
+    ),
 ]
 Source = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this source of the project.")]
+Patterns = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATTERN]…", help="Paths (KIND/…) or globs; a folder means all in it. Default: everything."),
+]
+Paths = Annotated[list[str] | None, typer.Option("--path", metavar="GLOB", help="Like PATTERN; may be given again.")]
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", metavar="KIND", help="Only reports, tickets, raw, …; may be given again.")
+]
+Periods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--period",
+        metavar="PERIOD",
+        help="What it is about: 2024, 2024-Q3, 2024-05, 2024-W20, 2024-05-17, 2024-05-01..2024-06-15, 2024-05.., last-month, "
+        "yesterday; may be given again.",
+    ),
+]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", metavar="FORMAT", help="Only csv, xlsx, pdf, …, told by content; may be repeated."),
+]
+Overlapping = Annotated[
+    bool,
+    typer.Option("--overlapping/--within", help="Take what touches the period, or only what lies within it (the default)."),
+]
+Deleted = Annotated[bool, typer.Option("--deleted", help="What the source no longer has, instead of what it has.")]

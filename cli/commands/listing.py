@@ -5,11 +5,29 @@ from __future__ import annotations
 import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import moments, output, workplace
-from cli.options import At, Config, Identity, Json, Source
+from cli import output, workplace
+from cli.options import (
+    At,
+    Config,
+    Deleted,
+    Formats,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Patterns,
+    Periods,
+    Source,
+)
+from cli.wishes import Asked, tell_beyond
+from vault.about import grammar
+from vault.about.finding import MTIME
+from vault.about.period import Period
 from vault.problems import printable
 
 if TYPE_CHECKING:
@@ -92,40 +110,58 @@ def _project_json(project: Project, committed: Committed) -> dict[str, Any]:
 
 def ls(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
-    patterns: Annotated[list[str] | None, typer.Argument(metavar="[PATTERN]…", help="Paths (KIND/…) or globs.")] = None,
+    patterns: Patterns = None,
+    paths: Paths = None,
+    kinds: Kinds = None,
+    periods: Periods = None,
+    formats: Formats = None,
+    overlapping: Overlapping = False,
     at: At = None,
-    deleted: Annotated[bool, typer.Option("--deleted", help="What the source no longer has, instead of what it has.")] = False,
+    deleted: Deleted = False,
     source: Source = None,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """The items of a project at a moment."""
-    from restore.select import Wish, select
+    from restore.select import select
 
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
     with workplace.opened(config, identity) as place:
         found = place.project(project)
-        wish = Wish(tuple(patterns or ()), moments.parse(at, found), deleted, source)
-        selection = select(found, wish)
+        selection = select(found, asked.wish(place, found))
+        zone = place.zone(project)
+    tell_beyond(selection, periods)
     table = selection.table
-    names = ["path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target", "vanished_at"]
-    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    rows = zip(*(table[name].to_pylist() for name in _SHOWN), strict=True)
     if as_json:
-        output.document({"project": project, "items": [_item_json(row) for row in rows]})
+        output.document({"project": project, "items": [_item_json(row, zone) for row in rows]})
     else:
         for row in rows:
-            output.result(_line(row))
+            output.result(_line(row, zone))
     output.problems(selection.damage)
     if selection.damage:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _line(row: tuple[Any, ...]) -> str:
-    path, kind, size, seconds, _, mode, target, vanished = row
+_SHOWN = ["path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target", "vanished_at"]
+_SHOWN += ["kind", "format", "period_start", "period_end", "period_origin"]
+
+
+def _line(row: tuple[Any, ...], zone: ZoneInfo) -> str:
+    path, kind, size, seconds, _, mode, target, vanished, _, _, start, end, origin = row
     letters = LETTERS[kind] + stat.filemode(mode)[1:]
+    period = _period(start, end, zone) if origin not in (None, MTIME) else ""
     arrow = f" -> {printable(target)}" if target is not None else ""
     gone = f"  (vanished {output.moment(vanished)})" if vanished else ""
-    return f"{letters} {size:>12} {_moment(seconds)} {printable(path)}{arrow}{gone}"
+    return f"{letters} {size:>12} {_moment(seconds)} {period or '-':<13} {printable(path)}{arrow}{gone}"
+
+
+def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str | None:
+    """A period as `--period` takes it."""
+    if start is None or end is None:
+        return None
+    return grammar.written(Period.between(start, end), zone)
 
 
 def _moment(seconds: int) -> str:
@@ -136,14 +172,20 @@ def _moment(seconds: int) -> str:
         return f"@{seconds}".ljust(19)
 
 
-def _item_json(row: tuple[Any, ...]) -> dict[str, Any]:
-    path, kind, size, seconds, nanos, mode, target, vanished = row
+def _item_json(row: tuple[Any, ...], zone: ZoneInfo) -> dict[str, Any]:
+    path, type_, size, seconds, nanos, mode, target, vanished, kind, format_, start, end, origin = row
     return {
         "path": printable(path),
-        "type": kind,
+        "type": type_,
         "size": size,
         "mtime_ns": seconds * 1_000_000_000 + nanos,
         "mode": f"{mode:04o}",
         "link_target": None if target is None else printable(target),
         "vanished_at": None if vanished is None else vanished.isoformat(),
+        "kind": kind,
+        "format": format_,
+        "period": _period(start, end, zone),
+        "period_start": None if start is None else start.isoformat(),
+        "period_end": None if end is None else end.isoformat(),
+        "period_origin": origin,
     }

@@ -59,8 +59,8 @@ def test_a_dry_run_writes_nothing(used: Desk) -> None:
 def test_a_moment_or_pattern_that_means_nothing_is_refused(used: Desk) -> None:
     for at in ("garbage", "2026-13-01", "99999999t999999z-0000000000000000", "20200101t000000z-0000000000000000", "-1", ""):
         refusal(used.call("restore", "acme", "--to", "out", "--at", at, exits=2))
-    assert "no snapshot" in refusal(used.call("ls", "acme", "--at", "2001-01-01", exits=2))
-    assert "--deleted" in refusal(used.call("restore", "acme", "reports/nothing*", "--to", "out", exits=2))
+    assert "no snapshot" in refusal(used.call("ls", "acme", "--at", "2001-01-01", exits=1))
+    assert "strongroom find" in refusal(used.call("restore", "acme", "reports/nothing*", "--to", "out", exits=1))
     assert "makes no sense" in refusal(used.call("ls", "acme", "reports/[z-a]", exits=2))
     refusal(used.call("restore", "acme", exits=2))
     assert not (used.folder / "out").exists()
@@ -91,7 +91,7 @@ def test_an_unknown_command_or_option_is_a_usage_error(used: Desk) -> None:
 def test_every_refusal_is_one_document_with_json(used: Desk) -> None:
     for arguments, code in (
         (["ls", "acne"], 2),
-        (["restore", "acme", "--to", "-", "--json", "nothing"], 2),
+        (["restore", "acme", "--to", "-", "--json", "nothing"], 1),
         (["list", "--identity", "nowhere"], 12),
         (["backup", "--config", "nowhere"], 2),
         (["init", "repository", "--config", "other.toml"], 21),

@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from restore import fetch, plan, select
-from restore.select import pattern_regex
 from tests.support.chance import SeededChance
 from tests.support.places import back_up, made_on
 from tests.support.trees import text, write_tree
+from vault.about.globs import pattern_regex
 from vault.errors import UsageError
 from vault.format import index as segments
 from vault.repository.chunk_index import ChunkIndex, KnownChunks

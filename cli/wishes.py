@@ -1,0 +1,72 @@
+"""The options of a selection, which every command shares, as a wish; and what to say beside what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cli import moments, output
+from cli.workplace import Workplace
+
+if TYPE_CHECKING:
+    from restore.select import Selection
+    from restore.wish import Wish
+    from vault.repository.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options as they were typed."""
+
+    patterns: Sequence[str] | None = None
+    paths: Sequence[str] | None = None
+    kinds: Sequence[str] | None = None
+    periods: Sequence[str] | None = None
+    formats: Sequence[str] | None = None
+    overlapping: bool = False
+    at: str | None = None
+    deleted: bool = False
+    source: str | None = None
+
+    def wish(self, place: Workplace, project: Project) -> Wish:
+        """What they mean in a project. Raises `UsageError`."""
+        from restore.wish import Wish
+
+        zone = place.zone(project.name)
+        return Wish(
+            patterns=(*(self.patterns or ()), *(self.paths or ())),
+            at=moments.parse(self.at, project, zone),
+            deleted=self.deleted,
+            source=self.source,
+            kinds=tuple(self.kinds or ()),
+            formats=tuple(self.formats or ()),
+            periods=tuple(self.periods or ()),
+            overlapping=self.overlapping,
+            now=project.services.clock.now(),
+            zone=zone.key,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """As they were typed, for reports; what was not said is left out."""
+        said = {
+            "patterns": [*(self.patterns or ()), *(self.paths or ())],
+            "kinds": list(self.kinds or ()),
+            "periods": list(self.periods or ()),
+            "formats": list(self.formats or ()),
+            "overlapping": self.overlapping,
+            "at": self.at,
+            "deleted": self.deleted,
+            "source": self.source,
+        }
+        return {name: value for name, value in said.items() if value}
+
+
+def tell_beyond(selection: Selection, periods: Sequence[str] | None) -> None:
+    """What a wider reading of the period would add."""
+    beyond = selection.beyond
+    if beyond.items:
+        output.notice(
+            f"{output.count(beyond.items, 'item')} ({output.size(beyond.bytes)}) reach beyond {' or '.join(periods or ())} "
+            "and are left out; --overlapping takes them too"
+        )

@@ -1,0 +1,99 @@
+"""Which rows of a manifest are meant, each part of a wish as a mask over columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from restore.wish import Wish
+from vault.about import grammar, period
+from vault.about.globs import SETS, pattern_regex
+from vault.about.period import Period
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def deleted(table: pa.Table, wish: Wish) -> pa.ChunkedArray:
+    """Rows of items that the source had, or of those that it no longer had."""
+    import pyarrow.compute as pc
+
+    return pc.is_valid(table["vanished_at"]) if wish.deleted else pc.is_null(table["vanished_at"])
+
+
+def named(table: pa.Table, wish: Wish) -> pa.ChunkedArray | None:
+    """Rows whose path, kind and format are asked for; None where all are. Raises `UsageError` for what is no pattern."""
+    import pyarrow.compute as pc
+
+    parts = []
+    if wish.patterns:
+        parts.append(_by_pattern(table["path"], wish.patterns))
+    for name, wanted in (("kind", wish.kinds), ("format", wish.formats)):
+        if wanted:
+            parts.append(_one_of(table[name], wanted))
+    if not parts:
+        return None
+    mask = parts[0]
+    for part in parts[1:]:
+        mask = pc.and_(mask, part)
+    return mask
+
+
+def _one_of(column: pa.ChunkedArray, wanted: tuple[str, ...]) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.is_in(column, value_set=pa.array([one.lower() for one in wanted], pa.string()))
+
+
+def _by_pattern(paths: pa.ChunkedArray, patterns: tuple[str, ...]) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    regex = "|".join(map(pattern_regex, patterns))
+    try:
+        # bytes of a name that are no text come from the command line as surrogates
+        return pc.match_substring_regex(paths, regex.encode("utf-8", "surrogateescape"))
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"not a pattern: {' or '.join(map(repr, patterns))}", hint=SETS) from error
+
+
+def zone_of(name: str, wish: Wish) -> ZoneInfo:
+    """The zone that a snapshot's record names, else the wish's."""
+    for one in (name, wish.zone):
+        try:
+            return ZoneInfo(one)
+        except (ZoneInfoNotFoundError, ValueError):
+            continue
+    return ZoneInfo("UTC")
+
+
+def periods_of(wish: Wish, zone: ZoneInfo) -> list[Period]:
+    """The periods that are asked for, united. Raises `UsageError`."""
+    return period.union(grammar.parse(text, zone, wish.now) for text in wish.periods)
+
+
+def within(table: pa.Table, periods: list[Period]) -> pa.ChunkedArray:
+    """Rows whose period lies within one of these."""
+    return _any(table, periods, overlapping=False)
+
+
+def overlapping(table: pa.Table, periods: list[Period]) -> pa.ChunkedArray:
+    """Rows whose period shares a moment with one of these."""
+    return _any(table, periods, overlapping=True)
+
+
+def _any(table: pa.Table, periods: list[Period], *, overlapping: bool) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    start, end = (table[name].cast(pa.int64()) for name in ("period_start", "period_end"))
+    mask = None
+    for one in periods:
+        if overlapping:
+            part = pc.and_(pc.less(start, one.end), pc.greater(end, one.start))
+        else:
+            part = pc.and_(pc.greater_equal(start, one.start), pc.less_equal(end, one.end))
+        mask = part if mask is None else pc.or_(mask, part)
+    return pc.fill_null(mask, fill_value=False)

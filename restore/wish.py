@@ -1,0 +1,33 @@
+"""What somebody asks for, in the words of the command line: the same grammar for every command.
+
+Several of one sort unite; sorts narrow one another. A period takes what lies within it, or with `overlapping` what touches it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for; empty means no matter which.
+
+    patterns: of paths (see `vault.about.globs`) · at: the moment, None for now ·
+    deleted: only items that the source no longer had · source: of one source only · kinds, formats: as manifests name them ·
+    periods: as people write them (see `vault.about.grammar`), in the time zone of each snapshot · overlapping: what touches
+    them too · versions: of each item the newest so many, None for all · now: what `last-month` counts from · zone: for
+    snapshots that name none.
+    """
+
+    patterns: tuple[str, ...] = ()
+    at: datetime | None = None
+    deleted: bool = False
+    source: str | None = None
+    kinds: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    periods: tuple[str, ...] = ()
+    overlapping: bool = False
+    versions: int | None = 1
+    now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    zone: str = "UTC"
