@@ -47,3 +47,10 @@ class Losses:
     def all(self) -> list[Loss]:
         """Every kind, in the order of their first cells."""
         return list(self._losses.values())
+
+    def include(self, others: Losses) -> None:
+        """What was counted apart, for a part of the work."""
+        for other in others.all():
+            self.add(other.what, other.table, other.column, other.cells)
+            for example in other.examples:
+                self.add(other.what, other.table, other.column, 0, example)

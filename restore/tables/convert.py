@@ -1,0 +1,92 @@
+"""One item's file into another format: its tables are read, perhaps cut to a period, and written, and what happened is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+from restore.tables.losses import Losses
+from restore.tables.manner import Manner
+from restore.tables.model import Batch, Column, Table
+from restore.tables.output_names import OutputNames
+from restore.tables.registry import FORMATS, open_tables, write_tables
+
+Opener: TypeAlias = Callable[[str], AbstractContextManager[BinaryIO]]
+"""Opens an output by its name, for writing."""
+
+Change: TypeAlias = Callable[[Table], Table]
+"""What is done with a table between reading and writing, such as `rows_in_period.cut`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was written. rows: of all its tables · tables: name, rows, columns and types of each, for the report."""
+
+    name: str
+    tables: tuple[dict[str, Any], ...]
+
+    @property
+    def rows(self) -> int:
+        """Of all its tables."""
+        return sum(table["rows"] for table in self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """target: the format, as `registry.FORMATS` names it · change: what is done with each table on the way."""
+
+    target: str
+    manner: Manner
+    change: Change | None = None
+
+
+def convert(
+    file: Path, source: str, path: str, wish: Wish, names: OutputNames, opened: Opener, losses: Losses
+) -> list[Written]:
+    """Convert one item. file: its content · source: its format · path: its path, from which the outputs' names follow.
+    Raises `NotATable` before anything is opened, `Damaged` where the file is broken: an output open then is not whole."""
+    tables = [table if wish.change is None else wish.change(table) for table in open_tables(file, source, losses)]
+    return write_all(tables, path, wish, names, opened, losses)
+
+
+def write_all(
+    tables: Sequence[Table], path: str, wish: Wish, names: OutputNames, opened: Opener, losses: Losses
+) -> list[Written]:
+    """Write tables as a file, or as one file each where the format holds one only."""
+    counted = [Counted(table) for table in tables]
+    given = names.give(path, wish.target, [table.name for table in tables])
+    groups = [counted] if FORMATS[wish.target].several else [[table] for table in counted]
+    written = []
+    for name, group in zip(given, groups, strict=True):
+        with opened(name) as out:
+            write_tables(group, wish.target, out, wish.manner, losses)
+        written.append(Written(name, tuple(table.facts() for table in group)))
+    return written
+
+
+class Counted:
+    """A table that knows afterwards how many rows it gave."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.name = table.name
+        self.columns: Sequence[Column] = table.columns
+        self.rows = 0
+
+    def batches(self) -> Iterator[Batch]:
+        """All rows."""
+        rows = 0
+        for batch in self._table.batches():
+            rows += batch.rows
+            yield batch
+        self.rows = rows
+
+    def facts(self) -> dict[str, Any]:
+        """For the report."""
+        columns = [
+            {"name": column.name, "type": str(column.type) if column.type is not None else "any"} for column in self.columns
+        ]
+        return {"name": self.name, "rows": self.rows, "columns": columns}

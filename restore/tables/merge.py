@@ -1,0 +1,250 @@
+"""One table out of many files: the quarter's out of its 2,184 hourly ones.
+
+Columns are united by their names, in the order of their first appearance, and the files are walked in the order given, one open
+at a time. A last column, `source`, says which file a row is from. Where a file has other columns than the one before it, or
+other types in them, that is told: nobody should have to find out from empty cells that a report was changed in May.
+
+Columns must be known before the first row, so files are opened twice: for their columns, and for their rows. The first ones are
+spared that as long as all their rows find room in memory, which those of a quarter of hourly reports do.
+
+A file that cannot be read costs its own rows alone: it is told once, with how many of its rows came before the damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from restore.tables.losses import Losses
+from restore.tables.model import BATCH_ROWS, Batch, Column, Table, Value
+from restore.tables.names import distinct
+from restore.tables.registry import NotATable
+from restore.tables.values import values_of
+from vault.errors import Damaged, StrongroomError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Key: TypeAlias = tuple[str, int]
+"""A column's name, and which of the columns with this name it is in its file."""
+
+KEPT_BYTES = 64 * 1024 * 1024
+"""What is kept of the files between the first opening and the second."""
+
+Told: TypeAlias = Callable[["Part", StrongroomError, int], None]
+"""Told of a part that could not be read, why, and how many of its rows are in the table all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file. source: what the `source` column says of it, its path · when: what changes are told by, its period · opened:
+    opens it anew at every call; what its reader has to count goes to the losses given."""
+
+    source: str
+    when: str
+    opened: Callable[[Losses], AbstractContextManager[Sequence[Table]]]
+
+
+class Merged:
+    """The table. changes: what changed when, known in full after the rows have been read once."""
+
+    def __init__(self, parts: Iterable[Part], told: Told, losses: Losses, *, name: str = "") -> None:
+        self.name = name
+        self.changes: list[str] = []
+        self._parts = parts
+        self._told = told
+        self._losses: Losses | None = losses
+        self._failed: set[str] = set()
+        self._kept: dict[int, Sequence[Table]] = {}
+        self._room = KEPT_BYTES
+        types = self._survey()
+        self._keys = list(types)
+        names = [key[0] for key in self._keys]
+        source = Column(distinct([*names, "source"])[-1], _text())
+        self.columns: Sequence[Column] = [*(Column(key[0], types[key]) for key in self._keys), source]
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows of all parts, gathered into batches of a good size."""
+        waiting: list[Batch] = []
+        for batch in self._walked():
+            if waiting and sum(part.rows for part in waiting) + batch.rows > BATCH_ROWS:
+                yield _gathered(waiting, self.columns)
+                waiting = []
+            waiting.append(batch)
+        if waiting:
+            yield _gathered(waiting, self.columns)
+        self._losses = None
+
+    def _survey(self) -> dict[Key, pa.DataType | None]:
+        """The columns of all parts and a type for each; what appeared, went and changed is told on the way."""
+        types: dict[Key, pa.DataType | None] = {}
+        before: dict[Key, pa.DataType | None] | None = None
+        for place, part in enumerate(self._parts):
+            counted = Losses()
+            try:
+                with part.opened(counted) as tables:
+                    found = [_keyed(table) for table in tables]
+                    kept = self._keep(tables)
+            except (Damaged, NotATable) as error:
+                self._fail(part, error, 0)
+                continue
+            if kept is not None and self._losses is not None:
+                self._kept[place] = kept
+                self._losses.include(counted)
+            for columns in found:
+                self._compare(part, before, columns)
+                before = columns
+                for key, type_ in columns.items():
+                    types[key] = united(types[key], type_) if key in types else type_
+        return types
+
+    def _keep(self, tables: Sequence[Table]) -> Sequence[Table] | None:
+        """These tables' rows, if they are of Arrow's types and there is room; the first that find none end the keeping."""
+        kept = []
+        for table in tables:
+            batches: list[Batch] = []
+            kept.append(_KeptTable(table.name, table.columns, batches))
+            if not self._room or any(column.type is None for column in table.columns):
+                return None
+            try:
+                for batch in table.batches():
+                    size = sum(cells.nbytes for cells in batch.columns if not isinstance(cells, list))
+                    self._room = max(0, self._room - size)
+                    if not self._room:
+                        return None
+                    batches.append(batch)
+            except Damaged as error:
+                kept[-1].damage = error
+        return kept
+
+    def _compare(self, part: Part, before: dict[Key, pa.DataType | None] | None, now: dict[Key, pa.DataType | None]) -> None:
+        if before is None or before == now:
+            return
+        self._tell(part, [f"column {key[0]!r} appeared" for key in now if key not in before])
+        self._tell(part, [f"column {key[0]!r} disappeared" for key in before if key not in now])
+        changed = [key for key in now if key in before and before[key] != now[key]]
+        self._tell(part, [f"column {key[0]!r}: {_named(before[key])} became {_named(now[key])}" for key in changed])
+
+    def _tell(self, part: Part, changes: Iterable[str]) -> None:
+        self.changes.extend(f"from {part.when}: {change}" for change in changes)
+
+    def _fail(self, part: Part, error: StrongroomError, rows: int) -> None:
+        if part.source not in self._failed:
+            self._failed.add(part.source)
+            self._told(part, error, rows)
+
+    def _walked(self) -> Iterator[Batch]:
+        kinds: dict[Key, frozenset[str]] = {}
+        for place, part in enumerate(self._parts):
+            rows = 0
+            try:
+                with nullcontext(self._kept[place]) if place in self._kept else part.opened(self._losses or Losses()) as tables:
+                    for table in tables:
+                        source = part.source if len(tables) == 1 else f"{part.source}#{table.name}"
+                        for batch in self._fitted(part, table, source, kinds):
+                            rows += batch.rows
+                            yield batch
+            except (Damaged, NotATable) as error:
+                self._fail(part, error, rows)
+
+    def _fitted(self, part: Part, table: Table, source: str, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
+        """A part's batches with the columns of all."""
+        places = {key: place for place, key in enumerate(_keyed(table))}
+        seen: dict[Key, set[str]] = {}
+        for batch in table.batches():
+            cells: list[pa.Array | list[Value]] = []
+            for key, column in zip(self._keys, self.columns, strict=False):
+                there = batch.columns[places[key]] if key in places else None
+                if isinstance(there, list):
+                    seen.setdefault(key, set()).update(kind.__name__ for kind in set(map(type, there)))
+                cells.append(_as_type(there, column.type, batch.rows))
+            cells.append(_repeated(source, batch.rows))
+            yield Batch(cells, batch.rows)
+        if self._losses is not None:
+            self._compare_kinds(part, seen, kinds)
+
+    def _compare_kinds(self, part: Part, seen: dict[Key, set[str]], kinds: dict[Key, frozenset[str]]) -> None:
+        """Columns whose cells have each their own type: told when a file has others than the last one that had any."""
+        for key, names in seen.items():
+            now = frozenset(names - {"NoneType"})
+            if now and key in kinds and kinds[key] != now:
+                self._tell(part, [f"column {key[0]!r}: {', '.join(sorted(kinds[key]))} became {', '.join(sorted(now))}"])
+            kinds[key] = now or kinds.get(key, now)
+
+
+@dataclass(slots=True)
+class _KeptTable:
+    """A table in memory. damage: what ends it."""
+
+    name: str
+    columns: Sequence[Column]
+    rows: Sequence[Batch]
+    damage: Damaged | None = None
+
+    def batches(self) -> Iterator[Batch]:
+        """All rows, and the damage behind them."""
+        yield from self.rows
+        if self.damage is not None:
+            raise self.damage
+
+
+def united(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
+    """The type of a column that has both, None where each cell must have its own."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if one is None or other is None or one == other:
+        return one if one == other else None
+    if is_.is_null(one) or is_.is_null(other):
+        return other if is_.is_null(one) else one
+    if all(is_.is_integer(type_) and not is_.is_uint64(type_) for type_ in (one, other)):
+        return pa.int64()
+    return pa.float64() if is_.is_floating(one) and is_.is_floating(other) else None
+
+
+def _keyed(table: Table) -> dict[Key, pa.DataType | None]:
+    keys: dict[Key, pa.DataType | None] = {}
+    count: dict[str, int] = {}
+    for column in table.columns:
+        count[column.name] = count.get(column.name, 0) + 1
+        keys[column.name, count[column.name]] = column.type
+    return keys
+
+
+def _as_type(cells: pa.Array | list[Value] | None, type_: pa.DataType | None, rows: int) -> pa.Array | list[Value]:
+    import pyarrow as pa
+
+    if cells is None:
+        return [None] * rows if type_ is None else pa.nulls(rows, type_)
+    if type_ is None:
+        return values_of(cells)
+    return cells if isinstance(cells, list) or cells.type == type_ else cells.cast(type_)
+
+
+def _gathered(batches: list[Batch], columns: Sequence[Column]) -> Batch:
+    import pyarrow as pa
+
+    if len(batches) == 1:
+        return batches[0]
+    cells: list[pa.Array | list[Value]] = []
+    for column, parts in zip(columns, zip(*(batch.columns for batch in batches), strict=True), strict=True):
+        cells.append([cell for part in parts for cell in part] if column.type is None else pa.concat_arrays(parts))
+    return Batch(cells, sum(batch.rows for batch in batches))
+
+
+def _repeated(text: str, rows: int) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.repeat(pa.scalar(text, _text()), rows)
+
+
+def _text() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.string()
+
+
+def _named(type_: pa.DataType | None) -> str:
+    return "cells of their own types" if type_ is None else str(type_)

@@ -1,0 +1,70 @@
+"""Formats by name: what reads them, what writes them, whether they are tables at all. Nothing is imported before its use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from restore.tables.losses import Losses
+from restore.tables.manner import Manner
+from restore.tables.model import Table
+from vault.errors import StrongroomError
+
+Reader: TypeAlias = Callable[[Path, Losses], Sequence[Table]]
+Writer: TypeAlias = Callable[[Sequence[Table], BinaryIO, Manner, Losses], None]
+
+
+class NotATable(StrongroomError):
+    """The item is something else: a document, a picture, a recording."""
+
+    hint = "restore it as it is, without --as"
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    """name: as `--as` has it · endings: of file names, the one that is written first · several: whether a file holds several
+    tables, or one · reader: whether there is one."""
+
+    name: str
+    endings: tuple[str, ...]
+    several: bool = False
+    reader: bool = True
+
+
+FORMATS = {
+    made.name: made
+    for made in (
+        TableFormat("csv", ("csv", "tsv", "tab")),
+        TableFormat("xlsx", ("xlsx", "xlsm"), several=True),
+        TableFormat("jsonl", ("jsonl", "ndjson")),
+        TableFormat("json", ("json",), several=True),
+        TableFormat("parquet", ("parquet", "pq")),
+        TableFormat("feather", ("feather", "arrow")),
+        TableFormat("ods", ("ods",), several=True),
+        TableFormat("sqlite", ("sqlite", "sqlite3", "db"), several=True),
+        TableFormat("html", ("html",), several=True, reader=False),
+    )
+}
+"""All of them, in the order in which help lists them."""
+
+
+def is_table(name: str) -> bool:
+    """Whether files of this format are read as tables."""
+    return name in FORMATS and FORMATS[name].reader
+
+
+def open_tables(path: Path, name: str, losses: Losses) -> Sequence[Table]:
+    """The tables of a file of a format. Raises `NotATable` for a format that is none, `Damaged` for a broken file."""
+    if not is_table(name):
+        raise NotATable(f"{name or 'an unknown format'} is not a table")
+    reader: Reader = getattr(import_module(f"restore.tables.read_{name}"), f"read_{name}")
+    return reader(path, losses)
+
+
+def write_tables(tables: Sequence[Table], name: str, out: BinaryIO, manner: Manner, losses: Losses) -> None:
+    """Write a file of a format: of one table, unless the format holds `several`."""
+    writer: Writer = getattr(import_module(f"restore.tables.write_{name}"), f"write_{name}")
+    writer(tables, out, manner, losses)

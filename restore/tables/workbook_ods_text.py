@@ -1,0 +1,74 @@
+"""Texts in ODS: paragraphs, in which runs of spaces, tabs and line breaks are elements, and an attribute for what those cannot
+hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from restore.tables.workbook_cells import without_halves
+from restore.tables.workbook_package import HINT
+from restore.tables.workbook_xml import escaped, unescaped
+from vault.errors import Damaged
+
+UNSPEAKABLE = "control characters, which this format cannot hold, became U+FFFD"
+
+_MOST_SPACES = 1_000_000
+"""Spaces that the elements for them may stand for in one cell: the element is short, its number need not be."""
+
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": "<text:tab/>"})
+_SPACES = re.compile(r"^ +| +$| {2,}")
+_ASIDE = re.compile(
+    r"<office:annotation\b(?:[^<]++|<(?!/?office:annotation\b))*+</office:annotation>"
+    r"|<draw:frame\b(?:[^<]++|<(?!/?draw:frame\b))*+</draw:frame>"
+)
+_PARAGRAPH = re.compile(r"<text:p(?:\s[^>]*)?(?:(?<=/)>|>((?:[^<]++|<(?!/?text:p[\s/>]))*+)</text:p>)|<text:p/>")
+_SPACE_ELEMENT = re.compile(r"<text:s(?:\s[^>]*?\btext:c\s*=\s*[\"']([0-9]{1,9})[\"'][^>]*|\s[^>]*)?/?>(?:</text:s>)?")
+_BREAK = re.compile(r"<text:line-break\b[^>]*>(?:</text:line-break>)?")
+_TAB = re.compile(r"<text:tab\b[^>]*>(?:</text:tab>)?")
+_TAG = re.compile(r"<[^>]*>")
+_WHITE = re.compile(r"[ \t\n\r]+")
+
+
+def written_cell(text: str, told: Callable[[str], None]) -> tuple[str, str]:
+    """A text as attributes of its cell and as its paragraphs. told: hears what of it cannot be carried."""
+    if text.isprintable() and not ("&" in text or "<" in text or ">" in text or " " in text):
+        return "", f"<text:p>{text}</text:p>"
+    text = without_halves(text, told)
+    spoken = _CONTROLS.sub("\ufffd", text)
+    if spoken != text:
+        told(UNSPEAKABLE)
+    attribute = f' office:string-value="{escaped(spoken)}"' if "\r" in spoken else ""
+    return attribute, "".join([f"<text:p>{_paragraph(line)}</text:p>" for line in spoken.split("\n")])
+
+
+def _paragraph(line: str) -> str:
+    marked = line.translate(_MARKUP).replace("\r", "<text:line-break/>")
+    if "  " in marked or marked[:1] == " " or marked[-1:] == " ":
+        marked = _SPACES.sub(lambda match: f'<text:s text:c="{len(match[0])}"/>', marked)
+    return marked
+
+
+def read_paragraphs(inside: str) -> str | None:
+    """The text of a cell's paragraphs, a line each; None where it has none."""
+    if "<office:annotation" in inside or "<draw:frame" in inside:
+        inside = _ASIDE.sub("", inside)
+    if inside.startswith("<text:p>") and inside.count("<") == 2 and "  " not in inside:
+        text = inside[8:-9]
+        if text.isprintable() and "&" not in text:
+            return text
+    paragraphs = [match[1] or "" for match in _PARAGRAPH.finditer(inside)]
+    if not paragraphs:
+        return None
+    if sum(int(count or 1) for paragraph in paragraphs for count in _SPACE_ELEMENT.findall(paragraph)) > _MOST_SPACES:
+        raise Damaged("a cell of the sheet stands for more spaces than a text has: it is made to harm", hint=HINT)
+    return "\n".join([_line(paragraph) for paragraph in paragraphs])
+
+
+def _line(paragraph: str) -> str:
+    text = _WHITE.sub(" ", paragraph).strip(" ")
+    if "<" in text:
+        text = _SPACE_ELEMENT.sub(lambda match: " " * int(match[1] or 1), text)
+        text = _TAG.sub("", _TAB.sub("\t", _BREAK.sub("\n", text)))
+    return unescaped(text)

@@ -1,0 +1,89 @@
+"""Encodings of text files: told from all of their bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restore.tables.encoding import BLOCK, encoding_of, mended, utf_8_blocks
+from tests.unit.tables.text_files import file_of
+from vault.errors import Damaged
+
+RUSSIAN = "Номер;Агент;Статус\n1;Иванов Пётр;перезвонить клиенту завтра утром\n2;ОМСК;ДОСТАВЛЕНО № 5 — «срочно»\n"
+UKRAINIAN = "Номер,Ім'я\n1,Їжак Євген зателефонував у Київ\n2,їхній груповий дзвінок ще триває\n"
+FRENCH = "Nom;Ville\nRené;Besançon\nZoë;Liège\nFrançois;à côté\n"
+GERMAN = "Straße;Größe\nMüller;Köln\nÄrzte;Übung\n"
+SHORT = "a,город\n1,Омск\n"
+CAPITALS = "A,B\nЗВОНОК,ДА\n"
+ENGLISH = "a,b\n1,2\n"
+
+
+CODECS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251", "cp866", "koi8-u", "cp1252")
+
+
+def can_hold(codec: str, text: str) -> bool:
+    return text.encode(codec, "ignore").decode(codec) == text
+
+
+HELD = [
+    (text, codec)
+    for text in (RUSSIAN, UKRAINIAN, FRENCH, GERMAN, SHORT, CAPITALS, ENGLISH)
+    for codec in CODECS
+    if can_hold(codec, text)
+]
+
+
+@pytest.mark.parametrize(("text", "codec"), HELD)
+def test_the_encoding_of_a_text_is_found(tmp_path: Path, text: str, codec: str) -> None:
+    path = file_of(tmp_path, text.encode(codec))
+    encoding = encoding_of(path)
+    with path.open("rb") as file, encoding.text(file) as reader:
+        assert reader.read() == text
+    assert not encoding.broken
+
+
+def test_foreign_letters_far_behind_the_beginning_are_seen(tmp_path: Path) -> None:
+    path = file_of(tmp_path, b"id,note\n" * (2 * BLOCK // 8) + "1,перезвонить завтра\n".encode("cp1251"))
+    assert encoding_of(path).name == "cp1251"
+
+
+def test_a_letter_that_lies_across_two_blocks_is_whole(tmp_path: Path) -> None:
+    path = file_of(tmp_path, b"x" * (BLOCK - 1) + "я\n".encode())
+    assert (encoding_of(path).name, encoding_of(path).broken) == ("utf-8", False)
+
+
+def test_a_few_broken_bytes_do_not_make_a_utf_8_file_something_else(tmp_path: Path) -> None:
+    path = file_of(tmp_path, "привет, мир\n".encode() * 20 + b"\xff\n")
+    encoding = encoding_of(path)
+    assert (encoding.name, encoding.broken) == ("utf-8", True)
+    with path.open("rb") as file, encoding.text(file) as reader:
+        assert mended(reader.read()).endswith("\n\\xff\n")
+
+
+def test_a_byte_that_cp1251_does_not_have_is_known_to_be_broken(tmp_path: Path) -> None:
+    path = file_of(tmp_path, RUSSIAN.encode("cp1251") + b"\x98\n")
+    assert (encoding_of(path).name, encoding_of(path).broken) == ("cp1251", True)
+
+
+def test_half_of_a_pair_in_utf_16_is_broken_and_readable(tmp_path: Path) -> None:
+    path = file_of(tmp_path, b"\xff\xfe" + "a\ud800b\n".encode("utf-16-le", "surrogatepass"))
+    encoding = encoding_of(path)
+    assert encoding.broken
+    with path.open("rb") as file, encoding.text(file) as reader:
+        assert mended(reader.read()) == "a\\ud800b\n"
+
+
+@pytest.mark.parametrize(
+    "data", [b"a,b\n1,\x00\n", b"\x00" * 100, b"\xef\xbb\xbfa\x00", "a\0b\n".encode("utf-16"), b"\xff\xfea\x00b"]
+)
+def test_bytes_that_are_no_text_are_damaged(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(Damaged):
+        encoding_of(file_of(tmp_path, data))
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "cp1251"])
+@pytest.mark.parametrize("start", [0, 5])
+def test_any_encoding_is_read_as_utf_8_from_any_place(tmp_path: Path, codec: str, start: int) -> None:
+    path = file_of(tmp_path, RUSSIAN.encode("utf-8" if codec == "utf-8" else codec, "ignore"))
+    assert b"".join(utf_8_blocks(path, encoding_of(path), start)) == RUSSIAN.encode()[start:]

@@ -1,0 +1,167 @@
+"""Times as tables have them, and tables cut by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+
+from restore.tables.losses import Losses
+from restore.tables.model import Value
+from restore.tables.rows_in_period import NO_TIME, Cut, NoTimeColumn, RowsInPeriod
+from restore.tables.times import Reading, moments_of
+from tests.support.tables import ListTable, rows_of
+from vault.errors import UsageError
+
+KYIV = Reading("Europe/Kyiv")
+NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+
+
+def utc(moments: pa.Array) -> list[str | None]:
+    """As text, for people who read tests."""
+    texts: list[str | None] = moments.cast(pa.timestamp("us")).cast(pa.string()).to_pylist()
+    return [None if text is None else text.removesuffix(".000000") for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-05-17", "2024-05-16 21:00:00"),
+        ("2024-05-17 14:05", "2024-05-17 11:05:00"),
+        ("2024-05-17 14:05:06.25", "2024-05-17 11:05:06.250000"),
+        ("2024-05-17T14:05:06Z", "2024-05-17 14:05:06"),
+        ("2024-05-17T14:05:06+03:00", "2024-05-17 11:05:06"),
+        ("2024-05-17 14:05:06.123456789-0530", "2024-05-17 19:35:06.123456"),
+        ("2024-05-17 14:05 UTC", "2024-05-17 14:05:00"),
+        ("2024/5/7 4:05", "2024-05-07 01:05:00"),
+        ("17.05.2024 14:05:06", "2024-05-17 11:05:06"),
+        ("17.05.2024, 14:05", "2024-05-17 11:05:00"),
+        ("17.05.24", "2024-05-16 21:00:00"),
+        ("01.02.2024", "2024-01-31 22:00:00"),
+        ("17/05/2024 2:05 PM", "2024-05-17 11:05:00"),
+        ("17/05/2024 12:05 am", "2024-05-16 21:05:00"),
+        ("20240517", "2024-05-16 21:00:00"),
+        ("20240517T140506", "2024-05-17 11:05:06"),
+        ("20240517140506", "2024-05-17 11:05:06"),
+        (" 2024-05-17 ", "2024-05-16 21:00:00"),
+        ("1715940306", "2024-05-17 10:05:06"),
+        ("1715940306.5", "2024-05-17 10:05:06.500000"),
+        ("1715940306250", "2024-05-17 10:05:06.250000"),
+        ("2024-10-27 03:30", "2024-10-27 00:30:00"),
+        ("2024-03-31 03:30", "2024-03-31 01:00:00"),
+        ("0001-01-02", "0001-01-01 21:57:56"),
+        *((text, None) for text in ("30.02.2024", "32.01.2024", "17.13.2024", "2024-05-17 24:00")),
+        *((text, None) for text in ("14:05", "x", "", "9161234567", "-5")),
+    ],
+)
+def test_a_text_is_the_moment_that_people_mean_or_none(text: str, expected: str | None) -> None:
+    assert utc(moments_of(pa.array([text, "no time"]), KYIV)) == [expected, None]
+    assert utc(moments_of([text, None], KYIV)) == [expected, None]
+
+
+def test_the_month_comes_first_where_that_is_said() -> None:
+    texts = pa.array(["05/17/2024 10:00", "17/05/2024", "01.02.2024"])
+
+    assert utc(moments_of(texts, Reading(day_first=False))) == ["2024-05-17 10:00:00", None, "2024-01-02 00:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([datetime(2024, 5, 17, 1, tzinfo=UTC)], ["2024-05-17 01:00:00"]),
+        ([datetime(2024, 10, 27, 3, 30, fold=1, tzinfo=ZoneInfo("Europe/Kyiv"))], ["2024-10-27 01:30:00"]),
+        ([datetime(2024, 5, 17, 1)], ["2024-05-16 22:00:00"]),
+        ([date(2024, 5, 17)], ["2024-05-16 21:00:00"]),
+        ([1715940306, 1715940306.5], ["2024-05-17 10:05:06", "2024-05-17 10:05:06.500000"]),
+        ([Decimal(1715940306250), Decimal("NaN")], ["2024-05-17 10:05:06.250000", None]),
+        ([7, 1e300, float("nan"), True, b"x", [1], None], [None] * 7),
+    ],
+)
+def test_values_of_any_kind_are_moments_or_none(cells: list[Value], expected: list[str | None]) -> None:
+    assert utc(moments_of(cells, KYIV)) == expected
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (pa.array([0, None], pa.timestamp("s", "Asia/Tashkent")), ["1970-01-01 00:00:00", None]),
+        (pa.array([1_999], pa.timestamp("ns", "UTC")), ["1970-01-01 00:00:00.000001"]),
+        (pa.array([0], pa.timestamp("ms")), ["1969-12-31 21:00:00"]),
+        (pa.array([1], pa.date32()), ["1970-01-01 21:00:00"]),
+        (pa.array([1715940306]), ["2024-05-17 10:05:06"]),
+        (pa.array([2**30], pa.int32()).cast(pa.date32()), [None]),
+        (pa.array([2**62], pa.timestamp("s")), [None]),
+        (pa.array([True]), [None]),
+    ],
+)
+def test_arrow_columns_of_any_type_are_moments_or_none(array: pa.Array, expected: list[str | None]) -> None:
+    assert utc(moments_of(array, KYIV)) == expected
+
+
+def cut(table: ListTable, losses: Losses | None = None, column: str | None = None, hours: int = 1) -> RowsInPeriod:
+    """To the hours from noon."""
+    return RowsInPeriod(table, Cut(NOON, NOON.replace(hour=12 + hours), Reading(), column), losses or Losses())
+
+
+def test_the_start_belongs_to_a_period_and_the_end_does_not() -> None:
+    texts = ["2024-05-17 11:59:59", "2024-05-17 12:00", "2024-05-17 12:59:59.999999", "2024-05-17 13:00"]
+    table = cut(ListTable(["n", "time"], [[place, text] for place, text in enumerate(texts)], types={1: pa.string()}))
+
+    assert rows_of(table) == [[1, texts[1]], [2, texts[2]]]
+    assert (table.time_column, table.seen, table.kept, table.without_time) == ("time", 4, 2, 0)
+
+
+def test_rows_without_a_time_are_left_out_and_counted_once() -> None:
+    losses = Losses()
+    table = cut(ListTable(["time"], [["2024-05-17 12:30"]] * 8 + [[None], ["Итого"]]), losses)
+
+    assert len(rows_of(table)) == len(rows_of(table)) == 8
+    assert [(loss.what, loss.column, loss.cells, loss.examples) for loss in losses.all()] == [(NO_TIME, "time", 2, ["row 9"])]
+
+
+@pytest.mark.parametrize(
+    ("names", "row", "chosen"),
+    [
+        (["end", "start"], ["2024-05-17", "2024-05-17"], "start"),
+        (["updated_at", "Created_At"], ["2024-05-17", "2024-05-17"], "Created_At"),
+        (["Оператор", "Дата и время"], ["Иван", "17.05.2024 14:05"], "Дата и время"),
+        (["time", "date"], ["14:05", "2024-05-17"], "date"),
+        (["id", "anything"], [1715940306, "17.05.2024"], "anything"),
+        (["phone", "moment of call"], ["1715940306", datetime(2024, 5, 17)], "moment of call"),
+        (["timestamp"], [1715940306], "timestamp"),
+        (["one", "two"], [date(2024, 5, 17), date(2024, 5, 17)], "one"),
+    ],
+)
+def test_the_column_of_times_is_found_by_its_name_and_its_cells(names: list[str], row: Sequence[Value], chosen: str) -> None:
+    assert cut(ListTable(names, [row])).time_column == chosen
+
+
+def test_numbers_under_a_name_that_says_nothing_are_no_times() -> None:
+    with pytest.raises(NoTimeColumn):
+        cut(ListTable(["phone", "id"], [["1715940306", 1715940306]]))
+
+
+def test_a_table_without_rows_is_cut_to_nothing() -> None:
+    table = cut(ListTable(["a"], []))
+
+    assert (rows_of(table), table.time_column) == ([], None)
+
+
+def test_a_named_column_is_taken_whatever_it_looks_like() -> None:
+    table = ListTable(["time", "Звонок"], [["2024-05-17 12:30", "2024-05-17 09:00"]])
+
+    assert rows_of(cut(table, column=" звонок")) == []
+    with pytest.raises(UsageError, match="'missing'") as caught:
+        cut(table, column="missing")
+    assert "'Звонок'" in str(caught.value.hint)
+
+
+def test_typed_and_untyped_columns_are_cut_alike() -> None:
+    rows: list[list[Value]] = [["2024-05-17 12:30", 1, "007"], ["2024-05-18", 2, "008"]]
+    table = cut(ListTable(["time", "n", "phone"], rows, types={0: pa.string(), 2: pa.string()}))
+
+    assert rows_of(table) == rows[:1]
