@@ -1,0 +1,257 @@
+"""`python -m benchmarks.tables`: tables from format to format, beside the libraries that people use for it.
+
+Each conversion is a process of its own, timed from its start. The others convert as their own documentation shows first; what
+they do to `007`, `+7…` numbers and long ids on the way is counted too, since a fast answer that is wrong is no answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import os
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measure import CommandError, Cost, run
+
+ROWS, HOURS, HOUR_ROWS = 200_000, 2184, 100
+HEADER = [
+    "id",
+    "account",
+    "phone",
+    "started",
+    "ended",
+    "agent",
+    "queue",
+    "city",
+    "seconds",
+    "price",
+    "rate",
+    "ok",
+    "note",
+    "mail",
+    "code",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One conversion. entries: program text by name of the tool; `SOURCE` and `TARGET` stand for the files."""
+
+    title: str
+    source: str
+    target: str
+    entries: dict[str, str]
+
+
+_OURS = """
+from pathlib import Path
+from restore.tables.losses import Losses
+from restore.tables.manner import Manner
+from restore.tables.registry import open_tables, write_tables
+losses = Losses()
+tables = open_tables(Path(SOURCE), FROM, losses)
+with open(TARGET, "w+b") as out:
+    write_tables(tables[:1], TO, out, Manner(), losses)
+"""
+
+_OUR_MERGE = """
+from contextlib import nullcontext
+from pathlib import Path
+from restore.tables.losses import Losses
+from restore.tables.manner import Manner
+from restore.tables.merge import Merged, Part
+from restore.tables.registry import open_tables, write_tables
+losses = Losses()
+def opened(path):
+    return lambda counted: nullcontext(open_tables(path, "csv", counted))
+parts = [Part(path.name, path.stem, opened(path)) for path in sorted(Path(SOURCE).iterdir())]
+merged = Merged(parts, lambda *told: print(told), losses)
+with open(TARGET, "w+b") as out:
+    write_tables([merged], "csv", out, Manner(), losses)
+"""
+
+
+def _ours(source: str, target: str) -> str:
+    return f"FROM, TO = {source!r}, {target!r}\n{_OURS}"
+
+
+CONTESTS = [
+    Contest(
+        "XLSX to CSV, 200,000 x 15",
+        "table.xlsx",
+        "out.csv",
+        {
+            "strongroom": _ours("xlsx", "csv"),
+            "pandas, calamine": "import pandas\npandas.read_excel(SOURCE, engine='calamine').to_csv(TARGET, index=False)",
+            "pandas, openpyxl": "import pandas, openpyxl\n"
+            "pandas.read_excel(SOURCE, engine='openpyxl').to_csv(TARGET, index=False)",
+        },
+    ),
+    Contest(
+        "CSV to XLSX, 200,000 x 15",
+        "table.csv",
+        "out.xlsx",
+        {
+            "strongroom": _ours("csv", "xlsx"),
+            "pandas, xlsxwriter": "import pandas, xlsxwriter\n"
+            "pandas.read_csv(SOURCE).to_excel(TARGET, index=False, engine='xlsxwriter')",
+            "polars": "import polars, xlsxwriter\npolars.read_csv(SOURCE, infer_schema_length=None).write_excel(TARGET)",
+        },
+    ),
+    Contest(
+        "Parquet to CSV, 200,000 x 15",
+        "table.parquet",
+        "out.csv",
+        {
+            "strongroom": _ours("parquet", "csv"),
+            "pandas": "import pandas\npandas.read_parquet(SOURCE).to_csv(TARGET, index=False)",
+            "polars": "import polars\npolars.scan_parquet(SOURCE).sink_csv(TARGET)",
+            "duckdb": "import duckdb\nduckdb.sql(f\"copy (from '{SOURCE}') to '{TARGET}' (header)\")",
+        },
+    ),
+    Contest(
+        "merge of 2,184 hourly CSVs of 100 rows",
+        "hours",
+        "out.csv",
+        {
+            "strongroom": _OUR_MERGE,
+            "pandas": "import pandas, pathlib\n"
+            "files = sorted(pathlib.Path(SOURCE).iterdir())\n"
+            "pandas.concat(pandas.read_csv(one).assign(source=one.name) for one in files).to_csv(TARGET, index=False)",
+            "polars": "import polars\n"
+            "polars.scan_csv(SOURCE + '/*.csv', include_file_paths='source', missing_columns='insert').sink_csv(TARGET)",
+            "duckdb": "import duckdb\n"
+            "duckdb.sql(f\"copy (from read_csv('{SOURCE}/*.csv', union_by_name=true, filename=true)) to '{TARGET}' (header)\")",
+        },
+    ),
+]
+
+
+def rows(count: int, seed: int) -> list[list[str]]:
+    """Call records with what conversions like to spoil: leading zeros, plus signs, 19-digit ids, two alphabets."""
+    chance = random.Random(seed)
+    began = datetime(2024, 5, 1, tzinfo=UTC)
+    out = []
+    for number in range(count):
+        start = began + timedelta(seconds=30 * number)
+        length = chance.randrange(5, 900)
+        out.append(
+            [
+                str(10**18 + number * 7919),
+                f"{number % 10_000_000:010}",
+                f"+7916{chance.randrange(10**7):07}",
+                f"{start:%Y-%m-%d %H:%M:%S}",
+                f"{start + timedelta(seconds=length):%Y-%m-%d %H:%M:%S}",
+                f"agent {number % 311}",
+                chance.choice(["вход", "выход", "retention", "тест"]),
+                chance.choice(["Київ", "Москва", "Львів", "Одеса"]),
+                str(length),
+                f"{length * 0.37:.2f}",
+                f"{chance.random():.6f}",
+                chance.choice(["true", "false"]),
+                f'ticket {number}, "quoted"; see {number // 7}',
+                f"client{number % 5003}@example.com",
+                f"{number % 997:03}",
+            ]
+        )
+    return out
+
+
+def prepare(folder: Path, scale: float) -> None:
+    """The sources, made once."""
+    if (folder / "made").exists():
+        return
+    from restore.tables.losses import Losses
+    from restore.tables.manner import Manner
+    from restore.tables.registry import open_tables, write_tables
+
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_csv(folder / "table.csv", rows(int(ROWS * scale), 1))
+    for name in ("xlsx", "parquet"):
+        with (folder / f"table.{name}").open("w+b") as out:
+            write_tables(open_tables(folder / "table.csv", "csv", Losses()), name, out, Manner(), Losses())
+    (folder / "hours").mkdir(exist_ok=True)
+    for hour in range(int(HOURS * scale) or 1):
+        _write_csv(folder / "hours" / f"{hour:05}.csv", rows(HOUR_ROWS, hour))
+    (folder / "made").touch()
+
+
+def _write_csv(path: Path, table: list[list[str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(HEADER)
+        writer.writerows(table)
+
+
+def spoilt(target: Path) -> str:
+    """How many cells of the columns that must stay text a CSV has lost; only where the target is one."""
+    if target.suffix != ".csv":
+        return ""
+    with target.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        bad = sum((row["phone"][:1] != "+") + (len(row["account"]) != 10) + (len(row["code"]) != 3) for row in reader)
+    return f"{bad:,} cells spoilt" if bad else "exact"
+
+
+def compete(contest: Contest, folder: Path, rounds: int) -> None:
+    """Run the entries in turns and print a table of medians."""
+    costs: dict[str, list[Cost]] = {name: [] for name in contest.entries}
+    notes: dict[str, str] = {}
+    target = folder / contest.target
+    for _ in range(rounds):
+        for name, program in contest.entries.items():
+            if name in notes and name not in costs:
+                continue
+            target.unlink(missing_ok=True)
+            text = f"SOURCE, TARGET = {str(folder / contest.source)!r}, {str(target)!r}\n{program}"
+            try:
+                costs[name].append(_timed(text, folder))
+                notes[name] = spoilt(target)
+            except CommandError as error:
+                costs.pop(name, None)
+                notes[name] = f"failed: {str(error).strip().splitlines()[-1][:80]}"
+    print(f"\n### {contest.title}\n\n| tool | wall | ratio | cpu | memory | result |\n| --- | --- | --- | --- | --- | --- |")
+    own = median(cost.wall for cost in costs["strongroom"]) if costs.get("strongroom") else 0.0
+    for name in contest.entries:
+        if name not in costs:
+            print(f"| {name} | | | | | {notes[name]} |")
+            continue
+        wall, cpu = (median(getattr(cost, what) for cost in costs[name]) for what in ("wall", "cpu"))
+        rss = max(cost.rss for cost in costs[name]) / 1e6
+        print(f"| {name} | {wall:.2f} s | {wall / own:.2f}x | {cpu:.1f} s | {rss:.0f} MB | {notes[name]} |")
+
+
+def _timed(program: str, folder: Path) -> Cost:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return run([sys.executable, "-c", program], environment=environment, folder=folder, log=folder / "log")
+
+
+def _installed(entry: tuple[str, str]) -> bool:
+    tools: tuple[str, ...] = ("pandas", "openpyxl", "polars", "duckdb", "xlsxwriter", "python_calamine")
+    return all(importlib.util.find_spec(tool) for tool in tools if f"import {tool}" in entry[1] or f", {tool}" in entry[1])
+
+
+def main(say: Callable[[str], None] = print) -> None:
+    """Measure and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0)
+    arguments = parser.parse_args()
+    prepare(arguments.work, arguments.scale)
+    for contest in CONTESTS:
+        here = {name: program for name, program in contest.entries.items() if _installed((name, program))}
+        for name in contest.entries.keys() - here.keys():
+            say(f"not measured, because it is not installed: {name}")
+        compete(Contest(contest.title, contest.source, contest.target, here), arguments.work, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
