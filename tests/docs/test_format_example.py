@@ -165,7 +165,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     assert stated["a chunk's content"] == f"{chunks.LARGEST_CHUNK >> 20} MiB"
     assert stated["any object"] == f"{descriptor.LARGEST_PACK >> 20} MiB"
     assert stated["descriptor, key object"] == f"{descriptor.LARGEST_DESCRIPTOR >> 10} KiB"
-    assert stated["record, claim, mark (opened)"] == f"{envelope.LARGEST >> 20} MiB"
+    assert stated["record, claim, mark, note, hold (opened)"] == f"{envelope.LARGEST >> 20} MiB"
     assert stated["chunks in a pack; its table of contents"] == f"{pack.MOST_CHUNKS:,}; {pack.LARGEST_CONTENTS >> 20} MiB"
 
 

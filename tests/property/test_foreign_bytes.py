@@ -20,7 +20,8 @@ from vault.format import envelope, frames, index, manifest, pack, strict_json, t
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id
 from vault.format.descriptor import Descriptor
-from vault.format.record import Claim, Counts, Record, read_mark, read_record
+from vault.format.housekeeping import Forgotten, Moved, Note, read_mark
+from vault.format.record import Claim, Counts, Record, read_any, read_record
 from vault.format.tree import Tree
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
@@ -53,6 +54,8 @@ def valid_json() -> dict[str, dict[str, Any]]:
         "record": record.as_json(),
         "claim": claim.as_json(),
         "mark": {"record": "mark", "packs": ["00" * 32]},
+        "note": Note("b" * 32, (Forgotten(SNAPSHOT, "s", moment, ("p",)),), "r", "h", moment).as_json(),
+        "moved": Moved(SNAPSHOT, {bytes(32): (bytes(32),)}).as_json(),
     }
 
 
@@ -62,6 +65,8 @@ JSON_READERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "record": lambda value: read_record(value, SNAPSHOT),
     "claim": Claim.from_json,
     "mark": read_mark,
+    "note": lambda value: Note.from_json(value, "b" * 32),
+    "moved": lambda value: read_any(value, SNAPSHOT),
 }
 
 

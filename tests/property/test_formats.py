@@ -17,7 +17,8 @@ from vault.format import envelope, frames, index, layout, pack, strict_json, tre
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id, cut
 from vault.format.descriptor import Descriptor, Limits, Trust
-from vault.format.record import Claim, Counts, Record, read_mark, read_record
+from vault.format.housekeeping import Forgotten, Mark, Moved, Note, read_mark
+from vault.format.record import Claim, Counts, Record, read_any, read_record
 from vault.format.tree import Tree
 from vault.repository import pack_writer
 
@@ -51,6 +52,7 @@ records = st.builds(
     counts=st.builds(Counts, *[counts] * len(Counts.__slots__)),
     problems=st.lists(st.dictionaries(words, words, max_size=3), max_size=3).map(tuple),
 )
+forgotten = st.builds(Forgotten, words, words, moments, st.lists(words, max_size=3).map(tuple))
 claims = st.builds(Claim, words, words, words, words, moments, moments, words, counts, counts)
 
 
@@ -69,9 +71,24 @@ def test_a_claim_is_read_as_it_was_written(claim: Claim) -> None:
 
 
 @usual
-@given(packs=st.frozensets(ids, max_size=5))
-def test_a_mark_is_read_as_it_was_written(packs: frozenset[bytes]) -> None:
-    assert read_mark({"record": "mark", "packs": sorted(one.hex() for one in packs)}) == packs
+@given(mark=st.builds(Mark, words, st.lists(ids, max_size=5).map(tuple), words, moments))
+def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
+    stored = envelope.encode(mark.as_json(), KEY, NAME, "a" * 32)
+    assert read_mark(envelope.decode(stored, KEY, NAME, "a" * 32, "it")) == set(mark.packs)
+
+
+@usual
+@given(note=st.builds(Note, words, st.lists(forgotten, max_size=3).map(tuple), words, words, moments))
+def test_a_note_of_forgotten_snapshots_is_read_as_it_was_written(note: Note) -> None:
+    stored = envelope.encode(note.as_json(), KEY, NAME, "a" * 32)
+    assert Note.from_json(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), note.id) == note
+
+
+@usual
+@given(packs=st.dictionaries(ids, st.lists(ids, max_size=3).map(tuple), max_size=3))
+def test_a_record_of_moved_packs_is_read_as_it_was_written(packs: dict[bytes, tuple[bytes, ...]]) -> None:
+    stored = envelope.encode(Moved(SNAPSHOT, packs).as_json(), KEY, NAME, "a" * 32)
+    assert read_any(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), SNAPSHOT) == Moved(SNAPSHOT, packs)
 
 
 @usual

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault.about.period import Period
 from vault.backup import compare, content, describing, dictionaries, items, reading
-from vault.errors import Damaged, SourceError, StorageDenied, StrongroomError
+from vault.errors import Damaged, ObjectNotFound, SourceError, StorageDenied, StrongroomError
 from vault.format import manifest
 from vault.format.record import MOST_PROBLEMS, Counts, Record
 from vault.format.tree import Tree
@@ -26,7 +26,7 @@ from vault.progress import Progress, Silence
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
-from vault.repository.session import PacksGone, Session
+from vault.repository.session import PacksGone, Session, evicted
 from vault.repository.tidy import tidy
 from vault.source import columns
 from vault.source.patterns import Rules
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
 """Problems of items that were read."""
+
+
+Retire = Callable[["pa.Table"], "pa.Array"]
+"""A boolean for each row of a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How a run shall behave. allow_empty: an empty source is meant · stop: called often, raises to end the run."""
+    """How a run shall behave. allow_empty: an empty source is meant · retire: which rows of a new manifest have outlived their
+    retention, for the caller's rules and holds; only vanished items go · stop: called often, raises to end the run."""
 
     allow_empty: bool = False
+    retire: Retire | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)
 
@@ -106,6 +112,12 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
     try:
         run = _Run(session, source, wishes, found.pop(), taken_at)
         record = run.run()
+    except (Damaged, ObjectNotFound) as error:
+        stands = session.claim_stands()
+        session.withdraw()
+        if stands:
+            raise
+        raise evicted(session.id) from error  # what it leaned on may have been deleted under its hands
     except (StrongroomError, KeyboardInterrupt):
         session.withdraw()
         raise
@@ -260,6 +272,7 @@ class _Run:
             table = items.joined(table, other, spared, replace(about, last_seen_at=head.taken_at))
         if self._described_anew():
             table = describing.described(table, manner, self._of_content)
+        table = self._without_retired(table)
         self._session.packs.drain()
         vanished = items.missed_at(table, self._taken_at)
         encoded, chunks = manifest.encode(table), table["chunks"]
@@ -270,6 +283,15 @@ class _Run:
         record = self._record(self._counts(difference, vanished=vanished), *stored)
         self._session.commit(record)
         return record
+
+    def _without_retired(self, table: pa.Table) -> pa.Table:
+        """The new manifest without vanished items whose retention has run out."""
+        import pyarrow.compute as pc
+
+        if self._wishes.retire is None or table["vanished_at"].null_count == table.num_rows:
+            return table
+        goes = pc.and_(self._wishes.retire(table), pc.is_valid(table["vanished_at"]))
+        return table.filter(pc.invert(goes)) if pc.any(goes).as_py() else table
 
     def _spared(self) -> items.Spared:
         """What stays in the manifest though this run could not read it."""

@@ -13,7 +13,8 @@ _MOMENT_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[0-9a-f]{16}\Z")
 
 CONTENT_TIER = 0
 META_TIER = 1
-_TIER_FOLDERS = {CONTENT_TIER: "packs", META_TIER: "meta"}
+TIERS = {CONTENT_TIER: "packs", META_TIER: "meta"}
+"""The folder of each tier of packs."""
 
 
 def keys_folder(scope: str = "") -> str:
@@ -27,14 +28,15 @@ def key_name(scope: str, key_id: str) -> str:
 
 
 def project_folder(project: str, folder: str = "") -> str:
-    """A folder of a project: `packs`, `meta`, `index`, `claims`, `snapshots`, `marks`; all of them without one."""
+    """A folder of a project: `packs`, `meta`, `index`, `claims`, `snapshots`, `marks`, `holds`, `forgotten`;
+    all of them without one."""
     return f"projects/{project}/{folder}" if folder else f"projects/{project}"
 
 
 def pack_name(project: str, tier: int, sha256: bytes) -> str:
     """A pack of the content tier (`packs`) or of the catalogue (`meta`), named by the SHA-256 of its stored bytes."""
     digest = sha256.hex()
-    return f"projects/{project}/{_TIER_FOLDERS[tier]}/{digest[:2]}/{digest}"
+    return f"projects/{project}/{TIERS[tier]}/{digest[:2]}/{digest}"
 
 
 def pack_sha256(name: str) -> bytes | None:
@@ -58,6 +60,21 @@ def claim_name(project: str, snapshot: str) -> str:
     return f"projects/{project}/claims/{snapshot}"
 
 
+def hold_name(project: str, hold: str) -> str:
+    """A hold, or the release of one; each under an id of its own."""
+    return f"projects/{project}/holds/{hold}"
+
+
+def mark_name(project: str, mark: str) -> str:
+    """A mark: packs that a prune means to delete."""
+    return f"projects/{project}/marks/{mark}"
+
+
+def forgotten_name(project: str, note: str) -> str:
+    """A note of snapshots that were forgotten."""
+    return f"projects/{project}/forgotten/{note}"
+
+
 def new_id(token: bytes) -> str:
     """An opaque id (a repository's, a project's, a principal's key) from 16 random bytes."""
     return token.hex()
@@ -66,6 +83,14 @@ def new_id(token: bytes) -> str:
 def snapshot_id(moment: datetime, token: bytes) -> str:
     """A snapshot's id from its moment (aware) and 8 random bytes: sorts by time for people, unique by chance."""
     return f"{moment.astimezone(UTC):%Y%m%dt%H%M%Sz}-{token.hex()}"
+
+
+def moment_of(snapshot: str) -> datetime | None:
+    """The moment, to the second, that a snapshot's id states; None where there is no such moment."""
+    try:
+        return datetime.strptime(snapshot[:16], "%Y%m%dt%H%M%Sz").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def is_id(text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout, pack
-from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.format.layout import CONTENT_TIER, META_TIER, TIERS
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.pack_reader import PackReader, Place
 from vault.repository.project import Project
@@ -27,21 +27,24 @@ def healed(project: Project, index: ChunkIndex) -> ChunkIndex:
 
 def orphan_rows(project: Project, known: frozenset[bytes]) -> list[pa.Table]:
     """Index rows of every pack in the store that is not among `known` and can be opened; damaged ones are passed over."""
-    tiers = {META_TIER: "meta"}
-    if project.capability.content_identity is not None:
-        tiers[CONTENT_TIER] = "packs"
+    tiers = [META_TIER] if project.capability.content_identity is None else [META_TIER, CONTENT_TIER]
     reader = PackReader(project)
     found = []
-    for tier, folder in tiers.items():
-        for info in project.store.list(project.folder(folder)):
-            sha256 = layout.pack_sha256(info.name)
-            if sha256 is None or sha256 in known:
+    for tier in tiers:
+        for sha256, size in standing(project, tier).items():
+            if sha256 in known:
                 continue
             try:
-                found.append(rows_of_pack(read_contents(reader, tier, sha256, info.size), sha256, info.size, tier))
+                found.append(rows_of_pack(read_contents(reader, tier, sha256, size), sha256, size, tier))
             except (Damaged, ObjectNotFound):
                 continue  # nothing leans on it, and `check` will name it
     return found
+
+
+def standing(project: Project, tier: int) -> dict[bytes, int]:
+    """The packs of a tier that the store has, by SHA-256, with their stored lengths."""
+    named = ((layout.pack_sha256(info.name), info.size) for info in project.store.list(project.folder(TIERS[tier])))
+    return {sha256: size for sha256, size in named if sha256 is not None}
 
 
 def read_contents(reader: PackReader, tier: int, sha256: bytes, size: int) -> pa.Table:

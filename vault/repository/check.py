@@ -11,13 +11,13 @@ Damage is told by what it costs: the items, by name, of the snapshots that need 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import layout
-from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
 from vault.repository import snapshots
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from vault.format.record import Record
-
-FOLDERS = {CONTENT_TIER: "packs", META_TIER: "meta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +70,12 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How deep a check goes. data: the share of packs that are read, 0 to 1 · stop, progress: as in a backup."""
+    """How deep a check goes. data: the share of packs that are read, 0 to 1 · chosen: which of them, by their sizes, in place
+    of so many at random · heard: hears of each that was read, and whether it was whole · stop, progress: as in a backup."""
 
     data: float = 0.0
+    chosen: Callable[[Mapping[bytes, int]], Collection[bytes]] | None = None
+    heard: Callable[[bytes, bool], None] = lambda _pack, _whole: None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)
 
@@ -90,15 +91,19 @@ class _Check:
         self._depth = depth
         self._report = CheckReport(project.name)
         self._needed: set[bytes] = set()
+        self._moved: Mapping[bytes, frozenset[bytes]] = {}
 
     def run(self) -> CheckReport:
         index = ChunkIndex.load(self._project)
         self._report.damage += [f"the index: {printable(one.path)}: {one.message}" for one in index.damaged]
         index = healed(self._project, index)
-        standing = {tier: self._standing(folder) for tier, folder in FOLDERS.items()}
+        standing = {tier: self._standing(folder) for tier, folder in TIERS.items()}
         self._report.orphans = sum(len(packs.keys() - index.packs()) for packs in standing.values())
         bad = self._bad_packs(index, standing)
-        bad_chunks = self._read_packs(index, standing, bad) if self._depth.data > 0 else set()
+        good, rest = index.apart(frozenset(bad))
+        index = good.with_rows([rest])  # of the places of a chunk the first one counts
+        reads = self._depth.data > 0 or self._depth.chosen is not None
+        bad_chunks = self._read_packs(index, standing, bad) if reads else set()
         self._snapshots(index, bad, bad_chunks | _lost_dictionaries(index, bad))
         return self._report
 
@@ -126,15 +131,23 @@ class _Check:
     def _read_packs(self, index: ChunkIndex, standing: dict[int, dict[bytes, int]], bad: set[bytes]) -> set[bytes]:
         """Re-hash packs, and open them where that is allowed. Adds damaged ones to `bad`; gives damaged chunks of others."""
         everything = [(tier, pack, size) for tier, packs in standing.items() for pack, size in sorted(packs.items())]
-        share, chance = self._depth.data, self._project.services.chance
-        chosen = [one for one in everything if share >= 1 or chance.fraction() < share]
+        chosen = self._chosen(everything)
         self._depth.progress.phase("reading packs", items=len(chosen), size=sum(size for _, _, size in chosen))
         bad_chunks: set[bytes] = set()
         for tier, pack, size in chosen:
             self._depth.stop()
+            before = len(self._report.damage)
             bad_chunks |= self._read_pack(index, tier, pack, bad)
+            self._depth.heard(pack, len(self._report.damage) == before and pack not in bad)
             self._depth.progress.advance(items=1, size=size)
         return bad_chunks
+
+    def _chosen(self, everything: list[tuple[int, bytes, int]]) -> list[tuple[int, bytes, int]]:
+        if self._depth.chosen is not None:
+            wanted = frozenset(self._depth.chosen({pack: size for _, pack, size in everything}))
+            return [one for one in everything if one[1] in wanted]
+        share, chance = self._depth.data, self._project.services.chance
+        return [one for one in everything if share >= 1 or chance.fraction() < share]
 
     def _read_pack(self, index: ChunkIndex, tier: int, pack: bytes, bad: set[bytes]) -> set[bytes]:
         name = layout.pack_name(self._project.id, tier, pack)
@@ -177,15 +190,16 @@ class _Check:
         return bad_chunks
 
     def _snapshots(self, index: ChunkIndex, bad: set[bytes], bad_chunks: set[bytes]) -> None:
-        for snapshot in snapshots.ids(self._project):
+        committed = snapshots.committed(self._project)
+        self._moved = committed.moved
+        self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
+        for one in committed.records:
             self._depth.stop()
+            self._report.snapshots += 1
             try:
-                one = snapshots.read(self._project, snapshot)
-                if one is not None:
-                    self._report.snapshots += 1
-                    self._snapshot(one, index, bad, bad_chunks)
+                self._snapshot(one, index, bad, bad_chunks)
             except Damaged as error:
-                self._report.damage.append(f"snapshot {snapshot}: {error}")
+                self._report.damage.append(f"snapshot {one.id}: {error}")
 
     def _snapshot(self, one: Record, index: ChunkIndex, bad: set[bytes], bad_chunks: set[bytes]) -> None:
         """What a snapshot needs, and which of its items that costs."""
@@ -193,7 +207,7 @@ class _Check:
         import pyarrow.compute as pc
 
         reader = MetaReader(self._project, index.of_tier(META_TIER))
-        needed = snapshots.needed_packs(reader, one)
+        needed = snapshots.needed_packs(reader, one, self._moved)
         self._needed |= needed
         self._report.packs_needed = len(self._needed)
         table = snapshots.read_manifest(reader, one, columns=["path", "chunks"])

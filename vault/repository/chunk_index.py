@@ -10,6 +10,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,13 @@ from vault.repository.project import Project
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+READERS = 8
+SMALL_SEGMENT = 1024 * 1024
+"""Bytes; smaller segments, of which hourly snapshots make thousands, are fetched several at once, larger ones one by one."""
+
+ROWS_IN_SEGMENT = 400_000
+"""About 40 MB: a segment is one object, and an object has at most 64 MiB."""
 
 RELISTINGS = 5
 """Times that a listing is made anew because a compaction took away a segment between LIST and GET."""
@@ -36,15 +44,14 @@ class ChunkIndex:
     damaged: tuple[Problem, ...] = ()
 
     @classmethod
-    def load(cls, project: Project, *, tier: int | None = None, without: frozenset[bytes] = frozenset()) -> ChunkIndex:
-        """Read every segment. tier: only its rows · without: packs (SHA-256) that are passed over.
+    def load(cls, project: Project, *, tier: int | None = None) -> ChunkIndex:
+        """Read every segment. tier: only its rows.
 
         A damaged segment, or one that somebody planted, must not cost what the others say; whoever uses the index tells it.
         """
         for _ in range(RELISTINGS):
             try:
-                table, damaged = _load_all(project, tier)
-                return cls(_filter(table, without), damaged)
+                return cls(*_load_all(project, tier))
             except ObjectNotFound:
                 continue
         raise TransientStorageError(f"the index of project {project.name!r} keeps changing while it is read")
@@ -69,6 +76,18 @@ class ChunkIndex:
 
         return ChunkIndex(pa.concat_tables([self.table, *tables]), self.damaged)
 
+    def apart(self, avoided: frozenset[bytes]) -> tuple[ChunkIndex, pa.Table]:
+        """The rows that lean on none of the `avoided` packs, neither by themselves nor by their dictionary; and the others."""
+        import pyarrow.compute as pc
+
+        if not avoided:
+            return self, self.table.slice(0, 0)
+        leans = is_among(self.table["pack"], avoided)
+        safe = self.table.filter(pc.invert(leans))
+        taught = pc.is_in(self.table["dictionary"], value_set=_plain(safe["chunk"]))
+        leans = pc.or_(leans, pc.and_(pc.is_valid(self.table["dictionary"]), pc.invert(taught)))
+        return ChunkIndex(self.table.filter(pc.invert(leans)), self.damaged), self.table.filter(leans)
+
     def packs(self) -> frozenset[bytes]:
         """Every pack that a row names."""
         return frozenset(self.table["pack"].unique().to_pylist())
@@ -77,28 +96,36 @@ class ChunkIndex:
 def _load_all(project: Project, tier: int | None) -> tuple[pa.Table, tuple[Problem, ...]]:
     import pyarrow as pa
 
-    tables, damaged = [segments.schema().empty_table()], []
-    for name in [info.name for info in project.store.list(project.folder("index"))]:
-        try:
-            tables.append(_load_segment(project, name, tier))
-        except Damaged as error:
-            damaged.append(Problem(name.encode(), "damaged-index", f"an index segment cannot be used: {error}"))
-    return pa.concat_tables(tables), tuple(damaged)
+    listed = list(project.store.list(project.folder("index")))
+    small = [info.name for info in listed if info.size <= SMALL_SEGMENT]
+    with ThreadPoolExecutor(min(READERS, len(small)) or 1, thread_name_prefix="index") as pool:
+        found = list(pool.map(lambda name: _segment_or_problem(project, name, tier), small))
+    found += [_segment_or_problem(project, info.name, tier) for info in listed if info.size > SMALL_SEGMENT]
+    tables = [one for one in found if not isinstance(one, Problem)]
+    damaged = tuple(one for one in found if isinstance(one, Problem))
+    return pa.concat_tables([segments.schema().empty_table(), *tables]), damaged
 
 
-def _load_segment(project: Project, name: str, tier: int | None) -> pa.Table:
+def _segment_or_problem(project: Project, name: str, tier: int | None) -> pa.Table | Problem:
+    try:
+        return load_segment(project, name, tier)
+    except Damaged as error:
+        return Problem(name.encode(), "damaged-index", f"an index segment cannot be used: {error}")
+
+
+def load_segment(project: Project, name: str, tier: int | None = None) -> pa.Table:
+    """The rows of one segment. Raises `ObjectNotFound`, `Damaged`."""
     segment_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")
     plain = project.open_catalogue(project.store.get(name))
     return segments.decode(plain, project.capability.index_key, segment_id, tier=tier)
 
 
-def _filter(table: pa.Table, without: frozenset[bytes]) -> pa.Table:
+def is_among(column: pa.ChunkedArray, names: Iterable[bytes]) -> pa.ChunkedArray:
+    """Which of a column's values (32 bytes each) are among `names`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not without:
-        return table
-    return table.filter(pc.invert(pc.is_in(table["pack"], value_set=pa.array(sorted(without), pa.binary(ID_SIZE)))))
+    return pc.is_in(column, value_set=pa.array(sorted(names), pa.binary(ID_SIZE)))
 
 
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -167,3 +194,9 @@ def store_segment(project: Project, tables: Sequence[pa.Table]) -> str:
     name = index_name(project.id, segments.name(plain, project.capability.index_key))
     project.store.put(name, project.seal_catalogue(plain))
     return name
+
+
+def store_segments(project: Project, rows: pa.Table) -> list[str]:
+    """Write the rows as segments, usually one; gives their names."""
+    starts = range(0, rows.num_rows, ROWS_IN_SEGMENT)
+    return [store_segment(project, [rows.slice(start, ROWS_IN_SEGMENT)]) for start in starts]

@@ -15,17 +15,18 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied, StorageError
 from vault.format import layout
-from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.format.housekeeping import Moved
+from vault.format.layout import CONTENT_TIER, META_TIER, TIERS
 from vault.format.record import Claim, Record
+from vault.lazily import lazily
 from vault.problems import Problem
-from vault.repository import snapshots
-from vault.repository.adopt import orphan_rows
-from vault.repository.chunk_index import ChunkIndex, KnownChunks, store_segment
+from vault.repository import forget, marks, snapshots
+from vault.repository.adopt import orphan_rows, standing
+from vault.repository.chunk_index import ChunkIndex, KnownChunks, store_segments
 from vault.repository.meta import MetaReader, MetaWriter
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
@@ -36,16 +37,27 @@ if TYPE_CHECKING:
 CLAIM_EVERY = 60.0
 """Seconds between two rewritings of the claim, which are the progress that `status` shows."""
 
-ROWS_IN_SEGMENT = 400_000
-"""About 40 MB: a segment is one object, and an object has at most 64 MiB."""
+FEW = 50
+"""Packs that are asked for one by one; more are looked for in a listing."""
+
+
+class PacksGone(Damaged):
+    """Packs that the index names do not stand, and the new snapshot would need them. packs: which."""
+
+    hint = "run `strongroom prune`, which takes them out of the index, then the backup again"
+
+    def __init__(self, packs: frozenset[bytes]) -> None:
+        super().__init__(f"{len(packs)} packs that the index names are gone; nothing was committed")
+        self.packs = packs
 
 
 class Session:
     """Writes one snapshot of one source. Use `begin`, then `commit`, or `withdraw` in an orderly retreat."""
 
-    def __init__(self, project: Project, claim: Claim) -> None:
+    def __init__(self, project: Project, claim: Claim, gone: frozenset[bytes]) -> None:
         self.project = project
         self.claim = claim
+        self._known_gone = gone
         self.packs = PackWriter(project, self._pack_stored)
         self._lock = threading.Lock()
         self._rows: list[pa.Table] = []
@@ -54,8 +66,9 @@ class Session:
         self._last_told = project.services.clock.monotonic()
 
     @classmethod
-    def begin(cls, project: Project, source: str) -> Session:
-        """Put the claim. Whatever is read of the store afterwards is safe to lean on."""
+    def begin(cls, project: Project, source: str, *, gone: frozenset[bytes] = frozenset()) -> Session:
+        """Put the claim. Whatever is read of the store afterwards is safe to lean on. gone: packs that do not stand, whatever
+        the index says."""
         services = project.services
         now = services.clock.now()
         claim = Claim(
@@ -68,36 +81,45 @@ class Session:
             nonce=services.chance.token(16).hex(),
         )
         project.put_record(layout.claim_name(project.id, claim.id), claim.as_json())
-        return cls(project, claim)
+        return cls(project, claim, gone)
 
     @property
     def id(self) -> str:
         """The id of the snapshot to be."""
         return self.claim.id
 
-    @cached_property
-    def marked(self) -> frozenset[bytes]:
-        """Packs that nothing new may lean on."""
-        return snapshots.marked_packs(self.project)
+    @lazily
+    def _seen(self) -> tuple[frozenset[bytes], snapshots.Committed]:
+        """The packs under marks, and then the records: a prune that has moved packs says so in a record before it takes its
+        mark away, so whoever looks in this order sees one or the other."""
+        marked = marks.marked(self.project)
+        return marked, snapshots.committed(self.project)
 
-    @cached_property
+    @property
     def committed(self) -> snapshots.Committed:
         """The snapshots of the project."""
-        return snapshots.committed(self.project)
+        return self._seen[1]
 
-    @cached_property
+    @lazily
+    def avoided(self) -> frozenset[bytes]:
+        """Packs that nothing new may lean on: those under marks, those whose content has moved, those that are gone."""
+        return self._seen[0] | self.committed.moved.keys() | self._known_gone
+
+    @lazily
     def catalogue(self) -> MetaReader:
         """Reads manifests of earlier snapshots."""
-        index = ChunkIndex.load(self.project, tier=META_TIER)
-        return MetaReader(self.project, self.index if index.damaged else index)
+        index, avoided = ChunkIndex.load(self.project, tier=META_TIER).apart(self.avoided)
+        if index.damaged:
+            index, avoided = self.index, self.avoided_rows
+        return MetaReader(self.project, index.with_rows([avoided]))  # of a chunk's places the first counts: not one that may go
 
-    @cached_property
+    @lazily
     def index(self) -> ChunkIndex:
         """Every chunk that may be leaned on: also those of packs that no readable segment names, which are named again."""
-        index = ChunkIndex.load(self.project, without=self.marked)
+        index = self._apart[0]
         if not index.damaged and not self._others_at_work():
             return index
-        orphans = orphan_rows(self.project, index.packs() | self.marked)
+        orphans = orphan_rows(self.project, index.packs() | self.avoided)
         if not orphans:
             return index
         with self._lock:
@@ -105,13 +127,22 @@ class Session:
             self._deferred = True
         return index.with_rows(orphans)
 
+    @property
+    def avoided_rows(self) -> pa.Table:
+        """Where the chunks in `avoided` packs lie: what is carried forward from a committed snapshot may stay there."""
+        return self._apart[1]
+
+    @lazily
+    def _apart(self) -> tuple[ChunkIndex, pa.Table]:
+        return ChunkIndex.load(self.project).apart(self.avoided)
+
     def damage(self) -> list[Problem]:
         """Records and index segments that were met and could not be used."""
         catalogue, index = self.__dict__.get("catalogue"), self.__dict__.get("index")
         met = [*self.committed.damaged, *(catalogue.index.damaged if catalogue else ()), *(index.damaged if index else ())]
         return list(dict.fromkeys(met))
 
-    @cached_property
+    @lazily
     def known(self) -> KnownChunks:
         """The content chunks that are stored already."""
         return KnownChunks(self.index.of_tier(CONTENT_TIER))
@@ -155,7 +186,20 @@ class Session:
                 if name not in self._interim:
                     self.project.store.delete(name)
 
-    def commit(self, one: Record) -> None:
+    def look_for(self, packs: frozenset[bytes], bases: Sequence[Record]) -> None:
+        """Look whether the packs stand that this run has found in the index alone: those that it did not store and that none of
+        the snapshots needs on which it is based. A writer whose claim was evicted may have named packs after they were
+        deleted. Raises `PacksGone`, or `Busy` where this run's own claim was evicted."""
+        carried = [snapshots.needed_packs(self.catalogue, one, self.committed.moved) for one in bases]
+        listed = [snapshots.listed_packs(self.catalogue, one) for one in bases]
+        stored = frozenset(self.new_rows()["pack"].unique().to_pylist())
+        gone = self._gone(packs.difference(stored, *carried, *listed))
+        if gone and not self.claim_stands():
+            raise evicted(self.id)
+        if gone:
+            raise PacksGone(gone)
+
+    def commit(self, one: Record | Moved) -> None:
         """Write the record. Raises `Busy` where the claim was evicted meanwhile; then nothing happened."""
         self.close_index()
         name = layout.snapshot_name(self.project.id, self.id)
@@ -163,7 +207,7 @@ class Session:
             try:
                 self.project.create_record(name, one.as_json())
             except ObjectExists as error:
-                raise _evicted(self.id) from error
+                raise evicted(self.id) from error
         else:
             self._commit_watchfully(name, one)
         self._drop_claim()
@@ -171,32 +215,49 @@ class Session:
     def withdraw(self) -> None:
         """Retreat in order: what is stored stays usable for the next run, the claim goes."""
         with suppress(StorageError, Damaged):
-            self.close_index()
+            if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
+                self.close_index()
             self._drop_claim()
         self.packs.close()
 
-    def _commit_watchfully(self, name: str, one: Record) -> None:
-        """Without create-once: look before and after, and take the record back where a pack went in between."""
+    def _commit_watchfully(self, name: str, one: Record | Moved) -> None:
+        """Without create-once: look before and after, and take the record back where a prune may have acted in between."""
         try:
             self.project.store.size(name)
         except ObjectNotFound:
-            self.project.put_record(name, one.as_json())
+            if not self.claim_stands():
+                raise evicted(self.id) from None
         else:
-            raise _evicted(self.id)
-        if self._claim_stands():
+            raise evicted(self.id)
+        self.project.put_record(name, one.as_json())
+        if self.claim_stands():
             return
-        reader = MetaReader(self.project)
-        for pack in snapshots.needed_packs(reader, one):
-            if not any(self._pack_stands(pack, tier) for tier in (CONTENT_TIER, META_TIER)):
+        needed = self._leans_on(one)
+        if needed & marks.marked(self.project) or self._gone(needed):
+            if isinstance(one, Record):  # somebody may be carrying it forward: it stays until a prune that knows of that
+                forget.write_notes(self.project, [one], "its claim was evicted before it was committed")
+            else:
                 self.project.store.delete(name)
-                raise _evicted(self.id)
+            raise evicted(self.id)
 
-    def _claim_stands(self) -> bool:
+    def _leans_on(self, one: Record | Moved) -> frozenset[bytes]:
+        if isinstance(one, Moved):
+            return frozenset().union(*one.packs.values())
+        return snapshots.needed_packs(MetaReader(self.project), one, snapshots.committed(self.project).moved)
+
+    def claim_stands(self) -> bool:
+        """Whether nobody has evicted this run."""
         try:
             value = self.project.read_record(layout.claim_name(self.project.id, self.id), "this run's claim")
         except ObjectNotFound:
             return False
         return Claim.from_json(value).nonce == self.claim.nonce
+
+    def _gone(self, packs: frozenset[bytes]) -> frozenset[bytes]:
+        """Those of these packs that do not stand in the store."""
+        if len(packs) > FEW:
+            return packs - {pack for tier in TIERS for pack in standing(self.project, tier)}
+        return frozenset(pack for pack in packs if not any(self._pack_stands(pack, tier) for tier in TIERS))
 
     def _pack_stands(self, pack: bytes, tier: int) -> bool:
         try:
@@ -225,12 +286,11 @@ class Session:
     def _store_segments(self, tables: Sequence[pa.Table]) -> list[str]:
         import pyarrow as pa
 
-        merged = pa.concat_tables(tables)
-        starts = range(0, merged.num_rows, ROWS_IN_SEGMENT)
-        return [store_segment(self.project, [merged.slice(start, ROWS_IN_SEGMENT)]) for start in starts]
+        return store_segments(self.project, pa.concat_tables(tables))
 
 
-def _evicted(snapshot: str) -> Busy:
+def evicted(snapshot: str) -> Busy:
+    """What a run ends with whose claim was taken away."""
     return Busy(
         f"this run (snapshot {snapshot}) made no progress for so long that a prune took its claim away; nothing was committed",
         hint="run the backup again: what was stored and still stands is used",

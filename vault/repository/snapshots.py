@@ -1,20 +1,25 @@
 """What was committed, and when: the snapshots of a project.
 
-LIST says which snapshots exist. A snapshot names its parents, so that the newest of a source is the one that no other
-supersedes, whatever a clock said; only between several such ones does time decide.
+LIST says which snapshots exist, but for those that a note says were forgotten. A snapshot names its parents, so that the
+newest of a source is the one that no other supersedes, whatever a clock said; only between several such ones does time
+decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import layout, manifest, record
+from vault.format.chunks import ID_SIZE
+from vault.format.housekeeping import Evicted, Moved
 from vault.format.record import Claim, Record
 from vault.problems import Problem
+from vault.repository import forgotten
 from vault.repository.meta import MetaReader
 from vault.repository.project import Project
 
@@ -25,39 +30,71 @@ READERS = 8
 """Records that are fetched at once: each waits for a round trip."""
 
 
-def ids(project: Project) -> list[str]:
-    """The ids of all records, evicted ones included, by time."""
+def stored_ids(project: Project) -> list[str]:
+    """The ids of all records that stand in the store, of whatever sort, by time."""
     names = (info.name.rpartition("/")[2] for info in project.store.list(project.folder("snapshots")))
     return sorted(name for name in names if layout.is_snapshot_id(name))
 
 
+def ids(project: Project) -> list[str]:
+    """The ids of all records but those of forgotten snapshots, by time; evicted ones are among them."""
+    stored, gone = stored_ids(project), forgotten.read_all(project).by_id
+    return [snapshot for snapshot in stored if snapshot not in gone]
+
+
 def read(project: Project, snapshot: str) -> Record | None:
     """One record, or None where its claim was evicted or it is gone. Raises `Damaged`."""
+    found = read_any(project, snapshot)
+    return found if isinstance(found, Record) else None
+
+
+def read_any(project: Project, snapshot: str) -> Record | Moved | Evicted | None:
+    """What stands under a snapshot's name, if anything does. Raises `Damaged`."""
     name = layout.snapshot_name(project.id, snapshot)
     try:
         value = project.read_record(name, f"the record of snapshot {snapshot}")
     except ObjectNotFound as error:
-        if snapshot in ids(project):  # without it, an older snapshot would silently pass for the newest
+        if snapshot in stored_ids(project):  # without it, an older snapshot would silently pass for the newest
             raise TransientStorageError(f"the store lists snapshot {snapshot} and does not give it out") from error
         return None
-    return record.read_record(value, snapshot)
+    return record.read_any(value, snapshot)
 
 
 class Committed(NamedTuple):
-    """The snapshots of a project, by the moment that each is of, and the records that cannot be used."""
+    """The snapshots of a project, by the moment that each is of, and the records that cannot be used. moves: what prunes have
+    committed."""
 
     records: list[Record]
     damaged: tuple[Problem, ...]
+    moves: tuple[Moved, ...]
+
+    @property
+    def moved(self) -> dict[bytes, frozenset[bytes]]:
+        """The packs whose content lies in others now, and in which. Two prunes may have moved one pack at once: then what is
+        needed of it may lie with either."""
+        joined: dict[bytes, frozenset[bytes]] = {}
+        for one in self.moves:
+            for old, new in one.packs.items():
+                joined[old] = joined.get(old, frozenset()) | set(new)
+        return joined
 
 
 def committed(project: Project) -> Committed:
-    """Every committed snapshot. One damaged record, or one that somebody planted, must not cost the others; whoever uses
-    them tells it."""
-    wanted = ids(project)
+    """Every committed snapshot that nobody has forgotten. One damaged record, or one that somebody planted, must not cost the
+    others; whoever uses them tells it."""
+    gone = forgotten.read_all(project)
+    found = read_those(project, [snapshot for snapshot in stored_ids(project) if snapshot not in gone.by_id])
+    records = [replace(one, parents=gone.parents_of(one.parents)) for one in found.records]
+    return found._replace(records=records, damaged=(*found.damaged, *gone.damaged))
+
+
+def read_those(project: Project, wanted: Sequence[str]) -> Committed:
+    """The committed ones of these ids, forgotten ones included. Damaged records are told, as for `committed`."""
     with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="records") as pool:
         found = list(pool.map(lambda snapshot: _record_or_problem(project, snapshot), wanted))
     records = sorted((one for one in found if isinstance(one, Record)), key=lambda one: (one.taken_at, one.id))
-    return Committed(records, tuple(one for one in found if isinstance(one, Problem)))
+    moves = tuple(one for one in found if isinstance(one, Moved))
+    return Committed(records, tuple(one for one in found if isinstance(one, Problem)), moves)
 
 
 def read_all(project: Project) -> list[Record]:
@@ -68,9 +105,9 @@ def read_all(project: Project) -> list[Record]:
     return found.records
 
 
-def _record_or_problem(project: Project, snapshot: str) -> Record | Problem | None:
+def _record_or_problem(project: Project, snapshot: str) -> Record | Moved | Evicted | Problem | None:
     try:
-        return read(project, snapshot)
+        return read_any(project, snapshot)
     except Damaged as error:
         name = layout.snapshot_name(project.id, snapshot)
         return Problem(name.encode(), "damaged-record", f"a snapshot cannot be used: {error}")
@@ -97,17 +134,44 @@ def read_manifest(reader: MetaReader, one: Record, *, columns: list[str] | None 
     return manifest.decode(reader.read(one.manifest, what), columns=columns)
 
 
-def needed_packs(reader: MetaReader, one: Record) -> frozenset[bytes]:
-    """Every pack that a snapshot needs (SHA-256 each). Raises `Damaged`."""
+def needed_packs(reader: MetaReader, one: Record, moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """Every pack that a snapshot needs (SHA-256 each). moved: of `Committed`. Raises `Damaged`."""
+    return where_now(listed_packs(reader, one), moved)
+
+
+def listed_packs(reader: MetaReader, one: Record) -> frozenset[bytes]:
+    """Every pack that a snapshot's record names, wherever their content lies now. Raises `Damaged`."""
+    flat = flat_list(reader, one)
+    return frozenset(flat[start : start + ID_SIZE] for start in range(0, len(flat), ID_SIZE)) | set(one.own_packs)
+
+
+def flat_list(reader: MetaReader, one: Record) -> bytes:
+    """The packs that a record's list names, without those in the record itself: 32 bytes each. Raises `Damaged`."""
     what = f"the list of packs of snapshot {one.id}"
-    lines = reader.read(one.packs, what).split()
     try:
-        listed = frozenset(bytes.fromhex(line.decode("ascii")) for line in lines)
+        flat = bytes.fromhex(reader.read(one.packs, what).decode("ascii"))  # it passes over the ends of lines
     except ValueError as error:
         raise Damaged(f"{what} is not readable") from error
-    if any(len(pack) != 32 for pack in listed):
+    if len(flat) % ID_SIZE:
         raise Damaged(f"{what} is not readable")
-    return listed | frozenset(one.own_packs)
+    return flat
+
+
+def where_now(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """The packs in which the content of `packs` lies, which may have moved more than once."""
+    return reached(packs, moved) - moved.keys()
+
+
+def reached(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """These packs, those in which their content lay for a time, and those in which it lies now."""
+    seen: set[bytes] = set()
+    waiting = list(packs)
+    while waiting:
+        pack = waiting.pop()
+        if pack not in seen:
+            seen.add(pack)
+            waiting += moved.get(pack, ())
+    return frozenset(seen)
 
 
 def claims(project: Project) -> list[Claim]:
@@ -119,14 +183,3 @@ def claims(project: Project) -> list[Claim]:
         except (ObjectNotFound, Damaged):
             continue  # committed meanwhile, or nobody's
     return found
-
-
-def marked_packs(project: Project) -> frozenset[bytes]:
-    """The packs that a prune means to delete: nothing new may lean on them. Raises `Damaged`."""
-    marked: set[bytes] = set()
-    for info in list(project.store.list(project.folder("marks"))):
-        try:
-            marked |= record.read_mark(project.read_record(info.name, f"the mark {info.name}"))
-        except ObjectNotFound:
-            continue  # that prune has ended
-    return frozenset(marked)

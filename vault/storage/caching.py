@@ -17,7 +17,7 @@ from pathlib import Path
 from vault.chance import Chance
 from vault.storage.contract import Buffer, ObjectInfo, Store
 
-KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups")
+KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
 
 LARGEST_CACHE = 2 * 1024 * 1024 * 1024

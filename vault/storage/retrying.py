@@ -41,6 +41,30 @@ class Patience:
         return cls(tries=1, base=0.0, cap=0.0, total=0.0)
 
 
+def patiently(action: Callable[[], T], patience: Patience, clock: Clock, chance: Chance) -> T:
+    """Do what may be repeated blindly, again and again while it fails with `TransientStorageError` and there is patience."""
+    waits = pauses(patience, clock, chance)
+    while True:
+        try:
+            return action()
+        except TransientStorageError:
+            pause = next(waits, None)
+            if pause is None:
+                raise
+            clock.sleep(pause)
+
+
+def pauses(patience: Patience, clock: Clock, chance: Chance) -> Iterator[float]:
+    """The seconds to wait after each failure, as long as there is patience."""
+    began = clock.monotonic()
+    for attempt in range(patience.tries - 1):
+        # full jitter: many clients that were refused together must not come back together
+        pause = chance.fraction() * min(patience.cap, patience.base * 2.0**attempt)
+        if clock.monotonic() - began + pause > patience.total:
+            return
+        yield pause
+
+
 class RetryingStore:
     """A `Store` over another one, with `Patience`."""
 
@@ -112,12 +136,7 @@ class RetryingStore:
             return None
 
     def _again(self, action: Callable[[], T]) -> T:
-        pauses = self._pauses()
-        while True:
-            try:
-                return action()
-            except TransientStorageError as error:
-                self._pause_or_raise(pauses, error)
+        return patiently(action, self._patience, self._clock, self._chance)
 
     def _pause_or_raise(self, pauses: Iterator[float], error: TransientStorageError) -> None:
         pause = next(pauses, None)
@@ -126,11 +145,4 @@ class RetryingStore:
         self._clock.sleep(pause)
 
     def _pauses(self) -> Iterator[float]:
-        patience = self._patience
-        began = self._clock.monotonic()
-        for attempt in range(patience.tries - 1):
-            # full jitter: many clients that were refused together must not come back together
-            pause = self._chance.fraction() * min(patience.cap, patience.base * 2.0**attempt)
-            if self._clock.monotonic() - began + pause > patience.total:
-                return
-            yield pause
+        return pauses(self._patience, self._clock, self._chance)

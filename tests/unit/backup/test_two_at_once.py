@@ -215,7 +215,7 @@ def test_marked_packs_are_not_leaned_on(project: Project, folder: Path) -> None:
     for name in names(project.store, project.folder("snapshots")):
         project.store.delete(name)  # what is marked, no snapshot needs
     later = back_up(project, folder)
-    needed = snapshots.needed_packs(MetaReader(project), later.record)
+    needed = snapshots.needed_packs(MetaReader(project), later.record, {})
     assert needed.isdisjoint(bytes.fromhex(name.rpartition("/")[2]) for name in marked)
 
 

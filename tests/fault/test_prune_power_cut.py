@@ -1,0 +1,131 @@
+"""Power may fail at any write of forgetting, pruning, repacking and tidying: the repository stays sound, and the next prune
+ends what was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from restore.select import Wish
+from tests.support.dying import DyingStore, PowerCut
+from tests.support.places import back_up, checked, copied, made_on, restore, through, tiny_descriptor
+from tests.support.trees import look_at, text, write_tree
+from tests.support.watchdog import no_hang
+from vault.format.layout import TIERS
+from vault.repository import forget, marks, snapshots
+from vault.repository.adopt import standing
+from vault.repository.claims import Patience
+from vault.repository.project import Project
+from vault.repository.prune import apply
+from vault.repository.prune_plan import Wishes, make_plan
+from vault.storage.memory import MemoryStore
+
+EFFECTS: tuple[Literal["before", "after"], ...] = ("before", "after")
+NO_PATIENCE = Patience(seconds=0, stale_after=timedelta(0), grace=timedelta(0))
+"""A dead run's claim is evicted at once."""
+
+PRUNE = Wishes(patience=NO_PATIENCE, repack_above=None)
+REPACK = replace(PRUNE, repack_above=0.4)
+COMPACT = replace(PRUNE, most_segments=1)
+SHALLOW = 4
+"""Only every so many writes are died at, in the default run."""
+
+Act = Callable[[Project], None]
+
+
+def forget_old(project: Project) -> None:
+    """All but the newest snapshot."""
+    old = snapshots.read_all(project)[:-1]
+    forget.forget(project, [one.id for one in old], reason="a test")
+
+
+def prune(wishes: Wishes) -> Act:
+    def act(project: Project) -> None:
+        apply(project, make_plan(project, wishes), wishes)
+
+    return act
+
+
+def forget_and_prune(project: Project) -> None:
+    forget_old(project)
+    prune(PRUNE)(project)
+
+
+def repack_twice(project: Project) -> None:
+    """What was stored anew is needed, then what it was taken from goes."""
+    prune(REPACK)(project)
+    prune(REPACK)(project)
+
+
+ACTS: dict[str, tuple[Act | None, Act]] = {
+    "forget": (None, forget_old),
+    "prune": (forget_old, prune(PRUNE)),
+    "forget and prune": (None, forget_and_prune),
+    "repack": (forget_old, repack_twice),
+    "compaction": (None, prune(COMPACT)),
+}
+"""What goes before, and what dies."""
+
+
+def history(tmp_path: Path, *, create_once: bool) -> tuple[Project, Path]:
+    project = made_on(MemoryStore(), tiny_descriptor(create_once=create_once))
+    folder = tmp_path / "source"
+    for number in range(3):
+        changing = {f"part {part}": text(f"{part} {number if part % 3 else 0}", 300) for part in range(24)}
+        back_up(project, write_tree(folder, {"kept": text("kept", 3000), "going": text(number, 9000)} | changing))
+    return project, folder
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_housekeeping_survives_a_power_cut(tmp_path: Path, act: str) -> None:
+    cut_everywhere(tmp_path, act, create_once=True, stride=SHALLOW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("create_once", [True, False])
+@pytest.mark.parametrize("act", ACTS)
+def test_housekeeping_survives_a_power_cut_at_every_single_write(*, tmp_path: Path, act: str, create_once: bool) -> None:
+    cut_everywhere(tmp_path, act, create_once=create_once, stride=1)
+
+
+def cut_everywhere(tmp_path: Path, what: str, *, create_once: bool, stride: int) -> None:
+    project, folder = history(tmp_path, create_once=create_once)
+    before, act = ACTS[what]
+    if before is not None:
+        before(project)
+    counting = DyingStore(copied(project.store))
+    act(through(project, counting, seed="counting"))
+    assert counting.writes >= 1
+    for lives in sorted({*range(0, counting.writes, stride), counting.writes - 1}):
+        for when in EFFECTS:
+            disk = copied(project.store)
+            dying = DyingStore(disk, lives=lives, when=when)
+            with no_hang(), pytest.raises(PowerCut):
+                act(through(project, dying, seed=f"{lives} {when}"))
+            look_after(through(project, disk, seed="next"), folder, tmp_path / f"back {lives} {when}")
+
+
+def look_after(project: Project, folder: Path, back: Path) -> None:
+    """Sound, the newest snapshot is whole, a backup goes on; and one more prune leaves nothing but what is needed."""
+    assert checked(project).sound
+    restore(project, back / "at once")
+    assert look_at(back / "at once/reports") == look_at(folder)
+    records = snapshots.read_all(project)
+    restore(project, back / "oldest", Wish(at=records[0].taken_at))
+    back_up(project, folder)
+    assert checked(project).sound
+    for _ in range(2):
+        prune(PRUNE)(project)
+    found = checked(project)
+    assert (found.sound, found.orphans) == (True, 0)
+    assert make_plan(project, PRUNE).dead == ()
+    assert list(project.store.list(project.folder("claims"))) == []
+    there = {pack for tier in TIERS for pack in standing(project, tier)}
+    assert all(packs & there for packs in marks.by_name(project).values())  # such a mark stays, and keeps nobody from anything
+    restore(project, back / "later")
+    assert look_at(back / "later/reports") == look_at(folder)

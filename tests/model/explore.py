@@ -1,0 +1,70 @@
+"""Every state that a model can reach, until one breaks a law; then the way there is told.
+
+A crash needs no step of its own: a process that is never scheduled again has crashed, and every interleaving is explored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+S = TypeVar("S", bound=Hashable)
+
+Step = tuple[str, S]
+"""What was done, and the state after it."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """law: what does not hold · way: the steps that lead there."""
+
+    law: str
+    way: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explored(Generic[S]):
+    """states: how many were seen · broken: the first that breaks a law, if any does · witnessed: of the things to be
+    seen, those that were."""
+
+    states: int
+    broken: Broken | None
+    witnessed: frozenset[str]
+
+
+def explore(
+    start: S,
+    steps: Callable[[S], Iterable[Step[S]]],
+    broken: Callable[[S], str | None],
+    seen: Callable[[S], Iterable[str]] = lambda _state: (),
+    *,
+    deep: bool = False,
+) -> Explored[S]:
+    """Go through all states. steps: what may happen next · broken: the law that a state breaks · seen: names of what is worth
+    knowing to be reachable: a model in which nothing happens breaks no law either · deep: depth first, which finds a broken law
+    sooner, though not the shortest way to it."""
+    came: dict[S, tuple[S, str] | None] = {start: None}
+    waiting = deque([start])
+    witnessed: set[str] = set()
+    while waiting:
+        state = waiting.pop() if deep else waiting.popleft()
+        witnessed.update(seen(state))
+        law = broken(state)
+        if law is not None:
+            return Explored(len(came), Broken(law, tuple(_way(came, state))), frozenset(witnessed))
+        for label, after in steps(state):
+            if after not in came:
+                came[after] = (state, label)
+                waiting.append(after)
+    return Explored(len(came), None, frozenset(witnessed))
+
+
+def _way(came: dict[S, tuple[S, str] | None], state: S) -> Iterator[str]:
+    labels: list[str] = []
+    at = came[state]
+    while at is not None:
+        labels.append(at[1])
+        at = came[at[0]]
+    return reversed(labels)

@@ -1,0 +1,60 @@
+"""The snapshots that were forgotten, as the notes in the store say.
+
+Forgetting is writing a note. From then on nobody sees the snapshot; its record stays until a prune that began after the
+note has waited for everybody who may still lean on it. Notes stay for ever: a client that misses a snapshot finds it there,
+and what a forgotten snapshot had superseded stays superseded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from vault.errors import Damaged, ObjectNotFound
+from vault.format import layout
+from vault.format.housekeeping import Forgotten, Note
+from vault.problems import Problem
+from vault.repository.project import Project
+
+READERS = 8
+"""Notes that are fetched at once: each waits for a round trip."""
+
+
+class Notes(NamedTuple):
+    """by_id: the forgotten snapshots · damaged: notes that cannot be used; what they say is not forgotten is kept."""
+
+    by_id: Mapping[str, Forgotten]
+    damaged: tuple[Problem, ...]
+
+    def parents_of(self, parents: Iterable[str]) -> tuple[str, ...]:
+        """These, and what they superseded where they themselves were forgotten, and so on."""
+        found: dict[str, None] = {}
+        waiting = list(parents)[::-1]
+        while waiting:
+            parent = waiting.pop()
+            if parent not in found:
+                found[parent] = None
+                gone = self.by_id.get(parent)
+                waiting += gone.parents[::-1] if gone else ()
+        return tuple(found)
+
+
+def read_all(project: Project) -> Notes:
+    """Everything that the notes say."""
+    names = [info.name for info in project.store.list(project.folder("forgotten"))]
+    wanted = [name for name in names if layout.is_id(name.rpartition("/")[2])]
+    with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="forgotten") as pool:
+        found = list(pool.map(lambda name: _note_or_problem(project, name), wanted))
+    by_id = {one.id: one for note in found if isinstance(note, Note) for one in note.snapshots}
+    return Notes(by_id, tuple(one for one in found if isinstance(one, Problem)))
+
+
+def _note_or_problem(project: Project, name: str) -> Note | Problem | None:
+    leaf = name.rpartition("/")[2]
+    try:
+        return Note.from_json(project.read_record(name, f"the note {leaf} of forgotten snapshots"), leaf)
+    except ObjectNotFound:
+        return None  # put into another note meanwhile
+    except Damaged as error:
+        return Problem(name.encode(), "damaged-note", f"a note of forgotten snapshots cannot be used: {error}")

@@ -1,0 +1,86 @@
+"""What the snapshots need: packs by the lists in their records, and, where packs are looked into, chunks by their manifests.
+
+The lists are long and much alike, so they are joined as columns of 32 bytes a pack, each different list once: a thousand
+snapshots of thirty thousand packs take the room of a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from vault.format.chunks import ID_SIZE
+from vault.format.layout import META_TIER
+from vault.format.record import Record
+from vault.repository import snapshots
+from vault.repository.adopt import healed
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.meta import MetaReader
+from vault.repository.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Needs(NamedTuple):
+    """reached: the packs that records name, and all in which their content lay since · now: those in which it lies."""
+
+    reached: frozenset[bytes]
+    now: frozenset[bytes]
+
+
+def reader_of(project: Project) -> MetaReader:
+    """Reads manifests and lists, by what the packs say where an index segment is damaged."""
+    return MetaReader(project, healed(project, ChunkIndex.load(project, tier=META_TIER)))
+
+
+def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, frozenset[bytes]]) -> Needs:
+    """What these records need. Raises `Damaged`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    reader = reader_of(project)
+    kind = pa.binary(ID_SIZE)
+    found = pa.array([pack for one in records for pack in one.own_packs], kind).unique()
+    for one in {one.packs: one for one in records}.values():
+        flat = snapshots.flat_list(reader, one)
+        listed = pa.Array.from_buffers(kind, len(flat) // ID_SIZE, [None, pa.py_buffer(flat)])
+        found = pc.unique(pa.concat_arrays([found, listed]))
+    packs = snapshots.reached(frozenset(found.to_pylist()), moved)
+    return Needs(packs, packs - moved.keys())
+
+
+def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, stop: Callable[[], None]) -> pa.Array:
+    """The chunks that these records need, of both tiers, dictionaries and the catalogue's own among them. index: of all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    reader = MetaReader(project, index.of_tier(META_TIER))
+    kind = pa.binary(ID_SIZE)
+    live = pa.array([], kind)
+    for one in {(one.manifest, one.packs): one for one in records}.values():
+        stop()
+        chunks = snapshots.read_manifest(reader, one, columns=["chunks"])["chunks"].combine_chunks()
+        own = reader.chunks_of(one.manifest, one.id) + reader.chunks_of(one.packs, one.id)
+        live = pc.unique(pa.concat_arrays([live, chunks.flatten().field("id").drop_null(), pa.array(own, kind)]))
+    used = index.table.filter(pc.is_in(index.table["chunk"], value_set=live))["dictionary"]
+    return pc.unique(pa.concat_arrays([live, used.combine_chunks().drop_null()]))
+
+
+class Filling(NamedTuple):
+    """What a pack holds, by its frames' stored bytes. waste: of chunks that are not live."""
+
+    frames: int
+    waste: int
+
+
+def fillings(index: ChunkIndex, live: pa.Array) -> dict[bytes, Filling]:
+    """Of each pack that the index names."""
+    import pyarrow.compute as pc
+
+    rows = index.table.select(["pack", "stored"])
+    zero = pc.subtract(rows["stored"], rows["stored"])
+    rows = rows.append_column("waste", pc.if_else(pc.is_in(index.table["chunk"], value_set=live), zero, rows["stored"]))
+    sums = rows.group_by("pack").aggregate([("stored", "sum"), ("waste", "sum")])
+    columns = (sums[name].to_pylist() for name in ("pack", "stored_sum", "waste_sum"))
+    return {pack: Filling(frames, waste) for pack, frames, waste in zip(*columns, strict=True)}

@@ -1,0 +1,185 @@
+"""Reclaiming what nothing needs, beside whatever else is going on. No lock is taken and no clock is trusted for safety.
+
+    mark      names the packs that may go: who starts later leans on none of them anew
+    wait      for every claim that stands now: its writer may have leaned on them before
+    look      at the records again, and spare what they need, those forgotten since the plan was made included
+    repack    what is needed of wasteful packs is stored anew, under a claim
+    delete    records of forgotten snapshots, rows of the index, packs; then the mark
+
+It may end anywhere. Until the first deletion nothing has happened; after that, what was deleted was not needed by anybody, and
+the next prune goes on with the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from vault.errors import StorageDenied
+from vault.format import layout
+from vault.format.housekeeping import MOST_IN_MARK, Forgotten
+from vault.repository import claims, liveness, marks
+from vault.repository.adopt import healed, standing
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.forget import put_notes
+from vault.repository.project import Project
+from vault.repository.prune_plan import Plan, StoredPack, Wishes, World, name_of, steadily
+from vault.repository.repack import SOURCE, Live, repack
+from vault.repository.tidy import tidy
+
+
+@dataclass(slots=True)
+class Report:
+    """What a prune did. waiting: claims that were still at work when its patience ran out; then it did nothing else ·
+    deleted, freed: packs and their bytes · spared: packs that a snapshot needs that was committed meanwhile · refused: packs
+    that the store would not delete · left: packs that there was no time for · moved, stored: packs of which the rest was stored
+    anew, and the bytes of that · damaged: such that could not be read whole · segments: written, in place of how many."""
+
+    project: str
+    waiting: list[str] = field(default_factory=list)
+    forgotten: int = 0
+    deleted: int = 0
+    freed: int = 0
+    spared: int = 0
+    refused: list[str] = field(default_factory=list)
+    left: int = 0
+    moved: int = 0
+    stored: int = 0
+    damaged: list[str] = field(default_factory=list)
+    segments_written: int = 0
+    segments_replaced: int = 0
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was done that was planned."""
+        return not (self.waiting or self.refused or self.left or self.damaged)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"done": self.done}
+
+
+def apply(project: Project, plan: Plan, wishes: Wishes) -> Report:
+    """Do what a plan says, as far as it still holds. Raises `Interrupted` from `wishes.stop`, `StorageError`, `Damaged`."""
+    clock = project.services.clock
+    began = clock.monotonic()
+    run = _Prune(project, plan, wishes)
+    try:
+        run.run()
+    finally:
+        run.unmark()
+    run.report.seconds = clock.monotonic() - began
+    return run.report
+
+
+class _Prune:
+    def __init__(self, project: Project, plan: Plan, wishes: Wishes) -> None:
+        self._project = project
+        self._plan = plan
+        self._wishes = wishes
+        self._marks: list[str] = []
+        self._began = project.services.clock.monotonic()
+        self.report = Report(project.name)
+
+    def run(self) -> None:
+        """All steps. The mark stands until `unmark`."""
+        wishes, plan = self._wishes, self._plan
+        meant = [*plan.dead, *(one.pack for one in plan.wasteful)]
+        if meant or plan.forgotten:
+            wishes.stop()
+            for start in range(0, len(meant), MOST_IN_MARK):
+                part = [one.sha256 for one in meant[start : start + MOST_IN_MARK]]
+                self._marks.append(marks.write(self._project, part))
+            wishes.progress.phase("waiting for backups under way")
+            self.report.waiting = claims.wait(self._project, claims.standing(self._project), wishes.patience, wishes.stop)
+            if self.report.waiting:
+                return
+            world, (needs, live) = steadily(self._project, plan.known_forgotten, wishes.held, self._find)
+            dead = [one for one in plan.dead if one.sha256 not in needs.now]
+            self.report.spared = len(plan.dead) - len(dead)
+            moved = self._repack(live)
+            self._delete_records(world)
+            self._delete_moves(world, needs)
+            self._tidy(frozenset(one.sha256 for one in dead) | moved)
+            self._delete_packs(dead)
+        self._tidy(frozenset())
+        self._delete_old_marks()
+
+    def unmark(self) -> None:
+        """Nothing more will be deleted."""
+        for name in self._marks:
+            self._project.store.delete(name)
+        self._marks = []
+
+    def _find(self, world: World) -> tuple[liveness.Needs, Live | None]:
+        """What is needed, and what of the wasteful packs."""
+        needs = liveness.needs(self._project, world.live.records, world.live.moved)
+        packs = [one.pack for one in self._plan.wasteful if one.pack.sha256 in needs.now]
+        if not packs or self._late():
+            return needs, None
+        index = healed(self._project, ChunkIndex.load(self._project))
+        chunks = liveness.live_chunks(self._project, world.live.records, index, self._wishes.stop)
+        return needs, Live(packs, chunks, index)
+
+    def _repack(self, live: Live | None) -> frozenset[bytes]:
+        if live is None:
+            return frozenset()
+        size = sum(one.size for one in live.packs)
+        self._wishes.progress.phase("storing anew what is needed", items=len(live.packs), size=size)
+        done = repack(self._project, live, self._wishes)
+        self.report.moved, self.report.stored = len(done.moved), done.stored
+        self.report.damaged = [pack.hex() for pack in done.damaged]
+        return done.moved
+
+    def _delete_records(self, world: World) -> None:
+        for snapshot in self._plan.forgotten:
+            if snapshot in world.gone:
+                self._wishes.stop()
+                self._project.store.delete(layout.snapshot_name(self._project.id, snapshot))
+                self.report.forgotten += 1
+
+    def _delete_moves(self, world: World, needs: liveness.Needs) -> None:
+        """Records of moved packs go once no snapshot names these packs and they are gone themselves."""
+        there = frozenset().union(*(standing(self._project, tier) for tier in layout.TIERS))
+        over = [one for one in world.live.moves if not any(old in needs.reached or old in there for old in one.packs)]
+        moments = [(one.id, layout.moment_of(one.id) or self._project.services.clock.now()) for one in over]
+        put_notes(self._project, [Forgotten(snapshot, SOURCE, moment, ()) for snapshot, moment in moments], "nothing needs it")
+        for one in over:
+            self._wishes.stop()
+            self._project.store.delete(layout.snapshot_name(self._project.id, one.id))
+
+    def _tidy(self, gone: frozenset[bytes]) -> None:
+        done = tidy(self._project, gone, most_segments=self._wishes.most_segments, stop=self._wishes.stop)
+        self.report.segments_written += done.written
+        self.report.segments_replaced += done.replaced
+
+    def _delete_packs(self, packs: Iterable[StoredPack]) -> None:
+        packs = list(packs)
+        self._wishes.progress.phase("deleting packs", items=len(packs), size=sum(one.size for one in packs))
+        for done, pack in enumerate(packs):
+            self._wishes.stop()
+            if self._late():
+                self.report.left = len(packs) - done
+                return
+            try:
+                self._project.store.delete(name_of(self._project, pack))
+            except StorageDenied:
+                self.report.refused.append(pack.sha256.hex())
+                continue
+            self.report.deleted += 1
+            self.report.freed += pack.size
+            self._wishes.progress.advance(items=1, size=pack.size)
+
+    def _delete_old_marks(self) -> None:
+        """Marks of prunes that died: a mark that names no pack that stands keeps nobody from anything."""
+        others = {name: packs for name, packs in marks.by_name(self._project).items() if name not in self._marks}
+        there = frozenset().union(*(standing(self._project, tier) for tier in layout.TIERS)) if others else frozenset()
+        for name, packs in others.items():
+            if packs.isdisjoint(there):
+                self._project.store.delete(name)
+
+    def _late(self) -> bool:
+        most = self._wishes.max_seconds
+        return most is not None and self._project.services.clock.monotonic() - self._began >= most

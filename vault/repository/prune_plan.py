@@ -1,0 +1,223 @@
+"""What a prune would do, as a value: nothing is written to find it out.
+
+forgotten records   go, unless a hold covers their snapshot
+dead packs          no snapshot needs them by its record's list: they go, unless a lock keeps them
+wasteful packs      hold more waste than what a snapshot needs: that is stored anew, and they go with the next prune
+index               rows of packs that are gone are dropped, segments are joined when there are too many
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeVar
+
+from vault.errors import Damaged
+from vault.format import layout
+from vault.format.layout import META_TIER, TIERS
+from vault.problems import printable
+from vault.progress import Progress, Silence
+from vault.repository import claims, forgotten, liveness, snapshots
+from vault.repository.adopt import healed, standing
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.claims import Patience
+from vault.repository.forget import Held, nothing_held
+from vault.repository.project import Project
+from vault.repository.snapshots import Committed
+from vault.repository.tidy import MOST_SEGMENTS
+
+T = TypeVar("T")
+
+LOOKS = 3
+"""Times that the records are read anew because one of them could not be followed."""
+
+REPACK_ABOVE = 0.5
+"""Share of a pack that is waste, from which on it is worth storing the rest anew."""
+
+Locked = Callable[[str], datetime | None]
+"""Until when the store keeps an object from being deleted, by its name; None where it does not."""
+
+
+def nothing_locked(_name: str) -> datetime | None:
+    """Where the store locks no objects."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a prune shall behave. max_bytes: deleted or stored anew at most · max_seconds: from the mark on · repack_above: share
+    of waste; None: no pack is looked into, which spares reading every manifest · stop: called often, raises to end the run."""
+
+    held: Held = nothing_held
+    locked: Locked = nothing_locked
+    max_bytes: int | None = None
+    max_seconds: float | None = None
+    repack_above: float | None = REPACK_ABOVE
+    most_segments: int = MOST_SEGMENTS
+    patience: Patience = field(default_factory=Patience)
+    stop: Callable[[], None] = lambda: None
+    progress: Progress = field(default_factory=Silence)
+
+
+class StoredPack(NamedTuple):
+    """A pack in the store. size: stored bytes."""
+
+    tier: int
+    sha256: bytes
+    size: int
+
+
+class WastefulPack(NamedTuple):
+    """A pack of which only a part is needed. waste: stored bytes of chunks that no snapshot needs."""
+
+    pack: StoredPack
+    waste: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would happen. known_forgotten: every snapshot that was forgotten when the plan was made · forgotten: those of them
+    whose records go · held: those that stay, and why · dead, wasteful: packs that go, and that are stored anew · later: of
+    both, what `max_bytes` leaves for another time · locked: dead packs that the store keeps, and until when · needed: packs
+    that stay because a snapshot needs them · claims: snapshots that are being written, which a prune waits for · segments: of
+    the index, as it is."""
+
+    project: str
+    known_forgotten: frozenset[str]
+    forgotten: tuple[str, ...]
+    held: tuple[tuple[str, str], ...]
+    dead: tuple[StoredPack, ...]
+    wasteful: tuple[WastefulPack, ...]
+    later: tuple[StoredPack, ...]
+    locked: tuple[tuple[StoredPack, datetime], ...]
+    needed: tuple[StoredPack, ...]
+    claims: tuple[str, ...]
+    segments: int
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "project": self.project,
+            "forgotten": list(self.forgotten),
+            "held": [{"snapshot": snapshot, "why": why} for snapshot, why in self.held],
+            "dead": _sums(self.dead),
+            "repack": _sums([one.pack for one in self.wasteful]) | {"waste": sum(one.waste for one in self.wasteful)},
+            "later": _sums(self.later),
+            "locked": [{"pack": one.sha256.hex(), "bytes": one.size, "until": until.isoformat()} for one, until in self.locked],
+            "needed": _sums(self.needed),
+            "claims": list(self.claims),
+            "segments": self.segments,
+        }
+
+
+def _sums(packs: Iterable[StoredPack]) -> dict[str, int]:
+    sizes = [one.size for one in packs]
+    return {"packs": len(sizes), "bytes": sum(sizes)}
+
+
+class World(NamedTuple):
+    """What stands in the store. gone: the forgotten snapshots that no hold covers · live: records of the others · held:
+    forgotten ones that a hold covers, and why."""
+
+    gone: frozenset[str]
+    live: Committed
+    held: tuple[tuple[str, str], ...]
+
+
+def look(project: Project, known_forgotten: frozenset[str], held: Held) -> World:
+    """The records, going by who was forgotten at some moment. Raises `Damaged` where one cannot be read: what it needs nobody
+    knows, so nothing may be deleted.
+
+    They are listed twice: a listing is no picture of one moment, and of two records, the second of which was written before
+    the first was deleted, one listing may miss both.
+    """
+    ids = dict.fromkeys([*snapshots.stored_ids(project), *snapshots.stored_ids(project)])
+    found = snapshots.read_those(project, list(ids))
+    problems = [one for one in found.damaged if one.path.decode().rpartition("/")[2] not in known_forgotten]
+    if problems:
+        which = printable(problems[0].path)
+        raise Damaged(
+            f"nothing can be pruned, as nobody knows what {which} needs: {problems[0].message}",
+            hint="run `strongroom check`; a record that cannot be mended must be taken away by hand before anything is pruned",
+        )
+    reasons = [(one.id, why) for one in found.records if one.id in known_forgotten and (why := held(one)) is not None]
+    gone = known_forgotten - {snapshot for snapshot, _ in reasons}
+    return World(gone, found._replace(records=[one for one in found.records if one.id not in gone]), tuple(reasons))
+
+
+def steadily(project: Project, known_forgotten: frozenset[str], held: Held, find: Callable[[World], T]) -> tuple[World, T]:
+    """Look, and find something out about what is seen. Where that fails it is done anew from the start: another prune may have
+    taken a record away whose snapshot somebody has carried forward since, and nobody must be missed. Raises `Damaged`."""
+    for _ in range(LOOKS - 1):
+        world = look(project, known_forgotten, held)
+        try:
+            return world, find(world)
+        except Damaged:
+            continue
+    world = look(project, known_forgotten, held)
+    return world, find(world)
+
+
+def make_plan(project: Project, wishes: Wishes) -> Plan:
+    """Find out what a prune would do. Raises `Damaged` where a record cannot be read."""
+    wishes.progress.phase("looking what is needed")
+    noted = frozenset(forgotten.read_all(project).by_id)
+
+    def find(world: World) -> tuple[frozenset[bytes], dict[bytes, liveness.Filling]]:
+        wishes.stop()
+        needed = liveness.needs(project, world.live.records, world.live.moved).now
+        if wishes.repack_above is None:
+            return needed, {}
+        index = healed(project, ChunkIndex.load(project))
+        return needed, liveness.fillings(index, liveness.live_chunks(project, world.live.records, index, wishes.stop))
+
+    world, (needed, filled) = steadily(project, noted, wishes.held, find)
+    stored = [StoredPack(tier, *one) for tier in TIERS for one in sorted(standing(project, tier).items())]
+    dead = [one for one in stored if one.sha256 not in needed]
+    locks = [(one, until) for one in dead if (until := wishes.locked(name_of(project, one))) is not None]
+    kept = {one for one, _ in locks}
+    free = [one for one in dead if one not in kept]
+    stays = [one for one in stored if one.sha256 in needed]
+    wasteful = _wasteful(project, filled, stays, wishes.repack_above or 0.0)
+    going = within(free, [one.size for one in free], wishes.max_bytes)
+    rest = None if wishes.max_bytes is None else wishes.max_bytes - sum(one.size for one in going)
+    moving = within(wasteful, [one.pack.size for one in wasteful], rest)
+    recorded = set(snapshots.stored_ids(project))
+    return Plan(
+        project=project.name,
+        known_forgotten=noted,
+        forgotten=tuple(sorted(world.gone & recorded)),
+        held=world.held,
+        dead=tuple(going),
+        wasteful=tuple(moving),
+        later=(*free[len(going) :], *(one.pack for one in wasteful[len(moving) :])),
+        locked=tuple(locks),
+        needed=tuple(stays),
+        claims=tuple(one for one in claims.standing(project) if one not in recorded),
+        segments=sum(1 for _ in project.store.list(project.folder("index"))),
+    )
+
+
+def _wasteful(
+    project: Project, filled: dict[bytes, liveness.Filling], packs: Sequence[StoredPack], share: float
+) -> list[WastefulPack]:
+    """The packs of which so much is waste that the rest is worth storing anew, the most wasteful first. Without a read
+    capability only those of the catalogue can be."""
+    readable = [one for one in packs if one.tier == META_TIER or project.capability.content_identity is not None]
+    inside = [(one, filled[one.sha256]) for one in readable if one.sha256 in filled]
+    found = [WastefulPack(one, inner.waste) for one, inner in inside if inner.waste and inner.waste >= share * inner.frames]
+    return sorted(found, key=lambda one: (-one.waste, one.pack.sha256))
+
+
+def within(things: list[T], sizes: list[int], most: int | None) -> list[T]:
+    """As many of the things, from the first on, as fit into `most` bytes."""
+    if most is None:
+        return things
+    return things[: sum(total <= most for total in accumulate(sizes))]
+
+
+def name_of(project: Project, pack: StoredPack) -> str:
+    """Its name in the store."""
+    return layout.pack_name(project.id, pack.tier, pack.sha256)

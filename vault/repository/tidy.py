@@ -1,0 +1,134 @@
+"""Index segments written anew: without rows of packs that are gone, and few instead of many.
+
+New segments are written before old ones are deleted, so every row that stays is in the store all the while; who reads the
+index meanwhile lists it again. Nobody is kept out: a writer may add segments, and two prunes may do this at once. One of them
+may then bring back a row that the other has dropped; whoever of the two acts last looks again and drops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from vault.errors import Damaged, ObjectNotFound
+from vault.format.layout import TIERS
+from vault.repository.adopt import standing
+from vault.repository.chunk_index import ROWS_IN_SEGMENT, is_among, load_segment, store_segments
+from vault.repository.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_SEGMENTS = 64
+"""Small segments that may stand beside each other: each costs a reader without a cache a request."""
+
+SMALL_ROWS = ROWS_IN_SEGMENT // 4
+"""A segment of more is not worth joining with others."""
+
+
+class Tidied(NamedTuple):
+    """How many segments were written, in place of how many."""
+
+    written: int
+    replaced: int
+
+
+def tidy(
+    project: Project, dropped: frozenset[bytes], *, most_segments: int = MOST_SEGMENTS, stop: Callable[[], None]
+) -> Tidied:
+    """Drop the rows of these packs and of those that do not stand; join the small segments where they are too many."""
+    # what a segment names was stored before it: packs are listed after segments, or those of a running backup would be missed
+    names = [info.name for info in project.store.list(project.folder("index"))]
+    work = _Work(project, dropped)
+    small = {name: rows for name in names if (rows := work.look(name, stop)) is not None and rows < SMALL_ROWS}
+    joined = small if len(small) > most_segments else {}
+    for name in names:
+        if name in work.to_change or name in joined:
+            stop()
+            work.take(name)
+    work.flush()
+    return Tidied(work.written, work.replaced)
+
+
+class _Work:
+    """Rows on their way from old segments into new ones."""
+
+    def __init__(self, project: Project, dropped: frozenset[bytes]) -> None:
+        self._project = project
+        self._dropped = dropped
+        self._standing: frozenset[bytes] | None = None
+        self._rows: list[pa.Table] = []
+        self._old: list[str] = []
+        self.to_change: set[str] = set()
+        self.written = 0
+        self.replaced = 0
+
+    def look(self, name: str, stop: Callable[[], None]) -> int | None:
+        """How many rows a segment has; None for one that is gone or damaged, which is left as it is."""
+        stop()
+        rows = self._load(name)
+        if rows is None:
+            return None
+        if self._gone(rows["pack"].unique().to_pylist()):
+            self.to_change.add(name)
+        return int(rows.num_rows)
+
+    def take(self, name: str) -> None:
+        """Put the rows of a segment among those that are written next."""
+        import pyarrow.compute as pc
+
+        rows = self._load(name)
+        if rows is None:
+            return
+        gone = self._gone(rows["pack"].unique().to_pylist())
+        self._rows.append(rows.filter(pc.invert(is_among(rows["pack"], gone))))
+        self._old.append(name)
+        if sum(rows.num_rows for rows in self._rows) >= ROWS_IN_SEGMENT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was taken, then delete where it was."""
+        import pyarrow as pa
+
+        if not self._old:
+            return
+        rows = pa.concat_tables(self._rows)
+        new = store_segments(self._project, _in_order(rows)) if rows.num_rows else []
+        for name in self._old:
+            if name not in new:  # a segment is named by what it says: it may be one of those that were taken
+                self._project.store.delete(name)
+        self.written += len(new)
+        self.replaced += len(self._old)
+        self._rows, self._old = [], []
+
+    def _gone(self, packs: Iterable[bytes]) -> frozenset[bytes]:
+        if self._standing is None:
+            self._standing = frozenset(pack for tier in TIERS for pack in standing(self._project, tier))
+        return frozenset(pack for pack in packs if pack in self._dropped or pack not in self._standing)
+
+    def _load(self, name: str) -> pa.Table | None:
+        try:
+            return load_segment(self._project, name)
+        except (ObjectNotFound, Damaged):
+            return None  # joined with others meanwhile; or damaged, which `check` tells and nobody relies on
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    """Each row once, by tier and pack: a reader that wants one tier need not read the other."""
+    import pyarrow.compute as pc
+
+    order = pc.sort_indices(rows, sort_keys=[("tier", "ascending"), ("pack", "ascending"), ("offset", "ascending")])
+    ordered = rows.take(order)
+    if ordered.num_rows < 2:
+        return ordered
+    same = pc.and_(
+        pc.equal(ordered["pack"][1:].combine_chunks(), ordered["pack"][:-1].combine_chunks()),
+        pc.equal(ordered["offset"][1:].combine_chunks(), ordered["offset"][:-1].combine_chunks()),
+    )
+    return ordered.filter(pc.invert(_after_first(same)))
+
+
+def _after_first(same: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.concat_arrays([pa.array([False]), same])
