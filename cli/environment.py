@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
+
+LOCALTIME = Path("/etc/localtime")
+PARENT = "STRONGROOM_PARENT"
 
 
 def variable(name: str) -> str | None:
@@ -16,6 +21,26 @@ def variable(name: str) -> str | None:
 def set_default(name: str, value: str) -> None:
     """For libraries that read the environment when they are imported: a value where the person has set none."""
     os.environ.setdefault(name, value)
+
+
+def for_children() -> dict[str, str]:
+    """For the processes that the daemon starts: everything but what is meant for itself; they end when it does."""
+    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+    return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())}
+
+
+def parent() -> int | None:
+    """The daemon that started this process; None where somebody else did."""
+    named = variable(PARENT)
+    return int(named) if named is not None and named.isdigit() else None
+
+
+def user_name() -> str:
+    """Who runs this: the name of the system's user, or its number."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def settings_files() -> list[Path]:
@@ -49,6 +74,17 @@ def state_folder() -> Path:
 def expand(path: str, relative_to: Path) -> Path:
     """A path from the settings: `~` is the home folder, a relative one counts from the settings file's folder."""
     return relative_to / Path(path).expanduser()
+
+
+def time_zone() -> str | None:
+    """The name of this machine's time zone; None where it has none that the time-zone database knows."""
+    named = variable("TZ")
+    link = LOCALTIME.readlink() if named is None and LOCALTIME.is_symlink() else Path()
+    name = named.removeprefix(":") if named is not None else str(link).partition("zoneinfo/")[2]
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError):
+        return None
 
 
 def host_name() -> str:

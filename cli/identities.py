@@ -6,14 +6,17 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from cli import environment
-from cli.settings import IdentitySettings
 from vault import age
 from vault.chance import Chance
 from vault.errors import Damaged, KeyRefused, RefusedByRule, SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from cli.settings.tables import IdentitySettings
 
 LARGEST_IDENTITY_FILE = 1024 * 1024
 LARGEST_WORK_FACTOR = 20

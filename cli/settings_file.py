@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.settings import IdentitySettings, RepositorySettings, SourceSettings
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
+
+    from cli.settings.projects import SourceSettings
+    from cli.settings.tables import IdentitySettings, RepositorySettings
 
 HEAD = "Strongroom's settings; docs/settings.md tells every one of them. No secret belongs in here."
 
@@ -23,10 +25,8 @@ def write(file: Path, repository: RepositorySettings, identity: IdentitySettings
     document = tomlkit.document()
     document.add(tomlkit.comment(HEAD))
     table = tomlkit.table()
-    for name in RepositorySettings.__slots__:
-        value = getattr(repository, name)
-        if value is not None:
-            table[name] = value
+    for name, value in repository.model_dump(exclude_none=True).items():
+        table[name] = value
     document["repository"] = table
     own = tomlkit.table()
     own["file"] = str(identity.file)
@@ -38,13 +38,16 @@ def write(file: Path, repository: RepositorySettings, identity: IdentitySettings
     _save(file, document)
 
 
-def add_project(file: Path, name: str, sources: Sequence[SourceSettings]) -> None:
-    """A project and its sources at the end of the file. Raises `UsageError` where it cannot be written."""
+def add_project(file: Path, name: str, zone: str | None, sources: Sequence[SourceSettings]) -> None:
+    """A project and its sources at the end of the file. zone: None where [defaults] says it. Raises `UsageError` where it
+    cannot be written."""
     import tomlkit
-    from tomlkit.items import AoT, Table
 
     document = tomlkit.parse(file.read_text("utf-8"))
     projects = document.setdefault("projects", tomlkit.table(is_super_table=True))
+    project = tomlkit.table(is_super_table=zone is None)
+    if zone is not None:
+        project["zone"] = zone
     listed = tomlkit.aot()
     for source in sources:
         entry = tomlkit.table()
@@ -52,13 +55,13 @@ def add_project(file: Path, name: str, sources: Sequence[SourceSettings]) -> Non
             entry["name"] = source.name
         entry["kind"] = source.kind
         entry["path"] = str(source.path)
-        for key in ("include", "exclude"):
+        for key in ("include", "exclude", "layout"):
             if getattr(source, key):
                 entry[key] = list(getattr(source, key))
+        if source.time_column is not None:
+            entry["time_column"] = source.time_column
         listed.append(entry)
-    project: Table = tomlkit.table(is_super_table=True)
-    sources_of: AoT = listed
-    project["sources"] = sources_of
+    project["sources"] = listed
     projects[name] = project
     _save(file, document)
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output, settings, workplace
-from cli.commands.init import Endpoint, PathStyle, Profile, Region
+from cli.commands.init import Endpoint, PathStyle, Profile, Region, repository_of
 from cli.options import Config, Json
-from cli.settings import RepositorySettings
 from vault.errors import StorageError
 
 if TYPE_CHECKING:
@@ -34,7 +33,8 @@ def doctor(
         found = settings.load(settings.find(config))
         repository, folder = found.repository, found.file.absolute().parent
     else:
-        repository, folder = RepositorySettings(address, endpoint, region, path_style, profile), Path.cwd()
+        folder = Path.cwd()
+        repository = repository_of(address, endpoint, region, profile, path_style=path_style)
     services, options = workplace.services(), workplace.store_options(repository)
     place = workplace.located(repository.address, folder)
 

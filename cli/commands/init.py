@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import environment, output, settings_file, workplace
 from cli.options import Json
-from cli.settings import IdentitySettings, RepositorySettings
 from vault.errors import RefusedByRule, UsageError
+
+if TYPE_CHECKING:
+    from cli.settings.tables import RepositorySettings
 
 Endpoint = Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.")]
 Region = Annotated[str | None, typer.Option("--region", help="The bucket's region.")]
@@ -41,13 +43,25 @@ def init(
     The recovery kit is a second key to everything. Print it, lock it away, and delete the file: it opens the repository
     when the identity is lost.
     """
-    repository = RepositorySettings(_portable(address), endpoint, region, path_style, profile)
+    repository = repository_of(_portable(address), endpoint, region, profile, path_style=path_style)
     place = identity or environment.identity_file()
     kit_place = _checked_kit_place(recovery_kit, place)
     if config.exists():
         raise RefusedByRule(f"{config} exists; it was left alone", hint="name another file with --config FILE")
     made = _Init(repository, config, place, kit_place).run(wants_passphrase=passphrase)
     _tell(made, config, place, kit_place, as_json=as_json)
+
+
+def repository_of(
+    address: str, endpoint: str | None, region: str | None, profile: str | None, *, path_style: bool | None
+) -> RepositorySettings:
+    """The settings that a command's options make. Raises `UsageError`."""
+    from cli.settings.reading import made
+    from cli.settings.tables import RepositorySettings
+
+    workplace.located(address, Path.cwd())  # what is no address is refused in its own words
+    values = {"address": address, "endpoint": endpoint, "region": region, "path_style": path_style, "profile": profile}
+    return made(RepositorySettings, values)
 
 
 class _Init:
@@ -62,6 +76,7 @@ class _Init:
     def run(self, *, wants_passphrase: bool) -> dict[str, object]:
         """Gives what there is to tell."""
         from cli import identities
+        from cli.settings.tables import IdentitySettings
         from vault import age
         from vault.format.descriptor import Descriptor, Trust
         from vault.format.layout import new_id
@@ -107,6 +122,7 @@ class _Init:
     def _make_identity(self, chance: object, *, wants_passphrase: bool) -> bool:
         """Whether one was made: an identity that is there is used, and first opened to see that it can be."""
         from cli import identities
+        from cli.settings.tables import IdentitySettings
         from vault.chance import SystemChance
 
         if self._identity.exists():

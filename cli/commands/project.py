@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output, settings_file, workplace
+from cli import environment, output, settings_file, workplace
 from cli.options import Config, Identity, Json
-from cli.settings import KIND, SourceSettings
+from cli.settings.names import KIND
 from vault.errors import RefusedByRule, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from cli.settings import Settings
+    from cli.settings.projects import SourceSettings
 
 app = typer.Typer(help="The clients whose data is kept: each has keys of its own.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,6 +23,22 @@ SourceTexts = Annotated[
 ]
 Patterns = Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="In gitignore's grammar; may be given again.")]
 
+Layouts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layout",
+        metavar="LAYOUT",
+        help="How paths say their period: '{year}/{month:02}/report-{day:02}.csv'. May be given again.",
+    ),
+]
+TimeColumn = Annotated[
+    str | None, typer.Option("--time-column", metavar="NAME", help="The column of times of tables whose paths tell no period.")
+]
+Zone = Annotated[
+    str | None,
+    typer.Option("--zone", metavar="ZONE", help="The time zone: Europe/Kyiv. Default: [defaults], or this machine's."),
+]
+
 
 @app.command("add")
 def add(
@@ -26,6 +46,9 @@ def add(
     source: SourceTexts,
     include: Patterns = None,
     exclude: Patterns = None,
+    layout: Layouts = None,
+    time_column: TimeColumn = None,
+    zone: Zone = None,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -34,19 +57,26 @@ def add(
     from vault import age
     from vault.age import HybridIdentity, HybridRecipient
 
-    sources = _sources(source, tuple(include or ()), tuple(exclude or ()))
+    more = {"include": include, "exclude": exclude, "layout": layout, "time_column": time_column}
+    sources = _sources(source, {name: value for name, value in more.items() if value})
     with workplace.opened(config, identity) as place:
         if name in place.settings.projects:
             raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {place.settings.file}")
         own = [one.recipient for one in place.identities if isinstance(one, HybridIdentity)]
         if not own:
             raise UsageError("a project needs a post-quantum identity", hint="make one with `strongroom init`")
+        written_zone = _zone(place.settings, zone)
         recovery = [age.parse_recipient(text) for text in place.settings.recovery]
         recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
         made = place.repository.add_project(name, recipients, place.identities)
         place.memory.recognise(made.capability)
-        settings_file.add_project(place.settings.file, name, sources)
-    told = {"project": name, "id": made.id, "sources": [{"name": s.name, "path": str(s.path)} for s in sources]}
+        settings_file.add_project(place.settings.file, name, written_zone, sources)
+    told = {
+        "project": name,
+        "id": made.id,
+        "zone": written_zone or place.settings.zone(name),
+        "sources": [{"name": s.name, "path": str(s.path)} for s in sources],
+    }
     if as_json:
         output.document(told)
         return
@@ -77,10 +107,22 @@ def list_(config: Config = None, identity: Identity = None, as_json: Json = Fals
         output.table(cells, ["PROJECT", "ID", "CAPABILITY", "SOURCES"])
 
 
-def _sources(texts: list[str], include: tuple[str, ...], exclude: tuple[str, ...]) -> list[SourceSettings]:
+def _zone(found: Settings, asked: str | None) -> str | None:
+    """The time zone to be written for a new project; None where [defaults] has one. Raises `UsageError`."""
+    from cli.settings.projects import DefaultSettings
+    from cli.settings.reading import made
+
+    if asked is None and "zone" in found.document.defaults.model_fields_set:
+        return None
+    return made(DefaultSettings, {"zone": asked or environment.time_zone() or "UTC"}).zone
+
+
+def _sources(texts: list[str], more: dict[str, object]) -> list[SourceSettings]:
+    """more: what all of them have."""
+    from cli.settings.projects import SourceSettings
+    from cli.settings.reading import made
     from vault.source.patterns import Rules
 
-    Rules(include=include, exclude=exclude)  # a pattern that is none is told now, not at the first backup
     sources: list[SourceSettings] = []
     for text in texts:
         kind, equals, path = text.partition("=")
@@ -92,5 +134,8 @@ def _sources(texts: list[str], include: tuple[str, ...], exclude: tuple[str, ...
         if not folder.is_dir():
             raise SourceError(f"the source {folder} is not a folder", hint="is it mounted, and is the path right?")
         same = sum(source.kind == kind for source in sources)
-        sources.append(SourceSettings(f"{kind}-{same + 1}" if same else kind, kind, folder, include, exclude))
+        values = {"name": f"{kind}-{same + 1}" if same else kind, "kind": kind, "path": folder, **more}
+        sources.append(made(SourceSettings, values))
+        # a pattern that is none is told now, not at the first backup
+        Rules(include=sources[-1].include, exclude=sources[-1].exclude)
     return sources

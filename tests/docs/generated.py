@@ -2,18 +2,21 @@
 
 docs/cli.md       every command, argument and option, from the typer application
 docs/errors.md    every error with its exit code and hint, from the tree in `vault.errors`
+docs/settings.md, docs/settings.schema.json    every setting, from the models in `cli.settings`
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
 from cli.main import EXIT_CODES, app
+from tests.docs import settings_page
 from tests.docs.pages import DOCS
 from vault import errors
 from vault.age import errors as age_errors
@@ -35,6 +38,7 @@ MEANINGS = {
 }
 
 
+@cache
 def commands() -> dict[str, Any]:
     """Every command that can be run, by its words: `project add`."""
     return dict(_leaves(typer.main.get_command(app), ()))
@@ -142,7 +146,12 @@ def _first(one: type[errors.StrongroomError]) -> str:
 
 def generated() -> dict[Path, str]:
     """Each page and what belongs in it."""
-    return {DOCS / "cli.md": cli_page(), DOCS / "errors.md": errors_page()}
+    return {
+        DOCS / "cli.md": cli_page(),
+        DOCS / "errors.md": errors_page(),
+        DOCS / "settings.md": settings_page.page(NOTE),
+        DOCS / "settings.schema.json": settings_page.schema(),
+    }
 
 
 if __name__ == "__main__":

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # it brings no types
 import pytest
 
 from cli import settings
+from cli.settings.document import Document
+from cli.settings.example import EXAMPLE
+from tests.docs import settings_page
 from tests.docs.generated import MEANINGS, all_errors, commands, generated, option_names
 from tests.docs.pages import DOCS, ROOT, anchors, blocks, links, pages, section, table_rows
-from vault.errors import SettingsError
 
 _LINE = re.compile(r"^ *(?:\$ |[\d*/ ]+)?(strongroom [a-z][^|>\n]*)", re.MULTILINE)
 """A command in a block: as it is, behind a prompt, or behind the times of a crontab."""
@@ -80,41 +85,34 @@ def test_every_exit_code_of_an_error_has_a_meaning() -> None:
     assert {int(code) for code in told if code.isdigit()} == MEANINGS.keys() - {0}
 
 
-def known_keys(tmp_path: Path, before: str, after: str) -> set[str]:
-    """The keys that a table of the settings may have, as the error about a wrong one lists them."""
-    file = tmp_path / "strongroom.toml"
-    file.write_text(f"{before}qqqqqqqq = 1{after}\n")
-    with pytest.raises(SettingsError) as caught:
-        settings.load(file)
-    return set((caught.value.hint or "").removeprefix("there are: ").split(", "))
-
-
-@pytest.mark.parametrize(
-    ("heading", "before", "after"),
-    [
-        ("repository", "[repository]\n", ""),
-        ("identity", "[identity]\n", ""),
-        ("recovery", "[recovery]\n", ""),
-        ("projects.NAME", '[repository]\naddress = "/x"\n[projects.parcelo]\n', ""),
-        ("projects.NAME.sources", '[repository]\naddress = "/x"\n[projects.parcelo]\nsources = [{ ', " }]"),
-    ],
-)
-def test_every_setting_is_documented_and_every_documented_one_exists(
-    tmp_path: Path, heading: str, before: str, after: str
-) -> None:
-    documented = table_rows(section(DOCS / "settings.md", f"## {heading}")).keys() - {"key", "---"}
-    assert documented == known_keys(tmp_path, before, after)
-
-
-def test_every_table_of_the_settings_is_documented(tmp_path: Path) -> None:
-    assert known_keys(tmp_path, "", "") == {"repository", "identity", "recovery", "projects"}
+def test_every_table_of_the_settings_is_documented() -> None:
+    made = Document.model_json_schema()
+    documented = {model.__name__ for model in settings_page.SECTIONS.values()}
+    assert documented == made["$defs"].keys()
 
 
 def test_the_settings_of_the_example_can_be_loaded(tmp_path: Path) -> None:
     file = tmp_path / "strongroom.toml"
     file.write_text(blocks(DOCS / "settings.md", "toml")[0].text)
     found = settings.load(file)
-    assert [source.name for source in found.projects["parcelo"]] == ["reports", "archive"]
+    assert [source.name for source in found.projects["parcelo"]] == ["reports", "tickets"]
+
+
+def test_the_schema_takes_the_example_and_refuses_what_is_not_a_setting() -> None:
+    schema = json.loads((DOCS / "settings.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    value = tomllib.loads(EXAMPLE)
+    assert not list(validator.iter_errors(value))
+    changes: tuple[dict[str, Any], ...] = (
+        {"projcts": {}},
+        {"repository": {"adress": "x"}},
+        {"projects": {"a": {"keep": {"daily": "many"}}}},
+        {"projects": {"a": {"sources": [{"kind": "Reports", "path": "x"}]}}},
+        {"daemon": {"log": "xml"}},
+    )
+    for change in changes:
+        assert list(validator.iter_errors(value | change)), change
 
 
 def test_every_dependency_is_explained_and_every_explained_one_is_there() -> None:

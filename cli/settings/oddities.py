@@ -1,0 +1,173 @@
+"""A closer look at settings that can be read: what would fail later, and what is allowed and still looks wrong.
+
+Unlike reading, this looks at the machine: folders, files, commands.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from cli.settings import lengths, meaning
+from cli.settings.faults import Fault
+from cli.settings.places import Key
+from vault.errors import StrongroomError, UsageError
+
+if TYPE_CHECKING:
+    from cli.settings.effective import Settings
+    from cli.settings.projects import ProjectSettings, SourceSettings
+    from policies.schedule.forms import Schedule
+
+_RUNS_LOOKED_AT = 60
+
+
+def failing(settings: Settings) -> Iterator[Fault]:
+    """What no command could use, each by the part that would refuse it."""
+    from vault import age
+    from vault.storage.address import parse_address
+
+    document = settings.document
+    if not document.repository.address.startswith("~"):
+        yield from _tried(("repository", "address"), partial(parse_address, document.repository.address))
+    for number, recipient in enumerate(document.recovery.recipients):
+        yield from _tried(("recovery", "recipients", number), partial(age.parse_recipient, recipient))
+    for key, command in _commands(settings):
+        yield from _tried(key, partial(_split, command))
+    for name, project in document.projects.items():
+        for number, source in enumerate(project.sources):
+            yield from _patterns(("projects", name, "sources", number), source)
+
+
+def odd(settings: Settings, now: datetime) -> Iterator[Fault]:
+    """What a person should look at."""
+    document = settings.document
+    if not document.recovery.recipients:
+        yield Fault(("recovery",), "names no recipient, so new projects have no recovery kit", "see `strongroom init`")
+    for key, file in _files(settings):
+        if not file.is_file():
+            yield Fault(key, f"names {file}, which is not there", "is the path right?")
+    if not document.projects:
+        yield Fault(("projects",), "are missing", "add one with `strongroom project add NAME --source KIND=PATH`")
+    for name, project in document.projects.items():
+        yield from _sources(("projects", name), project)
+        yield from _retention(("projects", name), project, now)
+        yield from _schedules(("projects", name), project, now)
+
+
+def _tried(key: Key, attempt: Callable[[], object]) -> Iterator[Fault]:
+    try:
+        attempt()
+    except StrongroomError as error:
+        yield Fault(key, f"cannot be used: {error}", error.hint)
+
+
+def _split(command: str) -> None:
+    try:
+        parts = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"the command is not whole: {error}", hint="close its quotation marks") from error
+    if not parts:
+        raise UsageError("the command is empty", hint="write the program and its arguments")
+
+
+def _patterns(key: Key, source: SourceSettings) -> Iterator[Fault]:
+    from vault.source.patterns import Rules
+
+    yield from _tried((*key, "include"), partial(Rules, include=source.include))
+    yield from _tried((*key, "exclude"), partial(Rules, exclude=source.exclude))
+
+
+def _commands(settings: Settings) -> Iterator[tuple[Key, str]]:
+    """Every command that the file names."""
+    for key, value in _outside(settings):
+        if str(key[-1]).endswith("command"):
+            yield key, str(value)
+
+
+def _files(settings: Settings) -> Iterator[tuple[Key, Path]]:
+    """Every file of this machine that the file names."""
+    for key, value in _outside(settings):
+        if str(key[-1]).endswith("file"):
+            yield key, Path(value)
+
+
+def _outside(settings: Settings) -> Iterator[tuple[Key, str | Path]]:
+    """Where the file leads out of itself: the texts of [identity] and [notify]."""
+    document = settings.document
+    identity = document.identity
+    for name in ("file", "command", "passphrase_command"):
+        value = getattr(identity, name)
+        if value is not None:
+            yield ("identity", name), value
+    for kind in type(document.notify).model_fields:
+        notice = getattr(document.notify, kind)
+        for name in type(notice).model_fields if notice is not None else ():
+            value = getattr(notice, name)
+            if isinstance(value, str | Path):
+                yield ("notify", kind, name), value
+
+
+def _sources(key: Key, project: ProjectSettings) -> Iterator[Fault]:
+    if not project.sources:
+        yield Fault(key, "has no sources, so nothing of it is backed up", "add one: sources = [{ kind = …, path = … }]")
+    for number, source in enumerate(project.sources):
+        if not source.path.is_dir():
+            yield Fault((*key, "sources", number, "path"), f"names {source.path}, which is not a folder", "is it mounted?")
+
+
+def _retention(key: Key, project: ProjectSettings, now: datetime) -> Iterator[Fault]:
+    from policies.retention.rules import UNDELETED
+
+    zone = ZoneInfo(project.zone)
+    within = meaning.keep(project.keep).within
+    if within.before(now, zone) > UNDELETED.before(now, zone):
+        yield Fault(
+            (*key, "keep", "within"),
+            f"is {within}, shorter than the {UNDELETED} that are recommended",
+            "mistakes are mostly found late",
+        )
+
+
+def _schedules(key: Key, project: ProjectSettings, now: datetime) -> Iterator[Fault]:
+    jobs = {job.name: job.schedule for job in meaning.scheduled(project)}
+    for name in meaning.JOBS:
+        job = getattr(project.schedule, name)
+        if job.model_fields_set and job.every is None and job.cron is None:
+            yield Fault(
+                (*key, "schedule", name), "says neither every nor cron, so it never runs", "write every = 'day at 02:30'"
+            )
+    backup = jobs.get("backup")
+    if backup is not None and project.rpo is None:
+        yield Fault(
+            (*key, "schedule", "backup"),
+            "is a schedule without rpo, so nobody is told when it is not kept",
+            "write rpo = '2 hours'",
+        )
+    if project.rpo is not None:
+        yield from _kept((*key, "rpo"), project.rpo, backup, now)
+    if "retention" in jobs and "prune" not in jobs:
+        yield Fault(
+            (*key, "schedule", "retention"), "runs without prune, so it frees no space", "write prune = { every = 'week' }"
+        )
+
+
+def _kept(key: Key, rpo: str, backup: Schedule | None, now: datetime) -> Iterator[Fault]:
+    if backup is None:
+        yield Fault(key, "is promised, and no backup is scheduled", "write schedule = { backup = { every = 'hour' } }")
+        return
+    moments = [now]
+    for _ in range(_RUNS_LOOKED_AT):
+        moments.append(backup.next_after(moments[-1]))
+    longest = max(later - earlier for earlier, later in pairwise(moments[1:]))
+    if longest > lengths.read(rpo):
+        yield Fault(
+            key,
+            f"cannot be kept: between two backups pass up to {lengths.written(longest)}",
+            "back up more often, or promise less",
+        )
