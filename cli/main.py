@@ -12,8 +12,28 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import output, runtime, signals
-from cli.commands import backup, check, demo, doctor, init, listing, project, restore, status
+from cli import output, parent, runtime, signals
+from cli.commands import (
+    backup,
+    check,
+    daemon,
+    demo,
+    diff,
+    doctor,
+    drill,
+    export,
+    history,
+    hold,
+    init,
+    listing,
+    project,
+    prune,
+    query,
+    restore,
+    retention,
+    settings,
+    status,
+)
 from cli.workplace import VERSION
 from vault.errors import StrongroomError
 
@@ -49,9 +69,21 @@ app.add_typer(project.app, name="project")
 app.command("backup", epilog=EXIT_CODES)(backup.backup)
 app.command("list", epilog=EXIT_CODES)(listing.list_)
 app.command("ls", epilog=EXIT_CODES)(listing.ls)
+app.command("find", epilog=EXIT_CODES)(history.find)
+app.command("history", epilog=EXIT_CODES)(history.history)
+app.command("diff", epilog=EXIT_CODES)(diff.diff)
 app.command("restore", epilog=EXIT_CODES)(restore.restore)
+app.command("query", epilog=EXIT_CODES)(query.query)
+app.command("export", epilog=EXIT_CODES)(export.export)
+app.add_typer(settings.app, name="settings")
 app.command("status", epilog=EXIT_CODES)(status.status)
+app.add_typer(retention.app, name="retention")
+app.add_typer(hold.app, name="hold")
+app.command("forget", epilog=EXIT_CODES)(retention.forget)
+app.command("prune", epilog=EXIT_CODES)(prune.prune)
 app.command("check", epilog=EXIT_CODES)(check.check)
+app.command("drill", epilog=EXIT_CODES)(drill.drill)
+app.command("daemon", epilog=EXIT_CODES)(daemon.daemon)
 app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 app.command("demo", epilog=EXIT_CODES)(demo.demo)
 
@@ -77,6 +109,7 @@ def run() -> None:
     """
     runtime.set_up()
     signals.listen()
+    parent.follow()
     code = _exit_code()
     output.flush()
     os._exit(code)

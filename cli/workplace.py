@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from cli import environment, output, settings
-from cli.settings import RepositorySettings, Settings
+from cli.settings import Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
 from vault.repository.services import Services
 
 if TYPE_CHECKING:
+    from cli.settings.tables import RepositorySettings
     from vault.age import Identity
     from vault.repository.client_memory import ClientMemory
     from vault.repository.project import Project
@@ -76,11 +78,15 @@ class Workplace:
             self.memory.recognise(project.capability)
         return found
 
+    def zone(self, project: str) -> ZoneInfo:
+        """The time zone in which the periods of a project are meant."""
+        return ZoneInfo(self.settings.zone(project))
+
     def gone(self, project: Project) -> list[str]:
         """The snapshots of a project that this machine has seen and that are gone; each is told as a notice."""
-        from vault.repository import snapshots
+        from vault.repository.forget import unexplained
 
-        gone = self.memory.missing(project.id, snapshots.ids(project))
+        gone = unexplained(project, self.memory)
         for snapshot in gone:
             output.notice(
                 f"warning: snapshot {snapshot} of project {project.name} was here and is gone, "

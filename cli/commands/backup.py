@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import output, progress, workplace
+from cli import consequences, judging, output, progress, sources, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
-from cli.settings import Settings, SourceSettings
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
+    from cli.settings import Settings
+    from cli.settings.projects import SourceSettings
     from vault.backup.run import Report
     from vault.repository.project import Project
 
@@ -36,7 +36,7 @@ def backup(
     """
     with workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
-        outcomes = [_one(project, settings, quiet=as_json or quiet, allow_empty=allow_empty) for project, settings in work]
+        outcomes = [_one(place.settings, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
         for project in {project.id: project for project, _ in work}.values():
             place.gone(project)
         traffic = place.traffic.snapshot()
@@ -60,13 +60,14 @@ def _work(place: workplace.Workplace, names: list[str], source: str | None) -> I
     """Each project and source that is asked for. Raises before the first snapshot where one does not exist."""
     found = place.settings
     for project in place.projects(names or _all(found)):
-        sources = found.projects.get(project.name, ())
-        if not sources:
+        settings = found.project(project.name)
+        if not settings.sources:
             raise SettingsError(f"{found.file} names no source for project {project.name!r}", hint="add one to the settings")
-        chosen = [one for one in sources if source in (None, one.name)]
+        chosen = [one for one in settings.sources if source in (None, one.name)]
         if not chosen:
             raise UsageError(
-                f"project {project.name!r} has no source {source!r}", hint=f"there are: {', '.join(s.name for s in sources)}"
+                f"project {project.name!r} has no source {source!r}",
+                hint=f"there are: {', '.join(one.name for one in settings.sources)}",
             )
         for one in chosen:
             yield project, one
@@ -81,27 +82,27 @@ def _all(found: Settings) -> list[str]:
 
 
 def _one(
-    project: Project, settings: SourceSettings, *, quiet: bool, allow_empty: bool
+    settings: Settings, project: Project, source: SourceSettings, *, quiet: bool, allow_empty: bool
 ) -> tuple[dict[str, Any], StrongroomError | None]:
-    from vault.backup.run import Source as Folder
     from vault.backup.run import Wishes, back_up
-    from vault.source.patterns import Rules
 
-    rules = Rules(include=settings.include, exclude=settings.exclude)
-    folder = Folder(settings.name, settings.kind, os.fsencode(settings.path), rules)
+    told: dict[str, Any] = {"project": project.name, "source": source.name}
     try:
+        folder = sources.folder(settings.project(project.name), source)
         with progress.shown(quiet=quiet) as listener:
-            report = back_up(project, folder, Wishes(allow_empty=allow_empty, progress=listener))
+            retire = judging.retiring(settings, project)
+            report = back_up(project, folder, Wishes(allow_empty=allow_empty, retire=retire, progress=listener))
+        told = report.as_json()
+        if not quiet:
+            _tell(report)
+        output.problems(report.problems)
+        told |= consequences.of_snapshot(settings, project, source, report.record)
     except Interrupted:
         raise
     except StrongroomError as error:
         output.failure(error)
-        told = {"project": project.name, "source": settings.name, "error": str(error), "hint": error.hint}
-        return told | {"exit_code": error.exit_code}, error
-    if not quiet:
-        _tell(report)
-    output.problems(report.problems)
-    return report.as_json(), None
+        return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
+    return told, None
 
 
 def _tell(report: Report) -> None:

@@ -24,26 +24,36 @@ def check(
     percent: Annotated[
         float, typer.Option("--percent", min=0, max=100, help="With --data: of so many percent of the packs.")
     ] = 100,
+    rolling: Annotated[
+        bool,
+        typer.Option(
+            "--rolling", help="Read as many packs, the longest unread first, as it takes to read all in the time that is set."
+        ),
+    ] = False,
     config: Config = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Check that everything that a snapshot needs is there; with --data, that it is whole.
+    """Check that everything that a snapshot needs is there; with --data, that it is whole. With --rolling a share of it is
+    read, so that run after run everything is, within `schedule.check.all_within` of the settings.
 
     Names the items that a damaged or missing pack costs, and ends with exit code 20 then.
     """
+    from cli.rolling import rolled
     from vault.repository.check import Depth
     from vault.repository.check import check as look
 
     if percent < 100 and not data:
         raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10`")
+    if rolling and data:
+        raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
     with workplace.opened(config, identity) as place, progress.shown(quiet=quiet or as_json) as listener:
         depth = Depth(data=percent / 100 if data else 0.0, progress=listener)
         reports = []
         for project in place.projects(projects):
-            report = look(project, depth)
+            report = rolled(place.settings, project, depth) if rolling else look(project, depth)
             report.damage += [f"snapshot {one} is gone, and nothing says that it was forgotten" for one in place.gone(project)]
             reports.append(report)
     if as_json:

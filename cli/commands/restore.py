@@ -1,147 +1,170 @@
-"""`strongroom restore PROJECT [PATTERN…] --to DIR`: files again."""
+"""`strongroom restore PROJECT [PATTERN…] --to DIR|FILE.zip|s3://…|- | --in-place`: files again, or tables out of them."""
 
 from __future__ import annotations
 
-import os
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import moments, output, progress, workplace
-from cli.options import At, Config, Identity, Json, Quiet, Source
+from cli import choosing, workplace
+from cli.commands.history import gathered
+from cli.options import (
+    At,
+    Config,
+    Deleted,
+    Formats,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Patterns,
+    Periods,
+    Quiet,
+    Source,
+    Yes,
+)
+from cli.restoring.request import As, Request, Tables
+from cli.wishes import Asked, tell_beyond
 from restore.existing import Existing
+from restore.tables.manner import Profile
 from vault.errors import UsageError
-from vault.problems import printable
 
 if TYPE_CHECKING:
-    from restore.apply import Report
-    from restore.plan import Plan
     from restore.select import Selection
-
-DONE_WITH_PROBLEMS = 3
-CONFLICTS_SHOWN = 10
+    from restore.wish import Wish
+    from vault.repository.project import Project
 
 
 def restore(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
-    patterns: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PATTERN]…", help="Paths (KIND/…) or globs; a folder means all in it. Default: everything."),
-    ] = None,
+    patterns: Patterns = None,
     to: Annotated[
-        str, typer.Option("--to", metavar="DIR|-", help="Restore into this folder; - writes one file to stdout.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="PLACE",
+            help="A folder, FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst, s3://bucket/prefix, FILE.csv (one table, with --as "
+            "or --merge), or - for one file to stdout.",
+        ),
     ] = "",
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Back below the folders of the sources; what is newer there stays.")
+    ] = False,
+    paths: Paths = None,
+    kinds: Kinds = None,
+    periods: Periods = None,
+    formats: Formats = None,
+    overlapping: Overlapping = False,
     at: At = None,
-    deleted: Annotated[bool, typer.Option("--deleted", help="What the source no longer has, instead of what it has.")] = False,
-    existing: Annotated[Existing, typer.Option("--existing", help="What to do with what is in the way.")] = Existing.REFUSE,
+    deleted: Deleted = False,
+    existing: Annotated[
+        Existing | None,
+        typer.Option(
+            "--existing",
+            metavar="refuse|skip|newer|replace|keep-both",
+            help="What to do with what is in the way; newer replaces only what is older. Default: refuse, in place: newer.",
+        ),
+    ] = None,
+    as_: Annotated[
+        As | None,
+        typer.Option("--as", metavar="FORMAT", help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html."),
+    ] = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option("--profile", metavar="exact|people", help="For machines (the default), or safe to open in a spreadsheet."),
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.")] = None,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.")] = False,
+    rows_in_period: Annotated[
+        bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
+    ] = False,
+    time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
+    versions: Annotated[
+        str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
+    ] = "1",
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Restore what is there, though some content is missing.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="URL", help="Of the S3 server of --to s3://…; else the repository's.")
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", metavar="NAME", help="The region of --to s3://….")] = None,
     source: Source = None,
     config: Config = None,
     identity: Identity = None,
+    yes: Yes = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Bring items back: DIR/KIND/path, byte for byte, with times, modes and attributes.
+    """Bring items back: to KIND/path in a folder, an archive or a bucket, or below the folders that they came from.
 
-    The plan is made first, and nothing is written where something is missing or in the way. An interrupted restore is
-    continued by the same command.
+    They come byte for byte, with times, modes and attributes; with --as, --rows-in-period or --merge as tables of another
+    format, and a report says what it could not carry. The plan is made first, and nothing is written where something is missing
+    or in the way. An interrupted restore is continued by the same command; an archive begins anew.
     """
-    from restore.select import Wish, select
+    tables = Tables(
+        format=as_.value if as_ else None,
+        profile=profile,
+        delimiter=delimiter,
+        bom=bom,
+        rows_in_period=rows_in_period,
+        time_column=time_column,
+        merge=merge,
+    )
+    request = Request(
+        to=to,
+        in_place=in_place,
+        existing=existing,
+        tables=tables,
+        incomplete=incomplete,
+        dry_run=dry_run,
+        yes=yes,
+        quiet=quiet,
+        as_json=as_json,
+        endpoint=endpoint,
+        region=region,
+    )
+    request.check(periods=bool(periods))
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    wanted = _versions(versions)
+    from cli.restoring.runs import run
+    from cli.restoring.work import Work
 
-    if not to:
-        raise UsageError("where to?", hint="name a folder with --to DIR, or - for stdout")
-    manner = _Manner(as_json=as_json, quiet=quiet, dry_run=dry_run, incomplete=incomplete)
     with workplace.opened(config, identity) as place:
-        found = place.project(project)
+        found = choosing.project(place, project)
         found.capability.reading()
-        wish = Wish(tuple(patterns or ()), moments.parse(at, found), deleted, source)
-        selection = select(found, wish)
-        if to == "-":
-            _stream(selection)
-            return
-        _to_folder(selection, Path(to), existing, manner)
+        wish = replace(asked.wish(place, found), versions=wanted)
+        selection, wish = _selected(found, wish, request)
+        tell_beyond(selection, periods)
+        if wanted != 1:
+            known = gathered(place, found, quiet=quiet or as_json)
+            from restore.older import with_older
+
+            selection = with_older(selection, known, wanted, wish.at, place.zone(found.name))
+            selection = replace(selection, damage=(*selection.damage, *known.problems))
+        run(Work(place, selection, wish, request, asked.as_json() | ({} if wanted == 1 else {"versions": versions})))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Manner:
-    """How to go about it."""
+def _selected(project: Project, wish: Wish, request: Request) -> tuple[Selection, Wish]:
+    """What is meant, without two items of one path unless each goes to a folder of its own."""
+    from restore.select import select
 
-    as_json: bool
-    quiet: bool
-    dry_run: bool
-    incomplete: bool
-
-
-def _stream(selection: Selection) -> None:
-    from restore.stream import stream
-
-    with output.standard_output():
-        stream(selection, sys.stdout.buffer, lambda: None)
-    if selection.damage:
-        output.problems(selection.damage)
-        raise typer.Exit(DONE_WITH_PROBLEMS)
+    selection = select(project, wish)
+    source = None if request.in_place else choosing.source(selection)
+    if source is None:
+        return selection, wish
+    wish = replace(wish, source=source)
+    return select(project, wish), wish
 
 
-def _to_folder(selection: Selection, folder: Path, existing: Existing, manner: _Manner) -> None:
-    from restore.apply import apply
-    from restore.plan import make_plan
-    from restore.target import Target
-
-    today = selection.project.services.clock.now().astimezone().date()
-    with Target(os.fsencode(folder.expanduser().absolute())) as target:
-        plan = make_plan(selection, target, existing, today)
-        if not manner.as_json:
-            _show(plan, selection, folder)
-        if manner.incomplete:
-            plan = plan.without_missing()
-        if manner.dry_run:
-            if manner.as_json:
-                output.document({"plan": plan.as_json()})
-            output.problems(plan.damage)
-            return
-        with progress.shown(quiet=manner.quiet or manner.as_json) as listener:
-            report = apply(plan, target, lambda: None, listener)
-    if manner.as_json:
-        output.document({"plan": plan.as_json(), **report.as_json()})
-    else:
-        _tell(report, folder)
-    output.problems(report.problems)
-    if report.problems:
-        raise typer.Exit(DONE_WITH_PROBLEMS)
-
-
-def _show(plan: Plan, selection: Selection, folder: Path) -> None:
-    when = max(one.taken_at for one in selection.records)
-    output.notice(
-        f"plan: {output.count(plan.files, 'file')}, {output.size(plan.bytes_to_write)} to write to {folder}, "
-        f"as of {output.moment(when)}; "
-        f"{output.size(plan.bytes_to_read)} to read in about {output.count(plan.requests, 'request')}"
-    )
-    for number, text in (
-        (plan.already_there, "are there already"),
-        (plan.skipped, "are in the way and stay as they are"),
-        (len(plan.replacing), "are in the way and will be replaced"),
-        (len(plan.renamed), "are in the way and will be kept beside what is restored"),
-        (len(plan.conflicts), "are in the way"),
-        (len(plan.missing), "cannot be restored whole: content is missing"),
-    ):
-        if number:
-            output.notice(f"plan: {output.count(number, 'item')} {text}")
-    for conflict in plan.conflicts[:CONFLICTS_SHOWN]:
-        output.notice(f"  in the way: {printable(conflict.path)} ({conflict.standing})")
-    output.problems(plan.missing)
-
-
-def _tell(report: Report, folder: Path) -> None:
-    output.result(
-        f"restored {output.count(report.files, 'file')}, {output.size(report.bytes)}, to {folder} "
-        f"in {output.duration(report.seconds)}"
-    )
-    if report.already_there or report.skipped:
-        output.result(f"{report.already_there} were there already, {report.skipped} were skipped")
+def _versions(text: str) -> int | None:
+    """The number that is meant; None for all. Raises `UsageError`."""
+    if text == "all":
+        return None
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"{text!r} is not a number of versions", hint="write --versions 3, or --versions all")

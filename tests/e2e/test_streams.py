@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import select
 import subprocess
 import sys
-import termios
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.chance import SeededChance
-from tests.support.desk import STRONGROOM, Desk
+from tests.support.desk import Desk
+from tests.support.terminal import Terminal
 from tests.support.tree_facts import tree_facts, write_files
 from vault import age
 
@@ -69,56 +64,6 @@ def test_a_command_on_a_folder_loads_no_sdk(large: Desk) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=large.environment, cwd=large.folder, check=True
     )
     assert done.stderr == "[]\n"
-
-
-class Terminal:
-    """A command on a terminal of its own: what it shows, and what is typed."""
-
-    def __init__(self, desk: Desk, *arguments: str) -> None:
-        self._mine, theirs = pty.openpty()
-
-        def take() -> None:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        environment = desk.environment | {"TERM": "xterm", "COLUMNS": "120"}
-        self.process = subprocess.Popen(
-            [STRONGROOM, *arguments],
-            cwd=desk.folder,
-            env=environment,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=take,
-        )
-        os.close(theirs)
-        self.shown = b""
-
-    def wait_for(self, text: bytes, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while text not in self.shown:
-            assert time.monotonic() < deadline, self.shown
-            self._read()
-
-    def type(self, text: bytes) -> None:
-        time.sleep(0.05)  # a prompt turns the echo off just after it has been shown
-        os.write(self._mine, text)
-
-    def end(self) -> int:
-        while self._read():
-            pass
-        os.close(self._mine)
-        return self.process.wait(30)
-
-    def _read(self) -> bool:
-        if not select.select([self._mine], [], [], 30)[0]:
-            return False
-        try:
-            piece = os.read(self._mine, 65536)
-        except OSError:  # the other end is closed
-            return False
-        self.shown += piece
-        return bool(piece)
 
 
 def test_a_passphrase_is_asked_for_on_a_terminal_and_never_shown(large: Desk) -> None:

@@ -1,0 +1,152 @@
+"""`strongroom daemon`: backups, checks, drills, retention and prune by their schedules, for all projects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import environment, local, output, settings, workplace
+from cli.options import Config, Identity
+from vault.errors import SettingsError
+
+if TYPE_CHECKING:
+    from cli.settings import Settings
+    from policies.daemon.log import Log
+    from policies.daemon.loop import Around, Hands, Wanted
+
+DONE_WITH_PROBLEMS = 3
+
+
+def daemon(
+    once: Annotated[bool, typer.Option("--once", help="Run what is due now, and end: for cron.")] = False,
+    systemd: Annotated[bool, typer.Option("--systemd", help="Print a unit for systemd, and end.")] = False,
+    json_log: Annotated[
+        bool, typer.Option("--json-log", help="Log a JSON document a line, whatever the settings say.")
+    ] = False,
+    config: Config = None,
+    identity: Identity = None,
+) -> None:
+    """Run the jobs of all projects by their schedules, watch that promises are kept, and tell people when one is not.
+
+    It logs to stdout. SIGTERM lets runs withdraw and ends it; SIGHUP reads the settings anew, but for the table [daemon], and
+    goes on with the old ones where the new cannot be used. With --once it ends with exit code 3 where a run did not do all of
+    its work. Another daemon of this machine for the same repository is refused with exit code 11.
+    """
+    file = settings.find(config).absolute()
+    found = settings.load(file)
+    if systemd:
+        output.result(_unit(found, identity or []).rstrip("\n"))
+        return
+    if not found.projects:
+        raise SettingsError(f"{file} names no project", hint="add one with `strongroom project add NAME --source KIND=PATH`")
+    from policies.daemon.log import Log
+    from policies.daemon.loop import Daemon, Hands
+
+    clock = workplace.services().clock
+    log = Log(_line, clock, as_json=json_log or found.document.daemon.log == "json")
+    given = [one.expanduser().absolute() for one in identity or []]
+    hands = Hands()
+    with _around(found, log, is_asked=not once) as around, _signals(hands):
+        one = Daemon(around, _wanted(found, given), lambda: _wanted(settings.load(file), given))
+        left = one.once(hands) if once else one.run(hands)
+    if once and left:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+def _wanted(found: Settings, identity: list[Path]) -> Wanted:
+    from cli import plan_of_daemon
+    from cli.settings import lengths
+    from policies.daemon import work
+    from policies.daemon.child import Children
+    from policies.daemon.loop import Wanted
+
+    projects = plan_of_daemon.projects(found)
+    grace = lengths.read(found.document.daemon.grace).total_seconds()
+    # runs are killed while there is still somebody to see it
+    children = Children(environment.for_children(), kill_after=max(1.0, grace * 0.8))
+    commands = plan_of_daemon.Commands(found.file, identity)
+    notify = found.document.notify
+    return Wanted(
+        projects=projects,
+        jobs=tuple(work.jobs(projects, commands, children.run)),
+        channels=plan_of_daemon.channels(notify),
+        pings=plan_of_daemon.pings(notify),
+        grace=grace,
+    )
+
+
+@contextmanager
+def _around(found: Settings, log: Log, *, is_asked: bool) -> Iterator[Around]:
+    """is_asked: whether metrics are served."""
+    from policies.daemon import systemd
+    from policies.daemon.health import Health
+    from policies.daemon.loop import Around
+    from policies.schedule.books import Books
+
+    services = workplace.services()
+    table = found.document.daemon
+    with ExitStack() as stack:
+        books = Books.open(local.folder(found) / local.BOOKS, services.clock, log.notice)
+        stack.callback(books.close)
+        findings = stack.enter_context(local.findings(found))
+        health = Health(table.metrics, services.clock) if is_asked and table.metrics is not None else None
+        if health is not None:
+            stack.callback(health.close)
+        told, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+        supervisor = systemd.of(told, micros, pid, os.getpid())
+        yield Around(books, findings, services, log, table.at_once, health, supervisor)
+
+
+@contextmanager
+def _signals(hands: Hands) -> Iterator[None]:
+    """SIGTERM, Ctrl-C and SIGHUP raise a hand; a second one of the first two ends the process at once."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        hands.stop = True
+        signal.signal(number, signal.SIG_DFL)
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        hands.reload = True
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        for number, handler in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, reload)):
+            signal.signal(number, handler)
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def _line(text: str) -> None:
+    """Of the log. Whoever reads it must not wait for the next one."""
+    output.result(text)
+    sys.stdout.flush()
+
+
+def _unit(found: Settings, identity: list[Path]) -> str:
+    from cli.settings import lengths
+    from policies.daemon import unit
+    from vault.storage.address import FolderAddress
+
+    table = found.identity
+    own = None if table.command is not None else table.file or environment.identity_file()
+    address = workplace.located(found.repository.address, found.file.absolute().parent)
+    writable = [address.path] if isinstance(address, FolderAddress) else []
+    return unit.text(
+        unit.Unit(
+            program=Path(sys.argv[0]).absolute(),
+            settings=found.file.absolute(),
+            identity=identity[0].absolute() if identity else own,
+            writable=writable + ([found.document.daemon.state] if found.document.daemon.state is not None else []),
+            grace=lengths.read(found.document.daemon.grace).total_seconds(),
+        )
+    )

@@ -1,0 +1,80 @@
+"""`strongroom drill`: restore a sample, compare it, and keep a record of how long that took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import local, output, workplace
+from cli.options import Config, Identity, Json, Quiet
+from vault.errors import Damaged, Interrupted, StrongroomError
+
+if TYPE_CHECKING:
+    from vault.repository.project import Project
+
+
+def drill(
+    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    config: Config = None,
+    identity: Identity = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Restore a random sample of each project and its newest report to a scratch folder, and compare every byte.
+
+    Says how long it took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20
+    where a file does not come back as it was.
+    """
+    with workplace.opened(config, identity) as place:
+        outcomes = [_one(place, project) for project in place.projects(projects or [])]
+    if as_json:
+        output.document({"drills": [told for told, _ in outcomes]} | _first_error([error for _, error in outcomes]))
+    elif not quiet:
+        for told, _ in outcomes:
+            _tell(told)
+    failed = [error for _, error in outcomes if error is not None]
+    if failed:
+        raise typer.Exit(failed[0].exit_code)
+
+
+def _one(place: workplace.Workplace, project: Project) -> tuple[dict[str, Any], StrongroomError | None]:
+    from cli.drill import drill as restore_sample
+
+    now = project.services.clock.now()
+    error: StrongroomError | None = None
+    try:
+        done = restore_sample(project, lambda: None)
+        told = done.as_json()
+        if done.wrong:
+            error = Damaged(f"{project.name}: {done.trouble}")
+    except Interrupted:
+        raise
+    except StrongroomError as failed:
+        error = failed
+        told = {"project": project.name, "trouble": str(failed)}
+    if error is not None:
+        output.failure(error)
+    with local.noted(place.settings) as findings:
+        if findings is not None:
+            findings.drilled(project.name, now, told)
+    return told | {"at": now.isoformat()}, error
+
+
+def _first_error(errors: list[StrongroomError | None]) -> dict[str, Any]:
+    """As whoever reads the document looks for it."""
+    first = next((one for one in errors if one is not None), None)
+    return {} if first is None else {"error": {"message": str(first), "hint": first.hint, "exit_code": first.exit_code}}
+
+
+def _tell(told: dict[str, Any]) -> None:
+    if "items" not in told:
+        return
+    output.result(
+        f"{told['project']}: {output.count(told['items'], 'file')} ({output.size(told['bytes'])}) restored and compared in "
+        f"{output.duration(told['seconds'])}, {told['newest']} among them: {'DAMAGED' if told['wrong'] else 'as they were'}; "
+        f"all {output.count(told['whole_items'], 'file')} ({output.size(told['whole_bytes'])}) would take about "
+        f"{output.duration(told['whole_seconds'])}"
+    )
+    for line in told["wrong"]:
+        output.result(f"  wrong: {line}")

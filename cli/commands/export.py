@@ -1,0 +1,169 @@
+"""`strongroom export PROJECT [PATTERN…] --to DIR|FILE.zip`: a BagIt bag for an auditor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import environment, output, progress, workplace
+from cli.options import (
+    At,
+    Config,
+    Deleted,
+    Formats,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Patterns,
+    Periods,
+    Quiet,
+    Source,
+)
+from cli.restoring import showing
+from cli.restoring.request import As, Request, Tables
+from cli.restoring.work import Goal, Work, agreed, end
+from cli.wishes import Asked, tell_beyond
+from restore.existing import Existing
+from restore.tables.manner import Profile
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from restore.export.report import Exported
+    from restore.export.request import Request as ExportRequest
+    from restore.plan import Plan
+
+
+def export(
+    project: Annotated[str, typer.Argument(metavar="PROJECT")],
+    patterns: Patterns = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="DIR|FILE.zip", help="A folder that is empty or not there yet, or a ZIP file.")
+    ] = "",
+    for_: Annotated[str, typer.Option("--for", metavar="TEXT", help="Why: a reason, a ticket's number. For the report.")] = "",
+    paths: Paths = None,
+    kinds: Kinds = None,
+    periods: Periods = None,
+    formats: Formats = None,
+    overlapping: Overlapping = False,
+    at: At = None,
+    deleted: Deleted = False,
+    as_: Annotated[
+        As | None,
+        typer.Option("--as", metavar="FORMAT", help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html."),
+    ] = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option("--profile", metavar="exact|people", help="For machines (the default), or safe to open in a spreadsheet."),
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.")] = None,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.")] = False,
+    rows_in_period: Annotated[
+        bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
+    ] = False,
+    time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
+    source: Source = None,
+    config: Config = None,
+    identity: Identity = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Export items with proof: a BagIt bag (RFC 8493) with checksums, and a report of who asked for what and what came of it.
+
+    Anybody can check it without Strongroom: `sha256sum -c manifest-sha256.txt`, or any BagIt tool. What is missing or
+    damaged is left out and told in the report, and the command exits 3. The same request makes the same bytes, but for who
+    asked and when.
+    """
+    tables = Tables(
+        format=as_.value if as_ else None,
+        profile=profile,
+        delimiter=delimiter,
+        bom=bom,
+        rows_in_period=rows_in_period,
+        time_column=time_column,
+        merge=merge,
+    )
+    if not to:
+        raise UsageError("where to?", hint="name a folder or a ZIP file with --to")
+    if to == "-" or to.lower().startswith("s3:"):
+        raise UsageError("a bag is a folder or a ZIP file", hint="name one with --to, and copy it from there")
+    tables.check(periods=bool(periods))
+    request = Request(to=to, tables=tables, incomplete=True, dry_run=dry_run, quiet=quiet, as_json=as_json)
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    from restore.select import select
+
+    with workplace.opened(config, identity) as place:
+        found = place.project(project)
+        found.capability.reading()
+        wish = asked.wish(place, found)
+        selection = select(found, wish)
+        tell_beyond(selection, periods)
+        _run(Work(place, selection, wish, request, asked.as_json()), for_)
+
+
+def _run(work: Work, reason: str) -> None:
+    from restore.export import folder
+    from restore.export.write import Order, to_folder, to_zip
+    from restore.giving.archive_file import refuse_existing
+    from restore.place import Nothing
+    from restore.plan import make_plan
+
+    path = Path(work.request.to).expanduser().absolute()
+    plan = make_plan(work.selection, Nothing(), Existing.REFUSE, work.today)
+    order = Order(_wanted(work, reason), work.selection, plan, work.conversion, _merged_name(work))
+    zipped = path.suffix.lower() == ".zip" and not path.is_dir()
+    if zipped:
+        refuse_existing(path, Existing.REFUSE)
+    elif folder.look(path, order.fingerprint) is folder.State.UNFINISHED:
+        output.notice(f"{path} holds an interrupted export of the same request: it is begun anew")
+    if not agreed(work, [plan], Goal(str(path), path.parent if zipped else path)):
+        return
+    with progress.shown(quiet=work.request.quiet or work.request.as_json) as listener:
+        exported = (to_zip if zipped else to_folder)(order, path, progress=listener)
+    _tell(work, plan, exported, path)
+
+
+def _wanted(work: Work, reason: str) -> ExportRequest:
+    from restore.export.request import Asker
+    from restore.export.request import Request as ExportRequest
+    from restore.export.words import in_words
+
+    by = f"{environment.user_name()}@{environment.host_name()}"
+    return ExportRequest(
+        asker=Asker(by, work.selection.project.services.clock.now(), reason),
+        words=in_words(work.project, work.wish),
+        selection=work.asked,
+        tables=work.request.tables.as_json(),
+        zone=work.place.zone(work.project),
+        moment=work.wish.at,
+        software=f"strongroom/{workplace.VERSION}",
+    )
+
+
+def _merged_name(work: Work) -> bytes | None:
+    from restore.tables.registry import FORMATS
+
+    conversion = work.conversion
+    if conversion is None or not work.request.tables.merge:
+        return None
+    words = [work.project, *work.wish.kinds, *work.wish.periods]
+    return os.fsencode(f"{'-'.join(words)}.{FORMATS[conversion.target or 'csv'].endings[0]}".replace("/", "_"))
+
+
+def _tell(work: Work, plan: Plan, exported: Exported, path: Path) -> None:
+    from restore.export.bag import done
+
+    report = done(exported)
+    document = {"plan": plan.as_json(), **report.as_json(), "bag": str(path), "by": exported.request.asker.as_json()}
+    if not work.request.as_json:
+        files = output.count(report.files, "file")
+        output.result(f"exported {files}, {output.size(report.bytes)}, to the bag {path} in {output.duration(report.seconds)}")
+        if work.conversion is not None:
+            showing.tell_tables(exported.outcome.told)
+    end(work, report.problems, document)

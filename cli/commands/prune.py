@@ -1,0 +1,127 @@
+"""`strongroom prune [PROJECT…]`: room that nothing needs is given back."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import judging, output, progress, workplace
+from cli.commands.retention import ask
+from cli.options import Config, Identity, Json, Quiet, Yes
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from vault.repository.prune import Report
+    from vault.repository.prune_plan import Plan
+
+DONE_WITH_PROBLEMS = 3
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def prune(
+    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option("--max-bytes", metavar="SIZE", help="Delete or store anew at most so much, such as 10G.")
+    ] = None,
+    max_time: Annotated[
+        float | None, typer.Option("--max-time", metavar="MINUTES", min=0, help="Begin nothing new after so many minutes.")
+    ] = None,
+    repack_above: Annotated[
+        float, typer.Option("--repack-above", metavar="PERCENT", min=0, max=100, help="Waste from which a pack is stored anew.")
+    ] = 50,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: Yes = False,
+    config: Config = None,
+    identity: Identity = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Delete what no snapshot needs, beside backups and restores, without a lock.
+
+    The plan is shown first. It may be interrupted anywhere; the next run goes on with the rest.
+    """
+    from vault.repository.prune import apply
+    from vault.repository.prune_plan import Wishes, make_plan
+
+    most = None if max_bytes is None else _bytes(max_bytes)
+    answers: list[dict[str, Any]] = []
+    done = True
+    with workplace.opened(config, identity) as place:
+        for project in place.projects(projects or []):
+            with progress.shown(quiet=quiet or as_json) as listener:
+                wishes = Wishes(
+                    held=judging.held(place.settings, project),
+                    max_bytes=most,
+                    max_seconds=None if max_time is None else max_time * 60,
+                    repack_above=repack_above / 100,
+                    progress=listener,
+                )
+                plan = make_plan(project, wishes)
+            if not as_json:
+                _show(plan)
+            answer: dict[str, Any] = {"project": project.name, "plan": plan.as_json()}
+            answers.append(answer)
+            if dry_run:
+                continue
+            if (plan.dead or plan.wasteful or plan.forgotten) and not yes:
+                ask(f"Prune {project.name}?")
+            with progress.shown(quiet=quiet or as_json) as listener:
+                report = apply(project, plan, wishes)
+            answer |= report.as_json()
+            done = done and report.done
+            if not as_json:
+                _tell(report)
+    if as_json:
+        output.document({"projects": answers})
+    if not done:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+def _bytes(text: str) -> int:
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is not a size", hint="write 500M, 10G or a number of bytes")
+    return int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
+
+
+def _show(plan: Plan) -> None:
+    told = plan.as_json()
+    output.result(f"{plan.project}: plan")
+    for name, text in (
+        ("dead", "that no snapshot needs go"),
+        ("repack", "hold mostly waste: what is needed of them is stored anew, and they go with the next prune"),
+        ("later", "wait for another time, as --max-bytes says"),
+        ("needed", "stay, as snapshots need them"),
+    ):
+        if told[name]["packs"]:
+            output.result(f"  {output.count(told[name]['packs'], 'pack')} ({output.size(told[name]['bytes'])}) {text}")
+    if plan.forgotten:
+        output.result(f"  {output.count(len(plan.forgotten), 'record')} of forgotten snapshots go")
+    for snapshot, why in plan.held:
+        output.result(f"  forgotten snapshot {snapshot} stays: {why}")
+    for pack, until in plan.locked[:5]:
+        output.result(f"  pack {pack.sha256.hex()[:16]} is locked by the store until {output.moment(until)}")
+    if len(plan.locked) > len(plan.locked[:5]):
+        output.result(f"  … and {len(plan.locked) - 5} more locked packs")
+    if plan.claims:
+        output.result(f"  {output.count(len(plan.claims), 'backup')} under way will be waited for")
+    if not (plan.dead or plan.wasteful or plan.forgotten):
+        output.result("  nothing is to be reclaimed")
+
+
+def _tell(report: Report) -> None:
+    if report.waiting:
+        output.notice(f"{report.project}: backups are still under way ({', '.join(report.waiting)}); nothing was deleted")
+    output.result(
+        f"{report.project}: {output.count(report.deleted, 'pack')} deleted, {output.size(report.freed)} freed "
+        f"in {output.duration(report.seconds)}"
+    )
+    if report.refused:
+        output.notice(f"{report.project}: the store refused to delete {output.count(len(report.refused), 'object')}")
+    if report.left:
+        output.notice(f"{report.project}: {output.count(report.left, 'pack')} left for the next run")
+    if report.damaged:
+        output.notice(f"{report.project}: {output.count(len(report.damaged), 'damaged pack')} could not be stored anew")

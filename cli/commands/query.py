@@ -1,0 +1,235 @@
+"""`strongroom query PROJECT SQL`: questions to a past moment, without restoring it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+import typer
+
+from cli import output, workplace
+from cli.options import At, Config, Deleted, Formats, Identity, Json, Kinds, Overlapping, Paths, Periods, Quiet, Source
+from cli.wishes import Asked, tell_beyond
+from vault.about import grammar
+from vault.about.period import Period
+from vault.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from restore.query.questions import Questions, Table
+    from restore.select import Selection
+
+DONE_WITH_PROBLEMS = 3
+ROWS_SHOWN, ROWS_IN_JSON = 100, 10_000
+LONGEST_CELL = 80
+SEEKING = ("xlsx", "ods", "sqlite", "parquet", "feather")
+"""Formats whose writers go back in their file."""
+
+
+def query(
+    project: Annotated[str, typer.Argument(metavar="PROJECT")],
+    sql: Annotated[str, typer.Argument(metavar="[SQL]", help="One SELECT; the tables are named by their folders.")] = "",
+    tables: Annotated[bool, typer.Option("--tables", help="The tables there are: columns, files, periods.")] = False,
+    target: Annotated[
+        str, typer.Option("--as", metavar="FORMAT", help="All rows as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html.")
+    ] = "",
+    to: Annotated[str, typer.Option("--to", metavar="FILE", help="Where to with --as; stdout if nothing is said.")] = "",
+    paths: Paths = None,
+    kinds: Kinds = None,
+    periods: Periods = None,
+    formats: Formats = None,
+    overlapping: Overlapping = False,
+    at: At = None,
+    deleted: Deleted = False,
+    source: Source = None,
+    config: Config = None,
+    identity: Identity = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Ask CSV, JSON, JSON Lines and Parquet files of any moment a question in SQL (DuckDB's), without restoring them.
+
+    Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A condition
+    on these leaves files out before they are read.
+    """
+    from restore.select import select
+
+    _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
+    asked = Asked(None, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    with workplace.opened(config, identity) as place:
+        found = place.project(project)
+        found.capability.reading()
+        selection = select(found, asked.wish(place, found))
+        tell_beyond(selection, periods)
+        zone = place.zone(project)
+        with _questions(selection, zone) as questions:
+            if tables:
+                _tell_tables(questions.tables(), zone, as_json=as_json)
+            elif target:
+                _write(questions, sql, target, to)
+            else:
+                show = _document if as_json else _table
+                questions.ask(sql, show)
+            if not quiet and not tables:
+                output.notice(f"{output.count(questions.opened, 'file')} of {len(questions)} looked into")
+    output.problems(selection.damage)
+    if selection.damage:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: bool) -> None:
+    from restore.tables.registry import FORMATS
+
+    if bool(sql) == tables:
+        raise UsageError("give a question or --tables", hint="strongroom query PROJECT 'select count(*) from calls'")
+    if target and target not in FORMATS:
+        raise UsageError(f"there is no format {target!r}", hint=f"--as {', '.join(FORMATS)}")
+    if to and not target:
+        raise UsageError("--to needs a format", hint="add --as csv, or another")
+    if target in SEEKING and not to:
+        raise UsageError(f"{target} cannot be written to stdout", hint="name a file with --to")
+    if target and (tables or as_json):
+        raise UsageError("--as goes neither with --tables nor with --json")
+
+
+@contextmanager
+def _questions(selection: Selection, zone: ZoneInfo) -> Iterator[Questions]:
+    try:
+        from restore.query.questions import Questions
+
+        opened = Questions(selection, zone, output.notice)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
+    with closing(opened):
+        yield opened
+
+
+def _tell_tables(found: list[Table], zone: ZoneInfo, *, as_json: bool) -> None:
+    if as_json:
+        output.document({"tables": [_table_json(one, zone) for one in found]})
+        return
+    for one in found:
+        names = " = ".join(one.view.names)
+        output.result(f"{names}: {output.count(one.files, 'file')} {one.view.format}, {output.size(one.bytes)}, {_span(one, zone)}")
+        for name, type_ in one.columns:
+            output.result(f"    {name}  {type_}")
+    output.notice("every table also has path, period, period_start, period_end, snapshot_time")
+
+
+def _table_json(one: Table, zone: ZoneInfo) -> dict[str, Any]:
+    return {
+        "names": list(one.view.names),
+        "folder": one.view.folder,
+        "format": one.view.format,
+        "files": one.files,
+        "bytes": one.bytes,
+        "period": None if one.period is None else _span(one, zone),
+        "columns": [{"name": name, "type": type_} for name, type_ in one.columns],
+    }
+
+
+def _span(one: Table, zone: ZoneInfo) -> str:
+    return "no period" if one.period is None else grammar.written(Period.between(*one.period), zone)
+
+
+def _table(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+    """The first rows, aligned."""
+    rows, more = _first(read(), ROWS_SHOWN)
+    numbers = [place for place, field in enumerate(schema) if _is_number(field)]
+    output.table([[_cell(cell) for cell in row] for row in rows], schema.names, right=numbers)
+    if more:
+        output.notice(f"only the first {ROWS_SHOWN} rows are shown; all of them with --as csv, or another format")
+    else:
+        output.notice(output.count(len(rows), "row"))
+
+
+def _document(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+    """The first rows as one JSON document."""
+    rows, more = _first(read(), ROWS_IN_JSON)
+    columns = [{"name": field.name, "type": str(field.type)} for field in schema]
+    output.document({"columns": columns, "rows": [[_json(cell) for cell in row] for row in rows], "more": more})
+
+
+def _first(batches: Iterator[pa.RecordBatch], count: int) -> tuple[list[tuple[Any, ...]], bool]:
+    """So many rows, and whether there are more."""
+    rows = list(itertools.islice((row for one in batches for row in _rows(one)), count + 1))
+    return rows[:count], len(rows) > count
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _is_number(field: pa.Field) -> bool:
+    import pyarrow as pa
+
+    return any(is_(field.type) for is_ in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal))
+
+
+def _cell(cell: object) -> str:
+    if cell is None:
+        return "-"
+    text = cell.isoformat(" ") if isinstance(cell, datetime) else str(cell)
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return plain if len(plain) <= LONGEST_CELL else f"{plain[: LONGEST_CELL - 1]}…"
+
+
+def _json(cell: Any) -> Any:  # noqa: ANN401 (a cell of any type)
+    if cell is None or isinstance(cell, bool | int | str):
+        return cell
+    if isinstance(cell, float):
+        return cell if cell == cell and abs(cell) != float("inf") else str(cell)
+    if isinstance(cell, dict):
+        return {str(key): _json(value) for key, value in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [_json(value) for value in cell]
+    if isinstance(cell, bytes):
+        return cell.hex()
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def _write(questions: Questions, sql: str, target: str, to: str) -> None:
+    """All rows, in a file that has its name when it is whole, or on stdout."""
+    from restore.tables.arrow_source import ArrowTable
+    from restore.tables.losses import Losses
+    from restore.tables.manner import Manner
+    from restore.tables.registry import write_tables
+
+    found: list[Losses] = []
+
+    def take(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+        if found and not to:
+            raise UsageError("a cell is none of its column's type, and a part is written already", hint="name a file with --to")
+        found.append(Losses())
+        with _opened(to) if to else output.standard_output() as out:
+            table = ArrowTable("answer", schema, read, found[-1])
+            write_tables([table], target, out or sys.stdout.buffer, Manner(), found[-1])
+
+    questions.ask(sql, take)
+    for loss in found[-1].all():
+        output.notice(f"lost: {output.count(loss.cells, 'cell')} of {loss.column}: {loss.what}")
+    if to:
+        output.result(f"written: {to}")
+
+
+@contextmanager
+def _opened(to: str) -> Iterator[BinaryIO]:
+    """A file that gets its name when it is whole. Raises `TargetError`."""
+    path = Path(to).expanduser()
+    half = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with half.open("xb") as out:
+            yield out
+        half.replace(path)
+    except OSError as error:
+        raise TargetError(f"cannot write {to}: {error.strerror}") from error
+    finally:
+        half.unlink(missing_ok=True)

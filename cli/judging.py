@@ -1,0 +1,119 @@
+"""What retention judges, gathered from a repository and the settings: snapshots, holds and rules of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from cli.settings import meaning
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from cli.settings import Settings
+    from policies.retention.plan import Storage, World
+    from vault.format.hold import Hold
+    from vault.format.record import Record
+    from vault.problems import Problem
+    from vault.repository.project import Project
+
+
+def world(settings: Settings, project: Project) -> tuple[World, tuple[Problem, ...]]:
+    """All that a verdict follows from, and what of it could not be read. Raises `StorageError`, `SettingsError`."""
+    from policies.promises import freeze
+    from policies.retention.facts import described
+    from policies.retention.plan import World
+    from vault.repository import holds, snapshots
+
+    committed = snapshots.committed(project)
+    placed = holds.read_all(project)
+    now = project.services.clock.now()
+    rules = settings.project(project.name)
+    frozen = "; ".join(freeze.why(hold) for hold in freeze.freezing(placed.holds, now))
+    seen = matching(project, committed.records, [hold for hold in placed.binding(now) if hold.scope.by_item])
+    found = World(
+        project=project.id,
+        snapshots=described(committed.records, flagged={}, matches=seen),
+        keep=meaning.keep(rules.keep),
+        holds=placed.holds,
+        zone=ZoneInfo(rules.zone),
+        frozen=frozen,
+    )
+    return found, (*committed.damaged, *placed.problems)
+
+
+def matching(project: Project, records: list[Record], by_item: list[Hold]) -> dict[str, frozenset[str]]:
+    """Which of these holds an item of each snapshot matches; without such holds nobody looks into manifests. A snapshot whose
+    manifest cannot be read is left out: it counts as held by all of them."""
+    from policies.retention.holds import COLUMNS, matches
+    from vault.about.globs import pattern_regex
+    from vault.errors import Damaged
+    from vault.repository import snapshots
+    from vault.repository.adopt import healed
+    from vault.repository.chunk_index import ChunkIndex
+    from vault.repository.meta import MetaReader
+
+    if not by_item:
+        return {}
+    reader = MetaReader(project, healed(project, ChunkIndex.load(project)))
+    known: dict[object, frozenset[str]] = {}
+    found = {}
+    for record in records:
+        if record.manifest not in known:
+            try:
+                table = snapshots.read_manifest(reader, record, columns=list(COLUMNS))
+            except Damaged:
+                continue
+            known[record.manifest] = matches(table, by_item, pattern_regex)
+        found[record.id] = known[record.manifest]
+    return found
+
+
+def held(settings: Settings, project: Project) -> Callable[[Record], str | None]:
+    """Why a snapshot must stay, asked of the holds as they are at this moment: to be made right before anything goes."""
+    now_found, _ = world(settings, project)
+    now = project.services.clock.now()
+    seen = {one.id: one.matches for one in now_found.snapshots}
+
+    def why(record: Record) -> str | None:
+        for hold in now_found.holds:
+            if not hold.binds(now) or not hold.scope.touches(record.id, record.kind):
+                continue
+            matched = seen.get(record.id)
+            if not hold.scope.by_item or matched is None or hold.id in matched:
+                return f"{hold.reason} (by {hold.who}, hold {hold.id})"
+        return None
+
+    return why
+
+
+def storage(project: Project) -> Storage:
+    """What packs cost, and who needs them."""
+    from policies.retention.plan import Storage
+    from vault.format.layout import TIERS
+    from vault.repository import liveness, snapshots
+    from vault.repository.adopt import standing
+
+    records = {one.id: one for one in snapshots.committed(project).records}
+    sizes = {pack: size for tier in TIERS for pack, size in standing(project, tier).items()}
+    return Storage(lambda snapshot: liveness.needs(project, [records[snapshot]], {}).now, sizes)
+
+
+def retiring(settings: Settings, project: Project) -> Callable[[pa.Table], pa.Array] | None:
+    """Which rows of a new manifest have outlived their retention; None where every item stays for ever."""
+    rules = meaning.items(settings.project(project.name))
+    if not settings.project(project.name).items:
+        return None
+
+    def outlived(table: pa.Table) -> pa.Array:
+        from policies.retention.items import Times, judge_items
+        from vault.about.globs import pattern_regex
+        from vault.repository import holds
+
+        now = project.services.clock.now()
+        times = Times(now, ZoneInfo(settings.zone(project.name)))
+        binding = holds.read_all(project).binding(now)
+        return judge_items(table, rules, binding, times, pattern_regex).goes
+
+    return outlived

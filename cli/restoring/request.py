@@ -1,0 +1,125 @@
+"""The options of a restore as values, and what they mean for tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from restore.existing import Existing
+from restore.tables.manner import Manner, Profile
+from restore.tables.registry import FORMATS
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from cli.workplace import Workplace
+    from restore.giving.conversion import Conversion
+    from restore.wish import Wish
+
+As = Enum("As", {**{name: name for name in FORMATS}, "original": "original"})  # type: ignore[misc]  # made from the registry
+"""What `--as` takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What is asked for of tables. format: None where nothing is said."""
+
+    format: str | None = None
+    profile: Profile | None = None
+    delimiter: str | None = None
+    bom: bool = False
+    rows_in_period: bool = False
+    time_column: str | None = None
+    merge: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be converted."""
+        return (self.format or "original") != "original" or self.rows_in_period or self.merge
+
+    def check(self, *, periods: bool) -> None:
+        """Raises `UsageError` for options that make no sense together. periods: whether any is asked for."""
+        if self.format == "original" and (self.rows_in_period or self.merge):
+            raise UsageError("--as original alters nothing", hint="leave it out, or name another format")
+        if not self.wanted and (self.profile or self.delimiter is not None or self.bom):
+            raise UsageError("--profile, --delimiter and --bom are about formats", hint="name one with --as")
+        if self.rows_in_period and not periods:
+            raise UsageError("the rows of which period?", hint="name it with --period")
+        if self.time_column is not None and not self.rows_in_period:
+            raise UsageError("--time-column is for --rows-in-period", hint="add that, or leave it out")
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
+            raise UsageError(f"{self.delimiter!r} cannot divide the columns of a CSV", hint="use one character: , ; | or a tab")
+
+    def conversion(self, wish: Wish, place: Workplace, project: str) -> Conversion | None:
+        """What `restore.giving` is to do; None where everything is given as it is."""
+        from restore import masks
+        from restore.giving.conversion import Conversion, Rows
+        from restore.tables.times import Reading
+
+        if not self.wanted:
+            return None
+        zone = place.zone(project)
+        profile = self.profile or Profile.EXACT
+        people = zone.key if profile is Profile.PEOPLE else None
+        manner = Manner(profile, people, self.delimiter or ",", self.bom)
+        rows = None
+        if self.rows_in_period:
+            day_first = place.settings.project(project).dates == "day-first"
+            reading = Reading(zone.key, day_first)
+            rows = Rows(tuple(masks.periods_of(wish, masks.zone_of("", wish))), reading, self.time_column)
+        target = self.format if self.format != "original" else None
+        return Conversion(target or ("csv" if self.merge else None), manner, rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "as": self.format or "original",
+            "profile": (self.profile or Profile.EXACT).value,
+            "delimiter": self.delimiter or ",",
+            "bom": self.bom,
+            "rows_in_period": self.rows_in_period,
+            "time_column": self.time_column,
+            "merge": self.merge,
+        }
+
+    def named(self, format_: str) -> Tables:
+        """The same, in the format that a file's name tells, where none was asked for. Raises `UsageError` for another one."""
+        if self.format not in (None, format_):
+            raise UsageError(
+                f"a file of that name would hold {format_}, not {self.format}", hint="change --as or the file's name"
+            )
+        return replace(self, format=format_)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """How to go about it. existing: None where nothing is said · endpoint, region: of a bucket that is restored to."""
+
+    to: str = ""
+    in_place: bool = False
+    existing: Existing | None = None
+    tables: Tables = Tables()
+    incomplete: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    quiet: bool = False
+    as_json: bool = False
+    endpoint: str | None = None
+    region: str | None = None
+
+    @property
+    def policy(self) -> Existing:
+        """What becomes of what is in the way."""
+        return self.existing or (Existing.NEWER if self.in_place else Existing.REFUSE)
+
+    def check(self, *, periods: bool) -> None:
+        """Raises `UsageError` for what makes no sense."""
+        if not self.to and not self.in_place:
+            raise UsageError("where to?", hint="name a folder or an archive with --to, or say --in-place, or --to - for stdout")
+        if self.to and self.in_place:
+            raise UsageError("--to and --in-place exclude each other", hint="leave one of them out")
+        if self.in_place and self.tables.wanted:
+            raise UsageError("what goes back in place is not converted", hint="name another place with --to")
+        if (self.endpoint or self.region) and not self.to.lower().startswith("s3:"):
+            raise UsageError("--endpoint and --region are about a bucket", hint="name it with --to s3://bucket/prefix")
+        self.tables.check(periods=periods)

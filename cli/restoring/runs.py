@@ -1,0 +1,100 @@
+"""Restores that give everything as it is: to a folder, back in place, one file to standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from cli import choosing, output, progress
+from cli.restoring import giving_runs, showing
+from cli.restoring.destinations import Archive, Bucket, Folder, OneFile, Stdout, parse
+from cli.restoring.work import Goal, Work, agreed, end, forecast
+
+
+def run(work: Work) -> None:
+    """Do what is asked for. Raises what the destinations raise, and `typer.Exit` after problems."""
+    if work.request.in_place:
+        _in_place(work)
+        return
+    destination = parse(work.request.to, tables=work.request.tables.wanted)
+    if isinstance(destination, OneFile):
+        work = replace(work, request=replace(work.request, tables=work.request.tables.named(destination.format)))
+    conversion = work.conversion
+    if isinstance(destination, Stdout | OneFile) and not work.request.tables.merge:
+        work = replace(work, selection=choosing.one_file(work.selection))
+    match destination:
+        case Stdout() if conversion is None:
+            _stream(work)
+        case Folder(path) if conversion is None:
+            _to_folder(work, path)
+        case Stdout() | OneFile():
+            giving_runs.to_one_file(work, destination)
+        case Folder(path):
+            giving_runs.to_folder(work, path)
+        case Archive():
+            giving_runs.to_archive(work, destination)
+        case Bucket():
+            giving_runs.to_bucket(work, destination)
+
+
+def _stream(work: Work) -> None:
+    from restore.stream import stream
+
+    with output.standard_output():
+        stream(work.selection, sys.stdout.buffer, lambda: None)
+    end(work, work.selection.damage, None)
+
+
+def _to_folder(work: Work, folder: Path) -> None:
+    from restore.apply import apply
+    from restore.plan import make_plan
+    from restore.target import Target
+
+    request = work.request
+    with Target(os.fsencode(folder.absolute())) as target:
+        plan = make_plan(work.selection, target, request.policy, work.today)
+        if not agreed(work, [plan], Goal(str(folder), folder)):
+            return
+        plan = plan.without_missing() if request.incomplete else plan
+        with progress.shown(quiet=request.quiet or request.as_json) as listener:
+            report = apply(plan, target, lambda: None, listener)
+    if not request.as_json:
+        showing.tell(report, str(folder))
+    end(work, report.problems, {"plan": showing.plan_document([plan], forecast(work, [plan])), **report.as_json()})
+
+
+def _in_place(work: Work) -> None:
+    from restore.in_place import apply_all, homes
+    from restore.plan import make_plan
+    from restore.target import Target
+
+    request = work.request
+    folders = {source.name: Path(source.path).absolute() for source in work.place.settings.project(work.project).sources}
+    with ExitStack() as stack:
+        planned = []
+        for home in homes(work.selection, folders):
+            target = stack.enter_context(Target(os.fsencode(home.folder)))
+            planned.append((home, make_plan(home.selection, target, request.policy, work.today), target))
+        where = " and ".join(str(home.folder) for home, _, _ in planned)
+        if not agreed(work, [plan for _, plan, _ in planned], Goal(where, planned[0][0].folder)):
+            return
+        if request.incomplete:
+            planned = [(home, plan.without_missing(), target) for home, plan, target in planned]
+        with progress.shown(quiet=request.quiet or request.as_json) as listener:
+            reports = apply_all(planned, lambda: None, listener)
+    reports[0].problems = [*work.selection.damage, *reports[0].problems]
+    folders_told = []
+    for (home, plan, _), report in zip(planned, reports, strict=True):
+        if not request.as_json:
+            showing.tell(report, str(home.folder))
+        folders_told.append({"source": home.source, "folder": str(home.folder), "plan": plan.as_json(), **report.as_json()})
+    plans = [plan for _, plan, _ in planned]
+    document = {
+        "plan": showing.plan_document(plans, forecast(work, plans)),
+        **showing.summed([report.as_json() for report in reports]),
+        "folders": folders_told,
+    }
+    end(work, [problem for report in reports for problem in report.problems], document)

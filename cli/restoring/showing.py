@@ -1,0 +1,134 @@
+"""The plan before anything is written, and what was done afterwards: in words, and as one JSON document."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from cli import output
+from vault.problems import printable
+
+if TYPE_CHECKING:
+    from restore.apply import Report
+    from restore.forecast import Line
+    from restore.giving.given import Told
+    from restore.plan import Plan
+    from restore.select import Selection
+
+CONFLICTS_SHOWN = 10
+LOSSES_SHOWN = 20
+
+
+def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Forecast) -> None:
+    """The plan, on stderr."""
+    when = max(one.taken_at for one in selection.records)
+    files, to_write, to_read, requests = (
+        sum(values) for values in zip(*((p.files, p.bytes_to_write, p.bytes_to_read, p.requests) for p in plans), strict=True)
+    )
+    output.notice(
+        f"plan: {output.count(files, 'file')}, {output.size(to_write)} to write to {where}, as of {output.moment(when)}; "
+        f"{output.size(to_read)} to read in about {output.count(requests, 'request')}, "
+        f"which may take {output.duration(forecast.seconds)}"
+    )
+    if len(forecast.lines) > 1:
+        for line in forecast.lines:
+            about = line.period or "no period"
+            output.notice(f"  {line.kind:<12} {about:<9} {output.count(line.files, 'file'):>14} {output.size(line.bytes):>11}")
+    for count, text in (
+        (sum(plan.already_there for plan in plans), "are there already"),
+        (sum(plan.skipped for plan in plans), "are in the way and stay as they are"),
+        (sum(plan.newer for plan in plans), "are there and not older: they stay as they are"),
+        (sum(len(plan.replacing) for plan in plans), "are in the way and will be replaced"),
+        (sum(len(plan.renamed) for plan in plans), "are in the way and will be kept beside what is restored"),
+        (sum(len(plan.conflicts) for plan in plans), "are in the way"),
+        (sum(len(plan.missing) for plan in plans), "cannot be restored whole: content is missing"),
+    ):
+        if count:
+            output.notice(f"plan: {output.count(count, 'item')} {text}")
+    for conflict in [one for plan in plans for one in plan.conflicts][:CONFLICTS_SHOWN]:
+        output.notice(f"  in the way: {printable(conflict.path)} ({conflict.standing})")
+    output.problems([problem for plan in plans for problem in plan.missing])
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the plans come to."""
+
+    lines: Sequence[Line]
+    seconds: float
+
+
+def forecast_of(plans: Sequence[Plan], zone: ZoneInfo, store: str) -> Forecast:
+    """Counts and time. store: the repository's address."""
+    from restore import forecast
+
+    pace = forecast.REMOTE if store.startswith("s3:") else forecast.BESIDE
+    return Forecast(forecast.by_period(plans, zone), forecast.seconds(plans, pace))
+
+
+def plan_document(plans: Sequence[Plan], forecast: Forecast) -> dict[str, Any]:
+    """For `--json`: all plans as one."""
+    told = summed([plan.as_json() for plan in plans])
+    return told | {"by_period": [line.as_json() for line in forecast.lines], "estimated_seconds": round(forecast.seconds, 1)}
+
+
+def warn_of_space(needed: int, folder: Path) -> None:
+    """Say so where the disk has less room than may be needed; what is compressed or shared may still fit."""
+    free = free_space(folder)
+    if free is not None and needed > free:
+        output.notice(f"warning: up to {output.size(needed)} are needed at {folder}, and {output.size(free)} are free")
+
+
+def free_space(folder: Path) -> int | None:
+    """Bytes that are free where a folder lies or would be made; None where that cannot be told."""
+    for place in (folder, *folder.absolute().parents):
+        if place.is_dir():
+            try:
+                return shutil.disk_usage(place).free
+            except OSError:
+                return None
+    return None
+
+
+def tell(report: Report, where: str) -> None:
+    """What was done."""
+    output.result(
+        f"restored {output.count(report.files, 'file')}, {output.size(report.bytes)}, to {where} "
+        f"in {output.duration(report.seconds)}"
+    )
+    if report.already_there or report.skipped:
+        output.result(f"{report.already_there} were there already, {report.skipped} were skipped")
+    if report.newer:
+        output.result(f"{report.newer} were there and not older, and stayed as they were")
+
+
+def tell_tables(told: Iterable[Told]) -> None:
+    """What was converted, what was lost, what is no table: on stderr."""
+    everything = list(told)
+    converted = [one for one in everything if one.target is not None]
+    rows = sum(table["rows"] for one in converted for table in one.tables)
+    output.notice(
+        f"converted {output.count(len(converted), 'file')} with {output.count(rows, 'row')}; "
+        f"{sum(one.target is None and bool(one.outputs) for one in everything)} given as they are"
+    )
+    lost = [(one, loss) for one in everything for loss in one.losses]
+    for one, loss in lost[:LOSSES_SHOWN]:
+        where = ": ".join(part for part in (printable(one.path), loss.table, loss.column) if part)
+        output.notice(f"lost: {where}: {loss.what} ({output.count(loss.cells, 'cell')})")
+    if len(lost) > LOSSES_SHOWN:
+        output.notice(f"lost: … and {len(lost) - LOSSES_SHOWN} more kinds (all of them in the report)")
+    for note in [note for one in converted if one.row < 0 for note in one.notes]:
+        output.notice(note)
+
+
+def summed(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several plans or reports as one: numbers added, lists put one after another."""
+    found: dict[str, Any] = dict(documents[0])
+    for one in documents[1:]:
+        for name, value in one.items():
+            found[name] = found[name] + value if name in found else value
+    return found

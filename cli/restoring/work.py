@@ -1,0 +1,100 @@
+"""What every restore has in common: what it is to do, whether it may begin, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli import environment, output
+from cli.restoring import showing
+from vault.problems import Problem
+
+if TYPE_CHECKING:
+    from cli.restoring.request import Request
+    from cli.workplace import Workplace
+    from restore.giving.conversion import Conversion
+    from restore.plan import Plan
+    from restore.select import Selection
+    from restore.wish import Wish
+
+DONE_WITH_PROBLEMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One restore. asked: the selection in plain values, for the report."""
+
+    place: Workplace
+    selection: Selection
+    wish: Wish
+    request: Request
+    asked: dict[str, Any]
+
+    @property
+    def project(self) -> str:
+        """Its name."""
+        return self.selection.project.name
+
+    @property
+    def today(self) -> date:
+        """For names of what is kept beside."""
+        return self.selection.project.services.clock.now().astimezone().date()
+
+    @property
+    def conversion(self) -> Conversion | None:
+        """What is to be done with tables."""
+        return self.request.tables.conversion(self.wish, self.place, self.project)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where it goes, for showing. folder: whose disk must have room · replaces: a file that stands there goes."""
+
+    text: str
+    folder: Path | None = None
+    replaces: bool = False
+
+
+def forecast(work: Work, plans: Sequence[Plan]) -> showing.Forecast:
+    """What the plans come to."""
+    address = work.place.settings.repository.address
+    return showing.forecast_of(plans, work.place.zone(work.project), address)
+
+
+def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
+    """Whether to write: the plan is shown, and asked about on a terminal where it replaces anything.
+
+    Raises what `restore.apply.refuse` raises, and `typer.Abort` where a person says no.
+    """
+    from restore.apply import refuse
+
+    request = work.request
+    if not request.as_json:
+        showing.show(plans, work.selection, goal.text, forecast(work, plans))
+        if goal.folder is not None:
+            showing.warn_of_space(sum(plan.bytes_to_write for plan in plans), goal.folder)
+    if request.dry_run:
+        if request.as_json:
+            output.document({"plan": showing.plan_document(plans, forecast(work, plans))})
+        output.problems(work.selection.damage)
+        return False
+    for plan in plans:
+        refuse(plan.without_missing() if request.incomplete else plan)
+    replacing = sum(len(plan.replacing) for plan in plans) + goal.replaces
+    if replacing and not request.yes and environment.is_interactive():
+        typer.confirm(f"Replace {output.count(replacing, 'item')}?", err=True, abort=True)
+    return True
+
+
+def end(work: Work, problems: Sequence[Problem], document: dict[str, Any] | None) -> None:
+    """The JSON document, the problems, and the exit code that they deserve."""
+    if work.request.as_json and document is not None:
+        output.document(document)
+    output.problems(problems)
+    if problems:
+        raise typer.Exit(DONE_WITH_PROBLEMS)

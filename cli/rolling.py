@@ -1,0 +1,74 @@
+"""A check that reads a share of the packs, so that run after run all are read within a set time.
+
+Which packs were read when is noted on this machine, also when the check is interrupted. A machine that knows nothing begins
+anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cli import local
+from cli.settings import lengths, meaning
+
+if TYPE_CHECKING:
+    from cli.settings import Settings
+    from cli.settings.projects import ProjectSettings
+    from policies.promises.coverage import Pace
+    from policies.promises.findings import PackSeen
+    from vault.repository.check import CheckReport, Depth
+    from vault.repository.project import Project
+
+DAMAGE_NOTED = 20
+
+
+def rolled(settings: Settings, project: Project, depth: Depth) -> CheckReport:
+    """Check a project, and note what was read and found. Raises `StorageError` where the store cannot be asked."""
+    with local.findings(settings) as findings:
+        now = project.services.clock.now()
+        run = _Rolling(findings.packs(project.name), pace(settings.project(project.name), now), now)
+        try:
+            from vault.repository.check import check
+
+            report = check(project, replace(depth, chosen=run.chosen, heard=run.heard))
+        finally:
+            if run.packs is not None:
+                findings.write_packs(project.name, run.packs)
+        damage = [*report.damage, *(f"lost: {one.path}" for one in report.lost)]
+        findings.note(project.name, "check", "", now, {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read})
+        return report
+
+
+def pace(settings: ProjectSettings, now: datetime) -> Pace:
+    """How much is to be read each time, going by the schedule; without one, as if it came once a day."""
+    from policies.promises.coverage import Pace
+
+    schedules = [job.schedule for job in meaning.scheduled(settings) if job.name == "check"]
+    upcoming = schedules[0].next_after(now) if schedules else now
+    until_next = schedules[0].next_after(upcoming) - upcoming if schedules else timedelta(days=1)
+    return Pace(lengths.read(settings.schedule.check.all_within), until_next)
+
+
+class _Rolling:
+    """What is known of the packs, before and after. packs: None where the store was not asked yet."""
+
+    def __init__(self, seen: Mapping[bytes, PackSeen], pace_: Pace, now: datetime) -> None:
+        self._seen = seen
+        self._pace = pace_
+        self._now = now
+        self.packs: dict[bytes, PackSeen] | None = None
+
+    def chosen(self, stored: Mapping[bytes, int]) -> Collection[bytes]:
+        """The packs to read."""
+        from policies.promises.coverage import known, tonight
+
+        self.packs = known(stored, self._seen, self._now)
+        return tonight(stored, self.packs, self._pace, self._now)
+
+    def heard(self, pack: bytes, whole: bool) -> None:  # noqa: FBT001 (the form that `Depth.heard` has)
+        """One was read."""
+        if self.packs is not None:
+            self.packs[pack] = self.packs[pack]._replace(read_at=self._now, whole=whole)
