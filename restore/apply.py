@@ -14,7 +14,7 @@ from restore.content import FileWriter
 from restore.fetch import fetch
 from restore.plan import Plan
 from restore.rows import Rows
-from restore.target import Target, Writer, colliding
+from restore.target import Attributes, Target, Writer, colliding
 from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
@@ -34,6 +34,7 @@ class Report:
     links: int = 0
     bytes: int = 0
     skipped: int = 0
+    newer: int = 0
     already_there: int = 0
     requests: int = 0
     seconds: float = 0.0
@@ -41,7 +42,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        names = ("files", "folders", "links", "bytes", "skipped", "already_there", "requests")
+        names = ("files", "folders", "links", "bytes", "skipped", "newer", "already_there", "requests")
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
         return found | {
             "seconds": round(self.seconds, 3),
@@ -62,7 +63,7 @@ def refuse(plan: Plan) -> None:
         first_conflict = plan.conflicts[0]
         raise TargetError(
             f"{len(plan.conflicts)} items are in the way, {printable(first_conflict.path)} ({first_conflict.standing}) for one",
-            hint="nothing was written; choose --existing skip, replace or keep-both, or another target",
+            hint="nothing was written; choose --existing skip, newer, replace or keep-both, or another target",
         )
 
 
@@ -102,7 +103,12 @@ class _Restorer:
         self._rows = Rows(plan.items)
         self._writer: Writer = target.writer()
         self._reader = PackReader(plan.project, plan.index)
-        self._report = Report(skipped=plan.skipped, already_there=plan.already_there, problems=[*plan.damage, *plan.given_up])
+        self._report = Report(
+            skipped=plan.skipped,
+            newer=plan.newer,
+            already_there=plan.already_there,
+            problems=[*plan.damage, *plan.given_up],
+        )
         self._given_up = {problem.path for problem in plan.given_up}
 
     def run(self) -> Report:
@@ -117,7 +123,7 @@ class _Restorer:
         again = self._follow(followers)
         if again:
             self._files(again)
-        attributes = ((self._path(row), self._rows.attributes(row)) for row in folders)
+        attributes = ((self._path(row), self._of_folder(row)) for row in folders)
         self._note(self._target.finish(attributes))
         self._report.folders = len(folders)
         self._report.requests = self._reader.requests
@@ -187,6 +193,10 @@ class _Restorer:
 
         rows: list[int] = pc.indices_nonzero(pc.equal(self._plan.items["type"], kind)).to_pylist()
         return rows
+
+    def _of_folder(self, row: int) -> Attributes:
+        kept = self._plan.untouched.get(row)
+        return self._rows.attributes(row) if kept is None else Attributes(mtime_ns=kept)
 
     def _path(self, row: int) -> bytes:
         return self._plan.renamed.get(row) or self._rows.path(row)

@@ -12,3 +12,5 @@ class Existing(Enum):
     SKIP = "skip"
     REPLACE = "replace"
     KEEP_BOTH = "keep-both"
+    NEWER = "newer"
+    """Replace only what is older than the version restored."""

@@ -123,10 +123,21 @@ def _uses(references: pa.Table) -> Iterator[Use]:
 
 
 def in_reading_order(references: pa.Table) -> pa.Array:
-    """Row numbers: packs in the order in which the items first need them, chunks as they lie in the pack."""
+    """Row numbers: packs with something of the newest periods first, then in the order in which the items first need them;
+    chunks as they lie in the pack."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    ranks = pc.index_in(references["pack"], value_set=pc.unique(references["pack"]))
+    ranks = pc.index_in(references["pack"], value_set=_packs_in_order(references))
     keys = pa.table({"rank": ranks, "offset": references["offset"]})
     return pc.sort_indices(keys, sort_keys=[("rank", "ascending"), ("offset", "ascending")])
+
+
+def _packs_in_order(references: pa.Table) -> pa.Array:
+    import pyarrow.compute as pc
+
+    if "period" not in references.column_names:
+        return pc.unique(references["pack"])
+    grouped = references.select(["pack", "period"]).group_by("pack", use_threads=False).aggregate([("period", "max")])
+    order = pc.sort_indices(grouped, sort_keys=[("period_max", "descending")])  # stable, nulls last
+    return grouped["pack"].take(order).combine_chunks()

@@ -14,9 +14,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from restore.existing import Existing
+from restore.place import Place
 from restore.rows import Rows
 from restore.select import Selection
-from restore.target import Target, unsafe_reason
+from restore.target import unsafe_reason
 from vault.errors import Damaged, ObjectNotFound, TargetError
 from vault.format import layout, manifest
 from vault.format.layout import CONTENT_TIER
@@ -48,9 +49,10 @@ class Conflict:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done. items: rows to be written, folders above them last · renamed: other names, by row ·
-    replacing: rows that take the place of something · references: chunk references of the files, with their places ·
-    missing: items whose content is not there · given_up: those of them that the person restores without · damage: what the
-    selection could not use."""
+    replacing: rows that take the place of something · untouched: rows of folders that stand and are newer, with the times that
+    they keep · newer: items left out because what stands is newer · references: chunk references of the files, with their
+    places · missing: items whose content is not there · given_up: those of them that the person restores without · damage:
+    what the selection could not use."""
 
     project: Project
     items: pa.Table
@@ -60,7 +62,9 @@ class Plan:
     missing: tuple[Problem, ...]
     renamed: dict[int, bytes] = field(default_factory=dict)
     replacing: frozenset[int] = frozenset()
+    untouched: dict[int, int] = field(default_factory=dict)
     skipped: int = 0
+    newer: int = 0
     already_there: int = 0
     given_up: tuple[Problem, ...] = ()
     damage: tuple[Problem, ...] = ()
@@ -109,11 +113,12 @@ class Plan:
             "renamed": len(self.renamed),
             "replacing": len(self.replacing),
             "skipped": self.skipped,
+            "newer": self.newer,
             "already_there": self.already_there,
         }
 
 
-def make_plan(selection: Selection, target: Target, existing: Existing, today: date) -> Plan:
+def make_plan(selection: Selection, target: Place, existing: Existing, today: date) -> Plan:
     """Look at everything, write nothing. Raises `Damaged` for a path that would leave the target."""
     import pyarrow as pa
 
@@ -136,7 +141,9 @@ def make_plan(selection: Selection, target: Target, existing: Existing, today: d
         missing=tuple(find_missing(selection.project, kept, references, selection.index)),
         renamed={numbers[row]: name for row, name in way.renamed.items()},
         replacing=frozenset(numbers[row] for row in way.replacing),
+        untouched=_untouched(target, kept) if existing is Existing.NEWER else {},
         skipped=way.skipped,
+        newer=way.newer,
         already_there=way.already_there,
         damage=selection.damage,
     )
@@ -148,10 +155,19 @@ def _paths(items: pa.Table) -> Iterator[bytes]:
         yield from batch.column(0).to_pylist()
 
 
+def _untouched(target: Place, items: pa.Table) -> dict[int, int]:
+    """The rows of folders that stand already and are newer, and when they were modified."""
+    import pyarrow.compute as pc
+
+    rows, which = Rows(items), pc.indices_nonzero(pc.equal(items["type"], manifest.FOLDER)).to_pylist()
+    standing = target.modified(rows.path(row) for row in which)
+    return {row: found for row in which if (found := standing.get(rows.path(row), 0)) > rows.mtime_ns(row)}
+
+
 class _Way:
     """What stands in the way of each item, and what to do about it."""
 
-    def __init__(self, target: Target, items: pa.Table, standing: dict[bytes, str], existing: Existing, today: date) -> None:
+    def __init__(self, target: Place, items: pa.Table, standing: dict[bytes, str], existing: Existing, today: date) -> None:
         self._target = target
         self._items = items
         self._standing = standing
@@ -162,7 +178,9 @@ class _Way:
         self.replacing: set[int] = set()
         self.conflicts: list[Conflict] = []
         self.skipped = 0
+        self.newer = 0
         self.already_there = 0
+        self._modified = target.modified(standing) if existing is Existing.NEWER else {}
 
     def look(self) -> None:
         """Row by row, but only where something stands."""
@@ -187,7 +205,10 @@ class _Way:
         elif self._existing is Existing.KEEP_BOTH and standing != "blocked" and wanted != manifest.FOLDER:
             taken = set(self.renamed.values())
             self.renamed[row] = self._target.free_name(path, self._today, taken=taken)
-        elif self._existing is Existing.REPLACE and solvable:
+        elif self._existing is Existing.NEWER and solvable and self._modified.get(path, 0) >= rows.mtime_ns(row):
+            self.left_out.add(row)
+            self.newer += 1
+        elif self._existing in (Existing.REPLACE, Existing.NEWER) and solvable:
             self.replacing.add(row)
         else:
             self.conflicts.append(Conflict(path, standing, solvable))
@@ -230,7 +251,7 @@ def refuse_twice(paths: pa.ChunkedArray) -> None:
 def locate(items: pa.Table, index: ChunkIndex) -> pa.Table:
     """A row for each chunk of each file: row (of `items`), position (in the file, bytes), length, and where it lies.
 
-    Holes are left out; a chunk that no index segment knows has nulls for its place.
+    Holes are left out; a chunk that no index segment knows has nulls for its place. period: of the item, where any has one.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -246,6 +267,8 @@ def locate(items: pa.Table, index: ChunkIndex) -> pa.Table:
     begin = pa.table({"file": parents, "start": starts}).group_by("file", use_threads=False).aggregate([("start", "min")])
     positions = pc.subtract(starts, begin["start_min"].combine_chunks().take(first))
     table = pa.table({"row": parents, "position": positions, "length": lengths, "chunk": ids})
+    if items["period_start"].null_count < len(items):
+        table = table.append_column("period", items["period_start"].cast(pa.int64()).take(parents))
     table = table.filter(pc.is_valid(table["chunk"]))
     places = index.locate(table["chunk"]).drop_columns(["chunk", "tier"])
     for name in places.column_names:

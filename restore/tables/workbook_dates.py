@@ -42,13 +42,18 @@ BUILT_IN = (
 )
 """Formats that have a number and no text, the East Asian ones included."""
 
+_LONGEST_CODE = 1000
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _NO_LETTERS = re.compile(r'"[^"]*"|\\.|[_*].|\[[^\]]*\]|general|am/pm|a/p', re.IGNORECASE)
 
 
 def shown_by(code: str) -> Shown:
     """What a format's text makes of a number: told from the letters of its first section."""
-    bare = _NO_LETTERS.sub(lambda match: match[0] if _ELAPSED.fullmatch(match[0]) else " ", code).partition(";")[0].lower()
+    bare = (
+        _NO_LETTERS.sub(lambda match: match[0] if _ELAPSED.fullmatch(match[0]) else " ", code[:_LONGEST_CODE])
+        .partition(";")[0]
+        .lower()
+    )
     if _ELAPSED.search(bare):
         return Shown.DURATION
     if not re.search(r"[ydhsm]", bare):

@@ -19,7 +19,7 @@ from restore.tables.workbook_rows import MOST_COLUMNS, MOST_ROWS, Notes, Row
 from restore.tables.workbook_xml import unescaped
 from vault.errors import Damaged
 
-IN_TAG = r"""((?:[^>"']++|"[^"]*+"|'[^']*+')*+)"""
+IN_TAG = r"""((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)"""
 _TOKEN = re.compile(
     rf"<(/table:table(?=[\s>])|table:(?:table-row|table-cell|covered-table-cell|table)(?=[\s/>])){IN_TAG}>"
     r"((?:[^<]++|<(?!/?table:(?:table|table-row|table-cell|covered-table-cell)[\s/>]))*+)"
@@ -29,7 +29,7 @@ _NUMBER_CELL = re.compile(
 )
 _REPEATED = re.compile(r'table:number-columns-repeated="([0-9]{1,9})"')
 _CELLS = re.compile(r"<table:(?:covered-)?table-cell[\s/>]")
-_ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<![\w:-])([\w:-]++)\s*+=\s*+(?:"([^"<]*+)"|'([^'<]*+)')""")
 _TIME = re.compile(r"(-?)PT?(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9})(?:\.([0-9]{1,12}))?S)?")
 _KNOWN_TAGS = 10_000
 _DAY = timedelta(days=1)

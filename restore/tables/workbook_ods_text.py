@@ -23,11 +23,11 @@ _ASIDE = re.compile(
     r"<office:annotation\b(?:[^<]++|<(?!/?office:annotation\b))*+</office:annotation>"
     r"|<draw:frame\b(?:[^<]++|<(?!/?draw:frame\b))*+</draw:frame>"
 )
-_PARAGRAPH = re.compile(r"<text:p(?:\s[^>]*)?(?:(?<=/)>|>((?:[^<]++|<(?!/?text:p[\s/>]))*+)</text:p>)|<text:p/>")
-_SPACE_ELEMENT = re.compile(r"<text:s(?:\s[^>]*?\btext:c\s*=\s*[\"']([0-9]{1,9})[\"'][^>]*|\s[^>]*)?/?>(?:</text:s>)?")
-_BREAK = re.compile(r"<text:line-break\b[^>]*>(?:</text:line-break>)?")
-_TAB = re.compile(r"<text:tab\b[^>]*>(?:</text:tab>)?")
-_TAG = re.compile(r"<[^>]*>")
+_PARAGRAPH = re.compile(r"<text:p(?:\s[^<>]*)?(?:(?<=/)>|>((?:[^<]++|<(?!/?text:p[\s/>]))*+)</text:p>)|<text:p/>")
+_SPACE_ELEMENT = re.compile(r"<text:s(?=[\s/>])(?:[^<>]*?\stext:c\s*=\s*[\"']([0-9]{1,9})[\"'])?[^<>]*>(?:</text:s>)?")
+_BREAK = re.compile(r"<text:line-break\b[^<>]*>(?:</text:line-break>)?")
+_TAB = re.compile(r"<text:tab\b[^<>]*>(?:</text:tab>)?")
+_TAG = re.compile(r"<[^<>]*>")
 _WHITE = re.compile(r"[ \t\n\r]+")
 
 

@@ -49,7 +49,7 @@ class Bounds:
     directory: int = 4 * 1024**2
     row: int = 64 * 1024**2
     strings: int = 64 * 1024**2
-    empty: int = 64 * 1024**2
+    empty: int = 16 * 1024**2
     block: int = 1024**2
 
 

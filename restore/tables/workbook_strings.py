@@ -24,9 +24,11 @@ PREFIXES = {
 """Both names that the same elements have: the usual and the strict one."""
 
 _ROOT = re.compile(rb"""<sst(?=[^>]*\sxmlns=["']http://(?:schemas\.openxmlformats|purl\.oclc)\.org/[\w/]*main["'])""")
-_ITEM = re.compile(r'<si><t(?: xml:space="preserve")?>([^<]*)</t></si>|(<si\b(?:[^>]*/>|[^>]*>(?:[^<]++|<(?!/?si\b))*+</si>))')
+_ITEM = re.compile(
+    r'<si><t(?: xml:space="preserve")?>([^<]*)</t></si>|(<si\b[^<>]*+(?:(?<=/)>|>(?:[^<]++|<(?!/?si\b))*+</si>))'
+)
 _PHONETIC = re.compile(r"<rPh\b(?:[^<]++|<(?!/?rPh\b))*+</rPh>")
-_RUN = re.compile(r"<t(?:\s[^>]*)?>([^<]*)</t>")
+_RUN = re.compile(r"<t(?:\s[^<>]*+)?>([^<]*)</t>")
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _TO_ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)|[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 
 from blake3 import blake3
 
@@ -11,6 +12,9 @@ from vault.source.descent import Descent
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _PIECE = 4 * 1024 * 1024
+
+UNFINISHED = 0o1700
+"""The mode of a folder that a restore has made and not finished: a mode that nobody else gives to one."""
 
 
 def holds(root: int, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
@@ -30,6 +34,21 @@ def holds(root: int, path: bytes, size: int, mtime_ns: int, digest: bytes | None
         return False
     finally:
         os.close(descriptor)
+
+
+def modified(root: int, paths: Iterable[bytes]) -> dict[bytes, int]:
+    """When what stands at the paths was modified; see `Target.modified`. root: the target's descriptor."""
+    found = {}
+    with Descent(root) as descent:
+        for path in paths:
+            folder, _, name = path.rpartition(b"/")
+            try:
+                status = os.stat(name, dir_fd=descent.reach(folder), follow_symlinks=False)
+            except OSError:
+                continue
+            if not stat.S_ISDIR(status.st_mode) or stat.S_IMODE(status.st_mode) != UNFINISHED:
+                found[path] = status.st_mtime_ns
+    return found
 
 
 def link_points_to(root: int, path: bytes) -> bytes | None:

@@ -80,11 +80,11 @@ def restored_names(path: bytes, day: date) -> Iterable[bytes]:
     while True:
         mark = f" (restored {day.isoformat()})" if count == 1 else f" (restored {day.isoformat()} {count})"
         tail = mark.encode() + dot + suffix
-        yield folder + slash + _cut(stem, LONGEST_PART - len(tail)) + tail
+        yield folder + slash + cut(stem, LONGEST_PART - len(tail)) + tail
         count += 1
 
 
-def _cut(stem: bytes, length: int) -> bytes:
+def cut(stem: bytes, length: int) -> bytes:
     """At most `length` bytes, and no half of a UTF-8 character at the end."""
     if len(stem) <= length:
         return stem

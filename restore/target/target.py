@@ -13,6 +13,7 @@ from typing import Self
 
 from restore.target import looking
 from restore.target.attributes import Attributes, apply
+from restore.target.looking import UNFINISHED
 from restore.target.names import refuse_unsafe, restored_names, temporary_name
 from restore.target.pending import create, remove
 from restore.target.system import has_syncfs, sync_file_system
@@ -50,6 +51,12 @@ class Target:
         """Those of the paths for which an earlier run left a file under its temporary name."""
         places = {_beside(path): path for path in _safe(paths)}
         return {places[place] for place, what in self._look(sorted(places)).items() if what == "file"}
+
+    def modified(self, paths: Iterable[bytes]) -> dict[bytes, int]:
+        """When what stands at those of the paths where something does was modified, nanoseconds since 1970; without folders
+        that an interrupted run has made and not finished. Sorted paths are the fastest."""
+        with self._root_if_there() as root:
+            return {} if root is None else looking.modified(root, paths)
 
     def holds(self, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
         """Whether a file of this size (bytes), time and content (BLAKE3) stands at `path`."""
@@ -164,7 +171,7 @@ class Target:
 
     def _make(self, parent: int, name: bytes, path: bytes) -> None:
         try:
-            os.mkdir(name, 0o700, dir_fd=parent)
+            os.mkdir(name, UNFINISHED, dir_fd=parent)
         except FileExistsError:
             return  # another writer was faster; whether it is a folder, its opening shows
         self._made.add(path)

@@ -32,7 +32,7 @@ class _Finished(NamedTuple):
 class Writer:
     """Writes items below a target; one thread's own, made by `Target.writer`.
 
-    Every method takes the item's path relative to the target's root, and makes the folders above it (0700 until
+    Every method takes the item's path relative to the target's root, and makes the folders above it (01700 until
     `Target.finish`). An unsafe path is a UsageError: the plan should have refused it. No method follows a link. What is
     written has its name after the next `commit`; with `replace` it takes the place of a file or link that stands there.
     Problems come as a list: `attributes` where the item will be there but not all that belongs to it, any other where

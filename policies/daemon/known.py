@@ -1,0 +1,114 @@
+"""What is known of a project, out of the books of its runs and of what these found out: for `promises.judge`.
+
+`status` asks the same way, and knows better than the findings what the repository itself says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from policies.daemon.plan import Kind, PlannedJob, ProjectPlan
+from policies.promises.findings import Findings
+from policies.promises.judge import CheckState, DrillState, ProjectState, SourceState, Trouble
+from policies.schedule.records import Run
+
+Runs = Callable[[str, str], Sequence[Run]]
+"""The newest runs of a project's job, the newest first."""
+
+TROUBLES = frozenset({"failed", "timeout", "aborted", "problems"})
+NEVER = datetime.max.replace(tzinfo=UTC)
+_OTHERS: tuple[Kind, ...] = ("check", "drill", "retention", "prune")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What the repository itself says. last: the newest snapshot of each source · frozen: why retention is."""
+
+    last: Mapping[str, datetime]
+    frozen: tuple[str, ...]
+
+
+def state_of(
+    plan: ProjectPlan, runs: Runs, findings: Findings, now: datetime, repository: Repository | None = None
+) -> ProjectState:
+    """All that promises to a project are judged by. repository: None where nobody has asked it."""
+    frozen = repository.frozen if repository is not None else frozen_by(findings, plan.name)
+    others = [(kind, trouble(runs(plan.name, kind))) for kind in _OTHERS if plan.job(kind) is not None]
+    return ProjectState(
+        project=plan.name,
+        sources=tuple(_source(plan, name, runs, findings, now, repository) for name in plan.sources),
+        checks=_checks(plan, findings, now),
+        drills=_drills(plan, findings, now),
+        frozen=frozen,
+        jobs=tuple((kind, one) for kind, one in others if one.runs >= plan.most_troubles),
+    )
+
+
+def trouble(runs: Sequence[Run]) -> Trouble:
+    """How many of the newest runs ended badly. Such as were stopped or passed over say nothing."""
+    count, message = 0, ""
+    for run in runs:
+        if run.ending in TROUBLES:
+            count += 1
+            message = message or run.message
+        elif run.ending == "done":
+            break
+    return Trouble(count, message)
+
+
+def last_success(plan: ProjectPlan, name: str, runs: Runs, findings: Findings) -> datetime | None:
+    """When the newest snapshot of a source was taken, as far as this machine knows."""
+    found = findings.found(plan.name, "backup", name)
+    taken = [datetime.fromisoformat(found.value["taken_at"])] if found and "taken_at" in found.value else []
+    taken += [run.started for run in runs(plan.name, f"backup {name}") if run.ending in ("done", "problems")]
+    return max(taken, default=None)
+
+
+def frozen_by(findings: Findings, project: str) -> tuple[str, ...]:
+    """Why retention of a project is frozen, as far as this machine knows."""
+    found = findings.found(project, "freeze")
+    return tuple(map(str, found.value.get("why", ()))) if found else ()
+
+
+def _source(
+    plan: ProjectPlan, name: str, runs: Runs, findings: Findings, now: datetime, repository: Repository | None
+) -> SourceState:
+    found = findings.found(plan.name, "backup", name)
+    last = repository.last.get(name) if repository is not None else last_success(plan, name, runs, findings)
+    return SourceState(
+        name=name,
+        rpo=plan.rpo,
+        met=findings.first_met(plan.name, f"source {name}", now),
+        last=last,
+        missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
+        trouble=trouble(runs(plan.name, f"backup {name}")),
+        most_troubles=plan.most_troubles,
+    )
+
+
+def _checks(plan: ProjectPlan, findings: Findings, now: datetime) -> CheckState | None:
+    found = findings.found(plan.name, "check")
+    coverage = findings.coverage(plan.name, now - plan.check_within)
+    damage = list(map(str, found.value.get("damage", ()))) if found else []
+    if coverage.damaged and not damage:
+        damage.append(f"{coverage.damaged} packs")
+    if plan.job("check") is None:
+        return CheckState(plan.check_within, None, tuple(damage)) if found else None
+    oldest = coverage.oldest or (None if found else findings.first_met(plan.name, "check", now))
+    return CheckState(plan.check_within, oldest, tuple(damage))
+
+
+def _drills(plan: ProjectPlan, findings: Findings, now: datetime) -> DrillState | None:
+    made, job = findings.drills(plan.name, 100), plan.job("drill")
+    if not made and job is None:
+        return None
+    last = next((one.at for one in made if not one.value.get("trouble")), None)
+    newest = str(made[0].value.get("trouble", "")) if made else ""
+    return DrillState(last, _due(job, last or findings.first_met(plan.name, "drill", now)), newest)
+
+
+def _due(job: PlannedJob | None, since: datetime) -> datetime:
+    """The second one after the last: one that fails now and then is tried again before anybody is told."""
+    return NEVER if job is None else job.schedule.next_after(job.schedule.next_after(since))

@@ -1,0 +1,65 @@
+"""What the daemon says: lines for people, or a JSON document a line. It is a `Watcher` of the runner."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+
+from policies.promises.judge import Alarm
+from policies.schedule.records import SUCCESSES, Run
+from vault.clock import Clock
+
+
+class Log:
+    """write: takes a line · as_json: in that form. endings: how many runs ended how, by project, job and ending."""
+
+    def __init__(self, write: Callable[[str], None], clock: Clock, *, as_json: bool) -> None:
+        self._write = write
+        self._clock = clock
+        self._as_json = as_json
+        self.endings: Counter[tuple[str, str, str]] = Counter()
+
+    def started(self, run: Run) -> None:
+        """A run has begun."""
+        self.say("info", "started", f"{run.project}/{run.job}: started", **_facts(run))
+
+    def ended(self, run: Run) -> None:
+        """A run has ended, or its due times are passed over."""
+        self.endings[run.project, run.job, run.ending or ""] += 1
+        seconds = (run.ended - run.started).total_seconds() if run.ended else 0.0
+        level = "info" if run.ending in (*SUCCESSES, "skipped", "stopped") else "error"
+        text = f"{run.project}/{run.job}: {run.ending} after {seconds:.1f} s{': ' * bool(run.message)}{run.message}"
+        more = {"ending": run.ending, "seconds": round(seconds, 3), "problems": run.problems, "message": run.message}
+        self.say("warning" if run.ending == "problems" else level, "ended", text, **_facts(run), **more)
+
+    def notice(self, text: str) -> None:
+        """Something that a person should know."""
+        self.say("warning", "notice", text)
+
+    def info(self, text: str) -> None:
+        """Something that is as it should be."""
+        self.say("info", "notice", text)
+
+    def broken(self, alarm: Alarm) -> None:
+        """A promise is."""
+        self.say("error", "broken", f"BROKEN {alarm.title}: {alarm.message} ({alarm.hint})", **alarm.as_json())
+
+    def mended(self, key: tuple[str, str, str]) -> None:
+        """A promise is kept again."""
+        project, promise, subject = key
+        title = f"{project}/{subject}" if subject else project
+        self.say("info", "mended", f"mended {title}: {promise}", project=project, promise=promise, subject=subject)
+
+    def say(self, level: str, event: str, text: str, **facts: object) -> None:
+        """One line; whatever a text holds, it stays one."""
+        now = self._clock.now()
+        if self._as_json:
+            line = {"at": now.isoformat(timespec="milliseconds"), "level": level, "event": event, "text": text, **facts}
+            self._write(json.dumps(line, ensure_ascii=False, default=str))
+        else:
+            self._write(f"{now:%Y-%m-%dT%H:%M:%SZ} {level:7} {' '.join(text.split())}")
+
+
+def _facts(run: Run) -> dict[str, object]:
+    return {"project": run.project, "job": run.job, "run": run.id, "planned": run.planned.isoformat(), "attempt": run.attempt}

@@ -1,0 +1,214 @@
+"""The daemon itself: everything wired to one metronome, until somebody asks for the end.
+
+    every second      runs that are due start, ended ones are written down; letters go out
+    every 15 seconds  promises are judged, metrics painted
+    every 5 minutes   a ping says that all is well, or not
+
+Signals only raise a hand (`Hands`): what they ask for is done between two beats. Whatever fails in a beat is told and tried
+again at the next: a full disk must not end the one who would tell of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from policies.daemon import metrics
+from policies.daemon.health import Health
+from policies.daemon.log import Log
+from policies.daemon.plan import ProjectPlan
+from policies.daemon.systemd import Systemd
+from policies.daemon.watch import Watch
+from policies.notify.channels import Channel
+from policies.notify.pings import Pings
+from policies.notify.post import Post
+from policies.promises.findings import Findings
+from policies.schedule.books import Books
+from policies.schedule.jobs import Job, Launch, in_a_thread
+from policies.schedule.metronome import Metronome
+from policies.schedule.records import Run
+from policies.schedule.runner import Runner
+from vault.clock import Clock
+from vault.errors import StrongroomError
+from vault.repository.services import Services
+
+TICK, LOOK, PING = 1.0, 15.0, 300.0
+LAST_LETTERS = 20.0
+"""Seconds that `once` waits for letters to be delivered."""
+_PAUSE = 0.1
+
+
+@dataclass(slots=True)
+class Hands:
+    """Raised by signals: the end is wanted; the settings are to be read anew."""
+
+    stop: bool = False
+    reload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end."""
+
+    projects: Sequence[ProjectPlan]
+    jobs: Sequence[Job]
+    channels: Sequence[Channel] = ()
+    pings: Pings | None = None
+    grace: float = 30.0
+
+
+@dataclass(slots=True)
+class Around:
+    """What it works with. at_once: so many runs · health: None where nobody asks · launch: how runs and letters get a
+    thread."""
+
+    books: Books
+    findings: Findings
+    services: Services
+    log: Log
+    at_once: int = 2
+    health: Health | None = None
+    systemd: Systemd = field(default_factory=Systemd)
+    launch: Launch = in_a_thread
+
+
+class Daemon:
+    """read_anew: gives the settings as they are now. Raises `StrongroomError` where they cannot be used."""
+
+    def __init__(self, around: Around, wanted: Wanted, read_anew: Callable[[], Wanted]) -> None:
+        self._around = around
+        self._wanted = wanted
+        self._read_anew = read_anew
+        self._clock: Clock = around.services.clock
+        self._started = self._clock.now()
+        log = around.log
+        self._runner = Runner(around.books, around.services, log, at_once=around.at_once, launch=around.launch)
+        self._post = Post(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
+        self._watch = Watch(around.findings, around.books.recent, self._post, log, around.services.host)
+        self._runner.use(wanted.jobs)
+        self._pinging = False
+
+    def run(self, hands: Hands) -> list[Run]:
+        """Until the end is wanted. Gives the runs that did not end within their grace."""
+        metronome = Metronome(self._clock, self._around.log.notice)
+        metronome.every(TICK, self._runner.tick)
+        metronome.every(TICK, self._told(self._post.deliver))
+        metronome.every(LOOK, self._told(self.look))
+        metronome.every(PING, self._ping)
+        if self._around.systemd.watchdog is not None:
+            metronome.every(self._around.systemd.watchdog / 3, lambda: self._around.systemd.tell("WATCHDOG=1"))
+        self._ask(self._wanted.pings.start if self._wanted.pings is not None else None)
+        self._around.systemd.tell("READY=1", f"STATUS={self._status()}")
+        self._around.log.info(f"the daemon has begun: {self._status()}")
+
+        def over() -> bool:
+            if hands.reload:
+                hands.reload = False
+                self._reload()
+            return hands.stop
+
+        metronome.run(over)
+        return self._end()
+
+    def once(self, hands: Hands) -> list[Run]:
+        """Run what is due, and end. Gives the runs that did not do all of their work."""
+        log = self._around.log
+        while not hands.stop:
+            self._runner.tick()
+            if not self._runner.running():
+                break
+            self._clock.sleep(_PAUSE)
+        unfinished = self._runner.stop(self._wanted.grace) if hands.stop else []
+        self.look()
+        deadline = self._clock.monotonic() + LAST_LETTERS
+        self._ping()
+        self._post.deliver()
+        while not (self._post.is_idle and not self._pinging) and self._clock.monotonic() < deadline:
+            self._clock.sleep(_PAUSE)
+            self._post.deliver()
+        newest = [run for job in self._wanted.jobs for run in self._around.books.recent(*job.key, 1)]
+        log.info(f"all that was due is done, {len(self._watch.alarms)} promises are broken")
+        return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
+
+    def look(self) -> None:
+        """Judge the promises and paint the metrics. Raises `StrongroomError`."""
+        self._watch.look(self._wanted.projects, self._clock.now())
+        if self._around.health is not None:
+            self._around.health.show(metrics.text(self._numbers()), [alarm.as_json() for alarm in self._watch.alarms])
+        self._around.systemd.tell(f"STATUS={self._status()}")
+
+    def _numbers(self) -> metrics.Numbers:
+        now = self._clock.now()
+        running = self._runner.running()
+        return metrics.Numbers(
+            started=self._started,
+            running=len(running),
+            endings=self._around.log.endings,
+            next_runs=self._next_runs(self._wanted.jobs, now),
+            states=self._watch.states,
+            alarms=self._watch.alarms,
+        )
+
+    def _next_runs(self, jobs: Iterable[Job], now: datetime) -> dict[tuple[str, str], datetime]:
+        return {(job.project, job.name): job.next_run(self._around.books.recent(*job.key), now) for job in jobs}
+
+    def _reload(self) -> None:
+        log, systemd = self._around.log, self._around.systemd
+        systemd.tell("RELOADING=1")
+        try:
+            self._wanted = self._read_anew()
+        except StrongroomError as error:
+            log.notice(f"the settings are refused and the old ones go on: {error}")
+        else:
+            self._runner.use(self._wanted.jobs)
+            self._post.use(self._wanted.channels)
+            log.info(f"the settings are read anew: {self._status()}")
+        systemd.tell("READY=1", f"STATUS={self._status()}")
+
+    def _end(self) -> list[Run]:
+        log, grace = self._around.log, self._wanted.grace
+        self._around.systemd.tell("STOPPING=1")
+        running = len(self._runner.running())
+        log.info(f"the end is wanted: {running} runs have {grace:g} seconds to withdraw")
+        left = self._runner.stop(grace)
+        for run in left:
+            log.notice(f"{run.project}/{run.job}: did not end in time; what it has stored is kept")
+        log.info("the daemon has ended")
+        return left
+
+    def _ping(self) -> None:
+        pings = self._wanted.pings
+        broken = [f"{alarm.title}: {alarm.message}" for alarm in self._watch.alarms]
+        self._ask((lambda: pings.round(broken)) if pings is not None else None)
+
+    def _ask(self, ping: Callable[[], None] | None) -> None:
+        """On a thread of its own; while one is on its way no other sets out."""
+        if ping is None or self._pinging:
+            return
+        self._pinging = True
+
+        def work() -> None:
+            try:
+                ping()
+            except StrongroomError as error:
+                self._around.log.notice(f"no ping: {error}")
+            except Exception as error:  # noqa: BLE001 (its words may hold the URL, which is a secret)
+                self._around.log.notice(f"no ping: {type(error).__name__}")
+            finally:
+                self._pinging = False
+
+        self._around.launch("ping", work)
+
+    def _told(self, work: Callable[[], None]) -> Callable[[], None]:
+        def told() -> None:
+            try:
+                work()
+            except StrongroomError as error:
+                self._around.log.notice(str(error))
+
+        return told
+
+    def _status(self) -> str:
+        alarms = len(self._watch.alarms)
+        return f"{len(self._wanted.projects)} projects, {len(self._wanted.jobs)} jobs, {alarms} broken promises"

@@ -1,0 +1,44 @@
+"""What the settings ask of the daemon, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from policies.schedule.forms import Schedule
+from policies.schedule.policy import Policy
+
+Kind = Literal["backup", "check", "drill", "retention", "prune"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """source: of a backup; "" for the others, which are about the whole project."""
+
+    kind: Kind
+    schedule: Schedule
+    policy: Policy
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        """In the books, for ever: `backup reports`, `check`."""
+        return f"{self.kind} {self.source}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPlan:
+    """sources: names · rpo: how long one may be without a success · most_troubles: so many bad runs in a row are too many ·
+    check_within: everything is to be read in that time."""
+
+    name: str
+    sources: tuple[str, ...]
+    jobs: tuple[PlannedJob, ...]
+    rpo: timedelta | None = None
+    most_troubles: int = 3
+    check_within: timedelta = timedelta(days=30)
+
+    def job(self, kind: Kind) -> PlannedJob | None:
+        """The first job of that kind."""
+        return next((one for one in self.jobs if one.kind == kind), None)

@@ -1,0 +1,66 @@
+"""Telling by e-mail, through somebody's mail server."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from typing import Literal
+
+from policies.notify.channels import TIMEOUT, NotTold, Secret
+from policies.notify.message import Message
+
+Protection = Literal["starttls", "tls", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """protection: of the connection · user: None where there is no login · context: which certificates are trusted."""
+
+    host: str
+    port: int
+    protection: Protection
+    sender: str
+    to: tuple[str, ...]
+    user: str | None = None
+    password: Secret | None = None
+    context: Callable[[], ssl.SSLContext] = ssl.create_default_context
+
+    @property
+    def name(self) -> str:
+        return "email"
+
+    def tell(self, message: Message) -> None:
+        """One letter to all. Raises `NotTold`, `SettingsError`."""
+        password = self.password() if self.password is not None else None
+        try:
+            with self._connected() as server:
+                if self.protection == "starttls":
+                    server.starttls(context=self.context())
+                if self.user is not None and password is not None:
+                    server.login(self.user, password)
+                server.send_message(self._letter(message), self.sender, list(self.to))
+        except smtplib.SMTPAuthenticationError as error:
+            raise NotTold(f"{self.host} refuses the user {self.user!r} or the password (code {error.smtp_code})") from None
+        except smtplib.SMTPResponseException as error:
+            raise NotTold(f"{self.host} refuses the letter (code {error.smtp_code})") from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise NotTold(f"no letter could be given to {self.host}:{self.port}: {type(error).__name__}: {error}") from error
+
+    def _connected(self) -> smtplib.SMTP:
+        if self.protection == "tls":
+            return smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT, context=self.context())
+        return smtplib.SMTP(self.host, self.port, timeout=TIMEOUT)
+
+    def _letter(self, message: Message) -> EmailMessage:
+        letter = EmailMessage()
+        letter["From"], letter["To"] = self.sender, ", ".join(self.to)
+        letter["Subject"] = " ".join(message.subject.split())
+        letter["Date"] = format_datetime(message.at)
+        letter["Message-ID"] = make_msgid(domain="strongroom.invalid")
+        letter["Auto-Submitted"] = "auto-generated"
+        letter.set_content(message.text())
+        return letter

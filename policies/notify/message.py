@@ -1,0 +1,71 @@
+"""What is told: promises that broke, and such as are mended, in one letter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """title: of the project, and source or job · promise: a short word for programs · hint: what to do, "" once it is
+    mended."""
+
+    title: str
+    promise: str
+    message: str
+    hint: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """host: which daemon noticed · at: when."""
+
+    host: str
+    at: datetime
+    broken: tuple[Line, ...]
+    mended: tuple[Line, ...]
+
+    @property
+    def subject(self) -> str:
+        """In a line."""
+        parts = [_part(self.broken, "broken"), _part(self.mended, "mended")]
+        return f"Strongroom on {self.host}: {', '.join(part for part in parts if part)}"
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"{self.at:%Y-%m-%d %H:%M} UTC, {self.host}"]
+        for one in self.broken:
+            lines += ["", f"BROKEN  {one.title}: {one.message}", f"        what to do: {one.hint}"]
+        for one in self.mended:
+            lines += ["", f"mended  {one.title}: {one.message}"]
+        return "\n".join(lines) + "\n"
+
+    def as_json(self) -> dict[str, Any]:
+        """For the outbox, and what a webhook gets."""
+        return {
+            "strongroom": 1,
+            "subject": self.subject,
+            "host": self.host,
+            "at": self.at.isoformat(),
+            "broken": [one.as_json() for one in self.broken],
+            "mended": [one.as_json() for one in self.mended],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """As `as_json` wrote it."""
+        broken, mended = (tuple(Line(**one) for one in value[name]) for name in ("broken", "mended"))
+        return cls(value["host"], datetime.fromisoformat(value["at"]), broken, mended)
+
+
+def _part(lines: Sequence[Line], what: str) -> str:
+    if not lines:
+        return ""
+    first = f" ({lines[0].title})" if len(lines) == 1 else ""
+    return f"{len(lines)} promise{'s' * (len(lines) != 1)} {what}{first}"

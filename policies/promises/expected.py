@@ -1,0 +1,112 @@
+"""Which reports should have appeared by now, and did not.
+
+    every = "hour", grace = "30 minutes"     each hour of the project's time zone has an item that is about it, half an hour
+                                             after its end at the latest
+
+An item stands for the hour, day, … that it is about, if it is about nothing longer: the summary of a year is not its 365 daily
+reports. One that the source had once and has no longer did appear. Who begins to expect something is not told of the time
+before the first item; and nobody is told of what is missing for longer than a few weeks of hours, or sixty days, weeks, ….
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from policies.retention.calendar import BUCKETS, local
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = ["path", "type", "period_start", "period_end"]
+"""Of a manifest: what `missing` reads."""
+
+_AN_HOUR, _A_DAY = timedelta(hours=1), timedelta(days=1)
+_MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """bucket: of the calendar · longest: that one of them lasts · back: how far is looked · step: how often, at least once in
+    each. Some zones are moved by half an hour, or by a quarter of one from UTC."""
+
+    bucket: str
+    longest: timedelta
+    back: timedelta
+    step: timedelta
+
+
+_UNITS = {
+    "hour": _Unit("hourly", 2 * _AN_HOUR, 14 * _A_DAY, _AN_HOUR / 4),
+    "day": _Unit("daily", 25 * _AN_HOUR, 60 * _A_DAY, _AN_HOUR),
+    "weekday": _Unit("daily", 25 * _AN_HOUR, 60 * _A_DAY, _AN_HOUR),
+    "week": _Unit("weekly", 7 * _A_DAY + _AN_HOUR, 60 * 7 * _A_DAY, 6 * _AN_HOUR),
+    "month": _Unit("monthly", 31 * _A_DAY + _AN_HOUR, 60 * 31 * _A_DAY, _A_DAY),
+    "quarter": _Unit("quarterly", 92 * _A_DAY + _AN_HOUR, 60 * 92 * _A_DAY, _A_DAY),
+    "year": _Unit("yearly", 366 * _A_DAY + _AN_HOUR, 60 * 366 * _A_DAY, _A_DAY),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """pattern: a regular expression (RE2, on bytes) for the paths that count · unit: hour, day, weekday, week, … · grace: how
+    long after its end an item may come."""
+
+    pattern: str
+    unit: str
+    grace: timedelta
+
+
+def missing(table: pa.Table, expected: Expected, since: datetime, now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
+    """The labels of what did not appear in time. table: of a manifest, `COLUMNS` · since: from when on items are expected where
+    there are none at all."""
+    unit = _UNITS[expected.unit]
+    there = _periods(table, expected.pattern, unit.longest)
+    label_of = BUCKETS[unit.bucket]
+    begin = max(min((start for start, _ in there), default=since), now - unit.back)
+    found = {label_of(local(moment, zone)) for start, end in there for moment in (start, end - _MOMENT)}
+    workdays = expected.unit == "weekday"
+    ended = _ended(begin, now - expected.grace, zone, unit)
+    return tuple(label for label, wall in ended if label not in found and not (workdays and wall.weekday() > 4))
+
+
+def _ended(begin: datetime, end: datetime, zone: ZoneInfo, unit: _Unit) -> Iterator[tuple[str, datetime]]:
+    """The hours, days, … that hold `begin` or come later, and are over at `end`."""
+    label_of = BUCKETS[unit.bucket]
+    wall = local(begin, zone)
+    moment = begin - timedelta(minutes=wall.minute % 15, seconds=wall.second, microseconds=wall.microsecond)
+    if unit.bucket != "hourly":
+        moment -= timedelta(hours=wall.hour, minutes=wall.minute // 15 * 15)
+    label, wall = label_of(local(begin, zone)), local(begin, zone)
+    while moment <= end:
+        new = label_of(local(moment, zone))
+        if new != label and moment > begin:
+            yield label, wall
+            label, wall = new, local(moment, zone)
+        moment += unit.step
+
+
+def _periods(table: pa.Table, pattern: str, longest: timedelta) -> list[tuple[datetime, datetime]]:
+    """The periods of the items that count."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lasts = pc.subtract(table["period_end"].cast(pa.int64()), table["period_start"].cast(pa.int64()))
+    counts = pc.and_(pc.equal(table["type"], "file"), pc.match_substring_regex(table["path"], pattern.encode()))
+    short = pc.less_equal(lasts, longest // _MOMENT * _per_micro(table))
+    chosen = table.filter(pc.and_(counts, pc.fill_null(short, fill_value=False)))
+    pairs = chosen.select(["period_start", "period_end"]).group_by(["period_start", "period_end"]).aggregate([])
+    return list(_aware(pairs["period_start"].to_pylist(), pairs["period_end"].to_pylist()))
+
+
+def _per_micro(table: pa.Table) -> int:
+    """How many of the column's ticks are a microsecond."""
+    return {"us": 1, "ns": 1000}[table.schema.field("period_start").type.unit]
+
+
+def _aware(starts: Iterable[datetime], ends: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    for start, end in zip(starts, ends, strict=True):
+        yield start.astimezone(UTC), end.astimezone(UTC)

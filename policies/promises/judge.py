@@ -1,0 +1,186 @@
+"""Which promises are broken? A pure function of what is known of a project, and now.
+
+    rpo        no success of a source for longer than was promised
+    missing    reports that should have appeared, and did not
+    problems   runs of a source that fail, or meet problems, again and again
+    frozen     a flagged snapshot waits for a person
+    damage     a check found something damaged or gone
+    checked    stored data was not read for longer than was promised
+    drill      the last drill failed, or none succeeded when one was due
+    job        retention, prune, or another job, fails again and again
+
+An alarm has a key that stays the same for as long as it stands, whatever its words say meanwhile, and tells what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+SHOWN = 5
+"""Of several things that are named in one sentence."""
+
+SLACK = timedelta(days=1)
+"""A check that comes by night may be so much late before anybody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Runs of a job that ended badly, one after another, up to the newest. message: of the newest."""
+
+    runs: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """rpo: None where nothing is promised · met: since when the source is known, where it has no success yet · last: its newest
+    success · missing: the periods of reports that did not appear, in words · most_troubles: so many are too many."""
+
+    name: str
+    rpo: timedelta | None
+    met: datetime
+    last: datetime | None
+    missing: tuple[str, ...] = ()
+    trouble: Trouble = Trouble()
+    most_troubles: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CheckState:
+    """within: everything is to be read in that time · oldest: when the pack was read, or first seen, that waits the longest ·
+    damage: what is damaged, in words."""
+
+    within: timedelta
+    oldest: datetime | None = None
+    damage: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DrillState:
+    """last: the newest that succeeded · due: when one must have succeeded at the latest · trouble: what the newest met."""
+
+    last: datetime | None
+    due: datetime
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """checks, drills: None where the settings want none and none was ever made · frozen: why retention is · jobs: other jobs
+    in trouble, by name."""
+
+    project: str
+    sources: tuple[SourceState, ...] = ()
+    checks: CheckState | None = None
+    drills: DrillState | None = None
+    frozen: tuple[str, ...] = ()
+    jobs: tuple[tuple[str, Trouble], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A broken promise. subject: a source's or job's name, or empty · hint: what to do."""
+
+    project: str
+    promise: str
+    subject: str
+    message: str
+    hint: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Which one it is."""
+        return self.project, self.promise, self.subject
+
+    @property
+    def title(self) -> str:
+        """Whose it is, for people."""
+        return f"{self.project}/{self.subject}" if self.subject else self.project
+
+    def as_json(self) -> dict[str, str]:
+        """For `--json`, webhooks and logs."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def judge(state: ProjectState, now: datetime) -> tuple[Alarm, ...]:
+    """Every promise to a project that is broken at `now`."""
+    return (*_of_sources(state, now), *_frozen(state), *_checks(state, now), *_drills(state, now), *_jobs(state))
+
+
+def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
+    for source in state.sources:
+        by_hand = f"run `strongroom backup {state.project} --source {source.name}` and read what it says"
+        since = source.last or source.met
+        if source.rpo is not None and now - since > source.rpo:
+            what = "no success" if source.last else "no success at all"
+            why = f"; the last run said: {source.trouble.message}" if source.trouble.message else ""
+            message = f"{what} for {span(now - since)}, and {span(source.rpo)} are promised{why}"
+            yield Alarm(state.project, "rpo", source.name, message, by_hand)
+        if source.trouble.runs >= source.most_troubles:
+            message = f"{source.trouble.runs} runs in a row met problems; the last one: {source.trouble.message}"
+            yield Alarm(state.project, "problems", source.name, message, by_hand)
+        if source.missing:
+            message = f"{_several(len(source.missing), 'report')} did not appear: {_named(source.missing)}"
+            hint = "ask whoever makes the reports; they count as soon as a backup finds them"
+            yield Alarm(state.project, "missing", source.name, message, hint)
+
+
+def _frozen(state: ProjectState) -> Iterator[Alarm]:
+    if state.frozen:
+        hint = (
+            f"look at it with `strongroom diff {state.project}`; if all is well: "
+            f"`strongroom status --accept {state.project} --reason '…'`"
+        )
+        yield Alarm(state.project, "frozen", "", f"retention is frozen: {_named(state.frozen)}", hint)
+
+
+def _checks(state: ProjectState, now: datetime) -> Iterator[Alarm]:
+    checks = state.checks
+    if checks is None:
+        return
+    if checks.damage:
+        message = f"stored data is damaged: {_named(checks.damage)}"
+        yield Alarm(state.project, "damage", "", message, f"run `strongroom check {state.project} --data` to see what it costs")
+    if checks.oldest is not None and now - checks.oldest > checks.within + SLACK:
+        message = f"some stored data was not read for {span(now - checks.oldest)}, and {span(checks.within)} are promised"
+        yield Alarm(state.project, "checked", "", message, f"run `strongroom check {state.project} --rolling`")
+
+
+def _drills(state: ProjectState, now: datetime) -> Iterator[Alarm]:
+    drills = state.drills
+    if drills is None:
+        return
+    hint = f"run `strongroom drill {state.project}` and read what it says"
+    if drills.trouble:
+        yield Alarm(state.project, "drill", "", f"the last drill failed: {drills.trouble}", hint)
+    elif now > drills.due:
+        ago = "none has succeeded yet" if drills.last is None else f"the last success was {span(now - drills.last)} ago"
+        yield Alarm(state.project, "drill", "", f"a drill is overdue: {ago}", hint)
+
+
+def _jobs(state: ProjectState) -> Iterator[Alarm]:
+    for name, trouble in state.jobs:
+        message = f"failed {trouble.runs} times in a row; the last time: {trouble.message}"
+        yield Alarm(state.project, "job", name, message, f"run `strongroom {name} {state.project}` and read what it says")
+
+
+def span(length: timedelta) -> str:
+    """For people: 35 min, 3 h 20 min, 5 days."""
+    minutes = max(0, int(length.total_seconds())) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def _named(things: Sequence[str]) -> str:
+    more = f", and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
+    return ", ".join(things[:SHOWN]) + more
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

@@ -1,0 +1,36 @@
+"""Columns of tables that are given as they are, for the report; converted ones have told theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from restore.giving.conversion import read_as
+from restore.giving.given import Given
+from restore.giving.room import put_down
+from restore.tables.losses import Losses
+from restore.tables.model import Table
+from restore.tables.registry import NotATable, open_tables
+from vault.errors import Damaged
+
+
+def look(given: Given, room: Path) -> None:
+    """Enter the tables of a file into what is told of it, where it seems to hold any; its content is at its start afterwards.
+
+    One that cannot be read as a table is no problem: it is given as it is, and that is said. Raises `TargetError`."""
+    source = read_as(given.told.format)
+    if source is None or given.content is None:
+        return
+    file = put_down(given.content, room / "looked-at")
+    given.content.seek(0)
+    try:
+        given.told.tables = [_facts(table) for table in open_tables(file, source, Losses())]
+    except (Damaged, NotATable) as error:
+        given.told.notes.append(f"it cannot be read as a table: {error}")
+    finally:
+        file.unlink()
+
+
+def _facts(table: Table) -> dict[str, Any]:
+    columns = [{"name": column.name, "type": "any" if column.type is None else str(column.type)} for column in table.columns]
+    return {"name": table.name, "columns": columns}

@@ -1,0 +1,96 @@
+"""Items on their way into a bag: named, compared with the manifest's checksum, hashed, and passed on.
+
+Folders and links have no place in a bag; the report tells of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from blake3 import blake3
+
+from restore.export import schemas
+from restore.export.names import BagNames
+from restore.giving.given import Given
+from restore.giving.sink import Entry, Sink
+from restore.target import Attributes
+from vault.problems import Problem
+
+PIECE = 4 * 1024 * 1024
+
+
+class Payload(NamedTuple):
+    """A file of the bag. file: its path there · path: that of a restore · row: of the items, -1 for a merged table ·
+    sha256: hexadecimal."""
+
+    file: str
+    path: bytes
+    row: int
+    size: int
+    sha256: str
+
+
+class BagSink:
+    """A sink before another one. base: what the bag's paths begin with there · payload: what is in the bag, by path there."""
+
+    def __init__(self, inner: Sink, base: str, room: Path) -> None:
+        self._inner = inner
+        self._base = base
+        self._room = room
+        self._names = BagNames()
+        self.payload: dict[bytes, Payload] = {}
+
+    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+        """Told in the report."""
+        return []
+
+    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+        """Told in the report."""
+        return []
+
+    def file(self, given: Given, entry: Entry, *, replace: bool = False) -> list[Problem]:
+        """A file below `data/`; one that is not what the snapshot's manifest says is left out."""
+        if given.content is None:
+            return []
+        told = given.told
+        sha256, digest = digests(given.content)
+        if told.target is None and entry.digest is not None and digest != entry.digest:
+            problem = Problem(told.path, "damaged", "its content is not what the snapshot's manifest says; it was left out")
+            told.problems.append(problem)
+            return [problem]
+        if told.target is None:
+            schemas.look(given, self._room)
+        name = self._names.of(given.path)
+        place = (self._base + name).encode()
+        self.payload[place] = Payload(name, given.path, told.row, given.size, sha256)
+        return self._without(self._inner.file(given._replace(path=place), _plain(entry)))
+
+    def finish(self) -> list[Problem]:
+        """Bring everything to its names."""
+        return self._without(self._inner.finish())
+
+    def _without(self, problems: list[Problem]) -> list[Problem]:
+        """The problems; what they keep out of the bag must not be in its manifest either."""
+        for problem in problems:
+            if problem.what != "attributes":
+                self.payload.pop(problem.path, None)
+        return problems
+
+
+def digests(content: IO[bytes]) -> tuple[str, bytes]:
+    """SHA-256 and BLAKE3 of a content, which is at its start before and after."""
+    sha256, other = hashlib.sha256(), blake3()
+    while piece := content.read(PIECE):
+        sha256.update(piece)
+        other.update(piece)
+    content.seek(0)
+    return sha256.hexdigest(), other.digest()
+
+
+def _plain(entry: Entry) -> Entry:
+    """Times, and permissions that let a bag be read: owners and the like are told in no bag."""
+    mode = entry.attributes.mode
+    readable = 0o644 if mode is None else mode & 0o666 | 0o400
+    return Entry(Attributes(mode=readable, mtime_ns=entry.attributes.mtime_ns))

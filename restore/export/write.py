@@ -1,0 +1,71 @@
+"""A bag as a folder, or as a ZIP file with the bag's folder in it (RFC 8493, section 4).
+
+A folder has a note in it until the bag is whole (see `folder`); a ZIP file has a temporary name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from restore.existing import Existing
+from restore.export import folder
+from restore.export.bag import Bag
+from restore.export.names import portable
+from restore.export.report import Exported
+from restore.export.request import Request
+from restore.giving.archive_file import whole_file
+from restore.giving.conversion import Conversion
+from restore.giving.folder_sink import FolderSink
+from restore.giving.give import Giving
+from restore.giving.room import private_room
+from restore.giving.sink import Sink
+from restore.giving.zip_sink import zip_sink
+from restore.plan import Plan
+from restore.select import Selection
+from restore.target import Target
+from vault.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be exported. plan: of the selection, for a place where nothing stands · conversion: of tables, None to give
+    everything as it is · merged: name of the one table that all become."""
+
+    request: Request
+    selection: Selection
+    plan: Plan
+    conversion: Conversion | None = None
+    merged: bytes | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the request, for `folder`."""
+        return self.request.fingerprint(self.selection.project.id)
+
+
+def to_folder(order: Order, path: Path, stop: Callable[[], None] = lambda: None, progress: Progress | None = None) -> Exported:
+    """A folder that is empty, not there yet, or left by an interrupted export of the same request, becomes the bag.
+
+    Raises `TargetError`, `StorageError`."""
+    folder.begin(path, order.fingerprint)
+    with Target(os.fsencode(path)) as target:
+        target.prepare()
+        exported = _fill(order, FolderSink(target), "", path, stop, progress)
+    folder.end(path)
+    return exported
+
+
+def to_zip(order: Order, path: Path, stop: Callable[[], None] = lambda: None, progress: Progress | None = None) -> Exported:
+    """A new ZIP file; the bag's folder has its name. Raises `TargetError`, `StorageError`."""
+    base = portable(os.fsencode(path.stem)) + "/"
+    with whole_file(path, Existing.REFUSE) as out, zip_sink(out, order.request.zone) as zipped:
+        return _fill(order, zipped, base, path.parent, stop, progress)
+
+
+def _fill(order: Order, sink: Sink, base: str, beside: Path, stop: Callable[[], None], progress: Progress | None) -> Exported:
+    with private_room(beside) as room:
+        giving = Giving(room, order.conversion, order.merged, order.request.zone)
+        return Bag(sink, base, order.request, order.selection).fill(order.plan, giving, stop, progress)

@@ -1,0 +1,94 @@
+"""What a plan comes to, for people: counts by kind and period, and about how long it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from restore.plan import Plan
+from vault.format import manifest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_LINES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Files of a kind that are about a month or year, which begins their period; an empty period: of none, or of all."""
+
+    kind: str
+    period: str
+    files: int
+    bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"kind": self.kind, "period": self.period or None, "files": self.files, "bytes": self.bytes}
+
+
+def by_period(plans: Sequence[Plan], zone: ZoneInfo) -> list[Line]:
+    """Counts by kind and month, or year where these are too many, or kind alone; the newest period of each kind first."""
+    import pyarrow as pa
+
+    parts = [_counted(plan.items, zone) for plan in plans]
+    table = pa.concat_tables(parts)
+    for length in (len("2024-05"), len("2024"), 0):
+        lines = _summed(table, length)
+        if len(lines) <= MOST_LINES:
+            break
+    return lines
+
+
+def _counted(items: pa.Table, zone: ZoneInfo) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    files = items.select(["kind", "period_start", "size", "type"]).filter(pc.equal(items["type"], manifest.FILE))
+    local = files["period_start"].cast(pa.timestamp("us", tz=zone.key))
+    months = pc.fill_null(pc.strftime(local, format="%Y-%m"), "")
+    return pa.table({"kind": files["kind"], "period": months, "size": files["size"]})
+
+
+def _summed(table: pa.Table, length: int) -> list[Line]:
+    import pyarrow.compute as pc
+
+    cut = pc.utf8_slice_codeunits(table["period"], 0, length)
+    table = table.set_column(table.schema.get_field_index("period"), "period", cut)
+    grouped = table.group_by(["kind", "period"]).aggregate([("size", "count"), ("size", "sum")])
+    grouped = grouped.sort_by([("kind", "ascending"), ("period", "descending")])
+    names = ("kind", "period", "size_count", "size_sum")
+    return [Line(*row) for row in zip(*(grouped[name].to_pylist() for name in names), strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds for each part of the work: to begin, a request, a byte that is read, a byte and a file that are written."""
+
+    start: float
+    request: float
+    read: float
+    write: float
+    file: float
+
+
+BESIDE = Pace(start=0.5, request=0.002, read=1 / 640e6, write=1 / 570e6, file=0.00018)
+"""For a store on this machine or beside it. Fitted to the restores from S3 in docs/benchmarks.md (two cores, 98 to 20,000
+files), within a tenth of each; those from a folder took from half as long to as long."""
+
+REMOTE = Pace(start=1.0, request=0.03, read=1 / 40e6, write=1 / 570e6, file=0.00018)
+"""For a store behind a network: its line is not known, so 40 MB/s and 60 ms a round trip, two at a time, are assumed."""
+
+
+def seconds(plans: Sequence[Plan], pace: Pace) -> float:
+    """About how long the plans will take."""
+    return pace.start + sum(
+        plan.requests * pace.request
+        + plan.bytes_to_read * pace.read
+        + plan.bytes_to_write * pace.write
+        + plan.files * pace.file
+        for plan in plans
+    )

@@ -1,0 +1,71 @@
+"""One file that is written from front to back, under a temporary name until it is whole and on the disk: an archive, a table.
+
+It is private (0600): it holds in one place what its items' own modes may have kept apart.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from restore.existing import Existing
+from restore.target.names import temporary_name
+from restore.target.pending import create, remove
+from restore.target.system import rename_to_free_name
+from vault.errors import TargetError, UsageError
+
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+
+
+def refuse_existing(path: Path, existing: Existing) -> None:
+    """Raises `TargetError` where something is there that may not be replaced, `UsageError` for a policy that makes no sense."""
+    if existing not in (Existing.REFUSE, Existing.REPLACE):
+        raise UsageError(
+            f"--existing {existing.value} means nothing for one file", hint="use --existing replace, or another name"
+        )
+    if path.is_dir():
+        raise TargetError(f"{path} is a folder", hint="name a file")
+    if existing is Existing.REFUSE and (path.exists() or path.is_symlink()):
+        raise TargetError(f"{path} is there already", hint="nothing was written; use --existing replace, or another name")
+
+
+@contextmanager
+def whole_file(path: Path, existing: Existing) -> Iterator[BinaryIO]:
+    """The file, open for writing and seeking; it gets its name at the end, and is gone if the end is not reached.
+
+    Raises `TargetError`, also for an OSError of the block: nothing else is written to there.
+    """
+    refuse_existing(path, existing)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield from _written(parent, os.fsencode(path.name), existing)
+        finally:
+            os.close(parent)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise TargetError(
+            f"cannot write {path}: {error.strerror or error}", hint="free some room, or write to another folder"
+        ) from error
+
+
+def _written(parent: int, name: bytes, existing: Existing) -> Iterator[BinaryIO]:
+    half = temporary_name(name)
+    try:
+        with os.fdopen(create(parent, half, _CREATE), "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if existing is Existing.REPLACE:
+            os.rename(half, name, src_dir_fd=parent, dst_dir_fd=parent)
+        else:
+            rename_to_free_name(parent, half, name)
+        os.fsync(parent)
+    except BaseException:
+        remove(parent, half)
+        raise

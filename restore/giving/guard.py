@@ -1,0 +1,147 @@
+"""What becomes of what stands in the way of things that are made: their names and bytes are known only once they are there.
+
+What is given as it is has been planned for; this is for converted tables. An earlier run's work is told by its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from restore.existing import Existing
+from restore.giving.conversion import Conversion
+from restore.giving.convert_items import decoded, encoded
+from restore.giving.given import Given
+from restore.giving.sink import Entry, Sink
+from restore.place import Place
+from restore.rows import Rows
+from restore.tables.output_names import OutputNames
+from restore.target import unsafe_reason
+from vault.errors import TargetError
+from vault.format import manifest
+from vault.problems import Problem, printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PIECE = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Left:
+    """Things that stay as they stand. already_there: an earlier run's work · files, links, bytes: of all of them."""
+
+    skipped: int = 0
+    newer: int = 0
+    already_there: int = 0
+    files: int = 0
+    links: int = 0
+    bytes: int = 0
+
+
+class Guard:
+    """A sink before another one. place: what stands there · left: what was left as it stands, and the sink never saw."""
+
+    def __init__(self, sink: Sink, place: Place, existing: Existing, today: date) -> None:
+        self._sink = sink
+        self._place = place
+        self._existing = existing
+        self._today = today
+        self._taken: set[bytes] = set()
+        self.left = Left()
+
+    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+        """Passed on."""
+        return self._sink.folder(path, entry)
+
+    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+        """Passed on, unless something stands there."""
+        if self._place.link_points_to(path) == points_to:
+            self.left.already_there += 1
+            self.left.links += 1
+            return []
+        way = self._way(path, entry, None)
+        if not isinstance(way, tuple):
+            self.left.links += not way
+            return way
+        return self._sink.link(way[0], points_to, entry, replace=way[1])
+
+    def file(self, given: Given, entry: Entry, *, replace: bool = False) -> list[Problem]:
+        """Passed on, unless something stands there."""
+        if given.content is None or replace:
+            return self._sink.file(given, entry, replace=replace)
+        reason = unsafe_reason(given.path)
+        if reason is not None:
+            return [Problem(given.path, "unwritable", reason)]
+        digest = blake3()
+        while piece := given.content.read(PIECE):
+            digest.update(piece)
+        given.content.seek(0)
+        entry = entry._replace(digest=digest.digest())
+        way = self._way(given.path, entry, given.size)
+        if not isinstance(way, tuple):
+            self.left.files += not way
+            self.left.bytes += 0 if way else given.size
+            return way
+        return self._sink.file(given._replace(path=way[0]), entry, replace=way[1])
+
+    def finish(self) -> list[Problem]:
+        """Passed on."""
+        return self._sink.finish()
+
+    def _way(self, path: bytes, entry: Entry, size: int | None) -> tuple[bytes, bool] | list[Problem]:
+        """Where it shall go, and whether in something's place; else the problems of its being left out."""
+        standing = self._place.existing([path]).get(path)
+        if standing is None:
+            return path, False
+        mtime_ns = entry.attributes.mtime_ns or 0
+        if standing == "file" and size is not None and self._place.holds(path, size, mtime_ns, entry.digest):
+            self.left.already_there += 1
+            return []
+        solvable = standing in ("file", "link")
+        match self._existing:
+            case Existing.SKIP:
+                self.left.skipped += 1
+                return []
+            case Existing.KEEP_BOTH if standing != "blocked":
+                name = self._place.free_name(path, self._today, taken=self._taken)
+                self._taken.add(name)
+                return name, False
+            case Existing.NEWER if solvable and self._place.modified([path]).get(path, 0) >= mtime_ns:
+                self.left.newer += 1
+                return []
+            case Existing.REPLACE | Existing.NEWER if solvable:
+                return path, True
+            case _:
+                return [Problem(path, "exists", f"a {standing} of this name is there already; it was left alone")]
+
+
+def refuse_foreseen(items: pa.Table, conversion: Conversion, place: Place) -> None:
+    """Raises `TargetError` where something that is not of an earlier run stands at the names that the items will have.
+
+    Not all are known beforehand: workbooks that become several files are met later, one by one.
+    """
+    foreseen = dict(_foreseen(items, conversion))
+    standing = place.existing(sorted(foreseen))
+    modified = place.modified(sorted(standing))
+    in_the_way = [path for path in sorted(standing) if modified.get(path) != foreseen[path]]
+    if in_the_way:
+        raise TargetError(
+            f"{len(in_the_way)} items are in the way, {printable(in_the_way[0])} ({standing[in_the_way[0]]}) for one",
+            hint="nothing was written; choose --existing skip, newer, replace or keep-both, or another target",
+        )
+
+
+def _foreseen(items: pa.Table, conversion: Conversion) -> Iterator[tuple[bytes, int]]:
+    """Names and times of what will be given."""
+    names, rows = OutputNames(), Rows(items)
+    described = zip(items["path"].to_pylist(), items["format"].to_pylist(), items["type"].to_pylist(), strict=True)
+    for row, (path, told, type_) in enumerate(described):
+        if type_ == manifest.FILE:
+            source = conversion.source_of(told)
+            given = path if source is None else encoded(names.give(decoded(path), conversion.target or source, [""])[0])
+            yield given, rows.mtime_ns(row)

@@ -1,0 +1,139 @@
+"""One table out of the files of many items: in the order of their periods, with what could not be read told item by item.
+
+Columns are known after a first reading of all files, rows come with a second one, so the contents wait in a private folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from restore.giving.conversion import Conversion, Cutting, read_as
+from restore.giving.convert_items import About, Contents, Outputs, decoded, encoded, format_of, lost, tell
+from restore.giving.given import Given, Told
+from restore.giving.room import put_down
+from restore.tables.convert import Wish, write_all
+from restore.tables.losses import Losses
+from restore.tables.merge import Merged, Part
+from restore.tables.model import Table
+from restore.tables.output_names import OutputNames
+from restore.tables.registry import open_tables
+from vault.about import grammar
+from vault.about.period import Period, micros
+from vault.errors import StrongroomError
+from vault.problems import Problem, printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def merge_items(
+    items: pa.Table, contents: Contents, conversion: Conversion, name: bytes, room: Path, zone: ZoneInfo
+) -> Iterator[Given]:
+    """The merged table under `name`, and before it a `Given` without content for every item that is not in it.
+
+    zone: in which periods are told. Raises `TargetError` where the room takes no more.
+    """
+    about = About(items)
+    waiting: list[tuple[Told, Path, str]] = []
+    for row, content in contents:
+        told = about.told(row)
+        if isinstance(content, StrongroomError):
+            yield lost(told, content)
+            continue
+        told.format = told.format or format_of(content, told.path)
+        source = read_as(told.format)
+        if source is None:
+            why = f"it is no table ({told.format or 'empty'}), and not in the merged one"
+            told.problems.append(Problem(told.path, "not-a-table", why))
+            yield Given(told.path, None, 0, told)
+            continue
+        waiting.append((told, put_down(content, room / f"part-{row}"), source))
+    starts = items["period_start"].cast("int64").to_pylist()
+    waiting.sort(key=lambda one: _rank(starts[one[0].row], one[0].path))
+    yield from _Merging(items, conversion, room, zone).give(waiting, name)
+
+
+class _Merging:
+    """One merged table on its way."""
+
+    def __init__(self, items: pa.Table, conversion: Conversion, room: Path, zone: ZoneInfo) -> None:
+        self._items = items
+        self._conversion = conversion
+        self._room = room
+        self._zone = zone
+        self._by_path: dict[str, Told] = {}
+        self._cutting: dict[str, Cutting] = {}
+
+    def give(self, waiting: Sequence[tuple[Told, Path, str]], name: bytes) -> Iterator[Given]:
+        losses = Losses()
+        parts = [self._part(*one) for one in waiting]
+        merged = Merged(parts, self._failed, losses)
+        told = Told(-1, name, None, notes=[f"merged out of {len(parts)} files"])
+        outputs = Outputs(self._room)
+        target = self._conversion.target or "csv"
+        wish = Wish(target, self._conversion.manner)
+        try:
+            written = write_all([merged], decoded(name), wish, _Fixed(decoded(name)), outputs.opened, losses)
+            tell(told, target, written, losses, None)
+            told.notes += merged.changes
+            for cutting in self._cutting.values():
+                told.cut += cutting.facts()
+            yield from (Given(one.path, None, 0, one) for one in self._by_path.values() if one.problems)
+            for made_name, made in outputs.made.items():
+                told.outputs.append(encoded(made_name))
+                with made.open("rb") as out:
+                    yield Given(encoded(made_name), out, made.stat().st_size, told)
+        finally:
+            outputs.clear()
+            for _, file, _ in waiting:
+                file.unlink()
+
+    def _part(self, told: Told, file: Path, source: str) -> Part:
+        shown = printable(told.path)
+        self._by_path[shown] = told
+
+        @contextmanager
+        def opened(losses: Losses) -> Iterator[Sequence[Table]]:
+            tables = open_tables(file, source, losses)
+            rows = self._conversion.rows
+            if rows is None:
+                yield tables
+                return
+            # made anew at every opening: what the last one met is what is told
+            cutting = self._cutting[shown] = Cutting(rows, losses)
+            change: Callable[[Table], Table] = cutting.change
+            yield [change(table) for table in tables]
+            told.problems = [Problem(told.path, "not-cut", why) for why in cutting.whole]
+
+        return Part(shown, self._when(told), opened)
+
+    def _when(self, told: Told) -> str:
+        start, end = (self._items[name][told.row].as_py() for name in ("period_start", "period_end"))
+        if start is None or end is None:
+            return printable(told.path)
+        return grammar.written(Period(micros(start), micros(end)), self._zone)
+
+    def _failed(self, part: Part, error: StrongroomError, rows: int) -> None:
+        told = self._by_path[part.source]
+        kept = f"; {rows} of its rows are in the merged table" if rows else ""
+        told.problems.append(Problem(told.path, "not-merged", f"it cannot be read as a table: {error}{kept}"))
+
+
+class _Fixed(OutputNames):
+    """The one name that was asked for."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def give(self, path: str, target: str, tables: Sequence[str]) -> list[str]:
+        """That name."""
+        return [self._name]
+
+
+def _rank(start: int | None, path: bytes) -> tuple[bool, int, bytes]:
+    return start is None, start or 0, path

@@ -1,0 +1,164 @@
+"""Which columns a table has, and the SQL that says so.
+
+All files of a table are united by the names of their columns. Of a Parquet file the types are its own. JSON has its own
+too; its texts stay texts. Everything in a CSV file is text, and stays text unless the whole sample reads the same when it is written
+back: `7` becomes a number, `007` and `+7 495` stay what they are, and so does a number of twenty digits. A text column whose
+sample is all ISO dates or times becomes dates or times; with a zone if they have one.
+
+A sample proves nothing about the rest: each cell is checked as it is read, and the first one that is none of its column's type
+ends the question, which is then asked anew with that column as text (`restore.query.questions`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restore.query.served import META, PREFIX
+from restore.query.views import View
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SAMPLE_ROWS = 20_000
+"""Of the first files, for the types of CSV; JSON's own types are looked for in as many of each file."""
+
+NOT_OF_ITS_TYPE = "strongroom-cell"
+"""Begins the message of the error that a cell raises when it is none of its column's type."""
+
+_INT = r"0|-?[1-9][0-9]{0,17}"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME = _DAY + r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+NUMBERS = {
+    "BIGINT": _INT,
+    "DOUBLE": rf"{_INT}|-?(0|[1-9][0-9]{{0,8}})\.[0-9]{{1,6}}",
+}
+TIMES = {
+    "DATE": _DAY,
+    "TIMESTAMP": _TIME,
+    "TIMESTAMPTZ": _TIME + r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)",
+}
+"""What every cell of a column must look like, by type."""
+
+_UUID = re.compile(r"\bUUID(?=[,)\[]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. stored: the type that the files are read with · type: what it is in the question."""
+
+    name: str
+    stored: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A table's columns, and what reads its files."""
+
+    view: View
+    columns: tuple[Column, ...]
+
+    def create(self, names: Sequence[str]) -> str:
+        """SQL of a view over these files."""
+        cells = [f"{_cell(self.view, one)} AS {quoted(shown(one.name))}" for one in self.columns]
+        return self._views(cells, _scan(self.view, names, self.columns))
+
+    def create_stub(self, names: Sequence[str], function: str) -> str:
+        """SQL of a view that has the same columns, for planning alone: none of the files is opened. function: that reads them,
+        which tells it apart in a plan."""
+        cells = [f"CAST({quoted(one.name)} AS {one.type}) AS {quoted(shown(one.name))}" for one in self.columns]
+        texts = ", ".join(f"{text(one.name)}: 'VARCHAR'" for one in self.columns) or "'-': 'VARCHAR'"
+        rest = ", auto_detect = false" if function == "read_csv" else ""
+        return self._views(cells, f"{function}({_list(names)}, columns = {{{texts}}}{rest}, {_HIVE})")
+
+    def _views(self, cells: list[str], scan: str) -> str:
+        meta = [f"{quoted(PREFIX + name)} AS {quoted(name)}" for name in META]
+        body = f"SELECT {', '.join([*cells, *meta])} FROM {scan}"  # noqa: S608 (every part is quoted)
+        return ";".join(f"CREATE OR REPLACE VIEW {quoted(name)} AS {body}" for name in self.view.names)
+
+
+def shape(database: DuckDBPyConnection, view: View, names: Sequence[str], texts: Collection[str]) -> Shape:
+    """The columns of these files of a table. texts: columns that stay text whatever they look like."""
+    scan = _scan(view, names, None)
+    described = database.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608
+    stored = {name: _UUID.sub("VARCHAR", type_) for name, type_, *_ in described if not name.startswith(PREFIX)}
+    types = dict(stored)
+    if view.format != "parquet":
+        looks = TIMES if view.format in ("json", "jsonl") else NUMBERS | TIMES
+        asked = [name for name, type_ in stored.items() if type_ == "VARCHAR" and name not in texts]
+        types |= _looks_like(database, scan, asked, looks)
+    return Shape(view, tuple(Column(name, type_, types[name]) for name, type_ in stored.items()))
+
+
+def _looks_like(database: DuckDBPyConnection, scan: str, asked: list[str], looks: dict[str, str]) -> dict[str, str]:
+    """The first type that every cell of a sample looks like, for the columns that have one."""
+    if not asked:
+        return {}
+    parts = [f"count({quoted(name)})" for name in asked]
+    parts += [
+        f"count(*) FILTER (regexp_full_match({quoted(name)}, {text(pattern)}))" for name in asked for pattern in looks.values()
+    ]
+    sample = f"SELECT {', '.join(map(quoted, asked))} FROM {scan} LIMIT {SAMPLE_ROWS}"  # noqa: S608
+    row = database.execute(f"SELECT {', '.join(parts)} FROM ({sample})").fetchone() or ()  # noqa: S608
+    found = {}
+    for place, name in enumerate(asked):
+        first = len(asked) + place * len(looks)
+        for type_, count in zip(looks, row[first : first + len(looks)], strict=True):
+            if count and count == row[place]:
+                found[name] = type_
+                break
+    return found
+
+
+def _cell(view: View, column: Column) -> str:
+    """A cell as the question sees it."""
+    name = quoted(column.name)
+    if column.type == column.stored:
+        return name
+    pattern = (NUMBERS | TIMES)[column.type]
+    fault = text(NOT_OF_ITS_TYPE + json.dumps([view.name, column.name]))
+    right = f"CASE WHEN regexp_full_match({name}, {text(pattern)}) THEN TRY_CAST({name} AS {column.type}) END"
+    return f"coalesce({right}, CASE WHEN {name} IS NOT NULL THEN error({fault} || {name}) END)"
+
+
+_HIVE_TYPES = ", ".join(f"'{PREFIX}{name}': {type_}" for name, type_ in META.items())
+_HIVE = f"hive_partitioning = true, hive_types = {{{_HIVE_TYPES}}}"
+
+
+def _scan(view: View, names: Sequence[str], columns: Sequence[Column] | None) -> str:
+    """What reads the files. columns: where they are known."""
+    files = _list(names)
+    if view.format == "parquet":
+        return f"read_parquet({files}, union_by_name = true, {_HIVE})"
+    if view.format in ("csv", "tsv"):
+        tab = ", delim = '\t'" if view.format == "tsv" else ""
+        return f"read_csv({files}, union_by_name = true, all_varchar = true, header = true{tab}, {_HIVE})"
+    how = f"format = '{'newline_delimited' if view.format == 'jsonl' else 'auto'}'"
+    if columns:
+        known = ", ".join(f"{text(one.name)}: {text(one.stored)}" for one in columns)
+        return f"read_json({files}, {how}, columns = {{{known}}}, dateformat = '@@', timestampformat = '@@', {_HIVE})"
+    sample = f"sample_size = {SAMPLE_ROWS}, maximum_sample_files = {len(names)}, dateformat = '@@', timestampformat = '@@'"
+    return f"read_json({files}, {how}, union_by_name = true, {sample}, {_HIVE})"
+
+
+def _list(names: Sequence[str]) -> str:
+    return f"[{', '.join(map(text, names))}]"
+
+
+def shown(name: str) -> str:
+    """What a file's column is called in a question: a name that every table has already bears a mark."""
+    return f"{name}_in_file" if name.casefold() in META else name
+
+
+def text(value: str) -> str:
+    """A text in SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,99 @@
+"""DuckDB, shut in: it sees the files that it is given and nothing else of this machine, opens no connection, loads no
+extension, writes nothing, and takes no more memory than it may.
+
+What does not fit into memory is refused: it would have to be written to the disk in the clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from restore.query.columns import text
+from restore.query.served import PROTOCOL, Served
+from vault.errors import StrongroomError, UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY = "1GiB"
+THREADS = 4
+LONGEST_MESSAGE = 600
+
+Result = TypeVar("Result")
+
+
+class Database:
+    """One connection, worked with in a thread of its own, so that Ctrl-C is heard while a question runs."""
+
+    def __init__(self, served: Served, zone: str) -> None:
+        self._served = served
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="query")
+        self._connection = self._pool.submit(_open, served, zone).result()
+
+    def do(self, work: Callable[[DuckDBPyConnection], Result]) -> Result:
+        """What `work` gives. Raises `UsageError` with DuckDB's words, and what reading the files raised."""
+        future = self._pool.submit(work, self._connection)
+        try:
+            with translated(self._served):
+                return future.result()
+        except KeyboardInterrupt:
+            self._connection.interrupt()
+            raise
+
+    def close(self) -> None:
+        """End whatever still runs, and let go of the memory."""
+        self._connection.interrupt()
+        self._pool.submit(self._connection.close)
+        self._pool.shutdown(wait=False)
+
+
+def _open(served: Served, zone: str) -> DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": MEMORY,
+            "threads": THREADS,
+            "temp_directory": "",
+            "python_enable_replacements": False,
+            "autoload_known_extensions": False,
+            "autoinstall_known_extensions": False,
+            "allow_community_extensions": False,
+        },
+    )
+    connection.register_filesystem(served)
+    connection.execute(f"SET TimeZone = {text(zone)}")
+    connection.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+@contextmanager
+def translated(served: Served) -> Iterator[None]:
+    """DuckDB's errors as ours."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise UsageError(
+            f"the question needs more than {MEMORY} of memory",
+            hint="narrow it: a shorter --period, fewer columns, an aggregate; nothing is put down on the disk",
+        ) from error
+    except (duckdb.Error, OSError) as error:
+        problem = served.problem
+        if problem is not None:
+            served.problem = None
+            raise problem from error
+        if type(error) is duckdb.Error or not isinstance(error, duckdb.Error):  # what Python raised below DuckDB
+            raise StrongroomError(f"the files cannot be read: {error}") from error
+        raise UsageError(_shortened(str(error)), hint="see the tables and their columns with --tables") from error
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…"

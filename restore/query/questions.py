@@ -1,0 +1,171 @@
+"""A question from its text to its answer.
+
+    the tables that it names -> their columns by a few files -> the files that it can need (pruning) -> the columns of these
+    -> asked; where a cell is none of its column's type, asked anew with that column as text
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
+
+from restore.files.contents import Contents
+from restore.query.columns import NOT_OF_ITS_TYPE, Shape, shape, shown
+from restore.query.database import Database
+from restore.query.pruning import survivors
+from restore.query.served import Served
+from restore.query.views import View, find_views
+from restore.select import Selection
+from vault.errors import NothingFound, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+MOST_FILES = 200_000
+BATCH_ROWS = 8192
+SHOWN = 40
+"""Characters of a cell in a notice."""
+
+
+class Taken(Protocol):
+    """What becomes of an answer: called once more, from the start, when the question had to be asked anew."""
+
+    def __call__(self, schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What `--tables` says of one. period: the first start and the last end, None where no file has one."""
+
+    view: View
+    columns: tuple[tuple[str, str], ...]
+    files: int
+    bytes: int
+    period: tuple[Any, Any] | None
+
+
+class Questions:
+    """Questions to the items of a selection. `close` it."""
+
+    def __init__(self, selection: Selection, zone: ZoneInfo, tell: Callable[[str], None]) -> None:
+        self._items = selection.table
+        self._contents = Contents(selection.project, selection.index, selection.table)
+        taken = {record.source: record.taken_at for record in selection.records}
+        self._served = Served(selection.table, self._contents, taken, zone)
+        self._tell = tell
+        self._texts: dict[str, set[str]] = {}
+        self.views = find_views(selection.table)
+        if not self.views:
+            raise NothingFound("none of these items is a table that can be asked", hint="CSV, JSON, JSON Lines and Parquet can")
+        if len(self) > MOST_FILES:
+            raise UsageError(f"these are more than {MOST_FILES} files", hint="narrow them with --period, --kind or --path")
+        self._database = Database(self._served, zone.key)
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        self._database.close()
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return sum(len(view.rows) for view in self.views)
+
+    @property
+    def opened(self) -> int:
+        """How many files have been looked into so far."""
+        return len(self._served.opened)
+
+    def tables(self) -> list[Table]:
+        """All tables, with the columns of a few of their files."""
+        return [self._table(view) for view in self.views]
+
+    def _table(self, view: View) -> Table:
+        import pyarrow.compute as pc
+
+        found = self._database.do(lambda connection: self._shape(connection, view, _few(view.rows)))
+        mine = self._items.select(["size", "period_start", "period_end"]).take(list(view.rows))
+        start, end = pc.min(mine["period_start"]).as_py(), pc.max(mine["period_end"]).as_py()
+        return Table(
+            view,
+            tuple((shown(one.name), one.type) for one in found.columns),
+            len(view.rows),
+            pc.sum(mine["size"]).as_py() or 0,
+            None if start is None else (start, end),
+        )
+
+    def ask(self, sql: str, take: Taken) -> None:
+        """Ask, and hand the answer over. Raises `UsageError` with DuckDB's words, `Damaged`, `StorageError`."""
+        text = self._database.do(lambda connection: _one_question(connection, sql))
+        names = self._database.do(lambda connection: connection.get_table_names(text))
+        folded = {name.casefold() for name in names}
+        views = [view for view in self.views if any(name.casefold() in folded for name in view.names)]
+        self._database.do(lambda connection: self._prepare(connection, views, text))
+        while True:
+            try:
+                self._answer(text, take)
+                return
+            except UsageError as error:
+                self._as_text(str(error), error)
+            self._database.do(lambda connection: self._prepare(connection, views, text))
+
+    def _prepare(self, connection: DuckDBPyConnection, views: Sequence[View], sql: str) -> None:
+        """Make the views that the question needs, over the files that it can need."""
+        import duckdb
+
+        try:
+            shapes = [self._shape(connection, view, _few(view.rows)) for view in views]
+            kept = survivors(connection, self._served, shapes, sql)
+        except duckdb.BinderException:  # perhaps a column that the first look did not meet
+            kept = [list(view.rows) for view in views]
+        self._contents.expect(
+            [row for view, rows in zip(views, kept, strict=True) if view.format != "parquet" for row in rows]
+        )
+        for view, rows in zip(views, kept, strict=True):
+            some = rows or list(view.rows[:1])
+            connection.execute(self._shape(connection, view, some).create(self._served.names(some)))
+
+    def _shape(self, connection: DuckDBPyConnection, view: View, rows: Sequence[int]) -> Shape:
+        return shape(connection, view, self._served.names(rows), self._texts.get(view.name, frozenset()))
+
+    def _answer(self, sql: str, take: Taken) -> None:
+        def begin(connection: DuckDBPyConnection) -> Any:  # noqa: ANN401 (pyarrow has no types)
+            return connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+
+        def read(reader: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401
+            while True:
+                batch = self._database.do(lambda _: next(reader, None))
+                if batch is None:
+                    return
+                yield batch
+
+        waiting = [self._database.do(begin)]  # the first reading is the one that told the schema
+        take(waiting[0].schema, lambda: read(waiting.pop() if waiting else self._database.do(begin)))
+
+    def _as_text(self, message: str, error: UsageError) -> None:
+        """Remember the column whose cell was none of its type. Raises the error where it says something else."""
+        _, found, rest = message.partition(NOT_OF_ITS_TYPE)
+        if not found:
+            raise error
+        (name, column), end = json.JSONDecoder().raw_decode(rest)
+        self._texts.setdefault(name, set()).add(column)
+        self._tell(f"column {column} of {name} is read as text: one of its cells is {rest[end : end + SHOWN]!r}")
+
+
+def _one_question(connection: DuckDBPyConnection, sql: str) -> str:
+    """The text of the one SELECT. Raises `UsageError` for anything else."""
+    import duckdb
+
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise UsageError("one question at a time, and it begins with SELECT (or WITH, FROM, …)")
+    text: str = statements[0].query
+    return text
+
+
+def _few(rows: Sequence[int]) -> list[int]:
+    """The first, one between, the last: whose columns are looked at before it is known which files are needed."""
+    return [rows[place] for place in sorted({0, len(rows) // 2, len(rows) - 1})]
+

@@ -1,0 +1,169 @@
+"""The daemon's life in simulated time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from policies.daemon.child import Ended
+from policies.daemon.plan import ProjectPlan
+from policies.promises.findings import PackSeen
+from tests.unit.daemon.house import DONE, UNREACHABLE, House, project
+from vault.errors import SettingsError
+
+Make = Callable[..., House]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    houses: list[House] = []
+
+    def made(*projects: ProjectPlan, as_json: bool = False) -> House:
+        houses.append(House(tmp_path, *projects, as_json=as_json))
+        return houses[-1]
+
+    yield made
+    for house in houses:
+        house.close()
+
+
+def test_jobs_run_at_their_times_and_nobody_is_told_of_a_good_day(make: Make) -> None:
+    house = make(project(nightly=True))
+    house.live(24)
+    assert house.ran.count(("sdek", "backup reports")) == 25 and ("sdek", "check") in house.ran
+    assert house.channel.told == []
+
+
+def test_a_store_that_is_unreachable_for_an_hour_is_tried_again_and_breaks_no_promise_of_two(make: Make) -> None:
+    house = make(project())
+    house.live(1)
+    house.answer = lambda *_: UNREACHABLE
+    before = len(house.ran)
+    house.live(1)
+    assert len(house.ran) - before > 1
+    house.answer = lambda *_: DONE
+    house.live(2)
+    assert house.channel.told == []
+    assert [run.ending for run in house.books.recent("sdek", "backup reports", 2)] == ["done", "done"]
+
+
+def test_a_promise_that_breaks_is_told_once_and_once_more_when_it_is_mended(make: Make) -> None:
+    house = make(project())
+    house.live(1)
+    house.answer = lambda *_: UNREACHABLE
+    house.live(9)
+    (broken,) = [told for told in house.channel.told if any(line.promise == "rpo" for line in told.broken)]
+    assert "the store does not answer" in broken.broken[0].message
+    house.answer = lambda *_: DONE
+    house.live(2)
+    mended = [line.promise for told in house.channel.told for line in told.mended]
+    assert sorted(mended) == ["problems", "rpo"] and len(house.channel.told) <= 4
+
+
+def test_a_restart_repeats_no_alarm_and_loses_none(make: Make) -> None:
+    house = make(project())
+    house.answer = lambda *_: UNREACHABLE
+    house.live(4)
+    told = len(house.channel.told)
+    assert told >= 1
+    for _ in range(3):
+        house.stage._clock.forget()
+        house.books.close()
+        house.begin()
+        house.live(1)
+    assert [line.promise for one in house.channel.told for line in one.broken].count("rpo") == 1
+
+
+def test_one_projects_failures_delay_no_other(make: Make) -> None:
+    house = make(project("bad"), project("good"))
+    house.answer = lambda name, _job: UNREACHABLE if name == "bad" else DONE
+    house.live(12)
+    assert house.ran.count(("good", "backup reports")) == 13
+
+
+def test_settings_are_read_anew_and_bad_ones_refused_while_the_old_go_on(make: Make) -> None:
+    house = make(project())
+    house.live(1)
+
+    def bad() -> object:
+        raise SettingsError("line 3 is wrong")
+
+    house.read_anew = bad  # type: ignore[assignment] # it only raises
+    house.hands.reload = True
+    house.live(1)
+    assert any("refused and the old ones go on: line 3 is wrong" in line for line in house.lines)
+    assert len(house.ran) == 2 + 0 or len(house.ran) == 3
+    house.read_anew = lambda: house.wanted(project(), project("new"))
+    house.hands.reload = True
+    house.live(1)
+    assert ("new", "backup reports") in house.ran
+
+
+def test_once_runs_what_is_due_and_ends(make: Make) -> None:
+    house = make(project("bad"), project("good"))
+    house.answer = lambda name, _job: UNREACHABLE if name == "bad" else DONE
+    left = house.daemon.once(house.hands)
+    assert [(run.project, run.ending) for run in left] == [("bad", "failed")]
+    assert sorted(house.ran) == [("bad", "backup reports"), ("good", "backup reports")]
+    house.ran.clear()
+    assert house.daemon.once(house.hands) == left  # its next try is not due yet
+    assert house.ran == []
+
+
+def test_findings_of_runs_become_alarms_with_what_to_do(make: Make) -> None:
+    house = make(project(nightly=True))
+    now = house.clock.now()
+    house.findings.note("sdek", "backup", "reports", now, {"taken_at": now.isoformat(), "missing": ["2026-03-14 09h"]})
+    house.findings.note("sdek", "freeze", "", now, {"why": ["x of reports: 9 of 10 items vanished"]})
+    house.findings.note("sdek", "check", "", now, {"damage": ["pack ab is gone"]})
+    house.findings.drilled("sdek", now, {"trouble": "1 of 9 files are not as they were"})
+    house.live(0.1)
+    (message,) = house.channel.told
+    assert sorted(line.promise for line in message.broken) == ["damage", "drill", "frozen", "missing"]
+    assert all(line.hint for line in message.broken)
+
+
+def test_packs_that_were_not_read_in_time_and_drills_that_never_came_are_told(make: Make) -> None:
+    house = make(project(nightly=True))
+    house.answer = lambda _name, job: DONE if job.startswith("backup") else UNREACHABLE
+    house.findings.write_packs("sdek", {b"x": PackSeen(house.clock.now() - timedelta(days=40), None, whole=True)})
+    house.live(24 * 4)
+    told = [line.promise for message in house.channel.told for line in message.broken]
+    assert {"checked", "drill", "job"} <= set(told) and told.count("checked") == 1
+
+
+def test_a_full_disk_under_the_books_stops_no_run_and_is_told(make: Make) -> None:
+    house = make(project())
+    house.live(1)
+    house.books._disconnect()
+    file = house.folder / "books.sqlite"
+    aside = file.rename(file.with_name("aside"))
+    file.mkdir()
+    house.live(2)
+    ran = len(house.ran)
+    assert ran >= 3 and any("runs go on and are written down later" in line for line in house.lines)
+    file.rmdir()
+    aside.rename(file)
+    house.live(1)
+    assert len(house.books.recent("sdek", "backup reports")) == len(house.ran)
+
+
+def test_json_lines_are_one_document_each(make: Make) -> None:
+    house = make(project(), as_json=True)
+    house.answer = lambda *_: Ended(1, {}, "two\nlines")
+    house.live(3)
+    events = [json.loads(line) for line in house.lines]
+    assert {"started", "ended", "broken", "notice"} <= {one["event"] for one in events}
+    ended = next(one for one in events if one["event"] == "ended")
+    assert (ended["project"], ended["job"], ended["ending"], ended["level"]) == ("sdek", "backup reports", "failed", "error")
+
+
+def test_text_lines_stay_one_whatever_is_told(make: Make) -> None:
+    house = make(project())
+    house.answer = lambda *_: Ended(1, {"error": {"message": "one\ntwo", "hint": None}}, "")
+    house.live(1)
+    assert all("\n" not in line for line in house.lines) and any("one two" in line for line in house.lines)

@@ -1,0 +1,132 @@
+"""Letters through each way of telling people, to servers of our own; and that no secret is ever told."""
+
+from __future__ import annotations
+
+import email
+import json
+import sys
+from datetime import UTC, datetime
+from email.policy import default
+from types import ModuleType
+
+import pytest
+
+from policies.notify.apprises import Apprise
+from policies.notify.channels import NotTold
+from policies.notify.email import Email
+from policies.notify.message import Line, Message
+from policies.notify.pings import Pings
+from policies.notify.webhook import Webhook
+from tests.support.sinks import mail_sink, web_sink
+from vault.errors import SettingsError
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BROKEN = Line("сдэк/reports", "rpo", "no success for 3 h, and 2 h are promised", "run it by hand")
+MENDED = Line("mobifon", "frozen", "retention is frozen: x")
+MESSAGE = Message("desk", NOW, (BROKEN,), (MENDED,))
+TOKEN = "s3cr3t-t0ken-0123456789"
+
+
+def mail(port: int, protection: str = "none") -> Email:
+    return Email("127.0.0.1", port, protection, "strongroom@example.org", ("a@example.org", "b@example.org"))  # type: ignore[arg-type] # a word of the settings
+
+
+def test_a_message_reads_back_as_it_was_written() -> None:
+    assert Message.from_json(json.loads(json.dumps(MESSAGE.as_json()))) == MESSAGE
+
+
+def test_a_subject_says_how_much_broke_and_what_was_mended() -> None:
+    assert MESSAGE.subject == "Strongroom on desk: 1 promise broken (сдэк/reports), 1 promise mended (mobifon)"
+    assert Message("desk", NOW, (BROKEN, BROKEN), ()).subject == "Strongroom on desk: 2 promises broken"
+
+
+def test_a_letter_reaches_everybody_with_what_to_do() -> None:
+    with mail_sink() as sink:
+        mail(sink.port).tell(MESSAGE)
+    assert [line.split("<")[1].rstrip(">") for line in sink.recipients] == ["a@example.org", "b@example.org"]
+    letter = email.message_from_bytes(sink.letters[0], policy=default)
+    assert letter["Subject"] == MESSAGE.subject and letter["To"] == "a@example.org, b@example.org"
+    text = letter.get_content()
+    assert "BROKEN  сдэк/reports: no success" in text and "what to do: run it by hand" in text and "mended  mobifon" in text
+
+
+def test_a_mail_server_that_refuses_or_is_not_there_is_told_in_a_sentence() -> None:
+    with mail_sink("MAIL") as sink, pytest.raises(NotTold, match="refuses the letter"):
+        mail(sink.port).tell(MESSAGE)
+    with pytest.raises(NotTold, match="no letter could be given"):
+        mail(sink.port).tell(MESSAGE)
+
+
+def test_a_server_without_the_protection_that_is_asked_for_gets_neither_password_nor_letter() -> None:
+    with mail_sink() as sink, pytest.raises(NotTold):
+        Email("127.0.0.1", sink.port, "starttls", "s@example.org", ("a@example.org",), "user", lambda: TOKEN).tell(MESSAGE)
+    assert sink.letters == []
+
+
+def test_a_webhook_gets_the_message_as_json() -> None:
+    with web_sink() as sink:
+        Webhook(lambda: sink.url("/hook")).tell(MESSAGE)
+    (path, body), found = sink.posts[0], json.loads(sink.posts[0][1])
+    assert path == "/hook" and found["broken"] == [BROKEN.as_json()] and found["text"] == MESSAGE.text()
+    assert body.decode()
+
+
+@pytest.mark.parametrize("answer", [302, 404, 500])
+def test_a_url_that_is_a_secret_is_never_told(answer: int) -> None:
+    with web_sink() as sink:
+        sink.answers = [answer]
+        with pytest.raises(NotTold, match=f"127.0.0.1 answers {answer}") as refused:
+            Webhook(lambda: sink.url(f"/{TOKEN}")).tell(MESSAGE)
+    assert TOKEN not in f"{refused.value!r} {refused.value.__cause__!r}" and len(sink.posts) == 1
+    with pytest.raises(NotTold, match="cannot be reached") as unreachable:
+        Webhook(lambda: sink.url(f"/{TOKEN}")).tell(MESSAGE)
+    assert TOKEN not in f"{unreachable.value!r} {unreachable.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("text", ["", TOKEN, f"file:///etc/{TOKEN}", f"https://[{TOKEN}", f"http://127.0.0.1:9/{TOKEN} x"])
+def test_what_is_no_url_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(NotTold) as refused:
+        Webhook(lambda: text).tell(MESSAGE)
+    assert TOKEN not in str(refused.value)
+
+
+def test_pings_tell_start_success_and_failure_apart() -> None:
+    with web_sink() as sink:
+        pings = Pings(lambda: sink.url(f"/{TOKEN}/"))
+        pings.start()
+        pings.round([])
+        pings.round(["sdek: late"])
+    assert sink.posts == [(f"/{TOKEN}/start", b""), (f"/{TOKEN}", b""), (f"/{TOKEN}/fail", b"sdek: late")]
+
+
+def test_without_apprise_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(SettingsError, match="not installed"):
+        Apprise(lambda: "tgram://token").tell(MESSAGE)
+
+
+def test_apprise_gets_every_url_and_its_failure_is_told_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in with apprise's own three calls, as the package is an extra."""
+    told: list[tuple[list[str], str]] = []
+
+    class Fake:
+        def __init__(self) -> None:
+            self.urls: list[str] = []
+
+        def add(self, url: str) -> bool:
+            self.urls.append(url)
+            return url != "nonsense"
+
+        def notify(self, *, title: str, body: str) -> bool:
+            told.append((self.urls, title + body[:0]))
+            return "down://" not in self.urls
+
+    module = ModuleType("apprise")
+    module.Apprise = Fake  # type: ignore[attr-defined] # what the package has
+    monkeypatch.setitem(sys.modules, "apprise", module)
+    Apprise(lambda: "# ours\ntgram://token\n\nmailto://x\n").tell(MESSAGE)
+    assert told == [(["tgram://token", "mailto://x"], MESSAGE.subject)]
+    for urls in ("nonsense", "down://"):
+        with pytest.raises(NotTold) as refused:
+            Apprise(lambda urls=urls: urls).tell(MESSAGE)  # type: ignore[misc] # a lambda with a default
+        assert urls not in str(refused.value)

@@ -1,0 +1,96 @@
+"""Reports that should have appeared by now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+
+from policies.promises.expected import Expected, missing
+from vault.format.manifest import schema
+
+KYIV, NEW_YORK, KATHMANDU = ZoneInfo("Europe/Kyiv"), ZoneInfo("America/New_York"), ZoneInfo("Asia/Kathmandu")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOURLY = Expected("^reports/hourly/", "hour", HOUR / 2)
+
+
+def manifest(*items: tuple[str, datetime, timedelta]) -> pa.Table:
+    moment = schema().field("period_start").type
+    return pa.table(
+        {
+            "path": pa.array([path.encode() for path, _, _ in items], pa.binary()),
+            "type": pa.array(["file"] * len(items)),
+            "period_start": pa.array([start for _, start, _ in items], moment),
+            "period_end": pa.array([start + lasts for _, start, lasts in items], moment),
+        }
+    )
+
+
+def hours(start: datetime, count: int, *, without: frozenset[int] = frozenset()) -> list[tuple[str, datetime, timedelta]]:
+    return [(f"reports/hourly/{number}.csv", start + number * HOUR, HOUR) for number in range(count) if number not in without]
+
+
+def at(*parts: int, zone: ZoneInfo = KYIV) -> datetime:
+    return datetime(*parts, tzinfo=zone).astimezone(UTC)  # type: ignore[arg-type,misc] # year, month, day, hour
+
+
+def test_hours_that_did_not_appear_are_named_on_the_projects_clock() -> None:
+    table = manifest(*hours(at(2026, 5, 17, 0), 12, without=frozenset({3, 4, 10})))
+    found = missing(table, HOURLY, at(2026, 5, 17), at(2026, 5, 17, 12), KYIV)
+    assert found == ("2026-05-17 03h", "2026-05-17 04h", "2026-05-17 10h")
+
+
+def test_the_newest_hour_has_its_grace() -> None:
+    table = manifest(*hours(at(2026, 5, 17, 0), 12))
+    end = at(2026, 5, 17, 13)
+    assert missing(table, HOURLY, end, end + HOUR / 4, KYIV) == ()
+    assert missing(table, HOURLY, end, end + HOUR / 2, KYIV) == ("2026-05-17 12h",)
+
+
+def test_what_comes_before_the_first_item_is_not_missed_and_neither_is_what_is_long_past() -> None:
+    table = manifest(*hours(at(2026, 5, 17, 0), 2))
+    assert len(missing(table, HOURLY, at(2020, 1, 1), at(2026, 5, 18), KYIV)) == 21
+    assert len(missing(table, HOURLY, at(2020, 1, 1), at(2026, 9, 1), KYIV)) <= 14 * 24
+
+
+def test_where_nothing_ever_came_it_is_expected_from_the_day_that_somebody_asked_for_it() -> None:
+    found = missing(manifest(), HOURLY, at(2026, 5, 17, 10), at(2026, 5, 17, 12, 30), KYIV)
+    assert found == ("2026-05-17 10h", "2026-05-17 11h")
+
+
+def test_a_summary_of_the_day_is_not_its_hours_and_other_paths_do_not_count() -> None:
+    day = ("reports/hourly/summary.csv", at(2026, 5, 17), DAY)
+    other = [("tickets/hourly/x.csv", at(2026, 5, 17, hour), HOUR) for hour in range(1, 5)]
+    table = manifest(day, *other, ("reports/hourly/0.csv", at(2026, 5, 17, 0), HOUR))
+    assert len(missing(table, HOURLY, at(2026, 5, 17), at(2026, 5, 17, 5), KYIV)) == 3
+
+
+def test_the_night_that_lacks_an_hour_misses_none_and_the_one_that_has_it_twice_wants_one_report_or_two() -> None:
+    spring = manifest(*hours(at(2026, 3, 29, 0), 23))
+    assert missing(spring, HOURLY, at(2026, 3, 29), at(2026, 3, 30), KYIV) == ()
+    autumn = at(2026, 10, 25, 0)
+    assert missing(manifest(*hours(autumn, 25)), HOURLY, autumn, at(2026, 10, 26), KYIV) == ()
+    one_for_both = [*hours(autumn, 3), ("reports/hourly/3.csv", autumn + 3 * HOUR, 2 * HOUR), *hours(autumn + 5 * HOUR, 20)]
+    assert missing(manifest(*one_for_both), HOURLY, autumn, at(2026, 10, 26), KYIV) == ()
+    assert missing(manifest(*hours(autumn, 25, without=frozenset({4}))), HOURLY, autumn, at(2026, 10, 26), KYIV) == (
+        "2026-10-25 03h (again)",
+    )
+
+
+@pytest.mark.parametrize("zone", [KYIV, NEW_YORK, KATHMANDU])
+def test_days_weeks_months_quarters_and_years_are_told_apart(zone: ZoneInfo) -> None:
+    def one(unit: str, start: datetime, lasts: timedelta, now: datetime) -> tuple[str, ...]:
+        table = manifest(("reports/x.csv", start.astimezone(UTC), lasts))
+        return missing(table, Expected("^reports/", unit, HOUR), now, now.astimezone(UTC), zone)
+
+    def wall(*parts: int) -> datetime:
+        return datetime(*parts, tzinfo=zone)  # type: ignore[arg-type,misc] # year, month, day, hour
+
+    assert one("day", wall(2026, 5, 14), DAY, wall(2026, 5, 17, 2)) == ("2026-05-15", "2026-05-16")
+    assert one("weekday", wall(2026, 5, 14), DAY, wall(2026, 5, 19, 2)) == ("2026-05-15", "2026-05-18")
+    assert one("week", wall(2026, 5, 4), 7 * DAY, wall(2026, 5, 19)) == ("2026-W20",)
+    assert one("month", wall(2026, 5, 1), 31 * DAY, wall(2026, 7, 2)) == ("2026-06",)
+    assert one("quarter", wall(2026, 4, 1), 91 * DAY, wall(2026, 10, 2)) == ("2026-Q3",)
+    assert one("year", wall(2023, 1, 1), 365 * DAY, wall(2026, 1, 2)) == ("2024", "2025")
