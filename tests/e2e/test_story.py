@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cli import workplace
+from tests.support import webdav
+from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk, Place
 from tests.support.tree_facts import tree_facts
 from vault.clock import SystemClock
@@ -139,3 +142,30 @@ def test_two_years_of_hourly_reports_are_put_back_in_place_a_month_later(
 ) -> None:
     desk = Desk(tmp_path / "desk", place_of(store))
     the_story(desk, calendar, days=731, before=72, after=30)
+
+
+def test_a_folder_on_a_webdav_server_is_lost_and_comes_back(desk: Desk) -> None:
+    try:
+        import wsgidav  # noqa: F401
+    except ImportError:
+        not_covered("a folder on a WebDAV server: wsgidav is not installed")
+        return
+    cloud, mirror = desk.folder / "cloud", desk.folder / "mirror"
+    client = cloud / "client ж"
+    two_years(client, days=3)
+    right = {path.relative_to(cloud): path.read_bytes() for path in client.rglob("*") if path.is_file()}
+    desk.init()
+    with webdav.served(cloud) as url:
+        assert webdav.copied(url, mirror) == len(right)
+        desk.call("project", "add", "sdek", "--source", f"reports={mirror}", "--zone", "Europe/Kyiv")
+        desk.call("backup")
+        webdav.ask("DELETE", url + quote(client.name) + "/")
+        assert not client.exists()
+        shutil.rmtree(mirror)
+        webdav.copied(url, mirror)
+        (mirror / "left.txt").write_text("the source is not empty\n")
+        desk.call("backup")
+        desk.call("restore", "sdek", "--kind", "reports", "--period", "2023", "--deleted", "--to", "back")
+        webdav.put_back(desk.folder / "back/reports" / client.name, url + quote(client.name))
+    found = {path.relative_to(cloud): path.read_bytes() for path in client.rglob("*") if path.is_file()}
+    assert found == right
