@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # it brings no types
+import jsonschema
 import pytest
 
 from cli import settings
@@ -119,7 +119,7 @@ def test_every_dependency_is_explained_and_every_explained_one_is_there() -> Non
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     for heading, lines in (
         ("## Needed to run", project["project"]["dependencies"]),
-        ("## Extras", [line for lines in project["project"]["optional-dependencies"].values() for line in lines]),
+        ("## Extras", sum(project["project"]["optional-dependencies"].values(), [])),
         ("## Needed to develop", project["dependency-groups"]["dev"]),
     ):
         needed = {re.split(r"[\[>=<~ ]", line)[0] for line in lines}

@@ -65,7 +65,8 @@ def test_a_plan_is_shown_then_done_and_prune_gives_the_room_back(aged: Desk, tmp
     assert aged.call("retention", "apply", "--yes").text.count("goes:") == 0, "the same command twice has nothing left to do"
 
     dry = aged.call("prune", "--dry-run", "--json").document["projects"][0]
-    assert dry["plan"]["dead"]["bytes"] > 6 * 300_000 and dry["plan"]["repack"]["waste"] > 300_000 and len(dry["plan"]["forgotten"]) == 7
+    assert dry["plan"]["dead"]["bytes"] > 6 * 300_000 and dry["plan"]["repack"]["waste"] > 300_000
+    assert len(dry["plan"]["forgotten"]) == 7
     done = aged.call("prune", "--yes", "--json").document["projects"][0]
     assert done["freed"] == dry["plan"]["dead"]["bytes"] and done["done"] and done["forgotten"] == 7
     assert aged.call("prune", "--yes", "--json").document["projects"][0]["freed"] > 300_000, "the pack that was stored anew"
