@@ -119,7 +119,7 @@ def test_every_dependency_is_explained_and_every_explained_one_is_there() -> Non
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     for heading, lines in (
         ("## Needed to run", project["project"]["dependencies"]),
-        ("## Extras", sum(project["project"]["optional-dependencies"].values(), [])),
+        ("## Extras", [one for extra in project["project"]["optional-dependencies"].values() for one in extra]),
         ("## Needed to develop", project["dependency-groups"]["dev"]),
     ):
         needed = {re.split(r"[\[>=<~ ]", line)[0] for line in lines}
