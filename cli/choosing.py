@@ -63,7 +63,9 @@ def source(selection: Selection) -> str | None:
 
     Raises `TargetError` where nobody can be asked.
     """
-    found = _shared(selection)
+    from restore.twins import shared
+
+    found = shared(selection)
     if found is None:
         return None
     path, sources = found
@@ -74,22 +76,6 @@ def source(selection: Selection) -> str | None:
             hint=f"restore one of them at a time: {' or '.join(f'--source {one}' for one in sources)}",
         )
     return sources[chosen]
-
-
-def _shared(selection: Selection) -> tuple[bytes, list[str]] | None:
-    """The first path that several sources have, and which."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if len(selection.records) < 2:
-        return None
-    counted = selection.table["path"].value_counts()
-    several = counted.filter(pc.greater(counted.field("counts"), 1))
-    if not len(several):
-        return None
-    path: bytes = several[0].as_py()["values"]
-    mine = selection.table.filter(pc.equal(selection.table["path"], pa.scalar(path, pa.binary())))
-    return path, sorted(mine["source"].to_pylist())
 
 
 def one_file(selection: Selection) -> Selection:

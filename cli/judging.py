@@ -70,6 +70,18 @@ def matching(project: Project, records: list[Record], by_item: list[Hold]) -> di
     return found
 
 
+def covered(project: Project, records: list[Record], holds: list[Hold]) -> list[Record]:
+    """The snapshots that one of these holds is on."""
+    seen = matching(project, records, [hold for hold in holds if hold.scope.by_item])
+
+    def on(hold: Hold, record: Record) -> bool:
+        matched = seen.get(record.id)
+        of_items = not hold.scope.by_item or matched is None or hold.id in matched
+        return hold.scope.touches(record.id, record.kind) and of_items
+
+    return [record for record in records if any(on(hold, record) for hold in holds)]
+
+
 def held(settings: Settings, project: Project) -> Callable[[Record], str | None]:
     """Why a snapshot must stay, asked of the holds as they are at this moment: to be made right before anything goes."""
     now_found, _ = world(settings, project)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, judging, output, progress, sources, workplace
+from cli import consequences, judging, locking, output, progress, sources, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
 
@@ -36,7 +36,7 @@ def backup(
     """
     with workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
-        outcomes = [_one(place.settings, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
+        outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
         for project in {project.id: project for project, _ in work}.values():
             place.gone(project)
         traffic = place.traffic.snapshot()
@@ -82,21 +82,27 @@ def _all(found: Settings) -> list[str]:
 
 
 def _one(
-    settings: Settings, project: Project, source: SourceSettings, *, quiet: bool, allow_empty: bool
+    place: workplace.Workplace, project: Project, source: SourceSettings, *, quiet: bool, allow_empty: bool
 ) -> tuple[dict[str, Any], StrongroomError | None]:
     from vault.backup.run import Wishes, back_up
 
+    settings = place.settings
     told: dict[str, Any] = {"project": project.name, "source": source.name}
     try:
         folder = sources.folder(settings.project(project.name), source)
         with progress.shown(quiet=quiet) as listener:
             retire = judging.retiring(settings, project)
-            report = back_up(project, folder, Wishes(allow_empty=allow_empty, retire=retire, progress=listener))
+            locks = locking.of(place, project)
+            wishes = Wishes(allow_empty=allow_empty, locking=locks, retire=retire, progress=listener)
+            report = back_up(project, folder, wishes)
         told = report.as_json()
         if not quiet:
             _tell(report)
         output.problems(report.problems)
         told |= consequences.of_snapshot(settings, project, source, report.record)
+        unheld = locking.snapshot_held(place, project, report.record)
+        output.problems(unheld)
+        told["problems"] += len(unheld)
     except Interrupted:
         raise
     except StrongroomError as error:
@@ -117,3 +123,5 @@ def _tell(report: Report) -> None:
         output.notice(f"skipped: {output.count(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
     if counts.problems:
         output.notice(f"{output.count(counts.problems, 'problem')}; their last good versions are kept")
+    if report.claim_stays:
+        output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, output, progress, workplace
+from cli import choosing, environment, output, progress, workplace
 from cli.options import (
     At,
     Config,
@@ -25,7 +25,9 @@ from cli.options import (
     Source,
 )
 from cli.restoring import showing
+from cli.restoring.giving_runs import merged_name
 from cli.restoring.request import As, Request, Tables
+from cli.restoring.selecting import selected, versions_of, with_versions
 from cli.restoring.work import Goal, Work, agreed, end
 from cli.wishes import Asked, tell_beyond
 from restore.existing import Existing
@@ -67,6 +69,9 @@ def export(
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
+    versions: Annotated[
+        str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
+    ] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     source: Source = None,
     config: Config = None,
@@ -96,15 +101,15 @@ def export(
     tables.check(periods=bool(periods))
     request = Request(to=to, tables=tables, incomplete=True, dry_run=dry_run, quiet=quiet, as_json=as_json)
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
-    from restore.select import select
-
+    wanted = versions_of(versions)
     with workplace.opened(config, identity) as place:
-        found = place.project(project)
+        found = choosing.project(place, project)
         found.capability.reading()
-        wish = asked.wish(place, found)
-        selection = select(found, wish)
+        selection, wish = selected(found, replace(asked.wish(place, found), versions=wanted))
         tell_beyond(selection, periods)
-        _run(Work(place, selection, wish, request, asked.as_json()), for_)
+        selection = with_versions(place, selection, wish, quiet=quiet or as_json)
+        typed = asked.as_json() | ({} if wanted == 1 else {"versions": versions})
+        _run(Work(place, selection, wish, request, typed), for_)
 
 
 def _run(work: Work, reason: str) -> None:
@@ -116,7 +121,8 @@ def _run(work: Work, reason: str) -> None:
 
     path = Path(work.request.to).expanduser().absolute()
     plan = make_plan(work.selection, Nothing(), Existing.REFUSE, work.today)
-    order = Order(_wanted(work, reason), work.selection, plan, work.conversion, _merged_name(work))
+    merged = merged_name(work) if work.request.tables.merge else None
+    order = Order(_wanted(work, reason), work.selection, plan, work.conversion, merged)
     zipped = path.suffix.lower() == ".zip" and not path.is_dir()
     if zipped:
         refuse_existing(path, Existing.REFUSE)
@@ -144,16 +150,6 @@ def _wanted(work: Work, reason: str) -> ExportRequest:
         moment=work.wish.at,
         software=f"strongroom/{workplace.VERSION}",
     )
-
-
-def _merged_name(work: Work) -> bytes | None:
-    from restore.tables.registry import FORMATS
-
-    conversion = work.conversion
-    if conversion is None or not work.request.tables.merge:
-        return None
-    words = [work.project, *work.wish.kinds, *work.wish.periods]
-    return os.fsencode(f"{'-'.join(words)}.{FORMATS[conversion.target or 'csv'].endings[0]}".replace("/", "_"))
 
 
 def _tell(work: Work, plan: Plan, exported: Exported, path: Path) -> None:

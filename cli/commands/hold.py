@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import environment, moments, output, workplace
+from cli import environment, locking, moments, output, workplace
 from cli.options import Config, Identity, Json
 from vault.errors import UsageError
 
@@ -49,16 +50,18 @@ def add(
         end = None if until is None else moments.moment(until, zone, now)
         items, size = _touched(found, scope)
         hold = holds.place(found, scope, reason=reason, who=_who(), until=end)
+        problems = locking.hold_placed(place, found, hold)
     if as_json:
         output.document({"project": project, "items": items, "bytes": size} | _as_json(hold, now))
-        return
-    output.result(f"hold {hold.id} on {project}: {scope.as_text()}, {_until(hold)}")
-    if snapshot is None:
+    else:
+        output.result(f"hold {hold.id} on {project}: {scope.as_text()}, {_until(hold)}")
+    if snapshot is None and not as_json:
         output.result(
             f"it is on {output.count(items, 'item')} ({output.size(size)}) of the newest snapshots, and on older versions"
         )
         if not items:
             output.notice("notice: no item matches it now; it binds those that come, and those of older snapshots")
+    _end(problems)
 
 
 @app.command("release")
@@ -79,11 +82,13 @@ def release(
         if len(ids) > 1:
             raise UsageError(f"{hold!r} is the beginning of {len(ids)} holds", hint=f"they are: {', '.join(ids)}")
         ended = holds.release(found, ids[0] if ids else hold, reason=reason, who=_who())
+        problems = locking.hold_released(place, found, ended)
         now = found.services.clock.now()
     if as_json:
         output.document({"project": project} | _as_json(ended, now))
     else:
         output.result(f"hold {ended.id} on {project} ({ended.scope.as_text()}) is released")
+    _end(problems)
 
 
 @app.command("list")
@@ -112,6 +117,10 @@ def list_(
             (name, hold.id, hold.scope.as_text(), _placed(hold), hold.who, hold.reason, _until(hold)) for name, hold, _ in rows
         ]
         output.table(cells, ["PROJECT", "HOLD", "ON", "SINCE", "WHO", "WHY", "UNTIL"])
+    _end(problems)
+
+
+def _end(problems: Sequence[Problem]) -> None:
     output.problems(problems)
     if problems:
         raise typer.Exit(DONE_WITH_PROBLEMS)

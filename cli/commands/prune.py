@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import judging, output, progress, workplace
+from cli import judging, locking, output, progress, workplace
 from cli.commands.retention import ask
 from cli.options import Config, Identity, Json, Quiet, Yes
 from vault.errors import UsageError
+from vault.storage.locks import UNTIL_RELEASED
 
 if TYPE_CHECKING:
     from vault.repository.prune import Report
@@ -43,7 +45,8 @@ def prune(
 
     The plan is shown first. It may be interrupted anywhere; the next run goes on with the rest.
     """
-    from vault.repository.prune import apply
+    from vault.repository.locking import locked
+    from vault.repository.prune import apply, refuse_without_rights
     from vault.repository.prune_plan import Wishes, make_plan
 
     most = None if max_bytes is None else _bytes(max_bytes)
@@ -54,6 +57,7 @@ def prune(
             with progress.shown(quiet=quiet or as_json) as listener:
                 wishes = Wishes(
                     held=judging.held(place.settings, project),
+                    locked=locked(project),
                     max_bytes=most,
                     max_seconds=None if max_time is None else max_time * 60,
                     repack_above=repack_above / 100,
@@ -66,6 +70,10 @@ def prune(
             answers.append(answer)
             if dry_run:
                 continue
+            refuse_without_rights(project)
+            locks = locking.of(place, project)
+            if locks is not None:
+                locks.begin()
             if (plan.dead or plan.wasteful or plan.forgotten) and not yes:
                 ask(f"Prune {project.name}?")
             with progress.shown(quiet=quiet or as_json) as listener:
@@ -103,13 +111,23 @@ def _show(plan: Plan) -> None:
     for snapshot, why in plan.held:
         output.result(f"  forgotten snapshot {snapshot} stays: {why}")
     for pack, until in plan.locked[:5]:
-        output.result(f"  pack {pack.sha256.hex()[:16]} is locked by the store until {output.moment(until)}")
+        output.result(f"  pack {pack.sha256.hex()[:16]} {_kept(until)}")
     if len(plan.locked) > len(plan.locked[:5]):
         output.result(f"  … and {len(plan.locked) - 5} more locked packs")
+    if plan.locked_records:
+        count = output.count(len(plan.locked_records), "record")
+        last = max(until for _, until in plan.locked_records)
+        output.result(f"  {count} of forgotten snapshots stay: the last of them {_kept(last)}")
     if plan.claims:
         output.result(f"  {output.count(len(plan.claims), 'backup')} under way will be waited for")
     if not (plan.dead or plan.wasteful or plan.forgotten):
         output.result("  nothing is to be reclaimed")
+
+
+def _kept(until: datetime) -> str:
+    if until == UNTIL_RELEASED:
+        return "is under a legal hold: it stays until the hold is released"
+    return f"is locked by the store until {output.moment(until)}"
 
 
 def _tell(report: Report) -> None:

@@ -39,7 +39,8 @@ def query(
     sql: Annotated[str, typer.Argument(metavar="[SQL]", help="One SELECT; the tables are named by their folders.")] = "",
     tables: Annotated[bool, typer.Option("--tables", help="The tables there are: columns, files, periods.")] = False,
     target: Annotated[
-        str, typer.Option("--as", metavar="FORMAT", help="All rows as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html.")
+        str,
+        typer.Option("--as", metavar="FORMAT", help="All rows as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html."),
     ] = "",
     to: Annotated[str, typer.Option("--to", metavar="FILE", help="Where to with --as; stdout if nothing is said.")] = "",
     paths: Paths = None,
@@ -57,8 +58,8 @@ def query(
 ) -> None:
     """Ask CSV, JSON, JSON Lines and Parquet files of any moment a question in SQL (DuckDB's), without restoring them.
 
-    Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A condition
-    on these leaves files out before they are read.
+    Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A
+    condition on these leaves files out before they are read.
     """
     from restore.select import select
 
@@ -118,7 +119,9 @@ def _tell_tables(found: list[Table], zone: ZoneInfo, *, as_json: bool) -> None:
         return
     for one in found:
         names = " = ".join(one.view.names)
-        output.result(f"{names}: {output.count(one.files, 'file')} {one.view.format}, {output.size(one.bytes)}, {_span(one, zone)}")
+        output.result(
+            f"{names}: {output.count(one.files, 'file')} {one.view.format}, {output.size(one.bytes)}, {_span(one, zone)}"
+        )
         for name, type_ in one.columns:
             output.result(f"    {name}  {type_}")
     output.notice("every table also has path, period, period_start, period_end, snapshot_time")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli import choosing, workplace
-from cli.commands.history import gathered
 from cli.options import (
     At,
     Config,
@@ -26,15 +25,10 @@ from cli.options import (
     Yes,
 )
 from cli.restoring.request import As, Request, Tables
+from cli.restoring.selecting import selected, versions_of, with_versions
 from cli.wishes import Asked, tell_beyond
 from restore.existing import Existing
 from restore.tables.manner import Profile
-from vault.errors import UsageError
-
-if TYPE_CHECKING:
-    from restore.select import Selection
-    from restore.wish import Wish
-    from vault.repository.project import Project
 
 
 def restore(
@@ -130,7 +124,7 @@ def restore(
     )
     request.check(periods=bool(periods))
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
-    wanted = _versions(versions)
+    wanted = versions_of(versions)
     from cli.restoring.runs import run
     from cli.restoring.work import Work
 
@@ -138,33 +132,7 @@ def restore(
         found = choosing.project(place, project)
         found.capability.reading()
         wish = replace(asked.wish(place, found), versions=wanted)
-        selection, wish = _selected(found, wish, request)
+        selection, wish = selected(found, wish, several_places=in_place)
         tell_beyond(selection, periods)
-        if wanted != 1:
-            known = gathered(place, found, quiet=quiet or as_json)
-            from restore.older import with_older
-
-            selection = with_older(selection, known, wanted, wish.at, place.zone(found.name))
-            selection = replace(selection, damage=(*selection.damage, *known.problems))
+        selection = with_versions(place, selection, wish, quiet=quiet or as_json)
         run(Work(place, selection, wish, request, asked.as_json() | ({} if wanted == 1 else {"versions": versions})))
-
-
-def _selected(project: Project, wish: Wish, request: Request) -> tuple[Selection, Wish]:
-    """What is meant, without two items of one path unless each goes to a folder of its own."""
-    from restore.select import select
-
-    selection = select(project, wish)
-    source = None if request.in_place else choosing.source(selection)
-    if source is None:
-        return selection, wish
-    wish = replace(wish, source=source)
-    return select(project, wish), wish
-
-
-def _versions(text: str) -> int | None:
-    """The number that is meant; None for all. Raises `UsageError`."""
-    if text == "all":
-        return None
-    if text.isascii() and text.isdigit() and int(text) > 0:
-        return int(text)
-    raise UsageError(f"{text!r} is not a number of versions", hint="write --versions 3, or --versions all")

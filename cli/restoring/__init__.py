@@ -1,6 +1,7 @@
 """`strongroom restore`, apart from its options.
 
 destinations    what `--to` means: a folder, an archive, a bucket, one file, standard output
+selecting       the selection: one source, versions
 request         the options as values, and what they mean for tables
 showing         the plan and what was done, in words and as JSON
 work            what every restore has in common

@@ -165,7 +165,7 @@ def _give(
         giving = Giving(
             room=private,
             conversion=conversion,
-            merged=_merged_name(work) if request.tables.merge else None,
+            merged=merged_name(work) if request.tables.merge else None,
             zone=work.place.zone(work.project),
             report=(lambda told: as_given(_report(work, told), NAME)) if reported and conversion is not None else None,
         )
@@ -187,7 +187,7 @@ def _report(work: Work, told: list[Told]) -> dict[str, Any]:
     return report_of(work.selection, {**work.asked, **work.request.tables.as_json()}, told)
 
 
-def _merged_name(work: Work) -> bytes:
+def merged_name(work: Work) -> bytes:
     """A name for the one table where nobody gave one: project, kinds, periods."""
     conversion = work.conversion
     target = (conversion.target if conversion else None) or "csv"

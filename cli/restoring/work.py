@@ -76,8 +76,8 @@ def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
     request = work.request
     if not request.as_json:
         showing.show(plans, work.selection, goal.text, forecast(work, plans))
-        if goal.folder is not None:
-            showing.warn_of_space(sum(plan.bytes_to_write for plan in plans), goal.folder)
+    if goal.folder is not None:
+        showing.warn_of_space(sum(plan.bytes_to_write for plan in plans), goal.folder)
     if request.dry_run:
         if request.as_json:
             output.document({"plan": showing.plan_document(plans, forecast(work, plans))})

@@ -47,15 +47,14 @@ def state_of(
 
 
 def trouble(runs: Sequence[Run]) -> Trouble:
-    """How many of the newest runs ended badly. Such as were stopped or passed over say nothing."""
-    count, message = 0, ""
+    """How many of the newest runs ended badly; the tries of one are one. Such as were stopped or passed over say nothing."""
+    bad: dict[datetime, str] = {}
     for run in runs:
         if run.ending in TROUBLES:
-            count += 1
-            message = message or run.message
+            bad.setdefault(run.planned, run.message)
         elif run.ending == "done":
             break
-    return Trouble(count, message)
+    return Trouble(len(bad), next(iter(bad.values()), ""))
 
 
 def last_success(plan: ProjectPlan, name: str, runs: Runs, findings: Findings) -> datetime | None:

@@ -35,10 +35,10 @@ def watch(project: Project, record: Record, limits: Limits) -> list[str]:
         return []
     wrong = list(_wrong(project, before, record, limits))
     earlier = _parent(project, before)
-    suspects = {record: wrong, before: list(_by_counts(earlier, before, limits))}
-    if any(suspects.values()):
+    suspects = [(record, wrong), (before, list(_by_counts(earlier, before, limits)))]
+    if any(why for _, why in suspects):
         flagged = {snapshot for hold in holds.read_all(project).holds for snapshot in _flagged(hold)}
-        for one, why in suspects.items():
+        for one, why in suspects:
             if why and one.id not in flagged:
                 reason = f"{_BEGINS}{one.id} of {one.source}: {'; '.join(why)}"
                 holds.place(project, Scope(), reason=reason, who=FREEZER)

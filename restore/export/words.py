@@ -19,6 +19,8 @@ def in_words(project: str, wish: Wish) -> str:
         parts.append(f"in the format {_any(wish.formats)}")
     if wish.deleted:
         parts.append("that the source no longer had")
+    if wish.versions != 1:
+        parts.append("in all versions" if wish.versions is None else f"in the newest {wish.versions} versions")
     moment = "as of the newest snapshot" if wish.at is None else f"as of {wish.at.isoformat(sep=' ', timespec='seconds')}"
     return f"{' '.join(parts)}, {moment}"
 

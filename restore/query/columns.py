@@ -1,9 +1,9 @@
 """Which columns a table has, and the SQL that says so.
 
 All files of a table are united by the names of their columns. Of a Parquet file the types are its own. JSON has its own
-too; its texts stay texts. Everything in a CSV file is text, and stays text unless the whole sample reads the same when it is written
-back: `7` becomes a number, `007` and `+7 495` stay what they are, and so does a number of twenty digits. A text column whose
-sample is all ISO dates or times becomes dates or times; with a zone if they have one.
+too (`restore.query.json_columns`). Everything in a CSV file is text, and stays text unless the whole sample reads the same when
+it is written back: `7` becomes a number, `007` and `+7 495` stay what they are, and so does a number of twenty digits. Texts
+that are all ISO dates or times become dates or times; with a zone if they have one.
 
 A sample proves nothing about the rest: each cell is checked as it is read, and the first one that is none of its column's type
 ends the question, which is then asked anew with that column as text (`restore.query.questions`).
@@ -12,11 +12,12 @@ ends the question, which is then asked anew with that column as text (`restore.q
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restore.query.json_columns import json_columns
+from restore.query.names import quoted, text
 from restore.query.served import META, PREFIX
 from restore.query.views import View
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SAMPLE_ROWS = 20_000
-"""Of the first files, for the types of CSV; JSON's own types are looked for in as many of each file."""
+"""Rows of the first files that tell which texts are numbers, dates or times."""
 
 NOT_OF_ITS_TYPE = "strongroom-cell"
 """Begins the message of the error that a cell raises when it is none of its column's type."""
@@ -43,16 +44,18 @@ TIMES = {
 }
 """What every cell of a column must look like, by type."""
 
-_UUID = re.compile(r"\bUUID(?=[,)\[]|$)")
+JSON = ("json", "jsonl")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. stored: the type that the files are read with · type: what it is in the question."""
+    """A column of a table. raw: SQL of what the files have · checked: whether it is text there and each cell must look like its
+    `type`."""
 
     name: str
-    stored: str
+    raw: str
     type: str
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Shape:
     def create(self, names: Sequence[str]) -> str:
         """SQL of a view over these files."""
         cells = [f"{_cell(self.view, one)} AS {quoted(shown(one.name))}" for one in self.columns]
-        return self._views(cells, _scan(self.view, names, self.columns))
+        return self._views(cells, _scan(self.view, names))
 
     def create_stub(self, names: Sequence[str], function: str) -> str:
         """SQL of a view that has the same columns, for planning alone: none of the files is opened. function: that reads them,
@@ -83,26 +86,31 @@ class Shape:
 
 def shape(database: DuckDBPyConnection, view: View, names: Sequence[str], texts: Collection[str]) -> Shape:
     """The columns of these files of a table. texts: columns that stay text whatever they look like."""
-    scan = _scan(view, names, None)
-    described = database.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608
-    stored = {name: _UUID.sub("VARCHAR", type_) for name, type_, *_ in described if not name.startswith(PREFIX)}
-    types = dict(stored)
+    scan = _scan(view, names)
+    if view.format in JSON:
+        found, looks = json_columns(database, scan), TIMES
+    else:
+        described = database.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608
+        found = {name: (quoted(name), type_) for name, type_, *_ in described if not name.startswith(PREFIX)}
+        looks = NUMBERS | TIMES
+    asked = {}
     if view.format != "parquet":
-        looks = TIMES if view.format in ("json", "jsonl") else NUMBERS | TIMES
-        asked = [name for name, type_ in stored.items() if type_ == "VARCHAR" and name not in texts]
-        types |= _looks_like(database, scan, asked, looks)
-    return Shape(view, tuple(Column(name, type_, types[name]) for name, type_ in stored.items()))
+        asked = {name: raw for name, (raw, type_) in found.items() if type_ == "VARCHAR" and name not in texts}
+    types = _looks_like(database, scan, asked, looks)
+    columns = [Column(name, raw, types.get(name, type_), name in types) for name, (raw, type_) in found.items()]
+    return Shape(view, tuple(columns))
 
 
-def _looks_like(database: DuckDBPyConnection, scan: str, asked: list[str], looks: dict[str, str]) -> dict[str, str]:
-    """The first type that every cell of a sample looks like, for the columns that have one."""
+def _looks_like(database: DuckDBPyConnection, scan: str, asked: dict[str, str], looks: dict[str, str]) -> dict[str, str]:
+    """The first type that every cell of a sample looks like, for the columns that have one. asked: SQL of each."""
     if not asked:
         return {}
     parts = [f"count({quoted(name)})" for name in asked]
     parts += [
         f"count(*) FILTER (regexp_full_match({quoted(name)}, {text(pattern)}))" for name in asked for pattern in looks.values()
     ]
-    sample = f"SELECT {', '.join(map(quoted, asked))} FROM {scan} LIMIT {SAMPLE_ROWS}"  # noqa: S608
+    cells = ", ".join(f"{raw} AS {quoted(name)}" for name, raw in asked.items())
+    sample = f"SELECT {cells} FROM {scan} LIMIT {SAMPLE_ROWS}"  # noqa: S608 (every part is quoted)
     row = database.execute(f"SELECT {', '.join(parts)} FROM ({sample})").fetchone() or ()  # noqa: S608
     found = {}
     for place, name in enumerate(asked):
@@ -116,33 +124,28 @@ def _looks_like(database: DuckDBPyConnection, scan: str, asked: list[str], looks
 
 def _cell(view: View, column: Column) -> str:
     """A cell as the question sees it."""
-    name = quoted(column.name)
-    if column.type == column.stored:
-        return name
-    pattern = (NUMBERS | TIMES)[column.type]
+    if not column.checked:
+        return column.raw
+    raw, pattern = column.raw, (NUMBERS | TIMES)[column.type]
     fault = text(NOT_OF_ITS_TYPE + json.dumps([view.name, column.name]))
-    right = f"CASE WHEN regexp_full_match({name}, {text(pattern)}) THEN TRY_CAST({name} AS {column.type}) END"
-    return f"coalesce({right}, CASE WHEN {name} IS NOT NULL THEN error({fault} || {name}) END)"
+    right = f"CASE WHEN regexp_full_match({raw}, {text(pattern)}) THEN TRY_CAST({raw} AS {column.type}) END"
+    return f"coalesce({right}, CASE WHEN {raw} IS NOT NULL THEN error({fault} || {raw}) END)"
 
 
 _HIVE_TYPES = ", ".join(f"'{PREFIX}{name}': {type_}" for name, type_ in META.items())
 _HIVE = f"hive_partitioning = true, hive_types = {{{_HIVE_TYPES}}}"
 
 
-def _scan(view: View, names: Sequence[str], columns: Sequence[Column] | None) -> str:
-    """What reads the files. columns: where they are known."""
+def _scan(view: View, names: Sequence[str]) -> str:
+    """What reads the files."""
     files = _list(names)
     if view.format == "parquet":
         return f"read_parquet({files}, union_by_name = true, {_HIVE})"
-    if view.format in ("csv", "tsv"):
-        tab = ", delim = '\t'" if view.format == "tsv" else ""
-        return f"read_csv({files}, union_by_name = true, all_varchar = true, header = true{tab}, {_HIVE})"
-    how = f"format = '{'newline_delimited' if view.format == 'jsonl' else 'auto'}'"
-    if columns:
-        known = ", ".join(f"{text(one.name)}: {text(one.stored)}" for one in columns)
-        return f"read_json({files}, {how}, columns = {{{known}}}, dateformat = '@@', timestampformat = '@@', {_HIVE})"
-    sample = f"sample_size = {SAMPLE_ROWS}, maximum_sample_files = {len(names)}, dateformat = '@@', timestampformat = '@@'"
-    return f"read_json({files}, {how}, union_by_name = true, {sample}, {_HIVE})"
+    if view.format in JSON:
+        how = "newline_delimited" if view.format == "jsonl" else "auto"
+        return f"read_json_objects({files}, format = '{how}', {_HIVE})"
+    tab = ", delim = '\t'" if view.format == "tsv" else ""
+    return f"read_csv({files}, union_by_name = true, all_varchar = true, header = true{tab}, {_HIVE})"
 
 
 def _list(names: Sequence[str]) -> str:
@@ -152,13 +155,3 @@ def _list(names: Sequence[str]) -> str:
 def shown(name: str) -> str:
     """What a file's column is called in a question: a name that every table has already bears a mark."""
     return f"{name}_in_file" if name.casefold() in META else name
-
-
-def text(value: str) -> str:
-    """A text in SQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """A name in SQL."""
-    return '"' + name.replace('"', '""') + '"'

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from restore.query.columns import text
+from restore.query.names import text
 from restore.query.served import PROTOCOL, Served
 from vault.errors import StrongroomError, UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "1GiB"
-THREADS = 4
+THREADS = 2
 LONGEST_MESSAGE = 600
 
 Result = TypeVar("Result")

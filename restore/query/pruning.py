@@ -9,10 +9,12 @@ what it can when the question is asked. So this only spares looking into files f
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from restore.query.columns import Shape, quoted
+from restore.query.columns import Shape
+from restore.query.names import quoted
 from restore.query.served import META, PREFIX, Served
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def _scans(node: object) -> list[dict[str, Any]]:
     return own + _scans(node.get("children", []))
 
 
-def _matching(database: DuckDBPyConnection, served: Served, rows: list[int], condition: object) -> list[int] | None:
+def _matching(database: DuckDBPyConnection, served: Served, rows: list[int], condition: str) -> list[int] | None:
     """The files for which a condition of a plan holds; None where it cannot be asked."""
     import duckdb
     import pyarrow as pa
@@ -65,8 +67,7 @@ def _matching(database: DuckDBPyConnection, served: Served, rows: list[int], con
     types = {name: pa.string() if type_ == "VARCHAR" else moment for name, type_ in META.items()}
     columns = {PREFIX + name: pa.array(facts[name], types[name]) for name in META}
     database.register(_FILES, pa.table({"row": pa.array(rows, pa.int64()), **columns}))
-    conditions = condition if isinstance(condition, list) else str(condition).split("\n")
-    where = " AND ".join(f"({one})" for one in conditions)
+    where = _joined(str(condition))
     try:
         found = database.execute(f"SELECT {quoted('row')} FROM {_FILES} WHERE {where}").fetchall()  # noqa: S608 (DuckDB's own words)
     except duckdb.Error:
@@ -75,3 +76,13 @@ def _matching(database: DuckDBPyConnection, served: Served, rows: list[int], con
         database.unregister(_FILES)
     return [row for (row,) in found]
 
+
+def _joined(conditions: str) -> str:
+    """A plan writes several conditions as `(one)(other)`."""
+    out, depth = "", 0
+    for part in re.findall(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|.", conditions, re.DOTALL):
+        if part == "(" and depth == 0 and out.endswith(")"):
+            out += " AND "
+        depth += (part == "(") - (part == ")")
+        out += part
+    return out

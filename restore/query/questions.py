@@ -1,7 +1,7 @@
 """A question from its text to its answer.
 
-    the tables that it names -> their columns by a few files -> the files that it can need (pruning) -> the columns of these
-    -> asked; where a cell is none of its column's type, asked anew with that column as text
+the tables that it names -> their columns by a few files -> the files that it can need (pruning) -> the columns of these
+-> asked; where a cell is none of its column's type, asked anew with that column as text
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from restore.files.contents import Contents
-from restore.query.columns import NOT_OF_ITS_TYPE, Shape, shape, shown
+from restore.query.columns import JSON, NOT_OF_ITS_TYPE, Shape, shape, shown
 from restore.query.database import Database
+from restore.query.names import quoted
 from restore.query.pruning import survivors
 from restore.query.served import Served
 from restore.query.views import View, find_views
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 
 MOST_FILES = 200_000
 BATCH_ROWS = 8192
+JSON_LOOKED_AT = 64 * 1024 * 1024
+"""Content of JSON files that is read for its columns before the question is asked."""
+
 SHOWN = 40
 """Characters of a cell in a notice."""
 
 
-class Taken(Protocol):
-    """What becomes of an answer: called once more, from the start, when the question had to be asked anew."""
-
-    def __call__(self, schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None: ...
+Taken: TypeAlias = "Callable[[pa.Schema, Callable[[], Iterator[pa.RecordBatch]]], None]"
+"""What becomes of an answer: called once more, from the start, when the question had to be asked anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,7 @@ class Questions:
     def ask(self, sql: str, take: Taken) -> None:
         """Ask, and hand the answer over. Raises `UsageError` with DuckDB's words, `Damaged`, `StorageError`."""
         text = self._database.do(lambda connection: _one_question(connection, sql))
-        names = self._database.do(lambda connection: connection.get_table_names(text))
-        folded = {name.casefold() for name in names}
+        folded = self._database.do(lambda connection: self._tables_of(connection, text))
         views = [view for view in self.views if any(name.casefold() in folded for name in view.names)]
         self._database.do(lambda connection: self._prepare(connection, views, text))
         while True:
@@ -111,6 +112,12 @@ class Questions:
                 self._as_text(str(error), error)
             self._database.do(lambda connection: self._prepare(connection, views, text))
 
+    def _tables_of(self, connection: DuckDBPyConnection, sql: str) -> set[str]:
+        """The tables that a question names; views of an earlier one would be looked into."""
+        for name in (name for view in self.views for name in view.names):
+            connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
+        return {name.casefold() for name in connection.get_table_names(sql)}
+
     def _prepare(self, connection: DuckDBPyConnection, views: Sequence[View], sql: str) -> None:
         """Make the views that the question needs, over the files that it can need."""
         import duckdb
@@ -120,12 +127,23 @@ class Questions:
             kept = survivors(connection, self._served, shapes, sql)
         except duckdb.BinderException:  # perhaps a column that the first look did not meet
             kept = [list(view.rows) for view in views]
-        self._contents.expect(
-            [row for view, rows in zip(views, kept, strict=True) if view.format != "parquet" for row in rows]
-        )
+        self._contents.expect([row for view, rows in zip(views, kept, strict=True) if view.format != "parquet" for row in rows])
         for view, rows in zip(views, kept, strict=True):
             some = rows or list(view.rows[:1])
-            connection.execute(self._shape(connection, view, some).create(self._served.names(some)))
+            found = self._shape(connection, view, self._looked_at(view, some))
+            connection.execute(found.create(self._served.names(some)))
+
+    def _looked_at(self, view: View, rows: list[int]) -> list[int]:
+        """The files that tell the columns: all, or, where the columns of JSON would cost a reading of too much, some."""
+        if view.format not in JSON:
+            return rows
+        size = sum(self._items["size"].take(rows).to_pylist())
+        step = -(-size // JSON_LOOKED_AT)
+        if step > 1 and len(rows) > 1:
+            some = sorted({*rows[::step], rows[-1]})
+            self._tell(f"the columns of {view.name} are those of {len(some)} of its {len(rows)} files")
+            return some
+        return rows
 
     def _shape(self, connection: DuckDBPyConnection, view: View, rows: Sequence[int]) -> Shape:
         return shape(connection, view, self._served.names(rows), self._texts.get(view.name, frozenset()))
@@ -168,4 +186,3 @@ def _one_question(connection: DuckDBPyConnection, sql: str) -> str:
 def _few(rows: Sequence[int]) -> list[int]:
     """The first, one between, the last: whose columns are looked at before it is known which files are needed."""
     return [rows[place] for place in sorted({0, len(rows) // 2, len(rows) - 1})]
-

@@ -50,12 +50,11 @@ def find_views(items: pa.Table) -> list[View]:
     """All tables among the items, by their folders."""
     groups = _groups(items)
     formats = Counter(folder for folder, _ in groups)
-    long = {
-        (folder, name): _name([*folder, *([name] if formats[folder] > 1 else [])]) for folder, name in groups
-    }
+    long = {(folder, name): _name([*folder, *([name] if formats[folder] > 1 else [])]) for folder, name in groups}
     short = {(folder, name): _name([folder[-1], *([name] if formats[folder] > 1 else [])]) for folder, name in groups}
     used = Counter(name.casefold() for key in groups for name in {short[key], long[key]})
-    views, taken = [], set()
+    views: list[View] = []
+    taken: set[str] = set()
     for key in sorted(groups):
         names = [short[key]] if used[short[key].casefold()] == 1 else []
         names += [long[key]] if long[key] not in names else []

@@ -136,7 +136,12 @@ def separator_line(sample: str) -> tuple[str, int] | None:
 def delimiter_of(sample: str) -> str:
     """The one that cuts the sample into the most even rows, as wide as the first one if that can be, and fits the
     quotes."""
-    return max(DELIMITERS, key=lambda delimiter: _evenness(sample, delimiter)) if sample else ","
+    occurring = {delimiter: _evenness(sample, delimiter) for delimiter in DELIMITERS if delimiter in sample}
+    best = max(occurring, key=occurring.__getitem__, default=",")
+    # one that cuts wins over all that do not, so the others need not be looked at
+    if not sample or (best in occurring and occurring[best][0]):
+        return best
+    return max(DELIMITERS, key=lambda delimiter: _evenness(sample, delimiter))
 
 
 def _evenness(sample: str, delimiter: str) -> tuple[bool, bool, bool, float]:

@@ -3,9 +3,9 @@
 Only what stands outside strings counts: brackets, commas and colons, and of those only the outermost. The values between them
 are bytes for `restore.tables.json_values`, which sees whether they are JSON.
 
-Inside a value only its brackets are looked at. Whether one stands in a string is told by how many quotes stand before it, and
-counting those is much faster than visiting them; a string that has brackets is left by its closing quote, not by way of them.
-No byte is looked at more than a few times, so that no document takes longer than its length.
+A value that is not nested deeply is passed in one step. In one that is, or that goes on in the next block, brackets alone are
+looked at: whether one stands in a string is told by how many quotes stand before it, and counting those is much faster than
+visiting them; a string that has brackets is left by its closing quote. No byte is looked at more than a few times either way.
 """
 
 from __future__ import annotations
@@ -18,9 +18,21 @@ from restore.tables.csv_rows import LARGEST_ROW
 from restore.tables.json_values import LARGEST_DEPTH, TooDeep
 from vault.errors import Damaged
 
-_SIGN = re.compile(rb'["\[\]{},:]')
-_ONE_BRACKET = bytes.maketrans(b"]{}", b"[[[")
-"""Makes every bracket the same one, which is found faster than one of four."""
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+def _next_sign(levels: int, most: int) -> re.Pattern[bytes]:
+    """Matches up to the next sign or the end, with a value before it as a whole if that has so few levels, and at each of them
+    so few strings and values (what matching takes room for). Nothing is gone back on but the whole value."""
+    string, plain = rb'"[^"]*+"', rb'[^"\[\]{}]*+'
+    value = string
+    for _ in range(levels):
+        value = rb"%b|[\[{]%b(?>(?:(?:%b)%b){0,%d})[\]}]" % (string, plain, value, plain, most)
+    blank = rb'[^"\[\]{},:]*+'
+    return re.compile(rb'%b(?:(?:%b)%b)?(?:(["\[\]{},:])|\Z)' % (blank, value, blank))
+
+
+_NEXT_SIGN = _next_sign(levels=6, most=1000)
 
 
 class Mark(NamedTuple):
@@ -44,53 +56,53 @@ class Scanner:
         deep."""
         start, self._at = self._at, self._at + len(block)
         signs = self._without_escapes(block)
-        brackets = signs.translate(_ONE_BRACKET)
         place = 0
         while place < len(signs):
             if self._in_string:
                 quote = signs.find(b'"', place)
                 self._in_string = quote < 0
                 place = len(signs) if quote < 0 else quote + 1
-            elif self.depth > 1:
-                place = self._inside(signs, brackets, place)
-            else:
+            elif self.depth == 1:
                 place = yield from self._outermost(signs, place, start)
+            else:
+                place = self._to_bracket(signs, place)
+                if self.depth == 1 and signs[place - 1] in b"[{":
+                    yield Mark(start + place - 1, chr(signs[place - 1]))
 
     def _outermost(self, signs: bytes, place: int, start: int) -> Generator[Mark, None, int]:
-        """Goes to the next string or value with brackets, telling the marks on the way; returns where that goes on."""
-        for found in _SIGN.finditer(signs, place):
-            at = found.start()
-            sign = chr(signs[at])
-            if sign == '"':
+        """Tells the marks up to the value's end, or into one that is not passed in one step; returns where to go on."""
+        for found in _NEXT_SIGN.finditer(signs, place):
+            sign: bytes | None = found[1]
+            if sign is None:
+                break
+            place = found.end()
+            if sign in (b",", b":"):
+                yield Mark(start + place - 1, chr(signs[place - 1]))
+                continue
+            if sign == b'"':
                 self._in_string = True
-                return at + 1
-            if sign in "[{":
+            elif sign in (b"[", b"{"):
                 self.depth += 1
-                if self.depth > 1:
-                    return at + 1
-            if self.depth == 1:
-                yield Mark(start + at, sign)
-            if sign in "]}":
+            else:
+                yield Mark(start + place - 1, chr(signs[place - 1]))
                 self.depth -= 1
+            return place
         return len(signs)
 
-    def _inside(self, signs: bytes, brackets: bytes, place: int) -> int:
-        """Goes to the value's end, or into a string that has brackets; returns where that goes on."""
-        while self.depth > 1:
-            at = brackets.find(b"[", place)
-            end = len(signs) if at < 0 else at + 1
-            self._in_string = signs.count(b'"', place, end) % 2 == 1
-            if at < 0 or self._in_string:
-                return end
-            self.depth += 1 if signs[at] in b"[{" else -1
+    def _to_bracket(self, signs: bytes, place: int) -> int:
+        """Goes behind the next bracket, which may be in a string; returns where to go on."""
+        found = _BRACKET.search(signs, place)
+        end = len(signs) if found is None else found.end()
+        self._in_string = signs.count(b'"', place, end) % 2 == 1
+        if found is not None and not self._in_string:
+            self.depth += 1 if found[0] in b"[{" else -1
             if self.depth > LARGEST_DEPTH:
                 raise TooDeep(f"JSON that is nested deeper than {LARGEST_DEPTH}")
-            place = end
-        return place
+        return end
 
     def _without_escapes(self, block: bytes) -> bytes:
         """The block, as long, with other bytes in the place of escaped quotes."""
-        if self._escaped:
+        if self._escaped and block[:1] in (b'"', b"\\"):
             block = b"_" + block[1:]
         if b"\\" not in block:
             self._escaped = False

@@ -37,6 +37,7 @@ LONGEST_TEXT = 32_767
 
 TOO_LONG = "a text of more than 32,767 characters was cut there"
 _STR_OVERHEAD = 64
+_LONGEST_INDEX = 15
 _BUFFERED = 65536
 
 
@@ -107,9 +108,12 @@ class SharedStrings:
         self._texts.written()
         self._ends.written()
 
-    def get(self, number: int) -> str:
-        """A text. Raises `Damaged` where there is none of this number."""
-        if 0 <= number < len(self._kept):
+    def get(self, index: str) -> str:
+        """A text, by its number as a cell has it. Raises `Damaged` where there is none of this number."""
+        if not (index.isdecimal() and len(index) <= _LONGEST_INDEX):
+            raise Damaged(f"a cell points to shared text {index[:20]!r}, which is no number", hint=HINT)
+        number = int(index)
+        if number < len(self._kept):
             return self._kept[number]
         place = (number - len(self._kept)) * 8
         if not 0 <= place < self._ends.size - 8:

@@ -34,6 +34,10 @@ def test_in_a_pipe_the_choices_are_in_the_error(two: Desk) -> None:
     message = refusal(two.call("restore", "parcelo-south", "--to", "-", exits=2))
     assert "reports/a.csv, reports/b.csv" in message
     assert not (two.folder / "x").exists()
+    (two.folder / "lviv/a.csv").rename(two.folder / "lviv/c.csv")  # now they share nothing but their folder
+    two.call("backup")
+    two.call("restore", "parcelo-north", "--to", "both")
+    assert sorted(path.name for path in (two.folder / "both/reports").iterdir()) == ["a.csv", "b.csv", "c.csv"]
 
 
 def test_on_a_terminal_project_and_source_are_chosen_by_number(two: Desk) -> None:

@@ -84,7 +84,7 @@ def web_sink() -> Iterator[WebSink]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the signature is the library's)
             """Quiet."""
 
     with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:

@@ -8,23 +8,24 @@ read keeps its last good version and is a problem.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vault.about.period import Period
 from vault.backup import compare, content, describing, dictionaries, items, reading
-from vault.errors import Damaged, ObjectNotFound, SourceError, StorageDenied, StrongroomError
+from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
+from vault.format.layout import META_TIER
 from vault.format.record import MOST_PROBLEMS, Counts, Record
 from vault.format.tree import Tree
 from vault.problems import Problem, printable
 from vault.progress import Progress, Silence
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.locking import Locking, pack_names
 from vault.repository.project import Project
 from vault.repository.session import PacksGone, Session, evicted
 from vault.repository.tidy import tidy
@@ -58,9 +59,11 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """How a run shall behave. allow_empty: an empty source is meant · retire: which rows of a new manifest have outlived their
-    retention, for the caller's rules and holds; only vanished items go · stop: called often, raises to end the run."""
+    retention, for the caller's rules and holds; only vanished items go · locking: keeps what is stored from being deleted; None
+    where nothing is locked · stop: called often, raises to end the run."""
 
     allow_empty: bool = False
+    locking: Locking | None = None
     retire: Retire | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)
@@ -68,7 +71,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a backup did. seconds: from the scan to the commit."""
+    """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing."""
 
     project: str
     record: Record
@@ -76,6 +79,7 @@ class Report:
     skipped: tuple[Skipped, ...]
     excluded: int
     seconds: float
+    claim_stays: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -88,6 +92,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "skipped": [{"path": printable(one.path), "what": one.what} for one in self.skipped],
             "excluded": self.excluded,
+            "claim_stays": self.claim_stays,
             "problem_list": [problem.as_json() for problem in self.problems],
         }
 
@@ -98,14 +103,15 @@ def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
     try:
         return _back_up(project, source, wishes, gone=frozenset())
     except PacksGone as error:  # an evicted run has left rows of packs that were deleted: without them, all can be stored
-        with suppress(StorageDenied):  # append-only credentials: prune will drop them
-            tidy(project, error.packs, stop=wishes.stop)
+        tidy(project, error.packs, stop=wishes.stop)  # with append-only credentials, the next prune takes the old segments away
         return _back_up(project, source, wishes, gone=error.packs)
 
 
 def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozenset[bytes]) -> Report:
     clock = project.services.clock
     began, taken_at = clock.monotonic(), clock.now()
+    if wishes.locking is not None:
+        wishes.locking.begin()
     wishes.progress.phase(f"looking at {source.name}")
     found = [scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)]
     session = Session.begin(project, source.name, gone=gone)
@@ -123,7 +129,8 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
         raise
     finally:
         session.packs.close()
-    return Report(project.name, record, tuple(run.problems), run.skipped, run.excluded, clock.monotonic() - began)
+    seconds = clock.monotonic() - began
+    return Report(project.name, record, tuple(run.problems), run.skipped, run.excluded, seconds, session.claim_stays)
 
 
 class _Run:
@@ -252,6 +259,10 @@ class _Run:
     def _commit_unchanged(self, last: Record, difference: compare.Comparison) -> Record:
         """The same manifest again: it costs a record."""
         self.problems += self._session.damage()
+        if self._wishes.locking is not None:
+            reader = self._session.catalogue
+            needed = snapshots.needed_packs(reader, last, self._session.committed.moved)
+            self._keep_locked(needed, reader.index)
         record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs)
         self._session.commit(record)
         return record
@@ -314,7 +325,16 @@ class _Run:
         session.packs.drain()
         own = session.new_rows().slice(before)["pack"].unique().to_pylist()
         session.look_for(frozenset(needed | writer.leaned_on), self._heads)
+        self._keep_locked({*needed, *writer.leaned_on, *own}, index.with_rows([session.new_rows()]))
         return root, packs, tuple(sorted({*own, *writer.leaned_on}))
+
+    def _keep_locked(self, needed: Iterable[bytes], index: ChunkIndex) -> None:
+        """Where objects are locked, so are these packs, for as long as what is stored today. index: all that is known of the
+        catalogue's packs."""
+        locking = self._wishes.locking
+        if locking is not None:
+            self._wishes.stop()
+            self.problems += locking.extend(pack_names(self._project, needed, index.of_tier(META_TIER).packs()))
 
     def _counts(self, difference: compare.Comparison, *, vanished: int) -> Counts:
         rows, files, size = self._sums

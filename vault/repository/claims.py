@@ -71,6 +71,18 @@ def evict(project: Project, claim: str) -> None:
     project.store.delete(layout.claim_name(project.id, claim))
 
 
+def clear(project: Project, patience: Patience) -> None:
+    """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One of today
+    stays, whose writer may still look at it."""
+    left = standing(project)
+    committed = frozenset(snapshots.stored_ids(project)) if left else frozenset()
+    before = project.services.clock.now() - patience.stale_after
+    for claim in left:
+        moment = layout.moment_of(claim)
+        if claim in committed and moment is not None and moment < before:
+            project.store.delete(layout.claim_name(project.id, claim))
+
+
 def _at_work(project: Project, ids: list[str]) -> list[str]:
     claimed, recorded = set(standing(project)), set(snapshots.stored_ids(project))
     return [one for one in ids if one in claimed and one not in recorded]

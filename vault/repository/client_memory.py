@@ -4,6 +4,7 @@
     keys        the id and the keys that a project's name was met with; others under that name are refused: whoever can
                 write to the store could otherwise put keys of their own there, and the next backup would be sealed to them
     snapshots   those that were seen; one that is gone, though nothing says that it was forgotten, is reported
+    locks       until when objects are known to be locked, and which are under a legal hold: to spare requests, no more
 
 It goes by the store's address and by names that people gave, since ids are the store's to change. It lies in this machine's
 state folder (0700). A machine that has forgotten trusts what it meets first.
@@ -75,6 +76,14 @@ class ClientMemory:
         """These are known to be gone, and why."""
         what = f"snapshots-{project}"
         self._write(what, sorted(set(self._read(what)) - set(snapshots)))
+
+    def recall(self, what: str, project: str) -> list[str]:
+        """The lines that were remembered last; none where they are lost, so nothing may depend on them."""
+        return self._read(f"{what}-{project}")
+
+    def remember(self, what: str, project: str, lines: list[str]) -> None:
+        """In place of those from before."""
+        self._write(f"{what}-{project}", lines)
 
     def _changed(self, message: str) -> KeyRefused:
         return KeyRefused(

@@ -33,8 +33,8 @@ from vault.repository.tidy import tidy
 class Report:
     """What a prune did. waiting: claims that were still at work when its patience ran out; then it did nothing else ·
     deleted, freed: packs and their bytes · spared: packs that a snapshot needs that was committed meanwhile · refused: packs
-    that the store would not delete · left: packs that there was no time for · moved, stored: packs of which the rest was stored
-    anew, and the bytes of that · damaged: such that could not be read whole · segments: written, in place of how many."""
+    and records that the store would not delete · left: packs that there was no time for · moved, stored: packs of which the rest
+    was stored anew, and the bytes of that · damaged: such that could not be read whole · segments: written, in place of how many."""
 
     project: str
     waiting: list[str] = field(default_factory=list)
@@ -59,6 +59,18 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {name: getattr(self, name) for name in self.__slots__} | {"done": self.done}
+
+
+def refuse_without_rights(project: Project) -> None:
+    """Raises `StorageDenied` where these credentials may delete nothing, before anything was done. Deleting what is not there
+    is refused like any other deletion."""
+    try:
+        project.store.delete(layout.mark_name(project.id, layout.new_id(project.services.chance.token(16))))
+    except StorageDenied as error:
+        raise StorageDenied(
+            f"prune deletes objects, which these credentials may not; nothing was changed ({error})",
+            hint="run prune with credentials that may delete, on a machine that takes no backups",
+        ) from error
 
 
 def apply(project: Project, plan: Plan, wishes: Wishes) -> Report:
@@ -102,10 +114,12 @@ class _Prune:
             moved = self._repack(live)
             self._delete_records(world)
             self._delete_moves(world, needs)
-            self._tidy(frozenset(one.sha256 for one in dead) | moved)
-            self._delete_packs(dead)
+            named = self._tidy(frozenset(one.sha256 for one in dead) | moved)
+            self.report.refused += [one.sha256.hex() for one in dead if one.sha256 in named]
+            self._delete_packs(one for one in dead if one.sha256 not in named)
         self._tidy(frozenset())
         self._delete_old_marks()
+        claims.clear(self._project, wishes.patience)
 
     def unmark(self) -> None:
         """Nothing more will be deleted."""
@@ -137,23 +151,30 @@ class _Prune:
         for snapshot in self._plan.forgotten:
             if snapshot in world.gone:
                 self._wishes.stop()
-                self._project.store.delete(layout.snapshot_name(self._project.id, snapshot))
+                try:
+                    self._project.store.delete(layout.snapshot_name(self._project.id, snapshot))
+                except StorageDenied:
+                    self.report.refused.append(snapshot)
+                    continue
                 self.report.forgotten += 1
 
     def _delete_moves(self, world: World, needs: liveness.Needs) -> None:
         """Records of moved packs go once no snapshot names these packs and they are gone themselves."""
         there = frozenset().union(*(standing(self._project, tier) for tier in layout.TIERS))
         over = [one for one in world.live.moves if not any(old in needs.reached or old in there for old in one.packs)]
+        over = [one for one in over if self._wishes.locked(layout.snapshot_name(self._project.id, one.id)) is None]
         moments = [(one.id, layout.moment_of(one.id) or self._project.services.clock.now()) for one in over]
         put_notes(self._project, [Forgotten(snapshot, SOURCE, moment, ()) for snapshot, moment in moments], "nothing needs it")
         for one in over:
             self._wishes.stop()
             self._project.store.delete(layout.snapshot_name(self._project.id, one.id))
 
-    def _tidy(self, gone: frozenset[bytes]) -> None:
+    def _tidy(self, gone: frozenset[bytes]) -> frozenset[bytes]:
+        """Gives the packs that segments go on naming which the store would not delete."""
         done = tidy(self._project, gone, most_segments=self._wishes.most_segments, stop=self._wishes.stop)
         self.report.segments_written += done.written
         self.report.segments_replaced += done.replaced
+        return done.refused
 
     def _delete_packs(self, packs: Iterable[StoredPack]) -> None:
         packs = list(packs)

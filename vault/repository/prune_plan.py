@@ -1,14 +1,16 @@
 """What a prune would do, as a value: nothing is written to find it out.
 
 forgotten records   go, unless a hold covers their snapshot
-dead packs          no snapshot needs them by its record's list: they go, unless a lock keeps them
+dead packs          no snapshot needs them by its record's list: they go
 wasteful packs      hold more waste than what a snapshot needs: that is stored anew, and they go with the next prune
 index               rows of packs that are gone are dropped, segments are joined when there are too many
+locked              whatever the store keeps is left for another time, and it is said until when
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate
@@ -32,6 +34,9 @@ T = TypeVar("T")
 
 LOOKS = 3
 """Times that the records are read anew because one of them could not be followed."""
+
+LOOKERS = 8
+"""Requests under way when the store is asked what it keeps."""
 
 REPACK_ABOVE = 0.5
 """Share of a pack that is waste, from which on it is worth storing the rest anew."""
@@ -80,9 +85,9 @@ class WastefulPack(NamedTuple):
 class Plan:
     """What would happen. known_forgotten: every snapshot that was forgotten when the plan was made · forgotten: those of them
     whose records go · held: those that stay, and why · dead, wasteful: packs that go, and that are stored anew · later: of
-    both, what `max_bytes` leaves for another time · locked: dead packs that the store keeps, and until when · needed: packs
-    that stay because a snapshot needs them · claims: snapshots that are being written, which a prune waits for · segments: of
-    the index, as it is."""
+    both, what `max_bytes` leaves for another time · locked, locked_records: packs that would be among them and records of
+    forgotten snapshots, which the store keeps, and until when · needed: packs that stay because a snapshot needs them · claims:
+    snapshots that are being written, which a prune waits for · segments: of the index, as it is."""
 
     project: str
     known_forgotten: frozenset[str]
@@ -92,6 +97,7 @@ class Plan:
     wasteful: tuple[WastefulPack, ...]
     later: tuple[StoredPack, ...]
     locked: tuple[tuple[StoredPack, datetime], ...]
+    locked_records: tuple[tuple[str, datetime], ...]
     needed: tuple[StoredPack, ...]
     claims: tuple[str, ...]
     segments: int
@@ -106,6 +112,7 @@ class Plan:
             "repack": _sums([one.pack for one in self.wasteful]) | {"waste": sum(one.waste for one in self.wasteful)},
             "later": _sums(self.later),
             "locked": [{"pack": one.sha256.hex(), "bytes": one.size, "until": until.isoformat()} for one, until in self.locked],
+            "locked_records": [{"snapshot": one, "until": until.isoformat()} for one, until in self.locked_records],
             "needed": _sums(self.needed),
             "claims": list(self.claims),
             "segments": self.segments,
@@ -176,28 +183,40 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
     world, (needed, filled) = steadily(project, noted, wishes.held, find)
     stored = [StoredPack(tier, *one) for tier in TIERS for one in sorted(standing(project, tier).items())]
     dead = [one for one in stored if one.sha256 not in needed]
-    locks = [(one, until) for one in dead if (until := wishes.locked(name_of(project, one))) is not None]
-    kept = {one for one, _ in locks}
-    free = [one for one in dead if one not in kept]
     stays = [one for one in stored if one.sha256 in needed]
     wasteful = _wasteful(project, filled, stays, wishes.repack_above or 0.0)
+    recorded = set(snapshots.stored_ids(project))
+    going_records = sorted(world.gone & recorded)
+    locks = _locked(wishes, [*dead, *(one.pack for one in wasteful)], lambda one: name_of(project, one))
+    record_locks = _locked(wishes, going_records, lambda one: layout.snapshot_name(project.id, one))
+    free = [one for one in dead if one not in locks]
+    wasteful = [one for one in wasteful if one.pack not in locks]
     going = within(free, [one.size for one in free], wishes.max_bytes)
     rest = None if wishes.max_bytes is None else wishes.max_bytes - sum(one.size for one in going)
     moving = within(wasteful, [one.pack.size for one in wasteful], rest)
-    recorded = set(snapshots.stored_ids(project))
     return Plan(
         project=project.name,
         known_forgotten=noted,
-        forgotten=tuple(sorted(world.gone & recorded)),
+        forgotten=tuple(one for one in going_records if one not in record_locks),
         held=world.held,
         dead=tuple(going),
         wasteful=tuple(moving),
         later=(*free[len(going) :], *(one.pack for one in wasteful[len(moving) :])),
-        locked=tuple(locks),
+        locked=tuple(locks.items()),
+        locked_records=tuple(record_locks.items()),
         needed=tuple(stays),
         claims=tuple(one for one in claims.standing(project) if one not in recorded),
         segments=sum(1 for _ in project.store.list(project.folder("index"))),
     )
+
+
+def _locked(wishes: Wishes, things: Sequence[T], name: Callable[[T], str]) -> dict[T, datetime]:
+    """Those of the things that the store keeps, and until when: a request each, several at once."""
+    if wishes.locked is nothing_locked:
+        return {}
+    with ThreadPoolExecutor(min(LOOKERS, len(things)) or 1, thread_name_prefix="locked") as pool:
+        moments = pool.map(lambda one: wishes.locked(name(one)), things)
+        return {one: until for one, until in zip(things, moments, strict=True) if until is not None}
 
 
 def _wasteful(

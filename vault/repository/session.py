@@ -64,6 +64,8 @@ class Session:
         self._interim: list[str] = []
         self._deferred = False
         self._last_told = project.services.clock.monotonic()
+        self.claim_stays = False
+        """Whether the claim could not be taken away at the end."""
 
     @classmethod
     def begin(cls, project: Project, source: str, *, gone: frozenset[bytes] = frozenset()) -> Session:
@@ -267,8 +269,11 @@ class Session:
         return True
 
     def _drop_claim(self) -> None:
-        with suppress(StorageError):  # a claim that stays is known by its record: no reason to call a committed run failed
+        """A claim that stays is known by its record: no reason to call a committed run failed."""
+        try:
             self.project.store.delete(layout.claim_name(self.project.id, self.id))
+        except StorageError:
+            self.claim_stays = True
 
     def _others_at_work(self) -> bool:
         folder = self.project.folder("claims")

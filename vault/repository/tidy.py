@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from vault.errors import Damaged, ObjectNotFound
+from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format.layout import TIERS
 from vault.repository.adopt import standing
 from vault.repository.chunk_index import ROWS_IN_SEGMENT, is_among, load_segment, store_segments
@@ -27,10 +27,12 @@ SMALL_ROWS = ROWS_IN_SEGMENT // 4
 
 
 class Tidied(NamedTuple):
-    """How many segments were written, in place of how many."""
+    """How many segments were written, in place of how many. refused: packs that old segments name which the store would not
+    delete: these packs must stay."""
 
     written: int
     replaced: int
+    refused: frozenset[bytes]
 
 
 def tidy(
@@ -47,7 +49,7 @@ def tidy(
             stop()
             work.take(name)
     work.flush()
-    return Tidied(work.written, work.replaced)
+    return Tidied(work.written, work.replaced, frozenset(work.refused))
 
 
 class _Work:
@@ -62,6 +64,8 @@ class _Work:
         self.to_change: set[str] = set()
         self.written = 0
         self.replaced = 0
+        self.refused: set[bytes] = set()
+        self._packs: dict[str, list[bytes]] = {}
 
     def look(self, name: str, stop: Callable[[], None]) -> int | None:
         """How many rows a segment has; None for one that is gone or damaged, which is left as it is."""
@@ -80,7 +84,8 @@ class _Work:
         rows = self._load(name)
         if rows is None:
             return
-        gone = self._gone(rows["pack"].unique().to_pylist())
+        self._packs[name] = rows["pack"].unique().to_pylist()
+        gone = self._gone(self._packs[name])
         self._rows.append(rows.filter(pc.invert(is_among(rows["pack"], gone))))
         self._old.append(name)
         if sum(rows.num_rows for rows in self._rows) >= ROWS_IN_SEGMENT:
@@ -96,10 +101,16 @@ class _Work:
         new = store_segments(self._project, _in_order(rows)) if rows.num_rows else []
         for name in self._old:
             if name not in new:  # a segment is named by what it says: it may be one of those that were taken
-                self._project.store.delete(name)
+                self._delete(name)
         self.written += len(new)
         self.replaced += len(self._old)
-        self._rows, self._old = [], []
+        self._rows, self._old, self._packs = [], [], {}
+
+    def _delete(self, name: str) -> None:
+        try:
+            self._project.store.delete(name)
+        except StorageDenied:  # locked by the store, it may be
+            self.refused.update(self._packs[name])
 
     def _gone(self, packs: Iterable[bytes]) -> frozenset[bytes]:
         if self._standing is None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vault.chance import Chance
 from vault.storage.contract import Buffer, ObjectInfo, Store
+from vault.storage.locks import Locks, locks_of
 
 KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
@@ -36,6 +37,11 @@ class CachingStore:
         self._limit = limit
         self._sound: set[str] = set()
         self._added = 0
+
+    @property
+    def locks(self) -> Locks | None:
+        """Those of the store inside: nothing about them is kept here."""
+        return locks_of(self._inner)
 
     def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
         """Passed on; what is stored is kept, since this very run or the next one will want it."""

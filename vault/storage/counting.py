@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vault.storage.contract import Buffer, ObjectInfo, Store
+from vault.storage.locks import Kept, Locks, Retention, locks_of
 
 LIST_PAGE = 1000
 """Rows that an S3 listing answers to one request; a listing is counted as that many requests."""
@@ -43,6 +44,12 @@ class CountingStore:
         self._up = 0
         self._down = 0
         self._lock = threading.Lock()
+
+    @property
+    def locks(self) -> Locks | None:
+        """Those of the store inside, counted too."""
+        inner = locks_of(self._inner)
+        return None if inner is None else _CountingLocks(inner, self._count)
 
     def snapshot(self) -> Traffic:
         """What went through until now, as a value."""
@@ -95,3 +102,34 @@ class CountingStore:
         with self._lock:
             self._down += len(data)
         return data
+
+
+class _CountingLocks:
+    """Passes everything on and counts it."""
+
+    def __init__(self, inner: Locks, count: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._count = count
+
+    def available(self) -> bool | None:
+        self._count("lock_available")
+        return self._inner.available()
+
+    def lock_uploads(self, folder: str, choose: Callable[[], Retention]) -> None:
+        self._inner.lock_uploads(folder, choose)
+
+    def retain(self, name: str, retention: Retention) -> None:
+        self._count("retain")
+        self._inner.retain(name, retention)
+
+    def kept(self, name: str) -> Kept:
+        self._count("kept")
+        return self._inner.kept(name)
+
+    def put_legal_hold(self, name: str) -> None:
+        self._count("legal_hold")
+        self._inner.put_legal_hold(name)
+
+    def lift_legal_hold(self, name: str) -> None:
+        self._count("legal_hold")
+        self._inner.lift_legal_hold(name)

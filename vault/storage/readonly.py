@@ -10,7 +10,7 @@ from vault.storage.contract import Buffer, ObjectInfo, Store
 
 
 class ReadOnlyStore:
-    """Passes readings on; `put`, `create` and `delete` raise `RefusedByRule` and reach nothing."""
+    """Passes readings on; `put`, `create` and `delete` raise `RefusedByRule` and reach nothing. It has no `locks`."""
 
     def __init__(self, inner: Store) -> None:
         self._inner = inner

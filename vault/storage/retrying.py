@@ -16,6 +16,7 @@ from vault.chance import Chance
 from vault.clock import Clock
 from vault.errors import ObjectExists, ObjectNotFound, TransientStorageError
 from vault.storage.contract import Buffer, ObjectInfo, Store
+from vault.storage.locks import Kept, Locks, Retention, locks_of
 
 T = TypeVar("T")
 
@@ -73,6 +74,12 @@ class RetryingStore:
         self._patience = patience
         self._clock = clock
         self._chance = chance
+
+    @property
+    def locks(self) -> Locks | None:
+        """Those of the store inside, with the same patience."""
+        inner = locks_of(self._inner)
+        return None if inner is None else _RetryingLocks(inner, self._patience, self._clock, self._chance)
 
     def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
         self._again(lambda: self._inner.put(name, data, sha256=sha256))
@@ -146,3 +153,34 @@ class RetryingStore:
 
     def _pauses(self) -> Iterator[float]:
         return pauses(self._patience, self._clock, self._chance)
+
+
+class _RetryingLocks:
+    """`Locks` over others: whatever is said about an object may be said again."""
+
+    def __init__(self, inner: Locks, patience: Patience, clock: Clock, chance: Chance) -> None:
+        self._inner = inner
+        self._patience = patience
+        self._clock = clock
+        self._chance = chance
+
+    def available(self) -> bool | None:
+        return self._again(self._inner.available)
+
+    def lock_uploads(self, folder: str, choose: Callable[[], Retention]) -> None:
+        self._inner.lock_uploads(folder, choose)
+
+    def retain(self, name: str, retention: Retention) -> None:
+        self._again(lambda: self._inner.retain(name, retention))
+
+    def kept(self, name: str) -> Kept:
+        return self._again(lambda: self._inner.kept(name))
+
+    def put_legal_hold(self, name: str) -> None:
+        self._again(lambda: self._inner.put_legal_hold(name))
+
+    def lift_legal_hold(self, name: str) -> None:
+        self._again(lambda: self._inner.lift_legal_hold(name))
+
+    def _again(self, action: Callable[[], T]) -> T:
+        return patiently(action, self._patience, self._clock, self._chance)

@@ -23,6 +23,7 @@ from vault.storage.names import is_name, validate, validate_folder
 from vault.storage.s3_body import read_object, read_range
 from vault.storage.s3_client import S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors, status_of
+from vault.storage.s3_locks import S3Locks, lock_errors
 
 
 class S3Store:
@@ -46,6 +47,12 @@ class S3Store:
         self._checksum = checksum
         self._page = page
         self._client: S3Client = make_client(options or S3Options())
+        self._locks = S3Locks(self._client, bucket, self._key)
+
+    @property
+    def locks(self) -> S3Locks:
+        """Object Lock, which the bucket may have."""
+        return self._locks
 
     def choose_checksum(self, checksum: Checksum) -> None:
         """From now on only this accompanies uploads."""
@@ -111,7 +118,7 @@ class S3Store:
         """What the bucket itself says about versioning, Object Lock and time; None for what it does not tell."""
         with s3_errors("list", self.describe()):
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
-        return BucketFacts(self._versioning(), self._object_lock(), _server_time(answer))
+        return BucketFacts(self._versioning(), self._locks.available(), _server_time(answer))
 
     def refuses_wrong_checksum(self, name: str, kind: Literal["sha256", "md5"]) -> bool:
         """Whether the store turns away an upload of `name` whose checksum does not fit its bytes."""
@@ -133,9 +140,12 @@ class S3Store:
         view = bounded(name, data)
         # botocore takes bytes and bytearrays; a file-like view would cost an Expect round trip and 16 KiB writes
         body = data if isinstance(data, bytes | bytearray) else bytes(view)
+        lock = self._locks.of_upload(name)
+        if lock and not extra.keys() & {"ChecksumSHA256", "ContentMD5"}:  # a store takes no lock without one of them
+            extra = {**extra, "ContentMD5": _base64(hashlib.md5(data, usedforsecurity=False).digest())}
         try:
-            with s3_errors(verb, name):
-                self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentLength=view.nbytes, **extra)
+            with lock_errors(verb, name) if lock else s3_errors(verb, name):
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentLength=view.nbytes, **extra, **lock)
         except ObjectExists as error:
             if "IfNoneMatch" in extra:
                 raise
@@ -159,15 +169,6 @@ class S3Store:
         except StorageError:
             return None
         return status.lower() if isinstance(status, str) else "off"
-
-    def _object_lock(self) -> bool | None:
-        try:
-            with s3_errors("look at", self.describe()):
-                answer = self._client.get_object_lock_configuration(Bucket=self._bucket)
-        except StorageError as error:
-            return False if status_of(error) == 404 else None
-        configuration = answer.get("ObjectLockConfiguration")
-        return isinstance(configuration, dict) and configuration.get("ObjectLockEnabled") == "Enabled"
 
 
 def _rows(page: Any, prefix: str, start: str) -> Iterator[ObjectInfo]:  # noqa: ANN401 (whatever the store sent)

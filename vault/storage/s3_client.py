@@ -54,6 +54,8 @@ class S3Client(Protocol):
     def delete_object(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def get_bucket_versioning(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def get_object_lock_configuration(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
+    def put_object_retention(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
+    def put_object_legal_hold(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def close(self) -> None: ...
 
 

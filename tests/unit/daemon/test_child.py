@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -57,13 +58,14 @@ def test_a_program_that_is_not_there_is_an_error() -> None:
 
 def test_a_run_of_ours_ends_with_the_daemon_that_started_it(tmp_path: Path) -> None:
     """kill -9 of the parent: the system tells the child."""
-    child = f"from cli import parent; parent.follow(); import os,time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    child = (
+        "from cli import parent; parent.follow(); import os, pathlib, time;"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(60)"
+    )
     parent = (
         "import os, subprocess, sys, time; from cli import environment;"
         f"subprocess.Popen([sys.executable, '-c', {child!r}], env=environment.for_children()); time.sleep(60)"
     )
-    import subprocess
-
     with subprocess.Popen([sys.executable, "-c", parent]) as process:
         number = _written(tmp_path / "pid")
         process.kill()

@@ -48,7 +48,9 @@ def _served(clock: StageClock) -> Health:
     return Health("127.0.0.1:0", clock)
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:9898", "192.0.2.1:9898", "[::]:9898", "example.org:1", "127.0.0.1", "127.0.0.1:x"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:9898", "192.0.2.1:9898", "[::]:9898", "example.org:1", "127.0.0.1", "127.0.0.1:x"]
+)
 def test_an_address_that_others_can_reach_is_refused(address: str) -> None:
     with pytest.raises(SettingsError):
         Health(address, StageClock())

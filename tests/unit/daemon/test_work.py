@@ -57,15 +57,24 @@ def test_a_run_that_withdrew_is_interrupted_and_not_failed() -> None:
 
 
 def test_every_source_has_a_backup_of_its_own_and_every_job_its_command() -> None:
-    planned = [PlannedJob("backup", HOURLY, Policy(), "reports"), PlannedJob("backup", HOURLY, Policy(), "tickets"), PlannedJob("check", HOURLY, Policy())]
+    planned = [
+        PlannedJob("backup", HOURLY, Policy(), "reports"),
+        PlannedJob("backup", HOURLY, Policy(), "tickets"),
+        PlannedJob("check", HOURLY, Policy()),
+    ]
     seen: list[list[str]] = []
 
     def run(command: object, _stop: Stop) -> Ended:
         seen.append(list(command))  # type: ignore[call-overload] # words
         return Ended(0, {}, "")
 
-    jobs = list(work.jobs([ProjectPlan("sdek", ("reports", "tickets"), tuple(planned))], lambda name, job: [name, job.kind, job.source], run))
+    jobs = list(
+        work.jobs(
+            [ProjectPlan("sdek", ("reports", "tickets"), tuple(planned))], lambda name, job: [name, job.kind, job.source], run
+        )
+    )
     clock = StageClock(datetime(2026, 1, 1, tzinfo=UTC))
+
     for job in jobs:
         job.run(Stop(clock, clock.monotonic() + timedelta(hours=1).total_seconds()))
     assert [job.key for job in jobs] == [("sdek", "backup reports"), ("sdek", "backup tickets"), ("sdek", "check")]

@@ -20,7 +20,7 @@ from restore.giving.sink import Entry
 from restore.select import Wish
 from restore.target import Attributes, Target
 from tests.support.bags import at_another_time, files_of, ordered, unzipped, validate
-from tests.support.places import back_up, made_on, names
+from tests.support.places import back_up, made_on, names, tiny_descriptor
 from tests.support.tree_facts import below
 from tests.support.trees import text, write_tree
 from vault.errors import Interrupted, TargetError
@@ -157,7 +157,12 @@ def test_paths_that_lead_out_of_the_bag_stay_below_data(tmp_path: Path) -> None:
     assert len(files_of(bag)) == len(sink.payload) == 8
 
 
-def test_what_is_damaged_or_missing_is_left_out_and_told(project: Project, tmp_path: Path) -> None:
+def test_what_is_damaged_or_missing_is_left_out_and_told(tmp_path: Path) -> None:
+    project, files = (
+        made_on(MemoryStore(), tiny_descriptor(pack=2000)),
+        {f"f{number:02}": text(number, 900) for number in range(12)},
+    )
+    back_up(project, write_tree(tmp_path / "source", files))
     packs = names(project.store, project.folder("packs"))
     damaged = bytearray(project.store.get(packs[0]))
     damaged[-900] ^= 1
@@ -168,7 +173,7 @@ def test_what_is_damaged_or_missing_is_left_out_and_told(project: Project, tmp_p
     lost = {problem.path.decode() for problem in exported.outcome.report.problems}
     validate(tmp_path / "bag")
     there = {name.removeprefix("data/") for name in files_of(tmp_path / "bag") if name.startswith("data/")}
-    assert lost and there | lost == {f"reports/{name}" for name in FILES} and not there & lost
+    assert there and lost and there | lost == {f"reports/{name}" for name in files} and not there & lost
     told = {one["path"] for one in report_of(tmp_path / "bag")["problems"]}
     assert told == lost
     assert all(path in (tmp_path / "bag/report.html").read_text() for path in lost)
@@ -244,7 +249,7 @@ def test_the_report_tells_history_schemas_and_links(tmp_path: Path) -> None:
 def test_the_page_shows_what_is_dangerous_as_text(tmp_path: Path) -> None:
     project, source = made_on(MemoryStore()), tmp_path / "source"
     source.mkdir()
-    below(source, b"<script>alert(1)<br>&amp;\xe2\x80\xae.csv").write_bytes(b"<img src=x>;b\n1;2\n")
+    below(source, b"<script>alert(1)<br>&amp;\xe2\x80\xae.csv").write_bytes(b"a;<img src=x>\r\n1;2\r\n3;4\r\n")
     back_up(project, source)
     to_folder(ordered(project), tmp_path / "bag")
     page = (tmp_path / "bag/report.html").read_text("utf-8")
@@ -269,3 +274,23 @@ def test_the_day_of_bagging_is_that_of_the_project(project: Project, tmp_path: P
     to_folder(order, tmp_path / "bag")
     info = validate(tmp_path / "bag").info
     assert info["Bagging-Date"] == "2026-11-23" and info["Strongroom-Moment"] == "2127-01-01T00:00:00+00:00"
+
+
+def test_a_table_that_cannot_be_read_is_given_as_it_is_and_that_is_said(tmp_path: Path) -> None:
+    project, broken = made_on(MemoryStore()), b"SQLite format 3\0" + b"\xff" * 2000
+    back_up(project, write_tree(tmp_path / "source", {"broken.sqlite": broken}))
+    exported = to_folder(ordered(project), tmp_path / "bag")
+    (item,) = (item for item in report_of(tmp_path / "bag")["items"] if item["type"] == "file")
+    assert item["format"] == "sqlite" and "cannot be read as a table" in item["notes"][0] and "tables" not in item
+    assert exported.outcome.report.problems == []
+    assert files_of(tmp_path / "bag")["data/reports/broken.sqlite"] == broken
+
+
+def test_a_page_that_would_be_too_long_says_so(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to_folder(ordered(project), tmp_path / "whole")
+    monkeypatch.setattr("restore.export.page.ITEMS_SHOWN", 2)
+    to_folder(ordered(project), tmp_path / "short")
+    whole, short = ((tmp_path / name / "report.html").read_text() for name in ("whole", "short"))
+    assert "report.json has all" not in whole and whole.count(" [file") == len(FILES)
+    assert "The first 2; report.json has all" in short and short.count("blake3 of the original") < len(FILES)
+    assert files_of(tmp_path / "whole")["report.json"] == files_of(tmp_path / "short")["report.json"]

@@ -89,7 +89,7 @@ def test_a_letter_survives_the_process(findings: Findings) -> None:
     posted(findings, clock, [], Channel(failures=1)).deliver()
     clock.sleep(3600)
     again = Channel()
-    post = Post(findings, [again], clock, [].append, launch=at_once)
+    post = Post(findings, [again], clock, list[str]().append, launch=at_once)
     post.deliver()
     assert again.told == [MESSAGE]
 
@@ -100,7 +100,7 @@ def test_a_channel_that_hangs_is_asked_once_and_keeps_nobody_waiting(findings: F
     def launch(name: str, work: Callable[[], None]) -> None:
         hanging.append(work) if name == "tell email" else work()
 
-    post = Post(findings, [Channel(), other], clock, [].append, launch=launch)
+    post = Post(findings, [Channel(), other], clock, list[str]().append, launch=launch)
     findings.change_alarms([], [], [*post.letters(MESSAGE), *post.letters(MESSAGE)], clock.now())
     for _ in range(5):
         post.deliver()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -100,6 +101,14 @@ def test_a_mass_deletion_freezes_retention_on_every_machine_until_a_person_accep
     assert frozen(project) == []
     with pytest.raises(UsageError, match="is not frozen"):
         freeze.accept(project, reason="again", who="olena@desk")
+
+
+def test_snapshots_with_problems_are_watched_as_well(project: Project, folder: Path) -> None:
+    taken(project, folder)
+    for number in range(12):
+        (folder / f"{number:02}.csv").unlink()
+    record = replace(back_up(project, folder).record, problems=({"path": "x", "what": "unreadable", "message": "no"},))
+    assert freeze.watch(project, record, LIMITS) == ["12 of 21 items vanished"]
 
 
 def test_what_was_accepted_is_not_flagged_again_by_later_backups(project: Project, folder: Path) -> None:

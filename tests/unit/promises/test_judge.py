@@ -75,13 +75,19 @@ def test_damage_stands_until_it_is_gone_and_unread_packs_are_told_a_day_later() 
 def test_a_drill_is_told_when_it_failed_and_when_it_is_overdue() -> None:
     assert alarms(ProjectState("sdek", drills=DrillState(None, NOW + DAY))) == []
     assert alarms(ProjectState("sdek", drills=DrillState(NOW - 9 * DAY, NOW - HOUR))) == [("drill", "")]
-    assert "1 of 3 files" in judge(ProjectState("sdek", drills=DrillState(NOW, NOW + DAY, "1 of 3 files differ")), NOW)[0].message
+    assert (
+        "1 of 3 files" in judge(ProjectState("sdek", drills=DrillState(NOW, NOW + DAY, "1 of 3 files differ")), NOW)[0].message
+    )
 
 
 def test_other_jobs_in_trouble_are_told_by_name() -> None:
     (alarm,) = judge(ProjectState("sdek", jobs=(("prune", Trouble(3, "denied")),)), NOW)
     assert alarm == Alarm(
-        "sdek", "job", "prune", "failed 3 times in a row; the last time: denied", "run `strongroom prune sdek` and read what it says"
+        "sdek",
+        "job",
+        "prune",
+        "failed 3 times in a row; the last time: denied",
+        "run `strongroom prune sdek` and read what it says",
     )
 
 

@@ -44,7 +44,7 @@ def test_each_of_them_reads_as_openpyxl_says_or_is_refused_with_a_sentence(workb
     for path in workbooks:
         try:
             tables = read_xlsx(path, Losses())
-            found = {table.name: [list(names_of(table)), *rows_of(table)] for table in tables}
+            found: dict[str, list[list[Any]]] = {table.name: [names_of(table), *rows_of(table)] for table in tables}
         except Damaged as error:
             assert str(error)
             refused.append((path.name, str(error)))

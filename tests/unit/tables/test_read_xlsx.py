@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -125,8 +126,9 @@ def test_a_sheet_without_cells_is_a_table_without_columns(tmp_path: Path) -> Non
 
 def test_every_sheet_is_a_table_hidden_ones_too_and_charts_are_none(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
-    book.active.title = "первый"  # type: ignore[union-attr]
-    book.active.append(["a"])  # type: ignore[union-attr]
+    first = book.worksheets[0]
+    first.title = "первый"
+    first.append(["a"])
     hidden = book.create_sheet("hidden")
     hidden.sheet_state = "veryHidden"
     hidden.append(["b"])
@@ -198,9 +200,9 @@ def test_prefixed_strict_and_utf_16_workbooks_are_read_the_same(tmp_path: Path) 
     prefixed = prefixed.replace("<x:/x:", "</x:").replace("<x:?", "<?")
     wide = sheet.replace('encoding="UTF-8"', 'encoding="UTF-16"').encode("utf-16")
     marked = b"\xef\xbb\xbf" + sheet.encode()
-    for place, parts in enumerate(
-        (plain, strict, *({**plain, "xl/worksheets/sheet1.xml": other} for other in (prefixed, wide, marked)))
-    ):
+    every: list[Mapping[str, bytes | str]] = [plain, strict]
+    every += [{**plain, "xl/worksheets/sheet1.xml": other} for other in (prefixed, wide, marked)]
+    for place, parts in enumerate(every):
         assert cells(zipped(tmp_path / f"{place}.xlsx", parts)) == [['имя & "x"'], [5]]
 
 

@@ -1,0 +1,75 @@
+"""Object Lock as the settings of a project want it: for backups, for prune, and for holds, which become legal holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli import judging
+from vault.storage.locks import locks_of
+
+if TYPE_CHECKING:
+    from cli.workplace import Workplace
+    from vault.format.hold import Hold
+    from vault.format.record import Record
+    from vault.problems import Problem
+    from vault.repository.locking import Locking
+    from vault.repository.project import Project
+
+
+def of(place: Workplace, project: Project) -> Locking | None:
+    """What keeps a project's objects locked; None where nobody asked for it. Raises `StorageError` where the store cannot."""
+    from vault.repository.locking import Locking
+
+    lock = place.settings.project(project.name).lock
+    if lock.mode == "none" or lock.days is None:
+        return None
+    return Locking(project, lock.mode, lock.days, place.memory)
+
+
+def snapshot_held(place: Workplace, project: Project, record: Record) -> tuple[Problem, ...]:
+    """A snapshot was committed: where holds are on it, its objects are put under legal holds. Gives what could not be."""
+    from vault.repository import holds, legal_holds
+
+    locks = locks_of(project.store)
+    if locks is None or of(place, project) is None:
+        return ()
+    binding = _of_people(holds.read_all(project).holds, project)
+    if not judging.covered(project, [record], binding):
+        return ()
+    names = legal_holds.needed(project, [record])
+    return tuple(legal_holds.put_new(project, locks, names, [hold.id for hold in binding], place.memory))
+
+
+def hold_placed(place: Workplace, project: Project, hold: Hold) -> tuple[Problem, ...]:
+    """A hold was placed: the objects of the snapshots that it is on are put under legal holds. Gives what could not be."""
+    from vault.repository import legal_holds, snapshots
+
+    locks = locks_of(project.store)
+    if locks is None or of(place, project) is None:
+        return ()
+    records = judging.covered(project, snapshots.committed(project).records, [hold])
+    return tuple(legal_holds.put(locks, legal_holds.needed(project, records)))
+
+
+def hold_released(place: Workplace, project: Project, hold: Hold) -> tuple[Problem, ...]:
+    """A hold was released: the legal holds are lifted that no other hold needs. Gives what could not be."""
+    from vault.repository import holds, legal_holds, snapshots
+
+    locks = locks_of(project.store)
+    if locks is None or of(place, project) is None:
+        return ()
+    records = snapshots.committed(project).records
+    others = _of_people(holds.read_all(project).holds, project)
+    free = legal_holds.needed(project, judging.covered(project, records, [hold]))
+    stay = legal_holds.needed(project, judging.covered(project, records, others))
+    return tuple(legal_holds.lift(locks, free - stay))
+
+
+def _of_people(found: tuple[Hold, ...], project: Project) -> list[Hold]:
+    """The holds that bind, but for the flags of suspicious snapshots, which freeze retention until somebody looks, and what
+    cannot be read: whoever scribbles into the store shall not make thousands of legal holds."""
+    from policies.promises import freeze
+
+    now = project.services.clock.now()
+    flags = {hold.id for hold in freeze.freezing(found, now)}
+    return [hold for hold in found if hold.binds(now) and hold.id not in flags and hold.placed_at is not None]

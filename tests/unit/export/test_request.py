@@ -1,0 +1,63 @@
+"""A request in words, and what makes two requests the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from restore.export.request import Asker, Request
+from restore.export.words import in_words
+from restore.wish import Wish
+
+REQUEST = Request(
+    Asker("olha@desk", datetime(2026, 11, 22, tzinfo=UTC), "audit"),
+    "words",
+    {"periods": ["2024"]},
+    {"as": "xlsx"},
+    ZoneInfo("Europe/Kyiv"),
+    None,
+    "strongroom/test",
+)
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        (Wish(), "everything of project acme, as of the newest snapshot"),
+        (
+            Wish(kinds=("reports", "raw"), periods=("2024-Q3",), zone="Europe/Kyiv", at=datetime(2026, 11, 1, 12, tzinfo=UTC)),
+            "reports or raw of project acme within 2024-Q3 (Europe/Kyiv), as of 2026-11-01 12:00:00+00:00",
+        ),
+        (
+            Wish(patterns=("a/*",), formats=("csv",), deleted=True, source="s", periods=("2024",), overlapping=True),
+            "everything of project acme from source s touching 2024 (UTC) with a path like a/* in the format csv "
+            + "that the source no longer had, as of the newest snapshot",
+        ),
+        (Wish(versions=None), "everything of project acme in all versions, as of the newest snapshot"),
+        (Wish(versions=3), "everything of project acme in the newest 3 versions, as of the newest snapshot"),
+    ],
+)
+def test_a_selection_is_said_in_a_sentence(wish: Wish, expected: str) -> None:
+    assert in_words("acme", wish) == expected
+
+
+def test_requests_are_the_same_whoever_makes_them_and_when() -> None:
+    other = replace(REQUEST, asker=Asker("ivan@other", datetime(2027, 1, 1, tzinfo=UTC), "audit"))
+    assert REQUEST.fingerprint("p") == other.fingerprint("p")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(REQUEST, selection={"periods": ["2025"]}),
+        replace(REQUEST, tables={"as": "csv"}),
+        replace(REQUEST, zone=ZoneInfo("UTC")),
+        replace(REQUEST, asker=replace(REQUEST.asker, reason="another")),
+    ],
+)
+def test_requests_that_mean_something_else_are_told_apart(other: Request) -> None:
+    assert REQUEST.fingerprint("p") != other.fingerprint("p")
+    assert REQUEST.fingerprint("p") != REQUEST.fingerprint("q")

@@ -1,0 +1,103 @@
+"""Marks of JSON documents, beside a model that goes through them sign by sign."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from restore.tables.encoding import BLOCK
+from restore.tables.json_spans import Mark, Scanner
+from restore.tables.json_values import LARGEST_DEPTH, TooDeep
+
+
+def model(data: bytes) -> tuple[list[Mark], int]:
+    """The marks, and the depth at the end."""
+    depth, in_string, escaped = 0, False, False
+    marks: list[Mark] = []
+    for at, sign in enumerate(data.decode("latin-1")):
+        if escaped and sign in '"\\':
+            escaped = False
+            continue
+        escaped = sign == "\\"
+        if sign == '"':
+            in_string = not in_string
+        if in_string:
+            continue
+        depth += sign in "[{"
+        if depth == 1 and sign in "[]{},:":
+            marks.append(Mark(at, sign))
+        depth -= sign in "]}"
+    return marks, depth
+
+
+def scanned(blocks: Iterable[bytes]) -> tuple[list[Mark], int]:
+    scanner = Scanner()
+    marks = [mark for block in blocks for mark in scanner.feed(block)]
+    return marks, scanner.depth
+
+
+SIGNS = st.lists(st.sampled_from(['"', "\\", "[", "]", "{", "}", ",", ":", "1", " ", "я", '{"a":[1,{}]}', '"],{"']), max_size=30)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.sampled_from(["", "[", '{"a":[']), SIGNS)
+@example("[", ['{"a":' * 9, "1", "}" * 9, ",", '{"b":[[],"]"]}'])
+@example("[", ["\\", "[", '"\\\\\\"]"'])
+def test_whatever_the_bytes_and_wherever_a_block_ends_marks_are_those_of_the_model(start: str, signs: list[str]) -> None:
+    data = (start + "".join(signs)).encode()
+    expected = model(data)
+    assert scanned([data[:1], data[1:]]) == expected
+    assert scanned(data[at : at + 1] for at in range(len(data))) == expected
+    for cut in range(1, len(data)):
+        assert scanned([data[:cut], data[cut:]]) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"[" + b'"],",' * 3000 + b'"x"]',
+        b"[" + b"[1,2]," * 3000 + b"[]]",
+        b'{"points":[' + b'{"x":"}"},' * 3000 + b"{}]}",
+        b'{"a":' * (LARGEST_DEPTH - 1) + b"1" + b"}" * (LARGEST_DEPTH - 1),
+    ],
+    ids=["of many strings", "of many lists", "of many objects", "of many levels"],
+)
+def test_a_value_that_is_too_large_for_one_step_is_passed_all_the_same(value: bytes) -> None:
+    data = b"[" + value + b" , " + value + b"]"
+    comma = 1 + len(value) + 1
+    assert scanned([data]) == ([Mark(0, "["), Mark(comma, ","), Mark(len(data) - 1, "]")], 0)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_a_nest_is_refused_at_the_first_level_too_many(opening: bytes) -> None:
+    scanner = Scanner()
+    assert len(list(scanner.feed(opening * LARGEST_DEPTH))) == len(opening.replace(b'"a"', b""))
+    with pytest.raises(TooDeep):
+        list(scanner.feed(opening))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b'"', b'""', b"{},", b"{}", b"{", b"{]", b"{],", b'{"', b'{"a":1},', b'"[",', b"[[[]],", b"\\", b'\\"', b",", b"1", b'["a",'],
+    ids=range(16),
+)
+@pytest.mark.parametrize("start", [b"[", b'["', b"[[", b'[["'])
+def test_no_bytes_take_long_or_much_room(start: bytes, unit: bytes) -> None:
+    data = start + unit * (BLOCK // 2 // len(unit))
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        for _ in Scanner().feed(data):
+            pass
+    except TooDeep:
+        pass
+    finally:
+        took, (_, most) = time.process_time() - began, tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert took < 10  # under a second where nobody else works; minutes if it grew with the square
+    assert most < 4 * len(data) + BLOCK

@@ -1,0 +1,58 @@
+"""Holds of a project whose objects the store locks: they become legal holds, which no credentials of a writer get round.
+
+A legal hold is on every pack that a held snapshot needs, and on its record. A pack belongs to many snapshots: the holds that
+still bind are asked before one is lifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vault.format import layout
+from vault.format.record import Record
+from vault.problems import Problem
+from vault.repository import liveness, snapshots
+from vault.repository.adopt import standing
+from vault.repository.client_memory import ClientMemory
+from vault.repository.locking import each, told
+from vault.repository.project import Project
+from vault.storage.locks import Locks
+
+_WHAT = "legal-holds"
+
+
+def needed(project: Project, records: Sequence[Record]) -> frozenset[str]:
+    """The names of all stored objects that these snapshots need, their records among them. Raises `Damaged`."""
+    if not records:
+        return frozenset()
+    packs = liveness.needs(project, records, snapshots.committed(project).moved).now
+    names = {
+        layout.pack_name(project.id, tier, pack)
+        for tier in layout.TIERS
+        for pack in standing(project, tier)
+        if pack in packs
+    }
+    return frozenset(names | {layout.snapshot_name(project.id, one.id) for one in records})
+
+
+def put(locks: Locks, names: Iterable[str]) -> list[Problem]:
+    """Keep these objects until `lift`."""
+    return told("no-legal-hold", "could not be put under a legal hold", each(sorted(names), locks.put_legal_hold))
+
+
+def lift(locks: Locks, names: Iterable[str]) -> list[Problem]:
+    """Let go of these objects."""
+    return told("legal-hold-stays", "stay under a legal hold", each(sorted(names), locks.lift_legal_hold))
+
+
+def put_new(project: Project, locks: Locks, names: frozenset[str], holds: Iterable[str], memory: ClientMemory) -> list[Problem]:
+    """As `put`, without those that this machine has put there since these very holds (their ids) began to bind: after a release
+    it knows nothing any more."""
+    line = " ".join(sorted(holds))
+    before = memory.recall(_WHAT, project.id)
+    known = frozenset(before[1:]) if before[:1] == [line] else frozenset()
+    fresh = names - known
+    problems = put(locks, fresh)
+    if fresh and not problems:
+        memory.remember(_WHAT, project.id, [line, *sorted(known | names)])
+    return problems
