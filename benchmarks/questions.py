@@ -105,9 +105,7 @@ def main() -> int:
         desk.call("init", *desk.address, "--recovery-kit", str(desk.folder / "kit.txt"))
         desk.call("project", "add", "parcelo", "--source", f"raw={desk.folder / 'source'}")
         desk.call("backup")
-        print(
-            f"| {DAYS} files, {options.calls} calls a day, {options.form}, {size / 1e6:.0f} MB | state | wall | cpu | memory | |"
-        )
+        print(f"| {DAYS} files, {options.calls} calls a day, {options.form} | state | wall | cpu | memory | |")
         print("| --- | --- | --- | --- | --- | --- |")
         passed = [_asked(desk, name, sql) for name, sql in QUESTIONS.items()]
         return 0 if all(passed) else 1

@@ -103,13 +103,23 @@ def held(settings: Settings, project: Project) -> Callable[[Record], str | None]
 def storage(project: Project) -> Storage:
     """What packs cost, and who needs them."""
     from policies.retention.plan import Storage
+    from vault.format.chunks import ID_SIZE
     from vault.format.layout import TIERS
     from vault.repository import liveness, snapshots
     from vault.repository.adopt import standing
 
-    records = {one.id: one for one in snapshots.committed(project).records}
+    committed = snapshots.committed(project)
+    records = {one.id: one for one in committed.records}
     sizes = {pack: size for tier in TIERS for pack, size in standing(project, tier).items()}
-    return Storage(lambda snapshot: liveness.needs(project, [records[snapshot]], {}).now, sizes)
+    reader = liveness.reader_of(project)
+
+    def needs(snapshot: str) -> frozenset[bytes]:
+        record = records[snapshot]
+        flat = snapshots.flat_list(reader, record)
+        listed = (flat[at : at + ID_SIZE] for at in range(0, len(flat), ID_SIZE))
+        return snapshots.reached(frozenset((*record.own_packs, *map(bytes, listed))), committed.moved) - committed.moved.keys()
+
+    return Storage(needs, sizes)
 
 
 def retiring(settings: Settings, project: Project) -> Callable[[pa.Table], pa.Array] | None:

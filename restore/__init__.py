@@ -9,6 +9,8 @@
     stream      one file to a stream
     giving      in another shape: tables converted or merged, archives, objects of a bucket
     older       the versions before the selected ones, beside them
+    files       a past moment as a file system, read by ranges
+    query       questions to it in SQL
     history     what there ever was, what became of it, what differs between two moments
 
 Nobody needs a snapshot's id. A plan is a value that is shown first; missing data or an unsafe path stops the run before the

@@ -29,9 +29,11 @@ def doctor(
     from vault.storage.address import open_bare_store
     from vault.storage.probe import probe
 
+    wanted: list[str] = []
     if address is None:
         found = settings.load(settings.find(config))
         repository, folder = found.repository, found.file.absolute().parent
+        wanted = [name for name in found.projects if found.project(name).lock.mode != "none"]
     else:
         folder = Path.cwd()
         repository = repository_of(address, endpoint, region, profile, path_style=path_style)
@@ -48,5 +50,7 @@ def doctor(
         output.result(f"{repository.address}: {'fit for a repository' if report.usable else 'NOT fit for a repository'}")
         for sentence in report.sentences():
             output.result(f"  {sentence}")
+    if wanted and not report.object_lock:
+        output.notice(f"warning: the settings want Object Lock for {', '.join(wanted)}, which this store does not say it has")
     if not report.usable:
         raise typer.Exit(StorageError.exit_code)

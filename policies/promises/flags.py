@@ -30,7 +30,7 @@ LOST_FORM = 0.5
 """Of so many rewritten files that had a form, this share has none any more."""
 
 COLUMNS = ["path", "blake3", "format"]
-"""Of manifests: what `unformed` reads."""
+"""Of manifests: what `rewritten` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,42 +43,54 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Unformed:
-    """Of the files that were rewritten: how many had a form before, and how many of these have none now."""
+class Rewritten:
+    """files: whose content is another one than before · formed: those of them that had a form before · lost: those of these
+    that have none now."""
 
+    files: int = 0
     formed: int = 0
     lost: int = 0
 
 
-def of_counts(before: Counts, now: Counts, limits: Limits) -> Iterator[str]:
-    """Why a snapshot is suspicious by its counts. before: of the snapshot that it supersedes."""
-    for count, limit, what in ((now.vanished, limits.shrunk, "vanished"), (now.changed, limits.changed, "were rewritten")):
-        if before.items >= FEWEST and count >= FEWEST and count >= limit * before.items:
-            yield f"{count} of {before.items} items {what}"
+def of_vanished(before: Counts, now: Counts, limits: Limits) -> Iterator[str]:
+    """Why a snapshot is suspicious by what it lost. before: of the snapshot that it supersedes."""
+    if _is_much(now.vanished, before, limits.shrunk):
+        yield f"{now.vanished} of {before.items} items vanished"
 
 
-def worth_a_look(now: Counts, limits: Limits) -> bool:
-    """Whether the rewritten files are enough to compare manifests for."""
-    return limits.entropy and now.changed >= FEWEST_REWRITTEN
+def worth_a_look(before: Counts, now: Counts, limits: Limits) -> bool:
+    """Whether manifests must be compared. A record only counts what was read again: files that somebody touched, and folders,
+    too."""
+    return _is_much(now.changed, before, limits.changed) or (limits.entropy and now.changed >= FEWEST_REWRITTEN)
 
 
-def unformed(before: pa.Table, now: pa.Table) -> Unformed:
+def of_rewritten(before: Counts, found: Rewritten, limits: Limits) -> Iterator[str]:
+    """Why it is suspicious by what became of its files."""
+    if _is_much(found.files, before, limits.changed):
+        yield f"{found.files} of {before.items} items were rewritten"
+    if limits.entropy and found.lost >= FEWEST_REWRITTEN and found.lost >= LOST_FORM * found.formed:
+        yield f"{found.lost} of {found.formed} rewritten files look encrypted: they have no format any more"
+
+
+def rewritten(before: pa.Table, now: pa.Table) -> Rewritten:
     """Compare the manifests of two snapshots, of which `COLUMNS` are needed."""
     import pyarrow.compute as pc
 
-    old = before.filter(pc.and_(pc.is_valid(before["format"]), pc.not_equal(before["format"], BINARY)))
-    at = pc.index_in(now["path"], value_set=old["path"].combine_chunks())
-    both = now.filter(pc.is_valid(at))
-    old = old.take(at.drop_null())
-    rewritten = pc.not_equal(both["blake3"].combine_chunks(), old["blake3"].combine_chunks())
-    lost = pc.and_(rewritten, pc.equal(both["format"].combine_chunks(), BINARY))
-    return Unformed(_number(rewritten), _number(lost))
+    at = pc.index_in(now["path"], value_set=before["path"].combine_chunks())
+    both, old = now.filter(pc.is_valid(at)), before.take(at.drop_null())
+    differs = pc.fill_null(pc.not_equal(_whole(both, "blake3"), _whole(old, "blake3")), fill_value=False)
+    had_form = pc.fill_null(pc.not_equal(_whole(old, "format"), BINARY), fill_value=False)
+    has_none = pc.fill_null(pc.equal(_whole(both, "format"), BINARY), fill_value=False)
+    formed = pc.and_(differs, had_form)
+    return Rewritten(_number(differs), _number(formed), _number(pc.and_(formed, has_none)))
 
 
-def of_forms(found: Unformed) -> Iterator[str]:
-    """Why it is suspicious by the forms of its files."""
-    if found.lost >= FEWEST_REWRITTEN and found.lost >= LOST_FORM * found.formed:
-        yield f"{found.lost} of {found.formed} rewritten files look encrypted: they have no format any more"
+def _is_much(count: int, before: Counts, share: float) -> bool:
+    return before.items >= FEWEST and count >= FEWEST and count >= share * before.items
+
+
+def _whole(table: pa.Table, name: str) -> pa.Array:
+    return table[name].combine_chunks()
 
 
 def _number(mask: pa.Array) -> int:

@@ -35,7 +35,7 @@ def watch(project: Project, record: Record, limits: Limits) -> list[str]:
         return []
     wrong = list(_wrong(project, before, record, limits))
     earlier = _parent(project, before)
-    suspects = [(record, wrong), (before, list(_by_counts(earlier, before, limits)))]
+    suspects = [(record, wrong), (before, list(_wrong(project, earlier, before, limits)))]
     if any(why for _, why in suspects):
         flagged = {snapshot for hold in holds.read_all(project).holds for snapshot in _flagged(hold)}
         for one, why in suspects:
@@ -77,14 +77,11 @@ def _parent(project: Project, record: Record) -> Record | None:
     return max(found, key=lambda one: (one.taken_at, one.id), default=None)
 
 
-def _by_counts(before: Record | None, now: Record, limits: Limits) -> Iterator[str]:
-    if before is not None:
-        yield from flags.of_counts(before.counts, now.counts, limits)
-
-
-def _wrong(project: Project, before: Record, now: Record, limits: Limits) -> Iterator[str]:
-    yield from _by_counts(before, now, limits)
-    if flags.worth_a_look(now.counts, limits):
+def _wrong(project: Project, before: Record | None, now: Record, limits: Limits) -> Iterator[str]:
+    if before is None:
+        return
+    yield from flags.of_vanished(before.counts, now.counts, limits)
+    if flags.worth_a_look(before.counts, now.counts, limits):
         reader = MetaReader(project, healed(project, ChunkIndex.load(project, tier=META_TIER)))
         tables = [snapshots.read_manifest(reader, one, columns=flags.COLUMNS) for one in (before, now)]
-        yield from flags.of_forms(flags.unformed(*tables))
+        yield from flags.of_rewritten(before.counts, flags.rewritten(*tables), limits)

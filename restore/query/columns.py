@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from restore.query.json_columns import json_columns
 from restore.query.names import quoted, text
-from restore.query.served import META, PREFIX
+from restore.query.served import META, PREFIX, Served
 from restore.query.views import View
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ class Shape:
     view: View
     columns: tuple[Column, ...]
 
-    def create(self, names: Sequence[str]) -> str:
+    def create(self, served: Served, rows: Sequence[int]) -> str:
         """SQL of a view over these files."""
         cells = [f"{_cell(self.view, one)} AS {quoted(shown(one.name))}" for one in self.columns]
-        return self._views(cells, _scan(self.view, names))
+        return self._views(cells, _scan(served, self.view, rows))
 
     def create_stub(self, names: Sequence[str], function: str) -> str:
         """SQL of a view that has the same columns, for planning alone: none of the files is opened. function: that reads them,
@@ -84,9 +84,9 @@ class Shape:
         return ";".join(f"CREATE OR REPLACE VIEW {quoted(name)} AS {body}" for name in self.view.names)
 
 
-def shape(database: DuckDBPyConnection, view: View, names: Sequence[str], texts: Collection[str]) -> Shape:
+def shape(database: DuckDBPyConnection, served: Served, view: View, rows: Sequence[int], texts: Collection[str]) -> Shape:
     """The columns of these files of a table. texts: columns that stay text whatever they look like."""
-    scan = _scan(view, names)
+    scan = _scan(served, view, rows)
     if view.format in JSON:
         found, looks = json_columns(database, scan), TIMES
     else:
@@ -136,16 +136,19 @@ _HIVE_TYPES = ", ".join(f"'{PREFIX}{name}': {type_}" for name, type_ in META.ite
 _HIVE = f"hive_partitioning = true, hive_types = {{{_HIVE_TYPES}}}"
 
 
-def _scan(view: View, names: Sequence[str]) -> str:
+def _scan(served: Served, view: View, rows: Sequence[int]) -> str:
     """What reads the files."""
-    files = _list(names)
+    if view.format in ("csv", "tsv"):
+        parts = [
+            f"SELECT * FROM read_csv({_list(served.names(some))}, {head.options()}, {_HIVE})"  # noqa: S608 (all is quoted)
+            for head, some in served.by_head(rows, "\t" if view.format == "tsv" else None).items()
+        ]
+        return f"({' UNION ALL BY NAME '.join(parts)})"
+    files = _list(served.names(rows))
     if view.format == "parquet":
         return f"read_parquet({files}, union_by_name = true, {_HIVE})"
-    if view.format in JSON:
-        how = "newline_delimited" if view.format == "jsonl" else "auto"
-        return f"read_json_objects({files}, format = '{how}', {_HIVE})"
-    tab = ", delim = '\t'" if view.format == "tsv" else ""
-    return f"read_csv({files}, union_by_name = true, all_varchar = true, header = true{tab}, {_HIVE})"
+    how = "newline_delimited" if view.format == "jsonl" else "auto"
+    return f"read_json_objects({files}, format = '{how}', {_HIVE})"
 
 
 def _list(names: Sequence[str]) -> str:

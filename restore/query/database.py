@@ -18,7 +18,7 @@ from vault.errors import StrongroomError, UsageError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MEMORY = "1GiB"
+MEMORY = "512MiB"
 THREADS = 2
 LONGEST_MESSAGE = 600
 

@@ -131,7 +131,7 @@ class Questions:
         for view, rows in zip(views, kept, strict=True):
             some = rows or list(view.rows[:1])
             found = self._shape(connection, view, self._looked_at(view, some))
-            connection.execute(found.create(self._served.names(some)))
+            connection.execute(found.create(self._served, some))
 
     def _looked_at(self, view: View, rows: list[int]) -> list[int]:
         """The files that tell the columns: all, or, where the columns of JSON would cost a reading of too much, some."""
@@ -146,7 +146,7 @@ class Questions:
         return rows
 
     def _shape(self, connection: DuckDBPyConnection, view: View, rows: Sequence[int]) -> Shape:
-        return shape(connection, view, self._served.names(rows), self._texts.get(view.name, frozenset()))
+        return shape(connection, self._served, view, rows, self._texts.get(view.name, frozenset()))
 
     def _answer(self, sql: str, take: Taken) -> None:
         def begin(connection: DuckDBPyConnection) -> Any:  # noqa: ANN401 (pyarrow has no types)

@@ -17,6 +17,7 @@ from fsspec import AbstractFileSystem
 from restore.files.contents import Contents
 from restore.files.file import open_file
 from restore.files.tree import moment
+from restore.query.csv_heads import Head, head_of
 from vault.about import grammar
 from vault.about.period import Period
 from vault.errors import Damaged, StrongroomError
@@ -58,6 +59,8 @@ class Served(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
         self._zone = zone
         self.problem: StrongroomError | None = None
         self.opened: set[int] = set()
+        self._heads: dict[int, Head] = {}
+        self._alike: dict[Head, Head] = {}
 
     def facts(self, rows: Sequence[int]) -> dict[str, list[Any]]:
         """The columns of `META`, for some files."""
@@ -75,6 +78,17 @@ class Served(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
         facts = self.facts(rows)
         columns = [[f"{PREFIX}{name}={_value(value)}" for value in facts[name]] for name in META]
         return [f"{PROTOCOL}://{row}/{'/'.join(cells)}/-" for row, *cells in zip(rows, *columns, strict=True)]
+
+    def by_head(self, rows: Sequence[int], delimiter: str | None) -> dict[Head, list[int]]:
+        """CSV files that are written alike. delimiter: where the format says it. Raises `UsageError`, OSError."""
+        groups: dict[Head, list[int]] = {}
+        for row in rows:
+            if row not in self._heads:
+                with self.open(str(row)) as file:
+                    head = head_of(file, printable(self._items["path"][row].as_py()), delimiter)
+                self._heads[row] = self._alike.setdefault(head, head)
+            groups.setdefault(self._heads[row], []).append(row)
+        return groups
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:

@@ -3,9 +3,9 @@
 Only what stands outside strings counts: brackets, commas and colons, and of those only the outermost. The values between them
 are bytes for `restore.tables.json_values`, which sees whether they are JSON.
 
-A value that is not nested deeply is passed in one step. In one that is, or that goes on in the next block, brackets alone are
-looked at: whether one stands in a string is told by how many quotes stand before it, and counting those is much faster than
-visiting them; a string that has brackets is left by its closing quote. No byte is looked at more than a few times either way.
+Strings, and values that are neither large nor deep, are passed many in one step. Any other value, such as one that goes on in
+the next block, is gone into bracket by bracket, and what is within it is passed so. A step that was in vain has looked no deeper
+than a few levels, so that no byte is looked at more often than that.
 """
 
 from __future__ import annotations
@@ -18,21 +18,30 @@ from restore.tables.csv_rows import LARGEST_ROW
 from restore.tables.json_values import LARGEST_DEPTH, TooDeep
 from vault.errors import Damaged
 
-_BRACKET = re.compile(rb"[\[\]{}]")
+_LEVELS = 6
+"""Lists and objects within each other that are passed in one step."""
+
+_MOST = 1000
+"""Strings and values of one level that are passed in one step: matching takes room for each, until the level is passed."""
 
 
-def _next_sign(levels: int, most: int) -> re.Pattern[bytes]:
-    """Matches up to the next sign or the end, with a value before it as a whole if that has so few levels, and at each of them
-    so few strings and values (what matching takes room for). Nothing is gone back on but the whole value."""
+def _value() -> bytes:
     string, plain = rb'"[^"]*+"', rb'[^"\[\]{}]*+'
     value = string
-    for _ in range(levels):
-        value = rb"%b|[\[{]%b(?>(?:(?:%b)%b){0,%d})[\]}]" % (string, plain, value, plain, most)
-    blank = rb'[^"\[\]{},:]*+'
-    return re.compile(rb'%b(?:(?:%b)%b)?(?:(["\[\]{},:])|\Z)' % (blank, value, blank))
+    for _ in range(_LEVELS):
+        value = rb"%b|[\[{]%b(?>(?:(?:%b)%b){0,%d})[\]}]" % (string, plain, value, plain, _MOST)
+    return value
 
 
-_NEXT_SIGN = _next_sign(levels=6, most=1000)
+def _up_to(signs: bytes) -> re.Pattern[bytes]:
+    """Matches what lies before the next of the signs, and it, or the end; nothing of it is gone back on."""
+    plain = rb"[^%b]*+" % signs
+    return re.compile(rb"%b(?>(?:(?:%b)%b){0,%d})(?:([%b])|\Z)" % (plain, _value(), plain, _MOST, signs))
+
+
+_OUTSIDE = re.compile(rb'(["\[\]{}])')
+_OUTERMOST = _up_to(rb'"\[\]{},:')
+_INSIDE = _up_to(rb'"\[\]{}')
 
 
 class Mark(NamedTuple):
@@ -62,16 +71,13 @@ class Scanner:
                 quote = signs.find(b'"', place)
                 self._in_string = quote < 0
                 place = len(signs) if quote < 0 else quote + 1
-            elif self.depth == 1:
-                place = yield from self._outermost(signs, place, start)
             else:
-                place = self._to_bracket(signs, place)
-                if self.depth == 1 and signs[place - 1] in b"[{":
-                    yield Mark(start + place - 1, chr(signs[place - 1]))
+                place = yield from self._step(signs, place, start)
 
-    def _outermost(self, signs: bytes, place: int, start: int) -> Generator[Mark, None, int]:
-        """Tells the marks up to the value's end, or into one that is not passed in one step; returns where to go on."""
-        for found in _NEXT_SIGN.finditer(signs, place):
+    def _step(self, signs: bytes, place: int, start: int) -> Generator[Mark, None, int]:
+        """Tells the marks up to a bracket or a string that is not passed as a whole; returns where to go on."""
+        pattern = _OUTERMOST if self.depth == 1 else _INSIDE if self.depth > 1 else _OUTSIDE
+        for found in pattern.finditer(signs, place):
             sign: bytes | None = found[1]
             if sign is None:
                 break
@@ -81,24 +87,16 @@ class Scanner:
                 continue
             if sign == b'"':
                 self._in_string = True
-            elif sign in (b"[", b"{"):
-                self.depth += 1
-            else:
-                yield Mark(start + place - 1, chr(signs[place - 1]))
-                self.depth -= 1
-            return place
-        return len(signs)
-
-    def _to_bracket(self, signs: bytes, place: int) -> int:
-        """Goes behind the next bracket, which may be in a string; returns where to go on."""
-        found = _BRACKET.search(signs, place)
-        end = len(signs) if found is None else found.end()
-        self._in_string = signs.count(b'"', place, end) % 2 == 1
-        if found is not None and not self._in_string:
-            self.depth += 1 if found[0] in b"[{" else -1
+                return place
+            opens = sign in (b"[", b"{")
+            self.depth += opens
             if self.depth > LARGEST_DEPTH:
                 raise TooDeep(f"JSON that is nested deeper than {LARGEST_DEPTH}")
-        return end
+            if self.depth == 1:
+                yield Mark(start + place - 1, chr(signs[place - 1]))
+            self.depth -= not opens
+            return place
+        return len(signs)
 
     def _without_escapes(self, block: bytes) -> bytes:
         """The block, as long, with other bytes in the place of escaped quotes."""

@@ -20,7 +20,7 @@ from tests.docs import settings_page
 from tests.docs.generated import MEANINGS, all_errors, commands, generated, option_names
 from tests.docs.pages import DOCS, ROOT, anchors, blocks, links, pages, section, table_rows
 
-_LINE = re.compile(r"^ *(?:\$ |[\d*/ ]+)?(strongroom [a-z][^|>\n]*)", re.MULTILINE)
+_LINE = re.compile(r"^ *(?:\$ |[\d*/ ]+)?(strongroom [a-z](?:\"[^\"\n]*\"|'[^'\n]*'|[^|>\n\"'])*)", re.MULTILINE)
 """A command in a block: as it is, behind a prompt, or behind the times of a crontab."""
 
 _INLINE = re.compile(r"`(strongroom [a-z][^`]*)`")

@@ -84,6 +84,7 @@ def _arguments(folder: Path, ports: dict[str, int]) -> list[str]:
     return [
         *(f"-{name}={port}" for name, port in ports.items()),
         *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", f"-s3.config={config}"),
+        "-s3.iam.readOnly=false",  # tests make users of their own
         *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
         *(f"-filer.localSocket={folder / 'filer.sock'}", f"-s3.localSocket={folder / 's3.sock'}"),
     ]

@@ -27,10 +27,7 @@ def needed(project: Project, records: Sequence[Record]) -> frozenset[str]:
         return frozenset()
     packs = liveness.needs(project, records, snapshots.committed(project).moved).now
     names = {
-        layout.pack_name(project.id, tier, pack)
-        for tier in layout.TIERS
-        for pack in standing(project, tier)
-        if pack in packs
+        layout.pack_name(project.id, tier, pack) for tier in layout.TIERS for pack in standing(project, tier) if pack in packs
     }
     return frozenset(names | {layout.snapshot_name(project.id, one.id) for one in records})
 

@@ -31,10 +31,11 @@ from vault.repository.tidy import tidy
 
 @dataclass(slots=True)
 class Report:
-    """What a prune did. waiting: claims that were still at work when its patience ran out; then it did nothing else ·
-    deleted, freed: packs and their bytes · spared: packs that a snapshot needs that was committed meanwhile · refused: packs
-    and records that the store would not delete · left: packs that there was no time for · moved, stored: packs of which the rest
-    was stored anew, and the bytes of that · damaged: such that could not be read whole · segments: written, in place of how many."""
+    """What a prune did. waiting: claims that were still at work when its patience ran out; then it did nothing else · deleted,
+    freed: packs and their bytes · spared: packs that a snapshot needs that was committed meanwhile · refused: packs and
+    records that the store would not delete · left: packs that there was no time for · moved, stored: packs of which the
+    rest was stored anew, and the bytes of that · damaged: such that could not be read whole · segments: written, in place
+    of how many."""
 
     project: str
     waiting: list[str] = field(default_factory=list)

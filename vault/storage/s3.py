@@ -46,6 +46,7 @@ class S3Store:
         self._prefix = f"{prefix}/" if prefix else ""
         self._checksum = checksum
         self._page = page
+        self._wants_md5 = False
         self._client: S3Client = make_client(options or S3Options())
         self._locks = S3Locks(self._client, bucket, self._key)
 
@@ -141,8 +142,8 @@ class S3Store:
         # botocore takes bytes and bytearrays; a file-like view would cost an Expect round trip and 16 KiB writes
         body = data if isinstance(data, bytes | bytearray) else bytes(view)
         lock = self._locks.of_upload(name)
-        if lock and not extra.keys() & {"ChecksumSHA256", "ContentMD5"}:  # a store takes no lock without one of them
-            extra = {**extra, "ContentMD5": _base64(hashlib.md5(data, usedforsecurity=False).digest())}
+        if lock or self._wants_md5:
+            extra |= _md5(data)
         try:
             with lock_errors(verb, name) if lock else s3_errors(verb, name):
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentLength=view.nbytes, **extra, **lock)
@@ -150,13 +151,18 @@ class S3Store:
             if "IfNoneMatch" in extra:
                 raise
             raise StorageError(f"cannot write {name}: the store answered 412 to a plain write") from error
+        except StorageError as error:
+            if "ContentMD5" in extra or "Content-MD5" not in str(error):
+                raise
+            self._wants_md5 = True  # the bucket locks by itself what is written, and S3 then demands it
+            self._upload(verb, name, data, extra)
 
     def _checksums(self, data: Buffer, sha256: bytes | None) -> dict[str, str]:
         extra: dict[str, str] = {}
         if self._checksum in {"sha256", "both"}:
             extra["ChecksumSHA256"] = _base64(sha256 or hashlib.sha256(data).digest())
         if self._checksum in {"md5", "both"}:
-            extra["ContentMD5"] = _base64(hashlib.md5(data, usedforsecurity=False).digest())
+            extra |= _md5(data)
         return extra
 
     def _key(self, name: str) -> str:
@@ -185,6 +191,10 @@ def _server_time(answer: Any) -> datetime | None:  # noqa: ANN401
         return parsedate_to_datetime(headers.get("date", ""))
     except ValueError:
         return None
+
+
+def _md5(data: Buffer) -> dict[str, str]:
+    return {"ContentMD5": _base64(hashlib.md5(data, usedforsecurity=False).digest())}
 
 
 def _base64(digest: bytes) -> str:

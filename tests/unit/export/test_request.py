@@ -32,9 +32,12 @@ REQUEST = Request(
             "reports or raw of project acme within 2024-Q3 (Europe/Kyiv), as of 2026-11-01 12:00:00+00:00",
         ),
         (
-            Wish(patterns=("a/*",), formats=("csv",), deleted=True, source="s", periods=("2024",), overlapping=True),
-            "everything of project acme from source s touching 2024 (UTC) with a path like a/* in the format csv "
-            + "that the source no longer had, as of the newest snapshot",
+            Wish(deleted=True, periods=("2024",), overlapping=True),
+            "everything of project acme touching 2024 (UTC) that the source no longer had, as of the newest snapshot",
+        ),
+        (
+            Wish(patterns=("a/*", "b"), formats=("csv",), source="s"),
+            "everything of project acme from source s with a path like a/* or b in the format csv, as of the newest snapshot",
         ),
         (Wish(versions=None), "everything of project acme in all versions, as of the newest snapshot"),
         (Wish(versions=3), "everything of project acme in the newest 3 versions, as of the newest snapshot"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from policies.promises import flags, freeze
-from policies.promises.flags import Limits, Unformed
+from policies.promises.flags import Limits, Rewritten
 from policies.retention.facts import described
 from policies.retention.judge import judge
 from policies.retention.rules import Keep
@@ -54,31 +55,34 @@ def frozen(project: Project) -> list[str]:
     return [freeze.why(one) for one in freeze.freezing(holds.read_all(project).holds, project.services.clock.now())]
 
 
-@pytest.mark.parametrize(
-    ("now", "told"),
-    [
-        (counts(vanished=29), []),
-        (counts(vanished=30), ["30 of 100 items vanished"]),
-        (counts(changed=49), []),
-        (counts(changed=50), ["50 of 100 items were rewritten"]),
-        (counts(changed=90, vanished=90), ["90 of 100 items vanished", "90 of 100 items were rewritten"]),
-    ],
-)
-def test_a_share_from_the_limit_on_is_flagged(now: Counts, told: list[str]) -> None:
-    assert list(flags.of_counts(counts(), now, LIMITS)) == told
+def told(*, vanished: int = 0, changed: int = 0, formed: int = 0, lost: int = 0, items: int = 100) -> list[str]:
+    before = counts(items=items)
+    found = Rewritten(changed, formed, lost)
+    return [*flags.of_vanished(before, counts(vanished=vanished), LIMITS), *flags.of_rewritten(before, found, LIMITS)]
+
+
+def test_a_share_from_the_limit_on_is_flagged() -> None:
+    assert told(vanished=29) == told(changed=49) == []
+    assert told(vanished=30) == ["30 of 100 items vanished"]
+    assert told(changed=50) == ["50 of 100 items were rewritten"]
+    assert told(vanished=90, changed=90) == ["90 of 100 items vanished", "90 of 100 items were rewritten"]
 
 
 def test_of_few_items_no_share_is_reckoned() -> None:
-    assert list(flags.of_counts(counts(items=4), counts(items=0, vanished=4), LIMITS)) == []
-    assert list(flags.of_counts(counts(items=10), counts(items=6, vanished=4), LIMITS)) == []
+    assert told(items=4, vanished=4) == told(items=10, vanished=4, changed=4) == []
 
 
 def test_files_that_lost_their_form_are_told_only_when_they_are_many() -> None:
-    assert list(flags.of_forms(Unformed(formed=100, lost=9))) == []
-    assert list(flags.of_forms(Unformed(formed=100, lost=40))) == []
-    assert list(flags.of_forms(Unformed(formed=20, lost=10))) == [
-        "10 of 20 rewritten files look encrypted: they have no format any more"
-    ]
+    assert told(formed=40, lost=9) == told(formed=100, lost=40) == []
+    assert told(formed=20, lost=10) == ["10 of 20 rewritten files look encrypted: they have no format any more"]
+
+
+def test_files_that_were_only_touched_are_not_rewritten(project: Project, folder: Path) -> None:
+    taken(project, folder)
+    for file in folder.iterdir():
+        os.utime(file, (1, 1))
+    record, found = taken(project, folder)
+    assert record.counts.changed >= 20 and found == [] and frozen(project) == []
 
 
 def test_an_ordinary_day_freezes_nothing(project: Project, folder: Path) -> None:
@@ -151,6 +155,14 @@ def test_rewriting_by_ransomware_is_told_by_the_forms_that_are_lost(project: Pro
     for number in range(12):
         (folder / f"{number:02}.csv").write_bytes(chance.token(300))
     assert taken(project, folder)[1] == ["12 of 12 rewritten files look encrypted: they have no format any more"]
+
+
+def test_rewriting_most_files_is_flagged_whatever_their_form(project: Project, folder: Path) -> None:
+    taken(project, folder)
+    for number in range(11):
+        (folder / f"{number:02}.csv").write_text(f"hour,calls\n{number},2\n" * 20)
+    record, found = taken(project, folder)
+    assert found == ["11 of 21 items were rewritten"] and frozen(project) == [f"{record.id} of files: {found[0]}"]
 
 
 def test_the_same_rewriting_in_a_form_is_not(project: Project, folder: Path) -> None:

@@ -256,7 +256,7 @@ def test_nothing_else_of_the_machine_can_be_reached(calls: Kept, asking: Start, 
 
 
 def test_what_needs_more_memory_than_there_is_says_so_and_puts_nothing_down(calls: Kept, asking: Start) -> None:
-    with pytest.raises(UsageError, match="more than 1GiB of memory"):
+    with pytest.raises(UsageError, match="more than 512MiB of memory"):
         asking(calls).ask("select array_agg(a.range::varchar || repeat('x', 1000)) from range(3000000) a")
 
 
@@ -286,3 +286,17 @@ def test_a_damaged_file_is_named(tmp_path: Path, asking: Start) -> None:
 def test_items_that_are_no_tables_are_refused(tmp_path: Path, asking: Start) -> None:
     with pytest.raises(NothingFound, match="none of these items is a table"):
         asking(backed_up(tmp_path, {"raw/note.txt": b"hello\n"}))
+
+
+def test_a_spreadsheets_own_csv_is_read_and_what_is_not_utf8_is_named(tmp_path: Path, asking: Start) -> None:
+    kept = backed_up(
+        tmp_path,
+        {
+            "raw/t/2024-01.csv": b'\xef\xbb\xbfsep=;\r\nname;n\r\n"a;""b""\r\nc";1\r\n',
+            "raw/old/2024-01.csv": "имя,n\nОлег,1\nИрина,2\n".encode("cp1251"),
+        },
+    )
+    here = asking(kept)
+    assert here.ask("select name, n from t") == [('a;"b"\r\nc', 1)]
+    with pytest.raises(UsageError, match=r"raw/old/2024-01\.csv is not in UTF-8"):
+        here.ask("select * from old")
