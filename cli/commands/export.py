@@ -115,7 +115,6 @@ def export(
 def _run(work: Work, reason: str) -> None:
     from restore.export import folder
     from restore.export.write import Order, to_folder, to_zip
-    from restore.giving.archive_file import refuse_existing
     from restore.place import Nothing
     from restore.plan import make_plan
 
@@ -124,9 +123,9 @@ def _run(work: Work, reason: str) -> None:
     merged = merged_name(work) if work.request.tables.merge else None
     order = Order(_wanted(work, reason), work.selection, plan, work.conversion, merged)
     zipped = path.suffix.lower() == ".zip" and not path.is_dir()
-    if zipped:
-        refuse_existing(path, Existing.REFUSE)
-    elif folder.look(path, order.fingerprint) is folder.State.UNFINISHED:
+    if zipped and (path.exists() or path.is_symlink()):
+        raise TargetError(f"{path} is there already", hint="nothing was written; name another file, or remove that one first")
+    if not zipped and folder.look(path, order.fingerprint) is folder.State.UNFINISHED:
         output.notice(f"{path} holds an interrupted export of the same request: it is begun anew")
     if not agreed(work, [plan], Goal(str(path), path.parent if zipped else path)):
         return

@@ -4,8 +4,8 @@ Only what stands outside strings counts: brackets, commas and colons, and of tho
 are bytes for `restore.tables.json_values`, which sees whether they are JSON.
 
 Strings, and values that are neither large nor deep, are passed many in one step. Any other value, such as one that goes on in
-the next block, is gone into bracket by bracket, and what is within it is passed so. A step that was in vain has looked no deeper
-than a few levels, so that no byte is looked at more often than that.
+the next block, is gone into bracket by bracket, and what is within it is passed so. A step that was in vain has looked no
+deeper than a few levels, so that no byte is looked at more often than that.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Scanner:
         self._escaped = False  # whether the next byte is a backslash's
 
     def feed(self, block: bytes) -> Iterator[Mark]:
-        """The marks of a block, which are all to be taken before the next one is fed. Raises `Damaged` for a nest that is too
-        deep."""
+        """The marks of a block, which are all to be taken before the next one is fed. Raises `TooDeep` for a nest that nobody
+        needs, give or take the few levels of a step: whoever reads a value knows its depth to the level."""
         start, self._at = self._at, self._at + len(block)
         signs = self._without_escapes(block)
         place = 0

@@ -146,7 +146,9 @@ def test_a_dry_run_writes_nothing(audited: Desk) -> None:
 def test_places_that_cannot_be_a_bag_are_refused(audited: Desk) -> None:
     write_files(audited.folder, {"full/mine": b"precious", "there.zip": b"precious"})
     assert "not empty" in refusal(audited.call("export", "acme", "--to", "full", exits=1))
-    assert "there already" in refusal(audited.call("export", "acme", "--to", "there.zip", exits=1))
+    refused = refusal(audited.call("export", "acme", "--to", "there.zip", exits=1))
+    assert "there already" in refused
+    assert "--existing" not in refused, "export has no such option to follow the hint with"
     for to in (("--to", "-"), ("--to", "s3://bucket/x"), ()):
         refusal(audited.call("export", "acme", *to, exits=2))
     assert (audited.folder / "full/mine").read_bytes() == b"precious" == (audited.folder / "there.zip").read_bytes()

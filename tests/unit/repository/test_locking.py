@@ -143,8 +143,8 @@ def test_locks_go_through_every_wrapper_but_the_one_for_reading(store: LockingSt
 def test_a_store_that_refuses_to_delete_what_it_keeps_is_reported_and_packs_that_its_index_names_stay(
     project: Project, store: LockingStore, clock: StageClock, tmp_path: Path
 ) -> None:
-    for folder in locking.FOLDERS:
-        store.lock_uploads(project.folder(folder), lambda: Retention("governance", clock.now() + 10 * DAY))
+    for part in locking.FOLDERS:
+        store.lock_uploads(project.folder(part), lambda: Retention("governance", clock.now() + 10 * DAY))
     folder = write_tree(tmp_path / "source", {"going": text("a", 30_000)})
     first = back_up(project, folder).record
     write_tree(folder, {"going": text("b", 30_000)})
