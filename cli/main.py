@@ -34,8 +34,9 @@ from cli.commands import (
     settings,
     status,
 )
+from cli.options import EXIT_CODES
 from cli.workplace import VERSION
-from vault.errors import StrongroomError
+from vault.errors import StrongroomError, UsageError
 
 
 class _Commands(TyperGroup):
@@ -60,9 +61,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-EXIT_CODES = """Exit codes: 0 done, 1 error, 2 usage, 3 done with problems, 10 no repository, 11 busy, 12 key refused,
-20 damaged, 21 refused by a rule, 30 storage, 130 interrupted."""
 
 app.command("init", epilog=EXIT_CODES)(init.init)
 app.add_typer(project.app, name="project")
@@ -123,7 +121,11 @@ def _exit_code() -> int:
         _tell(error)
         return error.exit_code
     except SystemExit as left:
-        return left.code if isinstance(left.code, int) else int(left.code is not None)
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+        if code == UsageError.exit_code and "--json" in sys.argv:  # typer has said on stderr what is wrong with the words
+            told = {"message": "the command line makes no sense; stderr says what is wrong", "hint": "see --help"}
+            output.document({"error": told | {"exit_code": code}})
+        return code
     return 0
 
 

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+EXIT_CODES = """Exit codes: 0 done, 1 error, 2 usage, 3 done with problems, 10 no repository, 11 busy, 12 key refused,
+20 damaged, 21 refused by a rule, 30 storage, 130 interrupted."""
+
 Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The settings file (else $STRONGROOM_CONFIG, ./strongroom.toml, …)."),

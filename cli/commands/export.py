@@ -32,7 +32,7 @@ from cli.restoring.work import Goal, Work, agreed, end
 from cli.wishes import Asked, tell_beyond
 from restore.existing import Existing
 from restore.tables.manner import Profile
-from vault.errors import UsageError
+from vault.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
     from restore.export.report import Exported

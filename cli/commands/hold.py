@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import environment, locking, moments, output, workplace
-from cli.options import Config, Identity, Json
+from cli.options import EXIT_CODES, Config, Identity, Json
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ProjectName = Annotated[str, typer.Argument(metavar="PROJECT")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it stays in the repository.")]
 
 
-@app.command("add")
+@app.command("add", epilog=EXIT_CODES)
 def add(
     project: ProjectName,
     reason: Reason,
@@ -64,7 +64,7 @@ def add(
     _end(problems)
 
 
-@app.command("release")
+@app.command("release", epilog=EXIT_CODES)
 def release(
     project: ProjectName,
     hold: Annotated[str, typer.Argument(metavar="HOLD", help="Its id; the beginning is enough.")],
@@ -91,7 +91,7 @@ def release(
     _end(problems)
 
 
-@app.command("list")
+@app.command("list", epilog=EXIT_CODES)
 def list_(
     projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,

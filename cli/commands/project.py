@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import environment, output, settings_file, workplace
-from cli.options import Config, Identity, Json
+from cli.options import EXIT_CODES, Config, Identity, Json
 from cli.settings.names import KIND
 from vault.errors import RefusedByRule, SourceError, UsageError
 
@@ -40,7 +40,7 @@ Zone = Annotated[
 ]
 
 
-@app.command("add")
+@app.command("add", epilog=EXIT_CODES)
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     source: SourceTexts,
@@ -86,7 +86,7 @@ def add(
     output.result(f"Next: strongroom backup {name}")
 
 
-@app.command("list")
+@app.command("list", epilog=EXIT_CODES)
 def list_(config: Config = None, identity: Identity = None, as_json: Json = False) -> None:
     """The projects that your identity opens."""
     with workplace.opened(config, identity) as place:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import judging, moments, output, workplace
-from cli.options import Config, Identity, Json, Yes
+from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from vault.errors import RefusedByRule, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Projects = Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", he
 All = Annotated[bool, typer.Option("--all", help="Show every snapshot, those that stay too.")]
 
 
-@app.command("plan")
+@app.command("plan", epilog=EXIT_CODES)
 def plan(
     projects: Projects = None,
     on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="What would still be there on that day.")] = None,
@@ -51,7 +51,7 @@ def plan(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-@app.command("apply")
+@app.command("apply", epilog=EXIT_CODES)
 def apply(
     projects: Projects = None,
     shown: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import environment, output, settings, workplace
-from cli.options import Config, Json
+from cli.options import EXIT_CODES, Config, Json
 
 if TYPE_CHECKING:
     from cli.settings.faults import Placed
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The settings file: is it right, what applies, an example.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("check")
+@app.command("check", epilog=EXIT_CODES)
 def check(config: Config = None, as_json: Json = False) -> None:
     """Read the settings and tell all that is wrong with them, then what looks odd: folders that are not there, promises that
     the schedule cannot keep, retention that is shorter than 90 days.
@@ -58,7 +58,7 @@ def _looked_at(found: settings.Settings) -> tuple[Sequence[Placed], Sequence[Pla
     return placed(oddities.failing(found), known), placed(oddities.odd(found, now), known)
 
 
-@app.command("show")
+@app.command("show", epilog=EXIT_CODES)
 def show(
     origin: Annotated[bool, typer.Option("--origin", help="Also where each value came from.")] = False,
     config: Config = None,
@@ -83,7 +83,7 @@ def show(
             output.result(one.text())
 
 
-@app.command("example")
+@app.command("example", epilog=EXIT_CODES)
 def example() -> None:
     """A settings file with a word on everything."""
     from cli.settings.example import EXAMPLE

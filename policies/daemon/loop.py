@@ -128,6 +128,8 @@ class Daemon:
             self._clock.sleep(_PAUSE)
             self._post.deliver()
         newest = [run for job in self._wanted.jobs for run in self._around.books.recent(*job.key, 1)]
+        if not self._wanted.jobs:
+            log.notice("no project has a schedule, so nothing can ever be due")
         log.info(f"all that was due is done, {len(self._watch.alarms)} promises are broken")
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import typer.main
 
-from cli.main import EXIT_CODES, app
+from cli.main import app
+from cli.options import EXIT_CODES
 from tests.docs import settings_page
 from tests.docs.pages import DOCS
 from vault import errors

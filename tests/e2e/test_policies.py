@@ -147,3 +147,13 @@ def test_a_prune_is_bounded_in_bytes(aged: Desk) -> None:
     assert "is not a size" in aged.call("prune", "--yes", "--max-bytes", "much", exits=2).err
     aged.call("prune", "--yes")
     assert "sound" in aged.call("check", "--data").text
+
+
+def test_words_that_make_no_sense_are_one_document_with_json(aged: Desk) -> None:
+    for words in (["forget", "acme", "x"], ["prune", "--nonsense"], ["retention", "plan", "--on", "x", "--bad"]):
+        result = aged.call(*words, "--json", exits=2)
+        assert result.document["error"]["exit_code"] == 2 and result.err
+
+
+def test_a_snapshot_is_not_forgotten_without_a_reason(aged: Desk) -> None:
+    assert "without a reason" in aged.call("forget", "acme", min(snapshots(aged)), "--reason", " ", "--yes", exits=2).err

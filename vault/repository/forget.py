@@ -33,6 +33,8 @@ def forget(
 
     Raises `UsageError` where there is no such snapshot, `RefusedByRule` where one must stay: then none is forgotten.
     """
+    if not reason.strip():
+        raise UsageError("a snapshot is not forgotten without a reason", hint="say why; it stays on record")
     wanted = list(dict.fromkeys(wanted))
     records = snapshots.committed(project).records
     by_id = {one.id: one for one in records}
