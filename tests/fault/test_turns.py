@@ -27,7 +27,7 @@ from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
-IN_CI = 120
+IN_CI = 60
 IN_FULL = 3000
 KEEPS = {f"small {number}": text(number, 300) for number in range(6)}
 PATIENT = Patience(seconds=1.0, stale_after=timedelta(days=1), look_every=0.1)

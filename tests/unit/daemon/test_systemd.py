@@ -14,7 +14,7 @@ from policies.daemon.systemd import Systemd
 from policies.daemon.unit import Unit, text
 from tests.support.coverage_notes import not_covered
 
-UNIT = Unit(Path("/usr/bin/strongroom"), Path("/etc/strong room/50%.toml"), Path("/root/identity.txt"), [Path("/srv/repo")], 30)
+UNIT = Unit(Path("/usr/bin/strongroom"), Path("/etc/strong room/50%.toml"), Path("/home/ops/identity.txt"), [Path("/srv/repo")], 30)
 
 
 def test_words_reach_the_socket(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_unit_quotes_names_and_hands_the_identity_over_as_a_credential() -> 
     start = next(line for line in lines if line.startswith("ExecStart="))
     assert start.startswith('ExecStart=/usr/bin/strongroom daemon --config "/etc/strong room/50%%.toml" ')
     assert start.endswith(" --identity ${CREDENTIALS_DIRECTORY}/identity")
-    assert {"LoadCredential=identity:/root/identity.txt", "Type=notify", "ReadWritePaths=/srv/repo"} <= set(lines)
+    assert {"LoadCredential=identity:/home/ops/identity.txt", "Type=notify", "ReadWritePaths=/srv/repo"} <= set(lines)
     without = text(Unit(UNIT.program, UNIT.settings, None, [], 30))
     assert "Credential" not in without and "CREDENTIALS" not in without and "CAP_DAC_OVERRIDE" not in without
 
