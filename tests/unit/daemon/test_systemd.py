@@ -14,7 +14,9 @@ from policies.daemon.systemd import Systemd
 from policies.daemon.unit import Unit, text
 from tests.support.coverage_notes import not_covered
 
-UNIT = Unit(Path("/usr/bin/strongroom"), Path("/etc/strong room/50%.toml"), Path("/home/ops/identity.txt"), [Path("/srv/repo")], 30)
+UNIT = Unit(
+    Path("/usr/bin/strongroom"), Path("/etc/strong room/50%.toml"), Path("/home/ops/identity.txt"), [Path("/srv/repo")], 30
+)
 
 
 def test_words_reach_the_socket(tmp_path: Path) -> None:
