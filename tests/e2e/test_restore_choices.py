@@ -112,7 +112,7 @@ def test_older_versions_lie_beside_the_newest_one_each_content_once(history: Des
     history.call("restore", "acme", "--deleted", "--versions", "all", "--to", "deleted")
     assert sorted(restored(history.folder / "deleted")["c"]) == [b"c1", b"c2"]
     snapshots = history.call("list", "--json").document["projects"][0]["snapshots"]
-    second = sorted(one["snapshot"] for one in snapshots)[1]
+    second = sorted(snapshots, key=lambda one: one["taken_at"])[1]["snapshot"]  # ids order seconds only
     history.call("restore", "acme", "reports/a.csv", "--versions", "all", "--at", second, "--to", "then")
     assert sorted(restored(history.folder / "then")["a"]) == [b"1", b"2"]
     for wrong in ("0", "-1", "many", ""):

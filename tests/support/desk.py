@@ -129,11 +129,11 @@ class Desk:
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
         return subprocess.Popen([STRONGROOM, *arguments], cwd=self.folder, env=self.environment, **streams)
 
-    def run(self, *arguments: str | bytes, exits: int = 0, **more: Any) -> Result:
+    def run(self, *arguments: str | bytes, exits: int | Sequence[int] = 0, **more: Any) -> Result:
         """A process, from its start to its end. more: as for Popen."""
         process = self.start(*arguments, **more)
         out, err = process.communicate(timeout=120)
-        return checked(arguments, Result(process.returncode, out, err.decode()), (exits,))
+        return checked(arguments, Result(process.returncode, out, err.decode()), (exits,) if isinstance(exits, int) else exits)
 
     def call(self, *arguments: str, exits: int = 0) -> Result:
         """In this process: the same function that the console script calls, with streams and environment of its own."""
