@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# a worker for each processor; one that is done takes over from the others
+SPREAD := --numprocesses auto --dist worksteal
 
 .PHONY: help demo test test-full check lint types layers bench clean
 
@@ -16,10 +18,10 @@ demo: $(VENV)/.installed
 	$(BIN)/strongroom demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-full: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(SPREAD) -m "slow or not slow"
 
 check: lint types layers test
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.support.coverage_notes import pytest_terminal_summary
+from tests.support.coverage_notes import pytest_configure, pytest_sessionfinish, pytest_terminal_summary
 from tests.support.hermetic import cut_off
 
 cut_off()
 
 pytest_plugins = ["tests.support.age_js", "tests.support.store_fixtures"]
 
-__all__ = ["pytest_terminal_summary"]
+__all__ = ["pytest_configure", "pytest_sessionfinish", "pytest_terminal_summary"]

@@ -131,7 +131,7 @@ def test_packs_that_were_not_read_in_time_and_drills_that_never_came_are_told(ma
     house = make(project(nightly=True))
     house.answer = lambda _name, job: DONE if job.startswith("backup") else UNREACHABLE
     house.findings.write_packs("sdek", {b"x": PackSeen(house.clock.now() - timedelta(days=40), None, whole=True)})
-    house.live(24 * 4)
+    house.live(24 * 2)
     told = [line.promise for message in house.channel.told for line in message.broken]
     assert {"checked", "drill", "job"} <= set(told) and told.count("checked") == 1
 
