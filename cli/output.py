@@ -108,11 +108,6 @@ def moment(when: datetime) -> str:
     return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """1 item, 2 items; thousands apart."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}".replace(",", " ")
-
-
 def flush() -> None:
     """Before the process ends without its usual farewell."""
     sys.stdout.flush()

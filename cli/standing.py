@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import consequences, local, output
 from cli.workplace import Workplace
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from policies.daemon.plan import PlannedJob, ProjectPlan
@@ -88,7 +89,9 @@ class Looking:
         if running:
             newest = max(running, key=lambda claim: claim.updated_at)
             seen = output.duration((self.now - newest.updated_at).total_seconds())
-            row["running"] = f"{newest.items} items, {output.size(newest.bytes)}, on {newest.host}, last seen {seen} ago"
+            row["running"] = (
+                f"{counted(newest.items, 'item')}, {output.size(newest.bytes)}, on {newest.host}, last seen {seen} ago"
+            )
         return row
 
     def _of_project(self, plan: ProjectPlan, frozen: tuple[str, ...]) -> dict[str, Any]:

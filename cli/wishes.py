@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import moments, output
 from cli.workplace import Workplace
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.select import Selection
@@ -67,6 +68,6 @@ def tell_beyond(selection: Selection, periods: Sequence[str] | None) -> None:
     beyond = selection.beyond
     if beyond.items:
         output.notice(
-            f"{output.count(beyond.items, 'item')} ({output.size(beyond.bytes)}) reach beyond {' or '.join(periods or ())} "
+            f"{counted(beyond.items, 'item')} ({output.size(beyond.bytes)}) reach beyond {' or '.join(periods or ())} "
             "and are left out; --overlapping takes them too"
         )

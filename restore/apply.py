@@ -6,7 +6,7 @@ interrupted run has finished is there and is recognised by the next plan; what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,16 @@ from restore.fetch import fetch
 from restore.plan import Plan
 from restore.rows import Rows
 from restore.target import Attributes, Target, Writer, colliding
+from vault import memory
 from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
 from vault.progress import Progress, Silence
 from vault.repository.pack_reader import PackReader
+from vault.wording import counted
 
 if TYPE_CHECKING:
-    pass
+    import pyarrow as pa
 
 
 @dataclass(slots=True)
@@ -56,23 +58,22 @@ def refuse(plan: Plan) -> None:
     if plan.missing:
         first = plan.missing[0]
         raise Damaged(
-            f"{len(plan.missing)} items cannot be restored, {printable(first.path)} for one: {first.message}",
+            f"{counted(len(plan.missing), 'item')} cannot be restored, {printable(first.path)} for one: {first.message}",
             hint="nothing was written; --incomplete restores the others, and `strongroom check` tells what is lost",
         )
     if plan.conflicts:
         first_conflict = plan.conflicts[0]
         raise TargetError(
-            f"{len(plan.conflicts)} items are in the way, {printable(first_conflict.path)} ({first_conflict.standing}) for one",
+            f"{counted(len(plan.conflicts), 'item is', 'items are')} in the way, "
+            f"{printable(first_conflict.path)} ({first_conflict.standing}) for one",
             hint="nothing was written; choose --existing skip, newer, replace or keep-both, or another target",
         )
 
 
 def apply(plan: Plan, target: Target, stop: Callable[[], None], progress: Progress | None = None) -> Report:
     """Write what the plan says. Raises what `refuse` raises, `TargetError`, `Interrupted`, `StorageError`."""
-    import pyarrow as pa
-
     refuse(plan)
-    pa.default_memory_pool().release_unused()  # what the plan's making has freed must not lie beside what comes
+    memory.give_back()
     clock = plan.project.services.clock
     began = clock.monotonic()
     if target.prepare():
@@ -114,15 +115,15 @@ class _Restorer:
     def run(self) -> Report:
         """Folders first, so that empty ones exist; then links and files; at last the folders' attributes."""
         self._progress.phase("restoring", items=self._plan.files, size=self._plan.bytes_to_write)
-        folders = self._of_type(manifest.FOLDER)
+        folders = self._rows_of(self._is(manifest.FOLDER))
         for row in folders:
             self._note(self._writer.make_folder(self._path(row)))
         self._links()
         followers = self._hard_links()
-        self._files(row for row in self._of_type(manifest.FILE) if row not in followers)
+        self._files(self._without(self._is(manifest.FILE), followers))
         again = self._follow(followers)
         if again:
-            self._files(again)
+            self._files(self._only(again))
         attributes = ((self._path(row), self._of_folder(row)) for row in folders)
         self._note(self._target.finish(attributes))
         self._report.folders = len(folders)
@@ -131,7 +132,7 @@ class _Restorer:
 
     def _links(self) -> None:
         targets = self._plan.items["link_target"]
-        for row in self._of_type(manifest.LINK):
+        for row in self._rows_of(self._is(manifest.LINK)):
             points_to = targets[row].as_py() or b""
             attributes, replace = self._rows.attributes(row), row in self._plan.replacing
             problems = self._writer.write_link(self._path(row), points_to, attributes, replace=replace)
@@ -167,20 +168,22 @@ class _Restorer:
         self._note(self._writer.commit())
         return again
 
-    def _files(self, rows: Iterable[int]) -> None:
+    def _files(self, meant: pa.Array) -> None:
+        """meant: a boolean for each row."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        spared = (row for row in rows if not self._given_up or self._rows.path(row) not in self._given_up)
-        wanted = pa.array(spared, pa.int64())
-        del rows
+        if self._given_up:
+            spared = pc.is_in(self._plan.items["path"], value_set=pa.array(sorted(self._given_up), pa.binary()))
+            meant = pc.and_not(meant, spared.combine_chunks())
         references = self._plan.references
-        # always: a forged manifest may give content to what is no file
-        references = references.filter(pc.is_in(references["row"].cast(pa.int64()), value_set=wanted))
+        own = meant.take(references["row"].combine_chunks())
+        if not pc.all(own).as_py():  # a forged manifest may give content to what is no file
+            references = references.filter(own)
         files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
         try:
-            references = files.begin(wanted, references)
-            pa.default_memory_pool().release_unused()
+            references = files.begin(pc.indices_nonzero(meant), references)
+            memory.give_back()
             for portion in fetch(references, self._reader, self._stop, files.write_small):
                 files.write(portion)
         finally:
@@ -188,10 +191,28 @@ class _Restorer:
         self._report.files += files.written
         self._report.bytes += files.bytes
 
-    def _of_type(self, kind: str) -> list[int]:
+    def _is(self, kind: str) -> pa.Array:
+        """Which rows are of a type."""
         import pyarrow.compute as pc
 
-        rows: list[int] = pc.indices_nonzero(pc.equal(self._plan.items["type"], kind)).to_pylist()
+        return pc.equal(self._plan.items["type"], kind).combine_chunks()
+
+    def _only(self, rows: Collection[int]) -> pa.Array:
+        """A boolean for each row: whether it is among these."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return pc.is_in(pa.array(range(len(self._rows)), pa.int64()), value_set=pa.array(sorted(rows), pa.int64()))
+
+    def _without(self, meant: pa.Array, rows: Collection[int]) -> pa.Array:
+        import pyarrow.compute as pc
+
+        return pc.and_not(meant, self._only(rows)) if rows else meant
+
+    def _rows_of(self, meant: pa.Array) -> list[int]:
+        import pyarrow.compute as pc
+
+        rows: list[int] = pc.indices_nonzero(meant).to_pylist()
         return rows
 
     def _of_folder(self, row: int) -> Attributes:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from restore.plan import Plan
+from vault.about.grammar import written
+from vault.about.period import Period
 from vault.format import manifest
 
 if TYPE_CHECKING:
@@ -15,10 +17,14 @@ if TYPE_CHECKING:
 
 MOST_LINES = 24
 
+_LONGEST_MONTH = 32 * 86_400_000_000
+"""Microseconds; with a night in autumn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Files of a kind that are about a month or year, which begins their period; an empty period: of none, or of all."""
+    """Files of a kind that are about a month, or something in it, or a longer period; or a year, and something that begins in
+    it. An empty period: of none, or of all."""
 
     kind: str
     period: str
@@ -47,9 +53,18 @@ def _counted(items: pa.Table, zone: ZoneInfo) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    files = items.select(["kind", "period_start", "size", "type"]).filter(pc.equal(items["type"], manifest.FILE))
+    columns = ["kind", "period_start", "period_end", "size", "type"]
+    files = items.select(columns).filter(pc.equal(items["type"], manifest.FILE))
     local = files["period_start"].cast(pa.timestamp("us", tz=zone.key))
     months = pc.fill_null(pc.strftime(local, format="%Y-%m"), "")
+    start, end = (files[name].cast(pa.int64()) for name in ("period_start", "period_end"))
+    long = pc.fill_null(pc.greater(pc.subtract(end, start), _LONGEST_MONTH), fill_value=False)
+    named = (
+        pa.table({"start": start, "end": end}).filter(long).group_by(["start", "end"]).aggregate([]).slice(0, MOST_LINES + 1)
+    )
+    for one in named.to_pylist() if len(named) <= MOST_LINES else ():
+        this = pc.and_(long, pc.and_(pc.equal(start, one["start"]), pc.equal(end, one["end"])))
+        months = pc.if_else(pc.fill_null(this, fill_value=False), written(Period(one["start"], one["end"]), zone), months)
     return pa.table({"kind": files["kind"], "period": months, "size": files["size"]})
 
 

@@ -13,6 +13,7 @@ from vault.errors import NothingFound
 from vault.format import manifest
 from vault.problems import printable
 from vault.repository.project import Project
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,7 +116,7 @@ def _periods(wish: Wish, tables: list[tuple[Record, pa.Table]]) -> list[str]:
     nearest = [text for _, text in (*sorted(before)[-1:], *sorted(after)[:1])]
     hints = []
     if touching and not wish.overlapping:
-        hints.append(f"{touching} items reach beyond it: ask for them with --overlapping")
+        hints.append(f"{counted(touching, 'item reaches', 'items reach')} beyond it: see --overlapping")
     if nearest:
         hints.append(f"the nearest periods are {' and '.join(nearest)}")
     return hints

@@ -10,6 +10,7 @@ import typer
 from cli import consequences, judging, locking, output, progress, sources, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from cli.settings import Settings
@@ -114,14 +115,14 @@ def _one(
 def _tell(report: Report) -> None:
     counts = report.record.counts
     output.result(
-        f"{report.project}/{report.record.source}: {output.count(counts.items, 'item')}, {output.size(counts.bytes)}; "
+        f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {output.size(counts.bytes)}; "
         f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
         f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
     )
     if report.skipped:
         kinds = sorted({one.what for one in report.skipped})
-        output.notice(f"skipped: {output.count(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
+        output.notice(f"skipped: {counted(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
     if counts.problems:
-        output.notice(f"{output.count(counts.problems, 'problem')}; their last good versions are kept")
+        output.notice(f"{counted(counts.problems, 'problem')}; their last good versions are kept")
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")

@@ -9,6 +9,7 @@ import typer
 from cli import output, progress, workplace
 from cli.options import Config, Identity, Json, Quiet
 from vault.errors import Damaged, UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.repository.check import CheckReport
@@ -79,15 +80,14 @@ def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
 
 
 def _tell(report: CheckReport) -> None:
-    read = f"; {report.packs_read} packs read ({output.size(report.bytes_read)}), {report.chunks_read} chunks compared"
+    packs, chunks = counted(report.packs_read, "pack"), counted(report.chunks_read, "chunk")
+    read = f"; {packs} read ({output.size(report.bytes_read)}), {chunks} compared"
     output.result(
-        f"{report.project}: {output.count(report.snapshots, 'snapshot')}, {output.count(report.packs_needed, 'pack')} needed"
+        f"{report.project}: {counted(report.snapshots, 'snapshot')}, {counted(report.packs_needed, 'pack')} needed"
         f"{read if report.packs_read else ''}: {'sound' if report.sound else 'DAMAGED'}"
     )
     if report.orphans:
-        output.notice(
-            f"{report.project}: {output.count(report.orphans, 'pack')} that no snapshot uses (left by runs that died)"
-        )
+        output.notice(f"{report.project}: {counted(report.orphans, 'pack')} that no snapshot uses (left by runs that died)")
     for line in report.damage[:LINES_SHOWN]:
         output.result(f"  damage: {line}")
     for item in report.lost[:LINES_SHOWN]:

@@ -14,6 +14,7 @@ import typer
 
 from cli import output, workplace
 from vault.errors import StrongroomError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.backup.run import Report
@@ -60,7 +61,7 @@ class _Demo:
         with self._step("A contact centre opens its archives"):
             summary = write_contact_centre(self._centre, years=self._years)
         self._say(
-            f"{len(summary.clients)} clients, {output.count(summary.files, 'file')}, {output.size(summary.bytes)}: "
+            f"{len(summary.clients)} clients, {counted(summary.files, 'file')}, {output.size(summary.bytes)}: "
             f"reports, tickets and call records from {summary.first_day} on"
         )
         with self._step("A repository is made, with keys of its own for each client"):
@@ -112,7 +113,7 @@ class _Demo:
         before = snapshot_of(lost)
         with self._step(f"Somebody deletes {project.name}'s report folder with one click"):
             shutil.rmtree(lost)
-        self._say(f"{output.count(len(before), 'item')} are gone")
+        self._say(f"{counted(len(before), 'item')} are gone")
         with self._step("strongroom restore brings it back"):
             self._restore(project, lost.parent)
         with self._step("Every byte, every mode and every time is compared"):
@@ -120,7 +121,7 @@ class _Demo:
         if after != before:
             different = sorted({*before.items()} ^ {*after.items()})[:3]
             raise DemoFailed(f"the restored folder differs from what was deleted: {different}")
-        self._say(f"{output.count(len(after), 'item')} are exactly what they were")
+        self._say(f"{counted(len(after), 'item')} are exactly what they were")
 
     def _restore(self, project: Project, target_folder: Path) -> None:
         from restore.apply import apply
@@ -134,7 +135,7 @@ class _Demo:
             report = apply(plan, target, lambda: None)
         if report.problems:
             raise DemoFailed(f"the restore met a problem: {report.problems[0].message}")
-        self._say(f"{output.count(report.files, 'file')}, {output.size(report.bytes)}")
+        self._say(f"{counted(report.files, 'file')}, {output.size(report.bytes)}")
 
     @contextmanager
     def _step(self, title: str) -> Iterator[None]:

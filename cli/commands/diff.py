@@ -15,6 +15,7 @@ from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Pat
 from cli.wishes import Asked
 from vault.errors import NothingFound, SettingsError, UsageError
 from vault.problems import Problem, printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from cli.workplace import Workplace
@@ -193,9 +194,9 @@ def _tell_rows(item: ItemDifference) -> None:
 def _tell_table(table: TableDifference) -> None:
     name = f"{table.name}: " if table.name else ""
     output.result(
-        f"  {name}{output.count(table.rows_before, 'row')} -> {output.count(table.rows_after, 'row')}: "
+        f"  {name}{counted(table.rows_before, 'row')} -> {counted(table.rows_after, 'row')}: "
         f"{table.added} added, {table.removed} removed, {table.changed_rows} changed "
-        f"({output.count(table.changed_cells, 'cell')})"
+        f"({counted(table.changed_cells, 'cell')})"
     )
     if not table.compared:
         output.result("  too long to be compared row by row")
@@ -210,7 +211,7 @@ def _tell_table(table: TableDifference) -> None:
             output.result(f"  {sign} row {number}: {', '.join(map(str, row))}")
     hidden = table.changed_cells - len(table.cells)
     if hidden > 0:
-        output.result(f"  … and {output.count(hidden, 'cell')} more")
+        output.result(f"  … and {counted(hidden, 'cell')} more")
 
 
 def _json(result: _Result, compared: RowDifferences | None, limit: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 from cli import local, output, workplace
 from cli.options import Config, Identity, Json, Quiet
 from vault.errors import Damaged, Interrupted, StrongroomError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.repository.project import Project
@@ -71,9 +72,9 @@ def _tell(told: dict[str, Any]) -> None:
     if "items" not in told:
         return
     output.result(
-        f"{told['project']}: {output.count(told['items'], 'file')} ({output.size(told['bytes'])}) restored and compared in "
+        f"{told['project']}: {counted(told['items'], 'file')} ({output.size(told['bytes'])}) restored and compared in "
         f"{output.duration(told['seconds'])}, {told['newest']} among them: {'DAMAGED' if told['wrong'] else 'as they were'}; "
-        f"all {output.count(told['whole_items'], 'file')} ({output.size(told['whole_bytes'])}) would take about "
+        f"all {counted(told['whole_items'], 'file')} ({output.size(told['whole_bytes'])}) would take about "
         f"{output.duration(told['whole_seconds'])}"
     )
     for line in told["wrong"]:

@@ -33,6 +33,7 @@ from cli.wishes import Asked, tell_beyond
 from restore.existing import Existing
 from restore.tables.manner import Profile
 from vault.errors import TargetError, UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.export.report import Exported
@@ -157,7 +158,7 @@ def _tell(work: Work, plan: Plan, exported: Exported, path: Path) -> None:
     report = done(exported)
     document = {"plan": plan.as_json(), **report.as_json(), "bag": str(path), "by": exported.request.asker.as_json()}
     if not work.request.as_json:
-        files = output.count(report.files, "file")
+        files = counted(report.files, "file")
         output.result(f"exported {files}, {output.size(report.bytes)}, to the bag {path} in {output.duration(report.seconds)}")
         if work.conversion is not None:
             showing.tell_tables(exported.outcome.told)

@@ -13,6 +13,7 @@ from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Pat
 from cli.wishes import Asked
 from vault.errors import UsageError
 from vault.problems import printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from cli.workplace import Workplace
@@ -203,7 +204,7 @@ def refuse_unknown_source(known: History, source: str | None) -> None:
 def more(count: int, what: str) -> None:
     """Say that not all is shown."""
     if count > 0:
-        output.notice(f"… and {output.count(count, f'{what} more', f'{what}s more')}: narrow it down, or raise --limit")
+        output.notice(f"… and {counted(count, f'{what} more', f'{what}s more')}: narrow it down, or raise --limit")
 
 
 def finish(known: History) -> None:

@@ -11,6 +11,7 @@ import typer
 from cli import environment, locking, moments, output, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json
 from vault.errors import UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.format.hold import HeldPeriod, Hold, Scope
@@ -56,9 +57,7 @@ def add(
     else:
         output.result(f"hold {hold.id} on {project}: {scope.as_text()}, {_until(hold)}")
     if snapshot is None and not as_json:
-        output.result(
-            f"it is on {output.count(items, 'item')} ({output.size(size)}) of the newest snapshots, and on older versions"
-        )
+        output.result(f"it is on {counted(items, 'item')} ({output.size(size)}) of the newest snapshots, and on older versions")
         if not items:
             output.notice("notice: no item matches it now; it binds those that come, and those of older snapshots")
     _end(problems)

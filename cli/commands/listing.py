@@ -29,6 +29,7 @@ from vault.about import grammar
 from vault.about.finding import MTIME
 from vault.about.period import Period
 from vault.problems import printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.format.record import Record
@@ -67,7 +68,7 @@ def _tell(found: list[tuple[Project, Committed]]) -> None:
     if not found:
         output.notice("there is no project yet; add one with `strongroom project add NAME --source KIND=PATH`")
     for project, committed in found:
-        output.result(f"{project.name}: {output.count(len(committed.records), 'snapshot')}")
+        output.result(f"{project.name}: {counted(len(committed.records), 'snapshot')}")
         if committed.records:
             heads = ["  SNAPSHOT", "SOURCE", "TAKEN", "ITEMS", "SIZE", "STORED", "PROBLEMS"]
             output.table([_cells(one) for one in committed.records], heads, right=(3, 4, 5, 6))

@@ -13,6 +13,7 @@ from cli.commands.retention import ask
 from cli.options import Config, Identity, Json, Quiet, Yes
 from vault.errors import UsageError
 from vault.storage.locks import UNTIL_RELEASED
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.repository.prune import Report
@@ -105,9 +106,9 @@ def _show(plan: Plan) -> None:
         ("needed", "stay, as snapshots need them"),
     ):
         if told[name]["packs"]:
-            output.result(f"  {output.count(told[name]['packs'], 'pack')} ({output.size(told[name]['bytes'])}) {text}")
+            output.result(f"  {counted(told[name]['packs'], 'pack')} ({output.size(told[name]['bytes'])}) {text}")
     if plan.forgotten:
-        output.result(f"  {output.count(len(plan.forgotten), 'record')} of forgotten snapshots go")
+        output.result(f"  {counted(len(plan.forgotten), 'record')} of forgotten snapshots go")
     for snapshot, why in plan.held:
         output.result(f"  forgotten snapshot {snapshot} stays: {why}")
     for pack, until in plan.locked[:5]:
@@ -115,11 +116,11 @@ def _show(plan: Plan) -> None:
     if len(plan.locked) > len(plan.locked[:5]):
         output.result(f"  … and {len(plan.locked) - 5} more locked packs")
     if plan.locked_records:
-        count = output.count(len(plan.locked_records), "record")
+        count = counted(len(plan.locked_records), "record")
         last = max(until for _, until in plan.locked_records)
         output.result(f"  {count} of forgotten snapshots stay: the last of them {_kept(last)}")
     if plan.claims:
-        output.result(f"  {output.count(len(plan.claims), 'backup')} under way will be waited for")
+        output.result(f"  {counted(len(plan.claims), 'backup')} under way will be waited for")
     if not (plan.dead or plan.wasteful or plan.forgotten):
         output.result("  nothing is to be reclaimed")
 
@@ -134,12 +135,12 @@ def _tell(report: Report) -> None:
     if report.waiting:
         output.notice(f"{report.project}: backups are still under way ({', '.join(report.waiting)}); nothing was deleted")
     output.result(
-        f"{report.project}: {output.count(report.deleted, 'pack')} deleted, {output.size(report.freed)} freed "
+        f"{report.project}: {counted(report.deleted, 'pack')} deleted, {output.size(report.freed)} freed "
         f"in {output.duration(report.seconds)}"
     )
     if report.refused:
-        output.notice(f"{report.project}: the store refused to delete {output.count(len(report.refused), 'object')}")
+        output.notice(f"{report.project}: the store refused to delete {counted(len(report.refused), 'object')}")
     if report.left:
-        output.notice(f"{report.project}: {output.count(report.left, 'pack')} left for the next run")
+        output.notice(f"{report.project}: {counted(report.left, 'pack')} left for the next run")
     if report.damaged:
-        output.notice(f"{report.project}: {output.count(len(report.damaged), 'damaged pack')} could not be stored anew")
+        output.notice(f"{report.project}: {counted(len(report.damaged), 'damaged pack')} could not be stored anew")

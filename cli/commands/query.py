@@ -20,6 +20,7 @@ from cli.wishes import Asked, tell_beyond
 from vault.about import grammar
 from vault.about.period import Period
 from vault.errors import TargetError, UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +81,7 @@ def query(
                 show = _document if as_json else _table
                 questions.ask(sql, show)
             if not quiet and not tables:
-                output.notice(f"{output.count(questions.opened, 'file')} of {len(questions)} looked into")
+                output.notice(f"{counted(questions.opened, 'file')} of {len(questions)} looked into")
     output.problems(selection.damage)
     if selection.damage:
         raise typer.Exit(DONE_WITH_PROBLEMS)
@@ -119,9 +120,7 @@ def _tell_tables(found: list[Table], zone: ZoneInfo, *, as_json: bool) -> None:
         return
     for one in found:
         names = " = ".join(one.view.names)
-        output.result(
-            f"{names}: {output.count(one.files, 'file')} {one.view.format}, {output.size(one.bytes)}, {_span(one, zone)}"
-        )
+        output.result(f"{names}: {counted(one.files, 'file')} {one.view.format}, {output.size(one.bytes)}, {_span(one, zone)}")
         for name, type_ in one.columns:
             output.result(f"    {name}  {type_}")
     output.notice("every table also has path, period, period_start, period_end, snapshot_time")
@@ -151,7 +150,7 @@ def _table(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> N
     if more:
         output.notice(f"only the first {ROWS_SHOWN} rows are shown; all of them with --as csv, or another format")
     else:
-        output.notice(output.count(len(rows), "row"))
+        output.notice(counted(len(rows), "row"))
 
 
 def _document(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
@@ -218,7 +217,7 @@ def _write(questions: Questions, sql: str, target: str, to: str) -> None:
 
     questions.ask(sql, take)
     for loss in found[-1].all():
-        output.notice(f"lost: {output.count(loss.cells, 'cell')} of {loss.column}: {loss.what}")
+        output.notice(f"lost: {counted(loss.cells, 'cell')} of {loss.column}: {loss.what}")
     if to:
         output.result(f"written: {to}")
 

@@ -11,6 +11,7 @@ import typer
 from cli import judging, moments, output, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from vault.errors import RefusedByRule, UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from policies.retention.plan import Plan
@@ -81,7 +82,7 @@ def apply(
             if not as_json:
                 _show(project, found, every=every)
             if found.goes and not yes:
-                ask(f"Forget {output.count(len(found.goes), 'snapshot')} of {project.name}?")
+                ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
             _apply(place, project, found)
             answers.append({"name": project.name, "forgotten": list(found.goes)} | found.as_json())
     if as_json:
@@ -104,16 +105,14 @@ def forget(
     with workplace.opened(config, identity) as place:
         found = place.project(project)
         if not yes:
-            ask(f"Forget {output.count(len(set(chosen)), 'snapshot')} of {project}?")
+            ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
         held = judging.held(place.settings, found)
         gone = drop(found, chosen, reason=reason, held=held, newest_too=newest_too)
         place.memory.forget(found.id, [one.id for one in gone])
     if as_json:
         output.document({"project": project, "forgotten": [one.id for one in gone]})
     else:
-        output.result(
-            f"{project}: {output.count(len(gone), 'snapshot')} forgotten; `strongroom prune {project}` reclaims the room"
-        )
+        output.result(f"{project}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune {project}` reclaims the room")
 
 
 def _plan(place: workplace.Workplace, project: Project, on: str | None) -> tuple[Plan, tuple[Any, ...]]:
@@ -142,7 +141,7 @@ def _apply(place: workplace.Workplace, project: Project, found: Plan) -> None:
     held = judging.held(place.settings, project)
     gone = drop(project, found.goes, reason=f"retention, plan {found.world.digest()[:16]}", held=held)
     place.memory.forget(project.id, [one.id for one in gone])
-    output.notice(f"{project.name}: {output.count(len(gone), 'snapshot')} forgotten; `strongroom prune` reclaims the room")
+    output.notice(f"{project.name}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune` reclaims the room")
 
 
 def _show(project: Project, found: Plan, *, every: bool) -> None:

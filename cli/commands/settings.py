@@ -10,6 +10,7 @@ import typer
 
 from cli import environment, output, settings, workplace
 from cli.options import EXIT_CODES, Config, Json
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from cli.settings.faults import Placed
@@ -43,7 +44,7 @@ def check(config: Config = None, as_json: Json = False) -> None:
         for word, found in (("error", errors), ("warning", warnings)):
             for one in found:
                 output.result(f"{word}: {one.sentence()}{f' ({one.fault.hint})' if one.fault.hint else ''}")
-        output.result(f"{file}: {output.count(len(errors), 'error')}, {output.count(len(warnings), 'warning')}")
+        output.result(f"{file}: {counted(len(errors), 'error')}, {counted(len(warnings), 'warning')}")
     if errors:
         raise typer.Exit(1)
 

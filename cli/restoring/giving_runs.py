@@ -18,6 +18,7 @@ from restore.tables.registry import FORMATS
 from vault.errors import UsageError
 from vault.format import manifest
 from vault.problems import printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.giving.give import Outcome
@@ -68,7 +69,7 @@ def to_archive(work: Work, archive: Archive) -> None:
                 outcome = _give(work, plan, tarred, room=path.parent)
     if renamed:
         some = ", ".join(printable(name) for name in renamed[:NAMES_SHOWN])
-        output.notice(f"{output.count(len(renamed), 'name')} of bytes that are no UTF-8 are written as text ({some}, …)")
+        output.notice(f"{counted(len(renamed), 'name')} of bytes that are no UTF-8 are written as text ({some}, …)")
     _finish(work, plan, outcome, archive.text)
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from cli import output
 from vault.problems import printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.apply import Report
@@ -30,14 +31,14 @@ def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Fore
         sum(values) for values in zip(*((p.files, p.bytes_to_write, p.bytes_to_read, p.requests) for p in plans), strict=True)
     )
     output.notice(
-        f"plan: {output.count(files, 'file')}, {output.size(to_write)} to write to {where}, as of {output.moment(when)}; "
-        f"{output.size(to_read)} to read in about {output.count(requests, 'request')}, "
+        f"plan: {counted(files, 'file')}, {output.size(to_write)} to write to {where}, as of {output.moment(when)}; "
+        f"{output.size(to_read)} to read in about {counted(requests, 'request')}, "
         f"which may take {output.duration(forecast.seconds)}"
     )
     if len(forecast.lines) > 1:
         for line in forecast.lines:
             about = line.period or "no period"
-            output.notice(f"  {line.kind:<12} {about:<9} {output.count(line.files, 'file'):>14} {output.size(line.bytes):>11}")
+            output.notice(f"  {line.kind:<12} {about:<9} {counted(line.files, 'file'):>14} {output.size(line.bytes):>11}")
     for count, text in (
         (sum(plan.already_there for plan in plans), "are there already"),
         (sum(plan.skipped for plan in plans), "are in the way and stay as they are"),
@@ -48,7 +49,7 @@ def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Fore
         (sum(len(plan.missing) for plan in plans), "cannot be restored whole: content is missing"),
     ):
         if count:
-            output.notice(f"plan: {output.count(count, 'item')} {text}")
+            output.notice(f"plan: {counted(count, 'item')} {text}")
     for conflict in [one for plan in plans for one in plan.conflicts][:CONFLICTS_SHOWN]:
         output.notice(f"  in the way: {printable(conflict.path)} ({conflict.standing})")
     output.problems([problem for plan in plans for problem in plan.missing])
@@ -97,7 +98,7 @@ def free_space(folder: Path) -> int | None:
 def tell(report: Report, where: str) -> None:
     """What was done."""
     output.result(
-        f"restored {output.count(report.files, 'file')}, {output.size(report.bytes)}, to {where} "
+        f"restored {counted(report.files, 'file')}, {output.size(report.bytes)}, to {where} "
         f"in {output.duration(report.seconds)}"
     )
     if report.already_there or report.skipped:
@@ -112,13 +113,13 @@ def tell_tables(told: Iterable[Told]) -> None:
     converted = [one for one in everything if one.target is not None]
     rows = sum(table["rows"] for one in converted for table in one.tables)
     output.notice(
-        f"converted {output.count(len(converted), 'file')} with {output.count(rows, 'row')}; "
+        f"converted {counted(len(converted), 'file')} with {counted(rows, 'row')}; "
         f"{sum(one.target is None and bool(one.outputs) for one in everything)} given as they are"
     )
     lost = [(one, loss) for one in everything for loss in one.losses]
     for one, loss in lost[:LOSSES_SHOWN]:
         where = ": ".join(part for part in (printable(one.path), loss.table, loss.column) if part)
-        output.notice(f"lost: {where}: {loss.what} ({output.count(loss.cells, 'cell')})")
+        output.notice(f"lost: {where}: {loss.what} ({counted(loss.cells, 'cell')})")
     if len(lost) > LOSSES_SHOWN:
         output.notice(f"lost: … and {len(lost) - LOSSES_SHOWN} more kinds (all of them in the report)")
     for note in [note for one in converted if one.row < 0 for note in one.notes]:

@@ -13,6 +13,7 @@ import typer
 from cli import environment, output
 from cli.restoring import showing
 from vault.problems import Problem
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from cli.restoring.request import Request
@@ -87,7 +88,7 @@ def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
         refuse(plan.without_missing() if request.incomplete else plan)
     replacing = sum(len(plan.replacing) for plan in plans) + goal.replaces
     if replacing and not request.yes and environment.is_interactive():
-        typer.confirm(f"Replace {output.count(replacing, 'item')}?", err=True, abort=True)
+        typer.confirm(f"Replace {counted(replacing, 'item')}?", err=True, abort=True)
     return True
 
 

@@ -13,6 +13,7 @@ from policies.daemon.plan import Kind, PlannedJob, ProjectPlan
 from policies.promises.findings import Findings
 from policies.promises.judge import CheckState, DrillState, ProjectState, SourceState, Trouble
 from policies.schedule.records import Run
+from vault.wording import counted
 
 Runs = Callable[[str, str], Sequence[Run]]
 """The newest runs of a project's job, the newest first."""
@@ -92,7 +93,7 @@ def _checks(plan: ProjectPlan, findings: Findings, now: datetime) -> CheckState 
     coverage = findings.coverage(plan.name, now - plan.check_within)
     damage = list(map(str, found.value.get("damage", ()))) if found else []
     if coverage.damaged and not damage:
-        damage.append(f"{coverage.damaged} packs")
+        damage.append(counted(coverage.damaged, "pack"))
     if plan.job("check") is None:
         return CheckState(plan.check_within, None, tuple(damage)) if found else None
     oldest = coverage.oldest or (None if found else findings.first_met(plan.name, "check", now))

@@ -32,6 +32,7 @@ from policies.schedule.runner import Runner
 from vault.clock import Clock
 from vault.errors import StrongroomError
 from vault.repository.services import Services
+from vault.wording import counted
 
 TICK, LOOK, PING = 1.0, 15.0, 300.0
 LAST_LETTERS = 20.0
@@ -172,7 +173,7 @@ class Daemon:
         log, grace = self._around.log, self._wanted.grace
         self._around.systemd.tell("STOPPING=1")
         running = len(self._runner.running())
-        log.info(f"the end is wanted: {running} runs have {grace:g} seconds to withdraw")
+        log.info(f"the end is wanted: {counted(running, 'run has', 'runs have')} {grace:g} seconds to withdraw")
         left = self._runner.stop(grace)
         for run in left:
             log.notice(f"{run.project}/{run.job}: did not end in time; what it has stored is kept")
@@ -213,4 +214,5 @@ class Daemon:
 
     def _status(self) -> str:
         alarms = len(self._watch.alarms)
-        return f"{len(self._wanted.projects)} projects, {len(self._wanted.jobs)} jobs, {alarms} broken promises"
+        projects, jobs = counted(len(self._wanted.projects), "project"), counted(len(self._wanted.jobs), "job")
+        return f"{projects}, {jobs}, {counted(alarms, 'broken promise')}"

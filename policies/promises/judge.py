@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from vault.wording import counted
+
 SHOWN = 5
 """Of several things that are named in one sentence."""
 
@@ -122,7 +124,7 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
             message = f"{source.trouble.runs} runs in a row met problems; the last one: {source.trouble.message}"
             yield Alarm(state.project, "problems", source.name, message, by_hand)
         if source.missing:
-            message = f"{_several(len(source.missing), 'report')} did not appear: {_named(source.missing)}"
+            message = f"{counted(len(source.missing), 'report')} did not appear: {_named(source.missing)}"
             hint = "ask whoever makes the reports; they count as soon as a backup finds them"
             yield Alarm(state.project, "missing", source.name, message, hint)
 
@@ -180,7 +182,3 @@ def span(length: timedelta) -> str:
 def _named(things: Sequence[str]) -> str:
     more = f", and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
     return ", ".join(things[:SHOWN]) + more
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"

@@ -24,6 +24,7 @@ from restore.target import unsafe_reason
 from vault.errors import TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -131,7 +132,8 @@ def refuse_foreseen(items: pa.Table, conversion: Conversion, place: Place) -> No
     in_the_way = [path for path in sorted(standing) if modified.get(path) != foreseen[path]]
     if in_the_way:
         raise TargetError(
-            f"{len(in_the_way)} items are in the way, {printable(in_the_way[0])} ({standing[in_the_way[0]]}) for one",
+            f"{counted(len(in_the_way), 'item is', 'items are')} in the way, "
+            f"{printable(in_the_way[0])} ({standing[in_the_way[0]]}) for one",
             hint="nothing was written; choose --existing skip, newer, replace or keep-both, or another target",
         )
 

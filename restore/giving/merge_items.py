@@ -25,6 +25,7 @@ from vault.about import grammar
 from vault.about.period import Period, micros
 from vault.errors import StrongroomError
 from vault.problems import Problem, printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +73,7 @@ class _Merging:
         losses = Losses()
         parts = [self._part(*one) for one in waiting]
         merged = Merged(parts, self._failed, losses)
-        told = Told(-1, name, None, notes=[f"merged out of {len(parts)} files"])
+        told = Told(-1, name, None, notes=[f"merged out of {counted(len(parts), 'file')}"])
         outputs = Outputs(self._room)
         target = self._conversion.target or "csv"
         wish = Wish(target, self._conversion.manner)

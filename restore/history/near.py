@@ -14,6 +14,7 @@ from restore.history.gather import History
 from restore.wish import Wish
 from vault.errors import NothingFound
 from vault.problems import printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +54,7 @@ def nothing_found(history: History, wish: Wish) -> NothingFound:
     close = [path for pattern in wish.patterns for path in _near(history, pattern)][:MOST]
     count = sum(len(ledger.records) for ledger in history.ledgers.values())
     hint = f"there is: {', '.join(map(printable, close))}" if close else told.hint
-    return NothingFound(f"{told}, in any of {count} snapshots" if count > 1 else str(told), hint=hint)
+    return NothingFound(f"{told}, in any of {counted(count, 'snapshot')}" if count > 1 else str(told), hint=hint)
 
 
 def _near(history: History, pattern: str) -> list[bytes]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.desk import Desk, Place
+from tests.support.small_disk import MB, make_room, small_disk
 from tests.support.tree_facts import tree_facts, write_files
 
 PATIENCE = 120.0
@@ -122,6 +123,24 @@ def test_once_ends_with_3_where_a_run_failed_and_with_0_where_none_is_due(home: 
     time.sleep(1.1)  # its back-off
     assert "acme/backup reports: done" in home.run("daemon", "--once").text
     assert "started" not in home.run("daemon", "--once").text
+
+
+def test_on_a_full_disk_runs_fail_and_are_told_and_room_is_all_it_takes(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4 * MB) as disk:
+        home = Desk(tmp_path / "desk", Place(str(disk / "repository")))
+        home.init()
+        write_files(home.folder / "source", {f"{number}.bin": os.urandom(2 * MB) for number in range(4)})
+        home.add("acme", f"reports={home.folder / 'source'}")
+        settle(home, SCHEDULE)
+        with running(home) as daemon:
+            wait(lambda: has(home, "ended", "No space left on device"), "a full disk was not told")
+            assert home.run("status", "--json", exits=3).document["sources"][0]["state"] == "never backed up"
+            make_room(disk, 40 * MB)
+            wait(lambda: has(home, "ended", "acme/backup reports: done"), "room did not help")
+            assert "never backed up" not in home.run("status").text
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(PATIENCE) == 0
+        assert restored(home, "back")
 
 
 def test_a_unit_is_printed_without_starting_anything(home: Desk) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,32 +10,12 @@ import pytest
 from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk, Place, refusal
+from tests.support.small_disk import MB, make_room, small_disk
 from tests.support.tree_facts import tree_facts, write_files
-
-MB = 1_000_000
-
-
-@contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """A file system of `size` bytes; where none can be mounted the test is left out, and that is said."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = f"a disk that fills up: cannot mount one ({done.stderr.strip()[-80:]})"
-        not_covered(reason)
-        pytest.skip(reason)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    if shutil.which("mount") is None:
-        not_covered("a disk that fills up: the program `mount` is not installed")
-        pytest.skip("no mount")
     with small_disk(tmp_path / "disk", 4 * MB) as folder:
         yield folder
 
@@ -60,7 +37,7 @@ def test_a_full_store_is_told_and_room_is_all_it_takes(tmp_path: Path, disk: Pat
     assert desk.run("backup", "--json", exits=30).document["snapshots"][0]["exit_code"] == 30
     assert desk.call("list").text.startswith("acme: 0 snapshots\n")
     desk.call("check", "--data")
-    subprocess.run(["mount", "-o", f"remount,size={20 * MB}", str(disk)], check=True)
+    make_room(disk, 20 * MB)
     desk.run("backup")
     desk.call("check", "--data")
     desk.run("restore", "acme", "--to", "back")
@@ -77,7 +54,7 @@ def test_a_full_target_is_told_and_the_same_restore_goes_on(tmp_path: Path, disk
     told = desk.run(*arguments, exits=1)
     assert told.out == b"" and "No space left on device" in told.err and "hint: free some room" in told.err
     assert desk.run(*arguments, "--json", exits=1).document["error"]["exit_code"] == 1
-    subprocess.run(["mount", "-o", f"remount,size={20 * MB}", str(disk)], check=True)
+    make_room(disk, 20 * MB)
     desk.run(*arguments)
     assert tree_facts(disk / "back/reports") == tree_facts(source)
     assert not list((disk / "back").rglob(".strongroom-*"))

@@ -30,6 +30,7 @@ from vault.repository.chunk_index import ChunkIndex, KnownChunks, store_segments
 from vault.repository.meta import MetaReader, MetaWriter
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +48,7 @@ class PacksGone(Damaged):
     hint = "run `strongroom prune`, which takes them out of the index, then the backup again"
 
     def __init__(self, packs: frozenset[bytes]) -> None:
-        super().__init__(f"{len(packs)} packs that the index names are gone; nothing was committed")
+        super().__init__(f"the index names {counted(len(packs), 'pack that is', 'packs that are')} gone; nothing was committed")
         self.packs = packs
 
 

@@ -13,7 +13,8 @@ from restore import forecast
 from restore.existing import Existing
 from restore.fetch import fetch, portions
 from restore.place import Nothing
-from restore.plan import Plan, count_requests, locate, make_plan
+from restore.plan import Plan, make_plan
+from restore.references import count_requests, locate
 from restore.select import Wish, select
 from tests.support.places import TODAY, back_up, made_on
 from tests.support.trees import text, write_tree
@@ -76,6 +77,15 @@ def test_counts_are_by_month_while_these_are_few_then_by_year(plan: Plan) -> Non
     one_year = select(plan.project, Wish(periods=("2023",), now=datetime(2026, 1, 1, tzinfo=UTC)))
     few = make_plan(one_year, Nothing(), Existing.REFUSE, TODAY)
     assert [line.period for line in forecast.by_period([few], KYIV)] == [f"2023-{month:02}" for month in range(12, 0, -1)]
+
+
+def test_what_is_about_a_quarter_or_a_year_is_counted_beside_its_months(tmp_path: Path) -> None:
+    project = made_on(MemoryStore())
+    files = dict.fromkeys(("2024-01.csv", "2024-01-05.csv", "2024-Q1.csv", "2024.csv", "notes.txt"), b"1")
+    back_up(project, write_tree(tmp_path / "source", files))
+    lines = forecast.by_period([make_plan(select(project, Wish()), Nothing(), Existing.REFUSE, TODAY)], ZoneInfo("UTC"))
+    found = {line.period: line.files for line in lines}
+    assert [found[period] for period in ("2024-01", "2024-Q1", "2024")] == [2, 1, 1]
 
 
 def test_more_work_is_said_to_take_longer(plan: Plan) -> None:
