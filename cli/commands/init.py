@@ -91,27 +91,26 @@ class _Init:
         bare = open_bare_store(address, options, services.clock, services.chance, create_missing=True)
         store = RetryingStore(bare, options.patience, services.clock, services.chance)
         try:
-            Repository.refuse_existing(store)
+            begun = Repository.begun(store, services)
             # the bare one: a wrapper would hide what the store says about checksums
             report = probe_quickly(bare, services.chance)
             kit = age.HybridIdentity.generate(services.chance)
             new_identity = self._make_identity(services.chance, wants_passphrase=wants_passphrase)
-            descriptor = Descriptor(
-                repository=new_id(services.chance.token(16)),
-                created=services.clock.now(),
-                trust=Trust(report.creates_once, "md5" if report.checksum == "md5" else "sha256"),
-            )
-            kit_text = _kit_text(kit.encode(), self._repository, descriptor.repository)
+            trust = Trust(report.creates_once, "md5" if report.checksum == "md5" else "sha256")
+            repository_id = begun.descriptor.repository if begun else new_id(services.chance.token(16))
+            kit_text = _kit_text(kit.encode(), self._repository, repository_id)
             if self._kit is not None:
                 identities.write_secret(self._kit, kit_text.encode())
-            Repository.create(store, descriptor, services)
-            workplace.remembered(address, self._repository).begin(descriptor.repository)
+            if begun is None:
+                Repository.create(store, Descriptor(repository_id, services.clock.now(), trust=trust), services)
+            workplace.remembered(address, self._repository).begin(repository_id)
             identity = IdentitySettings(file=self._identity)
             settings_file.write(self._config, self._repository, identity, kit.recipient.encode())
         finally:
             store.close()
         return {
-            "repository": descriptor.repository,
+            "repository": repository_id,
+            "begun_before": begun is not None,
             "address": store.describe(),
             "new_identity": new_identity,
             "recovery_recipient": kit.recipient.encode(),
@@ -170,6 +169,8 @@ def _tell(made: dict[str, object], config: Path, identity: Path, kit: Path | Non
         output.document(made | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)})
         return
     output.result(f"Repository {made['repository']} is at {made['address']}.")
+    if made["begun_before"]:
+        output.result("  It was begun before and holds nothing yet: this completes it.")
     findings = made["findings"]
     for sentence in findings if isinstance(findings, list) else []:
         output.result(f"  {sentence}")

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.used import repository, unchanged
 from tests.support.desk import Desk, Place, Result, checked, refusal
 from tests.support.store_fixtures import BUCKET
-from tests.support.tree_facts import tree_facts
+from tests.support.tree_facts import tree_facts, write_files
 
 
 def test_an_address_without_a_repository_is_told_from_a_missing_disk(used: Desk) -> None:
@@ -67,6 +67,21 @@ def test_init_twice_is_refused_and_changes_nothing(used: Desk) -> None:
     before = tree_facts(used.folder)
     assert "already" in refusal(used.call("init", used.place.address, exits=21))
     assert tree_facts(used.folder) == before
+
+
+def test_init_completes_what_an_interrupted_one_began(desk: Desk) -> None:
+    """Killed behind the descriptor: there are no settings yet, and a kit that opens nothing."""
+    first = desk.call("init", desk.place.address, "--recovery-kit", str(desk.folder / "kit/first"), "--json").document
+    desk.settings.unlink()
+    assert not first["begun_before"]
+    told = desk.call("init", desk.place.address, "--recovery-kit", str(desk.folder / "kit/second"))
+    assert first["repository"] in told.text and "holds nothing yet: this completes it" in told.text
+    write_files(desk.folder / "source", {"a.csv": b"a"})
+    desk.add("acme", f"reports={desk.folder / 'source'}")
+    desk.call("backup")
+    desk.call("restore", "acme", "--to", "back", "--identity", str(desk.folder / "kit/second"))
+    desk.settings.unlink()
+    assert "already" in refusal(desk.call("init", desk.place.address, "--recovery-kit", str(desk.folder / "kit/3"), exits=21))
 
 
 def test_init_leaves_settings_and_keys_alone_that_are_there(desk: Desk) -> None:

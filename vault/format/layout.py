@@ -27,6 +27,11 @@ def key_name(scope: str, key_id: str) -> str:
     return f"keys/{scope}/{key_id}.age"
 
 
+def projects_folder() -> str:
+    """Where everything of all projects lies."""
+    return "projects"
+
+
 def project_folder(project: str, folder: str = "") -> str:
     """A folder of a project: `packs`, `meta`, `index`, `claims`, `snapshots`, `marks`, `holds`, `forgotten`;
     all of them without one."""

@@ -30,21 +30,25 @@ class Repository:
     @classmethod
     def create(cls, store: Store, descriptor: Descriptor, services: Services) -> Repository:
         """Make a repository where none is. Raises `RefusedByRule` where one stands already."""
-        cls.refuse_existing(store)
+        if cls.begun(store, services):
+            raise _exists(store)
         try:
             (store.create if descriptor.trust.create_once else store.put)(layout.DESCRIPTOR, descriptor.encode())
         except ObjectExists as error:
             raise _exists(store) from error
         return cls(store, descriptor, services)
 
-    @staticmethod
-    def refuse_existing(store: Store) -> None:
-        """Raises `RefusedByRule` where a repository stands already."""
+    @classmethod
+    def begun(cls, store: Store, services: Services) -> Repository | None:
+        """The repository in `store` that holds nothing yet, as an interrupted `init` leaves it; None where there is none.
+        Raises `RefusedByRule` where one is in use."""
         try:
-            store.size(layout.DESCRIPTOR)
-        except ObjectNotFound:
-            return
-        raise _exists(store)
+            repository = cls.open(store, services)
+        except NoRepository:
+            return None
+        if any(next(iter(store.list(folder)), None) for folder in (layout.keys_folder(), layout.projects_folder())):
+            raise _exists(store)
+        return repository
 
     @classmethod
     def open(cls, store: Store, services: Services) -> Repository:
