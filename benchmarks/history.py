@@ -2,7 +2,7 @@
 
     python -m benchmarks.history [--snapshots 1000] [--items 20000] [--shape scattered] [--s3] [--work FOLDER]
 
-Each command is measured three times: cold (nothing on this machine), with the manifests in the cache and nothing kept of
+Each command is measured three times: cold (nothing on this machine), with records and index in the cache and nothing kept of
 earlier questions, and warm (an earlier question was asked); and once more after one more snapshot. Prints passed or FAILED
 beside the limits, and exits with 1 when one failed.
 """
@@ -107,7 +107,7 @@ def _asked(desk: Desk, name: str, words: tuple[str, ...]) -> bool:
     desk.forget(manifests=True)
     cold = _measured(desk, name, "cold", words, COLD_SECONDS)
     desk.forget(manifests=False)
-    manifests = _measured(desk, name, "manifests cached", words, COLD_SECONDS)
+    manifests = _measured(desk, name, "records cached", words, COLD_SECONDS)
     return all([cold, manifests, _measured(desk, name, "warm", words, WARM_SECONDS)])
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from cli.settings import Settings
     from policies.retention.plan import Storage, World
+    from vault.backup.new_manifest import Retire
     from vault.format.hold import Hold
     from vault.format.record import Record
     from vault.problems import Problem
@@ -122,11 +123,13 @@ def storage(project: Project) -> Storage:
     return Storage(needs, sizes)
 
 
-def retiring(settings: Settings, project: Project) -> Callable[[pa.Table], pa.Array] | None:
-    """Which rows of a new manifest have outlived their retention; None where every item stays for ever."""
+def retiring(settings: Settings, project: Project) -> Retire | None:
+    """Which items have outlived their retention; None where every item stays for ever."""
     rules = meaning.items(settings.project(project.name))
     if not settings.project(project.name).items:
         return None
+    from policies.retention.items import COLUMNS
+    from vault.backup.new_manifest import Retire
 
     def outlived(table: pa.Table) -> pa.Array:
         from policies.retention.items import Times, judge_items
@@ -138,4 +141,4 @@ def retiring(settings: Settings, project: Project) -> Callable[[pa.Table], pa.Ar
         binding = holds.read_all(project).binding(now)
         return judge_items(table, rules, binding, times, pattern_regex).goes
 
-    return outlived
+    return Retire(COLUMNS, outlived)

@@ -7,40 +7,24 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Any
+from collections.abc import MutableMapping
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
 
 from cli import output, parent, runtime, signals
-from cli.commands import (
-    backup,
-    check,
-    daemon,
-    demo,
-    diff,
-    doctor,
-    drill,
-    export,
-    history,
-    hold,
-    init,
-    listing,
-    project,
-    prune,
-    query,
-    restore,
-    retention,
-    settings,
-    status,
-)
-from cli.options import EXIT_CODES
+from cli.commands_by_name import CommandsByName
 from cli.workplace import VERSION
 from vault.errors import StrongroomError, UsageError
 
 
 class _Commands(TyperGroup):
     """The commands; typer itself would make a wordless exit of a signal."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (what typer makes of the application's own)
+        super().__init__(**settings)
+        self.commands = cast("MutableMapping[str, Any]", CommandsByName())  # it is only read
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 (a class that typer keeps to itself)
         try:
@@ -61,29 +45,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-app.command("init", epilog=EXIT_CODES)(init.init)
-app.add_typer(project.app, name="project")
-app.command("backup", epilog=EXIT_CODES)(backup.backup)
-app.command("list", epilog=EXIT_CODES)(listing.list_)
-app.command("ls", epilog=EXIT_CODES)(listing.ls)
-app.command("find", epilog=EXIT_CODES)(history.find)
-app.command("history", epilog=EXIT_CODES)(history.history)
-app.command("diff", epilog=EXIT_CODES)(diff.diff)
-app.command("restore", epilog=EXIT_CODES)(restore.restore)
-app.command("query", epilog=EXIT_CODES)(query.query)
-app.command("export", epilog=EXIT_CODES)(export.export)
-app.add_typer(settings.app, name="settings")
-app.command("status", epilog=EXIT_CODES)(status.status)
-app.add_typer(retention.app, name="retention")
-app.add_typer(hold.app, name="hold")
-app.command("forget", epilog=EXIT_CODES)(retention.forget)
-app.command("prune", epilog=EXIT_CODES)(prune.prune)
-app.command("check", epilog=EXIT_CODES)(check.check)
-app.command("drill", epilog=EXIT_CODES)(drill.drill)
-app.command("daemon", epilog=EXIT_CODES)(daemon.daemon)
-app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
-app.command("demo", epilog=EXIT_CODES)(demo.demo)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 (typer's form of a callback)

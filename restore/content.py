@@ -47,14 +47,16 @@ class FileWriter:
         self.bytes = 0
 
     def begin(self, rows: pa.Array, references: pa.Table) -> pa.Table:
-        """Write what needs no content, look at what an earlier run left; gives the references that must be fetched."""
+        """Write what needs no content, look at what an earlier run left; gives the references that must be fetched. rows: of
+        the files · references: theirs, by row."""
         import pyarrow.compute as pc
 
-        counts = references["row"].value_counts()
-        several = counts.filter(pc.greater(counts.field("counts"), 1))
-        self._left.update(zip(several.field("values").to_pylist(), several.field("counts").to_pylist(), strict=True))
-        with_content = counts.field("values").cast(rows.type)
-        for row in rows.filter(pc.invert(pc.is_in(rows, value_set=with_content))).to_pylist():
+        mine = references["row"].combine_chunks()  # ascending
+        repeated = mine[1:].filter(pc.equal(mine[1:], mine[:-1]))
+        several = repeated.value_counts()
+        counts = pc.add(several.field("counts"), 1).to_pylist()
+        self._left.update(zip(several.field("values").to_pylist(), counts, strict=True))
+        for row in rows.filter(pc.invert(pc.is_in(rows, value_set=mine.cast(rows.type)))).to_pylist():
             self._without_content(row)
         return self._resume(references)
 

@@ -52,7 +52,7 @@ Result = TypeVar("Result")
 def fetch(
     references: pa.Table, reader: PackReader, stop: Callable[[], None], work: Callable[[list[Fetched]], Result]
 ) -> Iterator[Result]:
-    """What `work` makes of the contents of the chunks that `references` (of `restore.plan.locate`) names, portion by
+    """What `work` makes of the contents of the chunks that `references` (of `restore.references.locate`) names, portion by
     portion; for a damaged chunk it gets the error. `work` runs in the threads that fetch, `WORKERS` at once at most.
 
     Raises what `work` raises, and `StorageError` only where it would meet every pack: the store is out of reach, or refuses.

@@ -116,7 +116,7 @@ def _periods(wish: Wish, tables: list[tuple[Record, pa.Table]]) -> list[str]:
     nearest = [text for _, text in (*sorted(before)[-1:], *sorted(after)[:1])]
     hints = []
     if touching and not wish.overlapping:
-        hints.append(f"{counted(touching, 'item reaches', 'items reach')} beyond it: see --overlapping")
+        hints.append(f"{counted(touching, 'item reaches', 'items reach')} beyond it: ask with --overlapping")
     if nearest:
         hints.append(f"the nearest periods are {' and '.join(nearest)}")
     return hints

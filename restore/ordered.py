@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 
 def pieces(references: pa.Table, reader: PackReader, stop: Callable[[], None]) -> Iterator[Piece]:
-    """The chunks that `references` (of `restore.plan.locate`) names, in their order. Raises `StorageError`."""
+    """The chunks that `references` (of `restore.references.locate`) names, in their order. Raises `StorageError`."""
     for window in _windows(references):
         got: dict[tuple[int, int], bytes | StrongroomError] = {}
         for part in fetch(window, reader, stop, list):

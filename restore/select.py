@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from restore import masks, near
 from restore.wish import Wish
+from vault import memory
 from vault.errors import Damaged, NothingFound
 from vault.format import manifest
 from vault.problems import Problem
@@ -69,6 +70,7 @@ def select(project: Project, wish: Wish) -> Selection:
     del whole
     if len(records) > 1:  # one manifest is sorted already
         table, above = _by_path(table), _by_path(above)
+    memory.give_back()
     return Selection(project, tuple(records), table, above, index, damage, beyond)
 
 

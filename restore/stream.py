@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from restore.ordered import pieces
-from restore.plan import locate
+from restore.references import locate
 from restore.select import Selection
 from vault.errors import Damaged, StrongroomError, UsageError
 from vault.format import manifest

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restore.files.chunks import Chunks
-from restore.plan import locate
+from restore.references import locate
 from vault.errors import Damaged
 from vault.format.layout import CONTENT_TIER
 from vault.repository.chunk_index import ChunkIndex

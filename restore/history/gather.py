@@ -25,6 +25,10 @@ from vault.repository.adopt import healed
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.meta import MetaReader
 from vault.repository.project import Project
+from vault.storage.caching import in_passing
+
+MANY = 24
+"""Manifests; more are not kept in the cache: the ledgers say what they say, and they would fill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ def _read(project: Project, records: list[Record], ledgers: dict[str, Ledger], m
     """Enter the snapshots of `records` in the ledgers of their sources."""
     index = healed(project, ChunkIndex.load(project, tier=META_TIER))
     yield from index.damaged
-    reader = MetaReader(project, ChunkIndex(index.table.combine_chunks(), index.damaged))
+    many = len(records) > MANY
+    reader = MetaReader(replace(project, store=in_passing(project.store)) if many else project, index, many=many)
     manner.progress.phase("reading manifests", items=len(records))
     for source in sorted({one.source for one in records}):
         ledger = ledgers.setdefault(source, Ledger())

@@ -65,7 +65,7 @@ class Ledger:
         """The next snapshot. rows: as `versions.of_manifest` gives them."""
         before, number = self.open_rows, len(self.records)
         found = match(rows, before)
-        self._close(before.filter(found.unmatched(len(before))))
+        self._close(before.filter(found.unmatched))
         self._open = _first_of(rows, before, found, number)
         self.records.append(record)
 

@@ -1,7 +1,7 @@
 """The manifests of many snapshots, one after another, as rows of versions.
 
-    lists of chunks     ahead, by several threads: each waits for a round trip
-    chunks              those that the manifest before has not; ahead, by several threads
+    lists of chunks     ahead, by several threads: each waits for a round trip; with the footer, which says what lies where
+    chunks              those with columns that are compared, if the manifest before has them not; ahead, by several threads
     bytes               put together, in order
     rows                decoded ahead, by several threads
 
@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from restore.history import versions
 from vault.errors import Damaged
-from vault.format import tree
+from vault.format import parquet_spans, tree
 from vault.format.record import Record
 from vault.format.tree import ChunkRef
 from vault.repository.meta import MetaReader
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 READERS = 8
-LISTS_AHEAD = 24
+LISTS_AHEAD = 6
 """Manifests whose lists of chunks are read ahead."""
 
 CHUNKS_AHEAD = 4
@@ -39,6 +39,14 @@ ROWS_AHEAD = 2
 Refs = list[ChunkRef]
 Contents = dict[bytes, bytes]
 T = TypeVar("T")
+
+
+class Listed(NamedTuple):
+    """The chunks of a manifest. wanted: those that hold what is read of it · tail: its last ones, which were read already."""
+
+    refs: Refs
+    wanted: Refs
+    tail: Contents
 
 
 def read_in_order(
@@ -64,17 +72,22 @@ def read_in_order(
 
 
 def _rows(
-    pool: ThreadPoolExecutor, reader: MetaReader, fetched: Iterable[tuple[Record, Future[Refs], Future[Contents]]]
+    pool: ThreadPoolExecutor, reader: MetaReader, fetched: Iterable[tuple[Record, Future[Listed], Future[Contents]]]
 ) -> Iterator[tuple[Record, Future[pa.Table] | Damaged]]:
     """With the bytes of each put together, out of chunks of the one before and those that are new."""
     last: Contents = {}
-    for record, refs, news in fetched:
+    for record, listed, news in fetched:
         try:
-            last = _contents(reader, record, refs.result(), last | news.result())
+            last = _contents(reader, record, listed.result(), last | news.result())
         except Damaged as error:
             yield record, error
         else:
-            yield record, pool.submit(versions.of_manifest, b"".join(last[chunk] for chunk, _ in refs.result()))
+            yield record, pool.submit(_decoded, listed.result().refs, last)
+
+
+def _decoded(refs: Refs, contents: Contents) -> pa.Table:
+    """The rows of a manifest. What is not read of it is nought."""
+    return versions.of_manifest(b"".join(contents.get(chunk) or bytes(length) for chunk, length in refs))
 
 
 def _ahead(jobs: Iterable[T], count: int) -> Iterator[T]:
@@ -87,29 +100,51 @@ def _ahead(jobs: Iterable[T], count: int) -> Iterator[T]:
     yield from waiting
 
 
-def _lists(pool: ThreadPoolExecutor, reader: MetaReader, records: Iterable[Record]) -> Iterator[tuple[Record, Future[Refs]]]:
+def _lists(pool: ThreadPoolExecutor, reader: MetaReader, records: Iterable[Record]) -> Iterator[tuple[Record, Future[Listed]]]:
     for record in records:
         yield record, pool.submit(_list, reader, record)
 
 
 def _news(
-    pool: ThreadPoolExecutor, reader: MetaReader, listed: Iterable[tuple[Record, Future[Refs]]]
-) -> Iterator[tuple[Record, Future[Refs], Future[Contents]]]:
+    pool: ThreadPoolExecutor, reader: MetaReader, lists: Iterable[tuple[Record, Future[Listed]]]
+) -> Iterator[tuple[Record, Future[Listed], Future[Contents]]]:
     """With the chunks of each that the one before has not."""
     known: set[bytes] = set()
-    for record, refs in listed:
+    for record, listed in lists:
         try:
-            found = refs.result()
+            found = listed.result()
         except Damaged:
-            found = []  # told when its turn comes
-        new = [ref for ref in dict.fromkeys(found) if ref[0] not in known]
-        known = {chunk for chunk, _ in found} or known
-        yield record, refs, pool.submit(_fetch, reader, record, new)
+            found = Listed([], [], {})  # told when its turn comes
+        new = [ref for ref in dict.fromkeys(found.wanted) if ref[0] not in known and ref[0] not in found.tail]
+        known = {chunk for chunk, _ in found.wanted} or known
+        yield record, listed, pool.submit(_fetch, reader, record, new)
 
 
-def _list(reader: MetaReader, record: Record) -> Refs:
+def _list(reader: MetaReader, record: Record) -> Listed:
     what = _name(record)
-    return tree.leaves(record.manifest, lambda refs: reader.fetch(refs, what), what)
+    refs = tree.leaves(record.manifest, lambda refs: reader.fetch(refs, what), what)
+    tail, footer = _tail(reader, record, refs)
+    spans = sorted([*parquet_spans.spans(footer, versions.columns(), what), (record.manifest.length - len(footer), 1 << 62)])
+    wanted, end = [], 0
+    for ref in refs:
+        start, end = end, end + ref[1]
+        if any(first < end and start < after for first, after in spans):
+            wanted.append(ref)
+    return Listed(refs, wanted, tail)
+
+
+def _tail(reader: MetaReader, record: Record, refs: Refs) -> tuple[Contents, bytes]:
+    """The last chunks of a manifest, as many as its footer lies in, and the footer."""
+    what, tail, size = _name(record), b"", parquet_spans.TAIL_SIZE
+    contents: Contents = {}
+    for ref in reversed(refs):
+        contents |= _fetch(reader, record, [ref])
+        tail = contents[ref[0]] + tail
+        if len(tail) >= parquet_spans.TAIL_SIZE:
+            size = parquet_spans.footer_size(tail, what)
+        if len(tail) >= size:
+            return contents, tail[-size:]
+    raise Damaged(f"{what} is shorter than its footer")
 
 
 def _fetch(reader: MetaReader, record: Record, refs: Refs) -> Contents:
@@ -118,11 +153,12 @@ def _fetch(reader: MetaReader, record: Record, refs: Refs) -> Contents:
     return dict(zip((chunk for chunk, _ in refs), reader.fetch(refs, _name(record)), strict=True))
 
 
-def _contents(reader: MetaReader, record: Record, refs: Refs, known: Contents) -> Contents:
-    """The chunks of a manifest; those that a damaged one before it should have brought are fetched for it again."""
-    missing = [ref for ref in dict.fromkeys(refs) if ref[0] not in known]
-    found = known | _fetch(reader, record, missing)
-    return {chunk: found[chunk] for chunk, _ in refs}
+def _contents(reader: MetaReader, record: Record, listed: Listed, known: Contents) -> Contents:
+    """The chunks of a manifest that are wanted; those that a damaged one before it should have brought are fetched again."""
+    found = known | listed.tail
+    missing = [ref for ref in dict.fromkeys(listed.wanted) if ref[0] not in found]
+    found |= _fetch(reader, record, missing)
+    return {chunk: found[chunk] for chunk, _ in listed.wanted}
 
 
 def _name(record: Record) -> str:

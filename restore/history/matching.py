@@ -20,16 +20,11 @@ MOST_RUNS = 24
 @dataclass(frozen=True, slots=True)
 class Match:
     """For each row: where the row of its path is in the other table (null where there is none), and whether they are
-    equal."""
+    equal. unmatched: which rows of the other table are equal to none."""
 
     where: pa.Array
     same: pa.Array
-
-    def unmatched(self, count: int) -> pa.Array:
-        """Which of the `count` rows of the other table are equal to none."""
-        import pyarrow.compute as pc
-
-        return pc.invert(pc.is_in(_numbers(count), value_set=self.where.filter(self.same)))
+    unmatched: pa.Array
 
 
 class _Run(NamedTuple):
@@ -50,15 +45,16 @@ def match(rows: pa.Table, others: pa.Table, columns: tuple[str, ...] = COMPARED)
     if runs is None:
         where = pc.index_in(paths, value_set=other_paths)
         same = pc.and_(equal(rows, others.take(where), columns), pc.is_valid(where))
-        return Match(where, same)
-    numbers, at = _numbers(len(others)), 0
-    places, flags = [pa.nulls(0, pa.int32())], [pa.nulls(0, pa.bool_())]
+        return Match(where, same, pc.invert(pc.is_in(_numbers(len(others)), value_set=where.filter(same))))
+    numbers, at, other_at = _numbers(len(others)), 0, 0
+    places, flags, lone = [pa.nulls(0, pa.int32())], [pa.nulls(0, pa.bool_())], [pa.nulls(0, pa.bool_())]
     for run in [*runs, _Run(len(rows), len(others), 0)]:
+        same = equal(rows.slice(run.start, run.length), others.slice(run.other, run.length), columns)
         places += [pa.nulls(run.start - at, pa.int32()), numbers.slice(run.other, run.length)]
-        flags.append(pa.repeat(pa.scalar(value=False), run.start - at))
-        flags.append(equal(rows.slice(run.start, run.length), others.slice(run.other, run.length), columns))
-        at = run.start + run.length
-    return Match(pa.concat_arrays(places), pa.concat_arrays(flags))
+        flags += [pa.repeat(pa.scalar(value=False), run.start - at), same]
+        lone += [pa.repeat(pa.scalar(value=True), run.other - other_at), pc.invert(same)]
+        at, other_at = run.start + run.length, run.other + run.length
+    return Match(pa.concat_arrays(places), pa.concat_arrays(flags), pa.concat_arrays(lone))
 
 
 def _runs(paths: pa.Array, others: pa.Array) -> list[_Run] | None:

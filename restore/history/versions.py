@@ -52,7 +52,8 @@ def schema() -> pa.Schema:
 
 
 @cache
-def _wanted() -> list[str]:
+def columns() -> list[str]:
+    """Those of a manifest that are read."""
     return [*schema().names[:-3], "xattrs"]
 
 
@@ -60,13 +61,13 @@ def of_manifest(data: bytes | bytearray) -> pa.Table:
     """The rows of an encoded manifest, by path, as versions that stand nowhere yet. Raises `Damaged`."""
     import pyarrow as pa
 
-    table = manifest.decode(data, columns=_wanted())
+    table = manifest.decode(data, columns=columns())
     refuse_disorder(table["path"])
-    columns = {name: table[name] for name in table.column_names}
-    columns |= _steady_folders(table)
-    columns["extended"] = _digests(columns.pop("xattrs"))
-    columns["first"] = columns["last"] = pa.repeat(pa.scalar(0, pa.int32()), len(table))
-    return pa.table([columns[name] for name in schema().names], schema=schema())
+    found = {name: table[name] for name in table.column_names}
+    found |= _steady_folders(table)
+    found["extended"] = _digests(found.pop("xattrs"))
+    found["first"] = found["last"] = pa.repeat(pa.scalar(0, pa.int32()), len(table))
+    return pa.table([found[name] for name in schema().names], schema=schema())
 
 
 def refuse_disorder(paths: pa.ChunkedArray) -> None:
@@ -114,7 +115,7 @@ def equal(one: pa.Table, other: pa.Table, columns: tuple[str, ...] = COMPARED) -
     same = None
     for name in columns:
         left, right = one[name], other[name]
-        if left.null_count == right.null_count == len(left):
+        if left.equals(right):  # as most columns of neighbouring hours: told much faster than row by row
             continue
         found = _equal(left, right)
         same = found if same is None else pc.and_(same, found)

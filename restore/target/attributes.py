@@ -29,16 +29,19 @@ def apply(descriptor: int, wanted: Attributes, *, is_root: bool) -> list[str]:
     """Set `wanted` on an open file or folder; what could not be set comes back as words for people.
 
     Without root, owners and the attributes `security.*` and `trusted.*` cannot be set; that is normal and said by no
-    word, and set-id bits, which would then speak for somebody else, are dropped. Raises nothing."""
+    word, and set-id bits, which would then speak for somebody else, are dropped. What is right already is not set again:
+    a look costs a tenth of a change. Raises nothing."""
     failed: list[str] = []
-    owned = True
-    if wanted.uid is not None or wanted.gid is not None:
+    standing = os.fstat(descriptor)
+    owned = wanted.uid in {None, standing.st_uid} and wanted.gid in {None, standing.st_gid}
+    settled = owned and not wanted.extended  # an access list is part of the mode
+    if not owned:
         owned = _own(descriptor, wanted, failed, is_root=is_root)
     for name, value in wanted.extended:
         if is_root or not name.startswith(_ROOT_ONLY):
             _extend(descriptor, name, value, failed)
     try:
-        if wanted.mode is not None:
+        if wanted.mode is not None and not (settled and stat.S_IMODE(standing.st_mode) == wanted.mode):
             os.fchmod(descriptor, wanted.mode & (0o7777 if owned else ~_SET_ID & 0o7777))
     except OSError as error:
         failed.append(f"mode {wanted.mode:o} ({error.strerror})")
@@ -48,6 +51,12 @@ def apply(descriptor: int, wanted: Attributes, *, is_root: bool) -> list[str]:
     except (OSError, OverflowError) as error:
         failed.append(f"the time of modification ({error})")
     return failed
+
+
+def first_mode(wanted: Attributes) -> int:
+    """What a file may be created with: the bits that it will have where it will belong to whom it does at once, else 0600."""
+    ours = wanted.uid in {None, os.geteuid()} and wanted.gid in {None, os.getegid()}
+    return wanted.mode & 0o777 if ours and wanted.mode is not None else 0o600
 
 
 def _own(descriptor: int, wanted: Attributes, failed: list[str], *, is_root: bool) -> bool:

@@ -109,13 +109,13 @@ class PendingFile:
         return trouble(self.path, error)
 
 
-def create(parent: int, name: bytes, flags: int) -> int:
-    """A new, empty file (0600) that nobody else holds, whatever had its name before. Raises OSError."""
+def create(parent: int, name: bytes, flags: int, mode: int = 0o600) -> int:
+    """A new, empty file that nobody else holds, whatever had its name before. Raises OSError."""
     try:
-        return os.open(name, flags, 0o600, dir_fd=parent)
+        return os.open(name, flags, mode, dir_fd=parent)
     except FileExistsError:
         os.unlink(name, dir_fd=parent)
-        return os.open(name, flags, 0o600, dir_fd=parent)
+        return os.open(name, flags, mode, dir_fd=parent)
 
 
 def remove(parent: int, name: bytes) -> None:

@@ -11,7 +11,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from restore.target.attributes import Attributes, apply, apply_to_link
+from restore.target.attributes import Attributes, apply, apply_to_link, first_mode
 from restore.target.names import refuse_unsafe, temporary_name
 from restore.target.pending import PendingFile, create, remove
 from restore.target.system import has_syncfs, rename_to_free_name, sync_file_system
@@ -61,7 +61,7 @@ class Writer:
         folder, name = _place(path)
         try:
             parent = self._descent.reach(folder)
-            descriptor = create(parent, name, _CREATE)
+            descriptor = create(parent, name, _CREATE, first_mode(attributes))
         except OSError as error:
             return [trouble(path, error)]
         try:

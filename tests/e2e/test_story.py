@@ -76,7 +76,7 @@ def two_years(client: Path, days: int) -> datetime:
         )
         if at.day == 1:
             write(client / f"monthly/{at:%Y-%m}.csv", f"month,calls\n{at:%Y-%m},{day}\n", at, 0o444)
-    for year in range(2023, (FIRST + timedelta(days=days)).year + 1):
+    for year in range(2023, (FIRST + timedelta(days=days - 1)).year + 1):
         write(client / f"summary {year}.csv", f"year,calls\n{year},1\n", FIRST)
     folders = [Path(folder) for folder, _, _ in os.walk(client)]
     for number, folder in enumerate(folders):

@@ -13,13 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from restore import fetch, plan, select
+from restore.references import count_requests
 from tests.support.chance import SeededChance
 from tests.support.places import back_up, made_on
 from tests.support.trees import text, write_tree
 from vault.about.globs import pattern_regex
 from vault.errors import UsageError
 from vault.format import index as segments
-from vault.repository.chunk_index import ChunkIndex, KnownChunks
+from vault.repository.chunk_index import ChunkIndex, KnownChunks, SortedIndex
 from vault.repository.pack_reader import GAP, PackReader, Place, runs
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
@@ -60,7 +61,7 @@ def test_runs_cover_exactly_what_was_asked_for(layout: list[tuple[int, int]]) ->
 
 
 def references_to(packs: list[list[Place]], wanted: list[tuple[int, int, int]]) -> pa.Table:
-    """References as `restore.plan.locate` gives them: (pack, place, row) each."""
+    """References as `restore.references.locate` gives them: (pack, place, row) each."""
     chosen = [(packs[p % len(packs)], place, row) for p, place, row in wanted if packs]
     rows = [(group[place % len(group)], row) for group, place, row in chosen if group]
     names = ("chunk", "pack", "pack_size", "offset", "stored", "plain", "dictionary")
@@ -109,7 +110,7 @@ def test_the_counted_requests_are_those_of_the_fetcher(
         patch.setattr(fetch, "PORTION_PLAIN", 1 << 40)
         portions = list(fetch.portions(references))
     headers = len({use.place.pack for portion in portions for use in portion})
-    assert plan.count_requests(references) == headers + len(portions)
+    assert count_requests(references) == headers + len(portions)
 
 
 def test_a_restore_asks_the_store_as_often_as_its_plan_says(tmp_path: Path) -> None:
@@ -266,6 +267,17 @@ def test_the_order_of_segments_does_not_matter(parts: list[list[tuple[int, int]]
         assert [row is not None for row in found["pack"].to_pylist()] == [chunk in stored for chunk in asked]
         assert [row for row in found["chunk"].to_pylist() if row] == [chunk_of(chunk) for chunk in asked if chunk in stored]
         assert index.of_tier(0).packs() | index.of_tier(1).packs() == index.packs()
+
+
+@usual
+@given(stored=st.lists(st.integers(0, 40)), asked=st.lists(st.integers(0, 50)))
+def test_a_sorted_index_finds_the_same_rows(stored: list[int], asked: list[int]) -> None:
+    """Of a chunk that several rows tell of, the first."""
+    table = index_of([(0, number) for number in range(len(stored))])
+    table = table.set_column(0, table.schema.field(0), pa.array([chunk_of(number) for number in stored], pa.binary(32)))
+    chunks = pa.array([chunk_of(number) for number in asked], pa.binary(32))
+    index = ChunkIndex(table)
+    assert SortedIndex(index).locate(chunks).equals(index.locate(chunks).combine_chunks())
 
 
 @usual

@@ -44,19 +44,26 @@ def columns(
     such as `reports/`."""
     import pyarrow as pa
 
+    slices = (paths[at : at + _SLICE] for at in range(0, len(paths) or 1, _SLICE))
+    parts = [_of_slice(part if isinstance(part, Sequence) else part.to_pylist(), finders, skip) for part in slices]
+    start, end, origin = (pa.concat_arrays(column) for column in zip(*parts, strict=True))
+    return start, end, origin
+
+
+def _of_slice(paths: Sequence[bytes], finders: Sequence[Finder], skip: int) -> tuple[pa.Array, pa.Array, pa.Array]:
+    import pyarrow as pa
+
     starts: list[int | None] = []
     ends: list[int | None] = []
     origins: list[str | None] = []
-    for at in range(0, len(paths), _SLICE):
-        part = paths[at : at + _SLICE]
-        for path in part if isinstance(part, Sequence) else part.to_pylist():
-            found = None
-            for finder in finders:
-                found = finder.find(path[skip:])
-                if found is not None:
-                    break
-            starts.append(found.period.start if found else None)
-            ends.append(found.period.end if found else None)
-            origins.append(found.origin if found else None)
+    for path in paths:
+        found = None
+        for finder in finders:
+            found = finder.find(path[skip:])
+            if found is not None:
+                break
+        starts.append(found.period.start if found else None)
+        ends.append(found.period.end if found else None)
+        origins.append(found.origin if found else None)
     moment = pa.timestamp("us", tz="UTC")
     return pa.array(starts, pa.int64()).cast(moment), pa.array(ends, pa.int64()).cast(moment), pa.array(origins, pa.string())

@@ -115,7 +115,7 @@ class PayloadReader:
         end = self.start + ((start + length - 1) // SEGMENT + 1) * SEALED_SEGMENT
         return offset, min(end, self.total_size) - offset
 
-    def open_span(self, sealed: Buffer, start: int, length: int) -> bytes:
+    def open_span(self, sealed: Buffer, start: int, length: int) -> memoryview:
         """Plain bytes `start` to `start + length`, from the bytes of the file that `sealed_span` named for them.
 
         Every segment touched is authenticated. Raises `PayloadDamaged`.
@@ -125,12 +125,12 @@ class PayloadReader:
         if len(view) != sealed_size:
             raise PayloadDamaged(f"{len(view)} sealed bytes came where {sealed_size} hold the range")
         if length == 0:
-            return b""
+            return memoryview(b"")
         first = start // SEGMENT
         plain = memoryview(bytearray(plain_length(sealed_size)))
         self.key.open_segments(view, plain, first=first, last=self._last)
         skip = start - first * SEGMENT
-        return bytes(plain[skip : skip + length])
+        return plain[skip : skip + length]
 
     def open_all(self, data: Buffer) -> bytearray:
         """All plain bytes of the whole file `data`. Raises `PayloadDamaged`, and then gives back nothing at all."""

@@ -82,6 +82,8 @@ def _positions(paths: pa.ChunkedArray, among: pa.ChunkedArray) -> tuple[pa.Array
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not len(among):
+        return pa.nulls(len(paths), pa.int32()), pa.array([], pa.bool_())
     if paths.equals(among):  # the usual hour: no hash table of a million names
         count = len(paths)
         return pa.array(range(count), pa.int32()), pa.repeat(pa.scalar(value=True), count)

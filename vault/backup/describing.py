@@ -18,11 +18,14 @@ from blake3 import blake3
 from vault.about import finding
 from vault.about.period import Period
 from vault.about.recognise import Recogniser
+from vault.problems import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from vault.about.layout import Layout
+    from vault.backup.items import Results
+    from vault.source.reading import Reader
 
 FINGERPRINT_SIZE = 8
 _COLUMNS = ("period_start", "period_end", "period_origin")
@@ -71,6 +74,31 @@ def described(table: pa.Table, manner: Manner, of_content: dict[bytes, Period]) 
         place = table.schema.get_field_index(name)
         table = table.set_column(place, table.schema.field(place), column)
     return table
+
+
+def asked(
+    reader: Reader, paths: pa.ChunkedArray, results: Results, manner: Manner, stop: Callable[[], None]
+) -> dict[bytes, Period]:
+    """What the content of tables tells of periods that their paths do not tell. paths: of the scan."""
+    import pyarrow.compute as pc
+
+    if manner.content is None or not len(results):
+        return {}
+    found = results.formats()
+    found = found.filter(pc.is_valid(found["format"]))
+    named = paths.combine_chunks().take(found["row"].combine_chunks())
+    mute = unnamed(named, manner)
+    told = {}
+    for path, format_ in zip(named.filter(mute).to_pylist(), found["format"].filter(mute).to_pylist(), strict=True):
+        stop()
+        file = reader.open_large(path)
+        if isinstance(file, Problem):
+            continue  # it went meanwhile; what was read of it is kept, and its time of modification tells the period
+        with file:
+            period = manner.content(file.descriptor, format_)
+        if period is not None:
+            told[path] = period
+    return told
 
 
 def unnamed(paths: pa.Array | pa.ChunkedArray, manner: Manner) -> pa.Array:

@@ -129,7 +129,7 @@ class Results:
         import pyarrow.compute as pc
 
         count = len(self._rows)
-        rows = pa.array(self._rows, pa.int64())
+        rows = _flat(self._rows)
         types = scan["type"].combine_chunks().take(rows).cast(pa.int64())
         order = pc.sort_indices(rows)
         kinds = {field.name: field.type for field in schema()}
@@ -147,7 +147,7 @@ class Results:
             "chunks": self._chunks(kinds["chunks"]),
         }
         for name in _STATUS[:8]:
-            columns[name] = pa.array(self._status.pop(name), kinds[name])
+            columns[name] = _flat(self._status.pop(name)).cast(kinds[name])
         self._status.clear()
         owners = Owners()
         columns["owner"] = _looked_up(columns["uid"], owners.user)
@@ -164,7 +164,7 @@ class Results:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        links = pa.array(self._status["nlink"], pa.int64())
+        links = _flat(self._status["nlink"])
         several = pc.and_(pc.greater(links, 1), pc.equal(types, 0))
         inodes, devices = self._status["inode"], self._status["device"]
         ranks = {device: rank for rank, device in enumerate(sorted(set(devices)))}
@@ -182,7 +182,7 @@ class Results:
         """What was read so far: `row` of the scan, and `format`."""
         import pyarrow as pa
 
-        return pa.table({"row": pa.array(self._rows, pa.int64()), "format": self._all_formats()})
+        return pa.table({"row": _flat(self._rows), "format": self._all_formats()})
 
     def _all_formats(self) -> pa.Array:
         import pyarrow as pa
@@ -206,8 +206,8 @@ class Results:
         chunk_ids, self._chunk_ids = self._chunk_ids, bytearray()
         ids = pa.Array.from_buffers(pa.binary(ID_SIZE), count, [None, pa.py_buffer(chunk_ids)])
         ids = _nulled(ids, bytes(1 - hole for hole in self._is_hole))
-        items = pa.StructArray.from_arrays([ids, pa.array(self._chunk_lengths, pa.int64())], fields=list(kind.value_type))
-        return pa.ListArray.from_arrays(pa.array(self._chunk_ends, pa.int32()), items, type=kind)
+        items = pa.StructArray.from_arrays([ids, _flat(self._chunk_lengths)], fields=list(kind.value_type))
+        return pa.ListArray.from_arrays(_flat(self._chunk_ends), items, type=kind)
 
 
 def merged(last: pa.Table, comparison: Comparison, news: pa.Table, spared: Spared, about: About) -> pa.Table:
@@ -302,6 +302,14 @@ def _sparse(values: Mapping[int, object], count: int, kind: pa.DataType) -> pa.A
     if not values:
         return pa.nulls(count, kind)
     return pa.array((values.get(row) for row in range(count)), kind, size=count)
+
+
+def _flat(numbers: array[int]) -> pa.Array:
+    """The same memory, of 64 or 32 bits a number, as an array."""
+    import pyarrow as pa
+
+    kind = pa.int64() if numbers.typecode == "q" else pa.int32()
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def _nulled(values: pa.Array, valid: bytes | bytearray) -> pa.Array:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from vault import memory
 from vault.about.period import Period
-from vault.backup import compare, content, describing, dictionaries, items, reading
+from vault.backup import compare, content, describing, dictionaries, items, new_manifest, reading
+from vault.backup.new_manifest import ManifestWriter, Retire
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
 from vault.format.layout import META_TIER
@@ -40,10 +42,6 @@ KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
 """Problems of items that were read."""
 
 
-Retire = Callable[["pa.Table"], "pa.Array"]
-"""A boolean for each row of a manifest."""
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
@@ -58,9 +56,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How a run shall behave. allow_empty: an empty source is meant · retire: which rows of a new manifest have outlived their
-    retention, for the caller's rules and holds; only vanished items go · locking: keeps what is stored from being deleted; None
-    where nothing is locked · stop: called often, raises to end the run."""
+    """How a run shall behave. allow_empty: an empty source is meant · retire: which items a new manifest no longer carries ·
+    locking: keeps what is stored from being deleted; None where nothing is locked · stop: called often, raises to end the run."""
 
     allow_empty: bool = False
     locking: Locking | None = None
@@ -161,11 +158,20 @@ class _Run:
         self._refuse_empty(last)
         difference = compare.compare(self._table, last, self._last.taken_at if self._last else self._taken_at)
         self._wishes.stop()
-        settled = len(self._heads) == 1 and not self._described_anew()
+        settled = len(self._heads) == 1 and not self._described_anew() and not self._some_retire(last)
         if self._last and difference.nothing_changed and settled:
             return self._commit_unchanged(self._last, difference)
         self._read(difference)
         return self._commit_changed(difference)
+
+    def _some_retire(self, last: pa.Table) -> bool:
+        """Whether items have outlived their retention, so that there is a manifest to write though nothing changed."""
+        import pyarrow.compute as pc
+
+        retire = self._wishes.retire
+        if retire is None or last["vanished_at"].null_count == len(last):
+            return False
+        return bool(pc.any(retire.goes(self._last_manifest([*retire.columns, "vanished_at"]))).as_py())
 
     def _described_anew(self) -> bool:
         """Whether the settings tell periods otherwise than they did for the last snapshot."""
@@ -204,30 +210,10 @@ class _Run:
                 work.files(reading.wanted_files(table, fresh))
             finally:
                 writer.close()
-            self._ask_content(reader)
+            manner = self._source.manner
+            self._of_content = describing.asked(reader, self._table["path"], self._results, manner, self._wishes.stop)
         self.problems += work.problems
         self._read_bytes = work.read_bytes
-
-    def _ask_content(self, reader: Reader) -> None:
-        """The periods of tables whose paths tell none, by a time column of their content."""
-        import pyarrow.compute as pc
-
-        ask = self._source.manner.content
-        if ask is None or not len(self._results):
-            return
-        read = self._results.formats()
-        read = read.filter(pc.is_valid(read["format"]))
-        paths = self._table["path"].combine_chunks().take(read["row"].combine_chunks())
-        asked = describing.unnamed(paths, self._source.manner)
-        for path, format_ in zip(paths.filter(asked).to_pylist(), read["format"].filter(asked).to_pylist(), strict=True):
-            self._wishes.stop()
-            file = reader.open_large(path)
-            if isinstance(file, Problem):
-                continue  # it went meanwhile; what was read of it is kept, and its time of modification tells the period
-            with file:
-                period = ask(file.descriptor, format_)
-            if period is not None:
-                self._of_content[path] = period
 
     def _train(self, reader: Reader, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
         """Dictionaries for the groups of small files that deserve one, stored before they are used."""
@@ -270,63 +256,40 @@ class _Run:
     def _commit_changed(self, difference: compare.Comparison) -> Record:
         self._wishes.progress.phase("writing the manifest")
         self._session.forget_known()
-        give_memory_back()
-        about = items.About(self._source.name, self._source.kind, self._taken_at, self._last.taken_at if self._last else None)
-        spared = self._spared()
-        manner = self._source.manner
-        news = describing.described(self._results.table(self._table, about), manner, self._of_content)
-        self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
-        table = items.merged(self._last_manifest(), difference, news, spared, about)
-        del news
-        for head in self._heads[:-1]:
-            other = snapshots.read_manifest(self._session.catalogue, head)
-            table = items.joined(table, other, spared, replace(about, last_seen_at=head.taken_at))
-        if self._described_anew():
-            table = describing.described(table, manner, self._of_content)
-        table = self._without_retired(table)
-        self._session.packs.drain()
+        memory.give_back()
+        table = self._new_manifest(difference)
         vanished = items.missed_at(table, self._taken_at)
-        encoded, chunks = manifest.encode(table), table["chunks"]
-        del table  # of a million rows, only what they need is still asked for
-        give_memory_back()
-        stored = self._store_manifest(encoded, chunks)
+        self._session.packs.drain()
+        memory.give_back()
+        writer = ManifestWriter(self._session, table["chunks"])
+        memory.give_back()
+        encoded = manifest.encode(table)
+        del table
+        memory.give_back()
+        root = writer.write(encoded)
+        del encoded
+        memory.give_back()
+        packs, own = writer.finish(self._heads)
+        self._keep_locked(writer.needed, writer.index)
         self.problems += self._session.damage()
-        record = self._record(self._counts(difference, vanished=vanished), *stored)
+        record = self._record(self._counts(difference, vanished=vanished), root, packs, own)
         self._session.commit(record)
         return record
 
-    def _without_retired(self, table: pa.Table) -> pa.Table:
-        """The new manifest without vanished items whose retention has run out."""
-        import pyarrow.compute as pc
-
-        if self._wishes.retire is None or table["vanished_at"].null_count == table.num_rows:
-            return table
-        goes = pc.and_(self._wishes.retire(table), pc.is_valid(table["vanished_at"]))
-        return table.filter(pc.invert(goes)) if pc.any(goes).as_py() else table
+    def _new_manifest(self, difference: compare.Comparison) -> pa.Table:
+        source = self._source
+        about = items.About(source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None)
+        description = new_manifest.Description(source.manner, self._of_content, anew=self._described_anew())
+        read = new_manifest.news(self._results, self._table, about, description)
+        self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
+        past = new_manifest.Past(self._session, self._heads, difference, self._spared())
+        return new_manifest.made(read, about, past, description, self._wishes.retire)
 
     def _spared(self) -> items.Spared:
         """What stays in the manifest though this run could not read it."""
         while_reading = self.problems[self._scan_problems :]
         failed = {problem.path for problem in while_reading if problem.what not in KEPT_ALL_THE_SAME}
         return items.Spared(failed=frozenset(failed), unseen=self._unseen)
-
-    def _store_manifest(self, encoded: memoryview[int], chunks: pa.ChunkedArray) -> tuple[Tree, Tree, tuple[bytes, ...]]:
-        """Store the manifest and the list of packs. Gives their roots, and the packs that came to be meanwhile."""
-        session = self._session
-        index = session.index.with_rows([session.new_rows(), session.avoided_rows])  # the first place of a chunk counts
-        writer = session.meta_writer()
-        before = session.new_rows().num_rows  # a long manifest fills packs while it is being written
-        root = writer.write(encoded)
-        needed = needed_packs(chunks, index) | writer.leaned_on
-        writer.leaned_on.clear()
-        listed = "".join(f"{pack.hex()}\n" for pack in sorted(needed)).encode()
-        packs = writer.write(listed)
-        writer.flush()
-        session.packs.drain()
-        own = session.new_rows().slice(before)["pack"].unique().to_pylist()
-        session.look_for(frozenset(needed | writer.leaned_on), self._heads)
-        self._keep_locked({*needed, *writer.leaned_on, *own}, index.with_rows([session.new_rows()]))
-        return root, packs, tuple(sorted({*own, *writer.leaned_on}))
 
     def _keep_locked(self, needed: Iterable[bytes], index: ChunkIndex) -> None:
         """Where objects are locked, so are these packs, for as long as what is stored today. index: all that is known of the
@@ -379,27 +342,3 @@ def _sums(scan: pa.Table) -> tuple[int, int, int]:
 
     files = pc.sum(pc.equal(scan["type"], pa.scalar(columns.FILE, pa.uint8()))).as_py() or 0
     return len(scan), files, pc.sum(scan["size"]).as_py() or 0
-
-
-def give_memory_back() -> None:
-    """What one phase has freed must not lie beside what the next one takes."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
-
-
-def needed_packs(chunks: pa.ChunkedArray, index: ChunkIndex) -> set[bytes]:
-    """The packs that hold the content of a manifest's items, dictionaries included. chunks: that column of the manifest.
-    Raises `Damaged` where one is missing."""
-    import pyarrow.compute as pc
-
-    ids = chunks.combine_chunks().flatten().field("id").drop_null()
-    places = pc.index_in(ids, value_set=index.table["chunk"].combine_chunks())
-    if places.null_count:
-        raise Damaged(
-            f"{places.null_count} chunks that the new snapshot leans on are in no index segment; nothing was committed",
-            hint="run `strongroom check`, then the backup again",
-        )
-    used = pc.unique(places)
-    taught = index.locate(pc.unique(index.table["dictionary"].take(used)).drop_null())
-    return {*pc.unique(index.table["pack"].take(used)).to_pylist(), *pc.unique(taught["pack"]).to_pylist()} - {None}

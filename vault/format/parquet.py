@@ -5,7 +5,8 @@ pyarrow is imported inside the functions: it costs 0.1 s, and `strongroom --help
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from io import RawIOBase
 from typing import TYPE_CHECKING
 
 from vault.errors import Damaged
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 ROOM = 1024 * 1024
 """Bytes for a file's own structures."""
+
+READ_AT_ONCE = 4 * 1024 * 1024
+"""Bytes of a file that is no buffer: columns are decoded while they are read, and none lies in memory twice."""
+
+Data = bytes | bytearray | memoryview | RawIOBase
+"""A file's bytes, or what reads them."""
 
 WORTH_THREADS = 100_000
 """Rows; below, starting threads costs more than they win."""
@@ -46,17 +53,19 @@ def write(table: pa.Table, *, groups: Sequence[pa.Table] | None = None, **option
 
 
 def read(
-    data: bytes | bytearray | memoryview,
+    data: Data,
     schema: pa.Schema,
     what: str,
     *,
     most_rows: int,
     columns: list[str] | None = None,
     only: tuple[str, int] | None = None,
+    words: Mapping[str, Collection[str]] | None = None,
 ) -> pa.Table:
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
 
-    only: a column and the value that it shall have; row groups without that value are not even read.
+    only: a column and the value that it shall have; row groups without that value are not even read · words: that may stand
+    in columns of text, by column.
     Raises `Damaged` where the bytes are no Parquet file, hold more than `most_rows`, lack a column or have it in another type.
     """
     import pyarrow as pa
@@ -65,19 +74,25 @@ def read(
 
     wanted = [name for name in schema.names if columns is None or name in columns]
     try:
-        # everything is in memory already: reading ahead would only start threads
-        with pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)), pre_buffer=False, read_dictionary=_texts(schema)) as file:
+        # reading ahead would only start threads: bytes are in memory already, and a file is read by one thread at a time
+        whole = not isinstance(data, RawIOBase)
+        source, room = (pa.BufferReader(pa.py_buffer(data)), 0) if whole else (pa.PythonFile(data, "r"), READ_AT_ONCE)
+        with pq.ParquetFile(source, pre_buffer=False, buffer_size=room, read_dictionary=_texts(schema)) as file:
             if file.metadata.num_rows > most_rows:
                 raise Damaged(f"{what} says it has {file.metadata.num_rows} rows; more than {most_rows} are never written")
             missing = set(wanted) - set(file.schema_arrow.names)
             if missing:
                 raise Damaged(f"{what} lacks the column {sorted(missing)[0]!r}")
-            groups = range(file.num_row_groups) if only is None else _groups_with(file, *only)
+            groups = range(file.num_row_groups) if only is None or file.num_row_groups == 1 else _groups_with(file, *only)
             table = file.read_row_groups(groups, wanted, use_threads=file.metadata.num_rows >= WORTH_THREADS)
         table.validate(full=True)  # offsets within their buffers, text that is UTF-8: pyarrow trusts both
+        for name in (words or {}).keys() & set(wanted):
+            _refuse_strange(table[name], (words or {})[name], f"{what} has the unknown {name}")
         if only is not None:
             table = table.filter(pc.equal(table[only[0]], only[1]))
-        return table.select(wanted).cast(pa.schema([schema.field(name) for name in wanted]))
+        return pa.table({name: _spelt_out(table[name]) for name in wanted}).cast(
+            pa.schema([schema.field(name) for name in wanted])
+        )
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise Damaged(f"{what} is not readable as Parquet: {error}") from error
 
@@ -87,6 +102,28 @@ def _texts(schema: pa.Schema) -> list[str]:
     import pyarrow as pa
 
     return [field.name for field in schema if pa.types.is_string(field.type)]
+
+
+def _refuse_strange(column: pa.ChunkedArray, words: Collection[str], message: str) -> None:
+    """Raises `Damaged` where a column has another word than `words`; few stand in its dictionary, many in its rows."""
+    import pyarrow as pa
+
+    coded = pa.types.is_dictionary(column.type)
+    found = {word for chunk in column.chunks for word in (chunk.dictionary if coded else chunk.unique()).to_pylist()}
+    if found - set(words):
+        raise Damaged(f"{message} {min(map(str, found - set(words)))!r}")
+
+
+def _spelt_out(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """A column of words that are all the same, or all null, as text without looking each of them up; others as they are."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type) or column.num_chunks != 1:
+        return column
+    words = column.chunk(0).dictionary
+    if column.null_count == len(column):
+        return pa.nulls(len(column), words.type)
+    return pa.repeat(words[0], len(column)) if len(words) == 1 and not column.null_count else column
 
 
 def _groups_with(file: pq.ParquetFile, column: str, value: int) -> list[int]:

@@ -6,6 +6,7 @@ so that a record stays small however large the manifest is, and an unchanged man
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ FETCHED_AT_ONCE = 256
 
 DEEPEST = 6
 LONGEST = 1 << 36
+
+_LIST = re.compile(rb"(?:[0-9a-f]{%d} [1-9][0-9]{0,9}\n)*" % (2 * ID_SIZE))
 
 Buffer = bytes | bytearray | memoryview
 
@@ -100,15 +103,10 @@ def _write_list(chunks: list[ChunkRef]) -> bytes:
 
 
 def _read_list(data: bytes, what: str) -> list[ChunkRef]:
-    return [_line(line, what) for line in data.splitlines()]
-
-
-def _line(line: bytes, what: str) -> ChunkRef:
-    try:
-        chunk, length = line.decode("ascii").split(" ")
-        return strict_json.from_hex(chunk, ID_SIZE, what), _length(int(length), what)
-    except ValueError as error:
-        raise Damaged(f"{what}: a list of chunks is not readable") from error
+    if not _LIST.fullmatch(data):
+        raise Damaged(f"{what}: a list of chunks is not readable")
+    words = data.decode("ascii").split()
+    return [(bytes.fromhex(chunk), _length(int(length), what)) for chunk, length in zip(words[::2], words[1::2], strict=True)]
 
 
 def _ref(item: object, what: str) -> ChunkRef:

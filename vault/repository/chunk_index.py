@@ -60,7 +60,9 @@ class ChunkIndex:
         """The row of each of `chunks`, in their order; a row of nulls for a chunk that no segment knows."""
         import pyarrow.compute as pc
 
-        near = self.table.filter(pc.is_in(self.table["chunk"], value_set=_plain(chunks)))
+        near = self.table
+        if len(chunks) < near.num_rows // 2:  # few names out of many are found sooner among their own
+            near = near.filter(pc.is_in(near["chunk"], value_set=_plain(chunks)))
         return near.take(pc.index_in(_plain(chunks), value_set=_plain(near["chunk"])))
 
     def of_tier(self, tier: int) -> ChunkIndex:
@@ -128,6 +130,12 @@ def is_among(column: pa.ChunkedArray, names: Iterable[bytes]) -> pa.ChunkedArray
     return pc.is_in(column, value_set=pa.array(sorted(names), pa.binary(ID_SIZE)))
 
 
+def _sorted(ids: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.sort_indices(ids)
+
+
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """One contiguous array."""
     import pyarrow as pa
@@ -135,31 +143,51 @@ def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-class KnownChunks:
-    """A set of chunk ids: sorted ones in flat memory, and those that this run adds in a Python set."""
+class SortedIds:
+    """Chunk ids, sorted, in flat memory: 40 bytes a chunk, and a microsecond to find one."""
 
-    def __init__(self, stored: ChunkIndex) -> None:
-        import pyarrow.compute as pc
-
-        ids = _plain(stored.table["chunk"])
-        ids = ids.take(pc.sort_indices(ids))
-        self._ids = ids.buffers()[1].to_pybytes() if len(ids) else b""
+    def __init__(self, ids: pa.Array) -> None:
+        self._ids = ids.take(_sorted(ids)).buffers()[1].to_pybytes() if len(ids) else b""
         self._prefixes = array("Q")
         self._prefixes.frombytes(memoryview(self._ids).cast("Q")[:: ID_SIZE // 8].tobytes())
         if sys.byteorder == "little":
             self._prefixes.byteswap()
-        self._added: set[bytes] = set()
 
-    def __contains__(self, chunk: bytes) -> bool:
-        if chunk in self._added:
-            return True
+    def find(self, chunk: bytes) -> int | None:
+        """Where the first such id stands in the sorted order."""
         prefix = int.from_bytes(chunk[:8], "big")
         place = bisect_left(self._prefixes, prefix)
         while place < len(self._prefixes) and self._prefixes[place] == prefix:
             if self._ids[place * ID_SIZE : (place + 1) * ID_SIZE] == chunk:
-                return True
+                return place
             place += 1
-        return False
+        return None
+
+
+class SortedIndex:
+    """The rows of an index for who asks it a thousand times for a few chunks each."""
+
+    def __init__(self, index: ChunkIndex) -> None:
+        ids = _plain(index.table["chunk"])
+        self._ids = SortedIds(ids)
+        self._table = index.table.take(_sorted(ids)).combine_chunks()  # stable: of a chunk's rows the first stays the first
+
+    def locate(self, chunks: pa.Array) -> pa.Table:
+        """As that of `ChunkIndex`."""
+        import pyarrow as pa
+
+        return self._table.take(pa.array(map(self._ids.find, chunks.to_pylist()), pa.int64()))
+
+
+class KnownChunks:
+    """A set of chunk ids: those that are stored, and those that this run adds in a Python set."""
+
+    def __init__(self, stored: ChunkIndex) -> None:
+        self._stored = SortedIds(_plain(stored.table["chunk"]))
+        self._added: set[bytes] = set()
+
+    def __contains__(self, chunk: bytes) -> bool:
+        return chunk in self._added or self._stored.find(chunk) is not None
 
     def add(self, chunks: Iterable[bytes]) -> None:
         """From now on these are known."""

@@ -11,23 +11,30 @@ from vault.format.frames import Compressor
 from vault.format.layout import META_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef, Tree
-from vault.repository.chunk_index import ChunkIndex
+from vault.repository.chunk_index import ChunkIndex, SortedIndex
 from vault.repository.pack_reader import PackReader, Place, places
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
+from vault.repository.tree_file import TreeFile
 
 
 class MetaReader:
-    """Reads trees of meta chunks, with one index for all of them."""
+    """Reads trees of meta chunks, with one index for all of them. many: trees, so that sorting the index pays."""
 
-    def __init__(self, project: Project, index: ChunkIndex | None = None) -> None:
+    def __init__(self, project: Project, index: ChunkIndex | None = None, *, many: bool = False) -> None:
         self._project = project
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
+        self._sorted = SortedIndex(self.index) if many else None
         self._packs = PackReader(project, self.index)
 
     def read(self, root: Tree, what: str) -> bytearray:
         """The data of a tree. Raises `Damaged`, naming `what`."""
         return tree.read(root, lambda refs: self.fetch(refs, what), what)
+
+    def open(self, root: Tree, what: str) -> TreeFile:
+        """The data of a tree, to be read here and there. Raises `Damaged`, naming `what`, and so does the file."""
+        refs = tree.leaves(root, lambda lists: self.fetch(lists, what), what)
+        return TreeFile(refs, lambda wanted: self.fetch(wanted, what))
 
     def chunks_of(self, root: Tree, what: str) -> list[bytes]:
         """The ids of the chunks that a tree consists of, its lists included. Raises `Damaged`."""
@@ -55,7 +62,8 @@ class MetaReader:
         import pyarrow as pa
 
         wanted = list(dict.fromkeys(chunk for chunk, _ in refs))
-        found = places(self.index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
+        index = self._sorted or self.index
+        found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
         missing = len(wanted) - len(found)
         if missing:
             raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")

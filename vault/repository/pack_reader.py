@@ -94,7 +94,7 @@ class PackReader:
 
     def _read(self, run: Run) -> Iterator[tuple[Place, bytes | StrongroomError]]:
         try:
-            plain = memoryview(self.read_span(run.places[0], run.start, run.length))
+            plain = self.read_span(run.places[0], run.start, run.length)
         except Damaged as error:
             if len(run.places) == 1:
                 yield run.places[0], error
@@ -120,7 +120,7 @@ class PackReader:
         name = pack_name(self._project.id, pack.tier, pack.pack)
         return self._header(pack, name).reader(pack.pack_size).plain_size
 
-    def read_span(self, pack: Place, start: int, length: int) -> bytes:
+    def read_span(self, pack: Place, start: int, length: int) -> memoryview:
         """Bytes `start` to `start + length` of a pack's plain stream. Raises `Damaged`, `StorageError`, `KeyRefused`."""
         name = pack_name(self._project.id, pack.tier, pack.pack)
         reader = self._header(pack, name).reader(pack.pack_size)

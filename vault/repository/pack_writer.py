@@ -99,7 +99,7 @@ def verify(sealed: age.Sealed, contents: pa.Table, key: bytes, dictionary: Dicti
         start = group[0][1]
         length = group[-1][1] + group[-1][2] - start
         place, size = reader.sealed_span(start, length)
-        plain = memoryview(reader.open_span(stored[place : place + size], start, length))
+        plain = reader.open_span(stored[place : place + size], start, length)
         for chunk, offset, frame_size, plain_size in group:
             frame = plain[offset - start : offset - start + frame_size]
             if chunk_id(key, expander.expand(frame, plain_size)) != chunk:

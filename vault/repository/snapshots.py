@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 READERS = 8
 """Records that are fetched at once: each waits for a round trip."""
 
+WORTH_PICKING = 16 * 1024 * 1024
+"""Bytes of a manifest; of larger ones only the columns that are asked for are read."""
+
 
 def stored_ids(project: Project) -> list[str]:
     """The ids of all records that stand in the store, of whatever sort, by time."""
@@ -131,7 +134,9 @@ def at(records: Sequence[Record], moment: datetime | None) -> list[Record]:
 def read_manifest(reader: MetaReader, one: Record, *, columns: list[str] | None = None) -> pa.Table:
     """The table of a snapshot's items, or the named columns of it. Raises `Damaged`."""
     what = f"the manifest of snapshot {one.id}"
-    return manifest.decode(reader.read(one.manifest, what), columns=columns)
+    if columns is None or one.manifest.length < WORTH_PICKING:
+        return manifest.decode(reader.read(one.manifest, what), columns=columns)
+    return manifest.decode(reader.open(one.manifest, what), columns=columns)
 
 
 def needed_packs(reader: MetaReader, one: Record, moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:

@@ -99,12 +99,15 @@ class Columns:
         paths = pa.Array.from_buffers(pa.binary(), len(self.ends) - 1, buffers)
         order = pc.sort_indices(paths)
         # Taken in slices as large as the blocks, and one column after another, so that the memory of a column that is
-        # done with serves the next one; whole columns in one piece would need half as much again.
+        # done with serves the next one; whole columns in one piece would need half as much again. From one piece: for every
+        # slice that is taken out of several, Arrow joins them all.
         slices = [order.slice(at, BLOCK_ROWS) for at in range(0, len(order), BLOCK_ROWS)]
         columns = {"path": pa.chunked_array([paths.take(part) for part in slices], pa.binary())}
+        del paths, buffers
+        self.paths, self.ends = bytearray(), array("i", [0])
         for name in kinds.names[1:]:
-            unsorted = pa.chunked_array(self._chunks.pop(name))
-            columns[name] = pa.chunked_array([chunk for part in slices for chunk in unsorted.take(part).chunks])
+            unsorted = pa.concat_arrays(self._chunks.pop(name))
+            columns[name] = pa.chunked_array([unsorted.take(part) for part in slices], kinds.field(name).type)
             del unsorted
         return pa.table(columns, schema=kinds)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vault import memory
 from vault.errors import SourceError, UsageError
 from vault.problems import Problem, printable
 from vault.source.columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row
@@ -76,7 +77,9 @@ def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None]) 
             walk.run(status)
         if walk.problems and prefix in walk.unlisted:
             raise SourceError(f"the source {printable(root)} cannot be listed", hint=walk.problems[0].message)
-        return Scan(walk.columns.table(), walk.skipped, walk.problems, walk.unlisted, walk.excluded)
+        table = walk.columns.table()
+        memory.give_back()
+        return Scan(table, walk.skipped, walk.problems, walk.unlisted, walk.excluded)
     finally:
         os.close(descriptor)
 

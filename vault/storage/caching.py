@@ -4,12 +4,17 @@ Kept are the small things that every command reads: index segments, snapshot rec
 the cache holds nothing that the store does not, and it may be deleted at any time. Each file begins with the SHA-256 of the
 rest: a damaged one is fetched anew instead of being blamed on the store. LIST always goes to the store, so that what is gone
 there is not read here.
+
+Who reads the packs of a thousand manifests reads them once and keeps what it made of them: they would crowd out what is asked
+for every day, and writing them down takes longer than reading them. For that there is `in_passing`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +28,9 @@ KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten")
 
 LARGEST_CACHE = 2 * 1024 * 1024 * 1024
 """Bytes; the cache of a repository is thinned, oldest use first, when it has grown past this."""
+
+HELD = 16 * 1024 * 1024
+"""Bytes of objects that are read in passing and held in memory: the ranges of one are asked for one soon after another."""
 
 _SUM = hashlib.sha256().digest_size
 
@@ -105,6 +113,10 @@ class CachingStore:
             self._thin()
         self._inner.close()
 
+    def in_passing(self) -> Store:
+        """This store for one long reading: what is here already is used, and nothing new is written down."""
+        return _Passing(self._inner, self._folder, self._chance, limit=self._limit)
+
     def _path(self, name: str) -> Path:
         digest = hashlib.sha256(name.encode()).hexdigest()
         return self._folder / digest[:2] / digest
@@ -160,6 +172,44 @@ class CachingStore:
             with suppress(OSError):
                 path.unlink()
             total -= size
+
+
+class _Passing(CachingStore):
+    """See `CachingStore.in_passing`."""
+
+    def __init__(self, inner: Store, folder: Path, chance: Chance, *, limit: int) -> None:
+        super().__init__(inner, folder, chance, limit=limit)
+        self._lock = threading.Lock()
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._held_bytes = 0
+
+    def delete(self, name: str) -> None:
+        super().delete(name)
+        with self._lock:
+            self._let_go(name)
+
+    def _load(self, name: str) -> bytes | None:
+        with self._lock:
+            found = self._held.get(name)
+        return super()._load(name) if found is None else found
+
+    def _keep(self, name: str, data: Buffer) -> None:
+        if not _is_kept(name):
+            return
+        with self._lock:
+            self._let_go(name)
+            self._held[name] = bytes(data)
+            self._held_bytes += len(data)
+            while self._held_bytes > HELD:
+                self._let_go(next(iter(self._held)))
+
+    def _let_go(self, name: str) -> None:
+        self._held_bytes -= len(self._held.pop(name, b""))
+
+
+def in_passing(store: Store) -> Store:
+    """A store for one long reading, see `CachingStore.in_passing`; one that keeps nothing anyway as it is."""
+    return store.in_passing() if isinstance(store, CachingStore) else store
 
 
 def _is_kept(name: str) -> bool:

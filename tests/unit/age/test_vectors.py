@@ -70,7 +70,7 @@ def reader_of(vector: Vector) -> PayloadReader:
 
 def read(reader: PayloadReader, data: bytes, start: int, length: int) -> bytes:
     offset, sealed_size = reader.sealed_span(start, length)
-    return reader.open_span(data[offset : offset + sealed_size], start, length)
+    return bytes(reader.open_span(data[offset : offset + sealed_size], start, length))
 
 
 def odd_spans(size: int) -> Iterator[tuple[int, int]]:

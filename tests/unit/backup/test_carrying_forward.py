@@ -11,11 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from restore.select import Wish, select
 from tests.support.places import FAR_AHEAD, TickingClock, back_up, checked, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, look_at, next_tick, text, write_tree
+from vault.backup.new_manifest import Retire
 from vault.backup.run import Wishes
 from vault.errors import Interrupted, SourceError
 from vault.format import manifest
@@ -148,6 +151,28 @@ def test_what_was_never_readable_is_a_problem_and_no_item(project: Project, fold
     assert [problem.path for problem in report.problems] == [b"reports/dir/one"]
     restore(project, tmp_path / "back")
     assert contents(tmp_path / "back/reports").keys() == {"keep", "dir/two"}
+
+
+def test_an_item_that_outlived_its_retention_goes_though_the_source_does_not_change(project: Project, folder: Path) -> None:
+    back_up(project, folder)
+    (folder / "dir/one").unlink()
+    newest = back_up(project, folder).record
+    asked: list[set[str]] = []
+
+    def outlived(table: pa.Table) -> pa.Array:  # of these two, one has vanished
+        asked.append(set(table.column_names))
+        return pc.is_in(table["path"].combine_chunks(), value_set=pa.array([b"reports/dir/one", b"reports/keep"]))
+
+    stays = Wishes(retire=Retire(["path"], lambda table: pa.repeat(pa.scalar(value=False), len(table))))
+    assert back_up(project, folder, stays).record.manifest == newest.manifest
+    retires = Wishes(retire=Retire(["path", "vanished_at"], outlived))
+    back_up(project, folder, retires)
+    assert asked[0] == {"path", "vanished_at"}
+    last = snapshots.read_manifest(MetaReader(project), snapshots.read_all(project)[-1])
+    assert [path for path in last["path"].to_pylist() if path in (b"reports/keep", b"reports/dir/one")] == [b"reports/keep"]
+    before = len(asked)
+    back_up(project, folder, retires)
+    assert len(asked) == before  # nothing that vanished is left to be judged
 
 
 def test_a_vanished_item_that_comes_back_unreadable_stays_vanished(project: Project, folder: Path) -> None:

@@ -27,7 +27,8 @@ from restore.giving.stream_sink import StreamSink
 from restore.giving.tar_sink import tar_sink
 from restore.giving.zip_sink import zip_sink
 from restore.place import Nothing
-from restore.plan import Plan, locate, make_plan
+from restore.plan import Plan, make_plan
+from restore.references import locate
 from restore.select import Wish, select
 from restore.target import Attributes, Target
 from tests.support.coverage_notes import not_covered
@@ -111,7 +112,7 @@ def test_a_damaged_item_is_left_out_of_an_archive_and_told(shop: Shop, room: Pat
 def test_what_is_missing_is_refused_or_given_up_but_never_given_as_zeros(shop: Shop, room: Path, opened: Opened) -> None:
     shop.store.delete(shop.pack_of("reports/b.csv"))
     plan = shop.plan()
-    with pytest.raises(Damaged, match="1 items cannot be restored"):
+    with pytest.raises(Damaged, match="1 item cannot be restored"):
         given(plan, opened, Giving(room))
     outcome, data = given(plan.without_missing(), opened, Giving(room))
     assert [one.path for one in outcome.report.problems] == [b"reports/b.csv"]

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from restore.history import gather as gathering
 from restore.history.events import history
 from restore.history.gather import History
 from restore.history.kept import Kept
 from restore.history.timeline import Question
+from tests.support.chance import SeededChance
 from tests.support.places import identity, services, through, tiny_descriptor
 from tests.unit.history.model import Told, known
 from vault.format import layout
@@ -19,6 +21,7 @@ from vault.format.capability import Capability
 from vault.format.layout import META_TIER
 from vault.repository.project import Project
 from vault.repository.repository import Repository
+from vault.storage.caching import CachingStore
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 
@@ -51,6 +54,18 @@ def test_a_second_question_asks_the_store_for_nothing_but_its_listings(told: Tol
     found = known(project, tmp_path)
     assert events(found, B) == [("created", told.records[1].id), ("deleted", told.records[3].id)]
     assert store.snapshot().requests.keys() <= {"list"}
+
+
+def test_the_packs_of_many_manifests_are_not_kept(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare, sizes = told.project.store, []
+    for most in (4, 3):  # four snapshots are not many, and are
+        monkeypatch.setattr(gathering, "MANY", most)
+        folder = tmp_path / str(most)
+        project = through(told.project, CachingStore(bare, folder / "cache", SeededChance(1)))
+        assert events(known(project, folder), B)[0] == ("created", told.records[1].id)
+        sizes.append(len(list((folder / "cache").glob("*/*"))))
+    packs = len(list(bare.list(told.project.folder("meta"))))
+    assert sizes[0] - sizes[1] == packs > 0
 
 
 def test_one_more_snapshot_is_read_alone(told: Told, tmp_path: Path) -> None:

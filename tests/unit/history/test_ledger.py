@@ -53,7 +53,7 @@ def test_tables_are_laid_beside_each_other_by_path_however_many_runs_there_are(
         assert found.where.to_pylist() == [right.index(path) if path in right else None for path in left]
         assert found.same.to_pylist() == [path in right and path not in changed for path in left]
         unmatched = [path for path in right if path in changed or path not in left]
-        assert others.filter(found.unmatched(len(right)))["path"].to_pylist() == unmatched
+        assert others.filter(found.unmatched)["path"].to_pylist() == unmatched
 
 
 def test_a_long_history_lies_in_several_pieces_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

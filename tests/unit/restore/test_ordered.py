@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from restore import ordered, plan, select
+from restore import ordered, select
+from restore.references import locate
 from tests.support.chance import SeededChance
 from tests.support.places import back_up, made_on
 from tests.support.trees import text, write_tree
@@ -19,7 +20,7 @@ from vault.storage.memory import MemoryStore
 
 def everything(project: object, tmp_path: Path) -> dict[bytes, bytes | StrongroomError]:
     selection = select.select(project, select.Wish())  # type: ignore[arg-type]  # a Project of the fixture
-    references = plan.locate(selection.table, selection.index)
+    references = locate(selection.table, selection.index)
     reader = PackReader(selection.project, selection.index)
     paths = selection.table["path"].to_pylist()
     found = ordered.contents(selection.table, references, reader, lambda: None, tmp_path)
@@ -54,7 +55,7 @@ def test_a_pack_that_is_gone_costs_its_own_files_alone(tmp_path: Path) -> None:
     selection = select.select(project, select.Wish())
     row = selection.table["path"].to_pylist().index(b"reports/b")
     mine = selection.table.slice(row, 1)
-    lost = plan.locate(mine, selection.index)["pack"][0].as_py()
+    lost = locate(mine, selection.index)["pack"][0].as_py()
     store.delete(layout.pack_name(project.id, layout.CONTENT_TIER, lost))
     found = everything(project, tmp_path)
     assert isinstance(found.pop(b"reports/b"), StrongroomError)

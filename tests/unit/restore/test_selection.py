@@ -115,7 +115,7 @@ def test_deleted_items_are_found_by_their_period(project: Project) -> None:
     [
         ({"periods": ("2024-07",)}, "the nearest periods are 2024-04-28T00"),
         ({"periods": ("2022",)}, "the nearest periods are 2023"),
-        ({"periods": ("2024-05-01..2024-05-02",), "kinds": ("reports",)}, "reach beyond it: ask for them with --overlapping"),
+        ({"periods": ("2024-05-01..2024-05-02",), "kinds": ("reports",)}, "1 item reaches beyond it: ask with --overlapping"),
         ({"kinds": ("report",)}, "did you mean --kind reports?"),
         ({"kinds": ("zzz",)}, "there are: reports, tickets"),
         ({"formats": ("xlsx",)}, "no item has the format 'xlsx', there are: csv, text"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from restore.target import Attributes, PendingFile, Target, Writer, system
+from restore.target.attributes import first_mode
 from restore.target.looking import UNFINISHED
 from restore.target.names import temporary_name
 from tests.support.coverage_notes import not_covered
@@ -311,6 +312,27 @@ def test_extended_attributes_are_set_and_their_failure_costs_no_file(tmp_path: P
         assert os.getxattr(file, "user.note") == b"\0v"
     except OSError:
         not_covered("extended attributes: the file system of the tests has none")
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o600, 0o644, 0o666, 0o777, 0o1644, 0o2755, 0o4711])
+def test_a_file_has_its_mode_whatever_the_mask_of_the_process_is(tmp_path: Path, writer: Writer, mode: int) -> None:
+    for mask in (0o000, 0o022, 0o077):
+        before = os.umask(mask)
+        try:
+            assert writer.write_small(b"f%o" % mask, b"x", Attributes(mode=mode, uid=os.geteuid(), gid=os.getegid())) == []
+        finally:
+            os.umask(before)
+    assert writer.commit() == []
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "to").iterdir()} == {mode}
+
+
+def test_a_file_of_somebody_else_is_closed_to_all_until_it_is_theirs() -> None:
+    me, group = os.geteuid(), os.getegid()
+    assert first_mode(Attributes(mode=0o664, uid=me, gid=group)) == 0o664
+    assert first_mode(Attributes(mode=0o664)) == 0o664
+    assert (
+        first_mode(Attributes(mode=0o664, uid=me + 1, gid=group)) == first_mode(Attributes(mode=0o664, gid=group + 1)) == 0o600
+    )
 
 
 def test_set_id_bits_are_dropped_where_the_owner_cannot_be_restored(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.chance import SeededChance
 from vault.errors import ObjectNotFound
-from vault.storage.caching import CachingStore
+from vault.storage import caching
+from vault.storage.caching import CachingStore, in_passing
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 
@@ -99,6 +100,48 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     cache = CachingStore(MemoryStore(), tmp_path / "file" / "cache", SeededChance(1))
     cache.put(RECORD, b"a record")
     assert cache.get(RECORD) == b"a record"
+
+
+def test_what_is_read_in_passing_is_fetched_once_and_not_written_down(desk: Desk) -> None:
+    cache = desk.open()
+    desk.inner.put(RECORD, b"a record")
+    passing = in_passing(cache)
+    assert passing.get_range(RECORD, 2, 6) == b"record"
+    assert passing.get_range(RECORD, 0, 1) == b"a"
+    assert desk.requests() == 1
+    assert not list(desk.folder.glob("*/*"))
+
+
+def test_what_is_here_already_serves_whoever_reads_in_passing(desk: Desk) -> None:
+    desk.open().put(RECORD, b"a record")
+    before = desk.requests()
+    assert in_passing(desk.open()).get_range(RECORD, 2, 6) == b"record"
+    assert desk.requests() == before
+
+
+def test_what_is_held_in_passing_is_bounded_and_the_oldest_goes_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching, "HELD", 20)
+    for number in range(4):
+        desk.inner.put(f"{RECORD}-{number}", b"a record")
+    passing = in_passing(desk.open())
+    for number in (0, 1, 2, 1, 2):
+        assert passing.get(f"{RECORD}-{number}") == b"a record"
+    assert desk.requests() == 3
+    assert passing.get(f"{RECORD}-0") == b"a record"
+    assert desk.requests() == 4
+
+
+def test_what_is_deleted_is_not_held_in_passing(desk: Desk) -> None:
+    desk.inner.put(RECORD, b"a record")
+    passing = in_passing(desk.open())
+    assert passing.get(RECORD) == b"a record"
+    passing.delete(RECORD)
+    with pytest.raises(ObjectNotFound):
+        passing.get(RECORD)
+
+
+def test_a_store_that_keeps_nothing_is_read_in_passing_as_it_is(desk: Desk) -> None:
+    assert in_passing(desk.inner) is desk.inner
 
 
 def test_copies_are_for_their_owner_alone(desk: Desk) -> None:

@@ -1,0 +1,146 @@
+"""What was read becomes the manifest of a new snapshot, and the manifest becomes meta chunks.
+
+    results -> rows -> their periods -> beside the rows of the last manifest that stay -> without what is retired
+    -> needed packs -> bytes -> chunks -> the list of packs
+
+Each stands in memory beside the next, so what is done with is let go at once: a million rows are 300 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vault.backup import describing, items
+from vault.backup.compare import Comparison
+from vault.errors import Damaged
+from vault.format.record import Record
+from vault.format.tree import Buffer, Tree
+from vault.repository import snapshots
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from vault.about.period import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Which items have outlived their retention, by the caller's rules and holds. columns: that `outlived` looks at ·
+    outlived: a boolean for each row of a manifest."""
+
+    columns: Sequence[str]
+    outlived: Callable[[pa.Table], pa.Array]
+
+    def goes(self, table: pa.Table) -> pa.ChunkedArray:
+        """Of the rows of a manifest, those that have; only vanished items go."""
+        import pyarrow.compute as pc
+
+        if table["vanished_at"].null_count == table.num_rows:
+            return pc.is_valid(table["vanished_at"])
+        return pc.and_(self.outlived(table), pc.is_valid(table["vanished_at"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a new manifest carries forward. heads: the snapshots that it follows, last the one that it was compared with ·
+    difference: what that comparison found · spared: what has not vanished though it was not read."""
+
+    session: Session
+    heads: Sequence[Record]
+    difference: Comparison
+    spared: items.Spared
+
+    def beside(self, read: pa.Table, about: items.About) -> pa.Table:
+        """Its rows, and those of what was read."""
+        if not self.heads:
+            return read
+        table = items.merged(
+            snapshots.read_manifest(self.session.catalogue, self.heads[-1]), self.difference, read, self.spared, about
+        )
+        for head in self.heads[:-1]:
+            other = snapshots.read_manifest(self.session.catalogue, head)
+            table = items.joined(table, other, self.spared, replace(about, last_seen_at=head.taken_at))
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """How items are described. anew: also those that were described before, since the settings have changed."""
+
+    manner: describing.Manner
+    of_content: dict[bytes, Period]
+    anew: bool
+
+
+def news(results: items.Results, scan: pa.Table, about: items.About, description: Description) -> pa.Table:
+    """Rows of what was read. scan: the table that the results' rows count in; the results are spent afterwards."""
+    return describing.described(results.table(scan, about), description.manner, description.of_content)
+
+
+def made(read: pa.Table, about: items.About, past: Past, description: Description, retire: Retire | None) -> pa.Table:
+    """The new manifest. read: rows of what was read."""
+    import pyarrow.compute as pc
+
+    table = past.beside(read, about)
+    if description.anew:
+        table = describing.described(table, description.manner, description.of_content)
+    if retire is None:
+        return table
+    goes = retire.goes(table)
+    return table.filter(pc.invert(goes)) if pc.any(goes).as_py() else table
+
+
+class ManifestWriter:
+    """Stores a manifest and the list of the packs that its snapshot needs: `write`, then `finish`.
+
+    chunks: that column of the manifest; its packs are stored. Raises `Damaged` where one of the chunks is nowhere.
+    """
+
+    def __init__(self, session: Session, chunks: pa.ChunkedArray) -> None:
+        self._session = session
+        self._meta = session.meta_writer()
+        self._before = session.new_rows().num_rows  # a long manifest fills packs while it is being written
+        self.index = session.index.with_rows([session.new_rows(), session.avoided_rows])  # the first place of a chunk counts
+        self.needed = needed_packs(chunks, self.index)
+        """The packs of the snapshot, complete after `finish`."""
+
+    def write(self, encoded: Buffer) -> Tree:
+        """The manifest's bytes."""
+        root = self._meta.write(encoded)
+        self.needed |= self._meta.leaned_on
+        self._meta.leaned_on.clear()
+        return root
+
+    def finish(self, heads: Sequence[Record]) -> tuple[Tree, tuple[bytes, ...]]:
+        """The root of the list of packs, and those packs that came to be meanwhile. heads: the snapshots that it follows."""
+        session, writer = self._session, self._meta
+        listed = "".join(f"{pack.hex()}\n" for pack in sorted(self.needed)).encode()
+        packs = writer.write(listed)
+        writer.flush()
+        session.packs.drain()
+        own = {*session.new_rows().slice(self._before)["pack"].unique().to_pylist(), *writer.leaned_on}
+        session.look_for(frozenset(self.needed | writer.leaned_on), heads)
+        self.needed |= own
+        self.index = self.index.with_rows([session.new_rows()])
+        return packs, tuple(sorted(own))
+
+
+def needed_packs(chunks: pa.ChunkedArray, index: ChunkIndex) -> set[bytes]:
+    """The packs that hold the content of a manifest's items, dictionaries included. chunks: that column of the manifest.
+    Raises `Damaged` where one is missing."""
+    import pyarrow.compute as pc
+
+    ids = chunks.combine_chunks().flatten().field("id").drop_null()
+    places = pc.index_in(ids, value_set=index.table["chunk"].combine_chunks())
+    if places.null_count:
+        raise Damaged(
+            f"{places.null_count} chunks that the new snapshot leans on are in no index segment; nothing was committed",
+            hint="run `strongroom check`, then the backup again",
+        )
+    used = pc.unique(places)
+    taught = index.locate(pc.unique(index.table["dictionary"].take(used)).drop_null())
+    return {*pc.unique(index.table["pack"].take(used)).to_pylist(), *pc.unique(taught["pack"]).to_pylist()} - {None}
