@@ -57,7 +57,8 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """How a run shall behave. allow_empty: an empty source is meant · retire: which items a new manifest no longer carries ·
-    locking: keeps what is stored from being deleted; None where nothing is locked · stop: called often, raises to end the run."""
+    locking: keeps what is stored from being deleted; None where nothing is locked · stop: called often, it raises to end the
+    run."""
 
     allow_empty: bool = False
     locking: Locking | None = None
