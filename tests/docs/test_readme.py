@@ -50,7 +50,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of its own: /srv, /media and /home are below it."""
     for folder in ("srv/backup", "media/usb", "home/ops"):
         (tmp_path / folder).mkdir(parents=True)
-    write_contact_centre(tmp_path / "srv" / "clients", years=0.3)
+    write_contact_centre(tmp_path / "srv" / "clients", years=2.0)
     monkeypatch.chdir(tmp_path / "home" / "ops")
     monkeypatch.setenv("HOME", str(tmp_path / "home" / "ops"))
     for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
