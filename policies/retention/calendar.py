@@ -61,12 +61,12 @@ BUCKETS: Final[dict[str, Callable[[datetime], str]]] = {
 """The rules that keep one snapshot of each bucket, and the bucket's label from a wall-clock time."""
 
 UNITS: Final[dict[str, str]] = {
-    "last": "snapshots",
-    "hourly": "hours",
-    "daily": "days",
-    "weekly": "weeks",
-    "monthly": "months",
-    "quarterly": "quarters",
-    "yearly": "years",
+    "last": "snapshot",
+    "hourly": "hour",
+    "daily": "day",
+    "weekly": "week",
+    "monthly": "month",
+    "quarterly": "quarter",
+    "yearly": "year",
 }
-"""What each rule counts."""
+"""What each rule counts, one of them."""

@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo
 from policies.retention.calendar import BUCKETS, UNITS, local, shown
 from policies.retention.rules import Keep, written
 from vault.format.hold import Hold
+from vault.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class _Source:
         for rank, (label, place) in enumerate(best.items(), 1):
             of = f" for {label}" if label_of else ""
             self.reasons[place].append(Reason(rule, f"{rule}{of} ({rank} of {written(count)})"))
-        older = Reason(rule, f"{rule}: not of the newest {count} {UNITS[rule]}")
+        older = Reason(rule, f"{rule}: not of the newest {counted(count, UNITS[rule])}")
         return passed_by + [older] * (len(self._past) - len(passed_by))
 
     def _keep_young(self, keep: Keep, now: datetime, zone: ZoneInfo) -> None:
