@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
 
 import typer
 from typer.main import get_command, get_group
@@ -41,13 +40,13 @@ _PLACES = {
 """By the name that is typed, in the order of the help: the module below `cli.commands`, and what it has there."""
 
 
-class CommandsByName(Mapping[str, Any]):
-    """The commands as typer wants them, by name; a class that typer keeps to itself, hence Any."""
+class CommandsByName(Mapping[str, object]):
+    """The commands as typer wants them, by name; their class is one that typer keeps to itself."""
 
     def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
+        self._made: dict[str, object] = {}
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 (see above)
+    def __getitem__(self, name: str) -> object:
         if name not in self._made:
             self._made[name] = _made(name, *_PLACES[name])
         return self._made[name]
@@ -59,7 +58,7 @@ class CommandsByName(Mapping[str, Any]):
         return len(_PLACES)
 
 
-def _made(name: str, module: str, attribute: str) -> Any:  # noqa: ANN401 (see above)
+def _made(name: str, module: str, attribute: str) -> object:
     found = getattr(import_module(f"cli.commands.{module}"), attribute)
     if isinstance(found, typer.Typer):
         group = get_group(found)
