@@ -21,6 +21,7 @@ from vault.format.record import Counts, Record
 from vault.format.tree import Tree
 from vault.repository.chunk_index import ChunkIndex, store_segment
 from vault.repository.meta import MetaWriter
+from vault.repository.pack_reader import places
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
 
@@ -89,6 +90,19 @@ def table_of(items: Items, source: str, kind: str) -> pa.Table:
     return pa.table([pa.array(columns.get(one.name, empty), one.type) for one in schema], schema=schema)
 
 
+class _LearningWriter(MetaWriter):
+    """Writes many manifests, and knows in which pack each chunk of the earlier ones has come to lie."""
+
+    def learn(self, rows: pa.Table) -> None:
+        """Index rows of packs that are stored."""
+        self._stored |= {place.chunk: place.pack for place in places(rows)}
+
+    def leant_on(self) -> set[bytes]:
+        """The packs of chunks that were written since this was asked last."""
+        packs, self.leaned_on = self.leaned_on, set()
+        return packs
+
+
 class SnapshotWriter:
     """Commits manifests one after another, without a session for each: nobody else writes meanwhile. See `writing`."""
 
@@ -97,7 +111,7 @@ class SnapshotWriter:
         self._kind = kind
         self._rows: list[pa.Table] = []
         self._packs = PackWriter(project, self._rows.append)
-        self._meta = MetaWriter(project, ChunkIndex.load(project), self._packs)
+        self._meta = _LearningWriter(project, ChunkIndex.load(project), self._packs)
         self._number = 0
 
     def commit(self, table: pa.Table | None, source: str, taken_at: datetime, last: Record | None) -> Record:
@@ -133,12 +147,16 @@ class SnapshotWriter:
 
     def _store(self, table: pa.Table) -> tuple[Tree, Tree, tuple[bytes, ...]]:
         root = self._meta.write(manifest.encode(table))
-        needed = self._meta.write(b"")
+        listed = "".join(f"{pack.hex()}\n" for pack in sorted(self._meta.leant_on()))
+        needed = self._meta.write(listed.encode())
         self._meta.flush()
         self._packs.drain()
+        own = self._meta.leant_on()
         if self._rows:
             store_segment(self._project, self._rows)
-        own = {pack for rows in self._rows for pack in rows["pack"].unique().to_pylist()}
+        for rows in self._rows:
+            self._meta.learn(rows)
+            own.update(rows["pack"].unique().to_pylist())
         self._rows.clear()
         return root, needed, tuple(sorted(own))
 

@@ -9,7 +9,7 @@ import typer
 
 from cli import consequences, judging, locking, output, progress, sources, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
-from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
+from vault.errors import Interrupted, SettingsError, StorageError, StrongroomError, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
+
+ROLLED_UP_EVERY = 16
+"""Snapshots, after which one looks whether some are to be rolled up: to look each time would cost each backup two requests."""
 
 
 def backup(
@@ -104,12 +107,29 @@ def _one(
         unheld = locking.snapshot_held(place, project, report.record)
         output.problems(unheld)
         told["problems"] += len(unheld)
+        if report.snapshots % ROLLED_UP_EVERY == 0:
+            _roll_up(project, source.name, quiet=quiet)
     except Interrupted:
         raise
     except StrongroomError as error:
         output.failure(error)
         return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
     return told, None
+
+
+def _roll_up(project: Project, source: str, *, quiet: bool) -> None:
+    """Roll snapshots up, if enough wait for it. A failure is no problem of the backup: it costs time of whoever asks later."""
+    from restore.history.gather import Manner
+    from restore.history.rolling_up import roll_up
+
+    try:
+        with progress.shown(quiet=quiet) as listener:
+            held = roll_up(project, source, Manner(progress=listener))
+    except StorageError as error:
+        output.notice(f"the history of {project.name}/{source} could not be rolled up, the next backup tries again: {error}")
+        return
+    if held and not quiet:
+        output.notice(f"rolled up the history of {counted(held, 'snapshot')}")
 
 
 def _tell(report: Report) -> None:

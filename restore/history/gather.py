@@ -1,26 +1,28 @@
 """The ledgers of a project, brought up to date with what the store has.
 
-LIST says which snapshots there are. Those that the kept ledgers do not know are read, and those that were forgotten leave
-them. A snapshot that cannot be read is a problem and costs itself alone: the answer comes from the others, and the next
-question tries it again.
+LIST says which snapshots there are. Those that the kept ledgers do not know are read, many of them out of roll-ups, and those
+that were forgotten leave them. A snapshot that cannot be read is a problem and costs itself alone: the answer comes from the
+others, and the next question tries it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
 from restore.history.kept import Kept
-from restore.history.ledger import Ledger
+from restore.history.ledger import Ledger, only
 from restore.history.manifests import read_in_order
 from vault.errors import Damaged
 from vault.format.layout import META_TIER
 from vault.format.record import Record
+from vault.format.rollup import Rollup
 from vault.problems import Problem
 from vault.progress import Progress, Silence
-from vault.repository import forgotten, snapshots
+from vault.repository import forgotten, rollups, snapshots
 from vault.repository.adopt import healed
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.meta import MetaReader
@@ -48,6 +50,13 @@ class Manner:
     progress: Progress = field(default_factory=Silence)
 
 
+class Missing(NamedTuple):
+    """Snapshots that are to be entered, by time: those whose manifests are read, and those that come out of roll-ups."""
+
+    records: list[Record]
+    rolled: list[Rollup]
+
+
 def gather(project: Project, kept: Kept, manner: Manner) -> History:
     """Everything that the store has. Raises `StorageError`."""
     gone = forgotten.read_all(project)
@@ -56,33 +65,62 @@ def gather(project: Project, kept: Kept, manner: Manner) -> History:
     known = {record.id for ledger in ledgers.values() for record in ledger.records}
     for ledger in ledgers.values():
         ledger.keep(listed)
-    found = snapshots.read_those(project, sorted(listed - known))
-    problems = [*gone.damaged, *found.damaged]
+    missing = listed - known
+    rolled, unusable = _rolled_up(project, missing, ledgers) if len(missing) > MANY else ([], [])
+    found = snapshots.read_those(project, sorted(missing - {record.id for one in rolled for record in one.records}))
+    problems = [*gone.damaged, *unusable, *found.damaged]
     try:
-        if found.records:
-            problems += _read(project, found.records, ledgers, manner)
+        if found.records or rolled:
+            problems += read_into(project, ledgers, Missing(found.records, rolled), manner)
     finally:  # whatever was read before an interruption is not read again
-        if found.records or known - listed:
+        if found.records or rolled or known - listed:
             kept.save(ledgers)
     for ledger in ledgers.values() if gone.by_id else ():
         ledger.records = [replace(one, parents=gone.parents_of(one.parents)) for one in ledger.records]
     return History(project, {source: one for source, one in sorted(ledgers.items()) if one.records}, tuple(problems))
 
 
-def _read(project: Project, records: list[Record], ledgers: dict[str, Ledger], manner: Manner) -> Iterator[Problem]:
-    """Enter the snapshots of `records` in the ledgers of their sources."""
-    index = healed(project, ChunkIndex.load(project, tier=META_TIER))
-    yield from index.damaged
-    many = len(records) > MANY
-    reader = MetaReader(replace(project, store=in_passing(project.store)) if many else project, index, many=many)
-    manner.progress.phase("reading manifests", items=len(records))
-    for source in sorted({one.source for one in records}):
-        ledger = ledgers.setdefault(source, Ledger())
-        yield from _enter(reader, [one for one in records if one.source == source], ledger, manner)
+def _rolled_up(project: Project, missing: Collection[str], ledgers: Mapping[str, Ledger]) -> tuple[list[Rollup], list[Problem]]:
+    """What roll-ups say of the missing snapshots, by time; they follow upon each other and upon what is known."""
+    found, damaged = rollups.read_all(project)
+    some = [only(one, missing) for one in found if any(record.id in missing for record in one.records)]
+    ends = {source: _key(one.records[-1]) for source, one in ledgers.items() if one.records}
+    usable = []
+    for one in sorted(some, key=lambda one: _key(one.records[0])):
+        first, last = one.records[0], one.records[-1]
+        if first.source not in ends or ends[first.source] < _key(first):
+            usable.append(one)
+            ends[first.source] = _key(last)
+    return usable, damaged
 
 
-def _enter(reader: MetaReader, records: list[Record], ledger: Ledger, manner: Manner) -> Iterator[Problem]:
+def read_into(project: Project, ledgers: dict[str, Ledger], missing: Missing, manner: Manner) -> Iterator[Problem]:
+    """Enter snapshots in the ledgers of their sources."""
+    records, rolled = missing
+    count = len(records) + sum(len(one.records) for one in rolled)
+    manner.progress.phase("reading manifests", items=count)
+    reader = None
+    if records:
+        index = healed(project, ChunkIndex.load(project, tier=META_TIER))
+        yield from index.damaged
+        many = len(records) > MANY
+        reader = MetaReader(replace(project, store=in_passing(project.store)) if many else project, index, many=many)
+    for source in sorted({one.source for one in (*records, *(one.records[0] for one in rolled))}):
+        ledger, own = ledgers.setdefault(source, Ledger()), [one for one in records if one.source == source]
+        for one in [one for one in rolled if one.records[0].source == source]:
+            before = [record for record in own if _key(record) < _key(one.records[0])]
+            own = own[len(before) :]
+            yield from _enter(reader, before, ledger, manner)
+            manner.stop()
+            ledger.extend(one)
+            manner.progress.advance(items=len(one.records))
+        yield from _enter(reader, own, ledger, manner)
+
+
+def _enter(reader: MetaReader | None, records: list[Record], ledger: Ledger, manner: Manner) -> Iterator[Problem]:
     """records: by time."""
+    if reader is None or not records:
+        return
     end = _key(ledger.records[-1]) if ledger.records else None
     early = [one for one in records if end is not None and _key(one) < end]
     yield from _insert(reader, early, ledger, manner)

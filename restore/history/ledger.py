@@ -2,6 +2,7 @@
 last of these snapshots.
 
     append    the next snapshot: rows of the last one that it does not have are closed, the others stay open
+    extend    the next ones, out of a roll-up
     insert    one that was taken before others that are here already (two hosts, a clock that was wrong)
     keep      only some snapshots: the others were forgotten
 
@@ -19,6 +20,7 @@ from restore.history import versions
 from restore.history.matching import Match, match
 from vault.format import parquet
 from vault.format.record import Record
+from vault.format.rollup import Rollup
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,6 +71,24 @@ class Ledger:
         self._open = _first_of(rows, before, found, number)
         self.records.append(record)
 
+    def extend(self, rolled: Rollup) -> None:
+        """The next snapshots, all taken after the last one here."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        before, number = self.open_rows, len(self.records)
+        by = pa.scalar(number, pa.int32())
+        rows = versions.placed(rolled.rows, pc.add(rolled.rows["first"], by), pc.add(rolled.rows["last"], by))
+        at_first = pc.equal(rows["first"], by)
+        begun = rows.filter(at_first).combine_chunks()
+        found = match(begun, before)
+        self._close(before.filter(found.unmatched))
+        self.records += rolled.records
+        everything = pa.concat_tables([_first_of(begun, before, found, number), rows.filter(pc.invert(at_first))])
+        is_open = pc.equal(everything["last"], len(self.records) - 1)
+        self._close(everything.filter(pc.invert(is_open)))
+        self._open = everything.filter(is_open).sort_by("path").combine_chunks()
+
     def insert(self, record: Record, rows: pa.Table, number: int) -> None:
         """A snapshot that is the `number`th by time. rows: as `versions.of_manifest` gives them."""
         import pyarrow as pa
@@ -90,20 +110,15 @@ class Ledger:
 
     def keep(self, snapshots: Collection[str]) -> None:
         """Only these snapshots: what was in none of them goes."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        stays = [record.id in snapshots for record in self.records]
-        if all(stays):
+        if all(record.id in snapshots for record in self.records):
             return
-        kept_before = list(accumulate(stays, initial=0))  # of each number: how many below it stay
-        everything = self.rows()
-        numbers = pa.array(kept_before, pa.int32())
-        first = numbers.take(everything["first"].combine_chunks())
-        last = pc.subtract(numbers.take(pc.add(everything["last"], 1).combine_chunks()), pa.scalar(1, pa.int32()))
-        some = pc.less_equal(first, last)
-        self.records = [record for record, stay in zip(self.records, stays, strict=True) if stay]
-        self._replace(_folded(versions.placed(everything, first, last).filter(some)))
+        left = only(self.rolled_up(), snapshots)
+        self.records = list(left.records)
+        self._replace(left.rows)
+
+    def rolled_up(self) -> Rollup:
+        """All of it, as one roll-up."""
+        return Rollup(tuple(self.records), self.rows().sort_by([("path", "ascending"), ("first", "ascending")]))
 
     def rows(self, mask: Mask | None = None) -> pa.Table:
         """Every version that is meant."""
@@ -126,11 +141,12 @@ class Ledger:
             yield table if mask is None else table.filter(mask(table))
 
     def settle(self) -> None:
-        """Make a piece of the closed rows that are in none yet."""
+        """Make pieces of the closed rows that are in none yet."""
         import pyarrow as pa
 
         if self._closing_rows:
-            self.closed.append(encode(pa.concat_tables(self._closing)))
+            rows = pa.concat_tables(self._closing)
+            self.closed += [encode(rows.slice(start, PIECE_ROWS)) for start in range(0, len(rows), PIECE_ROWS)]
             self._closing.clear()
             self._closing_rows = 0
 
@@ -151,6 +167,22 @@ class Ledger:
         self._closing.clear()
         self._closing_rows = 0
         self._open = everything.filter(is_open).sort_by("path")
+
+
+def only(rolled: Rollup, snapshots: Collection[str]) -> Rollup:
+    """Only these snapshots of a roll-up: what was in none of them goes, and what became equal is one version."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    stays = [record.id in snapshots for record in rolled.records]
+    if all(stays):
+        return rolled
+    numbers = pa.array(accumulate(stays, initial=0), pa.int32())  # of each number: how many below it stay
+    first = numbers.take(rolled.rows["first"].combine_chunks())
+    last = pc.subtract(numbers.take(pc.add(rolled.rows["last"], 1).combine_chunks()), pa.scalar(1, pa.int32()))
+    rows = versions.placed(rolled.rows, first, last).filter(pc.less_equal(first, last))
+    records = tuple(record for record, stay in zip(rolled.records, stays, strict=True) if stay)
+    return Rollup(records, _folded(rows))
 
 
 def encode(rows: pa.Table) -> bytes:

@@ -21,6 +21,7 @@ from vault.errors import Damaged
 from vault.format import parquet_spans, tree
 from vault.format.record import Record
 from vault.format.tree import ChunkRef
+from vault.memory import give_back
 from vault.repository.meta import MetaReader
 
 if TYPE_CHECKING:
@@ -33,8 +34,14 @@ LISTS_AHEAD = 6
 CHUNKS_AHEAD = 4
 """Manifests whose new chunks are read ahead: they bound the memory."""
 
+TIDIED_EVERY = 16
+"""Manifests after which what is free goes back to the kernel. A thousand, of 1.5 MB each: 430 MB without."""
+
 ROWS_AHEAD = 2
 """Manifests whose rows are decoded ahead; likewise."""
+
+LARGE = 4 * 1024 * 1024
+"""Bytes of a manifest, from which on one is read ahead, none decoded: of 22 MB each 530 MB instead of 760, and no slower."""
 
 Refs = list[ChunkRef]
 Contents = dict[bytes, bytes]
@@ -59,10 +66,14 @@ def read_in_order(
     """
     pool = ThreadPoolExecutor(READERS, thread_name_prefix="manifests")
     try:
-        listed = _ahead(_lists(pool, reader, records), LISTS_AHEAD)
-        fetched = _ahead(_news(pool, reader, listed), CHUNKS_AHEAD)
-        for record, rows in _ahead(_rows(pool, reader, fetched), ROWS_AHEAD):
+        records = list(records)
+        large = any(record.manifest.length > LARGE for record in records)
+        listed = _ahead(_lists(pool, reader, records), 1 if large else LISTS_AHEAD)
+        fetched = _ahead(_news(pool, reader, listed), 1 if large else CHUNKS_AHEAD)
+        for number, (record, rows) in enumerate(_ahead(_rows(pool, reader, fetched), 0 if large else ROWS_AHEAD)):
             stop()
+            if number % TIDIED_EVERY == 0:
+                give_back()
             try:
                 yield record, rows.result() if isinstance(rows, Future) else rows
             except Damaged as error:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from vault.errors import Damaged
-from vault.format import manifest
+from vault.format import manifest, rollup
+from vault.format.rollup import ATTRIBUTES_SIZE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-IDENTITY = ("path", "kind")
 CONTENT = ("type", "size", "blake3", "link_target")
 """Columns that tell whether the content is another one."""
 
@@ -28,27 +28,11 @@ SUBJECT = ("format", "period_start", "period_end")
 """What the item is about: a later version of this program may know it better, which is no event of the item."""
 
 COMPARED = (*CONTENT, *ATTRIBUTES, *SUBJECT, "vanished_at")
-TIMES = ("seen_at", "last_seen_at")
-ATTRIBUTES_SIZE = 16
 
 
-@cache
 def schema() -> pa.Schema:
-    """The columns of a version: those of a manifest, extended attributes as a hash, and where it stands in its ledger.
-
-    first, last: numbers of the snapshots, counted from 0 by time, between which every manifest has this row.
-    """
-    import pyarrow as pa
-
-    fields = [field for field in manifest.schema() if field.name in {*IDENTITY, *COMPARED, *TIMES}]
-    return pa.schema(
-        [
-            *fields,
-            pa.field("extended", pa.binary(ATTRIBUTES_SIZE)),
-            pa.field("first", pa.int32(), nullable=False),
-            pa.field("last", pa.int32(), nullable=False),
-        ]
-    )
+    """The columns of a version, as roll-ups have them. first, last: numbers of the snapshots, counted from 0 by time."""
+    return rollup.schema()
 
 
 @cache
@@ -104,7 +88,10 @@ def _digests(xattrs: pa.ChunkedArray) -> pa.Array:
 
 def digest_of(attributes: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Names and values of extended attributes as a hash."""
-    return blake3(repr(sorted(attributes)).encode()).digest(length=ATTRIBUTES_SIZE)
+    found = blake3()
+    for part in (part for pair in sorted(attributes) for part in pair):
+        found.update(len(part).to_bytes(8, "little") + part)
+    return found.digest(length=ATTRIBUTES_SIZE)
 
 
 def equal(one: pa.Table, other: pa.Table, columns: tuple[str, ...] = COMPARED) -> pa.Array:

@@ -69,7 +69,8 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing."""
+    """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
+    snapshots: that the project has now, as far as this run saw."""
 
     project: str
     record: Record
@@ -78,6 +79,7 @@ class Report:
     excluded: int
     seconds: float
     claim_stays: bool = False
+    snapshots: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -128,7 +130,8 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
     finally:
         session.packs.close()
     seconds = clock.monotonic() - began
-    return Report(project.name, record, tuple(run.problems), run.skipped, run.excluded, seconds, session.claim_stays)
+    snapshots = len(session.committed.records) + 1
+    return Report(project.name, record, tuple(run.problems), run.skipped, run.excluded, seconds, session.claim_stays, snapshots)
 
 
 class _Run:

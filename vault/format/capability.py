@@ -66,6 +66,11 @@ class Capability:
         """The key that names index segments (32 bytes)."""
         return derive(self.chunk_id_key, "index name")
 
+    @property
+    def rollup_key(self) -> bytes:
+        """The key that names roll-ups (32 bytes)."""
+        return derive(self.chunk_id_key, "rollup name")
+
     def without_reading(self) -> Capability:
         """The same project with the right to write only."""
         return replace(self, content_identity=None)

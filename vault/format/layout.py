@@ -33,7 +33,8 @@ def projects_folder() -> str:
 
 
 def project_folder(project: str, folder: str = "") -> str:
-    """A folder of a project: `packs`, `meta`, `index`, `claims`, `snapshots`, `marks`, `holds`, `forgotten`;
+    """A folder of a project: `packs`, `meta`, `index`, `rollups`, `claims`, `snapshots`, `marks`, `holds`,
+    `forgotten`;
     all of them without one."""
     return f"projects/{project}/{folder}" if folder else f"projects/{project}"
 
@@ -53,6 +54,11 @@ def pack_sha256(name: str) -> bytes | None:
 def index_name(project: str, segment_id: bytes) -> str:
     """An index segment, named by the keyed BLAKE3 of its plain bytes (32 bytes)."""
     return f"projects/{project}/index/{segment_id.hex()}"
+
+
+def rollup_name(project: str, rollup_id: bytes) -> str:
+    """A roll-up, named by the keyed BLAKE3 of its plain bytes (32 bytes)."""
+    return f"projects/{project}/rollups/{rollup_id.hex()}"
 
 
 def snapshot_name(project: str, snapshot: str) -> str:

@@ -29,9 +29,15 @@ WORTH_THREADS = 100_000
 """Rows; below, starting threads costs more than they win."""
 
 
-def write(table: pa.Table, *, groups: Sequence[pa.Table] | None = None, **options: object) -> memoryview[int]:
-    """A table as the bytes of a Parquet file. groups: the table cut up, each part for row groups of its own ·
-    options: as `pyarrow.parquet.ParquetWriter` takes them."""
+def write(
+    table: pa.Table,
+    *,
+    groups: Sequence[pa.Table] | None = None,
+    notes: Mapping[bytes, bytes] | None = None,
+    **options: object,
+) -> memoryview[int]:
+    """A table as the bytes of a Parquet file. groups: the table cut up, each part for row groups of its own · notes: what the
+    file says beside its table, see `note` · options: as `pyarrow.parquet.ParquetWriter` takes them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -39,9 +45,10 @@ def write(table: pa.Table, *, groups: Sequence[pa.Table] | None = None, **option
         with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
             for part in [table] if groups is None else groups:
                 writer.write_table(part)
+            writer.add_key_value_metadata(dict(notes or {}))
 
     # one block of room for everything: a stream that grows copies a manifest of a million items again and again
-    room = pa.allocate_buffer(table.nbytes + table.nbytes // 8 + ROOM)
+    room = pa.allocate_buffer(table.nbytes + table.nbytes // 8 + sum(map(len, (notes or {}).values())) * 2 + ROOM)
     fixed = pa.FixedSizeBufferWriter(room)
     try:
         fill(fixed)
@@ -95,6 +102,18 @@ def read(
         )
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise Damaged(f"{what} is not readable as Parquet: {error}") from error
+
+
+def note(data: bytes | bytearray, key: bytes, what: str) -> bytes:
+    """What a Parquet file says under `key`, beside its table. Raises `Damaged`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        said: dict[bytes, bytes] = pq.read_metadata(pa.BufferReader(pa.py_buffer(data))).metadata or {}
+        return said[key]
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise Damaged(f"{what} lacks its {key.decode()}") from error
 
 
 def _texts(schema: pa.Schema) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 from vault.errors import StorageDenied
 from vault.format import layout
 from vault.format.housekeeping import MOST_IN_MARK, Forgotten
-from vault.repository import claims, liveness, marks
+from vault.repository import claims, liveness, marks, rollups, snapshots
 from vault.repository.adopt import healed, standing
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.forget import put_notes
@@ -35,7 +35,7 @@ class Report:
     freed: packs and their bytes · spared: packs that a snapshot needs that was committed meanwhile · refused: packs and
     records that the store would not delete · left: packs that there was no time for · moved, stored: packs of which the
     rest was stored anew, and the bytes of that · damaged: such that could not be read whole · segments: written, in place
-    of how many."""
+    of how many · rollups_deleted: of whose snapshots little was left."""
 
     project: str
     waiting: list[str] = field(default_factory=list)
@@ -50,6 +50,7 @@ class Report:
     damaged: list[str] = field(default_factory=list)
     segments_written: int = 0
     segments_replaced: int = 0
+    rollups_deleted: int = 0
     seconds: float = 0.0
 
     @property
@@ -119,6 +120,7 @@ class _Prune:
             self.report.refused += [one.sha256.hex() for one in dead if one.sha256 in named]
             self._delete_packs(one for one in dead if one.sha256 not in named)
         self._tidy(frozenset())
+        self.report.rollups_deleted = rollups.thin(self._project, frozenset(snapshots.ids(self._project)), wishes.stop)
         self._delete_old_marks()
         claims.clear(self._project, wishes.patience)
 
