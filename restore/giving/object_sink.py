@@ -93,6 +93,7 @@ class ObjectSink:
         self._objects = objects
         self._pool = pool
         self._waiting: deque[Future[list[Problem]]] = deque()
+        self._sent: dict[str, tuple[bytes, int]] = {}
 
     def folder(self, path: bytes, entry: Entry) -> list[Problem]:
         """Nothing: a key has the folders in it."""
@@ -117,11 +118,15 @@ class ObjectSink:
         return self._waiting.popleft().result() if len(self._waiting) > AHEAD else []
 
     def finish(self) -> list[Problem]:
-        """Wait for what is on its way."""
+        """Wait for what is on its way, and look whether it stands under its names: some stores change them."""
         problems = []
         while self._waiting:
             problems += self._waiting.popleft().result()
-        return problems
+        sizes = self._objects.sizes() if self._sent else {}
+        lost = [path for key, (path, size) in self._sent.items() if sizes.get(key) != size]
+        return problems + [
+            Problem(path, "unwritable", "the store took it, and does not list it under its name") for path in lost
+        ]
 
     def _put(self, path: bytes, body: IO[bytes], size: int, metadata: dict[str, str]) -> list[Problem]:
         try:
@@ -130,6 +135,7 @@ class ObjectSink:
             raise  # every other object would meet it too
         except StorageError as error:
             return [Problem(path, "unwritable", str(error))]
+        self._sent[key_of(path)] = path, size
         return []
 
 

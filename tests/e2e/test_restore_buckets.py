@@ -19,7 +19,8 @@ FILES = {
     "2024/отчёт за май.csv": b"a;b\n" * 100,
     "odd name + & ?#.csv": b"odd",
     "UPPER/x": b"x",
-    "back\\slash %41": b"line",
+    "percent %41": b"line",
+    "plus+plus": b"plus",
     "empty": b"",
 }
 
@@ -29,9 +30,16 @@ def prefix() -> str:
     return f"restored-{next(_numbers)}"
 
 
+@pytest.fixture(params=["moto", "weed"])
+def endpoint(request: pytest.FixtureRequest) -> str:
+    """A server of each kind, one after another."""
+    url: str = request.getfixturevalue(f"{request.param}_endpoint")
+    return url
+
+
 @pytest.fixture
-def client(moto_endpoint: str) -> Iterator[Any]:
-    made = raw_client(moto_endpoint)
+def client(endpoint: str) -> Iterator[Any]:
+    made = raw_client(endpoint)
     yield made
     made.close()
 
@@ -50,8 +58,8 @@ def objects(client: Any, prefix: str) -> dict[str, bytes]:
     return {one["Key"][len(prefix) + 1 :]: client.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read() for one in listed}
 
 
-def test_files_become_objects_and_a_second_run_knows_them(filled: Desk, client: Any, prefix: str, moto_endpoint: str) -> None:
-    to = ("--to", f"s3://{BUCKET}/{prefix}", "--endpoint", moto_endpoint)
+def test_files_become_objects_and_a_second_run_knows_them(filled: Desk, client: Any, prefix: str, endpoint: str) -> None:
+    to = ("--to", f"s3://{BUCKET}/{prefix}", "--endpoint", endpoint)
     assert filled.call("restore", "acme", *to, "--json").document["files"] == len(FILES)
     assert objects(client, prefix) == {f"reports/{name}": content for name, content in FILES.items()}
     metadata = client.head_object(Bucket=BUCKET, Key=f"{prefix}/reports/empty")["Metadata"]
@@ -61,10 +69,10 @@ def test_files_become_objects_and_a_second_run_knows_them(filled: Desk, client: 
     assert (again["files"], again["already_there"]) == (0, len(FILES))
 
 
-def test_what_stands_there_is_refused_skipped_or_replaced(filled: Desk, client: Any, prefix: str, moto_endpoint: str) -> None:
+def test_what_stands_there_is_refused_skipped_or_replaced(filled: Desk, client: Any, prefix: str, endpoint: str) -> None:
     key = f"{prefix}/reports/UPPER/x"
     client.put_object(Bucket=BUCKET, Key=key, Body=b"mine")
-    to = ("--to", f"s3://{BUCKET}/{prefix}", "--endpoint", moto_endpoint)
+    to = ("--to", f"s3://{BUCKET}/{prefix}", "--endpoint", endpoint)
     assert "in the way: reports/UPPER/x (file)" in filled.call("restore", "acme", *to, exits=1).err
     assert list(objects(client, prefix)) == ["reports/UPPER/x"]
     filled.call("restore", "acme", *to, "--existing", "skip")
@@ -74,21 +82,21 @@ def test_what_stands_there_is_refused_skipped_or_replaced(filled: Desk, client: 
 
 
 def test_links_are_problems_and_names_of_any_bytes_are_written_out(
-    filled: Desk, client: Any, prefix: str, moto_endpoint: str
+    filled: Desk, client: Any, prefix: str, endpoint: str
 ) -> None:
     (filled.folder / "source/link").symlink_to("empty")
     (filled.folder / "source/caf\udce9").write_bytes(b"latin")
     filled.call("backup")
-    result = filled.call("restore", "acme", "--to", f"s3://{BUCKET}/{prefix}", "--endpoint", moto_endpoint, exits=3)
+    result = filled.call("restore", "acme", "--to", f"s3://{BUCKET}/{prefix}", "--endpoint", endpoint, exits=3)
     assert "reports/link: a bucket holds no links" in result.err
     found = objects(client, prefix)
     assert len(found) == len(FILES) + 1 and b"latin" in found.values()
 
 
 def test_tables_are_converted_on_their_way_and_the_second_run_knows_them(
-    filled: Desk, client: Any, prefix: str, moto_endpoint: str
+    filled: Desk, client: Any, prefix: str, endpoint: str
 ) -> None:
-    to = ("--to", f"s3://{BUCKET}/{prefix}", "--endpoint", moto_endpoint, "--as", "jsonl")
+    to = ("--to", f"s3://{BUCKET}/{prefix}", "--endpoint", endpoint, "--as", "jsonl")
     filled.call("restore", "acme", *to)
     found = objects(client, prefix)
     assert found["reports/2024/отчёт за май.jsonl"].startswith(b'{"a":"a","b":"b"}\n') and "strongroom-report.json" in found
@@ -96,19 +104,28 @@ def test_tables_are_converted_on_their_way_and_the_second_run_knows_them(
     assert (again["files"], again["already_there"]) == (0, len(FILES))
 
 
-def test_a_bucket_that_is_not_there_is_an_error_of_storage(filled: Desk, moto_endpoint: str) -> None:
-    result = filled.call("restore", "acme", "--to", "s3://no-such-bucket-here/x", "--endpoint", moto_endpoint, exits=30)
+def test_a_name_that_the_store_changes_is_a_problem(filled: Desk, client: Any, prefix: str, endpoint: str) -> None:
+    write_files(filled.folder / "source", {"back\\slash": b"odd"})
+    filled.call("backup")
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}-probe/a\\b", Body=b"")
+    kept = objects(client, f"{prefix}-probe").keys() == {"a\\b"}  # SeaweedFS makes it a/b
+    to = ("--to", f"s3://{BUCKET}/{prefix}", "--endpoint", endpoint)
+    told = filled.call("restore", "acme", *to, "--json", exits=0 if kept else 3).document
+    problems = [(one["path"], one["what"]) for one in told["problem_list"]]
+    assert problems == ([] if kept else [("reports/back\\slash", "unwritable")])
+
+
+def test_a_bucket_that_is_not_there_is_an_error_of_storage(filled: Desk, endpoint: str) -> None:
+    result = filled.call("restore", "acme", "--to", "s3://no-such-bucket-here/x", "--endpoint", endpoint, exits=30)
     assert "hint: " in result.err and result.out == b""
 
 
 @pytest.mark.slow
-def test_an_object_of_more_than_a_pack_goes_up_with_one_request(
-    desk: Desk, client: Any, prefix: str, moto_endpoint: str
-) -> None:
+def test_an_object_of_more_than_a_pack_goes_up_with_one_request(desk: Desk, client: Any, prefix: str, endpoint: str) -> None:
     large = SeededChance("large").token(70 * 1024 * 1024)
     write_files(desk.folder / "source", {"large.bin": large})
     desk.init()
     desk.add("acme", f"reports={desk.folder / 'source'}")
     desk.call("backup")
-    desk.call("restore", "acme", "--to", f"s3://{BUCKET}/{prefix}", "--endpoint", moto_endpoint)
+    desk.call("restore", "acme", "--to", f"s3://{BUCKET}/{prefix}", "--endpoint", endpoint)
     assert objects(client, prefix) == {"reports/large.bin": large}

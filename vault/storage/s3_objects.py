@@ -11,7 +11,6 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import IO, Any, TypeVar
-from urllib.parse import unquote
 
 from vault.chance import Chance
 from vault.clock import Clock
@@ -62,8 +61,8 @@ class S3Objects:
             page = self._page(more)
             for entry in page.get("Contents") or ():
                 key, size = entry.get("Key"), entry.get("Size")
-                if isinstance(key, str) and isinstance(size, int) and (name := unquote(key)).startswith(self._prefix):
-                    found[name[len(self._prefix) :]] = size
+                if isinstance(key, str) and isinstance(size, int) and key.startswith(self._prefix):
+                    found[key[len(self._prefix) :]] = size
             token = page.get("NextContinuationToken")
             if not page.get("IsTruncated"):
                 return found
@@ -115,8 +114,8 @@ class S3Objects:
 
     def _page(self, more: Mapping[str, str]) -> Mapping[str, Any]:
         def ask() -> Mapping[str, Any]:
-            with s3_errors("list", self.describe()):
-                return self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, EncodingType="url", **more)
+            with s3_errors("list", self.describe()):  # botocore asks for names in URL form, and decodes them: a blank is a plus
+                return self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, **more)
 
         return self._again(ask)
 
