@@ -10,17 +10,21 @@ from pathlib import Path
 STOP_MARGIN = 15
 """Seconds that systemd waits beyond the daemon's own grace."""
 
+SHARED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 (what lies there is not ours)
+"""Folders of which a service with `PrivateTmp` sees empty ones of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """program: of this command · settings: the file · identity: where the identity lies now, None where a command gives it ·
-    writable: a repository in a folder · grace: seconds for runs to end."""
+    writable: a repository in a folder · grace: seconds for runs to end · read: folders that are backed up."""
 
     program: Path
     settings: Path
     identity: Path | None
     writable: Sequence[Path]
     grace: float
+    read: Sequence[Path] = ()
 
 
 def text(unit: Unit) -> str:
@@ -30,6 +34,8 @@ def text(unit: Unit) -> str:
     # a repository in a folder may be somebody else's
     override = " CAP_DAC_OVERRIDE" if unit.writable else ""
     writes = [f"ReadWritePaths={_word(str(path))}" for path in unit.writable]
+    seen = (unit.program, unit.settings, *unit.writable, *unit.read)
+    temporary = [] if any(path.is_relative_to(shared) for path in seen for shared in SHARED) else ["PrivateTmp=yes"]
     return "\n".join(
         [
             "# /etc/systemd/system/strongroom.service, made by `strongroom daemon --systemd`.",
@@ -62,7 +68,7 @@ def text(unit: Unit) -> str:
             "NoNewPrivileges=yes",
             "ProtectSystem=strict",
             "ProtectHome=read-only",
-            "PrivateTmp=yes",
+            *temporary,
             "PrivateDevices=yes",
             "ProtectClock=yes",
             "ProtectHostname=yes",

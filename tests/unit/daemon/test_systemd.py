@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def test_the_unit_quotes_names_and_hands_the_identity_over_as_a_credential() -> 
     assert {"LoadCredential=identity:/home/ops/identity.txt", "Type=notify", "ReadWritePaths=/srv/repo"} <= set(lines)
     without = text(Unit(UNIT.program, UNIT.settings, None, [], 30))
     assert "Credential" not in without and "CREDENTIALS" not in without and "CAP_DAC_OVERRIDE" not in without
+
+
+def test_a_service_sees_the_temporary_folders_where_something_of_it_lies_there() -> None:
+    assert "PrivateTmp=yes" in text(UNIT).splitlines()
+    for apart in (replace(UNIT, writable=[Path("/tmp/repo")]), replace(UNIT, read=[Path("/srv/a"), Path("/var/tmp/b")])):
+        assert "PrivateTmp" not in text(apart)
 
 
 def test_systemd_itself_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
