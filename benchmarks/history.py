@@ -28,7 +28,7 @@ from benchmarks.scratch import child_environment, empty_folder, require_program,
 from benchmarks.server import find_weed, s3_server
 from benchmarks.tools import BUCKET
 from cli import workplace
-from cli.commands.backup import ROLLED_UP_EVERY
+from cli.commands.backup import TIDIED_EVERY
 from restore.history.gather import Manner
 from restore.history.rolling_up import roll_up
 from vault.format.record import Record
@@ -85,7 +85,7 @@ def _written(desk: Desk, hours: Hours, count: int, last: Record | None) -> tuple
         written = []
         for record in write_history(place.project(PROJECT), hours, count, last=last):
             written.append(record)
-            if len(written) % ROLLED_UP_EVERY == 0:
+            if len(written) % TIDIED_EVERY == 0:
                 roll_up(place.project(PROJECT), SOURCE, Manner())
             if len(written) % 100 == 0:
                 say(f"{len(written)} snapshots")

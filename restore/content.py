@@ -82,12 +82,8 @@ class FileWriter:
             else:
                 self._piece(row, position, content)
         if self._batch_files >= COMMIT_FILES or self._batch_bytes >= COMMIT_BYTES:
-            self.commit()
-
-    def commit(self) -> None:
-        """Bring what is finished of the others to the disk and to its names. Raises `TargetError`."""
-        self._unfinished(self._writer.commit())
-        self._batch_files = self._batch_bytes = 0
+            self._unfinished(self._writer.commit_ahead())
+            self._batch_files = self._batch_bytes = 0
 
     def _unfinished(self, problems: list[Problem]) -> None:
         self._problems += problems
@@ -99,7 +95,7 @@ class FileWriter:
             pending.close()
         self._open.clear()
         self._unfinished(self._small.leave())
-        self.commit()
+        self._unfinished(self._writer.commit())
 
     def _without_content(self, row: int) -> None:
         if self._rows.size[row] == 0:

@@ -42,9 +42,9 @@ class _Hand:
         self.files = 0
         self.bytes = 0
 
-    def commit(self) -> list[Problem]:
+    def commit_ahead(self) -> list[Problem]:
         self.files = self.bytes = 0
-        return self.writer.commit()
+        return self.writer.commit_ahead()
 
 
 class SmallFiles:
@@ -79,7 +79,7 @@ class SmallFiles:
         problems = []
         for hand in self._hands:
             with hand.lock:
-                problems += hand.commit()
+                problems += hand.writer.commit()
         return problems
 
     def _give_out(self, hand: _Hand, use: Use, content: bytes | StrongroomError, written: Written) -> None:
@@ -107,6 +107,6 @@ class SmallFiles:
         hand.files += 1
         hand.bytes += len(content)
         if hand.files >= COMMIT_FILES or hand.bytes >= COMMIT_BYTES:
-            failed = hand.commit()
+            failed = hand.commit_ahead()
             written.problems += failed
             written.files -= len(failed)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 DONE_WITH_PROBLEMS = 3
 
-ROLLED_UP_EVERY = 16
-"""Snapshots, after which one looks whether some are to be rolled up: to look each time would cost each backup two requests."""
+TIDIED_EVERY = 16
+"""Snapshots, after which one looks whether there is something to roll up or to join: to look costs some requests."""
 
 
 def backup(
@@ -107,8 +107,8 @@ def _one(
         unheld = locking.snapshot_held(place, project, report.record)
         output.problems(unheld)
         told["problems"] += len(unheld)
-        if report.snapshots % ROLLED_UP_EVERY == 0:
-            _roll_up(project, source.name, quiet=quiet)
+        if report.snapshots % TIDIED_EVERY == 0:
+            _tidy(project, source.name, locked=locks is not None, quiet=quiet)
     except Interrupted:
         raise
     except StrongroomError as error:
@@ -117,19 +117,25 @@ def _one(
     return told, None
 
 
-def _roll_up(project: Project, source: str, *, quiet: bool) -> None:
-    """Roll snapshots up, if enough wait for it. A failure is no problem of the backup: it costs time of whoever asks later."""
+def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
+    """What keeps later commands fast: history rolled up, small segments of the index joined, but for locked ones, which would
+    stay. A failure is no problem of the backup: it costs time of whoever asks later."""
     from restore.history.gather import Manner
     from restore.history.rolling_up import roll_up
+    from vault.repository.tidy import join_if_many
 
     try:
         with progress.shown(quiet=quiet) as listener:
-            held = roll_up(project, source, Manner(progress=listener))
+            manner = Manner(progress=listener)
+            held = roll_up(project, source, manner)
+            joined = not locked and join_if_many(project, manner.stop)
     except StorageError as error:
-        output.notice(f"the history of {project.name}/{source} could not be rolled up, the next backup tries again: {error}")
+        output.notice(f"the history of {project.name}/{source} was not tidied up, a later backup tries again: {error}")
         return
     if held and not quiet:
         output.notice(f"rolled up the history of {counted(held, 'snapshot')}")
+    if joined and not quiet:
+        output.notice("joined small segments of the index")
 
 
 def _tell(report: Report) -> None:

@@ -46,7 +46,7 @@ class FolderSink:
         self._bytes += given.size
         if self._files >= COMMIT_FILES or self._bytes >= COMMIT_BYTES:
             self._files = self._bytes = 0
-            problems += self._writer.commit()
+            problems += self._writer.commit_ahead()
         return problems
 
     def finish(self) -> list[Problem]:

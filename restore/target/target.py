@@ -13,6 +13,7 @@ from typing import Self
 
 from restore.target import looking
 from restore.target.attributes import Attributes, apply
+from restore.target.commits import Commits
 from restore.target.looking import UNFINISHED
 from restore.target.names import refuse_unsafe, restored_names, temporary_name
 from restore.target.pending import create, remove
@@ -97,7 +98,8 @@ class Target:
         """A writer for one thread; it is closed with the target. After `prepare` only."""
         if self._descriptor < 0:
             raise TargetError("the target has not been prepared")
-        writer = Writer(Descent(self._descriptor, make=self._make), is_root=self._is_root)
+        commits = Commits(Descent(self._descriptor))
+        writer = Writer(Descent(self._descriptor, make=self._make), commits, is_root=self._is_root)
         self._writers.append(writer)
         return writer
 

@@ -12,6 +12,7 @@ from restore.history import gather, rolling_up
 from tests.e2e.used import repository
 from tests.support.desk import Desk, Result
 from tests.support.tree_facts import write_files
+from vault.repository import tidy
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def few_are_enough(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk with a source, where six snapshots are a long history, and a backup looks after every third."""
     monkeypatch.setattr(rolling_up, "FEWEST", 6)
     monkeypatch.setattr(gather, "MANY", 0)
-    monkeypatch.setattr(backup, "ROLLED_UP_EVERY", 3)
+    monkeypatch.setattr(backup, "TIDIED_EVERY", 3)
     (desk.folder / "source").mkdir()
     desk.init()
     desk.add("acme", f"reports={desk.folder / 'source'}")
@@ -61,12 +62,25 @@ def test_a_history_that_cannot_be_rolled_up_is_no_problem_of_the_backup(few_are_
     (project,) = repository(desk).glob("projects/*")
     (project / "rollups").write_text("in the way")
     told = grow(desk, 6)
-    assert "the history of acme/reports could not be rolled up, the next backup tries again" in told.err
+    assert "the history of acme/reports was not tidied up, a later backup tries again" in told.err
     (project / "rollups").unlink()
     assert [size for _, _, size in story(desk)] == [4, 8, 12, 16, 20, 24]
     for number in (7, 8, 9):
         told = grow(desk, number)
     assert "rolled up the history of 9 snapshots" in told.err
+
+
+def test_a_backup_joins_the_small_segments_of_a_project_that_is_never_pruned(
+    few_are_enough: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = few_are_enough
+    monkeypatch.setattr(tidy, "MOST_SEGMENTS", 4)
+    counts = []
+    for number in range(1, 7):
+        joined = "joined small segments" in grow(desk, number).err
+        counts.append((len(list(repository(desk).glob("projects/*/index/*"))), joined))
+    assert counts == [(1, False), (2, False), (3, False), (4, False), (5, False), (1, True)]
+    assert desk.call("check", "--data").code == 0
 
 
 def test_prune_takes_away_a_roll_up_of_which_little_is_left(few_are_enough: Desk) -> None:

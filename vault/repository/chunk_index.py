@@ -35,6 +35,10 @@ RELISTINGS = 5
 """Times that a listing is made anew because a compaction took away a segment between LIST and GET."""
 
 
+Kept = dict[str, "pa.Table"]
+"""Small segments that were read, by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkIndex:
     """The rows of all segments, of one tier or of both. table: of `vault.format.index.schema()` · damaged: segments that
@@ -44,14 +48,14 @@ class ChunkIndex:
     damaged: tuple[Problem, ...] = ()
 
     @classmethod
-    def load(cls, project: Project, *, tier: int | None = None) -> ChunkIndex:
-        """Read every segment. tier: only its rows.
+    def load(cls, project: Project, *, tier: int | None = None, kept: Kept | None = None) -> ChunkIndex:
+        """Read every segment. tier: only its rows · kept: small segments that were read before, and are added to.
 
         A damaged segment, or one that somebody planted, must not cost what the others say; whoever uses the index tells it.
         """
         for _ in range(RELISTINGS):
             try:
-                return cls(*_load_all(project, tier))
+                return cls(*_load_all(project, tier, {} if kept is None else kept))
             except ObjectNotFound:
                 continue
         raise TransientStorageError(f"the index of project {project.name!r} keeps changing while it is read")
@@ -67,10 +71,7 @@ class ChunkIndex:
 
     def of_tier(self, tier: int) -> ChunkIndex:
         """The rows of one tier."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        return ChunkIndex(self.table.filter(pc.equal(self.table["tier"], pa.scalar(tier, pa.uint8()))), self.damaged)
+        return ChunkIndex(_of_tier(self.table, tier), self.damaged)
 
     def with_rows(self, tables: Sequence[pa.Table]) -> ChunkIndex:
         """This index and some more rows."""
@@ -95,17 +96,27 @@ class ChunkIndex:
         return frozenset(self.table["pack"].unique().to_pylist())
 
 
-def _load_all(project: Project, tier: int | None) -> tuple[pa.Table, tuple[Problem, ...]]:
+def _load_all(project: Project, tier: int | None, kept: Kept) -> tuple[pa.Table, tuple[Problem, ...]]:
     import pyarrow as pa
 
     listed = list(project.store.list(project.folder("index")))
     small = [info.name for info in listed if info.size <= SMALL_SEGMENT]
-    with ThreadPoolExecutor(min(READERS, len(small)) or 1, thread_name_prefix="index") as pool:
-        found = list(pool.map(lambda name: _segment_or_problem(project, name, tier), small))
+    fresh = [name for name in small if name not in kept]
+    with ThreadPoolExecutor(min(READERS, len(fresh)) or 1, thread_name_prefix="index") as pool:
+        found = list(pool.map(lambda name: _segment_or_problem(project, name, None), fresh))
+    kept.update((name, one) for name, one in zip(fresh, found, strict=True) if not isinstance(one, Problem))
     found += [_segment_or_problem(project, info.name, tier) for info in listed if info.size > SMALL_SEGMENT]
-    tables = [one for one in found if not isinstance(one, Problem)]
+    others = pa.concat_tables([segments.schema().empty_table(), *(kept[name] for name in small if name in kept)])
+    tables = [one for one in found[len(fresh) :] if not isinstance(one, Problem)]
     damaged = tuple(one for one in found if isinstance(one, Problem))
-    return pa.concat_tables([segments.schema().empty_table(), *tables]), damaged
+    return pa.concat_tables([others if tier is None else _of_tier(others, tier), *tables]), damaged
+
+
+def _of_tier(table: pa.Table, tier: int) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return table.filter(pc.equal(table["tier"], pa.scalar(tier, pa.uint8())))
 
 
 def _segment_or_problem(project: Project, name: str, tier: int | None) -> pa.Table | Problem:

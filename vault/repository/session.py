@@ -26,7 +26,7 @@ from vault.lazily import lazily
 from vault.problems import Problem
 from vault.repository import forget, marks, snapshots
 from vault.repository.adopt import orphan_rows, standing
-from vault.repository.chunk_index import ChunkIndex, KnownChunks, store_segments
+from vault.repository.chunk_index import ChunkIndex, Kept, KnownChunks, store_segments
 from vault.repository.meta import MetaReader, MetaWriter
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
@@ -61,6 +61,7 @@ class Session:
         self._known_gone = gone
         self.packs = PackWriter(project, self._pack_stored)
         self._lock = threading.Lock()
+        self._segments: Kept = {}
         self._rows: list[pa.Table] = []
         self._interim: list[str] = []
         self._deferred = False
@@ -111,7 +112,7 @@ class Session:
     @lazily
     def catalogue(self) -> MetaReader:
         """Reads manifests of earlier snapshots."""
-        index, avoided = ChunkIndex.load(self.project, tier=META_TIER).apart(self.avoided)
+        index, avoided = ChunkIndex.load(self.project, tier=META_TIER, kept=self._segments).apart(self.avoided)
         if index.damaged:
             index, avoided = self.index, self.avoided_rows
         return MetaReader(self.project, index.with_rows([avoided]))  # of a chunk's places the first counts: not one that may go
@@ -137,7 +138,8 @@ class Session:
 
     @lazily
     def _apart(self) -> tuple[ChunkIndex, pa.Table]:
-        return ChunkIndex.load(self.project).apart(self.avoided)
+        segments, self._segments = self._segments, {}
+        return ChunkIndex.load(self.project, kept=segments).apart(self.avoided)
 
     def damage(self) -> list[Problem]:
         """Records and index segments that were met and could not be used."""

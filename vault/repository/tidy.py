@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
+from vault.format import layout
+from vault.format.chunks import ID_SIZE
 from vault.format.layout import TIERS
 from vault.repository.adopt import standing
-from vault.repository.chunk_index import ROWS_IN_SEGMENT, is_among, load_segment, store_segments
+from vault.repository.chunk_index import ROWS_IN_SEGMENT, SMALL_SEGMENT, is_among, load_segment, store_segments
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -33,6 +35,19 @@ class Tidied(NamedTuple):
     written: int
     replaced: int
     refused: frozenset[bytes]
+
+
+def join_if_many(project: Project, stop: Callable[[], None]) -> bool:
+    """Join the small segments where they are too many, for backups of a project that is never pruned. Not where these
+    credentials may not delete: the old ones would stay beside the new one. Raises `StorageError`."""
+    small = [info for info in project.store.list(project.folder("index")) if info.size <= SMALL_SEGMENT]
+    if len(small) <= MOST_SEGMENTS:
+        return False
+    try:
+        project.store.delete(layout.index_name(project.id, project.services.chance.token(ID_SIZE)))  # refused like any other
+    except StorageDenied:
+        return False
+    return tidy(project, frozenset(), most_segments=MOST_SEGMENTS, stop=stop).replaced > 0
 
 
 def tidy(

@@ -7,8 +7,10 @@ import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -178,10 +180,45 @@ def test_a_disk_that_does_not_take_a_batch_is_an_error_and_nothing_is_renamed(
         raise OSError(errno.EIO, "Input/output error")
 
     writer.write_small(b"f", b"x", NONE)
-    monkeypatch.setattr("restore.target.writer.sync_file_system", broken)
+    monkeypatch.setattr("restore.target.commits.sync_file_system", broken)
     with pytest.raises(TargetError):
         writer.commit()
     assert not (tmp_path / "to" / "f").exists()
+
+
+def test_a_writer_goes_on_while_the_disk_takes_a_batch_and_hears_of_it_later(
+    tmp_path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Event()
+    monkeypatch.setattr("restore.target.commits.sync_file_system", lambda _: slow.wait(30))
+    (tmp_path / "to" / "taken").write_bytes(b"old")
+    for name in (b"first", b"taken", b"last"):
+        writer.write_small(name, b"x", NONE)
+        assert writer.commit_ahead() == []
+    writer.write_small(b"late", b"x", NONE)
+    assert [one.name for one in (tmp_path / "to").iterdir() if one.suffix != ".part"] == ["taken"]
+    slow.set()
+    assert [(one.path, one.what) for one in writer.commit()] == [(b"taken", "exists")]
+    assert sorted(one.name for one in (tmp_path / "to").iterdir()) == ["first", "last", "late", "taken"]
+
+
+def test_what_is_behind_a_batch_that_the_disk_did_not_take_is_not_renamed_either(
+    tmp_path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [OSError(errno.EIO, "Input/output error")]  # told once, as the kernel does
+
+    def sync(_: int) -> None:
+        if answers:
+            raise answers.pop()
+
+    monkeypatch.setattr("restore.target.commits.sync_file_system", sync)
+    for name in (b"a", b"b", b"c"):
+        writer.write_small(name, b"x", NONE)
+        with suppress(TargetError):
+            writer.commit_ahead()
+    with pytest.raises(TargetError, match="did not take"):
+        writer.commit()
+    assert [one for one in (tmp_path / "to").iterdir() if one.suffix != ".part"] == []
 
 
 def test_what_is_there_stays_unless_it_is_to_be_replaced(tmp_path: Path, writer: Writer) -> None:
