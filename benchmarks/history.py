@@ -2,10 +2,10 @@
 
     python -m benchmarks.history [--snapshots 1000] [--items 20000] [--shape scattered] [--s3] [--work FOLDER]
 
-Snapshots are rolled up while they are written, as backups do. Each command is measured cold (nothing on this machine), with
-what the cache holds and nothing kept of earlier questions, and warm (an earlier question was asked); one of them also after
-one more snapshot, and cold in a repository whose roll-ups are lost. Prints passed or FAILED
-beside the limits, and exits with 1 when one failed.
+Snapshots are rolled up and segments joined while they are written, as backups do. Each command is measured cold (nothing on
+this machine), with what the cache holds and nothing kept of earlier questions, and warm (an earlier question was asked); one
+of them also after one more snapshot, and cold in a repository whose roll-ups are lost. Prints passed or FAILED beside the
+limits, and exits with 1 when one failed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,9 @@ from benchmarks.measure import Cost, run
 from benchmarks.scratch import child_environment, empty_folder, require_program, say
 from benchmarks.server import find_weed, s3_server
 from benchmarks.tools import BUCKET
-from cli import workplace
-from cli.commands.backup import TIDIED_EVERY
-from restore.history.gather import Manner
-from restore.history.rolling_up import roll_up
+from cli import tidying, workplace
 from vault.format.record import Record
+from vault.progress import Silence
 
 COLD_SECONDS, WARM_SECONDS = 20.0, 2.0
 PROJECT = "acme"
@@ -85,8 +83,8 @@ def _written(desk: Desk, hours: Hours, count: int, last: Record | None) -> tuple
         written = []
         for record in write_history(place.project(PROJECT), hours, count, last=last):
             written.append(record)
-            if len(written) % TIDIED_EVERY == 0:
-                roll_up(place.project(PROJECT), SOURCE, Manner())
+            if len(written) % tidying.EVERY == 0:
+                tidying.tidied(place.project(PROJECT), SOURCE, Silence(), locked=False)
             if len(written) % 100 == 0:
                 say(f"{len(written)} snapshots")
     return written, hours

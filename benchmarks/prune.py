@@ -31,8 +31,9 @@ from benchmarks.measure import Cost, run
 from benchmarks.scratch import child_environment, empty_folder, require_program, say
 from benchmarks.tools import PASSPHRASE, find_program
 from benchmarks.verify import same_tree
-from cli import sources, workplace
+from cli import sources, tidying, workplace
 from vault.backup.run import Wishes, back_up
+from vault.progress import Silence
 
 DAILY, MONTHLY = 14, 12
 LIMIT_SECONDS, LIMIT_MB = 300.0, 400.0
@@ -159,6 +160,8 @@ def live(desk: Desk, items: int, snapshots: int, theirs: int) -> None:
             before = dict(hours.items)
             start = time.perf_counter()
             back_up(project, source, Wishes())
+            if number % tidying.EVERY == 0:
+                tidying.tidied(project, source.name, Silence(), locked=False)
             middle = time.perf_counter()
             if desk.restic and number > snapshots - theirs:
                 desk.back_up_theirs(clock.hour)

@@ -47,7 +47,7 @@ class Looking:
         from vault.repository import snapshots
 
         gone = self.place.gone(project)
-        committed = snapshots.committed(project)
+        committed = snapshots.committed(project, rolled=True)
         output.problems(committed.damaged)
         plan = plan_of_daemon.project(project.name, self.place.settings.project(project.name))
         heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}

@@ -54,7 +54,7 @@ def select(project: Project, wish: Wish) -> Selection:
     import pyarrow as pa
 
     index = healed(project, ChunkIndex.load(project))
-    committed = snapshots.committed(project)
+    committed = snapshots.committed(project, rolled=True)
     damage = (*committed.damaged, *index.damaged)
     records = _records(project, wish, committed)
     reader = MetaReader(project, index)

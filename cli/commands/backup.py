@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, judging, locking, output, progress, sources, workplace
+from cli import consequences, judging, locking, output, progress, sources, tidying, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
 from vault.errors import Interrupted, SettingsError, StorageError, StrongroomError, UsageError
 from vault.wording import counted
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
-
-TIDIED_EVERY = 16
-"""Snapshots, after which one looks whether there is something to roll up or to join: to look costs some requests."""
 
 
 def backup(
@@ -107,7 +104,7 @@ def _one(
         unheld = locking.snapshot_held(place, project, report.record)
         output.problems(unheld)
         told["problems"] += len(unheld)
-        if report.snapshots % TIDIED_EVERY == 0:
+        if report.snapshots % tidying.EVERY == 0:
             _tidy(project, source.name, locked=locks is not None, quiet=quiet)
     except Interrupted:
         raise
@@ -118,23 +115,16 @@ def _one(
 
 
 def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
-    """What keeps later commands fast: history rolled up, small segments of the index joined, but for locked ones, which would
-    stay. A failure is no problem of the backup: it costs time of whoever asks later."""
-    from restore.history.gather import Manner
-    from restore.history.rolling_up import roll_up
-    from vault.repository.tidy import join_if_many
-
+    """A failure is no problem of the backup: it costs time of whoever asks later."""
     try:
         with progress.shown(quiet=quiet) as listener:
-            manner = Manner(progress=listener)
-            held = roll_up(project, source, manner)
-            joined = not locked and join_if_many(project, manner.stop)
+            done = tidying.tidied(project, source, listener, locked=locked)
     except StorageError as error:
         output.notice(f"the history of {project.name}/{source} was not tidied up, a later backup tries again: {error}")
         return
-    if held and not quiet:
-        output.notice(f"rolled up the history of {counted(held, 'snapshot')}")
-    if joined and not quiet:
+    if done.rolled_up and not quiet:
+        output.notice(f"rolled up the history of {counted(done.rolled_up, 'snapshot')}")
+    if done.joined and not quiet:
         output.notice("joined small segments of the index")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands import backup
+from cli import tidying
 from restore.history import gather, rolling_up
 from tests.e2e.used import repository
 from tests.support.desk import Desk, Result
@@ -20,7 +20,7 @@ def few_are_enough(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk with a source, where six snapshots are a long history, and a backup looks after every third."""
     monkeypatch.setattr(rolling_up, "FEWEST", 6)
     monkeypatch.setattr(gather, "MANY", 0)
-    monkeypatch.setattr(backup, "TIDIED_EVERY", 3)
+    monkeypatch.setattr(tidying, "EVERY", 3)
     (desk.folder / "source").mkdir()
     desk.init()
     desk.add("acme", f"reports={desk.folder / 'source'}")

@@ -182,12 +182,18 @@ class SortedIndex:
         ids = _plain(index.table["chunk"])
         self._ids = SortedIds(ids)
         self._table = index.table.take(_sorted(ids)).combine_chunks()  # stable: of a chunk's rows the first stays the first
+        self._packs = _plain(self._table["pack"])
 
     def locate(self, chunks: pa.Array) -> pa.Table:
         """As that of `ChunkIndex`."""
         import pyarrow as pa
 
         return self._table.take(pa.array(map(self._ids.find, chunks.to_pylist()), pa.int64()))
+
+    def pack_of(self, chunk: bytes) -> bytes | None:
+        """Where one chunk lies (SHA-256 of the pack), if anywhere."""
+        row = self._ids.find(chunk)
+        return None if row is None else self._packs[row].as_py()
 
 
 class KnownChunks:

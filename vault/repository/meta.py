@@ -76,7 +76,9 @@ class MetaWriter:
     def __init__(self, project: Project, index: ChunkIndex, packs: PackWriter) -> None:
         self._project = project
         self._cutter = project.descriptor.meta.cutter()
-        self._stored = {place.chunk: place.pack for place in places(index.table)}
+        self._known = SortedIndex(index)
+        self._stored: dict[bytes, bytes] = {}
+        """Packs of chunks beside those of the index: nothing where a chunk is in none yet."""
         self._compressor = Compressor()
         self._packs = packs
         self._builder = PackBuilder()
@@ -98,6 +100,8 @@ class MetaWriter:
     def _keep_chunk(self, plain: memoryview) -> ChunkRef:
         chunk = chunk_id(self._project.capability.chunk_id_key, plain)
         pack = self._stored.get(chunk)
+        if pack is None:
+            pack = self._known.pack_of(chunk)
         if pack is None:
             if self._builder.size >= self._project.descriptor.limits.pack:
                 self.flush()

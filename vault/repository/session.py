@@ -97,7 +97,7 @@ class Session:
         """The packs under marks, and then the records: a prune that has moved packs says so in a record before it takes its
         mark away, so whoever looks in this order sees one or the other."""
         marked = marks.marked(self.project)
-        return marked, snapshots.committed(self.project)
+        return marked, snapshots.committed(self.project, rolled=True)
 
     @property
     def committed(self) -> snapshots.Committed:

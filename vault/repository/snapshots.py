@@ -7,7 +7,7 @@ decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from vault.format.chunks import ID_SIZE
 from vault.format.housekeeping import Evicted, Moved
 from vault.format.record import Claim, Record
 from vault.problems import Problem
-from vault.repository import forgotten
+from vault.repository import forgotten, rollups
 from vault.repository.meta import MetaReader
 from vault.repository.project import Project
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 READERS = 8
 """Records that are fetched at once: each waits for a round trip."""
+
+WORTH_ROLLUPS = 256
+"""Snapshots. A thousand records out of the cache take 0.6 s, out of roll-ups 0.05 s; from S3 a request each."""
 
 WORTH_PICKING = 16 * 1024 * 1024
 """Bytes of a manifest; of larger ones only the columns that are asked for are read."""
@@ -82,13 +85,23 @@ class Committed(NamedTuple):
         return joined
 
 
-def committed(project: Project) -> Committed:
-    """Every committed snapshot that nobody has forgotten. One damaged record, or one that somebody planted, must not cost the
-    others; whoever uses them tells it."""
+def committed(project: Project, *, rolled: bool = False) -> Committed:
+    """Every committed snapshot that nobody has forgotten. rolled: where there are many, out of roll-ups, which say nothing of
+    problems; not for who deletes. One damaged record, or one that somebody planted, must not cost the others; whoever uses
+    them tells it."""
     gone = forgotten.read_all(project)
-    found = read_those(project, [snapshot for snapshot in stored_ids(project) if snapshot not in gone.by_id])
-    records = [replace(one, parents=gone.parents_of(one.parents)) for one in found.records]
+    wanted = [snapshot for snapshot in stored_ids(project) if snapshot not in gone.by_id]
+    known = _in_rollups(project, wanted) if rolled and len(wanted) >= WORTH_ROLLUPS else {}
+    found = read_those(project, [snapshot for snapshot in wanted if snapshot not in known])
+    records = [replace(one, parents=gone.parents_of(one.parents)) for one in (*found.records, *known.values())]
+    records.sort(key=lambda one: (one.taken_at, one.id))
     return found._replace(records=records, damaged=(*found.damaged, *gone.damaged))
+
+
+def _in_rollups(project: Project, wanted: Collection[str]) -> dict[str, Record]:
+    """What roll-ups say of the wanted snapshots; what else they hold is gone."""
+    there = frozenset(wanted)
+    return {one.id: one for records in rollups.rolled_up(project) for one in records if one.id in there}
 
 
 def read_those(project: Project, wanted: Sequence[str]) -> Committed:

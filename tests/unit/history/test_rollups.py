@@ -24,7 +24,7 @@ from tests.unit.history.model import State, Told, known
 from vault.errors import Damaged
 from vault.format import layout, rollup
 from vault.format.rollup import Rollup
-from vault.repository import rollups
+from vault.repository import rollups, snapshots
 from vault.repository.check import Depth, check
 from vault.repository.forget import forget
 from vault.repository.meta import MetaReader
@@ -256,6 +256,22 @@ def test_a_roll_up_is_what_the_format_says_to_whoever_has_parquet_and_the_keys()
     for number, state in enumerate(told.states):
         rows_then = [row for row in versions_of if row["first"] <= number <= row["last"] and row["vanished_at"] is None]
         assert {row["path"]: row["mode"] for row in rows_then} == {path: mode for path, (_, mode) in state.items()}
+
+
+def test_the_records_of_many_snapshots_come_out_of_roll_ups_but_for_those_that_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = lived(14, seed=14)
+    forget(told.project, [told.records[4].id], reason="nobody needs it")
+    monkeypatch.setattr(snapshots, "WORTH_ROLLUPS", 10)
+    store = CountingStore(told.project.store)
+    found = snapshots.committed(through(told.project, store), rolled=True)
+    assert store.snapshot().requests == {"list": 3, "get": 1 + 2 + 2}  # a note, two roll-ups, two records in none
+    assert found == snapshots.committed(told.project)
+    assert len(found.records) == 13
+    (name, *_) = rollup_names(told)
+    told.project.store.put(name, b"no roll-up")
+    assert snapshots.committed(told.project, rolled=True) == found
 
 
 def test_extended_attributes_are_told_apart_as_the_format_says() -> None:
