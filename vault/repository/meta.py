@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import tree
@@ -16,6 +17,9 @@ from vault.repository.pack_reader import PackReader, Place, places
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
 from vault.repository.tree_file import TreeFile
+
+READERS = 8
+"""Packs of the catalogue that are read at once."""
 
 
 class MetaReader:
@@ -46,17 +50,32 @@ class MetaReader:
         for place in self._locate(refs, what):
             by_pack.setdefault(place.pack, []).append(place)
         contents: dict[bytes, bytes] = {}
-        for group in by_pack.values():
-            try:
-                for place, content in self._packs.chunks(group):
-                    if isinstance(content, StrongroomError):
-                        raise Damaged(f"{what} cannot be read: {content}") from content
-                    contents[place.chunk] = content
-            except ObjectNotFound as error:
-                raise Damaged(f"{what} cannot be read: the pack {group[0].pack.hex()} is gone") from error
+        for found in self._each(lambda group: self._of_pack(group, what), list(by_pack.values())):
+            contents |= found
         if any(len(contents[chunk]) != length for chunk, length in refs):
             raise Damaged(f"{what} names a chunk with another length than it has")
         return [contents[chunk] for chunk, _ in refs]
+
+    def _each(
+        self, read: Callable[[list[Place]], dict[bytes, bytes]], groups: list[list[Place]]
+    ) -> Iterable[dict[bytes, bytes]]:
+        """What `read` makes of each pack's chunks: of several at once, as each waits for a round trip, but where many trees are
+        read and others wait beside."""
+        if len(groups) < 2 or self._sorted is not None:
+            return map(read, groups)
+        with ThreadPoolExecutor(min(READERS, len(groups)), thread_name_prefix="meta") as pool:
+            return list(pool.map(read, groups))
+
+    def _of_pack(self, group: list[Place], what: str) -> dict[bytes, bytes]:
+        contents = {}
+        try:
+            for place, content in self._packs.chunks(group):
+                if isinstance(content, StrongroomError):
+                    raise Damaged(f"{what} cannot be read: {content}") from content
+                contents[place.chunk] = content
+        except ObjectNotFound as error:
+            raise Damaged(f"{what} cannot be read: the pack {group[0].pack.hex()} is gone") from error
+        return contents
 
     def _locate(self, refs: Sequence[ChunkRef], what: str) -> list[Place]:
         import pyarrow as pa
