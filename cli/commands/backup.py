@@ -9,7 +9,7 @@ import typer
 
 from cli import consequences, judging, locking, output, progress, sources, tidying, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
-from vault.errors import Interrupted, SettingsError, StorageError, StrongroomError, UsageError
+from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -119,7 +119,9 @@ def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
     try:
         with progress.shown(quiet=quiet) as listener:
             done = tidying.tidied(project, source, listener, locked=locked)
-    except StorageError as error:
+    except Interrupted:
+        raise
+    except StrongroomError as error:
         output.notice(f"the history of {project.name}/{source} was not tidied up, a later backup tries again: {error}")
         return
     if done.rolled_up and not quiet:
