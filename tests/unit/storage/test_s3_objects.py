@@ -7,7 +7,6 @@ import hashlib
 import io
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from botocore.exceptions import ClientError
@@ -52,7 +51,7 @@ class FakeClient:
         self._fail()
         keys = sorted(key for key in self.objects if key.startswith(asked["Prefix"]))
         start = int(asked.get("ContinuationToken", "0"))
-        rows = [{"Key": quote(key), "Size": len(self.objects[key])} for key in keys[start : start + self._page]]
+        rows = [{"Key": key, "Size": len(self.objects[key])} for key in keys[start : start + self._page]]
         more = start + self._page < len(keys)
         return {"Contents": rows, "IsTruncated": more, "NextContinuationToken": str(start + self._page)}
 
