@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from vault import memory
 from vault.errors import StorageDenied
 from vault.format import layout
 from vault.format.housekeeping import MOST_IN_MARK, Forgotten
@@ -100,6 +101,7 @@ class _Prune:
     def run(self) -> None:
         """All steps. The mark stands until `unmark`."""
         wishes, plan = self._wishes, self._plan
+        memory.give_back()
         meant = [*plan.dead, *(one.pack for one in plan.wasteful)]
         if meant or plan.forgotten:
             wishes.stop()
@@ -114,6 +116,8 @@ class _Prune:
             dead = [one for one in plan.dead if one.sha256 not in needs.now]
             self.report.spared = len(plan.dead) - len(dead)
             moved = self._repack(live)
+            del live  # an index of everything: another one is read for tidying
+            memory.give_back()
             self._delete_records(world)
             self._delete_moves(world, needs)
             named = self._tidy(frozenset(one.sha256 for one in dead) | moved)

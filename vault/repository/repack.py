@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
@@ -52,10 +53,10 @@ def repack(project: Project, live: Live, wishes: Wishes) -> Repacked:
     """Store what is needed of these packs anew. Raises `Busy` where the claim was evicted: then nothing has moved."""
     session = Session.begin(project, SOURCE)
     try:
-        work = _Repack(session, live.index)
+        work = _Repack(session, live)
         for pack in live.packs:
             wishes.stop()
-            work.take(pack, live.chunks)
+            work.take(pack)
             wishes.progress.advance(items=1, size=pack.size)
         moved = work.finish()
         if moved:
@@ -73,10 +74,11 @@ def repack(project: Project, live: Live, wishes: Wishes) -> Repacked:
 class _Repack:
     """Chunks on their way from old packs into new ones."""
 
-    def __init__(self, session: Session, index: ChunkIndex) -> None:
+    def __init__(self, session: Session, live: Live) -> None:
         self._session = session
-        self._index = index
-        self._reader = PackReader(session.project, index)
+        self._index = live.index
+        self._wanted = _wanted(live)
+        self._reader = PackReader(session.project, live.index)
         self._builders: dict[tuple[int, bytes | None], PackBuilder] = {}
         self._dictionaries: dict[bytes, Dictionary] = {}
         self._compressors: dict[bytes | None, Compressor] = {}
@@ -84,12 +86,9 @@ class _Repack:
         self._stored: set[bytes] = set()
         self.damaged: list[bytes] = []
 
-    def take(self, pack: StoredPack, live: pa.Array) -> None:
+    def take(self, pack: StoredPack) -> None:
         """Take what is needed of a pack. One that cannot be read whole stays as it is."""
-        import pyarrow.compute as pc
-
-        rows = self._index.table.filter(is_among(self._index.table["pack"], [pack.sha256]))
-        wanted = places(rows.filter(pc.is_in(rows["chunk"], value_set=live)))
+        wanted = places(self._wanted.get(pack.sha256, self._index.table.slice(0, 0)))
         try:
             for place, content in self._contents(wanted):
                 self._add(pack.tier, place, content)
@@ -139,3 +138,14 @@ class _Repack:
             (content,) = [content for _, content in self._contents(found)]
             self._dictionaries[chunk] = frames.dictionary(content)
         return self._dictionaries[chunk]
+
+
+def _wanted(live: Live) -> dict[bytes, pa.Table]:
+    """Of each pack that is stored anew, the index rows of what is needed of it."""
+    import pyarrow.compute as pc
+
+    table = live.index.table
+    rows = table.filter(is_among(table["pack"], [pack.sha256 for pack in live.packs]))
+    rows = rows.filter(pc.is_in(rows["chunk"], value_set=live.chunks)).sort_by("pack")
+    ends = list(accumulate(len(list(run)) for _, run in groupby(rows["pack"].to_pylist())))
+    return {rows["pack"][start].as_py(): rows.slice(start, end - start) for start, end in pairwise([0, *ends])}
