@@ -21,7 +21,6 @@ from tests.support.clock import StillClock
 from vault.age import HybridIdentity, armor, open_sealed
 from vault.backup.run import Source, Wishes, back_up
 from vault.format import pack
-from vault.format.chunks import Cutting
 from vault.format.descriptor import Descriptor, Trust
 from vault.format.layout import DESCRIPTOR
 from vault.repository import snapshots
@@ -36,8 +35,6 @@ from vault.storage.memory import MemoryStore
 PAGE = DOCS / "format-example.md"
 CONTENT = b"queue,calls\nsales,42\n"
 PATH = "2026-11-21.csv"
-ONE_CHUNK = Cutting(16 * 1024, 64 * 1024, 256 * 1024)
-"""As the first repositories had it: a manifest of one chunk is the easiest to follow."""
 
 HEAD = """# A whole repository on one page
 
@@ -60,8 +57,7 @@ def make(folder: Path) -> tuple[MemoryStore, HybridIdentity, Project]:
     """The repository. folder: where its one file is written first."""
     everything, store = services(), MemoryStore()
     me = HybridIdentity.generate(everything.chance)
-    token, now = everything.chance.token(16), everything.clock.now()
-    descriptor = Descriptor(token.hex(), now, meta=ONE_CHUNK, trust=Trust(create_once=True))
+    descriptor = Descriptor(everything.chance.token(16).hex(), everything.clock.now(), trust=Trust(create_once=True))
     repository = Repository.create(store, descriptor, everything)
     project = repository.add_project("parcelo", [me.recipient], [me])
     source = folder / "reports"

@@ -157,8 +157,8 @@ def test_the_values_on_the_page_follow_from_the_page_alone() -> None:
 
 
 def test_content_is_cut_where_the_page_says() -> None:
-    stream_of_bytes = hashlib.shake_256(b"strongroom").digest(1 << 16)
-    stated = [int(length) for length in VALUES['cuts of 64 KiB of SHAKE256("strongroom")'].split()]
+    stream_of_bytes = hashlib.shake_256(b"strongroom").digest(1 << 20)
+    stated = [int(length) for length in VALUES['cuts of 1 MiB of SHAKE256("strongroom")'].split()]
     assert [len(piece) for piece in chunks.cut(descriptor.META_CUTTING.cutter(), stream_of_bytes)] == stated
 
 

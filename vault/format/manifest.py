@@ -1,6 +1,6 @@
 """Manifests: the table of all items of a snapshot, one row an item, sorted by path, as Parquet.
 
-It is written with Parquet's content-defined chunking and without compression, so that its bytes, cut at about 4 KiB, are
+It is written with Parquet's content-defined chunking and without compression, so that its bytes, cut at about 64 KiB, are
 mostly those of the manifest before: an unchanged hour stores nothing of it again.
 """
 
@@ -83,7 +83,7 @@ def encode(table: pa.Table) -> memoryview[int]:
         compression="none",
         use_dictionary=_REPEATING,
         write_statistics=False,
-        use_content_defined_chunking={"min_chunk_size": 1024, "max_chunk_size": 4 * 1024, "norm_level": 0},
+        use_content_defined_chunking={"min_chunk_size": 16 * 1024, "max_chunk_size": 64 * 1024, "norm_level": 0},
     )
 
 
