@@ -197,19 +197,21 @@ def _arrow_batches(path: Path, layout: Layout, *, first_column_only: bool) -> It
 
     names = [str(place) for place in range(layout.width)]
     codec = "utf8" if layout.encoding.name == "utf-8" else layout.encoding.name  # Arrow's own name spares it a round trip
-    with pa.OSFile(str(path)) as file:
-        if layout.start >= file.size():
-            return
-        file.seek(layout.start)
-        yield from pa_csv.open_csv(
-            file,
-            pa_csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names, encoding=codec),
-            pa_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True, ignore_empty_lines=layout.width > 1),
-            pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                include_columns=names[:1] if first_column_only else [],
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
+    # Arrow reads ahead in a thread of its own, also of a file that is left before its end. It is Arrow that closes the file,
+    # when that thread is done: closed here, its number may be another file's by then, and what is read is taken from that one.
+    file = pa.OSFile(str(path))
+    if layout.start >= file.size():
+        return
+    file.seek(layout.start)
+    yield from pa_csv.open_csv(
+        file,
+        pa_csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names, encoding=codec),
+        pa_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True, ignore_empty_lines=layout.width > 1),
+        pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=names[:1] if first_column_only else [],
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )

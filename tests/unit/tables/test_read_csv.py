@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import threading
+import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,6 +167,46 @@ def test_a_mark_in_the_first_cell_is_a_character_of_it(tmp_path: Path) -> None:
 def test_what_is_no_csv_is_damaged(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(Damaged):
         opened(tmp_path, data)
+
+
+class Watched(io.FileIO):
+    """A slow file that knows whether somebody closed it while it was read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.reads = 0
+        self.reading = threading.Lock()
+        self.closed_while_read = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        with self.reading:
+            self.reads += 1
+            time.sleep(0.02)
+            return super().read(-1 if size is None else size)
+
+    def close(self) -> None:
+        self.closed_while_read |= self.reading.locked()
+        super().close()
+
+
+def test_a_file_is_not_closed_while_arrow_still_reads_ahead_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number would be the next file's, which the reading thread then takes a block from."""
+    data = b"a,b\n" + b"x" * 2_200_000 + b",1\n" + b"1,2\n" * 1_000_000  # its first row is longer than Arrow bears
+    files: list[Watched] = []
+
+    def opened_slowly(path: str) -> pa.PythonFile:
+        files.append(Watched(path))
+        return pa.PythonFile(files[-1], "r")
+
+    monkeypatch.setattr(pa, "OSFile", opened_slowly)
+    (table,) = read_csv(file_of(tmp_path, data), Losses())
+    assert isinstance(table, CsvTable)
+    assert not table.layout.even
+    (file,) = files
+    assert file.reads > 1
+    assert not file.closed_while_read
+    with file.reading:
+        io.FileIO.close(file)
 
 
 def test_a_file_that_changes_after_it_was_opened_is_damaged(tmp_path: Path) -> None:
