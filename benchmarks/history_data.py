@@ -146,7 +146,7 @@ class SnapshotWriter:
         self._packs.close()
 
     def _store(self, table: pa.Table) -> tuple[Tree, Tree, tuple[bytes, ...]]:
-        root = self._meta.write(manifest.encode(table))
+        root = self._meta.write(manifest.encode(table), finer=manifest.finer(table.num_rows))
         listed = "".join(f"{pack.hex()}\n" for pack in sorted(self._meta.leant_on()))
         needed = self._meta.write(listed.encode())
         self._meta.flush()

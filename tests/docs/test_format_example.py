@@ -157,9 +157,11 @@ def test_the_values_on_the_page_follow_from_the_page_alone() -> None:
 
 
 def test_content_is_cut_where_the_page_says() -> None:
-    stream_of_bytes = hashlib.shake_256(b"strongroom").digest(1 << 20)
-    stated = [int(length) for length in VALUES['cuts of 1 MiB of SHAKE256("strongroom")'].split()]
-    assert [len(piece) for piece in chunks.cut(descriptor.META_CUTTING.cutter(), stream_of_bytes)] == stated
+    for what, size, times in (("1 MiB", 1 << 20, 1), ("64 KiB, sixteen times finer,", 1 << 16, 16)):
+        stream_of_bytes = hashlib.shake_256(b"strongroom").digest(size)
+        stated = [int(length) for length in VALUES[f'cuts of {what} of SHAKE256("strongroom")'].split()]
+        cutter = descriptor.META_CUTTING.finer(times).cutter()
+        assert [len(piece) for piece in chunks.cut(cutter, stream_of_bytes)] == stated
 
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from vault.backup import describing, items
 from vault.backup.compare import Comparison
 from vault.errors import Damaged
+from vault.format import manifest
 from vault.format.record import Record
 from vault.format.tree import Buffer, Tree
 from vault.repository import snapshots
@@ -108,9 +109,9 @@ class ManifestWriter:
         self.needed = needed_packs(chunks, self.index)
         """The packs of the snapshot, complete after `finish`."""
 
-    def write(self, encoded: Buffer) -> Tree:
-        """The manifest's bytes."""
-        root = self._meta.write(encoded)
+    def write(self, encoded: Buffer, rows: int) -> Tree:
+        """The bytes of a manifest of so many rows."""
+        root = self._meta.write(encoded, finer=manifest.finer(rows))
         self.needed |= self._meta.leaned_on
         self._meta.leaned_on.clear()
         return root

@@ -267,10 +267,10 @@ class _Run:
         memory.give_back()
         writer = ManifestWriter(self._session, table["chunks"])
         memory.give_back()
-        encoded = manifest.encode(table)
+        encoded, rows = manifest.encode(table), table.num_rows
         del table
         memory.give_back()
-        root = writer.write(encoded)
+        root = writer.write(encoded, rows)
         del encoded
         memory.give_back()
         packs, own = writer.finish(self._heads)

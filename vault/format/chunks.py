@@ -8,7 +8,7 @@ projects has different names and nobody without the key can test a guess.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from blake3 import blake3
@@ -24,6 +24,9 @@ LARGEST_CHUNK = 16 * 1024 * 1024
 """Bytes; no cutting may ask for more, so no reader need allocate more for one chunk."""
 
 ALGORITHM = "fastcdc-2020"
+
+_LEAST = 64, 256, 1024
+"""Bytes of the smallest, average and largest chunk: less is not cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,15 @@ class Cutting:
             max_size=self.largest,
             normalized_chunking=self.normalisation,
         )
+
+    def finer(self, times: int) -> Cutting:
+        """With sizes so many times smaller, but not below the smallest that a descriptor may name."""
+        smallest, average, largest = (max(size // times, least) for size, least in zip(self._sizes, _LEAST, strict=True))
+        return replace(self, smallest=smallest, average=average, largest=largest)
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        return self.smallest, self.average, self.largest
 
     def as_json(self) -> dict[str, Any]:
         """As the descriptor holds it."""
@@ -65,10 +77,10 @@ class Cutting:
         if normalisation > 3:
             raise Damaged(f"{what}: the chunks' normalisation makes no sense")
         cutting = cls(smallest, average, largest, cast(Literal[0, 1, 2, 3], normalisation))
-        in_order = 64 <= cutting.smallest <= cutting.average <= cutting.largest <= LARGEST_CHUNK
+        in_order = _LEAST[0] <= cutting.smallest <= cutting.average <= cutting.largest <= LARGEST_CHUNK
         if not in_order or cutting.smallest > 1 << 20 or cutting.average > 1 << 22:
             raise Damaged(f"{what}: the sizes of chunks make no sense")
-        if cutting.average < 256 or cutting.largest < 1024:
+        if cutting.finer(1) != cutting:
             raise Damaged(f"{what}: the sizes of chunks are too small")
         return cutting
 

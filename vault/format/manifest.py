@@ -1,7 +1,7 @@
 """Manifests: the table of all items of a snapshot, one row an item, sorted by path, as Parquet.
 
-It is written with Parquet's content-defined chunking and without compression, so that its bytes, cut at about 64 KiB, are
-mostly those of the manifest before: an unchanged hour stores nothing of it again.
+It is written with Parquet's content-defined chunking and without compression, so that its bytes, cut into chunks, are mostly
+those of the manifest before: an unchanged hour stores nothing of it again. The fewer rows, the finer the cuts (ADR 9).
 """
 
 from __future__ import annotations
@@ -76,14 +76,34 @@ def schema() -> pa.Schema:
     )
 
 
+def finer(rows: int) -> int:
+    """How many times finer than the descriptor says a manifest of so many rows is cut.
+
+    Of 20,000 rows whose 49 change in an hour 80 KB are new at 4 KiB, and 714 KB at 64 KiB. A million rows would be 35,000
+    chunks at 4 KiB: an unchanged backup took 314 s with them, and 10 s at 64 KiB."""
+    return next((times for most, times in _FINER if rows <= most), 1)
+
+
+_FINER = (1 << 15, 16), (1 << 17, 4)
+"""Rows, and for manifests of at most so many how fine: about a thousand chunks at most, up to there."""
+
+_SMALLEST_PAGE, _LARGEST_PAGE = 16 * 1024, 64 * 1024
+"""Bytes, of manifests that are not cut finer."""
+
+
 def encode(table: pa.Table) -> memoryview[int]:
     """The bytes of a manifest. table: of `schema()`, sorted by path, each path once."""
+    times = finer(table.num_rows)
     return parquet.write(
         table,
         compression="none",
         use_dictionary=_REPEATING,
         write_statistics=False,
-        use_content_defined_chunking={"min_chunk_size": 16 * 1024, "max_chunk_size": 64 * 1024, "norm_level": 0},
+        use_content_defined_chunking={
+            "min_chunk_size": _SMALLEST_PAGE // times,
+            "max_chunk_size": _LARGEST_PAGE // times,
+            "norm_level": 0,
+        },
     )
 
 

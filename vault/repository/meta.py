@@ -94,7 +94,7 @@ class MetaWriter:
 
     def __init__(self, project: Project, index: ChunkIndex, packs: PackWriter) -> None:
         self._project = project
-        self._cutter = project.descriptor.meta.cutter()
+        self._cutting = project.descriptor.meta
         self._known = SortedIndex(index)
         self._stored: dict[bytes, bytes] = {}
         """Packs of chunks beside those of the index: nothing where a chunk is in none yet."""
@@ -103,18 +103,17 @@ class MetaWriter:
         self._builder = PackBuilder()
         self.leaned_on: set[bytes] = set()
 
-    def write(self, data: tree.Buffer) -> Tree:
-        """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `leaned_on`."""
-        return tree.build(data, self._keep)
+    def write(self, data: tree.Buffer, *, finer: int = 1) -> Tree:
+        """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `leaned_on`. finer: how
+        many times smaller than the descriptor's the chunks are."""
+        cutter = self._cutting.finer(finer).cutter()
+        return tree.build(data, lambda part: [self._keep_chunk(piece) for piece in cut(cutter, part)])
 
     def flush(self) -> None:
         """Store the chunks that are not stored yet."""
         if self._builder.chunks:
             self._packs.submit(self._builder, META_TIER)
             self._builder = PackBuilder()
-
-    def _keep(self, data: tree.Buffer) -> list[ChunkRef]:
-        return [self._keep_chunk(piece) for piece in cut(self._cutter, data)]
 
     def _keep_chunk(self, plain: memoryview) -> ChunkRef:
         chunk = chunk_id(self._project.capability.chunk_id_key, plain)

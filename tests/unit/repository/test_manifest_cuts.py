@@ -1,0 +1,81 @@
+"""Manifests are cut so that those of two hours have most chunks in common, and so that no manifest has too many."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+
+from vault.format import manifest
+from vault.format.chunks import Cutting, cut
+from vault.format.descriptor import META_CUTTING
+
+MOMENT = 1_790_000_000
+Pieces = dict[bytes, int]
+
+
+def hourly(rows: int, changed: Callable[[int], bool]) -> pa.Table:
+    """A source of reports. changed: whether one is another than it was an hour ago."""
+
+    def column(salt: str, make: Callable[[random.Random], object]) -> list[object]:
+        return [make(random.Random(f"{salt} {row} {changed(row)}")) for row in range(rows)]
+
+    count = range(rows)
+    chunks = column("chunk", lambda chance: [{"id": chance.randbytes(32), "length": 17_000}])
+    values: dict[str, list[object]] = {
+        "path": [b"reports/client/2026/%03d/report_%06d.csv" % (row // 150, row) for row in count],
+        "source": ["reports"] * rows,
+        "kind": ["reports"] * rows,
+        "type": ["file"] * rows,
+        "size": column("size", lambda chance: chance.randrange(20_000)),
+        "mtime": [MOMENT + row * 60 + 999 * changed(row) for row in count],
+        "mtime_nanos": column("nanos", lambda chance: chance.randrange(10**9)),
+        "ctime_ns": column("ctime", lambda chance: MOMENT * 10**9 + chance.randrange(10**15)),
+        "inode": [7_000_000 + row for row in count],
+        "mode": [0o644] * rows,
+        "uid": [1000] * rows,
+        "gid": [1000] * rows,
+        "blake3": column("content", lambda chance: chance.randbytes(32)),
+        "seen_at": [MOMENT * 1_000_000 + 3_600_000_000 * changed(row) for row in count],
+        "chunks": chunks,
+    }
+    return pa.table(
+        [pa.array(values.get(field.name, [None] * rows), field.type) for field in manifest.schema()], manifest.schema()
+    )
+
+
+def pieces(table: pa.Table, cutting: Cutting) -> Pieces:
+    data = manifest.encode(table)
+    return {bytes(piece): len(piece) for piece in cut(cutting.cutter(), data)}
+
+
+def as_stored(table: pa.Table) -> Pieces:
+    return pieces(table, META_CUTTING.finer(manifest.finer(table.num_rows)))
+
+
+def new_bytes(before: Pieces, after: Pieces) -> int:
+    return sum(length for piece, length in after.items() if piece not in before)
+
+
+def test_an_hour_that_changes_little_stores_little_of_its_manifest() -> None:
+    before, after = (hourly(6000, changed) for changed in (lambda _: False, lambda row: row % 2000 == 77))
+    fine = new_bytes(as_stored(before), as_stored(after))
+    assert fine < manifest.encode(after).nbytes / 4
+    assert fine < new_bytes(pieces(before, META_CUTTING), pieces(after, META_CUTTING)) / 3
+
+
+def test_fewer_rows_are_cut_finer_and_no_manifest_has_many_more_than_a_thousand_chunks() -> None:
+    assert [manifest.finer(rows) for rows in (0, 1, 32_768, 32_769, 131_072, 131_073, 1_000_000)] == [16, 16, 16, 4, 4, 1, 1]
+    rows = 32_768
+    assert 500 < len(as_stored(hourly(rows, lambda _: False))) < 1500
+
+
+@pytest.mark.parametrize("times", [1, 4, 16, 64, 1 << 40])
+def test_finer_cuts_are_still_cuts_that_a_descriptor_may_name(times: int) -> None:
+    finer = META_CUTTING.finer(times)
+    assert Cutting.from_json(finer.as_json(), "the descriptor") == finer
+    assert finer.smallest >= 64
+    assert finer.average >= 256
+    assert finer.largest >= 1024
