@@ -17,7 +17,6 @@ from blake3 import blake3
 
 from vault.about import finding
 from vault.about.period import Period
-from vault.about.recognise import Recogniser
 from vault.problems import Problem
 
 if TYPE_CHECKING:
@@ -111,6 +110,8 @@ def unnamed(paths: pa.Array | pa.ChunkedArray, manner: Manner) -> pa.Array:
 
 def _named(paths: pa.Array | pa.ChunkedArray, manner: Manner) -> list[pa.Array]:
     """What paths tell of periods. A layout is of what stands behind KIND/."""
+    from vault.about.recognise import Recogniser  # 20 ms of regular expressions, for runs that have something to describe
+
     finders: list[finding.Finder] = [*manner.layouts, Recogniser(manner.zone, day_first=manner.day_first)]
     return list(finding.columns(paths, finders, skip=len(paths[0].as_py().partition(b"/")[0]) + 1))
 
