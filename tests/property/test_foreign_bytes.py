@@ -128,7 +128,7 @@ def valid_bytes() -> dict[str, bytes]:
         "descriptor": tiny_descriptor().encode(),
         "capability": capability().encode(),
         "envelope": envelope.encode({"record": "claim"}, KEY, NAME, "a" * 32),
-        "index": index.encode(segment_of(30)),
+        "index": index.encode(segment_of(30), bytes(index.NONCE_SIZE)),
         "pack": bytes(builder.plain),
         "manifest": bytes(manifest.encode(pa.table(row, schema=manifest.schema()))),
         "frame": frames.Compressor().frame(bytes(range(256)) * 4),

@@ -187,10 +187,15 @@ def segment_of(rows: int) -> pa.Table:
 @usual
 @given(rows=st.integers(0, 60))
 def test_an_index_segment_is_read_as_it_was_written(rows: int) -> None:
-    data = index.encode(segment_of(rows))
+    data = index.encode(segment_of(rows), bytes(index.NONCE_SIZE))
     assert index.decode(data, KEY, index.name(data, KEY)).equals(segment_of(rows))
     with pytest.raises(Damaged):
         index.decode(data, bytes(32), index.name(data, KEY))
+
+
+def test_no_two_segments_have_one_name_though_they_say_the_same() -> None:
+    one, other = (index.encode(segment_of(3), bytes([number]) * index.NONCE_SIZE) for number in (1, 2))
+    assert index.name(one, KEY) != index.name(other, KEY)
 
 
 WRONG_ROWS = {
@@ -207,7 +212,7 @@ def test_an_index_segment_that_makes_no_sense_is_refused(column: str, value: int
     table = segment_of(3)
     place = table.schema.get_field_index(column)
     values = pa.array([*table[column].to_pylist()[:2], value], table.schema.field(column).type)
-    data = index.encode(table.set_column(place, table.schema.field(place), values))
+    data = index.encode(table.set_column(place, table.schema.field(place), values), bytes(index.NONCE_SIZE))
     with pytest.raises(Damaged):
         index.decode(data, KEY, index.name(data, KEY))
 

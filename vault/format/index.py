@@ -1,7 +1,8 @@
 """Index segments: Parquet tables that say which chunk lies where in which pack.
 
 A segment's name is the keyed BLAKE3 of its plain bytes: whoever lacks the project's chunk-id key cannot make one that a
-client would believe, and a writer that is told "this chunk is stored already" can rely on it.
+client would believe, and a writer that is told "this chunk is stored already" can rely on it. A nonce among these bytes makes
+every segment another one: what one client writes must never be what another is about to delete.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_ROWS = 1 << 24
+
+NONCE_SIZE = 16
 
 
 @cache
@@ -50,9 +53,9 @@ def schema() -> pa.Schema:
     )
 
 
-def encode(table: pa.Table) -> bytes:
-    """The plain bytes of a segment. table: of `schema()`. Rows of different tiers go to different row groups: who looks for
-    a manifest need not read where a million chunks of content lie."""
+def encode(table: pa.Table, nonce: bytes) -> bytes:
+    """The plain bytes of a segment. table: of `schema()` · nonce: `NONCE_SIZE` random bytes. Rows of different tiers go to
+    different row groups: who looks for a manifest need not read where a million chunks of content lie."""
     import pyarrow.compute as pc
 
     tiers = table["tier"].combine_chunks()
@@ -60,7 +63,9 @@ def encode(table: pa.Table) -> bytes:
     edges = [0, *(change + 1 for change in changes), table.num_rows]
     groups = [table.slice(start, end - start) for start, end in pairwise(edges)]
     repeating = ["pack", "tier", "pack_size", "dictionary"]
-    return bytes(parquet.write(table, groups=groups, compression="zstd", use_dictionary=repeating, write_statistics=False))
+    notes = {b"nonce": nonce.hex().encode()}
+    options = {"compression": "zstd", "use_dictionary": repeating, "write_statistics": False}
+    return bytes(parquet.write(table, groups=groups, notes=notes, **options))
 
 
 def decode(data: bytes | bytearray, key: bytes, segment_id: bytes, *, tier: int | None = None) -> pa.Table:

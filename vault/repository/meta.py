@@ -21,6 +21,9 @@ from vault.repository.tree_file import TreeFile
 READERS = 8
 """Packs of the catalogue that are read at once."""
 
+Unusable = dict[bytes, tuple[str, StrongroomError]]
+"""Packs that could not be read, and why."""
+
 
 class MetaReader:
     """Reads trees of meta chunks, with one index for all of them. many: trees, so that sorting the index pays."""
@@ -45,13 +48,16 @@ class MetaReader:
         return [chunk for chunk, _ in tree.reachable(root, lambda refs: self.fetch(refs, what), what)]
 
     def fetch(self, refs: Sequence[ChunkRef], what: str) -> list[bytes]:
-        """The contents of meta chunks, in order. Raises `Damaged`."""
-        by_pack: dict[bytes, list[Place]] = {}
-        for place in self._locate(refs, what):
-            by_pack.setdefault(place.pack, []).append(place)
+        """The contents of meta chunks, in order. Of a chunk that lies in several packs any will do: the index may name one that
+        was deleted a moment ago. Raises `Damaged`."""
         contents: dict[bytes, bytes] = {}
-        for found in self._each(lambda group: self._of_pack(group, what), list(by_pack.values())):
-            contents |= found
+        unusable: Unusable = {}
+        while wanted := [chunk for chunk, _ in refs if chunk not in contents]:
+            by_pack: dict[bytes, list[Place]] = {}
+            for place in self._locate(list(dict.fromkeys(wanted)), what, unusable):
+                by_pack.setdefault(place.pack, []).append(place)
+            for found in self._each(lambda group: self._of_pack(group, unusable), list(by_pack.values())):
+                contents |= found
         if any(len(contents[chunk]) != length for chunk, length in refs):
             raise Damaged(f"{what} names a chunk with another length than it has")
         return [contents[chunk] for chunk, _ in refs]
@@ -66,24 +72,28 @@ class MetaReader:
         with ThreadPoolExecutor(min(READERS, len(groups)), thread_name_prefix="meta") as pool:
             return list(pool.map(read, groups))
 
-    def _of_pack(self, group: list[Place], what: str) -> dict[bytes, bytes]:
+    def _of_pack(self, group: list[Place], unusable: Unusable) -> dict[bytes, bytes]:
+        """The chunks that can be read; a pack of which some cannot is added to `unusable`."""
         contents = {}
         try:
             for place, content in self._packs.chunks(group):
                 if isinstance(content, StrongroomError):
-                    raise Damaged(f"{what} cannot be read: {content}") from content
-                contents[place.chunk] = content
+                    unusable[place.pack] = str(content), content
+                else:
+                    contents[place.chunk] = content
         except ObjectNotFound as error:
-            raise Damaged(f"{what} cannot be read: the pack {group[0].pack.hex()} is gone") from error
+            unusable[group[0].pack] = f"the pack {group[0].pack.hex()} is gone", error
         return contents
 
-    def _locate(self, refs: Sequence[ChunkRef], what: str) -> list[Place]:
+    def _locate(self, wanted: list[bytes], what: str, unusable: Unusable) -> list[Place]:
         import pyarrow as pa
 
-        wanted = list(dict.fromkeys(chunk for chunk, _ in refs))
-        index = self._sorted or self.index
+        index = self.index.apart(frozenset(unusable))[0] if unusable else self._sorted or self.index
         found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
         missing = len(wanted) - len(found)
+        if missing and unusable:
+            why, cause = next(iter(unusable.values()))
+            raise Damaged(f"{what} cannot be read: {why}") from cause
         if missing:
             raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")
         return found

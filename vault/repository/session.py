@@ -188,8 +188,7 @@ class Session:
         self._deferred = False
         with suppress(StorageDenied):  # append-only credentials: prune will take them away
             for name in interim:
-                if name not in self._interim:
-                    self.project.store.delete(name)
+                self.project.store.delete(name)
 
     def look_for(self, packs: frozenset[bytes], bases: Sequence[Record]) -> None:
         """Look whether the packs stand that this run has found in the index alone: those that it did not store and that none of

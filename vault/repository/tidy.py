@@ -115,8 +115,7 @@ class _Work:
         rows = pa.concat_tables(self._rows)
         new = store_segments(self._project, _in_order(rows)) if rows.num_rows else []
         for name in self._old:
-            if name not in new:  # a segment is named by what it says: it may be one of those that were taken
-                self._delete(name)
+            self._delete(name)
         self.written += len(new)
         self.replaced += len(self._old)
         self._rows, self._old, self._packs = [], [], {}

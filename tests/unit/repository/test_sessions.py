@@ -1,12 +1,21 @@
-"""Sessions of several projects in one process."""
+"""Sessions beside each other, and beside those who prune."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from tests.support.chance import SeededChance
 from tests.support.places import made_on
+from vault.format import layout
+from vault.format.chunks import chunk_id
+from vault.format.frames import Compressor
+from vault.format.layout import CONTENT_TIER
+from vault.format.pack import PackBuilder
+from vault.repository.adopt import standing
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.session import Session
+from vault.repository.tidy import tidy
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
 
@@ -38,3 +47,48 @@ def test_a_session_does_not_wait_for_another_that_reads_a_slow_store() -> None:
     other_done.set()
     thread.join()
     assert not slow_store.in_vain
+
+
+class Watched(MemoryStore):
+    """Does something before the next segment of an index is deleted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_a_segment_goes: Callable[[], object] | None = None
+
+    def delete(self, name: str) -> None:
+        if "/index/" in name and (act := self.before_a_segment_goes) is not None:
+            self.before_a_segment_goes = None
+            act()
+        super().delete(name)
+
+
+def stored_pack(session: Session, seed: str) -> bytes:
+    """A full pack; its SHA-256."""
+    before = set(standing(session.project, CONTENT_TIER))
+    builder = PackBuilder()
+    content = SeededChance(seed).token(session.project.descriptor.limits.pack)
+    builder.add(chunk_id(session.project.capability.chunk_id_key, content), Compressor().frame(content), len(content))
+    session.packs.submit(builder, CONTENT_TIER)
+    session.packs.drain()
+    (pack,) = set(standing(session.project, CONTENT_TIER)) - before
+    return pack
+
+
+def test_a_segment_that_a_prune_writes_is_none_of_those_that_a_backup_takes_away() -> None:
+    """Segments were named by what they say alone. A backup writes one for a full pack, and later one for all of its packs that
+    takes its place; a prune that drops all but the first pack of that one then wrote the first again, by the same name."""
+    store = Watched()
+    project = made_on(store)
+    session = Session.begin(project, "files")
+    needed, waste = stored_pack(session, "needed"), stored_pack(session, "waste")
+
+    def prune() -> None:
+        store.delete(layout.pack_name(project.id, CONTENT_TIER, waste))
+        tidy(project, frozenset({waste}), stop=lambda: None)
+
+    store.before_a_segment_goes = prune
+    session.close_index()
+    session.packs.close()
+    assert set(standing(project, CONTENT_TIER)) == {needed}
+    assert ChunkIndex.load(project).packs() == {needed}
