@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from restore.existing import Existing
 from restore.place import Place
-from restore.references import count_bytes, count_requests, find_missing, locate
+from restore.references import count_bytes, count_requests, find_missing, locate_standing
 from restore.rows import Rows
 from restore.select import Selection
 from restore.target import unsafe_reason
@@ -117,14 +117,14 @@ def make_plan(selection: Selection, target: Place, existing: Existing, today: da
     kept = items.take(rows) if way.left_out else items
     if len(selection.above):
         kept = pa.concat_tables([kept, selection.above]).combine_chunks()
-    references = locate(kept, selection.index)
+    references, index = locate_standing(selection.project, kept, selection.index)
     return Plan(
         project=selection.project,
         items=kept,
         references=references,
-        index=selection.index,
+        index=index,
         conflicts=tuple(way.conflicts),
-        missing=tuple(find_missing(selection.project, kept, references, selection.index)),
+        missing=tuple(find_missing(kept, references, index)),
         renamed={numbers[row]: name for row, name in way.renamed.items()},
         replacing=frozenset(numbers[row] for row in way.replacing),
         untouched=_untouched(target, kept) if existing is Existing.NEWER else {},

@@ -55,21 +55,35 @@ def _positions(chunks: pa.Array, parents: pa.Array, lengths: pa.Array) -> pa.Arr
     return pc.subtract(starts, starts.take(first))
 
 
-def find_missing(project: Project, items: pa.Table, references: pa.Table, index: ChunkIndex) -> Iterable[Problem]:
-    """Items whose content is not there: chunks, or the dictionaries that they need, in no index segment or in packs that are
-    gone from the store."""
-    import pyarrow as pa
+def locate_standing(project: Project, items: pa.Table, index: ChunkIndex) -> tuple[pa.Table, ChunkIndex]:
+    """As `locate`, but in packs that the store has, and the index without the others: of a chunk in several packs any will do,
+    and the index may name one that was deleted a moment ago."""
+    while True:
+        references = locate(items, index)
+        dictionaries = _different(references["dictionary"])
+        taught = index.locate(dictionaries)["pack"].to_pylist()
+        gone = missing_packs(project, sorted({*_different(references["pack"]).to_pylist(), *taught} - {None}))
+        if not gone:
+            return references, index
+        index = index.apart(frozenset(gone))[0]
+
+
+def find_missing(items: pa.Table, references: pa.Table, index: ChunkIndex) -> Iterable[Problem]:
+    """Items whose content is not there: chunks, or the dictionaries that they need, in no pack. As `locate_standing` gives
+    them."""
     import pyarrow.compute as pc
 
-    dictionaries = pc.unique(references["dictionary"]).drop_null()
-    taught = index.locate(dictionaries)["pack"].combine_chunks()
-    packs = {*pc.unique(references["pack"]).to_pylist(), *taught.to_pylist()} - {None}
-    gone = pa.array(sorted(missing_packs(project, sorted(packs))), pa.binary(32))
-    lost_dictionaries = dictionaries.filter(pc.or_(pc.is_null(taught), pc.is_in(taught, value_set=gone)))
-    lost = pc.or_(pc.is_null(references["pack"]), pc.is_in(references["pack"], value_set=gone))
-    lost = pc.or_(lost, pc.is_in(references["dictionary"], value_set=lost_dictionaries))
+    dictionaries = _different(references["dictionary"])
+    lost_dictionaries = dictionaries.filter(pc.is_null(index.locate(dictionaries)["pack"].combine_chunks()))
+    lost = pc.or_(pc.is_null(references["pack"]), pc.is_in(references["dictionary"], value_set=lost_dictionaries))
     for row in pc.unique(references.filter(lost)["row"]).to_pylist():
         yield Problem(items["path"][row].as_py(), "missing", "a part of its content is gone from the repository")
+
+
+def _different(ids: pa.ChunkedArray) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.unique(ids).drop_null()
 
 
 def missing_packs(project: Project, packs: list[bytes]) -> set[bytes]:

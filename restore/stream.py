@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from restore.ordered import pieces
-from restore.references import locate
+from restore.references import locate_standing
 from restore.select import Selection
 from vault.errors import Damaged, StrongroomError, UsageError
 from vault.format import manifest
@@ -35,11 +35,11 @@ def stream(selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int
 
 def _write(files: pa.Table, selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int:
     size: int = files["size"][0].as_py()
-    references = locate(files, selection.index)
+    references, index = locate_standing(selection.project, files, selection.index)
     if references["pack"].null_count:
-        raise Damaged(f"{printable(files['path'][0].as_py())}: a part of its content is in no index segment")
+        raise Damaged(f"{printable(files['path'][0].as_py())}: a part of its content is gone from the repository")
     at = 0
-    for piece in pieces(references, PackReader(selection.project, selection.index), stop):
+    for piece in pieces(references, PackReader(selection.project, index), stop):
         if isinstance(piece.content, StrongroomError):
             raise piece.content
         _zeros(out, piece.position - at, stop)
