@@ -15,14 +15,15 @@ from restore.tables.model import BATCH_ROWS, Value
 from restore.tables.workbook_numbers import number_of_text
 from restore.tables.workbook_ods_text import read_paragraphs
 from restore.tables.workbook_package import HINT
+from restore.tables.workbook_patterns import repeated, up_to
 from restore.tables.workbook_rows import MOST_COLUMNS, MOST_ROWS, Notes, Row
 from restore.tables.workbook_xml import unescaped
 from vault.errors import Damaged
 
-IN_TAG = r"""((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)"""
+IN_TAG = "(" + repeated("""[^<>"']""", """"[^"<]*+"|'[^'<]*+'""") + ")"
 _TOKEN = re.compile(
     rf"<(/table:table(?=[\s>])|table:(?:table-row|table-cell|covered-table-cell|table)(?=[\s/>])){IN_TAG}>"
-    r"((?:[^<]++|<(?!/?table:(?:table|table-row|table-cell|covered-table-cell)[\s/>]))*+)"
+    r"(" + up_to(r"/?table:(?:table|table-row|table-cell|covered-table-cell)[\s/>]") + r")"
 )
 _NUMBER_CELL = re.compile(
     r'(?: table:style-name="[^"]*")? office:value-type="float" office:value="([^"]*)"(?: calcext:value-type="float")?'

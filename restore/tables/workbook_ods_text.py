@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from restore.tables.workbook_cells import without_halves
 from restore.tables.workbook_package import HINT
+from restore.tables.workbook_patterns import up_to
 from restore.tables.workbook_xml import escaped, unescaped
 from vault.errors import Damaged
 
@@ -20,10 +21,10 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": "<text:tab/>"})
 _SPACES = re.compile(r"^ +| +$| {2,}")
 _ASIDE = re.compile(
-    r"<office:annotation\b(?:[^<]++|<(?!/?office:annotation\b))*+</office:annotation>"
-    r"|<draw:frame\b(?:[^<]++|<(?!/?draw:frame\b))*+</draw:frame>"
+    r"<office:annotation\b" + up_to(r"/?office:annotation\b") + r"</office:annotation>"
+    r"|<draw:frame\b" + up_to(r"/?draw:frame\b") + r"</draw:frame>"
 )
-_PARAGRAPH = re.compile(r"<text:p(?:\s[^<>]*)?(?:(?<=/)>|>((?:[^<]++|<(?!/?text:p[\s/>]))*+)</text:p>)|<text:p/>")
+_PARAGRAPH = re.compile(r"<text:p(?:\s[^<>]*)?(?:(?<=/)>|>(" + up_to(r"/?text:p[\s/>]") + r")</text:p>)|<text:p/>")
 _SPACE_ELEMENT = re.compile(r"<text:s(?=[\s/>])(?:[^<>]*?\stext:c\s*=\s*[\"']([0-9]{1,9})[\"'])?[^<>]*>(?:</text:s>)?")
 _BREAK = re.compile(r"<text:line-break\b[^<>]*>(?:</text:line-break>)?")
 _TAB = re.compile(r"<text:tab\b[^<>]*>(?:</text:tab>)?")

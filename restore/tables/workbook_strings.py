@@ -13,6 +13,7 @@ from struct import unpack
 
 from restore.tables.workbook_cells import without_halves
 from restore.tables.workbook_package import HINT, Package
+from restore.tables.workbook_patterns import up_to
 from restore.tables.workbook_spool import Spool
 from restore.tables.workbook_xml import Plainness, decoded, made_plain, unescaped
 from vault.errors import Damaged
@@ -25,9 +26,9 @@ PREFIXES = {
 
 _ROOT = re.compile(rb"""<sst(?=[^>]*\sxmlns=["']http://(?:schemas\.openxmlformats|purl\.oclc)\.org/[\w/]*main["'])""")
 _ITEM = re.compile(
-    r'<si><t(?: xml:space="preserve")?>([^<]*)</t></si>|(<si\b[^<>]*+(?:(?<=/)>|>(?:[^<]++|<(?!/?si\b))*+</si>))'
+    r'<si><t(?: xml:space="preserve")?>([^<]*)</t></si>|(<si\b[^<>]*+(?:(?<=/)>|>' + up_to(r"/?si\b") + r"</si>))"
 )
-_PHONETIC = re.compile(r"<rPh\b(?:[^<]++|<(?!/?rPh\b))*+</rPh>")
+_PHONETIC = re.compile(r"<rPh\b" + up_to(r"/?rPh\b") + r"</rPh>")
 _RUN = re.compile(r"<t(?:\s[^<>]*+)?>([^<]*)</t>")
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _TO_ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)|[\x00-\x08\x0b-\x1f\ufffe\uffff]")

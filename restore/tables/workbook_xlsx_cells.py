@@ -19,6 +19,7 @@ from restore.tables.model import Value
 from restore.tables.workbook_dates import Shown, moment_of
 from restore.tables.workbook_numbers import SURE_DIGITS, number_of_text
 from restore.tables.workbook_package import HINT
+from restore.tables.workbook_patterns import up_to
 from restore.tables.workbook_rows import MOST_COLUMNS, MOST_ROWS, Notes, Row
 from restore.tables.workbook_strings import SharedStrings, rich_text, text_between
 from restore.tables.workbook_xml import decoded
@@ -28,7 +29,7 @@ _TOKEN = re.compile(
     r'<c r="([A-Z]+)[0-9]+"(?: s="([0-9]+)")?(?: t="(\w+)")?>'
     r'(?:<v>([^<]*)</v>|<is><t(?: xml:space="preserve")?>([^<]*)</t></is>)</c>'
     r"|(<row\b[^<>]*+>)"
-    r"|<c\b([^<>]*+)(?:(?<=/)>|>((?:[^<]++|<(?!/?c[\s/>]))*+)</c>)"
+    r"|<c\b([^<>]*+)(?:(?<=/)>|>(" + up_to(r"/?c[\s/>]") + r")</c>)"
 )
 _ATTRIBUTE = re.compile(r"""(?<![\w:])([\w:]++)\s*+=\s*+(?:"([^"<]*+)"|'([^'<]*+)')""")
 _REFERENCE = re.compile(r"([A-Za-z]{1,3})[0-9]{1,7}")
