@@ -22,7 +22,7 @@ from vault.backup.new_manifest import ManifestUnreadable, ManifestWriter, Retire
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
 from vault.format.layout import META_TIER
-from vault.format.record import MOST_PROBLEMS, Counts, Record
+from vault.format.record import Counts, Record, refuse_unreadable, told
 from vault.format.tree import Tree
 from vault.problems import Problem, printable
 from vault.progress import Progress, Silence
@@ -386,7 +386,7 @@ class _Run:
 
     def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...]) -> Record:
         services = self._project.services
-        return Record(
+        made = Record(
             id=self._session.id,
             source=self._source.name,
             kind=self._source.kind,
@@ -399,10 +399,12 @@ class _Run:
             packs=packs,
             own_packs=own,
             counts=counts,
-            problems=tuple(problem.as_json() for problem in self.problems[:MOST_PROBLEMS]),
+            problems=told(self.problems),
             zone=self._source.manner.zone.key,
             described_by=self._source.manner.fingerprint,
         )
+        refuse_unreadable(made)
+        return made
 
 
 def _sums(scan: pa.Table) -> tuple[int, int, int]:
