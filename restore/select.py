@@ -83,7 +83,7 @@ def _manifests(
     found, problems = [], []
     for one in wanted:
         try:
-            found.append((one, snapshots.read_manifest(reader, one)))
+            found.append((one, _read_twice(project, reader, one)))
         except Damaged as error:
             older = snapshots.newest_readable(reader, records, one, ())
             if older is None:
@@ -91,6 +91,14 @@ def _manifests(
             found.append((older, snapshots.read_manifest(reader, older)))
             problems.append(snapshots.unreadable(project, one, older, str(error)))
     return found, problems
+
+
+def _read_twice(project: Project, reader: MetaReader, one: Record) -> pa.Table:
+    """Its manifest; one damaged answer does not make it unreadable. Raises `Damaged`."""
+    try:
+        return snapshots.read_manifest(reader, one)
+    except Damaged:
+        return snapshots.read_manifest(MetaReader(project, reader.index), one)
 
 
 def _records(project: Project, wish: Wish, committed: snapshots.Committed) -> list[Record]:
