@@ -131,7 +131,7 @@ def make_plan(selection: Selection, target: Place, existing: Existing, today: da
         skipped=way.skipped,
         newer=way.newer,
         already_there=way.already_there,
-        damage=selection.damage,
+        damage=tuple({(one.path, one.what): one for one in (*selection.damage, *index.damaged)}.values()),
     )
 
 

@@ -55,10 +55,11 @@ def select(project: Project, wish: Wish) -> Selection:
 
     index = healed(project, ChunkIndex.load(project))
     committed = snapshots.committed(project, rolled=True)
-    damage = (*committed.damaged, *index.damaged)
-    records = _records(project, wish, committed)
     reader = MetaReader(project, index)
-    tables = [(record, snapshots.read_manifest(reader, record)) for record in records]
+    tables, lost = _manifests(project, reader, _records(project, wish, committed), committed.records)
+    records = [record for record, _ in tables]
+    index = reader.index
+    damage = (*committed.damaged, *lost, *index.damaged)
     picked = [_picked(record, table, wish) for record, table in tables]
     table = pa.concat_tables([one for one, _ in picked])
     if not table.num_rows:
@@ -72,6 +73,32 @@ def select(project: Project, wish: Wish) -> Selection:
         table, above = _by_path(table), _by_path(above)
     memory.give_back()
     return Selection(project, tuple(records), table, above, index, damage, beyond)
+
+
+def _manifests(
+    project: Project, reader: MetaReader, wanted: list[Record], records: list[Record]
+) -> tuple[list[tuple[Record, pa.Table]], list[Problem]]:
+    """The manifests of the wanted snapshots; where one cannot be read, the newest older one of its source, and a problem that
+    says so. Raises `Damaged` where there is none."""
+    found, problems = [], []
+    for one in wanted:
+        try:
+            found.append((one, _read_twice(project, reader, one)))
+        except Damaged as error:
+            older = snapshots.newest_readable(reader, records, one, ())
+            if older is None:
+                raise
+            found.append((older, snapshots.read_manifest(reader, older)))
+            problems.append(snapshots.unreadable(project, one, older, str(error)))
+    return found, problems
+
+
+def _read_twice(project: Project, reader: MetaReader, one: Record) -> pa.Table:
+    """Its manifest; one damaged answer does not make it unreadable. Raises `Damaged`."""
+    try:
+        return snapshots.read_manifest(reader, one)
+    except Damaged:
+        return snapshots.read_manifest(MetaReader(project, reader.index), one)
 
 
 def _records(project: Project, wish: Wish, committed: snapshots.Committed) -> list[Record]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, judging, locking, output, progress, sources, tidying, workplace
+from cli import consequences, judging, local, locking, output, progress, sources, tidying, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
 from vault.wording import counted
@@ -94,7 +94,8 @@ def _one(
         with progress.shown(quiet=quiet) as listener:
             retire = judging.retiring(settings, project)
             locks = locking.of(place, project)
-            wishes = Wishes(allow_empty=allow_empty, locking=locks, retire=retire, progress=listener)
+            damaged = _known_damage(settings, project)
+            wishes = Wishes(allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener)
             report = back_up(project, folder, wishes)
         told = report.as_json()
         if not quiet:
@@ -112,6 +113,14 @@ def _one(
         output.failure(error)
         return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
     return told, None
+
+
+def _known_damage(settings: Settings, project: Project) -> frozenset[bytes]:
+    """The packs that a check of this machine has found to be damaged."""
+    with local.noted(settings) as findings:
+        if findings is not None:
+            return findings.damaged_packs(project.name)
+    return frozenset()
 
 
 def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
@@ -141,6 +150,6 @@ def _tell(report: Report) -> None:
         kinds = sorted({one.what for one in report.skipped})
         output.notice(f"skipped: {counted(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
     if counts.problems:
-        output.notice(f"{counted(counts.problems, 'problem')}; their last good versions are kept")
+        output.notice(f"{counted(counts.problems, 'problem')}; what could not be read keeps its last good version")
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")

@@ -7,17 +7,27 @@ has committed what it wrote.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from vault.errors import Damaged
+from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
+from vault.format.envelope import LARGEST
 from vault.format.housekeeping import Evicted, Moved, packs_in, read_moved
 from vault.format.tree import Tree
+from vault.problems import Problem
 
 MOST_PROBLEMS = 200
 """Problems that a record keeps by name; it always keeps their number."""
+
+MOST_PROBLEM_BYTES = 512 * 1024
+"""Of these problems as JSON; further ones are counted only."""
+
+LONGEST_TEXT = 8 * 1024
+"""Bytes, as JSON, of one text in a problem; a longer one is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,40 @@ class Record:
             "zone": self.zone,
             "described_by": self.described_by,
         }
+
+
+def told(problems: Iterable[Problem]) -> tuple[dict[str, str], ...]:
+    """What a record keeps of a run's problems: the first ones, with texts that are not too long, so many as fit."""
+    kept: list[dict[str, str]] = []
+    room = MOST_PROBLEM_BYTES
+    for problem in islice(problems, MOST_PROBLEMS):
+        one = {name: _cut(text) for name, text in problem.as_json().items()}
+        room -= len(strict_json.dump(one))
+        if room < 0:
+            break
+        kept.append(one)
+    return tuple(kept)
+
+
+def _cut(text: str) -> str:
+    """A text that is Unicode and has at most so many bytes as JSON."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(strict_json.dump({"": text})) <= LONGEST_TEXT:
+        return text
+    while len(strict_json.dump({"": text})) > LONGEST_TEXT:
+        text = text[: min(len(text) // 2, LONGEST_TEXT)]
+    return f"{text}…"
+
+
+def refuse_unreadable(one: Record) -> None:
+    """Read a record as everybody will, before it is committed. Raises `Unstorable` where that does not give it again."""
+    try:
+        data = strict_json.dump(one.as_json())
+        again = read_record(strict_json.load(data, "this snapshot's record", largest=LARGEST), one.id)
+    except (ValueError, Damaged) as error:
+        raise Unstorable(f"this snapshot's record could not be read again: {error}; nothing was committed") from error
+    if again != one:
+        raise Unstorable("this snapshot's record would say something else when it is read; nothing was committed")
 
 
 def read_record(value: dict[str, Any], snapshot: str) -> Record | None:

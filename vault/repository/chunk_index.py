@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,16 +80,34 @@ class ChunkIndex:
         return ChunkIndex(pa.concat_tables([self.table, *tables]), self.damaged)
 
     def apart(self, avoided: frozenset[bytes]) -> tuple[ChunkIndex, pa.Table]:
-        """The rows that lean on none of the `avoided` packs, neither by themselves nor by their dictionary; and the others."""
+        """The rows that lean on none of the `avoided` packs, neither by themselves nor by their dictionary, which must lie
+        somewhere; and the others."""
         import pyarrow.compute as pc
 
-        if not avoided:
-            return self, self.table.slice(0, 0)
         leans = is_among(self.table["pack"], avoided)
-        safe = self.table.filter(pc.invert(leans))
-        taught = pc.is_in(self.table["dictionary"], value_set=_plain(safe["chunk"]))
-        leans = pc.or_(leans, pc.and_(pc.is_valid(self.table["dictionary"]), pc.invert(taught)))
+        dictionaries = pc.unique(self.table["dictionary"]).drop_null()
+        if not avoided and not len(dictionaries):
+            return self, self.table.slice(0, 0)
+        safe = self.table.filter(pc.invert(leans)) if avoided else self.table
+        taught = pc.is_in(dictionaries, value_set=_plain(safe["chunk"]))
+        lost = dictionaries.filter(pc.invert(taught))
+        if not avoided and not len(lost):
+            return self, self.table.slice(0, 0)
+        leans = pc.or_(leans, pc.is_in(self.table["dictionary"], value_set=lost))
         return ChunkIndex(self.table.filter(pc.invert(leans)), self.damaged), self.table.filter(leans)
+
+    def unlike(self, stored: Mapping[bytes, int]) -> frozenset[bytes]:
+        """The packs that rows name and that are not among the `stored` ones (SHA-256 and length), or have another length."""
+        named = self.table.group_by(["pack", "pack_size"]).aggregate([])
+        pairs = zip(named["pack"].to_pylist(), named["pack_size"].to_pylist(), strict=True)
+        return frozenset(pack for pack, size in pairs if stored.get(pack) != size)
+
+    def others(self, chunks: Collection[bytes], packs: Collection[bytes]) -> pa.Table:
+        """Every row of these chunks but those in these packs."""
+        import pyarrow.compute as pc
+
+        rows = self.table.filter(is_among(self.table["chunk"], chunks))
+        return rows.filter(pc.invert(is_among(rows["pack"], packs)))
 
     def packs(self) -> frozenset[bytes]:
         """Every pack that a row names."""

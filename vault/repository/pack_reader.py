@@ -13,12 +13,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from vault import age
-from vault.errors import Damaged, StrongroomError
+from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import frames
 from vault.format.chunks import chunk_id
 from vault.format.layout import CONTENT_TIER, META_TIER, pack_name
@@ -91,6 +92,20 @@ class PackReader:
         """
         for run in runs(places, gap=gap):
             yield from self._read(run)
+
+    def elsewhere(self, unread: Sequence[Place]) -> dict[bytes, bytes]:
+        """The contents of chunks that could not be read where they were sought, by id, as far as other packs have them. Raises
+        `TransientStorageError`."""
+        found: dict[bytes, bytes] = {}
+        if self._index is None:
+            return found
+        others = self._index.others({place.chunk for place in unread}, {place.pack for place in unread})
+        for _, group in groupby(places(others), key=lambda place: place.pack):
+            with suppress(ObjectNotFound):
+                for place, content in self.chunks([place for place in group if place.chunk not in found]):
+                    if not isinstance(content, StrongroomError):
+                        found[place.chunk] = content
+        return found
 
     def _read(self, run: Run) -> Iterator[tuple[Place, bytes | StrongroomError]]:
         try:
@@ -169,15 +184,19 @@ class PackReader:
         return known
 
     def _dictionary_content(self, dictionary: bytes) -> bytes:
-        import pyarrow as pa
-
         index = self._index or ChunkIndex.load(self._project, tier=CONTENT_TIER)
-        found = places(index.locate(pa.array([dictionary], pa.binary(len(dictionary)))))
+        found = places(index.others({dictionary}, ()))
         if not found:
             raise Damaged(f"the compression dictionary {dictionary.hex()} is missing from the index")
-        if found[0].dictionary is not None:
-            raise Damaged(f"the compression dictionary {dictionary.hex()} is said to need one itself")
-        content = next(iter(self.chunks(found)))[1]
+        for place in found[:-1]:
+            with suppress(Damaged, ObjectNotFound):
+                return self._dictionary_at(place)
+        return self._dictionary_at(found[-1])
+
+    def _dictionary_at(self, place: Place) -> bytes:
+        if place.dictionary is not None:
+            raise Damaged(f"the compression dictionary {place.chunk.hex()} is said to need one itself")
+        content = next(iter(self.chunks([place])))[1]
         if isinstance(content, StrongroomError):
             raise content
         return content

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied, StorageError
 from vault.format import layout
 from vault.format.housekeeping import Moved
-from vault.format.layout import CONTENT_TIER, META_TIER, TIERS
+from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.format.record import Claim, Record
 from vault.lazily import lazily
 from vault.problems import Problem
 from vault.repository import forget, marks, snapshots
-from vault.repository.adopt import orphan_rows, standing
+from vault.repository.adopt import absent, missing_segment, orphan_rows, stored_packs
 from vault.repository.chunk_index import ChunkIndex, Kept, KnownChunks, store_segments
 from vault.repository.meta import MetaReader, MetaWriter
 from vault.repository.pack_writer import PackWriter
@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 CLAIM_EVERY = 60.0
 """Seconds between two rewritings of the claim, which are the progress that `status` shows."""
 
-FEW = 50
-"""Packs that are asked for one by one; more are looked for in a listing."""
+SMALLEST_PACK = 1120
+"""Bytes: no sealed object has fewer, since its header alone holds so many."""
+
+NAMED_EVERY = 60.0
+"""Seconds between two interim index segments: what a run that dies has stored since the last one are orphans."""
 
 
 class PacksGone(Damaged):
@@ -64,8 +67,15 @@ class Session:
         self._segments: Kept = {}
         self._rows: list[pa.Table] = []
         self._interim: list[str] = []
-        self._deferred = False
-        self._last_told = project.services.clock.monotonic()
+        self._unnamed: list[pa.Table] = []
+        self._last_told = self._last_named = project.services.clock.monotonic()
+        self._unlike: frozenset[bytes] = frozenset()
+        self.carried: frozenset[bytes] = frozenset()
+        """The packs that the snapshots need which this one follows."""
+        self.lost: frozenset[bytes] = frozenset()
+        """Those of `carried` whose content cannot be had: gone, or known to be damaged."""
+        self.lists_read = True
+        """Whether all of these snapshots' lists of packs could be read."""
         self.claim_stays = False
         """Whether the claim could not be taken away at the end."""
 
@@ -106,13 +116,19 @@ class Session:
 
     @lazily
     def avoided(self) -> frozenset[bytes]:
-        """Packs that nothing new may lean on: those under marks, those whose content has moved, those that are gone."""
+        """Packs that nothing new may lean on, whatever the index says of them: those under marks, those whose content has
+        moved, those that are known to be gone or damaged."""
         return self._seen[0] | self.committed.moved.keys() | self._known_gone
+
+    @lazily
+    def stored(self) -> dict[bytes, int]:
+        """The packs that the store lists, of both tiers, with their stored lengths."""
+        return stored_packs(self.project)
 
     @lazily
     def catalogue(self) -> MetaReader:
         """Reads manifests of earlier snapshots."""
-        index, avoided = ChunkIndex.load(self.project, tier=META_TIER, kept=self._segments).apart(self.avoided)
+        index, avoided = self._sound(ChunkIndex.load(self.project, tier=META_TIER, kept=self._segments))
         if index.damaged:
             index, avoided = self.index, self.avoided_rows
         return MetaReader(self.project, index.with_rows([avoided]))  # of a chunk's places the first counts: not one that may go
@@ -121,31 +137,63 @@ class Session:
     def index(self) -> ChunkIndex:
         """Every chunk that may be leaned on: also those of packs that no readable segment names, which are named again."""
         index = self._apart[0]
-        if not index.damaged and not self._others_at_work():
+        named = index.packs() | frozenset(self.avoided_rows["pack"].unique().to_pylist()) | self.avoided
+        unnamed = self.carried - named - self._unlike
+        catalogue = self.__dict__.get("catalogue")
+        missing = bool(unnamed & self.stored.keys()) or (catalogue is not None and catalogue.healed)
+        if not index.damaged and not missing and not self._others_at_work():
             return index
-        orphans = orphan_rows(self.project, index.packs() | self.avoided)
+        orphans = orphan_rows(self.project, named)
         if not orphans:
             return index
         with self._lock:
             self._rows += orphans
-            self._deferred = True
-        return index.with_rows(orphans)
+            self._unnamed += orphans
+        found, _ = index.with_rows(orphans).apart(self.avoided | self._unlike)  # their dictionary may be lost
+        return replace(found, damaged=(*found.damaged, missing_segment(self.project, len(orphans)))) if missing else found
 
     @property
     def avoided_rows(self) -> pa.Table:
-        """Where the chunks in `avoided` packs lie: what is carried forward from a committed snapshot may stay there."""
+        """Where the chunks in packs that are not leaned on lie: what is carried forward from a committed snapshot may stay
+        there, and what is lost may come back there."""
         return self._apart[1]
 
     @lazily
     def _apart(self) -> tuple[ChunkIndex, pa.Table]:
         segments, self._segments = self._segments, {}
-        return ChunkIndex.load(self.project, kept=segments).apart(self.avoided)
+        return self._sound(ChunkIndex.load(self.project, kept=segments))
+
+    def _sound(self, index: ChunkIndex) -> tuple[ChunkIndex, pa.Table]:
+        """The rows that may be leaned on, going by what the store lists, and the others."""
+        self._unlike = index.unlike(self.stored)
+        return index.apart(self.avoided | self._unlike)
+
+    def rest_on(self, heads: Sequence[Record]) -> frozenset[bytes]:
+        """From now on the packs that these snapshots need are known as `carried`. Gives those of them that are gone, for which
+        the store was asked by name, or damaged, as far as this machine knows: by their lengths, or told at the beginning."""
+        listed: set[bytes] = set()
+        self.lists_read = True
+        for one in heads:
+            try:
+                listed |= snapshots.needed_packs(self.catalogue, one, self.committed.moved)
+            except Damaged:  # what it needs, its manifest tells as well
+                self.lists_read = False
+        self.carried = frozenset(listed)
+        unlisted = self.carried - self.stored.keys()
+        damaged = frozenset(one for one in self.carried & self.stored.keys() if self.stored[one] < SMALLEST_PACK)
+        return (
+            absent(self.project, unlisted) | damaged | self.carried & ((self._unlike & self.stored.keys()) | self._known_gone)
+        )
+
+    def gone_of_index(self) -> frozenset[bytes]:
+        """The packs that the index names and that are gone (the store was asked by name), or have another length."""
+        return absent(self.project, self._unlike - self.stored.keys()) | (self._unlike & self.stored.keys())
 
     def damage(self) -> list[Problem]:
         """Records and index segments that were met and could not be used."""
         catalogue, index = self.__dict__.get("catalogue"), self.__dict__.get("index")
         met = [*self.committed.damaged, *(catalogue.index.damaged if catalogue else ()), *(index.damaged if index else ())]
-        return list(dict.fromkeys(met))
+        return list({(one.path, one.what): one for one in met}.values())
 
     @lazily
     def known(self) -> KnownChunks:
@@ -181,11 +229,10 @@ class Session:
         """Wait for the packs, then write one segment for all of them and take away the interim ones."""
         self.packs.drain()
         with self._lock:
-            if not self._deferred and len(self._interim) < 2:
+            if not self._unnamed and len(self._interim) < 2:
                 return
-            rows, interim = self._rows, self._interim
+            rows, interim, self._unnamed = self._rows, self._interim, []
         self._interim = self._store_segments(rows)
-        self._deferred = False
         with suppress(StorageDenied):  # append-only credentials: prune will take them away
             for name in interim:
                 self.project.store.delete(name)
@@ -194,10 +241,13 @@ class Session:
         """Look whether the packs stand that this run has found in the index alone: those that it did not store and that none of
         the snapshots needs on which it is based. A writer whose claim was evicted may have named packs after they were
         deleted. Raises `PacksGone`, or `Busy` where this run's own claim was evicted."""
-        carried = [snapshots.needed_packs(self.catalogue, one, self.committed.moved) for one in bases]
-        listed = [snapshots.listed_packs(self.catalogue, one) for one in bases]
+        carried: set[bytes] = set()
+        for one in bases:
+            with suppress(Damaged):  # its list is lost; its packs are looked for like others
+                carried |= snapshots.needed_packs(self.catalogue, one, self.committed.moved)
+                carried |= snapshots.listed_packs(self.catalogue, one)
         stored = frozenset(self.new_rows()["pack"].unique().to_pylist())
-        gone = self._gone(packs.difference(stored, *carried, *listed))
+        gone = absent(self.project, packs.difference(stored, carried, self._known_gone))
         if gone and not self.claim_stands():
             raise evicted(self.id)
         if gone:
@@ -237,7 +287,7 @@ class Session:
         if self.claim_stands():
             return
         needed = self._leans_on(one)
-        if needed & marks.marked(self.project) or self._gone(needed):
+        if needed & marks.marked(self.project) or absent(self.project, needed - self.lost):
             if isinstance(one, Record):  # somebody may be carrying it forward: it stays until a prune that knows of that
                 forget.write_notes(self.project, [one], "its claim was evicted before it was committed")
             else:
@@ -257,19 +307,6 @@ class Session:
             return False
         return Claim.from_json(value).nonce == self.claim.nonce
 
-    def _gone(self, packs: frozenset[bytes]) -> frozenset[bytes]:
-        """Those of these packs that do not stand in the store."""
-        if len(packs) > FEW:
-            return packs - {pack for tier in TIERS for pack in standing(self.project, tier)}
-        return frozenset(pack for pack in packs if not any(self._pack_stands(pack, tier) for tier in TIERS))
-
-    def _pack_stands(self, pack: bytes, tier: int) -> bool:
-        try:
-            self.project.store.size(layout.pack_name(self.project.id, tier, pack))
-        except ObjectNotFound:
-            return False
-        return True
-
     def _drop_claim(self) -> None:
         """A claim that stays is known by its record: no reason to call a committed run failed."""
         try:
@@ -283,12 +320,17 @@ class Session:
 
     def _pack_stored(self, rows: pa.Table) -> None:
         """From a worker thread: a pack lies in the store."""
-        full = rows["pack_size"][0].as_py() >= self.project.descriptor.limits.pack // 2
-        names = self._store_segments([rows]) if full else []
+        clock = self.project.services.clock
         with self._lock:
             self._rows.append(rows)
+            self._unnamed.append(rows)
+            if clock.monotonic() - self._last_named < NAMED_EVERY:
+                return
+            self._last_named = clock.monotonic()
+            unnamed, self._unnamed = self._unnamed, []
+        names = self._store_segments(unnamed)
+        with self._lock:
             self._interim += names
-            self._deferred = self._deferred or not full
 
     def _store_segments(self, tables: Sequence[pa.Table]) -> list[str]:
         import pyarrow as pa
