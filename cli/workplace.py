@@ -13,6 +13,7 @@ from cli import environment, output, settings
 from cli.settings import Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
+from vault.process import LinuxProcesses
 from vault.repository.services import Services
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ VERSION = "0.1.0"
 
 
 def services() -> Services:
-    """This machine's clock, randomness and name."""
-    return Services(SystemClock(), SystemChance(), environment.host_name(), f"strongroom/{VERSION}")
+    """This machine's clock, randomness, name and processes."""
+    host = environment.host_name()
+    return Services(SystemClock(), SystemChance(), host, f"strongroom/{VERSION}", LinuxProcesses(host))
 
 
 def store_options(repository: RepositorySettings) -> StoreOptions:
@@ -99,6 +101,7 @@ class Workplace:
 def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[Workplace]:
     """Settings read, repository opened, identities loaded. Raises `SettingsError`, `NoRepository`, `KeyRefused`, …"""
     from cli import identities
+    from vault.repository import trust
     from vault.repository.repository import Repository
     from vault.storage.address import open_bare_store
     from vault.storage.caching import CachingStore
@@ -122,7 +125,12 @@ def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[
         mine = identities.load(found.identity, identity or [])
         memory = remembered(address, found.repository)
         memory.recognise_repository(repository.descriptor.repository)
-        yield Workplace(found, replace(repository, store=cached), mine, counting, memory)
+        believed = trust.believed(repository.descriptor, memory)
+        try:
+            yield Workplace(found, replace(repository, store=cached, descriptor=believed), mine, counting, memory)
+        except trust.PromiseBroken as error:
+            trust.lower(memory, repository.descriptor.repository, str(error))
+            raise
         cached.close()
     finally:
         bare.close()

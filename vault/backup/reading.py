@@ -154,6 +154,10 @@ class Reading:
 
         self.writer.submit(lambda _cutter, _frames: None, done)
 
+    def within(self, size: int) -> None:
+        """A large file is read so far."""
+        self.told(self.read_items, self.read_bytes + size)
+
     def _kept(self, path: bytes, attributes: Extended) -> Xattrs:
         for name in attributes.left_out:
             message = f"its extended attribute {name.decode('utf-8', 'backslashreplace')} is too large and was left out"
@@ -218,6 +222,7 @@ class _Stream:
             whole = pieces if final else pieces[:-1]
             rest = b"" if final else bytes(pieces[-1])
             self._hand_over(whole)
+            self._reading.within(self._at)
             self._reading.progress.advance(size=count)
         if rest:
             self._hand_over([memoryview(rest)])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,10 @@ from vault.problems import Problem, printable
 from vault.progress import Progress, Silence
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.claims import evicted
 from vault.repository.locking import Locking, pack_names
 from vault.repository.project import Project
-from vault.repository.session import PacksGone, Session, evicted
+from vault.repository.session import PacksGone, Session
 from vault.repository.tidy import tidy
 from vault.source import columns
 from vault.source.patterns import Rules
@@ -133,6 +134,7 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
     wishes.progress.phase(f"looking at {source.name}")
     found = [scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)]
     session = Session.begin(project, source.name, gone=gone)
+    wishes = replace(wishes, stop=session.telling(wishes.stop))
     try:
         run = _Run(session, source, wishes, found.pop(), taken_at, distrusted)
         record = run.run()

@@ -175,8 +175,38 @@ def read_any(value: dict[str, Any], snapshot: str) -> Record | Moved | Evicted:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """Which process writes, so that its machine can tell later that it has ended. machine: a name of the machine that only its
+    own processes know · boot: of the machine's start · namespace: in which `number` counts; of a container it is another than
+    the machine's own · started: when the process did, in ticks since the boot."""
+
+    machine: str
+    boot: str
+    namespace: str
+    number: int
+    started: int
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> Process:
+        """Read back. Raises `Damaged`."""
+        return cls(
+            machine=strict_json.field(value, "machine", str, what),
+            boot=strict_json.field(value, "boot", str, what),
+            namespace=strict_json.field(value, "namespace", str, what),
+            number=strict_json.count(value, "number", what),
+            started=strict_json.count(value, "started", what),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """As a claim holds it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A snapshot that is being written, and how far it is. nonce: tells this writer's own claim from another's."""
+    """A snapshot that is being written, and how far it is. nonce: tells this writer's own claim from another's · process: of
+    the writer, where that can be told · committing: the record is about to be sent, or was, to a store that cannot create
+    once: from then on it may arrive at any time, whatever becomes of the writer."""
 
     id: str
     source: str
@@ -187,6 +217,8 @@ class Claim:
     nonce: str
     items: int = 0
     bytes: int = 0
+    process: Process | None = None
+    committing: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -201,6 +233,8 @@ class Claim:
             "nonce": self.nonce,
             "items": self.items,
             "bytes": self.bytes,
+            "process": None if self.process is None else self.process.as_json(),
+            "committing": self.committing,
         }
 
     @classmethod
@@ -219,4 +253,7 @@ class Claim:
             nonce=strict_json.field(value, "nonce", str, what),
             items=strict_json.count(value, "items", what),
             bytes=strict_json.count(value, "bytes", what),
+            # claims of the first version have neither
+            process=Process.from_json(value["process"], what) if isinstance(value.get("process"), dict) else None,
+            committing=value.get("committing") is True,
         )

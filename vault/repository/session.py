@@ -12,31 +12,31 @@ for packs that no segment names, and leans on them if it may read their tables o
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied, StorageError
+from vault.errors import Damaged, ObjectExists, StorageDenied, StorageError
 from vault.format import layout
 from vault.format.housekeeping import Moved
 from vault.format.layout import CONTENT_TIER, META_TIER
-from vault.format.record import Claim, Record
+from vault.format.record import Record
 from vault.lazily import lazily
 from vault.problems import Problem
-from vault.repository import forget, marks, snapshots
+from vault.repository import claims, commit, marks, presence, snapshots
 from vault.repository.adopt import absent, missing_segment, orphan_rows, stored_packs
 from vault.repository.chunk_index import ChunkIndex, Kept, KnownChunks, store_segments
+from vault.repository.claims import evicted
 from vault.repository.meta import MetaReader, MetaWriter
+from vault.repository.own_claim import OwnClaim
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
+from vault.repository.trust import WriteLost
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-CLAIM_EVERY = 60.0
-"""Seconds between two rewritings of the claim, which are the progress that `status` shows."""
 
 SMALLEST_PACK = 1120
 """Bytes: no sealed object has fewer, since its header alone holds so many."""
@@ -58,9 +58,9 @@ class PacksGone(Damaged):
 class Session:
     """Writes one snapshot of one source. Use `begin`, then `commit`, or `withdraw` in an orderly retreat."""
 
-    def __init__(self, project: Project, claim: Claim, gone: frozenset[bytes]) -> None:
+    def __init__(self, project: Project, claim: OwnClaim, gone: frozenset[bytes]) -> None:
         self.project = project
-        self.claim = claim
+        self._claim = claim
         self._known_gone = gone
         self.packs = PackWriter(project, self._pack_stored)
         self._lock = threading.Lock()
@@ -68,7 +68,7 @@ class Session:
         self._rows: list[pa.Table] = []
         self._interim: list[str] = []
         self._unnamed: list[pa.Table] = []
-        self._last_told = self._last_named = project.services.clock.monotonic()
+        self._last_named = project.services.clock.monotonic()
         self._unlike: frozenset[bytes] = frozenset()
         self.carried: frozenset[bytes] = frozenset()
         """The packs that the snapshots need which this one follows."""
@@ -76,6 +76,10 @@ class Session:
         """Those of `carried` whose content cannot be had: gone, or known to be damaged."""
         self.lists_read = True
         """Whether all of these snapshots' lists of packs could be read."""
+        self._sent = False
+        self._found: frozenset[bytes] = frozenset()
+        self.marks_met: frozenset[str] = frozenset()
+        """The marks that stood when this run looked what it may lean on."""
         self.claim_stays = False
         """Whether the claim could not be taken away at the end."""
 
@@ -83,31 +87,20 @@ class Session:
     def begin(cls, project: Project, source: str, *, gone: frozenset[bytes] = frozenset()) -> Session:
         """Put the claim. Whatever is read of the store afterwards is safe to lean on. gone: packs that do not stand, whatever
         the index says."""
-        services = project.services
-        now = services.clock.now()
-        claim = Claim(
-            id=layout.snapshot_id(now, services.chance.token(8)),
-            source=source,
-            host=services.host,
-            writer=services.writer,
-            started_at=now,
-            updated_at=now,
-            nonce=services.chance.token(16).hex(),
-        )
-        project.put_record(layout.claim_name(project.id, claim.id), claim.as_json())
-        return cls(project, claim, gone)
+        return cls(project, OwnClaim.put(project, source), gone)
 
     @property
     def id(self) -> str:
         """The id of the snapshot to be."""
-        return self.claim.id
+        return self._claim.value.id
 
     @lazily
     def _seen(self) -> tuple[frozenset[bytes], snapshots.Committed]:
         """The packs under marks, and then the records: a prune that has moved packs says so in a record before it takes its
         mark away, so whoever looks in this order sees one or the other."""
-        marked = marks.marked(self.project)
-        return marked, snapshots.committed(self.project, rolled=True)
+        met = marks.read(self.project)
+        self.marks_met = frozenset(met.by_name)
+        return met.packs, snapshots.committed(self.project, rolled=True)
 
     @property
     def committed(self) -> snapshots.Committed:
@@ -209,12 +202,18 @@ class Session:
         return MetaWriter(self.project, self.index.of_tier(META_TIER), self.packs)
 
     def tell(self, items: int, size: int) -> None:
-        """Rewrite the claim, if it is time to. items, size: what is done so far."""
-        clock = self.project.services.clock
-        if clock.monotonic() - self._last_told >= CLAIM_EVERY:
-            self._last_told = clock.monotonic()
-            self.claim = replace(self.claim, updated_at=clock.now(), items=items, bytes=size)
-            self.project.put_record(layout.claim_name(self.project.id, self.id), self.claim.as_json())
+        """Rewrite the claim, if it is time to. items, size: what is done so far. Raises `Busy` where the run was evicted."""
+        self._claim.done(items, size)
+        self._claim.tell()
+
+    def telling(self, stop: Callable[[], None]) -> Callable[[], None]:
+        """`stop`, which is called often and wherever something takes long, and which from now on tells too."""
+
+        def both() -> None:
+            stop()
+            self._claim.tell()
+
+        return both
 
     def new_rows(self) -> pa.Table:
         """Index rows of what this run stored or adopted."""
@@ -246,73 +245,83 @@ class Session:
             with suppress(Damaged):  # its list is lost; its packs are looked for like others
                 carried |= snapshots.needed_packs(self.catalogue, one, self.committed.moved)
                 carried |= snapshots.listed_packs(self.catalogue, one)
-        stored = frozenset(self.new_rows()["pack"].unique().to_pylist())
-        gone = absent(self.project, packs.difference(stored, carried, self._known_gone))
+        self._found = packs.difference(self._stored(), carried, self._known_gone)
+        gone = presence.gone(self.project, self._found)
         if gone and not self.claim_stands():
             raise evicted(self.id)
         if gone:
             raise PacksGone(gone)
 
+    @property
+    def relied(self) -> frozenset[bytes]:
+        """The packs that this run has stored, or found in the index alone."""
+        return self._stored() | self._found
+
     def commit(self, one: Record | Moved) -> None:
-        """Write the record. Raises `Busy` where the claim was evicted meanwhile; then nothing happened."""
+        """Write the record, then look whether all stands that it needs. Raises `Busy` where the claim was evicted meanwhile,
+        and what `commit.verify` raises."""
         self.close_index()
+        self._look_before()
         name = layout.snapshot_name(self.project.id, self.id)
-        if self.project.descriptor.trust.create_once:
-            try:
-                self.project.create_record(name, one.as_json())
-            except ObjectExists as error:
-                raise evicted(self.id) from error
-        else:
-            self._commit_watchfully(name, one)
+        sealed = self.project.seal_record(name, one.as_json())
+        self._sent = True
+        try:
+            if self.project.descriptor.trust.create_once:
+                self.project.store.create(name, sealed)
+            else:
+                self.project.store.put(name, sealed)
+        except ObjectExists as error:
+            self._sent = False
+            raise evicted(self.id) from error
+        commit.verify(self, one, sealed)
+        self._sent = False
         self._drop_claim()
+        with suppress(StorageError):  # of runs that died here: what they had stored was found by their claims
+            claims.withdraw_dead(self.project)
 
     def withdraw(self) -> None:
-        """Retreat in order: what is stored stays usable for the next run, the claim goes."""
-        with suppress(StorageError, Damaged):
-            if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
-                self.close_index()
-            self._drop_claim()
+        """Retreat in order: what is stored stays usable for the next run, the claim goes. Not so where a commit was sent and
+        its fate is unknown: it may still arrive, and its claim protects it until a prune evicts it."""
+        if not self._sent:
+            with suppress(StorageError, Damaged):
+                if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
+                    self.close_index()
+                self._drop_claim()
         self.packs.close()
 
-    def _commit_watchfully(self, name: str, one: Record | Moved) -> None:
-        """Without create-once: look before and after, and take the record back where a prune may have acted in between."""
-        try:
-            self.project.store.size(name)
-        except ObjectNotFound:
-            if not self.claim_stands():
-                raise evicted(self.id) from None
-        else:
-            raise evicted(self.id)
-        self.project.put_record(name, one.as_json())
-        if self.claim_stands():
-            return
-        needed = self._leans_on(one)
-        if needed & marks.marked(self.project) or absent(self.project, needed - self.lost):
-            if isinstance(one, Record):  # somebody may be carrying it forward: it stays until a prune that knows of that
-                forget.write_notes(self.project, [one], "its claim was evicted before it was committed")
-            else:
-                self.project.store.delete(name)
-            raise evicted(self.id)
+    def _look_before(self) -> None:
+        """What can be seen before the commit is cheaper to see then. Raises `Busy`, `WriteLost`."""
+        if self._claim.is_old:
+            self._claim.rewrite()
+            gone = presence.gone(self.project, self._stored())
+            if gone:
+                raise evicted(self.id) if not self.claim_stands() else _lost(gone)
+        if not self.project.descriptor.trust.create_once:
+            if presence.stands(self.project, layout.snapshot_name(self.project.id, self.id)):
+                raise evicted(self.id)
+            self._claim.rewrite(committing=True)
 
-    def _leans_on(self, one: Record | Moved) -> frozenset[bytes]:
-        if isinstance(one, Moved):
-            return frozenset().union(*one.packs.values())
-        return snapshots.needed_packs(MetaReader(self.project), one, snapshots.committed(self.project).moved)
+    def keep_index_whole(self) -> None:
+        """Name what this run has stored once more where a segment of it does not stand: a PUT that was answered and stored
+        nothing, or a prune that joins segments. Raises `WriteLost`."""
+        if all(presence.stands(self.project, name) for name in self._interim):
+            return
+        with self._lock:
+            self._interim = self._store_segments(self._rows)
+        for name in self._interim:
+            if not presence.stands(self.project, name):
+                raise WriteLost(f"the index segment {name} was written, the store has answered, and it is not there")
+
+    def _stored(self) -> frozenset[bytes]:
+        return frozenset(self.new_rows()["pack"].unique().to_pylist())
 
     def claim_stands(self) -> bool:
-        """Whether nobody has evicted this run."""
-        try:
-            value = self.project.read_record(layout.claim_name(self.project.id, self.id), "this run's claim")
-        except ObjectNotFound:
-            return False
-        return Claim.from_json(value).nonce == self.claim.nonce
+        """Whether nobody has taken this run's claim away."""
+        return self._claim.stands()
 
     def _drop_claim(self) -> None:
         """A claim that stays is known by its record: no reason to call a committed run failed."""
-        try:
-            self.project.store.delete(layout.claim_name(self.project.id, self.id))
-        except StorageError:
-            self.claim_stays = True
+        self.claim_stays = not self._claim.drop()
 
     def _others_at_work(self) -> bool:
         folder = self.project.folder("claims")
@@ -321,6 +330,7 @@ class Session:
     def _pack_stored(self, rows: pa.Table) -> None:
         """From a worker thread: a pack lies in the store."""
         clock = self.project.services.clock
+        self._claim.tell()
         with self._lock:
             self._rows.append(rows)
             self._unnamed.append(rows)
@@ -338,9 +348,6 @@ class Session:
         return store_segments(self.project, pa.concat_tables(tables))
 
 
-def evicted(snapshot: str) -> Busy:
-    """What a run ends with whose claim was taken away."""
-    return Busy(
-        f"this run (snapshot {snapshot}) made no progress for so long that a prune took its claim away; nothing was committed",
-        hint="run the backup again: what was stored and still stands is used",
-    )
+def _lost(packs: frozenset[bytes]) -> WriteLost:
+    which = counted(len(packs), "pack that this run stored is", "packs that this run stored are")
+    return WriteLost(f"{which} not in the store, {min(packs).hex()} for one; nothing was committed")

@@ -212,6 +212,13 @@ def in_passing(store: Store) -> Store:
     return store.in_passing() if isinstance(store, CachingStore) else store
 
 
+def beneath(store: Store) -> Store:
+    """The store itself, below what is kept on this machine."""
+    while isinstance(store, CachingStore):
+        store = store._inner  # noqa: SLF001 - of the same module
+    return store
+
+
 def _is_kept(name: str) -> bool:
     parts = name.split("/", 3)
     return len(parts) == 4 and parts[0] == "projects" and parts[2] in KEPT_FOLDERS
