@@ -102,7 +102,10 @@ def _settle(home: Home, wanted: Attributes) -> list[Problem]:
     except OSError as error:
         return [Problem(path, "attributes", f"its folder cannot be opened: {error.strerror}")]
     try:
-        failed = set_attributes(descriptor, wanted, is_root=os.geteuid() == 0)
+        is_root = os.geteuid() == 0
+        if not is_root and os.fstat(descriptor).st_uid != os.geteuid():
+            return []  # only its owner may say when it was changed
+        failed = set_attributes(descriptor, wanted, is_root=is_root)
     finally:
         os.close(descriptor)
     return [Problem(path, "attributes", "could not set " + ", ".join(failed))] if failed else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.target import Attributes
+from restore.target import Attributes, Item
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +36,7 @@ class Rows:
         self._paths = table["path"].combine_chunks()
         self._xattrs = table["xattrs"].combine_chunks()
         self._no_xattrs = self._xattrs.null_count == len(self._xattrs)
+        self._table = table
         self.size = self._columns["size"]
 
     def __len__(self) -> int:
@@ -60,6 +61,11 @@ class Rows:
             gid=columns["gid"][row],
             extended=self._extended(row),
         )
+
+    def item(self, row: int) -> Item:
+        """What should stand at its path."""
+        kind, points_to, digest = (self._table[name][row].as_py() for name in ("type", "link_target", "blake3"))
+        return Item(self.path(row), kind, self.attributes(row), self.size[row], digest, points_to or b"")
 
     def _extended(self, row: int) -> tuple[tuple[bytes, bytes], ...]:
         if self._no_xattrs:

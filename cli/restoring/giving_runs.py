@@ -40,7 +40,7 @@ def to_folder(work: Work, folder: Path) -> None:
     plan = _plan(work)
     with Target(os.fsencode(folder.absolute())) as target:
         _refuse_foreseen(work, plan, target)
-        if not agreed(work, [plan], Goal(str(folder), folder)):
+        if not agreed(work, [plan], Goal(str(folder), folder, replaces=_foreseen(work, plan, target))):
             return
         target.prepare()
         outcome = _give(work, plan, FolderSink(target), place=target)
@@ -82,7 +82,7 @@ def to_bucket(work: Work, bucket: Bucket) -> None:
         plan = _plan(work, place)
         if work.conversion is not None:
             _refuse_foreseen(work, plan, place)
-        if not agreed(work, [plan], Goal(bucket.text)):
+        if not agreed(work, [plan], Goal(bucket.text, replaces=_foreseen(work, plan, place))):
             return
         with object_sink(objects) as sink:
             outcome = _give(work, plan, sink, place=None if work.conversion is None else place)
@@ -149,6 +149,18 @@ def _refuse_foreseen(work: Work, plan: Plan, place: Place) -> None:
     conversion = work.conversion
     if work.request.policy is Existing.REFUSE and conversion is not None and not work.request.tables.merge:
         refuse_foreseen(plan.items, conversion, place)
+
+
+def _foreseen(work: Work, plan: Plan, place: Place) -> int:
+    """How much of what stands there what is converted may replace, as far as that can be told beforehand."""
+    from restore.giving.guard import in_the_way
+
+    conversion = work.conversion
+    if conversion is None or work.request.policy not in (Existing.REPLACE, Existing.NEWER):
+        return 0
+    if work.request.tables.merge:
+        return len(place.existing([merged_name(work)]))
+    return len(in_the_way(plan.items, conversion, place))
 
 
 def _give(

@@ -39,17 +39,44 @@ def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Fore
         for line in forecast.lines:
             about = line.period or "no period"
             output.notice(f"  {line.kind:<12} {about:<9} {counted(line.files, 'file'):>14} {output.size(line.bytes):>11}")
-    for count, text in (
-        (sum(plan.already_there for plan in plans), "are there already"),
-        (sum(plan.skipped for plan in plans), "are in the way and stay as they are"),
-        (sum(plan.newer for plan in plans), "are there and not older: they stay as they are"),
-        (sum(len(plan.replacing) for plan in plans), "are in the way and will be replaced"),
-        (sum(len(plan.renamed) for plan in plans), "are in the way and will be kept beside what is restored"),
-        (sum(len(plan.conflicts) for plan in plans), "are in the way"),
-        (sum(len(plan.missing) for plan in plans), "cannot be restored whole: content is missing"),
+    for count, one, many in (
+        (sum(plan.already_there for plan in plans), "is there already", "are there already"),
+        (
+            sum(plan.attributes_only for plan in plans),
+            "is there with other attributes, which will be set (attributes only)",
+            "are there with other attributes, which will be set (attributes only)",
+        ),
+        (sum(plan.skipped for plan in plans), "is in the way and stays as it is", "are in the way and stay as they are"),
+        (
+            sum(plan.newer for plan in plans),
+            "is there and newer: it stays as it is",
+            "are there and newer: they stay as they are",
+        ),
+        (
+            sum(len(plan.replacing) for plan in plans),
+            "is in the way and will be replaced",
+            "are in the way and will be replaced",
+        ),
+        (
+            sum(len(plan.renamed) for plan in plans),
+            "is in the way and will be kept beside what is restored",
+            "are in the way and will be kept beside what is restored",
+        ),
+        (sum(len(plan.conflicts) for plan in plans), "is in the way", "are in the way"),
+        (
+            sum(len(plan.missing) for plan in plans),
+            "cannot be restored whole: content is missing",
+            "cannot be restored whole: content is missing",
+        ),
     ):
         if count:
-            output.notice(f"plan: {counted(count, 'item')} {text}")
+            output.notice(f"plan: {counted(count, 'item')} {one if count == 1 else many}")
+    differing = sum(one.problem() is not None for plan in plans for one in plan.left)
+    if differing:
+        output.notice(
+            f"plan: {counted(differing, 'item is', 'items are')} not what the snapshot has, and will not be after this; "
+            "--existing replace restores what the snapshot has"
+        )
     for conflict in [one for plan in plans for one in plan.conflicts][:CONFLICTS_SHOWN]:
         output.notice(f"  in the way: {printable(conflict.path)} ({conflict.standing})")
     output.problems([problem for plan in plans for problem in plan.missing])
@@ -101,10 +128,14 @@ def tell(report: Report, where: str) -> None:
         f"restored {counted(report.files, 'file')}, {output.size(report.bytes)}, to {where} "
         f"in {output.duration(report.seconds)}"
     )
-    if report.already_there or report.skipped:
-        output.result(f"{report.already_there} were there already, {report.skipped} were skipped")
-    if report.newer:
-        output.result(f"{report.newer} were there and not older, and stayed as they were")
+    for count, one, many in (
+        (report.already_there, "was there already", "were there already"),
+        (report.attributes_only, "was there and got its attributes back", "were there and got their attributes back"),
+        (report.skipped, "was in the way and was skipped", "were in the way and were skipped"),
+        (report.newer, "was there and newer, and stayed as it was", "were there and newer, and stayed as they were"),
+    ):
+        if count:
+            output.result(f"{counted(count, one, many)}")
 
 
 def tell_tables(told: Iterable[Told]) -> None:

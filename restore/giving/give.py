@@ -79,7 +79,7 @@ class _Giver:
                 skipped=plan.skipped,
                 newer=plan.newer,
                 already_there=plan.already_there,
-                problems=[*plan.damage, *plan.given_up],
+                problems=plan.problems,
             )
         )
 

@@ -58,8 +58,8 @@ def test_the_same_request_gives_the_same_bytes_and_a_second_run_finds_its_work(t
     tables.call(*to, exits=1)
     assert tables.call(*to, "--existing", "skip").document["skipped"] == 1
     assert (tables.folder / "folder/reports/2024-05.xlsx").read_bytes() == b"mine"
-    assert tables.call(*to, "--existing", "newer").document["newer"] == 1
-    assert tables.call(*to, "--existing", "replace").document["files"] == 1
+    assert tables.call(*to, "--existing", "newer", "--yes", exits=3).document["newer"] == 1
+    assert tables.call(*to, "--existing", "replace", "--yes").document["files"] == 1
     assert zipfile.is_zipfile(tables.folder / "folder/reports/2024-05.xlsx")
 
 
