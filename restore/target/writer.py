@@ -167,6 +167,7 @@ class Writer:
         folder, _, name = item.path.rpartition(b"/")
         try:
             parent = self._descent.reach(folder)
+            failed: list[str] | None
             if item.kind == manifest.LINK:
                 failed = apply_to_link(parent, name, item.attributes, is_root=self._is_root)
             else:
