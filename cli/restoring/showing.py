@@ -94,8 +94,7 @@ def forecast_of(plans: Sequence[Plan], zone: ZoneInfo, store: str) -> Forecast:
     """Counts and time. store: the repository's address."""
     from restore import forecast
 
-    pace = forecast.REMOTE if store.startswith("s3:") else forecast.BESIDE
-    return Forecast(forecast.by_period(plans, zone), forecast.seconds(plans, pace))
+    return Forecast(forecast.by_period(plans, zone), forecast.seconds(plans, forecast.pace_of(store)))
 
 
 def plan_document(plans: Sequence[Plan], forecast: Forecast) -> dict[str, Any]:
