@@ -27,8 +27,8 @@ def drill(
     """Restore a random sample of each project and its newest report to a scratch folder, and compare every byte.
 
     The store is read below this machine's cache, as another machine would read it. Says how much was compared, how long it
-    took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20 where a file does not
-    come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute.
+    took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20 where a file does
+    not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute.
     """
     with workplace.opened(config, identity) as opened:
         place = opened.uncached()

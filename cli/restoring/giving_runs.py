@@ -15,6 +15,7 @@ from cli.restoring.destinations import Archive, Bucket, OneFile, Stdout
 from cli.restoring.work import Goal, Work, agreed, end, forecast
 from restore.existing import Existing
 from restore.tables.registry import FORMATS
+from restore.target.system import stands
 from vault.errors import UsageError
 from vault.format import manifest
 from vault.problems import printable
@@ -56,7 +57,7 @@ def to_archive(work: Work, archive: Archive) -> None:
     path, policy = archive.path.absolute(), work.request.policy
     refuse_existing(path, policy)
     plan = _plan(work)
-    if not agreed(work, [plan], Goal(archive.text, path.parent, replaces=path.exists())):
+    if not agreed(work, [plan], Goal(archive.text, path.parent, replaces=stands(path))):
         return
     renamed: list[bytes] = []
     with whole_file(path, policy) as out:
@@ -106,7 +107,7 @@ def to_one_file(work: Work, destination: Stdout | OneFile) -> None:
         return
     path, policy = destination.path.absolute(), work.request.policy
     refuse_existing(path, policy)
-    if not agreed(work, [plan], Goal(destination.text, path.parent, replaces=path.exists())):
+    if not agreed(work, [plan], Goal(destination.text, path.parent, replaces=stands(path))):
         return
     with whole_file(path, policy) as out:
         outcome = _give(work, plan, StreamSink(out), room=path.parent, reported=False)
@@ -174,7 +175,10 @@ def _give(
 
     request, conversion = work.request, work.conversion
     guard = None if place is None else Guard(sink, place, request.policy, work.today)
-    with private_room(room) as private, progress.shown(quiet=request.quiet or request.as_json) as listener:
+    with (
+        private_room(room) as private,
+        progress.shown(quiet=request.quiet or request.as_json, project=work.project) as listener,
+    ):
         giving = Giving(
             room=private,
             conversion=conversion,

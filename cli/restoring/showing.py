@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from cli import output
+from restore.target.system import is_folder
 from vault.problems import printable
 from vault.wording import counted
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from restore.giving.given import Told
     from restore.plan import Plan
     from restore.select import Selection
+    from restore.tables.losses import Loss
 
 CONFLICTS_SHOWN = 10
 LOSSES_SHOWN = 20
@@ -113,7 +115,7 @@ def warn_of_space(needed: int, folder: Path) -> None:
 def free_space(folder: Path) -> int | None:
     """Bytes that are free where a folder lies or would be made; None where that cannot be told."""
     for place in (folder, *folder.absolute().parents):
-        if place.is_dir():
+        if is_folder(place):
             try:
                 return shutil.disk_usage(place).free
             except OSError:
@@ -146,14 +148,27 @@ def tell_tables(told: Iterable[Told]) -> None:
         f"converted {counted(len(converted), 'file')} with {counted(rows, 'row')}; "
         f"{sum(one.target is None and bool(one.outputs) for one in everything)} given as they are"
     )
-    lost = [(one, loss) for one in everything for loss in one.losses]
-    for one, loss in lost[:LOSSES_SHOWN]:
-        where = ": ".join(part for part in (printable(one.path), loss.table, loss.column) if part)
-        output.notice(f"lost: {where}: {loss.what} ({counted(loss.cells, 'cell')})")
-    if len(lost) > LOSSES_SHOWN:
-        output.notice(f"lost: … and {len(lost) - LOSSES_SHOWN} more kinds (all of them in the report)")
+    _tell_losses([(one, loss) for one in everything for loss in one.losses])
     for note in [note for one in converted if one.row < 0 for note in one.notes]:
         output.notice(note)
+
+
+def _tell_losses(losses: Sequence[tuple[Told, Loss]]) -> None:
+    """A line for each kind, however many columns it is met in; what the profile is there for is told as that."""
+    from restore.giving.report import is_what_people_want
+
+    kinds: dict[str, list[tuple[Told, Loss]]] = {}
+    for one in losses:
+        kinds.setdefault(one[1].what, []).append(one)
+    for what, met in sorted(kinds.items(), key=lambda kind: is_what_people_want(kind[0]))[:LOSSES_SHOWN]:
+        told, loss = met[0]
+        where = ": ".join(part for part in (printable(told.path), loss.table, loss.column) if part)
+        cells = counted(sum(loss.cells for _, loss in met), "cell")
+        more = f", and {counted(len(met) - 1, 'further column')}: all of them in the report" if len(met) > 1 else ""
+        word = "as --profile people asks" if is_what_people_want(what) else "lost"
+        output.notice(f"{word}: {what} ({cells}: {where}{more})")
+    if len(kinds) > LOSSES_SHOWN:
+        output.notice(f"lost: … and {len(kinds) - LOSSES_SHOWN} more kinds (all of them in the report)")
 
 
 def summed(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from restore.target.looking import UNFINISHED, Found, Item
 from restore.target.names import refuse_unsafe, temporary_name
 from restore.target.openings import Openings
 from restore.target.pending import create, remove
-from restore.target.system import has_syncfs, sync_file_system
-from restore.target.trouble import attribute_problem, trouble
+from restore.target.system import has_syncfs, open_files_for, sync_file_system
+from restore.target.trouble import attribute_problem, hint_for, trouble
 from restore.target.writer import Writer
 from vault.errors import TargetError
 from vault.problems import Problem, printable
@@ -91,8 +91,9 @@ class Target:
         """A writer for one thread; it is closed with the target. After `prepare` only."""
         if self._descriptor < 0:
             raise TargetError("the target has not been prepared")
-        commits = Commits(Descent(self._descriptor))
-        descent = Descent(self._descriptor, make=self._make)
+        capacity = open_files_for(share=16)
+        commits = Commits(Descent(self._descriptor, capacity=capacity))
+        descent = Descent(self._descriptor, capacity=capacity, make=self._make)
         writer = Writer(descent, commits, self._openings, is_root=self._is_root)
         self._writers.append(writer)
         return writer
@@ -198,7 +199,7 @@ class Target:
     def _unusable(self, error: OSError) -> TargetError:
         return TargetError(
             f"cannot write to {printable(self._root)}: {error.strerror}",
-            hint=_NEEDS_PERMISSION,
+            hint=hint_for(error, _NEEDS_PERMISSION),
         )
 
 
