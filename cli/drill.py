@@ -102,6 +102,7 @@ def drill(project: Project, stop: Callable[[], None], *, items: int = ITEMS, mos
     from restore.apply import apply
     from restore.existing import Existing
     from restore.plan import make_plan
+    from restore.rows import taken
     from restore.select import Wish, select
     from restore.target import Target
 
@@ -115,7 +116,7 @@ def drill(project: Project, stop: Callable[[], None], *, items: int = ITEMS, mos
     if not files.num_rows:
         raise NothingFound(f"project {project.name!r} has no file to restore", hint="drill it once it has one")
     rows = _chosen(files, project.services.chance.fraction, items, most_bytes)
-    sample = _only(selection, files.take(rows))
+    sample = _only(selection, taken(files, rows))
     selected = clock.monotonic()
     with _scratch() as folder, Target(os.fsencode(folder)) as target:
         plan = make_plan(sample, target, Existing.REFUSE, clock.now().date())

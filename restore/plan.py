@@ -8,7 +8,6 @@ what is there already               the same bytes: not a conflict; attributes t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from restore.existing import Existing
 from restore.place import Place
 from restore.references import count_bytes, count_requests, find_missing, locate_standing
-from restore.rows import Rows
+from restore.rows import Rows, taken
 from restore.select import Selection
 from restore.target import unsafe_reason
 from restore.way import Conflict, Left, Way, all_paths
@@ -139,7 +138,7 @@ def make_plan(selection: Selection, target: Place, existing: Existing, today: da
     rows = [row for row in range(len(items)) if row not in way.left_out] if way.left_out else range(len(items))
     marked = way.renamed.keys() | way.replacing | way.kept.keys()
     numbers = {row: place for place, row in enumerate(rows) if row in marked}
-    kept = _rows_of(items, rows) if way.left_out else items
+    kept = taken(items, rows) if way.left_out else items
     above = {len(kept) + row: mtime_ns for row, mtime_ns in _standing(target, selection.above).items()}
     if len(selection.above):
         kept = pa.concat_tables([kept, selection.above]).combine_chunks()
@@ -151,9 +150,9 @@ def make_plan(selection: Selection, target: Place, existing: Existing, today: da
         index=index,
         conflicts=tuple(way.conflicts),
         missing=tuple(find_missing(kept, references, index)),
-        repairs=_rows_of(items, sorted(way.repairing)),
+        repairs=taken(items, sorted(way.repairing)),
         folders_repaired=way.folders_repaired,
-        linkable=linkable(_rows_of(items, sorted(way.verified))),
+        linkable=linkable(taken(items, sorted(way.verified))),
         renamed={numbers[row]: name for row, name in way.renamed.items()},
         replacing=frozenset(numbers[row] for row in way.replacing),
         untouched={numbers[row]: mtime_ns for row, mtime_ns in way.kept.items()} | above,
@@ -163,12 +162,6 @@ def make_plan(selection: Selection, target: Place, existing: Existing, today: da
         already_there=way.already_there,
         damage=selection.damage,
     )
-
-
-def _rows_of(items: pa.Table, rows: Sequence[int]) -> pa.Table:
-    import pyarrow as pa
-
-    return items.take(pa.array(rows, pa.int64()))
 
 
 def linkable(verified: pa.Table) -> dict[LinkGroup, bytes]:

@@ -6,6 +6,7 @@ for them would cost more than all buffers together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from restore.target import Attributes, Item
@@ -26,6 +27,13 @@ def numbers(column: pa.ChunkedArray | pa.Array) -> memoryview[int]:
     plain = memoryview(flat.buffers()[1]).cast("B")
     whole = plain.cast("q") if flat.type == pa.int64() else plain.cast("i")
     return whole[flat.offset : flat.offset + len(flat)]
+
+
+def taken(table: pa.Table, rows: Iterable[int]) -> pa.Table:
+    """Some rows of a table, by their numbers; none of them is a table, too, which `Table.take([])` refuses to make."""
+    import pyarrow as pa
+
+    return table.take(pa.array(rows, pa.int64()))
 
 
 class Rows:
