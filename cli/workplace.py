@@ -80,6 +80,13 @@ class Workplace:
             self.memory.recognise(project.capability)
         return found
 
+    def uncached(self) -> Workplace:
+        """The same repository as a machine would find it that knows nothing of it: read below this machine's cache, from which
+        goes what differs."""
+        from vault.storage.caching import uncached
+
+        return replace(self, repository=replace(self.repository, store=uncached(self.repository.store)))
+
     def zone(self, project: str) -> ZoneInfo:
         """The time zone in which the periods of a project are meant."""
         return ZoneInfo(self.settings.zone(project))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vault.format.record import Record
 
-__all__ = ["Selection", "Wish", "select"]
+__all__ = ["Selection", "Wish", "folders_above", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def select(project: Project, wish: Wish) -> Selection:
     whole = pa.concat_tables([one for _, one in tables])
     beyond = Beyond(sum(one.items for _, one in picked), sum(one.bytes for _, one in picked))
     del tables, picked
-    above = _above(whole, table)
+    above = folders_above(whole, table)
     del whole
     if len(records) > 1:  # one manifest is sorted already
         table, above = _by_path(table), _by_path(above)
@@ -134,7 +134,7 @@ def _picked(record: Record, table: pa.Table, wish: Wish) -> tuple[pa.Table, Beyo
     return table.filter(inside), Beyond(len(beyond), pc.sum(beyond).as_py() or 0)
 
 
-def _above(whole: pa.Table, picked: pa.Table) -> pa.Table:
+def folders_above(whole: pa.Table, picked: pa.Table) -> pa.Table:
     """The folders that lead to what was picked, for the sake of their modes and times."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -13,7 +13,7 @@ from vault.format.descriptor import Descriptor
 from vault.format.layout import project_folder
 from vault.repository.services import Services
 from vault.repository.trust import PromiseBroken, WriteLost
-from vault.storage.caching import beneath
+from vault.storage.caching import uncached
 from vault.storage.contract import Buffer, Store
 
 
@@ -69,7 +69,7 @@ class Project:
         """Whether these very bytes stand in the store itself, whatever is kept on this machine. Raises `WriteLost` where
         nothing does."""
         try:
-            return beneath(self.store).get(name) == sealed
+            return uncached(self.store).get(name) == sealed
         except ObjectNotFound:
             raise WriteLost(f"{name} was written, the store has answered, and it is not there") from None
 
@@ -80,7 +80,7 @@ class Project:
 
     def read_below(self, name: str, what: str) -> dict[str, Any]:
         """As `read_record`, from the store itself, whatever is kept on this machine."""
-        plain = self.open_catalogue(beneath(self.store).get(name))
+        plain = self.open_catalogue(uncached(self.store).get(name))
         return envelope.decode(plain, self.capability.tag_key, name, self.id, what)
 
     def seal_record(self, name: str, value: dict[str, Any]) -> bytearray:
