@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 VERSION = "0.1.0"
 
+BRIEF = 30.0
+"""Seconds that a command sits out which only asks something."""
+
+ANSWER_WITHIN = 15.0
+"""Seconds in which a store must begin to answer it."""
+
 
 def services() -> Services:
     """This machine's clock, randomness, name and processes."""
@@ -34,13 +40,17 @@ def services() -> Services:
     return Services(SystemClock(), SystemChance(), host, f"strongroom/{VERSION}", LinuxProcesses(host))
 
 
-def store_options(repository: RepositorySettings) -> StoreOptions:
-    """How to reach the store that the settings name."""
+def store_options(repository: RepositorySettings, *, brief: bool = False) -> StoreOptions:
+    """How to reach the store that the settings name. brief: for a question that somebody waits for."""
     from vault.storage.address import StoreOptions
-    from vault.storage.s3_client import S3Options
+    from vault.storage.retrying import FOR_UNATTENDED, MINUTES, Patience
+    from vault.storage.s3_client import LONGEST_SILENCE, S3Options
 
-    s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile)
-    return StoreOptions(s3=s3)
+    timeout = ANSWER_WITHIN if brief else LONGEST_SILENCE
+    s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile, timeout)
+    unattended = environment.parent() is not None
+    total = BRIEF if brief else MINUTES
+    return StoreOptions(s3=s3, patience=Patience.network(FOR_UNATTENDED if unattended else total))
 
 
 def located(text: str, folder: Path) -> Address:
@@ -105,8 +115,9 @@ class Workplace:
 
 
 @contextmanager
-def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[Workplace]:
-    """Settings read, repository opened, identities loaded. Raises `SettingsError`, `NoRepository`, `KeyRefused`, …"""
+def opened(config: Path | None, identity: list[Path] | None = None, *, brief: bool = False) -> Iterator[Workplace]:
+    """Settings read, repository opened, identities loaded. brief: for a command that only asks something. Raises
+    `SettingsError`, `NoRepository`, `KeyRefused`, …"""
     from cli import identities
     from vault.repository import trust
     from vault.repository.repository import Repository
@@ -118,11 +129,11 @@ def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[
 
     found = settings.load(settings.find(config))
     everything = services()
-    options = store_options(found.repository)
+    options = store_options(found.repository, brief=brief)
     address = located(found.repository.address, found.file.absolute().parent)
     bare = open_bare_store(address, options, everything.clock, everything.chance)
     counting = CountingStore(bare)
-    patient = RetryingStore(counting, options.patience, everything.clock, everything.chance)
+    patient = RetryingStore(counting, options.patience, everything.clock, everything.chance, listener=output.RetryNotices())
     try:
         repository = Repository.open(patient, everything)
         if isinstance(bare, ChoosesChecksum):

@@ -138,7 +138,7 @@ class StorageFull(StorageError):
 class TransientStorageError(StorageError):
     """It may work a moment later: a time-out, a reset connection, a 503, a cut body."""
 
-    hint = "try again; what was stored is kept and the next run goes on from there"
+    hint = "try again later; a backup goes on from what is stored already"
 
 
 class Interrupted(StrongroomError):

@@ -10,7 +10,7 @@ import typer
 from cli import output, settings, workplace
 from cli.commands.init import Endpoint, PathStyle, Profile, Region, repository_of
 from cli.options import Config, Json
-from vault.errors import StorageError
+from vault.errors import StorageDenied, StorageError
 
 if TYPE_CHECKING:
     from vault.storage.contract import Store
@@ -43,7 +43,10 @@ def doctor(
     def make() -> Store:
         return open_bare_store(place, options, services.clock, services.chance)
 
-    report = probe(make, services.clock, services.chance)
+    try:
+        report = probe(make, services.clock, services.chance)
+    except StorageDenied as error:
+        raise StorageDenied(str(error), hint="check the credentials and the bucket's policy") from error
     if as_json:
         output.document({"address": repository.address, "usable": report.usable, **report.as_json()})
     else:

@@ -44,7 +44,7 @@ def status(
     """
     if reason and not accept:
         raise UsageError("--reason goes with --accept PROJECT")
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, brief=True) as place:
         if accept:
             _accept(place, accept, reason, as_json=as_json)
             return
