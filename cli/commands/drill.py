@@ -37,6 +37,8 @@ def drill(
     failed = [error for _, error in outcomes if error is not None]
     if failed:
         raise typer.Exit(failed[0].exit_code)
+    if place.refused:
+        raise typer.Exit(Damaged.exit_code)
 
 
 def _one(place: workplace.Workplace, project: Project) -> tuple[dict[str, Any], StrongroomError | None]:
