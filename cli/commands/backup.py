@@ -53,14 +53,14 @@ def backup(
     failed = [error for _, error in outcomes if error is not None]
     if failed:
         raise typer.Exit(failed[0].exit_code)
-    if any(told.get("problems") for told, _ in outcomes):
+    if place.refused or any(told.get("problems") for told, _ in outcomes):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 def _work(place: workplace.Workplace, names: list[str], source: str | None) -> Iterator[tuple[Project, SourceSettings]]:
     """Each project and source that is asked for. Raises before the first snapshot where one does not exist."""
     found = place.settings
-    for project in place.projects(names or _all(found)):
+    for project in place.projects(names) if names else place.available(_all(found)):
         settings = found.project(project.name)
         if not settings.sources:
             raise SettingsError(f"{found.file} names no source for project {project.name!r}", hint="add one to the settings")

@@ -41,6 +41,8 @@ def drill(
     failed = [error for _, error in outcomes if error is not None]
     if failed:
         raise typer.Exit(failed[0].exit_code)
+    if place.refused:
+        raise typer.Exit(Damaged.exit_code)
     if any(told.get("problems") for told, _ in outcomes):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 

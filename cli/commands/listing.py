@@ -60,7 +60,7 @@ def list_(
         _tell(found)
     damage = [problem for _, committed in found for problem in committed.damaged]
     output.problems(damage)
-    if damage:
+    if damage or place.refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 

@@ -71,7 +71,7 @@ def status(
     else:
         output.result(f"repository {identifier} at {address}")
         _show(rows, found)
-    if any(row["state"] != "ok" for row in rows) or any(one.alarms for one in found):
+    if place.refused or any(row["state"] != "ok" for row in rows) or any(one.alarms for one in found):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 

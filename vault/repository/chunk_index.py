@@ -147,8 +147,8 @@ def _segment_or_problem(project: Project, name: str, tier: int | None) -> pa.Tab
 def load_segment(project: Project, name: str, tier: int | None = None) -> pa.Table:
     """The rows of one segment. Raises `ObjectNotFound`, `Damaged`."""
     segment_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")
-    plain = project.open_catalogue(project.store.get(name))
-    return segments.decode(plain, project.capability.index_key, segment_id, tier=tier)
+    key = project.capability.index_key
+    return project.read_sealed(name, lambda plain: segments.decode(plain, key, segment_id, tier=tier))
 
 
 def is_among(column: pa.ChunkedArray, names: Iterable[bytes]) -> pa.ChunkedArray:

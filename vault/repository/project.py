@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from vault import age
 from vault.errors import Damaged, ObjectNotFound
@@ -15,6 +16,8 @@ from vault.repository.services import Services
 from vault.repository.trust import PromiseBroken, WriteLost
 from vault.storage.caching import uncached
 from vault.storage.contract import Buffer, Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,15 @@ class Project:
 
     def read_record(self, name: str, what: str) -> dict[str, Any]:
         """A tagged record, verified. Raises `ObjectNotFound`, `Damaged`."""
-        plain = self.open_catalogue(self.store.get(name))
-        return envelope.decode(plain, self.capability.tag_key, name, self.id, what)
+        return self.read_sealed(name, lambda plain: envelope.decode(plain, self.capability.tag_key, name, self.id, what))
+
+    def read_sealed(self, name: str, decode: Callable[[bytearray], T]) -> T:
+        """A sealed object of the catalogue, opened and decoded. One that is damaged is read once more, below the cache: it may
+        have been damaged on its way here, or been mended since. Raises `ObjectNotFound`, `Damaged`."""
+        try:
+            return decode(self.open_catalogue(self.store.get(name)))
+        except Damaged:
+            return decode(self.open_catalogue(uncached(self.store).get(name)))
 
     def read_below(self, name: str, what: str) -> dict[str, Any]:
         """As `read_record`, from the store itself, whatever is kept on this machine."""
