@@ -37,7 +37,7 @@ def doctor(
     else:
         folder = Path.cwd()
         repository = repository_of(address, endpoint, region, profile, path_style=path_style)
-    services, options = workplace.services(), workplace.store_options(repository)
+    services, options = workplace.services(), workplace.store_options(repository, brief=True)
     place = workplace.located(repository.address, folder)
 
     def make() -> Store:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vault import age
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
@@ -25,9 +25,12 @@ from vault.format.chunks import chunk_id
 from vault.format.layout import CONTENT_TIER, META_TIER, pack_name
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
+from vault.storage.caching import uncached
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
 
 GAP = 512 * 1024
 """Bytes that are read in vain rather than asked around: a request costs 3 ms of CPU and a round trip of 20 ms and more."""
@@ -142,7 +145,7 @@ class PackReader:
         offset, size = reader.sealed_span(start, length)
         with self._lock:
             self.requests += 1
-        return reader.open_span(self._project.store.get_range(name, offset, size), start, length)
+        return self._twice(name, offset, size, lambda sealed: reader.open_span(sealed, start, length))
 
     def _header(self, pack: Place, name: str) -> age.OpenedHeader:
         with self._lock:
@@ -151,9 +154,8 @@ class PackReader:
                 return self._headers[pack.pack]
             self.requests += 1
         identity = self._identity(pack.tier)
-        front = self._project.store.get_range(name, 0, min(HEADER_GUESS, pack.pack_size))
         try:
-            opened = age.read_header(front, [identity])
+            opened = self._twice(name, 0, min(HEADER_GUESS, pack.pack_size), lambda front: age.read_header(front, [identity]))
         except age.NoMatchingIdentity as error:
             raise Damaged(f"pack {pack.pack.hex()} is not sealed to this project's key") from error
         with self._lock:
@@ -161,6 +163,15 @@ class PackReader:
             if len(self._headers) > KEYS_KEPT:
                 self._headers.popitem(last=False)
         return opened
+
+    def _twice(self, name: str, offset: int, size: int, opened: Callable[[bytes], T]) -> T:
+        """A part of a pack, opened. One that is damaged is read once more, below the cache: it may be whole there."""
+        try:
+            return opened(self._project.store.get_range(name, offset, size))
+        except Damaged:
+            with self._lock:
+                self.requests += 1
+            return opened(uncached(self._project.store).get_range(name, offset, size))
 
     def _identity(self, tier: int) -> age.HybridIdentity:
         capability = self._project.capability

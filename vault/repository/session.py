@@ -77,6 +77,8 @@ class Session:
         self.lists_read = True
         """Whether all of these snapshots' lists of packs could be read."""
         self._sent = False
+        self.taken_back = False
+        """Whether the commit was sent and taken back by a note."""
         self._found: frozenset[bytes] = frozenset()
         self.marks_met: frozenset[str] = frozenset()
         """The marks that stood when this run looked what it may lean on."""
@@ -282,7 +284,7 @@ class Session:
     def withdraw(self) -> None:
         """Retreat in order: what is stored stays usable for the next run, the claim goes. Not so where a commit was sent and
         its fate is unknown: it may still arrive, and its claim protects it until a prune evicts it."""
-        if not self._sent:
+        if not self._sent or self.taken_back:
             with suppress(StorageError, Damaged):
                 if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
                     self.close_index()
