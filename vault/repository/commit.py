@@ -22,7 +22,6 @@ from vault.format.record import Record, read_any
 from vault.repository import forget, marks, presence, snapshots
 from vault.repository.claims import evicted
 from vault.repository.meta import MetaReader
-from vault.repository.project import Project
 from vault.repository.trust import PromiseBroken, WriteLost
 from vault.storage.contract import Buffer
 from vault.wording import counted
@@ -53,10 +52,10 @@ def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
             hint="run `strongroom check` once the store answers",
         ) from error
     if was_evicted and (unknown or gone or needed & late.packs_beside(session.marks_met)):
-        _take_back(session.project, one, "its claim was evicted before it was committed")
+        _take_back(session, one, "its claim was evicted before it was committed")
         raise evicted(session.id)
     if gone:
-        _take_back(session.project, one, "the store has lost what it needs")
+        _take_back(session, one, "the store has lost what it needs")
         which = counted(len(gone), "pack that this run stored is", "packs that this run stored are")
         raise WriteLost(f"{which} not in the store, {min(gone).hex()} for one; the snapshot was taken back")
 
@@ -87,9 +86,10 @@ def _needed(session: Session, one: Record | Moved, *, whole: bool) -> tuple[froz
     return session.relied | needed, False
 
 
-def _take_back(project: Project, one: Record | Moved, why: str) -> None:
+def _take_back(session: Session, one: Record | Moved, why: str) -> None:
     """Somebody may be carrying a snapshot forward by now: its record stays until a prune that knows of that."""
     if isinstance(one, Record):
-        forget.write_notes(project, [one], why)
+        forget.write_notes(session.project, [one], why)
     else:
-        project.store.delete(layout.snapshot_name(project.id, one.id))
+        session.project.store.delete(layout.snapshot_name(session.project.id, one.id))
+    session.in_doubt = False

@@ -61,7 +61,8 @@ class Session:
         self._rows: list[pa.Table] = []
         self._interim: list[str] = []
         self._deferred = False
-        self._sent = False
+        self.in_doubt = False
+        """Whether a commit was sent of which nobody knows yet whether it stands."""
         self._found: frozenset[bytes] = frozenset()
         self.marks_met: frozenset[str] = frozenset()
         """The marks that stood when this run looked what it may lean on."""
@@ -209,17 +210,17 @@ class Session:
         self._look_before()
         name = layout.snapshot_name(self.project.id, self.id)
         sealed = self.project.seal_record(name, one.as_json())
-        self._sent = True
+        self.in_doubt = True
         try:
             if self.project.descriptor.trust.create_once:
                 self.project.store.create(name, sealed)
             else:
                 self.project.store.put(name, sealed)
         except ObjectExists as error:
-            self._sent = False
+            self.in_doubt = False
             raise evicted(self.id) from error
         commit.verify(self, one, sealed)
-        self._sent = False
+        self.in_doubt = False
         self._drop_claim()
         with suppress(StorageError):  # of runs that died here: what they had stored was found by their claims
             claims.withdraw_dead(self.project)
@@ -227,7 +228,7 @@ class Session:
     def withdraw(self) -> None:
         """Retreat in order: what is stored stays usable for the next run, the claim goes. Not so where a commit was sent and
         its fate is unknown: it may still arrive, and its claim protects it until a prune evicts it."""
-        if not self._sent:
+        if not self.in_doubt:
             with suppress(StorageError, Damaged):
                 if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
                     self.close_index()
