@@ -6,7 +6,7 @@ anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 DAMAGE_NOTED = 20
 
 
-def rolled(settings: Settings, project: Project, depth: Depth) -> CheckReport:
-    """Check a project, and note what was read and found. Raises `StorageError` where the store cannot be asked."""
+def rolled(settings: Settings, project: Project, depth: Depth, others: Sequence[str] = ()) -> CheckReport:
+    """Check a project, and note what was read and found. others: damage that was found beside it. Raises `StorageError` where
+    the store cannot be asked."""
     with local.findings(settings) as findings:
         now = project.services.clock.now()
         run = _Rolling(findings.packs(project.name), pace(settings.project(project.name), now), now)
@@ -37,7 +38,7 @@ def rolled(settings: Settings, project: Project, depth: Depth) -> CheckReport:
         finally:
             if run.packs is not None:
                 findings.write_packs(project.name, run.packs)
-        damage = [*report.damage, *(f"lost: {one.path}" for one in report.lost)]
+        damage = [*report.damage, *others, *(f"lost: {one.path}" for one in report.lost)]
         findings.note(project.name, "check", "", now, {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read})
         return report
 

@@ -46,8 +46,9 @@ class Looking:
         from policies.promises.judge import judge
         from vault.repository import snapshots
 
-        gone = self.place.gone(project)
         committed = snapshots.committed(project, rolled=True)
+        missing = self.place.missing(project, committed)
+        gone = [one.id for one in missing if one.what == "snapshot"]
         output.problems(committed.damaged)
         plan = plan_of_daemon.project(project.name, self.place.settings.project(project.name))
         heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
@@ -61,6 +62,9 @@ class Looking:
             rows.append({"project": project.name, "source": "-", "state": "records are damaged"})
         if gone:
             rows.append({"project": project.name, "source": "-", "state": "snapshots are gone", "gone": gone})
+        for what in sorted({one.what for one in missing} - {"snapshot"}):
+            lost = [one.id for one in missing if one.what == what]
+            rows.append({"project": project.name, "source": "-", "state": f"{what}s are gone", "gone": lost})
         frozen = consequences.note_freeze(self.findings, project)
         repository = Repository({name: head.taken_at for name, head in heads.items()}, frozen)
         state = state_of(plan, self.books.recent, self.findings, self.now, repository)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from cli import environment, output, settings
 from cli.settings import Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
-from vault.errors import Damaged, KeyRefused, NoRepository
+from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule
 from vault.problems import Problem
 from vault.process import LinuxProcesses
 from vault.repository.services import Services
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from cli.settings.tables import RepositorySettings
     from vault.age import Identity
     from vault.repository.client_memory import ClientMemory
+    from vault.repository.missing import Missing
     from vault.repository.project import Project
     from vault.repository.repository import Repository
+    from vault.repository.snapshots import Committed
     from vault.storage.address import Address, StoreOptions
     from vault.storage.contract import Store
     from vault.storage.counting import CountingStore
@@ -127,6 +130,31 @@ class Workplace:
     def zone(self, project: str) -> ZoneInfo:
         """The time zone in which the periods of a project are meant."""
         return ZoneInfo(self.settings.zone(project))
+
+    def missing(self, project: Project, committed: Committed | None = None) -> list[Missing]:
+        """Whatever of a project was here and is gone; each is told as a notice. committed: see `missing.look`."""
+        from vault.repository import missing
+
+        found = missing.look(project, self.memory, committed)
+        for one in found:
+            output.notice(f"warning: project {project.name}: {one.message}")
+        if found:
+            output.notice(f"hint: {missing.HINT.format(project=shlex.quote(project.name))}")
+        return found
+
+    def lost_holds(self, project: Project) -> list[Missing]:
+        """The holds that were here and are gone: what they were on is not known any more."""
+        from vault.repository import missing
+
+        return [one for one in missing.look(project, self.memory) if one.what == "hold"]
+
+    def refuse_lost_holds(self, project: Project) -> None:
+        """For whoever lets go of anything. Raises `RefusedByRule` where a hold was here and is gone."""
+        from vault.repository import missing
+
+        for one in self.lost_holds(project):
+            hint = missing.HINT.format(project=shlex.quote(project.name))
+            raise RefusedByRule(f"nothing of {project.name} may go: {one.message}", hint=hint)
 
     def gone(self, project: Project) -> list[str]:
         """The snapshots of a project that this machine has seen and that are gone; each is told as a notice."""

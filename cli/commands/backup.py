@@ -38,13 +38,13 @@ def backup(
     with workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
-        for project in {project.id: project for project, _ in work}.values():
-            place.gone(project)
+        missing = [one for project in {project.id: project for project, _ in work}.values() for one in place.missing(project)]
         traffic = place.traffic.snapshot()
     if as_json:
         output.document(
             {
                 "snapshots": [told for told, _ in outcomes],
+                "missing": [{"what": one.what, "id": one.id} for one in missing],
                 "requests": traffic.total_requests,
                 "bytes_up": traffic.bytes_up,
                 "bytes_down": traffic.bytes_down,
@@ -53,7 +53,7 @@ def backup(
     failed = [error for _, error in outcomes if error is not None]
     if failed:
         raise typer.Exit(failed[0].exit_code)
-    if place.refused or any(told.get("problems") for told, _ in outcomes):
+    if missing or place.refused or any(told.get("problems") for told, _ in outcomes):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
@@ -93,6 +93,8 @@ def _one(
         folder = sources.folder(settings.project(project.name), source)
         with progress.shown(quiet=quiet) as listener:
             retire = judging.retiring(settings, project)
+            if retire is not None and place.lost_holds(project):
+                retire = None  # nobody knows what they were on
             locks = locking.of(place, project)
             damaged = _known_damage(settings, project)
             wishes = Wishes(allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener)

@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output, progress, workplace
+from cli import environment, output, progress, workplace
 from cli.options import Config, Identity, Json, Quiet
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from vault.progress import Progress
     from vault.repository.check import CheckReport
+    from vault.repository.check_objects import RepositoryReport
+    from vault.repository.project import Project
 
 LINES_SHOWN = 50
+STRAYS_SHOWN = 5
 
 
 def check(
@@ -31,6 +35,10 @@ def check(
             "--rolling", help="Read as many packs, the longest unread first, as it takes to read all in the time that is set."
         ),
     ] = False,
+    acknowledge: Annotated[
+        str | None,
+        typer.Option("--acknowledge", metavar="REASON", help="What is missing is known to be: say why, and it is on record."),
+    ] = None,
     config: Config = None,
     identity: Identity = None,
     quiet: Quiet = False,
@@ -39,33 +47,71 @@ def check(
     """Check that everything that a snapshot needs is there; with --data, that it is whole. With --rolling a share of it is
     read, so that run after run everything is, within `schedule.check.all_within` of the settings.
 
-    Names the items that a damaged or missing pack costs, and ends with exit code 20 then.
+    Every sort of object is opened, in the store and below this machine's cache; key objects of others are looked at from
+    outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
+    then.
     """
-    from cli.rolling import rolled
-    from vault.repository.check import Depth
-    from vault.repository.check import check as look
-
     if percent < 100 and not data:
         raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10`")
     if rolling and data:
         raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
+    if acknowledge is not None and (rolling or not acknowledge.strip()):
+        raise UsageError(
+            "--acknowledge needs a reason, and goes without --rolling", hint="say why nothing is wrong; it is kept"
+        )
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
     with workplace.opened(config, identity) as place, progress.shown(quiet=quiet or as_json) as listener:
-        depth = Depth(data=percent / 100 if data else 0.0, progress=listener)
-        reports = []
-        for project in place.projects(projects):
-            report = rolled(place.settings, project, depth) if rolling else look(project, depth)
-            report.damage += [f"snapshot {one} is gone, and nothing says that it was forgotten" for one in place.gone(project)]
-            reports.append(report)
+        chosen = place.projects(projects)
+        if acknowledge is not None:
+            for project in chosen:
+                _acknowledge(place, project, acknowledge.strip())
+        whole = _repository(place, [project.id for project in chosen] if projects else [])
+        share = percent / 100 if data else 0.0
+        reports = [_one(place, project, share, listener, whole.damage, rolling=rolling) for project in chosen]
     if as_json:
-        output.document(
-            {"projects": [report.as_json() for report in reports], "refused": [one.as_json() for one in place.refused]}
-        )
+        refused = [one.as_json() for one in place.refused]
+        found = [report.as_json() for report in reports]
+        output.document({"projects": found, "repository": whole.as_json(), "refused": refused})
     else:
         for report in reports:
             _tell(report)
-    if place.refused or not all(report.sound for report in reports):
+        _tell_repository(whole)
+    if place.refused or not whole.sound or not all(report.sound for report in reports):
         raise typer.Exit(Damaged.exit_code)
+
+
+def _one(
+    place: workplace.Workplace, project: Project, share: float, listener: Progress, beside: list[str], *, rolling: bool
+) -> CheckReport:
+    from cli.rolling import rolled
+    from vault.repository.check import Depth
+    from vault.repository.check import check as look
+
+    depth = Depth(data=share, progress=listener)
+    gone = [one.message for one in place.missing(project) if one.what != "key"]  # those are the repository's
+    report = rolled(place.settings, project, depth, [*gone, *beside]) if rolling else look(project, depth)
+    report.damage += [text for text in gone if text not in report.damage]
+    return report
+
+
+def _repository(place: workplace.Workplace, only: list[str]) -> RepositoryReport:
+    """What is outside of the projects; where some are named, what is about them."""
+    from vault import age
+    from vault.repository import check_objects
+
+    recovery = [one for one in map(age.parse_recipient, place.settings.recovery) if isinstance(one, age.HybridRecipient)]
+    return check_objects.of_repository(place.repository, place.identities, place.memory, recovery, only)
+
+
+def _acknowledge(place: workplace.Workplace, project: Project, reason: str) -> None:
+    """What is missing now is known to be, from now on."""
+    from vault.repository import missing, snapshots
+
+    found = missing.look(project, place.memory, snapshots.committed(project))
+    who = f"{environment.user_name()}@{environment.host_name()}"
+    missing.acknowledge(project, place.memory, found, reason=reason, who=who)
+    for one in found:
+        output.notice(f"{project.name}: acknowledged by {who}: {one.message}")
 
 
 def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
@@ -97,3 +143,19 @@ def _tell(report: CheckReport) -> None:
     for lines in (report.damage, report.lost):
         if len(lines) > LINES_SHOWN:
             output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")
+
+
+def _tell_repository(whole: RepositoryReport) -> None:
+    said = f"{counted(whole.opened, 'key object')} opened"
+    if whole.outside:
+        said += f", {whole.outside} of others looked at from outside"
+    output.result(f"repository: {said}: {'sound' if whole.sound else 'DAMAGED'}")
+    for line in whole.damage[:LINES_SHOWN]:
+        output.result(f"  damage: {line}")
+    if len(whole.damage) > LINES_SHOWN:
+        output.result(f"  … and {len(whole.damage) - LINES_SHOWN} more (all of them with --json)")
+    for line in whole.unsealed[:LINES_SHOWN]:
+        output.notice(f"notice: {line}: that recovery kit does not open it")
+    if whole.strays:
+        some = ", ".join(whole.strays[:STRAYS_SHOWN])
+        output.notice(f"notice: {counted(len(whole.strays), 'object')} with a name that Strongroom never gives: {some}")

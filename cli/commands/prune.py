@@ -72,6 +72,7 @@ def prune(
             if dry_run:
                 continue
             refuse_without_rights(project)
+            place.refuse_lost_holds(project)
             locks = locking.of(place, project)
             if locks is not None:
                 locks.begin()

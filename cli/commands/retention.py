@@ -104,6 +104,7 @@ def forget(
 
     with workplace.opened(config, identity) as place:
         found = place.project(project)
+        place.refuse_lost_holds(found)
         if not yes:
             ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
         held = judging.held(place.settings, found)
@@ -136,6 +137,7 @@ def _apply(place: workplace.Workplace, project: Project, found: Plan) -> None:
 
     if not found.goes:
         return
+    place.refuse_lost_holds(project)
     world, _ = judging.world(place.settings, project)
     found.refuse_unless_current(world)
     held = judging.held(place.settings, project)

@@ -1,7 +1,8 @@
 """Is everything there, and is it whole?
 
     structure   every record opens and bears its tag; every manifest reads; every chunk that it names is in the index; every
-                pack that holds one is in the store, with the length that the index says; every roll-up reads
+                pack that holds one is in the store, with the length that the index says; every snapshot's parents stand or
+                were forgotten; every roll-up, mark, claim, hold and note reads
     data        every pack re-hashed: its SHA-256 is its name, no key is needed; with a read capability it is also opened
                 and every chunk compared with its name
 
@@ -20,7 +21,7 @@ from vault.format import layout
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
-from vault.repository import rollups, snapshots
+from vault.repository import check_objects, missing, rollups, snapshots
 from vault.repository.adopt import healed, read_contents
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.meta import MetaReader
@@ -107,7 +108,8 @@ class _Check:
         reads = self._depth.data > 0 or self._depth.chosen is not None
         bad_chunks = self._read_packs(index, standing, bad) if reads else set()
         self._snapshots(index, bad, bad_chunks | _lost_dictionaries(index, bad))
-        self._report.damage += [f"{printable(one.path)}: {one.message}" for one in rollups.damage(self._project)]
+        others = [*rollups.damage(self._project), *check_objects.of_project(self._project)]
+        self._report.damage += [f"{printable(one.path)}: {one.message}" for one in others]
         return self._report
 
     def _standing(self, folder: str) -> dict[bytes, int]:
@@ -196,6 +198,8 @@ class _Check:
         committed = snapshots.committed(self._project)
         self._moved = committed.moved
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
+        gone = sorted(missing.parents(self._project, committed))
+        self._report.damage += [missing.Missing("snapshot", one).message for one in gone]
         for one in committed.records:
             self._depth.stop()
             self._report.snapshots += 1

@@ -164,8 +164,9 @@ def _grace(project: Project, patience: Patience, began: float, stop: Callable[[]
     if project.descriptor.trust.create_once:
         return []
     clock = project.services.clock
-    moments = marks.read(project).evicted()
+    met = marks.read(project)
     now = clock.now()
+    moments = met.evicted() | dict.fromkeys(met.unreadable, now)  # it may name a writer that was evicted just now
     left = {
         one: min(patience.grace, moment + patience.grace - now)
         for one, moment in moments.items()
