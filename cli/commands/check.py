@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, output, progress, workplace
+from cli import environment, locking, output, progress, workplace
 from cli.options import Config, Identity, Json, Quiet
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vault.repository.check_objects import RepositoryReport
     from vault.repository.project import Project
 
+DONE_WITH_PROBLEMS = 3
 LINES_SHOWN = 50
 STRAYS_SHOWN = 5
 
@@ -49,7 +50,7 @@ def check(
 
     Every sort of object is opened, in the store and below this machine's cache; key objects of others are looked at from
     outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
-    then.
+    then; with 3 where objects are not locked though the settings ask for it.
     """
     if percent < 100 and not data:
         raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10`")
@@ -65,7 +66,7 @@ def check(
         if acknowledge is not None:
             for project in chosen:
                 _acknowledge(place, project, acknowledge.strip())
-        whole = _repository(place, [project.id for project in chosen] if projects else [])
+        whole = _repository(place, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
         reports = [_one(place, project, share, listener, whole.damage, rolling=rolling) for project in chosen]
     if as_json:
@@ -78,29 +79,41 @@ def check(
         _tell_repository(whole)
     if place.refused or not whole.sound or not all(report.sound for report in reports):
         raise typer.Exit(Damaged.exit_code)
+    if any(report.unlocked for report in reports):
+        raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 def _one(
     place: workplace.Workplace, project: Project, share: float, listener: Progress, beside: list[str], *, rolling: bool
 ) -> CheckReport:
-    from cli.rolling import rolled
+    from cli.rolling import noted, rolled
     from vault.repository.check import Depth
     from vault.repository.check import check as look
 
     depth = Depth(data=share, progress=listener)
     gone = [one.message for one in place.missing(project) if one.what != "key"]  # those are the repository's
-    report = rolled(place.settings, project, depth, [*gone, *beside]) if rolling else look(project, depth)
+    if rolling:
+        report = rolled(place.settings, project, depth, [*gone, *beside])
+    else:
+        report = noted(place.settings, project, depth, lambda depth: look(project, depth))
     report.damage += [text for text in gone if text not in report.damage]
+    report.unlocked = locking.unlocked(place, project, packs=share > 0)
     return report
 
 
-def _repository(place: workplace.Workplace, only: list[str]) -> RepositoryReport:
-    """What is outside of the projects; where some are named, what is about them."""
+def _repository(place: workplace.Workplace, chosen: list[Project], *, only: bool) -> RepositoryReport:
+    """What is outside of the projects. only: what is about the chosen ones."""
     from vault import age
     from vault.repository import check_objects
 
     recovery = [one for one in map(age.parse_recipient, place.settings.recovery) if isinstance(one, age.HybridRecipient)]
-    return check_objects.of_repository(place.repository, place.identities, place.memory, recovery, only)
+    ids = [project.id for project in chosen] if only else []
+    found = check_objects.of_repository(place.repository, place.identities, place.memory, recovery, ids)
+    if not only:
+        told = {project.name for project in chosen} | {one.path.decode() for one in place.refused}
+        lost = sorted(set(place.settings.projects) - told)
+        found.damage += [f"no key object opens project {name!r}, which the settings name" for name in lost]
+    return found
 
 
 def _acknowledge(place: workplace.Workplace, project: Project, reason: str) -> None:
@@ -143,6 +156,9 @@ def _tell(report: CheckReport) -> None:
     for lines in (report.damage, report.lost):
         if len(lines) > LINES_SHOWN:
             output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")
+    if report.unlocked:
+        many, some = counted(len(report.unlocked), "object"), ", ".join(report.unlocked[:STRAYS_SHOWN])
+        output.notice(f"warning: {report.project}: {many} that the settings want locked can be deleted: {some}")
 
 
 def _tell_repository(whole: RepositoryReport) -> None:
@@ -154,6 +170,8 @@ def _tell_repository(whole: RepositoryReport) -> None:
         output.result(f"  damage: {line}")
     if len(whole.damage) > LINES_SHOWN:
         output.result(f"  … and {len(whole.damage) - LINES_SHOWN} more (all of them with --json)")
+    for line in whole.unopened[:LINES_SHOWN]:
+        output.notice(f"notice: {line} was not looked at: the identities at hand do not open it")
     for line in whole.unsealed[:LINES_SHOWN]:
         output.notice(f"notice: {line}: that recovery kit does not open it")
     if whole.strays:

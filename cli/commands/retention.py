@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import judging, moments, output, workplace
+from cli import judging, locking, moments, output, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from vault.errors import RefusedByRule, UsageError
 from vault.wording import counted
@@ -105,6 +105,7 @@ def forget(
     with workplace.opened(config, identity) as place:
         found = place.project(project)
         place.refuse_lost_holds(found)
+        locking.begun(place, found)
         if not yes:
             ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
         held = judging.held(place.settings, found)
@@ -138,6 +139,7 @@ def _apply(place: workplace.Workplace, project: Project, found: Plan) -> None:
     if not found.goes:
         return
     place.refuse_lost_holds(project)
+    locking.begun(place, project)
     world, _ = judging.world(place.settings, project)
     found.refuse_unless_current(world)
     held = judging.held(place.settings, project)

@@ -122,6 +122,8 @@ def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
             gone |= error.packs
         except ManifestUnreadable as error:
             unreadable[error.snapshot] += 1
+            if unreadable[error.snapshot] == READINGS:
+                gone |= losses.damaged_catalogue(project, error.snapshot)
     return _back_up(project, source, wishes, gone=gone, distrusted=frozenset(unreadable))
 
 
@@ -369,6 +371,7 @@ class _Run:
             self._wishes.stop()
             there = frozenset(needed) - self._session.lost
             self.problems += locking.extend(pack_names(self._project, there, index.of_tier(META_TIER).packs()))
+            self.problems += locking.extend_lasting()
 
     def _counts(self, difference: compare.Comparison, *, vanished: int) -> Counts:
         rows, files, size = self._sums

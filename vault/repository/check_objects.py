@@ -8,7 +8,7 @@ is what this machine has seen before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from vault.age.hybrid import STANZA_TYPE
 from vault.age.stream import NONCE_SIZE
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
-from vault.format.capability import LARGEST_KEY_OBJECT
+from vault.format.capability import LARGEST_KEY_OBJECT, Capability
 from vault.format.record import Claim
 from vault.problems import Problem, printable
 from vault.repository import holds, key_objects, marks, missing
@@ -34,15 +34,20 @@ SHOWN_OF_RECIPIENT = 20
 
 @dataclass(slots=True)
 class RepositoryReport:
-    """What a check found outside of the projects that it may open. keys: key objects that stand · opened: those of them that
-    were opened and are right · outside: those that could be looked at from outside only · strays: names of no kind ·
-    unsealed: projects that a recovery kit of the settings does not open, which is so for those that are older than it."""
+    """What a check found outside of the projects that it may open.
+
+    keys: key objects that stand · opened: those of them that were opened and are right · outside: those that could be looked
+    at from outside only · strays: names of no kind · unsealed: projects that a recovery kit of the settings does not open,
+    which is so for those that are older than it · unopened: projects that these identities do not open, of which nothing else
+    was looked at.
+    """
 
     keys: int = 0
     opened: int = 0
     outside: int = 0
     strays: list[str] = field(default_factory=list)
     unsealed: list[str] = field(default_factory=list)
+    unopened: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
 
     @property
@@ -67,7 +72,9 @@ def of_project(project: Project) -> list[Problem]:
         except ObjectNotFound:
             continue  # its run has ended
         except Damaged as error:
-            message = f"a claim cannot be read; a prune takes it away when it is a day old: {error}"
+            message = (
+                f"a claim cannot be read; the next prune that deletes something takes it away once it is a day old: {error}"
+            )
             found.append(Problem(name.encode(), "damaged-claim", message))
     return found
 
@@ -126,13 +133,16 @@ class _Look:
         self._report.damage += [missing.Missing("key", name).message for name in gone]
         seen: dict[str, str] = {}
         whole: list[str] = []
-        for one in listed:
+        sizes: set[int] = set()
+        for one in sorted(listed, key=lambda one: not may_open(one, self._identities)):  # they tell how long others may be
             try:
                 data = self._read(one)
-                if may_open(one, self._identities) and self._opens(one, data):
+                opened = may_open(one, self._identities) and self._opens(one, data)
+                if opened:
                     whole.append(one.name)
+                    sizes |= {len(opened.encode()), len(opened.without_reading().encode())}
                 else:
-                    _look_from_outside(data, one)
+                    _look_from_outside(data, one, sizes)
                     self._report.outside += 1
             except ObjectNotFound:
                 continue
@@ -141,6 +151,8 @@ class _Look:
                 continue
             seen[one.name] = hashlib.sha256(data).hexdigest()
         self._report.opened += len(whole)
+        if not whole:
+            self._report.unopened.append(whom)
         for name in missing.remember_keys(scope, self._memory, seen, whole):
             self._report.damage.append(f"the key object {name} never changes, and is not the one that this machine knows")
         names = {one.id for one in listed}
@@ -153,16 +165,17 @@ class _Look:
             raise Damaged(f"the key object {one.name} has {one.size} bytes; more than {LARGEST_KEY_OBJECT} are never written")
         return self._store.get(one.name)
 
-    def _opens(self, one: KeyObject, data: bytes) -> bool:
-        return key_objects.decode(data, one, self._identities, self._repository) is not None
+    def _opens(self, one: KeyObject, data: bytes) -> Capability | None:
+        return key_objects.decode(data, one, self._identities, self._repository)
 
 
-def _look_from_outside(data: bytes, one: KeyObject) -> None:
-    """Raises `Damaged` where it has not the form of a key object, whoever it is sealed to."""
+def _look_from_outside(data: bytes, one: KeyObject, sizes: Collection[int]) -> None:
+    """Raises `Damaged` where it has not the form of a key object, whoever it is sealed to. sizes: what a key object of this
+    project may hold, in bytes; of a project that was opened, only those that may read and those that may write."""
     try:
         header = age.parse_header(data)
-        age.plain_length(len(data) - header.length - NONCE_SIZE)
+        plain = age.plain_length(len(data) - header.length - NONCE_SIZE)
     except Damaged as error:
         raise Damaged(f"the key object {one.name} is damaged: {error}") from error
-    if [stanza.type for stanza in header.stanzas] != [STANZA_TYPE]:
-        raise Damaged(f"the key object {one.name} is not sealed in the form of one")
+    if [stanza.type for stanza in header.stanzas] != [STANZA_TYPE] or (sizes and plain not in sizes):
+        raise Damaged(f"the key object {one.name} has not the form of one of this project")
