@@ -21,7 +21,7 @@ from vault.format import layout
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
-from vault.repository import check_objects, missing, rollups, snapshots
+from vault.repository import check_objects, forgotten, missing, rollups, snapshots
 from vault.repository.adopt import healed, missing_segment, orphan_rows, read_contents
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.meta import MetaReader
@@ -224,8 +224,9 @@ class _Check:
         committed = snapshots.committed(self._project)
         self._moved = committed.moved
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
-        gone = sorted(missing.parents(self._project, committed))
-        self._report.damage += [missing.Missing("snapshot", one).message for one in gone]
+        stored = snapshots.stored_ids(self._project)
+        gone = missing.parents(committed, forgotten.read_all(self._project).by_id, stored)
+        self._report.damage += [missing.Missing("snapshot", one).message for one in sorted(gone)]
         for one in committed.records:
             self._depth.stop()
             self._report.snapshots += 1

@@ -67,6 +67,18 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
     return pc.unique(pa.concat_arrays([live, used.combine_chunks().drop_null()]))
 
 
+def alone_in(index: ChunkIndex, live: pa.Array, packs: frozenset[bytes]) -> frozenset[bytes]:
+    """Packs beside these in which chunks lie that are live and lie in none of these: no record names them, as where one of
+    moved packs is lost, and what they hold is needed all the same."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = index.table.select(["chunk", "pack"]).filter(pc.is_in(index.table["chunk"], value_set=live))
+    listed = pc.is_in(rows["pack"], value_set=pa.array(sorted(packs), pa.binary(ID_SIZE)))
+    safe = pc.unique(rows.filter(listed)["chunk"])
+    return frozenset(rows.filter(pc.invert(pc.is_in(rows["chunk"], value_set=safe)))["pack"].unique().to_pylist())
+
+
 class Filling(NamedTuple):
     """What a pack holds, by its frames' stored bytes. waste: of chunks that are not live."""
 

@@ -52,10 +52,15 @@ class Missing(NamedTuple):
 def look(project: Project, memory: ClientMemory, committed: Committed | None = None) -> list[Missing]:
     """Everything of a project that is missing; what stands is remembered from now on. committed: where the caller has read it,
     the snapshots that others name as their parents are looked for too. Raises `StorageError`."""
-    gone = set(forget.unexplained(project, memory))
+    stored = snapshots.stored_ids(project)  # first: what a prune takes away was noted before
     noted = forgotten.read_all(project).by_id
+    unseen = memory.missing(project.id, [one for one in stored if one not in noted])
+    explained = [one for one in unseen if one in noted]
+    if explained:
+        memory.forget(project.id, explained)
+    gone = set(unseen) - noted.keys()
     if committed is not None:
-        gone |= parents(project, committed)
+        gone |= parents(committed, noted, stored)
     held = _holds(project, memory)
     notes = set(memory.missing(project.id, noted, kind="forgotten"))
     return [
@@ -80,8 +85,7 @@ def acknowledge(project: Project, memory: ClientMemory, missing: Sequence[Missin
         made = Release(layout.new_id(project.services.chance.token(16)), hold, f"{reason} (found missing)", who, now)
         project.put_record(layout.hold_name(project.id, made.id), made.as_json())
     memory.forget(project.id, of["snapshot"])
-    known = memory.recall("keys", project.id)
-    memory.remember("keys", project.id, [line for line in known if line.split(" ", 1)[0] not in of["key"]])
+    memory.remember("keys", project.id, [])  # the next check remembers them as they are now
 
 
 def remember_keys(project: str, memory: ClientMemory, seen: dict[str, str], whole: Iterable[str]) -> list[str]:
@@ -105,10 +109,10 @@ def keys_gone(store: Store, project: str, memory: ClientMemory) -> list[str]:
     return sorted(set(known) - there)
 
 
-def parents(project: Project, committed: Committed) -> set[str]:
-    """The snapshots that others name as their parents, and that neither stand nor were forgotten."""
-    named = {parent for one in committed.records for parent in one.parents}
-    return named - forgotten.read_all(project).by_id.keys() - set(snapshots.stored_ids(project))
+def parents(committed: Committed, noted: Iterable[str], stored: Iterable[str]) -> set[str]:
+    """The snapshots that others name as their parents, and that neither stand nor were forgotten. noted, stored: those that
+    were, and those whose records stand."""
+    return {parent for one in committed.records for parent in one.parents} - set(noted) - set(stored)
 
 
 def _holds(project: Project, memory: ClientMemory) -> list[str]:

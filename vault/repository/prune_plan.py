@@ -178,7 +178,8 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
         if wishes.repack_above is None:
             return needed, {}
         index = healed(project, ChunkIndex.load(project))
-        return needed, liveness.fillings(index, liveness.live_chunks(project, world.live.records, index, wishes.stop))
+        live = liveness.live_chunks(project, world.live.records, index, wishes.stop)
+        return needed | liveness.alone_in(index, live, needed), liveness.fillings(index, live)
 
     world, (needed, filled) = steadily(project, noted, wishes.held, find)
     stored = [StoredPack(tier, *one) for tier in TIERS for one in sorted(standing(project, tier).items())]
