@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +19,7 @@ from vault.format import layout
 from vault.format.housekeeping import Evicted
 from vault.format.record import Claim
 from vault.progress import Progress, Silence
-from vault.repository import marks, snapshots
+from vault.repository import marks, presence, snapshots
 from vault.repository.project import Project
 from vault.wording import counted
 
@@ -77,9 +76,11 @@ def wait(
     told: list[str] = []
     while ids:
         claims = {one: _read(project, one) for one in ids}
-        stale = [one for one in ids if _is_stale(project, one, claims[one], patience)]
-        for one in stale:
-            evict(project, one)
+        for one, claim in claims.items():
+            if claim is not None and has_ended(project, claim):  # it was killed while this waits
+                _withdraw(project, claim)
+            elif _is_stale(project, one, claim, patience):
+                evict(project, one)
         ids = _at_work(project, ids)
         if not ids or clock.monotonic() - began >= seconds:
             break
@@ -95,11 +96,8 @@ def evict(project: Project, claim: str) -> None:
     """Take a claim away, so that its writer cannot commit any more, or takes back what it commits; one that has committed
     keeps what it has. Raises `PromiseBroken`."""
     marks.note_evicted(project, [claim])
-    if project.descriptor.trust.create_once:
-        try:
-            project.create_record(layout.snapshot_name(project.id, claim), Evicted(claim).as_json())
-        except ObjectExists:
-            return
+    if project.descriptor.trust.create_once and not _shut(project, claim):
+        return
     project.store.delete(layout.claim_name(project.id, claim))
 
 
@@ -117,25 +115,37 @@ def has_ended(project: Project, claim: Claim) -> bool:
 
 
 def clear(project: Project, patience: Patience) -> None:
-    """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One of today
-    stays, whose writer may still look at it. What was said of writers that were evicted goes after a month."""
+    """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One that was
+    rewritten today stays, whose writer may still look at it. What was said of writers that were evicted goes after a month."""
     left = standing(project)
     committed = frozenset(snapshots.stored_ids(project)) if left else frozenset()
     before = project.services.clock.now() - patience.stale_after
     for claim in left:
         moment = layout.moment_of(claim)
-        if claim in committed and moment is not None and moment < before:
+        if claim in committed and moment is not None and moment < before and _shows_no_progress(project, claim, patience):
             project.store.delete(layout.claim_name(project.id, claim))
     marks.clear_evictions(project)
 
 
 def _withdraw(project: Project, claim: Claim) -> bool:
     if project.descriptor.trust.create_once:
-        with suppress(ObjectExists):  # it has committed, or was evicted
-            project.create_record(layout.snapshot_name(project.id, claim.id), Evicted(claim.id).as_json())
+        _shut(project, claim.id)
     elif claim.committing:
         return False
     project.store.delete(layout.claim_name(project.id, claim.id))
+    return True
+
+
+def _shut(project: Project, claim: str) -> bool:
+    """Put an *evicted* record where the claim's snapshot would be committed; gives whether nothing stood there. What stands is
+    looked for first: a store that is only believed to create once would put this over a committed record."""
+    name = layout.snapshot_name(project.id, claim)
+    if presence.stands(project, name):
+        return False
+    try:
+        project.create_record(name, Evicted(claim).as_json())
+    except ObjectExists:
+        return False
     return True
 
 
@@ -150,6 +160,10 @@ def _read(project: Project, claim: str) -> Claim | None:
         return Claim.from_json(project.read_record(layout.claim_name(project.id, claim), f"the claim {claim}"))
     except (ObjectNotFound, Damaged):
         return None
+
+
+def _shows_no_progress(project: Project, name: str, patience: Patience) -> bool:
+    return _is_stale(project, name, _read(project, name), patience)
 
 
 def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patience) -> bool:

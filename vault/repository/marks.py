@@ -96,7 +96,7 @@ def _write(project: Project, packs: tuple[bytes, ...], evicted: tuple[str, ...])
 
 def _read(project: Project, known: Container[str]) -> Iterator[tuple[str, Mark]]:
     for name in [info.name for info in project.store.list(project.folder("marks"))]:
-        if name not in known:
+        if name not in known and layout.is_id(name.rpartition("/")[2]):
             try:
                 yield name, Mark.from_json(project.read_record(name, f"the mark {name}"), name.rpartition("/")[2])
             except ObjectNotFound:

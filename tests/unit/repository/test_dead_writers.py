@@ -6,15 +6,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.support.clock import StillClock
-from tests.support.places import made_on, tiny_descriptor
-from vault.errors import Interrupted
+from tests.support.faulty import Overwriting, faults
+from tests.support.places import back_up, checked, made_on, tiny_descriptor
+from tests.support.trees import text, write_tree
+from vault.errors import Interrupted, TransientStorageError
 from vault.format.record import Process
 from vault.process import LinuxProcesses
-from vault.repository import claims
+from vault.repository import claims, snapshots
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
@@ -105,6 +108,40 @@ def test_a_dead_writer_that_may_have_sent_its_commit_keeps_its_claim_where_nothi
     claim.rewrite(committing=True)
     assert claims.withdraw_dead(project) == []
     assert claim.stands()
+
+
+def test_a_run_that_was_killed_after_its_commit_keeps_its_snapshot_where_nothing_creates_once(tmp_path: Path) -> None:
+    """The descriptor says that the store creates once, as it was copied from one that does; this one overwrites."""
+    store = Overwriting(MemoryStore())
+    project = made_on(store, tiny_descriptor(create_once=True), StillClock())
+    ended = replace(project, services=replace(project.services, processes=Writer(ended_process())))
+    plan = faults(store)
+    for nth in (1, 2):  # the run's own, and that of its look for dead ones
+        plan.on("delete", nth=nth, name="*/claims/*", raises=TransientStorageError("away"))
+    with plan:
+        only = back_up(ended, write_tree(tmp_path / "source", {"a": text("a", 2000)})).record
+        assert plan.all_happened
+    assert claims.withdraw_dead(ended) == [only.id]
+    assert claims.standing(project) == []
+    assert [one.id for one in snapshots.read_all(project)] == [only.id]
+    assert checked(project).sound
+
+
+def test_a_writer_that_is_killed_while_a_prune_waits_is_waited_for_no_longer() -> None:
+    project = here(create_once=True)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        started = PROCESSES._started(str(child.pid))
+        assert started is not None
+        claim_of(project, process(number=child.pid, started=started))
+        times = iter(range(1000))
+
+        def stop() -> None:
+            if next(times) == 15:
+                child.kill()
+                child.wait()
+
+        assert claims.wait(project, claims.standing(project), claims.Patience(), stop) == []
+    assert project.services.clock.monotonic() < 60
 
 
 def test_whom_a_prune_waits_for_is_told_and_stop_is_heard() -> None:
