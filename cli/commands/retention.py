@@ -106,7 +106,7 @@ def forget(
         found = place.project(project)
         if not yes:
             ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
-        held = judging.held(place.settings, found)
+        held = judging.held(found)
         gone = drop(found, chosen, reason=reason, held=held, newest_too=newest_too)
         place.memory.forget(found.id, [one.id for one in gone])
     if as_json:
@@ -138,7 +138,7 @@ def _apply(place: workplace.Workplace, project: Project, found: Plan) -> None:
         return
     world, _ = judging.world(place.settings, project)
     found.refuse_unless_current(world)
-    held = judging.held(place.settings, project)
+    held = judging.held(project)
     gone = drop(project, found.goes, reason=f"retention, plan {found.world.digest()[:16]}", held=held)
     place.memory.forget(project.id, [one.id for one in gone])
     output.notice(f"{project.name}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune` reclaims the room")

@@ -133,7 +133,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """packs: each pack whose content moved, and where all of it lies that any snapshot needs."""
+    """packs: each pack whose content moved, and where all of it lies that any snapshot needs. One that is said to lie nowhere
+    has not moved: an earlier version wrote that of packs of which nothing was needed."""
 
     id: str
     packs: dict[bytes, tuple[bytes, ...]]
@@ -164,7 +165,11 @@ def read_moved(value: dict[str, Any], snapshot: str) -> Moved:
     """The record of moved packs under a snapshot's name. Raises `Damaged`."""
     what = f"the record {snapshot} of moved packs"
     listed = strict_json.field(value, "packs", dict, what)
-    return Moved(snapshot, {strict_json.from_hex(old, 32, what): packs_in(listed, old, what) for old in listed})
+    packs = {strict_json.from_hex(old, 32, what): packs_in(listed, old, what) for old in listed}
+    moved_to = {pack for new in packs.values() for pack in new}
+    if not moved_to.isdisjoint(packs):  # what a prune stores anew is never among what it takes that from
+        raise Damaged(f"{what} names the pack {min(moved_to & packs.keys()).hex()} as moved and as where something moved to")
+    return Moved(snapshot, packs)
 
 
 def packs_in(value: dict[str, Any], name: str, what: str) -> tuple[bytes, ...]:

@@ -5,24 +5,22 @@ A snapshot that is being restored while it is forgotten goes on being readable u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vault.errors import RefusedByRule, UsageError
 from vault.format import layout
 from vault.format.housekeeping import MOST_IN_NOTE, Forgotten, Note
 from vault.format.record import Record
 from vault.repository import snapshots
-from vault.repository.client_memory import ClientMemory
-from vault.repository.forgotten import read_all
 from vault.repository.project import Project
 
-Held = Callable[[Record], str | None]
-"""Why a snapshot must stay (a hold), or None."""
+Held = Callable[[Sequence[Record]], Mapping[str, str]]
+"""Asks the holds as they are now: which of these snapshots must stay, by id, and why."""
 
 
-def nothing_held(_record: Record) -> str | None:
+def nothing_held(_records: Sequence[Record]) -> Mapping[str, str]:
     """Where there are no holds."""
-    return None
+    return {}
 
 
 def forget(
@@ -44,35 +42,27 @@ def forget(
             raise UsageError(f"project {project.name!r} has no snapshot {snapshot!r}", hint=hint)
     chosen = [by_id[snapshot] for snapshot in wanted]
     newest = {one.id for source in {one.source for one in chosen} for one in snapshots.heads(records, source)}
+    reasons = held(chosen)
     for one in chosen:
-        why = held(one)
-        if why is not None:
-            raise RefusedByRule(f"snapshot {one.id} is held: {why}", hint="release the hold first, or leave the snapshot out")
+        if one.id in reasons:
+            raise RefusedByRule(
+                f"snapshot {one.id} is held: {reasons[one.id]}", hint="release the hold first, or leave the snapshot out"
+            )
         if one.id in newest and not newest_too:
             raise RefusedByRule(f"snapshot {one.id} is the newest of its source {one.source!r}; nothing was forgotten")
     write_notes(project, chosen, reason)
     return chosen
 
 
-def write_notes(project: Project, records: Sequence[Record], reason: str) -> None:
+def write_notes(project: Project, records: Sequence[Record], reason: str, *, who: str = "") -> None:
     """Say that these are forgotten."""
-    put_notes(project, [Forgotten(one.id, one.source, one.taken_at, one.parents) for one in records], reason)
+    put_notes(project, [Forgotten(one.id, one.source, one.taken_at, one.parents) for one in records], reason, who=who)
 
 
-def put_notes(project: Project, gone: Sequence[Forgotten], reason: str) -> None:
-    """Write as many notes as it takes."""
+def put_notes(project: Project, gone: Sequence[Forgotten], reason: str, *, who: str = "") -> None:
+    """Write as many notes as it takes. who: the person, where it was one."""
     services = project.services
     for start in range(0, len(gone), MOST_IN_NOTE):
         part = tuple(gone[start : start + MOST_IN_NOTE])
         note = Note(layout.new_id(services.chance.token(16)), part, reason, services.host, services.clock.now())
         project.put_record(layout.forgotten_name(project.id, note.id), note.as_json())
-
-
-def unexplained(project: Project, memory: ClientMemory) -> list[str]:
-    """The snapshots that this machine has seen, that are gone, and that no note says were forgotten."""
-    gone = memory.missing(project.id, snapshots.ids(project))
-    if not gone:
-        return []
-    noted = read_all(project).by_id
-    memory.forget(project.id, [snapshot for snapshot in gone if snapshot in noted])
-    return [snapshot for snapshot in gone if snapshot not in noted]
