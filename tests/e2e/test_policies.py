@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +107,50 @@ def test_a_hold_keeps_snapshots_from_retention_forgetting_and_pruning_until_it_i
     assert "released by" in aged.call("hold", "list", "--all").text
     aged.call("retention", "apply", "--yes")
     assert first not in snapshots(aged)
+
+
+@pytest.mark.parametrize("moment", ["cli.commands.prune.ask", "vault.repository.claims.wait", "vault.repository.prune.repack"])
+def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
+    aged: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    kept = min(snapshots(aged))
+    aged.call("retention", "apply", "--yes")
+    module, _, name = moment.rpartition(".")
+    original = getattr(importlib.import_module(module), name)
+    placed: list[str] = []
+
+    def then_hold(*arguments: Any, **more: Any) -> Any:
+        found = None if name == "ask" else original(*arguments, **more)
+        if not placed:
+            placed.append(
+                aged.call("hold", "add", "acme", "--path", "reports/2023/**", "--reason", "an audit", "--json").document["hold"]
+            )
+        return found
+
+    monkeypatch.setattr(moment, then_hold)
+    done = aged.call("prune", "--json", *([] if name == "ask" else ["--yes"])).document["projects"][0]
+    assert placed
+    assert done["spared"] > 0
+    assert done["forgotten"] < len(done["plan"]["forgotten"])
+    assert "an audit" in aged.call("prune", "--dry-run").text
+    records = {path.name for path in (aged.folder / "repository").rglob("snapshots/*")}
+    assert kept in records, "it has an item of 2023"
+    aged.call("hold", "release", "acme", placed[0], "--reason", "the audit is over")
+    aged.call("prune", "--yes")
+    assert kept not in {path.name for path in (aged.folder / "repository").rglob("snapshots/*")}
+    assert "sound" in aged.call("check", "--data").text
+
+
+def test_a_hold_on_a_path_keeps_only_those_forgotten_snapshots_that_have_something_there(aged: Desk) -> None:
+    before = snapshots(aged)
+    aged.call("retention", "apply", "--yes")
+    aged.call("hold", "add", "acme", "--path", "reports/no/such/**", "--reason", "nothing yet")
+    aged.call("hold", "add", "acme", "--path", "reports/2023/**", "--reason", "audit of 2023")
+    plan = aged.call("prune", "--dry-run", "--json").document["projects"][0]["plan"]
+    held = {one["snapshot"] for one in plan["held"]}
+    assert set(before[:4]) <= held < set(before[:7]), "from those after the fourth it had vanished, and then gone"
+    assert all("audit of 2023" in one["why"] for one in plan["held"])
+    assert set(plan["forgotten"]) == set(before[:7]) - held
 
 
 def test_an_item_that_has_outlived_its_rule_is_left_out_of_the_next_manifest_and_a_held_one_is_not(aged: Desk) -> None:

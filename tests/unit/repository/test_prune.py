@@ -19,6 +19,8 @@ from tests.support.watchdog import no_hang
 from tests.unit.backup.test_two_at_once import OnWrite
 from vault.backup.run import Report as BackupReport
 from vault.errors import Busy, Damaged, Interrupted, RefusedByRule, StorageDenied, UsageError
+from vault.format import layout
+from vault.format.housekeeping import Evicted
 from vault.format.layout import CONTENT_TIER
 from vault.format.record import Record
 from vault.repository import forget, marks, missing, snapshots
@@ -375,6 +377,47 @@ def test_a_locked_pack_stays_and_is_told(folder: Path) -> None:
     assert sorted(untold.refused) == sorted(one.sha256.hex() for one in dead[:2])
     assert untold.deleted == len(dead) - 2
     assert checked(project).sound
+
+
+def test_what_was_locked_since_the_plan_was_made_is_left_alone_though_the_store_would_hide_it(
+    project: Project, folder: Path
+) -> None:
+    """In a versioned bucket deleting what is locked succeeds, and hides it."""
+    first = history(project, folder, 2)[0].record.id
+    forget.forget(project, [first], reason="a test")
+    plan = make_plan(project, AT_ONCE)
+    until = datetime(2127, 1, 1, tzinfo=UTC)
+    kept = {name_of(project, plan.dead[0]), layout.snapshot_name(project.id, first)}
+    report = apply(project, plan, replace(AT_ONCE, locked=lambda name: until if name in kept else None))
+    assert kept <= set(names(project.store, ""))
+    assert sorted(report.refused) == sorted([plan.dead[0].sha256.hex(), first])
+    assert (report.deleted, report.forgotten, report.done) == (len(plan.dead) - 1, 0, False)
+
+
+def test_objects_that_may_not_be_deleted_are_told_and_end_nothing(folder: Path) -> None:
+    store = Locking()
+    project = made_on(store)
+    forget.forget(project, wasteful(project, folder), reason="a test")
+    pruned(project, REPACKING)
+    write_tree(folder, {f"file {number}": b"all other %d" % number for number in range(40)} | {"kept": b"", "going": b""})
+    back_up(project, folder)
+    forget.forget(project, ids(project)[:-1], reason="a test")
+    pruned(project)
+    stale = Session.begin(project, "another")
+    project.put_record(layout.snapshot_name(project.id, stale.id), Evicted(stale.id).as_json())
+    (move,) = snapshots.committed(project).moves
+    old = marks.write(project, [b"gone" * 8])
+    store.kept = frozenset({layout.snapshot_name(project.id, move.id), old, layout.claim_name(project.id, stale.id)})
+    first = history(project, folder, 2)[0].record.id
+    forget.forget(project, [first], reason="a test")
+    late = replace(AT_ONCE, patience=Patience(seconds=0, stale_after=timedelta(days=-1)))
+    report = pruned(project, late)
+    assert report.deleted > 0
+    assert set(report.refused) == store.kept
+    assert checked(project).sound
+    store.kept = frozenset()
+    assert pruned(project, late).done
+    assert names(store, project.folder("marks")) == names(store, project.folder("claims")) == []
 
 
 def test_many_index_segments_become_few(project: Project, folder: Path, tmp_path: Path) -> None:
