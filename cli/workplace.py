@@ -136,8 +136,9 @@ class Workplace:
         gone = missing.gone(project, self.memory)
         for snapshot in gone:
             output.notice(
-                f"warning: snapshot {snapshot} of project {project.name} was here and is gone, "
-                "and nothing says that it was forgotten"
+                f"warning: snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
+                f"forgotten; what is shown may be older than what there was. To accept the loss: "
+                f"{missing.acceptance(project, snapshot)}"
             )
         return gone
 

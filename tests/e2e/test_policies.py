@@ -14,7 +14,7 @@ import pytest
 from cli import workplace
 from tests.e2e.test_story import Calendar
 from tests.support.chance import SeededChance
-from tests.support.desk import Desk
+from tests.support.desk import Desk, Result
 from tests.support.tree_facts import tree_facts, write_files
 
 
@@ -107,6 +107,21 @@ def test_a_hold_keeps_snapshots_from_retention_forgetting_and_pruning_until_it_i
     assert "released by" in aged.call("hold", "list", "--all").text
     aged.call("retention", "apply", "--yes")
     assert first not in snapshots(aged)
+
+
+def test_two_runs_of_retention_at_once_both_end_well(aged: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    others: list[Result] = []
+
+    def ask(_question: str) -> None:
+        others.append(aged.call("retention", "apply", "--yes"))
+
+    monkeypatch.setattr("cli.commands.retention.ask", ask)
+    mine = aged.call("retention", "apply")
+    assert "7 snapshots forgotten;" in others[0].err
+    assert "7 snapshots forgotten by another run meanwhile" in mine.err
+    assert len(snapshots(aged)) == 3
+    notes = aged.call("retention", "log", "--json").document["projects"][0]["notes"]
+    assert len(notes) == 1 and len(notes[0]["snapshots"]) == 7 and notes[0]["reason"].startswith("retention, plan")
 
 
 @pytest.mark.parametrize("moment", ["cli.commands.prune.ask", "vault.repository.claims.wait", "vault.repository.prune.repack"])

@@ -26,6 +26,15 @@ LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 MOST_IN_NOTE = 10_000
 """Snapshots that one note names."""
 
+MOST_NOTE_BYTES = 1024 * 1024
+"""Of the snapshots in a note, as JSON; further ones are named by another note."""
+
+MOST_MOVED_BYTES = 1024 * 1024
+"""Of the packs in a record of moved packs, as JSON; further ones are moved under another record."""
+
+LONGEST_TEXT = 2000
+"""Characters of a reason or of a person's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -94,13 +103,15 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Snapshots that were forgotten together. id: its name's · reason: in the words of whoever did it."""
+    """Snapshots that were forgotten together. id: its name's · reason: in the words of whoever did it · who: user@host, where
+    it was a person."""
 
     id: str
     snapshots: tuple[Forgotten, ...]
     reason: str
     host: str
     forgotten_at: datetime
+    who: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -111,6 +122,7 @@ class Note:
             "reason": self.reason,
             "host": self.host,
             "forgotten_at": strict_json.write_moment(self.forgotten_at),
+            "who": self.who,
         }
 
     @classmethod
@@ -120,14 +132,15 @@ class Note:
         if strict_json.field(value, "record", str, what) != "forgotten" or strict_json.field(value, "id", str, what) != note:
             raise Damaged(f"{what} is not one")
         listed = strict_json.field(value, "snapshots", list, what)
-        if not all(isinstance(one, dict) for one in listed):
-            raise Damaged(f"{what} is not readable")
+        if not all(isinstance(one, dict) for one in listed) or len(listed) > MOST_IN_NOTE:
+            raise Damaged(f"{what} is not readable, or names more than {MOST_IN_NOTE} snapshots")
         return cls(
             id=note,
             snapshots=tuple(Forgotten.from_json(one, what) for one in listed),
             reason=strict_json.field(value, "reason", str, what),
             host=strict_json.field(value, "host", str, what),
             forgotten_at=strict_json.moment(value, "forgotten_at", what),
+            who=str(value.get("who", "")),  # notes of the first version have none
         )
 
 

@@ -17,7 +17,7 @@ from vault.format.housekeeping import Evicted, Forgotten, Moved
 from vault.format.record import Record
 from vault.repository import forgotten, presence, rollups, snapshots
 from vault.repository.client_memory import ClientMemory
-from vault.repository.forget import put_notes
+from vault.repository.forget import put_notes, refuse_unfit
 from vault.repository.forgotten import Notes
 from vault.repository.project import Project
 from vault.storage.caching import uncached
@@ -83,6 +83,7 @@ def gone(project: Project, memory: ClientMemory) -> list[str]:
 def accept(project: Project, ids: Iterable[str], *, reason: str, who: str, remembered: Iterable[str]) -> list[Forgotten]:
     """Note that these snapshots, which are gone or damaged, are lost: from then on nobody misses them. Gives what was noted.
     Raises `UsageError` for one that nobody knows of, `RefusedByRule` for one that can be read: then nothing is noted."""
+    refuse_unfit(reason)
     wanted = list(dict.fromkeys(ids))
     listed = snapshots.stored_ids(project)
     found = snapshots.read_those(project, listed)

@@ -210,7 +210,7 @@ class _Prune:
 
             def staying() -> Staying:
                 stays = {one: size for one, size in listed.items() if one[1] in inside.needs.now - others}
-                return Staying(world.live.moved, inside.live, inside.index, stays)
+                return Staying(world.live.records, world.live.moved, inside.index, stays)
 
             return may_go(self._project, plan.dead, inside.needs, staying, whole=True, stop=stop), inside.needs, listed
 

@@ -217,7 +217,7 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
 
         def staying() -> Staying:
             kept = {(one.tier, one.sha256): one.size for one in stored if one.sha256 in needs.now}
-            return Staying(world.live.moved, inner.live, inner.index, kept)
+            return Staying(world.live.records, world.live.moved, inner.index, kept)
 
         dead = may_go(
             project, [one for one in stored if one.sha256 not in needs.now], needs, staying, whole=False, stop=wishes.stop

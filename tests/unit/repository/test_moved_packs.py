@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,10 +44,10 @@ def project(folder: Path) -> Project:
     return made
 
 
-def forge(project: Project, packs: dict[bytes, tuple[bytes, ...]], number: int = 0) -> None:
+def forge(project: Project, packs: Mapping[bytes, tuple[bytes, ...]], number: int = 0) -> None:
     """What whoever has a write capability can put."""
     snapshot = f"{FORGED}{number:02}"
-    project.put_record(layout.snapshot_name(project.id, snapshot), Moved(snapshot, packs).as_json())
+    project.put_record(layout.snapshot_name(project.id, snapshot), Moved(snapshot, dict(packs)).as_json())
 
 
 def pruned(project: Project, wishes: Wishes = REPACKING) -> Report:
