@@ -92,6 +92,11 @@ def host_name() -> str:
     return socket.gethostname()
 
 
+def person() -> str:
+    """Who runs this: user@host."""
+    return f"{user_name()}@{host_name()}"
+
+
 def is_interactive() -> bool:
     """Whether a person can be asked: standard input and error are a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()

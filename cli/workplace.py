@@ -129,14 +129,16 @@ class Workplace:
         return ZoneInfo(self.settings.zone(project))
 
     def gone(self, project: Project) -> list[str]:
-        """The snapshots of a project that this machine has seen and that are gone; each is told as a notice."""
-        from vault.repository.forget import unexplained
+        """The snapshots of a project that this machine has seen, or that others name, and that are gone; each is told as a
+        notice."""
+        from vault.repository import missing
 
-        gone = unexplained(project, self.memory)
+        gone = missing.gone(project, self.memory)
         for snapshot in gone:
             output.notice(
-                f"warning: snapshot {snapshot} of project {project.name} was here and is gone, "
-                "and nothing says that it was forgotten"
+                f"warning: snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
+                f"forgotten; what is shown may be older than what there was. To accept the loss: "
+                f"{missing.acceptance(project, snapshot)}"
             )
         return gone
 

@@ -108,11 +108,12 @@ def export(
     with workplace.opened(config, identity) as place:
         found = choosing.project(place, project)
         found.capability.reading()
+        missing = place.gone(found)
         selection, wish = selected(found, replace(asked.wish(place, found), versions=wanted))
         tell_beyond(selection, periods)
         selection = with_versions(place, selection, wish, quiet=quiet or as_json)
         typed = asked.as_json() | ({} if wanted == 1 else {"versions": versions})
-        _run(Work(place, selection, wish, request, typed), for_)
+        _run(Work(place, selection, wish, request, typed, missing), for_)
 
 
 def _run(work: Work, reason: str) -> None:
@@ -142,9 +143,8 @@ def _wanted(work: Work, reason: str) -> ExportRequest:
     from restore.export.request import Request as ExportRequest
     from restore.export.words import in_words
 
-    by = f"{environment.user_name()}@{environment.host_name()}"
     return ExportRequest(
-        asker=Asker(by, work.selection.project.services.clock.now(), reason),
+        asker=Asker(environment.person(), work.selection.project.services.clock.now(), reason),
         words=in_words(work.project, work.wish),
         selection=work.asked,
         tables=work.request.tables.as_json(),

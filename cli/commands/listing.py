@@ -51,11 +51,11 @@ def list_(
 
     with workplace.opened(config, identity, brief=True) as place:
         chosen = place.projects(projects or [])
-        for project in chosen:
-            place.gone(project)
+        missing = {project.id: place.gone(project) for project in chosen}
         found = [(project, snapshots.committed(project)) for project in chosen]
     if as_json:
-        output.document({"projects": [_project_json(project, committed) for project, committed in found]})
+        told = [_project_json(project, committed) | {"missing": missing[project.id]} for project, committed in found]
+        output.document({"projects": told})
     else:
         _tell(found)
     damage = [problem for _, committed in found for problem in committed.damaged]

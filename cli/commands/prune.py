@@ -55,10 +55,12 @@ def prune(
     done = True
     with workplace.opened(config, identity) as place:
         for project in place.projects(projects or []):
+            place.gone(project)
             with progress.shown(quiet=quiet or as_json) as listener:
                 wishes = Wishes(
-                    held=judging.held(place.settings, project),
+                    held=judging.held(project),
                     locked=locked(project),
+                    remembered=frozenset(place.memory.recall("snapshots", project.id)),
                     max_bytes=most,
                     max_seconds=None if max_time is None else max_time * 60,
                     repack_above=repack_above / 100,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -69,6 +70,7 @@ def query(
     with workplace.opened(config, identity) as place:
         found = place.project(project)
         found.capability.reading()
+        missing = place.gone(found)
         selection = select(found, asked.wish(place, found))
         tell_beyond(selection, periods)
         zone = place.zone(project)
@@ -78,7 +80,7 @@ def query(
             elif target:
                 _write(questions, sql, target, to)
             else:
-                show = _document if as_json else _table
+                show = partial(_document, missing) if as_json else _table
                 questions.ask(sql, show)
             if not quiet and not tables:
                 output.notice(f"{counted(questions.opened, 'file')} of {len(questions)} looked into")
@@ -153,11 +155,12 @@ def _table(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> N
         output.notice(counted(len(rows), "row"))
 
 
-def _document(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
-    """The first rows as one JSON document."""
+def _document(missing: list[str], schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+    """The first rows as one JSON document. missing: ids of snapshots that are gone."""
     rows, more = _first(read(), ROWS_IN_JSON)
     columns = [{"name": field.name, "type": str(field.type)} for field in schema]
-    output.document({"columns": columns, "rows": [[_json(cell) for cell in row] for row in rows], "more": more})
+    cells = [[_json(cell) for cell in row] for row in rows]
+    output.document({"columns": columns, "rows": cells, "more": more, "missing_snapshots": missing})
 
 
 def _first(batches: Iterator[pa.RecordBatch], count: int) -> tuple[list[tuple[Any, ...]], bool]:

@@ -136,8 +136,10 @@ def restore(
     with workplace.opened(config, identity) as place:
         found = choosing.project(place, project)
         found.capability.reading()
+        missing = place.gone(found)
         wish = replace(asked.wish(place, found), versions=wanted)
         selection, wish = selected(found, wish, several_places=in_place)
         tell_beyond(selection, periods)
         selection = with_versions(place, selection, wish, quiet=quiet or as_json)
-        run(Work(place, selection, wish, request, asked.as_json() | ({} if wanted == 1 else {"versions": versions})))
+        typed = asked.as_json() | ({} if wanted == 1 else {"versions": versions})
+        run(Work(place, selection, wish, request, typed, missing))

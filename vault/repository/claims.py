@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vault.clock import Clock
-from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound
+from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.housekeeping import Evicted
 from vault.format.record import Claim
@@ -54,9 +54,9 @@ def evicted(snapshot: str) -> Busy:
 
 
 def standing(project: Project) -> list[str]:
-    """The ids of all claims that stand, readable or not."""
-    names = (info.name.rpartition("/")[2] for info in project.store.list(project.folder("claims")))
-    return sorted(name for name in names if layout.is_snapshot_id(name))
+    """The ids of all claims that stand, readable or not, as two listings together name them."""
+    listed = (info.name.rpartition("/")[2] for _ in range(2) for info in project.store.list(project.folder("claims")))
+    return sorted({name for name in listed if layout.is_snapshot_id(name)})
 
 
 def wait(
@@ -114,17 +114,22 @@ def has_ended(project: Project, claim: Claim) -> bool:
     return claim.process is not None and project.services.processes.ended(claim.process)
 
 
-def clear(project: Project, patience: Patience) -> None:
+def clear(project: Project, patience: Patience) -> list[str]:
     """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One that was
-    rewritten today stays, whose writer may still look at it. What was said of writers that were evicted goes after a month."""
+    rewritten today stays, whose writer may still look at it. What was said of writers that were evicted goes after a month.
+    Gives the names of what the store would not delete."""
     left = standing(project)
     committed = frozenset(snapshots.stored_ids(project)) if left else frozenset()
     before = project.services.clock.now() - patience.stale_after
-    for claim in left:
-        moment = layout.moment_of(claim)
-        if claim in committed and moment is not None and moment < before and _shows_no_progress(project, claim, patience):
-            project.store.delete(layout.claim_name(project.id, claim))
-    marks.clear_evictions(project)
+    old = [one for one in left if one in committed and (moment := layout.moment_of(one)) is not None and moment < before]
+    old = [one for one in old if _shows_no_progress(project, one, patience)]
+    refused = []
+    for name in [*(layout.claim_name(project.id, one) for one in old), *marks.old_evictions(project)]:
+        try:
+            project.store.delete(name)
+        except StorageDenied:
+            refused.append(name)
+    return refused
 
 
 def _withdraw(project: Project, claim: Claim) -> bool:
@@ -151,7 +156,8 @@ def _shut(project: Project, claim: str) -> bool:
 
 def _at_work(project: Project, ids: Sequence[str]) -> list[str]:
     claimed, recorded = set(standing(project)), set(snapshots.stored_ids(project))
-    return [one for one in ids if one in claimed and one not in recorded]
+    unrecorded = [one for one in ids if one not in recorded]
+    return [one for one in unrecorded if one in claimed or presence.stands(project, layout.claim_name(project.id, one))]
 
 
 def _read(project: Project, claim: str) -> Claim | None:

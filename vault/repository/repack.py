@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
@@ -18,7 +17,8 @@ from vault.format.chunks import ID_SIZE
 from vault.format.frames import Compressor, Dictionary
 from vault.format.housekeeping import Moved
 from vault.format.pack import PackBuilder
-from vault.repository.chunk_index import ChunkIndex, is_among
+from vault.repository.adopt import rows_of
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.pack_reader import PackReader, Place, places
 from vault.repository.project import Project
 from vault.repository.prune_plan import StoredPack, Wishes
@@ -80,7 +80,7 @@ class _Repack:
     def __init__(self, session: Session, live: Live) -> None:
         self._session = session
         self._index = live.index
-        self._wanted = _wanted(live)
+        self._live = live.chunks
         self._reader = PackReader(session.project, live.index)
         self._builders: dict[tuple[int, bytes | None], PackBuilder] = {}
         self._dictionaries: dict[bytes, Dictionary] = {}
@@ -90,8 +90,17 @@ class _Repack:
         self.damaged: list[bytes] = []
 
     def take(self, pack: StoredPack) -> None:
-        """Take what is needed of a pack. One that cannot be read whole stays as it is."""
-        wanted = places(self._wanted.get(pack.sha256, self._index.table.slice(0, 0)))
+        """Take what is needed of a pack: what it holds, its own table of contents says, as anybody with a write capability can
+        write index segments. One that cannot be read whole, or of which nothing is needed, stays as it is."""
+        import pyarrow.compute as pc
+
+        contents = rows_of(self._session.project, [pack])
+        if not contents:
+            self.damaged.append(pack.sha256)
+            return
+        wanted = places(contents[0].filter(pc.is_in(contents[0]["chunk"], value_set=self._live)))
+        if not wanted:
+            return
         try:
             for place, content in self._contents(wanted):
                 self._add(pack.tier, place, content)
@@ -141,14 +150,3 @@ class _Repack:
             (content,) = [content for _, content in self._contents(found)]
             self._dictionaries[chunk] = frames.dictionary(content)
         return self._dictionaries[chunk]
-
-
-def _wanted(live: Live) -> dict[bytes, pa.Table]:
-    """Of each pack that is stored anew, the index rows of what is needed of it."""
-    import pyarrow.compute as pc
-
-    table = live.index.table
-    rows = table.filter(is_among(table["pack"], [pack.sha256 for pack in live.packs]))
-    rows = rows.filter(pc.is_in(rows["chunk"], value_set=live.chunks)).sort_by("pack")
-    ends = list(accumulate(len(list(run)) for _, run in groupby(rows["pack"].to_pylist())))
-    return {rows["pack"][start].as_py(): rows.slice(start, end - start) for start, end in pairwise([0, *ends])}

@@ -77,11 +77,12 @@ class Committed(NamedTuple):
     @property
     def moved(self) -> dict[bytes, frozenset[bytes]]:
         """The packs whose content lies in others now, and in which. Two prunes may have moved one pack at once: then what is
-        needed of it may lie with either."""
+        needed of it may lie with either. What is said to lie nowhere has not moved."""
         joined: dict[bytes, frozenset[bytes]] = {}
         for one in self.moves:
             for old, new in one.packs.items():
-                joined[old] = joined.get(old, frozenset()) | set(new)
+                if new:
+                    joined[old] = joined.get(old, frozenset()) | set(new)
         return joined
 
 
@@ -202,8 +203,29 @@ def flat_list(reader: MetaReader, one: Record) -> bytes:
 
 
 def where_now(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
-    """The packs in which the content of `packs` lies, which may have moved more than once."""
-    return reached(packs, moved) - moved.keys()
+    """The packs in which the content of `packs` lies, which may have moved more than once. Packs that are said to have moved in
+    a circle have not: nobody but a forger writes that."""
+    found = reached(packs, moved)
+    return found - _leading_out(found & moved.keys(), moved)
+
+
+def _leading_out(old: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """Those of the packs that have moved from which every way ends at packs that have not."""
+    left = {pack: len(moved[pack] & old) for pack in old}
+    sources: dict[bytes, list[bytes]] = {}
+    for pack in old:
+        for target in moved[pack] & old:
+            sources.setdefault(target, []).append(pack)
+    settled: set[bytes] = set()
+    waiting = [pack for pack, count in left.items() if not count]
+    while waiting:
+        pack = waiting.pop()
+        settled.add(pack)
+        for source in sources.get(pack, ()):
+            left[source] -= 1
+            if not left[source]:
+                waiting.append(source)
+    return frozenset(settled)
 
 
 def reached(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
