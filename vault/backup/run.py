@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault import memory
 from vault.about.period import Period
-from vault.backup import compare, content, describing, dictionaries, items, new_manifest, reading
+from vault.backup import compare, content, describing, dictionaries, items, new_manifest, reading, unread
 from vault.backup.new_manifest import ManifestWriter, Retire
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
@@ -38,8 +38,6 @@ from vault.source.scan import Scan, Skipped, scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
-KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
-"""Problems of items that were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,8 @@ class Wishes:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
-    snapshots: that the project has now, as far as this run saw."""
+    snapshots: that the project has now, as far as this run saw · grown: files that grew all the while, and how many of their
+    first bytes were kept."""
 
     project: str
     record: Record
@@ -78,6 +77,7 @@ class Report:
     skipped: tuple[Skipped, ...]
     excluded: int
     seconds: float
+    grown: tuple[tuple[bytes, int], ...] = ()
     claim_stays: bool = False
     snapshots: int = 1
 
@@ -92,6 +92,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "skipped": [{"path": printable(one.path), "what": one.what} for one in self.skipped],
             "excluded": self.excluded,
+            "grown": [{"path": printable(path), "kept_bytes": size} for path, size in self.grown],
             "claim_stays": self.claim_stays,
             "problem_list": [problem.as_json() for problem in self.problems],
         }
@@ -131,7 +132,9 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
         session.packs.close()
     seconds = clock.monotonic() - began
     snapshots = len(session.committed.records) + 1
-    return Report(project.name, record, tuple(run.problems), run.skipped, run.excluded, seconds, session.claim_stays, snapshots)
+    return Report(
+        project.name, record, tuple(run.problems), run.skipped, run.excluded, seconds, run.grown, session.claim_stays, snapshots
+    )
 
 
 class _Run:
@@ -151,6 +154,8 @@ class _Run:
         self._results = items.Results()
         self._of_content: dict[bytes, Period] = {}
         self._read_bytes = 0
+        self._unlisted = frozenset(found.unlisted)
+        self.grown: tuple[tuple[bytes, int], ...] = ()
         self._scan_problems = len(found.problems)
         self.problems: list[Problem] = list(found.problems)
         self.skipped = tuple(found.skipped)
@@ -216,7 +221,8 @@ class _Run:
                 writer.close()
             manner = self._source.manner
             self._of_content = describing.asked(reader, self._table["path"], self._results, manner, self._wishes.stop)
-        self.problems += work.problems
+        self.problems += [one for one in work.problems if one.path not in self._unlisted]
+        self.grown = tuple(work.grown)
         self._read_bytes = work.read_bytes
 
     def _train(self, reader: Reader, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
@@ -248,6 +254,8 @@ class _Run:
 
     def _commit_unchanged(self, last: Record, difference: compare.Comparison) -> Record:
         """The same manifest again: it costs a record."""
+        if self.problems:
+            self.problems = unread.explained(self.problems, self._last_manifest(unread.COLUMNS))
         self.problems += self._session.damage()
         if self._wishes.locking is not None:
             reader = self._session.catalogue
@@ -262,6 +270,8 @@ class _Run:
         self._session.forget_known()
         memory.give_back()
         table = self._new_manifest(difference)
+        if self.problems:
+            self.problems = unread.explained(self.problems, table)
         vanished = items.missed_at(table, self._taken_at)
         self._session.packs.drain()
         memory.give_back()
@@ -292,7 +302,7 @@ class _Run:
     def _spared(self) -> items.Spared:
         """What stays in the manifest though this run could not read it."""
         while_reading = self.problems[self._scan_problems :]
-        failed = {problem.path for problem in while_reading if problem.what not in KEPT_ALL_THE_SAME}
+        failed = {problem.path for problem in while_reading if problem.what not in unread.KEPT_ALL_THE_SAME}
         return items.Spared(failed=frozenset(failed), unseen=self._unseen)
 
     def _keep_locked(self, needed: Iterable[bytes], index: ChunkIndex) -> None:

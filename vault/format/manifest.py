@@ -21,10 +21,13 @@ FILE, FOLDER, LINK = "file", "folder", "link"
 TYPES = (FILE, FOLDER, LINK)
 """Devices and the like never stand in a manifest; one that says so was not made by us."""
 
+PREFIX, INCONSISTENT = "prefix", "inconsistent"
+"""What `consistency` may say; a reader takes any other word for the second."""
+
 MOST_ROWS = 1 << 27
 LARGEST_MANIFEST = 1 << 36
 
-_REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "mode", "uid", "gid"]
+_REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "consistency", "mode", "uid", "gid"]
 
 
 @cache
@@ -37,7 +40,9 @@ def schema() -> pa.Schema:
     mode: permission bits · uid, gid, owner, group · link_target · xattrs · blake3: of the whole content ·
     period_start, period_end, period_origin, format: what the item is about, where known ·
     seen_at: when this version was first seen · last_seen_at, vanished_at: null while the source has it ·
-    chunks: the content in order; a null id is a hole of that length.
+    chunks: the content in order; a null id is a hole of that length ·
+    consistency: null where the content is of one moment; `PREFIX` where it is what a growing file had at first, of one moment
+    too; `INCONSISTENT` where the file changed while it was read, so that the content may be of several moments.
     """
     import pyarrow as pa
 
@@ -72,6 +77,7 @@ def schema() -> pa.Schema:
             pa.field("last_seen_at", moment),
             pa.field("vanished_at", moment),
             pa.field("chunks", pa.list_(chunk)),
+            pa.field("consistency", pa.string()),
         ]
     )
 
@@ -94,6 +100,8 @@ _SMALLEST_PAGE, _LARGEST_PAGE = 16 * 1024, 64 * 1024
 def encode(table: pa.Table) -> memoryview[int]:
     """The bytes of a manifest. table: of `schema()`, sorted by path, each path once."""
     times = finer(table.num_rows)
+    if table["consistency"].null_count == table.num_rows:
+        table = table.drop_columns(["consistency"])
     return parquet.write(
         table,
         compression="none",
@@ -109,4 +117,7 @@ def encode(table: pa.Table) -> memoryview[int]:
 
 def decode(data: parquet.Data, *, columns: list[str] | None = None) -> pa.Table:
     """Read back, all columns or those named. Raises `Damaged`."""
-    return parquet.read(data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns, words={"type": TYPES})
+    words = {"type": TYPES}
+    return parquet.read(
+        data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns, words=words, optional={"consistency"}
+    )

@@ -68,11 +68,13 @@ def read(
     columns: list[str] | None = None,
     only: tuple[str, int] | None = None,
     words: Mapping[str, Collection[str]] | None = None,
+    optional: Collection[str] = (),
 ) -> pa.Table:
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
 
     only: a column and the value that it shall have; row groups without that value are not even read · words: that may stand
-    in columns of text, by column.
+    in columns of text, by column ·
+    optional: columns that may be missing, and are null then.
     Raises `Damaged` where the bytes are no Parquet file, hold more than `most_rows`, lack a column or have it in another type.
     """
     import pyarrow as pa
@@ -87,8 +89,8 @@ def read(
         with pq.ParquetFile(source, pre_buffer=False, buffer_size=room, read_dictionary=_texts(schema)) as file:
             if file.metadata.num_rows > most_rows:
                 raise Damaged(f"{what} says it has {file.metadata.num_rows} rows; more than {most_rows} are never written")
-            missing = set(wanted) - set(file.schema_arrow.names)
-            if missing:
+            absent = set(wanted) - set(file.schema_arrow.names)
+            if missing := absent - set(optional):
                 raise Damaged(f"{what} lacks the column {sorted(missing)[0]!r}")
             groups = range(file.num_row_groups) if only is None or file.num_row_groups == 1 else _groups_with(file, *only)
             table = file.read_row_groups(groups, wanted, use_threads=file.metadata.num_rows >= WORTH_THREADS)
@@ -97,9 +99,9 @@ def read(
             _refuse_strange(table[name], (words or {})[name], f"{what} has the unknown {name}")
         if only is not None:
             table = table.filter(pc.equal(table[only[0]], only[1]))
-        return pa.table({name: _spelt_out(table[name]) for name in wanted}).cast(
-            pa.schema([schema.field(name) for name in wanted])
-        )
+        fields = [schema.field(name) for name in wanted]
+        columns = [pa.nulls(len(table), one.type) if one.name in absent else _spelt_out(table[one.name]) for one in fields]
+        return pa.table(columns, names=wanted).cast(pa.schema(fields))
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise Damaged(f"{what} is not readable as Parquet: {error}") from error
 
