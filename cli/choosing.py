@@ -41,7 +41,7 @@ def project(place: Workplace, name: str) -> Project:
     try:
         return place.project(name)
     except UsageError as error:
-        known = [capability.name for capability in place.repository.capabilities(place.identities)]
+        known = [capability.name for capability in place.repository.open_keys(place.identities).capabilities]
         near = _near(name, known)
         if not near:
             raise

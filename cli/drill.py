@@ -1,33 +1,37 @@
 """A restore drill: a random sample of a project and its newest report come back to a scratch folder, and are compared.
 
     select    the project as it is now
-    choose    the newest report, and items at random, up to a number and a size
+    choose    the newest report, and items at random, up to a number and a size, with the folders above them
     restore   as a person would have it restored; the time that this takes is measured
-    compare   every file with the BLAKE3 and the size that the manifest says
+    compare   content and size of every file with the manifest's BLAKE3, attributes of files and folders
 
-What a whole restore would take is reckoned from that. The scratch folder (0700, among the system's temporary files) goes
-afterwards.
+A drill that did not compare all that it restored has failed. Attributes that the scratch folder does not take are problems by
+name; content is compared all the same. What a whole restore would take is reckoned from the time. The scratch folder (0700,
+among the system's temporary files) goes afterwards.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from blake3 import blake3
-
-from vault.errors import Damaged, NothingFound
-from vault.problems import printable
+from vault.errors import Damaged, NothingFound, TargetError
+from vault.format import manifest
+from vault.problems import Problem, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
+    from restore.forecast import Load
+    from restore.plan import Plan
     from restore.select import Selection
+    from restore.target import Target
     from vault.repository.project import Project
 
 ITEMS = 50
@@ -36,44 +40,71 @@ NEWEST_OF = "reports"
 """The kind of which the newest item is always among the sample; another one where a project has none of it."""
 
 
+@dataclass(slots=True)
+class Compared:
+    """What was compared. files: their content · folders · attributes: items whose attributes are all as they should be ·
+    wrong: files that are not what they should be, and why · problems: attributes that are not."""
+
+    files: int = 0
+    folders: int = 0
+    attributes: int = 0
+    wrong: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Drilled:
-    """What a drill came to. seconds: from the first request to the last byte · whole_items, whole_bytes: of the project ·
-    whole_seconds: that all of it would take, as reckoned · newest: the newest report's path · wrong: files that are not what
-    they should be, and why."""
+    """What a drill came to. items, folders: to be restored · bytes: of the items · seconds: from the first request to the last
+    byte · compared: files whose content was · folders_compared, attributes_compared · whole_items, whole_bytes: of the project
+    · whole_seconds: that all of it would take, as reckoned · newest: the newest report's path · wrong: files that are not what
+    they should be, and why · problems: what the scratch folder does not take, for one."""
 
     project: str
     items: int
+    folders: int
     bytes: int
     seconds: float
+    compared: int
+    folders_compared: int
+    attributes_compared: int
     whole_items: int
     whole_bytes: int
     whole_seconds: float
     newest: str
     wrong: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
 
     @property
     def trouble(self) -> str:
         """What is wrong in a few words, or nothing."""
-        return f"{len(self.wrong)} of {self.items} files are not as they were: {self.wrong[0]}" if self.wrong else ""
+        if self.wrong:
+            return f"{len(self.wrong)} of {self.items} files are not as they were: {self.wrong[0]}"
+        if self.compared < self.items or self.folders_compared < self.folders:
+            left = f"{self.compared} of {self.items} files and {self.folders_compared} of {self.folders} folders"
+            return f"not all was compared: {left}"
+        return ""
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`, and for the record of it."""
         found = {name: getattr(self, name) for name in self.__slots__}
         times = {name: round(found[name], 3) for name in ("seconds", "whole_seconds")}
-        return found | times | {"wrong": list(self.wrong), "trouble": self.trouble}
+        listed = {"problems": len(self.problems), "problem_list": [one.as_json() for one in self.problems]}
+        return found | times | listed | {"wrong": list(self.wrong), "trouble": self.trouble}
 
 
 def drill(project: Project, stop: Callable[[], None], *, items: int = ITEMS, most_bytes: int = MOST_BYTES) -> Drilled:
-    """One drill. Raises `NothingFound`, `Damaged`, `KeyRefused`, `TargetError`, `StorageError`."""
+    """One drill. project: of a repository that is read below this machine's cache, to prove that another machine could restore.
+
+    Raises `NothingFound`, `Damaged`, `KeyRefused`, `TargetError`, `StorageError`."""
     import pyarrow.compute as pc
 
+    from restore import forecast
     from restore.apply import apply
     from restore.existing import Existing
     from restore.plan import make_plan
+    from restore.rows import taken
     from restore.select import Wish, select
     from restore.target import Target
-    from vault.format import manifest
 
     project.capability.reading()
     clock = project.services.clock
@@ -85,31 +116,81 @@ def drill(project: Project, stop: Callable[[], None], *, items: int = ITEMS, mos
     if not files.num_rows:
         raise NothingFound(f"project {project.name!r} has no file to restore", hint="drill it once it has one")
     rows = _chosen(files, project.services.chance.fraction, items, most_bytes)
-    sample = _only(selection, files.take(rows))
+    sample = _only(selection, taken(files, rows))
     selected = clock.monotonic()
-    with tempfile.TemporaryDirectory(prefix="strongroom-drill-") as folder:
-        with Target(os.fsencode(folder)) as target:
-            plan = make_plan(sample, target, Existing.REFUSE, clock.now().date())
-            report = apply(plan.without_missing(), target, stop)
-        ended = clock.monotonic()
-        wrong = [f"{printable(one.path)}: {one.message}" for one in report.problems if one.what != "attributes"]
-        known = {one.path for one in report.problems}
-        wrong += _differing(
-            sample.table.filter(pc.invert(pc.is_in(sample.table["path"], value_set=_binary(known)))), Path(folder)
-        )
-    read, whole = pc.sum(sample.table["size"]).as_py() or 0, pc.sum(files["size"]).as_py() or 0
-    share = whole / read if read else files.num_rows / sample.table.num_rows
+    with _scratch() as folder, Target(os.fsencode(folder)) as target:
+        plan = make_plan(sample, target, Existing.REFUSE, clock.now().date())
+        report = apply(plan.without_missing(), target, stop)
+        took = clock.monotonic() - selected
+        compared = _compare(plan, target, report.problems)
+    pace = forecast.pace_of(project.store.describe())
     return Drilled(
         project=project.name,
-        items=sample.table.num_rows,
-        bytes=read,
-        seconds=ended - began,
+        items=len(rows),
+        folders=sample.table.num_rows - len(rows),
+        bytes=plan.bytes_to_write,
+        seconds=selected - began + took,
+        compared=compared.files,
+        folders_compared=compared.folders,
+        attributes_compared=compared.attributes,
         whole_items=files.num_rows,
-        whole_bytes=whole,
-        whole_seconds=(selected - began) + (ended - selected) * share,
+        whole_bytes=pc.sum(files["size"]).as_py() or 0,
+        whole_seconds=(selected - began) + forecast.measured(_whole(selection, files), forecast.load(plan), took, pace),
         newest=printable(files["path"][rows[0]].as_py()),
-        wrong=tuple(wrong),
+        wrong=tuple(compared.wrong),
+        problems=tuple(compared.problems),
     )
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """A folder that is gone afterwards. Raises `TargetError`."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="strongroom-drill-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise TargetError(
+            f"a drill needs a folder for temporary files: {error.strerror}",
+            hint="set TMPDIR to a folder that can be written to",
+        ) from error
+    with folder as name:
+        yield name
+
+
+def _compare(plan: Plan, target: Target, known: Sequence[Problem]) -> Compared:
+    """What was restored, with what the manifest says. known: problems of the restore."""
+    from restore.rows import Rows
+
+    compared = Compared()
+    rows = Rows(plan.items)
+    items = [rows.item(row) for row in range(len(rows))]
+    refused = {one.path for one in known if one.what == "attributes"}
+    compared.problems += [one for one in known if one.what == "attributes"]
+    failed = {one.path: one.message for one in known if one.what != "attributes"}
+    for item, found in zip(items, target.compare(items), strict=True):
+        if not found.same:
+            why = "its content is another one" if item.digest else "the snapshot has no checksum of it: it was not compared"
+            compared.wrong.append(f"{printable(item.path)}: {failed.get(item.path, why)}")
+            continue
+        compared.files += item.kind == manifest.FILE
+        compared.folders += item.kind == manifest.FOLDER
+        if not found.differing:
+            compared.attributes += 1
+        elif item.path not in refused:
+            message = f"the scratch folder gave it another {', '.join(found.differing)}"
+            compared.problems.append(Problem(item.path, "attributes", message))
+    return compared
+
+
+def _whole(selection: Selection, files: pa.Table) -> Load:
+    """What a restore of all files has to do."""
+    import pyarrow.compute as pc
+
+    from restore.forecast import Load
+    from restore.references import count_bytes, count_requests, locate
+
+    references = locate(files, selection.index)
+    size = pc.sum(files["size"]).as_py() or 0
+    return Load(count_requests(references), count_bytes(references), size, files.num_rows)
 
 
 def _chosen(files: pa.Table, fraction: Callable[[], float], items: int, most_bytes: int) -> list[int]:
@@ -144,35 +225,14 @@ def _newest(files: pa.Table) -> int:
     return int(rows[first].as_py()) if len(rows) else int(first)
 
 
-def _only(selection: Selection, table: pa.Table) -> Selection:
+def _only(selection: Selection, files: pa.Table) -> Selection:
+    """The sample and the folders above it, of each path one."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return replace(selection, table=table.take(pc.sort_indices(table["path"])), above=selection.table.slice(0, 0))
+    from restore.select import folders_above
+    from restore.twins import without_twin_folders
 
-
-def _differing(items: pa.Table, folder: Path) -> list[str]:
-    """The restored files that are not what the manifest says."""
-    wrong = []
-    columns: Sequence[Any] = [items[name].to_pylist() for name in ("path", "size", "blake3")]
-    for path, size, digest in zip(*columns, strict=True):
-        file = folder / os.fsdecode(path)
-        try:
-            found, length = _digest(file), file.stat().st_size
-        except OSError as error:
-            wrong.append(f"{printable(path)}: {error.strerror}")
-            continue
-        if length != size or (digest is not None and found != digest):
-            wrong.append(f"{printable(path)}: its content is another one")
-    return wrong
-
-
-def _digest(file: Path) -> bytes:
-    hasher = blake3()
-    hasher.update_mmap(str(file))
-    return hasher.digest()
-
-
-def _binary(paths: set[bytes]) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(sorted(paths), pa.binary())
+    table = pa.concat_tables([files, folders_above(selection.table, files)])
+    chosen = replace(selection, table=table.take(pc.sort_indices(table["path"])), above=selection.table.slice(0, 0))
+    return without_twin_folders(chosen)

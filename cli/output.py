@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,10 +14,14 @@ from typing import Any
 
 import typer
 
-from vault.errors import StrongroomError, TargetError
+from vault.errors import StrongroomError, TargetError, TransientStorageError
 from vault.problems import Problem, printable
 
 PROBLEMS_SHOWN = 20
+
+RETRIES_SHOWN_AFTER = 3.0
+RETRIES_SHOWN_EVERY = 60.0
+"""Seconds."""
 
 
 @contextmanager
@@ -60,6 +65,29 @@ def failure(error: StrongroomError) -> None:
     notice(f"strongroom: error: {error}")
     if error.hint:
         notice(f"hint: {error.hint}")
+
+
+class RetryNotices:
+    """Says that the store does not answer and is asked again: after some seconds, then at most once a minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next = RETRIES_SHOWN_AFTER
+
+    def waiting(self, error: TransientStorageError, *, elapsed: float, pause: float, left: float) -> None:
+        """See `RetryListener`. From any thread."""
+        with self._lock:
+            if elapsed < self._next:
+                return
+            self._next = elapsed + RETRIES_SHOWN_EVERY
+        notice(f"the store has not answered for {duration(elapsed)}: {error}; trying again for up to {duration(left)}")
+
+    def answered(self, elapsed: float) -> None:
+        """See `RetryListener`."""
+        with self._lock:
+            shown, self._next = self._next > RETRIES_SHOWN_AFTER, RETRIES_SHOWN_AFTER
+        if shown:
+            notice(f"the store answers again after {duration(elapsed)}")
 
 
 def problems(found: Sequence[Problem]) -> None:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown(*, quiet: bool) -> Iterator[Progress]:
-    """A listener that draws a line on stderr while the block runs, where that is a terminal and nobody asked for quiet."""
+def shown(*, quiet: bool, project: str = "") -> Iterator[Progress]:
+    """A listener that draws a line on stderr while the block runs, where that is a terminal and nobody asked for quiet.
+    project: whose work it is, to be named in the line."""
     if quiet or not environment.shows_progress():
         yield Silence()
         return
@@ -25,7 +26,7 @@ def shown(*, quiet: bool) -> Iterator[Progress]:
     from rich.progress import Progress as RichProgress
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[items]} items"),
         DownloadColumn(binary_units=True),
@@ -33,14 +34,15 @@ def shown(*, quiet: bool) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield _Drawn(bar)
+        yield _Drawn(bar, f"{project}: " if project else "")
 
 
 class _Drawn:
     """Feeds a rich progress line."""
 
-    def __init__(self, bar: Bar) -> None:
+    def __init__(self, bar: Bar, whose: str) -> None:
         self._bar = bar
+        self._whose = whose
         self._task: TaskID | None = None
         self._items = 0
 
@@ -49,7 +51,7 @@ class _Drawn:
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._items = 0
-        self._task = self._bar.add_task(name, total=size or None, items="0")
+        self._task = self._bar.add_task(self._whose + name, total=size or None, items="0")
 
     def advance(self, *, items: int = 0, size: int = 0) -> None:
         """Moves the line."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -13,6 +13,9 @@ from cli import environment, output, settings
 from cli.settings import Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
+from vault.errors import Damaged, KeyRefused, NoRepository
+from vault.problems import Problem
+from vault.process import LinuxProcesses
 from vault.repository.services import Services
 
 if TYPE_CHECKING:
@@ -22,23 +25,35 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
     from vault.repository.repository import Repository
     from vault.storage.address import Address, StoreOptions
+    from vault.storage.contract import Store
     from vault.storage.counting import CountingStore
 
 VERSION = "0.1.0"
 
+BRIEF = 30.0
+"""Seconds that a command sits out which only asks something."""
+
+ANSWER_WITHIN = 15.0
+"""Seconds in which a store must begin to answer it."""
+
 
 def services() -> Services:
-    """This machine's clock, randomness and name."""
-    return Services(SystemClock(), SystemChance(), environment.host_name(), f"strongroom/{VERSION}")
+    """This machine's clock, randomness, name and processes."""
+    host = environment.host_name()
+    return Services(SystemClock(), SystemChance(), host, f"strongroom/{VERSION}", LinuxProcesses(host))
 
 
-def store_options(repository: RepositorySettings) -> StoreOptions:
-    """How to reach the store that the settings name."""
+def store_options(repository: RepositorySettings, *, brief: bool = False) -> StoreOptions:
+    """How to reach the store that the settings name. brief: for a question that somebody waits for."""
     from vault.storage.address import StoreOptions
-    from vault.storage.s3_client import S3Options
+    from vault.storage.retrying import FOR_UNATTENDED, MINUTES, Patience
+    from vault.storage.s3_client import LONGEST_SILENCE, S3Options
 
-    s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile)
-    return StoreOptions(s3=s3)
+    timeout = ANSWER_WITHIN if brief else LONGEST_SILENCE
+    s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile, timeout)
+    unattended = environment.parent() is not None
+    total = BRIEF if brief else MINUTES
+    return StoreOptions(s3=s3, patience=Patience.network(FOR_UNATTENDED if unattended else total))
 
 
 def located(text: str, folder: Path) -> Address:
@@ -66,17 +81,48 @@ class Workplace:
     identities: Sequence[Identity]
     traffic: CountingStore
     memory: ClientMemory
+    refused: list[Problem] = field(default_factory=list)
 
     def project(self, name: str) -> Project:
         """The project of that name. Raises `UsageError` with the nearest name."""
         return self.projects([name])[0]
 
     def projects(self, names: Sequence[str]) -> list[Project]:
-        """The projects of these names, or all. Raises `KeyRefused` where one has other keys than this machine knows."""
-        found = self.repository.choose(names, self.identities)
+        """The projects of these names, or all that open (see `available`). Raises `KeyRefused` where one has other keys than
+        this machine knows, `Damaged` where it does not open."""
+        if not names:
+            return self.available([])
+        found = self.repository.choose(names, self.identities, self.memory.projects())
         for project in found:
             self.memory.recognise(project.capability)
         return found
+
+    def available(self, names: Sequence[str]) -> list[Project]:
+        """The projects of these names, or all, that open and have the keys that this machine knows; the others are told as
+        problems, and are among `refused`."""
+        found = self.repository.available(names, self.identities, self.memory.projects())
+        errors = [(one.name, one.error) for one in found.refused]
+        good = []
+        for project in found.projects:
+            try:
+                self.memory.recognise(project.capability)
+            except KeyRefused as error:
+                errors.append((project.name, error))
+            else:
+                good.append(project)
+        if errors and not good:
+            raise errors[0][1]
+        problems = [Problem(name.encode(), "refused-project", f"left out: {error} ({error.hint})") for name, error in errors]
+        output.problems(problems)
+        self.refused.extend(problems)
+        return good
+
+    def uncached(self) -> Workplace:
+        """The same repository as a machine would find it that knows nothing of it: read below this machine's cache, from which
+        goes what differs."""
+        from vault.storage.caching import uncached
+
+        return replace(self, repository=replace(self.repository, store=uncached(self.repository.store)))
 
     def zone(self, project: str) -> ZoneInfo:
         """The time zone in which the periods of a project are meant."""
@@ -95,11 +141,32 @@ class Workplace:
         return gone
 
 
+def _repository(store: Store, services: Services, memory: ClientMemory) -> Repository:
+    """Opened; of a lost or damaged descriptor, the error says where a copy is."""
+    from vault.format.descriptor import Descriptor
+    from vault.repository.repository import LOST_DESCRIPTOR, Repository, in_use
+
+    try:
+        data = Repository.stored_descriptor(store)
+        repository = Repository(store, Descriptor.decode(data), services)
+    except (NoRepository, Damaged) as error:
+        if isinstance(error, NoRepository) and not in_use(store):
+            raise
+        copy = memory.descriptor_copy()
+        hint = f"this machine has a copy in {copy}: put it back as strongroom.json" if copy else LOST_DESCRIPTOR
+        what = f"is damaged: {error}" if isinstance(error, Damaged) else "is gone, and its keys and projects stand"
+        raise Damaged(f"the descriptor (strongroom.json) of the repository at {store.describe()} {what}", hint=hint) from error
+    memory.recognise_repository(repository.descriptor.repository)
+    memory.recognise_descriptor(data)
+    return repository
+
+
 @contextmanager
-def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[Workplace]:
-    """Settings read, repository opened, identities loaded. Raises `SettingsError`, `NoRepository`, `KeyRefused`, …"""
+def opened(config: Path | None, identity: list[Path] | None = None, *, brief: bool = False) -> Iterator[Workplace]:
+    """Settings read, repository opened, identities loaded. brief: for a command that only asks something. Raises
+    `SettingsError`, `NoRepository`, `KeyRefused`, …"""
     from cli import identities
-    from vault.repository.repository import Repository
+    from vault.repository import trust
     from vault.storage.address import open_bare_store
     from vault.storage.caching import CachingStore
     from vault.storage.contract import ChoosesChecksum
@@ -108,21 +175,25 @@ def opened(config: Path | None, identity: list[Path] | None = None) -> Iterator[
 
     found = settings.load(settings.find(config))
     everything = services()
-    options = store_options(found.repository)
+    options = store_options(found.repository, brief=brief)
     address = located(found.repository.address, found.file.absolute().parent)
     bare = open_bare_store(address, options, everything.clock, everything.chance)
     counting = CountingStore(bare)
-    patient = RetryingStore(counting, options.patience, everything.clock, everything.chance)
+    patient = RetryingStore(counting, options.patience, everything.clock, everything.chance, listener=output.RetryNotices())
     try:
-        repository = Repository.open(patient, everything)
+        memory = remembered(address, found.repository)
+        repository = _repository(patient, everything, memory)
         if isinstance(bare, ChoosesChecksum):
             bare.choose_checksum(repository.descriptor.trust.checksum)
         cache = environment.cache_folder() / repository.descriptor.repository
         cached = CachingStore(patient, cache, everything.chance)
         mine = identities.load(found.identity, identity or [])
-        memory = remembered(address, found.repository)
-        memory.recognise_repository(repository.descriptor.repository)
-        yield Workplace(found, replace(repository, store=cached), mine, counting, memory)
+        believed = trust.believed(repository.descriptor, memory)
+        try:
+            yield Workplace(found, replace(repository, store=cached, descriptor=believed), mine, counting, memory)
+        except trust.PromiseBroken as error:
+            trust.lower(memory, repository.descriptor.repository, str(error))
+            raise
         cached.close()
     finally:
         bare.close()

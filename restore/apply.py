@@ -6,15 +6,16 @@ interrupted run has finished is there and is recognised by the next plan; what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from restore.content import FileWriter
 from restore.fetch import fetch
-from restore.plan import Plan
+from restore.plan import LinkGroup, Plan
 from restore.rows import Rows
 from restore.target import Attributes, Target, Writer, colliding
+from restore.way import policies_for
 from vault import memory
 from vault.errors import Damaged, TargetError
 from vault.format import manifest
@@ -38,19 +39,25 @@ class Report:
     skipped: int = 0
     newer: int = 0
     already_there: int = 0
+    attributes_only: int = 0
     requests: int = 0
     seconds: float = 0.0
     problems: list[Problem] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        names = ("files", "folders", "links", "bytes", "skipped", "newer", "already_there", "requests")
+        names = ("files", "folders", "links", "bytes", "skipped", "newer", "already_there", "attributes_only", "requests")
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
         return found | {
             "seconds": round(self.seconds, 3),
             "problems": len(self.problems),
             "problem_list": [problem.as_json() for problem in self.problems],
         }
+
+
+def failures(problems: Sequence[Problem]) -> int:
+    """How many of these say that an item is not there; `attributes` says that it lacks something."""
+    return sum(problem.what != "attributes" for problem in problems)
 
 
 def refuse(plan: Plan) -> None:
@@ -66,7 +73,7 @@ def refuse(plan: Plan) -> None:
         raise TargetError(
             f"{counted(len(plan.conflicts), 'item is', 'items are')} in the way, "
             f"{printable(first_conflict.path)} ({first_conflict.standing}) for one",
-            hint="nothing was written; choose --existing skip, newer, replace or keep-both, or another target",
+            hint=f"nothing was written; choose --existing {policies_for(plan.conflicts)}, or another target",
         )
 
 
@@ -108,7 +115,7 @@ class _Restorer:
             skipped=plan.skipped,
             newer=plan.newer,
             already_there=plan.already_there,
-            problems=[*plan.damage, *plan.given_up],
+            problems=plan.problems,
         )
         self._given_up = {problem.path for problem in plan.given_up}
 
@@ -119,11 +126,10 @@ class _Restorer:
         for row in folders:
             self._note(self._writer.make_folder(self._path(row)))
         self._links()
-        followers = self._hard_links()
+        self._repair()
+        followers = self._followers()
         self._files(self._without(self._is(manifest.FILE), followers))
-        again = self._follow(followers)
-        if again:
-            self._files(self._only(again))
+        self._follow(followers)
         attributes = ((self._path(row), self._of_folder(row)) for row in folders)
         self._note(self._target.finish(attributes))
         self._report.folders = len(folders)
@@ -137,36 +143,72 @@ class _Restorer:
             attributes, replace = self._rows.attributes(row), row in self._plan.replacing
             problems = self._writer.write_link(self._path(row), points_to, attributes, replace=replace)
             self._note(problems)
-            self._report.links += not problems
-        self._note(self._writer.commit())
+            self._report.links += not failures(problems)
+        self._report.links -= self._committed()
 
-    def _hard_links(self) -> dict[int, int]:
-        """Of several names of one file: the rows of all but the first, each with the row of the first."""
+    def _repair(self) -> None:
+        """Attributes of what is there already."""
+        rows = Rows(self._plan.repairs)
+        for row in range(len(rows)):
+            problems = self._writer.set_attributes(rows.item(row))
+            self._note(problems)
+            self._report.attributes_only += not problems
+        self._report.attributes_only += self._plan.folders_repaired
+
+    def _committed(self) -> int:
+        """Bring what is finished to its names; how much of it failed."""
+        problems = self._writer.commit()
+        self._note(problems)
+        return failures(problems)
+
+    def _groups(self) -> dict[int, LinkGroup]:
+        """The rows of files that have several names, and which file each is one of."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         table = self._plan.items.select(["link_group", "blake3", "size"])
-        rows = pc.indices_nonzero(pc.is_valid(table["link_group"])).to_pylist()
-        leaders: dict[tuple[object, ...], int] = {}
+        rows = pc.indices_nonzero(pc.is_valid(table["link_group"])).cast(pa.int64())
+        groups = ((one["link_group"], one["blake3"], one["size"]) for one in table.take(rows).to_pylist())
+        return dict(zip(rows.to_pylist(), groups, strict=True))
+
+    def _followers(self) -> dict[int, bytes]:
+        """The rows that become other names of a file, each with the name that this has already: one that stands there whole, or
+        that of the first row of its group."""
+        leaders = dict(self._plan.linkable)
         followers = {}
-        for row, one in zip(rows, table.take(rows).to_pylist() if rows else [], strict=True):
-            # a manifest that calls two different contents one file must not make them one
-            leader = leaders.setdefault((one["link_group"], one["blake3"], one["size"]), row)
-            if leader != row:
-                followers[row] = leader
+        for row, group in self._groups().items():
+            if leaders.setdefault(group, self._path(row)) != self._path(row):
+                followers[row] = leaders[group]
         return followers
 
-    def _follow(self, followers: dict[int, int]) -> list[int]:
-        """Make the other names; gives the rows for which that failed, whose content is then written."""
-        again = []
+    def _follow(self, followers: dict[int, bytes]) -> None:
+        """Make the other names. Where the file that they should be names of is not what it should be (it could not be restored,
+        or no link can be made), one of them gets the content by itself and the others follow that one, or all get it."""
+        failed = self._link(followers)
+        groups = self._groups() if failed else {}
+        leaders: dict[LinkGroup, bytes] = {}
+        for row in failed:
+            leaders.setdefault(groups[row], self._path(row))
+        second = {row: leader for row in failed if (leader := leaders[groups[row]]) != self._path(row)}
+        alone = [row for row in failed if row not in second]
+        if alone:
+            self._files(self._only(alone))
+        rest = self._link(second) if second else []
+        if rest:
+            self._files(self._only(rest))
+
+    def _link(self, followers: dict[int, bytes]) -> list[int]:
+        """The rows for which that failed."""
+        failed, digests = [], self._plan.items["blake3"]
         for row, leader in followers.items():
-            replace = row in self._plan.replacing
-            if self._writer.write_hard_link(self._path(row), self._path(leader), replace=replace):
-                again.append(row)
+            size, digest, replace = self._rows.size[row], digests[row].as_py(), row in self._plan.replacing
+            if self._writer.write_hard_link(self._path(row), leader, size, digest, replace=replace):
+                failed.append(row)
             else:
                 self._report.files += 1
-                self._progress.advance(items=1, size=self._rows.size[row])
-        self._note(self._writer.commit())
-        return again
+                self._progress.advance(items=1, size=size)
+        self._report.files -= self._committed()
+        return failed
 
     def _files(self, meant: pa.Array) -> None:
         """meant: a boolean for each row."""

@@ -10,6 +10,7 @@ from restore.plan import Plan
 from restore.rows import Rows
 from restore.small import COMMIT_BYTES, COMMIT_FILES, SmallFiles, Written
 from restore.target import PendingFile, Target, Writer
+from restore.target.system import open_files_for
 from vault.errors import StrongroomError
 from vault.format.chunks import LARGEST_CHUNK, chunk_id
 from vault.problems import Problem
@@ -17,9 +18,6 @@ from vault.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MOST_OPEN = 64
-"""Files that are open while their pieces come; others are opened again when their next piece does."""
 
 
 class FileWriter:
@@ -39,6 +37,7 @@ class FileWriter:
         self._left: dict[int, int] = {}
         self._small = SmallFiles(plan, rows, target, self._left, WORKERS)
         self._open: dict[int, PendingFile] = {}
+        self._most_open = open_files_for(share=8)  # others are opened again when their next piece comes
         self._failed: set[int] = set()
         self._resumable: set[int] = set()
         self._batch_files = 0
@@ -157,7 +156,7 @@ class FileWriter:
             pending = begun
         self._resumable.add(row)
         self._open[row] = pending
-        if len(self._open) > MOST_OPEN:
+        if len(self._open) > self._most_open:
             self._open.pop(next(iter(self._open))).close()
         return pending
 

@@ -74,14 +74,18 @@ def fetch(
 
 
 def _read(reader: PackReader, portion: list[Use]) -> list[Fetched]:
-    """One pack's chunks. A pack that is gone or unreadable costs the items that need it, not the run."""
+    """One pack's chunks. A pack that is gone or unreadable costs the items that need it, not the run, and not those chunks that
+    lie in another pack as well."""
+    contents: list[bytes | StrongroomError]
     try:
         contents = [content for _, content in reader.chunks([use.place for use in portion])]
     except TransientStorageError:
         raise
     except StorageError as error:
-        return [(use, error) for use in portion]
-    return list(zip(portion, contents, strict=True))
+        contents = [error] * len(portion)
+    unread = [use.place for use, content in zip(portion, contents, strict=True) if isinstance(content, StrongroomError)]
+    again = reader.elsewhere(unread) if unread else {}
+    return [(use, again.get(use.place.chunk, content)) for use, content in zip(portion, contents, strict=True)]
 
 
 def portions(references: pa.Table) -> Iterator[list[Use]]:

@@ -98,12 +98,37 @@ REMOTE = Pace(start=1.0, request=0.03, read=1 / 40e6, write=1 / 570e6, file=0.00
 """For a store behind a network: its line is not known, so 40 MB/s and 60 ms a round trip, two at a time, are assumed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a restore has to do. read, write: bytes."""
+
+    requests: int
+    read: int
+    write: int
+    files: int
+
+    def seconds(self, pace: Pace) -> float:
+        """About how long it takes, the start apart."""
+        return self.requests * pace.request + self.read * pace.read + self.write * pace.write + self.files * pace.file
+
+
+def load(plan: Plan) -> Load:
+    """Of a plan."""
+    return Load(plan.requests, plan.bytes_to_read, plan.bytes_to_write, plan.files)
+
+
+def pace_of(store: str) -> Pace:
+    """store: the repository's address."""
+    return REMOTE if store.startswith("s3:") else BESIDE
+
+
 def seconds(plans: Sequence[Plan], pace: Pace) -> float:
     """About how long the plans will take."""
-    return pace.start + sum(
-        plan.requests * pace.request
-        + plan.bytes_to_read * pace.read
-        + plan.bytes_to_write * pace.write
-        + plan.files * pace.file
-        for plan in plans
-    )
+    return pace.start + sum(load(plan).seconds(pace) for plan in plans)
+
+
+def measured(whole: Load, sample: Load, took: float, pace: Pace) -> float:
+    """About how long all of it takes, in seconds, where a sample of it took so long. A small sample is mostly its start and its
+    requests, which do not grow with the bytes: so what was expected of each is compared, not their sizes."""
+    expected = pace.start + sample.seconds(pace)
+    return (pace.start + whole.seconds(pace)) * took / expected

@@ -20,6 +20,7 @@ from restore.rows import Rows
 from restore.select import Selection
 from restore.target import Attributes, Target
 from restore.target.attributes import apply as set_attributes
+from restore.target.system import is_folder, stands
 from vault.errors import TargetError, UsageError
 from vault.problems import Problem
 from vault.progress import Progress
@@ -64,9 +65,9 @@ def homes(selection: Selection, folders: Mapping[str, Path]) -> list[Home]:
 
 def refuse_missing(folder: Path, source: str) -> None:
     """Raises `TargetError` unless the folder is there, or can be made in the one above it."""
-    if folder.is_dir() or (not folder.is_symlink() and not folder.exists() and folder.parent.is_dir()):
+    if is_folder(folder) or (not stands(folder) and is_folder(folder.parent)):
         return
-    what = "is not a folder" if folder.exists() else "is not there"
+    what = "is not a folder" if stands(folder) else "is not there"
     raise TargetError(
         f"the folder of source {source!r}, {folder}, {what}",
         hint="nothing was written; mount it or make it again, or restore to another folder with --to DIR",
@@ -85,7 +86,7 @@ def apply_all(
 def _apply(home: Home, plan: Plan, target: Target, stop: Callable[[], None], progress: Progress | None) -> Report:
     try:
         wanted: Attributes | None = Attributes(mtime_ns=home.folder.stat().st_mtime_ns)
-    except FileNotFoundError:
+    except OSError:
         wanted = home.root
     report = apply(plan, target, stop, progress)
     report.problems = [replace(one, path=_with_kind(home, one.path)) for one in report.problems]
@@ -102,7 +103,10 @@ def _settle(home: Home, wanted: Attributes) -> list[Problem]:
     except OSError as error:
         return [Problem(path, "attributes", f"its folder cannot be opened: {error.strerror}")]
     try:
-        failed = set_attributes(descriptor, wanted, is_root=os.geteuid() == 0)
+        is_root = os.geteuid() == 0
+        if not is_root and os.fstat(descriptor).st_uid != os.geteuid():
+            return []  # only its owner may say when it was changed
+        failed = set_attributes(descriptor, wanted, is_root=is_root)
     finally:
         os.close(descriptor)
     return [Problem(path, "attributes", "could not set " + ", ".join(failed))] if failed else []

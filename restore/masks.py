@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -51,12 +52,30 @@ def _by_pattern(paths: pa.ChunkedArray, patterns: tuple[str, ...]) -> pa.Chunked
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    regex = "|".join(map(pattern_regex, patterns))
+    literal = _there(paths, patterns)
+    regex = "|".join(pattern_regex(one) if one not in literal else _exactly(one) for one in patterns)
     try:
         # bytes of a name that are no text come from the command line as surrogates
         return pc.match_substring_regex(paths, regex.encode("utf-8", "surrogateescape"))
     except pa.ArrowInvalid as error:
         raise UsageError(f"not a pattern: {' or '.join(map(repr, patterns))}", hint=SETS) from error
+
+
+def _there(paths: pa.ChunkedArray, patterns: tuple[str, ...]) -> set[str]:
+    """Those of the patterns that are the very name of something: `a[1].csv`, where that is there, does not mean `a1.csv`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    meant = [one for one in patterns if set(one) & set("*?[")]
+    names = [one.strip("/").encode("utf-8", "surrogateescape") for one in meant]
+    if not meant:
+        return set()
+    there = set(paths.filter(pc.is_in(paths, value_set=pa.array(names, pa.binary()))).to_pylist())
+    return {one for one, name in zip(meant, names, strict=True) if name in there}
+
+
+def _exactly(path: str) -> str:
+    return f"(?s)^{re.escape(path.strip('/'))}(?:/|$)"
 
 
 def zone_of(name: str, wish: Wish) -> ZoneInfo:

@@ -16,7 +16,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from restore.fetch import fetch
-from restore.rows import numbers
+from restore.rows import numbers, taken
 from vault.errors import Damaged, StrongroomError, TargetError
 from vault.format import manifest
 from vault.repository.pack_reader import PackReader
@@ -62,7 +62,7 @@ def contents(
     import pyarrow.compute as pc
 
     rows = pc.indices_nonzero(pc.equal(items["type"], manifest.FILE)).to_pylist()
-    sizes = items["size"].take(rows).to_pylist() if rows else []
+    sizes = taken(items.select(["size"]), rows)["size"].to_pylist()
     folder = None if spool is None else str(spool)
     coming = pieces(references, reader, stop)
     ahead = next(coming, None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from datetime import date
+from collections.abc import Iterable, Iterator
 from typing import Protocol
+
+from restore.target import Found, Item
 
 
 class Place(Protocol):
@@ -18,16 +19,8 @@ class Place(Protocol):
         """When what stands at them was modified, nanoseconds since 1970; without what an interrupted run left unfinished."""
         ...
 
-    def holds(self, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
-        """Whether a file of this size (bytes), time and content (BLAKE3) stands at `path`."""
-        ...
-
-    def link_points_to(self, path: bytes) -> bytes | None:
-        """Where the symbolic link at `path` points to; None where there is none."""
-        ...
-
-    def free_name(self, path: bytes, day: date, *, taken: Container[bytes] = ()) -> bytes:
-        """A path beside `path` that nothing stands at and that is not in `taken`. Raises `TargetError` where there is none."""
+    def compare(self, items: Iterable[Item]) -> Iterator[Found]:
+        """How what stands at the items' paths compares with them, one answer for each."""
         ...
 
 
@@ -42,14 +35,6 @@ class Nothing:
         """Nothing."""
         return {}
 
-    def holds(self, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
-        """No."""
-        return False
-
-    def link_points_to(self, path: bytes) -> bytes | None:
-        """Nowhere."""
-        return None
-
-    def free_name(self, path: bytes, day: date, *, taken: Container[bytes] = ()) -> bytes:
-        """Every name is free."""
-        return path
+    def compare(self, items: Iterable[Item]) -> Iterator[Found]:
+        """Nothing is the same."""
+        return (Found(same=False) for _ in items)

@@ -3,12 +3,11 @@
 names that must not be written      refused, whatever else is asked
 what is missing                     chunks in no index, packs that are gone: refused before the first byte is written
 what stands in the way              refused, skipped, replaced or kept beside, as the person decided
-what is there already               the same bytes and the same time: an earlier run's work, and not a conflict
+what is there already               the same bytes: not a conflict; attributes that are other ones can be set without them
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from restore.existing import Existing
 from restore.place import Place
 from restore.references import count_bytes, count_requests, find_missing, locate_standing
-from restore.rows import Rows
+from restore.rows import Rows, taken
 from restore.select import Selection
 from restore.target import unsafe_reason
-from restore.way import Conflict, Way
+from restore.way import Conflict, Left, Way, all_paths
 from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
@@ -33,13 +32,20 @@ SUSPICIOUS = r"(?s)(^$|^/|//|/$|\x00|(^|/)\.\.?(/|$)|[^/]{256}|(^|/)\.strongroom
 """Paths that need a closer look; all others are safe without one."""
 
 
+LinkGroup = tuple[object, ...]
+"""What the names of one file have in common: number, BLAKE3 and size. A manifest that calls two different contents one file
+must not make them one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done. items: rows to be written, folders above them last · renamed: other names, by row ·
-    replacing: rows that take the place of something · untouched: rows of folders that stand and are newer, with the times that
-    they keep · newer: items left out because what stands is newer · references: chunk references of the files, with their
-    places · missing: items whose content is not there · given_up: those of them that the person restores without · damage:
-    what the selection could not use."""
+    """What would be done. items: rows to be written, folders above them last · repairs: rows of files and links that are there
+    and get their attributes alone, folders_repaired: as many folders do · linkable: files of several names that stand there
+    whole · renamed: other names, by row · replacing: rows that take the place of something · untouched: rows of folders that
+    stand and keep what they have, with their times · left: what stays though it is not what the snapshot has · newer: items
+    left out because what stands is newer · references: chunk references of the files, with their places · missing: items whose
+    content is not there · given_up: those of them that the person restores without · damage: what the selection could not
+    use."""
 
     project: Project
     items: pa.Table
@@ -47,9 +53,13 @@ class Plan:
     index: ChunkIndex
     conflicts: tuple[Conflict, ...]
     missing: tuple[Problem, ...]
+    repairs: pa.Table
+    folders_repaired: int = 0
+    linkable: dict[LinkGroup, bytes] = field(default_factory=dict)
     renamed: dict[int, bytes] = field(default_factory=dict)
     replacing: frozenset[int] = frozenset()
     untouched: dict[int, int] = field(default_factory=dict)
+    left: tuple[Left, ...] = ()
     skipped: int = 0
     newer: int = 0
     already_there: int = 0
@@ -64,6 +74,17 @@ class Plan:
     def files(self) -> int:
         """Files to be written."""
         return _count(self.items, manifest.FILE)
+
+    @property
+    def attributes_only(self) -> int:
+        """Items that are there and get their attributes alone."""
+        return len(self.repairs) + self.folders_repaired
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is known already of what will not be as the snapshot has it."""
+        left = (one.problem() for one in self.left)
+        return [*self.damage, *self.given_up, *(one for one in left if one is not None)]
 
     @property
     def bytes_to_write(self) -> int:
@@ -99,6 +120,8 @@ class Plan:
             "skipped": self.skipped,
             "newer": self.newer,
             "already_there": self.already_there,
+            "attributes_only": self.attributes_only,
+            "left": [one.as_json() for one in self.left],
         }
 
 
@@ -110,11 +133,13 @@ def make_plan(selection: Selection, target: Place, existing: Existing, today: da
     refuse_unsafe(selection.above["path"])
     refuse_twice(selection.table["path"])
     items = selection.table
-    way = Way(target, items, target.existing(_paths(items)), existing, today)
-    way.look()
+    way = Way(target, items, existing, today)
+    way.look(target.existing(all_paths(items)))
     rows = [row for row in range(len(items)) if row not in way.left_out] if way.left_out else range(len(items))
-    numbers = {row: place for place, row in enumerate(rows) if row in way.renamed or row in way.replacing}
-    kept = items.take(rows) if way.left_out else items
+    marked = way.renamed.keys() | way.replacing | way.kept.keys()
+    numbers = {row: place for place, row in enumerate(rows) if row in marked}
+    kept = taken(items, rows) if way.left_out else items
+    above = {len(kept) + row: mtime_ns for row, mtime_ns in _standing(target, selection.above).items()}
     if len(selection.above):
         kept = pa.concat_tables([kept, selection.above]).combine_chunks()
     references, index = locate_standing(selection.project, kept, selection.index)
@@ -125,29 +150,36 @@ def make_plan(selection: Selection, target: Place, existing: Existing, today: da
         index=index,
         conflicts=tuple(way.conflicts),
         missing=tuple(find_missing(kept, references, index)),
+        repairs=taken(items, sorted(way.repairing)),
+        folders_repaired=way.folders_repaired,
+        linkable=linkable(taken(items, sorted(way.verified))),
         renamed={numbers[row]: name for row, name in way.renamed.items()},
         replacing=frozenset(numbers[row] for row in way.replacing),
-        untouched=_untouched(target, kept) if existing is Existing.NEWER else {},
+        untouched={numbers[row]: mtime_ns for row, mtime_ns in way.kept.items()} | above,
+        left=tuple(way.left),
         skipped=way.skipped,
         newer=way.newer,
         already_there=way.already_there,
-        damage=selection.damage,
+        damage=tuple({(one.path, one.what): one for one in (*selection.damage, *index.damaged)}.values()),
     )
 
 
-def _paths(items: pa.Table) -> Iterator[bytes]:
-    """The paths, a few thousand at a time as Python objects."""
-    for batch in items.select(["path"]).to_batches(max_chunksize=8192):
-        yield from batch.column(0).to_pylist()
-
-
-def _untouched(target: Place, items: pa.Table) -> dict[int, int]:
-    """The rows of folders that stand already and are newer, and when they were modified."""
+def linkable(verified: pa.Table) -> dict[LinkGroup, bytes]:
+    """Of files that have several names, those that stand there whole: by group, the first of them."""
     import pyarrow.compute as pc
 
-    rows, which = Rows(items), pc.indices_nonzero(pc.equal(items["type"], manifest.FOLDER)).to_pylist()
-    standing = target.modified(rows.path(row) for row in which)
-    return {row: found for row in which if (found := standing.get(rows.path(row), 0)) > rows.mtime_ns(row)}
+    rows = verified.select(["path", "link_group", "blake3", "size"]).filter(pc.is_valid(verified["link_group"]))
+    found: dict[LinkGroup, bytes] = {}
+    for one in rows.to_pylist():
+        found.setdefault((one["link_group"], one["blake3"], one["size"]), one["path"])
+    return found
+
+
+def _standing(target: Place, above: pa.Table) -> dict[int, int]:
+    """The rows of folders that nobody asked for and that stand already, and when they were modified."""
+    standing = target.modified(above["path"].to_pylist())
+    rows = Rows(above)
+    return {row: standing[path] for row in range(len(rows)) if (path := rows.path(row)) in standing}
 
 
 def refuse_unsafe(paths: pa.ChunkedArray) -> None:

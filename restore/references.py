@@ -9,6 +9,7 @@ from vault.errors import ObjectNotFound
 from vault.format import layout
 from vault.format.layout import CONTENT_TIER
 from vault.problems import Problem
+from vault.repository.adopt import with_unnamed
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.pack_reader import GAP
 from vault.repository.project import Project
@@ -57,9 +58,16 @@ def _positions(chunks: pa.Array, parents: pa.Array, lengths: pa.Array) -> pa.Arr
 
 def locate_standing(project: Project, items: pa.Table, index: ChunkIndex) -> tuple[pa.Table, ChunkIndex]:
     """As `locate`, but in packs that the store has, and the index without the others: of a chunk in several packs any will do,
-    and the index may name one that was deleted a moment ago."""
+    and the index may name one that was deleted a moment ago. Where a chunk is in no segment, the packs that none names are
+    looked into; the index that is given then says so under `damaged`."""
+    whole, looked = index, False
     while True:
         references = locate(items, index)
+        if references["pack"].null_count and not looked:
+            looked, before = True, index
+            index = with_unnamed(project, index, CONTENT_TIER, named=whole.packs())
+            if index is not before:
+                continue
         dictionaries = _different(references["dictionary"])
         taught = index.locate(dictionaries)["pack"].to_pylist()
         gone = missing_packs(project, sorted({*_different(references["pack"]).to_pylist(), *taught} - {None}))

@@ -6,9 +6,10 @@ for them would cost more than all buffers together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from restore.target import Attributes
+from restore.target import Attributes, Item
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +29,13 @@ def numbers(column: pa.ChunkedArray | pa.Array) -> memoryview[int]:
     return whole[flat.offset : flat.offset + len(flat)]
 
 
+def taken(table: pa.Table, rows: Iterable[int]) -> pa.Table:
+    """Some rows of a table, by their numbers; none of them is a table, too, which `Table.take([])` refuses to make."""
+    import pyarrow as pa
+
+    return table.take(pa.array(rows, pa.int64()))
+
+
 class Rows:
     """The items of a table of `vault.format.manifest.schema()`."""
 
@@ -36,6 +44,7 @@ class Rows:
         self._paths = table["path"].combine_chunks()
         self._xattrs = table["xattrs"].combine_chunks()
         self._no_xattrs = self._xattrs.null_count == len(self._xattrs)
+        self._table = table
         self.size = self._columns["size"]
 
     def __len__(self) -> int:
@@ -60,6 +69,11 @@ class Rows:
             gid=columns["gid"][row],
             extended=self._extended(row),
         )
+
+    def item(self, row: int) -> Item:
+        """What should stand at its path."""
+        kind, points_to, digest = (self._table[name][row].as_py() for name in ("type", "link_target", "blake3"))
+        return Item(self.path(row), kind, self.attributes(row), self.size[row], digest, points_to or b"")
 
     def _extended(self, row: int) -> tuple[tuple[bytes, bytes], ...]:
         if self._no_xattrs:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vault.format.record import Record
 
-__all__ = ["Selection", "Wish", "select"]
+__all__ = ["Selection", "Wish", "folders_above", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,11 @@ def select(project: Project, wish: Wish) -> Selection:
 
     index = healed(project, ChunkIndex.load(project))
     committed = snapshots.committed(project, rolled=True)
-    damage = (*committed.damaged, *index.damaged)
-    records = _records(project, wish, committed)
     reader = MetaReader(project, index)
-    tables = [(record, snapshots.read_manifest(reader, record)) for record in records]
+    tables, lost = _manifests(project, reader, _records(project, wish, committed), committed.records)
+    records = [record for record, _ in tables]
+    index = reader.index
+    damage = (*committed.damaged, *lost, *index.damaged)
     picked = [_picked(record, table, wish) for record, table in tables]
     table = pa.concat_tables([one for one, _ in picked])
     if not table.num_rows:
@@ -66,12 +67,38 @@ def select(project: Project, wish: Wish) -> Selection:
     whole = pa.concat_tables([one for _, one in tables])
     beyond = Beyond(sum(one.items for _, one in picked), sum(one.bytes for _, one in picked))
     del tables, picked
-    above = _above(whole, table)
+    above = folders_above(whole, table)
     del whole
     if len(records) > 1:  # one manifest is sorted already
         table, above = _by_path(table), _by_path(above)
     memory.give_back()
     return Selection(project, tuple(records), table, above, index, damage, beyond)
+
+
+def _manifests(
+    project: Project, reader: MetaReader, wanted: list[Record], records: list[Record]
+) -> tuple[list[tuple[Record, pa.Table]], list[Problem]]:
+    """The manifests of the wanted snapshots; where one cannot be read, the newest older one of its source, and a problem that
+    says so. Raises `Damaged` where there is none."""
+    found, problems = [], []
+    for one in wanted:
+        try:
+            found.append((one, _read_twice(project, reader, one)))
+        except Damaged as error:
+            older = snapshots.newest_readable(reader, records, one, ())
+            if older is None:
+                raise
+            found.append((older, snapshots.read_manifest(reader, older)))
+            problems.append(snapshots.unreadable(project, one, older, str(error)))
+    return found, problems
+
+
+def _read_twice(project: Project, reader: MetaReader, one: Record) -> pa.Table:
+    """Its manifest; one damaged answer does not make it unreadable. Raises `Damaged`."""
+    try:
+        return snapshots.read_manifest(reader, one)
+    except Damaged:
+        return snapshots.read_manifest(MetaReader(project, reader.index), one)
 
 
 def _records(project: Project, wish: Wish, committed: snapshots.Committed) -> list[Record]:
@@ -107,7 +134,7 @@ def _picked(record: Record, table: pa.Table, wish: Wish) -> tuple[pa.Table, Beyo
     return table.filter(inside), Beyond(len(beyond), pc.sum(beyond).as_py() or 0)
 
 
-def _above(whole: pa.Table, picked: pa.Table) -> pa.Table:
+def folders_above(whole: pa.Table, picked: pa.Table) -> pa.Table:
     """The folders that lead to what was picked, for the sake of their modes and times."""
     import pyarrow as pa
     import pyarrow.compute as pc

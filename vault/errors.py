@@ -11,6 +11,7 @@
     ├── Busy                        exit 11     somebody else's work is in the way
     ├── KeyRefused                  exit 12     no identity opens this, or the passphrase is wrong
     ├── Damaged                     exit 20     stored bytes are not what was stored
+    ├── Unstorable                  exit 1      larger or otherwise than any reader takes; it was not stored
     ├── RefusedByRule               exit 21     a rule forbids it
     ├── StorageError                exit 30     the store did not do what it was asked
     │   ├── ObjectNotFound
@@ -96,6 +97,12 @@ class Damaged(StrongroomError):
     hint = "run `strongroom check` to see which items this costs"
 
 
+class Unstorable(StrongroomError):
+    """What was to be stored is larger than any reader takes, or of another form. Nothing was committed."""
+
+    hint = "nothing was committed; back up less in one source, and tell the makers of Strongroom"
+
+
 class RefusedByRule(StrongroomError):
     """A rule forbids it."""
 
@@ -131,7 +138,7 @@ class StorageFull(StorageError):
 class TransientStorageError(StorageError):
     """It may work a moment later: a time-out, a reset connection, a 503, a cut body."""
 
-    hint = "try again; what was stored is kept and the next run goes on from there"
+    hint = "try again later; a backup goes on from what is stored already"
 
 
 class Interrupted(StrongroomError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, judging, locking, output, progress, sources, tidying, workplace
+from cli import consequences, judging, local, locking, output, progress, sources, tidying, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
 from vault.wording import counted
@@ -53,14 +53,14 @@ def backup(
     failed = [error for _, error in outcomes if error is not None]
     if failed:
         raise typer.Exit(failed[0].exit_code)
-    if any(told.get("problems") for told, _ in outcomes):
+    if place.refused or any(told.get("problems") for told, _ in outcomes):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 def _work(place: workplace.Workplace, names: list[str], source: str | None) -> Iterator[tuple[Project, SourceSettings]]:
     """Each project and source that is asked for. Raises before the first snapshot where one does not exist."""
     found = place.settings
-    for project in place.projects(names or _all(found)):
+    for project in place.projects(names) if names else place.available(_all(found)):
         settings = found.project(project.name)
         if not settings.sources:
             raise SettingsError(f"{found.file} names no source for project {project.name!r}", hint="add one to the settings")
@@ -94,7 +94,8 @@ def _one(
         with progress.shown(quiet=quiet) as listener:
             retire = judging.retiring(settings, project)
             locks = locking.of(place, project)
-            wishes = Wishes(allow_empty=allow_empty, locking=locks, retire=retire, progress=listener)
+            damaged = _known_damage(settings, project)
+            wishes = Wishes(allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener)
             report = back_up(project, folder, wishes)
         told = report.as_json()
         if not quiet:
@@ -112,6 +113,14 @@ def _one(
         output.failure(error)
         return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
     return told, None
+
+
+def _known_damage(settings: Settings, project: Project) -> frozenset[bytes]:
+    """The packs that a check of this machine has found to be damaged."""
+    with local.noted(settings) as findings:
+        if findings is not None:
+            return findings.damaged_packs(project.name)
+    return frozenset()
 
 
 def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
@@ -141,6 +150,6 @@ def _tell(report: Report) -> None:
         kinds = sorted({one.what for one in report.skipped})
         output.notice(f"skipped: {counted(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
     if counts.problems:
-        output.notice(f"{counted(counts.problems, 'problem')}; their last good versions are kept")
+        output.notice(f"{counted(counts.problems, 'problem')}; what could not be read keeps its last good version")
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")

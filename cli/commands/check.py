@@ -58,11 +58,13 @@ def check(
             report.damage += [f"snapshot {one} is gone, and nothing says that it was forgotten" for one in place.gone(project)]
             reports.append(report)
     if as_json:
-        output.document({"projects": [report.as_json() for report in reports]})
+        output.document(
+            {"projects": [report.as_json() for report in reports], "refused": [one.as_json() for one in place.refused]}
+        )
     else:
         for report in reports:
             _tell(report)
-    if not all(report.sound for report in reports):
+    if place.refused or not all(report.sound for report in reports):
         raise typer.Exit(Damaged.exit_code)
 
 

@@ -64,7 +64,7 @@ def diff(
         raise UsageError("--to and --live exclude each other", hint="leave one of them out")
     silent = quiet or as_json
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, source=source)
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, brief=True) as place:
         found = place.project(project)
         if rows or key:
             found.capability.reading()

@@ -10,7 +10,7 @@ import typer
 from cli import output, settings, workplace
 from cli.commands.init import Endpoint, PathStyle, Profile, Region, repository_of
 from cli.options import Config, Json
-from vault.errors import StorageError
+from vault.errors import StorageDenied, StorageError
 
 if TYPE_CHECKING:
     from vault.storage.contract import Store
@@ -37,13 +37,16 @@ def doctor(
     else:
         folder = Path.cwd()
         repository = repository_of(address, endpoint, region, profile, path_style=path_style)
-    services, options = workplace.services(), workplace.store_options(repository)
+    services, options = workplace.services(), workplace.store_options(repository, brief=True)
     place = workplace.located(repository.address, folder)
 
     def make() -> Store:
         return open_bare_store(place, options, services.clock, services.chance)
 
-    report = probe(make, services.clock, services.chance)
+    try:
+        report = probe(make, services.clock, services.chance)
+    except StorageDenied as error:
+        raise StorageDenied(str(error), hint="check the credentials and the bucket's policy") from error
     if as_json:
         output.document({"address": repository.address, "usable": report.usable, **report.as_json()})
     else:

@@ -11,6 +11,8 @@ from cli.options import Config, Identity, Json, Quiet
 from vault.errors import Damaged, Interrupted, StrongroomError
 from vault.wording import counted
 
+DONE_WITH_PROBLEMS = 3
+
 if TYPE_CHECKING:
     from vault.repository.project import Project
 
@@ -24,10 +26,12 @@ def drill(
 ) -> None:
     """Restore a random sample of each project and its newest report to a scratch folder, and compare every byte.
 
-    Says how long it took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20
-    where a file does not come back as it was.
+    The store is read below this machine's cache, as another machine would read it. Says how much was compared, how long it
+    took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20 where a file does
+    not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute.
     """
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity) as opened:
+        place = opened.uncached()
         outcomes = [_one(place, project) for project in place.projects(projects or [])]
     if as_json:
         output.document({"drills": [told for told, _ in outcomes]} | _first_error([error for _, error in outcomes]))
@@ -37,6 +41,10 @@ def drill(
     failed = [error for _, error in outcomes if error is not None]
     if failed:
         raise typer.Exit(failed[0].exit_code)
+    if place.refused:
+        raise typer.Exit(Damaged.exit_code)
+    if any(told.get("problems") for told, _ in outcomes):
+        raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 def _one(place: workplace.Workplace, project: Project) -> tuple[dict[str, Any], StrongroomError | None]:
@@ -47,7 +55,8 @@ def _one(place: workplace.Workplace, project: Project) -> tuple[dict[str, Any], 
     try:
         done = restore_sample(project, lambda: None)
         told = done.as_json()
-        if done.wrong:
+        output.problems(done.problems)
+        if done.trouble:
             error = Damaged(f"{project.name}: {done.trouble}")
     except Interrupted:
         raise
@@ -71,10 +80,18 @@ def _first_error(errors: list[StrongroomError | None]) -> dict[str, Any]:
 def _tell(told: dict[str, Any]) -> None:
     if "items" not in told:
         return
+    verdict = "DAMAGED" if told["wrong"] else "NOT ALL COMPARED" if told["trouble"] else "as they were"
+    parts = (
+        counted(told["compared"], "file"),
+        counted(told["folders_compared"], "folder"),
+        f"attributes of {counted(told['attributes_compared'], 'item')}",
+    )
     output.result(
-        f"{told['project']}: {counted(told['items'], 'file')} ({output.size(told['bytes'])}) restored and compared in "
-        f"{output.duration(told['seconds'])}, {told['newest']} among them: {'DAMAGED' if told['wrong'] else 'as they were'}; "
-        f"all {counted(told['whole_items'], 'file')} ({output.size(told['whole_bytes'])}) would take about "
+        f"{told['project']}: {counted(told['items'], 'file')} ({output.size(told['bytes'])}) restored in "
+        f"{output.duration(told['seconds'])}, {told['newest']} among them; compared: {', '.join(parts)}: {verdict}"
+    )
+    output.result(
+        f"  all {counted(told['whole_items'], 'file')} ({output.size(told['whole_bytes'])}) would take about "
         f"{output.duration(told['whole_seconds'])}"
     )
     for line in told["wrong"]:

@@ -25,6 +25,7 @@ from cli.options import (
     Source,
 )
 from cli.restoring import showing
+from cli.restoring.destinations import expanded
 from cli.restoring.giving_runs import merged_name
 from cli.restoring.request import As, Request, Tables
 from cli.restoring.selecting import selected, versions_of, with_versions
@@ -32,6 +33,7 @@ from cli.restoring.work import Goal, Work, agreed, end
 from cli.wishes import Asked, tell_beyond
 from restore.existing import Existing
 from restore.tables.manner import Profile
+from restore.target.system import is_folder, stands
 from vault.errors import TargetError, UsageError
 from vault.wording import counted
 
@@ -119,18 +121,18 @@ def _run(work: Work, reason: str) -> None:
     from restore.place import Nothing
     from restore.plan import make_plan
 
-    path = Path(work.request.to).expanduser().absolute()
+    path = expanded(work.request.to).absolute()
     plan = make_plan(work.selection, Nothing(), Existing.REFUSE, work.today)
     merged = merged_name(work) if work.request.tables.merge else None
     order = Order(_wanted(work, reason), work.selection, plan, work.conversion, merged)
-    zipped = path.suffix.lower() == ".zip" and not path.is_dir()
-    if zipped and (path.exists() or path.is_symlink()):
+    zipped = path.suffix.lower() == ".zip" and not is_folder(path)
+    if zipped and stands(path):
         raise TargetError(f"{path} is there already", hint="nothing was written; name another file, or remove that one first")
     if not zipped and folder.look(path, order.fingerprint) is folder.State.UNFINISHED:
         output.notice(f"{path} holds an interrupted export of the same request: it is begun anew")
     if not agreed(work, [plan], Goal(str(path), path.parent if zipped else path)):
         return
-    with progress.shown(quiet=work.request.quiet or work.request.as_json) as listener:
+    with progress.shown(quiet=work.request.quiet or work.request.as_json, project=work.project) as listener:
         exported = (to_zip if zipped else to_folder)(order, path, progress=listener)
     _tell(work, plan, exported, path)
 

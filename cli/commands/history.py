@@ -55,7 +55,7 @@ def find(
     from restore.history.near import nothing_found
 
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, brief=True) as place:
         found = place.project(project)
         wish = asked.wish(place, found)
         question = question_of(place, found, wish, since, until)
@@ -118,7 +118,7 @@ def history(
     from restore.history.near import nothing_found
 
     asked = Asked(paths, None, kinds, periods, formats, overlapping, source=source)
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, brief=True) as place:
         found = place.project(project)
         wish = asked.wish(place, found)
         question = question_of(place, found, wish, since, until)

@@ -116,12 +116,12 @@ def list_(
             (name, hold.id, hold.scope.as_text(), _placed(hold), hold.who, hold.reason, _until(hold)) for name, hold, _ in rows
         ]
         output.table(cells, ["PROJECT", "HOLD", "ON", "SINCE", "WHO", "WHY", "UNTIL"])
-    _end(problems)
+    _end(problems, place.refused)
 
 
-def _end(problems: Sequence[Problem]) -> None:
+def _end(problems: Sequence[Problem], refused: Sequence[Problem] = ()) -> None:
     output.problems(problems)
-    if problems:
+    if problems or refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 

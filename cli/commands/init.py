@@ -86,7 +86,7 @@ class _Init:
         from vault.storage.retrying import RetryingStore
 
         services = workplace.services()
-        options = workplace.store_options(self._repository)
+        options = workplace.store_options(self._repository, brief=True)
         address = workplace.located(self._repository.address, self._config.absolute().parent)
         bare = open_bare_store(address, options, services.clock, services.chance, create_missing=True)
         store = RetryingStore(bare, options.patience, services.clock, services.chance)

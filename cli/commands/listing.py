@@ -49,7 +49,7 @@ def list_(
     """The snapshots of each project: when, how many items, bytes, new bytes stored, problems."""
     from vault.repository import snapshots
 
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, brief=True) as place:
         chosen = place.projects(projects or [])
         for project in chosen:
             place.gone(project)
@@ -60,7 +60,7 @@ def list_(
         _tell(found)
     damage = [problem for _, committed in found for problem in committed.damaged]
     output.problems(damage)
-    if damage:
+    if damage or place.refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
@@ -128,7 +128,7 @@ def ls(
     from restore.select import select
 
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, brief=True) as place:
         found = place.project(project)
         selection = select(found, asked.wish(place, found))
         zone = place.zone(project)

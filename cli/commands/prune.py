@@ -85,7 +85,7 @@ def prune(
                 _tell(report)
     if as_json:
         output.document({"projects": answers})
-    if not done:
+    if place.refused or not done:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 

@@ -58,7 +58,7 @@ def restore(
         typer.Option(
             "--existing",
             metavar="refuse|skip|newer|replace|keep-both",
-            help="What to do with what is in the way; newer replaces only what is older. Default: refuse, in place: newer.",
+            help="What to do with what is there and differs; newer keeps only what is newer. Default: refuse, in place: newer.",
         ),
     ] = None,
     as_: Annotated[
@@ -99,6 +99,11 @@ def restore(
     They come byte for byte, with times, modes and attributes; with --as, --rows-in-period or --merge as tables of another
     format, and a report says what it could not carry. The plan is made first, and nothing is written where something is missing
     or in the way. An interrupted restore is continued by the same command; an archive begins anew.
+
+    Contents of what stands there are compared. What is newer and differs stays with --existing newer, and what has other
+    attributes stays with refuse and keep-both: it is named, and the command ends with exit code 3. What skip leaves was asked
+    for: it is counted, and the exit code is 0. Replacing anything, or setting attributes of what stands, asks on a terminal and
+    needs --yes elsewhere.
     """
     tables = Tables(
         format=as_.value if as_ else None,

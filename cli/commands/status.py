@@ -44,7 +44,7 @@ def status(
     """
     if reason and not accept:
         raise UsageError("--reason goes with --accept PROJECT")
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, brief=True) as place:
         if accept:
             _accept(place, accept, reason, as_json=as_json)
             return
@@ -71,7 +71,7 @@ def status(
     else:
         output.result(f"repository {identifier} at {address}")
         _show(rows, found)
-    if any(row["state"] != "ok" for row in rows) or any(one.alarms for one in found):
+    if place.refused or any(row["state"] != "ok" for row in rows) or any(one.alarms for one in found):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restore.tables.registry import FORMATS
+from restore.target.system import is_folder
 from vault.errors import UsageError
 from vault.storage.address import BucketAddress, parse_address
 
@@ -85,6 +86,14 @@ class Bucket:
 Destination = Stdout | Folder | Archive | OneFile | Bucket
 
 
+def expanded(text: str) -> Path:
+    """A path as somebody typed it, `~` and all. Raises `UsageError`."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{text}: there is no such home folder", hint="write the path without the ~") from error
+
+
 def parse(text: str, *, tables: bool) -> Destination:
     """The destination that is meant. tables: whether a format or a merged table is asked for. Raises `UsageError`."""
     if text == "-":
@@ -94,8 +103,8 @@ def parse(text: str, *, tables: bool) -> Destination:
         if not isinstance(address, BucketAddress):
             raise UsageError(f"{text} is no place in a bucket", hint="write s3://bucket/prefix")
         return Bucket(address)
-    path = Path(text).expanduser()
-    if text.endswith("/") or path.is_dir():
+    path = expanded(text)
+    if text.endswith("/") or is_folder(path):
         return Folder(path)
     name = path.name.lower()
     for ending, packing in ARCHIVES.items():

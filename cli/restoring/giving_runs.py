@@ -15,6 +15,7 @@ from cli.restoring.destinations import Archive, Bucket, OneFile, Stdout
 from cli.restoring.work import Goal, Work, agreed, end, forecast
 from restore.existing import Existing
 from restore.tables.registry import FORMATS
+from restore.target.system import stands
 from vault.errors import UsageError
 from vault.format import manifest
 from vault.problems import printable
@@ -40,7 +41,7 @@ def to_folder(work: Work, folder: Path) -> None:
     plan = _plan(work)
     with Target(os.fsencode(folder.absolute())) as target:
         _refuse_foreseen(work, plan, target)
-        if not agreed(work, [plan], Goal(str(folder), folder)):
+        if not agreed(work, [plan], Goal(str(folder), folder, replaces=_foreseen(work, plan, target))):
             return
         target.prepare()
         outcome = _give(work, plan, FolderSink(target), place=target)
@@ -56,7 +57,7 @@ def to_archive(work: Work, archive: Archive) -> None:
     path, policy = archive.path.absolute(), work.request.policy
     refuse_existing(path, policy)
     plan = _plan(work)
-    if not agreed(work, [plan], Goal(archive.text, path.parent, replaces=path.exists())):
+    if not agreed(work, [plan], Goal(archive.text, path.parent, replaces=stands(path))):
         return
     renamed: list[bytes] = []
     with whole_file(path, policy) as out:
@@ -82,7 +83,7 @@ def to_bucket(work: Work, bucket: Bucket) -> None:
         plan = _plan(work, place)
         if work.conversion is not None:
             _refuse_foreseen(work, plan, place)
-        if not agreed(work, [plan], Goal(bucket.text)):
+        if not agreed(work, [plan], Goal(bucket.text, replaces=_foreseen(work, plan, place))):
             return
         with object_sink(objects) as sink:
             outcome = _give(work, plan, sink, place=None if work.conversion is None else place)
@@ -106,7 +107,7 @@ def to_one_file(work: Work, destination: Stdout | OneFile) -> None:
         return
     path, policy = destination.path.absolute(), work.request.policy
     refuse_existing(path, policy)
-    if not agreed(work, [plan], Goal(destination.text, path.parent, replaces=path.exists())):
+    if not agreed(work, [plan], Goal(destination.text, path.parent, replaces=stands(path))):
         return
     with whole_file(path, policy) as out:
         outcome = _give(work, plan, StreamSink(out), room=path.parent, reported=False)
@@ -151,6 +152,18 @@ def _refuse_foreseen(work: Work, plan: Plan, place: Place) -> None:
         refuse_foreseen(plan.items, conversion, place)
 
 
+def _foreseen(work: Work, plan: Plan, place: Place) -> int:
+    """How much of what stands there what is converted may replace, as far as that can be told beforehand."""
+    from restore.giving.guard import in_the_way
+
+    conversion = work.conversion
+    if conversion is None or work.request.policy not in (Existing.REPLACE, Existing.NEWER):
+        return 0
+    if work.request.tables.merge:
+        return len(place.existing([merged_name(work)]))
+    return len(in_the_way(plan.items, conversion, place))
+
+
 def _give(
     work: Work, plan: Plan, sink: Sink, *, place: Place | None = None, room: Path | None = None, reported: bool = True
 ) -> Outcome:
@@ -162,7 +175,10 @@ def _give(
 
     request, conversion = work.request, work.conversion
     guard = None if place is None else Guard(sink, place, request.policy, work.today)
-    with private_room(room) as private, progress.shown(quiet=request.quiet or request.as_json) as listener:
+    with (
+        private_room(room) as private,
+        progress.shown(quiet=request.quiet or request.as_json, project=work.project) as listener,
+    ):
         giving = Giving(
             room=private,
             conversion=conversion,

@@ -59,7 +59,7 @@ def _to_folder(work: Work, folder: Path) -> None:
         if not agreed(work, [plan], Goal(str(folder), folder)):
             return
         plan = plan.without_missing() if request.incomplete else plan
-        with progress.shown(quiet=request.quiet or request.as_json) as listener:
+        with progress.shown(quiet=request.quiet or request.as_json, project=work.project) as listener:
             report = apply(plan, target, lambda: None, listener)
     if not request.as_json:
         showing.tell(report, str(folder))
@@ -83,7 +83,7 @@ def _in_place(work: Work) -> None:
             return
         if request.incomplete:
             planned = [(home, plan.without_missing(), target) for home, plan, target in planned]
-        with progress.shown(quiet=request.quiet or request.as_json) as listener:
+        with progress.shown(quiet=request.quiet or request.as_json, project=work.project) as listener:
             reports = apply_all(planned, lambda: None, listener)
     reports[0].problems = [*work.selection.damage, *reports[0].problems]
     folders_told = []

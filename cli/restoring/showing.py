@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from cli import output
+from restore.target.system import is_folder
 from vault.problems import printable
 from vault.wording import counted
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from restore.giving.given import Told
     from restore.plan import Plan
     from restore.select import Selection
+    from restore.tables.losses import Loss
 
 CONFLICTS_SHOWN = 10
 LOSSES_SHOWN = 20
@@ -39,17 +41,44 @@ def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Fore
         for line in forecast.lines:
             about = line.period or "no period"
             output.notice(f"  {line.kind:<12} {about:<9} {counted(line.files, 'file'):>14} {output.size(line.bytes):>11}")
-    for count, text in (
-        (sum(plan.already_there for plan in plans), "are there already"),
-        (sum(plan.skipped for plan in plans), "are in the way and stay as they are"),
-        (sum(plan.newer for plan in plans), "are there and not older: they stay as they are"),
-        (sum(len(plan.replacing) for plan in plans), "are in the way and will be replaced"),
-        (sum(len(plan.renamed) for plan in plans), "are in the way and will be kept beside what is restored"),
-        (sum(len(plan.conflicts) for plan in plans), "are in the way"),
-        (sum(len(plan.missing) for plan in plans), "cannot be restored whole: content is missing"),
+    for count, one, many in (
+        (sum(plan.already_there for plan in plans), "is there already", "are there already"),
+        (
+            sum(plan.attributes_only for plan in plans),
+            "is there with other attributes, which will be set (attributes only)",
+            "are there with other attributes, which will be set (attributes only)",
+        ),
+        (sum(plan.skipped for plan in plans), "is in the way and stays as it is", "are in the way and stay as they are"),
+        (
+            sum(plan.newer for plan in plans),
+            "is there and newer: it stays as it is",
+            "are there and newer: they stay as they are",
+        ),
+        (
+            sum(len(plan.replacing) for plan in plans),
+            "is in the way and will be replaced",
+            "are in the way and will be replaced",
+        ),
+        (
+            sum(len(plan.renamed) for plan in plans),
+            "is in the way and will be kept beside what is restored",
+            "are in the way and will be kept beside what is restored",
+        ),
+        (sum(len(plan.conflicts) for plan in plans), "is in the way", "are in the way"),
+        (
+            sum(len(plan.missing) for plan in plans),
+            "cannot be restored whole: content is missing",
+            "cannot be restored whole: content is missing",
+        ),
     ):
         if count:
-            output.notice(f"plan: {counted(count, 'item')} {text}")
+            output.notice(f"plan: {counted(count, 'item')} {one if count == 1 else many}")
+    differing = sum(one.problem() is not None for plan in plans for one in plan.left)
+    if differing:
+        output.notice(
+            f"plan: {counted(differing, 'item is', 'items are')} not what the snapshot has, and will not be after this; "
+            "--existing replace restores what the snapshot has"
+        )
     for conflict in [one for plan in plans for one in plan.conflicts][:CONFLICTS_SHOWN]:
         output.notice(f"  in the way: {printable(conflict.path)} ({conflict.standing})")
     output.problems([problem for plan in plans for problem in plan.missing])
@@ -67,8 +96,7 @@ def forecast_of(plans: Sequence[Plan], zone: ZoneInfo, store: str) -> Forecast:
     """Counts and time. store: the repository's address."""
     from restore import forecast
 
-    pace = forecast.REMOTE if store.startswith("s3:") else forecast.BESIDE
-    return Forecast(forecast.by_period(plans, zone), forecast.seconds(plans, pace))
+    return Forecast(forecast.by_period(plans, zone), forecast.seconds(plans, forecast.pace_of(store)))
 
 
 def plan_document(plans: Sequence[Plan], forecast: Forecast) -> dict[str, Any]:
@@ -87,7 +115,7 @@ def warn_of_space(needed: int, folder: Path) -> None:
 def free_space(folder: Path) -> int | None:
     """Bytes that are free where a folder lies or would be made; None where that cannot be told."""
     for place in (folder, *folder.absolute().parents):
-        if place.is_dir():
+        if is_folder(place):
             try:
                 return shutil.disk_usage(place).free
             except OSError:
@@ -101,10 +129,14 @@ def tell(report: Report, where: str) -> None:
         f"restored {counted(report.files, 'file')}, {output.size(report.bytes)}, to {where} "
         f"in {output.duration(report.seconds)}"
     )
-    if report.already_there or report.skipped:
-        output.result(f"{report.already_there} were there already, {report.skipped} were skipped")
-    if report.newer:
-        output.result(f"{report.newer} were there and not older, and stayed as they were")
+    for count, one, many in (
+        (report.already_there, "was there already", "were there already"),
+        (report.attributes_only, "was there and got its attributes back", "were there and got their attributes back"),
+        (report.skipped, "was in the way and was skipped", "were in the way and were skipped"),
+        (report.newer, "was there and newer, and stayed as it was", "were there and newer, and stayed as they were"),
+    ):
+        if count:
+            output.result(f"{counted(count, one, many)}")
 
 
 def tell_tables(told: Iterable[Told]) -> None:
@@ -116,14 +148,27 @@ def tell_tables(told: Iterable[Told]) -> None:
         f"converted {counted(len(converted), 'file')} with {counted(rows, 'row')}; "
         f"{sum(one.target is None and bool(one.outputs) for one in everything)} given as they are"
     )
-    lost = [(one, loss) for one in everything for loss in one.losses]
-    for one, loss in lost[:LOSSES_SHOWN]:
-        where = ": ".join(part for part in (printable(one.path), loss.table, loss.column) if part)
-        output.notice(f"lost: {where}: {loss.what} ({counted(loss.cells, 'cell')})")
-    if len(lost) > LOSSES_SHOWN:
-        output.notice(f"lost: … and {len(lost) - LOSSES_SHOWN} more kinds (all of them in the report)")
+    _tell_losses([(one, loss) for one in everything for loss in one.losses])
     for note in [note for one in converted if one.row < 0 for note in one.notes]:
         output.notice(note)
+
+
+def _tell_losses(losses: Sequence[tuple[Told, Loss]]) -> None:
+    """A line for each kind, however many columns it is met in; what the profile is there for is told as that."""
+    from restore.giving.report import is_what_people_want
+
+    kinds: dict[str, list[tuple[Told, Loss]]] = {}
+    for one in losses:
+        kinds.setdefault(one[1].what, []).append(one)
+    for what, met in sorted(kinds.items(), key=lambda kind: is_what_people_want(kind[0]))[:LOSSES_SHOWN]:
+        told, loss = met[0]
+        where = ": ".join(part for part in (printable(told.path), loss.table, loss.column) if part)
+        cells = counted(sum(loss.cells for _, loss in met), "cell")
+        more = f", and {counted(len(met) - 1, 'further column')}: all of them in the report" if len(met) > 1 else ""
+        word = "as --profile people asks" if is_what_people_want(what) else "lost"
+        output.notice(f"{word}: {what} ({cells}: {where}{more})")
+    if len(kinds) > LOSSES_SHOWN:
+        output.notice(f"lost: … and {len(kinds) - LOSSES_SHOWN} more kinds (all of them in the report)")
 
 
 def summed(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import typer
 
 from cli import environment, output
 from cli.restoring import showing
+from vault.errors import UsageError
 from vault.problems import Problem
 from vault.wording import counted
 
@@ -54,11 +55,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where it goes, for showing. folder: whose disk must have room · replaces: a file that stands there goes."""
+    """Where it goes, for showing. folder: whose disk must have room · replaces: how many files that stand there go, apart from
+    those of the plan."""
 
     text: str
     folder: Path | None = None
-    replaces: bool = False
+    replaces: int = 0
 
 
 def forecast(work: Work, plans: Sequence[Plan]) -> showing.Forecast:
@@ -68,9 +70,9 @@ def forecast(work: Work, plans: Sequence[Plan]) -> showing.Forecast:
 
 
 def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
-    """Whether to write: the plan is shown, and asked about on a terminal where it replaces anything.
+    """Whether to write: the plan is shown, and asked about where it replaces or alters anything that stands.
 
-    Raises what `restore.apply.refuse` raises, and `typer.Abort` where a person says no.
+    Raises what `restore.apply.refuse` raises, `typer.Abort` where a person says no, and `UsageError` where nobody can be asked.
     """
     from restore.apply import refuse
 
@@ -87,9 +89,22 @@ def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
     for plan in plans:
         refuse(plan.without_missing() if request.incomplete else plan)
     replacing = sum(len(plan.replacing) for plan in plans) + goal.replaces
-    if replacing and not request.yes and environment.is_interactive():
-        typer.confirm(f"Replace {counted(replacing, 'item')}?", err=True, abort=True)
+    setting = sum(plan.attributes_only for plan in plans)
+    if (replacing or setting) and not request.yes:
+        _ask(replacing, setting)
     return True
+
+
+def _ask(replacing: int, setting: int) -> None:
+    """Raises `typer.Abort` where a person says no, `UsageError` where nobody can be asked."""
+    parts = [f"replace {counted(replacing, 'item')}"] if replacing else []
+    parts += [f"set the attributes of {counted(setting, 'item')}"] if setting else []
+    what = " and ".join(parts)
+    if not environment.is_interactive():
+        raise UsageError(
+            f"this would {what}, and nobody can be asked here; nothing was written", hint="say yes beforehand with --yes"
+        )
+    typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True, abort=True)
 
 
 def end(work: Work, problems: Sequence[Problem], document: dict[str, Any] | None) -> None:

@@ -49,6 +49,9 @@ class Health:
             def do_GET(self) -> None:
                 health.answer(self)
 
+            def do_HEAD(self) -> None:
+                health.answer(self)
+
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the signature is the library's)
                 """Nobody needs to read of every question."""
 
@@ -100,7 +103,8 @@ def _send(request: BaseHTTPRequestHandler, code: int, kind: str, text: str) -> N
     request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
-    request.wfile.write(body)
+    if request.command != "HEAD":
+        request.wfile.write(body)
 
 
 def _loopback(address: str) -> tuple[str, int]:

@@ -155,6 +155,10 @@ class Findings:
             for pack, seen, read, whole in rows
         }
 
+    def damaged_packs(self, project: str) -> frozenset[bytes]:
+        """The packs that were not whole when they were read last."""
+        return frozenset(pack for pack, seen in self.packs(project).items() if seen.read_at is not None and not seen.whole)
+
     def write_packs(self, project: str, packs: Mapping[bytes, PackSeen]) -> None:
         """These are all that there are."""
         rows = [

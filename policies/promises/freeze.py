@@ -13,7 +13,7 @@ from datetime import datetime
 
 from policies.promises import flags
 from policies.promises.flags import Limits
-from vault.errors import UsageError
+from vault.errors import Damaged, UsageError
 from vault.format.hold import Hold, Scope
 from vault.format.layout import META_TIER
 from vault.format.record import Record
@@ -83,5 +83,16 @@ def _wrong(project: Project, before: Record | None, now: Record, limits: Limits)
     yield from flags.of_vanished(before.counts, now.counts, limits)
     if flags.worth_a_look(before.counts, now.counts, limits):
         reader = MetaReader(project, healed(project, ChunkIndex.load(project, tier=META_TIER)))
-        tables = [snapshots.read_manifest(reader, one, columns=flags.COLUMNS) for one in (before, now)]
-        yield from flags.of_rewritten(before.counts, flags.rewritten(*tables), limits)
+        base = _readable(project, reader, before)
+        if base is not None:
+            tables = [snapshots.read_manifest(reader, one, columns=flags.COLUMNS) for one in (base, now)]
+            yield from flags.of_rewritten(base.counts, flags.rewritten(*tables), limits)
+
+
+def _readable(project: Project, reader: MetaReader, one: Record) -> Record | None:
+    """This snapshot, or where its manifest is lost the newest older one of its source that can be read."""
+    try:
+        snapshots.read_manifest(reader, one, columns=flags.COLUMNS)
+    except Damaged:
+        return snapshots.newest_readable(reader, snapshots.committed(project, rolled=True).records, one, ())
+    return one

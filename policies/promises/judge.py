@@ -14,6 +14,7 @@ An alarm has a key that stays the same for as long as it stands, whatever its wo
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,9 @@ from vault.wording import counted
 
 SHOWN = 5
 """Of several things that are named in one sentence."""
+
+COMMANDS = {"retention": "retention apply", "check": "check --rolling"}
+"""What a job is on the command line, where that is not its name."""
 
 SLACK = timedelta(days=1)
 """A check that comes by night may be so much late before anybody is told."""
@@ -113,7 +117,7 @@ def judge(state: ProjectState, now: datetime) -> tuple[Alarm, ...]:
 
 def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
     for source in state.sources:
-        by_hand = f"run `strongroom backup {state.project} --source {source.name}` and read what it says"
+        by_hand = f"run `strongroom backup {_quoted(state)} --source {shlex.quote(source.name)}` and read what it says"
         since = source.last or source.met
         if source.rpo is not None and now - since > source.rpo:
             what = "no success" if source.last else "no success at all"
@@ -132,8 +136,8 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
 def _frozen(state: ProjectState) -> Iterator[Alarm]:
     if state.frozen:
         hint = (
-            f"look at it with `strongroom diff {state.project}`; if all is well: "
-            f"`strongroom status --accept {state.project} --reason '…'`"
+            f"look at it with `strongroom diff {_quoted(state)} --from '2 days ago'`; if all is well: "
+            f"`strongroom status --accept {_quoted(state)} --reason '…'`"
         )
         yield Alarm(state.project, "frozen", "", f"retention is frozen: {_named(state.frozen)}", hint)
 
@@ -144,17 +148,19 @@ def _checks(state: ProjectState, now: datetime) -> Iterator[Alarm]:
         return
     if checks.damage:
         message = f"stored data is damaged: {_named(checks.damage)}"
-        yield Alarm(state.project, "damage", "", message, f"run `strongroom check {state.project} --data` to see what it costs")
+        yield Alarm(
+            state.project, "damage", "", message, f"run `strongroom check {_quoted(state)} --data` to see what it costs"
+        )
     if checks.oldest is not None and now - checks.oldest > checks.within + SLACK:
         message = f"some stored data was not read for {span(now - checks.oldest)}, and {span(checks.within)} are promised"
-        yield Alarm(state.project, "checked", "", message, f"run `strongroom check {state.project} --rolling`")
+        yield Alarm(state.project, "checked", "", message, f"run `strongroom check {_quoted(state)} --rolling`")
 
 
 def _drills(state: ProjectState, now: datetime) -> Iterator[Alarm]:
     drills = state.drills
     if drills is None:
         return
-    hint = f"run `strongroom drill {state.project}` and read what it says"
+    hint = f"run `strongroom drill {_quoted(state)}` and read what it says"
     if drills.trouble:
         yield Alarm(state.project, "drill", "", f"the last drill failed: {drills.trouble}", hint)
     elif now > drills.due:
@@ -165,7 +171,18 @@ def _drills(state: ProjectState, now: datetime) -> Iterator[Alarm]:
 def _jobs(state: ProjectState) -> Iterator[Alarm]:
     for name, trouble in state.jobs:
         message = f"failed {trouble.runs} times in a row; the last time: {trouble.message}"
-        yield Alarm(state.project, "job", name, message, f"run `strongroom {name} {state.project}` and read what it says")
+        yield Alarm(
+            state.project,
+            "job",
+            name,
+            message,
+            f"run `strongroom {COMMANDS.get(name, name)} {_quoted(state)}` and read what it says",
+        )
+
+
+def _quoted(state: ProjectState) -> str:
+    """The project's name, for a command line."""
+    return shlex.quote(state.project)
 
 
 def span(length: timedelta) -> str:

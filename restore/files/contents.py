@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from restore.files.chunks import Chunks
 from restore.references import locate
+from restore.rows import taken
 from vault.errors import Damaged
 from vault.format.layout import CONTENT_TIER
 from vault.repository.chunk_index import ChunkIndex
@@ -108,7 +109,7 @@ class Contents:
         """The maps of some files, found in the index at once."""
         import pyarrow.compute as pc
 
-        items = self._items.select(["size", "chunks", "period_start"]).take(list(rows))
+        items = taken(self._items.select(["size", "chunks", "period_start"]), rows)
         references = locate(items, self._index).sort_by([("row", "ascending"), ("position", "ascending")])
         lost = references.filter(pc.is_null(references["pack"]))["row"].to_pylist()
         references = references.filter(pc.is_valid(references["pack"]))

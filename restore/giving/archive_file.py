@@ -14,7 +14,8 @@ from typing import BinaryIO
 from restore.existing import Existing
 from restore.target.names import temporary_name
 from restore.target.pending import create, remove
-from restore.target.system import rename_to_free_name
+from restore.target.system import is_folder, rename_to_free_name, stands
+from restore.target.trouble import hint_for
 from vault.errors import TargetError, UsageError
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
@@ -26,9 +27,9 @@ def refuse_existing(path: Path, existing: Existing) -> None:
         raise UsageError(
             f"--existing {existing.value} means nothing for one file", hint="use --existing replace, or another name"
         )
-    if path.is_dir():
+    if is_folder(path):
         raise TargetError(f"{path} is a folder", hint="name a file")
-    if existing is Existing.REFUSE and (path.exists() or path.is_symlink()):
+    if existing is Existing.REFUSE and stands(path):
         raise TargetError(f"{path} is there already", hint="nothing was written; use --existing replace, or another name")
 
 
@@ -50,7 +51,7 @@ def whole_file(path: Path, existing: Existing) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise TargetError(
-            f"cannot write {path}: {error.strerror or error}", hint="free some room, or write to another folder"
+            f"cannot write {path}: {error.strerror or error}", hint=hint_for(error, "write to another folder")
         ) from error
 
 

@@ -19,6 +19,7 @@ from restore.giving.merge_items import merge_items
 from restore.giving.sink import Entries, Entry, Sink
 from restore.ordered import contents
 from restore.plan import Plan
+from restore.rows import taken
 from vault.errors import Damaged
 from vault.format import manifest
 from vault.problems import Problem
@@ -79,7 +80,7 @@ class _Giver:
                 skipped=plan.skipped,
                 newer=plan.newer,
                 already_there=plan.already_there,
-                problems=[*plan.damage, *plan.given_up],
+                problems=plan.problems,
             )
         )
 
@@ -156,7 +157,7 @@ class _Giver:
         if self._giving.merged is not None:
             return
         rows = _not_files(self._plan.items)
-        paths = self._plan.items["path"].take(rows).to_pylist() if rows else []
+        paths = taken(self._plan.items.select(["path"]), rows)["path"].to_pylist()
         yield from sorted(zip(rows, paths, strict=True), key=lambda one: one[1])
 
     def _other(self, row: int, path: bytes) -> None:

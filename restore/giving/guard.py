@@ -20,7 +20,8 @@ from restore.giving.sink import Entry, Sink
 from restore.place import Place
 from restore.rows import Rows
 from restore.tables.output_names import OutputNames
-from restore.target import unsafe_reason
+from restore.target import Attributes, FreeNames, Item, unsafe_reason
+from restore.way import Left as LeftStanding
 from vault.errors import TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
@@ -51,8 +52,7 @@ class Guard:
         self._sink = sink
         self._place = place
         self._existing = existing
-        self._today = today
-        self._taken: set[bytes] = set()
+        self._names = FreeNames(today, (), lambda name: bool(place.existing([name])))
         self.left = Left()
 
     def folder(self, path: bytes, entry: Entry) -> list[Problem]:
@@ -61,7 +61,7 @@ class Guard:
 
     def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """Passed on, unless something stands there."""
-        if self._place.link_points_to(path) == points_to:
+        if next(self._place.compare([Item(path, manifest.LINK, Attributes(), points_to=points_to)])).same:
             self.left.already_there += 1
             self.left.links += 1
             return []
@@ -97,24 +97,26 @@ class Guard:
     def _way(self, path: bytes, entry: Entry, size: int | None) -> tuple[bytes, bool] | list[Problem]:
         """Where it shall go, and whether in something's place; else the problems of its being left out."""
         standing = self._place.existing([path]).get(path)
-        if standing is None:
-            return path, False
         mtime_ns = entry.attributes.mtime_ns or 0
-        if standing == "file" and size is not None and self._place.holds(path, size, mtime_ns, entry.digest):
-            self.left.already_there += 1
-            return []
+        setting = self._existing in (Existing.REPLACE, Existing.NEWER)
+        if standing == "file" and size is not None:
+            found = next(self._place.compare([Item(path, manifest.FILE, entry.attributes, size, entry.digest)]))
+            if found.same and not (found.differing and setting):
+                self.left.already_there += 1
+                return []
+        free = self._names.take(path)
+        if standing is None and (free or self._existing is not Existing.KEEP_BOTH):
+            return path, False
         solvable = standing in ("file", "link")
         match self._existing:
             case Existing.SKIP:
                 self.left.skipped += 1
                 return []
             case Existing.KEEP_BOTH if standing != "blocked":
-                name = self._place.free_name(path, self._today, taken=self._taken)
-                self._taken.add(name)
-                return name, False
-            case Existing.NEWER if solvable and self._place.modified([path]).get(path, 0) >= mtime_ns:
+                return self._names.beside(path), False
+            case Existing.NEWER if solvable and self._place.modified([path]).get(path, 0) > mtime_ns:
                 self.left.newer += 1
-                return []
+                return [one for one in (LeftStanding(path, "newer").problem(),) if one is not None]
             case Existing.REPLACE | Existing.NEWER if solvable:
                 return path, True
             case _:
@@ -122,20 +124,25 @@ class Guard:
 
 
 def refuse_foreseen(items: pa.Table, conversion: Conversion, place: Place) -> None:
-    """Raises `TargetError` where something that is not of an earlier run stands at the names that the items will have.
+    """Raises `TargetError` where something that is not of an earlier run stands at the names that the items will have."""
+    standing = in_the_way(items, conversion, place)
+    if standing:
+        path = min(standing)
+        raise TargetError(
+            f"{counted(len(standing), 'item is', 'items are')} in the way, {printable(path)} ({standing[path]}) for one",
+            hint="nothing was written; choose --existing skip, newer, replace or keep-both, or another target",
+        )
+
+
+def in_the_way(items: pa.Table, conversion: Conversion, place: Place) -> dict[bytes, str]:
+    """What is not of an earlier run and stands at the names that the items will have.
 
     Not all are known beforehand: workbooks that become several files are met later, one by one.
     """
     foreseen = dict(_foreseen(items, conversion))
     standing = place.existing(sorted(foreseen))
     modified = place.modified(sorted(standing))
-    in_the_way = [path for path in sorted(standing) if modified.get(path) != foreseen[path]]
-    if in_the_way:
-        raise TargetError(
-            f"{counted(len(in_the_way), 'item is', 'items are')} in the way, "
-            f"{printable(in_the_way[0])} ({standing[in_the_way[0]]}) for one",
-            hint="nothing was written; choose --existing skip, newer, replace or keep-both, or another target",
-        )
+    return {path: what for path, what in standing.items() if modified.get(path) != foreseen[path]}
 
 
 def _foreseen(items: pa.Table, conversion: Conversion) -> Iterator[tuple[bytes, int]]:

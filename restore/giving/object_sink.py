@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import date
 from hashlib import blake2b
 from typing import IO
 
 from restore.giving.given import Given
 from restore.giving.sink import Entry
-from restore.target.names import restored_names
-from vault.errors import StorageDenied, StorageError, StorageFull, TargetError, TransientStorageError
+from restore.target import Found, Item
+from vault.errors import StorageDenied, StorageError, StorageFull, TransientStorageError
 from vault.problems import Problem, printable
 from vault.storage.s3_objects import LARGEST_PUT, S3Objects
 
@@ -55,24 +54,16 @@ class BucketPlace:
         known = ((path, _mtime(self._objects.metadata(key_of(path)) or {})) for path in self.existing(paths))
         return {path: mtime for path, mtime in known if mtime is not None}
 
-    def holds(self, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
-        """Whether the object was written by an earlier run, out of the same content."""
-        key = key_of(path)
-        if digest is None or (self._sizes or {}).get(key) != size:
+    def compare(self, items: Iterable[Item]) -> Iterator[Found]:
+        """Whether each object was written by an earlier run, out of the same content; its attributes cannot be set apart."""
+        return (Found(same=self._holds(item)) for item in items)
+
+    def _holds(self, item: Item) -> bool:
+        key = key_of(item.path)
+        if item.digest is None or (self._sizes or {}).get(key) != item.size:
             return False
         metadata = self._objects.metadata(key) or {}
-        return metadata.get(BLAKE3) == digest.hex() and _mtime(metadata) == mtime_ns
-
-    def link_points_to(self, path: bytes) -> bytes | None:
-        """Nowhere: there are no links."""
-        return None
-
-    def free_name(self, path: bytes, day: date, *, taken: Container[bytes] = ()) -> bytes:
-        """A path beside it whose key is free."""
-        for name in restored_names(path, day):
-            if name not in taken and not self.existing([name]):
-                return name
-        raise TargetError(f"no free name beside {printable(path)}")
+        return metadata.get(BLAKE3) == item.digest.hex() and _mtime(metadata) == item.attributes.mtime_ns
 
 
 @contextmanager

@@ -13,6 +13,15 @@ from restore.select import Selection
 NAME = b"strongroom-report.json"
 
 
+def is_what_people_want(what: str) -> bool:
+    """Whether a kind of loss is what the profile for people is asked for: local times, numbers that count, no formulas."""
+    from restore.tables.cells import LOCAL
+    from restore.tables.workbook_cells import DIGITS
+    from restore.tables.write_csv import FORMULA
+
+    return what in (DIGITS, FORMULA) or what.startswith(LOCAL.partition("{")[0])
+
+
 def report_of(selection: Selection, asked: Mapping[str, Any], told: Sequence[Told]) -> dict[str, Any]:
     """The report. asked: the request, in plain values. No moment of making is in it: two reports can be compared."""
     converted = [one for one in told if one.target is not None]

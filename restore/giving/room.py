@@ -17,7 +17,10 @@ PIECE = 1024 * 1024
 
 @contextmanager
 def private_room(parent: Path | None = None) -> Iterator[Path]:
-    """A new folder below `parent`, or below the system's folder for temporary files. Raises `TargetError`."""
+    """A new folder below `parent`, or below the system's folder for temporary files; there too where `parent` has a name of
+    bytes that are no UTF-8, which Arrow cannot open. Raises `TargetError`."""
+    if parent is not None and not _is_utf8(parent):
+        parent = None
     try:
         room = Path(tempfile.mkdtemp(prefix="strongroom-", dir=parent))  # made 0700
     except OSError as error:
@@ -43,6 +46,14 @@ def put_down(content: IO[bytes], path: Path) -> Path:
     with new_file(path) as file:
         shutil.copyfileobj(content, file, PIECE)
     return path
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_room(error: OSError) -> TargetError:

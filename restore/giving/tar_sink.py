@@ -96,7 +96,7 @@ def _info(path: bytes, kind: bytes, entry: Entry) -> tuple[tarfile.TarInfo, list
     info.mtime = seconds
     headers = {}
     failed = []
-    for name, value in attributes.extended:
+    for name, value in attributes.extended or ():
         text = name.decode("utf-8", "replace")
         if "=" in text or text.encode() != name:
             failed.append(text)

@@ -19,6 +19,7 @@ from restore.query.names import quoted
 from restore.query.pruning import survivors
 from restore.query.served import Served
 from restore.query.views import View, find_views
+from restore.rows import taken
 from restore.select import Selection
 from vault.errors import NothingFound, UsageError
 
@@ -88,7 +89,7 @@ class Questions:
         import pyarrow.compute as pc
 
         found = self._database.do(lambda connection: self._shape(connection, view, _few(view.rows)))
-        mine = self._items.select(["size", "period_start", "period_end"]).take(list(view.rows))
+        mine = taken(self._items.select(["size", "period_start", "period_end"]), view.rows)
         start, end = pc.min(mine["period_start"]).as_py(), pc.max(mine["period_end"]).as_py()
         return Table(
             view,
@@ -137,7 +138,7 @@ class Questions:
         """The files that tell the columns: all, or, where the columns of JSON would cost a reading of too much, some."""
         if view.format not in JSON:
             return rows
-        size = sum(self._items["size"].take(rows).to_pylist())
+        size = sum(taken(self._items.select(["size"]), rows)["size"].to_pylist())
         step = -(-size // JSON_LOOKED_AT)
         if step > 1 and len(rows) > 1:
             some = sorted({*rows[::step], rows[-1]})

@@ -18,6 +18,7 @@ from restore.files.contents import Contents
 from restore.files.file import open_file
 from restore.files.tree import moment
 from restore.query.csv_heads import Head, head_of
+from restore.rows import taken
 from vault.about import grammar
 from vault.about.period import Period
 from vault.errors import Damaged, StrongroomError
@@ -64,7 +65,7 @@ class Served(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
 
     def facts(self, rows: Sequence[int]) -> dict[str, list[Any]]:
         """The columns of `META`, for some files."""
-        found = self._items.select(_FACTS).take(list(rows)).to_pydict()
+        found = taken(self._items.select(_FACTS), rows).to_pydict()
         found["path"] = [printable(path) for path in found["path"]]
         found["period"] = [
             grammar.written(Period.between(start, end), self._zone) if start and end else None

@@ -2,8 +2,8 @@
 
 How a restore uses this room:
 
-1. planning, nothing is written: `unsafe_reason` for every path, `Target.existing` for conflicts, `Target.free_name`
-where both are to be kept, `colliding` where the target is blind to case; 2. `Target.prepare` makes the root, proves
+1. planning, nothing is written: `unsafe_reason` for every path, `Target.existing` and `Target.compare` for conflicts,
+`FreeNames` where both are to be kept, `colliding` where the target is blind to case; 2. `Target.prepare` makes the root, proves
 that it can be written to and finds out whether it is blind to case; 3. each thread takes its own `Writer`: files, links
 and folders are finished under temporary names, and `Writer.commit` brings them to the disk with one `syncfs` a batch
 before it renames them into place; 4. `Target.finish` sets modes and times of folders, deepest first, and makes the
@@ -16,9 +16,20 @@ written with it.
 """
 
 from restore.target.attributes import Attributes
-from restore.target.names import colliding, unsafe_reason
+from restore.target.looking import Found, Item
+from restore.target.names import FreeNames, colliding, unsafe_reason
 from restore.target.pending import PendingFile
 from restore.target.target import Target
 from restore.target.writer import Writer
 
-__all__ = ["Attributes", "PendingFile", "Target", "Writer", "colliding", "unsafe_reason"]
+__all__ = [
+    "Attributes",
+    "Found",
+    "FreeNames",
+    "Item",
+    "PendingFile",
+    "Target",
+    "Writer",
+    "colliding",
+    "unsafe_reason",
+]

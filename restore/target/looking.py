@@ -4,36 +4,85 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from blake3 import blake3
 
-from vault.source.descent import Descent
+from restore.target.attributes import Attributes, differences
+from vault.format import manifest
+from vault.source.descent import FOLDER_FLAGS, Descent
 
-_OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _PIECE = 4 * 1024 * 1024
 
 UNFINISHED = 0o1700
 """The mode of a folder that a restore has made and not finished: a mode that nobody else gives to one."""
 
 
-def holds(root: int, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
-    """Whether `path` is a file of this size, time and content. root: the target's descriptor · digest: BLAKE3."""
-    folder, _, name = path.rpartition(b"/")
+class Item(NamedTuple):
+    """What should stand at a path. kind: `vault.format.manifest.FILE`, LINK or FOLDER · size (bytes), digest (BLAKE3): of a
+    file · points_to: of a link."""
+
+    path: bytes
+    kind: str
+    attributes: Attributes
+    size: int = 0
+    digest: bytes | None = None
+    points_to: bytes = b""
+
+
+class Found(NamedTuple):
+    """How what stands at an item's path compares with it. same: of the same kind, with the same content · differing: its
+    attributes that are other ones, in words; only where it is the same."""
+
+    same: bool
+    differing: tuple[str, ...] = ()
+
+
+def compare(root: int, items: Iterable[Item], *, is_root: bool) -> Iterator[Found]:
+    """One for each item; see `Target.compare`. root: the target's descriptor."""
     with Descent(root) as descent:
-        try:
-            descriptor = os.open(name, _OPEN, dir_fd=descent.reach(folder))
-        except OSError:
-            return False
+        for item in items:
+            folder, _, name = item.path.rpartition(b"/")
+            try:
+                parent = descent.reach(folder)
+                yield (
+                    _link(parent, name, item, is_root=is_root)
+                    if item.kind == manifest.LINK
+                    else _opened(parent, name, item, is_root=is_root)
+                )
+            except OSError:
+                yield Found(same=False)
+
+
+def _link(parent: int, name: bytes, item: Item, *, is_root: bool) -> Found:
+    """A link's own time is of no account: few file systems and archives keep it."""
+    if os.readlink(name, dir_fd=parent) != item.points_to:
+        return Found(same=False)
+    status, wanted = os.stat(name, dir_fd=parent, follow_symlinks=False), item.attributes
+    owned = wanted.uid in {None, status.st_uid} and wanted.gid in {None, status.st_gid}
+    return Found(same=True, differing=() if owned or not is_root else (f"owner {status.st_uid}:{status.st_gid}",))
+
+
+def _opened(parent: int, name: bytes, item: Item, *, is_root: bool) -> Found:
+    descriptor = os.open(name, FOLDER_FLAGS if item.kind == manifest.FOLDER else OPEN, dir_fd=parent)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or (status.st_size, status.st_mtime_ns) != (size, mtime_ns):
-            return False
-        return digest is not None and _digest(descriptor) == digest
-    except OSError:
-        return False
+        if item.kind == manifest.FOLDER:  # its time tells of what was put into it, no more
+            return Found(same=True, differing=differences(descriptor, item.attributes._replace(mtime_ns=None), is_root=is_root))
+        if not has_content(descriptor, item.size, item.digest):
+            return Found(same=False)
+        return Found(same=True, differing=differences(descriptor, item.attributes, is_root=is_root))
     finally:
         os.close(descriptor)
+
+
+def has_content(descriptor: int, size: int, digest: bytes | None) -> bool:
+    """Whether this is a file of that size (bytes) and content (BLAKE3). Raises OSError."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size != size or digest is None:
+        return False
+    return _digest(descriptor) == digest
 
 
 def modified(root: int, paths: Iterable[bytes]) -> dict[bytes, int]:
@@ -49,16 +98,6 @@ def modified(root: int, paths: Iterable[bytes]) -> dict[bytes, int]:
             if not stat.S_ISDIR(status.st_mode) or stat.S_IMODE(status.st_mode) != UNFINISHED:
                 found[path] = status.st_mtime_ns
     return found
-
-
-def link_points_to(root: int, path: bytes) -> bytes | None:
-    """Where the symbolic link at `path` points to; None where there is none."""
-    folder, _, name = path.rpartition(b"/")
-    with Descent(root) as descent:
-        try:
-            return os.readlink(name, dir_fd=descent.reach(folder))
-        except OSError:
-            return None
 
 
 def _digest(descriptor: int) -> bytes:

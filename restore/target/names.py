@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from hashlib import blake2b
 
@@ -57,31 +57,60 @@ def colliding(paths: Iterable[bytes]) -> list[list[bytes]]:
     for path in paths:
         while path and path not in seen:
             seen.add(path)
-            spellings.setdefault(_key(path), set()).add(path)
+            spellings.setdefault(name_key(path), set()).add(path)
             path = path.rpartition(b"/")[0]
     return sorted(sorted(group) for group in spellings.values() if len(group) > 1)
 
 
-def _key(path: bytes) -> str:
+def name_key(path: bytes) -> str:
+    """What paths have in common that one name stands for where case or Unicode form does not count."""
     text = path.decode("utf-8", "surrogateescape")
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
 
 
-def restored_names(path: bytes, day: date) -> Iterable[bytes]:
-    """Names to try, beside the one that is taken: `a (restored 2026-11-22).txt`, then `a (restored 2026-11-22 2).txt`,
-    …"""
+class FreeNames:
+    """Names beside those that are taken, `a (restored 2026-11-22).txt`, with a number from the second on. None is given twice,
+    nor one that differs from another in case or Unicode form alone."""
+
+    def __init__(self, day: date, taken: Iterable[bytes], stands: Callable[[bytes], bool]) -> None:
+        """taken: paths that are given away already · stands: whether something has a path at the target."""
+        self._day = day
+        self._taken = set(map(name_key, taken))
+        self._stands = stands
+        self._numbers: dict[bytes, int] = {}
+
+    def beside(self, path: bytes) -> bytes:
+        """A free one for this path; it is taken from now on."""
+        first = restored_name(path, self._day, 1)
+        number = self._numbers.get(first, 1)
+        while True:
+            name = restored_name(path, self._day, number)
+            number += 1
+            if name_key(name) not in self._taken and not self._stands(name):
+                break
+        self._numbers[first] = number
+        self._taken.add(name_key(name))
+        return name
+
+    def take(self, path: bytes) -> bool:
+        """Give this very name away; whether it was free."""
+        key = name_key(path)
+        free = key not in self._taken
+        self._taken.add(key)
+        return free
+
+
+def restored_name(path: bytes, day: date, number: int) -> bytes:
+    """The name to try at a number from 1 on: `a (restored 2026-11-22).txt`, then `a (restored 2026-11-22 2).txt`."""
     folder, slash, name = path.rpartition(b"/")
     stem, dot, suffix = name.rpartition(b".")
     if not stem or len(suffix) > _LONGEST_SUFFIX:
         stem, dot, suffix = name, b"", b""
-    count = 1
-    while True:
-        mark = f" (restored {day.isoformat()})" if count == 1 else f" (restored {day.isoformat()} {count})"
-        tail = mark.encode() + dot + suffix
-        yield folder + slash + cut(stem, LONGEST_PART - len(tail)) + tail
-        count += 1
+    mark = f" (restored {day.isoformat()})" if number == 1 else f" (restored {day.isoformat()} {number})"
+    tail = mark.encode() + dot + suffix
+    return folder + slash + cut(stem, LONGEST_PART - len(tail)) + tail
 
 
 def cut(stem: bytes, length: int) -> bytes:

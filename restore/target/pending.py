@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from restore.target.attributes import Attributes, apply
+from restore.target.attributes import Attributes, apply, drop_inherited
 from restore.target.system import has_syncfs
 from restore.target.trouble import attribute_problem, trouble
 from vault.errors import UsageError
@@ -112,10 +112,12 @@ class PendingFile:
 def create(parent: int, name: bytes, flags: int, mode: int = 0o600) -> int:
     """A new, empty file that nobody else holds, whatever had its name before. Raises OSError."""
     try:
-        return os.open(name, flags, mode, dir_fd=parent)
+        descriptor = os.open(name, flags, mode, dir_fd=parent)
     except FileExistsError:
         os.unlink(name, dir_fd=parent)
-        return os.open(name, flags, mode, dir_fd=parent)
+        descriptor = os.open(name, flags, mode, dir_fd=parent)
+    drop_inherited(descriptor)
+    return descriptor
 
 
 def remove(parent: int, name: bytes) -> None:

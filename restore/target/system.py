@@ -11,8 +11,12 @@ import errno
 import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 _RENAME_NOREPLACE = 1
+MOST_OPEN = 64
+_TAKEN = 40
+"""Files that a process has open anyhow: its libraries, connections, logs."""
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 
@@ -57,3 +61,31 @@ def rename_to_free_name(folder: int, source: bytes, name: bytes) -> None:
         os.rename(source, name, src_dir_fd=folder, dst_dir_fd=folder)
         return
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+
+
+def open_files_for(*, share: int) -> int:
+    """How many files may be kept open for one purpose: a share (one of so many) of what this process may open, and not many."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    except (ImportError, OSError):
+        return MOST_OPEN
+    return MOST_OPEN if limit < 0 else max(2, min(MOST_OPEN, (limit - _TAKEN) // share))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder, or a link to one, stands there; what cannot be looked at is none: writing to it will say why."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def stands(path: Path) -> bool:
+    """Whether anything stands there, a link to nowhere included; as `is_folder`."""
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        return False
+    return True

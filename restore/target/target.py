@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
-from datetime import date
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from restore.target import looking
-from restore.target.attributes import Attributes, apply
+from restore.target.attributes import Attributes, apply, drop_inherited
 from restore.target.commits import Commits
-from restore.target.looking import UNFINISHED
-from restore.target.names import refuse_unsafe, restored_names, temporary_name
+from restore.target.looking import UNFINISHED, Found, Item
+from restore.target.names import refuse_unsafe, temporary_name
+from restore.target.openings import Openings
 from restore.target.pending import create, remove
-from restore.target.system import has_syncfs, sync_file_system
-from restore.target.trouble import attribute_problem, trouble
+from restore.target.system import has_syncfs, open_files_for, sync_file_system
+from restore.target.trouble import attribute_problem, hint_for, trouble
 from restore.target.writer import Writer
 from vault.errors import TargetError
 from vault.problems import Problem, printable
-from vault.source.descent import SUPPORTED, Descent
+from vault.source.descent import FOLDER_FLAGS, SUPPORTED, Descent
 
 _PROBE = ".strongroom-probe-\u00c9.part"  # É, in one character
 _PROBE_TWINS = (_PROBE.upper(), _PROBE.replace("\u00c9", "E\u0301"))
@@ -41,6 +41,7 @@ class Target:
         self._is_root = hasattr(os, "geteuid") and os.geteuid() == 0
         self._writers: list[Writer] = []
         self._made: set[bytes] = set()
+        self._openings = Openings()
 
     def existing(self, paths: Iterable[bytes]) -> dict[bytes, str]:
         """What stands at those of the paths where something does: `file`, `folder`, `link`, `other`, or `blocked` where
@@ -59,23 +60,14 @@ class Target:
         with self._root_if_there() as root:
             return {} if root is None else looking.modified(root, paths)
 
-    def holds(self, path: bytes, size: int, mtime_ns: int, digest: bytes | None) -> bool:
-        """Whether a file of this size (bytes), time and content (BLAKE3) stands at `path`."""
+    def compare(self, items: Iterable[Item]) -> Iterator[Found]:
+        """How what stands at the items' paths compares with them, one answer for each; content is read and hashed. Sorted
+        paths are the fastest."""
         with self._root_if_there() as root:
-            return root is not None and looking.holds(root, path, size, mtime_ns, digest)
-
-    def link_points_to(self, path: bytes) -> bytes | None:
-        """Where the symbolic link at `path` points to; None where there is none."""
-        with self._root_if_there() as root:
-            return None if root is None else looking.link_points_to(root, path)
-
-    def free_name(self, path: bytes, day: date, *, taken: Container[bytes] = ()) -> bytes:
-        """A path beside `path` that nothing stands at and that is not in `taken` (what the plan gives away already):
-        `a (restored 2026-11-22).txt`, with a number from the second on."""
-        for name in restored_names(path, day):
-            if name not in taken and not self.existing([name]):
-                return name
-        raise TargetError(f"no free name beside {printable(path)}")
+            if root is None:
+                yield from (Found(same=False) for _ in items)
+            else:
+                yield from looking.compare(root, items, is_root=self._is_root)
 
     def prepare(self) -> bool:
         """Make the root where it is missing, show by a probe file that it can be written to, and say whether names that
@@ -85,6 +77,7 @@ class Target:
             Path(os.fsdecode(self._root)).mkdir(parents=True, exist_ok=True)
             if self._descriptor < 0:
                 self._descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._openings.open(b"", self._descriptor)
             probe = os.fsencode(_PROBE)
             os.close(create(self._descriptor, probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW))
             try:
@@ -98,26 +91,30 @@ class Target:
         """A writer for one thread; it is closed with the target. After `prepare` only."""
         if self._descriptor < 0:
             raise TargetError("the target has not been prepared")
-        commits = Commits(Descent(self._descriptor))
-        writer = Writer(Descent(self._descriptor, make=self._make), commits, is_root=self._is_root)
+        capacity = open_files_for(share=16)
+        commits = Commits(Descent(self._descriptor, capacity=capacity))
+        descent = Descent(self._descriptor, capacity=capacity, make=self._make)
+        writer = Writer(descent, commits, self._openings, is_root=self._is_root)
         self._writers.append(writer)
         return writer
 
     def finish(self, folders: Iterable[tuple[bytes, Attributes]]) -> list[Problem]:
         """After the last commit: attributes of folders, deepest first, then one more sync for the renames.
 
-        Folders that were made on the way to an item and are not among `folders` get the root's own permissions."""
-        passing = Attributes(mode=stat.S_IMODE(os.fstat(self._descriptor).st_mode) & 0o777)
+        Folders that were made on the way to an item and are not among `folders` get the root's own permissions; those that
+        were made writable for the moment get their own mode back."""
+        passing = Attributes(mode=stat.S_IMODE(self._openings.mode(b"", self._descriptor)) & 0o777)
         wanted = dict.fromkeys(self._made, passing) | dict(folders)
         for path in wanted:
             refuse_unsafe(path)
+        wanted = self._openings.closing(wanted)
         problems: list[Problem] = []
         devices = {os.fstat(self._descriptor).st_dev}
         with Descent(self._descriptor) as descent:
             for path in sorted(wanted, reverse=True):  # what lies below a path sorts after it
                 try:
                     descriptor = descent.reach(path)
-                    failed = apply(descriptor, wanted[path], is_root=self._is_root)
+                    failed = self._settle(path, descriptor, wanted[path])
                     _sync_folder(descriptor, devices)
                 except OSError as error:
                     problems.append(trouble(path, error))
@@ -131,11 +128,20 @@ class Target:
         self._made.clear()
         return problems
 
+    def _settle(self, path: bytes, descriptor: int, wanted: Attributes) -> list[str]:
+        """Only its owner may say when a folder was changed: that somebody else's tells of this restore is no problem."""
+        foreign = not self._is_root and path not in self._made and os.fstat(descriptor).st_uid != os.geteuid()
+        failed = apply(descriptor, wanted._replace(mtime_ns=None) if foreign else wanted, is_root=self._is_root)
+        self._openings.forget(path)
+        return failed
+
     def close(self) -> None:
+        """Let go of descriptors. Folders that were made writable for the moment, and not finished, get their mode back."""
         for writer in self._writers:
             writer.close()
         self._writers.clear()
         if self._descriptor >= 0:
+            self._openings.undo(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -172,11 +178,16 @@ class Target:
             os.close(descriptor)
 
     def _make(self, parent: int, name: bytes, path: bytes) -> None:
+        self._openings.open(path.rpartition(b"/")[0], parent)
         try:
             os.mkdir(name, UNFINISHED, dir_fd=parent)
         except FileExistsError:
             return  # another writer was faster; whether it is a folder, its opening shows
         self._made.add(path)
+        with suppress(OSError):  # who cannot open it will say so in a moment
+            descriptor = os.open(name, FOLDER_FLAGS, dir_fd=parent)
+            drop_inherited(descriptor)
+            os.close(descriptor)
 
     def _has(self, name: bytes) -> bool:
         try:
@@ -188,7 +199,7 @@ class Target:
     def _unusable(self, error: OSError) -> TargetError:
         return TargetError(
             f"cannot write to {printable(self._root)}: {error.strerror}",
-            hint=_NEEDS_PERMISSION,
+            hint=hint_for(error, _NEEDS_PERMISSION),
         )
 
 

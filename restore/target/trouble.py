@@ -20,6 +20,11 @@ _END = {
 _IN_THE_WAY = {errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENOTEMPTY}
 
 
+def hint_for(error: OSError, otherwise: str) -> str:
+    """What to do about an error that every other item would meet too."""
+    return _END.get(error.errno or 0, otherwise)
+
+
 def trouble(path: bytes, error: OSError) -> Problem:
     """The problem with this item. Raises TargetError where every other item would meet it too.
 

@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import NamedTuple
 
 from restore.target.attributes import Attributes, apply, apply_to_link, first_mode
 from restore.target.commits import Commits, Finished, commit
+from restore.target.looking import OPEN, Item, has_content
 from restore.target.names import refuse_unsafe, temporary_name
+from restore.target.openings import Openings
 from restore.target.pending import PendingFile, create, remove
 from restore.target.system import has_syncfs
 from restore.target.trouble import attribute_problem, trouble
+from vault.format import manifest
 from vault.problems import Problem
 from vault.source.descent import Descent
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class _Known(NamedTuple):
+    """A file whose content was looked at."""
+
+    device: int
+    number: int
+    size: int
+    mtime_ns: int
 
 
 class Writer:
@@ -31,9 +44,11 @@ class Writer:
     but not all that belongs to it, any other where it will not be there.
     """
 
-    def __init__(self, descent: Descent, commits: Commits, *, is_root: bool) -> None:
+    def __init__(self, descent: Descent, commits: Commits, openings: Openings, *, is_root: bool) -> None:
         self._descent = descent
         self._commits = commits
+        self._openings = openings
+        self._verified: dict[bytes, _Known] = {}
         self._is_root = is_root
         self._finished: list[Finished] = []
         self._sync_each = not has_syncfs()
@@ -53,7 +68,7 @@ class Writer:
         """A whole file in one go."""
         folder, name = _place(path)
         try:
-            parent = self._descent.reach(folder)
+            parent = self._reach(folder)
             descriptor = create(parent, name, _CREATE, first_mode(attributes))
         except OSError as error:
             return [trouble(path, error)]
@@ -74,7 +89,7 @@ class Writer:
         folder, name = _place(path)
         finished = Finished(path, replace)
         try:
-            parent = os.dup(self._descent.reach(folder))
+            parent = os.dup(self._reach(folder))
             return PendingFile(
                 path,
                 size,
@@ -92,7 +107,7 @@ class Writer:
         if not points_to or b"\0" in points_to:
             return [Problem(path, "unwritable", "a link cannot point to an empty name or hold a NUL")]
         try:
-            parent = self._descent.reach(folder)
+            parent = self._reach(folder)
             try:
                 os.symlink(points_to, name, dir_fd=parent)
             except FileExistsError:
@@ -104,28 +119,77 @@ class Writer:
         self._finished.append(Finished(path, replace))
         return [attribute_problem(path, failed)] if failed else []
 
-    def write_hard_link(self, path: bytes, member: bytes, *, replace: bool = False) -> list[Problem]:
-        """Another name for the file `member`, which has been committed. On a problem (a file system without hard links,
-        a member that is gone or no file any more) the caller writes the content instead."""
+    def write_hard_link(
+        self, path: bytes, member: bytes, size: int, digest: bytes | None, *, replace: bool = False
+    ) -> list[Problem]:
+        """Another name for the file `member`, if that is a file of this size (bytes) and content (BLAKE3): whatever else has
+        that name by now is not what should be restored. On a problem the caller writes the content instead."""
         folder, name = _place(path)
         refuse_unsafe(member)
         member_folder, _, member_name = member.rpartition(b"/")
         try:
             source = os.dup(self._descent.reach(member_folder))
             try:
-                parent = self._descent.reach(folder)
+                parent = self._reach(folder)
                 remove(parent, name)
                 os.link(member_name, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
             finally:
                 os.close(source)
             # asked of the new name: what the member's name stands for may change at any moment
-            if not stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            if not self._is_known(parent, name, member, size, digest):
                 remove(parent, name)
                 return [Problem(path, "blocked", "the other name of this file stands for something else now")]
         except OSError as error:
             return [trouble(path, error)]
         self._finished.append(Finished(path, replace, is_hard_link=True))
         return []
+
+    def _is_known(self, parent: int, name: bytes, member: bytes, size: int, digest: bytes | None) -> bool:
+        """Whether this has the content that `member` should have; it is read once for all names of the same file."""
+        try:
+            descriptor = os.open(name, OPEN, dir_fd=parent)
+        except OSError:
+            return False
+        try:
+            status = os.fstat(descriptor)
+            known = _Known(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            if self._verified.get(member) != known:
+                if not has_content(descriptor, size, digest):
+                    return False
+                self._verified[member] = known
+            return True
+        finally:
+            os.close(descriptor)
+
+    def set_attributes(self, item: Item) -> list[Problem]:
+        """Of a file or link that stands there already, without touching what is in it."""
+        refuse_unsafe(item.path)
+        folder, _, name = item.path.rpartition(b"/")
+        try:
+            parent = self._descent.reach(folder)
+            failed: list[str] | None
+            if item.kind == manifest.LINK:
+                failed = apply_to_link(parent, name, item.attributes, is_root=self._is_root)
+            else:
+                failed = self._set_of_file(parent, name, item)
+        except OSError as error:
+            return [trouble(item.path, error)]
+        if failed is None:
+            return [Problem(item.path, "exists", "it was changed meanwhile, and left alone")]
+        return [attribute_problem(item.path, failed)] if failed else []
+
+    def _set_of_file(self, parent: int, name: bytes, item: Item) -> list[str] | None:
+        """None where it is another file by now; one of several names may be a file of somebody else's, so it is read again."""
+        descriptor = os.open(name, OPEN, dir_fd=parent)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != item.size:
+                return None
+            if status.st_nlink > 1 and not has_content(descriptor, item.size, item.digest):
+                return None
+            return apply(descriptor, item.attributes, is_root=self._is_root)
+        finally:
+            os.close(descriptor)
 
     def commit(self) -> list[Problem]:
         """Bring everything finished so far to the disk, then to its names. Raises TargetError where the disk cannot take it;
@@ -139,6 +203,12 @@ class Writer:
         later call."""
         finished, self._finished = self._finished, []
         return self._commits.begin(finished)
+
+    def _reach(self, folder: bytes) -> int:
+        """The folder's descriptor; one of our own that may not be written to is made writable for the moment."""
+        descriptor = self._descent.reach(folder)
+        self._openings.open(folder, descriptor)
+        return descriptor
 
     def close(self) -> None:
         """Let go of descriptors. What was not committed keeps its temporary name."""

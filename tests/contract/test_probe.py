@@ -14,7 +14,7 @@ from tests.support.faulty import FaultyStore, faults
 from tests.support.store_fixtures import LOCAL, MOTO, WEED
 from tests.support.stores import StorePlace
 from vault.clock import SystemClock
-from vault.errors import ObjectNotFound, StorageDenied, StorageError
+from vault.errors import ObjectNotFound, StorageDenied, StorageError, TransientStorageError
 from vault.storage.contract import Buffer, ObjectInfo
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
@@ -86,7 +86,7 @@ class Late(MemoryStore):
     """Lists what was there a while ago: nothing."""
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
-        return iter([]) if folder.endswith("/seen") else super().list(folder)
+        return iter([]) if "/seen/" in folder else super().list(folder)
 
 
 class OffByOne(MemoryStore):
@@ -147,3 +147,18 @@ def test_nothing_is_learned_where_not_even_a_write_works() -> None:
         probe(lambda: store, StillClock(), SeededChance(2))
     with pytest.raises(ObjectNotFound):
         store.get("anything")
+
+
+def test_one_passing_error_does_not_make_a_store_unfit() -> None:
+    store = FaultyStore(MemoryStore())
+    with faults(store).on("put", name="*/seen/*", raises=TransientStorageError("500")) as plan:
+        assert probe(lambda: store, StillClock(), SeededChance(2)).usable
+        assert plan.all_happened
+
+
+def test_a_bucket_that_is_missing_is_not_written_to() -> None:
+    store = FaultyStore(MemoryStore())
+    faults(store).on("list", raises=StorageError("no such bucket"))
+    with pytest.raises(StorageError, match="no such bucket"):
+        probe_quickly(store, SeededChance(2))
+    assert list(store.list("")) == []

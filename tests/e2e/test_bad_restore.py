@@ -42,7 +42,7 @@ def test_what_stands_in_the_way_decides_nothing_by_itself(used: Desk) -> None:
     used.call("restore", "acme", "--to", "target", "--existing", "keep-both")
     assert (target / "reports/a.csv").read_bytes() == b"mine"
     assert [path.read_bytes() for path in (target / "reports").glob("a (restored *).csv")] == [b"1"]
-    used.call("restore", "acme", "--to", "target", "--existing", "replace")
+    used.call("restore", "acme", "--to", "target", "--existing", "replace", "--yes")
     assert (target / "reports/a.csv").read_bytes() == b"1" and (target / "reports/other").read_bytes() == b"not ours"
     used.call("restore", "acme", "--to", "target", "--existing", "maybe", exits=2)
 

@@ -118,7 +118,7 @@ def test_an_archive_that_is_there_is_replaced_only_when_that_is_asked_for(mixed:
     there.write_text("mine")
     assert "there already" in refusal(mixed.call("restore", "acme", "--to", "out.zip", exits=1))
     assert there.read_text() == "mine"
-    mixed.call("restore", "acme", "--to", "out.zip", "--existing", "replace")
+    mixed.call("restore", "acme", "--to", "out.zip", "--existing", "replace", "--yes")
     assert zipfile.is_zipfile(there)
     (mixed.folder / "folder.zip").mkdir()
     mixed.call("restore", "acme", "reports/2024", "--to", "folder.zip")

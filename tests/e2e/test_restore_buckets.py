@@ -77,7 +77,7 @@ def test_what_stands_there_is_refused_skipped_or_replaced(filled: Desk, client: 
     assert list(objects(client, prefix)) == ["reports/UPPER/x"]
     filled.call("restore", "acme", *to, "--existing", "skip")
     assert objects(client, prefix)["reports/UPPER/x"] == b"mine" and len(objects(client, prefix)) == len(FILES)
-    filled.call("restore", "acme", *to, "--existing", "replace")
+    filled.call("restore", "acme", *to, "--existing", "replace", "--yes")
     assert objects(client, prefix)["reports/UPPER/x"] == b"x"
 
 

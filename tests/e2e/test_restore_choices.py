@@ -71,7 +71,11 @@ def test_on_a_terminal_nobody_is_replaced_without_a_yes(two: Desk) -> None:
     assert Terminal(two, *command, "--yes").end() == 0
     assert (two.folder / "x/reports/b.csv").read_bytes() == b"only"
     (two.folder / "x/reports/b.csv").write_bytes(b"mine again")
-    two.call(*command)  # in a pipe nobody is asked
+    message = refusal(two.call(*command, exits=2))
+    assert "replace 1 item" in message and "--yes" in message
+    assert (two.folder / "x/reports/b.csv").read_bytes() == b"mine again"
+    two.call(*command, "--yes")
+    assert (two.folder / "x/reports/b.csv").read_bytes() == b"only"
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_what_is_newer_stays_what_is_older_goes_and_both_are_told(years: Desk) -
     os.utime(reports / "2023/01/b.csv", (ANCIENT, ANCIENT))
     (reports / "2023/01").chmod(0o700)
     os.utime(reports / "2023", (NEW, NEW))
-    document = years.call("restore", "acme", "--deleted", "--in-place", "--json").document
+    document = years.call("restore", "acme", "--deleted", "--in-place", "--json", "--yes", exits=3).document
     assert (document["files"], document["newer"], document["plan"]["replacing"]) == (2, 1, 1)
     assert [one["source"] for one in document["folders"]] == ["reports"]
     assert (reports / "2023/01/a.csv").read_bytes() == b"written since"
@@ -65,8 +65,9 @@ def test_what_is_newer_stays_what_is_older_goes_and_both_are_told(years: Desk) -
     assert (reports / "2023/sum.csv").read_bytes() == b"sum"
     assert (reports / "2023/01").stat().st_mode & 0o777 == 0o700  # newer, so it is left as it stands
     assert (reports / "2023").stat().st_mtime == NEW
-    told = years.call("restore", "acme", "--deleted", "--in-place")
-    assert "1 were there and not older" in told.text and "not older: they stay" in told.err
+    told = years.call("restore", "acme", "--deleted", "--in-place", exits=3)
+    assert "1 was there and newer" in told.text and "is there and newer: it stays" in told.err
+    assert "problem: reports/2023/01/a.csv: what stands there is newer" in told.err and "--existing replace" in told.err
 
 
 def test_every_source_gets_its_own_back(years: Desk) -> None:

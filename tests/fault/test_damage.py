@@ -97,12 +97,13 @@ def test_all_packs_of_a_project_gone_costs_every_item_with_content(project: Proj
     assert {lost.path for lost in checked(project, data=0.0).lost} == {f"reports/{name}" for name in FILES}
 
 
-def test_a_deleted_index_segment_is_named_by_check(project: Project, tmp_path: Path) -> None:
+def test_deleted_index_segments_are_named_and_made_up_for_from_the_packs_themselves(project: Project, tmp_path: Path) -> None:
     for name in names(project.store, project.folder("index")):
         project.store.delete(name)
     assert not checked(project).sound
-    with pytest.raises(Damaged):
-        restore(project, tmp_path / "back")
+    result = restore(project, tmp_path / "back")
+    assert [problem.what for problem in result.problems] == ["missing-index"]
+    assert contents(tmp_path / "back") == {f"reports/{name}": data for name, data in FILES.items()}
 
 
 @pytest.mark.parametrize("place", [100, -50])
@@ -265,7 +266,7 @@ def test_no_single_damage_brings_wrong_bytes_back(project: Project, tmp_path: Pa
             assert named is not None or (part, how) == ("snapshots", "gone")
             assert not back.exists()
             continue
-        assert problems <= {*(named or ()), name}  # an object of the catalogue is told by its own name
+        assert problems <= {*(named or ()), name, hurt.folder("index")}  # one of the catalogue is told by its own name
         assert contents(back).keys() | problems >= {f"reports/{file}" for file in FILES}
         for file, data in contents(back).items():
             assert FILES[file.removeprefix("reports/")] == data

@@ -120,6 +120,9 @@ class Reading:
     def stop(self) -> None:
         return
 
+    def within(self, _size: int) -> None:
+        return
+
 
 def stream(file: File, cutting: Cutting) -> tuple[list[tuple[bytes, int]], bytes, dict[bytes, bytes]]:
     """References and digest of a file that is read as a stream, and the chunks that were kept."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.support.chance import SeededChance
 from tests.support.places import TINY, identity
-from vault.errors import Damaged
-from vault.format import envelope, frames, index, layout, pack, strict_json, tree
+from vault.errors import Damaged, Unstorable
+from vault.format import envelope, frames, index, layout, pack, parquet, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id, cut
 from vault.format.descriptor import Descriptor, Limits, Trust
@@ -212,8 +212,11 @@ def test_an_index_segment_that_makes_no_sense_is_refused(column: str, value: int
     table = segment_of(3)
     place = table.schema.get_field_index(column)
     values = pa.array([*table[column].to_pylist()[:2], value], table.schema.field(column).type)
-    data = index.encode(table.set_column(place, table.schema.field(place), values), bytes(index.NONCE_SIZE))
-    with pytest.raises(Damaged):
+    wrong = table.set_column(place, table.schema.field(place), values)
+    with pytest.raises(Unstorable):
+        index.encode(wrong, bytes(index.NONCE_SIZE))
+    data = bytes(parquet.write(wrong))
+    with pytest.raises(Damaged, match="makes no sense"):
         index.decode(data, KEY, index.name(data, KEY))
 
 

@@ -86,7 +86,7 @@ def forged(project: Project, rows: list[dict[str, Any]], tmp: Path) -> Project:
     table = pa.Table.from_pylist(rows, schema=manifest.schema())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(items, "merged", lambda *_: table)
-        patch.setattr(new_manifest, "needed_packs", lambda *_: set())
+        patch.setattr(new_manifest, "needed_packs", lambda *_: (set(), True))
         back_up(again, write_tree(tmp / "source", {"something": b"else"}))
     return again
 

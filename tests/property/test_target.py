@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,7 +58,7 @@ def act(writer: Writer, kind: str, path: bytes, points_to: bytes, member: bytes)
     elif kind == "link":
         writer.write_link(path, points_to, ATTRIBUTES, replace=True)
     elif kind == "hard":
-        writer.write_hard_link(path, member, replace=True)
+        writer.write_hard_link(path, member, 4, blake3(b"mine").digest(), replace=True)
     elif kind == "folder":
         writer.make_folder(path)
     else:

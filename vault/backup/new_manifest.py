@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from vault.about.period import Period
 
 
+MOST_OWN = 50_000
+"""Chunks of the catalogue, stored while a manifest is written, whose packs are named in the record itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retire:
     """Which items have outlived their retention, by the caller's rules and holds. columns: that `outlived` looks at ·
@@ -45,6 +49,22 @@ class Retire:
         return pc.and_(self.outlived(table), pc.is_valid(table["vanished_at"]))
 
 
+class ManifestUnreadable(Damaged):
+    """The manifest of a snapshot that the new one follows cannot be read. snapshot: its id."""
+
+    def __init__(self, snapshot: str, message: str) -> None:
+        super().__init__(message)
+        self.snapshot = snapshot
+
+
+def read_base(session: Session, one: Record, columns: list[str] | None = None) -> pa.Table:
+    """The manifest of a snapshot that the new one follows, or the named columns. Raises `ManifestUnreadable`."""
+    try:
+        return snapshots.read_manifest(session.catalogue, one, columns=columns)
+    except Damaged as error:
+        raise ManifestUnreadable(one.id, str(error)) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """What a new manifest carries forward. heads: the snapshots that it follows, last the one that it was compared with ·
@@ -59,11 +79,11 @@ class Past:
         """Its rows, and those of what was read."""
         if not self.heads:
             return read
-        table = items.merged(
-            snapshots.read_manifest(self.session.catalogue, self.heads[-1]), self.difference, read, self.spared, about
-        )
+        last = read_base(self.session, self.heads[-1])
+        table = items.merged(last, self.difference, read, self.spared, about)
+        del last
         for head in self.heads[:-1]:
-            other = snapshots.read_manifest(self.session.catalogue, head)
+            other = read_base(self.session, head)
             table = items.joined(table, other, self.spared, replace(about, last_seen_at=head.taken_at))
         return table
 
@@ -98,7 +118,7 @@ def made(read: pa.Table, about: items.About, past: Past, description: Descriptio
 class ManifestWriter:
     """Stores a manifest and the list of the packs that its snapshot needs: `write`, then `finish`.
 
-    chunks: that column of the manifest; its packs are stored. Raises `Damaged` where one of the chunks is nowhere.
+    chunks: that column of the manifest; its packs are stored.
     """
 
     def __init__(self, session: Session, chunks: pa.ChunkedArray) -> None:
@@ -106,8 +126,8 @@ class ManifestWriter:
         self._meta = session.meta_writer()
         self._before = session.new_rows().num_rows  # a long manifest fills packs while it is being written
         self.index = session.index.with_rows([session.new_rows(), session.avoided_rows])  # the first place of a chunk counts
-        self.needed = needed_packs(chunks, self.index)
-        """The packs of the snapshot, complete after `finish`."""
+        self.needed, self.whole = needed_packs(chunks, self.index)
+        """The packs of the snapshot, complete after `finish`; and whether every chunk lies in one."""
 
     def write(self, encoded: Buffer, rows: int) -> Tree:
         """The bytes of a manifest of so many rows."""
@@ -119,29 +139,35 @@ class ManifestWriter:
     def finish(self, heads: Sequence[Record]) -> tuple[Tree, tuple[bytes, ...]]:
         """The root of the list of packs, and those packs that came to be meanwhile. heads: the snapshots that it follows."""
         session, writer = self._session, self._meta
+        session.packs.drain()
+        if session.new_rows().num_rows - self._before > MOST_OWN:  # a record has little room; the list has as much as it needs
+            writer.flush()
+            session.packs.drain()
+            self.needed |= self._news()
+            self._before = session.new_rows().num_rows
         listed = "".join(f"{pack.hex()}\n" for pack in sorted(self.needed)).encode()
         packs = writer.write(listed)
         writer.flush()
         session.packs.drain()
-        own = {*session.new_rows().slice(self._before)["pack"].unique().to_pylist(), *writer.leaned_on}
+        own = {*self._news(), *writer.leaned_on}
         session.look_for(frozenset(self.needed | writer.leaned_on), heads)
         self.needed |= own
         self.index = self.index.with_rows([session.new_rows()])
         return packs, tuple(sorted(own))
 
+    def _news(self) -> set[bytes]:
+        """The packs that were stored since the last look."""
+        return set(self._session.new_rows().slice(self._before)["pack"].unique().to_pylist())
 
-def needed_packs(chunks: pa.ChunkedArray, index: ChunkIndex) -> set[bytes]:
-    """The packs that hold the content of a manifest's items, dictionaries included. chunks: that column of the manifest.
-    Raises `Damaged` where one is missing."""
+
+def needed_packs(chunks: pa.ChunkedArray, index: ChunkIndex) -> tuple[set[bytes], bool]:
+    """The packs that hold the content of a manifest's items, dictionaries included; and whether that is all of it. chunks:
+    that column of the manifest."""
     import pyarrow.compute as pc
 
     ids = chunks.combine_chunks().flatten().field("id").drop_null()
     places = pc.index_in(ids, value_set=index.table["chunk"].combine_chunks())
-    if places.null_count:
-        raise Damaged(
-            f"{places.null_count} chunks that the new snapshot leans on are in no index segment; nothing was committed",
-            hint="run `strongroom check`, then the backup again",
-        )
-    used = pc.unique(places)
+    used = pc.unique(places).drop_null()
     taught = index.locate(pc.unique(index.table["dictionary"].take(used)).drop_null())
-    return {*pc.unique(index.table["pack"].take(used)).to_pylist(), *pc.unique(taught["pack"]).to_pylist()} - {None}
+    packs = {*pc.unique(index.table["pack"].take(used)).to_pylist(), *pc.unique(taught["pack"]).to_pylist()} - {None}
+    return packs, not places.null_count and not taught["pack"].null_count

@@ -8,36 +8,45 @@ read keeps its last good version and is a problem.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vault import memory
 from vault.about.period import Period
-from vault.backup import compare, content, describing, dictionaries, items, new_manifest, reading, unread
-from vault.backup.new_manifest import ManifestWriter, Retire
+from vault.backup import compare, content, describing, dictionaries, items, losses, new_manifest, reading, unread
+from vault.backup.new_manifest import ManifestUnreadable, ManifestWriter, Retire, read_base
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
 from vault.format.layout import META_TIER
-from vault.format.record import MOST_PROBLEMS, Counts, Record
+from vault.format.record import Counts, Record, refuse_unreadable, told
 from vault.format.tree import Tree
 from vault.problems import Problem, printable
 from vault.progress import Progress, Silence
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.claims import evicted
 from vault.repository.locking import Locking, pack_names
 from vault.repository.project import Project
-from vault.repository.session import PacksGone, Session, evicted
+from vault.repository.session import PacksGone, Session
 from vault.repository.tidy import tidy
 from vault.source import columns
 from vault.source.patterns import Rules
 from vault.source.reading import Content, Reader
 from vault.source.scan import Scan, Skipped, scan
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MOST_TRIES = 10
+"""Times that a run begins anew without what it found to be gone or unreadable."""
+
+READINGS = 2
+"""Times that a manifest must turn out to be unreadable before the run does without it: an answer may be damaged, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +64,13 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """How a run shall behave. allow_empty: an empty source is meant · retire: which items a new manifest no longer carries ·
-    locking: keeps what is stored from being deleted; None where nothing is locked · stop: called often, it raises to end the
+    locking: keeps what is stored from being deleted; None where nothing is locked · damaged: packs that are known to be, which
+    nothing new relies on · stop: called often, it raises to end the
     run."""
 
     allow_empty: bool = False
     locking: Locking | None = None
+    damaged: frozenset[bytes] = frozenset()
     retire: Retire | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)
@@ -101,14 +112,21 @@ class Report:
 def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
     """Take a snapshot of a source. Raises `SourceError`, `Interrupted`, `StorageError`: then nothing is committed, and
     what was stored is used by the next run."""
-    try:
-        return _back_up(project, source, wishes, gone=frozenset())
-    except PacksGone as error:  # an evicted run has left rows of packs that were deleted: without them, all can be stored
-        tidy(project, error.packs, stop=wishes.stop)  # with append-only credentials, the next prune takes the old segments away
-        return _back_up(project, source, wishes, gone=error.packs)
+    gone, unreadable = wishes.damaged, Counter[str]()
+    for _ in range(MOST_TRIES - 1):
+        distrusted = frozenset(one for one, times in unreadable.items() if times >= READINGS)
+        try:
+            return _back_up(project, source, wishes, gone=gone, distrusted=distrusted)
+        except PacksGone as error:  # deleted since this run looked
+            # with append-only credentials, the next prune takes the old segments away
+            tidy(project, error.packs, stop=wishes.stop)
+            gone |= error.packs
+        except ManifestUnreadable as error:
+            unreadable[error.snapshot] += 1
+    return _back_up(project, source, wishes, gone=gone, distrusted=frozenset(unreadable))
 
 
-def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozenset[bytes]) -> Report:
+def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozenset[bytes], distrusted: frozenset[str]) -> Report:
     clock = project.services.clock
     began, taken_at = clock.monotonic(), clock.now()
     if wishes.locking is not None:
@@ -116,8 +134,9 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
     wishes.progress.phase(f"looking at {source.name}")
     found = [scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)]
     session = Session.begin(project, source.name, gone=gone)
+    wishes = replace(wishes, stop=session.telling(wishes.stop))
     try:
-        run = _Run(session, source, wishes, found.pop(), taken_at)
+        run = _Run(session, source, wishes, found.pop(), taken_at, distrusted)
         record = run.run()
     except (Damaged, ObjectNotFound) as error:
         stands = session.claim_stands()
@@ -140,7 +159,9 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
 class _Run:
     """The parts of one run that share its state."""
 
-    def __init__(self, session: Session, source: Source, wishes: Wishes, found: Scan, taken_at: datetime) -> None:
+    def __init__(
+        self, session: Session, source: Source, wishes: Wishes, found: Scan, taken_at: datetime, distrusted: frozenset[str]
+    ) -> None:
         self._session = session
         self._project = session.project
         self._source = source
@@ -149,17 +170,32 @@ class _Run:
         self._sums = _sums(found.table)
         self._unseen = frozenset(found.unlisted) | {problem.path for problem in found.problems}
         self._taken_at = taken_at
-        self._heads = snapshots.heads(session.committed.records, source.name)
+        self.problems: list[Problem] = list(found.problems)
+        self._superseded = snapshots.heads(session.committed.records, source.name)
+        bases = {base.id: base for base in self._bases(distrusted)}
+        self._heads = sorted(bases.values(), key=lambda one: (one.taken_at, one.id))
         self._last = self._heads[-1] if self._heads else None
+        self._losses: losses.Losses | None = None
+        self._read_again = 0
         self._results = items.Results()
         self._of_content: dict[bytes, Period] = {}
         self._read_bytes = 0
         self._unlisted = frozenset(found.unlisted)
         self.grown: tuple[tuple[bytes, int], ...] = ()
         self._scan_problems = len(found.problems)
-        self.problems: list[Problem] = list(found.problems)
         self.skipped = tuple(found.skipped)
         self.excluded = found.excluded
+
+    def _bases(self, distrusted: frozenset[str]) -> Iterator[Record]:
+        """The newest snapshots whose manifests can be read. distrusted: those of which that is not so."""
+        for head in self._superseded:
+            if head.id not in distrusted:
+                yield head
+                continue
+            base = snapshots.newest_readable(self._session.catalogue, self._session.committed.records, head, distrusted)
+            self.problems.append(snapshots.unreadable(self._project, head, base))
+            if base is not None:
+                yield base
 
     def run(self) -> Record:
         """Compare, read, write the manifest, commit."""
@@ -167,11 +203,28 @@ class _Run:
         self._refuse_empty(last)
         difference = compare.compare(self._table, last, self._last.taken_at if self._last else self._taken_at)
         self._wishes.stop()
-        settled = len(self._heads) == 1 and not self._described_anew() and not self._some_retire(last)
-        if self._last and difference.nothing_changed and settled:
+        session = self._session
+        session.lost = session.rest_on(self._heads)
+        settled = self._superseded == self._heads and len(self._heads) == 1
+        settled = settled and not self._described_anew() and not self._some_retire(last)
+        whole = not session.lost and session.lists_read and not session.catalogue.healed
+        if self._last and difference.nothing_changed and settled and whole:
             return self._commit_unchanged(self._last, difference)
+        if self._last:
+            difference = self._with_lost(difference)
+            if difference.nothing_changed and settled and losses.catalogue_rests(session, self._last):
+                return self._commit_unchanged(self._last, difference)
         self._read(difference)
         return self._commit_changed(difference)
+
+    def _with_lost(self, difference: compare.Comparison) -> compare.Comparison:
+        """The comparison, and what must be read again since the repository has lost it."""
+        self._losses = losses.look(self._session, self._heads)
+        if self._losses is None:
+            return difference
+        chunks = self._last_manifest(["chunks"])["chunks"]
+        difference, self._read_again = losses.read_again(difference, self._losses.rows(chunks))
+        return difference
 
     def _some_retire(self, last: pa.Table) -> bool:
         """Whether items have outlived their retention, so that there is a manifest to write though nothing changed."""
@@ -191,14 +244,17 @@ class _Run:
         if self._last is None:
             empty = manifest.schema().empty_table()
             return empty if wanted is None else empty.select(wanted)
-        return snapshots.read_manifest(self._session.catalogue, self._last, columns=wanted)
+        return read_base(self._session, self._last, wanted)
 
     def _refuse_empty(self, last: pa.Table) -> None:
         """A source that lost everything looks like an unmounted disk; a person must say that it is meant."""
-        had = last["vanished_at"].null_count
+        had = max([last["vanished_at"].null_count, *(head.counts.items for head in self._superseded)])
+        if not self._superseded and self._session.committed.damaged:
+            had = max(had, 2)  # nobody knows what a snapshot had whose record cannot be read
         if self._sums[0] <= 1 and had > 1 and not self._wishes.allow_empty:
             raise SourceError(
-                f"the source {self._source.name!r} is empty, and {had - 1} items were there at the last snapshot",
+                f"the source {self._source.name!r} is empty, and {counted(had - 1, 'item was', 'items were')} there "
+                "at the last snapshot",
                 hint="is it mounted? If it is meant to be empty, run the backup with --allow-empty",
             )
 
@@ -256,14 +312,19 @@ class _Run:
         """The same manifest again: it costs a record."""
         if self.problems:
             self.problems = unread.explained(self.problems, self._last_manifest(unread.COLUMNS))
+        if self._losses is not None:
+            self._tell_lost(self._last_manifest(["path", "seen_at", "chunks"]), self._losses)
         self.problems += self._session.damage()
-        if self._wishes.locking is not None:
-            reader = self._session.catalogue
-            needed = snapshots.needed_packs(reader, last, self._session.committed.moved)
-            self._keep_locked(needed, reader.index)
+        self._keep_locked(self._session.carried, self._session.catalogue.index)
         record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs)
         self._session.commit(record)
         return record
+
+    def _tell_lost(self, table: pa.Table, lost: losses.Losses) -> bool:
+        """Name the items of a manifest that are lost, if any are."""
+        rows = lost.rows(table["chunks"])
+        self.problems += lost.problems(table, rows)
+        return len(rows) > 0
 
     def _commit_changed(self, difference: compare.Comparison) -> Record:
         self._wishes.progress.phase("writing the manifest")
@@ -276,6 +337,11 @@ class _Run:
         self._session.packs.drain()
         memory.give_back()
         writer = ManifestWriter(self._session, table["chunks"])
+        if self._losses is not None or not writer.whole:
+            lost = losses.now(self._session, self._losses)
+            losses.refuse_lost_news(table, lost.rows(table["chunks"]), self._taken_at)
+            if self._tell_lost(table, lost):
+                writer.needed |= lost.held
         memory.give_back()
         encoded, rows = manifest.encode(table), table.num_rows
         del table
@@ -311,7 +377,8 @@ class _Run:
         locking = self._wishes.locking
         if locking is not None:
             self._wishes.stop()
-            self.problems += locking.extend(pack_names(self._project, needed, index.of_tier(META_TIER).packs()))
+            there = frozenset(needed) - self._session.lost
+            self.problems += locking.extend(pack_names(self._project, there, index.of_tier(META_TIER).packs()))
 
     def _counts(self, difference: compare.Comparison, *, vanished: int) -> Counts:
         rows, files, size = self._sums
@@ -319,9 +386,9 @@ class _Run:
             items=rows,
             files=files,
             bytes=size,
-            added=len(difference.fresh) - difference.replaced,
+            added=len(difference.fresh) - difference.replaced - self._read_again,
             changed=difference.replaced,
-            unchanged=len(difference.kept),
+            unchanged=len(difference.kept) + self._read_again,
             vanished=vanished,
             read_bytes=self._read_bytes,
             stored_bytes=self._session.packs.stored_bytes,
@@ -330,7 +397,7 @@ class _Run:
 
     def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...]) -> Record:
         services = self._project.services
-        return Record(
+        made = Record(
             id=self._session.id,
             source=self._source.name,
             kind=self._source.kind,
@@ -338,15 +405,17 @@ class _Run:
             finished_at=services.clock.now(),
             host=services.host,
             writer=services.writer,
-            parents=tuple(head.id for head in self._heads),
+            parents=tuple(head.id for head in self._superseded),
             manifest=root,
             packs=packs,
             own_packs=own,
             counts=counts,
-            problems=tuple(problem.as_json() for problem in self.problems[:MOST_PROBLEMS]),
+            problems=told(self.problems),
             zone=self._source.manner.zone.key,
             described_by=self._source.manner.fingerprint,
         )
+        refuse_unreadable(made)
+        return made
 
 
 def _sums(scan: pa.Table) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from vault.errors import Damaged
+from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
 
 LARGEST = 4 * 1024 * 1024
@@ -20,9 +20,18 @@ LARGEST = 4 * 1024 * 1024
 
 
 def encode(value: dict[str, Any], key: bytes, name: str, project: str) -> bytes:
-    """Two lines. key: the capability's tag key · name: under which it will be stored."""
-    body = strict_json.dump(value)
-    return body + b"\n" + strict_json.dump({"tag": tag(body, key, name, project).hex()}) + b"\n"
+    """Two lines. key: the capability's tag key · name: under which it will be stored. Raises `Unstorable` where no reader would
+    take it."""
+    try:
+        body = strict_json.dump(value)
+    except ValueError as error:  # text that is no Unicode, a number that is none
+        raise Unstorable(f"a record cannot be written: {error}") from error
+    data = body + b"\n" + strict_json.dump({"tag": tag(body, key, name, project).hex()}) + b"\n"
+    if len(data) > LARGEST:
+        raise Unstorable(
+            f"a record would be {len(data)} bytes long, and more than {LARGEST} are never read; it was not written"
+        )
+    return data
 
 
 def decode(data: bytes | bytearray, key: bytes, name: str, project: str, what: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ evicted     stands under a snapshot's name too: its claim was taken away
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from vault.errors import Damaged
@@ -20,27 +20,47 @@ from vault.format import strict_json
 MOST_IN_MARK = 50_000
 """Packs; a mark of more would be longer than a record may be, so a prune writes several."""
 
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+"""When a mark was written that does not say it."""
+
 MOST_IN_NOTE = 10_000
 """Snapshots that one note names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """id: its name's · host, started_at: of the prune, for people."""
+    """id: its name's · host, started_at: of the prune · evicted: writers (by the ids of their snapshots to be) that this prune
+    does not wait for."""
 
     id: str
     packs: tuple[bytes, ...]
     host: str
     started_at: datetime
+    evicted: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
-        return {
+        value: dict[str, Any] = {
             "record": "mark",
             "packs": [pack.hex() for pack in self.packs],
             "host": self.host,
             "started_at": strict_json.write_moment(self.started_at),
         }
+        return value | {"evicted": list(self.evicted)} if self.evicted else value
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], mark: str) -> Mark:
+        """Read back what lies under the id `mark`; its `host` and `started_at` may be absent. Raises `Damaged`."""
+        what = "a prune's mark"
+        if strict_json.field(value, "record", str, what) != "mark":
+            raise Damaged(f"{what} is not one")
+        return cls(
+            id=mark,
+            packs=packs_in(value, "packs", what),
+            host=strict_json.field(value, "host", str, what) if "host" in value else "",
+            started_at=strict_json.moment(value, "started_at", what) if "started_at" in value else LONG_AGO,
+            evicted=tuple(map(str, strict_json.field(value, "evicted", list, what))) if "evicted" in value else (),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +157,7 @@ class Evicted:
 
 def read_mark(value: dict[str, Any]) -> frozenset[bytes]:
     """The packs (SHA-256 each) that a prune means to delete. Raises `Damaged`."""
-    what = "a prune's mark"
-    if strict_json.field(value, "record", str, what) != "mark":
-        raise Damaged(f"{what} is not one")
-    return frozenset(packs_in(value, "packs", what))
+    return frozenset(Mark.from_json(value, "").packs)
 
 
 def read_moved(value: dict[str, Any], snapshot: str) -> Moved:

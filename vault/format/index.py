@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from vault.errors import Damaged
+from vault.errors import Damaged, Unstorable
 from vault.format import parquet
 from vault.format.chunks import ID_SIZE, LARGEST_CHUNK
 from vault.format.descriptor import LARGEST_PACK
 from vault.format.layout import CONTENT_TIER, META_TIER
-from vault.format.pack import LARGEST_FRAME
+from vault.format.pack import LARGEST_FRAME, LEAST_IN_ROW
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,9 +55,13 @@ def schema() -> pa.Schema:
 
 def encode(table: pa.Table, nonce: bytes) -> bytes:
     """The plain bytes of a segment. table: of `schema()` · nonce: `NONCE_SIZE` random bytes. Rows of different tiers go to
-    different row groups: who looks for a manifest need not read where a million chunks of content lie."""
+    different row groups: who looks for a manifest need not read where a million chunks of content lie. Raises `Unstorable`
+    where no reader would take it."""
     import pyarrow.compute as pc
 
+    wrong = _nonsense(table) if table.num_rows <= MOST_ROWS else "too many rows"
+    if wrong:
+        raise Unstorable(f"an index segment with {wrong} would not be read by anybody; it was not written")
     tiers = table["tier"].combine_chunks()
     changes = pc.indices_nonzero(pc.not_equal(tiers[1:], tiers[:-1])).to_pylist()
     edges = [0, *(change + 1 for change in changes), table.num_rows]
@@ -74,13 +78,17 @@ def decode(data: bytes | bytearray, key: bytes, segment_id: bytes, *, tier: int 
     if name(data, key) != segment_id:
         raise Damaged("an index segment was not written with this project's keys, or was swapped for another")
     only = None if tier is None else ("tier", tier)
-    table = parquet.read(data, schema(), "an index segment", most_rows=MOST_ROWS, only=only)
-    _refuse_nonsense(table)
+    most = min(MOST_ROWS, len(data) // LEAST_IN_ROW)
+    table = parquet.read(data, schema(), "an index segment", most_rows=most, only=only)
+    wrong = _nonsense(table)
+    if wrong:
+        raise Damaged(f"an index segment holds a value that makes no sense: {wrong}")
     return table
 
 
-def _refuse_nonsense(table: pa.Table) -> None:
-    """A reader allocates and asks for what a row says, so no row may say more than a writer ever wrote."""
+def _nonsense(table: pa.Table) -> str | None:
+    """A reader allocates and asks for what a row says, so no row may say more than a writer ever wrote. What is wrong, if
+    anything is."""
     import pyarrow.compute as pc
 
     bounds = {
@@ -93,7 +101,8 @@ def _refuse_nonsense(table: pa.Table) -> None:
     for column, (least, most) in bounds.items():
         found = pc.min_max(table[column]).as_py() if table.num_rows else {"min": least, "max": most}
         if found["min"] < least or found["max"] > most:
-            raise Damaged(f"an index segment holds a value that makes no sense: {column!r} is out of bounds")
+            return f"{column!r} is out of bounds"
+    return None
 
 
 def name(data: bytes | bytearray, key: bytes) -> bytes:

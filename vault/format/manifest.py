@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from vault.errors import Unstorable
 from vault.format import parquet
 from vault.format.chunks import ID_SIZE
 
@@ -98,7 +99,10 @@ _SMALLEST_PAGE, _LARGEST_PAGE = 16 * 1024, 64 * 1024
 
 
 def encode(table: pa.Table) -> memoryview[int]:
-    """The bytes of a manifest. table: of `schema()`, sorted by path, each path once."""
+    """The bytes of a manifest. table: of `schema()`, sorted by path, each path once. Raises `Unstorable` where no reader would
+    take it."""
+    if table.num_rows > MOST_ROWS:
+        raise Unstorable(f"a snapshot of {table.num_rows} items is larger than any reader takes ({MOST_ROWS})")
     times = finer(table.num_rows)
     if table["consistency"].null_count == table.num_rows:
         table = table.drop_columns(["consistency"])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from vault.errors import Damaged
+from vault.errors import Damaged, Unstorable
 from vault.format import parquet
 from vault.format.chunks import ID_SIZE, LARGEST_CHUNK
 
@@ -30,6 +30,9 @@ TAIL_SIZE = _TAIL.size
 """Bytes at the end of a pack's plain stream that say how long the table of contents is."""
 
 MOST_CHUNKS = 1 << 20
+LEAST_IN_ROW = 8
+"""Bytes of a table of contents for each of its rows: a chunk's id of 32 bytes is like noise, so no honest one has fewer."""
+
 LARGEST_CONTENTS = 48 * 1024 * 1024
 LARGEST_FRAME = LARGEST_CHUNK + LARGEST_CHUNK // 128 + 1024
 """Bytes; zstd adds a little to what does not compress."""
@@ -74,7 +77,8 @@ class PackBuilder:
         self.plain_sizes.append(plain_size)
 
     def finish(self) -> pa.Table:
-        """Append the table of contents to `plain`, which then is the pack's whole plain stream; gives the table."""
+        """Append the table of contents to `plain`, which then is the pack's whole plain stream; gives the table. Raises
+        `Unstorable` where no reader would take it."""
         import pyarrow as pa
 
         offsets = [0, *itertools.accumulate(self.stored_sizes)][:-1]
@@ -85,6 +89,12 @@ class PackBuilder:
         )
         table = parquet.write(contents, compression="zstd", use_dictionary=["dictionary"], write_statistics=False)
         length = len(table) + TAIL_SIZE
+        sizes = (max(sizes, default=0) for sizes in (self.stored_sizes, self.plain_sizes))
+        most = zip(
+            (len(self.chunks), length, *sizes), (MOST_CHUNKS, LARGEST_CONTENTS, LARGEST_FRAME, LARGEST_CHUNK), strict=True
+        )
+        if any(found > bound for found, bound in most):
+            raise Unstorable(f"a pack of {len(self.chunks)} chunks and {len(self.plain)} bytes is larger than any reader takes")
         self.plain += b"".join([_HEAD.pack(SKIPPABLE_MAGIC, length), table, _TAIL.pack(length, _TAIL_MARK)])
         return contents
 
@@ -112,7 +122,8 @@ def decode_contents(table: bytes | bytearray | memoryview, frames_end: int) -> p
     """The table of contents; frames must lie one after another from 0 and end before `frames_end`. Raises `Damaged`."""
     import pyarrow.compute as pc
 
-    contents = parquet.read(table, contents_schema(), "a pack's table of contents", most_rows=MOST_CHUNKS)
+    most = min(MOST_CHUNKS, len(table) // LEAST_IN_ROW)
+    contents = parquet.read(table, contents_schema(), "a pack's table of contents", most_rows=most)
     if contents.num_rows:
         ends = pc.add_checked(contents["offset"].cast("int64"), contents["stored"].cast("int64"))
         low = min(pc.min(contents[name]).as_py() for name in ("offset", "stored", "plain"))

@@ -25,6 +25,9 @@ READ_AT_ONCE = 4 * 1024 * 1024
 Data = bytes | bytearray | memoryview | RawIOBase
 """A file's bytes, or what reads them."""
 
+MOST_EXPANSION = 64
+"""How many times its own size a file may say that its columns take when they are expanded: nothing of ours comes near."""
+
 WORTH_THREADS = 100_000
 """Rows; below, starting threads costs more than they win."""
 
@@ -73,9 +76,9 @@ def read(
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
 
     only: a column and the value that it shall have; row groups without that value are not even read · words: that may stand
-    in columns of text, by column ·
-    optional: columns that may be missing, and are null then.
-    Raises `Damaged` where the bytes are no Parquet file, hold more than `most_rows`, lack a column or have it in another type.
+    in columns of text, by column · optional: columns that may be missing, and are null then.
+    Raises `Damaged` where the bytes are no Parquet file, hold more than `most_rows`, lack a column or have it in
+    another type, or where their footer says that they expand to far more than they are.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -89,6 +92,7 @@ def read(
         with pq.ParquetFile(source, pre_buffer=False, buffer_size=room, read_dictionary=_texts(schema)) as file:
             if file.metadata.num_rows > most_rows:
                 raise Damaged(f"{what} says it has {file.metadata.num_rows} rows; more than {most_rows} are never written")
+            _refuse_bombs(file, data, what)
             absent = set(wanted) - set(file.schema_arrow.names)
             if missing := absent - set(optional):
                 raise Damaged(f"{what} lacks the column {sorted(missing)[0]!r}")
@@ -104,6 +108,16 @@ def read(
         return pa.table(columns, names=wanted).cast(pa.schema(fields))
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise Damaged(f"{what} is not readable as Parquet: {error}") from error
+
+
+def _refuse_bombs(file: pq.ParquetFile, data: Data, what: str) -> None:
+    """Raises `Damaged` where a footer says that its columns expand to more than any of ours do."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    size = len(data) if not isinstance(data, RawIOBase) else sum(column.total_compressed_size for column in columns)
+    most = size * MOST_EXPANSION + ROOM
+    if sum(column.total_uncompressed_size for column in columns) > most:
+        raise Damaged(f"{what} says that it expands to more than {most} bytes; that is never written")
 
 
 def note(data: bytes | bytearray, key: bytes, what: str) -> bytes:

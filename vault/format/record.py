@@ -7,17 +7,27 @@ has committed what it wrote.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from vault.errors import Damaged
+from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
+from vault.format.envelope import LARGEST
 from vault.format.housekeeping import Evicted, Moved, packs_in, read_moved
 from vault.format.tree import Tree
+from vault.problems import Problem
 
 MOST_PROBLEMS = 200
 """Problems that a record keeps by name; it always keeps their number."""
+
+MOST_PROBLEM_BYTES = 512 * 1024
+"""Of these problems as JSON; further ones are counted only."""
+
+LONGEST_TEXT = 8 * 1024
+"""Bytes, as JSON, of one text in a problem; a longer one is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,40 @@ class Record:
         }
 
 
+def told(problems: Iterable[Problem]) -> tuple[dict[str, str], ...]:
+    """What a record keeps of a run's problems: the first ones, with texts that are not too long, so many as fit."""
+    kept: list[dict[str, str]] = []
+    room = MOST_PROBLEM_BYTES
+    for problem in islice(problems, MOST_PROBLEMS):
+        one = {name: _cut(text) for name, text in problem.as_json().items()}
+        room -= len(strict_json.dump(one))
+        if room < 0:
+            break
+        kept.append(one)
+    return tuple(kept)
+
+
+def _cut(text: str) -> str:
+    """A text that is Unicode and has at most so many bytes as JSON."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(strict_json.dump({"": text})) <= LONGEST_TEXT:
+        return text
+    while len(strict_json.dump({"": text})) > LONGEST_TEXT:
+        text = text[: min(len(text) // 2, LONGEST_TEXT)]
+    return f"{text}…"
+
+
+def refuse_unreadable(one: Record) -> None:
+    """Read a record as everybody will, before it is committed. Raises `Unstorable` where that does not give it again."""
+    try:
+        data = strict_json.dump(one.as_json())
+        again = read_record(strict_json.load(data, "this snapshot's record", largest=LARGEST), one.id)
+    except (ValueError, Damaged) as error:
+        raise Unstorable(f"this snapshot's record could not be read again: {error}; nothing was committed") from error
+    if again != one:
+        raise Unstorable("this snapshot's record would say something else when it is read; nothing was committed")
+
+
 def read_record(value: dict[str, Any], snapshot: str) -> Record | None:
     """The record of `snapshot`, or None where another sort of record has its name. Raises `Damaged`."""
     found = read_any(value, snapshot)
@@ -131,8 +175,38 @@ def read_any(value: dict[str, Any], snapshot: str) -> Record | Moved | Evicted:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """Which process writes, so that its machine can tell later that it has ended. machine: a name of the machine that only its
+    own processes know · boot: of the machine's start · namespace: in which `number` counts; of a container it is another than
+    the machine's own · started: when the process did, in ticks since the boot."""
+
+    machine: str
+    boot: str
+    namespace: str
+    number: int
+    started: int
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> Process:
+        """Read back. Raises `Damaged`."""
+        return cls(
+            machine=strict_json.field(value, "machine", str, what),
+            boot=strict_json.field(value, "boot", str, what),
+            namespace=strict_json.field(value, "namespace", str, what),
+            number=strict_json.count(value, "number", what),
+            started=strict_json.count(value, "started", what),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """As a claim holds it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A snapshot that is being written, and how far it is. nonce: tells this writer's own claim from another's."""
+    """A snapshot that is being written, and how far it is. nonce: tells this writer's own claim from another's · process: of
+    the writer, where that can be told · committing: the record is about to be sent, or was, to a store that cannot create
+    once: from then on it may arrive at any time, whatever becomes of the writer."""
 
     id: str
     source: str
@@ -143,6 +217,8 @@ class Claim:
     nonce: str
     items: int = 0
     bytes: int = 0
+    process: Process | None = None
+    committing: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -157,6 +233,8 @@ class Claim:
             "nonce": self.nonce,
             "items": self.items,
             "bytes": self.bytes,
+            "process": None if self.process is None else self.process.as_json(),
+            "committing": self.committing,
         }
 
     @classmethod
@@ -175,4 +253,7 @@ class Claim:
             nonce=strict_json.field(value, "nonce", str, what),
             items=strict_json.count(value, "items", what),
             bytes=strict_json.count(value, "bytes", what),
+            # claims of the first version have neither
+            process=Process.from_json(value["process"], what) if isinstance(value.get("process"), dict) else None,
+            committing=value.get("committing") is True,
         )

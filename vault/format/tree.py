@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vault.errors import Damaged
+from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
 from vault.format.chunks import ID_SIZE, LARGEST_CHUNK
 
@@ -59,10 +59,17 @@ class Tree:
 
 
 def build(data: Buffer, store: Callable[[Buffer], list[ChunkRef]]) -> Tree:
-    """Cut `data` and its lists. store: cuts bytes, keeps the chunks, gives their references in order."""
+    """Cut `data` and its lists. store: cuts bytes, keeps the chunks, gives their references in order. Raises `Unstorable` where
+    no reader would take the tree."""
+    if len(data) > LONGEST:
+        raise Unstorable(f"a manifest or list of {len(data)} bytes is longer than any reader takes ({LONGEST})")
     depth, chunks = 0, store(data)
     while len(chunks) > MOST_IN_RECORD:
+        if depth == DEEPEST:
+            raise Unstorable(f"a manifest or list of {len(data)} bytes has more chunks than any reader takes")
         depth, chunks = depth + 1, store(_write_list(chunks))
+    if any(not 0 < length <= LARGEST_CHUNK for _, length in chunks):
+        raise Unstorable("a manifest or list was cut into chunks of lengths that no reader takes")
     return Tree(depth, len(data), tuple(chunks))
 
 

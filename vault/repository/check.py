@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
@@ -26,6 +26,7 @@ from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.meta import MetaReader
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
+from vault.storage.caching import uncached
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,8 +82,9 @@ class Depth:
 
 
 def check(project: Project, depth: Depth) -> CheckReport:
-    """Check one project. Damage is reported, not raised; raises `StorageError` where the store cannot be asked."""
-    return _Check(project, depth).run()
+    """Check one project, as the store has it, below every cache. Damage is reported, not raised; raises `StorageError` where
+    the store cannot be asked."""
+    return _Check(replace(project, store=uncached(project.store)), depth).run()
 
 
 class _Check:

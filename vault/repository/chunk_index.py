@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,16 +80,34 @@ class ChunkIndex:
         return ChunkIndex(pa.concat_tables([self.table, *tables]), self.damaged)
 
     def apart(self, avoided: frozenset[bytes]) -> tuple[ChunkIndex, pa.Table]:
-        """The rows that lean on none of the `avoided` packs, neither by themselves nor by their dictionary; and the others."""
+        """The rows that lean on none of the `avoided` packs, neither by themselves nor by their dictionary, which must lie
+        somewhere; and the others."""
         import pyarrow.compute as pc
 
-        if not avoided:
-            return self, self.table.slice(0, 0)
         leans = is_among(self.table["pack"], avoided)
-        safe = self.table.filter(pc.invert(leans))
-        taught = pc.is_in(self.table["dictionary"], value_set=_plain(safe["chunk"]))
-        leans = pc.or_(leans, pc.and_(pc.is_valid(self.table["dictionary"]), pc.invert(taught)))
+        dictionaries = pc.unique(self.table["dictionary"]).drop_null()
+        if not avoided and not len(dictionaries):
+            return self, self.table.slice(0, 0)
+        safe = self.table.filter(pc.invert(leans)) if avoided else self.table
+        taught = pc.is_in(dictionaries, value_set=_plain(safe["chunk"]))
+        lost = dictionaries.filter(pc.invert(taught))
+        if not avoided and not len(lost):
+            return self, self.table.slice(0, 0)
+        leans = pc.or_(leans, pc.is_in(self.table["dictionary"], value_set=lost))
         return ChunkIndex(self.table.filter(pc.invert(leans)), self.damaged), self.table.filter(leans)
+
+    def unlike(self, stored: Mapping[bytes, int]) -> frozenset[bytes]:
+        """The packs that rows name and that are not among the `stored` ones (SHA-256 and length), or have another length."""
+        named = self.table.group_by(["pack", "pack_size"]).aggregate([])
+        pairs = zip(named["pack"].to_pylist(), named["pack_size"].to_pylist(), strict=True)
+        return frozenset(pack for pack, size in pairs if stored.get(pack) != size)
+
+    def others(self, chunks: Collection[bytes], packs: Collection[bytes]) -> pa.Table:
+        """Every row of these chunks but those in these packs."""
+        import pyarrow.compute as pc
+
+        rows = self.table.filter(is_among(self.table["chunk"], chunks))
+        return rows.filter(pc.invert(is_among(rows["pack"], packs)))
 
     def packs(self) -> frozenset[bytes]:
         """Every pack that a row names."""
@@ -129,8 +147,8 @@ def _segment_or_problem(project: Project, name: str, tier: int | None) -> pa.Tab
 def load_segment(project: Project, name: str, tier: int | None = None) -> pa.Table:
     """The rows of one segment. Raises `ObjectNotFound`, `Damaged`."""
     segment_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")
-    plain = project.open_catalogue(project.store.get(name))
-    return segments.decode(plain, project.capability.index_key, segment_id, tier=tier)
+    key = project.capability.index_key
+    return project.read_sealed(name, lambda plain: segments.decode(plain, key, segment_id, tier=tier))
 
 
 def is_among(column: pa.ChunkedArray, names: Iterable[bytes]) -> pa.ChunkedArray:

@@ -1,38 +1,57 @@
 """Waiting for the writers of a project: those whose claims stand, until they are done or evicted.
 
-A claim is done when it is gone, or when its record stands: then it is committed. One without progress for a day is evicted.
-Where the store can create once, that is done by a record under the snapshot's own name: a writer that wakes up late finds it
-taken. Elsewhere the claim is taken away and a grace period follows, for a writer that looked at its claim just before.
+A claim is done when it is gone, or when its record stands: then it is committed. One whose process has ended on this machine is
+withdrawn at once; one without progress for a day is evicted. A mark says so first, and stays: the writer looks for it after its
+commit. Where the store can create once, a record under the snapshot's own name follows: a writer that wakes up late finds it
+taken. Elsewhere the claim is taken away and a grace period follows, for a commit that was sent and has not arrived.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vault.errors import Damaged, ObjectExists, ObjectNotFound
+from vault.clock import Clock
+from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound
 from vault.format import layout
 from vault.format.housekeeping import Evicted
 from vault.format.record import Claim
-from vault.repository import snapshots
+from vault.progress import Progress, Silence
+from vault.repository import marks, snapshots
 from vault.repository.project import Project
+from vault.wording import counted
 
 STALE_AFTER = timedelta(days=1)
 GRACE = timedelta(hours=1)
 LOOK_EVERY = 10.0
 """Seconds between two looks at the claims."""
 
+STOP_EVERY = 1.0
+"""Seconds of waiting between two calls of `stop`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How claims are waited for. seconds: at most so long · stale_after: without progress, until a claim is evicted · grace:
-    after evictions, where the store cannot create once · look_every: seconds."""
+    after evictions, where the store cannot create once · look_every: seconds · altogether: seconds, the grace period
+    included."""
 
     seconds: float = 3600.0
     stale_after: timedelta = STALE_AFTER
     grace: timedelta = GRACE
     look_every: float = LOOK_EVERY
+    altogether: float | None = None
+
+
+def evicted(snapshot: str) -> Busy:
+    """What a run ends with whose claim was taken away."""
+    return Busy(
+        f"this run (snapshot {snapshot}) made no progress for so long that a prune took its claim away; nothing was committed",
+        hint="run the backup again: what was stored and still stands is used",
+    )
 
 
 def standing(project: Project) -> list[str]:
@@ -41,28 +60,41 @@ def standing(project: Project) -> list[str]:
     return sorted(name for name in names if layout.is_snapshot_id(name))
 
 
-def wait(project: Project, ids: list[str], patience: Patience, stop: Callable[[], None]) -> list[str]:
-    """Wait for these claims; gives those that were still at work when patience ran out."""
-    clock = project.services.clock
-    until = clock.monotonic() + patience.seconds
-    evicted = False
-    while True:
-        ids = _at_work(project, ids)
-        for one in [one for one in ids if _is_stale(project, one, patience)]:
+def wait(
+    project: Project,
+    ids: Sequence[str],
+    patience: Patience,
+    stop: Callable[[], None],
+    progress: Progress | None = None,
+) -> list[str]:
+    """Wait for these claims; gives those that were still at work, or evicted too short a while ago, when patience ran out.
+    stop: called every second, it raises to end the waiting · progress: hears whom is waited for."""
+    clock, progress = project.services.clock, progress or Silence()
+    began = clock.monotonic()
+    seconds = patience.seconds if patience.altogether is None else min(patience.seconds, patience.altogether)
+    withdraw_dead(project)
+    ids = _at_work(project, ids)
+    told: list[str] = []
+    while ids:
+        claims = {one: _read(project, one) for one in ids}
+        stale = [one for one in ids if _is_stale(project, one, claims[one], patience)]
+        for one in stale:
             evict(project, one)
-            evicted = True
         ids = _at_work(project, ids)
-        if not ids or clock.monotonic() >= until:
+        if not ids or clock.monotonic() - began >= seconds:
             break
-        stop()
-        clock.sleep(patience.look_every)
-    if evicted and not project.descriptor.trust.create_once:
-        clock.sleep(patience.grace.total_seconds())
-    return ids
+        if ids != told:
+            told = ids
+            progress.phase(f"waiting for {_described(ids, claims)}")
+        _pause(clock, patience.look_every, stop)
+        ids = _at_work(project, ids)
+    return ids or _grace(project, patience, began, stop, progress)
 
 
 def evict(project: Project, claim: str) -> None:
-    """Take a claim away, so that its writer cannot commit any more; one that has committed keeps what it has."""
+    """Take a claim away, so that its writer cannot commit any more, or takes back what it commits; one that has committed
+    keeps what it has. Raises `PromiseBroken`."""
+    marks.note_evicted(project, [claim])
     if project.descriptor.trust.create_once:
         try:
             project.create_record(layout.snapshot_name(project.id, claim), Evicted(claim).as_json())
@@ -71,9 +103,22 @@ def evict(project: Project, claim: str) -> None:
     project.store.delete(layout.claim_name(project.id, claim))
 
 
+def withdraw_dead(project: Project) -> list[str]:
+    """Take away the claims of writers that have ended on this very machine; gives their ids. Where the store cannot create
+    once, one that may have sent its commit stays: its request may still be on its way."""
+    if project.services.processes.own() is None:
+        return []
+    return [one.id for one in snapshots.claims(project) if has_ended(project, one) and _withdraw(project, one)]
+
+
+def has_ended(project: Project, claim: Claim) -> bool:
+    """Whether the writer of a claim has ended for certain: it ran on this machine, and its process is there no more."""
+    return claim.process is not None and project.services.processes.ended(claim.process)
+
+
 def clear(project: Project, patience: Patience) -> None:
     """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One of today
-    stays, whose writer may still look at it."""
+    stays, whose writer may still look at it. What was said of writers that were evicted goes after a month."""
     left = standing(project)
     committed = frozenset(snapshots.stored_ids(project)) if left else frozenset()
     before = project.services.clock.now() - patience.stale_after
@@ -81,21 +126,75 @@ def clear(project: Project, patience: Patience) -> None:
         moment = layout.moment_of(claim)
         if claim in committed and moment is not None and moment < before:
             project.store.delete(layout.claim_name(project.id, claim))
+    marks.clear_evictions(project)
 
 
-def _at_work(project: Project, ids: list[str]) -> list[str]:
+def _withdraw(project: Project, claim: Claim) -> bool:
+    if project.descriptor.trust.create_once:
+        with suppress(ObjectExists):  # it has committed, or was evicted
+            project.create_record(layout.snapshot_name(project.id, claim.id), Evicted(claim.id).as_json())
+    elif claim.committing:
+        return False
+    project.store.delete(layout.claim_name(project.id, claim.id))
+    return True
+
+
+def _at_work(project: Project, ids: Sequence[str]) -> list[str]:
     claimed, recorded = set(standing(project)), set(snapshots.stored_ids(project))
     return [one for one in ids if one in claimed and one not in recorded]
 
 
-def _is_stale(project: Project, claim: str, patience: Patience) -> bool:
-    """Whether a claim shows no progress. Of one that cannot be read, its name tells the age."""
-    last: datetime | None
+def _read(project: Project, claim: str) -> Claim | None:
+    """None where it is gone or cannot be read."""
     try:
-        value = project.read_record(layout.claim_name(project.id, claim), f"the claim {claim}")
-        last = Claim.from_json(value).updated_at
-    except ObjectNotFound:
-        return False
-    except Damaged:
-        last = layout.moment_of(claim)
+        return Claim.from_json(project.read_record(layout.claim_name(project.id, claim), f"the claim {claim}"))
+    except (ObjectNotFound, Damaged):
+        return None
+
+
+def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patience) -> bool:
+    """Whether a claim shows no progress. Of one that cannot be read, its name tells the age."""
+    last: datetime | None = layout.moment_of(name) if claim is None else claim.updated_at
     return last is None or project.services.clock.now() - last > patience.stale_after
+
+
+def _grace(project: Project, patience: Patience, began: float, stop: Callable[[], None], progress: Progress) -> list[str]:
+    """Where the store cannot create once: wait until whatever an evicted writer has sent has arrived or never will, whoever
+    evicted it. Gives those writers for whom there is no time."""
+    if project.descriptor.trust.create_once:
+        return []
+    clock = project.services.clock
+    moments = marks.read(project).evicted()
+    now = clock.now()
+    left = {
+        one: min(patience.grace, moment + patience.grace - now)
+        for one, moment in moments.items()
+        if moment + patience.grace > now
+    }
+    if not left:
+        return []
+    longest = max(left.values()).total_seconds()
+    if patience.altogether is not None and clock.monotonic() - began + longest > patience.altogether:
+        return sorted(left)
+    progress.phase(f"waiting {math.ceil(longest / 60)} minutes for whatever an evicted backup has sent and has not arrived")
+    _pause(clock, longest, stop)
+    return []
+
+
+def _pause(clock: Clock, seconds: float, stop: Callable[[], None]) -> None:
+    steps = max(1, math.ceil(seconds / STOP_EVERY))
+    for _ in range(steps):
+        stop()
+        clock.sleep(seconds / steps)
+    stop()
+
+
+def _described(ids: Sequence[str], claims: dict[str, Claim | None]) -> str:
+    """The first of the claims by whose it is and how old, and how many others."""
+    first = claims.get(ids[0])
+    if first is None:
+        what = f"the backup {ids[0]}"
+    else:
+        begun, last = (f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (first.started_at, first.updated_at))
+        what = f"{first.source} of {first.host}, begun {begun}, last progress {last}"
+    return what if len(ids) == 1 else f"{what}, and {counted(len(ids) - 1, 'other backup')}"

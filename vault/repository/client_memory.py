@@ -4,6 +4,8 @@
     keys        the id and the keys that a project's name was met with; others under that name are refused: whoever can
                 write to the store could otherwise put keys of their own there, and the next backup would be sealed to them
     snapshots   those that were seen; one that is gone, though nothing says that it was forgotten, is reported
+    descriptor  a copy of it, for when it is lost
+    projects    their ids, by their names, so that no other project's key objects are opened to find one
     locks       until when objects are known to be locked, and which are under a legal hold: to spare requests, no more
 
 It goes by the store's address and by names that people gave, since ids are the store's to change. It lies in this machine's
@@ -26,6 +28,15 @@ from vault.errors import KeyRefused
 from vault.format.capability import Capability
 
 LARGEST_MEMORY = 16 * 1024 * 1024
+"""Bytes of one file of it that are read; what is longer is kept in several."""
+
+LINES_IN_FILE = 50_000
+"""Of at most about 200 bytes each: the lock of a pack takes that."""
+
+MOST_FILES = 100
+"""Of one memory: five million lines, which are 150 TB of locked packs."""
+
+DESCRIPTOR_COPY = "strongroom.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,16 @@ class ClientMemory:
         if not known:
             self._write("repository", [repository])
 
+    def recognise_descriptor(self, data: bytes) -> None:
+        """Keep a copy of the descriptor that was met first."""
+        if self.descriptor_copy() is None:
+            self._replace(self.folder / DESCRIPTOR_COPY, data)
+
+    def descriptor_copy(self) -> Path | None:
+        """The file with the copy, where there is one."""
+        file = self.folder / DESCRIPTOR_COPY
+        return file if file.is_file() else None
+
     def recognise(self, capability: Capability) -> None:
         """Compare a project's id and keys with those that its name had. Raises `KeyRefused` where they are others."""
         what = f"keys-{blake3(capability.name.encode()).hexdigest(length=16)}"
@@ -63,10 +84,18 @@ class ClientMemory:
             raise self._changed(f"project {capability.name!r} has other keys than this machine knows it by")
         if not known:
             self._write(what, [found])
+        projects = self.projects()
+        if projects.get(capability.name) != capability.project:
+            everything = {**projects, capability.name: capability.project}
+            self._write("projects", [f"{project} {name}" for name, project in sorted(everything.items())])
 
-    def missing(self, project: str, listed: Iterable[str]) -> list[str]:
-        """The snapshots that were seen before and are not `listed` now; from now on, all of both are remembered."""
-        what = f"snapshots-{project}"
+    def projects(self) -> dict[str, str]:
+        """The ids of the projects that were opened here, by their names: hints, which whoever opens a project verifies."""
+        return {name: project for project, _, name in (line.partition(" ") for line in self._read("projects")) if name}
+
+    def missing(self, project: str, listed: Iterable[str], *, kind: str = "snapshots") -> list[str]:
+        """The snapshots (or `holds`) that were seen and are not `listed` now; all of both are remembered from now on."""
+        what = f"{kind}-{project}"
         seen, now = set(self._read(what)), set(listed)
         if now - seen:
             self._write(what, sorted(seen | now))
@@ -93,22 +122,44 @@ class ClientMemory:
         )
 
     def _read(self, what: str) -> list[str]:
-        file = self.folder / f"{what}.json"
+        lines: list[str] = []
+        for number in range(MOST_FILES):
+            part = self._read_file(self._file(what, number))
+            if part is None:
+                break
+            lines += part
+        return lines
+
+    def _read_file(self, file: Path) -> list[str] | None:
+        """The lines of a file; None where there is none, or none that can be read."""
         try:
             if file.stat().st_size > LARGEST_MEMORY:
-                return []
+                return None
             found = json.loads(file.read_bytes())
         except (OSError, ValueError):
-            return []  # nothing is remembered, or nothing that can be read
-        return [str(one) for one in found] if isinstance(found, list) else []
+            return None
+        return [str(one) for one in found] if isinstance(found, list) else None
 
     def _write(self, what: str, lines: list[str]) -> None:
-        file = self.folder / f"{what}.json"
+        """The last file first: who is interrupted between two has lines twice rather than not at all."""
+        parts = [lines[start : start + LINES_IN_FILE] for start in range(0, len(lines), LINES_IN_FILE)][:MOST_FILES] or [[]]
+        for number in reversed(range(len(parts))):
+            self._replace(self._file(what, number), json.dumps(parts[number]).encode())
+        for number in range(len(parts), MOST_FILES):
+            try:
+                self._file(what, number).unlink()
+            except OSError:
+                break  # there are no more
+
+    def _file(self, what: str, number: int) -> Path:
+        return self.folder / (f"{what}.{number}.json" if number else f"{what}.json")
+
+    def _replace(self, file: Path, data: bytes) -> None:
         half = file.with_name(f"{file.name}.{self.chance.token(4).hex()}")
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-                json.dump(lines, out)
+            with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                out.write(data)
             half.replace(file)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,7 @@ from vault.format.frames import Compressor
 from vault.format.layout import META_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef, Tree
+from vault.repository.adopt import with_unnamed
 from vault.repository.chunk_index import ChunkIndex, SortedIndex
 from vault.repository.pack_reader import PackReader, Place, places
 from vault.repository.pack_writer import PackWriter
@@ -32,6 +34,10 @@ class MetaReader:
         self._project = project
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
         self._sorted = SortedIndex(self.index) if many else None
+        self._healing = threading.Lock()
+        self._looked = False
+        self.healed = False
+        """Whether packs had to be looked into since no index segment names them."""
         self._packs = PackReader(project, self.index)
 
     def read(self, root: Tree, what: str) -> bytearray:
@@ -88,15 +94,30 @@ class MetaReader:
     def _locate(self, wanted: list[bytes], what: str, unusable: Unusable) -> list[Place]:
         import pyarrow as pa
 
-        index = self.index.apart(frozenset(unusable))[0] if unusable else self._sorted or self.index
+        whole = self.index
+        index = whole.apart(frozenset(unusable))[0] if unusable else self._sorted or whole
         found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
         missing = len(wanted) - len(found)
+        if missing and self._heal(whole):
+            return self._locate(wanted, what, unusable)
         if missing and unusable:
             why, cause = next(iter(unusable.values()))
             raise Damaged(f"{what} cannot be read: {why}") from cause
         if missing:
             raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")
         return found
+
+    def _heal(self, searched: ChunkIndex) -> bool:
+        """Look, once, into the packs that no segment names. searched: the index in which a chunk was sought in vain. Gives
+        whether there is another index now."""
+        with self._healing:
+            if not self._looked:
+                self._looked = True
+                self.index = with_unnamed(self._project, searched, META_TIER)
+                self.healed = self.index is not searched
+                if self._sorted is not None:
+                    self._sorted = SortedIndex(self.index)
+            return self.index is not searched
 
 
 class MetaWriter:

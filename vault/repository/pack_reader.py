@@ -12,21 +12,25 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 from vault import age
-from vault.errors import Damaged, StrongroomError
+from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import frames
 from vault.format.chunks import chunk_id
 from vault.format.layout import CONTENT_TIER, META_TIER, pack_name
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
+from vault.storage.caching import uncached
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
 
 GAP = 512 * 1024
 """Bytes that are read in vain rather than asked around: a request costs 3 ms of CPU and a round trip of 20 ms and more."""
@@ -92,6 +96,20 @@ class PackReader:
         for run in runs(places, gap=gap):
             yield from self._read(run)
 
+    def elsewhere(self, unread: Sequence[Place]) -> dict[bytes, bytes]:
+        """The contents of chunks that could not be read where they were sought, by id, as far as other packs have them. Raises
+        `TransientStorageError`."""
+        found: dict[bytes, bytes] = {}
+        if self._index is None:
+            return found
+        others = self._index.others({place.chunk for place in unread}, {place.pack for place in unread})
+        for _, group in groupby(places(others), key=lambda place: place.pack):
+            with suppress(ObjectNotFound):
+                for place, content in self.chunks([place for place in group if place.chunk not in found]):
+                    if not isinstance(content, StrongroomError):
+                        found[place.chunk] = content
+        return found
+
     def _read(self, run: Run) -> Iterator[tuple[Place, bytes | StrongroomError]]:
         try:
             plain = self.read_span(run.places[0], run.start, run.length)
@@ -127,7 +145,7 @@ class PackReader:
         offset, size = reader.sealed_span(start, length)
         with self._lock:
             self.requests += 1
-        return reader.open_span(self._project.store.get_range(name, offset, size), start, length)
+        return self._twice(name, offset, size, lambda sealed: reader.open_span(sealed, start, length))
 
     def _header(self, pack: Place, name: str) -> age.OpenedHeader:
         with self._lock:
@@ -136,9 +154,8 @@ class PackReader:
                 return self._headers[pack.pack]
             self.requests += 1
         identity = self._identity(pack.tier)
-        front = self._project.store.get_range(name, 0, min(HEADER_GUESS, pack.pack_size))
         try:
-            opened = age.read_header(front, [identity])
+            opened = self._twice(name, 0, min(HEADER_GUESS, pack.pack_size), lambda front: age.read_header(front, [identity]))
         except age.NoMatchingIdentity as error:
             raise Damaged(f"pack {pack.pack.hex()} is not sealed to this project's key") from error
         with self._lock:
@@ -146,6 +163,15 @@ class PackReader:
             if len(self._headers) > KEYS_KEPT:
                 self._headers.popitem(last=False)
         return opened
+
+    def _twice(self, name: str, offset: int, size: int, opened: Callable[[bytes], T]) -> T:
+        """A part of a pack, opened. One that is damaged is read once more, below the cache: it may be whole there."""
+        try:
+            return opened(self._project.store.get_range(name, offset, size))
+        except Damaged:
+            with self._lock:
+                self.requests += 1
+            return opened(uncached(self._project.store).get_range(name, offset, size))
 
     def _identity(self, tier: int) -> age.HybridIdentity:
         capability = self._project.capability
@@ -169,15 +195,19 @@ class PackReader:
         return known
 
     def _dictionary_content(self, dictionary: bytes) -> bytes:
-        import pyarrow as pa
-
         index = self._index or ChunkIndex.load(self._project, tier=CONTENT_TIER)
-        found = places(index.locate(pa.array([dictionary], pa.binary(len(dictionary)))))
+        found = places(index.others({dictionary}, ()))
         if not found:
             raise Damaged(f"the compression dictionary {dictionary.hex()} is missing from the index")
-        if found[0].dictionary is not None:
-            raise Damaged(f"the compression dictionary {dictionary.hex()} is said to need one itself")
-        content = next(iter(self.chunks(found)))[1]
+        for place in found[:-1]:
+            with suppress(Damaged, ObjectNotFound):
+                return self._dictionary_at(place)
+        return self._dictionary_at(found[-1])
+
+    def _dictionary_at(self, place: Place) -> bytes:
+        if place.dictionary is not None:
+            raise Damaged(f"the compression dictionary {place.chunk.hex()} is said to need one itself")
+        content = next(iter(self.chunks([place])))[1]
         if isinstance(content, StrongroomError):
             raise content
         return content

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from vault import age
-from vault.errors import Damaged
+from vault.errors import Damaged, ObjectNotFound
 from vault.format import envelope
 from vault.format.capability import Capability
 from vault.format.descriptor import Descriptor
 from vault.format.layout import project_folder
 from vault.repository.services import Services
-from vault.storage.contract import Store
+from vault.repository.trust import PromiseBroken, WriteLost
+from vault.storage.caching import uncached
+from vault.storage.contract import Buffer, Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +56,43 @@ class Project:
 
     def put_record(self, name: str, value: dict[str, Any]) -> None:
         """Write a tagged record, over what stands there."""
-        self.store.put(name, self._encode(name, value))
+        self.store.put(name, self.seal_record(name, value))
 
     def create_record(self, name: str, value: dict[str, Any]) -> None:
-        """Write a tagged record under a name that must be free. Raises `ObjectExists`."""
-        self.store.create(name, self._encode(name, value))
+        """Write a tagged record under a name that must be free, and read it back. Raises `ObjectExists`, `WriteLost`,
+        `PromiseBroken`."""
+        sealed = self.seal_record(name, value)
+        self.store.create(name, sealed)
+        if not self.stands_as(name, sealed):
+            raise PromiseBroken(
+                f"{name} was created, and something else stands there: the store broke its promise to create once"
+            )
+
+    def stands_as(self, name: str, sealed: Buffer) -> bool:
+        """Whether these very bytes stand in the store itself, whatever is kept on this machine. Raises `WriteLost` where
+        nothing does."""
+        try:
+            return uncached(self.store).get(name) == sealed
+        except ObjectNotFound:
+            raise WriteLost(f"{name} was written, the store has answered, and it is not there") from None
 
     def read_record(self, name: str, what: str) -> dict[str, Any]:
         """A tagged record, verified. Raises `ObjectNotFound`, `Damaged`."""
-        plain = self.open_catalogue(self.store.get(name))
+        return self.read_sealed(name, lambda plain: envelope.decode(plain, self.capability.tag_key, name, self.id, what))
+
+    def read_sealed(self, name: str, decode: Callable[[bytearray], T]) -> T:
+        """A sealed object of the catalogue, opened and decoded. One that is damaged is read once more, below the cache: it may
+        have been damaged on its way here, or been mended since. Raises `ObjectNotFound`, `Damaged`."""
+        try:
+            return decode(self.open_catalogue(self.store.get(name)))
+        except Damaged:
+            return decode(self.open_catalogue(uncached(self.store).get(name)))
+
+    def read_below(self, name: str, what: str) -> dict[str, Any]:
+        """As `read_record`, from the store itself, whatever is kept on this machine."""
+        plain = self.open_catalogue(uncached(self.store).get(name))
         return envelope.decode(plain, self.capability.tag_key, name, self.id, what)
 
-    def _encode(self, name: str, value: dict[str, Any]) -> bytearray:
+    def seal_record(self, name: str, value: dict[str, Any]) -> bytearray:
+        """A tagged record as it is stored under this name; no two sealings are alike."""
         return self.seal_catalogue(envelope.encode(value, self.capability.tag_key, name, self.id))

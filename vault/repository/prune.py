@@ -13,7 +13,7 @@ the next prune goes on with the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vault import memory
@@ -95,6 +95,7 @@ class _Prune:
         self._plan = plan
         self._wishes = wishes
         self._marks: list[str] = []
+        self._in_doubt = False
         self._began = project.services.clock.monotonic()
         self.report = Report(project.name)
 
@@ -108,8 +109,9 @@ class _Prune:
             for start in range(0, len(meant), MOST_IN_MARK):
                 part = [one.sha256 for one in meant[start : start + MOST_IN_MARK]]
                 self._marks.append(marks.write(self._project, part))
-            wishes.progress.phase("waiting for backups under way")
-            self.report.waiting = claims.wait(self._project, claims.standing(self._project), wishes.patience, wishes.stop)
+            wishes.progress.phase("looking for backups under way")
+            standing_claims, patience = claims.standing(self._project), replace(wishes.patience, altogether=self._time_left())
+            self.report.waiting = claims.wait(self._project, standing_claims, patience, wishes.stop, wishes.progress)
             if self.report.waiting:
                 return
             world, (needs, live) = steadily(self._project, plan.known_forgotten, wishes.held, self._find)
@@ -129,7 +131,10 @@ class _Prune:
         claims.clear(self._project, wishes.patience)
 
     def unmark(self) -> None:
-        """Nothing more will be deleted."""
+        """Nothing more will be deleted. Where a deletion was sent and its fate is unknown, it may still arrive: then the marks
+        stay, and go with a later prune."""
+        if self._in_doubt:
+            return
         for name in self._marks:
             self._project.store.delete(name)
         self._marks = []
@@ -191,11 +196,14 @@ class _Prune:
             if self._late():
                 self.report.left = len(packs) - done
                 return
+            self._in_doubt = True
             try:
                 self._project.store.delete(name_of(self._project, pack))
             except StorageDenied:
+                self._in_doubt = False
                 self.report.refused.append(pack.sha256.hex())
                 continue
+            self._in_doubt = False
             self.report.deleted += 1
             self.report.freed += pack.size
             self._wishes.progress.advance(items=1, size=pack.size)
@@ -209,5 +217,9 @@ class _Prune:
                 self._project.store.delete(name)
 
     def _late(self) -> bool:
+        left = self._time_left()
+        return left is not None and left <= 0
+
+    def _time_left(self) -> float | None:
         most = self._wishes.max_seconds
-        return most is not None and self._project.services.clock.monotonic() - self._began >= most
+        return None if most is None else most - (self._project.services.clock.monotonic() - self._began)

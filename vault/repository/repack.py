@@ -54,9 +54,12 @@ def repack(project: Project, live: Live, wishes: Wishes) -> Repacked:
     session = Session.begin(project, SOURCE)
     try:
         work = _Repack(session, live)
-        for pack in live.packs:
-            wishes.stop()
+        stop, size = session.telling(wishes.stop), 0
+        for number, pack in enumerate(live.packs):
+            stop()
             work.take(pack)
+            size += pack.size
+            session.tell(number + 1, size)
             wishes.progress.advance(items=1, size=pack.size)
         moved = work.finish()
         if moved:

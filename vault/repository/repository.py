@@ -3,20 +3,55 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from blake3 import blake3
+from types import MappingProxyType
+from typing import NamedTuple
 
 from vault import age
-from vault.age import HybridIdentity, HybridRecipient, Identity
-from vault.errors import Damaged, KeyRefused, NoRepository, ObjectExists, ObjectNotFound, RefusedByRule, UsageError
+from vault.age import HybridRecipient, Identity
+from vault.errors import (
+    Damaged,
+    KeyRefused,
+    NoRepository,
+    ObjectExists,
+    ObjectNotFound,
+    RefusedByRule,
+    StrongroomError,
+    UsageError,
+)
 from vault.format import layout
-from vault.format.capability import LARGEST_KEY_OBJECT, LONGEST_NAME, Capability
+from vault.format.capability import LONGEST_NAME, Capability
 from vault.format.descriptor import Descriptor
+from vault.repository import key_objects
+from vault.repository.key_objects import Opened, key_id
 from vault.repository.project import Project
 from vault.repository.services import Services
 from vault.storage.contract import Store
+
+LOST_DESCRIPTOR = (
+    "put strongroom.json back from a copy of the repository, or from a machine that has used it: its state folder "
+    "(~/.local/state/strongroom) holds a copy in a folder of each repository"
+)
+
+Known = Mapping[str, str]
+"""Ids of projects, by their names."""
+
+NOTHING_KNOWN: Known = MappingProxyType({})
+
+
+class Refused(NamedTuple):
+    """A project that does not open. name: its id, where the name is not known."""
+
+    name: str
+    error: StrongroomError
+
+
+class Available(NamedTuple):
+    """projects: those that open · refused: the others."""
+
+    projects: list[Project]
+    refused: list[Refused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +64,7 @@ class Repository:
 
     @classmethod
     def create(cls, store: Store, descriptor: Descriptor, services: Services) -> Repository:
-        """Make a repository where none is. Raises `RefusedByRule` where one stands already."""
+        """Make a repository where none is. Raises `RefusedByRule` where one stands already, or what is left of one."""
         if cls.begun(store, services):
             raise _exists(store)
         try:
@@ -41,23 +76,33 @@ class Repository:
     @classmethod
     def begun(cls, store: Store, services: Services) -> Repository | None:
         """The repository in `store` that holds nothing yet, as an interrupted `init` leaves it; None where there is none.
-        Raises `RefusedByRule` where one is in use."""
+        Raises `RefusedByRule` where one is in use, or has lost its descriptor."""
         try:
             repository = cls.open(store, services)
         except NoRepository:
+            if in_use(store):
+                raise RefusedByRule(
+                    f"the descriptor (strongroom.json) of the repository at {store.describe()} is gone, and its keys and "
+                    "projects stand: a new one over them would lock them out",
+                    hint=LOST_DESCRIPTOR,
+                ) from None
             return None
-        if any(next(iter(store.list(folder)), None) for folder in (layout.keys_folder(), layout.projects_folder())):
+        if in_use(store):
             raise _exists(store)
         return repository
 
     @classmethod
     def open(cls, store: Store, services: Services) -> Repository:
         """Open the repository in `store`. Raises `NoRepository`, `UnsupportedFormat`, `Damaged`."""
+        return cls(store, Descriptor.decode(cls.stored_descriptor(store)), services)
+
+    @staticmethod
+    def stored_descriptor(store: Store) -> bytes:
+        """As it is stored. Raises `NoRepository`."""
         try:
-            data = store.get(layout.DESCRIPTOR)
+            return store.get(layout.DESCRIPTOR)
         except ObjectNotFound as error:
             raise NoRepository(f"there is no repository at {store.describe()}") from error
-        return cls(store, Descriptor.decode(data), services)
 
     def add_project(self, name: str, recipients: Sequence[HybridRecipient], identities: Sequence[Identity]) -> Project:
         """A new project whose secrets are wrapped to `recipients`, each with the right to read.
@@ -89,62 +134,82 @@ class Repository:
         self.store.put(layout.key_name(capability.project, key_id(recipient, capability.project)), sealed.data)
 
     def capabilities(self, identities: Sequence[Identity]) -> list[Capability]:
-        """Every capability that one of `identities` opens; for a project that several open, the one that may read.
+        """Every capability that one of `identities` opens. Raises `Damaged` where an object that should open does not."""
+        opened = self.open_keys(identities)
+        for error in opened.damaged.values():
+            raise error
+        return opened.capabilities
 
-        Raises `Damaged` where an object that should open does not hold what it must.
-        """
-        found: dict[str, Capability] = {}
-        for scope, name in self._key_objects(identities):
-            capability = self._open_key(name, scope, identities)
-            if capability and (scope not in found or capability.content_identity):
-                found[scope] = capability
-        return sorted(found.values(), key=lambda capability: capability.name)
+    def open_keys(self, identities: Sequence[Identity]) -> Opened:
+        """Every capability that one of `identities` opens, and the projects whose key objects are damaged."""
+        return key_objects.open_all(self.store, key_objects.listed(self.store), identities, self.descriptor.repository)
 
     def project(self, name: str, identities: Sequence[Identity]) -> Project:
-        """The project called `name` (or with that id). Raises `UsageError` with the nearest name, or `KeyRefused`."""
+        """The project called `name` (or with that id). Raises as `choose`."""
         return self.choose([name], identities)[0]
 
-    def choose(self, names: Sequence[str], identities: Sequence[Identity]) -> list[Project]:
-        """The projects of these names or ids, in that order; all of them where no name is given."""
-        capabilities = self.capabilities(identities)
-        if not capabilities and next(iter(self.store.list(layout.keys_folder())), None) is not None:
-            raise KeyRefused("none of the given identities opens a project of this repository")
-        by_name = {capability.name: capability for capability in capabilities}
-        by_name |= {capability.project: capability for capability in capabilities}
-        for name in names:
-            if name not in by_name:
-                raise _no_such_project(name, [capability.name for capability in capabilities])
-        chosen = [by_name[name] for name in names] if names else capabilities
-        return [Project(self.store, self.descriptor, capability, self.services) for capability in chosen]
+    def choose(self, names: Sequence[str], identities: Sequence[Identity], known: Known = NOTHING_KNOWN) -> list[Project]:
+        """The projects of these names or ids, in that order; all of them where no name is given. known: as for `available`.
 
-    def _key_objects(self, identities: Sequence[Identity]) -> Iterator[tuple[str, str]]:
-        """Scope and name of the key objects that one of `identities` may open.
-
-        A key object's id tells whose it is to those who know the recipient, so that others' need not be fetched.
+        Raises `UsageError` with the nearest name, `KeyRefused`, `Damaged` where a project does not open.
         """
-        for info in self.store.list(layout.keys_folder()):
-            parts = info.name.split("/")
-            if len(parts) != 3 or not layout.is_id(parts[1]) or info.size > LARGEST_KEY_OBJECT:
-                continue
-            scope, leaf = parts[1], parts[2].removesuffix(".age")
-            mine = {key_id(identity.recipient, scope) for identity in identities if isinstance(identity, HybridIdentity)}
-            others = any(not isinstance(identity, HybridIdentity) for identity in identities)
-            if leaf in mine or others:
-                yield scope, info.name
+        found = self.available(names, identities, known)
+        for refused in found.refused:
+            raise refused.error
+        return found.projects
 
-    def _open_key(self, name: str, scope: str, identities: Sequence[Identity]) -> Capability | None:
-        try:
-            capability = Capability.decode(age.open_sealed(self.store.get(name), identities))
-        except (age.NoMatchingIdentity, ObjectNotFound):
+    def available(self, names: Sequence[str], identities: Sequence[Identity], known: Known = NOTHING_KNOWN) -> Available:
+        """The projects of these names or ids that open, in that order, and those that do not, with the reason.
+
+        known: the ids of projects by their names, as this machine remembers them. For a project that it knows no other's key
+        object is opened; it is believed only where what is opened bears the name.
+        """
+        if names:
+            near = [self._remembered(name, identities, known) for name in names]
+            if all(near):
+                return Available([self._project(one) for one in near if one], [])
+        opened = self.open_keys(identities)
+        if (
+            not opened.capabilities
+            and not opened.damaged
+            and next(iter(self.store.list(layout.keys_folder())), None) is not None
+        ):
+            raise KeyRefused("none of the given identities opens a project of this repository")
+        by_name = {one.name: one for one in opened.capabilities} | {one.project: one for one in opened.capabilities}
+        title = {project: name for name, project in known.items()}
+        if not names:
+            refused = [Refused(title.get(project, project), error) for project, error in opened.damaged.items()]
+            return Available([self._project(one) for one in opened.capabilities], refused)
+        refused = [self._why_not(name, opened, known) for name in names if name not in by_name]
+        return Available([self._project(by_name[name]) for name in names if name in by_name], refused)
+
+    def _remembered(self, name: str, identities: Sequence[Identity], known: Known) -> Capability | None:
+        """The keys of a project whose id is known, if they are as remembered."""
+        scope = name if layout.is_id(name) else known.get(name)
+        if scope is None:
             return None
-        if capability.project != scope or capability.repository != self.descriptor.repository:
-            raise Damaged(f"the key object {name} belongs to another project or repository")
-        return capability
+        opened = key_objects.open_all(self.store, key_objects.listed(self.store, scope), identities, self.descriptor.repository)
+        return next((one for one in opened.capabilities if name in (one.name, one.project)), None)
+
+    def _why_not(self, name: str, opened: Opened, known: Known) -> Refused:
+        damaged = opened.damaged.get(known.get(name, name))
+        if damaged is None and opened.damaged and known.get(name) is None:
+            # the name of a project lies sealed in its key object: it may be one of those
+            damaged = next(iter(opened.damaged.values()))
+        if damaged is not None:
+            return Refused(name, Damaged(f"project {name!r} cannot be opened: {damaged}", hint=damaged.hint))
+        if name in known:
+            message = f"no key object of project {name!r} ({known[name]}) that this identity opens is left in the repository"
+            return Refused(name, Damaged(message, hint=key_objects.HINT))
+        return Refused(name, _no_such_project(name, [one.name for one in opened.capabilities]))
+
+    def _project(self, capability: Capability) -> Project:
+        return Project(self.store, self.descriptor, capability, self.services)
 
 
-def key_id(recipient: HybridRecipient, scope: str) -> str:
-    """The id of a principal's key object: 32 hex digits that only those who know the recipient can link to it."""
-    return blake3(f"{recipient.encode()} {scope}".encode()).hexdigest(length=16)
+def in_use(store: Store) -> bool:
+    """Whether a store holds keys or projects."""
+    return any(next(iter(store.list(folder)), None) for folder in (layout.keys_folder(), layout.projects_folder()))
 
 
 def _no_such_project(name: str, known: list[str]) -> UsageError:

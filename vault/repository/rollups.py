@@ -78,8 +78,7 @@ def _each(project: Project, decode: Decode[T]) -> tuple[dict[str, T], list[Probl
 def _read(project: Project, name: str, decode: Decode[T]) -> T | Problem | None:
     try:
         rollup_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")
-        plain = project.open_catalogue(project.store.get(name))
-        return decode(plain, project.capability.rollup_key, rollup_id)
+        return project.read_sealed(name, lambda plain: decode(plain, project.capability.rollup_key, rollup_id))
     except ObjectNotFound:
         return None  # thinned meanwhile
     except Damaged as error:

@@ -12,34 +12,37 @@ for packs that no segment names, and leans on them if it may read their tables o
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied, StorageError
+from vault.errors import Damaged, ObjectExists, StorageDenied, StorageError
 from vault.format import layout
 from vault.format.housekeeping import Moved
-from vault.format.layout import CONTENT_TIER, META_TIER, TIERS
-from vault.format.record import Claim, Record
+from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.format.record import Record
 from vault.lazily import lazily
 from vault.problems import Problem
-from vault.repository import forget, marks, snapshots
-from vault.repository.adopt import orphan_rows, standing
+from vault.repository import claims, commit, marks, presence, snapshots
+from vault.repository.adopt import missing_segment, orphan_rows, stored_packs
 from vault.repository.chunk_index import ChunkIndex, Kept, KnownChunks, store_segments
+from vault.repository.claims import evicted
 from vault.repository.meta import MetaReader, MetaWriter
+from vault.repository.own_claim import OwnClaim
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
+from vault.repository.trust import WriteLost
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CLAIM_EVERY = 60.0
-"""Seconds between two rewritings of the claim, which are the progress that `status` shows."""
+SMALLEST_PACK = 1120
+"""Bytes: no sealed object has fewer, since its header alone holds so many."""
 
-FEW = 50
-"""Packs that are asked for one by one; more are looked for in a listing."""
+NAMED_EVERY = 60.0
+"""Seconds between two interim index segments: what a run that dies has stored since the last one are orphans."""
 
 
 class PacksGone(Damaged):
@@ -55,17 +58,29 @@ class PacksGone(Damaged):
 class Session:
     """Writes one snapshot of one source. Use `begin`, then `commit`, or `withdraw` in an orderly retreat."""
 
-    def __init__(self, project: Project, claim: Claim, gone: frozenset[bytes]) -> None:
+    def __init__(self, project: Project, claim: OwnClaim, gone: frozenset[bytes]) -> None:
         self.project = project
-        self.claim = claim
+        self._claim = claim
         self._known_gone = gone
         self.packs = PackWriter(project, self._pack_stored)
         self._lock = threading.Lock()
         self._segments: Kept = {}
         self._rows: list[pa.Table] = []
         self._interim: list[str] = []
-        self._deferred = False
-        self._last_told = project.services.clock.monotonic()
+        self._unnamed: list[pa.Table] = []
+        self._last_named = project.services.clock.monotonic()
+        self._unlike: frozenset[bytes] = frozenset()
+        self.carried: frozenset[bytes] = frozenset()
+        """The packs that the snapshots need which this one follows."""
+        self.lost: frozenset[bytes] = frozenset()
+        """Those of `carried` whose content cannot be had: gone, or known to be damaged."""
+        self.lists_read = True
+        """Whether all of these snapshots' lists of packs could be read."""
+        self.in_doubt = False
+        """Whether a commit was sent of which nobody knows yet whether it stands."""
+        self._found: frozenset[bytes] = frozenset()
+        self.marks_met: frozenset[str] = frozenset()
+        """The marks that stood when this run looked what it may lean on."""
         self.claim_stays = False
         """Whether the claim could not be taken away at the end."""
 
@@ -73,31 +88,20 @@ class Session:
     def begin(cls, project: Project, source: str, *, gone: frozenset[bytes] = frozenset()) -> Session:
         """Put the claim. Whatever is read of the store afterwards is safe to lean on. gone: packs that do not stand, whatever
         the index says."""
-        services = project.services
-        now = services.clock.now()
-        claim = Claim(
-            id=layout.snapshot_id(now, services.chance.token(8)),
-            source=source,
-            host=services.host,
-            writer=services.writer,
-            started_at=now,
-            updated_at=now,
-            nonce=services.chance.token(16).hex(),
-        )
-        project.put_record(layout.claim_name(project.id, claim.id), claim.as_json())
-        return cls(project, claim, gone)
+        return cls(project, OwnClaim.put(project, source), gone)
 
     @property
     def id(self) -> str:
         """The id of the snapshot to be."""
-        return self.claim.id
+        return self._claim.value.id
 
     @lazily
     def _seen(self) -> tuple[frozenset[bytes], snapshots.Committed]:
         """The packs under marks, and then the records: a prune that has moved packs says so in a record before it takes its
         mark away, so whoever looks in this order sees one or the other."""
-        marked = marks.marked(self.project)
-        return marked, snapshots.committed(self.project, rolled=True)
+        met = marks.read(self.project)
+        self.marks_met = frozenset(met.by_name)
+        return met.packs, snapshots.committed(self.project, rolled=True)
 
     @property
     def committed(self) -> snapshots.Committed:
@@ -106,13 +110,19 @@ class Session:
 
     @lazily
     def avoided(self) -> frozenset[bytes]:
-        """Packs that nothing new may lean on: those under marks, those whose content has moved, those that are gone."""
+        """Packs that nothing new may lean on, whatever the index says of them: those under marks, those whose content has
+        moved, those that are known to be gone or damaged."""
         return self._seen[0] | self.committed.moved.keys() | self._known_gone
+
+    @lazily
+    def stored(self) -> dict[bytes, int]:
+        """The packs that the store lists, of both tiers, with their stored lengths."""
+        return stored_packs(self.project)
 
     @lazily
     def catalogue(self) -> MetaReader:
         """Reads manifests of earlier snapshots."""
-        index, avoided = ChunkIndex.load(self.project, tier=META_TIER, kept=self._segments).apart(self.avoided)
+        index, avoided = self._sound(ChunkIndex.load(self.project, tier=META_TIER, kept=self._segments))
         if index.damaged:
             index, avoided = self.index, self.avoided_rows
         return MetaReader(self.project, index.with_rows([avoided]))  # of a chunk's places the first counts: not one that may go
@@ -121,31 +131,65 @@ class Session:
     def index(self) -> ChunkIndex:
         """Every chunk that may be leaned on: also those of packs that no readable segment names, which are named again."""
         index = self._apart[0]
-        if not index.damaged and not self._others_at_work():
+        named = index.packs() | frozenset(self.avoided_rows["pack"].unique().to_pylist()) | self.avoided
+        unnamed = self.carried - named - self._unlike
+        catalogue = self.__dict__.get("catalogue")
+        missing = bool(unnamed & self.stored.keys()) or (catalogue is not None and catalogue.healed)
+        if not index.damaged and not missing and not self._others_at_work():
             return index
-        orphans = orphan_rows(self.project, index.packs() | self.avoided)
+        orphans = orphan_rows(self.project, named)
         if not orphans:
             return index
         with self._lock:
             self._rows += orphans
-            self._deferred = True
-        return index.with_rows(orphans)
+            self._unnamed += orphans
+        found, _ = index.with_rows(orphans).apart(self.avoided | self._unlike)  # their dictionary may be lost
+        return replace(found, damaged=(*found.damaged, missing_segment(self.project, len(orphans)))) if missing else found
 
     @property
     def avoided_rows(self) -> pa.Table:
-        """Where the chunks in `avoided` packs lie: what is carried forward from a committed snapshot may stay there."""
+        """Where the chunks in packs that are not leaned on lie: what is carried forward from a committed snapshot may stay
+        there, and what is lost may come back there."""
         return self._apart[1]
 
     @lazily
     def _apart(self) -> tuple[ChunkIndex, pa.Table]:
         segments, self._segments = self._segments, {}
-        return ChunkIndex.load(self.project, kept=segments).apart(self.avoided)
+        return self._sound(ChunkIndex.load(self.project, kept=segments))
+
+    def _sound(self, index: ChunkIndex) -> tuple[ChunkIndex, pa.Table]:
+        """The rows that may be leaned on, going by what the store lists, and the others."""
+        self._unlike = index.unlike(self.stored)
+        return index.apart(self.avoided | self._unlike)
+
+    def rest_on(self, heads: Sequence[Record]) -> frozenset[bytes]:
+        """From now on the packs that these snapshots need are known as `carried`. Gives those of them that are gone, for which
+        the store was asked by name, or damaged, as far as this machine knows: by their lengths, or told at the beginning."""
+        listed: set[bytes] = set()
+        self.lists_read = True
+        for one in heads:
+            try:
+                listed |= snapshots.needed_packs(self.catalogue, one, self.committed.moved)
+            except Damaged:  # what it needs, its manifest tells as well
+                self.lists_read = False
+        self.carried = frozenset(listed)
+        unlisted = self.carried - self.stored.keys()
+        damaged = frozenset(one for one in self.carried & self.stored.keys() if self.stored[one] < SMALLEST_PACK)
+        return (
+            presence.gone(self.project, unlisted)
+            | damaged
+            | self.carried & ((self._unlike & self.stored.keys()) | self._known_gone)
+        )
+
+    def gone_of_index(self) -> frozenset[bytes]:
+        """The packs that the index names and that are gone (the store was asked by name), or have another length."""
+        return presence.gone(self.project, self._unlike - self.stored.keys()) | (self._unlike & self.stored.keys())
 
     def damage(self) -> list[Problem]:
         """Records and index segments that were met and could not be used."""
         catalogue, index = self.__dict__.get("catalogue"), self.__dict__.get("index")
         met = [*self.committed.damaged, *(catalogue.index.damaged if catalogue else ()), *(index.damaged if index else ())]
-        return list(dict.fromkeys(met))
+        return list({(one.path, one.what): one for one in met}.values())
 
     @lazily
     def known(self) -> KnownChunks:
@@ -161,12 +205,18 @@ class Session:
         return MetaWriter(self.project, self.index.of_tier(META_TIER), self.packs)
 
     def tell(self, items: int, size: int) -> None:
-        """Rewrite the claim, if it is time to. items, size: what is done so far."""
-        clock = self.project.services.clock
-        if clock.monotonic() - self._last_told >= CLAIM_EVERY:
-            self._last_told = clock.monotonic()
-            self.claim = replace(self.claim, updated_at=clock.now(), items=items, bytes=size)
-            self.project.put_record(layout.claim_name(self.project.id, self.id), self.claim.as_json())
+        """Rewrite the claim, if it is time to. items, size: what is done so far. Raises `Busy` where the run was evicted."""
+        self._claim.done(items, size)
+        self._claim.tell()
+
+    def telling(self, stop: Callable[[], None]) -> Callable[[], None]:
+        """`stop`, which is called often and wherever something takes long, and which from now on tells too."""
+
+        def both() -> None:
+            stop()
+            self._claim.tell()
+
+        return both
 
     def new_rows(self) -> pa.Table:
         """Index rows of what this run stored or adopted."""
@@ -181,11 +231,10 @@ class Session:
         """Wait for the packs, then write one segment for all of them and take away the interim ones."""
         self.packs.drain()
         with self._lock:
-            if not self._deferred and len(self._interim) < 2:
+            if not self._unnamed and len(self._interim) < 2:
                 return
-            rows, interim = self._rows, self._interim
+            rows, interim, self._unnamed = self._rows, self._interim, []
         self._interim = self._store_segments(rows)
-        self._deferred = False
         with suppress(StorageDenied):  # append-only credentials: prune will take them away
             for name in interim:
                 self.project.store.delete(name)
@@ -194,88 +243,88 @@ class Session:
         """Look whether the packs stand that this run has found in the index alone: those that it did not store and that none of
         the snapshots needs on which it is based. A writer whose claim was evicted may have named packs after they were
         deleted. Raises `PacksGone`, or `Busy` where this run's own claim was evicted."""
-        carried = [snapshots.needed_packs(self.catalogue, one, self.committed.moved) for one in bases]
-        listed = [snapshots.listed_packs(self.catalogue, one) for one in bases]
-        stored = frozenset(self.new_rows()["pack"].unique().to_pylist())
-        gone = self._gone(packs.difference(stored, *carried, *listed))
+        carried: set[bytes] = set()
+        for one in bases:
+            with suppress(Damaged):  # its list is lost; its packs are looked for like others
+                carried |= snapshots.needed_packs(self.catalogue, one, self.committed.moved)
+                carried |= snapshots.listed_packs(self.catalogue, one)
+        self._found = packs.difference(self._stored(), carried, self._known_gone)
+        gone = presence.gone(self.project, self._found)
         if gone and not self.claim_stands():
             raise evicted(self.id)
         if gone:
             raise PacksGone(gone)
 
+    @property
+    def relied(self) -> frozenset[bytes]:
+        """The packs that this run has stored, or found in the index alone."""
+        return self._stored() | self._found
+
     def commit(self, one: Record | Moved) -> None:
-        """Write the record. Raises `Busy` where the claim was evicted meanwhile; then nothing happened."""
+        """Write the record, then look whether all stands that it needs. Raises `Busy` where the claim was evicted meanwhile,
+        and what `commit.verify` raises."""
         self.close_index()
+        self._look_before()
         name = layout.snapshot_name(self.project.id, self.id)
-        if self.project.descriptor.trust.create_once:
-            try:
-                self.project.create_record(name, one.as_json())
-            except ObjectExists as error:
-                raise evicted(self.id) from error
-        else:
-            self._commit_watchfully(name, one)
+        sealed = self.project.seal_record(name, one.as_json())
+        self.in_doubt = True
+        try:
+            if self.project.descriptor.trust.create_once:
+                self.project.store.create(name, sealed)
+            else:
+                self.project.store.put(name, sealed)
+        except ObjectExists as error:
+            self.in_doubt = False
+            raise evicted(self.id) from error
+        commit.verify(self, one, sealed)
+        self.in_doubt = False
         self._drop_claim()
+        with suppress(StorageError):  # of runs that died here: what they had stored was found by their claims
+            claims.withdraw_dead(self.project)
 
     def withdraw(self) -> None:
-        """Retreat in order: what is stored stays usable for the next run, the claim goes."""
-        with suppress(StorageError, Damaged):
-            if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
-                self.close_index()
-            self._drop_claim()
+        """Retreat in order: what is stored stays usable for the next run, the claim goes. Not so where a commit was sent and
+        its fate is unknown: it may still arrive, and its claim protects it until a prune evicts it."""
+        if not self.in_doubt:
+            with suppress(StorageError, Damaged):
+                if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
+                    self.close_index()
+                self._drop_claim()
         self.packs.close()
 
-    def _commit_watchfully(self, name: str, one: Record | Moved) -> None:
-        """Without create-once: look before and after, and take the record back where a prune may have acted in between."""
-        try:
-            self.project.store.size(name)
-        except ObjectNotFound:
-            if not self.claim_stands():
-                raise evicted(self.id) from None
-        else:
-            raise evicted(self.id)
-        self.project.put_record(name, one.as_json())
-        if self.claim_stands():
-            return
-        needed = self._leans_on(one)
-        if needed & marks.marked(self.project) or self._gone(needed):
-            if isinstance(one, Record):  # somebody may be carrying it forward: it stays until a prune that knows of that
-                forget.write_notes(self.project, [one], "its claim was evicted before it was committed")
-            else:
-                self.project.store.delete(name)
-            raise evicted(self.id)
+    def _look_before(self) -> None:
+        """What can be seen before the commit is cheaper to see then. Raises `Busy`, `WriteLost`."""
+        if self._claim.is_old:
+            self._claim.rewrite()
+            gone = presence.gone(self.project, self._stored())
+            if gone:
+                raise evicted(self.id) if not self.claim_stands() else _lost(gone)
+        if not self.project.descriptor.trust.create_once:
+            if presence.stands(self.project, layout.snapshot_name(self.project.id, self.id)):
+                raise evicted(self.id)
+            self._claim.rewrite(committing=True)
 
-    def _leans_on(self, one: Record | Moved) -> frozenset[bytes]:
-        if isinstance(one, Moved):
-            return frozenset().union(*one.packs.values())
-        return snapshots.needed_packs(MetaReader(self.project), one, snapshots.committed(self.project).moved)
+    def keep_index_whole(self) -> None:
+        """Name what this run has stored once more where a segment of it does not stand: a PUT that was answered and stored
+        nothing, or a prune that joins segments. Raises `WriteLost`."""
+        if all(presence.stands(self.project, name) for name in self._interim):
+            return
+        with self._lock:
+            self._interim = self._store_segments(self._rows)
+        for name in self._interim:
+            if not presence.stands(self.project, name):
+                raise WriteLost(f"the index segment {name} was written, the store has answered, and it is not there")
+
+    def _stored(self) -> frozenset[bytes]:
+        return frozenset(self.new_rows()["pack"].unique().to_pylist())
 
     def claim_stands(self) -> bool:
-        """Whether nobody has evicted this run."""
-        try:
-            value = self.project.read_record(layout.claim_name(self.project.id, self.id), "this run's claim")
-        except ObjectNotFound:
-            return False
-        return Claim.from_json(value).nonce == self.claim.nonce
-
-    def _gone(self, packs: frozenset[bytes]) -> frozenset[bytes]:
-        """Those of these packs that do not stand in the store."""
-        if len(packs) > FEW:
-            return packs - {pack for tier in TIERS for pack in standing(self.project, tier)}
-        return frozenset(pack for pack in packs if not any(self._pack_stands(pack, tier) for tier in TIERS))
-
-    def _pack_stands(self, pack: bytes, tier: int) -> bool:
-        try:
-            self.project.store.size(layout.pack_name(self.project.id, tier, pack))
-        except ObjectNotFound:
-            return False
-        return True
+        """Whether nobody has taken this run's claim away."""
+        return self._claim.stands()
 
     def _drop_claim(self) -> None:
         """A claim that stays is known by its record: no reason to call a committed run failed."""
-        try:
-            self.project.store.delete(layout.claim_name(self.project.id, self.id))
-        except StorageError:
-            self.claim_stays = True
+        self.claim_stays = not self._claim.drop()
 
     def _others_at_work(self) -> bool:
         folder = self.project.folder("claims")
@@ -283,12 +332,18 @@ class Session:
 
     def _pack_stored(self, rows: pa.Table) -> None:
         """From a worker thread: a pack lies in the store."""
-        full = rows["pack_size"][0].as_py() >= self.project.descriptor.limits.pack // 2
-        names = self._store_segments([rows]) if full else []
+        clock = self.project.services.clock
+        self._claim.tell()
         with self._lock:
             self._rows.append(rows)
+            self._unnamed.append(rows)
+            if clock.monotonic() - self._last_named < NAMED_EVERY:
+                return
+            self._last_named = clock.monotonic()
+            unnamed, self._unnamed = self._unnamed, []
+        names = self._store_segments(unnamed)
+        with self._lock:
             self._interim += names
-            self._deferred = self._deferred or not full
 
     def _store_segments(self, tables: Sequence[pa.Table]) -> list[str]:
         import pyarrow as pa
@@ -296,9 +351,6 @@ class Session:
         return store_segments(self.project, pa.concat_tables(tables))
 
 
-def evicted(snapshot: str) -> Busy:
-    """What a run ends with whose claim was taken away."""
-    return Busy(
-        f"this run (snapshot {snapshot}) made no progress for so long that a prune took its claim away; nothing was committed",
-        hint="run the backup again: what was stored and still stands is used",
-    )
+def _lost(packs: frozenset[bytes]) -> WriteLost:
+    which = counted(len(packs), "pack that this run stored is", "packs that this run stored are")
+    return WriteLost(f"{which} not in the store, {min(packs).hex()} for one; nothing was committed")

@@ -152,6 +152,32 @@ def read_manifest(reader: MetaReader, one: Record, *, columns: list[str] | None 
     return manifest.decode(reader.open(one.manifest, what), columns=columns)
 
 
+def newest_readable(reader: MetaReader, records: Iterable[Record], one: Record, distrusted: Collection[str]) -> Record | None:
+    """Of the snapshots of its source that are older than `one`, the newest whose manifest can be read, if any can. distrusted:
+    ids of those that cannot. Raises `StorageError`."""
+    older = [other for other in records if other.source == one.source and (other.taken_at, other.id) < (one.taken_at, one.id)]
+    for other in sorted(older, key=lambda other: (other.taken_at, other.id), reverse=True):
+        if other.id in distrusted:
+            continue
+        try:
+            read_manifest(reader, other)
+        except Damaged:
+            continue
+        return other
+    return None
+
+
+def unreadable(project: Project, one: Record, instead: Record | None, why: str = "") -> Problem:
+    """What is said of a snapshot whose manifest cannot be read, and what stands in for it. why: the error."""
+    said = f"the manifest of snapshot {one.id} ({one.taken_at:%Y-%m-%d %H:%M:%S} UTC) cannot be read{why and f' ({why})'}; "
+    if instead is None:
+        said += "there is no older one that can: what the source no longer has is lost with it"
+    else:
+        said += f"snapshot {instead.id} ({instead.taken_at:%Y-%m-%d %H:%M:%S} UTC) stands in for it: items that came and went "
+        said += "between the two may be lost"
+    return Problem(layout.snapshot_name(project.id, one.id).encode(), "lost-manifest", said)
+
+
 def needed_packs(reader: MetaReader, one: Record, moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
     """Every pack that a snapshot needs (SHA-256 each). moved: of `Committed`. Raises `Damaged`."""
     return where_now(listed_packs(reader, one), moved)

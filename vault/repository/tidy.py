@@ -7,14 +7,14 @@ may then bring back a row that the other has dropped; whoever of the two acts la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.chunks import ID_SIZE
-from vault.format.layout import TIERS
-from vault.repository.adopt import standing
+from vault.repository import presence
+from vault.repository.adopt import stored_packs
 from vault.repository.chunk_index import ROWS_IN_SEGMENT, SMALL_SEGMENT, is_among, load_segment, store_segments
 from vault.repository.project import Project
 
@@ -73,7 +73,8 @@ class _Work:
     def __init__(self, project: Project, dropped: frozenset[bytes]) -> None:
         self._project = project
         self._dropped = dropped
-        self._standing: frozenset[bytes] | None = None
+        self._standing: set[bytes] | None = None
+        self._absent: frozenset[bytes] = frozenset()
         self._rows: list[pa.Table] = []
         self._old: list[str] = []
         self.to_change: set[str] = set()
@@ -126,10 +127,14 @@ class _Work:
         except StorageDenied:  # locked by the store, it may be
             self.refused.update(self._packs[name])
 
-    def _gone(self, packs: Iterable[bytes]) -> frozenset[bytes]:
+    def _gone(self, packs: Collection[bytes]) -> frozenset[bytes]:
+        """Those that are dropped or gone. What one listing left out is asked for by name before its rows are given up."""
         if self._standing is None:
-            self._standing = frozenset(pack for tier in TIERS for pack in standing(self._project, tier))
-        return frozenset(pack for pack in packs if pack in self._dropped or pack not in self._standing)
+            self._standing = set(stored_packs(self._project))
+        unlisted = [pack for pack in packs if pack not in self._standing and pack not in self._absent]
+        self._absent |= presence.gone(self._project, frozenset(unlisted))
+        self._standing |= set(unlisted) - self._absent
+        return frozenset(pack for pack in packs if pack in self._dropped or pack in self._absent)
 
     def _load(self, name: str) -> pa.Table | None:
         try:

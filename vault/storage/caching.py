@@ -3,7 +3,11 @@
 Kept are the small things that every command reads: index segments, snapshot records, catalogue packs; as they are stored, so
 the cache holds nothing that the store does not, and it may be deleted at any time. Each file begins with the SHA-256 of the
 rest: a damaged one is fetched anew instead of being blamed on the store. LIST always goes to the store, so that what is gone
-there is not read here.
+there is not read here, and a copy of another length than the listing says is dropped. A catalogue pack, whose name is its
+SHA-256, is kept only if it is what its name says.
+
+A check, or whoever must know what a stranger to this machine would find, reads below the cache: `uncached`. What is found
+there to differ from what is kept here is dropped, so that from then on this machine sees what the store has.
 
 Who reads the packs of a thousand manifests reads them once and keeps what it made of them: they would crowd out what is asked
 for every day, and writing them down takes longer than reading them. For that there is `in_passing`.
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -32,6 +37,7 @@ LARGEST_CACHE = 2 * 1024 * 1024 * 1024
 HELD = 16 * 1024 * 1024
 """Bytes of objects that are read in passing and held in memory: the ranges of one are asked for one soon after another."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SUM = hashlib.sha256().digest_size
 
 
@@ -44,6 +50,8 @@ class CachingStore:
         self._chance = chance
         self._limit = limit
         self._sound: set[str] = set()
+        self._listed: dict[str, int] = {}
+        self._unfit: set[str] = set()
         self._added = 0
 
     @property
@@ -75,17 +83,12 @@ class CachingStore:
         """A kept object is fetched whole once; its ranges then come from here."""
         if not _is_kept(name):
             return self._inner.get_range(name, start, length)
+        if name in self._unfit:
+            return self._inner.get_range(name, start, length)
         if name not in self._sound:
             whole = self.get(name)
             return whole[start : start + length]
-        try:
-            descriptor = os.open(self._path(name), os.O_RDONLY)
-        except OSError:
-            return self._inner.get_range(name, start, length)
-        try:
-            return os.pread(descriptor, length, start + _SUM)
-        finally:
-            os.close(descriptor)
+        return self._read_range(name, start, length)
 
     def size(self, name: str) -> int:
         """Always asked of the store: it is the question whether the object is there."""
@@ -93,15 +96,16 @@ class CachingStore:
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
         """Always asked of the store."""
-        return self._inner.list(folder)
+        for info in self._inner.list(folder):
+            if _is_kept(info.name):
+                self._listed[info.name] = info.size
+            yield info
 
     def delete(self, name: str) -> None:
         """In the store, and here."""
         self._inner.delete(name)
         if _is_kept(name):
-            self._sound.discard(name)
-            with suppress(OSError):
-                self._path(name).unlink()
+            self._drop(name)
 
     def describe(self) -> str:
         """The store's own address."""
@@ -117,6 +121,22 @@ class CachingStore:
         """This store for one long reading: what is here already is used, and nothing new is written down."""
         return _Passing(self._inner, self._folder, self._chance, limit=self._limit)
 
+    def beneath(self) -> Store:
+        """The store as it is, whatever is kept here: each object is read from it first, and what is kept of it is dropped
+        where it differs."""
+        return _Beneath(self._inner, self._folder, self._chance, limit=self._limit)
+
+    def _read_range(self, name: str, start: int, length: int) -> bytes:
+        """Of an object that this run has found here whole."""
+        try:
+            descriptor = os.open(self._path(name), os.O_RDONLY)
+        except OSError:
+            return self._inner.get_range(name, start, length)
+        try:
+            return os.pread(descriptor, length, start + _SUM)
+        finally:
+            os.close(descriptor)
+
     def _path(self, name: str) -> Path:
         digest = hashlib.sha256(name.encode()).hexdigest()
         return self._folder / digest[:2] / digest
@@ -127,19 +147,31 @@ class CachingStore:
             data = path.read_bytes()
         except OSError:
             return None
-        if hashlib.sha256(memoryview(data)[_SUM:]).digest() != data[:_SUM]:
-            with suppress(OSError):
-                path.unlink()
+        listed = self._listed.get(name, len(data) - _SUM)
+        if len(data) - _SUM != listed or hashlib.sha256(memoryview(data)[_SUM:]).digest() != data[:_SUM]:
+            self._drop(name)
             return None
         self._sound.add(name)
         with suppress(OSError):
             os.utime(path)  # the thinning goes by last use
         return data[_SUM:]
 
+    def _drop(self, name: str) -> None:
+        self._sound.discard(name)
+        self._listed.pop(name, None)
+        with suppress(OSError):
+            self._path(name).unlink()
+
     def _keep(self, name: str, data: Buffer) -> None:
         """A cache that cannot be written is no reason to fail."""
         if not _is_kept(name):
             return
+        digest = hashlib.sha256(data).digest()
+        if not _may_be_named(name, digest):
+            self._unfit.add(name)  # damaged on its way or in the store: its ranges are asked for there
+            return
+        self._unfit.discard(name)
+        self._listed.pop(name, None)
         path = self._path(name)
         half = path.with_name(f"{path.name}.{self._chance.token(4).hex()}")
         try:
@@ -147,7 +179,7 @@ class CachingStore:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(hashlib.sha256(data).digest())
+                file.write(digest)
                 file.write(data)
             half.replace(path)
         except OSError:
@@ -180,13 +212,12 @@ class _Passing(CachingStore):
     def __init__(self, inner: Store, folder: Path, chance: Chance, *, limit: int) -> None:
         super().__init__(inner, folder, chance, limit=limit)
         self._lock = threading.Lock()
-        self._held: OrderedDict[str, bytes] = OrderedDict()
-        self._held_bytes = 0
+        self._held = _Held()
 
     def delete(self, name: str) -> None:
         super().delete(name)
         with self._lock:
-            self._let_go(name)
+            self._held.let_go(name)
 
     def _load(self, name: str) -> bytes | None:
         with self._lock:
@@ -197,19 +228,101 @@ class _Passing(CachingStore):
         if not _is_kept(name):
             return
         with self._lock:
-            self._let_go(name)
-            self._held[name] = bytes(data)
-            self._held_bytes += len(data)
-            while self._held_bytes > HELD:
-                self._let_go(next(iter(self._held)))
+            self._held.hold(name, data)
 
-    def _let_go(self, name: str) -> None:
-        self._held_bytes -= len(self._held.pop(name, b""))
+
+class _Beneath(CachingStore):
+    """See `CachingStore.beneath`. What was read from the store and is what is kept here, serves the rest of this run; so do
+    the last few of the others, out of memory."""
+
+    def __init__(self, inner: Store, folder: Path, chance: Chance, *, limit: int) -> None:
+        super().__init__(inner, folder, chance, limit=limit)
+        self._lock = threading.Lock()
+        self._read: set[str] = set()
+        self._held = _Held()
+
+    def get(self, name: str) -> bytes:
+        if not _is_kept(name):
+            return self._inner.get(name)
+        with self._lock:
+            held = self._held.get(name)
+        if held is not None:
+            return held
+        if name in self._sound:
+            return super().get(name)
+        data = self._inner.get(name)
+        self._compare(name, data)
+        return data
+
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        if not _is_kept(name):
+            return self._inner.get_range(name, start, length)
+        with self._lock:
+            held, read = self._held.get(name), name in self._read
+        if held is not None:
+            return held[start : start + length]
+        if not read:
+            return self.get(name)[start : start + length]
+        return self._read_range(name, start, length) if name in self._sound else self._inner.get_range(name, start, length)
+
+    def delete(self, name: str) -> None:
+        super().delete(name)
+        with self._lock:
+            self._held.let_go(name)
+
+    def _compare(self, name: str, data: bytes) -> None:
+        """What was just read, with what is kept here."""
+        kept = self._load(name)
+        if kept is not None and kept != data:
+            self._drop(name)
+        elif kept is None and _is_named_by_digest(name):
+            self._keep(name, data)
+        with self._lock:
+            self._read.add(name)
+            if name not in self._sound:
+                self._held.hold(name, data)
+
+
+class _Held:
+    """The objects that were held last, up to `HELD` bytes. Not safe for threads."""
+
+    def __init__(self) -> None:
+        self._objects: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+
+    def get(self, name: str) -> bytes | None:
+        return self._objects.get(name)
+
+    def hold(self, name: str, data: Buffer) -> None:
+        """In place of those that were held first, where there are too many."""
+        self.let_go(name)
+        self._objects[name] = bytes(data)
+        self._size += len(data)
+        while self._size > HELD:
+            self.let_go(next(iter(self._objects)))
+
+    def let_go(self, name: str) -> None:
+        self._size -= len(self._objects.pop(name, b""))
 
 
 def in_passing(store: Store) -> Store:
     """A store for one long reading, see `CachingStore.in_passing`; one that keeps nothing anyway as it is."""
     return store.in_passing() if isinstance(store, CachingStore) else store
+
+
+def uncached(store: Store) -> Store:
+    """A store as a stranger to this machine would find it, see `CachingStore.beneath`; one that keeps nothing as it is."""
+    return store.beneath() if isinstance(store, CachingStore) else store
+
+
+def _is_named_by_digest(name: str) -> bool:
+    return name.split("/", 3)[2] == "meta"
+
+
+def _may_be_named(name: str, sha256: bytes) -> bool:
+    """Whether the bytes of that SHA-256 may stand under a name: a catalogue pack's name is that of its bytes."""
+    leaf = name.rpartition("/")[2]
+    return not _is_named_by_digest(name) or not _SHA256.match(leaf) or leaf == sha256.hex()
 
 
 def _is_kept(name: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Barrier
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _WRITERS, _ROUNDS = 8, 3
 _QUICK_WRITERS, _QUICK_ROUNDS = 4, 1
 _SIZE = 2000
+_ATTEMPTS = 3
 _Outcome = Literal["won", "lost", "unclear", "refused"]
 
 
@@ -121,6 +122,7 @@ class _Ground:
 @contextmanager
 def _playground(stores: Sequence[Store], chance: Chance) -> Iterator[_Ground]:
     ground = _Ground(stores, chance)
+    next(iter(ground.store.list(ground.folder)), None)  # a bucket that is not there must not be made by the first write
     try:
         yield ground
     finally:
@@ -204,19 +206,29 @@ def _can_delete(ground: _Ground) -> bool:
 
 
 def _visible(ground: _Ground) -> Verdict:
-    """Everybody writes, then lists: of each two at least one must see the other, and each its own, whole."""
-    names = [ground.name(f"seen/{number}") for number in range(len(ground.stores))]
+    """Everybody writes, then lists: of each two at least one must see the other, and each its own, whole. A passing error says
+    nothing about that, so everybody does it once more. Raises `TransientStorageError` where it does not pass."""
+    for attempt in range(_ATTEMPTS - 1):
+        with suppress(TransientStorageError):
+            return _seen_by_all(ground, f"seen/{attempt}")
+    return _seen_by_all(ground, f"seen/{_ATTEMPTS}")
+
+
+def _seen_by_all(ground: _Ground, folder: str) -> Verdict:
+    names = [ground.name(f"{folder}/{number}") for number in range(len(ground.stores))]
     seen: dict[int, set[str]] = {}
 
     def write_and_look(player: int, store: Store) -> _Outcome:
         name, body = names[player], ground.chance.token(_SIZE)
         try:
             store.put(name, body)
-            seen[player] = {row.name for row in store.list(f"{ground.folder}/seen") if row.size == _SIZE}
+            seen[player] = {row.name for row in store.list(f"{ground.folder}/{folder}") if row.size == _SIZE}
             other = ground.stores[player - 1]
             found = other.get(name), other.get_range(name, 10, 20), other.size(name)
         except ObjectNotFound:
             return "lost"
+        except TransientStorageError:
+            return "unclear"
         except StorageError:
             return "refused"
         return "won" if found == (body, body[10:30], _SIZE) and name in seen[player] else "lost"
@@ -224,6 +236,8 @@ def _visible(ground: _Ground) -> Verdict:
     outcomes = ground.together(write_and_look)
     if "refused" in outcomes:
         return "refused"
+    if "unclear" in outcomes:
+        raise TransientStorageError("the store did not answer whether what is written is seen at once")
     players = range(len(names))
     in_pairs = all(names[one] in seen[two] or names[two] in seen[one] for one in players for two in players)
     return "ok" if set(outcomes) == {"won"} and in_pairs else "broken"

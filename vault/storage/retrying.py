@@ -1,95 +1,183 @@
 """Tries again what is worth another try, and settles what a lost answer leaves open.
 
-Only `TransientStorageError` is tried again. Reading, putting a whole object and deleting may be repeated blindly.
-`create` may not: the answer can get lost after the object was made, and the second try would then meet our own object
+`TransientStorageError` is tried again until patience ends. Reading, putting a whole object and deleting may be repeated
+blindly. `create` may not: the answer can get lost after the object was made, and the second try would then meet our own object
 and call it somebody else's. So after a lost answer the object is read back and compared. Callers put a nonce into every
 object that they create, hence equal bytes prove that it is ours.
+
+A refusal (403) or "not there" (404) that came over a network is asked once more when something is read: one odd answer of a
+proxy must not cost an item.
+
+Patience counts from the moment at which the store stopped answering, whatever was asked of it since: a command whose every
+request waits anew would not come to an end. Once it has run out, requests fail at once for a while.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from vault.chance import Chance
 from vault.clock import Clock
-from vault.errors import ObjectExists, ObjectNotFound, TransientStorageError
+from vault.errors import ObjectExists, ObjectNotFound, StorageDenied, StorageError, TransientStorageError
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.locks import Kept, Locks, Retention, locks_of
 
 T = TypeVar("T")
 
+MINUTES = 300.0
+"""Seconds that a run which somebody waits for sits out: stores are restarted and failed over in less."""
+
+FOR_UNATTENDED = 3600.0
+"""Seconds that a run of the daemon sits out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to go on: at most `tries` attempts, pauses drawn from [0, min(cap, base * 2^n)) seconds, and no
-    pause that would end later than `total` seconds after the first attempt began."""
+    """How long to go on: no pause that would end later than `total` seconds after the store stopped answering, pauses of
+    half to all of min(cap, base * 2^n) seconds, and at most `tries` attempts."""
 
-    tries: int
-    base: float
-    cap: float
     total: float
+    base: float = 0.25
+    cap: float = 15.0
+    tries: int = 1_000_000
 
     @classmethod
-    def network(cls) -> Patience:
-        """For stores behind a network: about a minute of trouble is sat out."""
-        return cls(tries=8, base=0.25, cap=15.0, total=90.0)
+    def network(cls, total: float = MINUTES) -> Patience:
+        """For stores behind a network."""
+        return cls(total)
 
     @classmethod
     def none(cls) -> Patience:
         """One attempt."""
-        return cls(tries=1, base=0.0, cap=0.0, total=0.0)
+        return cls(total=0.0, tries=1)
 
 
-def patiently(action: Callable[[], T], patience: Patience, clock: Clock, chance: Chance) -> T:
-    """Do what may be repeated blindly, again and again while it fails with `TransientStorageError` and there is patience."""
-    waits = pauses(patience, clock, chance)
-    while True:
-        try:
-            return action()
-        except TransientStorageError:
-            pause = next(waits, None)
-            if pause is None:
-                raise
-            clock.sleep(pause)
+class RetryListener(Protocol):
+    """Hears of what would otherwise look like a command that hangs. Called from any thread."""
+
+    def waiting(self, error: TransientStorageError, *, elapsed: float, pause: float, left: float) -> None:
+        """The store has not answered for `elapsed` seconds; it is asked again in `pause`, and given up in `left`."""
+        ...
+
+    def answered(self, elapsed: float) -> None:
+        """It answers again, after so many seconds."""
+        ...
 
 
-def pauses(patience: Patience, clock: Clock, chance: Chance) -> Iterator[float]:
-    """The seconds to wait after each failure, as long as there is patience."""
-    began = clock.monotonic()
-    for attempt in range(patience.tries - 1):
-        # full jitter: many clients that were refused together must not come back together
-        pause = chance.fraction() * min(patience.cap, patience.base * 2.0**attempt)
-        if clock.monotonic() - began + pause > patience.total:
-            return
-        yield pause
+class NoListener:
+    """Nobody hears of it."""
+
+    def waiting(self, error: TransientStorageError, *, elapsed: float, pause: float, left: float) -> None:
+        """Nothing."""
+
+    def answered(self, elapsed: float) -> None:
+        """Nothing."""
+
+
+class Retries:
+    """Patience with one store, shared by all requests to it."""
+
+    def __init__(self, patience: Patience, clock: Clock, chance: Chance, listener: RetryListener | None = None) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._chance = chance
+        self._listener = listener or NoListener()
+        self._lock = threading.Lock()
+        self._silent_since: float | None = None
+        self._given_up: tuple[float, TransientStorageError] | None = None
+
+    def run(self, action: Callable[[], T], *, doubts: tuple[type[StorageError], ...] = ()) -> T:
+        """Do what may be repeated blindly, again and again while it fails with `TransientStorageError` and there is patience.
+        doubts: errors that are asked once more where they came over a network."""
+        attempts = self.attempts()
+        while True:
+            try:
+                found = action()
+            except TransientStorageError as error:
+                attempts.failed(error)
+            except doubts as error:
+                self.answered()
+                if not _came_over_a_network(error):
+                    raise
+                doubts = ()
+                self._clock.sleep(self._patience.base)
+            else:
+                self.answered()
+                return found
+
+    def attempts(self) -> Attempts:
+        """For one request. Raises the error with which the store was given up a moment ago."""
+        with self._lock:
+            given_up = self._given_up
+        if given_up is not None and self._clock.monotonic() - given_up[0] < self._patience.cap:
+            raise given_up[1]
+        return Attempts(self, self._clock.monotonic())
+
+    def answered(self) -> None:
+        """The store has answered, whatever it said."""
+        with self._lock:
+            since, self._silent_since, self._given_up = self._silent_since, None, None
+        if since is not None:
+            self._listener.answered(self._clock.monotonic() - since)
+
+    def wait(self, error: TransientStorageError, number: int, began: float) -> None:
+        """Sleep after the failed attempt `number` (from 0) of a request that began at `began`, or raise `error`."""
+        now = self._clock.monotonic()
+        with self._lock:
+            self._silent_since = since = began if self._silent_since is None else min(self._silent_since, began)
+        pause = (0.5 + self._chance.fraction() / 2) * min(self._patience.cap, self._patience.base * 2.0 ** min(number, 16))
+        left = self._patience.total - (now - since)
+        if pause > left > 0 or (left <= 0 < self._patience.total):
+            with self._lock:
+                self._given_up = now, error
+        if pause > left or number + 1 >= self._patience.tries:
+            raise error
+        self._listener.waiting(error, elapsed=now - since, pause=pause, left=left)
+        self._clock.sleep(pause)
+
+
+class Attempts:
+    """The attempts of one request. began: a reading of the monotonic clock."""
+
+    def __init__(self, retries: Retries, began: float) -> None:
+        self._retries = retries
+        self._began = began
+        self._number = 0
+
+    def failed(self, error: TransientStorageError) -> None:
+        """Wait for the next attempt, or raise `error` where patience ends."""
+        self._retries.wait(error, self._number, self._began)
+        self._number += 1
 
 
 class RetryingStore:
     """A `Store` over another one, with `Patience`."""
 
-    def __init__(self, inner: Store, patience: Patience, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self, inner: Store, patience: Patience, clock: Clock, chance: Chance, *, listener: RetryListener | None = None
+    ) -> None:
         self._inner = inner
-        self._patience = patience
-        self._clock = clock
-        self._chance = chance
+        self._retries = Retries(patience, clock, chance, listener)
 
     @property
     def locks(self) -> Locks | None:
         """Those of the store inside, with the same patience."""
         inner = locks_of(self._inner)
-        return None if inner is None else _RetryingLocks(inner, self._patience, self._clock, self._chance)
+        return None if inner is None else _RetryingLocks(inner, self._retries)
 
     def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
-        self._again(lambda: self._inner.put(name, data, sha256=sha256))
+        self._retries.run(lambda: self._inner.put(name, data, sha256=sha256))
 
     def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
-        pauses = self._pauses()
+        attempts = self._retries.attempts()
         in_doubt = False
         while True:
             try:
                 self._inner.create(name, data, sha256=sha256)
+                self._retries.answered()
                 return
             except ObjectExists:
                 # an earlier attempt of ours may have arrived after we looked
@@ -98,7 +186,7 @@ class RetryingStore:
                 raise
             except TransientStorageError as error:
                 in_doubt = True
-                self._pause_or_raise(pauses, error)
+                attempts.failed(error)
             standing = self._standing(name)
             if standing == data:
                 return
@@ -106,16 +194,16 @@ class RetryingStore:
                 raise ObjectExists(f"{name} exists already")
 
     def get(self, name: str) -> bytes:
-        return self._again(lambda: self._inner.get(name))
+        return self._retries.run(lambda: self._inner.get(name), doubts=(StorageDenied, ObjectNotFound))
 
     def get_range(self, name: str, start: int, length: int) -> bytes:
-        return self._again(lambda: self._inner.get_range(name, start, length))
+        return self._retries.run(lambda: self._inner.get_range(name, start, length), doubts=(StorageDenied, ObjectNotFound))
 
     def size(self, name: str) -> int:
-        return self._again(lambda: self._inner.size(name))
+        return self._retries.run(lambda: self._inner.size(name), doubts=(StorageDenied,))
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
-        pauses = self._pauses()
+        attempts = self._retries.attempts()
         given: set[str] = set()
         while True:
             try:
@@ -123,12 +211,14 @@ class RetryingStore:
                     if row.name not in given:
                         given.add(row.name)
                         yield row
-                return
             except TransientStorageError as error:
-                self._pause_or_raise(pauses, error)
+                attempts.failed(error)
+            else:
+                self._retries.answered()
+                return
 
     def delete(self, name: str) -> None:
-        self._again(lambda: self._inner.delete(name))
+        self._retries.run(lambda: self._inner.delete(name))
 
     def describe(self) -> str:
         return self._inner.describe()
@@ -138,49 +228,37 @@ class RetryingStore:
 
     def _standing(self, name: str) -> bytes | None:
         try:
-            return self.get(name)
+            return self._retries.run(lambda: self._inner.get(name))
         except ObjectNotFound:
             return None
-
-    def _again(self, action: Callable[[], T]) -> T:
-        return patiently(action, self._patience, self._clock, self._chance)
-
-    def _pause_or_raise(self, pauses: Iterator[float], error: TransientStorageError) -> None:
-        pause = next(pauses, None)
-        if pause is None:
-            raise error
-        self._clock.sleep(pause)
-
-    def _pauses(self) -> Iterator[float]:
-        return pauses(self._patience, self._clock, self._chance)
 
 
 class _RetryingLocks:
     """`Locks` over others: whatever is said about an object may be said again."""
 
-    def __init__(self, inner: Locks, patience: Patience, clock: Clock, chance: Chance) -> None:
+    def __init__(self, inner: Locks, retries: Retries) -> None:
         self._inner = inner
-        self._patience = patience
-        self._clock = clock
-        self._chance = chance
+        self._retries = retries
 
     def available(self) -> bool | None:
-        return self._again(self._inner.available)
+        return self._retries.run(self._inner.available)
 
     def lock_uploads(self, folder: str, choose: Callable[[], Retention]) -> None:
         self._inner.lock_uploads(folder, choose)
 
     def retain(self, name: str, retention: Retention) -> None:
-        self._again(lambda: self._inner.retain(name, retention))
+        self._retries.run(lambda: self._inner.retain(name, retention))
 
     def kept(self, name: str) -> Kept:
-        return self._again(lambda: self._inner.kept(name))
+        return self._retries.run(lambda: self._inner.kept(name))
 
     def put_legal_hold(self, name: str) -> None:
-        self._again(lambda: self._inner.put_legal_hold(name))
+        self._retries.run(lambda: self._inner.put_legal_hold(name))
 
     def lift_legal_hold(self, name: str) -> None:
-        self._again(lambda: self._inner.lift_legal_hold(name))
+        self._retries.run(lambda: self._inner.lift_legal_hold(name))
 
-    def _again(self, action: Callable[[], T]) -> T:
-        return patiently(action, self._patience, self._clock, self._chance)
+
+def _came_over_a_network(error: StorageError) -> bool:
+    """A file system's answer is not wrong for once."""
+    return error.__cause__ is not None and not isinstance(error.__cause__, OSError)

@@ -29,18 +29,24 @@ _WORTH_ASKING = 1024 * 1024
 _HINT = "check the endpoint (a URL such as https://s3.example.org), the region and the profile"
 
 
+LONGEST_SILENCE = 60.0
+"""Seconds; a slow store may need so long for 64 MiB."""
+
+
 @dataclass(frozen=True, slots=True)
 class S3Options:
     """How to reach the store; all None means AWS with the SDK's own settings.
 
     endpoint: a URL, for stores other than AWS · region · path_style: the bucket in the path, not in the host's name
-    (None: where an endpoint is given) · profile: a section of the SDK's own configuration files.
+    (None: where an endpoint is given) · profile: a section of the SDK's own configuration files · timeout: seconds without
+    a byte, after which a request has failed.
     """
 
     endpoint: str | None = None
     region: str | None = None
     path_style: bool | None = None
     profile: str | None = None
+    timeout: float = LONGEST_SILENCE
 
 
 class S3Client(Protocol):
@@ -103,7 +109,7 @@ def _create(options: S3Options, payload: Literal["signed", "unsigned"]) -> Any: 
         response_checksum_validation="when_required",
         retries={"total_max_attempts": 1, "mode": "standard"},
         connect_timeout=10,
-        read_timeout=60,
+        read_timeout=options.timeout,
         max_pool_connections=32,
         tcp_keepalive=True,
         user_agent_extra="strongroom",

@@ -78,6 +78,10 @@ def _translate(error: Exception, what: str, name: str) -> StorageError | None:
             f"{what}: the server's certificate is not trusted",
             hint="check the endpoint; for a certificate authority of your own set `ca_bundle` in the AWS configuration",
         )
+    if isinstance(error, exceptions.EndpointConnectionError | exceptions.ConnectTimeoutError | exceptions.ProxyConnectionError):
+        return TransientStorageError(
+            f"{what}: {_reason(error)}", hint="is the server running, and are the endpoint's scheme, host and port right?"
+        )
     if isinstance(
         error,
         exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError | ResponseParserError,

@@ -16,7 +16,7 @@ from vault.chance import Chance
 from vault.clock import Clock
 from vault.errors import ObjectNotFound, StorageError
 from vault.problems import printable
-from vault.storage.retrying import Patience, patiently
+from vault.storage.retrying import Patience, Retries
 from vault.storage.s3_client import S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors
 
@@ -39,9 +39,7 @@ class S3Objects:
     def __init__(self, bucket: str, prefix: str, options: S3Options, patience: Patience, clock: Clock, chance: Chance) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        self._patience = patience
-        self._clock = clock
-        self._chance = chance
+        self._retries = Retries(patience, clock, chance)
         self._client: S3Client = make_client(options)
 
     def describe(self) -> str:
@@ -120,7 +118,7 @@ class S3Objects:
         return self._again(ask)
 
     def _again(self, action: Callable[[], T]) -> T:
-        return patiently(action, self._patience, self._clock, self._chance)
+        return self._retries.run(action)
 
 
 def _checksums(body: IO[bytes] | None, data: bytes) -> dict[str, str]:

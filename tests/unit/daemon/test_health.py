@@ -44,6 +44,18 @@ def test_health_is_200_while_the_daemon_beats_and_promises_are_kept() -> None:
         health.close()
 
 
+def test_a_monitor_may_ask_for_the_head_alone() -> None:
+    health = _served(StageClock())
+    try:
+        health.show("x 1\n", [])
+        question = urllib.request.Request(f"http://127.0.0.1:{health.port}/health", method="HEAD")
+        with urllib.request.urlopen(question, timeout=10) as answer:
+            assert (answer.status, answer.read()) == (200, b"")
+            assert int(answer.headers["Content-Length"]) > 0
+    finally:
+        health.close()
+
+
 def _served(clock: StageClock) -> Health:
     return Health("127.0.0.1:0", clock)
 

@@ -99,3 +99,14 @@ def test_a_standing_alarm_keeps_its_key_whatever_its_words() -> None:
 def test_spans_are_told_in_words() -> None:
     told = [span(timedelta(minutes=minutes)) for minutes in (0, 35, 60, 200, 2879, 2880, 7200)]
     assert told == ["0 min", "35 min", "1 h", "3 h 20 min", "47 h 59 min", "2 days", "5 days"]
+
+
+def test_a_hint_is_a_command_that_runs_whatever_a_project_is_called() -> None:
+    state = ProjectState(
+        "two words", (replace(SOURCE, last=NOW - DAY),), frozen=("a flag",), jobs=(("retention", Trouble(3, "no")),)
+    )
+    hints = {one.promise: one.hint for one in judge(state, NOW)}
+    assert "`strongroom backup 'two words' --source reports`" in hints["rpo"]
+    assert "`strongroom diff 'two words' --from '2 days ago'`" in hints["frozen"]
+    assert "`strongroom status --accept 'two words' --reason '…'`" in hints["frozen"]
+    assert "`strongroom retention apply 'two words'`" in hints["job"]

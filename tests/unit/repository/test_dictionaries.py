@@ -20,6 +20,8 @@ from vault.format.layout import CONTENT_TIER, pack_name
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
+from vault.repository.prune import apply
+from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.memory import MemoryStore
 
 COUNT = 60
@@ -90,6 +92,24 @@ def test_a_lost_dictionary_costs_every_item_that_needs_it_and_check_names_them(
     result = restore(project, tmp_path / "back", incomplete=True)
     assert {problem.path.decode() for problem in result.problems} == lost
     assert contents(tmp_path / "back").keys() == {"reports/alone.pdf"}
+
+
+def test_after_a_lost_dictionary_backups_read_again_what_needs_it(project: Project, folder: Path, tmp_path: Path) -> None:
+    """The frames stand, and nobody can open them: pruned or not, they count as lost."""
+    write_tree(folder, {"old.csv": report(COUNT)})
+    back_up(project, folder)
+    (folder / "old.csv").unlink()
+    back_up(project, folder)
+    index, dictionary = ChunkIndex.load(project), dictionary_of(project)
+    place = places(index.locate(pa.array([dictionary], pa.binary(32))))[0]
+    project.store.delete(pack_name(project.id, CONTENT_TIER, place.pack))
+    for number in range(2):
+        lost = back_up(project, folder)
+        assert [(problem.what, problem.path) for problem in lost.problems] == [("lost-content", b"reports/old.csv")]
+        assert place.pack.hex() in lost.problems[0].message
+        restore(project, tmp_path / f"back {number}")
+        assert look_at(tmp_path / f"back {number}/reports") == look_at(folder)
+        apply(project, make_plan(project, Wishes()), Wishes())
 
 
 def test_a_dictionary_that_needs_itself_is_refused(project: Project, folder: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+import pytest
+
 from tests.support.chance import SeededChance
 from tests.support.places import made_on
 from vault.format import layout
@@ -12,6 +14,7 @@ from vault.format.chunks import chunk_id
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
+from vault.repository import session as session_module
 from vault.repository.adopt import standing
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.session import Session
@@ -75,9 +78,10 @@ def stored_pack(session: Session, seed: str) -> bytes:
     return pack
 
 
-def test_a_segment_that_a_prune_writes_is_none_of_those_that_a_backup_takes_away() -> None:
+def test_a_segment_that_a_prune_writes_is_none_of_those_that_a_backup_takes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments were named by what they say alone. A backup writes one for a full pack, and later one for all of its packs that
     takes its place; a prune that drops all but the first pack of that one then wrote the first again, by the same name."""
+    monkeypatch.setattr(session_module, "NAMED_EVERY", 0.0)
     store = Watched()
     project = made_on(store)
     session = Session.begin(project, "files")

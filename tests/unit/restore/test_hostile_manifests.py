@@ -139,8 +139,12 @@ def test_a_folder_or_link_that_leaves_the_target_is_refused(project: Project, ou
     refused(outside, forged(project, of=of, path=b"reports/../../made"), Damaged, "must not be restored")
 
 
-def test_a_device_in_a_manifest_is_refused(project: Project, outside: Path) -> None:
-    refused(outside, forged(project, path=b"reports/null", type="device"), Damaged, "unknown type 'device'")
+def test_a_manifest_with_a_device_is_refused_and_an_older_snapshot_stands_in_for_it(project: Project, outside: Path) -> None:
+    report = contained(outside, forged(project, path=b"reports/null", type="device"))
+    assert [problem.what for problem in report.problems] == ["lost-manifest"]
+    assert "unknown type 'device'" in report.problems[0].message
+    assert not (outside / "target/reports/null").exists()
+    assert contents(outside / "target") != {}
 
 
 def test_two_items_of_one_path_are_refused(project: Project, outside: Path) -> None:

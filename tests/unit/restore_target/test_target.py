@@ -5,24 +5,28 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 
 import pytest
+from blake3 import blake3
 
-from restore.target import Attributes, PendingFile, Target, Writer, system
+from restore.target import Attributes, Item, PendingFile, Target, Writer, system
 from restore.target.attributes import first_mode
 from restore.target.looking import UNFINISHED
 from restore.target.names import temporary_name
 from tests.support.coverage_notes import not_covered
 from vault.errors import TargetError, UsageError
+from vault.format import manifest
 from vault.problems import Problem
 
 NONE = Attributes()
+X = (1, blake3(b"x").digest())
 NS = 1_700_000_000_123_456_789
 
 
@@ -31,6 +35,34 @@ def target(tmp_path: Path) -> Iterator[Target]:
     with Target(os.fsencode(tmp_path / "to")) as target:
         target.prepare()
         yield target
+
+
+ORDINARY = 4_321
+EVERYTHING_TO_4242 = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", *entry)  # linux/posix_acl_xattr.h: tag, permissions, id
+    for entry in ((1, 7, 2**32 - 1), (2, 7, 4242), (4, 5, 2**32 - 1), (16, 7, 2**32 - 1), (32, 5, 2**32 - 1))
+)
+
+
+@pytest.fixture
+def ordinary() -> Iterator[Path]:
+    """A folder of an ordinary user, who this process is for the test; `foreign` in it is root's."""
+    if os.geteuid() != 0:
+        not_covered("an ordinary user beside another one: only root can become one")
+        pytest.skip("not root")
+    with TemporaryDirectory() as name:
+        folder, groups, group = Path(name), os.getgroups(), os.getegid()
+        (folder / "foreign").mkdir()
+        os.chown(folder, ORDINARY, ORDINARY)
+        try:
+            os.setgroups([])
+            os.setegid(ORDINARY)
+            os.seteuid(ORDINARY)
+            yield folder
+        finally:
+            os.seteuid(0)
+            os.setegid(group)
+            os.setgroups(groups)
 
 
 @pytest.fixture
@@ -55,7 +87,7 @@ def leftovers(root: Path) -> list[Path]:
 def test_nothing_is_written_before_prepare(tmp_path: Path) -> None:
     with Target(os.fsencode(tmp_path / "a" / "to")) as target:
         assert target.existing([b"x"]) == {}
-        assert target.free_name(b"x.txt", date(2026, 11, 22)) == b"x (restored 2026-11-22).txt"
+        assert [found.same for found in target.compare([Item(b"x", manifest.FILE, NONE)])] == [False]
         with pytest.raises(TargetError):
             target.writer()
     assert list(tmp_path.iterdir()) == []
@@ -288,9 +320,9 @@ def test_unsafe_paths_are_refused_by_every_method(target: Target, writer: Writer
         with pytest.raises(UsageError):
             writer.write_link(path, b"x", NONE)
         with pytest.raises(UsageError):
-            writer.write_hard_link(path, b"a")
+            writer.write_hard_link(path, b"a", *X)
         with pytest.raises(UsageError):
-            writer.write_hard_link(b"a", path)
+            writer.write_hard_link(b"a", path, *X)
 
 
 def test_links_are_made_as_links_with_their_own_time(tmp_path: Path, writer: Writer) -> None:
@@ -306,18 +338,30 @@ def test_links_are_made_as_links_with_their_own_time(tmp_path: Path, writer: Wri
 def test_hard_links_join_the_names_of_one_file(tmp_path: Path, writer: Writer) -> None:
     writer.write_small(b"a/one", b"x", NONE)
     writer.commit()
-    assert writer.write_hard_link(b"b/two", b"a/one") == []
+    assert writer.write_hard_link(b"b/two", b"a/one", *X) == []
     assert writer.commit() == []
     assert (tmp_path / "to" / "a" / "one").samefile(tmp_path / "to" / "b" / "two")
-    assert writer.write_hard_link(b"b/two", b"a/one", replace=True) == []
+    assert writer.write_hard_link(b"b/two", b"a/one", *X, replace=True) == []
     assert writer.commit() == []
     assert leftovers(tmp_path) == []
-    assert whats(writer.write_hard_link(b"c", b"gone")) == ["unwritable"]
+    assert whats(writer.write_hard_link(b"c", b"gone", *X)) == ["unwritable"]
 
 
 def test_a_hard_link_to_what_is_no_file_any_more_is_a_problem(tmp_path: Path, writer: Writer) -> None:
     (tmp_path / "to" / "one").symlink_to("/etc/passwd")
-    assert whats(writer.write_hard_link(b"two", b"one")) == ["blocked"]
+    assert whats(writer.write_hard_link(b"two", b"one", *X)) == ["blocked"]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_hard_link_is_made_only_to_the_content_that_it_should_have(tmp_path: Path, writer: Writer) -> None:
+    (tmp_path / "to" / "one").write_bytes(b"y")
+    assert whats(writer.write_hard_link(b"two", b"one", *X)) == ["blocked"]
+    (tmp_path / "to" / "one").write_bytes(b"x")
+    assert writer.write_hard_link(b"two", b"one", *X) == []
+    (tmp_path / "to" / "one").unlink()
+    (tmp_path / "to" / "one").write_bytes(b"z")
+    assert whats(writer.write_hard_link(b"four", b"one", *X)) == ["blocked"]
+    assert writer.commit() == [] and (tmp_path / "to" / "two").read_bytes() == b"x"
     assert leftovers(tmp_path) == []
 
 
@@ -399,13 +443,85 @@ def test_root_restores_owners(tmp_path: Path, writer: Writer) -> None:
     assert stat.S_IMODE((tmp_path / "to" / "f").stat().st_mode) == 0o4750
 
 
-def test_a_folder_that_may_not_be_written_to_costs_its_items_alone(tmp_path: Path, writer: Writer) -> None:
-    if os.geteuid() == 0:
-        not_covered("a folder without write permission: root writes to it all the same")
-        return
-    (tmp_path / "to" / "shut").mkdir(mode=0o500)
-    assert whats(writer.write_small(b"shut/f", b"", NONE)) == ["unwritable"]
-    assert writer.write_small(b"f", b"", NONE) == []
+def test_somebody_elses_folder_that_may_not_be_written_to_costs_its_items_alone(ordinary: Path) -> None:
+    with Target(os.fsencode(ordinary)) as target:
+        target.prepare()
+        writer = target.writer()
+        assert whats(writer.write_small(b"foreign/f", b"", NONE)) == ["unwritable"]
+        assert writer.write_small(b"f", b"", NONE) == []
+
+
+@pytest.mark.parametrize("ends", ["finished", "interrupted"])
+def test_a_folder_of_ones_own_is_writable_for_the_moment_and_keeps_its_mode(ordinary: Path, ends: str) -> None:
+    for name in ("own", "own/below"):
+        (ordinary / name).mkdir()
+    for name in ("own/below", "own"):
+        (ordinary / name).chmod(0o555)
+    ordinary.chmod(0o500)
+    with Target(os.fsencode(ordinary)) as target:
+        target.prepare()
+        writer = target.writer()
+        assert writer.write_small(b"own/below/f", b"", NONE) == []
+        assert writer.write_link(b"own/made/l", b"x", NONE) == []
+        assert writer.commit() == []
+        if ends == "finished":
+            assert target.finish([]) == []
+    assert [stat.S_IMODE((ordinary / name).stat().st_mode) for name in ("", "own", "own/below")] == [0o500, 0o555, 0o555]
+    assert (ordinary / "own/below/f").is_file() and (ordinary / "own/made/l").is_symlink()
+
+
+def test_the_time_of_somebody_elses_folder_is_no_problem(ordinary: Path) -> None:
+    os.seteuid(0)
+    (ordinary / "foreign").chmod(0o777)
+    os.seteuid(ORDINARY)
+    with Target(os.fsencode(ordinary)) as target:
+        target.prepare()
+        writer = target.writer()
+        assert writer.write_small(b"foreign/f", b"", NONE) == [] and writer.commit() == []
+        assert target.finish([(b"foreign", Attributes(mode=0o777, mtime_ns=NS))]) == []
+        assert whats(target.finish([(b"foreign", Attributes(mode=0o700))])) == ["attributes"]
+
+
+def test_a_group_that_the_folder_hands_on_is_changed_to_the_one_that_the_item_had(ordinary: Path) -> None:
+    os.seteuid(0)
+    shared = ordinary / "shared"
+    shared.mkdir()
+    os.chown(shared, ORDINARY, 54_321)
+    shared.chmod(0o2775)
+    os.seteuid(ORDINARY)
+    with Target(os.fsencode(ordinary)) as target:
+        target.prepare()
+        writer = target.writer()
+        writer.write_small(b"shared/f", b"", Attributes(mode=0o640, uid=ORDINARY, gid=ORDINARY))
+        writer.make_folder(b"shared/d")
+        writer.commit()
+        assert target.finish([(b"shared/d", Attributes(mode=0o750, uid=ORDINARY, gid=ORDINARY))]) == []
+    assert [(shared / name).stat().st_gid for name in ("f", "d")] == [ORDINARY, ORDINARY]
+    assert stat.S_IMODE((shared / "d").stat().st_mode) == 0o750
+
+
+def test_access_lists_that_the_folder_hands_on_are_taken_off_what_is_made_in_it(tmp_path: Path, writer: Writer) -> None:
+    root, target_root = tmp_path / "to", os.fsencode(tmp_path / "to")
+    try:
+        os.setxattr(root, "system.posix_acl_default", EVERYTHING_TO_4242)
+    except OSError as error:
+        not_covered(f"inherited access lists: {error.strerror}")
+        pytest.skip("no access lists here")
+    with Target(target_root) as target:
+        target.prepare()
+        writer = target.writer()
+        assert writer.write_small(b"made/small", b"x", Attributes(mode=0o640, extended=())) == []
+        pending = begun(writer, b"made/large", 1)
+        assert os.listxattr(root / "made" / os.fsdecode(temporary_name(b"made/large"))) == []  # before anything is in it
+        pending.write_at(0, b"x")
+        pending.finish(Attributes(mode=0o660, extended=()))
+        writer.make_folder(b"empty")
+        writer.commit()
+        assert target.finish([(b"empty", Attributes(mode=0o770, extended=()))]) == []
+    for name, mode in (("made/small", 0o640), ("made/large", 0o660), ("empty", 0o770), ("made", 0o755)):
+        assert [one for one in os.listxattr(root / name) if "acl" in one] == [], name
+        assert stat.S_IMODE((root / name).stat().st_mode) == mode, name
+    assert "system.posix_acl_default" in os.listxattr(root)
 
 
 def test_existing_says_what_stands_where(tmp_path: Path, target: Target) -> None:
@@ -419,12 +535,6 @@ def test_existing_says_what_stands_where(tmp_path: Path, target: Target) -> None
         b"d": "folder", b"d/f": "file", b"d/f/x": "blocked", b"d/f/y": "blocked",
         b"l": "link", b"l/x": "blocked", b"p": "other",
     }  # fmt: skip
-
-
-def test_a_free_name_is_neither_there_nor_given_away(tmp_path: Path, target: Target) -> None:
-    (tmp_path / "to" / "a (restored 2026-11-22).txt").write_bytes(b"")
-    taken = {b"a (restored 2026-11-22 2).txt"}
-    assert target.free_name(b"a.txt", date(2026, 11, 22), taken=taken) == b"a (restored 2026-11-22 3).txt"
 
 
 def test_several_writers_share_one_target(tmp_path: Path, target: Target) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from tests.support.chance import SeededChance
 from vault.errors import ObjectNotFound
 from vault.storage import caching
-from vault.storage.caching import CachingStore, in_passing
+from vault.storage.caching import CachingStore, in_passing, uncached
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 
 RECORD = "projects/" + "0" * 32 + "/snapshots/one"
+DIGEST = hashlib.sha256(b"a catalogue pack").hexdigest()
+META = "projects/" + "0" * 32 + f"/meta/{DIGEST[:2]}/{DIGEST}"
 PACK = "projects/" + "0" * 32 + "/packs/aa/one"
 
 
@@ -147,3 +150,60 @@ def test_a_store_that_keeps_nothing_is_read_in_passing_as_it_is(desk: Desk) -> N
 def test_copies_are_for_their_owner_alone(desk: Desk) -> None:
     desk.open().put(RECORD, b"a record")
     assert {path.stat().st_mode & 0o077 for path in [desk.folder, *desk.folder.rglob("*")]} == {0}
+
+
+def test_below_the_cache_the_store_is_read_and_a_copy_that_differs_is_dropped(desk: Desk) -> None:
+    cache = desk.open()
+    cache.put(RECORD, b"a record")
+    desk.inner.put(RECORD, b"a RECORD")
+    assert cache.get(RECORD) == b"a record"
+    below = uncached(cache)
+    assert below.get_range(RECORD, 2, 6) == b"RECORD"
+    assert below.get(RECORD) == b"a RECORD"
+    assert desk.open().get(RECORD) == b"a RECORD"
+
+
+def test_below_the_cache_what_equals_the_copy_is_read_once_and_then_from_here(desk: Desk) -> None:
+    desk.open().put(META, b"a catalogue pack")
+    below = uncached(desk.open())
+    before = desk.requests()
+    assert [below.get_range(META, 0, 1), below.get_range(META, 2, 9), below.get(META)] == [
+        b"a",
+        b"catalogue",
+        b"a catalogue pack",
+    ]
+    assert desk.requests() == before + 1
+
+
+def test_below_the_cache_an_object_that_is_too_large_to_hold_is_fetched_whole_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "HELD", 4)
+    desk.inner.put(RECORD, b"a record")
+    below = uncached(desk.open())
+    assert [below.get_range(RECORD, 0, 1), below.get_range(RECORD, 2, 6)] == [b"a", b"record"]
+    assert not list(desk.folder.glob("*/*"))
+
+
+def test_damage_that_was_found_below_the_cache_is_not_kept_there(desk: Desk) -> None:
+    desk.inner.put(RECORD, b"a RECORD")
+    assert uncached(desk.open()).get(RECORD) == b"a RECORD"
+    desk.inner.put(RECORD, b"a record")  # somebody puts it back from a copy
+    assert desk.open().get(RECORD) == b"a record"
+
+
+def test_a_catalogue_pack_that_is_not_what_its_name_says_is_not_kept(desk: Desk) -> None:
+    desk.inner.put(META, b"another pack")
+    cache = desk.open()
+    assert cache.get_range(META, 0, 7) == cache.get_range(META, 0, 7) == b"another"
+    desk.inner.put(META, b"a catalogue pack")
+    assert cache.get(META) == b"a catalogue pack"
+
+
+def test_a_copy_of_another_length_than_the_listing_says_is_fetched_anew(desk: Desk) -> None:
+    desk.open().put(RECORD, b"a record")
+    desk.inner.put(RECORD, b"")
+    cache = desk.open()
+    assert cache.get(RECORD) == b"a record"
+    assert [info.size for info in cache.list("projects")] == [0]
+    assert cache.get(RECORD) == b""

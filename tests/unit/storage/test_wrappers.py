@@ -58,6 +58,65 @@ def test_patience_ends_with_its_total() -> None:
     assert 5 < sum(clock.slept) <= 20
 
 
+class Heard:
+    """Hears of retries."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.back: list[float] = []
+
+    def waiting(self, error: TransientStorageError, *, elapsed: float, pause: float, left: float) -> None:
+        assert str(error) == "reset"
+        assert pause <= left
+        self.waits.append(elapsed)
+
+    def answered(self, elapsed: float) -> None:
+        self.back.append(elapsed)
+
+
+def test_an_outage_of_minutes_is_sat_out_and_told_as_it_happens() -> None:
+    inner = FaultyStore(MemoryStore())
+    clock, heard = StillClock(), Heard()
+    store = RetryingStore(inner, Patience.network(), clock, SeededChance(3), listener=heard)
+    for nth in range(1, 20):
+        faults(inner).on("put", nth=nth, raises=RESET)
+    store.put("a", b"1")
+    assert faults(inner).all_happened
+    assert len(heard.waits) == 19
+    assert 100 < sum(clock.slept) < 300
+    assert heard.back == [sum(clock.slept)]
+
+
+def test_a_store_that_was_given_up_is_not_waited_for_again_by_each_request() -> None:
+    inner = FaultyStore(MemoryStore())
+    clock = StillClock()
+    store = RetryingStore(inner, Patience(total=20.0, base=1.0, cap=10.0), clock, SeededChance(3))
+    for nth in range(1, 100):
+        faults(inner).on("get", nth=nth, raises=RESET)
+    with pytest.raises(TransientStorageError):
+        store.get("a")
+    slept = len(clock.slept)
+    for ask in (store.get, store.size, store.delete):
+        with pytest.raises(TransientStorageError):
+            ask("a")
+    assert len(clock.slept) == slept
+    clock.sleep(11)
+    store.put("a", b"1")
+    assert store.size("a") == 1
+
+
+@pytest.mark.parametrize("error", [StorageDenied("no"), ObjectNotFound("no")])
+def test_one_odd_refusal_over_a_network_does_not_cost_what_is_read(error: StorageError) -> None:
+    error.__cause__ = ValueError("an answer")
+    inner = FaultyStore(MemoryStore())
+    store, _ = _patient(inner)
+    store.put("a", b"1")
+    with faults(inner).on("get", raises=error).on("get_range", raises=error) as plan:
+        assert store.get("a") == b"1"
+        assert store.get_range("a", 0, 1) == b"1"
+        assert plan.all_happened
+
+
 @pytest.mark.parametrize("error", [StorageDenied("no"), ObjectNotFound("no"), StorageError("no")])
 def test_lasting_errors_are_not_tried_again(error: StorageError) -> None:
     inner = FaultyStore(MemoryStore())

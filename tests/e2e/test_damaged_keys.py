@@ -1,0 +1,110 @@
+"""Key objects and the descriptor get damaged or lost: that costs the project that it is about, by name, and nothing is made
+anew over what is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.used import repository, unchanged
+from tests.support.desk import Desk
+from tests.support.tree_facts import write_files
+from vault.age import HybridIdentity, parse_identities
+from vault.repository.key_objects import key_id
+from vault.storage.counting import CountingStore
+
+
+@pytest.fixture
+def two(used: Desk) -> Desk:
+    """acme has a snapshot, and so has zeta."""
+    write_files(used.folder / "other", {"z.csv": b"9"})
+    used.add("zeta", f"reports={used.folder / 'other'}")
+    used.call("backup")
+    return used
+
+
+def own_key(desk: Desk, project: str) -> Path:
+    """The key object by which the desk's identity opens a project."""
+    ids: dict[str, str] = {one["project"]: one["id"] for one in desk.call("project", "list", "--json").document["projects"]}
+    (identity,) = parse_identities(desk.identity.read_text())
+    assert isinstance(identity, HybridIdentity)
+    return repository(desk) / "keys" / ids[project] / f"{key_id(identity.recipient, ids[project])}.age"
+
+
+def flip(file: Path, place: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[place] ^= 0x10
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("place", [5, 300, -3])
+def test_a_damaged_key_object_costs_its_own_project_and_no_other(two: Desk, place: int) -> None:
+    flip(own_key(two, "zeta"), place)
+    for command in (["list"], ["status"], ["backup"]):
+        result = two.call(*command, exits=3)
+        assert "zeta" in result.err
+        assert "keys/" in result.err
+    assert two.call("check", "--data", "--json", exits=20).document["refused"][0]["path"] == "zeta"
+    two.call("backup", "acme")
+    two.call("check", "--data", "acme")
+    refused = two.call("restore", "zeta", "--to", "back", exits=20)
+    assert "zeta" in refused.err
+    assert "--identity FILE" in refused.err
+    two.call("restore", "zeta", "--to", "back", "--identity", str(two.kit))
+    assert (two.folder / "back/reports/z.csv").read_bytes() == b"9"
+
+
+def test_a_lost_key_object_of_a_project_that_this_machine_knows_is_told_as_damage(two: Desk) -> None:
+    own_key(two, "zeta").unlink()
+    assert "no key object of project 'zeta'" in two.call("backup", "zeta", exits=20).err
+    two.call("restore", "acme", "--to", "proof")
+
+
+def test_to_open_one_project_no_other_ones_key_object_is_read(two: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    inner = CountingStore.get
+
+    def get(self: CountingStore, name: str) -> bytes:
+        read.append(name)
+        return inner(self, name)
+
+    monkeypatch.setattr(CountingStore, "get", get)
+    two.call("backup", "zeta")
+    assert len([name for name in read if name.startswith("keys/")]) == 1
+
+
+def test_a_lost_descriptor_is_told_with_a_copy_of_it_and_init_makes_no_other(used: Desk) -> None:
+    descriptor = repository(used) / "strongroom.json"
+    before = descriptor.read_bytes()
+    descriptor.unlink()
+    used.call("init", used.place.address, "--config", "new.toml", exits=21)
+    assert not descriptor.exists()
+    refused = used.call("list", exits=20)
+    (copy,) = [word.removesuffix(":") for word in refused.err.split() if word.endswith("/strongroom.json:")]
+    assert Path(copy).read_bytes() == before
+    descriptor.write_bytes(Path(copy).read_bytes())
+    unchanged(used)
+
+
+def test_a_descriptor_of_zeros_is_told_with_a_copy_of_it(used: Desk) -> None:
+    descriptor = repository(used) / "strongroom.json"
+    before = descriptor.read_bytes()
+    descriptor.write_bytes(bytes(len(before)))
+    assert "this machine has a copy in" in used.call("backup", exits=20).err
+    descriptor.write_bytes(before)
+    unchanged(used)
+
+
+def test_a_check_reads_the_store_and_not_what_this_machine_keeps_of_it(used: Desk) -> None:
+    before: dict[Path, bytes] = {}
+    for folder in ("meta", "index", "snapshots"):
+        for file in (repository(used) / "projects").glob(f"*/{folder}/**/*"):
+            if file.is_file():
+                before[file] = file.read_bytes()
+                file.write_bytes(bytes(len(before[file])))
+    assert not used.call("check", "--json", exits=20).document["projects"][0]["sound"]
+    assert "cannot be used" in used.call("list", exits=3).err  # the cache hides it no more
+    for file, data in before.items():
+        file.write_bytes(data)
+    unchanged(used)

@@ -1,0 +1,95 @@
+"""What a writer looks at after its commit, whatever it believes of the store.
+
+    record      what was written is what stands, read below the cache
+    marks       whether a prune has evicted this run: such a prune may delete what the snapshot needs, or has done so
+    packs       those that the run has stored, or found in the index alone, stand: an answered PUT may have stored nothing, and
+                a prune that evicted the run may be over by now. Where it was evicted, all that the snapshot needs is looked for
+    index       the segments of the run stand
+
+A prune that reads the records after the commit spares what this one needs. One that has read them before either waits for the
+claim, or says in a mark that it does not; that mark outlives it. So whoever finds none there, and its packs standing, has
+committed. Where something is marked or gone the snapshot is taken back by a note, and the run fails.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vault.errors import Damaged, ObjectNotFound, StorageError
+from vault.format import layout
+from vault.format.housekeeping import Evicted, Moved
+from vault.format.record import Record, read_any
+from vault.repository import forget, marks, presence, snapshots
+from vault.repository.claims import evicted
+from vault.repository.meta import MetaReader
+from vault.repository.trust import PromiseBroken, WriteLost
+from vault.storage.contract import Buffer
+from vault.wording import counted
+
+if TYPE_CHECKING:
+    from vault.repository.session import Session
+
+
+class Unverified(StorageError):
+    """The record was written, and the store could not be asked whether all that it needs stands."""
+
+
+def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
+    """Look after the commit. Raises `Busy` where the run was evicted and what it needs may go, `WriteLost`, `PromiseBroken`:
+    then the snapshot is taken back. Raises `Unverified` where the store does not answer: then it stays."""
+    try:
+        _read_back(session, sealed)
+        late = marks.read(session.project)
+        was_evicted = session.id in late.evicted() or not session.claim_stands()
+        needed, unknown = _needed(session, one, whole=was_evicted)
+        gone = presence.gone(session.project, needed)
+        session.keep_index_whole()
+    except (PromiseBroken, WriteLost):
+        raise
+    except StorageError as error:
+        raise Unverified(
+            f"snapshot {session.id} was written, and the store could not be asked whether all that it needs stands: {error}",
+            hint="run `strongroom check` once the store answers",
+        ) from error
+    if was_evicted and (unknown or gone or needed & late.packs_beside(session.marks_met)):
+        _take_back(session, one, "its claim was evicted before it was committed")
+        raise evicted(session.id)
+    if gone:
+        _take_back(session, one, "the store has lost what it needs")
+        which = counted(len(gone), "pack that this run stored is", "packs that this run stored are")
+        raise WriteLost(f"{which} not in the store, {min(gone).hex()} for one; the snapshot was taken back")
+
+
+def _read_back(session: Session, sealed: Buffer) -> None:
+    """Raises `Busy` where an eviction was written over the record, `WriteLost`, `PromiseBroken`."""
+    project, name = session.project, layout.snapshot_name(session.project.id, session.id)
+    if project.stands_as(name, sealed):
+        return
+    found = read_any(project.read_below(name, f"the record {name}"), session.id)
+    if isinstance(found, Evicted) and not project.descriptor.trust.create_once:
+        raise evicted(session.id)
+    raise PromiseBroken(f"{name} was written, and something else stands there: the store broke its promise to create once")
+
+
+def _needed(session: Session, one: Record | Moved, *, whole: bool) -> tuple[frozenset[bytes], bool]:
+    """What the run has stored or found, or (whole) all that the commit needs; and whether that could not be found out, since
+    what says it is gone."""
+    if not whole:
+        return session.relied, False
+    if isinstance(one, Moved):
+        return session.relied.union(*one.packs.values()), False
+    project = session.project
+    try:
+        needed = snapshots.needed_packs(MetaReader(project), one, snapshots.committed(project).moved)
+    except (Damaged, ObjectNotFound):
+        return session.relied, True
+    return session.relied | (needed - session.lost), False
+
+
+def _take_back(session: Session, one: Record | Moved, why: str) -> None:
+    """Somebody may be carrying a snapshot forward by now: its record stays until a prune that knows of that."""
+    if isinstance(one, Record):
+        forget.write_notes(session.project, [one], why)
+    else:
+        session.project.store.delete(layout.snapshot_name(session.project.id, one.id))
+    session.in_doubt = False

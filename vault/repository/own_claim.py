@@ -1,0 +1,110 @@
+"""The claim of this very run: it is rewritten as the work goes on, and never put back once somebody has taken it away."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from vault.errors import Damaged, ObjectNotFound, StorageError, TransientStorageError
+from vault.format import layout
+from vault.format.record import Claim
+from vault.repository.claims import STALE_AFTER, evicted
+from vault.repository.project import Project
+
+CLAIM_EVERY = 60.0
+"""Seconds between two rewritings of the claim, which are the progress that `status` shows."""
+
+OLD = STALE_AFTER / 4
+"""Age of a claim that may have been evicted since: it was not rewritten for so long, as on a machine that slept."""
+
+
+class OwnClaim:
+    """A claim that was just put. value: as it was written last."""
+
+    def __init__(self, project: Project, claim: Claim) -> None:
+        self._project = project
+        self.value = claim
+        self._lock = threading.Lock()
+        self._done = (0, 0)
+        self._told = self._tried = self._now()
+
+    @classmethod
+    def put(cls, project: Project, source: str) -> OwnClaim:
+        """Put a new claim, under an id that is never used again."""
+        services = project.services
+        now = services.clock.now()
+        claim = Claim(
+            id=layout.snapshot_id(now, services.chance.token(8)),
+            source=source,
+            host=services.host,
+            writer=services.writer,
+            started_at=now,
+            updated_at=now,
+            nonce=services.chance.token(16).hex(),
+            process=services.processes.own(),
+        )
+        project.put_record(layout.claim_name(project.id, claim.id), claim.as_json())
+        return cls(project, claim)
+
+    @property
+    def name(self) -> str:
+        """In the store."""
+        return layout.claim_name(self._project.id, self.value.id)
+
+    def done(self, items: int, size: int) -> None:
+        """How far the work is, for the next rewriting."""
+        self._done = (items, size)
+
+    def tell(self) -> None:
+        """Rewrite it, if it is time to; from any thread. A store that does not answer is no failure: the next call of a minute
+        later tries again. Raises `Busy` where the run was evicted."""
+        if self._since(self._tried) < CLAIM_EVERY or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._tried = self._now()
+            with suppress(TransientStorageError):
+                self.rewrite()
+        finally:
+            self._lock.release()
+
+    def rewrite(self, *, committing: bool = False) -> None:
+        """Look first: a claim that was taken away must not come back. Raises `Busy`."""
+        if not self.stands():
+            raise evicted(self.value.id)
+        began, (items, size) = self._now(), self._done
+        self.value = replace(self.value, updated_at=began[1], items=items, bytes=size, committing=committing)
+        self._project.put_record(self.name, self.value.as_json())
+        self._told = began
+
+    def stands(self) -> bool:
+        """Whether nobody has taken it away. One that cannot be read stands: whoever evicts deletes it."""
+        try:
+            return Claim.from_json(self._project.read_record(self.name, "this run's claim")).nonce == self.value.nonce
+        except ObjectNotFound:
+            return False
+        except Damaged:
+            return True
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it was not rewritten for so long that somebody may have evicted it."""
+        return self._since(self._told) > OLD.total_seconds()
+
+    def drop(self) -> bool:
+        """Take it away; gives whether that could be done. One that stays is known by its record."""
+        try:
+            self._project.store.delete(self.name)
+        except StorageError:
+            return False
+        return True
+
+    def _now(self) -> tuple[float, datetime]:
+        clock = self._project.services.clock
+        return clock.monotonic(), clock.now()
+
+    def _since(self, moment: tuple[float, datetime]) -> float:
+        """Seconds, by the clock that says more: one of the two stands still while a machine sleeps."""
+        monotonic, wall = self._now()
+        return max(monotonic - moment[0], (wall - moment[1]) / timedelta(seconds=1))
