@@ -23,7 +23,18 @@ from vault.problems import Problem
 from vault.progress import Progress
 from vault.source import columns
 from vault.source.attributes import Extended
-from vault.source.reading import SMALL, TRIES, Consistency, Content, Extent, LargeFile, Reader, TooLarge, size_mismatch
+from vault.source.reading import (
+    SMALL,
+    TRIES,
+    Consistency,
+    Content,
+    Extent,
+    LargeFile,
+    Reader,
+    TooLarge,
+    same_status,
+    size_mismatch,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,9 +45,6 @@ BATCH_BYTES = 8 * 1024 * 1024
 
 PIECE = 8 * 1024 * 1024
 """Bytes of a large file that are read and cut at once."""
-
-CHANGED = "changed-while-read"
-"""The problem of a file that was never of one moment."""
 
 SLICE = 4096
 """Rows of a table that are Python objects at once."""
@@ -63,7 +71,7 @@ class Reading:
     told: Callable[[int, int], None]
     problems: list[Problem] = field(default_factory=list)
     grown: list[tuple[bytes, int]] = field(default_factory=list)
-    """Files that grew all the while: path, and how many of their first bytes were kept."""
+    """Files that grew while they were read: path, and how many of their first bytes were kept."""
     read_bytes: int = 0
     read_items: int = 0
 
@@ -157,18 +165,23 @@ class Reading:
         for attempt in range(1, TRIES + 1):
             stream = _Stream(self, file, path)
             refs, content = stream.run()
-            if not file.changed():
+            now = file.status_now()
+            if same_status(file.status, now):
                 return size_mismatch(path, file.status.st_size) if stream.short else (refs, content)
-            grown = file.grown()
-            prefix = grown is not None and not stream.short and self._begins_with(file, content)
-            if grown is not None and prefix and (attempt == TRIES or file.changed(since=grown)):
-                return refs, content._replace(consistency=manifest.PREFIX)
-            if attempt < TRIES:  # also one that has grown and rests now: it can be had whole
-                file.renew()
+            grown, last = now.st_size > file.status.st_size, attempt == TRIES
+            worth_verifying = grown or (last and now.st_size == file.status.st_size)
+            if worth_verifying and not stream.short and self._gives_again(file, content):
+                if not grown:  # only its times have changed
+                    file.status = now
+                    return refs, content
+                if last or not same_status(now, file.status_now()):
+                    return refs, content._replace(consistency=manifest.PREFIX)
+            if not last:  # also where it has grown and rests now: it can be had whole
+                file.status = file.status_now()
         return refs, content._replace(consistency=manifest.INCONSISTENT)
 
-    def _begins_with(self, file: LargeFile, content: Hashed) -> bool:
-        """Whether a second reading of so many bytes gives the same, so that all of them were there at one moment."""
+    def _gives_again(self, file: LargeFile, content: Hashed) -> bool:
+        """Whether a second reading of so many bytes gives the same, so that all of them were there between the two."""
         digest, at = blake3(), 0
         buffer = memoryview(bytearray(min(PIECE, content.size)))
         while at < content.size:
@@ -194,11 +207,11 @@ class Reading:
         self.writer.submit(lambda _cutter, _frames: None, done)
 
     def _say(self, path: bytes, content: Hashed) -> None:
-        """What a person should know of a content that is not all of a file at rest."""
+        """Remember a content that is not that of a file at rest."""
         if content.consistency == manifest.PREFIX:
             self.grown.append((path, content.size))
         elif content.consistency == manifest.INCONSISTENT:
-            self.problems.append(Problem(path, CHANGED, f"the file changed during each of {TRIES} readings"))
+            self.problems.append(Problem(path, unread.CHANGED, f"the file changed during each of {TRIES} readings"))
 
     def _kept(self, path: bytes, attributes: Extended) -> Xattrs:
         for name in attributes.left_out:

@@ -22,10 +22,16 @@ KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
 """Problems of items that were read."""
 
 NO_ATTRIBUTES = "attributes-unreadable"
-"""The problem of a folder of which only what its own folder says is known."""
+"""The problem of a folder that could not be opened, so that no more is known of it than its own folder says."""
+
+CHANGED = "changed-while-read"
+"""The problem of a file that was never of one moment."""
 
 UNLISTED = "unlisted"
 """The problem of a folder whose content is unknown."""
+
+_ASKING = frozenset({CHANGED, UNLISTED, "unreadable", "vanished-while-read", "size-mismatch"})
+"""Problems of items after which one asks what the snapshot has instead."""
 
 COLUMNS = ["path", "seen_at", "consistency"]
 """What `explained` needs of a manifest."""
@@ -40,11 +46,13 @@ def settled(read: pa.Table, last: pa.Table, failed: frozenset[bytes]) -> tuple[p
     if not failed:
         return read, failed
     paths = pa.array(sorted(failed), pa.binary())
-    good = last["path"].filter(pc.and_not(pc.is_null(last["vanished_at"]), is_inconsistent(last)))
-    better = paths.filter(pc.is_in(paths, value_set=good.combine_chunks()))
-    read = read.filter(pc.invert(pc.is_in(read["path"], value_set=better)))
-    stays = pc.invert(pc.is_in(paths, value_set=read["path"].combine_chunks()))
-    return read, frozenset(paths.filter(stays).to_pylist())
+    of_failed = last.filter(pc.is_in(last["path"], value_set=paths))
+    sound = pc.and_not(pc.is_null(of_failed["vanished_at"]), is_inconsistent(of_failed))
+    types = {row["path"]: row["type"] for row in of_failed.filter(sound).select(["path", "type"]).to_pylist()}
+    rows = read.filter(pc.is_in(read["path"], value_set=paths)).select(["path", "type"]).to_pylist()
+    worse = [row["path"] for row in rows if types.get(row["path"]) == row["type"]]
+    read = read.filter(pc.invert(pc.is_in(read["path"], value_set=pa.array(worse, pa.binary()))))
+    return read, failed - ({row["path"] for row in rows} - set(worse))
 
 
 def is_inconsistent(table: pa.Table) -> pa.ChunkedArray:
@@ -54,6 +62,11 @@ def is_inconsistent(table: pa.Table) -> pa.ChunkedArray:
     return pc.fill_null(pc.not_equal(table["consistency"], manifest.PREFIX), fill_value=False)
 
 
+def any_asks(problems: Iterable[Problem]) -> bool:
+    """Whether there is anything for `explained` to explain."""
+    return any(map(_asks, problems))
+
+
 def explained(problems: Iterable[Problem], table: pa.Table) -> list[Problem]:
     """The same problems, each with what the snapshot has of its item. table: `COLUMNS` of the snapshot's manifest."""
     paths = _Paths(table["path"].combine_chunks())
@@ -61,7 +74,7 @@ def explained(problems: Iterable[Problem], table: pa.Table) -> list[Problem]:
 
 
 def _asks(problem: Problem) -> bool:
-    return bool(problem.path) and problem.what not in {NO_ATTRIBUTES, *KEPT_ALL_THE_SAME}
+    return problem.what in _ASKING
 
 
 def _has(problem: Problem, table: pa.Table, paths: _Paths) -> str:

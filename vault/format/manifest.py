@@ -25,9 +25,13 @@ TYPES = (FILE, FOLDER, LINK)
 PREFIX, INCONSISTENT = "prefix", "inconsistent"
 """What `consistency` may say; a reader takes any other word for the second."""
 
+OPTIONAL = frozenset({"consistency"})
+"""Columns that a file lacks where they would be null in every row."""
+
 MOST_ROWS = 1 << 27
 LARGEST_MANIFEST = 1 << 36
 
+_EXPECTED = parquet.Expected({"type": TYPES}, OPTIONAL)
 _REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "consistency", "mode", "uid", "gid"]
 
 
@@ -104,8 +108,7 @@ def encode(table: pa.Table) -> memoryview[int]:
     if table.num_rows > MOST_ROWS:
         raise Unstorable(f"a snapshot of {table.num_rows} items is larger than any reader takes ({MOST_ROWS})")
     times = finer(table.num_rows)
-    if table["consistency"].null_count == table.num_rows:
-        table = table.drop_columns(["consistency"])
+    table = table.drop_columns([name for name in OPTIONAL if table[name].null_count == table.num_rows])
     return parquet.write(
         table,
         compression="none",
@@ -121,7 +124,4 @@ def encode(table: pa.Table) -> memoryview[int]:
 
 def decode(data: parquet.Data, *, columns: list[str] | None = None) -> pa.Table:
     """Read back, all columns or those named. Raises `Damaged`."""
-    words = {"type": TYPES}
-    return parquet.read(
-        data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns, words=words, optional={"consistency"}
-    )
+    return parquet.read(data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns, expected=_EXPECTED)

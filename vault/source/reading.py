@@ -152,9 +152,10 @@ class Reader:
 
 
 class LargeFile:
-    """An open file. Whether to read again after `changed`, and what to report, is the caller's decision.
+    """An open file. Whether to read again when its status has changed, and what to report, is the caller's decision.
 
-    path: as in the scan's table · status: taken at opening · descriptor: closed with this object.
+    path: as in the scan's table · status: taken at opening; the caller renews it before another reading ·
+    descriptor: closed with this object.
     """
 
     def __init__(self, path: bytes, descriptor: int, status: os.stat_result) -> None:
@@ -196,18 +197,9 @@ class LargeFile:
         """The file's extended attributes."""
         return extended(self.descriptor)
 
-    def changed(self, *, since: os.stat_result | None = None) -> bool:
-        """Whether the file is not any more what it was at opening, or at that moment."""
-        return not _same(since or self.status, os.fstat(self.descriptor))
-
-    def grown(self) -> os.stat_result | None:
-        """The status now, where the file has at least the bytes that it had at opening."""
-        now = os.fstat(self.descriptor)
-        return now if now.st_size >= self.status.st_size else None
-
-    def renew(self) -> None:
-        """Take the status anew, before another try."""
-        self.status = os.fstat(self.descriptor)
+    def status_now(self) -> os.stat_result:
+        """The file's status as it is by now; equal to `status` (see `same_status`) as long as the file rests."""
+        return os.fstat(self.descriptor)
 
     def close(self) -> None:
         os.close(self.descriptor)
@@ -233,18 +225,20 @@ def _read_whole(descriptor: int, path: bytes, limit: int) -> Content | TooLarge 
         data = _read(descriptor, before.st_size + 1)
         attributes = extended(descriptor)
         after = os.fstat(descriptor)
-        if _same(before, after) and len(data) == after.st_size:
+        if same_status(before, after) and len(data) == after.st_size:
             return Content(data, after, attributes)
-    if _same(before, after):
+    if same_status(before, after):
         return size_mismatch(path, after.st_size)
     prefix = data[: before.st_size]
-    if after.st_size >= before.st_size == len(prefix) and _begins_with(descriptor, prefix):
-        return Content(prefix, before, attributes, Consistency.PREFIX)
-    return Content(data, before, attributes, Consistency.MIXED)
+    if after.st_size < before.st_size or len(prefix) < before.st_size or not _gives_again(descriptor, prefix):
+        return Content(data, before, attributes, Consistency.MIXED)
+    if after.st_size == before.st_size:  # only its times have changed
+        return Content(prefix, after, attributes)
+    return Content(prefix, before, attributes, Consistency.PREFIX)
 
 
-def _begins_with(descriptor: int, content: bytes) -> bool:
-    """Whether a second reading gives the same bytes."""
+def _gives_again(descriptor: int, content: bytes) -> bool:
+    """Whether a second reading gives the same bytes, so that all of them were there between the two."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     return _read(descriptor, len(content)) == content
 
@@ -284,7 +278,8 @@ def _read(descriptor: int, length: int) -> bytes:
     return b"".join(pieces)
 
 
-def _same(before: os.stat_result, after: os.stat_result) -> bool:
+def same_status(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether a file shows no change between two moments."""
     return (
         before.st_mtime_ns == after.st_mtime_ns
         and before.st_ctime_ns == after.st_ctime_ns
