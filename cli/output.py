@@ -136,6 +136,13 @@ def moment(when: datetime) -> str:
     return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def consistency(mark: str | None) -> str:
+    """What a manifest says of a content that is not that of a file at rest, as the end of a line."""
+    if mark is None:
+        return ""
+    return "  (what it had at first: it grew)" if mark == "prefix" else "  (inconsistent: it changed while it was read)"
+
+
 def flush() -> None:
     """Before the process ends without its usual farewell."""
     sys.stdout.flush()

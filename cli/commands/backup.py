@@ -10,6 +10,7 @@ import typer
 from cli import consequences, judging, local, locking, output, progress, sources, tidying, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
+from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
+GROWN_SHOWN = 10
 
 
 def backup(
@@ -33,7 +35,8 @@ def backup(
     """Take a snapshot of each source.
 
     A source that fails does not stop the others. Unreadable files are problems: the snapshot is committed with their
-    last good versions, and the exit code is 3.
+    last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
+    first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
     with workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
@@ -149,7 +152,13 @@ def _tell(report: Report) -> None:
     if report.skipped:
         kinds = sorted({one.what for one in report.skipped})
         output.notice(f"skipped: {counted(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
+    for one in report.grown[:GROWN_SHOWN]:
+        output.notice(f"grew while it was read: {printable(one.path)}; its first {output.size(one.size)} are kept")
+    if len(report.grown) > GROWN_SHOWN:
+        output.notice(f"grew while they were read: {counted(len(report.grown) - GROWN_SHOWN, 'more file')}")
     if counts.problems:
-        output.notice(f"{counted(counts.problems, 'problem')}; what could not be read keeps its last good version")
+        output.notice(
+            f"{counted(counts.problems, 'problem')}; of what could not be read the last good version is kept, if any:"
+        )
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")

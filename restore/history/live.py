@@ -85,6 +85,7 @@ class _Look:
             "link_target": pa.array(targets, pa.binary()),
             "extended": pa.array(extended, versions.schema().field("extended").type),
             "vanished_at": pa.nulls(count, versions.schema().field("vanished_at").type),
+            "consistency": pa.nulls(count, pa.string()),
             "seen_at": pc.coalesce(was["seen_at"], pa.scalar(0, versions.schema().field("seen_at").type)),
             "first": pa.repeat(pa.scalar(0, pa.int32()), count),
             "last": pa.repeat(pa.scalar(0, pa.int32()), count),

@@ -3,7 +3,7 @@
     scan -> claim -> last manifest -> compare -> read what is new -> index -> manifest -> record
 
 Nothing that was in the last manifest is lost: what the source no longer has is carried on as vanished, and what could not be
-read keeps its last good version and is a problem.
+read keeps its last good version, if there is one, and is a problem.
 """
 
 from __future__ import annotations

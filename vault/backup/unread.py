@@ -47,19 +47,12 @@ def settled(read: pa.Table, last: pa.Table, failed: frozenset[bytes]) -> tuple[p
         return read, failed
     paths = pa.array(sorted(failed), pa.binary())
     of_failed = last.filter(pc.is_in(last["path"], value_set=paths))
-    sound = pc.and_not(pc.is_null(of_failed["vanished_at"]), is_inconsistent(of_failed))
+    sound = pc.and_not(pc.is_null(of_failed["vanished_at"]), manifest.is_inconsistent(of_failed))
     types = {row["path"]: row["type"] for row in of_failed.filter(sound).select(["path", "type"]).to_pylist()}
     rows = read.filter(pc.is_in(read["path"], value_set=paths)).select(["path", "type"]).to_pylist()
     worse = [row["path"] for row in rows if types.get(row["path"]) == row["type"]]
     read = read.filter(pc.invert(pc.is_in(read["path"], value_set=pa.array(worse, pa.binary()))))
     return read, failed - ({row["path"] for row in rows} - set(worse))
-
-
-def is_inconsistent(table: pa.Table) -> pa.ChunkedArray:
-    """Which rows of a manifest have content that may be of several moments."""
-    import pyarrow.compute as pc
-
-    return pc.fill_null(pc.not_equal(table["consistency"], manifest.PREFIX), fill_value=False)
 
 
 def any_asks(problems: Iterable[Problem]) -> bool:

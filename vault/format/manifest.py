@@ -87,6 +87,25 @@ def schema() -> pa.Schema:
     )
 
 
+def without_empty(table: pa.Table) -> pa.Table:
+    """The table without those of the columns `OPTIONAL` that say nothing."""
+    return table.drop_columns([name for name in OPTIONAL if table[name].null_count == table.num_rows])
+
+
+def is_inconsistent(table: pa.Table) -> pa.ChunkedArray:
+    """Which rows have content that may be of several moments."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.not_equal(table["consistency"], PREFIX), fill_value=False)
+
+
+def is_prefix(table: pa.Table) -> pa.ChunkedArray:
+    """Which rows have what a growing file had at first."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.equal(table["consistency"], PREFIX), fill_value=False)
+
+
 def finer(rows: int) -> int:
     """How many times finer than the descriptor says a manifest of so many rows is cut.
 
@@ -108,9 +127,8 @@ def encode(table: pa.Table) -> memoryview[int]:
     if table.num_rows > MOST_ROWS:
         raise Unstorable(f"a snapshot of {table.num_rows} items is larger than any reader takes ({MOST_ROWS})")
     times = finer(table.num_rows)
-    table = table.drop_columns([name for name in OPTIONAL if table[name].null_count == table.num_rows])
     return parquet.write(
-        table,
+        without_empty(table),
         compression="none",
         use_dictionary=_REPEATING,
         write_statistics=False,
