@@ -93,7 +93,7 @@ def _tell(report: CheckReport) -> None:
     if report.inconsistent:
         items = counted(len({item.path for item in report.inconsistent}), "item")
         output.notice(
-            f"{report.project}: {items} changed while a backup read them, and may be of several moments (named with --json)"
+            f"{report.project}: {items} may be of several moments: changed while a backup was reading (named with --json)"
         )
     for line in report.damage[:LINES_SHOWN]:
         output.result(f"  damage: {line}")
