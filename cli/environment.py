@@ -76,6 +76,14 @@ def expand(path: str, relative_to: Path) -> Path:
     return relative_to / Path(path).expanduser()
 
 
+def without_steps_up(path: Path) -> Path:
+    """The same place without `..`, which would need the folders before it for ever. Links behind the last one stay links."""
+    if ".." not in path.parts:
+        return path
+    last = len(path.parts) - path.parts[::-1].index("..")
+    return Path(*path.parts[:last]).resolve().joinpath(*path.parts[last:])
+
+
 def time_zone() -> str | None:
     """The name of this machine's time zone; None where it has none that the time-zone database knows."""
     named = variable("TZ")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, judging, local, locking, output, progress, sources, tidying, workplace
+from cli import consequences, judging, local, locking, output, own_places, progress, sources, tidying, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
 from vault.problems import printable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DONE_WITH_PROBLEMS = 3
 GROWN_SHOWN = 10
+LEFT_OUT_SHOWN = 5
 
 
 def backup(
@@ -93,7 +94,7 @@ def _one(
     settings = place.settings
     told: dict[str, Any] = {"project": project.name, "source": source.name}
     try:
-        folder = sources.folder(settings.project(project.name), source)
+        folder = sources.folder(settings.project(project.name), source, own_places.paths(settings))
         with progress.shown(quiet=quiet) as listener:
             retire = judging.retiring(settings, project)
             locks = locking.of(place, project)
@@ -142,6 +143,23 @@ def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
         output.notice("joined small segments of the index")
 
 
+def _tell_left_out(report: Report) -> None:
+    from vault.source.scan import OTHER_FILE_SYSTEM, OWN
+
+    without_content = [one for one in report.skipped if one.what not in (OWN, OTHER_FILE_SYSTEM)]
+    if without_content:
+        kinds = sorted({one.what for one in without_content})
+        output.notice(f"skipped: {counted(len(without_content), 'item')} without content ({', '.join(kinds)})")
+    for what, why in ((OWN, "Strongroom's own data"), (OTHER_FILE_SYSTEM, "on another file system")):
+        paths = [printable(one.path) for one in report.skipped if one.what == what]
+        more = f", … and {len(paths) - LEFT_OUT_SHOWN} more" if len(paths) > LEFT_OUT_SHOWN else ""
+        if paths:
+            output.notice(f"left out, {why}: {', '.join(paths[:LEFT_OUT_SHOWN])}{more}")
+    if report.by_default:
+        patterns = ", ".join(f"{count} {pattern}" for pattern, count in sorted(report.by_default.items()))
+        output.notice(f"left out by default patterns: {patterns} (an exclude pattern such as '!*.part' brings them back)")
+
+
 def _tell(report: Report) -> None:
     counts = report.record.counts
     output.result(
@@ -149,9 +167,7 @@ def _tell(report: Report) -> None:
         f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
         f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
     )
-    if report.skipped:
-        kinds = sorted({one.what for one in report.skipped})
-        output.notice(f"skipped: {counted(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
+    _tell_left_out(report)
     for one in report.grown[:GROWN_SHOWN]:
         output.notice(f"grew while it was read: {printable(one.path)}; its first {output.size(one.size)} are kept")
     if len(report.grown) > GROWN_SHOWN:

@@ -9,7 +9,7 @@ read keeps its last good version, if there is one, and is a problem.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from vault.repository.tidy import tidy
 from vault.source import columns
 from vault.source.patterns import Rules
 from vault.source.reading import Reader
-from vault.source.scan import Scan, Skipped, scan
+from vault.source.scan import NOWHERE, Bounds, Scan, Skipped, scan
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -51,13 +51,20 @@ READINGS = 2
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
-    path: of the folder · rules: what is left out · manner: how to tell what its items are about."""
+    path: of the folder · rules, bounds: what is left out · manner: how to tell what its items are about · ignored: what says
+    nothing of a change, see `compare.compare`."""
 
     name: str
     kind: str
     path: bytes
     rules: Rules
     manner: describing.Manner = describing.UTC_MANNER
+    bounds: Bounds = NOWHERE
+    ignored: frozenset[compare.Ignorable] = frozenset()
+
+    def scan(self, stop: Callable[[], None]) -> Scan:
+        """What the folder has now. stop: raises to end the scan. Raises `SourceError`."""
+        return scan(self.path, self.kind.encode(), self.rules, stop=stop, bounds=self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +85,15 @@ class Wishes:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
-    snapshots: that the project has now, as far as this run saw · grown: files of which what they had at first is kept."""
+    snapshots: that the project has now, as far as this run saw · grown: files of which what they had at first is kept ·
+    by_default: how many items were left out by each default pattern."""
 
     project: str
     record: Record
     problems: tuple[Problem, ...]
     skipped: tuple[Skipped, ...]
     excluded: int
+    by_default: Mapping[str, int]
     seconds: float
     grown: tuple[Grown, ...] = ()
     claim_stays: bool = False
@@ -101,6 +110,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "skipped": [{"path": printable(one.path), "what": one.what} for one in self.skipped],
             "excluded": self.excluded,
+            "excluded_by_default": dict(self.by_default),
             "grown": [{"path": printable(one.path), "kept_bytes": one.size} for one in self.grown],
             "claim_stays": self.claim_stays,
             "problem_list": [problem.as_json() for problem in self.problems],
@@ -130,7 +140,7 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
     if wishes.locking is not None:
         wishes.locking.begin()
     wishes.progress.phase(f"looking at {source.name}")
-    found = [scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)]
+    found = [source.scan(wishes.stop)]
     session = Session.begin(project, source.name, gone=gone)
     wishes = replace(wishes, stop=session.telling(wishes.stop))
     try:
@@ -150,7 +160,16 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
     seconds = clock.monotonic() - began
     snapshots = len(session.committed.records) + 1
     return Report(
-        project.name, record, tuple(run.problems), run.skipped, run.excluded, seconds, run.grown, session.claim_stays, snapshots
+        project=project.name,
+        record=record,
+        problems=tuple(run.problems),
+        skipped=run.skipped,
+        excluded=run.excluded,
+        by_default=run.by_default,
+        seconds=seconds,
+        grown=run.grown,
+        claim_stays=session.claim_stays,
+        snapshots=snapshots,
     )
 
 
@@ -179,7 +198,7 @@ class _Run:
         self._unlisted = frozenset(found.unlisted)
         self.grown: tuple[Grown, ...] = ()
         self.skipped = tuple(found.skipped)
-        self.excluded = found.excluded
+        self.excluded, self.by_default = found.excluded, found.by_default
 
     def _bases(self, distrusted: frozenset[str]) -> Iterator[Record]:
         """The newest snapshots whose manifests can be read. distrusted: those of which that is not so."""
@@ -196,7 +215,9 @@ class _Run:
         """Compare, read, write the manifest, commit."""
         last = self._last_manifest(compare.COLUMNS)
         self._refuse_empty(last)
-        difference = compare.compare(self._table, last, self._last.taken_at if self._last else self._taken_at)
+        difference = compare.compare(
+            self._table, last, self._last.taken_at if self._last else self._taken_at, self._source.ignored
+        )
         self._wishes.stop()
         session = self._session
         session.lost = session.rest_on(self._heads)
