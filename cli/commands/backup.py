@@ -9,7 +9,7 @@ import typer
 
 from cli import consequences, judging, local, locking, output, own_places, progress, sources, tidying, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
-from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
+from vault.errors import Interrupted, SettingsError, StrongroomError, TargetError, UsageError
 from vault.problems import printable
 from vault.wording import counted
 
@@ -102,8 +102,7 @@ def _one(
             wishes = Wishes(allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener)
             report = back_up(project, folder, wishes)
         told = report.as_json()
-        if not quiet:
-            _tell(report)
+        unwritten = None if quiet else _tell(report)
         output.problems(report.problems)
         told |= consequences.of_snapshot(settings, project, source, report.record)
         unheld = locking.snapshot_held(place, project, report.record)
@@ -111,6 +110,8 @@ def _one(
         told["problems"] += len(unheld)
         if report.snapshots % tidying.EVERY == 0:
             _tidy(project, source.name, locked=locks is not None, quiet=quiet)
+        if unwritten is not None:
+            raise unwritten
     except Interrupted:
         raise
     except StrongroomError as error:
@@ -160,13 +161,20 @@ def _tell_left_out(report: Report) -> None:
         output.notice(f"left out by default patterns: {patterns} (an exclude pattern such as '!*.part' brings them back)")
 
 
-def _tell(report: Report) -> None:
-    counts = report.record.counts
-    output.result(
-        f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {output.size(counts.bytes)}; "
-        f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
-        f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
-    )
+def _tell(report: Report) -> StrongroomError | None:
+    """What was done; gives the error where that cannot be written, since there is more to do. Who has seen enough of it
+    (`| head`) does not keep the other sources from being backed up."""
+    counts, unwritten = report.record.counts, None
+    try:
+        output.result(
+            f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {output.size(counts.bytes)}; "
+            f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
+            f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
+        )
+    except BrokenPipeError:
+        output.discard_results()
+    except TargetError as error:
+        unwritten = error
     _tell_left_out(report)
     for one in report.grown[:GROWN_SHOWN]:
         output.notice(f"grew while it was read: {printable(one.path)}; its first {output.size(one.size)} are kept")
@@ -178,3 +186,4 @@ def _tell(report: Report) -> None:
         )
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")
+    return unwritten
