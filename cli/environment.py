@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from vault.errors import SettingsError
+
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
 
@@ -73,7 +75,15 @@ def state_folder() -> Path:
 
 def expand(path: str, relative_to: Path) -> Path:
     """A path from the settings: `~` is the home folder, a relative one counts from the settings file's folder."""
-    return relative_to / Path(path).expanduser()
+    return relative_to / _expanded(Path(path))
+
+
+def without_steps_up(path: Path) -> Path:
+    """The same place without `..`, which would need the folders before it for ever. Links behind the last one stay links."""
+    if ".." not in path.parts:
+        return path
+    last = len(path.parts) - path.parts[::-1].index("..")
+    return Path(*path.parts[:last]).resolve().joinpath(*path.parts[last:])
 
 
 def time_zone() -> str | None:
@@ -109,4 +119,13 @@ def shows_progress() -> bool:
 
 def _base(name: str, default: str) -> Path:
     found = variable(name)
-    return Path(found) if found and Path(found).is_absolute() else Path.home() / default
+    return Path(found) if found and Path(found).is_absolute() else _expanded(Path("~", default))
+
+
+def _expanded(path: Path) -> Path:
+    """With the home folder for `~`. Raises `SettingsError` where nobody knows that."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        hint = "set HOME, or XDG_CONFIG_HOME, XDG_CACHE_HOME and XDG_STATE_HOME"
+        raise SettingsError(f"the home folder of {user_name()} is not known", hint=hint) from error

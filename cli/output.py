@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,51 @@ def standard_output() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # what is still buffered goes nowhere, or the process would stumble over it once more at its end
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        discard_results()
         raise TargetError(
             f"cannot write to standard output: {error.strerror}", hint="free some room, or send the output elsewhere"
         ) from error
+
+
+def discard_results() -> None:
+    """Results go nowhere from now on: what is still buffered would be stumbled over once more at the process's end."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def ensure_streams() -> None:
+    """Have standard streams that the parent has closed lead nowhere. Else the next files that are opened would get their
+    numbers, and what is meant for a person would be written into them."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 (the lowest free number is this one)
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
+
+
+class Screen:
+    """Standard error for drawing on: a terminal that is gone is drawn on in vain, and stops nobody."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr  # who draws may put something else in its place
+        self.encoding = self._stream.encoding
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
 
 
 def result(text: str) -> None:
@@ -56,8 +95,9 @@ def document(value: dict[str, Any]) -> None:
 
 
 def notice(text: str) -> None:
-    """A line that is not the result."""
-    typer.echo(text, err=True)
+    """A line that is not the result. That nobody can read it stops nothing."""
+    with suppress(OSError, ValueError):
+        typer.echo(text, err=True)
 
 
 def failure(error: StrongroomError) -> None:
@@ -136,7 +176,15 @@ def moment(when: datetime) -> str:
     return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def consistency(mark: str | None) -> str:
+    """What a manifest says of a content that is not that of a file at rest, as the end of a line."""
+    if mark is None:
+        return ""
+    return "  (what it had at first: it grew)" if mark == "prefix" else "  (inconsistent: it changed while it was read)"
+
+
 def flush() -> None:
     """Before the process ends without its usual farewell."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()

@@ -13,17 +13,24 @@ from vault.errors import StrongroomError
 if TYPE_CHECKING:
     from cli.settings.projects import ProjectSettings, SourceSettings
     from vault.about.period import Period
+    from vault.backup.compare import Ignorable
     from vault.backup.describing import Manner, OfContent
     from vault.backup.run import Source
 
 
-def folder(project: ProjectSettings, source: SourceSettings) -> Source:
-    """A source of a project."""
+_COLUMNS: dict[str, Ignorable] = {"inode": "inode", "ctime": "ctime_ns"}
+
+
+def folder(project: ProjectSettings, source: SourceSettings, own: tuple[bytes, ...] = ()) -> Source:
+    """A source of a project. own: what is left out since it is Strongroom's own, see `cli.own_places`."""
     from vault.backup.run import Source
     from vault.source.patterns import Rules
+    from vault.source.scan import Bounds
 
     rules = Rules(include=source.include, exclude=source.exclude)
-    return Source(source.name, source.kind, os.fsencode(source.path), rules, _manner(project, source))
+    bounds = Bounds(own, source.one_file_system)
+    ignored = frozenset(_COLUMNS[name] for name in source.ignore_changes_of)
+    return Source(source.name, source.kind, os.fsencode(source.path), rules, _manner(project, source), bounds, ignored)
 
 
 def _manner(project: ProjectSettings, source: SourceSettings) -> Manner:

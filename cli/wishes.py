@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from cli import moments, output
 from cli.workplace import Workplace
+from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from restore.select import Selection
     from restore.wish import Wish
     from vault.repository.project import Project
@@ -61,6 +64,26 @@ class Asked:
             "source": self.source,
         }
         return {name: value for name, value in said.items() if value}
+
+
+ITEMS_NAMED = 10
+
+
+def tell_consistency(items: pa.Table) -> None:
+    """Which items of a selection are not what a file at rest had."""
+    from vault.format import manifest
+
+    if items["consistency"].null_count == items.num_rows:
+        return
+    for mask, text in (
+        (manifest.is_inconsistent(items), "changed while the backup read it: its content may be of several moments"),
+        (manifest.is_prefix(items), "grew while the backup read it: what it had at first is kept"),
+    ):
+        paths = items["path"].filter(mask)
+        for path in paths.slice(0, ITEMS_NAMED).to_pylist():
+            output.notice(f"warning: {printable(path)} {text}")
+        if len(paths) > ITEMS_NAMED:
+            output.notice(f"warning: … and so did {counted(len(paths) - ITEMS_NAMED, 'more item')}")
 
 
 def tell_beyond(selection: Selection, periods: Sequence[str] | None) -> None:

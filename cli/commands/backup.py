@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, judging, local, locking, output, progress, sources, tidying, workplace
+from cli import consequences, judging, local, locking, output, own_places, progress, sources, tidying, workplace
 from cli.options import Config, Identity, Json, Quiet, Source
-from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
+from vault.errors import Interrupted, SettingsError, StrongroomError, TargetError, UsageError
+from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
+GROWN_SHOWN = 10
+LEFT_OUT_SHOWN = 5
 
 
 def backup(
@@ -33,7 +36,8 @@ def backup(
     """Take a snapshot of each source.
 
     A source that fails does not stop the others. Unreadable files are problems: the snapshot is committed with their
-    last good versions, and the exit code is 3.
+    last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
+    first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
     with workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
@@ -90,7 +94,7 @@ def _one(
     settings = place.settings
     told: dict[str, Any] = {"project": project.name, "source": source.name}
     try:
-        folder = sources.folder(settings.project(project.name), source)
+        folder = sources.folder(settings.project(project.name), source, own_places.paths(settings))
         with progress.shown(quiet=quiet) as listener:
             retire = judging.retiring(settings, project)
             locks = locking.of(place, project)
@@ -98,8 +102,7 @@ def _one(
             wishes = Wishes(allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener)
             report = back_up(project, folder, wishes)
         told = report.as_json()
-        if not quiet:
-            _tell(report)
+        unwritten = None if quiet else _tell(report)
         output.problems(report.problems)
         told |= consequences.of_snapshot(settings, project, source, report.record)
         unheld = locking.snapshot_held(place, project, report.record)
@@ -107,6 +110,8 @@ def _one(
         told["problems"] += len(unheld)
         if report.snapshots % tidying.EVERY == 0:
             _tidy(project, source.name, locked=locks is not None, quiet=quiet)
+        if unwritten is not None:
+            raise unwritten
     except Interrupted:
         raise
     except StrongroomError as error:
@@ -139,17 +144,46 @@ def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
         output.notice("joined small segments of the index")
 
 
-def _tell(report: Report) -> None:
-    counts = report.record.counts
-    output.result(
-        f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {output.size(counts.bytes)}; "
-        f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
-        f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
-    )
-    if report.skipped:
-        kinds = sorted({one.what for one in report.skipped})
-        output.notice(f"skipped: {counted(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
+def _tell_left_out(report: Report) -> None:
+    from vault.source.scan import OTHER_FILE_SYSTEM, OWN
+
+    without_content = [one for one in report.skipped if one.what not in (OWN, OTHER_FILE_SYSTEM)]
+    if without_content:
+        kinds = sorted({one.what for one in without_content})
+        output.notice(f"skipped: {counted(len(without_content), 'item')} without content ({', '.join(kinds)})")
+    for what, why in ((OWN, "Strongroom's own data"), (OTHER_FILE_SYSTEM, "on another file system")):
+        paths = [printable(one.path) for one in report.skipped if one.what == what]
+        more = f", … and {len(paths) - LEFT_OUT_SHOWN} more" if len(paths) > LEFT_OUT_SHOWN else ""
+        if paths:
+            output.notice(f"left out, {why}: {', '.join(paths[:LEFT_OUT_SHOWN])}{more}")
+    if report.by_default:
+        patterns = ", ".join(f"{count} {pattern}" for pattern, count in sorted(report.by_default.items()))
+        output.notice(f"left out by default patterns: {patterns} (an exclude pattern such as '!*.part' brings them back)")
+
+
+def _tell(report: Report) -> StrongroomError | None:
+    """What was done; gives the error where that cannot be written, since there is more to do. Who has seen enough of it
+    (`| head`) does not keep the other sources from being backed up."""
+    counts, unwritten = report.record.counts, None
+    try:
+        output.result(
+            f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {output.size(counts.bytes)}; "
+            f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
+            f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
+        )
+    except BrokenPipeError:
+        output.discard_results()
+    except TargetError as error:
+        unwritten = error
+    _tell_left_out(report)
+    for one in report.grown[:GROWN_SHOWN]:
+        output.notice(f"grew while it was read: {printable(one.path)}; its first {output.size(one.size)} are kept")
+    if len(report.grown) > GROWN_SHOWN:
+        output.notice(f"grew while they were read: {counted(len(report.grown) - GROWN_SHOWN, 'more file')}")
     if counts.problems:
-        output.notice(f"{counted(counts.problems, 'problem')}; what could not be read keeps its last good version")
+        output.notice(
+            f"{counted(counts.problems, 'problem')}; of what could not be read the last good version is kept, if any:"
+        )
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")
+    return unwritten

@@ -90,6 +90,11 @@ def _tell(report: CheckReport) -> None:
     )
     if report.orphans:
         output.notice(f"{report.project}: {counted(report.orphans, 'pack')} that no snapshot uses (left by runs that died)")
+    if report.inconsistent:
+        items = counted(len({item.path for item in report.inconsistent}), "item")
+        output.notice(
+            f"{report.project}: {items} may be of several moments: changed while a backup was reading (named with --json)"
+        )
     for line in report.damage[:LINES_SHOWN]:
         output.result(f"  damage: {line}")
     for item in report.lost[:LINES_SHOWN]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import moments, output, workplace
+from cli import moments, output, own_places, sources, workplace
 from cli.commands.history import DONE_WITH_PROBLEMS, gathered, more, refuse_unknown_source
 from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Source
 from cli.wishes import Asked
@@ -146,12 +145,10 @@ def _live(place: Workplace, known: History, question: Question) -> _Result:
 
 def _folder(place: Workplace, project: Project, name: str) -> Folder:
     """The source of that name. Raises `SettingsError`."""
-    from vault.backup.run import Source as Folder
-    from vault.source.patterns import Rules
-
-    for one in place.settings.projects.get(project.name, ()):
+    settings = place.settings.project(project.name)
+    for one in settings.sources:
         if one.name == name:
-            return Folder(one.name, one.kind, os.fsencode(one.path), Rules(include=one.include, exclude=one.exclude))
+            return sources.folder(settings, one, own_places.paths(place.settings))
     raise SettingsError(
         f"{place.settings.file} does not say where the source {name!r} of project {project.name!r} is",
         hint="add it to the settings, or compare one that is there with --source NAME",

@@ -30,7 +30,7 @@ from cli.restoring.giving_runs import merged_name
 from cli.restoring.request import As, Request, Tables
 from cli.restoring.selecting import selected, versions_of, with_versions
 from cli.restoring.work import Goal, Work, agreed, end
-from cli.wishes import Asked, tell_beyond
+from cli.wishes import Asked, tell_beyond, tell_consistency
 from restore.existing import Existing
 from restore.tables.manner import Profile
 from restore.target.system import is_folder, stands
@@ -111,6 +111,7 @@ def export(
         missing = place.gone(found)
         selection, wish = selected(found, replace(asked.wish(place, found), versions=wanted))
         tell_beyond(selection, periods)
+        tell_consistency(selection.table)
         selection = with_versions(place, selection, wish, quiet=quiet or as_json)
         typed = asked.as_json() | ({} if wanted == 1 else {"versions": versions})
         _run(Work(place, selection, wish, request, typed, missing), for_)

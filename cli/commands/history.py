@@ -88,7 +88,7 @@ def _found_cells(row: dict[str, Any]) -> list[str]:
         str(row["versions"]),
         output.moment(missing) if missing else "-",
         row["snapshot"],
-        printable(row["path"]),
+        f"{printable(row['path'])}{output.consistency(row['consistency'])}",
     ]
 
 
@@ -155,7 +155,7 @@ def _event_cells(event: Event) -> list[str]:
         output.size(event.size),
         event.snapshot or "(forgotten)",
         modified(event.mtime),
-        about,
+        f"{about}{output.consistency(event.consistency)}".strip(),
     ]
 
 

@@ -146,16 +146,17 @@ def ls(
 
 
 _SHOWN = ["path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target", "vanished_at"]
-_SHOWN += ["kind", "format", "period_start", "period_end", "period_origin"]
+_SHOWN += ["kind", "format", "period_start", "period_end", "period_origin", "consistency"]
 
 
 def _line(row: tuple[Any, ...], zone: ZoneInfo) -> str:
-    path, kind, size, seconds, _, mode, target, vanished, _, _, start, end, origin = row
+    path, kind, size, seconds, _, mode, target, vanished, _, _, start, end, origin, consistency = row
     letters = LETTERS[kind] + stat.filemode(mode)[1:]
     period = _period(start, end, zone) if origin not in (None, MTIME) else ""
     arrow = f" -> {printable(target)}" if target is not None else ""
     gone = f"  (vanished {output.moment(vanished)})" if vanished else ""
-    return f"{letters} {size:>12} {_moment(seconds)} {period or '-':<13} {printable(path)}{arrow}{gone}"
+    notes = f"{gone}{output.consistency(consistency)}"
+    return f"{letters} {size:>12} {_moment(seconds)} {period or '-':<13} {printable(path)}{arrow}{notes}"
 
 
 def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str | None:
@@ -174,7 +175,7 @@ def _moment(seconds: int) -> str:
 
 
 def _item_json(row: tuple[Any, ...], zone: ZoneInfo) -> dict[str, Any]:
-    path, type_, size, seconds, nanos, mode, target, vanished, kind, format_, start, end, origin = row
+    path, type_, size, seconds, nanos, mode, target, vanished, kind, format_, start, end, origin, consistency = row
     return {
         "path": printable(path),
         "type": type_,
@@ -189,4 +190,5 @@ def _item_json(row: tuple[Any, ...], zone: ZoneInfo) -> dict[str, Any]:
         "period_start": None if start is None else start.isoformat(),
         "period_end": None if end is None else end.isoformat(),
         "period_origin": origin,
+        "consistency": consistency,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, output, settings_file, workplace
+from cli import environment, output, own_places, settings_file, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json
 from cli.settings.names import KIND
 from vault.errors import RefusedByRule, SourceError, UsageError
@@ -64,6 +64,8 @@ def add(
     with workplace.opened(config, identity) as place:
         if name in place.settings.projects:
             raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {place.settings.file}")
+        for _, fault in own_places.faults(place.settings, sources):
+            raise RefusedByRule(f"the source {fault.what}", hint=fault.hint)
         own = [one.recipient for one in place.identities if isinstance(one, HybridIdentity)]
         if not own:
             raise UsageError("a project needs a post-quantum identity", hint="make one with `strongroom init`")
@@ -134,7 +136,7 @@ def _sources(texts: list[str], more: dict[str, object]) -> list[SourceSettings]:
             raise UsageError(
                 f"{text!r} is not KIND=PATH", hint="for example --source reports=/srv/reports; kinds are small letters"
             )
-        folder = Path(path).expanduser().absolute()
+        folder = environment.without_steps_up(Path(path).expanduser().absolute())
         if not folder.is_dir():
             raise SourceError(f"the source {folder} is not a folder", hint="is it mounted, and is the path right?")
         same = sum(source.kind == kind for source in sources)

@@ -17,7 +17,7 @@ import typer
 
 from cli import output, workplace
 from cli.options import At, Config, Deleted, Formats, Identity, Json, Kinds, Overlapping, Paths, Periods, Quiet, Source
-from cli.wishes import Asked, tell_beyond
+from cli.wishes import Asked, tell_beyond, tell_consistency
 from vault.about import grammar
 from vault.about.period import Period
 from vault.errors import TargetError, UsageError
@@ -73,6 +73,7 @@ def query(
         missing = place.gone(found)
         selection = select(found, asked.wish(place, found))
         tell_beyond(selection, periods)
+        tell_consistency(selection.table)
         zone = place.zone(project)
         with _questions(selection, zone) as questions:
             if tables:

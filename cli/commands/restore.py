@@ -26,7 +26,7 @@ from cli.options import (
 )
 from cli.restoring.request import As, Request, Tables
 from cli.restoring.selecting import selected, versions_of, with_versions
-from cli.wishes import Asked, tell_beyond
+from cli.wishes import Asked, tell_beyond, tell_consistency
 from restore.existing import Existing
 from restore.tables.manner import Profile
 
@@ -140,6 +140,7 @@ def restore(
         wish = replace(asked.wish(place, found), versions=wanted)
         selection, wish = selected(found, wish, several_places=in_place)
         tell_beyond(selection, periods)
+        tell_consistency(selection.table)
         selection = with_versions(place, selection, wish, quiet=quiet or as_json)
         typed = asked.as_json() | ({} if wanted == 1 else {"versions": versions})
         run(Work(place, selection, wish, request, typed, missing))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from cli import own_places
 from cli.settings import lengths, meaning
 from cli.settings.faults import Fault
 from cli.settings.places import Key
@@ -42,6 +44,8 @@ def failing(settings: Settings) -> Iterator[Fault]:
     for name, project in document.projects.items():
         for number, source in enumerate(project.sources):
             yield from _patterns(("projects", name, "sources", number), source)
+        for number, fault in own_places.faults(settings, project.sources):
+            yield replace(fault, key=("projects", name, "sources", number, *fault.key))
 
 
 def odd(settings: Settings, now: datetime) -> Iterator[Fault]:

@@ -62,6 +62,14 @@ class SourceSettings(Table):
     time_column: Text | None = Field(
         default=None, description="the column of times that tells the period of a table whose path tells none"
     )
+    one_file_system: bool = Field(
+        default=False, description="folders where another file system is mounted are kept without what is in them"
+    )
+    ignore_changes_of: Annotated[tuple[Literal["inode", "ctime"], ...], Field(strict=False)] = Field(
+        default=(),
+        description="where a file system gives other inode numbers or times of change with every mount: `inode`, `ctime`, "
+        "which then do not make a file read again. Without `ctime`, a change that keeps size and modification time is not seen",
+    )
     expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
         default=(), description='what must appear: `"hourly"`, or tables as below'
     )

@@ -144,6 +144,7 @@ class Report:
             "first_seen": _moment(values["seen_at"]),
             "last_seen": _moment(values["last_seen_at"]),
             "vanished": _moment(values["vanished_at"]),
+            "consistency": values["consistency"],
             "points_to": None if values["link_target"] is None else printable(values["link_target"]),
         }
         told = self._told.get(row)

@@ -30,7 +30,8 @@ _NAMES = {"blake3": "content", "mtime_nanos": "mtime", "uid": "owner", "gid": "g
 class Event:
     """One thing that happened. when: the moment of the snapshot that saw it · snapshot: its id, None where it was forgotten ·
     size, mtime: of the version, in bytes and seconds · changes: which columns · last_seen_at: of a deleted item ·
-    until: the last snapshot that shows the item so · snapshots: how many do."""
+    until: the last snapshot that shows the item so · snapshots: how many do · consistency: what the manifest says of content
+    that is not that of a file at rest (`prefix`, `inconsistent`)."""
 
     what: str
     when: datetime
@@ -41,6 +42,7 @@ class Event:
     last_seen_at: datetime | None = None
     until: str | None = None
     snapshots: int = 0
+    consistency: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -54,6 +56,7 @@ class Event:
             "last_seen_at": None if self.last_seen_at is None else self.last_seen_at.isoformat(),
             "until_snapshot": self.until,
             "snapshots": self.snapshots,
+            "consistency": self.consistency,
         }
 
 
@@ -141,6 +144,7 @@ def _version(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger)
         _changes(row, before),
         until=ledger.records[row["last"]].id,
         snapshots=row["last"] - row["first"] + 1,
+        consistency=row["consistency"],
     )
 
 

@@ -3,21 +3,20 @@
     scan -> claim -> last manifest -> compare -> read what is new -> index -> manifest -> record
 
 Nothing that was in the last manifest is lost: what the source no longer has is carried on as vanished, and what could not be
-read keeps its last good version and is a problem.
+read keeps its last good version, if there is one, and is a problem.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vault import memory
-from vault.about.period import Period
-from vault.backup import compare, content, describing, dictionaries, items, losses, new_manifest, reading
+from vault.backup import compare, describing, items, losses, new_content, new_manifest, unread
+from vault.backup.new_content import Grown, Means, New
 from vault.backup.new_manifest import ManifestUnreadable, ManifestWriter, Retire, read_base
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
@@ -35,14 +34,12 @@ from vault.repository.session import PacksGone, Session
 from vault.repository.tidy import tidy
 from vault.source import columns
 from vault.source.patterns import Rules
-from vault.source.reading import Content, Reader
-from vault.source.scan import Scan, Skipped, scan
+from vault.source.reading import Reader
+from vault.source.scan import NOWHERE, Bounds, Scan, Skipped, scan
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
-"""Problems of items that were read."""
 
 MOST_TRIES = 10
 """Times that a run begins anew without what it found to be gone or unreadable."""
@@ -54,13 +51,20 @@ READINGS = 2
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
-    path: of the folder · rules: what is left out · manner: how to tell what its items are about."""
+    path: of the folder · rules, bounds: what is left out · manner: how to tell what its items are about · ignored: what says
+    nothing of a change, see `compare.compare`."""
 
     name: str
     kind: str
     path: bytes
     rules: Rules
     manner: describing.Manner = describing.UTC_MANNER
+    bounds: Bounds = NOWHERE
+    ignored: frozenset[compare.Ignorable] = frozenset()
+
+    def scan(self, stop: Callable[[], None]) -> Scan:
+        """What the folder has now. stop: raises to end the scan. Raises `SourceError`."""
+        return scan(self.path, self.kind.encode(), self.rules, stop=stop, bounds=self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,17 @@ class Wishes:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
-    snapshots: that the project has now, as far as this run saw."""
+    snapshots: that the project has now, as far as this run saw · grown: files of which what they had at first is kept ·
+    by_default: how many items were left out by each default pattern."""
 
     project: str
     record: Record
     problems: tuple[Problem, ...]
     skipped: tuple[Skipped, ...]
     excluded: int
+    by_default: Mapping[str, int]
     seconds: float
+    grown: tuple[Grown, ...] = ()
     claim_stays: bool = False
     snapshots: int = 1
 
@@ -103,6 +110,8 @@ class Report:
             "seconds": round(self.seconds, 3),
             "skipped": [{"path": printable(one.path), "what": one.what} for one in self.skipped],
             "excluded": self.excluded,
+            "excluded_by_default": dict(self.by_default),
+            "grown": [{"path": printable(one.path), "kept_bytes": one.size} for one in self.grown],
             "claim_stays": self.claim_stays,
             "problem_list": [problem.as_json() for problem in self.problems],
         }
@@ -131,7 +140,7 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
     if wishes.locking is not None:
         wishes.locking.begin()
     wishes.progress.phase(f"looking at {source.name}")
-    found = [scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)]
+    found = [source.scan(wishes.stop)]
     session = Session.begin(project, source.name, gone=gone)
     wishes = replace(wishes, stop=session.telling(wishes.stop))
     try:
@@ -150,7 +159,18 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
         session.packs.close()
     seconds = clock.monotonic() - began
     snapshots = len(session.committed.records) + 1
-    return Report(project.name, record, tuple(run.problems), run.skipped, run.excluded, seconds, session.claim_stays, snapshots)
+    return Report(
+        project=project.name,
+        record=record,
+        problems=tuple(run.problems),
+        skipped=run.skipped,
+        excluded=run.excluded,
+        by_default=run.by_default,
+        seconds=seconds,
+        grown=run.grown,
+        claim_stays=session.claim_stays,
+        snapshots=snapshots,
+    )
 
 
 class _Run:
@@ -174,12 +194,11 @@ class _Run:
         self._last = self._heads[-1] if self._heads else None
         self._losses: losses.Losses | None = None
         self._read_again = 0
-        self._results = items.Results()
-        self._of_content: dict[bytes, Period] = {}
         self._read_bytes = 0
-        self._scan_problems = len(found.problems)
+        self._unlisted = frozenset(found.unlisted)
+        self.grown: tuple[Grown, ...] = ()
         self.skipped = tuple(found.skipped)
-        self.excluded = found.excluded
+        self.excluded, self.by_default = found.excluded, found.by_default
 
     def _bases(self, distrusted: frozenset[str]) -> Iterator[Record]:
         """The newest snapshots whose manifests can be read. distrusted: those of which that is not so."""
@@ -196,7 +215,9 @@ class _Run:
         """Compare, read, write the manifest, commit."""
         last = self._last_manifest(compare.COLUMNS)
         self._refuse_empty(last)
-        difference = compare.compare(self._table, last, self._last.taken_at if self._last else self._taken_at)
+        difference = compare.compare(
+            self._table, last, self._last.taken_at if self._last else self._taken_at, self._source.ignored
+        )
         self._wishes.stop()
         session = self._session
         session.lost = session.rest_on(self._heads)
@@ -209,8 +230,7 @@ class _Run:
             difference = self._with_lost(difference)
             if difference.nothing_changed and settled and losses.catalogue_rests(session, self._last):
                 return self._commit_unchanged(self._last, difference)
-        self._read(difference)
-        return self._commit_changed(difference)
+        return self._commit_changed(difference, self._read(difference))
 
     def _with_lost(self, difference: compare.Comparison) -> compare.Comparison:
         """The comparison, and what must be read again since the repository has lost it."""
@@ -253,57 +273,24 @@ class _Run:
                 hint="is it mounted? If it is meant to be empty, run the backup with --allow-empty",
             )
 
-    def _read(self, difference: compare.Comparison) -> None:
+    def _read(self, difference: compare.Comparison) -> New:
         import pyarrow.compute as pc
 
-        table, progress = self._table, self._wishes.progress
-        fresh = difference.fresh
-        sizes = pc.sum(table["size"].take(fresh)).as_py() or 0
-        progress.phase(f"reading {self._source.name}", items=len(fresh), size=sizes)
+        scans, wishes, fresh = [self._table], self._wishes, difference.fresh
+        size = pc.sum(self._table["size"].take(fresh)).as_py() or 0
+        wishes.progress.phase(f"reading {self._source.name}", items=len(fresh), size=size)
+        self._table = self._table.select(["path", "type", "size"])
         with Reader(self._source.path, self._source.kind.encode()) as reader:
-            trained = self._train(reader, fresh)
-            writer = content.ContentWriter(self._session, trained)
-            try:
-                work = reading.Reading(reader, writer, self._results, progress, self._wishes.stop, self._session.tell)
-                self._folders_and_links(work, fresh)
-                self._table = table = table.select(["path", "type", "size"])
-                work.files(reading.wanted_files(table, fresh))
-            finally:
-                writer.close()
-            manner = self._source.manner
-            self._of_content = describing.asked(reader, self._table["path"], self._results, manner, self._wishes.stop)
-        self.problems += work.problems
-        self._read_bytes = work.read_bytes
-
-    def _train(self, reader: Reader, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
-        """Dictionaries for the groups of small files that deserve one, stored before they are used."""
-        candidates = dictionaries.worth_training((one.path, one.size) for one in reading.wanted_files(self._table, fresh))
-        key = self._project.capability.chunk_id_key
-
-        def train(paths: list[bytes]) -> dictionaries.Trained | None:
-            self._wishes.stop()
-            samples = [answer.data for answer in reader.read_small(paths) if isinstance(answer, Content)]
-            return dictionaries.train(samples, key)
-
-        with ThreadPoolExecutor(content.WORKERS, thread_name_prefix="train") as pool:
-            made = zip(candidates, pool.map(train, candidates.values()), strict=True)
-            trained = {name: one for name, one in made if one is not None}
-        if trained:
-            content.store_dictionaries(self._session, list(trained.values()))
-        return trained
-
-    def _folders_and_links(self, work: reading.Reading, fresh: pa.Array) -> None:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        table = self._table
-        types = table["type"].combine_chunks().take(fresh)
-        for code, read in ((columns.FOLDER, work.folders), (columns.LINK, work.links)):
-            rows = fresh.filter(pc.equal(types, pa.scalar(code, pa.uint8())))
-            read(table, rows)
+            means = Means(self._session, reader, self._source.manner, wishes.progress, wishes.stop)
+            new = new_content.read(means, scans, fresh)
+        self.problems += [one for one in new.problems if one.path not in self._unlisted]
+        self.grown, self._read_bytes = new.grown, new.read_bytes
+        return new
 
     def _commit_unchanged(self, last: Record, difference: compare.Comparison) -> Record:
         """The same manifest again: it costs a record."""
+        if unread.any_asks(self.problems):
+            self.problems = unread.explained(self.problems, self._last_manifest(unread.COLUMNS))
         if self._losses is not None:
             self._tell_lost(self._last_manifest(["path", "seen_at", "chunks"]), self._losses)
         self.problems += self._session.damage()
@@ -318,11 +305,13 @@ class _Run:
         self.problems += lost.problems(table, rows)
         return len(rows) > 0
 
-    def _commit_changed(self, difference: compare.Comparison) -> Record:
+    def _commit_changed(self, difference: compare.Comparison, new: New) -> Record:
         self._wishes.progress.phase("writing the manifest")
         self._session.forget_known()
         memory.give_back()
-        table = self._new_manifest(difference)
+        table = self._new_manifest(difference, new)
+        del new
+        self.problems = unread.explained(self.problems, table)
         vanished = items.missed_at(table, self._taken_at)
         self._session.packs.drain()
         memory.give_back()
@@ -346,20 +335,14 @@ class _Run:
         self._session.commit(record)
         return record
 
-    def _new_manifest(self, difference: compare.Comparison) -> pa.Table:
+    def _new_manifest(self, difference: compare.Comparison, new: New) -> pa.Table:
         source = self._source
         about = items.About(source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None)
-        description = new_manifest.Description(source.manner, self._of_content, anew=self._described_anew())
-        read = new_manifest.news(self._results, self._table, about, description)
+        description = new_manifest.Description(source.manner, new.of_content, anew=self._described_anew())
+        read = new_manifest.news(new.results, self._table, about, description)
         self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
-        past = new_manifest.Past(self._session, self._heads, difference, self._spared())
+        past = new_manifest.Past(self._session, self._heads, difference, items.Spared(new.failed, self._unseen))
         return new_manifest.made(read, about, past, description, self._wishes.retire)
-
-    def _spared(self) -> items.Spared:
-        """What stays in the manifest though this run could not read it."""
-        while_reading = self.problems[self._scan_problems :]
-        failed = {problem.path for problem in while_reading if problem.what not in KEPT_ALL_THE_SAME}
-        return items.Spared(failed=frozenset(failed), unseen=self._unseen)
 
     def _keep_locked(self, needed: Iterable[bytes], index: ChunkIndex) -> None:
         """Where objects are locked, so are these packs, for as long as what is stored today. index: all that is known of the

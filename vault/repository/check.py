@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
-from vault.format import layout
+from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LostItem:
-    """An item that cannot be restored whole. path: printable."""
+    """An item of a snapshot that cannot be restored as it was. path: printable."""
 
     snapshot: str
     path: str
@@ -56,6 +56,8 @@ class CheckReport:
     orphans: int = 0
     damage: list[str] = field(default_factory=list)
     lost: list[LostItem] = field(default_factory=list)
+    inconsistent: list[LostItem] = field(default_factory=list)
+    """Items that changed while a backup read them: what was read is whole, and may be of several moments. No damage."""
 
     @property
     def sound(self) -> bool:
@@ -66,7 +68,11 @@ class CheckReport:
         """For `--json`."""
         names = ("project", "snapshots", "packs_needed", "packs_read", "chunks_read", "bytes_read", "orphans", "damage")
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
-        return found | {"sound": self.sound, "lost": [{"snapshot": one.snapshot, "path": one.path} for one in self.lost]}
+        marked = {
+            name: [{"snapshot": one.snapshot, "path": one.path} for one in getattr(self, name)]
+            for name in ("lost", "inconsistent")
+        }
+        return found | {"sound": self.sound} | marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +219,9 @@ class _Check:
         needed = snapshots.needed_packs(reader, one, self._moved)
         self._needed |= needed
         self._report.packs_needed = len(self._needed)
-        table = snapshots.read_manifest(reader, one, columns=["path", "chunks"])
+        table = snapshots.read_manifest(reader, one, columns=["path", "chunks", "consistency"])
+        marked = table["path"].filter(manifest.is_inconsistent(table)).to_pylist()
+        self._report.inconsistent += [LostItem(one.id, printable(path)) for path in marked]
         chunks = table["chunks"].combine_chunks()
         parents, ids = pc.list_parent_indices(chunks), chunks.flatten().field("id")
         located = index.locate(ids)
