@@ -98,6 +98,12 @@ def problems(found: Sequence[Problem]) -> None:
         notice(f"problem: … and {len(found) - PROBLEMS_SHOWN} more (all of them with --json)")
 
 
+def named(paths: Sequence[bytes], *, most: int = 3) -> str:
+    """The first of some paths, in one line."""
+    more = len(paths) - most
+    return ", ".join(map(printable, paths[:most])) + (f" and {more} more" if more > 0 else "")
+
+
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequence[int] = ()) -> None:
     """Aligned columns. right: numbers of the columns that hold numbers."""
     everything = [list(heads), *map(list, rows)]

@@ -151,5 +151,10 @@ def _tell(report: Report) -> None:
         output.notice(f"skipped: {counted(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
     if counts.problems:
         output.notice(f"{counted(counts.problems, 'problem')}; what could not be read keeps its last good version")
+    if report.doubtful:
+        output.notice(
+            f"notice: the names of {counted(len(report.doubtful), 'item')} say a period in several ways; the widest was taken: "
+            f"{output.named(report.doubtful)}; `layout` in the settings decides"
+        )
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")
