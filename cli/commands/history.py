@@ -67,7 +67,7 @@ def find(
     if not items.num_rows:
         output.problems(known.problems)
         raise nothing_found(known, wish)
-    shown = items.slice(0, limit).to_pylist()
+    shown = [_with_first(row, known) for row in items.slice(0, limit).to_pylist()]
     if as_json:
         told = [_found_json(row) for row in shown]
         damage = [problem.as_json() for problem in known.problems]
@@ -79,11 +79,17 @@ def find(
     finish(known)
 
 
+def _with_first(row: dict[str, Any], known: History) -> dict[str, Any]:
+    """A row of `find`, and whether an older version may have been forgotten."""
+    older = known.ledgers[row["source"]].older_forgotten(row.pop("began"), row["first_seen"])
+    return row | {"first_seen_in_what_is_kept": older}
+
+
 def _found_cells(row: dict[str, Any]) -> list[str]:
     missing = row["missing_since"]
     return [
         output.size(row["size"]),
-        output.moment(row["first_seen"]),
+        output.moment(row["first_seen"]) + (" or before" if row["first_seen_in_what_is_kept"] else ""),
         output.moment(row["last_seen"]),
         str(row["versions"]),
         output.moment(missing) if missing else "-",
