@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -137,9 +138,9 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def moment(when: datetime) -> str:
-    """A moment in this machine's own time zone, to the second."""
-    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+def moment(when: datetime, zone: ZoneInfo | None = None) -> str:
+    """A moment to the second, with the name of its time zone: this machine's own one, where none is given."""
+    return f"{when.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def flush() -> None:

@@ -107,7 +107,7 @@ def _records(project: Project, wish: Wish, committed: snapshots.Committed) -> li
         return records
     if committed.damaged:
         raise Damaged(committed.damaged[0].message)
-    when = f" up to {wish.at:%Y-%m-%d %H:%M:%S %Z}" if wish.at else ""
+    when = f" up to {wish.at_words or format(wish.at, '%Y-%m-%d %H:%M:%S %Z')}" if wish.at else ""
     raise NothingFound(
         f"project {project.name!r} has no snapshot{when}",
         hint=f"see what there is: `strongroom list {project.name}`",

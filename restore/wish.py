@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 class Wish:
     """What is asked for; empty means no matter which.
 
-    patterns: of paths (see `vault.about.globs`) · at: the moment, None for now ·
+    patterns: of paths (see `vault.about.globs`) · at: the moment, None for now · at_words: the same as it was asked for ·
     deleted: only items that the source no longer had · source: of one source only · kinds, formats: as manifests name them ·
     periods: as people write them (see `vault.about.grammar`), in the time zone of each snapshot · overlapping: what touches
     them too · versions: of each item the newest so many, None for all · now: what `last-month` counts from · zone: for
@@ -22,6 +22,7 @@ class Wish:
 
     patterns: tuple[str, ...] = ()
     at: datetime | None = None
+    at_words: str = ""
     deleted: bool = False
     source: str | None = None
     kinds: tuple[str, ...] = ()

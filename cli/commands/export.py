@@ -11,6 +11,7 @@ import typer
 from cli import choosing, environment, output, progress, workplace
 from cli.options import (
     At,
+    Before,
     Config,
     Deleted,
     Formats,
@@ -56,6 +57,7 @@ def export(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     as_: Annotated[
         As | None,
@@ -103,7 +105,7 @@ def export(
         raise UsageError("a bag is a folder or a ZIP file", hint="name one with --to, and copy it from there")
     tables.check(periods=bool(periods))
     request = Request(to=to, tables=tables, incomplete=True, dry_run=dry_run, quiet=quiet, as_json=as_json)
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     wanted = versions_of(versions)
     with workplace.opened(config, identity) as place:
         found = choosing.project(place, project)

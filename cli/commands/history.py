@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only snapshots from then on.")]
 Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only snapshots up to then.")]
@@ -60,6 +59,7 @@ def find(
         wish = asked.wish(place, found)
         question = question_of(place, found, wish, since, until)
         known = gathered(place, found, quiet=quiet or as_json)
+        zone = place.zone(project)
         refuse_unknown_source(known, source)
         items = find_items(known, question)
     if deleted:
@@ -74,7 +74,7 @@ def find(
         output.document({"project": project, "total": items.num_rows, "items": told, "damage": damage})
     else:
         heads = ["SIZE", "FIRST SEEN", "LAST SEEN", "VERSIONS", "MISSING SINCE", "NEWEST SNAPSHOT", "PATH"]
-        output.table([_found_cells(row) for row in shown], heads, right=(0, 3))
+        output.table([_found_cells(row, zone) for row in shown], heads, right=(0, 3))
     more(items.num_rows - len(shown), "item")
     finish(known)
 
@@ -85,14 +85,14 @@ def _with_first(row: dict[str, Any], known: History) -> dict[str, Any]:
     return row | {"first_seen_in_what_is_kept": older}
 
 
-def _found_cells(row: dict[str, Any]) -> list[str]:
+def _found_cells(row: dict[str, Any], zone: ZoneInfo) -> list[str]:
     missing = row["missing_since"]
     return [
         output.size(row["size"]),
-        output.moment(row["first_seen"]) + (" or before" if row["first_seen_in_what_is_kept"] else ""),
-        output.moment(row["last_seen"]),
+        output.moment(row["first_seen"], zone) + (" or before" if row["first_seen_in_what_is_kept"] else ""),
+        output.moment(row["last_seen"], zone),
         str(row["versions"]),
-        output.moment(missing) if missing else "-",
+        output.moment(missing, zone) if missing else "-",
         row["snapshot"],
         printable(row["path"]),
     ]
@@ -129,6 +129,7 @@ def history(
         wish = asked.wish(place, found)
         question = question_of(place, found, wish, since, until)
         known = gathered(place, found, quiet=quiet or as_json)
+        zone = place.zone(project)
         refuse_unknown_source(known, source)
         told = tell_history(known, question, most=limit)
     if not told.items:
@@ -140,37 +141,37 @@ def history(
         output.document({"project": project, "total": told.total, "items": items, "damage": damage})
     else:
         for item in told.items:
-            _tell(item)
+            _tell(item, zone)
     more(told.total - len(told.items), "item")
     finish(known)
 
 
-def _tell(item: ItemHistory) -> None:
+def _tell(item: ItemHistory, zone: ZoneInfo) -> None:
     output.result(f"{printable(item.path)}  ({item.type}, source {item.source})")
     heads = ["  WHEN", "WHAT", "SIZE", "SNAPSHOT", "MODIFIED", ""]
-    output.table([_event_cells(event) for event in item.events], heads, right=(2,))
+    output.table([_event_cells(event, zone) for event in item.events], heads, right=(2,))
 
 
-def _event_cells(event: Event) -> list[str]:
+def _event_cells(event: Event, zone: ZoneInfo) -> list[str]:
     about = ", ".join(event.changes)
     if event.last_seen_at is not None:
-        about = f"last seen {output.moment(event.last_seen_at)}"
+        about = f"last seen {output.moment(event.last_seen_at, zone)}"
     return [
-        f"  {output.moment(event.when)}",
+        f"  {output.moment(event.when, zone)}",
         event.what,
         output.size(event.size),
         event.snapshot or "(forgotten)",
-        modified(event.mtime),
+        modified(event.mtime, zone),
         about,
     ]
 
 
-def modified(seconds: int) -> str:
+def modified(seconds: int, zone: ZoneInfo) -> str:
     """A time of modification; folders have none here, and some lie outside of what a calendar can show."""
     if not seconds:
         return "-"
     try:
-        return output.moment(datetime.fromtimestamp(seconds, UTC))
+        return output.moment(datetime.fromtimestamp(seconds, UTC), zone)
     except (OverflowError, OSError, ValueError):
         return f"@{seconds}"
 
@@ -181,9 +182,7 @@ def question_of(place: Workplace, project: Project, wish: Wish, since: str | Non
     from restore.history.timeline import Question
 
     zone = place.zone(project.name)
-    start = moments.parse(since, project, zone)
-    if start is not None and since is not None and _DATE.fullmatch(since.strip()):
-        start -= timedelta(days=1, microseconds=-1)
+    start = moments.parse(since, project, zone, begin=True)
     return Question(mask_of(wish), wish.source, start, moments.parse(until, project, zone))
 
 

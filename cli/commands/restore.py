@@ -10,6 +10,7 @@ import typer
 from cli import choosing, workplace
 from cli.options import (
     At,
+    Before,
     Config,
     Deleted,
     Formats,
@@ -52,6 +53,7 @@ def restore(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     existing: Annotated[
         Existing | None,
@@ -128,7 +130,7 @@ def restore(
         region=region,
     )
     request.check(periods=bool(periods))
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     wanted = versions_of(versions)
     from cli.restoring.runs import run
     from cli.restoring.work import Work

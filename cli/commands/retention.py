@@ -41,11 +41,12 @@ def plan(
     """
     with workplace.opened(config, identity) as place:
         made = [(project, *_plan(place, project, on)) for project in place.projects(projects or list(place.settings.projects))]
+        zones = {one.name: place.zone(one.name) for one, _, _ in made}
     if as_json:
         output.document({"projects": [{"name": one.name} | found.as_json() for one, found, _ in made]})
     else:
         for project, found, _ in made:
-            _show(project, found, every=every)
+            _show(project, found, zones[project.name], every=every)
     for _, _, problems in made:
         output.problems(problems)
     if any(problems for _, _, problems in made):
@@ -80,7 +81,7 @@ def apply(
                     hint=f"look at `strongroom retention plan {project.name}` again: it is {digest[:16]} now",
                 )
             if not as_json:
-                _show(project, found, every=every)
+                _show(project, found, place.zone(project.name), every=every)
             if found.goes and not yes:
                 ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
             _apply(place, project, found)
@@ -144,7 +145,7 @@ def _apply(place: workplace.Workplace, project: Project, found: Plan) -> None:
     output.notice(f"{project.name}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune` reclaims the room")
 
 
-def _show(project: Project, found: Plan, *, every: bool) -> None:
+def _show(project: Project, found: Plan, zone: ZoneInfo, *, every: bool) -> None:
     output.result(f"{project.name}: plan {found.world.digest()[:16]}")
     lines = list(found.lines() if every else found.summary())
     for line in lines:
@@ -153,7 +154,9 @@ def _show(project: Project, found: Plan, *, every: bool) -> None:
         goes = list(found.verdict.forgotten)
         for one in goes[:SHOWN]:
             why = "; ".join(reason.text for reason in one.forget)
-            output.result(f"  goes: {one.snapshot.source} {output.moment(one.snapshot.taken_at)} {one.snapshot.id}: {why}")
+            output.result(
+                f"  goes: {one.snapshot.source} {output.moment(one.snapshot.taken_at, zone)} {one.snapshot.id}: {why}"
+            )
         if len(goes) > SHOWN:
             output.result(f"  … and {len(goes) - SHOWN} more; --all shows every one")
 

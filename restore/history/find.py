@@ -18,7 +18,8 @@ def find(history: History, question: Question) -> pa.Table:
 
     path, source, kind, type, size, format, period_start, period_end: of its newest version · first_seen, last_seen: moments
     of snapshots · missing_since: when it was found missing, null while the source has it · versions: their number ·
-    began: the number of the first snapshot that is known to have had it · snapshot, snapshot_at: the newest one that the source had it at; where that one was forgotten, the newest that keeps it.
+    began: the number of the first snapshot that is known to have had it ·
+    snapshot, snapshot_at: the newest one that the source had it at; where that one was forgotten, the newest that keeps it.
     """
     import pyarrow as pa
 
