@@ -11,7 +11,6 @@ import typer
 from cli import environment, moments, output, progress, workplace
 from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Source
 from cli.wishes import Asked
-from vault.errors import UsageError
 from vault.problems import printable
 from vault.wording import counted
 
@@ -199,11 +198,9 @@ def gathered(place: Workplace, project: Project, *, quiet: bool) -> History:
 
 def refuse_unknown_source(known: History, source: str | None) -> None:
     """Raises `UsageError` for a source that no snapshot is of."""
-    if source is not None and known.ledgers and source not in known.ledgers:
-        raise UsageError(
-            f"project {known.project.name!r} has no snapshot of a source {source!r}",
-            hint=f"there are: {', '.join(known.ledgers)}",
-        )
+    from restore import select
+
+    select.refuse_unknown_source(known.project, source, known.ledgers)
 
 
 def more(count: int, what: str) -> None:

@@ -92,7 +92,7 @@ def _cells(one: Record, zone: ZoneInfo) -> list[str]:
 def _project_json(project: Project, committed: Committed) -> dict[str, Any]:
     return {
         "project": project.name,
-        "id": project.id,
+        "project_id": project.id,
         "snapshots": [
             {
                 "snapshot": one.id,

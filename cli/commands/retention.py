@@ -43,7 +43,7 @@ def plan(
         made = [(project, *_plan(place, project, on)) for project in place.projects(projects or list(place.settings.projects))]
         zones = {one.name: place.zone(one.name) for one, _, _ in made}
     if as_json:
-        output.document({"projects": [{"name": one.name} | found.as_json() for one, found, _ in made]})
+        output.document({"projects": [{"project": one.name} | found.as_json() for one, found, _ in made]})
     else:
         for project, found, _ in made:
             _show(project, found, zones[project.name], every=every)
@@ -85,7 +85,7 @@ def apply(
             if found.goes and not yes:
                 ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
             _apply(place, project, found)
-            answers.append({"name": project.name, "forgotten": list(found.goes)} | found.as_json())
+            answers.append({"project": project.name, "forgotten": list(found.goes)} | found.as_json())
     if as_json:
         output.document({"projects": answers})
 
