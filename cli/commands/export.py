@@ -75,7 +75,10 @@ def export(
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
-        str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
+        str,
+        typer.Option(
+            "--versions", metavar="all|N", help="Of each file, deleted ones too, the newest N contents that differ, or all."
+        ),
     ] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     source: Source = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -37,6 +38,9 @@ def find(
     formats: Formats = None,
     overlapping: Overlapping = False,
     deleted: Annotated[bool, typer.Option("--deleted", help="Only what the source no longer has.")] = False,
+    case_sensitive: Annotated[
+        bool, typer.Option("--case-sensitive", help="Tell capitals from small letters in patterns.")
+    ] = False,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
@@ -46,7 +50,10 @@ def find(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Every item that ever was, over all snapshots: first and last seen, versions, whether it is deleted."""
+    """Every item that ever was, over all snapshots: first and last seen, versions, whether it is deleted.
+
+    A word is looked for anywhere in the paths, and a glob at any depth; capitals and small letters are alike.
+    """
     import pyarrow.compute as pc
 
     from restore.history.find import find as find_items
@@ -55,7 +62,7 @@ def find(
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
     with workplace.opened(config, identity, brief=True) as place:
         found = place.project(project)
-        wish = asked.wish(place, found)
+        wish = replace(asked.wish(place, found), anywhere=True, fold=not case_sensitive)
         question = question_of(place, found, wish, since, until)
         known = gathered(place, found, quiet=quiet or as_json)
         zone = place.zone(project)

@@ -79,7 +79,10 @@ def restore(
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
-        str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
+        str,
+        typer.Option(
+            "--versions", metavar="all|N", help="Of each file, deleted ones too, the newest N contents that differ, or all."
+        ),
     ] = "1",
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Restore what is there, though some content is missing.")
