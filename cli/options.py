@@ -26,8 +26,12 @@ At = Annotated[
     typer.Option(
         "--at",
         metavar="TIME",
-        help="As it was then: 2026-11-01, '2026-11-01 14:30', '3 days ago', a snapshot's id. Default: now.",
+        help="As it was then: 2026-11-01 (its end), '2026-11-01 14:30', '3 days ago', a snapshot's id. Default: now.",
     ),
+]
+Before = Annotated[
+    str | None,
+    typer.Option("--before", metavar="TIME", help="As it was right before then: a day's beginning, a moment, a snapshot's id."),
 ]
 Source = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this source of the project.")]
 Patterns = Annotated[

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -138,6 +139,12 @@ def problems(found: Sequence[Problem]) -> None:
         notice(f"problem: … and {len(found) - PROBLEMS_SHOWN} more (all of them with --json)")
 
 
+def named(paths: Sequence[bytes], *, most: int = 3) -> str:
+    """The first of some paths, in one line."""
+    more = len(paths) - most
+    return ", ".join(map(printable, paths[:most])) + (f" and {more} more" if more > 0 else "")
+
+
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequence[int] = ()) -> None:
     """Aligned columns. right: numbers of the columns that hold numbers."""
     everything = [list(heads), *map(list, rows)]
@@ -171,9 +178,9 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def moment(when: datetime) -> str:
-    """A moment in this machine's own time zone, to the second."""
-    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+def moment(when: datetime, zone: ZoneInfo | None = None) -> str:
+    """A moment to the second, with the name of its time zone: this machine's own one, where none is given."""
+    return f"{when.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def consistency(mark: str | None) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cli import environment, output, settings
 from cli.settings import Settings
@@ -74,7 +74,7 @@ def remembered(address: Address, repository: RepositorySettings) -> ClientMemory
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """An opened repository, and whose it is. traffic: counts the requests to the store · memory: what this machine
-    knows of it."""
+    knows of it · zones: of projects that the settings do not name."""
 
     settings: Settings
     repository: Repository
@@ -82,6 +82,7 @@ class Workplace:
     traffic: CountingStore
     memory: ClientMemory
     refused: list[Problem] = field(default_factory=list)
+    zones: dict[str, ZoneInfo] = field(default_factory=dict)
 
     def project(self, name: str) -> Project:
         """The project of that name. Raises `UsageError` with the nearest name."""
@@ -125,8 +126,25 @@ class Workplace:
         return replace(self, repository=replace(self.repository, store=uncached(self.repository.store)))
 
     def zone(self, project: str) -> ZoneInfo:
-        """The time zone in which the periods of a project are meant."""
-        return ZoneInfo(self.settings.zone(project))
+        """The time zone in which the periods of a project are meant: that of the settings, and of a project that they do not
+        name, that of its newest snapshot."""
+        if project not in self.settings.projects and project not in self.zones:
+            found = self._zone_of_snapshots(project)
+            if found is not None:
+                self.zones[project] = found
+        return self.zones.get(project) or ZoneInfo(self.settings.zone(project))
+
+    def _zone_of_snapshots(self, name: str) -> ZoneInfo | None:
+        """The zone that the newest snapshot's record names; None where there is none, or it is not known here."""
+        from vault.repository import snapshots
+
+        records = snapshots.committed(self.project(name), rolled=True).records
+        for record in sorted(records, key=lambda one: one.taken_at, reverse=True):
+            try:
+                return ZoneInfo(record.zone) if record.zone else None
+            except (ZoneInfoNotFoundError, ValueError):
+                return None
+        return None
 
     def gone(self, project: Project) -> list[str]:
         """The snapshots of a project that this machine has seen, or that others name, and that are gone; each is told as a

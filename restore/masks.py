@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 
 def deleted(table: pa.Table, wish: Wish) -> pa.ChunkedArray:
-    """Rows of items that the source had, or of those that it no longer had."""
+    """Rows of items that the source had, or of those that it no longer had; both where older versions are asked for, since a
+    deleted item has nothing else."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    if wish.versions != 1 and not wish.deleted:
+        return pa.chunked_array([pa.repeat(pa.scalar(value=True), len(table))])
     return pc.is_valid(table["vanished_at"]) if wish.deleted else pc.is_null(table["vanished_at"])
 
 
@@ -29,7 +33,7 @@ def named(table: pa.Table, wish: Wish) -> pa.ChunkedArray | None:
 
     parts = []
     if wish.patterns:
-        parts.append(_by_pattern(table["path"], wish.patterns))
+        parts.append(_by_pattern(table["path"], wish))
     for name, wanted in (("kind", wish.kinds), ("format", wish.formats)):
         if wanted:
             parts.append(_one_of(table[name], wanted))
@@ -48,12 +52,14 @@ def _one_of(column: pa.ChunkedArray, wanted: tuple[str, ...]) -> pa.ChunkedArray
     return pc.is_in(column, value_set=pa.array([one.lower() for one in wanted], pa.string()))
 
 
-def _by_pattern(paths: pa.ChunkedArray, patterns: tuple[str, ...]) -> pa.ChunkedArray:
+def _by_pattern(paths: pa.ChunkedArray, wish: Wish) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    patterns = wish.patterns
     literal = _there(paths, patterns)
-    regex = "|".join(pattern_regex(one) if one not in literal else _exactly(one) for one in patterns)
+    how = {"anywhere": wish.anywhere, "fold": wish.fold}
+    regex = "|".join(pattern_regex(one, **how) if one not in literal else _exactly(one) for one in patterns)
     try:
         # bytes of a name that are no text come from the command line as surrogates
         return pc.match_substring_regex(paths, regex.encode("utf-8", "surrogateescape"))

@@ -184,6 +184,11 @@ def _tell(report: Report) -> StrongroomError | None:
         output.notice(
             f"{counted(counts.problems, 'problem')}; of what could not be read the last good version is kept, if any:"
         )
+    if report.doubtful:
+        output.notice(
+            f"notice: the names of {counted(len(report.doubtful), 'item')} say a period in several ways; the widest was taken: "
+            f"{output.named(report.doubtful)}; `layout` in the settings decides"
+        )
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")
     return unwritten

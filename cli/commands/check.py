@@ -19,7 +19,7 @@ LINES_SHOWN = 50
 
 def check(
     projects: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROJECT]… [PERCENT]", help="Default: all. With --data a number is PERCENT.")
+        list[str] | None, typer.Argument(metavar="[PROJECT]… [PERCENT%]", help="Default: all. With --data, 10% is PERCENT.")
     ] = None,
     data: Annotated[bool, typer.Option("--data", help="Read packs too: re-hash them, open them, compare every chunk.")] = False,
     percent: Annotated[
@@ -46,7 +46,7 @@ def check(
     from vault.repository.check import check as look
 
     if percent < 100 and not data:
-        raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10`")
+        raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10%`")
     if rolling and data:
         raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
@@ -69,15 +69,19 @@ def check(
 
 
 def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
-    """`check --data 10`: a number among the words is the PERCENT, as `--data` cannot take a value that may be left out."""
+    """`check --data 10%`: what ends with % among the words is the PERCENT, as `--data` cannot take a value that may be left
+    out. A number without it is a project's name."""
     names = []
     for word in words:
-        try:
-            percent = float(word.removesuffix("%"))
-        except ValueError:
+        if not word.endswith("%"):
             names.append(word)
+            continue
+        try:
+            percent = float(word[:-1])
+        except ValueError as error:
+            raise UsageError(f"{word!r} is not a percentage", hint="write a number above 0 and up to 100, as 10%") from error
     if not 0 < percent <= 100:
-        raise UsageError(f"{percent:g} is not a percentage", hint="write a number above 0 and up to 100")
+        raise UsageError(f"{percent:g} is not a percentage", hint="write a number above 0 and up to 100, as 10%")
     return names, percent
 
 

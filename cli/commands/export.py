@@ -11,6 +11,7 @@ import typer
 from cli import choosing, environment, output, progress, workplace
 from cli.options import (
     At,
+    Before,
     Config,
     Deleted,
     Formats,
@@ -56,6 +57,7 @@ def export(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     as_: Annotated[
         As | None,
@@ -73,7 +75,10 @@ def export(
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
-        str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
+        str,
+        typer.Option(
+            "--versions", metavar="all|N", help="Of each file, deleted ones too, the newest N contents that differ, or all."
+        ),
     ] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     source: Source = None,
@@ -103,7 +108,7 @@ def export(
         raise UsageError("a bag is a folder or a ZIP file", hint="name one with --to, and copy it from there")
     tables.check(periods=bool(periods))
     request = Request(to=to, tables=tables, incomplete=True, dry_run=dry_run, quiet=quiet, as_json=as_json)
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     wanted = versions_of(versions)
     with workplace.opened(config, identity) as place:
         found = choosing.project(place, project)

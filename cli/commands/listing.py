@@ -12,6 +12,7 @@ import typer
 from cli import output, workplace
 from cli.options import (
     At,
+    Before,
     Config,
     Deleted,
     Formats,
@@ -24,7 +25,7 @@ from cli.options import (
     Periods,
     Source,
 )
-from cli.wishes import Asked, tell_beyond
+from cli.wishes import Asked, tell_beyond, tell_moment
 from vault.about import grammar
 from vault.about.finding import MTIME
 from vault.about.period import Period
@@ -53,33 +54,34 @@ def list_(
         chosen = place.projects(projects or [])
         missing = {project.id: place.gone(project) for project in chosen}
         found = [(project, snapshots.committed(project)) for project in chosen]
+        zones = {project.name: place.zone(project.name) for project in chosen}
     if as_json:
         told = [_project_json(project, committed) | {"missing": missing[project.id]} for project, committed in found]
         output.document({"projects": told})
     else:
-        _tell(found)
+        _tell(found, zones)
     damage = [problem for _, committed in found for problem in committed.damaged]
     output.problems(damage)
     if damage or place.refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _tell(found: list[tuple[Project, Committed]]) -> None:
+def _tell(found: list[tuple[Project, Committed]], zones: dict[str, ZoneInfo]) -> None:
     if not found:
         output.notice("there is no project yet; add one with `strongroom project add NAME --source KIND=PATH`")
     for project, committed in found:
         output.result(f"{project.name}: {counted(len(committed.records), 'snapshot')}")
         if committed.records:
             heads = ["  SNAPSHOT", "SOURCE", "TAKEN", "ITEMS", "SIZE", "STORED", "PROBLEMS"]
-            output.table([_cells(one) for one in committed.records], heads, right=(3, 4, 5, 6))
+            output.table([_cells(one, zones[project.name]) for one in committed.records], heads, right=(3, 4, 5, 6))
 
 
-def _cells(one: Record) -> list[str]:
+def _cells(one: Record, zone: ZoneInfo) -> list[str]:
     counts = one.counts
     return [
         f"  {one.id}",
         one.source,
-        output.moment(one.taken_at),
+        output.moment(one.taken_at, zone),
         str(counts.items),
         output.size(counts.bytes),
         output.size(counts.stored_bytes),
@@ -90,7 +92,7 @@ def _cells(one: Record) -> list[str]:
 def _project_json(project: Project, committed: Committed) -> dict[str, Any]:
     return {
         "project": project.name,
-        "id": project.id,
+        "project_id": project.id,
         "snapshots": [
             {
                 "snapshot": one.id,
@@ -118,6 +120,7 @@ def ls(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     source: Source = None,
     config: Config = None,
@@ -127,11 +130,13 @@ def ls(
     """The items of a project at a moment."""
     from restore.select import select
 
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     with workplace.opened(config, identity, brief=True) as place:
         found = place.project(project)
-        selection = select(found, asked.wish(place, found))
+        wish = asked.wish(place, found)
+        selection = select(found, wish)
         zone = place.zone(project)
+    tell_moment(wish, selection, zone)
     tell_beyond(selection, periods)
     table = selection.table
     rows = zip(*(table[name].to_pylist() for name in _SHOWN), strict=True)
@@ -154,9 +159,9 @@ def _line(row: tuple[Any, ...], zone: ZoneInfo) -> str:
     letters = LETTERS[kind] + stat.filemode(mode)[1:]
     period = _period(start, end, zone) if origin not in (None, MTIME) else ""
     arrow = f" -> {printable(target)}" if target is not None else ""
-    gone = f"  (vanished {output.moment(vanished)})" if vanished else ""
+    gone = f"  (vanished {output.moment(vanished, zone)})" if vanished else ""
     notes = f"{gone}{output.consistency(consistency)}"
-    return f"{letters} {size:>12} {_moment(seconds)} {period or '-':<13} {printable(path)}{arrow}{notes}"
+    return f"{letters} {size:>12} {_moment(seconds, zone)} {period or '-':<13} {printable(path)}{arrow}{notes}"
 
 
 def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str | None:
@@ -166,10 +171,10 @@ def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str
     return grammar.written(Period.between(start, end), zone)
 
 
-def _moment(seconds: int) -> str:
+def _moment(seconds: int, zone: ZoneInfo) -> str:
     """A file's time; some lie outside of what a calendar here can show."""
     try:
-        return output.moment(datetime.fromtimestamp(seconds, UTC))
+        return output.moment(datetime.fromtimestamp(seconds, UTC), zone)
     except (OverflowError, OSError, ValueError):
         return f"@{seconds}".ljust(19)
 

@@ -77,7 +77,7 @@ def add(
         settings_file.add_project(place.settings.file, name, written_zone, sources)
     told = {
         "project": name,
-        "id": made.id,
+        "project_id": made.id,
         "zone": written_zone or place.settings.zone(name),
         "sources": [{"name": s.name, "path": str(s.path)} for s in sources],
     }
@@ -98,7 +98,7 @@ def list_(config: Config = None, identity: Identity = None, as_json: Json = Fals
         rows = [
             {
                 "project": one.name,
-                "id": one.project,
+                "project_id": one.project,
                 "capability": one.kind,
                 "sources": [source.name for source in place.settings.projects.get(one.name, ())],
             }
@@ -107,7 +107,9 @@ def list_(config: Config = None, identity: Identity = None, as_json: Json = Fals
     if as_json:
         output.document({"projects": rows, "refused": [one.as_json() for one in place.refused]})
     else:
-        cells = [(str(r["project"]), str(r["id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows]
+        cells = [
+            (str(r["project"]), str(r["project_id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows
+        ]
         output.table(cells, ["PROJECT", "ID", "CAPABILITY", "SOURCES"])
     if place.refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import output, workplace
-from cli.options import At, Config, Deleted, Formats, Identity, Json, Kinds, Overlapping, Paths, Periods, Quiet, Source
+from cli.options import At, Before, Config, Deleted, Formats, Identity, Json, Kinds, Overlapping, Paths, Periods, Quiet, Source
 from cli.wishes import Asked, tell_beyond, tell_consistency
 from vault.about import grammar
 from vault.about.period import Period
@@ -51,6 +51,7 @@ def query(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     source: Source = None,
     config: Config = None,
@@ -66,7 +67,7 @@ def query(
     from restore.select import select
 
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
-    asked = Asked(None, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    asked = Asked(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     with workplace.opened(config, identity) as place:
         found = place.project(project)
         found.capability.reading()

@@ -10,6 +10,7 @@ import typer
 from cli import choosing, workplace
 from cli.options import (
     At,
+    Before,
     Config,
     Deleted,
     Formats,
@@ -52,6 +53,7 @@ def restore(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     existing: Annotated[
         Existing | None,
@@ -77,7 +79,10 @@ def restore(
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
-        str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
+        str,
+        typer.Option(
+            "--versions", metavar="all|N", help="Of each file, deleted ones too, the newest N contents that differ, or all."
+        ),
     ] = "1",
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Restore what is there, though some content is missing.")
@@ -128,7 +133,7 @@ def restore(
         region=region,
     )
     request.check(periods=bool(periods))
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     wanted = versions_of(versions)
     from cli.restoring.runs import run
     from cli.restoring.work import Work

@@ -42,11 +42,12 @@ def plan(
     """
     with workplace.opened(config, identity) as place:
         made = [(project, *_plan(place, project, on)) for project in place.projects(projects or list(place.settings.projects))]
+        zones = {one.name: place.zone(one.name) for one, _, _ in made}
     if as_json:
-        output.document({"projects": [{"name": one.name} | found.as_json() for one, found, _ in made]})
+        output.document({"projects": [{"project": one.name} | found.as_json() for one, found, _ in made]})
     else:
         for project, found, _ in made:
-            _show(project, found, every=every)
+            _show(project, found, zones[project.name], every=every)
     for _, _, problems in made:
         output.problems(problems)
     if any(problems for _, _, problems in made):
@@ -81,11 +82,11 @@ def apply(
                     hint=f"look at `strongroom retention plan {project.name}` again: it is {digest[:16]} now",
                 )
             if not as_json:
-                _show(project, found, every=every)
+                _show(project, found, place.zone(project.name), every=every)
             if found.goes and not yes:
                 ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
             gone = _apply(place, project, found)
-            answers.append({"name": project.name, "forgotten": gone} | found.as_json())
+            answers.append({"project": project.name, "forgotten": gone} | found.as_json())
     if as_json:
         output.document({"projects": answers})
 
@@ -108,7 +109,7 @@ def log(
             {
                 "projects": [
                     {
-                        "name": project.name,
+                        "project": project.name,
                         "notes": [note.as_json() | {"snapshots": _logged(note)} for note in notes if _logged(note)],
                         "damage": [problem.as_json() for problem in problems],
                     }
@@ -238,7 +239,7 @@ def _apply(place: workplace.Workplace, project: Project, found: Plan) -> list[st
     return [one.id for one in gone]
 
 
-def _show(project: Project, found: Plan, *, every: bool) -> None:
+def _show(project: Project, found: Plan, zone: ZoneInfo, *, every: bool) -> None:
     output.result(f"{project.name}: plan {found.world.digest()[:16]}")
     lines = list(found.lines() if every else found.summary())
     for line in lines:
@@ -247,7 +248,9 @@ def _show(project: Project, found: Plan, *, every: bool) -> None:
         goes = list(found.verdict.forgotten)
         for one in goes[:SHOWN]:
             why = "; ".join(reason.text for reason in one.forget)
-            output.result(f"  goes: {one.snapshot.source} {output.moment(one.snapshot.taken_at)} {one.snapshot.id}: {why}")
+            output.result(
+                f"  goes: {one.snapshot.source} {output.moment(one.snapshot.taken_at, zone)} {one.snapshot.id}: {why}"
+            )
         if len(goes) > SHOWN:
             output.result(f"  … and {len(goes) - SHOWN} more; --all shows every one")
 

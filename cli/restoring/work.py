@@ -79,7 +79,8 @@ def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
 
     request = work.request
     if not request.as_json:
-        showing.show(plans, work.selection, goal.text, forecast(work, plans))
+        moment = showing.Moment(work.place.zone(work.project), work.wish.at_words)
+        showing.show(plans, work.selection, goal.text, forecast(work, plans), moment)
     if goal.folder is not None:
         showing.warn_of_space(sum(plan.bytes_to_write for plan in plans), goal.folder)
     if request.dry_run:

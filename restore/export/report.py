@@ -96,7 +96,8 @@ class Report:
             "version": VERSION,
             "software": request.software,
             "asked": request.asker.as_json(),
-            "project": {"name": project.name, "id": project.id},
+            "project": project.name,
+            "project_id": project.id,
             "selection": {
                 "in_words": request.words,
                 "as_typed": request.selection,

@@ -18,8 +18,8 @@ def find(history: History, question: Question) -> pa.Table:
 
     path, source, kind, type, size, format, period_start, period_end, consistency: of its newest version · first_seen,
     last_seen: moments of snapshots · missing_since: when it was found missing, null while the source has it · versions: their
-    number · snapshot, snapshot_at: the newest one that the source had it at; where that one was forgotten, the newest that
-    keeps it.
+    number · began: the number of the first snapshot that is known to have had it · snapshot, snapshot_at: the newest one that
+    the source had it at; where that one was forgotten, the newest that keeps it.
     """
     import pyarrow as pa
 
@@ -64,6 +64,7 @@ def _summed_up(source: str, ledger: Ledger, rows: pa.Table, over: Window) -> pa.
             "source": pa.repeat(pa.scalar(source), len(newest)),
             **columns,
             "first_seen": rows.filter(rows["begins"])["seen_at"],
+            "began": rows.filter(rows["begins"])["first"],
             "last_seen": last_seen,
             "missing_since": missing_since,
             "versions": _counts(rows),

@@ -77,6 +77,10 @@ def gather(project: Project, kept: Kept, manner: Manner) -> History:
             kept.save(ledgers)
     for ledger in ledgers.values() if gone.by_id else ():
         ledger.records = [replace(one, parents=gone.parents_of(one.parents)) for one in ledger.records]
+    for source, ledger in ledgers.items():
+        noted = [one for one in gone.by_id.values() if one.source == source]
+        ledger.forgotten = sorted(one.taken_at for one in noted)
+        ledger.noted = frozenset(one.id for one in noted)
     return History(project, {source: one for source, one in sorted(ledgers.items()) if one.records}, tuple(problems))
 
 

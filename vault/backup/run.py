@@ -48,6 +48,10 @@ READINGS = 2
 """Times that a manifest must turn out to be unreadable before the run does without it: an answer may be damaged, too."""
 
 
+MOST_DOUBTFUL = 1000
+"""Paths of doubtful periods that a report names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
@@ -86,7 +90,8 @@ class Wishes:
 class Report:
     """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
     snapshots: that the project has now, as far as this run saw · grown: files of which what they had at first is kept ·
-    by_default: how many items were left out by each default pattern."""
+    by_default: how many items were left out by each default pattern · doubtful: paths that this run described and that can be
+    read in several ways; their periods cover them all."""
 
     project: str
     record: Record
@@ -98,6 +103,7 @@ class Report:
     grown: tuple[Grown, ...] = ()
     claim_stays: bool = False
     snapshots: int = 1
+    doubtful: tuple[bytes, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -113,6 +119,7 @@ class Report:
             "excluded_by_default": dict(self.by_default),
             "grown": [{"path": printable(one.path), "kept_bytes": one.size} for one in self.grown],
             "claim_stays": self.claim_stays,
+            "doubtful_periods": [printable(path) for path in self.doubtful[:MOST_DOUBTFUL]],
             "problem_list": [problem.as_json() for problem in self.problems],
         }
 
@@ -170,6 +177,7 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
         grown=run.grown,
         claim_stays=session.claim_stays,
         snapshots=snapshots,
+        doubtful=tuple(run.doubtful),
     )
 
 
@@ -188,6 +196,7 @@ class _Run:
         self._unseen = frozenset(found.unlisted) | {problem.path for problem in found.problems}
         self._taken_at = taken_at
         self.problems: list[Problem] = list(found.problems)
+        self.doubtful: list[bytes] = []
         self._superseded = snapshots.heads(session.committed.records, source.name)
         bases = {base.id: base for base in self._bases(distrusted)}
         self._heads = sorted(bases.values(), key=lambda one: (one.taken_at, one.id))
@@ -338,7 +347,9 @@ class _Run:
     def _new_manifest(self, difference: compare.Comparison, new: New) -> pa.Table:
         source = self._source
         about = items.About(source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None)
-        description = new_manifest.Description(source.manner, new.of_content, anew=self._described_anew())
+        description = new_manifest.Description(
+            source.manner, new.of_content, anew=self._described_anew(), doubtful=self.doubtful
+        )
         read = new_manifest.news(new.results, self._table, about, description)
         self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
         past = new_manifest.Past(self._session, self._heads, difference, items.Spared(new.failed, self._unseen))

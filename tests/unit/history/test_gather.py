@@ -19,6 +19,7 @@ from tests.unit.history.model import Told, known
 from vault.format import layout
 from vault.format.capability import Capability
 from vault.format.layout import META_TIER
+from vault.repository.forget import forget
 from vault.repository.project import Project
 from vault.repository.repository import Repository
 from vault.storage.caching import CachingStore
@@ -180,12 +181,28 @@ def test_a_version_whose_snapshot_was_forgotten_still_says_when_it_was_seen_firs
         told.project.store.delete(layout.snapshot_name(told.project.id, told.records[hour].id))
     found = known(told.project, tmp_path)
     items = {item.path: item.events for item in history(found, Question(), most=10).items}
-    assert [(one.what, one.when, one.snapshot) for one in items[A]] == [("created", told.records[2].taken_at, None)]
+    assert [(one.what, one.when, one.snapshot) for one in items[A]] == [
+        ("first seen in what is kept", told.records[2].taken_at, None)
+    ]
     assert [(one.what, one.when, one.snapshot) for one in items[B]] == [
-        ("created", told.records[1].taken_at, None),
+        ("first seen in what is kept", told.records[1].taken_at, None),
         ("deleted", told.records[3].taken_at, told.records[3].id),
     ]
     assert items[B][-1].last_seen_at == told.records[2].taken_at
+
+
+def test_an_item_was_created_where_no_older_snapshot_was_forgotten_and_else_first_seen_in_what_is_kept(
+    told: Told, tmp_path: Path
+) -> None:
+    fresh = b"reports/fresh"
+    told.hour(dict(told.states[-1]) | {fresh: ("new", 0o644)})
+    forget(told.project, [told.records[0].id], reason="thinned")
+    found = known(told.project, tmp_path)
+    items = {item.path: item.events[0].what for item in history(found, Question(), most=10).items}
+    assert (items[A], items[fresh]) == ("created", "created"), "A was seen first in the first snapshot of all"
+    assert items[B] == "first seen in what is kept"
+    later = history(found, Question(since=told.records[2].taken_at), most=10)
+    assert {item.path: item.events[0].what for item in later.items}[A] == "first seen in the time asked for"
 
 
 def test_the_machine_keeps_nothing_of_a_project_that_it_cannot_open(told: Told, tmp_path: Path) -> None:
