@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from restore.tables.losses import Losses
-from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Batch, Column
+from restore.tables.model import BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, LARGEST_ROW_BYTES, Batch, Column
 from restore.tables.values import zone_of
 from vault.errors import Damaged
 
@@ -186,12 +186,28 @@ def _portions(batch: pa.RecordBatch) -> Iterator[int]:
     flat = sum(_flat_bytes(column) for column in batch.columns)
     widths = [width for width in map(_opened_lengths, batch.columns) if width is not None]
     start = 0
+    most = max(1, min(BATCH_ROWS, BATCH_CELLS // max(1, batch.num_columns)))
     while start < batch.num_rows:
-        rows = max(1, min(BATCH_ROWS, batch.num_rows - start, BATCH_BYTES // max(1, flat // batch.num_rows)))
+        rows = max(1, min(most, batch.num_rows - start, BATCH_BYTES // max(1, flat // batch.num_rows)))
         while rows > 1 and sum(pc.sum(width.slice(start, rows)).as_py() or 0 for width in widths) > BATCH_BYTES:
             rows //= 2
+        _check_rows(batch.slice(start, rows), [width.slice(start, rows) for width in widths])
         yield rows
         start += rows
+
+
+def _check_rows(batch: pa.RecordBatch, widths: list[pa.Array]) -> None:
+    """No row takes more than a row may. widths: of the cells that are to be opened out."""
+    import pyarrow.compute as pc
+
+    flat = [column for column in batch.columns if _opened_lengths(column) is None]
+    opened = sum(pc.sum(width).as_py() or 0 for width in widths)
+    if opened + sum(_flat_bytes(column) for column in flat) <= LARGEST_ROW_BYTES:
+        return
+    for row in range(batch.num_rows):
+        size = sum(width[row].as_py() or 0 for width in widths) + sum(_flat_bytes(column.slice(row, 1)) for column in flat)
+        if size > LARGEST_ROW_BYTES:
+            raise Damaged(f"a row has {size} bytes, more than the {LARGEST_ROW_BYTES} that a row may have", hint=HINT)
 
 
 def _opened_lengths(column: pa.Array) -> pa.Array | None:
