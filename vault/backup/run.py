@@ -117,9 +117,8 @@ def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
         try:
             return _back_up(project, source, wishes, gone=gone, distrusted=distrusted)
         except PacksGone as error:  # deleted since this run looked
-            tidy(
-                project, error.packs, stop=wishes.stop
-            )  # with append-only credentials, the next prune takes the old segments away
+            # with append-only credentials, the next prune takes the old segments away
+            tidy(project, error.packs, stop=wishes.stop)
             gone |= error.packs
         except ManifestUnreadable as error:
             unreadable[error.snapshot] += 1

@@ -7,7 +7,7 @@ leaves orphans to prune.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 READERS = 8
 """Tables of contents that are read at once: each costs three requests, one after another."""
-
-ASKED_BY_NAME = 50
-"""Packs that are asked for one by one; more are looked for in a second listing."""
 
 
 def healed(project: Project, index: ChunkIndex) -> ChunkIndex:
@@ -52,7 +49,7 @@ def missing_segment(project: Project, packs: int) -> Problem:
         project.folder("index").encode(),
         "missing-index",
         f"an index segment is missing: {counted(packs, 'pack is', 'packs are')} named by none, and the packs' own tables of "
-        "contents were read instead; the next backup or prune that needs them writes the segment anew",
+        "contents were read instead; the next backup that needs them writes the segment anew",
     )
 
 
@@ -90,20 +87,6 @@ def standing(project: Project, tier: int) -> dict[bytes, int]:
 def stored_packs(project: Project) -> dict[bytes, int]:
     """The packs of both tiers that the store has, by SHA-256, with their stored lengths."""
     return {pack: size for tier in TIERS for pack, size in standing(project, tier).items()}
-
-
-def absent(project: Project, packs: Collection[bytes]) -> frozenset[bytes]:
-    """Those of these packs that the store does not have, of either tier: each is asked for by its name where they are few."""
-    if len(packs) > ASKED_BY_NAME:
-        return frozenset(packs) - stored_packs(project).keys()
-    return frozenset(one for one in packs if all(_size(project, one, tier) is None for tier in TIERS))
-
-
-def _size(project: Project, sha256: bytes, tier: int) -> int | None:
-    try:
-        return project.store.size(layout.pack_name(project.id, tier, sha256))
-    except ObjectNotFound:
-        return None
 
 
 def read_contents(reader: PackReader, tier: int, sha256: bytes, size: int) -> pa.Table:

@@ -3,10 +3,7 @@
     repository  the id that was met at this address; another one there is refused
     keys        the id and the keys that a project's name was met with; others under that name are refused: whoever can
                 write to the store could otherwise put keys of their own there, and the next backup would be sealed to them
-    snapshots   those that were seen; one that is gone, though nothing says that it was forgotten, is reported; so are holds,
-                which are never deleted
-    key objects which a project has, the recovery kit's among them, and their SHA-256: who cannot open one sees by that whether
-                it is damaged
+    snapshots   those that were seen; one that is gone, though nothing says that it was forgotten, is reported
     descriptor  a copy of it, for when it is lost
     projects    their ids, by their names, so that no other project's key objects are opened to find one
     locks       until when objects are known to be locked, and which are under a legal hold: to spare requests, no more

@@ -88,9 +88,8 @@ def _needed(session: Session, one: Record | Moved, *, whole: bool) -> tuple[froz
 
 def _take_back(session: Session, one: Record | Moved, why: str) -> None:
     """Somebody may be carrying a snapshot forward by now: its record stays until a prune that knows of that."""
-    project = session.project
     if isinstance(one, Record):
-        forget.write_notes(project, [one], why)
+        forget.write_notes(session.project, [one], why)
     else:
-        project.store.delete(layout.snapshot_name(project.id, one.id))
-    session.taken_back = True
+        session.project.store.delete(layout.snapshot_name(session.project.id, one.id))
+    session.in_doubt = False

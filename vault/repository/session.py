@@ -25,7 +25,7 @@ from vault.format.record import Record
 from vault.lazily import lazily
 from vault.problems import Problem
 from vault.repository import claims, commit, marks, presence, snapshots
-from vault.repository.adopt import absent, missing_segment, orphan_rows, stored_packs
+from vault.repository.adopt import missing_segment, orphan_rows, stored_packs
 from vault.repository.chunk_index import ChunkIndex, Kept, KnownChunks, store_segments
 from vault.repository.claims import evicted
 from vault.repository.meta import MetaReader, MetaWriter
@@ -76,9 +76,8 @@ class Session:
         """Those of `carried` whose content cannot be had: gone, or known to be damaged."""
         self.lists_read = True
         """Whether all of these snapshots' lists of packs could be read."""
-        self._sent = False
-        self.taken_back = False
-        """Whether the commit was sent and taken back by a note."""
+        self.in_doubt = False
+        """Whether a commit was sent of which nobody knows yet whether it stands."""
         self._found: frozenset[bytes] = frozenset()
         self.marks_met: frozenset[str] = frozenset()
         """The marks that stood when this run looked what it may lean on."""
@@ -177,12 +176,14 @@ class Session:
         unlisted = self.carried - self.stored.keys()
         damaged = frozenset(one for one in self.carried & self.stored.keys() if self.stored[one] < SMALLEST_PACK)
         return (
-            absent(self.project, unlisted) | damaged | self.carried & ((self._unlike & self.stored.keys()) | self._known_gone)
+            presence.gone(self.project, unlisted)
+            | damaged
+            | self.carried & ((self._unlike & self.stored.keys()) | self._known_gone)
         )
 
     def gone_of_index(self) -> frozenset[bytes]:
         """The packs that the index names and that are gone (the store was asked by name), or have another length."""
-        return absent(self.project, self._unlike - self.stored.keys()) | (self._unlike & self.stored.keys())
+        return presence.gone(self.project, self._unlike - self.stored.keys()) | (self._unlike & self.stored.keys())
 
     def damage(self) -> list[Problem]:
         """Records and index segments that were met and could not be used."""
@@ -266,17 +267,17 @@ class Session:
         self._look_before()
         name = layout.snapshot_name(self.project.id, self.id)
         sealed = self.project.seal_record(name, one.as_json())
-        self._sent = True
+        self.in_doubt = True
         try:
             if self.project.descriptor.trust.create_once:
                 self.project.store.create(name, sealed)
             else:
                 self.project.store.put(name, sealed)
         except ObjectExists as error:
-            self._sent = False
+            self.in_doubt = False
             raise evicted(self.id) from error
         commit.verify(self, one, sealed)
-        self._sent = False
+        self.in_doubt = False
         self._drop_claim()
         with suppress(StorageError):  # of runs that died here: what they had stored was found by their claims
             claims.withdraw_dead(self.project)
@@ -284,7 +285,7 @@ class Session:
     def withdraw(self) -> None:
         """Retreat in order: what is stored stays usable for the next run, the claim goes. Not so where a commit was sent and
         its fate is unknown: it may still arrive, and its claim protects it until a prune evicts it."""
-        if not self._sent or self.taken_back:
+        if not self.in_doubt:
             with suppress(StorageError, Damaged):
                 if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
                     self.close_index()

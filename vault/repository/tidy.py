@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.chunks import ID_SIZE
-from vault.repository.adopt import absent, stored_packs
+from vault.repository import presence
+from vault.repository.adopt import stored_packs
 from vault.repository.chunk_index import ROWS_IN_SEGMENT, SMALL_SEGMENT, is_among, load_segment, store_segments
 from vault.repository.project import Project
 
@@ -131,7 +132,7 @@ class _Work:
         if self._standing is None:
             self._standing = set(stored_packs(self._project))
         unlisted = [pack for pack in packs if pack not in self._standing and pack not in self._absent]
-        self._absent |= absent(self._project, unlisted)
+        self._absent |= presence.gone(self._project, frozenset(unlisted))
         self._standing |= set(unlisted) - self._absent
         return frozenset(pack for pack in packs if pack in self._dropped or pack in self._absent)
 
