@@ -20,9 +20,9 @@ from restore.giving.room import new_file, put_down
 from restore.tables.convert import Wish, Written, convert
 from restore.tables.losses import Losses
 from restore.tables.output_names import OutputNames
-from restore.tables.registry import NotATable
+from restore.tables.registry import ITEM_ERRORS
 from vault.about.format import HEAD, sniff
-from vault.errors import Damaged, StrongroomError
+from vault.errors import StrongroomError
 from vault.format import manifest
 from vault.problems import Problem
 
@@ -72,7 +72,7 @@ def _converted(
     try:
         try:
             _convert(file, told, source, conversion, names, outputs)
-        except (Damaged, NotATable) as error:
+        except ITEM_ERRORS as error:
             told.problems.append(Problem(told.path, "not-converted", f"it is given as it is: {error}"))
             names.keep(told)
             content.seek(0)

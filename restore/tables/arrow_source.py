@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from restore.tables.doors import HINT, reason
 from restore.tables.losses import Losses
 from restore.tables.model import BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, LARGEST_ROW_BYTES, Batch, Column
 from restore.tables.values import zone_of
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 NOT_UTF8 = "bytes that are not UTF-8 were replaced by U+FFFD"
 _LARGEST_SCALE = 76
-HINT = "restore the item as it is, without --as, to look at it with other programs"
 
 
 @contextmanager
@@ -31,8 +31,7 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, MemoryError, ValueError, KeyError, OverflowError) as error:
-        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise Damaged(f"the {what} file is broken: {reason}", hint=HINT) from error
+        raise Damaged(f"the {what} file is broken: {reason(error)}", hint=HINT) from error
 
 
 class ArrowTable:
@@ -234,7 +233,25 @@ def _flat_bytes(column: pa.Array) -> int:
         return int(column.nbytes) * len(column)
     if is_.is_dictionary(column.type) and not _binary(column.type.value_type):
         return int(column.dictionary.nbytes) * len(column) if is_.is_nested(column.type.value_type) else 16 * len(column)
+    if is_.is_nested(column.type) and not is_.is_union(column.type):
+        return int(column.nbytes) + _shared_within(column)
     return 0 if _opened_lengths(column) is not None else int(column.nbytes)
+
+
+def _shared_within(column: pa.Array) -> int:
+    """Bytes that the cells of dictionaries and views within a nested column have once they are opened out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    widths = _opened_lengths(column)
+    if widths is not None:
+        return int(pc.sum(widths).as_py() or 0)
+    if pa.types.is_struct(column.type):
+        return sum(map(_shared_within, column.flatten()))
+    if pa.types.is_map(column.type):
+        # the keys and items of all the column's parent, and no fewer than its own
+        return _shared_within(column.keys) + _shared_within(column.items)
+    return _shared_within(column.flatten()) if pa.types.is_nested(column.type) and column.type.num_fields else 0
 
 
 def _binary(type_: pa.DataType) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
+from restore.tables.doors import reading
 from restore.tables.losses import Losses
 from restore.tables.manner import Manner
 from restore.tables.model import Batch, Column, Table
@@ -47,8 +48,11 @@ def convert(
     file: Path, source: str, path: str, wish: Wish, names: OutputNames, opened: Opener, losses: Losses
 ) -> list[Written]:
     """Convert one item. file: its content · source: its format · path: its path, from which the outputs' names follow.
-    Raises `NotATable` before anything is opened, `Damaged` where the file is broken: an output open then is not whole."""
-    tables = [table if wish.change is None else wish.change(table) for table in open_tables(file, source, losses)]
+    Raises `NotATable` before anything is opened, `Damaged` where the file cannot be read, `UnwritableTable` where it cannot be
+    written: an output open then is not whole."""
+    opened_tables = open_tables(file, source, losses)
+    with reading(source):
+        tables = [table if wish.change is None else wish.change(table) for table in opened_tables]
     return write_all(tables, path, wish, names, opened, losses)
 
 

@@ -32,8 +32,8 @@ class NotThrift(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A column of a row group. type, codec: as parquet.thrift numbers them · values: cells, those within lists too · start, end:
-    its pages' bytes in the file."""
+    """A column of a row group. type, codec: as parquet.thrift numbers them · values: cells, those within lists too · start,
+    end: its pages' bytes in the file."""
 
     type: int
     codec: int

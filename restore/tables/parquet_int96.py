@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restore.tables.arrow_source import HINT
+from restore.tables.doors import HINT
 from restore.tables.losses import Losses
 from vault.errors import Damaged
 

@@ -1,8 +1,9 @@
 """How much memory the pages of a Parquet file will take, told from their headers before Arrow reads one.
 
 Arrow takes as much memory for a page as its header says, and holds one page of each column. A page of a few hundred bytes can
-inflate to gigabytes, one long value of a dictionary can stand for a million rows, and one row of a list can be all values of its
-column. So the headers are gone through first, and of a dictionary whose values would be repeated the longest one is looked up.
+inflate to gigabytes, one long value of a dictionary can stand for a million rows, and one row of a list can be all values of
+its column. So the headers are gone through first, and of a dictionary whose values would be repeated the longest one is looked
+up. Where a page stores only what differs from the value before (`DELTA_BYTE_ARRAY`), every value may be as long as the page.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from restore.tables.model import BATCH_ROWS, LARGEST_ROW_BYTES
+from restore.tables.model import BATCH_BYTES, BATCH_ROWS, LARGEST_ROW_BYTES
 from restore.tables.parquet_footer import Chunk, Compact, Group, NotThrift
 from vault.errors import Damaged
 
@@ -28,6 +29,10 @@ _LONGEST_HEADER = 16 * 1024 * 1024
 """Bytes of a page's header: it may hold the smallest and the largest value."""
 
 _DATA, _INDEX, _DICTIONARY, _DATA_2 = range(4)
+_PREFIXED = 7
+"""The encoding that stores what of the value before is kept, and the rest."""
+
+_SHORT_PAGE = 64 * 1024
 _BYTES, _FIXED = 6, 7
 _WIDTHS = {_FIXED: 0, 3: 12}
 _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
@@ -50,6 +55,7 @@ class _Page:
     stored: int
     at: int
     values: int
+    encoding: int
 
 
 def longest_row(path: Path, groups: Sequence[Group], leaves: Sequence[Leaf], hint: str) -> int:
@@ -82,6 +88,9 @@ def _claims(file: BinaryIO, size: int, chunk: Chunk, leaf: Leaf, hint: str) -> t
                     longest = max(longest, _longest_value(file, page, chunk))
             else:
                 largest = max(largest, page.size)
+                if page.encoding == _PREFIXED and page.size > _SHORT_PAGE:
+                    # so that as many rows as are read at a time take no more than pages may
+                    longest = max(longest, page.size * BATCH_BYTES // LARGEST_PAGES)
     except (NotThrift, IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise Damaged("the Parquet file is broken: a page's header cannot be read", hint=hint) from error
     width = longest or leaf.length or _WIDTHS.get(chunk.type, 8)
@@ -99,7 +108,8 @@ def _pages(file: BinaryIO, size: int, chunk: Chunk) -> Iterator[_Page]:
         header, length = _header(file, size, at)
         kind = int(header[1])
         about = header.get({_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}.get(kind, -1)) or {}
-        page = _Page(kind, int(header[2]), int(header[3]), at + length, int(about.get(1, 0)))
+        encoding = int(about.get(4 if kind == _DATA_2 else 2, 0))
+        page = _Page(kind, int(header[2]), int(header[3]), at + length, int(about.get(1, 0)), encoding)
         if page.size < 0 or page.stored < 0 or page.values < 0 or page.at + page.stored > size:
             raise NotThrift("a page beyond the file's end")
         yield page
@@ -107,7 +117,7 @@ def _pages(file: BinaryIO, size: int, chunk: Chunk) -> Iterator[_Page]:
         at = page.at + page.stored
 
 
-def _header(file: BinaryIO, size: int, at: int) -> tuple[dict[int, object], int]:
+def _header(file: BinaryIO, size: int, at: int) -> tuple[dict[int, Any], int]:
     """A page's header, and how long it is."""
     look = _FIRST_LOOK
     while True:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from restore.tables.csv_rows import SAMPLE, CsvRows, Row, delimiter_of, separator_line
 from restore.tables.encoding import BLOCK, Encoding, encoding_of, mended
 from restore.tables.losses import Losses
-from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Batch, Column, Table
+from restore.tables.model import BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, Batch, Column, Table
 from vault.errors import Damaged
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ UNDECODED = "bytes that are no text in the file's encoding became \\xNN"
 SHORT = "a row shorter than the header: the cells that it lacks became null"
 BREAKS_OFF = "the file ends inside a quoted cell"
 
-_BATCH_CELLS = 1_000_000
 _BATCH_CHARACTERS = BATCH_BYTES // 4
 
 
@@ -76,7 +75,7 @@ class CsvTable:
         return _by_arrow(self._path, self.layout) if self.layout.even else self._by_rows()
 
     def _by_rows(self) -> Iterator[Batch]:
-        most = max(1, min(BATCH_ROWS, _BATCH_CELLS // max(self.layout.width, 1)))
+        most = max(1, min(BATCH_ROWS, BATCH_CELLS // max(self.layout.width, 1)))
         rows: list[Row] = []
         size = 0
         for row in _rows(self._path, self.layout, Losses()):

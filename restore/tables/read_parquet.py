@@ -4,8 +4,8 @@ Pages are decompressed whole by the format (a page is about a megabyte where its
 how large they will be. Columns of text that are stored with a dictionary alone are taken with it and opened out by
 `arrow_source`, in pieces.
 
-INT96 is the old form of times, of days and nanoseconds: it reaches beyond the years that 64 bits of nanoseconds hold. It is read
-as microseconds, unless all of its times are finer and lie in the years that nanoseconds have.
+INT96 is the old form of times, of days and nanoseconds: it reaches beyond the years that 64 bits of nanoseconds hold. It is
+read as microseconds, unless all of its times are finer and lie in the years that nanoseconds have.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restore.tables.arrow_source import HINT, ArrowTable, translated
+from restore.tables.arrow_source import ArrowTable, translated
+from restore.tables.doors import HINT
 from restore.tables.losses import Losses
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Table
 from restore.tables.parquet_footer import Group, read_footer
