@@ -43,6 +43,7 @@ def of_time_column(column: str, zone: str, *, day_first: bool) -> OfContent:
     """Asks tables for the period that their column of times covers."""
 
     def period(descriptor: int, format_: str) -> Period | None:
+        from restore.tables.doors import reading
         from restore.tables.losses import Losses
         from restore.tables.registry import is_table, open_tables
         from restore.tables.time_span import time_span
@@ -52,10 +53,11 @@ def of_time_column(column: str, zone: str, *, day_first: bool) -> OfContent:
         if not is_table(format_):
             return None
         try:
-            tables = open_tables(Path(f"/dev/fd/{descriptor}"), format_, Losses())
-            span = time_span(tables, column, Reading(zone, day_first))
-            return None if span is None else Period(span[0], span[1] + 1)
-        except (StrongroomError, OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError):
+            with reading(format_):
+                tables = open_tables(Path(f"/dev/fd/{descriptor}"), format_, Losses())
+                span = time_span(tables, column, Reading(zone, day_first))
+                return None if span is None else Period(span[0], span[1] + 1)
+        except StrongroomError:
             return None  # a table that cannot be read tells no period, and is backed up as it is
 
     return period
