@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NOT_UTF8 = "bytes that are not UTF-8 were replaced by U+FFFD"
 _LARGEST_SCALE = 76
+_MILLIS_OF_A_DAY = 86_400_000
 
 
 @contextmanager
@@ -175,7 +176,9 @@ def plain_array(array: pa.Array, type_: pa.DataType) -> pa.Array:
         return plain_array(pc.run_end_decode(array), type_)
     if isinstance(array.type, pa.BaseExtensionType):
         return plain_array(array.storage, type_)
-    return array.cast(type_, safe=not pa.types.is_date64(array.type))
+    if pa.types.is_date64(array.type):  # Arrow's own way wraps around beyond 32 bits
+        return pc.divide(array.cast(pa.int64()), _MILLIS_OF_A_DAY).cast(pa.int32()).cast(type_)
+    return array.cast(type_)
 
 
 def _portions(batch: pa.RecordBatch) -> Iterator[int]:

@@ -33,7 +33,7 @@ def rows_of_file(path: Path, name: str) -> int:
     (table,) = open_tables(path, name, Losses())
     count = 0
     for batch in table.batches():
-        assert sum(column.nbytes for column in batch.columns) <= BATCH_BYTES * 2
+        assert sum(column.nbytes for column in batch.columns if not isinstance(column, list)) <= BATCH_BYTES * 2
         count += batch.rows
     return count
 
