@@ -14,6 +14,7 @@ from cli.options import (
     Config,
     Deleted,
     Formats,
+    Header,
     Identity,
     Json,
     Kinds,
@@ -71,6 +72,7 @@ def export(
         bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    header: Header = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
         str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
@@ -95,6 +97,7 @@ def export(
         bom=bom,
         rows_in_period=rows_in_period,
         time_column=time_column,
+        header=header,
         merge=merge,
     )
     if not to:

@@ -13,6 +13,7 @@ from cli.options import (
     Config,
     Deleted,
     Formats,
+    Header,
     Identity,
     Json,
     Kinds,
@@ -75,6 +76,7 @@ def restore(
         bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    header: Header = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
         str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
@@ -112,6 +114,7 @@ def restore(
         bom=bom,
         rows_in_period=rows_in_period,
         time_column=time_column,
+        header=header,
         merge=merge,
     )
     request = Request(

@@ -62,6 +62,11 @@ class SourceSettings(Table):
     time_column: Text | None = Field(
         default=None, description="the column of times that tells the period of a table whose path tells none"
     )
+    header: bool | Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None,
+        description="whether the first row of a CSV names its columns: `true`, `false`, or the names of the columns of files "
+        "without such a row; where it is not said, what the rows look like",
+    )
     expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
         default=(), description='what must appear: `"hourly"`, or tables as below'
     )

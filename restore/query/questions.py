@@ -21,7 +21,9 @@ from restore.query.served import Served
 from restore.query.views import View, find_views
 from restore.rows import taken
 from restore.select import Selection
+from restore.tables.csv_header import NO_HEADER, Headers
 from vault.errors import NothingFound, UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,11 +56,13 @@ class Table:
 class Questions:
     """Questions to the items of a selection. `close` it."""
 
-    def __init__(self, selection: Selection, zone: ZoneInfo, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, selection: Selection, zone: ZoneInfo, tell: Callable[[str], None], headers: Headers | None = None
+    ) -> None:
         self._items = selection.table
         self._contents = Contents(selection.project, selection.index, selection.table)
         taken = {record.source: record.taken_at for record in selection.records}
-        self._served = Served(selection.table, self._contents, taken, zone)
+        self._served = Served(selection.table, self._contents, taken, zone, headers)
         self._tell = tell
         self._texts: dict[str, set[str]] = {}
         self._cut_told: set[str] = set()
@@ -135,6 +139,15 @@ class Questions:
             found = self._shape(connection, view, self._looked_at(view, some))
             connection.execute(found.create(self._served, some))
             self._tell_cut_times(connection, view, _few(some))
+            self._tell_headers(view, some)
+
+    def _tell_headers(self, view: View, rows: Sequence[int]) -> None:
+        """Say of how many files the first row was taken for data."""
+        if view.format in ("csv", "tsv"):
+            heads = self._served.by_head(rows, "\t" if view.format == "tsv" else None)
+            count = sum(len(some) for head, some in heads.items() if head.guessed)
+            if count:
+                self._tell(f"{counted(count, 'file')} of {view.name}: {NO_HEADER}")
 
     def _tell_cut_times(self, connection: DuckDBPyConnection, view: View, rows: Sequence[int]) -> None:
         """Say which columns have times that a question sees to the microsecond, where a restore may give them finer."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from restore.tables.csv_header import Header
 from restore.tables.doors import BoundedTable, UnwritableTable, reading, writing
 from restore.tables.losses import Losses
 from restore.tables.manner import Manner
@@ -61,15 +62,19 @@ def is_table(name: str) -> bool:
     return name in FORMATS and FORMATS[name].reader
 
 
-def open_tables(path: Path, name: str, losses: Losses) -> Sequence[Table]:
-    """The tables of a file of a format. Raises `NotATable` for a format that is none, `Damaged` for a file that cannot be read,
-    whatever its reader says about it; so do the tables."""
+def open_tables(path: Path, name: str, losses: Losses, header: Header = None) -> Sequence[Table]:
+    """The tables of a file of a format. header: what the first row of a CSV is, where that is known.
+
+    Raises `NotATable` for a format that is none, `Damaged` for a file that cannot be read, whatever its reader says about it;
+    so do the tables.
+    """
     if not is_table(name):
         raise NotATable(f"{name or 'an unknown format'} is not a table")
     with reading(name):
-        reader: Reader = getattr(import_module(f"restore.tables.read_{name}"), f"read_{name}")
+        reader = getattr(import_module(f"restore.tables.read_{name}"), f"read_{name}")
+        more = {"header": header} if name == "csv" else {}
         size = path.stat().st_size
-        return [BoundedTable(table, name, size) for table in reader(path, losses)]
+        return [BoundedTable(table, name, size) for table in reader(path, losses, **more)]
 
 
 def write_tables(tables: Sequence[Table], name: str, out: BinaryIO, manner: Manner, losses: Losses) -> None:
