@@ -59,4 +59,12 @@ Overlapping = Annotated[
     bool,
     typer.Option("--overlapping/--within", help="Take what touches the period, or only what lies within it (the default)."),
 ]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="The first row of a CSV names its columns, or is data. Default: what the source's setting `header` says, else "
+        "what it looks like.",
+    ),
+]
 Deleted = Annotated[bool, typer.Option("--deleted", help="What the source no longer has, instead of what it has.")]

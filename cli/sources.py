@@ -11,7 +11,9 @@ from cli.settings import meaning
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
+    from cli.settings.effective import Settings
     from cli.settings.projects import ProjectSettings, SourceSettings
+    from restore.tables.csv_header import Header, Headers
     from vault.about.period import Period
     from vault.backup.compare import Ignorable
     from vault.backup.describing import Manner, OfContent
@@ -33,6 +35,13 @@ def folder(project: ProjectSettings, source: SourceSettings, own: tuple[bytes, .
     return Source(source.name, source.kind, os.fsencode(source.path), rules, _manner(project, source), bounds, ignored)
 
 
+def headers_of(settings: Settings, project: str, said: bool | None) -> Headers:  # noqa: FBT001 (an option's three states)
+    """What the first rows of a project's CSV files are. said: by an option, of all of them."""
+    from restore.tables.csv_header import Headers
+
+    return Headers(said, {source.name: source.header for source in settings.projects.get(project, ())})
+
+
 def _manner(project: ProjectSettings, source: SourceSettings) -> Manner:
     from vault.backup.describing import Manner
 
@@ -41,15 +50,26 @@ def _manner(project: ProjectSettings, source: SourceSettings) -> Manner:
         zone=ZoneInfo(project.zone),
         layouts=meaning.layouts(project, source),
         day_first=meaning.day_first(project),
-        content=None if column is None else of_time_column(column, project.zone, day_first=meaning.day_first(project)),
-        content_key="" if column is None else f"time column {column}",
+        content=None
+        if column is None
+        else of_time_column(column, project.zone, day_first=meaning.day_first(project), header=source.header),
+        content_key=_content_key(source),
     )
 
 
-def of_time_column(column: str, zone: str, *, day_first: bool) -> OfContent:
-    """Asks tables for the period that their column of times covers."""
+def _content_key(source: SourceSettings) -> str:
+    """What the period of a content depends on; another one has contents looked into anew."""
+    if source.time_column is None:
+        return ""
+    header = "" if source.header is None else f", header {source.header}"
+    return f"time column {source.time_column}{header}"
+
+
+def of_time_column(column: str, zone: str, *, day_first: bool, header: Header = None) -> OfContent:
+    """Asks tables for the period that their column of times covers. header: what the first rows of CSV files are."""
 
     def period(descriptor: int, format_: str) -> Period | None:
+        from restore.tables.doors import reading
         from restore.tables.losses import Losses
         from restore.tables.registry import is_table, open_tables
         from restore.tables.time_span import time_span
@@ -59,10 +79,11 @@ def of_time_column(column: str, zone: str, *, day_first: bool) -> OfContent:
         if not is_table(format_):
             return None
         try:
-            tables = open_tables(Path(f"/dev/fd/{descriptor}"), format_, Losses())
-            span = time_span(tables, column, Reading(zone, day_first))
-            return None if span is None else Period(span[0], span[1] + 1)
-        except (StrongroomError, OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError):
+            with reading(format_):
+                tables = open_tables(Path(f"/dev/fd/{descriptor}"), format_, Losses(), header)
+                span = time_span(tables, column, Reading(zone, day_first))
+                return None if span is None else Period(span[0], span[1] + 1)
+        except StrongroomError:
             return None  # a table that cannot be read tells no period, and is backed up as it is
 
     return period

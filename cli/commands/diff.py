@@ -10,7 +10,7 @@ import typer
 
 from cli import moments, output, own_places, sources, workplace
 from cli.commands.history import DONE_WITH_PROBLEMS, gathered, more, refuse_unknown_source
-from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Source
+from cli.options import Config, Formats, Header, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Source
 from cli.wishes import Asked
 from vault.errors import NothingFound, SettingsError, UsageError
 from vault.problems import Problem, printable
@@ -46,6 +46,7 @@ def diff(
         list[str] | None, typer.Option("--key", metavar="COLUMN", help="Tells rows apart; may be given again.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
+    header: Header = None,
     tables: Annotated[int, typer.Option("--tables", min=1, help="Compare the rows of at most so many tables.")] = 20,
     source: Source = None,
     config: Config = None,
@@ -74,7 +75,7 @@ def diff(
         result = _live(place, known, question) if live else _between(known, question)
         if not result.difference.table.num_rows and not ever_matched(known, question):
             raise nothing_found(known, wish)
-        compared = _rows(known, result, key or [], tables) if rows or key else None
+        compared = _rows(place, known, result, key or [], tables, header) if rows or key else None
     problems = (*known.problems, *result.problems)
     if as_json:
         output.document({"project": project, **_json(result, compared, limit), "damage": [one.as_json() for one in problems]})
@@ -155,22 +156,34 @@ def _folder(place: Workplace, project: Project, name: str) -> Folder:
     )
 
 
-def _rows(known: History, result: _Result, keys: Sequence[str], most: int) -> RowDifferences:
+def _rows(
+    place: Workplace,
+    known: History,
+    result: _Result,
+    keys: Sequence[str],
+    most: int,
+    header: bool | None,  # noqa: FBT001 (an option's three states)
+) -> RowDifferences:
+    from cli.sources import headers_of
     from restore.history.contents import Contents
     from restore.history.row_diff import Opening, row_differences
     from restore.tables.losses import Losses
     from restore.tables.registry import FORMATS, is_table, open_tables
 
     endings = {ending.encode(): name for name, one in FORMATS.items() for ending in one.endings}
+    headers, losses = headers_of(place.settings, known.project.name, header), Losses()
     opening = Opening(
-        open_tables=lambda file, name: open_tables(file, name, Losses()),
+        open_tables=lambda file, name, source: open_tables(file, name, losses, headers.of(source)),
         is_table=is_table,
         format_of=lambda path: endings.get(path.rpartition(b".")[2].lower(), ""),
         keys=tuple(keys),
         most=most,
         folders=result.folders,
     )
-    return row_differences(Contents(known.project, opening.stop), result.difference, opening)
+    differences = row_differences(Contents(known.project, opening.stop), result.difference, opening)
+    for text, files in losses.notes().items():
+        output.notice(f"{counted(files, 'version')} of files: {text}")
+    return differences
 
 
 def _tell(difference: Difference, limit: int) -> None:

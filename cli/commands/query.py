@@ -16,7 +16,22 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import output, workplace
-from cli.options import At, Before, Config, Deleted, Formats, Identity, Json, Kinds, Overlapping, Paths, Periods, Quiet, Source
+from cli.options import (
+    At,
+    Before,
+    Config,
+    Deleted,
+    Formats,
+    Header,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Periods,
+    Quiet,
+    Source,
+)
 from cli.wishes import Asked, tell_beyond, tell_consistency
 from vault.about import grammar
 from vault.about.period import Period
@@ -28,6 +43,7 @@ if TYPE_CHECKING:
 
     from restore.query.questions import Questions, Table
     from restore.select import Selection
+    from restore.tables.csv_header import Headers
 
 DONE_WITH_PROBLEMS = 3
 ROWS_SHOWN, ROWS_IN_JSON = 100, 10_000
@@ -53,6 +69,7 @@ def query(
     at: At = None,
     before: Before = None,
     deleted: Deleted = False,
+    header: Header = None,
     source: Source = None,
     config: Config = None,
     identity: Identity = None,
@@ -64,6 +81,7 @@ def query(
     Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A
     condition on these leaves files out before they are read.
     """
+    from cli.sources import headers_of
     from restore.select import select
 
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
@@ -76,7 +94,7 @@ def query(
         tell_beyond(selection, periods)
         tell_consistency(selection.table)
         zone = place.zone(project)
-        with _questions(selection, zone) as questions:
+        with _questions(selection, zone, headers_of(place.settings, found.name, header)) as questions:
             if tables:
                 _tell_tables(questions.tables(), zone, as_json=as_json)
             elif target:
@@ -107,11 +125,11 @@ def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: b
 
 
 @contextmanager
-def _questions(selection: Selection, zone: ZoneInfo) -> Iterator[Questions]:
+def _questions(selection: Selection, zone: ZoneInfo, headers: Headers) -> Iterator[Questions]:
     try:
         from restore.query.questions import Questions
 
-        opened = Questions(selection, zone, output.notice)
+        opened = Questions(selection, zone, output.notice, headers)
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
     with closing(opened):

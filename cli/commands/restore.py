@@ -14,6 +14,7 @@ from cli.options import (
     Config,
     Deleted,
     Formats,
+    Header,
     Identity,
     Json,
     Kinds,
@@ -77,6 +78,7 @@ def restore(
         bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    header: Header = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
         str,
@@ -117,6 +119,7 @@ def restore(
         bom=bom,
         rows_in_period=rows_in_period,
         time_column=time_column,
+        header=header,
         merge=merge,
     )
     request = Request(

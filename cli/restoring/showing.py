@@ -165,6 +165,19 @@ def tell_tables(told: Iterable[Told]) -> None:
     _tell_losses([(one, loss) for one in everything for loss in one.losses])
     for note in [note for one in converted if one.row < 0 for note in one.notes]:
         output.notice(note)
+    _tell_guesses(everything)
+
+
+def _tell_guesses(everything: Sequence[Told]) -> None:
+    """A line for each kind of guess, with the first file of which it was made."""
+    kinds: dict[str, list[tuple[Told, int]]] = {}
+    for one in everything:
+        for text, files in one.guesses.items():
+            kinds.setdefault(text, []).append((one, files))
+    for text, met in kinds.items():
+        count = sum(files for _, files in met)
+        example = "" if met[0][0].row < 0 else f", such as {printable(met[0][0].path)}"
+        output.notice(f"{counted(count, 'file')}{example}: {text}")
 
 
 def _tell_losses(losses: Sequence[tuple[Told, Loss]]) -> None:

@@ -70,6 +70,11 @@ class SourceSettings(Table):
         description="where a file system gives other inode numbers or times of change with every mount: `inode`, `ctime`, "
         "which then do not make a file read again. Without `ctime`, a change that keeps size and modification time is not seen",
     )
+    header: bool | Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None,
+        description="whether the first row of a CSV names its columns: `true`, `false`, or the names of the columns of files "
+        "without such a row; where it is not said, what the rows look like",
+    )
     expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
         default=(), description='what must appear: `"hourly"`, or tables as below'
     )

@@ -135,7 +135,12 @@ def _said(facts: dict[str, Any]) -> list[str]:
         said.append(f"cut: {one['rows_kept']} of {one['rows_read']} rows, by {one['time_column']!r}")
     for one in facts.get("losses", []):
         said.append(f"lost in {one['cells']} cells of {one['column']!r}: {one['what']}")
-    return [*said, *facts.get("notes", []), *(f"problem: {one['message']}" for one in facts.get("problems", []))]
+    return [
+        *said,
+        *facts.get("notes", []),
+        *facts.get("guesses", []),
+        *(f"problem: {one['message']}" for one in facts.get("problems", [])),
+    ]
 
 
 def _columns(columns: Sequence[dict[str, str]]) -> str:

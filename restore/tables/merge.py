@@ -17,10 +17,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from restore.tables.csv_rows import LARGEST_WIDTH
+from restore.tables.doors import UnwritableTable, reading
 from restore.tables.losses import Losses
-from restore.tables.model import BATCH_ROWS, Batch, Column, Table, Value
+from restore.tables.model import BATCH_CELLS, BATCH_ROWS, Batch, Column, Table, Value
 from restore.tables.names import distinct
-from restore.tables.registry import NotATable
+from restore.tables.registry import ITEM_ERRORS
 from restore.tables.values import values_of
 from vault.errors import Damaged, StrongroomError
 
@@ -57,6 +59,7 @@ class Merged:
         self._told = told
         self._losses: Losses | None = losses
         self._failed: set[str] = set()
+        self._left_out: set[int] = set()
         self._kept: dict[int, Sequence[Table]] = {}
         self._room = KEPT_BYTES
         types = self._survey()
@@ -68,8 +71,9 @@ class Merged:
     def batches(self) -> Iterator[Batch]:
         """The rows of all parts, gathered into batches of a good size."""
         waiting: list[Batch] = []
+        most = _most_rows(len(self.columns))
         for batch in self._walked():
-            if waiting and sum(part.rows for part in waiting) + batch.rows > BATCH_ROWS:
+            if waiting and sum(part.rows for part in waiting) + batch.rows > most:
                 yield _gathered(waiting, self.columns)
                 waiting = []
             waiting.append(batch)
@@ -84,10 +88,12 @@ class Merged:
         for place, part in enumerate(self._parts):
             counted = Losses()
             try:
-                with part.opened(counted) as tables:
+                with reading("a table"), part.opened(counted) as tables:
                     found = [_keyed(table) for table in tables]
+                    _check_width(types, found)
                     kept = self._keep(tables)
-            except (Damaged, NotATable) as error:
+            except ITEM_ERRORS as error:
+                self._left_out.add(place)
                 self._fail(part, error, 0)
                 continue
             if kept is not None and self._losses is not None:
@@ -140,20 +146,26 @@ class Merged:
         for place, part in enumerate(self._parts):
             rows = 0
             try:
-                with nullcontext(self._kept[place]) if place in self._kept else part.opened(self._losses or Losses()) as tables:
-                    for table in tables:
-                        source = part.source if len(tables) == 1 else f"{part.source}#{table.name}"
-                        for batch in self._fitted(part, table, source, kinds):
-                            rows += batch.rows
-                            yield batch
-            except (Damaged, NotATable) as error:
+                for batch in self._of_part(place, part, kinds):
+                    rows += batch.rows
+                    yield batch
+            except ITEM_ERRORS as error:
                 self._fail(part, error, rows)
+
+    def _of_part(self, place: int, part: Part, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
+        if place in self._left_out:
+            return
+        kept = self._kept.get(place)
+        with reading("a table"), nullcontext(kept) if kept else part.opened(self._losses or Losses()) as tables:
+            for table in tables:
+                source = part.source if len(tables) == 1 else f"{part.source}#{table.name}"
+                yield from self._fitted(part, table, source, kinds)
 
     def _fitted(self, part: Part, table: Table, source: str, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
         """A part's batches with the columns of all."""
         places = {key: place for place, key in enumerate(_keyed(table))}
         seen: dict[Key, set[str]] = {}
-        for batch in table.batches():
+        for batch in _narrow(table.batches(), len(self.columns)):
             cells: list[pa.Array | list[Value]] = []
             for key, column in zip(self._keys, self.columns, strict=False):
                 there = batch.columns[places[key]] if key in places else None
@@ -202,6 +214,29 @@ def united(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | 
     if all(is_.is_integer(type_) and not is_.is_uint64(type_) for type_ in (one, other)):
         return pa.int64()
     return pa.float64() if is_.is_floating(one) and is_.is_floating(other) else None
+
+
+def _check_width(types: dict[Key, pa.DataType | None], found: Sequence[dict[Key, pa.DataType | None]]) -> None:
+    """Raises `UnwritableTable` where a file brings more columns than a table may have."""
+    width = len({*types, *(key for columns in found for key in columns)})
+    if width > LARGEST_WIDTH:
+        raise UnwritableTable(f"with its columns the table would have {width}, more than the {LARGEST_WIDTH} that one may have")
+
+
+def _most_rows(columns: int) -> int:
+    return max(1, min(BATCH_ROWS, BATCH_CELLS // max(1, columns)))
+
+
+def _narrow(batches: Iterator[Batch], columns: int) -> Iterator[Batch]:
+    """The batches, in pieces that have not too many cells once they have so many columns."""
+    most = _most_rows(columns)
+    for batch in batches:
+        if batch.rows <= most:
+            yield batch
+            continue
+        for start in range(0, batch.rows, most):
+            cells = [column[start : start + most] for column in batch.columns]
+            yield Batch(cells, min(most, batch.rows - start))
 
 
 def _keyed(table: Table) -> dict[Key, pa.DataType | None]:

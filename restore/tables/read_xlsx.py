@@ -81,7 +81,7 @@ class XlsxSheet:
         with open_package(self._path, self._bounds) as package:
             blocks = package.blocks(self._part)
             for text in row_texts(blocks if self._plain else made_plain(blocks, PREFIXES), self._bounds.row):
-                yield reader.rows(text)
+                yield from reader.rows(text)
 
 
 def read_xlsx(path: Path, losses: Losses, bounds: Bounds | None = None) -> list[Table]:

@@ -23,7 +23,7 @@ from vault.errors import Damaged
 
 def opened(folder: Path, data: bytes, delimiter: str | None = None) -> tuple[CsvTable, Lost]:
     losses = Losses()
-    (table,) = read_csv(file_of(folder, data), losses, delimiter=delimiter)
+    (table,) = read_csv(file_of(folder, data), losses, delimiter=delimiter, header=True)
     assert isinstance(table, CsvTable)
     return table, lost(losses)
 
