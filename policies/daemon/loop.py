@@ -89,16 +89,19 @@ class Daemon:
         self._watch = Watch(around.findings, around.books.recent, self._post, log, around.services.host)
         self._runner.use(wanted.jobs)
         self._pinging = False
+        self._painted = ""
+        self._metronome = Metronome(self._clock, log.notice)
 
     def run(self, hands: Hands) -> list[Run]:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
-        metronome = Metronome(self._clock, self._around.log.notice)
-        metronome.every(TICK, self._runner.tick)
-        metronome.every(TICK, self._told(self._post.deliver))
-        metronome.every(LOOK, self._told(self.look))
-        metronome.every(PING, self._ping)
+        metronome = self._metronome
+        metronome.every(TICK, self._runner.tick, "running jobs")
+        metronome.every(TICK, self._post.deliver, "delivering alarms")
+        metronome.every(LOOK, self.look, "watching promises")
+        metronome.every(LOOK, self.show, "showing metrics")
+        metronome.every(PING, self._ping, "pinging")
         if self._around.systemd.watchdog is not None:
-            metronome.every(self._around.systemd.watchdog / 3, lambda: self._around.systemd.tell("WATCHDOG=1"))
+            metronome.every(self._around.systemd.watchdog / 3, lambda: self._around.systemd.tell("WATCHDOG=1"), "watchdog")
         self._ask(self._wanted.pings.start if self._wanted.pings is not None else None)
         self._around.systemd.tell("READY=1", f"STATUS={self._status()}")
         self._around.log.info(f"the daemon has begun: {self._status()}")
@@ -135,11 +138,22 @@ class Daemon:
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 
     def look(self) -> None:
-        """Judge the promises and paint the metrics. Raises `StrongroomError`."""
+        """Judge the promises. Raises `StrongroomError`."""
         self._watch.look(self._wanted.projects, self._clock.now())
-        if self._around.health is not None:
-            self._around.health.show(metrics.text(self._numbers()), [alarm.as_json() for alarm in self._watch.alarms])
-        self._around.systemd.tell(f"STATUS={self._status()}")
+
+    def show(self) -> None:
+        """Paint what monitors see. Raises `StrongroomError`; the alarms and what fails are shown all the same."""
+        try:
+            if self._around.health is not None:
+                self._painted = metrics.text(self._numbers())
+        finally:
+            if self._around.health is not None:
+                alarms = [alarm.as_json() for alarm in self._watch.alarms]
+                self._around.health.show(self._painted, alarms, self._failing())
+            self._around.systemd.tell(f"STATUS={self._status()}")
+
+    def _failing(self) -> list[dict[str, str]]:
+        return [*(one.as_json() for one in self._metronome.failing), *self._around.log.failing]
 
     def _numbers(self) -> metrics.Numbers:
         now = self._clock.now()
@@ -201,18 +215,14 @@ class Daemon:
             finally:
                 self._pinging = False
 
-        self._around.launch("ping", work)
-
-    def _told(self, work: Callable[[], None]) -> Callable[[], None]:
-        def told() -> None:
-            try:
-                work()
-            except StrongroomError as error:
-                self._around.log.notice(str(error))
-
-        return told
+        try:
+            self._around.launch("ping", work)
+        except Exception as error:  # noqa: BLE001 (no thread is to be had: the next round asks again)
+            self._pinging = False
+            self._around.log.notice(f"no ping: {type(error).__name__}: {error}")
 
     def _status(self) -> str:
         alarms = len(self._watch.alarms)
         projects, jobs = counted(len(self._wanted.projects), "project"), counted(len(self._wanted.jobs), "job")
-        return f"{projects}, {jobs}, {counted(alarms, 'broken promise')}"
+        failing = "".join(f", {one['task']} fails" for one in self._failing())
+        return f"{projects}, {jobs}, {counted(alarms, 'broken promise')}{failing}"

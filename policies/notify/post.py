@@ -60,8 +60,8 @@ class Post:
             if channel is None:  # the settings no longer have it
                 self._findings.sent(letter.number)
             elif letter.channel not in self._busy:
-                self._busy.add(letter.channel)
                 self._launch(f"tell {letter.channel}", partial(self._give, channel, letter))
+                self._busy.add(letter.channel)
 
     @property
     def is_idle(self) -> bool:

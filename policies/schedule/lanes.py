@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from policies.schedule.books import RECENT
 from policies.schedule.jobs import Job, Outcome, Stop
-from policies.schedule.records import Run
+from policies.schedule.records import Ending, Run
 from vault.errors import Interrupted, StrongroomError
 
 LONGEST_MESSAGE = 2000
@@ -63,14 +63,19 @@ def ended_run(end: End, stop: Stop | None) -> Run:
     """The run with its end."""
     ended, outcome = replace(end.run, ended=end.at), end.outcome
     if isinstance(outcome, Outcome):
-        message = outcome.message[:LONGEST_MESSAGE]
-        return replace(ended, ending="problems" if outcome.problems else "done", problems=outcome.problems, message=message)
+        ending: Ending = "problems" if outcome.problems else "done"
+        return replace(ended, ending=ending, problems=outcome.problems, message=_bounded(outcome.message))
     reason = stop.reason if stop is not None and isinstance(outcome, Interrupted) else None
     if isinstance(outcome, StrongroomError):
         message = f"{outcome}; {outcome.hint}" if outcome.hint else str(outcome)
     else:
         message = mistake(outcome)
-    return replace(ended, ending=reason or "failed", message=message[:LONGEST_MESSAGE])
+    return replace(ended, ending=reason or "failed", message=_bounded(message))
+
+
+def _bounded(text: str) -> str:
+    """As the books can hold it: not too long, and without what is no character (a JSON document may have such)."""
+    return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
 
 
 def mistake(error: BaseException) -> str:

@@ -3,7 +3,7 @@
     tick    runs that have ended go into the books
             a run whose time is over was asked to stop; one that does not listen loses its place, not its job's lock
             where there is room for them, jobs without a run under way are judged, unless they are known to wait for longer
-            those that are due start while there is room, the longest waiting first
+            those that are due start while there is room, the longest waiting first; then whoever watches is told
 
 All of this happens on one thread, which is the only one that touches the books; a run has a thread of its own. At most
 `at_once` run together and at most half of these are one project's, so that neither its failures nor its slowness delay another.
@@ -46,7 +46,6 @@ class Runner:
         self._books = books
         self._services = services
         self._clock = services.clock
-        self._watcher = watcher
         self._process = process.marker()
         self._at_once = at_once
         self._of_one_project = max(1, at_once // 2)
@@ -77,12 +76,13 @@ class Runner:
         now = self._clock.now()
         beginning = [self._begin(lane, start, now) for lane, start in self._next(now)]
         # before anything starts: a job that kills the process at once is tried only so often all the same
-        self._pen.flush()
+        self._pen.write()
         for job, run, stop in beginning:
             try:
                 self._launch(job.title, partial(self._work, job, run, stop))
-            except RuntimeError as error:  # no thread is to be had
+            except Exception as error:  # noqa: BLE001 (no thread or no memory is to be had: a run that never ends otherwise)
                 self._ends.put(End(job.key, run, error, now))
+        self._pen.tell()
 
     def stop(self, grace: float) -> list[Run]:
         """Ask all runs to end, wait for so many seconds, and say which have not."""
@@ -94,6 +94,7 @@ class Runner:
         while self.running() and self._clock.monotonic() < deadline:
             self._clock.sleep(_PAUSE)
             self._collect()
+        self._pen.tell()
         return self.running()
 
     def _next(self, now: datetime) -> list[tuple[Lane, Start]]:
@@ -122,7 +123,7 @@ class Runner:
             verdict = self._judgement(lane, now).verdict
         except Exception as error:  # noqa: BLE001 (one job's schedule must not keep the others from their turn)
             lane.wait(now, now + AFTER_A_MISTAKE)
-            self._watcher.notice(f"{lane.job.title}: {mistake(error)}")
+            self._pen.notice(f"{lane.job.title}: {mistake(error)}")
             return None
         if isinstance(verdict, Start):
             return verdict
@@ -139,14 +140,14 @@ class Runner:
         if not judgement.ahead:
             return judgement
         farthest = f"{max(run.planned for run in judgement.ahead):%Y-%m-%d %H:%M} UTC"
-        self._watcher.notice(f"{job.title}: the clock was set back: runs for times up to {farthest} are set aside")
+        self._pen.notice(f"{job.title}: the clock was set back: runs for times up to {farthest} are set aside")
         lane.runs = [run for run in lane.runs if run not in judgement.ahead]
         try:
             self._books.set_aside(*job.key, later_than=now)
             if not self._pen.is_behind:
                 lane.runs = self._books.recent(*job.key)
         except StrongroomError as error:
-            self._watcher.notice(str(error))
+            self._pen.notice(str(error))
         return judge(job.title, job.schedule, job.policy, [*judgement.ahead, *lane.runs], now)
 
     def _begin(self, lane: Lane, start: Start, now: datetime) -> tuple[Job, Run, Stop]:
@@ -170,17 +171,17 @@ class Runner:
         while not self._ends.empty():
             end = self._ends.get()
             lane = self._lanes[end.key]
-            self._note(lane, ended_run(end, lane.stop))
-            lane.run, lane.stop, lane.holds_place = None, None, False
+            stop, lane.run, lane.stop, lane.holds_place = lane.stop, None, None, False
+            self._note(lane, ended_run(end, stop))
             if end.key not in self._wanted:
                 del self._lanes[end.key]
-        self._pen.flush()
+        self._pen.write()
 
     def _lose_patience(self) -> None:
         for lane in self._lanes.values():
             if lane.stop is not None and lane.holds_place and lane.stop.left() < -PATIENCE:
                 lane.holds_place = False
-                self._watcher.notice(f"{lane.job.title}: its time is over and it does not stop; it goes on beside the others")
+                self._pen.notice(f"{lane.job.title}: its time is over and it does not stop; it goes on beside the others")
 
     def _run_of(self, job: Job, since: datetime, planned: datetime, *, attempt: int, started: datetime) -> Run:
         name, host = self._services.chance.token(8).hex(), self._services.host

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from policies.daemon.child import Ended
+from policies.daemon.health import Health
+from policies.daemon.loop import Daemon
 from policies.daemon.plan import ProjectPlan
+from policies.notify.pings import Pings
 from policies.promises.findings import PackSeen
 from tests.unit.daemon.house import DONE, UNREACHABLE, House, project
 from vault.errors import SettingsError
@@ -167,3 +173,49 @@ def test_text_lines_stay_one_whatever_is_told(make: Make) -> None:
     house.answer = lambda *_: Ended(1, {"error": {"message": "one\ntwo", "hint": None}}, "")
     house.live(1)
     assert all("\n" not in line for line in house.lines) and any("one two" in line for line in house.lines)
+
+
+def test_a_ping_that_gets_no_thread_does_not_end_all_pings(make: Make) -> None:
+    house = make(project())
+    pings = Pings(lambda: "https://example.org/x")
+    launched: list[str] = []
+
+    def launch(name: str, work: Callable[[], None]) -> None:
+        if name == "ping":
+            launched.append(name)
+            raise RuntimeError("can't start new thread")
+        house.stage.launch(name, work)
+
+    around = replace(house.around, launch=launch)
+    daemon = Daemon(around, replace(house.wanted(project()), pings=pings), house.read_anew)
+    house.clock.after(3600, lambda: setattr(house.hands, "stop", True))
+    daemon.run(house.hands)
+    assert len(launched) > 10
+
+
+def test_what_fails_in_the_daemon_itself_is_shown_to_monitors_until_it_works_again(make: Make) -> None:
+    house = make(project())
+    health = Health("127.0.0.1:0", house.clock)
+    house.daemon = Daemon(replace(house.around, health=health), house.wanted(project()), house.read_anew)
+    pictures: list[list[str]] = []
+
+    def picture() -> None:
+        url = f"http://127.0.0.1:{health.port}/health"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                body = json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                body = json.load(error)
+        assert body["well"] == (not body["failing"]), body
+        pictures.append([one["task"] for one in body["failing"]])
+
+    house.fail_writing = True
+    house.clock.after(100, picture)
+    house.clock.after(200, lambda: setattr(house, "fail_writing", False))
+    house.clock.after(4000, picture)
+    try:
+        house.live(1.5)
+    finally:
+        health.close()
+    assert pictures == [["writing the log"], []]

@@ -125,3 +125,20 @@ def test_a_mistake_in_a_channel_is_told_without_its_words(findings: Findings) ->
     post.deliver()
     post.deliver()
     assert notices == ["a letter by email could not be delivered: ValueError"]
+
+
+def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(findings: Findings) -> None:
+    mail, clock, threads = Channel(), StageClock(), [False, True]
+
+    def launch(name: str, work: Callable[[], None]) -> None:
+        if not threads.pop(0):
+            raise RuntimeError("can't start new thread")
+        work()
+
+    post = Post(findings, [mail], clock, list[str]().append, launch=launch)
+    findings.change_alarms([], [], post.letters(MESSAGE), clock.now())
+    with pytest.raises(RuntimeError):
+        post.deliver()
+    assert post.is_idle
+    post.deliver()
+    assert mail.told == [MESSAGE]
