@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +26,11 @@ def folder(settings: Settings) -> Path:
     return state / blake3(f"{address.text} {settings.repository.endpoint or ''}".encode()).hexdigest(length=16)
 
 
-def findings(settings: Settings) -> Findings:
-    """Opened. Raises `StrongroomError`."""
+def findings(settings: Settings, tell: Callable[[str], None] | None = None) -> Findings:
+    """Opened. tell: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
     from policies.promises.findings import Findings
 
-    return Findings.open(folder(settings) / FINDINGS)
+    return Findings.open(folder(settings) / FINDINGS, tell)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def _around(found: Settings, log: Log, *, is_asked: bool) -> Iterator[Around]:
     with ExitStack() as stack:
         books = Books.open(local.folder(found) / local.BOOKS, services.clock, log.notice)
         stack.callback(books.close)
-        findings = stack.enter_context(local.findings(found))
+        findings = stack.enter_context(local.findings(found, log.notice))
         health = Health(table.metrics, services.clock) if is_asked and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)

@@ -26,6 +26,7 @@ from policies.notify.post import Post
 from policies.promises.findings import Findings
 from policies.schedule.books import Books
 from policies.schedule.jobs import Job, Launch, in_a_thread
+from policies.schedule.lanes import mistake
 from policies.schedule.metronome import Metronome
 from policies.schedule.records import Run
 from policies.schedule.runner import Runner
@@ -174,12 +175,14 @@ class Daemon:
         log, systemd = self._around.log, self._around.systemd
         systemd.tell("RELOADING=1")
         try:
-            self._wanted = self._read_anew()
-        except StrongroomError as error:
-            log.notice(f"the settings are refused and the old ones go on: {error}")
+            wanted = self._read_anew()
+            self._runner.use(wanted.jobs)
+        except Exception as error:  # noqa: BLE001 (whatever is wrong with a file, the daemon goes on with what it has)
+            what = str(error) if isinstance(error, StrongroomError) else mistake(error)
+            log.notice(f"the settings are refused and the old ones go on: {what}")
         else:
-            self._runner.use(self._wanted.jobs)
-            self._post.use(self._wanted.channels)
+            self._wanted = wanted
+            self._post.use(wanted.channels)
             log.info(f"the settings are read anew: {self._status()}")
         systemd.tell("READY=1", f"STATUS={self._status()}")
 

@@ -8,6 +8,7 @@ its start, and hears the rest the next time.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from policies.schedule.books import Books
 from policies.schedule.jobs import Watcher
@@ -39,6 +40,16 @@ class Pen:
         """It has begun, has ended or is passed over."""
         self._unwritten.append(run)
         self._untold.append(run)
+
+    def write_anew(self, runs: Iterable[Run]) -> None:
+        """Into books that were begun anew: all that is known, each job's runs in their order. What cannot be written now is
+        written later."""
+        known = list(runs)
+        try:
+            self._books.write_anew(known)
+        except StrongroomError:
+            ids = {run.id for run in known}
+            self._unwritten = deque([*known, *(run for run in self._unwritten if run.id not in ids)], maxlen=MOST_KEPT)
 
     def notice(self, text: str) -> None:
         """Something that a person should know."""

@@ -53,17 +53,26 @@ class Runner:
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
         self._pen = Pen(books, watcher)
+        self._books_begun = books.begun
         self._wanted: frozenset[tuple[str, str]] = frozenset()
 
     def use(self, jobs: Iterable[Job]) -> None:
         """From now on these are the jobs. Runs of others that are under way end as they would have."""
         wanted = {job.key: job for job in jobs}
-        new = {key: Lane(job, self._books.recent(*key)) for key, job in wanted.items() if key not in self._lanes}
+        new = {key: Lane(job, self._past(key)) for key, job in wanted.items() if key not in self._lanes}
         lanes = {key: new.get(key) or self._lanes[key] for key in wanted}
         for key, lane in lanes.items():
             lane.job, lane.quiet_since = wanted[key], None
         self._lanes = lanes | {key: lane for key, lane in self._lanes.items() if lane.run is not None and key not in lanes}
         self._wanted = frozenset(lanes)
+
+    def _past(self, key: tuple[str, str]) -> list[Run]:
+        """What the books have of a job; where they cannot be read, nothing: then it is due at once."""
+        try:
+            return self._books.recent(*key)
+        except StrongroomError as error:
+            self._pen.notice(f"{'/'.join(key)}: {error}; it counts as a job that has never run")
+            return []
 
     def running(self) -> list[Run]:
         """What is under way."""
@@ -76,7 +85,7 @@ class Runner:
         now = self._clock.now()
         beginning = [self._begin(lane, start, now) for lane, start in self._next(now)]
         # before anything starts: a job that kills the process at once is tried only so often all the same
-        self._pen.write()
+        self._write()
         for job, run, stop in beginning:
             try:
                 self._launch(job.title, partial(self._work, job, run, stop))
@@ -175,7 +184,14 @@ class Runner:
             self._note(lane, ended_run(end, stop))
             if end.key not in self._wanted:
                 del self._lanes[end.key]
+        self._write()
+
+    def _write(self) -> None:
+        """Into books that were begun anew goes what is still known of every job."""
         self._pen.write()
+        if self._books.begun != self._books_begun:
+            self._books_begun = self._books.begun
+            self._pen.write_anew(run for lane in self._lanes.values() for run in reversed(lane.runs))
 
     def _lose_patience(self) -> None:
         for lane in self._lanes.values():

@@ -219,3 +219,24 @@ def test_what_fails_in_the_daemon_itself_is_shown_to_monitors_until_it_works_aga
     finally:
         health.close()
     assert pictures == [["writing the log"], []]
+
+
+def test_settings_that_are_read_while_the_books_cannot_be_do_not_end_the_daemon(make: Make) -> None:
+    house = make(project())
+    house.live(1)
+    house.books._disconnect()
+    file = house.folder / "books.sqlite"
+    aside = file.rename(file.with_name("aside"))
+    file.mkdir()
+    house.read_anew = lambda: house.wanted(project(), project("new"))
+    house.hands.reload = True
+    house.live(1)
+    assert ("new", "backup reports") in house.ran
+    house.read_anew = lambda: 1 / 0  # type: ignore[assignment,return-value] # a mistake of ours
+    house.hands.reload = True
+    house.live(1)
+    assert any("the old ones go on: a mistake in Strongroom itself" in line for line in house.lines)
+    file.rmdir()
+    aside.rename(file)
+    house.live(1)
+    assert len(house.books.recent("new", "backup reports")) >= 3

@@ -258,6 +258,24 @@ def test_books_that_cannot_be_written_hold_up_no_run_and_are_caught_up_with(hous
     assert [run.ending for run in home.runs()] == ["done"] * 6
 
 
+@pytest.mark.parametrize("what", ["deleted", "damaged"])
+def test_what_is_in_memory_goes_into_books_that_are_begun_anew(house: Callable[..., House], what: str) -> None:
+    home = house(job(), job("other"))
+    home.live(3)
+    if what == "deleted":
+        home.file.unlink()
+    else:
+        home.books._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        home.books._disconnect()
+        home.file.write_bytes(b"x" * 5000)
+    home.live(2)
+    assert [run.planned for run in home.runs()] == [NOON + number * HOUR for number in range(6)]
+    home.killed()
+    launched = len(home.stage.launched)
+    home.live(0.2)
+    assert len(home.stage.launched) == launched, "nothing is due that was done"
+
+
 def test_new_settings_keep_the_past_of_a_job_and_let_go_of_jobs_that_are_gone(house: Callable[..., House]) -> None:
     home = house(job("goes"), job("stays"))
     home.lasts["goes/backup"] = 1000
