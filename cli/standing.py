@@ -63,7 +63,7 @@ class Looking:
             rows.append({"project": project.name, "source": "-", "state": "snapshots are gone", "gone": gone})
         frozen = consequences.note_freeze(self.findings, project)
         repository = Repository({name: head.taken_at for name, head in heads.items()}, frozen)
-        state = state_of(plan, self.books.recent, self.findings, self.now, repository)
+        state = state_of(plan, self.books, self.findings, self.now, repository)
         return Standing(rows, self._of_project(plan, frozen), judge(state, self.now))
 
     def _row(self, plan: ProjectPlan, source: str, last: Record | None, running: Sequence[Claim]) -> dict[str, Any]:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from policies.daemon.plan import Kind, PlannedJob, ProjectPlan
 from policies.promises.findings import Findings
@@ -15,8 +16,18 @@ from policies.promises.judge import CheckState, DrillState, ProjectState, Source
 from policies.schedule.records import Run
 from vault.wording import counted
 
-Runs = Callable[[str, str], Sequence[Run]]
-"""The newest runs of a project's job, the newest first."""
+
+class History(Protocol):
+    """What is known of a job's runs."""
+
+    def since_success(self, project: str, job: str) -> Sequence[Run]:
+        """Its runs since the last one without any trouble, the newest first."""
+        ...
+
+    def last_success(self, project: str, job: str) -> Run | None:
+        """Its newest run that did its work, however long ago."""
+        ...
+
 
 TROUBLES = frozenset({"failed", "timeout", "aborted", "problems"})
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -32,14 +43,14 @@ class Repository:
 
 
 def state_of(
-    plan: ProjectPlan, runs: Runs, findings: Findings, now: datetime, repository: Repository | None = None
+    plan: ProjectPlan, history: History, findings: Findings, now: datetime, repository: Repository | None = None
 ) -> ProjectState:
     """All that promises to a project are judged by. repository: None where nobody has asked it."""
     frozen = repository.frozen if repository is not None else frozen_by(findings, plan.name)
-    others = [(kind, trouble(runs(plan.name, kind))) for kind in _OTHERS if plan.job(kind) is not None]
+    others = [(kind, trouble(history.since_success(plan.name, kind))) for kind in _OTHERS if plan.job(kind) is not None]
     return ProjectState(
         project=plan.name,
-        sources=tuple(_source(plan, name, runs, findings, now, repository) for name in plan.sources),
+        sources=tuple(_source(plan, name, history, findings, now, repository) for name in plan.sources),
         checks=_checks(plan, findings, now),
         drills=_drills(plan, findings, now),
         frozen=frozen,
@@ -48,7 +59,8 @@ def state_of(
 
 
 def trouble(runs: Sequence[Run]) -> Trouble:
-    """How many of the newest runs ended badly; the tries of one are one. Such as were stopped or passed over say nothing."""
+    """How many due times in a row have ended badly; the tries of one are one. Runs that were stopped or passed over say
+    nothing. runs: all since the last success, the newest first."""
     bad: dict[datetime, str] = {}
     for run in runs:
         if run.ending in TROUBLES:
@@ -58,11 +70,12 @@ def trouble(runs: Sequence[Run]) -> Trouble:
     return Trouble(len(bad), next(iter(bad.values()), ""))
 
 
-def last_success(plan: ProjectPlan, name: str, runs: Runs, findings: Findings) -> datetime | None:
+def last_success(plan: ProjectPlan, name: str, history: History, findings: Findings) -> datetime | None:
     """When the newest snapshot of a source was taken, as far as this machine knows."""
     found = findings.found(plan.name, "backup", name)
     taken = [datetime.fromisoformat(found.value["taken_at"])] if found and "taken_at" in found.value else []
-    taken += [run.started for run in runs(plan.name, f"backup {name}") if run.ending in ("done", "problems")]
+    run = history.last_success(plan.name, f"backup {name}")
+    taken += [run.started] if run is not None else []
     return max(taken, default=None)
 
 
@@ -73,17 +86,17 @@ def frozen_by(findings: Findings, project: str) -> tuple[str, ...]:
 
 
 def _source(
-    plan: ProjectPlan, name: str, runs: Runs, findings: Findings, now: datetime, repository: Repository | None
+    plan: ProjectPlan, name: str, history: History, findings: Findings, now: datetime, repository: Repository | None
 ) -> SourceState:
     found = findings.found(plan.name, "backup", name)
-    last = repository.last.get(name) if repository is not None else last_success(plan, name, runs, findings)
+    last = repository.last.get(name) if repository is not None else last_success(plan, name, history, findings)
     return SourceState(
         name=name,
         rpo=plan.rpo,
         met=findings.first_met(plan.name, f"source {name}", now),
         last=last,
         missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
-        trouble=trouble(runs(plan.name, f"backup {name}")),
+        trouble=trouble(history.since_success(plan.name, f"backup {name}")),
         most_troubles=plan.most_troubles,
     )
 

@@ -87,7 +87,7 @@ class Daemon:
         log = around.log
         self._runner = Runner(around.books, around.services, log, at_once=around.at_once, launch=around.launch)
         self._post = Post(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
-        self._watch = Watch(around.findings, around.books.recent, self._post, log, around.services.host)
+        self._watch = Watch(around.findings, self._runner, self._post, log, around.services.host)
         self._runner.use(wanted.jobs)
         self._pinging = False
         self._painted = ""
@@ -95,7 +95,7 @@ class Daemon:
 
     def run(self, hands: Hands) -> list[Run]:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
-        metronome = self._metronome
+        metronome = self._metronome = Metronome(self._clock, self._around.log.notice)
         metronome.every(TICK, self._runner.tick, "running jobs")
         metronome.every(TICK, self._post.deliver, "delivering alarms")
         metronome.every(LOOK, self.look, "watching promises")
@@ -140,7 +140,7 @@ class Daemon:
 
     def look(self) -> None:
         """Judge the promises. Raises `StrongroomError`."""
-        self._watch.look(self._wanted.projects, self._clock.now())
+        self._watch.look(self._wanted.projects, self._clock.now(), self._metronome.failing)
 
     def show(self) -> None:
         """Paint what monitors see. Raises `StrongroomError`; the alarms and what fails are shown all the same."""
@@ -169,7 +169,7 @@ class Daemon:
         )
 
     def _next_runs(self, jobs: Iterable[Job], now: datetime) -> dict[tuple[str, str], datetime]:
-        return {(job.project, job.name): job.next_run(self._around.books.recent(*job.key), now) for job in jobs}
+        return {(job.project, job.name): job.next_run(self._runner.recent(*job.key), now) for job in jobs}
 
     def _reload(self) -> None:
         log, systemd = self._around.log, self._around.systemd

@@ -54,6 +54,14 @@ class Coverage(NamedTuple):
     oldest: datetime | None
 
 
+class AlarmNoted(NamedTuple):
+    """An alarm that stands: since when, what was said of it when it began, and what to do."""
+
+    since: datetime
+    message: str
+    hint: str
+
+
 class Letter(NamedTuple):
     """Something that is to be told through a channel."""
 
@@ -169,10 +177,11 @@ class Findings:
         )
         return rows[0]
 
-    def alarms(self) -> dict[tuple[str, str, str], datetime]:
-        """Project, promise and subject of those that stand, and since when."""
-        query = "SELECT project, promise, subject, since FROM alarms"
-        return dict(self._file.ask(lambda row: ((row[0], row[1], row[2]), _moment(row[3])), query))
+    def alarms(self) -> dict[tuple[str, str, str], AlarmNoted]:
+        """Those that stand, by project, promise and subject."""
+        query = "SELECT project, promise, subject, since, message, hint FROM alarms"
+        rows = self._file.ask(lambda row: ((row[0], row[1], row[2]), AlarmNoted(_moment(row[3]), row[4], row[5])), query)
+        return dict(rows)
 
     def change_alarms(
         self,
@@ -195,23 +204,22 @@ class Findings:
                     (channel, _micros(now), json.dumps(dict(value)), _micros(now)),
                 )
 
-    def message_of(self, key: tuple[str, str, str]) -> str:
-        """What was said of an alarm when it began."""
-        query = "SELECT message FROM alarms WHERE project = ? AND promise = ? AND subject = ?"
-        return next(iter(self._file.ask(lambda row: str(row[0]), query, *key)), "")
-
     def letters(self, now: datetime) -> list[Letter]:
         """Those that may be sent now, the oldest first."""
         query = "SELECT number, channel, at, value, attempts FROM outbox WHERE due <= ? ORDER BY number"
         return self._file.ask(lambda row: Letter(row[0], row[1], _moment(row[2]), _value(row[3]), row[4]), query, _micros(now))
 
-    def sent(self, number: int) -> None:
+    def sent(self, letter: Letter) -> None:
         """It was told, or nobody can be told it any more."""
-        self._file.do("DELETE FROM outbox WHERE number = ?", number)
+        where = (letter.number, letter.channel, _micros(letter.at))
+        self._file.do("DELETE FROM outbox WHERE number = ? AND channel = ? AND at = ?", *where)
 
-    def not_sent(self, number: int, due: datetime) -> None:
-        """It could not be told; the next try comes then."""
-        self._file.do("UPDATE outbox SET attempts = attempts + 1, due = ? WHERE number = ?", _micros(due), number)
+    def not_sent(self, letter: Letter, due: datetime) -> None:
+        """It could not be told, or not to all; the next try comes then. The letter as it is to be kept."""
+        kept = (letter.attempts, json.dumps(letter.value), _micros(due))
+        where = (letter.number, letter.channel, _micros(letter.at))
+        statement = "UPDATE outbox SET attempts = ?, value = ?, due = ? WHERE number = ? AND channel = ? AND at = ?"
+        self._file.do(statement, *kept, *where)
 
 
 def _untold(_text: str) -> None:

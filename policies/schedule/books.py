@@ -41,7 +41,12 @@ ON CONFLICT (id) DO UPDATE SET
     ended = excluded.ended, ending = excluded.ending, problems = excluded.problems, message = excluded.message
 """
 _OF_NEWEST_SUCCESS = """
-WHERE number = (SELECT max(number) FROM runs WHERE project = ? AND job = ? AND ending IN ('done', 'problems'))
+WHERE project = ? AND job = ? AND ending IN ('done', 'problems') ORDER BY number DESC LIMIT 1
+"""
+_SINCE_SUCCESS = """
+WHERE project = ?1 AND job = ?2 AND NOT set_aside AND number > coalesce(
+    (SELECT number FROM runs WHERE project = ?1 AND job = ?2 AND ending = 'done' ORDER BY number DESC LIMIT 1), 0)
+ORDER BY number DESC
 """
 _THIN = """
 DELETE FROM runs WHERE project = ?1 AND job = ?2 AND ending IS NOT NULL
@@ -72,6 +77,10 @@ class Reader:
     def recent(self, project: str, job: str, most: int = RECENT) -> list[Run]:
         """Its newest runs, the newest first."""
         return self._ask(lambda base: [self._as_seen(run) for run in _recent(base, project, job, most)])
+
+    def since_success(self, project: str, job: str) -> list[Run]:
+        """Its runs since the last one without any trouble, the newest first."""
+        return self._ask(lambda base: [self._as_seen(run) for run in _select(base, _SINCE_SUCCESS, project, job)])
 
     def last_success(self, project: str, job: str) -> Run | None:
         """Its newest run that did its work, however long ago."""
@@ -137,6 +146,15 @@ class Books:
     def recent(self, project: str, job: str, most: int = RECENT) -> list[Run]:
         """Its newest runs that were not set aside, the newest first."""
         return self._do(lambda base: _recent(base, project, job, most, "AND NOT set_aside"))
+
+    def since_success(self, project: str, job: str) -> list[Run]:
+        """Its runs since the last one without any trouble, the newest first."""
+        return self._do(lambda base: _select(base, _SINCE_SUCCESS, project, job))
+
+    def last_success(self, project: str, job: str) -> Run | None:
+        """Its newest run that did its work, however long ago."""
+        found = self._do(lambda base: _select(base, _OF_NEWEST_SUCCESS, project, job))
+        return found[0] if found else None
 
     def set_aside(self, project: str, job: str, *, later_than: datetime) -> None:
         """The ended runs for later due times are from a clock that was ahead: they stay, and count for nothing."""

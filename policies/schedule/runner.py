@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 
 from policies.schedule import process
 from policies.schedule.books import Books
@@ -25,7 +26,7 @@ from policies.schedule.due import Judgement, Start, Wait, judge
 from policies.schedule.jobs import Job, Launch, Outcome, Stop, Watcher, in_a_thread
 from policies.schedule.lanes import End, Lane, ended_run, mistake
 from policies.schedule.pen import Pen
-from policies.schedule.records import Run
+from policies.schedule.records import SUCCESSES, Run
 from vault.errors import StrongroomError
 from vault.repository.services import Services
 
@@ -77,6 +78,31 @@ class Runner:
     def running(self) -> list[Run]:
         """What is under way."""
         return [lane.run for lane in self._lanes.values() if lane.run is not None]
+
+    def recent(self, project: str, job: str) -> list[Run]:
+        """The newest runs of a job, the newest first, those that the books do not have yet among them."""
+        lane = self._lanes.get((project, job))
+        return list(lane.runs) if lane is not None else []
+
+    def since_success(self, project: str, job: str) -> list[Run]:
+        """Its runs since the last one without any trouble, the newest first; of a job whose books cannot be read the newest."""
+        try:
+            written = self._books.since_success(project, job)
+        except StrongroomError:
+            written = self.recent(project, job)
+        newer = {run.id: run for run in self._pen.unwritten if (run.project, run.job) == (project, job)}
+        runs = [*reversed(newer.values()), *(run for run in written if run.id not in newer)]
+        return list(takewhile(lambda run: run.ending != "done", runs))
+
+    def last_success(self, project: str, job: str) -> Run | None:
+        """Its newest run that did its work, however long ago, as far as that is known."""
+        known = [run for run in self.recent(project, job) if run.ending in SUCCESSES]
+        if known:
+            return known[0]
+        try:
+            return self._books.last_success(project, job)
+        except StrongroomError:
+            return None
 
     def tick(self) -> None:
         """One round; quick, whatever the jobs do."""

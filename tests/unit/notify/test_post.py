@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.notify.channels import NotTold
+from policies.notify.channels import NotTold, PartlyTold
 from policies.notify.message import Line, Message
 from policies.notify.post import Post
 from policies.promises.findings import Findings
@@ -142,3 +142,18 @@ def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(findings: Findi
     assert post.is_idle
     post.deliver()
     assert mail.told == [MESSAGE]
+
+
+def test_a_letter_that_only_some_took_is_tried_again_for_the_others(findings: Findings) -> None:
+    class Fussy(Channel):
+        def tell(self, message: Message) -> None:
+            self.told.append(message)
+            if len(self.told) == 1:
+                raise PartlyTold("a server refuses one", ["b@example.org"])
+
+    mail, clock = Fussy(), StageClock()
+    post = posted(findings, clock, [], mail)
+    for _ in range(100):
+        post.deliver()
+        clock.sleep(10)
+    assert [one.only for one in mail.told] == [(), ("b@example.org",)] and mail.told[1].broken == MESSAGE.broken
