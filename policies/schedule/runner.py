@@ -6,7 +6,9 @@
             those that are due start while there is room, the longest waiting first; then whoever watches is told
 
 All of this happens on one thread, which is the only one that touches the books; a run has a thread of its own. At most
-`at_once` run together and at most half of these are one project's, so that neither its failures nor its slowness delay another.
+`at_once` backups run together and at most half of these are one project's, so that neither its failures nor its slowness delay
+another. Beside them runs maintenance (checks, drills, retention, prune), half as many and one of a project: it may take hours,
+or wait for a backup elsewhere, and no backup waits for it.
 Where the books cannot be written, runs go on: what happened is kept in memory and written when it can be.
 """
 
@@ -14,7 +16,8 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,7 +26,7 @@ from itertools import takewhile
 from policies.schedule import process
 from policies.schedule.books import Books
 from policies.schedule.due import Judgement, Start, Wait, judge
-from policies.schedule.jobs import Job, Launch, Outcome, Stop, Watcher, in_a_thread
+from policies.schedule.jobs import Job, Launch, Outcome, Slot, Stop, Watcher, in_a_thread
 from policies.schedule.lanes import End, Lane, ended_run, mistake
 from policies.schedule.pen import Pen
 from policies.schedule.records import SUCCESSES, Run
@@ -33,6 +36,8 @@ from vault.repository.services import Services
 AT_ONCE = 4
 PATIENCE = 60.0
 """Seconds after which a run that was asked to stop and has not is no longer counted among those at once."""
+TELL_WAITING_AFTER = 60.0
+"""Seconds after which a job that is due and has no place is told of."""
 AFTER_A_MISTAKE = timedelta(minutes=1)
 
 _PAUSE = 0.1
@@ -48,8 +53,9 @@ class Runner:
         self._services = services
         self._clock = services.clock
         self._process = process.marker()
-        self._at_once = at_once
-        self._of_one_project = max(1, at_once // 2)
+        half = max(1, at_once // 2)
+        self._places: dict[Slot, int] = {"backup": at_once, "maintenance": half}
+        self._of_one_project: dict[Slot, int] = {"backup": half, "maintenance": 1}
         self._launch = launch
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
@@ -64,6 +70,9 @@ class Runner:
         lanes = {key: new.get(key) or self._lanes[key] for key in wanted}
         for key, lane in lanes.items():
             lane.job, lane.quiet_since = wanted[key], None
+        for lane in new.values():
+            run = self._last_success(lane)
+            lane.last_success = run.started if run is not None else None
         self._lanes = lanes | {key: lane for key, lane in self._lanes.items() if lane.run is not None and key not in lanes}
         self._wanted = frozenset(lanes)
 
@@ -96,13 +105,15 @@ class Runner:
 
     def last_success(self, project: str, job: str) -> Run | None:
         """Its newest run that did its work, however long ago, as far as that is known."""
-        known = [run for run in self.recent(project, job) if run.ending in SUCCESSES]
-        if known:
-            return known[0]
-        try:
-            return self._books.last_success(project, job)
-        except StrongroomError:
-            return None
+        lane = self._lanes.get((project, job))
+        return self._last_success(lane) if lane is not None else None
+
+    def _last_success(self, lane: Lane) -> Run | None:
+        known = next((run for run in lane.runs if run.ending in SUCCESSES), None)
+        if known is None:
+            with suppress(StrongroomError):
+                return self._books.last_success(*lane.job.key)
+        return known
 
     def tick(self) -> None:
         """One round; quick, whatever the jobs do."""
@@ -134,23 +145,40 @@ class Runner:
 
     def _next(self, now: datetime) -> list[tuple[Lane, Start]]:
         """Those that are to start, in the order of their turns, as many as there is room for."""
-        places = Counter(lane.job.project for lane in self._lanes.values() if lane.holds_place)
+        taken: Counter[Slot] = Counter(lane.job.slot for lane in self._lanes.values() if lane.holds_place)
+        of_project = Counter((lane.job.slot, lane.job.project) for lane in self._lanes.values() if lane.holds_place)
 
-        def has_room(project: str) -> bool:
-            return places.total() < self._at_once and places[project] < self._of_one_project
+        def has_room(job: Job) -> bool:
+            own = of_project[job.slot, job.project]
+            return taken[job.slot] < self._places[job.slot] and own < self._of_one_project[job.slot]
 
         waiting = []
         for lane in self._lanes.values():
-            if lane.run is None and not lane.is_quiet(now) and has_room(lane.job.project):
+            if lane.run is None and not lane.is_quiet(now) and has_room(lane.job):
                 start = self._judged(lane, now)
                 if start is not None:
-                    waiting.append((*lane.turn(start.ready), lane.job.key, start))
+                    waiting.append((*lane.turn(start.ready, now), lane.job.key, start))
         chosen = []
-        for _, _, key, start in sorted(waiting, key=lambda one: one[:3]):
-            if has_room(key[0]):
-                places[key[0]] += 1
-                chosen.append((self._lanes[key], start))
+        for *_, key, start in sorted(waiting, key=lambda one: one[:5]):
+            lane = self._lanes[key]
+            if has_room(lane.job):
+                taken[lane.job.slot] += 1
+                of_project[lane.job.slot, lane.job.project] += 1
+                chosen.append((lane, start))
+        self._tell_blocked(now, {lane.job.key for lane, _ in chosen})
         return chosen
+
+    def _tell_blocked(self, now: datetime, starting: Container[tuple[str, str]]) -> None:
+        """Say of jobs that have been due for a while whom they wait for."""
+        for key, lane in self._lanes.items():
+            if key in starting or not lane.is_due_without_judging(now):
+                lane.blocked_since, lane.told_blocked = None, False
+            elif lane.blocked_since is None:
+                lane.blocked_since = self._clock.monotonic()
+            elif not lane.told_blocked and self._clock.monotonic() - lane.blocked_since >= TELL_WAITING_AFTER:
+                lane.told_blocked = True
+                busy = [one.job.title for one in self._lanes.values() if one.holds_place and one.job.slot == lane.job.slot]
+                self._pen.notice(f"{lane.job.title}: is due and waits until one of these ends: {', '.join(busy)}")
 
     def _judged(self, lane: Lane, now: datetime) -> Start | None:
         """What is to start; where nothing is, it is known until when. A mistake costs this job alone its turn."""
