@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cli.settings import Settings
     from policies.promises.findings import Findings
 
+LONGEST_MESSAGE = 2000
 BOOKS, FINDINGS = "books.sqlite", "findings.sqlite"
 
 
@@ -48,3 +49,14 @@ def noted(settings: Settings) -> Iterator[Findings | None]:
         output.notice(f"warning: {error}")
     finally:
         opened.close()
+
+
+def note_run(settings: Settings, project: str, job: str, error: StrongroomError | str | None = None) -> None:
+    """How a run of a job ended, whoever started it: for `status`, and for the alarms that a clean run ends. error: what it
+    ended with; a text where it did its work with problems; None where all is well."""
+    now = workplace.services().clock.now()
+    ending = "done" if error is None else "problems" if isinstance(error, str) else "failed"
+    with noted(settings) as findings:
+        if findings is not None:
+            message = "" if error is None else str(error)[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
+            findings.note(project, "run", job, now, {"ending": ending, "message": message})

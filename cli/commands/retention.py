@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import judging, moments, output, workplace
+from cli import judging, local, moments, output, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from vault.errors import RefusedByRule, UsageError
 from vault.wording import counted
@@ -84,6 +84,7 @@ def apply(
             if found.goes and not yes:
                 ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
             _apply(place, project, found)
+            local.note_run(place.settings, project.name, "retention")
             answers.append({"name": project.name, "forgotten": list(found.goes)} | found.as_json())
     if as_json:
         output.document({"projects": answers})

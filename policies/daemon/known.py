@@ -35,6 +35,20 @@ _OTHERS: tuple[Kind, ...] = ("check", "drill", "retention", "prune")
 
 
 @dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run of a job, whoever started it. at: when it ended · message: what it said, where it did not do all."""
+
+    at: datetime
+    ending: str
+    message: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not do its work at all."""
+        return self.ending in TROUBLES and self.ending != "problems"
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """What the repository itself says. last: the newest snapshot of each source · frozen: why retention is."""
 
@@ -47,7 +61,7 @@ def state_of(
 ) -> ProjectState:
     """All that promises to a project are judged by. repository: None where nobody has asked it."""
     frozen = repository.frozen if repository is not None else frozen_by(findings, plan.name)
-    others = [(kind, trouble(history.since_success(plan.name, kind))) for kind in _OTHERS if plan.job(kind) is not None]
+    others = [(kind, trouble_of(plan, kind, history, findings)) for kind in _OTHERS if plan.job(kind) is not None]
     return ProjectState(
         project=plan.name,
         sources=tuple(_source(plan, name, history, findings, now, repository) for name in plan.sources),
@@ -68,6 +82,27 @@ def trouble(runs: Sequence[Run]) -> Trouble:
         elif run.ending == "done":
             break
     return Trouble(len(bad), next(iter(bad.values()), ""))
+
+
+def last_run(plan: ProjectPlan, job: str, history: History, findings: Findings) -> LastRun | None:
+    """The newest run of a job that ended, by the daemon or by hand, if it was no success or nothing newer is known."""
+    runs = [run for run in history.since_success(plan.name, job) if run.ending in TROUBLES]
+    newest = LastRun(runs[0].ended or runs[0].started, runs[0].ending or "", runs[0].message) if runs else None
+    noted = findings.found(plan.name, "run", job)
+    if noted is not None and (newest is None or noted.at > newest.at):
+        return LastRun(noted.at, str(noted.value.get("ending")), str(noted.value.get("message", "")))
+    return newest
+
+
+def trouble_of(plan: ProjectPlan, job: str, history: History, findings: Findings) -> Trouble:
+    """Of a job, by the daemon's runs and those that a person started: one of these that went well ends it."""
+    runs, noted = history.since_success(plan.name, job), findings.found(plan.name, "run", job)
+    if noted is not None and noted.value.get("ending") == "done":
+        runs = [run for run in runs if run.started > noted.at]
+    found, newest = trouble(runs), last_run(plan, job, history, findings)
+    if newest is not None and newest.ending in TROUBLES and newest.message != found.message:
+        return Trouble(max(1, found.runs), newest.message)
+    return found
 
 
 def last_success(plan: ProjectPlan, name: str, history: History, findings: Findings) -> datetime | None:
@@ -96,7 +131,7 @@ def _source(
         met=findings.first_met(plan.name, f"source {name}", now),
         last=last,
         missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
-        trouble=trouble(history.since_success(plan.name, f"backup {name}")),
+        trouble=trouble_of(plan, f"backup {name}", history, findings),
         most_troubles=plan.most_troubles,
     )
 

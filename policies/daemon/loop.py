@@ -16,6 +16,7 @@ from datetime import datetime
 
 from policies.daemon import metrics
 from policies.daemon.health import Health
+from policies.daemon.heartbeat import Pulse
 from policies.daemon.log import Log
 from policies.daemon.plan import ProjectPlan
 from policies.daemon.systemd import Systemd
@@ -91,6 +92,7 @@ class Daemon:
         self._runner.use(wanted.jobs)
         self._pinging = False
         self._painted = ""
+        self._pulse = Pulse(self._started)
         self._metronome = Metronome(self._clock, log.notice)
 
     def run(self, hands: Hands) -> list[Run]:
@@ -100,6 +102,7 @@ class Daemon:
         metronome.every(TICK, self._post.deliver, "delivering alarms")
         metronome.every(LOOK, self.look, "watching promises")
         metronome.every(LOOK, self.show, "showing metrics")
+        metronome.every(LOOK, self._show_life, "showing a sign of life")
         metronome.every(PING, self._ping, "pinging")
         if self._around.systemd.watchdog is not None:
             metronome.every(self._around.systemd.watchdog / 3, lambda: self._around.systemd.tell("WATCHDOG=1"), "watchdog")
@@ -117,25 +120,39 @@ class Daemon:
         return self._end()
 
     def once(self, hands: Hands) -> list[Run]:
-        """Run what is due, and end. Gives the runs that did not do all of their work."""
-        log = self._around.log
+        """Run what is due, and end. Gives the runs that did not do all of their work. Raises `StrongroomError` where that
+        cannot be written down, or promises cannot be judged: then nobody knows what is due next, or whether all is well."""
+        log, troubles = self._around.log, list[StrongroomError]()
+
+        def tried(work: Callable[[], None]) -> None:
+            try:
+                work()
+            except StrongroomError as error:
+                troubles.append(error)
+
+        self._pulse = Pulse(self._started, once=True)
+        tried(self._show_life)
         while not hands.stop:
             self._runner.tick()
             if not self._runner.running():
                 break
             self._clock.sleep(_PAUSE)
         unfinished = self._runner.stop(self._wanted.grace) if hands.stop else []
-        self.look()
+        tried(self.look)
         deadline = self._clock.monotonic() + LAST_LETTERS
         self._ping()
-        self._post.deliver()
+        tried(self._post.deliver)
         while not (self._post.is_idle and not self._pinging) and self._clock.monotonic() < deadline:
             self._clock.sleep(_PAUSE)
-            self._post.deliver()
-        newest = [run for job in self._wanted.jobs for run in self._around.books.recent(*job.key, 1)]
+            tried(self._post.deliver)
+        tried(self._runner.write)
+        newest = [run for job in self._wanted.jobs for run in self._runner.recent(*job.key)[:1]]
         if not self._wanted.jobs:
             log.notice("no project has a schedule, so nothing can ever be due")
-        log.info(f"all that was due is done, {len(self._watch.alarms)} promises are broken")
+        self._show_end()
+        if troubles:
+            raise troubles[0]
+        log.info(f"all that was due is done, {counted(len(self._watch.alarms), 'promise is', 'promises are')} broken")
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 
     def look(self) -> None:
@@ -152,6 +169,20 @@ class Daemon:
                 alarms = [alarm.as_json() for alarm in self._watch.alarms]
                 self._around.health.show(self._painted, alarms, self._failing())
             self._around.systemd.tell(f"STATUS={self._status()}")
+
+    def _show_life(self, *, ended: bool = False) -> None:
+        """For `status`. Raises `StrongroomError`."""
+        self._pulse.failing = self._failing()
+        try:
+            self._pulse.write(self._around.books.lock, self._clock.now(), ended=ended)
+        except OSError as error:
+            raise StrongroomError(f"the sign of life for `strongroom status` cannot be written: {error.strerror}") from error
+
+    def _show_end(self) -> None:
+        try:
+            self._show_life(ended=True)
+        except StrongroomError as error:
+            self._around.log.notice(str(error))
 
     def _failing(self) -> list[dict[str, str]]:
         return [*(one.as_json() for one in self._metronome.failing), *self._around.log.failing]
@@ -194,6 +225,7 @@ class Daemon:
         left = self._runner.stop(grace)
         for run in left:
             log.notice(f"{run.project}/{run.job}: did not end in time; what it has stored is kept")
+        self._show_end()
         log.info("the daemon has ended")
         return left
 

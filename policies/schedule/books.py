@@ -166,6 +166,11 @@ class Books:
         statement = "UPDATE runs SET ending = 'aborted', ended = ?, message = ? WHERE ending IS NULL"
         self._do(lambda base: _change(base, statement, _micros(self.clock.now()), ABORTED))
 
+    @property
+    def lock(self) -> int:
+        """The handle of the lock's file."""
+        return self._lock
+
     def close(self) -> None:
         """And let others write."""
         self._disconnect()

@@ -135,7 +135,7 @@ def identity(file: Path) -> tuple[int, int] | None:
 def is_locked(file: Path) -> bool:
     """Whether a process has the writer's lock. Raises `OSError` where that cannot be seen."""
     try:
-        handle = os.open(_lock_file(file), os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(lock_file(file), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -150,7 +150,7 @@ def is_locked(file: Path) -> bool:
 def is_lock_of(file: Path, handle: int) -> bool:
     """Whether a lock that was taken is still the one that others look for. Raises `OSError`."""
     held = os.fstat(handle)
-    return identity(_lock_file(file)) == (held.st_dev, held.st_ino)
+    return identity(lock_file(file)) == (held.st_dev, held.st_ino)
 
 
 def damaged(what: str) -> sqlite3.DatabaseError:
@@ -163,7 +163,7 @@ def damaged(what: str) -> sqlite3.DatabaseError:
 def lock(file: Path, clock: Clock) -> int:
     """Take the writer's lock; closing what is returned gives it back. Raises `Busy`."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(_lock_file(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(lock_file(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take(handle, file, clock)
     except BaseException:
@@ -185,7 +185,8 @@ def _take(handle: int, file: Path, clock: Clock) -> None:
     return None
 
 
-def _lock_file(file: Path) -> Path:
+def lock_file(file: Path) -> Path:
+    """The file of the writer's lock, beside the books."""
     return file.with_name(f"{file.name}.lock")
 
 

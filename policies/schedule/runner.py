@@ -32,6 +32,7 @@ from policies.schedule.pen import Pen
 from policies.schedule.records import SUCCESSES, Run
 from vault.errors import StrongroomError
 from vault.repository.services import Services
+from vault.wording import counted
 
 AT_ONCE = 4
 PATIENCE = 60.0
@@ -129,6 +130,17 @@ class Runner:
             except Exception as error:  # noqa: BLE001 (no thread or no memory is to be had: a run that never ends otherwise)
                 self._ends.put(End(job.key, run, error, now))
         self._pen.tell()
+
+    def write(self) -> None:
+        """Write down what is not written yet. Raises `StrongroomError` where that cannot be done."""
+        self._write()
+        self._pen.tell()
+        if self._pen.unwritten:
+            count = counted(len(self._pen.unwritten), "run")
+            raise StrongroomError(
+                f"the books cannot be written: {count} will be unknown once this process ends",
+                hint="free some room, or mend the rights of the state folder; what was backed up is kept",
+            )
 
     def stop(self, grace: float) -> list[Run]:
         """Ask all runs to end, wait for so many seconds, and say which have not."""

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from policies.daemon import heartbeat
 from policies.daemon.child import Ended
 from policies.daemon.health import Health
+from policies.daemon.heartbeat import Heartbeat
 from policies.daemon.loop import Daemon
 from policies.daemon.plan import ProjectPlan
 from policies.notify.pings import Pings
 from policies.promises.findings import PackSeen
 from tests.unit.daemon.house import DONE, UNREACHABLE, House, project
-from vault.errors import SettingsError
+from vault.errors import SettingsError, StrongroomError
 
 Make = Callable[..., House]
 
@@ -240,3 +242,42 @@ def test_settings_that_are_read_while_the_books_cannot_be_do_not_end_the_daemon(
     aside.rename(file)
     house.live(1)
     assert len(house.books.recent("new", "backup reports")) >= 3
+
+
+@pytest.mark.parametrize("name", ["books.sqlite", "findings.sqlite"])
+def test_once_ends_with_an_error_where_what_it_did_cannot_be_written_down(make: Make, name: str) -> None:
+    house = make(project())
+    house.daemon.once(house.hands)
+    house.clock.sleep(3600)
+
+    def breaks(_project: str, _job: str) -> Ended:
+        file = house.folder / name
+        file.rename(file.with_name("aside"))
+        file.mkdir()
+        return DONE
+
+    house.answer = breaks
+    with pytest.raises(StrongroomError, match="cannot be"):
+        house.daemon.once(house.hands)
+    assert len(house.ran) == 2
+    (house.folder / name).rmdir()
+    (house.folder / "aside").rename(house.folder / name)
+
+
+def test_a_sign_of_life_tells_a_living_daemon_from_one_that_was_killed_hangs_or_ended(make: Make) -> None:
+    house = make(project())
+    books, seen = house.folder / "books.sqlite", list[Heartbeat]()
+    assert heartbeat.read(house.folder / "others.sqlite", house.clock.now()).state == "none"
+    house.clock.after(1000, lambda: seen.append(heartbeat.read(books, house.clock.now())))
+    house.live(0.5)
+    assert (seen[0].state, seen[0].failing) == ("running", ()) and seen[0].since is not None
+    house.daemon._show_life()
+    house.clock.sleep(1000)
+    assert heartbeat.read(books, house.clock.now()).state == "stuck"
+    house.books.close()
+    assert heartbeat.read(books, house.clock.now()).state == "killed"
+    house.begin()
+    house.live(0.1)
+    house.books.close()
+    assert heartbeat.read(books, house.clock.now()).state == "ended"
+    house.begin()
