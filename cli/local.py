@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cli.settings import Settings
     from policies.promises.findings import Findings
 
+LONGEST_MESSAGE = 2000
 BOOKS, FINDINGS = "books.sqlite", "findings.sqlite"
 
 
@@ -26,11 +27,11 @@ def folder(settings: Settings) -> Path:
     return state / blake3(f"{address.text} {settings.repository.endpoint or ''}".encode()).hexdigest(length=16)
 
 
-def findings(settings: Settings) -> Findings:
-    """Opened. Raises `StrongroomError`."""
+def findings(settings: Settings, tell: Callable[[str], None] | None = None) -> Findings:
+    """Opened. tell: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
     from policies.promises.findings import Findings
 
-    return Findings.open(folder(settings) / FINDINGS)
+    return Findings.open(folder(settings) / FINDINGS, tell)
 
 
 @contextmanager
@@ -48,3 +49,14 @@ def noted(settings: Settings) -> Iterator[Findings | None]:
         output.notice(f"warning: {error}")
     finally:
         opened.close()
+
+
+def note_run(settings: Settings, project: str, job: str, error: StrongroomError | str | None = None) -> None:
+    """How a run of a job ended, whoever started it: for `status`, and for the alarms that a clean run ends. error: what it
+    ended with; a text where it did its work with problems; None where all is well."""
+    now = workplace.services().clock.now()
+    ending = "done" if error is None else "problems" if isinstance(error, str) else "failed"
+    with noted(settings) as findings:
+        if findings is not None:
+            message = "" if error is None else str(error)[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
+            findings.note(project, "run", job, now, {"ending": ending, "message": message})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
@@ -93,6 +95,43 @@ def document(value: dict[str, Any]) -> None:
     """The one JSON document of a command with `--json`."""
     with standard_output():
         typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+class Lines:
+    """Lines on standard output for a program that goes on when one cannot be written: nothing is kept in buffers that would be
+    in the way later, and a line of which a part was written is finished before the next one."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def write(self, text: str) -> None:
+        """Raises `OSError`: it was not written, or only a part of it."""
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "standard output is closed")
+        try:
+            handle = sys.stdout.fileno()
+        except io.UnsupportedOperation:  # it stays within this process
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+            return
+        self._rest = _sent(handle, self._rest)
+        if self._rest:
+            raise OSError(errno.EAGAIN, "the line before is not written yet")
+        line = f"{text}\n".encode("utf-8", "backslashreplace")
+        left = _sent(handle, line)
+        if len(left) == len(line):
+            raise OSError(errno.ENOSPC, "nothing of it could be written")
+        self._rest = left
+
+
+def _sent(handle: int, data: bytes) -> bytes:
+    """What of it could not be written."""
+    while data:
+        try:
+            data = data[os.write(handle, data) :]
+        except OSError:
+            break
+    return data
 
 
 def notice(text: str) -> None:

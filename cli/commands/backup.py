@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import consequences, judging, local, locking, output, own_places, progress, sources, tidying, workplace
+from cli import settings as settings_of
 from cli.options import Config, Identity, Json, Quiet, Source
 from vault.errors import Interrupted, SettingsError, StrongroomError, TargetError, UsageError
 from vault.problems import printable
@@ -39,7 +42,7 @@ def backup(
     last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
     first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
-    with workplace.opened(config, identity) as place:
+    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
         for project in {project.id: project for project, _ in work}.values():
@@ -59,6 +62,22 @@ def backup(
         raise typer.Exit(failed[0].exit_code)
     if place.refused or any(told.get("problems") for told, _ in outcomes):
         raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+@contextmanager
+def _noted_if_it_cannot_begin(config: Path | None, projects: list[str] | None, source: str | None) -> Iterator[None]:
+    """A store that is away or a key that is refused ends the command before any source has its turn: each is noted."""
+    try:
+        yield
+    except (UsageError, Interrupted):
+        raise
+    except StrongroomError as error:
+        found = settings_of.load(settings_of.find(config))
+        for name in found.projects if not projects else set(projects) & found.projects.keys():
+            for one in found.project(name).sources:
+                if source in (None, one.name):
+                    local.note_run(found, name, f"backup {one.name}", error)
+        raise
 
 
 def _work(place: workplace.Workplace, names: list[str], source: str | None) -> Iterator[tuple[Project, SourceSettings]]:
@@ -108,6 +127,9 @@ def _one(
         unheld = locking.snapshot_held(place, project, report.record)
         output.problems(unheld)
         told["problems"] += len(unheld)
+        first = [*report.problems, *unheld][:1]
+        problem = f"{counted(told['problems'], 'problem')}; {first[0].message}" if first else None
+        local.note_run(settings, project.name, f"backup {source.name}", problem)
         if report.snapshots % tidying.EVERY == 0:
             _tidy(project, source.name, locked=locks is not None, quiet=quiet)
         if unwritten is not None:
@@ -116,6 +138,7 @@ def _one(
         raise
     except StrongroomError as error:
         output.failure(error)
+        local.note_run(settings, project.name, f"backup {source.name}", error)
         return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
     return told, None
 

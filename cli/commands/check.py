@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output, progress, workplace
+from cli import local, output, progress, workplace
 from cli.options import Config, Identity, Json, Quiet
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
@@ -57,6 +57,8 @@ def check(
             report = rolled(place.settings, project, depth) if rolling else look(project, depth)
             report.damage += [f"snapshot {one} is gone, and nothing says that it was forgotten" for one in place.gone(project)]
             reports.append(report)
+            if report.sound:
+                local.note_run(place.settings, project.name, "check")
     if as_json:
         output.document(
             {"projects": [report.as_json() for report in reports], "refused": [one.as_json() for one in place.refused]}

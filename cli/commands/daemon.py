@@ -51,7 +51,7 @@ def daemon(
     from policies.daemon.loop import Daemon, Hands
 
     clock = workplace.services().clock
-    log = Log(_line, clock, as_json=json_log or found.document.daemon.log == "json")
+    log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
     given = [one.expanduser().absolute() for one in identity or []]
     hands = Hands()
     with _around(found, log, is_asked=not once) as around, _signals(hands):
@@ -96,7 +96,7 @@ def _around(found: Settings, log: Log, *, is_asked: bool) -> Iterator[Around]:
     with ExitStack() as stack:
         books = Books.open(local.folder(found) / local.BOOKS, services.clock, log.notice)
         stack.callback(books.close)
-        findings = stack.enter_context(local.findings(found))
+        findings = stack.enter_context(local.findings(found, log.notice))
         health = Health(table.metrics, services.clock) if is_asked and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)
@@ -124,12 +124,6 @@ def _signals(hands: Hands) -> Iterator[None]:
     finally:
         for number, former in before.items():
             signal.signal(number, former)
-
-
-def _line(text: str) -> None:
-    """Of the log. Whoever reads it must not wait for the next one."""
-    output.result(text)
-    sys.stdout.flush()
 
 
 def _unit(found: Settings, identity: list[Path]) -> str:

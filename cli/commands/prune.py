@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import judging, locking, output, progress, workplace
+from cli import judging, local, locking, output, progress, workplace
 from cli.commands.retention import ask
 from cli.options import Config, Identity, Json, Quiet, Yes
 from vault.errors import UsageError
@@ -83,6 +83,8 @@ def prune(
                 report = apply(project, plan, wishes)
             answer |= report.as_json()
             done = done and report.done
+            if report.done:
+                local.note_run(place.settings, project.name, "prune")
             if not as_json:
                 _tell(report)
     if as_json:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import environment, judging, moments, output, workplace
+from cli import environment, judging, local, moments, output, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from vault.errors import RefusedByRule, UsageError
 from vault.wording import counted
@@ -86,6 +86,7 @@ def apply(
             if found.goes and not yes:
                 ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
             gone = _apply(place, project, found)
+            local.note_run(place.settings, project.name, "retention")
             answers.append({"project": project.name, "forgotten": gone} | found.as_json())
     if as_json:
         output.document({"projects": answers})

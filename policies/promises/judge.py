@@ -8,6 +8,7 @@
     checked    stored data was not read for longer than was promised
     drill      the last drill failed, or none succeeded when one was due
     job        retention, prune, or another job, fails again and again
+    daemon     the daemon itself cannot do a part of its work (see `policies.daemon.watch`)
 
 An alarm has a key that stays the same for as long as it stands, whatever its words say meanwhile, and tells what to do.
 """
@@ -87,7 +88,8 @@ class ProjectState:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A broken promise. subject: a source's or job's name, or empty · hint: what to do."""
+    """A broken promise. project: empty where it is about the daemon itself · subject: a source's or job's name, or empty ·
+    hint: what to do."""
 
     project: str
     promise: str
@@ -103,7 +105,7 @@ class Alarm:
     @property
     def title(self) -> str:
         """Whose it is, for people."""
-        return f"{self.project}/{self.subject}" if self.subject else self.project
+        return "/".join(part for part in (self.project, self.subject) if part)
 
     def as_json(self) -> dict[str, str]:
         """For `--json`, webhooks and logs."""
