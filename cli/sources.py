@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cli.settings.projects import ProjectSettings, SourceSettings
     from vault.about.period import Period
     from vault.backup.describing import Manner, OfContent
+    from vault.backup.profiles import Profiler
     from vault.backup.run import Source
 
 
@@ -23,7 +24,15 @@ def folder(project: ProjectSettings, source: SourceSettings) -> Source:
     from vault.source.patterns import Rules
 
     rules = Rules(include=source.include, exclude=source.exclude)
-    return Source(source.name, source.kind, os.fsencode(source.path), rules, _manner(project, source))
+    return Source(source.name, source.kind, os.fsencode(source.path), rules, _manner(project, source), _profiler())
+
+
+def _profiler() -> Profiler:
+    """Looks into tables, for backups to say what became of their rows."""
+    from restore.tables.profile import TABLE_FORMATS, table_profile
+    from vault.backup.profiles import Profiler
+
+    return Profiler(TABLE_FORMATS, lambda descriptor, format_: table_profile(Path(f"/dev/fd/{descriptor}"), format_))
 
 
 def _manner(project: ProjectSettings, source: SourceSettings) -> Manner:

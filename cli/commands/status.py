@@ -31,7 +31,9 @@ def status(
         str,
         typer.Option("--accept", metavar="PROJECT", help="A person has looked at its flagged snapshots: retention goes on."),
     ] = "",
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="With --accept: why all is well; it is kept.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="With --accept, and needed: why all is well; it is kept.")
+    ] = "",
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -42,8 +44,13 @@ def status(
 
     Ends with exit code 3 where a promise is broken, a source of the settings has no snapshot, or its last one had problems.
     """
-    if reason and not accept:
+    if reason.strip() and not accept:
         raise UsageError("--reason goes with --accept PROJECT")
+    if accept and not reason.strip():
+        raise UsageError(
+            "--accept needs a reason, which is kept",
+            hint="say what happened: --reason 'the archive was moved to the new server'",
+        )
     with workplace.opened(config, identity, brief=True) as place:
         if accept:
             _accept(place, accept, reason, as_json=as_json)
@@ -95,7 +102,7 @@ def _accept(place: workplace.Workplace, name: str, reason: str, *, as_json: bool
 
     project = place.project(name)
     who = f"{environment.user_name()}@{environment.host_name()}"
-    released = freeze.accept(project, reason=reason or "looked at and accepted", who=who)
+    released = freeze.accept(project, reason=reason, who=who)
     with local.noted(place.settings) as findings:
         if findings is not None:
             consequences.note_freeze(findings, project)

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from vault import memory
 from vault.about.period import Period
-from vault.backup import compare, content, describing, dictionaries, items, losses, new_manifest, reading
+from vault.backup import changes, compare, content, describing, dictionaries, items, losses, new_manifest, profiles, reading
 from vault.backup.new_manifest import ManifestUnreadable, ManifestWriter, Retire, read_base
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
+from vault.format.changes import Changes
 from vault.format.layout import META_TIER
 from vault.format.record import Counts, Record, refuse_unreadable, told
 from vault.format.tree import Tree
@@ -54,13 +55,15 @@ READINGS = 2
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
-    path: of the folder · rules: what is left out · manner: how to tell what its items are about."""
+    path: of the folder · rules: what is left out · manner: how to tell what its items are about · profiler: looks into tables;
+    None where nobody can."""
 
     name: str
     kind: str
     path: bytes
     rules: Rules
     manner: describing.Manner = describing.UTC_MANNER
+    profiler: profiles.Profiler | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,7 @@ class _Run:
         self._read_again = 0
         self._results = items.Results()
         self._of_content: dict[bytes, Period] = {}
+        self._profiles: dict[bytes, profiles.Profile] = {}
         self._read_bytes = 0
         self._scan_problems = len(found.problems)
         self.skipped = tuple(found.skipped)
@@ -272,6 +276,7 @@ class _Run:
                 writer.close()
             manner = self._source.manner
             self._of_content = describing.asked(reader, self._table["path"], self._results, manner, self._wishes.stop)
+            self._profiles = profiles.asked(reader, self._table, self._results, self._source.profiler, self._wishes.stop)
         self.problems += work.problems
         self._read_bytes = work.read_bytes
 
@@ -308,7 +313,9 @@ class _Run:
             self._tell_lost(self._last_manifest(["path", "seen_at", "chunks"]), self._losses)
         self.problems += self._session.damage()
         self._keep_locked(self._session.carried, self._session.catalogue.index)
-        record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs)
+        files = last.counts.files  # of an unchanged source the same
+        told = changes.unchanged(last.changes, files, self._since())
+        record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs, told)
         self._session.commit(record)
         return record
 
@@ -324,6 +331,7 @@ class _Run:
         memory.give_back()
         table = self._new_manifest(difference)
         vanished = items.missed_at(table, self._taken_at)
+        told = self._changes(table)
         self._session.packs.drain()
         memory.give_back()
         writer = ManifestWriter(self._session, table["chunks"])
@@ -342,18 +350,30 @@ class _Run:
         packs, own = writer.finish(self._heads)
         self._keep_locked(writer.needed, writer.index)
         self.problems += self._session.damage()
-        record = self._record(self._counts(difference, vanished=vanished), root, packs, own)
+        record = self._record(self._counts(difference, vanished=vanished), root, packs, own, told)
         self._session.commit(record)
         return record
 
     def _new_manifest(self, difference: compare.Comparison) -> pa.Table:
         source = self._source
         about = items.About(source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None)
-        description = new_manifest.Description(source.manner, self._of_content, anew=self._described_anew())
+        description = new_manifest.Description(source.manner, self._of_content, self._profiles, anew=self._described_anew())
         read = new_manifest.news(self._results, self._table, about, description)
         self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
         past = new_manifest.Past(self._session, self._heads, difference, self._spared())
         return new_manifest.made(read, about, past, description, self._wishes.retire)
+
+    def _changes(self, table: pa.Table) -> Changes:
+        """What the new manifest does to the items of the last one."""
+        last = self._last_manifest(changes.COLUMNS)
+        return changes.changes(last, table, self._taken_at, self._source.manner.zone, self._since())
+
+    def _since(self) -> datetime:
+        """Since when this source is backed up, as far as its records tell."""
+        if self._last is not None and self._last.changes is not None and self._last.changes.since is not None:
+            return self._last.changes.since
+        own = (one.taken_at for one in self._session.committed.records if one.source == self._source.name)
+        return min(own, default=self._taken_at)
 
     def _spared(self) -> items.Spared:
         """What stays in the manifest though this run could not read it."""
@@ -385,7 +405,7 @@ class _Run:
             problems=len(self.problems),
         )
 
-    def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...]) -> Record:
+    def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...], told_of: Changes) -> Record:
         services = self._project.services
         made = Record(
             id=self._session.id,
@@ -403,6 +423,7 @@ class _Run:
             problems=told(self.problems),
             zone=self._source.manner.zone.key,
             described_by=self._source.manner.fingerprint,
+            changes=told_of,
         )
         refuse_unreadable(made)
         return made

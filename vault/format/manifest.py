@@ -25,6 +25,12 @@ TYPES = (FILE, FOLDER, LINK)
 MOST_ROWS = 1 << 27
 LARGEST_MANIFEST = 1 << 36
 
+SKETCH_SIZE = 32
+"""Bytes of a profile's sketch."""
+
+MOST_COLUMNS = 64
+"""Columns that a profile counts."""
+
 _REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "mode", "uid", "gid"]
 
 
@@ -38,12 +44,23 @@ def schema() -> pa.Schema:
     mode: permission bits · uid, gid, owner, group · link_target · xattrs · blake3: of the whole content ·
     period_start, period_end, period_origin, format: what the item is about, where known ·
     seen_at: when this version was first seen · last_seen_at, vanished_at: null while the source has it ·
-    chunks: the content in order; a null id is a hole of that length.
+    chunks: the content in order; a null id is a hole of that length ·
+    profile: of a table that was looked into, how much stands in it; null for everything else, and in manifests of older
+    clients, which lack the column. rows: null where the file does not open · columns, filled: for each column a hash of its
+    name and how many of its cells are not empty · sketch: of its rows, so that two versions can be compared.
     """
     import pyarrow as pa
 
     moment = pa.timestamp("us", tz="UTC")
     xattr = pa.struct([pa.field("name", pa.binary(), nullable=False), pa.field("value", pa.binary(), nullable=False)])
+    profile = pa.struct(
+        [
+            pa.field("rows", pa.int64()),
+            pa.field("columns", pa.list_(pa.int32())),
+            pa.field("filled", pa.list_(pa.int64())),
+            pa.field("sketch", pa.binary(SKETCH_SIZE)),
+        ]
+    )
     chunk = pa.struct([pa.field("id", pa.binary(ID_SIZE)), pa.field("length", pa.int64(), nullable=False)])
     return pa.schema(
         [
@@ -73,6 +90,7 @@ def schema() -> pa.Schema:
             pa.field("last_seen_at", moment),
             pa.field("vanished_at", moment),
             pa.field("chunks", pa.list_(chunk)),
+            pa.field("profile", profile),
         ]
     )
 
@@ -87,6 +105,8 @@ def finer(rows: int) -> int:
 
 _FINER = (1 << 15, 16), (1 << 17, 4)
 """Rows, and for manifests of at most so many how fine: about a thousand chunks at most, up to there."""
+
+_SPECIAL = parquet.Special(words={"type": TYPES}, added={"profile"})
 
 _SMALLEST_PAGE, _LARGEST_PAGE = 16 * 1024, 64 * 1024
 """Bytes, of manifests that are not cut finer."""
@@ -113,4 +133,4 @@ def encode(table: pa.Table) -> memoryview[int]:
 
 def decode(data: parquet.Data, *, columns: list[str] | None = None) -> pa.Table:
     """Read back, all columns or those named. Raises `Damaged`."""
-    return parquet.read(data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns, words={"type": TYPES})
+    return parquet.read(data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns, special=_SPECIAL)

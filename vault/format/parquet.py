@@ -6,6 +6,7 @@ pyarrow is imported inside the functions: it costs 0.1 s, and `strongroom --help
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import RawIOBase
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,15 @@ MOST_EXPANSION = 64
 
 WORTH_THREADS = 100_000
 """Rows; below, starting threads costs more than they win."""
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """Columns of which more is known than their type. words: that may stand in columns of text, by column · added: columns that
+    files of older clients lack; they are null there."""
+
+    words: Mapping[str, Collection[str]] = field(default_factory=dict)
+    added: Collection[str] = ()
 
 
 def write(
@@ -70,12 +80,12 @@ def read(
     most_rows: int,
     columns: list[str] | None = None,
     only: tuple[str, int] | None = None,
-    words: Mapping[str, Collection[str]] | None = None,
+    special: Special | None = None,
 ) -> pa.Table:
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
 
-    only: a column and the value that it shall have; row groups without that value are not even read · words: that may stand
-    in columns of text, by column.
+    only: a column and the value that it shall have; row groups without that value are not even read · special: what
+    else is known of some columns.
     Raises `Damaged` where the bytes are no Parquet file, hold more than `most_rows`, lack a column or have it in
     another type, or where their footer says that they expand to far more than they are.
     """
@@ -83,6 +93,7 @@ def read(
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    special = special or Special()
     wanted = [name for name in schema.names if columns is None or name in columns]
     try:
         # reading ahead would only start threads: bytes are in memory already, and a file is read by one thread at a time
@@ -93,15 +104,18 @@ def read(
                 raise Damaged(f"{what} says it has {file.metadata.num_rows} rows; more than {most_rows} are never written")
             _refuse_bombs(file, data, what)
             missing = set(wanted) - set(file.schema_arrow.names)
-            if missing:
-                raise Damaged(f"{what} lacks the column {sorted(missing)[0]!r}")
+            if missing - set(special.added):
+                raise Damaged(f"{what} lacks the column {sorted(missing - set(special.added))[0]!r}")
             groups = range(file.num_row_groups) if only is None or file.num_row_groups == 1 else _groups_with(file, *only)
-            table = file.read_row_groups(groups, wanted, use_threads=file.metadata.num_rows >= WORTH_THREADS)
+            there = [name for name in wanted if name not in missing]
+            table = file.read_row_groups(groups, there, use_threads=file.metadata.num_rows >= WORTH_THREADS)
         table.validate(full=True)  # offsets within their buffers, text that is UTF-8: pyarrow trusts both
-        for name in (words or {}).keys() & set(wanted):
-            _refuse_strange(table[name], (words or {})[name], f"{what} has the unknown {name}")
+        for name in special.words.keys() & set(wanted):
+            _refuse_strange(table[name], special.words[name], f"{what} has the unknown {name}")
         if only is not None:
             table = table.filter(pc.equal(table[only[0]], only[1]))
+        for name in missing:
+            table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
         return pa.table({name: _spelt_out(table[name]) for name in wanted}).cast(
             pa.schema([schema.field(name) for name in wanted])
         )
