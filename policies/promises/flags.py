@@ -1,4 +1,4 @@
-"""What makes a new snapshot suspicious, going by what it did to the files of the one before and by what its source usually does.
+"""What makes a new snapshot suspicious: what it did to the files of the one before, beside what its source usually does.
 
     shrunk     files vanished: a share of all, or an absolute number, at once or within a day
     folder     a whole folder vanished, or everything about a day or a month

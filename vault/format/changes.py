@@ -81,7 +81,8 @@ class Changes:
             examples={str(name): tuple(map(str, paths)) for name, paths in examples.items()},
             since=strict_json.moment(value, "since", what) if "since" in value else None,
         )
-        return replace(made, **{name: strict_json.count(value, name, what) for name in NUMBERS if name in value})
+        numbers: dict[str, Any] = {name: strict_json.count(value, name, what) for name in NUMBERS if name in value}
+        return replace(made, **numbers)
 
 
 NUMBERS = tuple(one.name for one in fields(Changes) if one.type == "int")
