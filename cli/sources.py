@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vault.about.period import Period
     from vault.backup.compare import Ignorable
     from vault.backup.describing import Manner, OfContent
+    from vault.backup.profiles import Profiler
     from vault.backup.run import Source
 
 
@@ -32,7 +33,16 @@ def folder(project: ProjectSettings, source: SourceSettings, own: tuple[bytes, .
     rules = Rules(include=source.include, exclude=source.exclude)
     bounds = Bounds(own, source.one_file_system)
     ignored = frozenset(_COLUMNS[name] for name in source.ignore_changes_of)
-    return Source(source.name, source.kind, os.fsencode(source.path), rules, _manner(project, source), bounds, ignored)
+    return Source(
+        source.name,
+        source.kind,
+        os.fsencode(source.path),
+        rules,
+        _manner(project, source),
+        bounds,
+        ignored,
+        _profiler(),
+    )
 
 
 def headers_of(settings: Settings, project: str, said: bool | None) -> Headers:  # noqa: FBT001 (an option's three states)
@@ -40,6 +50,14 @@ def headers_of(settings: Settings, project: str, said: bool | None) -> Headers: 
     from restore.tables.csv_header import Headers
 
     return Headers(said, {source.name: source.header for source in settings.projects.get(project, ())})
+
+
+def _profiler() -> Profiler:
+    """Looks into tables, for backups to say what became of their rows."""
+    from restore.tables.profile import TABLE_FORMATS, table_profile
+    from vault.backup.profiles import Profiler
+
+    return Profiler(TABLE_FORMATS, lambda descriptor, format_: table_profile(Path(f"/dev/fd/{descriptor}"), format_))
 
 
 def _manner(project: ProjectSettings, source: SourceSettings) -> Manner:

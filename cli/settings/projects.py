@@ -166,9 +166,15 @@ class LockSettings(Table):
 class AlarmSettings(Table):
     """What of a new snapshot raises an alarm and freezes retention until a person looks."""
 
-    shrunk: Share = Field(default=0.3, description="this share of a source's items vanished between two snapshots")
-    changed: Share = Field(default=0.5, description="this share of them was rewritten")
-    entropy: bool = Field(default=True, description="what was rewritten looks encrypted now, as after ransomware")
+    shrunk: Share = Field(default=0.3, description="this share of a source's files vanished, at once or within a day")
+    vanished: Annotated[int, Field(ge=1)] = Field(default=50, description="so many of them vanished, whatever share that is")
+    folder: Annotated[int, Field(ge=0)] = Field(
+        default=5,
+        description="a folder of at least so many files vanished as a whole, or everything about a day or a month; 0 for never",
+    )
+    changed: Share = Field(default=0.5, description="this share of them was rewritten as a whole: rows that are added are not")
+    entropy: bool = Field(default=True, description="files look encrypted now or do not open any more, as after ransomware")
+    emptied: bool = Field(default=True, description="files, or a column in tables, were emptied")
     problems_in_a_row: Annotated[int, Field(ge=1)] = Field(
         default=3, description="so many runs with problems, one after another"
     )

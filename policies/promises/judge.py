@@ -15,6 +15,7 @@ An alarm has a key that stays the same for as long as it stands, whatever its wo
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ SHOWN = 5
 
 COMMANDS = {"retention": "retention apply", "check": "check --rolling"}
 """What a job is on the command line, where that is not its name."""
+
+_FLAGGED = re.compile(r"(?P<flagged>[0-9a-z-]+) of [^\n]*? \(after (?P<before>[0-9a-z-]+)\): ")
 
 SLACK = timedelta(days=1)
 """A check that comes by night may be so much late before anybody is told."""
@@ -138,10 +141,16 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
 def _frozen(state: ProjectState) -> Iterator[Alarm]:
     if state.frozen:
         hint = (
-            f"look at it with `strongroom diff {_quoted(state)} --from '2 days ago'`; if all is well: "
+            f"look at it with `strongroom diff {_quoted(state)} {_between(state.frozen[0])}`; if all is well: "
             f"`strongroom status --accept {_quoted(state)} --reason '…'`"
         )
         yield Alarm(state.project, "frozen", "", f"retention is frozen: {_named(state.frozen)}", hint)
+
+
+def _between(why: str) -> str:
+    """The options that show what a flagged snapshot did. why: `freeze.why` of it."""
+    found = _FLAGGED.match(why)
+    return f"--from {found['before']} --to {found['flagged']}" if found else "--from '2 days ago'"
 
 
 def _checks(state: ProjectState, now: datetime) -> Iterator[Alarm]:

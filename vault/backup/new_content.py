@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.about.period import Period
-from vault.backup import content, describing, dictionaries, items, reading, unread
+from vault.backup import content, describing, dictionaries, items, profiles, reading, unread
 from vault.problems import Problem
 from vault.progress import Progress
 from vault.repository.session import Session
@@ -28,11 +28,13 @@ class Grown(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """What came of reading. results: rows of a manifest to be · of_content: periods that contents told, by path · problems ·
-    failed: the paths whose last version may have to stay · grown: see `Grown` · read_bytes: of content."""
+    """What came of reading. results: rows of a manifest to be · of_content: periods that contents told, by path · profiles: of
+    tables that were looked into, by path · problems · failed: the paths whose last version may have to stay · grown: see
+    `Grown` · read_bytes: of content."""
 
     results: items.Results
     of_content: dict[bytes, Period]
+    profiles: dict[bytes, profiles.Profile]
     problems: tuple[Problem, ...]
     failed: frozenset[bytes]
     grown: tuple[Grown, ...]
@@ -41,12 +43,13 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """session: into whose packs it goes · reader: of the source · manner: how to tell what items are about · progress, stop: of
-    the run."""
+    """session: into whose packs it goes · reader: of the source · manner: how to tell what items are about · profiler: looks
+    into tables · progress, stop: of the run."""
 
     session: Session
     reader: Reader
     manner: describing.Manner
+    profiler: profiles.Profiler | None
     progress: Progress
     stop: Callable[[], None]
 
@@ -65,9 +68,10 @@ def read(means: Means, scans: list[pa.Table], fresh: pa.Array) -> New:
     finally:
         writer.close()
     of_content = describing.asked(means.reader, scan["path"], results, means.manner, means.stop)
+    looked = profiles.asked(means.reader, scan, results, means.profiler, means.stop)
     failed = frozenset(one.path for one in work.problems if one.what not in unread.KEPT_ALL_THE_SAME)
     grown = tuple(Grown(*one) for one in work.grown)
-    return New(results, of_content, tuple(work.problems), failed, grown, work.read_bytes)
+    return New(results, of_content, looked, tuple(work.problems), failed, grown, work.read_bytes)
 
 
 def _trained(means: Means, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.Trained]:

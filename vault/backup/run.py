@@ -15,11 +15,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vault import memory
-from vault.backup import compare, describing, items, losses, new_content, new_manifest, unread
+from vault.backup import changes, compare, describing, items, losses, new_content, new_manifest, profiles, unread
 from vault.backup.new_content import Grown, Means, New
 from vault.backup.new_manifest import ManifestUnreadable, ManifestWriter, Retire, read_base
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
+from vault.format.changes import Changes
 from vault.format.layout import META_TIER
 from vault.format.record import Counts, Record, refuse_unreadable, told
 from vault.format.tree import Tree
@@ -56,7 +57,7 @@ MOST_DOUBTFUL = 1000
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
     path: of the folder · rules, bounds: what is left out · manner: how to tell what its items are about · ignored: what says
-    nothing of a change, see `compare.compare`."""
+    nothing of a change, see `compare.compare` · profiler: looks into tables; None where nobody can."""
 
     name: str
     kind: str
@@ -65,6 +66,7 @@ class Source:
     manner: describing.Manner = describing.UTC_MANNER
     bounds: Bounds = NOWHERE
     ignored: frozenset[compare.Ignorable] = frozenset()
+    profiler: profiles.Profiler | None = None
 
     def scan(self, stop: Callable[[], None]) -> Scan:
         """What the folder has now. stop: raises to end the scan. Raises `SourceError`."""
@@ -290,7 +292,8 @@ class _Run:
         wishes.progress.phase(f"reading {self._source.name}", items=len(fresh), size=size)
         self._table = self._table.select(["path", "type", "size"])
         with Reader(self._source.path, self._source.kind.encode()) as reader:
-            means = Means(self._session, reader, self._source.manner, wishes.progress, wishes.stop)
+            source = self._source
+            means = Means(self._session, reader, source.manner, source.profiler, wishes.progress, wishes.stop)
             new = new_content.read(means, scans, fresh)
         self.problems += [one for one in new.problems if one.path not in self._unlisted]
         self.grown, self._read_bytes = new.grown, new.read_bytes
@@ -304,7 +307,9 @@ class _Run:
             self._tell_lost(self._last_manifest(["path", "seen_at", "chunks"]), self._losses)
         self.problems += self._session.damage()
         self._keep_locked(self._session.carried, self._session.catalogue.index)
-        record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs)
+        files = last.counts.files  # of an unchanged source the same
+        told = changes.unchanged(last.changes, files, self._since())
+        record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs, told)
         self._session.commit(record)
         return record
 
@@ -322,6 +327,7 @@ class _Run:
         del new
         self.problems = unread.explained(self.problems, table)
         vanished = items.missed_at(table, self._taken_at)
+        told = self._changes(table)
         self._session.packs.drain()
         memory.give_back()
         writer = ManifestWriter(self._session, table["chunks"])
@@ -340,7 +346,7 @@ class _Run:
         packs, own = writer.finish(self._heads)
         self._keep_locked(writer.needed, writer.index)
         self.problems += self._session.damage()
-        record = self._record(self._counts(difference, vanished=vanished), root, packs, own)
+        record = self._record(self._counts(difference, vanished=vanished), root, packs, own, told)
         self._session.commit(record)
         return record
 
@@ -348,12 +354,24 @@ class _Run:
         source = self._source
         about = items.About(source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None)
         description = new_manifest.Description(
-            source.manner, new.of_content, anew=self._described_anew(), doubtful=self.doubtful
+            source.manner, new.of_content, new.profiles, anew=self._described_anew(), doubtful=self.doubtful
         )
         read = new_manifest.news(new.results, self._table, about, description)
         self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
         past = new_manifest.Past(self._session, self._heads, difference, items.Spared(new.failed, self._unseen))
         return new_manifest.made(read, about, past, description, self._wishes.retire)
+
+    def _changes(self, table: pa.Table) -> Changes:
+        """What the new manifest does to the items of the last one."""
+        last = self._last_manifest(changes.COLUMNS)
+        return changes.changes(last, table, self._taken_at, self._source.manner.zone, self._since())
+
+    def _since(self) -> datetime:
+        """Since when this source is backed up, as far as its records tell."""
+        if self._last is not None and self._last.changes is not None and self._last.changes.since is not None:
+            return self._last.changes.since
+        own = (one.taken_at for one in self._session.committed.records if one.source == self._source.name)
+        return min(own, default=self._taken_at)
 
     def _keep_locked(self, needed: Iterable[bytes], index: ChunkIndex) -> None:
         """Where objects are locked, so are these packs, for as long as what is stored today. index: all that is known of the
@@ -379,7 +397,7 @@ class _Run:
             problems=len(self.problems),
         )
 
-    def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...]) -> Record:
+    def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...], told_of: Changes) -> Record:
         services = self._project.services
         made = Record(
             id=self._session.id,
@@ -397,6 +415,7 @@ class _Run:
             problems=told(self.problems),
             zone=self._source.manner.zone.key,
             described_by=self._source.manner.fingerprint,
+            changes=told_of,
         )
         refuse_unreadable(made)
         return made

@@ -25,11 +25,17 @@ TYPES = (FILE, FOLDER, LINK)
 PREFIX, INCONSISTENT = "prefix", "inconsistent"
 """What `consistency` may say; a reader takes any other word for the second."""
 
-OPTIONAL = frozenset({"consistency"})
+OPTIONAL = frozenset({"consistency", "profile"})
 """Columns that a file lacks where they would be null in every row."""
 
 MOST_ROWS = 1 << 27
 LARGEST_MANIFEST = 1 << 36
+
+SKETCH_SIZE = 32
+"""Bytes of a profile's sketch."""
+
+MOST_COLUMNS = 64
+"""Columns that a profile counts."""
 
 _EXPECTED = parquet.Expected({"type": TYPES}, OPTIONAL)
 _REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "consistency", "mode", "uid", "gid"]
@@ -47,12 +53,23 @@ def schema() -> pa.Schema:
     seen_at: when this version was first seen · last_seen_at, vanished_at: null while the source has it ·
     chunks: the content in order; a null id is a hole of that length ·
     consistency: null where the content is of one moment; `PREFIX` where it is what a growing file had at first, of one moment
-    too; `INCONSISTENT` where the file changed while it was read, so that the content may be of several moments.
+    too; `INCONSISTENT` where the file changed while it was read, so that the content may be of several moments ·
+    profile: of a table that was looked into, how much stands in it; null for everything else. rows: null where the file does
+    not open · columns, filled: for each column a hash of its name and how many of its cells are not empty · sketch: of its
+    rows, so that two versions can be compared.
     """
     import pyarrow as pa
 
     moment = pa.timestamp("us", tz="UTC")
     xattr = pa.struct([pa.field("name", pa.binary(), nullable=False), pa.field("value", pa.binary(), nullable=False)])
+    profile = pa.struct(
+        [
+            pa.field("rows", pa.int64()),
+            pa.field("columns", pa.list_(pa.int32())),
+            pa.field("filled", pa.list_(pa.int64())),
+            pa.field("sketch", pa.binary(SKETCH_SIZE)),
+        ]
+    )
     chunk = pa.struct([pa.field("id", pa.binary(ID_SIZE)), pa.field("length", pa.int64(), nullable=False)])
     return pa.schema(
         [
@@ -83,6 +100,7 @@ def schema() -> pa.Schema:
             pa.field("vanished_at", moment),
             pa.field("chunks", pa.list_(chunk)),
             pa.field("consistency", pa.string()),
+            pa.field("profile", profile),
         ]
     )
 
