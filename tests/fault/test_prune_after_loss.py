@@ -196,7 +196,7 @@ def test_a_record_that_no_listing_names_is_asked_for_by_its_name(world: World, t
 
 def test_a_parent_that_is_gone_ends_a_prune_on_a_machine_that_never_saw_it(world: World) -> None:
     before = world.restorable()
-    snapshot = sorted({snapshot for snapshot, _ in before})[0]
+    snapshot = snapshots.read_all(world.project)[0].id
     name = layout.snapshot_name(world.project.id, snapshot)
     data = world.store.get(name)
     world.store.delete(name)

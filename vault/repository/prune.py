@@ -184,9 +184,10 @@ class _Prune:
             return frozenset()
         size = sum(one.size for one in packs)
         self._wishes.progress.phase("storing anew what is needed", items=len(packs), size=size)
-        done = repack(self._project, Live(packs, inside.live, inside.index), self._wishes)
+        done = repack(self._project, Live(packs, inside.live, inside.index), self._wishes, self._late)
         self.report.moved, self.report.stored = len(done.moved), done.stored
         self.report.damaged = [pack.hex() for pack in done.damaged]
+        self.report.left += done.left
         return done.moved
 
     def _delete_records(self) -> None:
@@ -245,7 +246,7 @@ class _Prune:
             for done, name in enumerate(self._unlocked(list(some))):
                 self._wishes.stop()
                 if self._late():
-                    self.report.left = len(packs) - start - done
+                    self.report.left += len(packs) - start - done
                     return
                 self._in_doubt = True
                 deleted = self._delete(name, says=some[name].sha256.hex())
