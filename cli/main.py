@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from cli import output, parent, resources, runtime, signals
 from cli.commands_by_name import CommandsByName
 from cli.workplace import VERSION
-from vault.errors import StrongroomError, UsageError
+from vault.errors import Damaged, StrongroomError, UsageError
 
 
 class _Commands(TyperGroup):
@@ -99,6 +99,8 @@ def _exit_code() -> int:
 
 
 def _tell(error: StrongroomError) -> None:
+    if sys.argv[1:2] == ["check"] and error.hint == Damaged.hint:  # no command tells people to run itself
+        error.hint = "put an older version of the object back, or one from a copy of the repository"
     if "--json" in sys.argv:
         output.document({"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}})
     output.failure(error)

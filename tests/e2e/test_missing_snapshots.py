@@ -10,6 +10,13 @@ import pytest
 from tests.support.chance import SeededChance
 from tests.support.desk import Desk, Result
 from tests.support.tree_facts import write_files
+from vault.age import HybridIdentity
+from vault.chance import SystemChance
+from vault.clock import SystemClock
+from vault.format.descriptor import Descriptor
+from vault.repository.repository import Repository
+from vault.repository.services import Services
+from vault.repository.session import Session
 
 PROBLEMS, DAMAGED = 3, 20
 
@@ -129,6 +136,24 @@ def test_a_damaged_newest_record_blocks_prune_until_its_loss_is_accepted(kept: D
 def ids_of_problems(desk: Desk) -> list[str]:
     listed = desk.call("list", "--json", exits=PROBLEMS).document["projects"][0]
     return [one["snapshot"] for one in listed["snapshots"]]
+
+
+def test_prune_says_whom_it_waits_for_and_gives_up_when_it_was_asked_to(kept: Desk) -> None:
+    with kept.store() as store:
+        elsewhere = Services(SystemClock(), SystemChance(), "desk 7", "strongroom test")
+        repository = Repository(store, Descriptor.decode(Repository.stored_descriptor(store)), elsewhere)
+        identity = HybridIdentity.parse(kept.identity.read_text().splitlines()[-1])
+        session = Session.begin(repository.choose(["acme"], [identity], {})[0], "others")
+        before = packs(kept)
+        for options in (["--wait", "0"], ["--wait", "1 s"], ["--max-time", "0"]):
+            busy = kept.call("prune", "--yes", *options, exits=11)
+            assert "others of desk 7, begun 20" in busy.err and "waits for a backup under way: others of desk 7" in busy.text
+        assert packs(kept) == before
+        document = kept.call("prune", "--yes", "--wait", "0", "--json", exits=11).document["projects"][0]
+        assert document["plan"]["claims"][0]["snapshot"] == session.id == document["waiting"][0]
+        session.withdraw()
+    kept.call("prune", "--yes", "--wait", "soon", exits=2)
+    assert kept.call("prune", "--yes", "--wait", "0", "--json").document["projects"][0]["deleted"] > 0
 
 
 def test_a_reason_is_bounded_and_text(kept: Desk) -> None:

@@ -209,12 +209,19 @@ def _pause(clock: Clock, seconds: float, stop: Callable[[], None]) -> None:
     stop()
 
 
+def described(project: Project, claim: str) -> str:
+    """A claim by whose it is and how old."""
+    return _in_words(claim, _read(project, claim))
+
+
+def _in_words(name: str, claim: Claim | None) -> str:
+    if claim is None:
+        return f"the backup {name}"
+    begun, last = (f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (claim.started_at, claim.updated_at))
+    return f"{claim.source} of {claim.host}, begun {begun}, last progress {last}"
+
+
 def _described(ids: Sequence[str], claims: dict[str, Claim | None]) -> str:
-    """The first of the claims by whose it is and how old, and how many others."""
-    first = claims.get(ids[0])
-    if first is None:
-        what = f"the backup {ids[0]}"
-    else:
-        begun, last = (f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (first.started_at, first.updated_at))
-        what = f"{first.source} of {first.host}, begun {begun}, last progress {last}"
+    """The first of the claims, and how many others."""
+    what = _in_words(ids[0], claims.get(ids[0]))
     return what if len(ids) == 1 else f"{what}, and {counted(len(ids) - 1, 'other backup')}"

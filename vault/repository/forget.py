@@ -6,6 +6,7 @@ A snapshot that is being restored while it is forgotten goes on being readable u
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from vault.errors import RefusedByRule, UsageError
 from vault.format import layout, strict_json
@@ -41,11 +42,13 @@ def forget(
     """
     refuse_unfit(reason)
     wanted = list(dict.fromkeys(wanted))
-    records = snapshots.committed(project).records
-    by_id = {one.id: one for one in records}
-    done = {
-        one: note for note in forgotten.each(project)[0] for one in {gone.id for gone in note.snapshots}.intersection(wanted)
-    }
+    written, damaged = forgotten.each(project)
+    notes = forgotten.joined(written, damaged)
+    done = {one.id: note for note in written for one in note.snapshots}
+    # a note names the parents that the record does, not theirs in turn: notes would grow with the square of the history
+    stored = snapshots.read_those(project, [one for one in snapshots.stored_ids(project) if one not in done]).records
+    records = [replace(one, parents=notes.parents_of(one.parents)) for one in stored]
+    by_id = {one.id: one for one in stored}
     if unless_done:
         wanted = [snapshot for snapshot in wanted if snapshot not in done]
     for snapshot in wanted:
@@ -66,11 +69,8 @@ def forget(
             )
         if one.id in newest and not newest_too:
             raise RefusedByRule(f"snapshot {one.id} is the newest of its source {one.source!r}; nothing was forgotten")
-    # a note names the parents that the record does, not theirs in turn: notes would grow with the square of the history
-    stored = {one.id: one for one in snapshots.read_those(project, wanted).records}
-    gone = [stored.get(one.id, one) for one in chosen]
-    write_notes(project, gone, reason, who=who)
-    return gone
+    write_notes(project, chosen, reason, who=who)
+    return chosen
 
 
 def refuse_unfit(reason: str) -> None:

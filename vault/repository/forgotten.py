@@ -42,8 +42,12 @@ class Notes(NamedTuple):
 
 def read_all(project: Project) -> Notes:
     """Everything that the notes say."""
-    found, damaged = each(project)
-    return Notes({one.id: one for note in found for one in note.snapshots}, tuple(damaged))
+    return joined(*each(project))
+
+
+def joined(notes: Iterable[Note], damaged: Iterable[Problem]) -> Notes:
+    """What these notes say together."""
+    return Notes({one.id: one for note in notes for one in note.snapshots}, tuple(damaged))
 
 
 def each(project: Project) -> tuple[list[Note], list[Problem]]:

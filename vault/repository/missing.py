@@ -8,10 +8,11 @@ neither there nor forgotten was taken away or lost: every machine says so, and n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from vault.errors import Damaged, ObjectNotFound, RefusedByRule, UsageError
+from vault.errors import Damaged, ObjectNotFound, RefusedByRule, StorageError, UsageError
 from vault.format import layout
 from vault.format.housekeeping import Evicted, Forgotten, Moved
 from vault.format.record import Record
@@ -55,7 +56,8 @@ def absent(project: Project, listed: Collection[str], records: Iterable[Record],
     """Which snapshots are known to have been there and are not listed. records: those that are there · remembered: the ids that
     this machine has seen. Raises `StorageError`."""
     known = {parent for one in records for parent in one.parents} | set(remembered)
-    known |= {one.id for rolled in rollups.rolled_up(project) for one in rolled}
+    with suppress(StorageError):  # they are derived: where they cannot be had, others say the same of most snapshots
+        known |= {one.id for rolled in rollups.rolled_up(project) for one in rolled}
     unlisted = known - set(listed)
     notes = forgotten.read_all(project)  # after the listing: whoever deletes a record has written a note before
     unlisted |= {parent for one in notes.by_id.values() for parent in one.parents} - set(listed)

@@ -52,7 +52,8 @@ LOCKS_AT_ONCE = 64
 
 @dataclass(slots=True)
 class Report:
-    """What a prune did. waiting: claims that were still at work when its patience ran out; then it did nothing else · deleted,
+    """What a prune did. waiting: claims that were still at work when its patience ran out; then it did nothing else ·
+    waiting_for: whose they are · deleted,
     freed: packs and their bytes · spared: packs that a snapshot needs that was committed meanwhile · refused: packs and
     records that the store would not delete · left: packs that there was no time for · moved, stored: packs of which the
     rest was stored anew, and the bytes of that · damaged: such that could not be read whole · segments: written, in place
@@ -60,6 +61,7 @@ class Report:
 
     project: str
     waiting: list[str] = field(default_factory=list)
+    waiting_for: list[str] = field(default_factory=list)
     forgotten: int = 0
     deleted: int = 0
     freed: int = 0
@@ -130,9 +132,12 @@ class _Prune:
                 part = [one.sha256 for one in meant[start : start + MOST_IN_MARK]]
                 self._marks.append(marks.write(self._project, part))
             wishes.progress.phase("looking for backups under way")
-            standing_claims, patience = claims.standing(self._project), replace(wishes.patience, altogether=self._time_left())
-            self.report.waiting = claims.wait(self._project, standing_claims, patience, wishes.stop, wishes.progress)
+            limits = [one for one in (self._time_left(), wishes.patience.altogether) if one is not None]
+            patience = replace(wishes.patience, altogether=min(limits, default=None))
+            met = {one: claims.described(self._project, one) for one in claims.standing(self._project)}
+            self.report.waiting = claims.wait(self._project, list(met), patience, wishes.stop, wishes.progress)
             if self.report.waiting:
+                self.report.waiting_for = [met.get(one, f"the evicted backup {one}") for one in self.report.waiting]
                 return
             moved = self._store_anew()
             memory.give_back()
@@ -184,9 +189,10 @@ class _Prune:
             return frozenset()
         size = sum(one.size for one in packs)
         self._wishes.progress.phase("storing anew what is needed", items=len(packs), size=size)
-        done = repack(self._project, Live(packs, inside.live, inside.index), self._wishes)
+        done = repack(self._project, Live(packs, inside.live, inside.index), self._wishes, self._late)
         self.report.moved, self.report.stored = len(done.moved), done.stored
         self.report.damaged = [pack.hex() for pack in done.damaged]
+        self.report.left += done.left
         return done.moved
 
     def _delete_records(self) -> None:
@@ -245,7 +251,7 @@ class _Prune:
             for done, name in enumerate(self._unlocked(list(some))):
                 self._wishes.stop()
                 if self._late():
-                    self.report.left = len(packs) - start - done
+                    self.report.left += len(packs) - start - done
                     return
                 self._in_doubt = True
                 deleted = self._delete(name, says=some[name].sha256.hex())

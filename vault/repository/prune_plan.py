@@ -98,7 +98,7 @@ class Plan:
     both, what `max_bytes` leaves for another time · locked, locked_records: packs that would be among them and records of
     forgotten snapshots, which the store keeps, and until when · needed: packs that stay because a snapshot needs them ·
     unproven: packs that stay though a record says that their content has moved, since that could not be proven · claims:
-    snapshots that are being written, which a prune waits for · segments: of the index, as it is."""
+    snapshots that are being written, which a prune waits for, and whose they are · segments: of the index, as it is."""
 
     project: str
     known_forgotten: frozenset[str]
@@ -111,7 +111,7 @@ class Plan:
     locked_records: tuple[tuple[str, datetime], ...]
     needed: tuple[StoredPack, ...]
     unproven: tuple[StoredPack, ...]
-    claims: tuple[str, ...]
+    claims: tuple[tuple[str, str], ...]
     segments: int
 
     def as_json(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Plan:
             "locked_records": [{"snapshot": one, "until": until.isoformat()} for one, until in self.locked_records],
             "needed": _sums(self.needed),
             "unproven": _sums(self.unproven),
-            "claims": list(self.claims),
+            "claims": [{"snapshot": snapshot, "of": whose} for snapshot, whose in self.claims],
             "segments": self.segments,
         }
 
@@ -251,7 +251,7 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
         locked_records=tuple(record_locks.items()),
         needed=tuple(stays),
         unproven=tuple(one for one in stored if one.sha256 not in needs.now and one.sha256 not in free_to_go),
-        claims=tuple(one for one in claims.standing(project) if one not in recorded),
+        claims=tuple((one, claims.described(project, one)) for one in claims.standing(project) if one not in recorded),
         segments=sum(1 for _ in project.store.list(project.folder("index"))),
     )
 

@@ -14,12 +14,12 @@ from tests.support.places import back_up, checked, made_on, names, restore
 from tests.support.trees import look_at, text, write_tree
 from vault import age
 from vault.errors import Damaged
-from vault.format import layout
+from vault.format import layout, strict_json
 from vault.format.frames import Compressor
 from vault.format.housekeeping import Moved
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
-from vault.repository import forget, marks, snapshots
+from vault.repository import forget, marks, prune, repack, snapshots
 from vault.repository.adopt import rows_of, standing
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack, store_segment
 from vault.repository.claims import Patience
@@ -172,6 +172,41 @@ def test_packs_that_have_moved_go_only_where_they_can_be_opened(project: Project
     assert plan.unproven == ()
     assert pruned(project).deleted > 0
     assert not set(moved) & set(content(project))
+    assert_whole(project, folder, tmp_path / "back")
+
+
+def test_many_packs_are_moved_under_several_records_each_of_which_can_be_read(
+    project: Project, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repack, "MOST_MOVED_BYTES", 300)
+    moved = moved_once(project, folder)
+    moves = snapshots.committed(project).moves
+    assert len(moves) > 1
+    assert {pack for one in moves for pack in one.packs} == set(moved)
+    for one in moves:
+        entries = [pack for old, new in one.packs.items() for pack in (old, *new)]
+        assert len(strict_json.dump(one.as_json()["packs"])) <= repack.BYTES_OF_ENTRY * len(entries) + 2
+    assert_whole(project, folder, tmp_path / "back")
+    pruned(project)
+    assert not set(moved) & set(content(project))
+    assert_whole(project, folder, tmp_path / "back again")
+
+
+def test_when_time_is_up_no_further_pack_is_stored_anew_and_what_was_is_committed(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    for number in range(40):
+        if number % 8:
+            write_tree(folder, {f"file {number}": text(f"new {number}", 400)})
+    back_up(project, folder)
+    forget.forget(project, [snapshots.read_all(project)[0].id], reason="a test")
+    plan = make_plan(project, REPACKING)
+    with pytest.MonkeyPatch.context() as patch:
+        looks = iter([False, False, False])
+        patch.setattr(prune._Prune, "_late", lambda _self: next(looks, True))
+        report = apply(project, plan, REPACKING)
+    assert 0 < report.moved < len(plan.wasteful)
+    assert report.left >= len(plan.wasteful) - report.moved
     assert_whole(project, folder, tmp_path / "back")
 
 

@@ -28,6 +28,7 @@ from vault.repository.adopt import standing
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
+from vault.repository.forgotten import each as each_note
 from vault.repository.project import Project
 from vault.repository.prune import Report, apply
 from vault.repository.prune_plan import Plan, Wishes, make_plan, name_of
@@ -160,6 +161,18 @@ def test_what_a_forgotten_snapshot_superseded_stays_superseded(project: Project,
     assert [one.id for one in snapshots.heads(snapshots.read_all(project), "files")] == [first.record.id]
 
 
+def test_a_note_names_the_parents_of_the_record_and_not_theirs(project: Project, folder: Path) -> None:
+    """Notes would grow with the square of the history."""
+    made = [one.record.id for one in history(project, folder, 5)]
+    for one in made[:-1]:
+        forget.forget(project, [one], reason="thinned", who="ann@desk")
+    notes, _ = each_note(project)
+    assert [gone.parents for note in notes for gone in note.snapshots] == [(), *((one,) for one in made[:3])]
+    assert {note.who for note in notes} == {"ann@desk"}
+    (left,) = snapshots.read_all(project)
+    assert set(left.parents) == set(made[:-1])
+
+
 def test_a_client_misses_no_snapshot_that_a_note_says_was_forgotten(project: Project, folder: Path, tmp_path: Path) -> None:
     memory = ClientMemory(tmp_path / "memory", SeededChance("memory"))
     first, second, _ = history(project, folder, 3)
@@ -206,6 +219,8 @@ def test_a_prune_waits_for_a_backup_under_way_and_gives_up_when_its_patience_end
     before = packs(project)
     report = pruned(project)
     assert (report.waiting, report.deleted, report.forgotten, report.done) == ([session.id], 0, 0, False)
+    assert make_plan(project, AT_ONCE).claims == ((session.id, report.waiting_for[0]),)
+    assert report.waiting_for[0].startswith("another of test, begun 2126-01-01")
     assert packs(project) == before
     assert names(project.store, project.folder("marks")) == []
     session.withdraw()
