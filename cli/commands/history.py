@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
+CLOCKS_NAMED = 3
 
 Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only snapshots from then on.")]
 Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only snapshots up to then.")]
@@ -194,13 +195,22 @@ def question_of(place: Workplace, project: Project, wish: Wish, since: str | Non
 
 def gathered(place: Workplace, project: Project, *, quiet: bool) -> History:
     """The project's history, up to date."""
-    from restore.history.gather import Manner, gather
+    from restore.history.gather import Manner, gather, out_of_order
     from restore.history.kept import Kept
 
     place.gone(project)
     kept = Kept(project, environment.cache_folder() / place.repository.descriptor.repository)
     with progress.shown(quiet=quiet) as listener:
-        return gather(project, kept, Manner(progress=listener))
+        found = gather(project, kept, Manner(progress=listener))
+    wrong = list(out_of_order(found))
+    for later, earlier in wrong[:CLOCKS_NAMED]:
+        output.notice(
+            f"warning: snapshot {later.id} ({output.moment(later.taken_at)}) was taken after {earlier.id} "
+            f"({output.moment(earlier.taken_at)}): a clock was wrong, and what happened is told in the order of these times"
+        )
+    if len(wrong) > CLOCKS_NAMED:
+        output.notice(f"warning: … and so were {len(wrong) - CLOCKS_NAMED} more")
+    return found
 
 
 def refuse_unknown_source(known: History, source: str | None) -> None:

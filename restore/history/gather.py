@@ -84,6 +84,15 @@ def gather(project: Project, kept: Kept, manner: Manner) -> History:
     return History(project, {source: one for source, one in sorted(ledgers.items()) if one.records}, tuple(problems))
 
 
+def out_of_order(found: History) -> Iterator[tuple[Record, Record]]:
+    """Snapshots that follow others which bear a later time: each with the one that it follows. A clock was wrong."""
+    for ledger in found.ledgers.values():
+        by_id = {record.id: record for record in ledger.records}
+        for record in ledger.records:
+            parents = (by_id[parent] for parent in record.parents if parent in by_id)
+            yield from ((record, parent) for parent in parents if parent.taken_at > record.taken_at)
+
+
 def _rolled_up(project: Project, missing: Collection[str], ledgers: Mapping[str, Ledger]) -> tuple[list[Rollup], list[Problem]]:
     """What roll-ups say of the missing snapshots, by time; they follow upon each other and upon what is known."""
     found, damaged = rollups.read_all(project)

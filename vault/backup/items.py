@@ -246,7 +246,8 @@ def joined(table: pa.Table, other: pa.Table, spared: Spared, about: About) -> pa
     import pyarrow.compute as pc
 
     only = other.filter(pc.invert(pc.is_in(other["path"], value_set=table["path"].combine_chunks())))
-    stays = pc.or_(pc.is_valid(only["vanished_at"]), spared.mask(only["path"]))
+    failed = pc.is_in(only["path"], value_set=pa.array(sorted(spared.failed), pa.binary()))
+    stays = pc.or_(pc.is_valid(only["vanished_at"]), pc.or_(failed, spared.mask(only["path"])))
     return sort_by_path(pa.concat_tables([table, only.filter(stays), _vanished(only.filter(pc.invert(stays)), about)]))
 
 

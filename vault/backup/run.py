@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_TRIES = 10
-"""Times that a run begins anew without what it found to be gone or unreadable."""
+"""Times that a run is tried while packs go that it needs. It begins anew without manifests that cannot be read, however many
+there are."""
 
 READINGS = 2
 """Times that a manifest must turn out to be unreadable before the run does without it: an answer may be damaged, too."""
@@ -129,18 +130,22 @@ class Report:
 def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
     """Take a snapshot of a source. Raises `SourceError`, `Interrupted`, `StorageError`: then nothing is committed, and
     what was stored is used by the next run."""
-    gone, unreadable = wishes.damaged, Counter[str]()
-    for _ in range(MOST_TRIES - 1):
+    gone, unreadable, tries = wishes.damaged, Counter[str](), 0
+    while True:
         distrusted = frozenset(one for one, times in unreadable.items() if times >= READINGS)
         try:
             return _back_up(project, source, wishes, gone=gone, distrusted=distrusted)
         except PacksGone as error:  # deleted since this run looked
+            tries += 1
+            if tries == MOST_TRIES:
+                raise
             # with append-only credentials, the next prune takes the old segments away
             tidy(project, error.packs, stop=wishes.stop)
             gone |= error.packs
         except ManifestUnreadable as error:
+            if error.snapshot in distrusted:  # it was readable a moment ago, when it was chosen
+                raise
             unreadable[error.snapshot] += 1
-    return _back_up(project, source, wishes, gone=gone, distrusted=frozenset(unreadable))
 
 
 def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozenset[bytes], distrusted: frozenset[str]) -> Report:

@@ -97,7 +97,11 @@ class Reader:
                 descriptor = self._open(descent, path)
             except OSError as error:
                 return _problem(path, error)
-        status = os.fstat(descriptor)
+        try:
+            status = os.fstat(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            return _problem(path, error)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             return _not_a_file(path)

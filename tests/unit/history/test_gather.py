@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from restore.history.gather import History
 from restore.history.kept import Kept
 from restore.history.timeline import Question
 from tests.support.chance import SeededChance
-from tests.support.places import identity, services, through, tiny_descriptor
+from tests.support.places import FAR_AHEAD, TickingClock, back_up, identity, made_on, services, through, tiny_descriptor
+from tests.support.trees import write_tree
 from tests.unit.history.model import Told, known
 from vault.format import layout
 from vault.format.capability import Capability
@@ -209,3 +211,14 @@ def test_the_machine_keeps_nothing_of_a_project_that_it_cannot_open(told: Told, 
     known(told.project, tmp_path)
     stranger = strange()
     assert Kept(replace(stranger, capability=replace(stranger.capability, project=told.project.id)), tmp_path).load() == {}
+
+
+def test_snapshots_whose_times_contradict_their_order_are_known(tmp_path: Path) -> None:
+    project = made_on(MemoryStore())
+    folder = write_tree(tmp_path / "source", {"a": b"1"})
+    first = back_up(project, folder).record
+    late = replace(project, services=replace(project.services, clock=TickingClock(FAR_AHEAD - timedelta(days=1))))
+    second, third = back_up(late, folder).record, back_up(late, folder).record
+    found = gathering.out_of_order(known(project, tmp_path / "cache"))
+    assert [(later.id, earlier.id) for later, earlier in found] == [(second.id, first.id)]
+    assert third.parents == (second.id,)
