@@ -89,7 +89,7 @@ LARGE = {
     "two writers, nothing is created once": Rules(2, 1, create_once=False, forgets=1, adopts=True),
     "two prunes": Rules(1, 2, late=True, forgets=1),
     "two prunes, nothing is created once": Rules(1, 2, create_once=False, late=True, dies=True, forgets=1),
-    "two prunes, create-once is believed": Rules(1, 2, once_holds=False, late=True, forgets=1),
+    "two prunes, create-once is believed": Rules(1, 2, once_holds=False, forgets=1),
     "two prunes, one of which stores anew": Rules(1, 2, moves=1, holds=True, forgets=1),
     "two prunes that store anew": Rules(1, 2, create_once=False, moves=2, forgets=0),
     "two prunes, a record is lost": Rules(1, 2, hides=True, forgets=1),
