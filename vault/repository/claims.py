@@ -74,6 +74,7 @@ def wait(
     withdraw_dead(project)
     ids = _at_work(project, ids)
     told: list[str] = []
+    gone_since: dict[str, datetime] = {}
     while ids:
         claims = {one: _read(project, one) for one in ids}
         for one, claim in claims.items():
@@ -81,6 +82,7 @@ def wait(
                 _withdraw(project, claim)
             elif _is_stale(project, one, claim, patience):
                 evict(project, one)
+                gone_since[one] = clock.now()
         ids = _at_work(project, ids)
         if not ids or clock.monotonic() - began >= seconds:
             break
@@ -89,7 +91,7 @@ def wait(
             progress.phase(f"waiting for {_described(ids, claims)}")
         _pause(clock, patience.look_every, stop)
         ids = _at_work(project, ids)
-    return ids or _grace(project, patience, began, stop, progress)
+    return ids or _grace(project, patience, began, gone_since, stop, progress)
 
 
 def evict(project: Project, claim: str) -> None:
@@ -178,13 +180,22 @@ def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patien
     return last is None or project.services.clock.now() - last > patience.stale_after
 
 
-def _grace(project: Project, patience: Patience, began: float, stop: Callable[[], None], progress: Progress) -> list[str]:
+def _grace(
+    project: Project,
+    patience: Patience,
+    began: float,
+    gone_since: dict[str, datetime],
+    stop: Callable[[], None],
+    progress: Progress,
+) -> list[str]:
     """Where the store cannot create once: wait until whatever an evicted writer has sent has arrived or never will, whoever
-    evicted it. Gives those writers for whom there is no time."""
+    evicted it. Gives those writers for whom there is no time. gone_since: when this prune took claims away, which may have been
+    long after it marked that it would."""
     if project.descriptor.trust.create_once:
         return []
     clock = project.services.clock
     moments = marks.read(project).evicted()
+    moments |= {one: max(moment, moments.get(one, moment)) for one, moment in gone_since.items()}
     now = clock.now()
     left = {
         one: min(patience.grace, moment + patience.grace - now)

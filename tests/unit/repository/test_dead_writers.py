@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import StillClock
-from tests.support.faulty import Overwriting, faults
+from tests.support.faulty import FaultyStore, Overwriting, faults
 from tests.support.places import back_up, checked, made_on, tiny_descriptor
 from tests.support.trees import text, write_tree
 from vault.errors import Interrupted, TransientStorageError
@@ -20,6 +21,7 @@ from vault.process import LinuxProcesses
 from vault.repository import claims, snapshots
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
+from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
 PROCESSES = LinuxProcesses("here")
@@ -179,3 +181,27 @@ def test_a_grace_period_that_was_cut_short_is_waited_for_by_the_next_prune() -> 
     began = project.services.clock.monotonic()
     assert claims.wait(project, [], claims.Patience(), lambda: None) == []
     assert project.services.clock.monotonic() - began == pytest.approx(3600, abs=1)
+
+
+def test_the_grace_period_counts_from_when_the_claim_was_taken_away() -> None:
+    """The machine of a prune sleeps for hours between the mark of an eviction and the deletion of the claim."""
+    store = Acting(MemoryStore(), lambda: clock.sleep(5 * 3600.0))
+    clock = StillClock()
+    project = made_on(store, tiny_descriptor(create_once=False), clock)
+    claim_of(project, process())
+    hasty = claims.Patience(seconds=0, stale_after=timedelta(seconds=-1))
+    assert claims.wait(project, claims.standing(project), hasty, lambda: None) == []
+    assert clock.monotonic() >= 6 * 3600.0
+
+
+class Acting(FaultyStore):
+    """Does something before a claim is deleted."""
+
+    def __init__(self, inner: Store, act: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self._act = act
+
+    def delete(self, name: str) -> None:
+        if "/claims/" in name:
+            self._act()
+        super().delete(name)
