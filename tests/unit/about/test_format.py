@@ -322,3 +322,17 @@ def test_a_monotonous_file_is_told_quickly(piece: bytes) -> None:
     for _ in range(20):
         sniff(head, size=1 << 30, name=b"x.csv")
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "codec", ["utf-8", "utf-8-sig", *(f"utf-{bits}{end}" for bits in (16, 32) for end in ("", "-le", "-be"))]
+)
+@pytest.mark.parametrize("text", ["Имя;Город\nИванов;Омск\nПетров;Тверь\n" * 9, "a,b\n1,2\n3,4\n", "id;no\n1;№ 5 — €\n2;x\n"])
+def test_a_table_in_any_encoding_of_unicode_is_a_table(text: str, codec: str) -> None:
+    data = text.encode(codec)
+    assert sniff(data, size=len(data), name=b"a") == "csv"
+
+
+@pytest.mark.parametrize(("data", "known"), [(b"id;name\n1;a\x7fb\n2;c\n3;d\n", "csv"), (b"\x7f\x7f\x7fa", "binary")])
+def test_a_del_is_no_reason_to_take_a_text_for_something_else(data: bytes, known: str) -> None:
+    assert sniff(data, size=len(data), name=b"a") == known
