@@ -51,7 +51,9 @@ class Losses:
         return list(self._losses.values())
 
     def note(self, text: str) -> None:
-        """Something about a file that was not told by it and had to be guessed."""
+        """Something about a file that was not told by it and had to be guessed; nothing for an empty text."""
+        if not text:
+            return
         self._notes[text] = self._notes.get(text, 0) + 1
 
     def notes(self) -> dict[str, int]:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Key: TypeAlias = tuple[str, int]
-"""A column's name, and which of the columns with this name it is in its file."""
+"""A column's name in small letters, and which of the columns with this name it is in its file: as a question in SQL does it,
+`Phone` and `phone` are one column."""
 
 KEPT_BYTES = 64 * 1024 * 1024
 """What is kept of the files between the first opening and the second."""
@@ -59,14 +60,16 @@ class Merged:
         self._told = told
         self._losses: Losses | None = losses
         self._failed: set[str] = set()
+        self._shown: dict[Key, str] = {}
         self._left_out: set[int] = set()
+        self._spellings: set[tuple[Key, str]] = set()
         self._kept: dict[int, Sequence[Table]] = {}
         self._room = KEPT_BYTES
         types = self._survey()
         self._keys = list(types)
-        names = [key[0] for key in self._keys]
+        names = [self._shown[key] for key in self._keys]
         source = Column(distinct([*names, "source"])[-1], _text())
-        self.columns: Sequence[Column] = [*(Column(key[0], types[key]) for key in self._keys), source]
+        self.columns: Sequence[Column] = [*(Column(self._shown[key], types[key]) for key in self._keys), source]
 
     def batches(self) -> Iterator[Batch]:
         """The rows of all parts, gathered into batches of a good size."""
@@ -90,6 +93,7 @@ class Merged:
             try:
                 with reading("a table"), part.opened(counted) as tables:
                     found = [_keyed(table) for table in tables]
+                    written = [_spelt(table) for table in tables]
                     _check_width(types, found)
                     kept = self._keep(tables)
             except ITEM_ERRORS as error:
@@ -99,6 +103,8 @@ class Merged:
             if kept is not None and self._losses is not None:
                 self._kept[place] = kept
                 self._losses.include(counted)
+            for table in written:
+                self._compare_spelling(part, table)
             for columns in found:
                 self._compare(part, before, columns)
                 before = columns
@@ -125,13 +131,20 @@ class Merged:
                 kept[-1].damage = error
         return kept
 
+    def _compare_spelling(self, part: Part, names: dict[Key, str]) -> None:
+        for key, name in names.items():
+            known = self._shown.setdefault(key, name)
+            if name != known and (key, name) not in self._spellings:
+                self._spellings.add((key, name))
+                self._tell(part, [f"column {known!r} is written {name!r}"])
+
     def _compare(self, part: Part, before: dict[Key, pa.DataType | None] | None, now: dict[Key, pa.DataType | None]) -> None:
         if before is None or before == now:
             return
-        self._tell(part, [f"column {key[0]!r} appeared" for key in now if key not in before])
-        self._tell(part, [f"column {key[0]!r} disappeared" for key in before if key not in now])
+        self._tell(part, [f"column {self._shown[key]!r} appeared" for key in now if key not in before])
+        self._tell(part, [f"column {self._shown[key]!r} disappeared" for key in before if key not in now])
         changed = [key for key in now if key in before and before[key] != now[key]]
-        self._tell(part, [f"column {key[0]!r}: {_named(before[key])} became {_named(now[key])}" for key in changed])
+        self._tell(part, [f"column {self._shown[key]!r}: {_named(before[key])} became {_named(now[key])}" for key in changed])
 
     def _tell(self, part: Part, changes: Iterable[str]) -> None:
         self.changes.extend(f"from {part.when}: {change}" for change in changes)
@@ -182,7 +195,9 @@ class Merged:
         for key, names in seen.items():
             now = frozenset(names - {"NoneType"})
             if now and key in kinds and kinds[key] != now:
-                self._tell(part, [f"column {key[0]!r}: {', '.join(sorted(kinds[key]))} became {', '.join(sorted(now))}"])
+                self._tell(
+                    part, [f"column {self._shown[key]!r}: {', '.join(sorted(kinds[key]))} became {', '.join(sorted(now))}"]
+                )
             kinds[key] = now or kinds.get(key, now)
 
 
@@ -240,12 +255,18 @@ def _narrow(batches: Iterator[Batch], columns: int) -> Iterator[Batch]:
 
 
 def _keyed(table: Table) -> dict[Key, pa.DataType | None]:
-    keys: dict[Key, pa.DataType | None] = {}
+    return dict(zip(_spelt(table), (column.type for column in table.columns), strict=True))
+
+
+def _spelt(table: Table) -> dict[Key, str]:
+    """The columns' names as they are written, by key."""
+    names: dict[Key, str] = {}
     count: dict[str, int] = {}
     for column in table.columns:
-        count[column.name] = count.get(column.name, 0) + 1
-        keys[column.name, count[column.name]] = column.type
-    return keys
+        folded = column.name.casefold()
+        count[folded] = count.get(folded, 0) + 1
+        names[folded, count[folded]] = column.name
+    return names
 
 
 def _as_type(cells: pa.Array | list[Value] | None, type_: pa.DataType | None, rows: int) -> pa.Array | list[Value]:

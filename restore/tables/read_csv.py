@@ -53,6 +53,7 @@ def read_csv(path: Path, losses: Losses, *, delimiter: str | None = None, header
     """The file's one table. delimiter: where it is known · header: what the first row is, where that is known. Raises
     `Damaged`."""
     encoding = encoding_of(path)
+    losses.note(encoding.guess)
     head = _head(path, encoding, delimiter, header, losses)
     if _is_even(path, head):
         return [CsvTable(path, head)]
@@ -115,6 +116,9 @@ def _head(path: Path, encoding: Encoding, delimiter: str | None, header: Header,
     with path.open("rb") as file, encoding.text(file) as text:
         begin = encoding.mark + len(text.read(characters).encode(encoding.name, encoding.errors))
     names = tuple(map(mended, heading.names))
+    for place, (name, there) in enumerate(zip(names, heading.names, strict=True)):
+        if name != there:
+            losses.add(UNDECODED, "", name, 1, f"header, column {place + 1}: {name[:40]!r}")
     return Layout(encoding, delimiter, names, begin, len(names), even=True)
 
 

@@ -31,6 +31,7 @@ _TOKEN = re.compile(
     r"|(<row\b[^<>]*+>)"
     r"|<c\b([^<>]*+)(?:(?<=/)>|>(" + up_to(r"/?c[\s/>]") + r")</c>)"
 )
+_TAG = re.compile(r"<(?:c|row)[\s/>]")
 _ATTRIBUTE = re.compile(r"""(?<![\w:])([\w:]++)\s*+=\s*+(?:"([^"<]*+)"|'([^'<]*+)')""")
 _REFERENCE = re.compile(r"([A-Za-z]{1,3})[0-9]{1,7}")
 _VALUE = re.compile(r"<v(?:\s[^<>]*+)?>([^<]*)</v>")
@@ -206,7 +207,7 @@ class CellReader:
 
 def _tokens(text: str) -> list[tuple[str, ...]]:
     tokens: list[tuple[str, ...]] = _TOKEN.findall(text)
-    if len(tokens) != text.count("<c") + text.count("<row"):
+    if len(tokens) != text.count("<c") + text.count("<row") and len(tokens) != len(_TAG.findall(text)):  # `<color` in rich text
         raise Damaged("the sheet has cells that break off", hint=HINT)
     return tokens
 

@@ -315,3 +315,10 @@ def test_int96_times_are_those_of_a_restore_and_a_cut_is_said(tmp_path: Path, as
     (table,) = open_tables(tmp_path / "a", "parquet", Losses())
     assert [cell for batch in table.batches() for cell in values_of(batch.columns[0])] == far
     assert asked.told == ["the times of t in calls are INT96: they are seen to the microsecond"]
+
+
+def test_columns_that_differ_in_case_only_are_one_as_in_a_merged_table(tmp_path: Path, asking: Start) -> None:
+    kept = backed_up(
+        tmp_path, {"raw/calls/2024-05-01.csv": b"Phone,id\na1,b\n", "raw/calls/2024-05-02.csv": b"ID,phone\nd,c1\n"}
+    )
+    assert asking(kept).ask("SELECT phone, id FROM calls ORDER BY phone") == [("a1", "b"), ("c1", "d")]
