@@ -36,7 +36,7 @@ _CONTEXT = re.compile(r"strongroom \d{4}-\d\d-\d\d ")
 _ELSEWHERE = frozenset({"--version", "--now"})
 """Options of `strongroom` itself, and of systemctl."""
 
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the command line raises for words that it does not take."""
 
 
