@@ -15,7 +15,22 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import output, workplace
-from cli.options import At, Before, Config, Deleted, Formats, Identity, Json, Kinds, Overlapping, Paths, Periods, Quiet, Source
+from cli.options import (
+    At,
+    Before,
+    Config,
+    Deleted,
+    Formats,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Periods,
+    Quiet,
+    Repository,
+    Source,
+)
 from cli.wishes import Asked, tell_beyond
 from vault.about import grammar
 from vault.about.period import Period
@@ -54,6 +69,7 @@ def query(
     deleted: Deleted = False,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -67,7 +83,7 @@ def query(
 
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
     asked = Asked(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, address=repository) as place:
         found = place.project(project)
         found.capability.reading()
         selection = select(found, asked.wish(place, found))
