@@ -14,6 +14,14 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The settings file (else $STRONGROOM_CONFIG, ./strongroom.toml, …)."),
 ]
+Repository = Annotated[
+    str | None,
+    typer.Option(
+        "--repository",
+        metavar="ADDRESS",
+        help="A repository by its address alone, without settings: a folder, or s3://bucket/prefix?endpoint=URL&region=NAME.",
+    ),
+]
 Identity = Annotated[
     list[Path] | None,
     typer.Option("--identity", metavar="FILE", help="An identity file instead of the settings' one; may be given again."),

@@ -13,7 +13,7 @@ from cli import environment, output, settings
 from cli.settings import Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
-from vault.errors import Damaged, KeyRefused, NoRepository
+from vault.errors import Damaged, KeyRefused, NoRepository, UsageError
 from vault.problems import Problem
 from vault.process import LinuxProcesses
 from vault.repository.services import Services
@@ -182,9 +182,11 @@ def _repository(store: Store, services: Services, memory: ClientMemory) -> Repos
 
 
 @contextmanager
-def opened(config: Path | None, identity: list[Path] | None = None, *, brief: bool = False) -> Iterator[Workplace]:
-    """Settings read, repository opened, identities loaded. brief: for a command that only asks something. Raises
-    `SettingsError`, `NoRepository`, `KeyRefused`, …"""
+def opened(
+    config: Path | None, identity: list[Path] | None = None, *, brief: bool = False, address: str | None = None
+) -> Iterator[Workplace]:
+    """Settings read, repository opened, identities loaded. brief: for a command that only asks something · address: of a
+    repository that is opened without settings. Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
     from cli import identities
     from vault.repository import trust
     from vault.storage.address import open_bare_store
@@ -193,15 +195,17 @@ def opened(config: Path | None, identity: list[Path] | None = None, *, brief: bo
     from vault.storage.counting import CountingStore
     from vault.storage.retrying import RetryingStore
 
-    found = settings.load(settings.find(config))
+    if address is not None and config is not None:
+        raise UsageError("--repository and --config exclude each other", hint="leave one of them out")
+    found = settings.load(settings.find(config)) if address is None else settings.of_address(address)
     everything = services()
     options = store_options(found.repository, brief=brief)
-    address = located(found.repository.address, found.file.absolute().parent)
-    bare = open_bare_store(address, options, everything.clock, everything.chance)
+    place = located(found.repository.address, found.file.absolute().parent)
+    bare = open_bare_store(place, options, everything.clock, everything.chance)
     counting = CountingStore(bare)
     patient = RetryingStore(counting, options.patience, everything.clock, everything.chance, listener=output.RetryNotices())
     try:
-        memory = remembered(address, found.repository)
+        memory = remembered(place, found.repository)
         repository = _repository(patient, everything, memory)
         if isinstance(bare, ChoosesChecksum):
             bare.choose_checksum(repository.descriptor.trust.checksum)

@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
 
 def deleted(table: pa.Table, wish: Wish) -> pa.ChunkedArray:
-    """Rows of items that the source had, or of those that it no longer had; both where older versions are asked for, since a
-    deleted item has nothing else."""
+    """Rows of items that the source had, or of those that it no longer had. Where older versions are asked for, an item that is
+    named may be gone: it has nothing else."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if wish.versions != 1 and not wish.deleted:
-        return pa.chunked_array([pa.repeat(pa.scalar(value=True), len(table))])
-    return pc.is_valid(table["vanished_at"]) if wish.deleted else pc.is_null(table["vanished_at"])
+    if wish.deleted:
+        return pc.is_valid(table["vanished_at"])
+    present = pc.is_null(table["vanished_at"])
+    if wish.versions == 1 or not wish.patterns:
+        return present
+    names = [one.strip("/").encode("utf-8", "surrogateescape") for one in wish.patterns]
+    return pc.or_(present, pc.is_in(table["path"], value_set=pa.array(names, pa.binary())))
 
 
 def named(table: pa.Table, wish: Wish) -> pa.ChunkedArray | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from restore import masks, near
@@ -63,6 +63,10 @@ def select(project: Project, wish: Wish) -> Selection:
     damage = (*committed.damaged, *lost, *index.damaged)
     picked = [_picked(record, table, wish) for record, table in tables]
     table = pa.concat_tables([one for one, _ in picked])
+    if not table.num_rows and wish.versions != 1 and not wish.deleted:
+        deleted = replace(wish, deleted=True)
+        picked = [_picked(record, table, deleted) for record, table in tables]
+        table = pa.concat_tables([one for one, _ in picked])
     if not table.num_rows:
         raise near.nothing(project, wish, tables)
     whole = pa.concat_tables([one for _, one in tables])

@@ -17,8 +17,8 @@ class Wish:
     moment, None for now · at_words: the same as it was asked for · deleted: only items that the source no longer had ·
     source: of one source only · kinds, formats: as manifests name them · periods: as people write them (see
     `vault.about.grammar`), in the time zone of each snapshot · overlapping: what touches them too · versions: of each item the
-    newest so many, None for all; but for 1, of deleted items too · now: what `last-month` counts from · zone: for snapshots
-    that name none.
+    newest so many, None for all; but for 1, of a deleted item that is named, or where nothing else is meant, too · now: what
+    `last-month` counts from · zone: for snapshots that name none.
     """
 
     patterns: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import local, output, progress, workplace
-from cli.options import Config, Identity, Json, Quiet
+from cli.options import Config, Identity, Json, Quiet, Repository
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
@@ -32,6 +32,7 @@ def check(
         ),
     ] = False,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -50,7 +51,7 @@ def check(
     if rolling and data:
         raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
-    with workplace.opened(config, identity) as place, progress.shown(quiet=quiet or as_json) as listener:
+    with workplace.opened(config, identity, address=repository) as place, progress.shown(quiet=quiet or as_json) as listener:
         depth = Depth(data=percent / 100 if data else 0.0, progress=listener)
         reports = []
         for project in place.projects(projects):

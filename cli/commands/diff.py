@@ -10,7 +10,21 @@ import typer
 
 from cli import moments, output, own_places, sources, workplace
 from cli.commands.history import DONE_WITH_PROBLEMS, gathered, more, refuse_unknown_source
-from cli.options import Config, Formats, Header, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Source
+from cli.options import (
+    Config,
+    Formats,
+    Header,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Patterns,
+    Periods,
+    Quiet,
+    Repository,
+    Source,
+)
 from cli.wishes import Asked
 from vault.errors import NothingFound, SettingsError, UsageError
 from vault.problems import Problem, printable
@@ -50,6 +64,7 @@ def diff(
     tables: Annotated[int, typer.Option("--tables", min=1, help="Compare the rows of at most so many tables.")] = 20,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -64,7 +79,7 @@ def diff(
         raise UsageError("--to and --live exclude each other", hint="leave one of them out")
     silent = quiet or as_json
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, source=source)
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
         if rows or key:
             found.capability.reading()

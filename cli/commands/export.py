@@ -24,6 +24,7 @@ from cli.options import (
     Patterns,
     Periods,
     Quiet,
+    Repository,
     Source,
 )
 from cli.restoring import showing
@@ -79,12 +80,15 @@ def export(
     versions: Annotated[
         str,
         typer.Option(
-            "--versions", metavar="all|N", help="Of each file, deleted ones too, the newest N contents that differ, or all."
+            "--versions",
+            metavar="all|N",
+            help="Of each file, the newest N contents that differ, or all; a deleted one is found too.",
         ),
     ] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -113,7 +117,7 @@ def export(
     request = Request(to=to, tables=tables, incomplete=True, dry_run=dry_run, quiet=quiet, as_json=as_json)
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     wanted = versions_of(versions)
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, address=repository) as place:
         found = choosing.project(place, project)
         found.capability.reading()
         missing = place.gone(found)

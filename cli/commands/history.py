@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import environment, moments, output, progress, workplace
-from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Source
+from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Repository, Source
 from cli.wishes import Asked
 from vault.problems import printable
 from vault.wording import counted
@@ -47,6 +47,7 @@ def find(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -61,7 +62,7 @@ def find(
     from restore.history.near import nothing_found
 
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
         wish = replace(asked.wish(place, found), anywhere=True, fold=not case_sensitive)
         question = question_of(place, found, wish, since, until)
@@ -122,6 +123,7 @@ def history(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Tell of at most so many items.")] = 20,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -131,7 +133,7 @@ def history(
     from restore.history.near import nothing_found
 
     asked = Asked(paths, None, kinds, periods, formats, overlapping, source=source)
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
         wish = asked.wish(place, found)
         question = question_of(place, found, wish, since, until)

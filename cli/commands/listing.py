@@ -23,6 +23,7 @@ from cli.options import (
     Paths,
     Patterns,
     Periods,
+    Repository,
     Source,
 )
 from cli.wishes import Asked, tell_beyond, tell_moment
@@ -44,13 +45,14 @@ LETTERS = {"file": "-", "folder": "d", "link": "l"}
 def list_(
     projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """The snapshots of each project: when, how many items, bytes, new bytes stored, problems."""
     from vault.repository import snapshots
 
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         chosen = place.projects(projects or [])
         missing = {project.id: place.gone(project) for project in chosen}
         found = [(project, snapshots.committed(project)) for project in chosen]
@@ -124,6 +126,7 @@ def ls(
     deleted: Deleted = False,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
@@ -131,7 +134,7 @@ def ls(
     from restore.select import select
 
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
         wish = asked.wish(place, found)
         selection = select(found, wish)

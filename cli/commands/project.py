@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import environment, output, own_places, settings_file, workplace
-from cli.options import EXIT_CODES, Config, Identity, Json
+from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from cli.settings.names import KIND
 from vault.errors import RefusedByRule, SourceError, UsageError
 
@@ -91,9 +91,9 @@ def add(
 
 
 @app.command("list", epilog=EXIT_CODES)
-def list_(config: Config = None, identity: Identity = None, as_json: Json = False) -> None:
+def list_(config: Config = None, repository: Repository = None, identity: Identity = None, as_json: Json = False) -> None:
     """The projects that your identity opens."""
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, address=repository) as place:
         found = [project.capability for project in place.available([])]
         rows = [
             {

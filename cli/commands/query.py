@@ -30,6 +30,7 @@ from cli.options import (
     Paths,
     Periods,
     Quiet,
+    Repository,
     Source,
 )
 from cli.wishes import Asked, tell_beyond, tell_consistency
@@ -72,6 +73,7 @@ def query(
     header: Header = None,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -86,7 +88,7 @@ def query(
 
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
     asked = Asked(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, address=repository) as place:
         found = place.project(project)
         found.capability.reading()
         missing = place.gone(found)

@@ -175,3 +175,7 @@ def test_all_versions_of_a_deleted_file_are_found(lived: tuple[Desk, list[str]])
     desk.call("restore", "acme", "reports/2024/calls.csv", "--versions", "all", "--to", "back", "--quiet")
     contents = [path.read_text() for path in sorted((desk.folder / "back/reports/2024").iterdir())]
     assert len(contents) == 2 and sum("117;op0;500" in text for text in contents) == 1
+    desk.call("restore", "acme", "**/calls.*", "--versions", "all", "--to", "globbed", "--quiet")
+    assert len(list((desk.folder / "globbed/reports/2024").iterdir())) == 2
+    desk.call("restore", "acme", "--versions", "all", "--to", "everything", "--quiet")
+    assert not (desk.folder / "everything/reports/2024/calls.csv").exists(), "a deleted file comes where it is asked for"
