@@ -57,7 +57,8 @@ class Day:
         return found
 
     def log(self) -> list[dict[str, str]]:
-        return [json.loads(line) for line in (self.disk / "log").read_text().splitlines()]
+        """Whole lines; of the last one a part may be missing while the disk is full."""
+        return [json.loads(line) for line in (self.disk / "log").read_text().rpartition("\n")[0].splitlines()]
 
     def logged(self, text: str) -> int:
         return sum(text in one["text"] for one in self.log())
