@@ -24,7 +24,7 @@ def set_default(name: str, value: str) -> None:
     os.environ.setdefault(name, value)
 
 
-def for_children(settings_in_use: Path | None) -> dict[str, str]:
+def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
     """For the processes that the daemon starts: everything but what is meant for itself; they end when it does.
     settings_in_use: a copy of the settings as the daemon has read them, None where there is none."""
     own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE}

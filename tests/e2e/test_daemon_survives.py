@@ -147,7 +147,8 @@ def state_that_goes(day: Day) -> None:
     for name in ("books.sqlite", "findings.sqlite"):
         (day.state / "new").write_bytes(b"this is no database" * 500)
         (day.state / "new").replace(day.state / name)
-    day.wait(lambda: day.logged("set aside") >= 2, "damage was not seen")
+    day.wait(lambda: day.logged("books.sqlite are damaged"), "damage was not seen")
+    day.wait(lambda: (day.state / "findings.sqlite.damaged").exists(), "damage was not seen by anybody")
     day.backs_up("damaged")
     findings = day.state / "findings.sqlite"
     aside = findings.rename(day.state / "aside")
