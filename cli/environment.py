@@ -13,6 +13,7 @@ from vault.errors import SettingsError
 
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
+SETTINGS_IN_USE = "STRONGROOM_SETTINGS_IN_USE"
 
 
 def variable(name: str) -> str | None:
@@ -25,10 +26,18 @@ def set_default(name: str, value: str) -> None:
     os.environ.setdefault(name, value)
 
 
-def for_children() -> dict[str, str]:
-    """For the processes that the daemon starts: everything but what is meant for itself; they end when it does."""
-    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
-    return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())}
+def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
+    """For the processes that the daemon starts: everything but what is meant for itself; they end when it does.
+    settings_in_use: a copy of the settings as the daemon has read them, None where there is none."""
+    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE}
+    copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}
+    return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())} | copy
+
+
+def settings_in_use() -> Path | None:
+    """Of a run that the daemon has started: the copy of the settings that it goes by."""
+    named = variable(SETTINGS_IN_USE)
+    return Path(named) if named is not None and parent() is not None else None
 
 
 def parent() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from policies.promises.findings import Findings
 
 LONGEST_MESSAGE = 2000
-BOOKS, FINDINGS = "books.sqlite", "findings.sqlite"
+BOOKS, FINDINGS, SETTINGS_IN_USE = "books.sqlite", "findings.sqlite", "settings-in-use.toml"
 
 
 def folder(settings: Settings) -> Path:
@@ -32,6 +33,24 @@ def findings(settings: Settings, tell: Callable[[str], None] | None = None) -> F
     from policies.promises.findings import Findings
 
     return Findings.open(folder(settings) / FINDINGS, tell)
+
+
+def keep_settings(settings: Settings) -> Path:
+    """Keep a copy of the settings as they were read, for the runs of the daemon. Raises `StrongroomError`."""
+    file = folder(settings) / SETTINGS_IN_USE
+    new = file.with_name(f"{file.name}.new")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(settings.text)
+        new.replace(file)
+    except OSError as error:
+        raise StrongroomError(
+            f"no copy of the settings can be kept in {file.parent}: {error.strerror}; runs read the file itself",
+            hint="free some room, or mend the rights of that folder",
+        ) from error
+    return file
 
 
 @contextmanager

@@ -75,12 +75,23 @@ def in_address(repository: RepositorySettings) -> str:
 
 
 def load(file: Path) -> Settings:
-    """Read a settings file. Raises `SettingsError` with file, line and key of everything that is wrong."""
+    """Read a settings file; a run of the daemon's reads what the daemon has read, whatever the file says meanwhile. Raises
+    `SettingsError` with file, line and key of everything that is wrong."""
     try:
-        text = file.read_text("utf-8")
+        text = _in_use() or file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         hint = "settings are TOML, which is UTF-8 text; name another file with --config FILE"
         raise SettingsError(f"{file} cannot be read: {error}", hint=hint) from error
     from cli.settings import reading
 
     return Settings(file, text, reading.read(file, text))
+
+
+def _in_use() -> str | None:
+    copy = environment.settings_in_use()
+    if copy is None:
+        return None
+    try:
+        return copy.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from policies.daemon.causes import Causes
 from policies.daemon.known import History, state_of
 from policies.daemon.log import Log
 from policies.daemon.plan import ProjectPlan
-from policies.notify.message import Line, Message
+from policies.notify.message import Message
 from policies.notify.post import Post
 from policies.promises.findings import AlarmNoted, Findings
 from policies.promises.judge import Alarm, ProjectState, judge, span
@@ -40,6 +41,7 @@ class Watch:
         self._log = log
         self._host = host
         self._standing: dict[Key, AlarmNoted] | None = None
+        self._causes = Causes()
         self.states: tuple[ProjectState, ...] = ()
         self.alarms: tuple[Alarm, ...] = ()
 
@@ -51,8 +53,8 @@ class Watch:
         broken = [alarm for alarm in self.alarms if alarm.key not in standing]
         over = sorted(standing.keys() - {alarm.key for alarm in self.alarms})
         mended = [key for key in over if _is_watched(key, projects)]
-        lines = [Line(alarm.title, alarm.promise, alarm.message, alarm.hint) for alarm in broken]
-        good = [Line(_title(key), key[1], standing[key].message) for key in mended]
+        lines = self._causes.broken(broken, self.states)
+        good = self._causes.mended(mended, standing)
         message = Message(self._host, now, tuple(lines), tuple(good))
         letters = self._post.letters(message) if lines or good else []
         self._standing = {key: noted for key, noted in standing.items() if key not in over}

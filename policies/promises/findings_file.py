@@ -10,7 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from policies.schedule.books_file import BUSY_SECONDS, connected_to_read, damaged, identity, is_damage
+from policies.schedule.books_file import (
+    BUSY_SECONDS,
+    connected_to_read,
+    damaged,
+    drop_journal,
+    identity,
+    is_damage,
+    journal_identity,
+)
 from vault.errors import StrongroomError, UnsupportedFormat
 
 _Result = TypeVar("_Result")
@@ -48,6 +56,7 @@ class FindingsFile:
         self._tell = tell
         self._base: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
+        self._journal: tuple[int, int] | None = None
 
     def close(self) -> None:
         if self._base is not None:
@@ -99,11 +108,14 @@ class FindingsFile:
         there = identity(self.path) if self._writes else self._opened
         if self._base is not None and there != self._opened:
             self.close()
+            drop_journal(self.path, self._journal)
             self._tell(f"{self.path} was {'deleted' if there is None else 'replaced'}: it is opened anew")
         if self._base is None:
             self._opened = identity(self.path)
             self._base = self._opener(self.path)
             self._opened = identity(self.path)
+        if self._writes:
+            self._journal = journal_identity(self.path)
         return self._base
 
     def _set_aside(self, error: sqlite3.Error) -> None:

@@ -92,13 +92,14 @@ class ProjectState:
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """A broken promise. project: empty where it is about the daemon itself · subject: a source's or job's name, or empty ·
-    hint: what to do."""
+    hint: what to do · cause: what the newest run said, where it is about runs."""
 
     project: str
     promise: str
     subject: str
     message: str
     hint: str
+    cause: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -112,7 +113,7 @@ class Alarm:
 
     def as_json(self) -> dict[str, str]:
         """For `--json`, webhooks and logs."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "cause"}
 
 
 def judge(state: ProjectState, now: datetime) -> tuple[Alarm, ...]:
@@ -128,10 +129,10 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
             what = "no success" if source.last else "no success at all"
             why = f"; the last run said: {source.trouble.message}" if source.trouble.message else ""
             message = f"{what} for {span(now - since)}, and {span(source.rpo)} are promised{why}"
-            yield Alarm(state.project, "rpo", source.name, message, by_hand)
+            yield Alarm(state.project, "rpo", source.name, message, by_hand, source.trouble.message)
         if source.trouble.runs >= source.most_troubles:
             message = f"{source.trouble.runs} runs in a row met problems; the last one: {source.trouble.message}"
-            yield Alarm(state.project, "problems", source.name, message, by_hand)
+            yield Alarm(state.project, "problems", source.name, message, by_hand, source.trouble.message)
         if source.missing:
             message = f"{counted(len(source.missing), 'report')} did not appear: {_named(source.missing)}"
             hint = "ask whoever makes the reports; they count as soon as a backup finds them"
@@ -188,6 +189,7 @@ def _jobs(state: ProjectState) -> Iterator[Alarm]:
             name,
             message,
             f"run `strongroom {COMMANDS.get(name, name)} {_quoted(state)}` and read what it says",
+            trouble.message,
         )
 
 

@@ -120,6 +120,7 @@ class Books:
     _lock: int
     _connection: sqlite3.Connection | None = None
     _opened: tuple[int, int] | None = None
+    _journal: tuple[int, int] | None = None
     begun: int = 0
 
     @classmethod
@@ -192,12 +193,14 @@ class Books:
         there = books_file.identity(self.file)
         if self._connection is not None and there != self._opened:
             self._disconnect()
+            books_file.drop_journal(self.file, self._journal)
             what = "deleted" if there is None else "replaced"
             self.tell(f"the books {self.file} were {what}: they are begun anew with what is still in memory")
         if self._connection is None:
             self._connection = books_file.open_to_write(self.file)
             self._opened = books_file.identity(self.file)
             self.begun += 1
+        self._journal = books_file.journal_identity(self.file)
         if not books_file.is_lock_of(self.file, self._lock):
             former, self._lock = self._lock, books_file.lock(self.file, self.clock)
             os.close(former)

@@ -132,6 +132,19 @@ def identity(file: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def journal_identity(file: Path) -> tuple[int, int] | None:
+    """Which write-ahead log stands beside a file. Raises `OSError`."""
+    return identity(file.with_name(f"{file.name}-wal"))
+
+
+def drop_journal(file: Path, of: tuple[int, int] | None) -> None:
+    """Where a file was replaced or deleted, the write-ahead log of the former one would be read into the next: take it away, if
+    it is still that one. Raises `OSError`."""
+    if of is not None and journal_identity(file) == of:
+        for suffix in ("-wal", "-shm"):
+            file.with_name(f"{file.name}{suffix}").unlink(missing_ok=True)
+
+
 def is_locked(file: Path) -> bool:
     """Whether a process has the writer's lock. Raises `OSError` where that cannot be seen."""
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.daemon.child import Ended
 from policies.daemon.plan import PlannedJob, ProjectPlan
 from policies.notify.message import Message
 from policies.schedule.policy import Policy, Retries
@@ -140,3 +141,35 @@ def test_days_that_failed_are_counted_by_due_times_however_often_each_was_tried(
     house.answer = lambda *_: DONE
     house.live(1)
     assert [line.promise for message in house.channel.told for line in message.mended] == ["problems"]
+
+
+def test_a_store_that_is_away_is_one_alarm_that_names_every_project_and_one_that_it_is_over(make: Make) -> None:
+    projects = [project(f"client {number:02}", rpo=timedelta(hours=2, minutes=number)) for number in range(11)]
+    house = make(*projects, project("other"))
+    house.live(1)
+
+    def away(name: str, _job: str) -> Ended:
+        return DONE if name == "other" else Ended(30, {"error": {"message": f"no answer for {len(house.ran)} s"}}, "")
+
+    house.answer = away
+    house.live(6)
+    (message,) = house.channel.told
+    (line,) = message.broken
+    assert all(one.name in line.message for one in projects) and "the same stops 11 projects" in line.message
+    assert "other" not in line.message and len(house.findings.alarms()) == 22
+    house.answer = lambda *_: DONE
+    house.live(2)
+    assert len(house.channel.told) == 2
+    (mended,) = house.channel.told[1].mended
+    assert "all 22 promises that broke for this reason are kept again" in mended.message
+
+
+def test_a_project_that_begins_to_fail_later_for_the_same_reason_is_named_as_well(make: Make) -> None:
+    house = make(project("a"), project("b"), project("late"))
+    house.live(1)
+    house.answer = lambda name, _job: DONE if name == "late" else UNREACHABLE
+    house.live(4)
+    assert not any("late" in line.message for message in house.channel.told for line in message.broken)
+    house.answer = lambda *_: UNREACHABLE
+    house.live(4)
+    assert sum("late/reports" in line.title for message in house.channel.told for line in message.broken) == 1

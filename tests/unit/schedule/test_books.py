@@ -302,3 +302,19 @@ def test_whether_a_daemon_has_the_books_is_seen_without_being_in_its_way(books: 
     assert not books_file.is_locked(file) and not books_file.is_locked(file.with_name("others.sqlite"))
     os.close(books_file.lock(file, StageClock()))
     books._lock = books_file.lock(file, StageClock())
+
+
+def test_what_was_written_into_the_former_books_does_not_come_into_those_that_replace_them(
+    books: Books, file: Path, told: list[str]
+) -> None:
+    books.write(done(run(0)))
+    other = Books.open(file.with_name("other.sqlite"), StageClock(), lambda _text: None)
+    other.write(done(run(5)))
+    other.close()
+    file.with_name("other.sqlite").replace(file)
+    assert books.recent("sdek", "backup") == [done(run(5))]
+    file.with_name("garbage").write_bytes(b"x" * 5000)
+    file.with_name("garbage").replace(file)
+    books.write(done(run(6)))
+    assert books.recent("sdek", "backup") == [done(run(6))]
+    assert ["replaced" in text for text in told] == [True, True, False] and "set aside" in told[2]
