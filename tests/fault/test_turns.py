@@ -30,7 +30,7 @@ from tests.support.watchdog import no_hang
 from vault.backup import run
 from vault.clock import Clock
 from vault.errors import Busy, Damaged, StorageError, UsageError
-from vault.repository import forget, snapshots
+from vault.repository import forget, missing, snapshots
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forgotten import read_all as read_notes
@@ -193,7 +193,7 @@ def take_turns(schedule: Schedule) -> Counter[str]:
     reported = {snapshot for one in outcomes.values() if isinstance(one, list) for snapshot in one}
     assert reported <= set(snapshots.ids(stranger)) | read_notes(stranger).by_id.keys()
     for name in schedule.folders:
-        assert forget.unexplained(stranger, schedule.memory(name)) == []
+        assert missing.gone(stranger, schedule.memory(name)) == []
     live_on(schedule, disk, turns.time)
     return network.happened + Counter(type(one).__name__ for one in outcomes.values())
 
