@@ -24,7 +24,8 @@ def limits(project: ProjectSettings) -> Limits:
     """From when on a snapshot is suspicious."""
     from policies.promises.flags import Limits
 
-    return Limits(project.alarms.shrunk, project.alarms.changed, project.alarms.entropy)
+    alarms = project.alarms
+    return Limits(alarms.shrunk, alarms.changed, alarms.entropy, alarms.vanished, alarms.folder, alarms.emptied)
 
 
 def of_snapshot(settings: Settings, project: Project, source: SourceSettings, record: Record) -> dict[str, Any]:
@@ -33,7 +34,10 @@ def of_snapshot(settings: Settings, project: Project, source: SourceSettings, re
     from policies.promises import freeze
 
     own = settings.project(project.name)
-    flagged = freeze.watch(project, record, limits(own))
+    verdict = freeze.watch(project, record, limits(own), ZoneInfo(own.zone))
+    flagged = list(verdict.reasons)
+    for why in verdict.quiet:
+        output.notice(f"notice: {project.name}/{source.name}: {why}")
     for why in flagged:
         output.notice(
             f"warning: {project.name}/{source.name}: {why}; retention is frozen until a person accepts it (`strongroom status`)"
@@ -46,7 +50,7 @@ def of_snapshot(settings: Settings, project: Project, source: SourceSettings, re
             _note(findings, project, source, record, missing)
             if flagged or _is_frozen(findings, project.name):
                 note_freeze(findings, project)
-    return {"flagged": flagged, "missing": missing}
+    return {"flagged": flagged, "learning": list(verdict.quiet), "missing": missing}
 
 
 def note_freeze(findings: Findings, project: Project) -> tuple[str, ...]:

@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from vault.errors import SettingsError
+
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
+SETTINGS_IN_USE = "STRONGROOM_SETTINGS_IN_USE"
 
 
 def variable(name: str) -> str | None:
@@ -23,10 +26,18 @@ def set_default(name: str, value: str) -> None:
     os.environ.setdefault(name, value)
 
 
-def for_children() -> dict[str, str]:
-    """For the processes that the daemon starts: everything but what is meant for itself; they end when it does."""
-    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
-    return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())}
+def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
+    """For the processes that the daemon starts: everything but what is meant for itself; they end when it does.
+    settings_in_use: a copy of the settings as the daemon has read them, None where there is none."""
+    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE}
+    copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}
+    return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())} | copy
+
+
+def settings_in_use() -> Path | None:
+    """Of a run that the daemon has started: the copy of the settings that it goes by."""
+    named = variable(SETTINGS_IN_USE)
+    return Path(named) if named is not None and parent() is not None else None
 
 
 def parent() -> int | None:
@@ -73,7 +84,15 @@ def state_folder() -> Path:
 
 def expand(path: str, relative_to: Path) -> Path:
     """A path from the settings: `~` is the home folder, a relative one counts from the settings file's folder."""
-    return relative_to / Path(path).expanduser()
+    return relative_to / _expanded(Path(path))
+
+
+def without_steps_up(path: Path) -> Path:
+    """The same place without `..`, which would need the folders before it for ever. Links behind the last one stay links."""
+    if ".." not in path.parts:
+        return path
+    last = len(path.parts) - path.parts[::-1].index("..")
+    return Path(*path.parts[:last]).resolve().joinpath(*path.parts[last:])
 
 
 def time_zone() -> str | None:
@@ -92,6 +111,11 @@ def host_name() -> str:
     return socket.gethostname()
 
 
+def person() -> str:
+    """Who runs this: user@host."""
+    return f"{user_name()}@{host_name()}"
+
+
 def is_interactive() -> bool:
     """Whether a person can be asked: standard input and error are a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
@@ -104,4 +128,13 @@ def shows_progress() -> bool:
 
 def _base(name: str, default: str) -> Path:
     found = variable(name)
-    return Path(found) if found and Path(found).is_absolute() else Path.home() / default
+    return Path(found) if found and Path(found).is_absolute() else _expanded(Path("~", default))
+
+
+def _expanded(path: Path) -> Path:
+    """With the home folder for `~`. Raises `SettingsError` where nobody knows that."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        hint = "set HOME, or XDG_CONFIG_HOME, XDG_CACHE_HOME and XDG_STATE_HOME"
+        raise SettingsError(f"the home folder of {user_name()} is not known", hint=hint) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -44,9 +44,15 @@ def world(settings: Settings, project: Project) -> tuple[World, tuple[Problem, .
     return found, (*committed.damaged, *placed.problems)
 
 
-def matching(project: Project, records: list[Record], by_item: list[Hold]) -> dict[str, frozenset[str]]:
+Known = dict[object, tuple[frozenset[str], frozenset[str]]]
+"""Of manifests: the holds that were compared with their items, and those that match some."""
+
+
+def matching(
+    project: Project, records: Iterable[Record], by_item: Sequence[Hold], known: Known | None = None
+) -> dict[str, frozenset[str]]:
     """Which of these holds an item of each snapshot matches; without such holds nobody looks into manifests. A snapshot whose
-    manifest cannot be read is left out: it counts as held by all of them."""
+    manifest cannot be read is left out: it counts as held by all of them. known: from before, and added to."""
     from policies.retention.holds import COLUMNS, matches
     from vault.about.globs import pattern_regex
     from vault.errors import Damaged
@@ -55,19 +61,21 @@ def matching(project: Project, records: list[Record], by_item: list[Hold]) -> di
     from vault.repository.chunk_index import ChunkIndex
     from vault.repository.meta import MetaReader
 
-    if not by_item:
-        return {}
-    reader = MetaReader(project, healed(project, ChunkIndex.load(project)))
-    known: dict[object, frozenset[str]] = {}
+    known = {} if known is None else known
+    asked = frozenset(hold.id for hold in by_item)
+    reader = None
     found = {}
-    for record in records:
-        if record.manifest not in known:
+    for record in records if by_item else ():
+        before, matched = known.get(record.manifest, (frozenset(), frozenset()))
+        if asked - before:
+            reader = reader or MetaReader(project, healed(project, ChunkIndex.load(project)))
             try:
                 table = snapshots.read_manifest(reader, record, columns=list(COLUMNS))
             except Damaged:
                 continue
-            known[record.manifest] = matches(table, by_item, pattern_regex)
-        found[record.id] = known[record.manifest]
+            matched |= matches(table, [hold for hold in by_item if hold.id not in before], pattern_regex)
+            known[record.manifest] = (before | asked, matched)
+        found[record.id] = matched
     return found
 
 
@@ -83,28 +91,31 @@ def covered(project: Project, records: list[Record], holds: list[Hold]) -> list[
     return [record for record in records if any(on(hold, record) for hold in holds)]
 
 
-def held(settings: Settings, project: Project) -> Callable[[Record], str | None]:
-    """Why a snapshot must stay, asked of the holds as they are at this moment: to be made right before anything goes."""
-    now_found, _ = world(settings, project)
-    now = project.services.clock.now()
-    seen = {one.id: one.matches for one in now_found.snapshots}
+def held(project: Project) -> Callable[[Sequence[Record]], dict[str, str]]:
+    """Asks the holds, as they are at each call, which of some snapshots must stay, by id, and why. Forgotten snapshots are
+    judged by their items like others."""
+    known: Known = {}
 
-    def why(record: Record) -> str | None:
-        for hold in now_found.holds:
-            if not hold.binds(now) or not hold.scope.touches(record.id, record.kind):
-                continue
-            matched = seen.get(record.id)
-            if not hold.scope.by_item or matched is None or hold.id in matched:
-                return f"{hold.reason} (by {hold.who}, hold {hold.id})"
-        return None
+    def reasons(records: Sequence[Record]) -> dict[str, str]:
+        from vault.repository import holds
 
-    return why
+        binding = holds.read_all(project).binding(project.services.clock.now()) if records else ()
+        seen = matching(project, records, [hold for hold in binding if hold.scope.by_item], known)
+        found: dict[str, str] = {}
+        for hold in binding:
+            for record in records:
+                matched = seen.get(record.id)
+                of_items = not hold.scope.by_item or matched is None or hold.id in matched
+                if hold.scope.touches(record.id, record.kind) and of_items:
+                    found.setdefault(record.id, f"{hold.reason} (by {hold.who}, hold {hold.id})")
+        return found
+
+    return reasons
 
 
 def storage(project: Project) -> Storage:
     """What packs cost, and who needs them."""
     from policies.retention.plan import Storage
-    from vault.format.chunks import ID_SIZE
     from vault.format.layout import TIERS
     from vault.repository import liveness, snapshots
     from vault.repository.adopt import standing
@@ -112,15 +123,8 @@ def storage(project: Project) -> Storage:
     committed = snapshots.committed(project)
     records = {one.id: one for one in committed.records}
     sizes = {pack: size for tier in TIERS for pack, size in standing(project, tier).items()}
-    reader = liveness.reader_of(project)
-
-    def needs(snapshot: str) -> frozenset[bytes]:
-        record = records[snapshot]
-        flat = snapshots.flat_list(reader, record)
-        listed = (flat[at : at + ID_SIZE] for at in range(0, len(flat), ID_SIZE))
-        return snapshots.reached(frozenset((*record.own_packs, *map(bytes, listed))), committed.moved) - committed.moved.keys()
-
-    return Storage(needs, sizes)
+    reader, moved = liveness.reader_of(project), committed.moved
+    return Storage(lambda snapshot: snapshots.needed_packs(reader, records[snapshot], moved), sizes)
 
 
 def retiring(settings: Settings, project: Project) -> Retire | None:

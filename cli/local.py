@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from cli.settings import Settings
     from policies.promises.findings import Findings
 
-BOOKS, FINDINGS = "books.sqlite", "findings.sqlite"
+LONGEST_MESSAGE = 2000
+BOOKS, FINDINGS, SETTINGS_IN_USE = "books.sqlite", "findings.sqlite", "settings-in-use.toml"
 
 
 def folder(settings: Settings) -> Path:
@@ -26,11 +28,29 @@ def folder(settings: Settings) -> Path:
     return state / blake3(f"{address.text} {settings.repository.endpoint or ''}".encode()).hexdigest(length=16)
 
 
-def findings(settings: Settings) -> Findings:
-    """Opened. Raises `StrongroomError`."""
+def findings(settings: Settings, tell: Callable[[str], None] | None = None) -> Findings:
+    """Opened. tell: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
     from policies.promises.findings import Findings
 
-    return Findings.open(folder(settings) / FINDINGS)
+    return Findings.open(folder(settings) / FINDINGS, tell)
+
+
+def keep_settings(settings: Settings) -> Path:
+    """Keep a copy of the settings as they were read, for the runs of the daemon. Raises `StrongroomError`."""
+    file = folder(settings) / SETTINGS_IN_USE
+    new = file.with_name(f"{file.name}.new")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(settings.text)
+        new.replace(file)
+    except OSError as error:
+        raise StrongroomError(
+            f"no copy of the settings can be kept in {file.parent}: {error.strerror}; runs read the file itself",
+            hint="free some room, or mend the rights of that folder",
+        ) from error
+    return file
 
 
 @contextmanager
@@ -48,3 +68,14 @@ def noted(settings: Settings) -> Iterator[Findings | None]:
         output.notice(f"warning: {error}")
     finally:
         opened.close()
+
+
+def note_run(settings: Settings, project: str, job: str, error: StrongroomError | str | None = None) -> None:
+    """How a run of a job ended, whoever started it: for `status`, and for the alarms that a clean run ends. error: what it
+    ended with; a text where it did its work with problems; None where all is well."""
+    now = workplace.services().clock.now()
+    ending = "done" if error is None else "problems" if isinstance(error, str) else "failed"
+    with noted(settings) as findings:
+        if findings is not None:
+            message = "" if error is None else str(error)[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
+            findings.note(project, "run", job, now, {"ending": ending, "message": message})

@@ -13,10 +13,10 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from cli import output, parent, runtime, signals
+from cli import output, parent, resources, runtime, signals
 from cli.commands_by_name import CommandsByName
 from cli.workplace import VERSION
-from vault.errors import StrongroomError, UsageError
+from vault.errors import Damaged, StrongroomError, UsageError
 
 
 class _Commands(TyperGroup):
@@ -66,6 +66,8 @@ def run() -> None:
     It leaves without the usual farewell: threads may still be sending after an interruption (what they send is whole or not
     at all, and nobody waits for it), and Arrow's own threads, taken down by the C++ runtime, abort one process in fifty.
     """
+    output.ensure_streams()
+    runtime.ensure_utf8()
     runtime.set_up()
     signals.listen()
     parent.follow()
@@ -81,6 +83,12 @@ def _exit_code() -> int:
     except StrongroomError as error:
         _tell(error)
         return error.exit_code
+    except (MemoryError, RuntimeError, ImportError) as error:
+        shortage = resources.shortage(error)
+        if shortage is None:
+            raise
+        _tell(shortage)
+        return shortage.exit_code
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
         if code == UsageError.exit_code and "--json" in sys.argv:  # typer has said on stderr what is wrong with the words
@@ -91,6 +99,8 @@ def _exit_code() -> int:
 
 
 def _tell(error: StrongroomError) -> None:
+    if sys.argv[1:2] == ["check"] and error.hint == Damaged.hint:  # no command tells people to run itself
+        error.hint = "put an older version of the object back, or one from a copy of the repository"
     if "--json" in sys.argv:
         output.document({"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}})
     output.failure(error)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from cli import output
 from vault.errors import UsageError
 from vault.format.layout import is_snapshot_id
 
@@ -20,9 +21,18 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
 
 
-def parse(text: str | None, project: Project, zone: ZoneInfo) -> datetime | None:
-    """The moment that `--at` means, aware; None for now. A date alone, and yesterday, mean their end. zone: of moments that
-    name none. Raises `UsageError`."""
+_DAYS = ("today", "yesterday")
+
+
+def is_day(text: str) -> bool:
+    """Whether a whole day is named, which begins and ends."""
+    asked = text.strip().lower()
+    return asked in _DAYS or (len(asked) <= len("2026-11-01") and asked[:1].isdigit() and _AGO.fullmatch(asked) is None)
+
+
+def parse(text: str | None, project: Project, zone: ZoneInfo, *, begin: bool = False) -> datetime | None:
+    """The moment that `--at` means, aware; None for now. A date alone, today and yesterday mean their end, which for today is
+    now; with `begin` their beginning. zone: of moments that name none. Raises `UsageError`."""
     if text is None:
         return None
     if is_snapshot_id(text):
@@ -32,25 +42,39 @@ def parse(text: str | None, project: Project, zone: ZoneInfo) -> datetime | None
         if found is None:
             raise UsageError(f"project {project.name!r} has no snapshot {text}", hint=f"see `strongroom list {project.name}`")
         return found.taken_at
-    return moment(text, zone, project.services.clock.now())
+    return moment(text, zone, project.services.clock.now(), begin=begin)
 
 
-def moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+def moment(text: str, zone: ZoneInfo, now: datetime, *, begin: bool = False) -> datetime:
     """The same without snapshots. now: aware. Raises `UsageError`."""
     here = now.astimezone(zone)
     asked = " ".join(text.lower().split())
-    if asked in ("now", "today", "yesterday"):
-        return here if asked != "yesterday" else here.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta.resolution
+    if asked == "now":
+        return here
+    if asked in _DAYS:
+        midnight = here.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        if begin:
+            return midnight - timedelta(days=asked == "yesterday")
+        return here if asked == "today" else midnight - timedelta.resolution
     ago = _AGO.fullmatch(asked)
     try:
         if ago is not None:
             return _ago(here, ago)
         at = datetime.fromisoformat(text.strip())
-        if len(text.strip()) <= len("2026-11-01"):
+        if is_day(text) and not begin:
             at += timedelta(days=1, microseconds=-1)
         return at if at.tzinfo is not None else at.replace(tzinfo=zone)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is not a moment", hint=_FORMS) from error
+
+
+def in_words(text: str | None, at: datetime, zone: ZoneInfo, *, before: bool = False) -> str:
+    """A moment as it was asked for, for people: `the end of 2026-03-08 (2026-03-08 23:59:59 EET)`. at: what it means."""
+    if before:
+        return f"right before {output.moment(at + timedelta.resolution, zone)}"
+    if text is not None and is_day(text) and text.strip().lower() != "today":
+        return f"the end of {at.astimezone(zone):%Y-%m-%d} ({output.moment(at, zone)})"
+    return output.moment(at, zone)
 
 
 def _ago(here: datetime, found: re.Match[str]) -> datetime:

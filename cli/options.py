@@ -14,6 +14,14 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The settings file (else $STRONGROOM_CONFIG, ./strongroom.toml, …)."),
 ]
+Repository = Annotated[
+    str | None,
+    typer.Option(
+        "--repository",
+        metavar="ADDRESS",
+        help="A repository by its address alone, without settings: a folder, or s3://bucket/prefix?endpoint=URL&region=NAME.",
+    ),
+]
 Identity = Annotated[
     list[Path] | None,
     typer.Option("--identity", metavar="FILE", help="An identity file instead of the settings' one; may be given again."),
@@ -26,8 +34,12 @@ At = Annotated[
     typer.Option(
         "--at",
         metavar="TIME",
-        help="As it was then: 2026-11-01, '2026-11-01 14:30', '3 days ago', a snapshot's id. Default: now.",
+        help="As it was then: 2026-11-01 (its end), '2026-11-01 14:30', '3 days ago', a snapshot's id. Default: now.",
     ),
+]
+Before = Annotated[
+    str | None,
+    typer.Option("--before", metavar="TIME", help="As it was right before then: a day's beginning, a moment, a snapshot's id."),
 ]
 Source = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this source of the project.")]
 Patterns = Annotated[
@@ -54,5 +66,13 @@ Formats = Annotated[
 Overlapping = Annotated[
     bool,
     typer.Option("--overlapping/--within", help="Take what touches the period, or only what lies within it (the default)."),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="The first row of a CSV names its columns, or is data. Default: what the source's setting `header` says, else "
+        "what it looks like.",
+    ),
 ]
 Deleted = Annotated[bool, typer.Option("--deleted", help="What the source no longer has, instead of what it has.")]

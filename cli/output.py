@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -35,12 +38,51 @@ def standard_output() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # what is still buffered goes nowhere, or the process would stumble over it once more at its end
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        discard_results()
         raise TargetError(
             f"cannot write to standard output: {error.strerror}", hint="free some room, or send the output elsewhere"
         ) from error
+
+
+def discard_results() -> None:
+    """Results go nowhere from now on: what is still buffered would be stumbled over once more at the process's end."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def ensure_streams() -> None:
+    """Have standard streams that the parent has closed lead nowhere. Else the next files that are opened would get their
+    numbers, and what is meant for a person would be written into them."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 (the lowest free number is this one)
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
+
+
+class Screen:
+    """Standard error for drawing on: a terminal that is gone is drawn on in vain, and stops nobody."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr  # who draws may put something else in its place
+        self.encoding = self._stream.encoding
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
 
 
 def result(text: str) -> None:
@@ -55,9 +97,47 @@ def document(value: dict[str, Any]) -> None:
         typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+class Lines:
+    """Lines on standard output for a program that goes on when one cannot be written: nothing is kept in buffers that would be
+    in the way later, and a line of which a part was written is finished before the next one."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def write(self, text: str) -> None:
+        """Raises `OSError`: it was not written, or only a part of it."""
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "standard output is closed")
+        try:
+            handle = sys.stdout.fileno()
+        except io.UnsupportedOperation:  # it stays within this process
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+            return
+        self._rest = _sent(handle, self._rest)
+        if self._rest:
+            raise OSError(errno.EAGAIN, "the line before is not written yet")
+        line = f"{text}\n".encode("utf-8", "backslashreplace")
+        left = _sent(handle, line)
+        if len(left) == len(line):
+            raise OSError(errno.ENOSPC, "nothing of it could be written")
+        self._rest = left
+
+
+def _sent(handle: int, data: bytes) -> bytes:
+    """What of it could not be written."""
+    while data:
+        try:
+            data = data[os.write(handle, data) :]
+        except OSError:
+            break
+    return data
+
+
 def notice(text: str) -> None:
-    """A line that is not the result."""
-    typer.echo(text, err=True)
+    """A line that is not the result. That nobody can read it stops nothing."""
+    with suppress(OSError, ValueError):
+        typer.echo(text, err=True)
 
 
 def failure(error: StrongroomError) -> None:
@@ -98,6 +178,12 @@ def problems(found: Sequence[Problem]) -> None:
         notice(f"problem: … and {len(found) - PROBLEMS_SHOWN} more (all of them with --json)")
 
 
+def named(paths: Sequence[bytes], *, most: int = 3) -> str:
+    """The first of some paths, in one line."""
+    more = len(paths) - most
+    return ", ".join(map(printable, paths[:most])) + (f" and {more} more" if more > 0 else "")
+
+
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequence[int] = ()) -> None:
     """Aligned columns. right: numbers of the columns that hold numbers."""
     everything = [list(heads), *map(list, rows)]
@@ -131,12 +217,20 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def moment(when: datetime) -> str:
-    """A moment in this machine's own time zone, to the second."""
-    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+def moment(when: datetime, zone: ZoneInfo | None = None) -> str:
+    """A moment to the second, with the name of its time zone: this machine's own one, where none is given."""
+    return f"{when.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def consistency(mark: str | None) -> str:
+    """What a manifest says of a content that is not that of a file at rest, as the end of a line."""
+    if mark is None:
+        return ""
+    return "  (what it had at first: it grew)" if mark == "prefix" else "  (inconsistent: it changed while it was read)"
 
 
 def flush() -> None:
     """Before the process ends without its usual farewell."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
-from cli import environment
+from cli import environment, output
 from vault.progress import Progress, Silence
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def shown(*, quiet: bool, project: str = "") -> Iterator[Progress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with RichProgress(*columns, console=Console(file=cast("IO[str]", output.Screen())), transient=True) as bar:
         yield _Drawn(bar, f"{project}: " if project else "")
 
 

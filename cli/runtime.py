@@ -11,16 +11,28 @@ again and again, for a sixth of a short command's time, and finds nothing.
 Threads change places at every call into a library, which gives Python's lock away; who wants it back waits for this long
 before it asks for it. 20,000 small reports: 5.1 s with Python's own 5 ms, 4.2 s with half of one.
 
+The locale may be of a time before UTF-8, or none.
+
 pydantic looks for plugins in every installed package before it makes its first model; there are none of ours.
+
+Where pandas is installed, Arrow imports it at the first array that is made of a list: a quarter of a short command's processor
+time and 40 MB, for nothing that a command needs. In a command's process it counts as not installed; programs that use
+Strongroom as a library are left alone.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
+from typing import TYPE_CHECKING
 
 from cli import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST_INT = 2**31 - 1
@@ -30,12 +42,32 @@ COLLECT_EVERY = 50_000
 SWITCH_EVERY = 0.0005
 
 
+def ensure_utf8() -> None:
+    """Begin this process anew in Python's UTF-8 mode where the locale has another encoding: settings, names of projects and
+    paths in them are UTF-8, and file names are bytes that must come back as they were. What is printed keeps the locale's."""
+    if sys.getfilesystemencoding() == "utf-8" or sys.flags.utf8_mode or not sys.executable:
+        return
+    environment.set_default("PYTHONIOENCODING", f"{getattr(sys.stderr, 'encoding', 'utf-8')}:backslashreplace")
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 (this very program)
+
+
+class WithoutPandas:
+    """pandas counts as not installed. None in `sys.modules` would not do: what Cython compiled takes that for the module."""
+
+    def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> None:
+        """Raises `ModuleNotFoundError` for pandas, knows nothing of others."""
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not used by Strongroom's commands", name=name)
+
+
 def set_up() -> None:
     """Before the first thread starts. The allocator stays as it is where the C library is another one."""
     gc.set_threshold(COLLECT_EVERY, 20, 100)
     sys.setswitchinterval(SWITCH_EVERY)
     environment.set_default("ARROW_DEFAULT_MEMORY_POOL", "system")
     environment.set_default("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if "pandas" not in sys.modules:
+        sys.meta_path.insert(0, WithoutPandas())
     if sys.platform != "linux":
         return
     try:

@@ -60,6 +60,8 @@ def add_project(file: Path, name: str, zone: str | None, sources: Sequence[Sourc
                 entry[key] = list(getattr(source, key))
         if source.time_column is not None:
             entry["time_column"] = source.time_column
+        if source.header is not None:
+            entry["header"] = list(source.header) if isinstance(source.header, tuple) else source.header
         listed.append(entry)
     project["sources"] = listed
     projects[name] = project

@@ -1,24 +1,42 @@
 """How a project stands: what the repository says of its sources, what this machine knows of runs, checks and drills, and which
-promises are broken."""
+promises are broken.
+
+What the repository says is asked apart from what this machine knows: where the store is away the rest is shown all the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cli import consequences, local, output
-from cli.workplace import Workplace
+from cli import local, output, workplace
+from cli.settings import Settings
+from vault.errors import StrongroomError
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from policies.daemon.heartbeat import Heartbeat
     from policies.daemon.plan import PlannedJob, ProjectPlan
     from policies.promises.findings import Findings
     from policies.promises.judge import Alarm
     from policies.schedule.books import Reader
     from vault.format.record import Claim, Record
+    from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
+
+LATE_TO_START = timedelta(minutes=10)
+"""A job may be due for so long before somebody must be there to start it."""
+
+UNLISTED = "not in the settings"
+NOT_ASKED = "store not reached"
+WELL = frozenset({"ok", UNLISTED, NOT_ASKED})
+"""States of a source that are no problem by themselves."""
+
+_ALSO_UNLISTED = frozenset({"damage", "frozen"})
+"""Promises that are kept to a project which the settings do not name: a command ends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,65 +49,147 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
-    """What it takes to look. books, findings: this machine's."""
+class Asked:
+    """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
+    whether records are · missing: what was here and is gone · frozen: why retention is."""
 
-    place: Workplace
+    heads: Mapping[str, Record]
+    claims: Sequence[Claim]
+    damaged: bool
+    missing: Sequence[Missing]
+    frozen: tuple[str, ...]
+
+    @property
+    def gone(self) -> dict[str, list[str]]:
+        """The ids of what is missing, by what it is, snapshots first."""
+        found: dict[str, list[str]] = {}
+        for one in self.missing:
+            found.setdefault(one.what, []).append(one.id)
+        return found
+
+
+def ask(place: workplace.Workplace, project: Project) -> Asked:
+    """Raises `StorageError`."""
+    from policies.promises import freeze
+    from vault.repository import claims, holds, snapshots
+
+    missing = place.missing(project)
+    committed = snapshots.committed(project, rolled=True)
+    output.problems(committed.damaged)
+    heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
+    ids = {one.id for one in committed.records}
+    running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
+    frozen = freeze.freezing(holds.read_all(project).holds, project.services.clock.now())
+    return Asked(heads, running, bool(committed.damaged), missing, tuple(freeze.why(hold) for hold in frozen))
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What this machine knows. heartbeat: of the daemon · unreadable: what could not be read, as errors."""
+
+    settings: Settings
     books: Reader
     findings: Findings
+    heartbeat: Heartbeat
     now: datetime
+    unreadable: list[StrongroomError] = field(default_factory=list)
 
-    def at(self, project: Project) -> Standing:
-        """Raises `StorageError`."""
+    def standing(self, name: str, asked: Asked | None) -> Standing:
+        """asked: None where the store could not be."""
         from cli import plan_of_daemon
-        from policies.daemon.known import Repository, state_of
+        from policies.daemon.known import Repository, frozen_by, state_of
         from policies.promises.judge import judge
-        from vault.repository import snapshots
 
-        committed = snapshots.committed(project, rolled=True)
-        missing = self.place.missing(project, committed)
-        gone = [one.id for one in missing if one.what == "snapshot"]
-        output.problems(committed.damaged)
-        plan = plan_of_daemon.project(project.name, self.place.settings.project(project.name))
-        heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
-        ids = {one.id for one in committed.records}
-        claims = [claim for claim in snapshots.claims(project) if claim.id not in ids]
-        rows = [
-            self._row(plan, name, heads.get(name), [claim for claim in claims if claim.source == name])
-            for name in sorted({*plan.sources, *heads})
-        ]
-        if committed.damaged:
-            rows.append({"project": project.name, "source": "-", "state": "records are damaged"})
-        if gone:
-            rows.append({"project": project.name, "source": "-", "state": "snapshots are gone", "gone": gone})
-        for what in sorted({one.what for one in missing} - {"snapshot"}):
-            lost = [one.id for one in missing if one.what == what]
-            rows.append({"project": project.name, "source": "-", "state": f"{what}s are gone", "gone": lost})
-        frozen = consequences.note_freeze(self.findings, project)
-        repository = Repository({name: head.taken_at for name, head in heads.items()}, frozen)
-        state = state_of(plan, self.books.recent, self.findings, self.now, repository)
-        return Standing(rows, self._of_project(plan, frozen), judge(state, self.now))
+        listed = name in self.settings.projects
+        plan = plan_of_daemon.project(name, self.settings.project(name))
+        heads = asked.heads if asked is not None else {}
+        rows = [self._row(plan, source, asked, listed=listed) for source in sorted({*plan.sources, *heads})]
+        if asked is not None and asked.damaged:
+            rows.append({"project": name, "source": "-", "state": "records are damaged"})
+        for what, gone in asked.gone.items() if asked is not None else ():
+            rows.append({"project": name, "source": "-", "state": f"{what}s are gone", "gone": gone})
+        frozen = asked.frozen if asked is not None else frozen_by(self.findings, name)
+        repository = None
+        if asked is not None:
+            repository = Repository({source: head.taken_at for source, head in heads.items()}, frozen)
+        alarms = judge(state_of(plan, self.books, self.findings, self.now, repository), self.now)
+        if not listed:
+            alarms = tuple(alarm for alarm in alarms if alarm.promise in _ALSO_UNLISTED)
+        return Standing(rows, self._of_project(plan, frozen), alarms)
 
-    def _row(self, plan: ProjectPlan, source: str, last: Record | None, running: Sequence[Claim]) -> dict[str, Any]:
+    def of_daemon(self) -> tuple[Alarm, ...]:
+        """What is wrong with the daemon itself, and with what it keeps here."""
+        from policies.promises.judge import Alarm
+
+        found = [Alarm("", "daemon", "state", str(error), error.hint or "see its message") for error in self.unreadable]
+        beat = self.heartbeat
+        for one in beat.failing if beat.state in ("running", "stuck") else ():
+            message = f"{one.get('task')} fails since {one.get('since')}: {one.get('error')}"
+            found.append(Alarm("", "daemon", "daemon", message, "mend what the message names; it goes on by itself"))
+        seen = f", its last sign of life was {output.moment(beat.seen)}" if beat.seen is not None else ""
+        start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
+        if beat.state == "killed":
+            found.append(Alarm("", "daemon", "daemon", f"the daemon was killed{seen}: nothing is backed up by schedule", start))
+        if beat.state == "stuck":
+            found.append(Alarm("", "daemon", "daemon", f"the daemon does not move any more{seen}", start))
+        due = self._overdue() if beat.state == "ended" else []
+        if due:
+            first = min(since for since in due)
+            message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {output.moment(first)}"
+            found.append(Alarm("", "daemon", "daemon", message, start))
+        return tuple(found)
+
+    def _overdue(self) -> list[datetime]:
+        """Since when jobs are due that nobody starts."""
+        from cli import plan_of_daemon
+        from policies.schedule.due import Start, judge
+
+        found = []
+        for plan in plan_of_daemon.projects(self.settings):
+            for job in plan.jobs:
+                runs = self.books.recent(plan.name, job.name)
+                verdict = judge(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, self.now).verdict
+                if isinstance(verdict, Start) and self.now - verdict.ready > LATE_TO_START:
+                    found.append(verdict.ready)
+        return found
+
+    def _row(self, plan: ProjectPlan, source: str, asked: Asked | None, *, listed: bool) -> dict[str, Any]:
+        from policies.daemon.known import last_run, last_success
+
+        head = asked.heads.get(source) if asked is not None else None
+        last = head.taken_at if head is not None else None
+        if asked is None:
+            last = last_success(plan, source, self.books, self.findings)
         row: dict[str, Any] = {"project": plan.name, "source": source, "state": "never backed up"}
+        promised = plan.rpo is not None and source in plan.sources
+        run = last_run(plan, f"backup {source}", self.books, self.findings)
+        if run is not None and run.failed and (last is None or run.at > last):
+            row["failed"] = {"at": run.at.isoformat(), "message": run.message}
         if last is not None:
-            age = self.now - last.taken_at
-            late = plan.rpo is not None and source in plan.sources and age > plan.rpo
+            age = self.now - last
+            late = plan.rpo is not None and promised and age > plan.rpo
+            well = "ok" if asked is not None else NOT_ASKED
+            bad = "failed" if "failed" in row else "problems" if head is not None and head.counts.problems else well
             row |= {
-                "state": "late" if late else "problems" if last.counts.problems else "ok",
-                "last": output.moment(last.taken_at),
-                "taken_at": last.taken_at.isoformat(),
+                "state": "late" if late else bad,
+                "last": output.moment(last),
+                "taken_at": last.isoformat(),
                 "age": output.duration(age.total_seconds()),
                 "age_seconds": round(age.total_seconds(), 3),
-                "items": last.counts.items,
-                "snapshot": last.id,
             }
-        if plan.rpo is not None and source in plan.sources:
+        elif asked is None:
+            row["state"] = "failed" if "failed" in row else NOT_ASKED
+        if head is not None:
+            row |= {"items": head.counts.items, "snapshot": head.id}
+        if not listed or source not in plan.sources:
+            row["state"] = UNLISTED
+        if plan.rpo is not None and promised:
             row |= {"rpo": output.duration(plan.rpo.total_seconds()), "rpo_seconds": plan.rpo.total_seconds()}
         job = next((one for one in plan.jobs if one.kind == "backup" and one.source == source), None)
         if job is not None:
             upcoming = self._next_run(plan, job)
             row |= {"next": output.moment(upcoming), "next_run": upcoming.isoformat()}
+        running = [claim for claim in asked.claims if claim.source == source] if asked is not None else []
         if running:
             newest = max(running, key=lambda claim: claim.updated_at)
             seen = output.duration((self.now - newest.updated_at).total_seconds())
@@ -126,8 +226,29 @@ class Looking:
         return next_run(title, job.schedule, job.policy, self.books.recent(plan.name, job.name), self.now)
 
 
-def books(place: Workplace) -> Reader:
-    """This machine's, empty where there are none. Raises `Damaged`, `StrongroomError`."""
-    from policies.schedule.books import Reader
+@contextmanager
+def known_here(settings: Settings) -> Iterator[Local]:
+    """What this machine knows; of what cannot be read, that it cannot. Nothing is changed."""
+    from policies.daemon import heartbeat
+    from policies.promises.findings import Findings
+    from policies.schedule.books import Reader, nothing
 
-    return Reader.open(local.folder(place.settings) / local.BOOKS, place.repository.services.host)
+    services, folder, unreadable = workplace.services(), local.folder(settings), list[StrongroomError]()
+    try:
+        books = Reader.open(folder / local.BOOKS, services.host)
+        books.jobs()
+    except StrongroomError as error:
+        unreadable.append(error)
+        books = nothing(folder / local.BOOKS, services.host)
+    try:
+        findings = Findings.open_to_read(folder / local.FINDINGS)
+        findings.alarms()
+    except StrongroomError as error:
+        unreadable.append(error)
+        findings = Findings.nothing(folder / local.FINDINGS)
+    now = services.clock.now()
+    try:
+        yield Local(settings, books, findings, heartbeat.read(folder / local.BOOKS, now), now, unreadable)
+    finally:
+        findings.close()
+        books.close()

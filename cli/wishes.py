@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from cli import moments, output
 from cli.workplace import Workplace
+from vault.errors import UsageError
+from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from restore.select import Selection
     from restore.wish import Wish
     from vault.repository.project import Project
@@ -29,15 +35,18 @@ class Asked:
     at: str | None = None
     deleted: bool = False
     source: str | None = None
+    before: str | None = None
 
     def wish(self, place: Workplace, project: Project) -> Wish:
         """What they mean in a project. Raises `UsageError`."""
         from restore.wish import Wish
 
         zone = place.zone(project.name)
+        at, words = self._moment(project, zone)
         return Wish(
             patterns=(*(self.patterns or ()), *(self.paths or ())),
-            at=moments.parse(self.at, project, zone),
+            at=at,
+            at_words=words,
             deleted=self.deleted,
             source=self.source,
             kinds=tuple(self.kinds or ()),
@@ -48,6 +57,17 @@ class Asked:
             zone=zone.key,
         )
 
+    def _moment(self, project: Project, zone: ZoneInfo) -> tuple[datetime | None, str]:
+        """What --at or --before mean, and in words. Raises `UsageError`."""
+        if self.at is not None and self.before is not None:
+            raise UsageError("--at and --before exclude each other", hint="leave one of them out")
+        if self.before is not None:
+            end = moments.parse(self.before, project, zone, begin=True)
+            at = None if end is None else end - timedelta.resolution
+        else:
+            at = moments.parse(self.at, project, zone)
+        return at, "" if at is None else moments.in_words(self.at, at, zone, before=self.before is not None)
+
     def as_json(self) -> dict[str, Any]:
         """As they were typed, for reports; what was not said is left out."""
         said = {
@@ -57,10 +77,38 @@ class Asked:
             "formats": list(self.formats or ()),
             "overlapping": self.overlapping,
             "at": self.at,
+            "before": self.before,
             "deleted": self.deleted,
             "source": self.source,
         }
         return {name: value for name, value in said.items() if value}
+
+
+ITEMS_NAMED = 10
+
+
+def tell_consistency(items: pa.Table) -> None:
+    """Which items of a selection are not what a file at rest had."""
+    from vault.format import manifest
+
+    if items["consistency"].null_count == items.num_rows:
+        return
+    for mask, text in (
+        (manifest.is_inconsistent(items), "changed while the backup read it: its content may be of several moments"),
+        (manifest.is_prefix(items), "grew while the backup read it: what it had at first is kept"),
+    ):
+        paths = items["path"].filter(mask)
+        for path in paths.slice(0, ITEMS_NAMED).to_pylist():
+            output.notice(f"warning: {printable(path)} {text}")
+        if len(paths) > ITEMS_NAMED:
+            output.notice(f"warning: … and so did {counted(len(paths) - ITEMS_NAMED, 'more item')}")
+
+
+def tell_moment(wish: Wish, selection: Selection, zone: ZoneInfo) -> None:
+    """Which moment is shown, where one was asked for."""
+    if wish.at_words:
+        taken = max(one.taken_at for one in selection.records)
+        output.notice(f"as of {output.moment(taken, zone)}, the newest snapshot up to {wish.at_words}")
 
 
 def tell_beyond(selection: Selection, periods: Sequence[str] | None) -> None:

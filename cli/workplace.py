@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cli import environment, output, settings
 from cli.settings import Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
-from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule
+from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule, UsageError
 from vault.problems import Problem
 from vault.process import LinuxProcesses
 from vault.repository.services import Services
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
     from cli.settings.tables import RepositorySettings
     from vault.age import Identity
     from vault.repository.client_memory import ClientMemory
-    from vault.repository.missing import Missing
+    from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
     from vault.repository.repository import Repository
-    from vault.repository.snapshots import Committed
     from vault.storage.address import Address, StoreOptions
     from vault.storage.contract import Store
     from vault.storage.counting import CountingStore
@@ -77,7 +75,7 @@ def remembered(address: Address, repository: RepositorySettings) -> ClientMemory
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """An opened repository, and whose it is. traffic: counts the requests to the store · memory: what this machine
-    knows of it."""
+    knows of it · zones: of projects that the settings do not name."""
 
     settings: Settings
     repository: Repository
@@ -85,6 +83,7 @@ class Workplace:
     traffic: CountingStore
     memory: ClientMemory
     refused: list[Problem] = field(default_factory=list)
+    zones: dict[str, ZoneInfo] = field(default_factory=dict)
 
     def project(self, name: str) -> Project:
         """The project of that name. Raises `UsageError` with the nearest name."""
@@ -128,45 +127,72 @@ class Workplace:
         return replace(self, repository=replace(self.repository, store=uncached(self.repository.store)))
 
     def zone(self, project: str) -> ZoneInfo:
-        """The time zone in which the periods of a project are meant."""
-        return ZoneInfo(self.settings.zone(project))
+        """The time zone in which the periods of a project are meant: that of the settings, and of a project that they do not
+        name, that of its newest snapshot."""
+        if project not in self.settings.projects and project not in self.zones:
+            found = self._zone_of_snapshots(project)
+            if found is not None:
+                self.zones[project] = found
+        return self.zones.get(project) or ZoneInfo(self.settings.zone(project))
 
-    def missing(self, project: Project, committed: Committed | None = None) -> list[Missing]:
-        """Whatever of a project was here and is gone; each is told as a notice. committed: see `missing.look`."""
-        from vault.repository import missing
+    def _zone_of_snapshots(self, name: str) -> ZoneInfo | None:
+        """The zone that the newest snapshot's record names; None where there is none, or it is not known here."""
+        from vault.repository import snapshots
 
-        found = missing.look(project, self.memory, committed)
-        for one in found:
+        records = snapshots.committed(self.project(name), rolled=True).records
+        for record in sorted(records, key=lambda one: one.taken_at, reverse=True):
+            try:
+                return ZoneInfo(record.zone) if record.zone else None
+            except (ZoneInfoNotFoundError, ValueError):
+                return None
+        return None
+
+    def missing(self, project: Project) -> list[Missing]:
+        """Whatever of a project was here and is gone; each is told as a notice."""
+        from vault.repository import missing_objects
+
+        found = missing_objects.look(project, self.memory)
+        _warn_of_snapshots(project, [one.id for one in found if one.what == "snapshot"])
+        others = [one for one in found if one.what != "snapshot"]
+        for one in others:
             output.notice(f"warning: project {project.name}: {one.message}")
-        if found:
-            output.notice(f"hint: {missing.HINT.format(project=shlex.quote(project.name))}")
+        if others:
+            output.notice(f"hint: {missing_objects.acknowledgement(project)}")
         return found
 
-    def lost_holds(self, project: Project) -> list[Missing]:
-        """The holds that were here and are gone: what they were on is not known any more."""
+    def gone(self, project: Project) -> list[str]:
+        """The snapshots of a project that this machine has seen, or that others name, and that are gone; each is told as a
+        notice."""
         from vault.repository import missing
 
-        return [one for one in missing.look(project, self.memory) if one.what == "hold"]
+        gone = missing.gone(project, self.memory)
+        _warn_of_snapshots(project, gone)
+        return gone
+
+    def holds_gone(self, project: Project) -> list[Missing]:
+        """The holds that were here and are gone: what they were on is not known any more."""
+        from vault.repository import missing_objects
+
+        return [missing_objects.Missing("hold", one) for one in missing_objects.holds_gone(project, self.memory)]
 
     def refuse_lost_holds(self, project: Project) -> None:
         """For whoever lets go of anything. Raises `RefusedByRule` where a hold was here and is gone."""
-        from vault.repository import missing
+        from vault.repository import missing_objects
 
-        for one in self.lost_holds(project):
-            hint = missing.HINT.format(project=shlex.quote(project.name))
+        for one in self.holds_gone(project):
+            hint = missing_objects.acknowledgement(project)
             raise RefusedByRule(f"nothing of {project.name} may go: {one.message}", hint=hint)
 
-    def gone(self, project: Project) -> list[str]:
-        """The snapshots of a project that this machine has seen and that are gone; each is told as a notice."""
-        from vault.repository.forget import unexplained
 
-        gone = unexplained(project, self.memory)
-        for snapshot in gone:
-            output.notice(
-                f"warning: snapshot {snapshot} of project {project.name} was here and is gone, "
-                "and nothing says that it was forgotten"
-            )
-        return gone
+def _warn_of_snapshots(project: Project, gone: Sequence[str]) -> None:
+    from vault.repository import missing
+
+    for snapshot in gone:
+        output.notice(
+            f"warning: snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
+            f"forgotten; what is shown may be older than what there was. To accept the loss: "
+            f"{missing.acceptance(project, snapshot)}"
+        )
 
 
 def _repository(store: Store, services: Services, memory: ClientMemory) -> Repository:
@@ -190,9 +216,11 @@ def _repository(store: Store, services: Services, memory: ClientMemory) -> Repos
 
 
 @contextmanager
-def opened(config: Path | None, identity: list[Path] | None = None, *, brief: bool = False) -> Iterator[Workplace]:
-    """Settings read, repository opened, identities loaded. brief: for a command that only asks something. Raises
-    `SettingsError`, `NoRepository`, `KeyRefused`, …"""
+def opened(
+    config: Path | None, identity: list[Path] | None = None, *, brief: bool = False, address: str | None = None
+) -> Iterator[Workplace]:
+    """Settings read, repository opened, identities loaded. brief: for a command that only asks something · address: of a
+    repository that is opened without settings. Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
     from cli import identities
     from vault.repository import trust
     from vault.storage.address import open_bare_store
@@ -201,15 +229,17 @@ def opened(config: Path | None, identity: list[Path] | None = None, *, brief: bo
     from vault.storage.counting import CountingStore
     from vault.storage.retrying import RetryingStore
 
-    found = settings.load(settings.find(config))
+    if address is not None and config is not None:
+        raise UsageError("--repository and --config exclude each other", hint="leave one of them out")
+    found = settings.load(settings.find(config)) if address is None else settings.of_address(address)
     everything = services()
     options = store_options(found.repository, brief=brief)
-    address = located(found.repository.address, found.file.absolute().parent)
-    bare = open_bare_store(address, options, everything.clock, everything.chance)
+    place = located(found.repository.address, found.file.absolute().parent)
+    bare = open_bare_store(place, options, everything.clock, everything.chance)
     counting = CountingStore(bare)
     patient = RetryingStore(counting, options.patience, everything.clock, everything.chance, listener=output.RetryNotices())
     try:
-        memory = remembered(address, found.repository)
+        memory = remembered(place, found.repository)
         repository = _repository(patient, everything, memory)
         if isinstance(bare, ChoosesChecksum):
             bare.choose_checksum(repository.descriptor.trust.checksum)

@@ -17,10 +17,18 @@ if TYPE_CHECKING:
 
 
 def deleted(table: pa.Table, wish: Wish) -> pa.ChunkedArray:
-    """Rows of items that the source had, or of those that it no longer had."""
+    """Rows of items that the source had, or of those that it no longer had. Where older versions are asked for, an item that is
+    named may be gone: it has nothing else."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.is_valid(table["vanished_at"]) if wish.deleted else pc.is_null(table["vanished_at"])
+    if wish.deleted:
+        return pc.is_valid(table["vanished_at"])
+    present = pc.is_null(table["vanished_at"])
+    if wish.versions == 1 or not wish.patterns:
+        return present
+    names = [one.strip("/").encode("utf-8", "surrogateescape") for one in wish.patterns]
+    return pc.or_(present, pc.is_in(table["path"], value_set=pa.array(names, pa.binary())))
 
 
 def named(table: pa.Table, wish: Wish) -> pa.ChunkedArray | None:
@@ -29,7 +37,7 @@ def named(table: pa.Table, wish: Wish) -> pa.ChunkedArray | None:
 
     parts = []
     if wish.patterns:
-        parts.append(_by_pattern(table["path"], wish.patterns))
+        parts.append(_by_pattern(table["path"], wish))
     for name, wanted in (("kind", wish.kinds), ("format", wish.formats)):
         if wanted:
             parts.append(_one_of(table[name], wanted))
@@ -48,12 +56,14 @@ def _one_of(column: pa.ChunkedArray, wanted: tuple[str, ...]) -> pa.ChunkedArray
     return pc.is_in(column, value_set=pa.array([one.lower() for one in wanted], pa.string()))
 
 
-def _by_pattern(paths: pa.ChunkedArray, patterns: tuple[str, ...]) -> pa.ChunkedArray:
+def _by_pattern(paths: pa.ChunkedArray, wish: Wish) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    patterns = wish.patterns
     literal = _there(paths, patterns)
-    regex = "|".join(pattern_regex(one) if one not in literal else _exactly(one) for one in patterns)
+    how = {"anywhere": wish.anywhere, "fold": wish.fold}
+    regex = "|".join(pattern_regex(one, **how) if one not in literal else _exactly(one) for one in patterns)
     try:
         # bytes of a name that are no text come from the command line as surrogates
         return pc.match_substring_regex(paths, regex.encode("utf-8", "surrogateescape"))

@@ -122,6 +122,8 @@ class Plan:
             "already_there": self.already_there,
             "attributes_only": self.attributes_only,
             "left": [one.as_json() for one in self.left],
+            "inconsistent": _paths(self.items, manifest.is_inconsistent(self.items)),
+            "prefixes": _paths(self.items, manifest.is_prefix(self.items)),
         }
 
 
@@ -207,6 +209,10 @@ def refuse_twice(paths: pa.ChunkedArray) -> None:
         raise TargetError(
             f"two sources have an item {printable(twice)}", hint="restore one of them at a time, with --source NAME"
         )
+
+
+def _paths(table: pa.Table, mask: pa.ChunkedArray) -> list[str]:
+    return [printable(path) for path in table["path"].filter(mask).to_pylist()]
 
 
 def _count(table: pa.Table, kind: str) -> int:

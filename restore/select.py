@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from restore import masks, near
 from restore.wish import Wish
 from vault import memory
-from vault.errors import Damaged, NothingFound
+from vault.errors import Damaged, NothingFound, UsageError
 from vault.format import manifest
 from vault.problems import Problem
 from vault.repository import snapshots
@@ -62,6 +63,10 @@ def select(project: Project, wish: Wish) -> Selection:
     damage = (*committed.damaged, *lost, *index.damaged)
     picked = [_picked(record, table, wish) for record, table in tables]
     table = pa.concat_tables([one for one, _ in picked])
+    if not table.num_rows and wish.versions != 1 and not wish.deleted:
+        deleted = replace(wish, deleted=True)
+        picked = [_picked(record, table, deleted) for record, table in tables]
+        table = pa.concat_tables([one for one, _ in picked])
     if not table.num_rows:
         raise near.nothing(project, wish, tables)
     whole = pa.concat_tables([one for _, one in tables])
@@ -107,11 +112,20 @@ def _records(project: Project, wish: Wish, committed: snapshots.Committed) -> li
         return records
     if committed.damaged:
         raise Damaged(committed.damaged[0].message)
-    when = f" up to {wish.at:%Y-%m-%d %H:%M:%S %Z}" if wish.at else ""
+    refuse_unknown_source(project, wish.source, {one.source for one in committed.records})
+    when = f" up to {wish.at_words or format(wish.at, '%Y-%m-%d %H:%M:%S %Z')}" if wish.at else ""
     raise NothingFound(
         f"project {project.name!r} has no snapshot{when}",
         hint=f"see what there is: `strongroom list {project.name}`",
     )
+
+
+def refuse_unknown_source(project: Project, source: str | None, known: Collection[str]) -> None:
+    """Raises `UsageError` for a source that no snapshot is of, where there are snapshots."""
+    if source is not None and known and source not in known:
+        raise UsageError(
+            f"project {project.name!r} has no snapshot of a source {source!r}", hint=f"there are: {', '.join(sorted(known))}"
+        )
 
 
 def _picked(record: Record, table: pa.Table, wish: Wish) -> tuple[pa.Table, Beyond]:

@@ -13,15 +13,19 @@ from datetime import UTC, datetime
 class Wish:
     """What is asked for; empty means no matter which.
 
-    patterns: of paths (see `vault.about.globs`) · at: the moment, None for now ·
-    deleted: only items that the source no longer had · source: of one source only · kinds, formats: as manifests name them ·
-    periods: as people write them (see `vault.about.grammar`), in the time zone of each snapshot · overlapping: what touches
-    them too · versions: of each item the newest so many, None for all · now: what `last-month` counts from · zone: for
-    snapshots that name none.
+    patterns: of paths (see `vault.about.globs`) · anywhere, fold: how they are meant (see `pattern_regex` there) · at: the
+    moment, None for now · at_words: the same as it was asked for · deleted: only items that the source no longer had ·
+    source: of one source only · kinds, formats: as manifests name them · periods: as people write them (see
+    `vault.about.grammar`), in the time zone of each snapshot · overlapping: what touches them too · versions: of each item the
+    newest so many, None for all; but for 1, of a deleted item that is named, or where nothing else is meant, too · now: what
+    `last-month` counts from · zone: for snapshots that name none.
     """
 
     patterns: tuple[str, ...] = ()
+    anywhere: bool = False
+    fold: bool = False
     at: datetime | None = None
+    at_words: str = ""
     deleted: bool = False
     source: str | None = None
     kinds: tuple[str, ...] = ()

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, judging, local, locking, output, progress, sources, tidying, workplace
+from cli import consequences, judging, local, locking, output, own_places, progress, sources, tidying, workplace
+from cli import settings as settings_of
 from cli.options import Config, Identity, Json, Quiet, Source
-from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
+from vault.errors import Interrupted, SettingsError, StrongroomError, TargetError, UsageError
+from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
     from cli.settings import Settings
     from cli.settings.projects import SourceSettings
-    from vault.backup.run import Report
+    from vault.backup.report import Report
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
+GROWN_SHOWN = 10
+LEFT_OUT_SHOWN = 5
 
 
 def backup(
@@ -33,9 +39,10 @@ def backup(
     """Take a snapshot of each source.
 
     A source that fails does not stop the others. Unreadable files are problems: the snapshot is committed with their
-    last good versions, and the exit code is 3.
+    last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
+    first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
-    with workplace.opened(config, identity) as place:
+    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
         missing = [one for project in {project.id: project for project, _ in work}.values() for one in place.missing(project)]
@@ -55,6 +62,22 @@ def backup(
         raise typer.Exit(failed[0].exit_code)
     if missing or place.refused or any(told.get("problems") for told, _ in outcomes):
         raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+@contextmanager
+def _noted_if_it_cannot_begin(config: Path | None, projects: list[str] | None, source: str | None) -> Iterator[None]:
+    """A store that is away or a key that is refused ends the command before any source has its turn: each is noted."""
+    try:
+        yield
+    except (UsageError, Interrupted):
+        raise
+    except StrongroomError as error:
+        found = settings_of.load(settings_of.find(config))
+        for name in found.projects if not projects else set(projects) & found.projects.keys():
+            for one in found.project(name).sources:
+                if source in (None, one.name):
+                    local.note_run(found, name, f"backup {one.name}", error)
+        raise
 
 
 def _work(place: workplace.Workplace, names: list[str], source: str | None) -> Iterator[tuple[Project, SourceSettings]]:
@@ -90,29 +113,34 @@ def _one(
     settings = place.settings
     told: dict[str, Any] = {"project": project.name, "source": source.name}
     try:
-        folder = sources.folder(settings.project(project.name), source)
+        folder = sources.folder(settings.project(project.name), source, own_places.paths(settings))
         with progress.shown(quiet=quiet) as listener:
             retire = judging.retiring(settings, project)
-            if retire is not None and place.lost_holds(project):
+            if retire is not None and place.holds_gone(project):
                 retire = None  # nobody knows what they were on
             locks = locking.of(place, project)
             damaged = _known_damage(settings, project)
             wishes = Wishes(allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener)
             report = back_up(project, folder, wishes)
         told = report.as_json()
-        if not quiet:
-            _tell(report)
+        unwritten = None if quiet else _tell(report)
         output.problems(report.problems)
         told |= consequences.of_snapshot(settings, project, source, report.record)
         unheld = locking.snapshot_held(place, project, report.record)
         output.problems(unheld)
         told["problems"] += len(unheld)
+        first = [*report.problems, *unheld][:1]
+        problem = f"{counted(told['problems'], 'problem')}; {first[0].message}" if first else None
+        local.note_run(settings, project.name, f"backup {source.name}", problem)
         if report.snapshots % tidying.EVERY == 0:
             _tidy(project, source.name, locked=locks is not None, quiet=quiet)
+        if unwritten is not None:
+            raise unwritten
     except Interrupted:
         raise
     except StrongroomError as error:
         output.failure(error)
+        local.note_run(settings, project.name, f"backup {source.name}", error)
         return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
     return told, None
 
@@ -141,17 +169,51 @@ def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
         output.notice("joined small segments of the index")
 
 
-def _tell(report: Report) -> None:
-    counts = report.record.counts
-    output.result(
-        f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {output.size(counts.bytes)}; "
-        f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
-        f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
-    )
-    if report.skipped:
-        kinds = sorted({one.what for one in report.skipped})
-        output.notice(f"skipped: {counted(len(report.skipped), 'item')} without content ({', '.join(kinds)})")
+def _tell_left_out(report: Report) -> None:
+    from vault.source.scan import OTHER_FILE_SYSTEM, OWN
+
+    without_content = [one for one in report.skipped if one.what not in (OWN, OTHER_FILE_SYSTEM)]
+    if without_content:
+        kinds = sorted({one.what for one in without_content})
+        output.notice(f"skipped: {counted(len(without_content), 'item')} without content ({', '.join(kinds)})")
+    for what, why in ((OWN, "Strongroom's own data"), (OTHER_FILE_SYSTEM, "on another file system")):
+        paths = [printable(one.path) for one in report.skipped if one.what == what]
+        more = f", … and {len(paths) - LEFT_OUT_SHOWN} more" if len(paths) > LEFT_OUT_SHOWN else ""
+        if paths:
+            output.notice(f"left out, {why}: {', '.join(paths[:LEFT_OUT_SHOWN])}{more}")
+    if report.by_default:
+        patterns = ", ".join(f"{count} {pattern}" for pattern, count in sorted(report.by_default.items()))
+        output.notice(f"left out by default patterns: {patterns} (an exclude pattern such as '!*.part' brings them back)")
+
+
+def _tell(report: Report) -> StrongroomError | None:
+    """What was done; gives the error where that cannot be written, since there is more to do. Who has seen enough of it
+    (`| head`) does not keep the other sources from being backed up."""
+    counts, unwritten = report.record.counts, None
+    try:
+        output.result(
+            f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {output.size(counts.bytes)}; "
+            f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
+            f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
+        )
+    except BrokenPipeError:
+        output.discard_results()
+    except TargetError as error:
+        unwritten = error
+    _tell_left_out(report)
+    for one in report.grown[:GROWN_SHOWN]:
+        output.notice(f"grew while it was read: {printable(one.path)}; its first {output.size(one.size)} are kept")
+    if len(report.grown) > GROWN_SHOWN:
+        output.notice(f"grew while they were read: {counted(len(report.grown) - GROWN_SHOWN, 'more file')}")
     if counts.problems:
-        output.notice(f"{counted(counts.problems, 'problem')}; what could not be read keeps its last good version")
+        output.notice(
+            f"{counted(counts.problems, 'problem')}; of what could not be read the last good version is kept, if any:"
+        )
+    if report.doubtful:
+        output.notice(
+            f"notice: the names of {counted(len(report.doubtful), 'item')} say a period in several ways; the widest was taken: "
+            f"{output.named(report.doubtful)}; `layout` in the settings decides"
+        )
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")
+    return unwritten

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, locking, output, progress, workplace
-from cli.options import Config, Identity, Json, Quiet
+from cli import environment, local, locking, output, progress, workplace
+from cli.options import Config, Identity, Json, Quiet, Repository
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
@@ -24,7 +24,7 @@ STRAYS_SHOWN = 5
 
 def check(
     projects: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROJECT]… [PERCENT]", help="Default: all. With --data a number is PERCENT.")
+        list[str] | None, typer.Argument(metavar="[PROJECT]… [PERCENT%]", help="Default: all. With --data, 10% is PERCENT.")
     ] = None,
     data: Annotated[bool, typer.Option("--data", help="Read packs too: re-hash them, open them, compare every chunk.")] = False,
     percent: Annotated[
@@ -41,6 +41,7 @@ def check(
         typer.Option("--acknowledge", metavar="REASON", help="What is missing is known to be: say why, and it is on record."),
     ] = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -52,16 +53,9 @@ def check(
     outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
     then; with 3 where objects are not locked though the settings ask for it.
     """
-    if percent < 100 and not data:
-        raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10`")
-    if rolling and data:
-        raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
-    if acknowledge is not None and (rolling or not acknowledge.strip()):
-        raise UsageError(
-            "--acknowledge needs a reason, and goes without --rolling", hint="say why nothing is wrong; it is kept"
-        )
+    _refuse_contradictions(percent, acknowledge, data=data, rolling=rolling)
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
-    with workplace.opened(config, identity) as place, progress.shown(quiet=quiet or as_json) as listener:
+    with workplace.opened(config, identity, address=repository) as place, progress.shown(quiet=quiet or as_json) as listener:
         chosen = place.projects(projects)
         if acknowledge is not None:
             for project in chosen:
@@ -69,6 +63,9 @@ def check(
         whole = _repository(place, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
         reports = [_one(place, project, share, listener, whole.damage, rolling=rolling) for project in chosen]
+        for report in reports if whole.sound else ():
+            if report.sound:
+                local.note_run(place.settings, report.project, "check")
     if as_json:
         refused = [one.as_json() for one in place.refused]
         found = [report.as_json() for report in reports]
@@ -81,6 +78,17 @@ def check(
         raise typer.Exit(Damaged.exit_code)
     if any(report.unlocked for report in reports):
         raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+def _refuse_contradictions(percent: float, acknowledge: str | None, *, data: bool, rolling: bool) -> None:
+    if percent < 100 and not data:
+        raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10%`")
+    if rolling and data:
+        raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
+    if acknowledge is not None and (rolling or not acknowledge.strip()):
+        raise UsageError(
+            "--acknowledge needs a reason, and goes without --rolling", hint="say why nothing is wrong; it is kept"
+        )
 
 
 def _one(
@@ -118,25 +126,29 @@ def _repository(place: workplace.Workplace, chosen: list[Project], *, only: bool
 
 def _acknowledge(place: workplace.Workplace, project: Project, reason: str) -> None:
     """What is missing now is known to be, from now on."""
-    from vault.repository import missing, snapshots
+    from vault.repository import missing_objects
 
-    found = missing.look(project, place.memory, snapshots.committed(project))
-    who = f"{environment.user_name()}@{environment.host_name()}"
-    missing.acknowledge(project, place.memory, found, reason=reason, who=who)
+    found = missing_objects.look(project, place.memory)
+    who = environment.person()
+    missing_objects.acknowledge(project, place.memory, found, reason=reason, who=who)
     for one in found:
         output.notice(f"{project.name}: acknowledged by {who}: {one.message}")
 
 
 def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
-    """`check --data 10`: a number among the words is the PERCENT, as `--data` cannot take a value that may be left out."""
+    """`check --data 10%`: what ends with % among the words is the PERCENT, as `--data` cannot take a value that may be left
+    out. A number without it is a project's name."""
     names = []
     for word in words:
-        try:
-            percent = float(word.removesuffix("%"))
-        except ValueError:
+        if not word.endswith("%"):
             names.append(word)
+            continue
+        try:
+            percent = float(word[:-1])
+        except ValueError as error:
+            raise UsageError(f"{word!r} is not a percentage", hint="write a number above 0 and up to 100, as 10%") from error
     if not 0 < percent <= 100:
-        raise UsageError(f"{percent:g} is not a percentage", hint="write a number above 0 and up to 100")
+        raise UsageError(f"{percent:g} is not a percentage", hint="write a number above 0 and up to 100, as 10%")
     return names, percent
 
 
@@ -149,6 +161,11 @@ def _tell(report: CheckReport) -> None:
     )
     if report.orphans:
         output.notice(f"{report.project}: {counted(report.orphans, 'pack')} that no snapshot uses (left by runs that died)")
+    if report.inconsistent:
+        items = counted(len({item.path for item in report.inconsistent}), "item")
+        output.notice(
+            f"{report.project}: {items} may be of several moments: changed while a backup was reading (named with --json)"
+        )
     for line in report.damage[:LINES_SHOWN]:
         output.result(f"  damage: {line}")
     for item in report.lost[:LINES_SHOWN]:

@@ -15,7 +15,7 @@ import typer
 
 from cli import environment, local, output, settings, workplace
 from cli.options import Config, Identity
-from vault.errors import SettingsError
+from vault.errors import SettingsError, StrongroomError
 
 if TYPE_CHECKING:
     from cli.settings import Settings
@@ -51,17 +51,17 @@ def daemon(
     from policies.daemon.loop import Daemon, Hands
 
     clock = workplace.services().clock
-    log = Log(_line, clock, as_json=json_log or found.document.daemon.log == "json")
+    log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
     given = [one.expanduser().absolute() for one in identity or []]
     hands = Hands()
     with _around(found, log, is_asked=not once) as around, _signals(hands):
-        one = Daemon(around, _wanted(found, given), lambda: _wanted(settings.load(file), given))
+        one = Daemon(around, _wanted(found, given, log), lambda: _wanted(settings.load(file), given, log))
         left = one.once(hands) if once else one.run(hands)
     if once and left:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _wanted(found: Settings, identity: list[Path]) -> Wanted:
+def _wanted(found: Settings, identity: list[Path], log: Log) -> Wanted:
     from cli import plan_of_daemon
     from cli.settings import lengths
     from policies.daemon import work
@@ -70,8 +70,13 @@ def _wanted(found: Settings, identity: list[Path]) -> Wanted:
 
     projects = plan_of_daemon.projects(found)
     grace = lengths.read(found.document.daemon.grace).total_seconds()
+    copy: Path | None = None
+    try:
+        copy = local.keep_settings(found)
+    except StrongroomError as error:
+        log.notice(str(error))
     # runs are killed while there is still somebody to see it
-    children = Children(environment.for_children(), kill_after=max(1.0, grace * 0.8))
+    children = Children(environment.for_children(copy), kill_after=max(1.0, grace * 0.8))
     commands = plan_of_daemon.Commands(found.file, identity)
     notify = found.document.notify
     return Wanted(
@@ -96,7 +101,7 @@ def _around(found: Settings, log: Log, *, is_asked: bool) -> Iterator[Around]:
     with ExitStack() as stack:
         books = Books.open(local.folder(found) / local.BOOKS, services.clock, log.notice)
         stack.callback(books.close)
-        findings = stack.enter_context(local.findings(found))
+        findings = stack.enter_context(local.findings(found, log.notice))
         health = Health(table.metrics, services.clock) if is_asked and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)
@@ -124,12 +129,6 @@ def _signals(hands: Hands) -> Iterator[None]:
     finally:
         for number, former in before.items():
             signal.signal(number, former)
-
-
-def _line(text: str) -> None:
-    """Of the log. Whoever reads it must not wait for the next one."""
-    output.result(text)
-    sys.stdout.flush()
 
 
 def _unit(found: Settings, identity: list[Path]) -> str:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import moments, output, workplace
+from cli import moments, output, own_places, sources, workplace
 from cli.commands.history import DONE_WITH_PROBLEMS, gathered, more, refuse_unknown_source
-from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Source
+from cli.options import (
+    Config,
+    Formats,
+    Header,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Patterns,
+    Periods,
+    Quiet,
+    Repository,
+    Source,
+)
 from cli.wishes import Asked
 from vault.errors import NothingFound, SettingsError, UsageError
 from vault.problems import Problem, printable
@@ -47,9 +60,11 @@ def diff(
         list[str] | None, typer.Option("--key", metavar="COLUMN", help="Tells rows apart; may be given again.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
+    header: Header = None,
     tables: Annotated[int, typer.Option("--tables", min=1, help="Compare the rows of at most so many tables.")] = 20,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -64,7 +79,7 @@ def diff(
         raise UsageError("--to and --live exclude each other", hint="leave one of them out")
     silent = quiet or as_json
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, source=source)
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
         if rows or key:
             found.capability.reading()
@@ -75,7 +90,7 @@ def diff(
         result = _live(place, known, question) if live else _between(known, question)
         if not result.difference.table.num_rows and not ever_matched(known, question):
             raise nothing_found(known, wish)
-        compared = _rows(known, result, key or [], tables) if rows or key else None
+        compared = _rows(place, known, result, key or [], tables, header) if rows or key else None
     problems = (*known.problems, *result.problems)
     if as_json:
         output.document({"project": project, **_json(result, compared, limit), "damage": [one.as_json() for one in problems]})
@@ -146,34 +161,44 @@ def _live(place: Workplace, known: History, question: Question) -> _Result:
 
 def _folder(place: Workplace, project: Project, name: str) -> Folder:
     """The source of that name. Raises `SettingsError`."""
-    from vault.backup.run import Source as Folder
-    from vault.source.patterns import Rules
-
-    for one in place.settings.projects.get(project.name, ()):
+    settings = place.settings.project(project.name)
+    for one in settings.sources:
         if one.name == name:
-            return Folder(one.name, one.kind, os.fsencode(one.path), Rules(include=one.include, exclude=one.exclude))
+            return sources.folder(settings, one, own_places.paths(place.settings))
     raise SettingsError(
         f"{place.settings.file} does not say where the source {name!r} of project {project.name!r} is",
         hint="add it to the settings, or compare one that is there with --source NAME",
     )
 
 
-def _rows(known: History, result: _Result, keys: Sequence[str], most: int) -> RowDifferences:
+def _rows(
+    place: Workplace,
+    known: History,
+    result: _Result,
+    keys: Sequence[str],
+    most: int,
+    header: bool | None,  # noqa: FBT001 (an option's three states)
+) -> RowDifferences:
+    from cli.sources import headers_of
     from restore.history.contents import Contents
     from restore.history.row_diff import Opening, row_differences
     from restore.tables.losses import Losses
     from restore.tables.registry import FORMATS, is_table, open_tables
 
     endings = {ending.encode(): name for name, one in FORMATS.items() for ending in one.endings}
+    headers, losses = headers_of(place.settings, known.project.name, header), Losses()
     opening = Opening(
-        open_tables=lambda file, name: open_tables(file, name, Losses()),
+        open_tables=lambda file, name, source: open_tables(file, name, losses, headers.of(source)),
         is_table=is_table,
         format_of=lambda path: endings.get(path.rpartition(b".")[2].lower(), ""),
         keys=tuple(keys),
         most=most,
         folders=result.folders,
     )
-    return row_differences(Contents(known.project, opening.stop), result.difference, opening)
+    differences = row_differences(Contents(known.project, opening.stop), result.difference, opening)
+    for text, files in losses.notes().items():
+        output.notice(f"{counted(files, 'version')} of files: {text}")
+    return differences
 
 
 def _tell(difference: Difference, limit: int) -> None:

@@ -71,6 +71,8 @@ def _one(place: workplace.Workplace, project: Project) -> tuple[dict[str, Any], 
     with local.noted(place.settings) as findings:
         if findings is not None:
             findings.drilled(project.name, now, told)
+    if error is None:
+        local.note_run(place.settings, project.name, "drill")
     return told | {"at": now.isoformat()}, error
 
 

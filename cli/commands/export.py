@@ -11,9 +11,11 @@ import typer
 from cli import choosing, environment, output, progress, workplace
 from cli.options import (
     At,
+    Before,
     Config,
     Deleted,
     Formats,
+    Header,
     Identity,
     Json,
     Kinds,
@@ -22,6 +24,7 @@ from cli.options import (
     Patterns,
     Periods,
     Quiet,
+    Repository,
     Source,
 )
 from cli.restoring import showing
@@ -30,7 +33,7 @@ from cli.restoring.giving_runs import merged_name
 from cli.restoring.request import As, Request, Tables
 from cli.restoring.selecting import selected, versions_of, with_versions
 from cli.restoring.work import Goal, Work, agreed, end
-from cli.wishes import Asked, tell_beyond
+from cli.wishes import Asked, tell_beyond, tell_consistency
 from restore.existing import Existing
 from restore.tables.manner import Profile
 from restore.target.system import is_folder, stands
@@ -56,6 +59,7 @@ def export(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     as_: Annotated[
         As | None,
@@ -71,13 +75,20 @@ def export(
         bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    header: Header = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
-        str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
+        str,
+        typer.Option(
+            "--versions",
+            metavar="all|N",
+            help="Of each file, the newest N contents that differ, or all; a deleted one is found too.",
+        ),
     ] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -95,6 +106,7 @@ def export(
         bom=bom,
         rows_in_period=rows_in_period,
         time_column=time_column,
+        header=header,
         merge=merge,
     )
     if not to:
@@ -103,16 +115,18 @@ def export(
         raise UsageError("a bag is a folder or a ZIP file", hint="name one with --to, and copy it from there")
     tables.check(periods=bool(periods))
     request = Request(to=to, tables=tables, incomplete=True, dry_run=dry_run, quiet=quiet, as_json=as_json)
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     wanted = versions_of(versions)
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, address=repository) as place:
         found = choosing.project(place, project)
         found.capability.reading()
+        missing = place.gone(found)
         selection, wish = selected(found, replace(asked.wish(place, found), versions=wanted))
         tell_beyond(selection, periods)
+        tell_consistency(selection.table)
         selection = with_versions(place, selection, wish, quiet=quiet or as_json)
         typed = asked.as_json() | ({} if wanted == 1 else {"versions": versions})
-        _run(Work(place, selection, wish, request, typed), for_)
+        _run(Work(place, selection, wish, request, typed, missing), for_)
 
 
 def _run(work: Work, reason: str) -> None:
@@ -142,9 +156,8 @@ def _wanted(work: Work, reason: str) -> ExportRequest:
     from restore.export.request import Request as ExportRequest
     from restore.export.words import in_words
 
-    by = f"{environment.user_name()}@{environment.host_name()}"
     return ExportRequest(
-        asker=Asker(by, work.selection.project.services.clock.now(), reason),
+        asker=Asker(environment.person(), work.selection.project.services.clock.now(), reason),
         words=in_words(work.project, work.wish),
         selection=work.asked,
         tables=work.request.tables.as_json(),

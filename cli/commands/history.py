@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from cli import environment, moments, output, progress, workplace
-from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Source
+from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Repository, Source
 from cli.wishes import Asked
-from vault.errors import UsageError
 from vault.problems import printable
 from vault.wording import counted
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+CLOCKS_NAMED = 3
 
 Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only snapshots from then on.")]
 Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only snapshots up to then.")]
@@ -39,27 +39,35 @@ def find(
     formats: Formats = None,
     overlapping: Overlapping = False,
     deleted: Annotated[bool, typer.Option("--deleted", help="Only what the source no longer has.")] = False,
+    case_sensitive: Annotated[
+        bool, typer.Option("--case-sensitive", help="Tell capitals from small letters in patterns.")
+    ] = False,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Every item that ever was, over all snapshots: first and last seen, versions, whether it is deleted."""
+    """Every item that ever was, over all snapshots: first and last seen, versions, whether it is deleted.
+
+    A word is looked for anywhere in the paths, and a glob at any depth; capitals and small letters are alike.
+    """
     import pyarrow.compute as pc
 
     from restore.history.find import find as find_items
     from restore.history.near import nothing_found
 
     asked = Asked(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
-        wish = asked.wish(place, found)
+        wish = replace(asked.wish(place, found), anywhere=True, fold=not case_sensitive)
         question = question_of(place, found, wish, since, until)
         known = gathered(place, found, quiet=quiet or as_json)
+        zone = place.zone(project)
         refuse_unknown_source(known, source)
         items = find_items(known, question)
     if deleted:
@@ -67,28 +75,34 @@ def find(
     if not items.num_rows:
         output.problems(known.problems)
         raise nothing_found(known, wish)
-    shown = items.slice(0, limit).to_pylist()
+    shown = [_with_first(row, known) for row in items.slice(0, limit).to_pylist()]
     if as_json:
         told = [_found_json(row) for row in shown]
         damage = [problem.as_json() for problem in known.problems]
         output.document({"project": project, "total": items.num_rows, "items": told, "damage": damage})
     else:
         heads = ["SIZE", "FIRST SEEN", "LAST SEEN", "VERSIONS", "MISSING SINCE", "NEWEST SNAPSHOT", "PATH"]
-        output.table([_found_cells(row) for row in shown], heads, right=(0, 3))
+        output.table([_found_cells(row, zone) for row in shown], heads, right=(0, 3))
     more(items.num_rows - len(shown), "item")
     finish(known)
 
 
-def _found_cells(row: dict[str, Any]) -> list[str]:
+def _with_first(row: dict[str, Any], known: History) -> dict[str, Any]:
+    """A row of `find`, and whether an older version may have been forgotten."""
+    older = known.ledgers[row["source"]].older_forgotten(row.pop("began"), row["first_seen"])
+    return row | {"first_seen_in_what_is_kept": older}
+
+
+def _found_cells(row: dict[str, Any], zone: ZoneInfo) -> list[str]:
     missing = row["missing_since"]
     return [
         output.size(row["size"]),
-        output.moment(row["first_seen"]),
-        output.moment(row["last_seen"]),
+        output.moment(row["first_seen"], zone) + (" or before" if row["first_seen_in_what_is_kept"] else ""),
+        output.moment(row["last_seen"], zone),
         str(row["versions"]),
-        output.moment(missing) if missing else "-",
+        output.moment(missing, zone) if missing else "-",
         row["snapshot"],
-        printable(row["path"]),
+        f"{printable(row['path'])}{output.consistency(row['consistency'])}",
     ]
 
 
@@ -109,6 +123,7 @@ def history(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Tell of at most so many items.")] = 20,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -118,11 +133,12 @@ def history(
     from restore.history.near import nothing_found
 
     asked = Asked(paths, None, kinds, periods, formats, overlapping, source=source)
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
         wish = asked.wish(place, found)
         question = question_of(place, found, wish, since, until)
         known = gathered(place, found, quiet=quiet or as_json)
+        zone = place.zone(project)
         refuse_unknown_source(known, source)
         told = tell_history(known, question, most=limit)
     if not told.items:
@@ -134,37 +150,37 @@ def history(
         output.document({"project": project, "total": told.total, "items": items, "damage": damage})
     else:
         for item in told.items:
-            _tell(item)
+            _tell(item, zone)
     more(told.total - len(told.items), "item")
     finish(known)
 
 
-def _tell(item: ItemHistory) -> None:
+def _tell(item: ItemHistory, zone: ZoneInfo) -> None:
     output.result(f"{printable(item.path)}  ({item.type}, source {item.source})")
     heads = ["  WHEN", "WHAT", "SIZE", "SNAPSHOT", "MODIFIED", ""]
-    output.table([_event_cells(event) for event in item.events], heads, right=(2,))
+    output.table([_event_cells(event, zone) for event in item.events], heads, right=(2,))
 
 
-def _event_cells(event: Event) -> list[str]:
+def _event_cells(event: Event, zone: ZoneInfo) -> list[str]:
     about = ", ".join(event.changes)
     if event.last_seen_at is not None:
-        about = f"last seen {output.moment(event.last_seen_at)}"
+        about = f"last seen {output.moment(event.last_seen_at, zone)}"
     return [
-        f"  {output.moment(event.when)}",
+        f"  {output.moment(event.when, zone)}",
         event.what,
         output.size(event.size),
         event.snapshot or "(forgotten)",
-        modified(event.mtime),
-        about,
+        modified(event.mtime, zone),
+        f"{about}{output.consistency(event.consistency)}".strip(),
     ]
 
 
-def modified(seconds: int) -> str:
+def modified(seconds: int, zone: ZoneInfo) -> str:
     """A time of modification; folders have none here, and some lie outside of what a calendar can show."""
     if not seconds:
         return "-"
     try:
-        return output.moment(datetime.fromtimestamp(seconds, UTC))
+        return output.moment(datetime.fromtimestamp(seconds, UTC), zone)
     except (OverflowError, OSError, ValueError):
         return f"@{seconds}"
 
@@ -175,30 +191,35 @@ def question_of(place: Workplace, project: Project, wish: Wish, since: str | Non
     from restore.history.timeline import Question
 
     zone = place.zone(project.name)
-    start = moments.parse(since, project, zone)
-    if start is not None and since is not None and _DATE.fullmatch(since.strip()):
-        start -= timedelta(days=1, microseconds=-1)
+    start = moments.parse(since, project, zone, begin=True)
     return Question(mask_of(wish), wish.source, start, moments.parse(until, project, zone))
 
 
 def gathered(place: Workplace, project: Project, *, quiet: bool) -> History:
     """The project's history, up to date."""
-    from restore.history.gather import Manner, gather
+    from restore.history.gather import Manner, gather, out_of_order
     from restore.history.kept import Kept
 
     place.gone(project)
     kept = Kept(project, environment.cache_folder() / place.repository.descriptor.repository)
     with progress.shown(quiet=quiet) as listener:
-        return gather(project, kept, Manner(progress=listener))
+        found = gather(project, kept, Manner(progress=listener))
+    wrong = list(out_of_order(found))
+    for later, earlier in wrong[:CLOCKS_NAMED]:
+        output.notice(
+            f"warning: snapshot {later.id} ({output.moment(later.taken_at)}) was taken after {earlier.id} "
+            f"({output.moment(earlier.taken_at)}): a clock was wrong, and what happened is told in the order of these times"
+        )
+    if len(wrong) > CLOCKS_NAMED:
+        output.notice(f"warning: … and so were {len(wrong) - CLOCKS_NAMED} more")
+    return found
 
 
 def refuse_unknown_source(known: History, source: str | None) -> None:
     """Raises `UsageError` for a source that no snapshot is of."""
-    if source is not None and known.ledgers and source not in known.ledgers:
-        raise UsageError(
-            f"project {known.project.name!r} has no snapshot of a source {source!r}",
-            hint=f"there are: {', '.join(known.ledgers)}",
-        )
+    from restore import select
+
+    select.refuse_unknown_source(known.project, source, known.ledgers)
 
 
 def more(count: int, what: str) -> None:

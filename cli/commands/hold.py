@@ -50,7 +50,7 @@ def add(
         scope = Scope(kind, None if period is None else _period(period, place, project, now), path, snapshot)
         end = None if until is None else moments.moment(until, zone, now)
         items, size = _touched(found, scope)
-        hold = holds.place(found, scope, reason=reason, who=_who(), until=end)
+        hold = holds.place(found, scope, reason=reason, who=environment.person(), until=end)
         problems = locking.hold_placed(place, found, hold)
     if as_json:
         output.document({"project": project, "items": items, "bytes": size} | _as_json(hold, now))
@@ -80,7 +80,7 @@ def release(
         ids = [one.id for one in holds.read_all(found).holds if one.id.startswith(hold)]
         if len(ids) > 1:
             raise UsageError(f"{hold!r} is the beginning of {len(ids)} holds", hint=f"they are: {', '.join(ids)}")
-        ended = holds.release(found, ids[0] if ids else hold, reason=reason, who=_who())
+        ended = holds.release(found, ids[0] if ids else hold, reason=reason, who=environment.person())
         problems = locking.hold_released(place, found, ended)
         now = found.services.clock.now()
     if as_json:
@@ -161,10 +161,6 @@ def _touched(project: Project, scope: Scope) -> tuple[int, int]:
         items += held.num_rows
         size += pc.sum(held["size"]).as_py() or 0
     return items, size
-
-
-def _who() -> str:
-    return f"{environment.user_name()}@{environment.host_name()}"
 
 
 def _placed(hold: Hold) -> str:

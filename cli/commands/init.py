@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from cli import environment, output, settings_file, workplace
 from cli.options import Json
+from cli.settings import in_address
 from vault.errors import RefusedByRule, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -160,11 +162,15 @@ def _checked_kit_place(kit: Path | None, identity: Path) -> Path | None:
 
 
 def _kit_text(secret: str, repository: RepositorySettings, repository_id: str) -> str:
+    address = shlex.quote(in_address(repository))
     return (
         "# Strongroom recovery kit: print this, lock it away, and delete the file.\n"
         f"# repository: {repository_id}\n"
         f"# address:    {repository.address}{f' at {repository.endpoint}' if repository.endpoint else ''}\n"
-        "# It opens everything in the repository: strongroom restore PROJECT --to DIR --identity THIS-FILE\n"
+        "# It opens everything in the repository. With Strongroom on any machine, and this text in the file kit.txt:\n"
+        f"#   strongroom project list --repository {address} --identity kit.txt\n"
+        f"#   strongroom restore PROJECT --to DIR --repository {address} --identity kit.txt\n"
+        f"#   strongroom restore --all-projects --to DIR --repository {address} --identity kit.txt\n"
         "# Without Strongroom: docs/format.md tells how to read everything with age, zstd and any Parquet reader.\n"
         f"{secret}\n"
     )

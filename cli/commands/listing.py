@@ -12,6 +12,7 @@ import typer
 from cli import output, workplace
 from cli.options import (
     At,
+    Before,
     Config,
     Deleted,
     Formats,
@@ -22,9 +23,10 @@ from cli.options import (
     Paths,
     Patterns,
     Periods,
+    Repository,
     Source,
 )
-from cli.wishes import Asked, tell_beyond
+from cli.wishes import Asked, tell_beyond, tell_moment
 from vault.about import grammar
 from vault.about.finding import MTIME
 from vault.about.period import Period
@@ -43,43 +45,45 @@ LETTERS = {"file": "-", "folder": "d", "link": "l"}
 def list_(
     projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """The snapshots of each project: when, how many items, bytes, new bytes stored, problems."""
     from vault.repository import snapshots
 
-    with workplace.opened(config, identity, brief=True) as place:
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         chosen = place.projects(projects or [])
-        for project in chosen:
-            place.gone(project)
+        missing = {project.id: place.gone(project) for project in chosen}
         found = [(project, snapshots.committed(project)) for project in chosen]
+        zones = {project.name: place.zone(project.name) for project in chosen}
     if as_json:
-        output.document({"projects": [_project_json(project, committed) for project, committed in found]})
+        told = [_project_json(project, committed) | {"missing": missing[project.id]} for project, committed in found]
+        output.document({"projects": told})
     else:
-        _tell(found)
+        _tell(found, zones)
     damage = [problem for _, committed in found for problem in committed.damaged]
     output.problems(damage)
     if damage or place.refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _tell(found: list[tuple[Project, Committed]]) -> None:
+def _tell(found: list[tuple[Project, Committed]], zones: dict[str, ZoneInfo]) -> None:
     if not found:
         output.notice("there is no project yet; add one with `strongroom project add NAME --source KIND=PATH`")
     for project, committed in found:
         output.result(f"{project.name}: {counted(len(committed.records), 'snapshot')}")
         if committed.records:
             heads = ["  SNAPSHOT", "SOURCE", "TAKEN", "ITEMS", "SIZE", "STORED", "PROBLEMS"]
-            output.table([_cells(one) for one in committed.records], heads, right=(3, 4, 5, 6))
+            output.table([_cells(one, zones[project.name]) for one in committed.records], heads, right=(3, 4, 5, 6))
 
 
-def _cells(one: Record) -> list[str]:
+def _cells(one: Record, zone: ZoneInfo) -> list[str]:
     counts = one.counts
     return [
         f"  {one.id}",
         one.source,
-        output.moment(one.taken_at),
+        output.moment(one.taken_at, zone),
         str(counts.items),
         output.size(counts.bytes),
         output.size(counts.stored_bytes),
@@ -90,7 +94,7 @@ def _cells(one: Record) -> list[str]:
 def _project_json(project: Project, committed: Committed) -> dict[str, Any]:
     return {
         "project": project.name,
-        "id": project.id,
+        "project_id": project.id,
         "snapshots": [
             {
                 "snapshot": one.id,
@@ -118,20 +122,24 @@ def ls(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """The items of a project at a moment."""
     from restore.select import select
 
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
-    with workplace.opened(config, identity, brief=True) as place:
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
-        selection = select(found, asked.wish(place, found))
+        wish = asked.wish(place, found)
+        selection = select(found, wish)
         zone = place.zone(project)
+    tell_moment(wish, selection, zone)
     tell_beyond(selection, periods)
     table = selection.table
     rows = zip(*(table[name].to_pylist() for name in _SHOWN), strict=True)
@@ -146,16 +154,17 @@ def ls(
 
 
 _SHOWN = ["path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target", "vanished_at"]
-_SHOWN += ["kind", "format", "period_start", "period_end", "period_origin"]
+_SHOWN += ["kind", "format", "period_start", "period_end", "period_origin", "consistency"]
 
 
 def _line(row: tuple[Any, ...], zone: ZoneInfo) -> str:
-    path, kind, size, seconds, _, mode, target, vanished, _, _, start, end, origin = row
+    path, kind, size, seconds, _, mode, target, vanished, _, _, start, end, origin, consistency = row
     letters = LETTERS[kind] + stat.filemode(mode)[1:]
     period = _period(start, end, zone) if origin not in (None, MTIME) else ""
     arrow = f" -> {printable(target)}" if target is not None else ""
-    gone = f"  (vanished {output.moment(vanished)})" if vanished else ""
-    return f"{letters} {size:>12} {_moment(seconds)} {period or '-':<13} {printable(path)}{arrow}{gone}"
+    gone = f"  (vanished {output.moment(vanished, zone)})" if vanished else ""
+    notes = f"{gone}{output.consistency(consistency)}"
+    return f"{letters} {size:>12} {_moment(seconds, zone)} {period or '-':<13} {printable(path)}{arrow}{notes}"
 
 
 def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str | None:
@@ -165,16 +174,16 @@ def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str
     return grammar.written(Period.between(start, end), zone)
 
 
-def _moment(seconds: int) -> str:
+def _moment(seconds: int, zone: ZoneInfo) -> str:
     """A file's time; some lie outside of what a calendar here can show."""
     try:
-        return output.moment(datetime.fromtimestamp(seconds, UTC))
+        return output.moment(datetime.fromtimestamp(seconds, UTC), zone)
     except (OverflowError, OSError, ValueError):
         return f"@{seconds}".ljust(19)
 
 
 def _item_json(row: tuple[Any, ...], zone: ZoneInfo) -> dict[str, Any]:
-    path, type_, size, seconds, nanos, mode, target, vanished, kind, format_, start, end, origin = row
+    path, type_, size, seconds, nanos, mode, target, vanished, kind, format_, start, end, origin, consistency = row
     return {
         "path": printable(path),
         "type": type_,
@@ -189,4 +198,5 @@ def _item_json(row: tuple[Any, ...], zone: ZoneInfo) -> dict[str, Any]:
         "period_start": None if start is None else start.isoformat(),
         "period_end": None if end is None else end.isoformat(),
         "period_origin": origin,
+        "consistency": consistency,
     }

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, output, settings_file, workplace
-from cli.options import EXIT_CODES, Config, Identity, Json
+from cli import environment, output, own_places, settings_file, workplace
+from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from cli.settings.names import KIND
 from vault.errors import RefusedByRule, SourceError, UsageError
 
@@ -64,6 +64,8 @@ def add(
     with workplace.opened(config, identity) as place:
         if name in place.settings.projects:
             raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {place.settings.file}")
+        for _, fault in own_places.faults(place.settings, sources):
+            raise RefusedByRule(f"the source {fault.what}", hint=fault.hint)
         own = [one.recipient for one in place.identities if isinstance(one, HybridIdentity)]
         if not own:
             raise UsageError("a project needs a post-quantum identity", hint="make one with `strongroom init`")
@@ -75,7 +77,7 @@ def add(
         settings_file.add_project(place.settings.file, name, written_zone, sources)
     told = {
         "project": name,
-        "id": made.id,
+        "project_id": made.id,
         "zone": written_zone or place.settings.zone(name),
         "sources": [{"name": s.name, "path": str(s.path)} for s in sources],
     }
@@ -89,14 +91,14 @@ def add(
 
 
 @app.command("list", epilog=EXIT_CODES)
-def list_(config: Config = None, identity: Identity = None, as_json: Json = False) -> None:
+def list_(config: Config = None, repository: Repository = None, identity: Identity = None, as_json: Json = False) -> None:
     """The projects that your identity opens."""
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, address=repository) as place:
         found = [project.capability for project in place.available([])]
         rows = [
             {
                 "project": one.name,
-                "id": one.project,
+                "project_id": one.project,
                 "capability": one.kind,
                 "sources": [source.name for source in place.settings.projects.get(one.name, ())],
             }
@@ -105,7 +107,9 @@ def list_(config: Config = None, identity: Identity = None, as_json: Json = Fals
     if as_json:
         output.document({"projects": rows, "refused": [one.as_json() for one in place.refused]})
     else:
-        cells = [(str(r["project"]), str(r["id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows]
+        cells = [
+            (str(r["project"]), str(r["project_id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows
+        ]
         output.table(cells, ["PROJECT", "ID", "CAPABILITY", "SOURCES"])
     if place.refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)
@@ -134,7 +138,7 @@ def _sources(texts: list[str], more: dict[str, object]) -> list[SourceSettings]:
             raise UsageError(
                 f"{text!r} is not KIND=PATH", hint="for example --source reports=/srv/reports; kinds are small letters"
             )
-        folder = Path(path).expanduser().absolute()
+        folder = environment.without_steps_up(Path(path).expanduser().absolute())
         if not folder.is_dir():
             raise SourceError(f"the source {folder} is not a folder", hint="is it mounted, and is the path right?")
         same = sum(source.kind == kind for source in sources)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import judging, locking, output, progress, workplace
+from cli import judging, local, locking, output, progress, workplace
 from cli.commands.retention import ask
 from cli.options import Config, Identity, Json, Quiet, Yes
-from vault.errors import UsageError
+from vault.errors import Busy, UsageError
 from vault.storage.locks import UNTIL_RELEASED
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from vault.repository.claims import Patience
     from vault.repository.prune import Report
     from vault.repository.prune_plan import Plan
 
@@ -30,7 +31,12 @@ def prune(
         str | None, typer.Option("--max-bytes", metavar="SIZE", help="Delete or store anew at most so much, such as 10G.")
     ] = None,
     max_time: Annotated[
-        float | None, typer.Option("--max-time", metavar="MINUTES", min=0, help="Begin nothing new after so many minutes.")
+        float | None,
+        typer.Option("--max-time", metavar="MINUTES", min=0, help="Begin nothing new after so many minutes, waiting included."),
+    ] = None,
+    wait: Annotated[
+        str | None,
+        typer.Option("--wait", metavar="DURATION", help="Wait so long for backups under way, such as '10 min' or 0: 1 hour."),
     ] = None,
     repack_above: Annotated[
         float, typer.Option("--repack-above", metavar="PERCENT", min=0, max=100, help="Waste from which a pack is stored anew.")
@@ -51,17 +57,21 @@ def prune(
     from vault.repository.prune_plan import Wishes, make_plan
 
     most = None if max_bytes is None else _bytes(max_bytes)
+    patience = _patience(wait)
     answers: list[dict[str, Any]] = []
-    done = True
+    done, busy = True, False
     with workplace.opened(config, identity) as place:
         for project in place.projects(projects or []):
+            place.gone(project)
             with progress.shown(quiet=quiet or as_json) as listener:
                 wishes = Wishes(
-                    held=judging.held(place.settings, project),
+                    held=judging.held(project),
                     locked=locked(project),
+                    remembered=frozenset(place.memory.recall("snapshots", project.id)),
                     max_bytes=most,
                     max_seconds=None if max_time is None else max_time * 60,
                     repack_above=repack_above / 100,
+                    patience=patience,
                     progress=listener,
                 )
                 plan = make_plan(project, wishes)
@@ -73,21 +83,34 @@ def prune(
                 continue
             refuse_without_rights(project)
             place.refuse_lost_holds(project)
-            locks = locking.of(place, project)
-            if locks is not None:
-                locks.begin()
+            locking.begun(place, project)
             if (plan.dead or plan.wasteful or plan.forgotten) and not yes:
                 ask(f"Prune {project.name}?")
             with progress.shown(quiet=quiet or as_json) as listener:
                 report = apply(project, plan, wishes)
             answer |= report.as_json()
-            done = done and report.done
+            busy = busy or bool(report.waiting)
+            done = done and (report.done or bool(report.waiting))
+            if report.done:
+                local.note_run(place.settings, project.name, "prune")
             if not as_json:
                 _tell(report)
     if as_json:
         output.document({"projects": answers})
     if place.refused or not done:
         raise typer.Exit(DONE_WITH_PROBLEMS)
+    if busy:
+        raise typer.Exit(Busy.exit_code)
+
+
+def _patience(wait: str | None) -> Patience:
+    from cli.settings import lengths
+    from vault.repository.claims import Patience
+
+    if wait is None:
+        return Patience()
+    seconds = 0.0 if wait.strip() == "0" else lengths.read(wait).total_seconds()
+    return Patience(seconds=seconds, altogether=seconds)
 
 
 def _bytes(text: str) -> int:
@@ -101,10 +124,11 @@ def _show(plan: Plan) -> None:
     told = plan.as_json()
     output.result(f"{plan.project}: plan")
     for name, text in (
-        ("dead", "that no snapshot needs go"),
+        ("dead", f"that no snapshot needs go{', if no backup under way needs them' if plan.claims else ''}"),
         ("repack", "hold mostly waste: what is needed of them is stored anew, and they go with the next prune"),
         ("later", "wait for another time, as --max-bytes says"),
         ("needed", "stay, as snapshots need them"),
+        ("unproven", "stay, as it cannot be proven here that their content lies elsewhere now"),
     ):
         if told[name]["packs"]:
             output.result(f"  {counted(told[name]['packs'], 'pack')} ({output.size(told[name]['bytes'])}) {text}")
@@ -120,8 +144,8 @@ def _show(plan: Plan) -> None:
         count = counted(len(plan.locked_records), "record")
         last = max(until for _, until in plan.locked_records)
         output.result(f"  {count} of forgotten snapshots stay: the last of them {_kept(last)}")
-    if plan.claims:
-        output.result(f"  {counted(len(plan.claims), 'backup')} under way will be waited for")
+    for _, whose in plan.claims:
+        output.result(f"  waits for a backup under way: {whose}")
     if not (plan.dead or plan.wasteful or plan.forgotten):
         output.result("  nothing is to be reclaimed")
 
@@ -134,7 +158,7 @@ def _kept(until: datetime) -> str:
 
 def _tell(report: Report) -> None:
     if report.waiting:
-        output.notice(f"{report.project}: backups are still under way ({', '.join(report.waiting)}); nothing was deleted")
+        output.notice(f"{report.project}: backups are still under way; nothing was deleted ({'; '.join(report.waiting_for)})")
     output.result(
         f"{report.project}: {counted(report.deleted, 'pack')} deleted, {output.size(report.freed)} freed "
         f"in {output.duration(report.seconds)}"

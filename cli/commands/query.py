@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -15,8 +16,24 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import output, workplace
-from cli.options import At, Config, Deleted, Formats, Identity, Json, Kinds, Overlapping, Paths, Periods, Quiet, Source
-from cli.wishes import Asked, tell_beyond
+from cli.options import (
+    At,
+    Before,
+    Config,
+    Deleted,
+    Formats,
+    Header,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Periods,
+    Quiet,
+    Repository,
+    Source,
+)
+from cli.wishes import Asked, tell_beyond, tell_consistency
 from vault.about import grammar
 from vault.about.period import Period
 from vault.errors import TargetError, UsageError
@@ -27,6 +44,7 @@ if TYPE_CHECKING:
 
     from restore.query.questions import Questions, Table
     from restore.select import Selection
+    from restore.tables.csv_header import Headers
 
 DONE_WITH_PROBLEMS = 3
 ROWS_SHOWN, ROWS_IN_JSON = 100, 10_000
@@ -50,9 +68,12 @@ def query(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
+    header: Header = None,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -62,23 +83,26 @@ def query(
     Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A
     condition on these leaves files out before they are read.
     """
+    from cli.sources import headers_of
     from restore.select import select
 
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
-    asked = Asked(None, paths, kinds, periods, formats, overlapping, at, deleted, source)
-    with workplace.opened(config, identity) as place:
+    asked = Asked(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
+    with workplace.opened(config, identity, address=repository) as place:
         found = place.project(project)
         found.capability.reading()
+        missing = place.gone(found)
         selection = select(found, asked.wish(place, found))
         tell_beyond(selection, periods)
+        tell_consistency(selection.table)
         zone = place.zone(project)
-        with _questions(selection, zone) as questions:
+        with _questions(selection, zone, headers_of(place.settings, found.name, header)) as questions:
             if tables:
                 _tell_tables(questions.tables(), zone, as_json=as_json)
             elif target:
                 _write(questions, sql, target, to)
             else:
-                show = _document if as_json else _table
+                show = partial(_document, missing) if as_json else _table
                 questions.ask(sql, show)
             if not quiet and not tables:
                 output.notice(f"{counted(questions.opened, 'file')} of {len(questions)} looked into")
@@ -103,11 +127,11 @@ def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: b
 
 
 @contextmanager
-def _questions(selection: Selection, zone: ZoneInfo) -> Iterator[Questions]:
+def _questions(selection: Selection, zone: ZoneInfo, headers: Headers) -> Iterator[Questions]:
     try:
         from restore.query.questions import Questions
 
-        opened = Questions(selection, zone, output.notice)
+        opened = Questions(selection, zone, output.notice, headers)
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
     with closing(opened):
@@ -153,11 +177,12 @@ def _table(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> N
         output.notice(counted(len(rows), "row"))
 
 
-def _document(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
-    """The first rows as one JSON document."""
+def _document(missing: list[str], schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+    """The first rows as one JSON document. missing: ids of snapshots that are gone."""
     rows, more = _first(read(), ROWS_IN_JSON)
     columns = [{"name": field.name, "type": str(field.type)} for field in schema]
-    output.document({"columns": columns, "rows": [[_json(cell) for cell in row] for row in rows], "more": more})
+    cells = [[_json(cell) for cell in row] for row in rows]
+    output.document({"columns": columns, "rows": cells, "more": more, "missing_snapshots": missing})
 
 
 def _first(batches: Iterator[pa.RecordBatch], count: int) -> tuple[list[tuple[Any, ...]], bool]:

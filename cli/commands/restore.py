@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,9 +9,11 @@ import typer
 from cli import choosing, workplace
 from cli.options import (
     At,
+    Before,
     Config,
     Deleted,
     Formats,
+    Header,
     Identity,
     Json,
     Kinds,
@@ -21,19 +22,26 @@ from cli.options import (
     Patterns,
     Periods,
     Quiet,
+    Repository,
     Source,
     Yes,
 )
 from cli.restoring.request import As, Request, Tables
-from cli.restoring.selecting import selected, versions_of, with_versions
-from cli.wishes import Asked, tell_beyond
+from cli.wishes import Asked
 from restore.existing import Existing
 from restore.tables.manner import Profile
+from vault.errors import UsageError
 
 
 def restore(
-    project: Annotated[str, typer.Argument(metavar="PROJECT")],
+    project: Annotated[str | None, typer.Argument(metavar="PROJECT")] = None,
     patterns: Patterns = None,
+    all_projects: Annotated[
+        bool,
+        typer.Option(
+            "--all-projects", help="Every project that opens, each to a folder of its name below --to, or --in-place."
+        ),
+    ] = False,
     to: Annotated[
         str,
         typer.Option(
@@ -52,6 +60,7 @@ def restore(
     formats: Formats = None,
     overlapping: Overlapping = False,
     at: At = None,
+    before: Before = None,
     deleted: Deleted = False,
     existing: Annotated[
         Existing | None,
@@ -75,9 +84,15 @@ def restore(
         bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    header: Header = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
-        str, typer.Option("--versions", metavar="all|N", help="Of each file, the newest N contents that differ, or all.")
+        str,
+        typer.Option(
+            "--versions",
+            metavar="all|N",
+            help="Of each file, the newest N contents that differ, or all; a deleted one is found too.",
+        ),
     ] = "1",
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Restore what is there, though some content is missing.")
@@ -89,6 +104,7 @@ def restore(
     region: Annotated[str | None, typer.Option("--region", metavar="NAME", help="The region of --to s3://….")] = None,
     source: Source = None,
     config: Config = None,
+    repository: Repository = None,
     identity: Identity = None,
     yes: Yes = False,
     quiet: Quiet = False,
@@ -112,6 +128,7 @@ def restore(
         bom=bom,
         rows_in_period=rows_in_period,
         time_column=time_column,
+        header=header,
         merge=merge,
     )
     request = Request(
@@ -128,16 +145,18 @@ def restore(
         region=region,
     )
     request.check(periods=bool(periods))
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source)
-    wanted = versions_of(versions)
-    from cli.restoring.runs import run
-    from cli.restoring.work import Work
+    from cli.restoring.projects import Wanted, everything, of_project
 
-    with workplace.opened(config, identity) as place:
-        found = choosing.project(place, project)
-        found.capability.reading()
-        wish = replace(asked.wish(place, found), versions=wanted)
-        selection, wish = selected(found, wish, several_places=in_place)
-        tell_beyond(selection, periods)
-        selection = with_versions(place, selection, wish, quiet=quiet or as_json)
-        run(Work(place, selection, wish, request, asked.as_json() | ({} if wanted == 1 else {"versions": versions})))
+    wanted = Wanted(versions)
+    if all_projects:
+        patterns = [*([] if project is None else [project]), *(patterns or [])]
+    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
+    if not all_projects and project is None:
+        raise UsageError(
+            "which project?", hint="name it, or say --all-projects; `strongroom project list` names those there are"
+        )
+    with workplace.opened(config, identity, address=repository) as place:
+        if all_projects:
+            everything(place, asked, request, wanted)
+        else:
+            of_project(place, choosing.project(place, project or ""), asked, request, wanted)

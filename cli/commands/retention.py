@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import judging, locking, moments, output, workplace
+from cli import environment, judging, local, locking, moments, output, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from vault.errors import RefusedByRule, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
     from policies.retention.plan import Plan
+    from vault.format.housekeeping import Note
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
@@ -41,11 +42,12 @@ def plan(
     """
     with workplace.opened(config, identity) as place:
         made = [(project, *_plan(place, project, on)) for project in place.projects(projects or list(place.settings.projects))]
+        zones = {one.name: place.zone(one.name) for one, _, _ in made}
     if as_json:
-        output.document({"projects": [{"name": one.name} | found.as_json() for one, found, _ in made]})
+        output.document({"projects": [{"project": one.name} | found.as_json() for one, found, _ in made]})
     else:
         for project, found, _ in made:
-            _show(project, found, every=every)
+            _show(project, found, zones[project.name], every=every)
     for _, _, problems in made:
         output.problems(problems)
     if any(problems for _, _, problems in made):
@@ -80,13 +82,79 @@ def apply(
                     hint=f"look at `strongroom retention plan {project.name}` again: it is {digest[:16]} now",
                 )
             if not as_json:
-                _show(project, found, every=every)
+                _show(project, found, place.zone(project.name), every=every)
             if found.goes and not yes:
                 ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
-            _apply(place, project, found)
-            answers.append({"name": project.name, "forgotten": list(found.goes)} | found.as_json())
+            gone = _apply(place, project, found)
+            local.note_run(place.settings, project.name, "retention")
+            answers.append({"project": project.name, "forgotten": gone} | found.as_json())
     if as_json:
         output.document({"projects": answers})
+
+
+@app.command("log", epilog=EXIT_CODES)
+def log(
+    projects: Projects = None,
+    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id.")] = False,
+    config: Config = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Show which snapshots were forgotten or given up as lost: when, by whom and why."""
+    from vault.repository import forgotten
+
+    with workplace.opened(config, identity) as place:
+        found = [(project, *forgotten.each(project)) for project in place.projects(projects or [])]
+    if as_json:
+        output.document(
+            {
+                "projects": [
+                    {
+                        "project": project.name,
+                        "notes": [note.as_json() | {"snapshots": _logged(note)} for note in notes if _logged(note)],
+                        "damage": [problem.as_json() for problem in problems],
+                    }
+                    for project, notes, problems in found
+                ]
+            }
+        )
+    else:
+        for project, notes, _ in found:
+            _show_log(project, notes, every=every)
+    problems = [problem for _, _, some in found for problem in some]
+    output.problems(problems)
+    if problems or place.refused:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+@app.command("accept-loss", epilog=EXIT_CODES)
+def accept_loss(
+    project: Annotated[str, typer.Argument(metavar="PROJECT")],
+    lost: Annotated[list[str], typer.Argument(metavar="SNAPSHOT…")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What happened; it is kept with the note.")],
+    yes: Yes = False,
+    config: Config = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Note that missing or damaged snapshots are lost, so that check, prune and status go on without them.
+
+    What only they needed goes with the next prune: first look for an older version or a copy of their records.
+    """
+    from vault.repository import missing
+
+    with workplace.opened(config, identity) as place:
+        found = place.project(project)
+        place.gone(found)
+        if not yes:
+            ask(f"Give up {counted(len(set(lost)), 'snapshot')} of {project}? What only they needed goes with the next prune.")
+        remembered = place.memory.recall("snapshots", found.id)
+        gone = missing.accept(found, lost, reason=reason, who=environment.person(), remembered=remembered)
+        place.memory.forget(found.id, [one.id for one in gone])
+    if as_json:
+        output.document({"project": project, "accepted": [one.as_json() for one in gone]})
+    else:
+        output.result(f"{project}: the loss of {counted(len(gone), 'snapshot')} is noted; nothing misses them from now on")
 
 
 def forget(
@@ -108,13 +176,33 @@ def forget(
         locking.begun(place, found)
         if not yes:
             ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
-        held = judging.held(place.settings, found)
-        gone = drop(found, chosen, reason=reason, held=held, newest_too=newest_too)
+        held = judging.held(found)
+        gone = drop(found, chosen, reason=reason, who=environment.person(), held=held, newest_too=newest_too)
         place.memory.forget(found.id, [one.id for one in gone])
     if as_json:
         output.document({"project": project, "forgotten": [one.id for one in gone]})
     else:
         output.result(f"{project}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune {project}` reclaims the room")
+
+
+def _logged(note: Note) -> list[dict[str, Any]]:
+    """The snapshots of a note, without what prunes write for themselves."""
+    from vault.repository.repack import SOURCE
+
+    return [one.as_json() for one in note.snapshots if one.source != SOURCE]
+
+
+def _show_log(project: Project, notes: list[Note], *, every: bool) -> None:
+    rows = []
+    for note in notes:
+        gone = _logged(note)
+        sources = ", ".join(sorted({one["source"] or "?" for one in gone}))
+        what = [one["id"] for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
+        when, who = output.moment(note.forgotten_at), note.who or f"? on {note.host}"
+        rows += [(f"  {when}", who, one, sources, note.reason) for one in what]
+    output.result(f"{project.name}: {counted(len(rows), 'entry', 'entries')}")
+    if rows:
+        output.table(rows, ["  WHEN", "WHO", "FORGOTTEN", "OF", "WHY"])
 
 
 def _plan(place: workplace.Workplace, project: Project, on: str | None) -> tuple[Plan, tuple[Any, ...]]:
@@ -133,22 +221,30 @@ def _day(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     return when
 
 
-def _apply(place: workplace.Workplace, project: Project, found: Plan) -> None:
+def _apply(place: workplace.Workplace, project: Project, found: Plan) -> list[str]:
+    """Gives the ids of the snapshots that this run forgot."""
+    from vault.repository import forgotten
     from vault.repository.forget import forget as drop
 
     if not found.goes:
-        return
+        return []
     place.refuse_lost_holds(project)
     locking.begun(place, project)
     world, _ = judging.world(place.settings, project)
-    found.refuse_unless_current(world)
-    held = judging.held(place.settings, project)
-    gone = drop(project, found.goes, reason=f"retention, plan {found.world.digest()[:16]}", held=held)
+    if not forgotten.read_all(project).by_id.keys() >= set(found.goes):
+        found.refuse_unless_current(world)
+    reason = f"retention, plan {found.world.digest()[:16]}"
+    held, who = judging.held(project), environment.person()
+    gone = drop(project, found.goes, reason=reason, who=who, held=held, unless_done=True)
     place.memory.forget(project.id, [one.id for one in gone])
-    output.notice(f"{project.name}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune` reclaims the room")
+    if gone:
+        output.notice(f"{project.name}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune` reclaims the room")
+    if len(gone) < len(found.goes):
+        output.notice(f"{project.name}: {counted(len(found.goes) - len(gone), 'snapshot')} forgotten by another run meanwhile")
+    return [one.id for one in gone]
 
 
-def _show(project: Project, found: Plan, *, every: bool) -> None:
+def _show(project: Project, found: Plan, zone: ZoneInfo, *, every: bool) -> None:
     output.result(f"{project.name}: plan {found.world.digest()[:16]}")
     lines = list(found.lines() if every else found.summary())
     for line in lines:
@@ -157,14 +253,14 @@ def _show(project: Project, found: Plan, *, every: bool) -> None:
         goes = list(found.verdict.forgotten)
         for one in goes[:SHOWN]:
             why = "; ".join(reason.text for reason in one.forget)
-            output.result(f"  goes: {one.snapshot.source} {output.moment(one.snapshot.taken_at)} {one.snapshot.id}: {why}")
+            output.result(
+                f"  goes: {one.snapshot.source} {output.moment(one.snapshot.taken_at, zone)} {one.snapshot.id}: {why}"
+            )
         if len(goes) > SHOWN:
             output.result(f"  … and {len(goes) - SHOWN} more; --all shows every one")
 
 
 def ask(question: str) -> None:
-    from cli import environment
-
     if not environment.is_interactive():
         raise UsageError("nobody can be asked here, and nothing was done", hint="say yes beforehand with --yes")
     typer.confirm(question, err=True, abort=True)

@@ -15,6 +15,9 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from cli.settings.faults import Placed
 
+WIDEST_SETTING = 48
+"""Characters of the column of settings; one long value does not push the origins of all others off the screen."""
+
 app = typer.Typer(help="The settings file: is it right, what applies, an example.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -78,7 +81,10 @@ def show(
         output.document({"file": str(file), "settings": rows})
     elif origin:
         output.notice(f"{file}, {_chosen(config)}")
-        output.table([(one.text(), one.origin.text(file)) for one in found], ["SETTING", "ORIGIN"])
+        width = min(WIDEST_SETTING, max(len(one.text()) for one in found))
+        output.result(f"{'SETTING'.ljust(width)}  ORIGIN")
+        for one in found:
+            output.result(f"{one.text().ljust(width)}  {one.origin.text(file)}")
     else:
         for one in found:
             output.result(one.text())

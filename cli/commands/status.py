@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, environment, local, output, standing, workplace
+from cli import consequences, environment, local, output, settings, standing, workplace
 from cli.options import Config, Identity, Json
-from vault.errors import UsageError
+from vault.errors import Damaged, NoRepository, StorageError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
+    from cli.settings import Settings
     from cli.standing import Standing
+    from policies.daemon.heartbeat import Heartbeat
+    from policies.promises.judge import Alarm
 
 DONE_WITH_PROBLEMS = 3
+SHOW_AFTER = 3.0
+"""Seconds that the store has to answer before what this machine knows is shown."""
 
 SOURCES = {
     "project": "PROJECT", "source": "SOURCE", "state": "STATE", "last": "LAST SNAPSHOT", "age": "AGE", "rpo": "PROMISED",
@@ -38,51 +47,163 @@ def status(
 ) -> None:
     """Every project and source with its last snapshot, its age and the promise, the next run, what is being written just now;
     of every project the last restore drill, how long it took, how much of the data was read and checked, whether retention is
-    frozen.
+    frozen; and whether the daemon lives.
 
-    Ends with exit code 3 where a promise is broken, a source of the settings has no snapshot, or its last one had problems.
+    Where the store does not answer, what this machine knows is shown, and the exit code says that the store did not. Ends with
+    exit code 3 where a promise is broken, the daemon was killed, a source of the settings has no snapshot, or its last one had
+    problems.
     """
     if reason and not accept:
         raise UsageError("--reason goes with --accept PROJECT")
-    with workplace.opened(config, identity, brief=True) as place:
-        if accept:
+    if accept:
+        if not reason.strip():
+            raise UsageError("--accept needs a reason", hint="say what you found, with --reason 'they moved the archive'")
+        with workplace.opened(config, identity, brief=True) as place:
             _accept(place, accept, reason, as_json=as_json)
-            return
-        now = workplace.services().clock.now()
-        with closing(standing.books(place)) as books, local.findings(place.settings) as findings:
-            look = standing.Looking(place, books, findings, now)
-            found = [look.at(project) for project in place.projects([])]
-        address = place.repository.store.describe()
-        known = {one.project["project"] for one in found}
-        unknown = sorted(set(place.settings.projects) - known)
-    rows = [row for one in found for row in one.sources]
-    rows += [{"project": name, "source": "-", "state": "not in the repository"} for name in unknown]
-    identifier = place.repository.descriptor.repository
+        return
+    whole = _looked(settings.load(settings.find(config)), config, identity, as_json=as_json)
     if as_json:
-        output.document(
-            {
-                "repository": identifier,
-                "address": address,
-                "sources": rows,
-                "projects": [one.project for one in found],
-                "broken": [alarm.as_json() for one in found for alarm in one.alarms],
-            }
-        )
-    else:
-        output.result(f"repository {identifier} at {address}")
-        _show(rows, found)
-    if place.refused or any(row["state"] != "ok" for row in rows) or any(one.alarms for one in found):
+        output.document(whole.as_json())
+    if whole.error is not None:
+        if not as_json:
+            output.failure(whole.error)
+        raise typer.Exit(whole.error.exit_code)
+    if whole.has_problems:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _show(rows: list[dict[str, Any]], found: list[Standing]) -> None:
-    _table(rows, SOURCES)
+def _looked(found: Settings, config: Path | None, identity: list[Path] | None, *, as_json: bool) -> _Whole:
+    """All that can be known; shown as a text, unless it is to be a document. Raises what opening the repository raises, where
+    this machine knows nothing by itself."""
+    with _shown_meanwhile(found, as_json=as_json) as meanwhile:
+        try:
+            whole = _asked(found, config, identity)
+        except (StorageError, NoRepository, Damaged) as error:
+            whole = _without_store(found, error)
+            if not whole.is_known:
+                raise
+    if not as_json and not (whole.error is not None and meanwhile.was_shown):
+        _show(whole)
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """All that is shown. place: of the repository, in words; empty where it did not answer · alarms: of the daemon itself ·
+    error: why the store was not asked."""
+
+    repository: str
+    address: str
+    rows: list[dict[str, Any]]
+    projects: list[Standing]
+    heartbeat: Heartbeat
+    alarms: tuple[Alarm, ...]
+    refused: bool = False
+    error: StrongroomError | None = None
+
+    @property
+    def broken(self) -> tuple[Alarm, ...]:
+        return (*self.alarms, *(alarm for one in self.projects for alarm in one.alarms))
+
+    @property
+    def has_problems(self) -> bool:
+        return self.refused or any(row["state"] not in standing.WELL for row in self.rows) or bool(self.broken)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this machine knows anything by itself."""
+        return self.heartbeat.since is not None or any("taken_at" in row or "failed" in row for row in self.rows)
+
+    def as_json(self) -> dict[str, Any]:
+        told = {
+            "repository": self.repository,
+            "address": self.address,
+            "daemon": self.heartbeat.as_json(),
+            "sources": self.rows,
+            "projects": [one.project for one in self.projects],
+            "broken": [alarm.as_json() for alarm in self.broken],
+        }
+        if self.error is not None:
+            told["error"] = {"message": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+        return told
+
+
+def _asked(found: Settings, config: Path | None, identity: list[Path] | None) -> _Whole:
+    with workplace.opened(config, identity, brief=True) as place:
+        asked = {project.name: standing.ask(place, project) for project in place.projects([])}
+        address, refused = place.repository.store.describe(), bool(place.refused)
+        identifier = place.repository.descriptor.repository
+    with standing.known_here(found) as local_:
+        projects = [local_.standing(name, one) for name, one in asked.items()]
+        heartbeat, alarms = local_.heartbeat, local_.of_daemon()
+    rows = [row for one in projects for row in one.sources]
+    rows += [
+        {"project": name, "source": "-", "state": "not in the repository"} for name in sorted(found.projects.keys() - asked)
+    ]
+    return _Whole(identifier, address, rows, projects, heartbeat, alarms, refused)
+
+
+def _without_store(found: Settings, error: StrongroomError | None) -> _Whole:
+    with standing.known_here(found) as local_:
+        projects = [local_.standing(name, None) for name in found.projects]
+        heartbeat, alarms = local_.heartbeat, local_.of_daemon()
+    rows = [row for one in projects for row in one.sources]
+    return _Whole("", found.repository.address, rows, projects, heartbeat, alarms, error=error)
+
+
+class _Meanwhile:
+    """Shows what this machine knows where the store takes long to answer: once."""
+
+    def __init__(self, found: Settings, *, as_json: bool) -> None:
+        self._found = found
+        self.was_shown = False
+        self._timer = threading.Timer(SHOW_AFTER, self._show)
+        self._timer.daemon = True
+        if not as_json:
+            self._timer.start()
+
+    def cancel(self) -> None:
+        """Not any more; where it is just being shown, once it is."""
+        self._timer.cancel()
+        if self._timer.is_alive():
+            self._timer.join()
+
+    def _show(self) -> None:
+        with suppress(StrongroomError):
+            whole = _without_store(self._found, None)
+            if whole.is_known:
+                self.was_shown = True
+                output.notice("the store has not answered yet; this is what this machine knows:")
+                _show(whole)
+
+
+@contextmanager
+def _shown_meanwhile(found: Settings, *, as_json: bool) -> Iterator[_Meanwhile]:
+    meanwhile = _Meanwhile(found, as_json=as_json)
+    try:
+        yield meanwhile
+    finally:
+        meanwhile.cancel()
+
+
+def _show(whole: _Whole) -> None:
+    name = f"repository {whole.repository}" if whole.repository else "the repository, which was not reached,"
+    output.result(f"{name} at {whole.address}")
+    beat = whole.heartbeat
+    if beat.state != "none":
+        words = {"running": "runs", "stuck": "DOES NOT MOVE", "killed": "WAS KILLED", "ended": "has ended"}
+        since = f", begun {output.moment(beat.since)}" if beat.since is not None else ""
+        seen = f", last sign of life {output.moment(beat.seen)}" if beat.seen is not None else ""
+        output.result(f"the daemon {words.get(beat.state, 'cannot be seen by this user')}{since}{seen}")
+    _table(whole.rows, SOURCES)
     output.result("")
-    _table([one.project for one in found], PROJECTS)
-    for one in found:
-        for alarm in one.alarms:
-            output.result(f"BROKEN {alarm.title}: {alarm.message}")
-            output.result(f"  what to do: {alarm.hint}")
+    _table([one.project for one in whole.projects], PROJECTS)
+    for row in whole.rows:
+        if "failed" in row:
+            output.result(f"FAILED {row['project']}/{row['source']}: {row['failed']['message']}")
+    for alarm in whole.broken:
+        output.result(f"BROKEN {alarm.title}: {alarm.message}")
+        output.result(f"  what to do: {alarm.hint}")
 
 
 def _table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
@@ -95,7 +216,7 @@ def _accept(place: workplace.Workplace, name: str, reason: str, *, as_json: bool
 
     project = place.project(name)
     who = f"{environment.user_name()}@{environment.host_name()}"
-    released = freeze.accept(project, reason=reason or "looked at and accepted", who=who)
+    released = freeze.accept(project, reason=reason, who=who)
     with local.noted(place.settings) as findings:
         if findings is not None:
             consequences.note_freeze(findings, project)

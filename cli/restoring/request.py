@@ -30,6 +30,7 @@ class Tables:
     bom: bool = False
     rows_in_period: bool = False
     time_column: str | None = None
+    header: bool | None = None
     merge: bool = False
 
     @property
@@ -47,11 +48,14 @@ class Tables:
             raise UsageError("the rows of which period?", hint="name it with --period")
         if self.time_column is not None and not self.rows_in_period:
             raise UsageError("--time-column is for --rows-in-period", hint="add that, or leave it out")
+        if self.header is not None and not self.wanted:
+            raise UsageError("--header and --no-header are about tables", hint="name a format with --as, or leave them out")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise UsageError(f"{self.delimiter!r} cannot divide the columns of a CSV", hint="use one character: , ; | or a tab")
 
     def conversion(self, wish: Wish, place: Workplace, project: str) -> Conversion | None:
         """What `restore.giving` is to do; None where everything is given as it is."""
+        from cli.sources import headers_of
         from restore import masks
         from restore.giving.conversion import Conversion, Rows
         from restore.tables.times import Reading
@@ -68,7 +72,8 @@ class Tables:
             reading = Reading(zone.key, day_first)
             rows = Rows(tuple(masks.periods_of(wish, masks.zone_of("", wish))), reading, self.time_column)
         target = self.format if self.format != "original" else None
-        return Conversion(target or ("csv" if self.merge else None), manner, rows)
+        headers = headers_of(place.settings, project, self.header)
+        return Conversion(target or ("csv" if self.merge else None), manner, rows, headers)
 
     def as_json(self) -> dict[str, Any]:
         """For the report."""
@@ -79,6 +84,7 @@ class Tables:
             "bom": self.bom,
             "rows_in_period": self.rows_in_period,
             "time_column": self.time_column,
+            **({} if self.header is None else {"header": self.header}),
             "merge": self.merge,
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -26,14 +27,14 @@ CONFLICTS_SHOWN = 10
 LOSSES_SHOWN = 20
 
 
-def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Forecast) -> None:
+def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Forecast, moment: Moment) -> None:
     """The plan, on stderr."""
     when = max(one.taken_at for one in selection.records)
     files, to_write, to_read, requests = (
         sum(values) for values in zip(*((p.files, p.bytes_to_write, p.bytes_to_read, p.requests) for p in plans), strict=True)
     )
     output.notice(
-        f"plan: {counted(files, 'file')}, {output.size(to_write)} to write to {where}, as of {output.moment(when)}; "
+        f"plan: {counted(files, 'file')}, {output.size(to_write)} to write to {where}, as of {moment.of(when)}; "
         f"{output.size(to_read)} to read in about {counted(requests, 'request')}, "
         f"which may take {output.duration(forecast.seconds)}"
     )
@@ -82,6 +83,19 @@ def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Fore
     for conflict in [one for plan in plans for one in plan.conflicts][:CONFLICTS_SHOWN]:
         output.notice(f"  in the way: {printable(conflict.path)} ({conflict.standing})")
     output.problems([problem for plan in plans for problem in plan.missing])
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Which moment a plan is of. zone: of the project · asked: the moment in words, empty for now."""
+
+    zone: ZoneInfo
+    asked: str = ""
+
+    def of(self, taken: datetime) -> str:
+        """With when the newest snapshot was taken."""
+        newest = output.moment(taken, self.zone)
+        return f"{newest}, the newest snapshot up to {self.asked}" if self.asked else newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +165,19 @@ def tell_tables(told: Iterable[Told]) -> None:
     _tell_losses([(one, loss) for one in everything for loss in one.losses])
     for note in [note for one in converted if one.row < 0 for note in one.notes]:
         output.notice(note)
+    _tell_guesses(everything)
+
+
+def _tell_guesses(everything: Sequence[Told]) -> None:
+    """A line for each kind of guess, with the first file of which it was made."""
+    kinds: dict[str, list[tuple[Told, int]]] = {}
+    for one in everything:
+        for text, files in one.guesses.items():
+            kinds.setdefault(text, []).append((one, files))
+    for text, met in kinds.items():
+        count = sum(files for _, files in met)
+        example = "" if met[0][0].row < 0 else f", such as {printable(met[0][0].path)}"
+        output.notice(f"{counted(count, 'file')}{example}: {text}")
 
 
 def _tell_losses(losses: Sequence[tuple[Told, Loss]]) -> None:

@@ -29,13 +29,14 @@ DONE_WITH_PROBLEMS = 3
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One restore. asked: the selection in plain values, for the report."""
+    """One restore. asked: the selection in plain values, for the report · missing: ids of snapshots that are gone."""
 
     place: Workplace
     selection: Selection
     wish: Wish
     request: Request
     asked: dict[str, Any]
+    missing: Sequence[str] = ()
 
     @property
     def project(self) -> str:
@@ -78,12 +79,13 @@ def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
 
     request = work.request
     if not request.as_json:
-        showing.show(plans, work.selection, goal.text, forecast(work, plans))
+        moment = showing.Moment(work.place.zone(work.project), work.wish.at_words)
+        showing.show(plans, work.selection, goal.text, forecast(work, plans), moment)
     if goal.folder is not None:
         showing.warn_of_space(sum(plan.bytes_to_write for plan in plans), goal.folder)
     if request.dry_run:
         if request.as_json:
-            output.document({"plan": showing.plan_document(plans, forecast(work, plans))})
+            output.document({"plan": showing.plan_document(plans, forecast(work, plans)), "missing_snapshots": [*work.missing]})
         output.problems(work.selection.damage)
         return False
     for plan in plans:
@@ -110,7 +112,7 @@ def _ask(replacing: int, setting: int) -> None:
 def end(work: Work, problems: Sequence[Problem], document: dict[str, Any] | None) -> None:
     """The JSON document, the problems, and the exit code that they deserve."""
     if work.request.as_json and document is not None:
-        output.document(document)
+        output.document(document | {"missing_snapshots": [*work.missing]})
     output.problems(problems)
     if problems:
         raise typer.Exit(DONE_WITH_PROBLEMS)

@@ -17,12 +17,20 @@ from the SDK's own chain. The models are imported when a file is read: `--help` 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
 
 from cli import environment
 from cli.settings.effective import Settings
-from vault.errors import SettingsError
+from vault.errors import SettingsError, UsageError
 
-__all__ = ["Settings", "find", "load"]
+if TYPE_CHECKING:
+    from cli.settings.tables import RepositorySettings
+
+__all__ = ["Settings", "find", "in_address", "load", "of_address"]
+
+_OF_ADDRESS = ("endpoint", "region", "profile", "path_style")
+"""What an address may say besides, of the settings' [repository]."""
 
 
 def find(named: Path | None) -> Path:
@@ -33,17 +41,57 @@ def find(named: Path | None) -> Path:
             return candidate
     raise SettingsError(
         f"there is no settings file ({', '.join(map(str, candidates))})",
-        hint="make one with `strongroom init ADDRESS`, or name it with --config FILE",
+        hint="make one with `strongroom init ADDRESS`, name one with --config FILE, or a repository with --repository ADDRESS",
     )
 
 
+def of_address(text: str) -> Settings:
+    """Settings for a repository that is named by its address alone: everything else is as if it were not set. text: a folder,
+    or s3://bucket/prefix, with `?endpoint=URL&region=NAME&profile=NAME&path_style=true` where it needs them. Raises
+    `UsageError`."""
+    from cli.settings import reading
+    from cli.settings.document import Document
+    from cli.settings.tables import RepositorySettings
+
+    address, mark, query = text.partition("?") if text.lower().startswith("s3:") else (text, "", "")
+    values: dict[str, object] = {"address": address}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in _OF_ADDRESS:
+            raise UsageError(f"{name!r} is nothing that an address can say", hint=f"it can say {', '.join(_OF_ADDRESS)}")
+        values[name] = value.lower() == "true" if name == "path_style" else value
+    if mark and len(values) == 1:
+        raise UsageError(f"{text!r} says nothing after the ?", hint="write s3://bucket/prefix?endpoint=URL")
+    document = Document(repository=reading.made(RepositorySettings, values))
+    return Settings(Path("strongroom.toml"), "", document)
+
+
+def in_address(repository: RepositorySettings) -> str:
+    """The address of a repository with all that is needed to reach it, as `of_address` reads it."""
+    values = repository.model_dump(exclude_none=True, include=set(_OF_ADDRESS))
+    query = urlencode(
+        {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}, safe=":/"
+    )
+    return f"{repository.address}?{query}" if query else repository.address
+
+
 def load(file: Path) -> Settings:
-    """Read a settings file. Raises `SettingsError` with file, line and key of everything that is wrong."""
+    """Read a settings file; a run of the daemon's reads what the daemon has read, whatever the file says meanwhile. Raises
+    `SettingsError` with file, line and key of everything that is wrong."""
     try:
-        text = file.read_text("utf-8")
+        text = _in_use() or file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         hint = "settings are TOML, which is UTF-8 text; name another file with --config FILE"
         raise SettingsError(f"{file} cannot be read: {error}", hint=hint) from error
     from cli.settings import reading
 
     return Settings(file, text, reading.read(file, text))
+
+
+def _in_use() -> str | None:
+    copy = environment.settings_in_use()
+    if copy is None:
+        return None
+    try:
+        return copy.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

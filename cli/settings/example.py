@@ -53,6 +53,7 @@ kind = "reports"
 path = "/srv/clients/parcelo/reports"
 exclude = ["*.tmp", "/drafts/"]
 layout = "hourly/{year}/{month:02}/{day:02}/report-{hour:02}.csv"
+header = true                              # the first row of a CSV names its columns; false, or their names
 expect = [{ path = "hourly/**", every = "hour", grace = "30 minutes" }]
 
 [[projects.parcelo.sources]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from cli import own_places
 from cli.settings import lengths, meaning
 from cli.settings.faults import Fault
 from cli.settings.places import Key
@@ -42,6 +44,8 @@ def failing(settings: Settings) -> Iterator[Fault]:
     for name, project in document.projects.items():
         for number, source in enumerate(project.sources):
             yield from _patterns(("projects", name, "sources", number), source)
+        for number, fault in own_places.faults(settings, project.sources):
+            yield replace(fault, key=("projects", name, "sources", number, *fault.key))
 
 
 def odd(settings: Settings, now: datetime) -> Iterator[Fault]:
@@ -54,10 +58,13 @@ def odd(settings: Settings, now: datetime) -> Iterator[Fault]:
             yield Fault(key, f"names {file}, which is not there", "is the path right?")
     if not document.projects:
         yield Fault(("projects",), "are missing", "add one with `strongroom project add NAME --source KIND=PATH`")
+    yield from _unheard(settings)
     for name, project in document.projects.items():
         yield from _sources(("projects", name), project)
         yield from _retention(("projects", name), project, now)
         yield from _schedules(("projects", name), project, now)
+        yield from _unverified(("projects", name), project)
+        yield from _unreachable(("projects", name, "alarms"), project)
 
 
 def _tried(key: Key, attempt: Callable[[], object]) -> Iterator[Fault]:
@@ -154,6 +161,43 @@ def _schedules(key: Key, project: ProjectSettings, now: datetime) -> Iterator[Fa
     if "retention" in jobs and "prune" not in jobs:
         yield Fault(
             (*key, "schedule", "retention"), "runs without prune, so it frees no space", "write prune = { every = 'week' }"
+        )
+
+
+def _unheard(settings: Settings) -> Iterator[Fault]:
+    """Promises whose breaking nobody hears of."""
+    notify = settings.document.notify
+    if any(getattr(notify, kind) is not None for kind in type(notify).model_fields):
+        return
+    promised = [name for name, project in settings.document.projects.items() if project.rpo is not None]
+    if promised:
+        yield Fault(
+            ("notify",),
+            f"is missing, so nobody is told when rpo of {', '.join(promised)} is not kept",
+            "add [notify.email], [notify.webhook] or another; docs/settings.md tells of them",
+        )
+
+
+def _unverified(key: Key, project: ProjectSettings) -> Iterator[Fault]:
+    """Backups by a schedule whose content nobody ever looks at."""
+    jobs = {job.name for job in meaning.scheduled(project)}
+    lacking = [name for name in ("check", "drill") if name not in jobs]
+    if "backup" in jobs and lacking:
+        example = ", ".join(f"{name} = {{ every = 'week' }}" for name in lacking)
+        yield Fault(
+            (*key, "schedule"),
+            f"has no {' and no '.join(lacking)}, so damage is not found before a restore",
+            f"add {example}",
+        )
+
+
+def _unreachable(key: Key, project: ProjectSettings) -> Iterator[Fault]:
+    """Alarms that cannot ring."""
+    if project.alarms.shrunk >= 1:
+        yield Fault(
+            (*key, "shrunk"),
+            "cannot be reached: of a source that has lost everything no snapshot is taken",
+            "choose a share below 1, such as 0.3",
         )
 
 

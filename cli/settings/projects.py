@@ -62,6 +62,19 @@ class SourceSettings(Table):
     time_column: Text | None = Field(
         default=None, description="the column of times that tells the period of a table whose path tells none"
     )
+    one_file_system: bool = Field(
+        default=False, description="folders where another file system is mounted are kept without what is in them"
+    )
+    ignore_changes_of: Annotated[tuple[Literal["inode", "ctime"], ...], Field(strict=False)] = Field(
+        default=(),
+        description="where a file system gives other inode numbers or times of change with every mount: `inode`, `ctime`, "
+        "which then do not make a file read again. Without `ctime`, a change that keeps size and modification time is not seen",
+    )
+    header: bool | Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None,
+        description="whether the first row of a CSV names its columns: `true`, `false`, or the names of the columns of files "
+        "without such a row; where it is not said, what the rows look like",
+    )
     expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
         default=(), description='what must appear: `"hourly"`, or tables as below'
     )
@@ -153,9 +166,15 @@ class LockSettings(Table):
 class AlarmSettings(Table):
     """What of a new snapshot raises an alarm and freezes retention until a person looks."""
 
-    shrunk: Share = Field(default=0.3, description="this share of a source's items vanished between two snapshots")
-    changed: Share = Field(default=0.5, description="this share of them was rewritten")
-    entropy: bool = Field(default=True, description="what was rewritten looks encrypted now, as after ransomware")
+    shrunk: Share = Field(default=0.3, description="this share of a source's files vanished, at once or within a day")
+    vanished: Annotated[int, Field(ge=1)] = Field(default=50, description="so many of them vanished, whatever share that is")
+    folder: Annotated[int, Field(ge=0)] = Field(
+        default=5,
+        description="a folder of at least so many files vanished as a whole, or everything about a day or a month; 0 for never",
+    )
+    changed: Share = Field(default=0.5, description="this share of them was rewritten as a whole: rows that are added are not")
+    entropy: bool = Field(default=True, description="files look encrypted now or do not open any more, as after ransomware")
+    emptied: bool = Field(default=True, description="files, or a column in tables, were emptied")
     problems_in_a_row: Annotated[int, Field(ge=1)] = Field(
         default=3, description="so many runs with problems, one after another"
     )

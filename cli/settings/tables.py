@@ -62,7 +62,10 @@ class RecoverySettings(Table):
 class DaemonSettings(Table):
     """How the daemon runs."""
 
-    at_once: Annotated[int, Field(ge=1, le=64)] = Field(default=2, description="so many jobs run at once")
+    at_once: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2,
+        description="so many backups run at once; half as many checks, drills, prunes and runs of retention beside them",
+    )
     metrics: Loopback | None = Field(
         default=None, description="address and port for metrics and health, on loopback: `127.0.0.1:9898`; else there are none"
     )

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from policies.schedule.jobs import Stop
@@ -32,11 +32,13 @@ LAST_WORDS = 4096
 @dataclass(frozen=True, slots=True)
 class Ended:
     """code: exit code, negative for a signal · document: what it printed, empty where that is no JSON document · errors: the
-    end of what it said to people."""
+    end of what it said to people · asked: it was asked to end · killed: it was, and had to be killed."""
 
     code: int
     document: dict[str, Any]
     errors: str
+    asked: bool = False
+    killed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Children:
         try:
             with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
                 process = self._started(command, out, errors)
-                code = _waited_for(process, stop, self.kill_after)
-                return Ended(code, _document(out), _end_of(errors))
+                ended = _waited_for(process, stop, self.kill_after)
+                return replace(ended, document=_document(out), errors=_end_of(errors))
         except OSError as error:
             raise StrongroomError(
                 f"the run could not be started: {error.strerror}",
@@ -70,11 +72,11 @@ class Children:
         )
 
 
-def _waited_for(process: subprocess.Popen[bytes], stop: Stop, kill_after: float) -> int:
+def _waited_for(process: subprocess.Popen[bytes], stop: Stop, kill_after: float) -> Ended:
     asked_at: float | None = None
     while True:
         with suppress(subprocess.TimeoutExpired):
-            return process.wait(LOOK_EVERY)
+            return Ended(process.wait(LOOK_EVERY), {}, "", asked=asked_at is not None)
         now = stop.clock.monotonic()
         if asked_at is None and stop():
             process.send_signal(signal.SIGTERM)
@@ -82,7 +84,7 @@ def _waited_for(process: subprocess.Popen[bytes], stop: Stop, kill_after: float)
         elif asked_at is not None and now - asked_at > kill_after:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            return process.wait()
+            return Ended(process.wait(), {}, "", asked=True, killed=True)
 
 
 def _document(out: IO[bytes]) -> dict[str, Any]:

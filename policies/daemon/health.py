@@ -1,7 +1,8 @@
 """An address on loopback for monitors: /metrics for Prometheus, /health for whoever asks "are you well?".
 
-    200    the daemon beats, and every promise is kept
-    503    it has not moved for a minute, or a promise is broken; the body says which
+    200    the daemon beats, each of its tasks works, and every promise is kept
+    503    it has not moved for a minute, a task of its own fails, its log cannot be written, or a promise is broken; the body
+           says which
 
 It tells clients' names to whoever asks, so it listens on this machine alone.
 """
@@ -26,11 +27,12 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is answered, made at one beat. beat: on the monotonic clock."""
+    """What is answered, made at one beat. beat: on the monotonic clock · failing: what of the daemon's own work fails."""
 
     beat: float
     metrics: str
     alarms: tuple[dict[str, str], ...]
+    failing: tuple[dict[str, str], ...] = ()
 
 
 class Health:
@@ -73,9 +75,9 @@ class Health:
         """Where it listens."""
         return int(self._server.server_address[1])
 
-    def show(self, metrics: str, alarms: Sequence[dict[str, str]]) -> None:
+    def show(self, metrics: str, alarms: Sequence[dict[str, str]], failing: Sequence[dict[str, str]] = ()) -> None:
         """From now on this is answered."""
-        self._picture = Picture(self._clock.monotonic(), metrics, tuple(alarms))
+        self._picture = Picture(self._clock.monotonic(), metrics, tuple(alarms), tuple(failing))
 
     def close(self) -> None:
         """Answer no more."""
@@ -90,8 +92,13 @@ class Health:
             _send(request, 200, "text/plain; version=0.0.4; charset=utf-8", picture.metrics)
         elif path == "/health":
             silent = self._clock.monotonic() - picture.beat
-            well = silent < STUCK_AFTER and not picture.alarms
-            value: dict[str, Any] = {"well": well, "seconds_since_beat": round(silent, 1), "broken": list(picture.alarms)}
+            well = silent < STUCK_AFTER and not picture.alarms and not picture.failing
+            value: dict[str, Any] = {
+                "well": well,
+                "seconds_since_beat": round(silent, 1),
+                "broken": list(picture.alarms),
+                "failing": list(picture.failing),
+            }
             _send(request, 200 if well else 503, "application/json", json.dumps(value, ensure_ascii=False))
         else:
             _send(request, 404, "text/plain; charset=utf-8", "ask for /metrics or /health\n")

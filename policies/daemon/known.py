@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from policies.daemon.plan import Kind, PlannedJob, ProjectPlan
 from policies.promises.findings import Findings
@@ -15,12 +16,36 @@ from policies.promises.judge import CheckState, DrillState, ProjectState, Source
 from policies.schedule.records import Run
 from vault.wording import counted
 
-Runs = Callable[[str, str], Sequence[Run]]
-"""The newest runs of a project's job, the newest first."""
+
+class History(Protocol):
+    """What is known of a job's runs."""
+
+    def since_success(self, project: str, job: str) -> Sequence[Run]:
+        """Its runs since the last one without any trouble, the newest first."""
+        ...
+
+    def last_success(self, project: str, job: str) -> Run | None:
+        """Its newest run that did its work, however long ago."""
+        ...
+
 
 TROUBLES = frozenset({"failed", "timeout", "aborted", "problems"})
 NEVER = datetime.max.replace(tzinfo=UTC)
 _OTHERS: tuple[Kind, ...] = ("check", "drill", "retention", "prune")
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run of a job, whoever started it. at: when it ended · message: what it said, where it did not do all."""
+
+    at: datetime
+    ending: str
+    message: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not do its work at all."""
+        return self.ending in TROUBLES and self.ending != "problems"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +57,14 @@ class Repository:
 
 
 def state_of(
-    plan: ProjectPlan, runs: Runs, findings: Findings, now: datetime, repository: Repository | None = None
+    plan: ProjectPlan, history: History, findings: Findings, now: datetime, repository: Repository | None = None
 ) -> ProjectState:
     """All that promises to a project are judged by. repository: None where nobody has asked it."""
     frozen = repository.frozen if repository is not None else frozen_by(findings, plan.name)
-    others = [(kind, trouble(runs(plan.name, kind))) for kind in _OTHERS if plan.job(kind) is not None]
+    others = [(kind, trouble_of(plan, kind, history, findings)) for kind in _OTHERS if plan.job(kind) is not None]
     return ProjectState(
         project=plan.name,
-        sources=tuple(_source(plan, name, runs, findings, now, repository) for name in plan.sources),
+        sources=tuple(_source(plan, name, history, findings, now, repository) for name in plan.sources),
         checks=_checks(plan, findings, now),
         drills=_drills(plan, findings, now),
         frozen=frozen,
@@ -48,7 +73,8 @@ def state_of(
 
 
 def trouble(runs: Sequence[Run]) -> Trouble:
-    """How many of the newest runs ended badly; the tries of one are one. Such as were stopped or passed over say nothing."""
+    """How many due times in a row have ended badly; the tries of one are one. Runs that were stopped or passed over say
+    nothing. runs: all since the last success, the newest first."""
     bad: dict[datetime, str] = {}
     for run in runs:
         if run.ending in TROUBLES:
@@ -58,11 +84,33 @@ def trouble(runs: Sequence[Run]) -> Trouble:
     return Trouble(len(bad), next(iter(bad.values()), ""))
 
 
-def last_success(plan: ProjectPlan, name: str, runs: Runs, findings: Findings) -> datetime | None:
+def last_run(plan: ProjectPlan, job: str, history: History, findings: Findings) -> LastRun | None:
+    """The newest run of a job that ended, by the daemon or by hand, if it was no success or nothing newer is known."""
+    runs = [run for run in history.since_success(plan.name, job) if run.ending in TROUBLES]
+    newest = LastRun(runs[0].ended or runs[0].started, runs[0].ending or "", runs[0].message) if runs else None
+    noted = findings.found(plan.name, "run", job)
+    if noted is not None and (newest is None or noted.at > newest.at):
+        return LastRun(noted.at, str(noted.value.get("ending")), str(noted.value.get("message", "")))
+    return newest
+
+
+def trouble_of(plan: ProjectPlan, job: str, history: History, findings: Findings) -> Trouble:
+    """Of a job, by the daemon's runs and those that a person started: one of these that went well ends it."""
+    runs, noted = history.since_success(plan.name, job), findings.found(plan.name, "run", job)
+    if noted is not None and noted.value.get("ending") == "done":
+        runs = [run for run in runs if run.started > noted.at]
+    found, newest = trouble(runs), last_run(plan, job, history, findings)
+    if newest is not None and newest.ending in TROUBLES and newest.message != found.message:
+        return Trouble(max(1, found.runs), newest.message)
+    return found
+
+
+def last_success(plan: ProjectPlan, name: str, history: History, findings: Findings) -> datetime | None:
     """When the newest snapshot of a source was taken, as far as this machine knows."""
     found = findings.found(plan.name, "backup", name)
     taken = [datetime.fromisoformat(found.value["taken_at"])] if found and "taken_at" in found.value else []
-    taken += [run.started for run in runs(plan.name, f"backup {name}") if run.ending in ("done", "problems")]
+    run = history.last_success(plan.name, f"backup {name}")
+    taken += [run.started] if run is not None else []
     return max(taken, default=None)
 
 
@@ -73,17 +121,17 @@ def frozen_by(findings: Findings, project: str) -> tuple[str, ...]:
 
 
 def _source(
-    plan: ProjectPlan, name: str, runs: Runs, findings: Findings, now: datetime, repository: Repository | None
+    plan: ProjectPlan, name: str, history: History, findings: Findings, now: datetime, repository: Repository | None
 ) -> SourceState:
     found = findings.found(plan.name, "backup", name)
-    last = repository.last.get(name) if repository is not None else last_success(plan, name, runs, findings)
+    last = repository.last.get(name) if repository is not None else last_success(plan, name, history, findings)
     return SourceState(
         name=name,
         rpo=plan.rpo,
         met=findings.first_met(plan.name, f"source {name}", now),
         last=last,
         missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
-        trouble=trouble(runs(plan.name, f"backup {name}")),
+        trouble=trouble_of(plan, f"backup {name}", history, findings),
         most_troubles=plan.most_troubles,
     )
 

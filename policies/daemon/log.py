@@ -1,24 +1,35 @@
-"""What the daemon says: lines for people, or a JSON document a line. It is a `Watcher` of the runner."""
+"""What the daemon says: lines for people, or a JSON document a line. It is a `Watcher` of the runner.
+
+A line that cannot be written is counted and never an error: whoever logs has work to do. When there is room again, the next
+line says how many are missing.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 from policies.promises.judge import Alarm
 from policies.schedule.records import SUCCESSES, Run
 from vault.clock import Clock
+from vault.wording import counted
 
 
 class Log:
-    """write: takes a line · as_json: in that form. endings: how many runs ended how, by project, job and ending."""
+    """write: takes a line, raises where it cannot · as_json: in that form. endings: how many runs ended how, by project, job
+    and ending · lost: lines that could not be written, since `lost_since`, and were not told of yet."""
 
     def __init__(self, write: Callable[[str], None], clock: Clock, *, as_json: bool) -> None:
         self._write = write
         self._clock = clock
         self._as_json = as_json
+        self._lock = threading.Lock()
         self.endings: Counter[tuple[str, str, str]] = Counter()
+        self.lost = 0
+        self.lost_since: datetime | None = None
 
     def started(self, run: Run) -> None:
         """A run has begun."""
@@ -52,13 +63,35 @@ class Log:
         self.say("info", "mended", f"mended {title}: {promise}", project=project, promise=promise, subject=subject)
 
     def say(self, level: str, event: str, text: str, **facts: object) -> None:
-        """One line; whatever a text holds, it stays one."""
+        """One line, from any thread; whatever a text holds, it stays one. Never raises."""
         now = self._clock.now()
+        with self._lock:
+            if self.lost and self._written(
+                now, "warning", "notice", f"{counted(self.lost, 'line')} of this log could not be written"
+            ):
+                self.lost, self.lost_since = 0, None
+            if self.lost or not self._written(now, level, event, text, **facts):
+                self.lost, self.lost_since = self.lost + 1, self.lost_since or now
+
+    @property
+    def failing(self) -> tuple[dict[str, str], ...]:
+        """For monitors and `status`: that it cannot be written."""
+        if self.lost_since is None:
+            return ()
+        what = f"{counted(self.lost, 'line')} could not be written"
+        return ({"task": "writing the log", "since": self.lost_since.isoformat(), "error": what},)
+
+    def _written(self, now: datetime, level: str, event: str, text: str, **facts: object) -> bool:
         if self._as_json:
             line = {"at": now.isoformat(timespec="milliseconds"), "level": level, "event": event, "text": text, **facts}
-            self._write(json.dumps(line, ensure_ascii=False, default=str))
+            whole = json.dumps(line, ensure_ascii=False, default=str)
         else:
-            self._write(f"{now:%Y-%m-%dT%H:%M:%SZ} {level:7} {' '.join(text.split())}")
+            whole = f"{now:%Y-%m-%dT%H:%M:%SZ} {level:7} {' '.join(text.split())}"
+        try:
+            self._write(whole)
+        except Exception:  # noqa: BLE001 (a full disk, a reader that is gone: it is counted, and told later)
+            return False
+        return True
 
 
 def _facts(run: Run) -> dict[str, object]:

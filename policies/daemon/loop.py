@@ -16,6 +16,7 @@ from datetime import datetime
 
 from policies.daemon import metrics
 from policies.daemon.health import Health
+from policies.daemon.heartbeat import Pulse
 from policies.daemon.log import Log
 from policies.daemon.plan import ProjectPlan
 from policies.daemon.systemd import Systemd
@@ -26,6 +27,7 @@ from policies.notify.post import Post
 from policies.promises.findings import Findings
 from policies.schedule.books import Books
 from policies.schedule.jobs import Job, Launch, in_a_thread
+from policies.schedule.lanes import mistake
 from policies.schedule.metronome import Metronome
 from policies.schedule.records import Run
 from policies.schedule.runner import Runner
@@ -86,19 +88,24 @@ class Daemon:
         log = around.log
         self._runner = Runner(around.books, around.services, log, at_once=around.at_once, launch=around.launch)
         self._post = Post(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
-        self._watch = Watch(around.findings, around.books.recent, self._post, log, around.services.host)
+        self._watch = Watch(around.findings, self._runner, self._post, log, around.services.host)
         self._runner.use(wanted.jobs)
         self._pinging = False
+        self._painted = ""
+        self._pulse = Pulse(self._started)
+        self._metronome = Metronome(self._clock, log.notice)
 
     def run(self, hands: Hands) -> list[Run]:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
-        metronome = Metronome(self._clock, self._around.log.notice)
-        metronome.every(TICK, self._runner.tick)
-        metronome.every(TICK, self._told(self._post.deliver))
-        metronome.every(LOOK, self._told(self.look))
-        metronome.every(PING, self._ping)
+        metronome = self._metronome = Metronome(self._clock, self._around.log.notice)
+        metronome.every(TICK, self._runner.tick, "running jobs")
+        metronome.every(TICK, self._post.deliver, "delivering alarms")
+        metronome.every(LOOK, self.look, "watching promises")
+        metronome.every(LOOK, self.show, "showing metrics")
+        metronome.every(LOOK, self._show_life, "showing a sign of life")
+        metronome.every(PING, self._ping, "pinging")
         if self._around.systemd.watchdog is not None:
-            metronome.every(self._around.systemd.watchdog / 3, lambda: self._around.systemd.tell("WATCHDOG=1"))
+            metronome.every(self._around.systemd.watchdog / 3, lambda: self._around.systemd.tell("WATCHDOG=1"), "watchdog")
         self._ask(self._wanted.pings.start if self._wanted.pings is not None else None)
         self._around.systemd.tell("READY=1", f"STATUS={self._status()}")
         self._around.log.info(f"the daemon has begun: {self._status()}")
@@ -113,33 +120,72 @@ class Daemon:
         return self._end()
 
     def once(self, hands: Hands) -> list[Run]:
-        """Run what is due, and end. Gives the runs that did not do all of their work."""
-        log = self._around.log
+        """Run what is due, and end. Gives the runs that did not do all of their work. Raises `StrongroomError` where that
+        cannot be written down, or promises cannot be judged: then nobody knows what is due next, or whether all is well."""
+        log, troubles = self._around.log, list[StrongroomError]()
+
+        def tried(work: Callable[[], None]) -> None:
+            try:
+                work()
+            except StrongroomError as error:
+                troubles.append(error)
+
+        self._pulse = Pulse(self._started, once=True)
+        tried(self._show_life)
         while not hands.stop:
             self._runner.tick()
             if not self._runner.running():
                 break
             self._clock.sleep(_PAUSE)
         unfinished = self._runner.stop(self._wanted.grace) if hands.stop else []
-        self.look()
+        tried(self.look)
         deadline = self._clock.monotonic() + LAST_LETTERS
         self._ping()
-        self._post.deliver()
+        tried(self._post.deliver)
         while not (self._post.is_idle and not self._pinging) and self._clock.monotonic() < deadline:
             self._clock.sleep(_PAUSE)
-            self._post.deliver()
-        newest = [run for job in self._wanted.jobs for run in self._around.books.recent(*job.key, 1)]
+            tried(self._post.deliver)
+        tried(self._runner.write)
+        newest = [run for job in self._wanted.jobs for run in self._runner.recent(*job.key)[:1]]
         if not self._wanted.jobs:
             log.notice("no project has a schedule, so nothing can ever be due")
-        log.info(f"all that was due is done, {len(self._watch.alarms)} promises are broken")
+        self._show_end()
+        if troubles:
+            raise troubles[0]
+        log.info(f"all that was due is done, {counted(len(self._watch.alarms), 'promise is', 'promises are')} broken")
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 
     def look(self) -> None:
-        """Judge the promises and paint the metrics. Raises `StrongroomError`."""
-        self._watch.look(self._wanted.projects, self._clock.now())
-        if self._around.health is not None:
-            self._around.health.show(metrics.text(self._numbers()), [alarm.as_json() for alarm in self._watch.alarms])
-        self._around.systemd.tell(f"STATUS={self._status()}")
+        """Judge the promises. Raises `StrongroomError`."""
+        self._watch.look(self._wanted.projects, self._clock.now(), self._metronome.failing)
+
+    def show(self) -> None:
+        """Paint what monitors see. Raises `StrongroomError`; the alarms and what fails are shown all the same."""
+        try:
+            if self._around.health is not None:
+                self._painted = metrics.text(self._numbers())
+        finally:
+            if self._around.health is not None:
+                alarms = [alarm.as_json() for alarm in self._watch.alarms]
+                self._around.health.show(self._painted, alarms, self._failing())
+            self._around.systemd.tell(f"STATUS={self._status()}")
+
+    def _show_life(self, *, ended: bool = False) -> None:
+        """For `status`. Raises `StrongroomError`."""
+        self._pulse.failing = self._failing()
+        try:
+            self._pulse.write(self._around.books.lock, self._clock.now(), ended=ended)
+        except OSError as error:
+            raise StrongroomError(f"the sign of life for `strongroom status` cannot be written: {error.strerror}") from error
+
+    def _show_end(self) -> None:
+        try:
+            self._show_life(ended=True)
+        except StrongroomError as error:
+            self._around.log.notice(str(error))
+
+    def _failing(self) -> list[dict[str, str]]:
+        return [*(one.as_json() for one in self._metronome.failing), *self._around.log.failing]
 
     def _numbers(self) -> metrics.Numbers:
         now = self._clock.now()
@@ -154,18 +200,20 @@ class Daemon:
         )
 
     def _next_runs(self, jobs: Iterable[Job], now: datetime) -> dict[tuple[str, str], datetime]:
-        return {(job.project, job.name): job.next_run(self._around.books.recent(*job.key), now) for job in jobs}
+        return {(job.project, job.name): job.next_run(self._runner.recent(*job.key), now) for job in jobs}
 
     def _reload(self) -> None:
         log, systemd = self._around.log, self._around.systemd
         systemd.tell("RELOADING=1")
         try:
-            self._wanted = self._read_anew()
-        except StrongroomError as error:
-            log.notice(f"the settings are refused and the old ones go on: {error}")
+            wanted = self._read_anew()
+            self._runner.use(wanted.jobs)
+        except Exception as error:  # noqa: BLE001 (whatever is wrong with a file, the daemon goes on with what it has)
+            what = str(error) if isinstance(error, StrongroomError) else mistake(error)
+            log.notice(f"the settings are refused and the old ones go on: {what}")
         else:
-            self._runner.use(self._wanted.jobs)
-            self._post.use(self._wanted.channels)
+            self._wanted = wanted
+            self._post.use(wanted.channels)
             log.info(f"the settings are read anew: {self._status()}")
         systemd.tell("READY=1", f"STATUS={self._status()}")
 
@@ -177,6 +225,7 @@ class Daemon:
         left = self._runner.stop(grace)
         for run in left:
             log.notice(f"{run.project}/{run.job}: did not end in time; what it has stored is kept")
+        self._show_end()
         log.info("the daemon has ended")
         return left
 
@@ -201,18 +250,14 @@ class Daemon:
             finally:
                 self._pinging = False
 
-        self._around.launch("ping", work)
-
-    def _told(self, work: Callable[[], None]) -> Callable[[], None]:
-        def told() -> None:
-            try:
-                work()
-            except StrongroomError as error:
-                self._around.log.notice(str(error))
-
-        return told
+        try:
+            self._around.launch("ping", work)
+        except Exception as error:  # noqa: BLE001 (no thread is to be had: the next round asks again)
+            self._pinging = False
+            self._around.log.notice(f"no ping: {type(error).__name__}: {error}")
 
     def _status(self) -> str:
         alarms = len(self._watch.alarms)
         projects, jobs = counted(len(self._wanted.projects), "project"), counted(len(self._wanted.jobs), "job")
-        return f"{projects}, {jobs}, {counted(alarms, 'broken promise')}"
+        failing = "".join(f", {one['task']} fails" for one in self._failing())
+        return f"{projects}, {jobs}, {counted(alarms, 'broken promise')}{failing}"

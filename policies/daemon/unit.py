@@ -10,6 +10,9 @@ from pathlib import Path
 STOP_MARGIN = 15
 """Seconds that systemd waits beyond the daemon's own grace."""
 
+CREDENTIALS = Path("/etc/strongroom/s3.env")
+"""Where the unit looks for S3 credentials."""
+
 SHARED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 (what lies there is not ours)
 """Folders of which a service with `PrivateTmp` sees empty ones of its own."""
 
@@ -56,6 +59,8 @@ def text(unit: Unit) -> str:
             "KillMode=mixed",
             f"TimeoutStopSec={int(unit.grace) + STOP_MARGIN}s",
             *credential,
+            "# For S3: AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…, a line each; mode 0600, owned by root. May be missing.",
+            f"EnvironmentFile=-{CREDENTIALS}",
             "# its memory of runs, checks and keys, and its cache: /var/lib/strongroom, /var/cache/strongroom",
             "StateDirectory=strongroom",
             "StateDirectoryMode=0700",

@@ -11,6 +11,7 @@ from policies.daemon.child import Ended, Run
 from policies.daemon.plan import PlannedJob, ProjectPlan
 from policies.schedule.jobs import Job, Outcome, Stop
 from vault.errors import Interrupted, StrongroomError
+from vault.wording import counted
 
 DONE, DONE_WITH_PROBLEMS = 0, 3
 _COUNTS = {"added": "new", "changed": "changed", "vanished": "vanished"}
@@ -28,7 +29,10 @@ def jobs(projects: Iterable[ProjectPlan], command: Command, run: Run) -> Iterato
     for project in projects:
         for one in project.jobs:
             work = partial(_work, command(project.name, one), run)
-            yield Job(one.name, project.name, one.schedule, work, one.policy)
+            if one.kind == "backup":
+                yield Job(one.name, project.name, one.schedule, work, one.policy, rpo=project.rpo)
+            else:
+                yield Job(one.name, project.name, one.schedule, work, one.policy, "maintenance")
 
 
 def _work(command: Sequence[str], run: Run, stop: Stop) -> Outcome:
@@ -42,6 +46,9 @@ def outcome(ended: Ended) -> Outcome:
     if ended.code == DONE_WITH_PROBLEMS:
         problems, first = _problems(ended)
         return Outcome(problems=problems, message=first)
+    if ended.code < 0 and ended.asked:
+        how = "did not end when it was asked to, and the daemon killed it" if ended.killed else "was ended by the daemon"
+        raise Interrupted(f"the run {how}")
     message, hint = _error(ended)
     if ended.code == Interrupted.exit_code:
         raise Interrupted(message, hint=hint)
@@ -49,21 +56,54 @@ def outcome(ended: Ended) -> Outcome:
 
 
 def _told(document: dict[str, Any]) -> str:
-    """A success in a few words."""
-    snapshots = document.get("snapshots")
-    return "; ".join(map(_counted, snapshots)) if isinstance(snapshots, list) else ""
+    """What a run did, in a few words."""
+    parts = [
+        describe(one)
+        for name, describe in _DONE.items()
+        for one in document.get(name, ()) or ()
+        if isinstance(document.get(name), list) and isinstance(one, dict)
+    ]
+    return "; ".join(part for part in parts if part)
 
 
-def _counted(snapshot: dict[str, Any]) -> str:
-    counts = ", ".join(f"{snapshot.get(name, 0)} {word}" for name, word in _COUNTS.items())
-    return f"snapshot {snapshot.get('snapshot')}: {counts}"
+def _snapshot(one: dict[str, Any]) -> str:
+    counts = ", ".join(f"{one.get(name, 0)} {word}" for name, word in _COUNTS.items())
+    stored = f", {_size(one['stored_bytes'])} stored" if isinstance(one.get("stored_bytes"), int) else ""
+    return f"snapshot {one.get('snapshot')}: {counts}{stored}"
+
+
+def _drilled(one: dict[str, Any]) -> str:
+    if not isinstance(one.get("items"), int):
+        return ""
+    return f"{counted(one['items'], 'file')} ({_size(one.get('bytes', 0))}) restored, {one.get('compared', 0)} compared"
+
+
+def _of_project(one: dict[str, Any]) -> str:
+    """A project of a check, a prune or retention, which can be told apart by what they say of it."""
+    if "packs_read" in one:
+        read = f"{counted(one['packs_read'], 'pack')} read ({_size(one.get('bytes_read', 0))})"
+        return f"{counted(one.get('snapshots', 0), 'snapshot')} checked, {read}"
+    if one.get("waiting"):
+        return f"{counted(len(one['waiting']), 'backup is', 'backups are')} still under way; nothing was deleted"
+    if "freed" in one:
+        return f"{counted(one.get('deleted', 0), 'pack')} deleted, {_size(one['freed'])} freed"
+    if isinstance(one.get("forgotten"), list):
+        return f"{counted(len(one['forgotten']), 'snapshot')} forgotten"
+    return ""
+
+
+_DONE: dict[str, Callable[[dict[str, Any]], str]] = {"snapshots": _snapshot, "drills": _drilled, "projects": _of_project}
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB".replace(",", " ")
 
 
 def _problems(ended: Ended) -> tuple[int, str]:
     snapshots = [one for one in ended.document.get("snapshots", []) if isinstance(one, dict)]
     count = sum(int(one.get("problems", 0)) for one in snapshots)
     listed = [problem for one in snapshots for problem in one.get("problem_list", [])]
-    first = f"{listed[0]['path']}: {listed[0]['message']}" if listed else _last_line(ended)
+    first = f"{listed[0]['path']}: {listed[0]['message']}" if listed else _told(ended.document) or _last_line(ended)
     return max(1, count), first
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from policies.notify.message import Message
@@ -17,6 +17,14 @@ TIMEOUT = 20.0
 
 class NotTold(StrongroomError):
     """A message could not be delivered; it says so without any secret."""
+
+
+class PartlyTold(NotTold):
+    """Some have got it. left: those who have not."""
+
+    def __init__(self, message: str, left: Sequence[str]) -> None:
+        super().__init__(message)
+        self.left = tuple(left)
 
 
 class Channel(Protocol):

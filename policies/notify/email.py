@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from typing import Literal
 
-from policies.notify.channels import TIMEOUT, NotTold, Secret
+from policies.notify.channels import TIMEOUT, NotTold, PartlyTold, Secret
 from policies.notify.message import Message
 
 Protection = Literal["starttls", "tls", "none"]
@@ -34,7 +34,8 @@ class Email:
         return "email"
 
     def tell(self, message: Message) -> None:
-        """One letter to all. Raises `NotTold`, `SettingsError`."""
+        """One letter to all, or to those who have not got it. Raises `NotTold`, `PartlyTold`, `SettingsError`."""
+        to = [one for one in self.to if one in message.only] or list(self.to)
         password = self.password() if self.password is not None else None
         try:
             with self._connected() as server:
@@ -42,13 +43,17 @@ class Email:
                     server.starttls(context=self.context())
                 if self.user is not None and password is not None:
                     server.login(self.user, password)
-                server.send_message(self._letter(message), self.sender, list(self.to))
+                refused = server.send_message(self._letter(message), self.sender, to)
+        except smtplib.SMTPRecipientsRefused as error:
+            raise NotTold(f"{self.host} refuses {_named(error.recipients)}") from error
         except smtplib.SMTPAuthenticationError as error:
             raise NotTold(f"{self.host} refuses the user {self.user!r} or the password (code {error.smtp_code})") from None
         except smtplib.SMTPResponseException as error:
             raise NotTold(f"{self.host} refuses the letter (code {error.smtp_code})") from error
         except (OSError, smtplib.SMTPException) as error:
             raise NotTold(f"no letter could be given to {self.host}:{self.port}: {type(error).__name__}: {error}") from error
+        if refused:
+            raise PartlyTold(f"{self.host} refuses {_named(refused)}; the others have got it", sorted(refused))
 
     def _connected(self) -> smtplib.SMTP:
         if self.protection == "tls":
@@ -64,3 +69,7 @@ class Email:
         letter["Auto-Submitted"] = "auto-generated"
         letter.set_content(message.text())
         return letter
+
+
+def _named(refused: Mapping[str, tuple[int, bytes]]) -> str:
+    return ", ".join(f"the recipient {one} (code {answer[0]})" for one, answer in sorted(refused.items()))

@@ -24,12 +24,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """host: which daemon noticed · at: when."""
+    """host: which daemon noticed · at: when · only: whom it has not reached yet, where a channel reached some."""
 
     host: str
     at: datetime
     broken: tuple[Line, ...]
     mended: tuple[Line, ...]
+    only: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -61,7 +62,7 @@ class Message:
     def from_json(cls, value: dict[str, Any]) -> Self:
         """As `as_json` wrote it."""
         broken, mended = (tuple(Line(**one) for one in value[name]) for name in ("broken", "mended"))
-        return cls(value["host"], datetime.fromisoformat(value["at"]), broken, mended)
+        return cls(value["host"], datetime.fromisoformat(value["at"]), broken, mended, tuple(value.get("only", ())))
 
 
 def _part(lines: Sequence[Line], what: str) -> str:

@@ -7,46 +7,26 @@
     outbox    what is still to be told, and to whom
 
 Every command writes here what it has found out, for one short moment; whoever asks, reads. It can be lost: what is known then
-is found out anew by the next runs, and packs count as unread.
+is found out anew by the next runs, and packs count as unread. A file that was deleted or replaced is opened anew by whoever has
+it open; a damaged one is set aside, and another is begun.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from policies.schedule.books_file import BUSY_SECONDS, is_damage
-from vault.errors import StrongroomError, UnsupportedFormat
+from policies.promises import findings_file
+from policies.promises.findings_file import FindingsFile
+from vault.errors import StrongroomError
 
-VERSION = 1
 DRILLS_KEPT = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TABLES = """
-CREATE TABLE found (
-    project TEXT, what TEXT, subject TEXT, at INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (project, what, subject)
-) WITHOUT ROWID;
-CREATE TABLE drills (number INTEGER PRIMARY KEY, project TEXT NOT NULL, at INTEGER NOT NULL, value TEXT NOT NULL);
-CREATE INDEX drills_of_a_project ON drills (project, number);
-CREATE TABLE packs (
-    project TEXT, pack BLOB, seen_at INTEGER NOT NULL, read_at INTEGER, whole INTEGER NOT NULL, PRIMARY KEY (project, pack)
-) WITHOUT ROWID;
-CREATE TABLE alarms (
-    project TEXT, promise TEXT, subject TEXT, since INTEGER NOT NULL, message TEXT NOT NULL, hint TEXT NOT NULL,
-    PRIMARY KEY (project, promise, subject)
-) WITHOUT ROWID;
-CREATE TABLE outbox (
-    number INTEGER PRIMARY KEY, channel TEXT NOT NULL, at INTEGER NOT NULL, value TEXT NOT NULL, attempts INTEGER NOT NULL,
-    due INTEGER NOT NULL
-)
-"""
 
 
 class Found(NamedTuple):
@@ -74,6 +54,14 @@ class Coverage(NamedTuple):
     oldest: datetime | None
 
 
+class AlarmNoted(NamedTuple):
+    """An alarm that stands: since when, what was said of it when it began, and what to do."""
+
+    since: datetime
+    message: str
+    hint: str
+
+
 class Letter(NamedTuple):
     """Something that is to be told through a channel."""
 
@@ -84,29 +72,35 @@ class Letter(NamedTuple):
     attempts: int
 
 
-@dataclass(slots=True)
 class Findings:
-    """See this module's text. Of one thread; others open it for themselves."""
+    """See this module's text. Of one thread; others open it for themselves. tell: hears that the file was damaged, deleted or
+    replaced."""
 
-    file: Path
-    _base: sqlite3.Connection
+    def __init__(self, file: FindingsFile) -> None:
+        self._file = file
+        self._met: dict[tuple[str, str], datetime] = {}
 
     @classmethod
-    def open(cls, file: Path) -> Self:
+    def open(cls, file: Path, tell: Callable[[str], None] | None = None) -> Self:
         """Made where there is none; a damaged one begins anew. Raises `UnsupportedFormat`, `StrongroomError`."""
-        with _errors(file):
-            try:
-                return cls(file, _opened(file))
-            except sqlite3.DatabaseError as error:
-                if not is_damage(error):
-                    raise
-                for suffix in ("", "-wal", "-shm"):
-                    with suppress(FileNotFoundError):
-                        file.with_name(f"{file.name}{suffix}").replace(file.with_name(f"{file.name}.damaged{suffix}"))
-                return cls(file, _opened(file))
+        made = cls(FindingsFile(file, findings_file.opened, tell or _untold))
+        made._file.do("SELECT 1")
+        return made
+
+    @classmethod
+    def open_to_read(cls, file: Path) -> Self:
+        """As it is, empty where there is none; nothing is changed. Raises `UnsupportedFormat`, `StrongroomError`."""
+        made = cls(FindingsFile(file, findings_file.opened_to_read, _untold))
+        made._file.do("SELECT 1")
+        return made
+
+    @classmethod
+    def nothing(cls, file: Path) -> Self:
+        """Where the file cannot be read: as if there were none."""
+        return cls(FindingsFile(file, findings_file.empty, _untold))
 
     def close(self) -> None:
-        self._base.close()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -116,44 +110,47 @@ class Findings:
 
     def note(self, project: str, what: str, subject: str, at: datetime, value: Mapping[str, Any]) -> None:
         """The newest word on a subject."""
-        self._do(
+        self._file.do(
             "INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?)", project, what, subject, _micros(at), json.dumps(dict(value))
         )
 
     def first_met(self, project: str, subject: str, now: datetime) -> datetime:
-        """When somebody first asked this about it: now, where it is new."""
-        self._do("INSERT OR IGNORE INTO found VALUES (?, 'met', ?, ?, '{}')", project, subject, _micros(now))
+        """When somebody first asked this about it: now, where it is new. Where that cannot be written down it is remembered
+        for as long as this is open."""
         found = self.found(project, "met", subject)
-        return found.at if found else now
+        if found is not None:
+            return found.at
+        met = self._met.setdefault((project, subject), now)
+        with suppress(StrongroomError):
+            self._file.do("INSERT OR IGNORE INTO found VALUES (?, 'met', ?, ?, '{}')", project, subject, _micros(met))
+        return met
 
     def found(self, project: str, what: str, subject: str = "") -> Found | None:
         """What was noted last."""
-        rows = self._ask("SELECT at, value FROM found WHERE project = ? AND what = ? AND subject = ?", project, what, subject)
-        return Found(_moment(rows[0][0]), json.loads(rows[0][1])) if rows else None
+        query = "SELECT at, value FROM found WHERE project = ? AND what = ? AND subject = ?"
+        rows = self._file.ask(_found, query, project, what, subject)
+        return rows[0] if rows else None
 
     def drilled(self, project: str, at: datetime, value: Mapping[str, Any]) -> None:
         """A drill's record."""
-        with self._whole():
-            self._do("INSERT INTO drills (project, at, value) VALUES (?, ?, ?)", project, _micros(at), json.dumps(dict(value)))
-            self._do(
+        with self._file.whole() as base:
+            text = json.dumps(dict(value))
+            base.execute("INSERT INTO drills (project, at, value) VALUES (?, ?, ?)", (project, _micros(at), text))
+            base.execute(
                 "DELETE FROM drills WHERE project = ?1 AND number <= "
                 "(SELECT number FROM drills WHERE project = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-                project,
-                DRILLS_KEPT,
+                (project, DRILLS_KEPT),
             )
 
     def drills(self, project: str, most: int = 1) -> list[Found]:
         """The newest ones, the newest first."""
-        rows = self._ask("SELECT at, value FROM drills WHERE project = ? ORDER BY number DESC LIMIT ?", project, most)
-        return [Found(_moment(at), json.loads(value)) for at, value in rows]
+        return self._file.ask(
+            _found, "SELECT at, value FROM drills WHERE project = ? ORDER BY number DESC LIMIT ?", project, most
+        )
 
     def packs(self, project: str) -> dict[bytes, PackSeen]:
         """Every pack that was seen at the last check."""
-        rows = self._ask("SELECT pack, seen_at, read_at, whole FROM packs WHERE project = ?", project)
-        return {
-            pack: PackSeen(_moment(seen), None if read is None else _moment(read), bool(whole))
-            for pack, seen, read, whole in rows
-        }
+        return dict(self._file.ask(_pack, "SELECT pack, seen_at, read_at, whole FROM packs WHERE project = ?", project))
 
     def damaged_packs(self, project: str) -> frozenset[bytes]:
         """The packs that were not whole when they were read last."""
@@ -165,26 +162,26 @@ class Findings:
             (project, pack, _micros(one.seen_at), None if one.read_at is None else _micros(one.read_at), one.whole)
             for pack, one in packs.items()
         ]
-        with self._whole():
-            self._do("DELETE FROM packs WHERE project = ?", project)
-            with _errors(self.file):
-                self._base.executemany("INSERT INTO packs VALUES (?, ?, ?, ?, ?)", rows)
+        with self._file.whole() as base:
+            base.execute("DELETE FROM packs WHERE project = ?", (project,))
+            base.executemany("INSERT INTO packs VALUES (?, ?, ?, ?, ?)", rows)
 
     def coverage(self, project: str, since: datetime) -> Coverage:
         """How far the project's packs have been read since some moment."""
-        rows = self._ask(
+        rows = self._file.ask(
+            lambda row: Coverage(row[0], row[1], row[2], None if row[3] is None else _moment(row[3])),
             "SELECT count(*), count(*) FILTER (WHERE read_at >= ?2), count(*) FILTER (WHERE NOT whole), "
             "min(coalesce(read_at, seen_at)) FROM packs WHERE project = ?1",
             project,
             _micros(since),
         )
-        packs, read, damaged, oldest = rows[0]
-        return Coverage(packs, read, damaged, None if oldest is None else _moment(oldest))
+        return rows[0]
 
-    def alarms(self) -> dict[tuple[str, str, str], datetime]:
-        """Project, promise and subject of those that stand, and since when."""
-        rows = self._ask("SELECT project, promise, subject, since FROM alarms")
-        return {(project, promise, subject): _moment(since) for project, promise, subject, since in rows}
+    def alarms(self) -> dict[tuple[str, str, str], AlarmNoted]:
+        """Those that stand, by project, promise and subject."""
+        query = "SELECT project, promise, subject, since, message, hint FROM alarms"
+        rows = self._file.ask(lambda row: ((row[0], row[1], row[2]), AlarmNoted(_moment(row[3]), row[4], row[5])), query)
+        return dict(rows)
 
     def change_alarms(
         self,
@@ -195,101 +192,53 @@ class Findings:
     ) -> None:
         """Alarms that begin and end, and what is to be told of it, by channel: all of it or nothing. begun: project, promise,
         subject, since, message, hint."""
-        with self._whole():
+        with self._file.whole() as base:
             for project, promise, subject, since, message, hint in begun:
-                self._do(
-                    "INSERT OR REPLACE INTO alarms VALUES (?, ?, ?, ?, ?, ?)",
-                    project, promise, subject, _micros(since), message, hint,
-                )  # fmt: skip
+                row = (project, promise, subject, _micros(since), message, hint)
+                base.execute("INSERT OR REPLACE INTO alarms VALUES (?, ?, ?, ?, ?, ?)", row)
             for key in over:
-                self._do("DELETE FROM alarms WHERE project = ? AND promise = ? AND subject = ?", *key)
+                base.execute("DELETE FROM alarms WHERE project = ? AND promise = ? AND subject = ?", key)
             for channel, value in letters:
-                self._do(
+                base.execute(
                     "INSERT INTO outbox (channel, at, value, attempts, due) VALUES (?, ?, ?, 0, ?)",
-                    channel, _micros(now), json.dumps(dict(value)), _micros(now),
-                )  # fmt: skip
-
-    def message_of(self, key: tuple[str, str, str]) -> str:
-        """What was said of an alarm when it began."""
-        rows = self._ask("SELECT message FROM alarms WHERE project = ? AND promise = ? AND subject = ?", *key)
-        return str(rows[0][0]) if rows else ""
+                    (channel, _micros(now), json.dumps(dict(value)), _micros(now)),
+                )
 
     def letters(self, now: datetime) -> list[Letter]:
         """Those that may be sent now, the oldest first."""
-        rows = self._ask("SELECT number, channel, at, value, attempts FROM outbox WHERE due <= ? ORDER BY number", _micros(now))
-        return [Letter(number, channel, _moment(at), json.loads(value), tries) for number, channel, at, value, tries in rows]
+        query = "SELECT number, channel, at, value, attempts FROM outbox WHERE due <= ? ORDER BY number"
+        return self._file.ask(lambda row: Letter(row[0], row[1], _moment(row[2]), _value(row[3]), row[4]), query, _micros(now))
 
-    def sent(self, number: int) -> None:
+    def sent(self, letter: Letter) -> None:
         """It was told, or nobody can be told it any more."""
-        self._do("DELETE FROM outbox WHERE number = ?", number)
+        where = (letter.number, letter.channel, _micros(letter.at))
+        self._file.do("DELETE FROM outbox WHERE number = ? AND channel = ? AND at = ?", *where)
 
-    def not_sent(self, number: int, due: datetime) -> None:
-        """It could not be told; the next try comes then."""
-        self._do("UPDATE outbox SET attempts = attempts + 1, due = ? WHERE number = ?", _micros(due), number)
-
-    @contextmanager
-    def _whole(self) -> Iterator[None]:
-        self._do("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._do("COMMIT")
-        except BaseException:
-            if self._base.in_transaction:
-                self._base.rollback()
-            raise
-
-    def _do(self, statement: str, *values: object) -> None:
-        with _errors(self.file):
-            self._base.execute(statement, values).close()
-
-    def _ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with _errors(self.file):
-            return self._base.execute(statement, values).fetchall()
+    def not_sent(self, letter: Letter, due: datetime) -> None:
+        """It could not be told, or not to all; the next try comes then. The letter as it is to be kept."""
+        kept = (letter.attempts, json.dumps(letter.value), _micros(due))
+        where = (letter.number, letter.channel, _micros(letter.at))
+        statement = "UPDATE outbox SET attempts = ?, value = ?, due = ? WHERE number = ? AND channel = ? AND at = ?"
+        self._file.do(statement, *kept, *where)
 
 
-def _opened(file: Path) -> sqlite3.Connection:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    base = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        _make(file, base)
-        base.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        base.close()
-        raise
-    return base
+def _untold(_text: str) -> None:
+    """Nobody needs to hear it."""
 
 
-def _make(file: Path, base: sqlite3.Connection) -> None:
-    """The tables, where there are none; two commands may come at once."""
-    if _version(file, base) == VERSION:
-        return
-    base.execute("PRAGMA journal_mode = WAL")
-    base.execute("BEGIN IMMEDIATE")
-    if _version(file, base) < VERSION:
-        for statement in _TABLES.split(";"):
-            base.execute(statement)
-        base.execute(f"PRAGMA user_version = {VERSION}")
-    base.execute("COMMIT")
+def _found(row: Sequence[Any]) -> Found:
+    return Found(_moment(row[0]), _value(row[1]))
 
 
-def _version(file: Path, base: sqlite3.Connection) -> int:
-    found = int(base.execute("PRAGMA user_version").fetchone()[0])
-    if found > VERSION:
-        raise UnsupportedFormat(f"{file} was written by a newer version (format {found}; this one knows {VERSION})")
-    return found
+def _pack(row: Sequence[Any]) -> tuple[bytes, PackSeen]:
+    return row[0], PackSeen(_moment(row[1]), None if row[2] is None else _moment(row[2]), bool(row[3]))
 
 
-@contextmanager
-def _errors(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise StrongroomError(
-            f"{file} cannot be used: {error}", hint="it may be deleted: what it holds is found anew"
-        ) from error
-    except OSError as error:
-        raise StrongroomError(f"{file} cannot be used: {error.strerror}", hint="free some room, or mend its rights") from error
+def _value(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("no table of values")
+    return value
 
 
 def _micros(moment: datetime) -> int:

@@ -1,99 +1,221 @@
-"""What makes a new snapshot suspicious, going by what it changed.
+"""What makes a new snapshot suspicious: what it did to the files of the one before, beside what its source usually does.
 
-    shrunk    a set share of the source's items vanished at once: a mass deletion
-    changed   a set share of them was rewritten at once
-    entropy   files that were tables, texts or documents are now bytes without any form, as ransomware leaves them
+    shrunk     files vanished: a share of all, or an absolute number, at once or within a day
+    folder     a whole folder vanished, or everything about a day or a month
+    changed    a share of the files was rewritten as a whole: less than half of their rows or bytes stayed
+    entropy    files that were tables, texts or documents have no form any more, or do not open, as ransomware leaves them
+    emptied    files, or a column in tables, of which next to nothing is left
 
-Of few items no share means anything: two of three reports go on an ordinary day.
-
-Encryption is told by the format of what was rewritten, which every manifest has: whatever a file was, encrypted it is `binary`.
-How well it compresses would be another sign, but half of what clients keep (XLSX, PDF, recordings) never compressed.
+An hourly row in every workbook rewrites every file and is none of these: the rows stay. What moved is not lost. What the source
+does on other such days, or at this hour of such days, is no reason either (`habit`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from vault.about.format import BINARY
-from vault.format.record import Counts
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from policies.promises.habit import LEARNING, Habit, Measure, Seen, last_day
+from vault.format.changes import Changes, Group
+from vault.wording import counted
 
 FEWEST = 5
-"""Items that a share is reckoned of, and that must be concerned."""
+"""Files that must be concerned. Of fewer no number means anything: two of three reports go on an ordinary day."""
 
-FEWEST_REWRITTEN = 10
-LOST_FORM = 0.5
-"""Of so many rewritten files that had a form, this share has none any more."""
+FEWEST_UNFORMED = 10
+MANY_EMPTIED = 10
+SHARE_EMPTIED = 0.1
+HALF = 0.5
+BEYOND = 1.5
+"""How many times what is usual is still usual."""
 
-COLUMNS = ["path", "blake3", "format"]
-"""Of manifests: what `rewritten` reads."""
+SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Shares above which a snapshot is flagged, 0 to 1."""
+    """From when on a snapshot is flagged. shrunk, changed: shares, 0 to 1 · vanished: a number of files · folder: so many of a
+    folder or a period that vanished as a whole; 0 for never · entropy, emptied: whether that is looked at."""
 
     shrunk: float = 0.3
     changed: float = 0.5
     entropy: bool = True
+    vanished: int = 50
+    folder: int = 5
+    emptied: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Rewritten:
-    """files: whose content is another one than before · formed: those of them that had a form before · lost: those of these
-    that have none now."""
+class Verdict:
+    """reasons: why a snapshot is suspicious · quiet: what would be a reason if the source were known for longer."""
 
-    files: int = 0
-    formed: int = 0
-    lost: int = 0
+    reasons: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
 
 
-def of_vanished(before: Counts, now: Counts, limits: Limits) -> Iterator[str]:
-    """Why a snapshot is suspicious by what it lost. before: of the snapshot that it supersedes."""
-    if _is_much(now.vanished, before, limits.shrunk):
-        yield f"{now.vanished} of {before.items} items vanished"
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One snapshot under suspicion. day: the snapshots of the last 24 hours, with it · habit: None where it is not looked up
+    yet, and nothing counts as usual."""
+
+    now: Seen
+    day: Sequence[Seen]
+    limits: Limits
+    habit: Habit | None
+
+    @property
+    def files(self) -> int:
+        """That the source had before it all began."""
+        return max(self.day[0].changes.files, self.now.changes.files)
+
+    def within_a_day(self, measure: Measure) -> int:
+        return sum(measure(one.changes) for one in self.day) if measure(self.now.changes) else 0
+
+    def unusual(self, count: int, measure: Measure) -> str | None:
+        """What is usual, in words, where so many files on a day are more than that; None where they are not."""
+        usual = 0 if self.habit is None else self.habit.by_day(measure)
+        return None if count < FEWEST + BEYOND * usual else _usual_words(usual, "on such a day")
+
+    def when(self, measure: Measure) -> str:
+        """Whether it was this snapshot alone."""
+        return "" if self.within_a_day(measure) == measure(self.now.changes) else "within a day "
 
 
-def worth_a_look(before: Counts, now: Counts, limits: Limits) -> bool:
-    """Whether manifests must be compared. A record only counts what was read again: files that somebody touched, and folders,
-    too."""
-    return _is_much(now.changed, before, limits.changed) or (limits.entropy and now.changed >= FEWEST_REWRITTEN)
+def suspicious(now: Seen, past: Sequence[Seen], limits: Limits) -> bool:
+    """Whether a snapshot is worth a look at what is usual. past: at least the snapshots of the 24 hours before, by time."""
+    verdict = _verdict(_Case(now, last_day(past, now), limits, None))
+    return bool(verdict.reasons or verdict.quiet)
 
 
-def of_rewritten(before: Counts, found: Rewritten, limits: Limits) -> Iterator[str]:
-    """Why it is suspicious by what became of its files."""
-    if _is_much(found.files, before, limits.changed):
-        yield f"{found.files} of {before.items} items were rewritten"
-    if limits.entropy and found.lost >= FEWEST_REWRITTEN and found.lost >= LOST_FORM * found.formed:
-        yield f"{found.lost} of {found.formed} rewritten files look encrypted: they have no format any more"
+def judge(now: Seen, past: Sequence[Seen], limits: Limits, zone: ZoneInfo) -> Verdict:
+    """Is a snapshot suspicious? past: the snapshots of its source before it, by time · zone: of its days and hours."""
+    return _verdict(_Case(now, last_day(past, now), limits, Habit(past, now.taken_at, zone)))
 
 
-def rewritten(before: pa.Table, now: pa.Table) -> Rewritten:
-    """Compare the manifests of two snapshots, of which `COLUMNS` are needed."""
-    import pyarrow.compute as pc
-
-    at = pc.index_in(now["path"], value_set=before["path"].combine_chunks())
-    both, old = now.filter(pc.is_valid(at)), before.take(at.drop_null())
-    differs = pc.fill_null(pc.not_equal(_whole(both, "blake3"), _whole(old, "blake3")), fill_value=False)
-    had_form = pc.fill_null(pc.not_equal(_whole(old, "format"), BINARY), fill_value=False)
-    has_none = pc.fill_null(pc.equal(_whole(both, "format"), BINARY), fill_value=False)
-    formed = pc.and_(differs, had_form)
-    return Rewritten(_number(differs), _number(formed), _number(pc.and_(formed, has_none)))
+def _verdict(case: _Case) -> Verdict:
+    reasons = [*_vanished(case), *_groups(case), *_emptied(case), *_entropy(case)]
+    rewritten = [*_rewritten(case)]
+    if _is_new(case.now):
+        until = f"what is usual for this source is still being learned, until {_known_from(case.now):%Y-%m-%d}"
+        return Verdict(tuple(reasons), tuple(f"{one}; {until}" for one in rewritten))
+    return Verdict((*reasons, *rewritten))
 
 
-def _is_much(count: int, before: Counts, share: float) -> bool:
-    return before.items >= FEWEST and count >= FEWEST and count >= share * before.items
+def _vanished(case: _Case) -> Iterator[str]:
+    count, limits = case.within_a_day(_vanished_of), case.limits
+    much = count >= limits.shrunk * case.files or count >= limits.vanished
+    if count >= FEWEST and much and (usual := case.unusual(count, _vanished_of)):
+        share = f"{100 * count // max(1, case.files)} %"
+        yield f"{case.when(_vanished_of)}{count} of {case.files} files vanished ({share}){_as(case, 'vanished')}; {usual}"
 
 
-def _whole(table: pa.Table, name: str) -> pa.Array:
-    return table[name].combine_chunks()
+def _groups(case: _Case) -> Iterator[str]:
+    if not case.limits.folder:
+        return
+    folders, periods = (_large(groups, case.limits) for groups in (case.now.changes.folders, case.now.changes.periods))
+    if folders and (usual := case.unusual(_in(folders), _in_folders)):
+        many = "folders vanished as a whole" if len(folders) > 1 else "folder vanished as a whole"
+        yield f"{len(folders)} {many}: {_listed(folders)}; {usual}"
+    if _in(periods) > _in(folders) and (usual := case.unusual(_in(periods), _in_periods)):
+        yield f"everything about {_listed(periods)} vanished; {usual}"
 
 
-def _number(mask: pa.Array) -> int:
-    import pyarrow.compute as pc
+def _emptied(case: _Case) -> Iterator[str]:
+    if not case.limits.emptied:
+        return
+    count = case.within_a_day(_emptied_of)
+    if count >= min(MANY_EMPTIED, max(FEWEST, SHARE_EMPTIED * case.files)) and (usual := case.unusual(count, _emptied_of)):
+        what = "were emptied: next to nothing is left of them"
+        yield f"{case.when(_emptied_of)}{count} of {case.files} files {what}{_as(case, 'emptied')}; {usual}"
+    count = case.within_a_day(_columns_of)
+    if usual := case.unusual(count, _columns_of):
+        yield f"{case.when(_columns_of)}a column was emptied in {counted(count, 'table')}{_as(case, 'columns')}; {usual}"
 
-    return pc.sum(mask).as_py() or 0
+
+def _entropy(case: _Case) -> Iterator[str]:
+    if not case.limits.entropy:
+        return
+    count = case.within_a_day(_unformed_of)
+    enough = count >= FEWEST_UNFORMED or count >= max(FEWEST, HALF * case.files)
+    if enough and (usual := case.unusual(count, _unformed_of)):
+        what = "rewritten files look encrypted: they have no format any more"
+        yield f"{case.when(_unformed_of)}{count} {what}{_as(case, 'unformed')}; {usual}"
+    count = case.within_a_day(_unreadable_of)
+    if usual := case.unusual(count, _unreadable_of):
+        what = f"{counted(count, 'table')} cannot be opened any more"
+        yield f"{case.when(_unreadable_of)}{what}{_as(case, 'unreadable')}; {usual}"
+
+
+def _rewritten(case: _Case) -> Iterator[str]:
+    now = case.now.changes
+    if now.went < max(FEWEST, case.limits.changed * now.files):
+        return
+    usual = 0 if case.habit is None else case.habit.by_hour(_went_of)
+    if now.went >= FEWEST + BEYOND * usual:
+        words = _usual_words(usual, "at this time")
+        yield f"{now.went} of {now.files} files were rewritten as a whole{_as(case, 'went')}; {words}"
+
+
+def _vanished_of(changes: Changes) -> int:
+    return changes.vanished
+
+
+def _emptied_of(changes: Changes) -> int:
+    return changes.emptied
+
+
+def _columns_of(changes: Changes) -> int:
+    return changes.columns
+
+
+def _unformed_of(changes: Changes) -> int:
+    return changes.unformed
+
+
+def _unreadable_of(changes: Changes) -> int:
+    return changes.unreadable
+
+
+def _went_of(changes: Changes) -> int:
+    return changes.went
+
+
+def _in_folders(changes: Changes) -> int:
+    return _in(changes.folders)
+
+
+def _in_periods(changes: Changes) -> int:
+    return _in(changes.periods)
+
+
+def _in(groups: Sequence[Group]) -> int:
+    return sum(group.files for group in groups)
+
+
+def _large(groups: Sequence[Group], limits: Limits) -> list[Group]:
+    return [group for group in groups if group.files >= limits.folder]
+
+
+def _listed(groups: Sequence[Group]) -> str:
+    more = f" and {len(groups) - SHOWN} more" if len(groups) > SHOWN else ""
+    return ", ".join(f"{group.name} ({counted(group.files, 'file')})" for group in groups[:SHOWN]) + more
+
+
+def _as(case: _Case, name: str) -> str:
+    """Examples, of the newest snapshot."""
+    paths = case.now.changes.examples.get(name, ())[:SHOWN]
+    return f", as {', '.join(paths)}" if paths else ""
+
+
+def _usual_words(usual: int, when: str) -> str:
+    return f"usual {when}: at most {usual}" if usual else f"nothing of the sort is usual {when}"
+
+
+def _is_new(now: Seen) -> bool:
+    return now.taken_at < _known_from(now)
+
+
+def _known_from(now: Seen) -> datetime:
+    return (now.changes.since or now.taken_at) + LEARNING

@@ -8,41 +8,88 @@ too; a snapshot that was flagged once, and accepted, is not flagged again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from policies.promises import flags
-from policies.promises.flags import Limits
-from vault.errors import Damaged, UsageError
+from policies.promises.flags import Limits, Verdict
+from policies.promises.habit import Seen
+from vault.errors import UsageError
+from vault.format.changes import Changes
 from vault.format.hold import Hold, Scope
-from vault.format.layout import META_TIER
 from vault.format.record import Record
 from vault.repository import holds, snapshots
-from vault.repository.adopt import healed
-from vault.repository.chunk_index import ChunkIndex
-from vault.repository.meta import MetaReader
 from vault.repository.project import Project
 
 FREEZER = "strongroom"
 _BEGINS = "frozen by snapshot "
+_ALARMING = ("vanished", "went", "unformed", "unreadable", "emptied", "columns")
+_A_DAY = timedelta(days=1)
+_MOST_STEPS = 400
+"""Snapshots of one day."""
 
 
-def watch(project: Project, record: Record, limits: Limits) -> list[str]:
-    """Look at a snapshot that was just committed, and at the one before; flag them if they must be. Gives what is wrong with
-    the new one. Raises `StorageError`, `Damaged`."""
+def watch(project: Project, record: Record, limits: Limits, zone: ZoneInfo) -> Verdict:
+    """Look at a snapshot that was just committed, and at the one before; flag them if they must be. zone: of the project's
+    days. Gives what is wrong with the new one. Raises `StorageError`, `Damaged`."""
     before = _parent(project, record)
     if before is None:
-        return []
-    wrong = list(_wrong(project, before, record, limits))
+        return Verdict()
     earlier = _parent(project, before)
-    suspects = [(record, wrong), (before, list(_wrong(project, earlier, before, limits)))]
-    if any(why for _, why in suspects):
-        flagged = {snapshot for hold in holds.read_all(project).holds for snapshot in _flagged(hold)}
-        for one, why in suspects:
-            if why and one.id not in flagged:
-                reason = f"{_BEGINS}{one.id} of {one.source}: {'; '.join(why)}"
-                holds.place(project, Scope(), reason=reason, who=FREEZER)
-    return wrong
+    suspects = [
+        (one, parent, verdict)
+        for one, parent in ((record, before), (before, earlier))
+        if parent is not None
+        for verdict in [_judged(project, one, parent, limits, zone)]
+    ]
+    if any(verdict.reasons for *_, verdict in suspects):
+        flagged = flags_of(holds.read_all(project).holds)
+        for one, parent, verdict in suspects:
+            if verdict.reasons and one.id not in flagged:
+                reason = f"{_BEGINS}{one.id} of {one.source} (after {parent.id}): {'; '.join(verdict.reasons)}"
+                holds.place(project, Scope(), reason=_cut(reason), who=FREEZER)
+    return suspects[0][2]
+
+
+def _judged(project: Project, one: Record, parent: Record, limits: Limits, zone: ZoneInfo) -> Verdict:
+    """Look at what the day before says first, and at the weeks before only where that is suspicious."""
+    now = _seen(one, {})
+    if not any(getattr(now.changes, name) for name in _ALARMING):
+        return Verdict()
+    if not flags.suspicious(now, [_seen(other, {}) for other in _day(project, one, parent)], limits):
+        return Verdict()
+    standing = flags_of(holds.read_all(project).holds)
+    known = snapshots.committed(project, rolled=True).records
+    past = [_seen(other, standing) for other in known if other.source == one.source and other.taken_at < one.taken_at]
+    return flags.judge(now, past, limits, zone)
+
+
+def _day(project: Project, one: Record, parent: Record) -> list[Record]:
+    """The snapshots that this one follows, of the 24 hours before it, by time."""
+    found: list[Record] = []
+    step: Record | None = parent
+    while step is not None and step.taken_at > one.taken_at - _A_DAY and len(found) < _MOST_STEPS:
+        found.append(step)
+        step = _parent(project, step)
+    return found[::-1]
+
+
+def _seen(one: Record, standing: Mapping[str, bool]) -> Seen:
+    """standing: the flagged snapshots, and whether they were accepted."""
+    counts = one.counts
+    changes = one.changes or Changes(files=counts.files + counts.vanished, vanished=counts.vanished)
+    accepted = standing.get(one.id)
+    return Seen(one.taken_at, changes, accepted=accepted is True, flagged=accepted is False)
+
+
+def flags_of(placed: Iterable[Hold]) -> dict[str, bool]:
+    """The snapshots that were flagged, and whether a person has accepted them."""
+    return {snapshot: hold.release is not None for hold in placed for snapshot in _flagged(hold)}
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= holds.LONGEST_TEXT else f"{reason[: holds.LONGEST_TEXT - 1]}…"
 
 
 def freezing(placed: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:
@@ -75,24 +122,3 @@ def _parent(project: Project, record: Record) -> Record | None:
     """The newest one that it supersedes; None for the first of a source, and where that was forgotten or cannot be read."""
     found = snapshots.read_those(project, record.parents).records
     return max(found, key=lambda one: (one.taken_at, one.id), default=None)
-
-
-def _wrong(project: Project, before: Record | None, now: Record, limits: Limits) -> Iterator[str]:
-    if before is None:
-        return
-    yield from flags.of_vanished(before.counts, now.counts, limits)
-    if flags.worth_a_look(before.counts, now.counts, limits):
-        reader = MetaReader(project, healed(project, ChunkIndex.load(project, tier=META_TIER)))
-        base = _readable(project, reader, before)
-        if base is not None:
-            tables = [snapshots.read_manifest(reader, one, columns=flags.COLUMNS) for one in (base, now)]
-            yield from flags.of_rewritten(base.counts, flags.rewritten(*tables), limits)
-
-
-def _readable(project: Project, reader: MetaReader, one: Record) -> Record | None:
-    """This snapshot, or where its manifest is lost the newest older one of its source that can be read."""
-    try:
-        snapshots.read_manifest(reader, one, columns=flags.COLUMNS)
-    except Damaged:
-        return snapshots.newest_readable(reader, snapshots.committed(project, rolled=True).records, one, ())
-    return one

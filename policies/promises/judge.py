@@ -8,12 +8,14 @@
     checked    stored data was not read for longer than was promised
     drill      the last drill failed, or none succeeded when one was due
     job        retention, prune, or another job, fails again and again
+    daemon     the daemon itself cannot do a part of its work (see `policies.daemon.watch`)
 
 An alarm has a key that stays the same for as long as it stands, whatever its words say meanwhile, and tells what to do.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ SHOWN = 5
 
 COMMANDS = {"retention": "retention apply", "check": "check --rolling"}
 """What a job is on the command line, where that is not its name."""
+
+_FLAGGED = re.compile(r"(?P<flagged>[0-9a-z-]+) of [^\n]*? \(after (?P<before>[0-9a-z-]+)\): ")
 
 SLACK = timedelta(days=1)
 """A check that comes by night may be so much late before anybody is told."""
@@ -87,13 +91,15 @@ class ProjectState:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A broken promise. subject: a source's or job's name, or empty · hint: what to do."""
+    """A broken promise. project: empty where it is about the daemon itself · subject: a source's or job's name, or empty ·
+    hint: what to do · cause: what the newest run said, where it is about runs."""
 
     project: str
     promise: str
     subject: str
     message: str
     hint: str
+    cause: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -103,11 +109,11 @@ class Alarm:
     @property
     def title(self) -> str:
         """Whose it is, for people."""
-        return f"{self.project}/{self.subject}" if self.subject else self.project
+        return "/".join(part for part in (self.project, self.subject) if part)
 
     def as_json(self) -> dict[str, str]:
         """For `--json`, webhooks and logs."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "cause"}
 
 
 def judge(state: ProjectState, now: datetime) -> tuple[Alarm, ...]:
@@ -123,10 +129,10 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
             what = "no success" if source.last else "no success at all"
             why = f"; the last run said: {source.trouble.message}" if source.trouble.message else ""
             message = f"{what} for {span(now - since)}, and {span(source.rpo)} are promised{why}"
-            yield Alarm(state.project, "rpo", source.name, message, by_hand)
+            yield Alarm(state.project, "rpo", source.name, message, by_hand, source.trouble.message)
         if source.trouble.runs >= source.most_troubles:
             message = f"{source.trouble.runs} runs in a row met problems; the last one: {source.trouble.message}"
-            yield Alarm(state.project, "problems", source.name, message, by_hand)
+            yield Alarm(state.project, "problems", source.name, message, by_hand, source.trouble.message)
         if source.missing:
             message = f"{counted(len(source.missing), 'report')} did not appear: {_named(source.missing)}"
             hint = "ask whoever makes the reports; they count as soon as a backup finds them"
@@ -136,10 +142,16 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
 def _frozen(state: ProjectState) -> Iterator[Alarm]:
     if state.frozen:
         hint = (
-            f"look at it with `strongroom diff {_quoted(state)} --from '2 days ago'`; if all is well: "
+            f"look at it with `strongroom diff {_quoted(state)} {_between(state.frozen[0])}`; if all is well: "
             f"`strongroom status --accept {_quoted(state)} --reason '…'`"
         )
         yield Alarm(state.project, "frozen", "", f"retention is frozen: {_named(state.frozen)}", hint)
+
+
+def _between(why: str) -> str:
+    """The options that show what a flagged snapshot did. why: `freeze.why` of it."""
+    found = _FLAGGED.match(why)
+    return f"--from {found['before']} --to {found['flagged']}" if found else "--from '2 days ago'"
 
 
 def _checks(state: ProjectState, now: datetime) -> Iterator[Alarm]:
@@ -177,6 +189,7 @@ def _jobs(state: ProjectState) -> Iterator[Alarm]:
             name,
             message,
             f"run `strongroom {COMMANDS.get(name, name)} {_quoted(state)}` and read what it says",
+            trouble.message,
         )
 
 

@@ -91,7 +91,7 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
-            "project": self.world.project,
+            "project_id": self.world.project,
             "made_at": write_moment(self.made_at),
             "on": write_moment(self.on),
             "zone": str(self.world.zone),

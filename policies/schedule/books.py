@@ -41,7 +41,12 @@ ON CONFLICT (id) DO UPDATE SET
     ended = excluded.ended, ending = excluded.ending, problems = excluded.problems, message = excluded.message
 """
 _OF_NEWEST_SUCCESS = """
-WHERE number = (SELECT max(number) FROM runs WHERE project = ? AND job = ? AND ending IN ('done', 'problems'))
+WHERE project = ? AND job = ? AND ending IN ('done', 'problems') ORDER BY number DESC LIMIT 1
+"""
+_SINCE_SUCCESS = """
+WHERE project = ?1 AND job = ?2 AND NOT set_aside AND number > coalesce(
+    (SELECT number FROM runs WHERE project = ?1 AND job = ?2 AND ending = 'done' ORDER BY number DESC LIMIT 1), 0)
+ORDER BY number DESC
 """
 _THIN = """
 DELETE FROM runs WHERE project = ?1 AND job = ?2 AND ending IS NOT NULL
@@ -73,6 +78,10 @@ class Reader:
         """Its newest runs, the newest first."""
         return self._ask(lambda base: [self._as_seen(run) for run in _recent(base, project, job, most)])
 
+    def since_success(self, project: str, job: str) -> list[Run]:
+        """Its runs since the last one without any trouble, the newest first."""
+        return self._ask(lambda base: [self._as_seen(run) for run in _select(base, _SINCE_SUCCESS, project, job)])
+
     def last_success(self, project: str, job: str) -> Run | None:
         """Its newest run that did its work, however long ago."""
         found = self._ask(lambda base: _select(base, _OF_NEWEST_SUCCESS, project, job))
@@ -91,21 +100,34 @@ class Reader:
             return question(self._connection)
 
 
+def nothing(file: Path, host: str) -> Reader:
+    """Where the books cannot be read: as if there were none."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute(books_file.TABLE)
+    return Reader(file, host, connection)
+
+
 @dataclass(slots=True)
 class Books:
-    """The books, to write. tell: hears, once, that they were damaged. Of one thread."""
+    """The books, to write. tell: hears that they were damaged, deleted or replaced. Of one thread.
+
+    begun: how often the file was opened; after a further time it may hold less than was written, or other things.
+    """
 
     file: Path
     clock: Clock
     tell: Callable[[str], None]
     _lock: int
     _connection: sqlite3.Connection | None = None
+    _opened: tuple[int, int] | None = None
+    _journal: tuple[int, int] | None = None
+    begun: int = 0
 
     @classmethod
     def open(cls, file: Path, clock: Clock, tell: Callable[[str], None]) -> Books:
         """Made where there are none; damaged ones are set aside. Raises `Busy`, `UnsupportedFormat`, `StrongroomError`."""
         with book_errors(file):
-            books = cls(file, clock, tell, books_file.lock(file))
+            books = cls(file, clock, tell, books_file.lock(file, clock))
         try:
             books.abort_unended()
         except BaseException:
@@ -118,9 +140,22 @@ class Books:
         go then. All are written or none."""
         self._do(lambda base: _write(base, runs))
 
+    def write_anew(self, runs: Sequence[Run]) -> None:
+        """The same, as if none of them had been written before: they are the newest then, in their order."""
+        self._do(lambda base: _write(base, runs, anew=True))
+
     def recent(self, project: str, job: str, most: int = RECENT) -> list[Run]:
         """Its newest runs that were not set aside, the newest first."""
         return self._do(lambda base: _recent(base, project, job, most, "AND NOT set_aside"))
+
+    def since_success(self, project: str, job: str) -> list[Run]:
+        """Its runs since the last one without any trouble, the newest first."""
+        return self._do(lambda base: _select(base, _SINCE_SUCCESS, project, job))
+
+    def last_success(self, project: str, job: str) -> Run | None:
+        """Its newest run that did its work, however long ago."""
+        found = self._do(lambda base: _select(base, _OF_NEWEST_SUCCESS, project, job))
+        return found[0] if found else None
 
     def set_aside(self, project: str, job: str, *, later_than: datetime) -> None:
         """The ended runs for later due times are from a clock that was ahead: they stay, and count for nothing."""
@@ -131,6 +166,11 @@ class Books:
         """Whatever has no end gets one now."""
         statement = "UPDATE runs SET ending = 'aborted', ended = ?, message = ? WHERE ending IS NULL"
         self._do(lambda base: _change(base, statement, _micros(self.clock.now()), ABORTED))
+
+    @property
+    def lock(self) -> int:
+        """The handle of the lock's file."""
+        return self._lock
 
     def close(self) -> None:
         """And let others write."""
@@ -150,8 +190,20 @@ class Books:
                 return work(self._connected())
 
     def _connected(self) -> sqlite3.Connection:
+        there = books_file.identity(self.file)
+        if self._connection is not None and there != self._opened:
+            self._disconnect()
+            books_file.drop_journal(self.file, self._journal)
+            what = "deleted" if there is None else "replaced"
+            self.tell(f"the books {self.file} were {what}: they are begun anew with what is still in memory")
         if self._connection is None:
             self._connection = books_file.open_to_write(self.file)
+            self._opened = books_file.identity(self.file)
+            self.begun += 1
+        self._journal = books_file.journal_identity(self.file)
+        if not books_file.is_lock_of(self.file, self._lock):
+            former, self._lock = self._lock, books_file.lock(self.file, self.clock)
+            os.close(former)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -160,9 +212,11 @@ class Books:
             self._connection = None
 
 
-def _write(base: sqlite3.Connection, runs: Sequence[Run]) -> None:
+def _write(base: sqlite3.Connection, runs: Sequence[Run], *, anew: bool = False) -> None:
     _change(base, "BEGIN IMMEDIATE")
     try:
+        for run in runs if anew else ():
+            _change(base, "DELETE FROM runs WHERE id = ?", run.id)
         for run in runs:
             _change(base, _WRITE, *(_micros(value) if isinstance(value, datetime) else value for value in astuple(run)))
             if run.ending is not None:
@@ -193,10 +247,13 @@ def _change(base: sqlite3.Connection, statement: str, *values: object) -> None:
 
 def _run(row: tuple[Any, ...]) -> Run:
     found = dict(zip(_NAMES, row, strict=True))
-    for name in _MOMENTS:
-        if found[name] is not None:
-            found[name] = _EPOCH + timedelta(microseconds=found[name])
-    return Run(**found | {"set_aside": bool(found["set_aside"])})
+    try:
+        for name in _MOMENTS:
+            if found[name] is not None:
+                found[name] = _EPOCH + timedelta(microseconds=found[name])
+        return Run(**found | {"set_aside": bool(found["set_aside"])})
+    except (TypeError, OverflowError) as error:
+        raise books_file.damaged(f"a row that is no run: {error}") from error
 
 
 def _micros(moment: datetime) -> int:

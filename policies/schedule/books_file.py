@@ -15,13 +15,15 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from vault.clock import Clock
 from vault.errors import Busy, Damaged, StrongroomError, UnsupportedFormat
 
 VERSION = 1
 SET_ASIDE_KEPT = 3
 BUSY_SECONDS = 5.0
+LOCK_TRIES, LOCK_PAUSE = 5, 0.05
 
-_TABLE = """
+TABLE = """
 CREATE TABLE runs (
     number    INTEGER PRIMARY KEY AUTOINCREMENT,
     id        TEXT    NOT NULL UNIQUE,
@@ -75,7 +77,7 @@ def open_to_write(file: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         _check_sound(connection)
         if not _has_table(connection):
-            for statement in ("BEGIN", _TABLE, _BY_JOB, f"PRAGMA user_version = {VERSION}", "COMMIT"):
+            for statement in ("BEGIN", TABLE, _BY_JOB, f"PRAGMA user_version = {VERSION}", "COMMIT"):
                 connection.execute(statement)
     except BaseException:
         connection.close()
@@ -85,10 +87,8 @@ def open_to_write(file: Path) -> sqlite3.Connection:
 
 def open_to_read(file: Path) -> sqlite3.Connection:
     """The file as it is, while somebody else may be writing; empty books where there are none yet. Raises as above."""
-    if file.exists():
-        connection = sqlite3.connect(
-            f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-        )
+    if identity(file) is not None:
+        connection = connected_to_read(file)
         try:
             _check_version(file, connection)
             if _has_table(connection):
@@ -98,25 +98,109 @@ def open_to_read(file: Path) -> sqlite3.Connection:
             raise
         connection.close()
     empty = sqlite3.connect(":memory:", isolation_level=None)
-    empty.execute(_TABLE)
+    empty.execute(TABLE)
     return empty
 
 
-def lock(file: Path) -> int:
+def connected_to_read(file: Path) -> sqlite3.Connection:
+    """To a file that is there, and changes nothing beside it. In a folder that this process may not write to, SQLite cannot
+    join whoever writes: then what it has put into the file itself is seen. Raises sqlite3.Error."""
+    found: sqlite3.Connection | None = None
+    for how in ("mode=ro", "mode=ro&immutable=1"):
+        found = sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            found.execute("SELECT count(*) FROM sqlite_schema").close()
+        except sqlite3.OperationalError as error:
+            found.close()
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if "immutable" in how or code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+        except BaseException:
+            found.close()
+            raise
+        else:
+            return found
+    raise sqlite3.OperationalError(f"unable to open {file}")
+
+
+def identity(file: Path) -> tuple[int, int] | None:
+    """Which file stands under this name; None where none does. Raises `OSError`."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def journal_identity(file: Path) -> tuple[int, int] | None:
+    """Which write-ahead log stands beside a file. Raises `OSError`."""
+    return identity(file.with_name(f"{file.name}-wal"))
+
+
+def drop_journal(file: Path, of: tuple[int, int] | None) -> None:
+    """Where a file was replaced or deleted, the write-ahead log of the former one would be read into the next: take it away, if
+    it is still that one. Raises `OSError`."""
+    if of is not None and journal_identity(file) == of:
+        for suffix in ("-wal", "-shm"):
+            file.with_name(f"{file.name}{suffix}").unlink(missing_ok=True)
+
+
+def is_locked(file: Path) -> bool:
+    """Whether a process has the writer's lock. Raises `OSError` where that cannot be seen."""
+    try:
+        handle = os.open(lock_file(file), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def is_lock_of(file: Path, handle: int) -> bool:
+    """Whether a lock that was taken is still the one that others look for. Raises `OSError`."""
+    held = os.fstat(handle)
+    return identity(lock_file(file)) == (held.st_dev, held.st_ino)
+
+
+def damaged(what: str) -> sqlite3.DatabaseError:
+    """As SQLite would say it."""
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def lock(file: Path, clock: Clock) -> int:
     """Take the writer's lock; closing what is returned gives it back. Raises `Busy`."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(file.with_name(f"{file.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(lock_file(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise Busy(
-            f"another process keeps the books {file}", hint="one daemon a machine is enough: it serves all projects"
-        ) from error
+        _take(handle, file, clock)
     except BaseException:
         os.close(handle)
         raise
     return handle
+
+
+def _take(handle: int, file: Path, clock: Clock) -> None:
+    for last in (*[False] * LOCK_TRIES, True):
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if last:
+                raise Busy(
+                    f"another process keeps the books {file}", hint="one daemon a machine is enough: it serves all projects"
+                ) from error
+        clock.sleep(LOCK_PAUSE)  # `status` looks for a moment whether somebody has it
+    return None
+
+
+def lock_file(file: Path) -> Path:
+    """The file of the writer's lock, beside the books."""
+    return file.with_name(f"{file.name}.lock")
 
 
 def set_aside(file: Path, now: datetime) -> Path:
@@ -148,9 +232,7 @@ def _has_table(connection: sqlite3.Connection) -> bool:
 def _check_sound(connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        error = sqlite3.DatabaseError(found)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
+        raise damaged(found)
 
 
 def _unusable(file: Path, error: Exception) -> StrongroomError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from policies.schedule.due import next_run
@@ -15,6 +15,8 @@ from policies.schedule.records import Run
 from vault.clock import Clock
 
 Reason = Literal["timeout", "stopped"]
+Slot = Literal["backup", "maintenance"]
+"""Backups never wait for maintenance, nor maintenance for backups: each has places of its own."""
 
 
 @dataclass(slots=True)
@@ -56,13 +58,16 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Job:
     """name: what is done, within its project: `backup reports`. The two together are one job for ever, in the books too. run:
-    the work itself, on a thread of its own; what it raises is written down and stops nobody else."""
+    the work itself, on a thread of its own; what it raises is written down and stops nobody else · slot: which places it takes
+    · rpo: how long it may be without a success; of those that are later than that the latest one goes first."""
 
     name: str
     project: str
     schedule: Schedule
     run: Callable[[Stop], Outcome]
     policy: Policy = field(default_factory=Policy)
+    slot: Slot = "backup"
+    rpo: timedelta | None = None
 
     @property
     def key(self) -> tuple[str, str]:

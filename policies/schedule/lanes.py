@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from policies.schedule.books import RECENT
 from policies.schedule.jobs import Job, Outcome, Stop
-from policies.schedule.records import Run
+from policies.schedule.records import SUCCESSES, Ending, Run
 from vault.errors import Interrupted, StrongroomError
 
 LONGEST_MESSAGE = 2000
@@ -19,7 +20,8 @@ class Lane:
     """A job, and its newest runs, the newest first.
 
     quiet_since, quiet_until: it was judged then, and has nothing to do until then · run, stop: while it runs · holds_place: it
-    counts among those at once.
+    counts among those at once · last_success: when its newest run that did its work began · blocked_since: on the monotonic
+    clock, since when it has been due without a place · told_blocked: whether that was told.
     """
 
     job: Job
@@ -29,6 +31,9 @@ class Lane:
     run: Run | None = None
     stop: Stop | None = None
     holds_place: bool = False
+    last_success: datetime | None = None
+    blocked_since: float | None = None
+    told_blocked: bool = False
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether it need not be judged now. A moment earlier than the last one: the clock was set back, and it must."""
@@ -38,15 +43,31 @@ class Lane:
         """It was judged, and has nothing to do for so long."""
         self.quiet_since, self.quiet_until = now, until
 
-    def turn(self, ready: datetime) -> tuple[datetime, datetime]:
-        """Among those that are due: the longest waiting first, of these the one that ran the longest ago. A job without any
-        runs goes before all others, since nobody knows how long it has been waiting."""
-        return (ready, self.runs[0].started) if self.runs else (LONG_AGO, LONG_AGO)
+    def is_due_without_judging(self, now: datetime) -> bool:
+        """Whether the time has come for which it was told to wait."""
+        return self.run is None and self.quiet_until is not None and not self.is_quiet(now)
+
+    def turn(self, ready: datetime, now: datetime) -> tuple[bool, float, datetime, datetime]:
+        """Among those that are due: backups first, of these the one that is latest against its promise; then the longest
+        waiting first, and of these the one that ran the longest ago. A job without any runs goes before others, since nobody
+        knows how long it has been waiting."""
+        waiting = (ready, self.runs[0].started) if self.runs else (LONG_AGO, LONG_AGO)
+        return (self.job.slot != "backup", -self.late(now), *waiting)
+
+    def late(self, now: datetime) -> float:
+        """Seconds by which its promise is broken; 0 where it is kept or none was made."""
+        if self.job.rpo is None:
+            return 0.0
+        if self.last_success is None:
+            return math.inf
+        return max(0.0, (now - self.last_success - self.job.rpo).total_seconds())
 
     def note(self, run: Run) -> None:
         """A run that is new, or has ended."""
         self.runs = [run, *(one for one in self.runs if one.id != run.id)][:RECENT]
         self.quiet_since = self.quiet_until = None
+        if run.ending in SUCCESSES:
+            self.last_success = run.started
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +84,19 @@ def ended_run(end: End, stop: Stop | None) -> Run:
     """The run with its end."""
     ended, outcome = replace(end.run, ended=end.at), end.outcome
     if isinstance(outcome, Outcome):
-        message = outcome.message[:LONGEST_MESSAGE]
-        return replace(ended, ending="problems" if outcome.problems else "done", problems=outcome.problems, message=message)
+        ending: Ending = "problems" if outcome.problems else "done"
+        return replace(ended, ending=ending, problems=outcome.problems, message=_bounded(outcome.message))
     reason = stop.reason if stop is not None and isinstance(outcome, Interrupted) else None
     if isinstance(outcome, StrongroomError):
         message = f"{outcome}; {outcome.hint}" if outcome.hint else str(outcome)
     else:
         message = mistake(outcome)
-    return replace(ended, ending=reason or "failed", message=message[:LONGEST_MESSAGE])
+    return replace(ended, ending=reason or "failed", message=_bounded(message))
+
+
+def _bounded(text: str) -> str:
+    """As the books can hold it: not too long, and without what is no character (a JSON document may have such)."""
+    return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
 
 
 def mistake(error: BaseException) -> str:

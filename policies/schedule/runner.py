@@ -3,10 +3,12 @@
     tick    runs that have ended go into the books
             a run whose time is over was asked to stop; one that does not listen loses its place, not its job's lock
             where there is room for them, jobs without a run under way are judged, unless they are known to wait for longer
-            those that are due start while there is room, the longest waiting first
+            those that are due start while there is room, the longest waiting first; then whoever watches is told
 
 All of this happens on one thread, which is the only one that touches the books; a run has a thread of its own. At most
-`at_once` run together and at most half of these are one project's, so that neither its failures nor its slowness delay another.
+`at_once` backups run together and at most half of these are one project's, so that neither its failures nor its slowness delay
+another. Beside them runs maintenance (checks, drills, retention, prune), half as many and one of a project: it may take hours,
+or wait for a backup elsewhere, and no backup waits for it.
 Where the books cannot be written, runs go on: what happened is kept in memory and written when it can be.
 """
 
@@ -14,24 +16,29 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 
 from policies.schedule import process
 from policies.schedule.books import Books
 from policies.schedule.due import Judgement, Start, Wait, judge
-from policies.schedule.jobs import Job, Launch, Outcome, Stop, Watcher, in_a_thread
+from policies.schedule.jobs import Job, Launch, Outcome, Slot, Stop, Watcher, in_a_thread
 from policies.schedule.lanes import End, Lane, ended_run, mistake
 from policies.schedule.pen import Pen
-from policies.schedule.records import Run
+from policies.schedule.records import SUCCESSES, Run
 from vault.errors import StrongroomError
 from vault.repository.services import Services
+from vault.wording import counted
 
 AT_ONCE = 4
 PATIENCE = 60.0
 """Seconds after which a run that was asked to stop and has not is no longer counted among those at once."""
+TELL_WAITING_AFTER = 60.0
+"""Seconds after which a job that is due and has no place is told of."""
 AFTER_A_MISTAKE = timedelta(minutes=1)
 
 _PAUSE = 0.1
@@ -46,29 +53,68 @@ class Runner:
         self._books = books
         self._services = services
         self._clock = services.clock
-        self._watcher = watcher
         self._process = process.marker()
-        self._at_once = at_once
-        self._of_one_project = max(1, at_once // 2)
+        half = max(1, at_once // 2)
+        self._places: dict[Slot, int] = {"backup": at_once, "maintenance": half}
+        self._of_one_project: dict[Slot, int] = {"backup": half, "maintenance": 1}
         self._launch = launch
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
         self._pen = Pen(books, watcher)
+        self._books_begun = books.begun
         self._wanted: frozenset[tuple[str, str]] = frozenset()
 
     def use(self, jobs: Iterable[Job]) -> None:
         """From now on these are the jobs. Runs of others that are under way end as they would have."""
         wanted = {job.key: job for job in jobs}
-        new = {key: Lane(job, self._books.recent(*key)) for key, job in wanted.items() if key not in self._lanes}
+        new = {key: Lane(job, self._past(key)) for key, job in wanted.items() if key not in self._lanes}
         lanes = {key: new.get(key) or self._lanes[key] for key in wanted}
         for key, lane in lanes.items():
             lane.job, lane.quiet_since = wanted[key], None
+        for lane in new.values():
+            run = self._last_success(lane)
+            lane.last_success = run.started if run is not None else None
         self._lanes = lanes | {key: lane for key, lane in self._lanes.items() if lane.run is not None and key not in lanes}
         self._wanted = frozenset(lanes)
+
+    def _past(self, key: tuple[str, str]) -> list[Run]:
+        """What the books have of a job; where they cannot be read, nothing: then it is due at once."""
+        try:
+            return self._books.recent(*key)
+        except StrongroomError as error:
+            self._pen.notice(f"{'/'.join(key)}: {error}; it counts as a job that has never run")
+            return []
 
     def running(self) -> list[Run]:
         """What is under way."""
         return [lane.run for lane in self._lanes.values() if lane.run is not None]
+
+    def recent(self, project: str, job: str) -> list[Run]:
+        """The newest runs of a job, the newest first, those that the books do not have yet among them."""
+        lane = self._lanes.get((project, job))
+        return list(lane.runs) if lane is not None else []
+
+    def since_success(self, project: str, job: str) -> list[Run]:
+        """Its runs since the last one without any trouble, the newest first; of a job whose books cannot be read the newest."""
+        try:
+            written = self._books.since_success(project, job)
+        except StrongroomError:
+            written = self.recent(project, job)
+        newer = {run.id: run for run in self._pen.unwritten if (run.project, run.job) == (project, job)}
+        runs = [*reversed(newer.values()), *(run for run in written if run.id not in newer)]
+        return list(takewhile(lambda run: run.ending != "done", runs))
+
+    def last_success(self, project: str, job: str) -> Run | None:
+        """Its newest run that did its work, however long ago, as far as that is known."""
+        lane = self._lanes.get((project, job))
+        return self._last_success(lane) if lane is not None else None
+
+    def _last_success(self, lane: Lane) -> Run | None:
+        known = next((run for run in lane.runs if run.ending in SUCCESSES), None)
+        if known is None:
+            with suppress(StrongroomError):
+                return self._books.last_success(*lane.job.key)
+        return known
 
     def tick(self) -> None:
         """One round; quick, whatever the jobs do."""
@@ -77,12 +123,24 @@ class Runner:
         now = self._clock.now()
         beginning = [self._begin(lane, start, now) for lane, start in self._next(now)]
         # before anything starts: a job that kills the process at once is tried only so often all the same
-        self._pen.flush()
+        self._write()
         for job, run, stop in beginning:
             try:
                 self._launch(job.title, partial(self._work, job, run, stop))
-            except RuntimeError as error:  # no thread is to be had
+            except Exception as error:  # noqa: BLE001 (no thread or no memory is to be had: a run that never ends otherwise)
                 self._ends.put(End(job.key, run, error, now))
+        self._pen.tell()
+
+    def write(self) -> None:
+        """Write down what is not written yet. Raises `StrongroomError` where that cannot be done."""
+        self._write()
+        self._pen.tell()
+        if self._pen.unwritten:
+            count = counted(len(self._pen.unwritten), "run")
+            raise StrongroomError(
+                f"the books cannot be written: {count} will be unknown once this process ends",
+                hint="free some room, or mend the rights of the state folder; what was backed up is kept",
+            )
 
     def stop(self, grace: float) -> list[Run]:
         """Ask all runs to end, wait for so many seconds, and say which have not."""
@@ -94,27 +152,45 @@ class Runner:
         while self.running() and self._clock.monotonic() < deadline:
             self._clock.sleep(_PAUSE)
             self._collect()
+        self._pen.tell()
         return self.running()
 
     def _next(self, now: datetime) -> list[tuple[Lane, Start]]:
         """Those that are to start, in the order of their turns, as many as there is room for."""
-        places = Counter(lane.job.project for lane in self._lanes.values() if lane.holds_place)
+        taken: Counter[Slot] = Counter(lane.job.slot for lane in self._lanes.values() if lane.holds_place)
+        of_project = Counter((lane.job.slot, lane.job.project) for lane in self._lanes.values() if lane.holds_place)
 
-        def has_room(project: str) -> bool:
-            return places.total() < self._at_once and places[project] < self._of_one_project
+        def has_room(job: Job) -> bool:
+            own = of_project[job.slot, job.project]
+            return taken[job.slot] < self._places[job.slot] and own < self._of_one_project[job.slot]
 
         waiting = []
         for lane in self._lanes.values():
-            if lane.run is None and not lane.is_quiet(now) and has_room(lane.job.project):
+            if lane.run is None and not lane.is_quiet(now) and has_room(lane.job):
                 start = self._judged(lane, now)
                 if start is not None:
-                    waiting.append((*lane.turn(start.ready), lane.job.key, start))
+                    waiting.append((*lane.turn(start.ready, now), lane.job.key, start))
         chosen = []
-        for _, _, key, start in sorted(waiting, key=lambda one: one[:3]):
-            if has_room(key[0]):
-                places[key[0]] += 1
-                chosen.append((self._lanes[key], start))
+        for *_, key, start in sorted(waiting, key=lambda one: one[:5]):
+            lane = self._lanes[key]
+            if has_room(lane.job):
+                taken[lane.job.slot] += 1
+                of_project[lane.job.slot, lane.job.project] += 1
+                chosen.append((lane, start))
+        self._tell_blocked(now, {lane.job.key for lane, _ in chosen})
         return chosen
+
+    def _tell_blocked(self, now: datetime, starting: Container[tuple[str, str]]) -> None:
+        """Say of jobs that have been due for a while whom they wait for."""
+        for key, lane in self._lanes.items():
+            if key in starting or not lane.is_due_without_judging(now):
+                lane.blocked_since, lane.told_blocked = None, False
+            elif lane.blocked_since is None:
+                lane.blocked_since = self._clock.monotonic()
+            elif not lane.told_blocked and self._clock.monotonic() - lane.blocked_since >= TELL_WAITING_AFTER:
+                lane.told_blocked = True
+                busy = [one.job.title for one in self._lanes.values() if one.holds_place and one.job.slot == lane.job.slot]
+                self._pen.notice(f"{lane.job.title}: is due and waits until one of these ends: {', '.join(busy)}")
 
     def _judged(self, lane: Lane, now: datetime) -> Start | None:
         """What is to start; where nothing is, it is known until when. A mistake costs this job alone its turn."""
@@ -122,7 +198,7 @@ class Runner:
             verdict = self._judgement(lane, now).verdict
         except Exception as error:  # noqa: BLE001 (one job's schedule must not keep the others from their turn)
             lane.wait(now, now + AFTER_A_MISTAKE)
-            self._watcher.notice(f"{lane.job.title}: {mistake(error)}")
+            self._pen.notice(f"{lane.job.title}: {mistake(error)}")
             return None
         if isinstance(verdict, Start):
             return verdict
@@ -139,14 +215,14 @@ class Runner:
         if not judgement.ahead:
             return judgement
         farthest = f"{max(run.planned for run in judgement.ahead):%Y-%m-%d %H:%M} UTC"
-        self._watcher.notice(f"{job.title}: the clock was set back: runs for times up to {farthest} are set aside")
+        self._pen.notice(f"{job.title}: the clock was set back: runs for times up to {farthest} are set aside")
         lane.runs = [run for run in lane.runs if run not in judgement.ahead]
         try:
             self._books.set_aside(*job.key, later_than=now)
             if not self._pen.is_behind:
                 lane.runs = self._books.recent(*job.key)
         except StrongroomError as error:
-            self._watcher.notice(str(error))
+            self._pen.notice(str(error))
         return judge(job.title, job.schedule, job.policy, [*judgement.ahead, *lane.runs], now)
 
     def _begin(self, lane: Lane, start: Start, now: datetime) -> tuple[Job, Run, Stop]:
@@ -170,17 +246,24 @@ class Runner:
         while not self._ends.empty():
             end = self._ends.get()
             lane = self._lanes[end.key]
-            self._note(lane, ended_run(end, lane.stop))
-            lane.run, lane.stop, lane.holds_place = None, None, False
+            stop, lane.run, lane.stop, lane.holds_place = lane.stop, None, None, False
+            self._note(lane, ended_run(end, stop))
             if end.key not in self._wanted:
                 del self._lanes[end.key]
-        self._pen.flush()
+        self._write()
+
+    def _write(self) -> None:
+        """Into books that were begun anew goes what is still known of every job."""
+        self._pen.write()
+        if self._books.begun != self._books_begun:
+            self._books_begun = self._books.begun
+            self._pen.write_anew(run for lane in self._lanes.values() for run in reversed(lane.runs))
 
     def _lose_patience(self) -> None:
         for lane in self._lanes.values():
             if lane.stop is not None and lane.holds_place and lane.stop.left() < -PATIENCE:
                 lane.holds_place = False
-                self._watcher.notice(f"{lane.job.title}: its time is over and it does not stop; it goes on beside the others")
+                self._pen.notice(f"{lane.job.title}: its time is over and it does not stop; it goes on beside the others")
 
     def _run_of(self, job: Job, since: datetime, planned: datetime, *, attempt: int, started: datetime) -> Run:
         name, host = self._services.chance.token(8).hex(), self._services.host

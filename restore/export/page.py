@@ -39,7 +39,7 @@ def write_page(report: Report, out: IO[bytes]) -> None:
 
 def _beginning(head: dict[str, Any]) -> Iterable[str]:
     asked, selection = head["asked"], head["selection"]
-    title = f"Export of {head['project']['name']}"
+    title = f"Export of {head['project']}"
     yield (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{_text(title)}</title>\n'
         f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{_text(title)}</h1>\n<p>{_text(selection['in_words'])}</p>\n"
@@ -50,7 +50,7 @@ def _beginning(head: dict[str, Any]) -> Iterable[str]:
             ("Asked by", asked["by"]),
             ("Asked at", asked["at"]),
             ("For", asked["for"] or "not said"),
-            ("Project", f"{head['project']['name']} ({head['project']['id']})"),
+            ("Project", f"{head['project']} ({head['project_id']})"),
             ("Moment", selection["moment"] or "the newest snapshot"),
             ("Left out, as they reach beyond the period", f"{selection['beyond']['items']} items"),
             ("Time zone of periods", selection["time_zone"]),
@@ -135,7 +135,12 @@ def _said(facts: dict[str, Any]) -> list[str]:
         said.append(f"cut: {one['rows_kept']} of {one['rows_read']} rows, by {one['time_column']!r}")
     for one in facts.get("losses", []):
         said.append(f"lost in {one['cells']} cells of {one['column']!r}: {one['what']}")
-    return [*said, *facts.get("notes", []), *(f"problem: {one['message']}" for one in facts.get("problems", []))]
+    return [
+        *said,
+        *facts.get("notes", []),
+        *facts.get("guesses", []),
+        *(f"problem: {one['message']}" for one in facts.get("problems", [])),
+    ]
 
 
 def _columns(columns: Sequence[dict[str, str]]) -> str:

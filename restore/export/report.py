@@ -96,7 +96,8 @@ class Report:
             "version": VERSION,
             "software": request.software,
             "asked": request.asker.as_json(),
-            "project": {"name": project.name, "id": project.id},
+            "project": project.name,
+            "project_id": project.id,
             "selection": {
                 "in_words": request.words,
                 "as_typed": request.selection,
@@ -144,6 +145,7 @@ class Report:
             "first_seen": _moment(values["seen_at"]),
             "last_seen": _moment(values["last_seen_at"]),
             "vanished": _moment(values["vanished_at"]),
+            "consistency": values["consistency"],
             "points_to": None if values["link_target"] is None else printable(values["link_target"]),
         }
         told = self._told.get(row)

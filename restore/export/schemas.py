@@ -10,8 +10,7 @@ from restore.giving.given import Given
 from restore.giving.room import put_down
 from restore.tables.losses import Losses
 from restore.tables.model import Table
-from restore.tables.registry import NotATable, open_tables
-from vault.errors import Damaged
+from restore.tables.registry import ITEM_ERRORS, open_tables
 
 
 def look(given: Given, room: Path) -> None:
@@ -25,7 +24,7 @@ def look(given: Given, room: Path) -> None:
     given.content.seek(0)
     try:
         given.told.tables = [_facts(table) for table in open_tables(file, source, Losses())]
-    except (Damaged, NotATable) as error:
+    except ITEM_ERRORS as error:
         given.told.notes.append(f"it cannot be read as a table: {error}")
     finally:
         file.unlink()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from restore.tables.convert import Change
+from restore.tables.csv_header import Headers
 from restore.tables.losses import Losses
 from restore.tables.manner import Manner
 from restore.tables.model import Batch, Column, Table
@@ -30,11 +31,13 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """target: the format, as `restore.tables.registry` names it; None for each table's own · rows: None for all of them."""
+    """target: the format, as `restore.tables.registry` names it; None for each table's own · rows: None for all of them ·
+    headers: what the first rows of CSV files are."""
 
     target: str | None
     manner: Manner = field(default_factory=Manner)
     rows: Rows | None = None
+    headers: Headers = field(default_factory=Headers)
 
     def source_of(self, told: str | None) -> str | None:
         """The format that an item is read as, if it is to be converted. told: its format, as its manifest names it."""

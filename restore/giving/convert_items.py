@@ -20,9 +20,9 @@ from restore.giving.room import new_file, put_down
 from restore.tables.convert import Wish, Written, convert
 from restore.tables.losses import Losses
 from restore.tables.output_names import OutputNames
-from restore.tables.registry import NotATable
+from restore.tables.registry import ITEM_ERRORS
 from vault.about.format import HEAD, sniff
-from vault.errors import Damaged, StrongroomError
+from vault.errors import StrongroomError
 from vault.format import manifest
 from vault.problems import Problem
 
@@ -72,7 +72,7 @@ def _converted(
     try:
         try:
             _convert(file, told, source, conversion, names, outputs)
-        except (Damaged, NotATable) as error:
+        except ITEM_ERRORS as error:
             told.problems.append(Problem(told.path, "not-converted", f"it is given as it is: {error}"))
             names.keep(told)
             content.seek(0)
@@ -90,7 +90,8 @@ def _convert(file: Path, told: Told, source: str, conversion: Conversion, names:
     losses = Losses()
     cutting = None if conversion.rows is None else Cutting(conversion.rows, losses)
     target = conversion.target or source
-    wish = Wish(target, conversion.manner, None if cutting is None else cutting.change)
+    header = conversion.headers.of(told.source)
+    wish = Wish(target, conversion.manner, None if cutting is None else cutting.change, header)
     written = convert(file, source, decoded(told.path), wish, names.given, outputs.opened, losses)
     tell(told, target, written, losses, cutting)
     told.outputs = [encoded(one.name) for one in written]
@@ -102,6 +103,7 @@ def tell(told: Told, target: str, written: Sequence[Written], losses: Losses, cu
     told.target = target
     told.tables = [table for one in written for table in one.tables]
     told.losses = losses.all()
+    told.guesses = losses.notes()
     if cutting is not None:
         told.cut = cutting.facts()
         told.problems += [Problem(told.path, "not-cut", why) for why in cutting.whole]
@@ -115,7 +117,8 @@ class About:
 
     def told(self, row: int) -> Told:
         """Of an item that nothing has become of yet."""
-        return Told(row, self._items["path"][row].as_py(), self._items["format"][row].as_py())
+        path, format_, source = (self._items[name][row].as_py() for name in ("path", "format", "source"))
+        return Told(row, path, format_, source)
 
     def size(self, row: int) -> int:
         """Bytes."""

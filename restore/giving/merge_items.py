@@ -99,7 +99,7 @@ class _Merging:
 
         @contextmanager
         def opened(losses: Losses) -> Iterator[Sequence[Table]]:
-            tables = open_tables(file, source, losses)
+            tables = open_tables(file, source, losses, self._conversion.headers.of(told.source))
             rows = self._conversion.rows
             if rows is None:
                 yield tables

@@ -1,5 +1,8 @@
 """What happened to an item, and when: created, changed, attributes changed, deleted, came back.
 
+An item is *created* where the snapshot before did not have it. Where older snapshots were forgotten, or are not asked for,
+nobody can tell: it is first seen in what is kept, or in the time that was asked for.
+
 A version is an event of the snapshot that saw it first. Where that snapshot was forgotten, the version itself still says when
 it was seen first; the event then names no snapshot.
 """
@@ -21,6 +24,7 @@ from vault.problems import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FIRST_KEPT, FIRST_ASKED = "first seen in what is kept", "first seen in the time asked for"
 CREATED, CHANGED, TOUCHED, DELETED, BACK = "created", "changed", "attributes changed", "deleted", "came back"
 
 _NAMES = {"blake3": "content", "mtime_nanos": "mtime", "uid": "owner", "gid": "group", "extended": "extended attributes"}
@@ -30,7 +34,8 @@ _NAMES = {"blake3": "content", "mtime_nanos": "mtime", "uid": "owner", "gid": "g
 class Event:
     """One thing that happened. when: the moment of the snapshot that saw it · snapshot: its id, None where it was forgotten ·
     size, mtime: of the version, in bytes and seconds · changes: which columns · last_seen_at: of a deleted item ·
-    until: the last snapshot that shows the item so · snapshots: how many do."""
+    until: the last snapshot that shows the item so · snapshots: how many do · consistency: what the manifest says of content
+    that is not that of a file at rest (`prefix`, `inconsistent`)."""
 
     what: str
     when: datetime
@@ -41,6 +46,7 @@ class Event:
     last_seen_at: datetime | None = None
     until: str | None = None
     snapshots: int = 0
+    consistency: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -54,6 +60,7 @@ class Event:
             "last_seen_at": None if self.last_seen_at is None else self.last_seen_at.isoformat(),
             "until_snapshot": self.until,
             "snapshots": self.snapshots,
+            "consistency": self.consistency,
         }
 
 
@@ -116,22 +123,22 @@ def _events(rows: list[dict[str, Any]], ledger: Ledger, over: Window) -> Iterato
             yield _lost(before, ledger)
             before = before | {"present": False}
         if row["present"]:
-            yield from _version(row, before, ledger)
+            yield from _version(row, before, ledger, over)
         else:
             if before is None or not before["present"] or row["content"]:
-                yield from _unseen(row, before)
+                yield from _unseen(row, before, ledger, over)
             yield _deleted(row, ledger)
         before = row
     if before is not None and before["present"] and before["last"] < over.last:
         yield _lost(before, ledger)
 
 
-def _version(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger) -> Iterator[Event]:
-    what = _what(row, before)
+def _version(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger, over: Window) -> Iterator[Event]:
+    what = _what(row, before) if before is not None else _first(row, ledger, over)
     if what is None:
         return  # the same, though this program has come to know better what it is about
     record = ledger.records[row["first"]]
-    forgotten = before is None and row["seen_at"] < record.taken_at
+    forgotten = before is None and row["seen_at"] < record.taken_at and what != FIRST_ASKED
     yield Event(
         what,
         row["seen_at"] if forgotten else record.taken_at,
@@ -141,13 +148,21 @@ def _version(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger)
         _changes(row, before),
         until=ledger.records[row["last"]].id,
         snapshots=row["last"] - row["first"] + 1,
+        consistency=row["consistency"],
     )
 
 
-def _unseen(row: dict[str, Any], before: dict[str, Any] | None) -> Iterator[Event]:
+def _first(row: dict[str, Any], ledger: Ledger, over: Window) -> str:
+    """What the first version that is known of an item tells."""
+    if over.first and row["first"] == over.first:
+        return FIRST_ASKED
+    return FIRST_KEPT if ledger.older_forgotten(row["first"], row["seen_at"]) else CREATED
+
+
+def _unseen(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger, over: Window) -> Iterator[Event]:
     """A version that only forgotten snapshots showed; that of a deleted item tells of it."""
-    what = _what(row, before)
-    if what is not None:
+    what = _what(row, before) if before is not None else _first(row, ledger, over)
+    if what not in (None, FIRST_ASKED):
         yield Event(what, row["seen_at"], None, row["size"], row["mtime"], _changes(row, before))
 
 
@@ -173,9 +188,7 @@ def _lost(before: dict[str, Any], ledger: Ledger) -> Event:
     return Event(DELETED, record.taken_at, record.id, before["size"], before["mtime"], last_seen_at=seen)
 
 
-def _what(row: dict[str, Any], before: dict[str, Any] | None) -> str | None:
-    if before is None:
-        return CREATED
+def _what(row: dict[str, Any], before: dict[str, Any]) -> str | None:
     if not before["present"]:
         return BACK
     if row["content"]:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def find(history: History, question: Question) -> pa.Table:
     """A row for each item of each source, by path.
 
-    path, source, kind, type, size, format, period_start, period_end: of its newest version · first_seen, last_seen: moments
-    of snapshots · missing_since: when it was found missing, null while the source has it · versions: their number ·
-    snapshot, snapshot_at: the newest one that the source had it at; where that one was forgotten, the newest that keeps it.
+    path, source, kind, type, size, format, period_start, period_end, consistency: of its newest version · first_seen,
+    last_seen: moments of snapshots · missing_since: when it was found missing, null while the source has it · versions: their
+    number · began: the number of the first snapshot that is known to have had it · snapshot, snapshot_at: the newest one that
+    the source had it at; where that one was forgotten, the newest that keeps it.
     """
     import pyarrow as pa
 
@@ -55,13 +56,15 @@ def _summed_up(source: str, ledger: Ledger, rows: pa.Table, over: Window) -> pa.
     missing_since = pc.coalesce(newest["vanished_at"].combine_chunks(), dropped_at)
     told = pc.coalesce(newest["last_seen_at"], newest["seen_at"]).combine_chunks()
     last_seen = pc.if_else(newest["present"].combine_chunks(), moments.take(seen_last), told)
-    columns = {name: newest[name] for name in ("path", "kind", "type", "size", "format", "period_start", "period_end")}
+    told_of = ("path", "kind", "type", "size", "format", "period_start", "period_end", "consistency")
+    columns = {name: newest[name] for name in told_of}
     return pa.table(
         {
             "path": columns.pop("path"),
             "source": pa.repeat(pa.scalar(source), len(newest)),
             **columns,
             "first_seen": rows.filter(rows["begins"])["seen_at"],
+            "began": rows.filter(rows["begins"])["first"],
             "last_seen": last_seen,
             "missing_since": missing_since,
             "versions": _counts(rows),

@@ -77,7 +77,20 @@ def gather(project: Project, kept: Kept, manner: Manner) -> History:
             kept.save(ledgers)
     for ledger in ledgers.values() if gone.by_id else ():
         ledger.records = [replace(one, parents=gone.parents_of(one.parents)) for one in ledger.records]
+    for source, ledger in ledgers.items():
+        noted = [one for one in gone.by_id.values() if one.source == source]
+        ledger.forgotten = sorted(one.taken_at for one in noted)
+        ledger.noted = frozenset(one.id for one in noted)
     return History(project, {source: one for source, one in sorted(ledgers.items()) if one.records}, tuple(problems))
+
+
+def out_of_order(found: History) -> Iterator[tuple[Record, Record]]:
+    """Snapshots that follow others which bear a later time: each with the one that it follows. A clock was wrong."""
+    for ledger in found.ledgers.values():
+        by_id = {record.id: record for record in ledger.records}
+        for record in ledger.records:
+            parents = (by_id[parent] for parent in record.parents if parent in by_id)
+            yield from ((record, parent) for parent in parents if parent.taken_at > record.taken_at)
 
 
 def _rolled_up(project: Project, missing: Collection[str], ledgers: Mapping[str, Ledger]) -> tuple[list[Rollup], list[Problem]]:

@@ -23,7 +23,7 @@ from vault.format import envelope, strict_json
 from vault.format.record import Record, read_record
 from vault.repository.project import Project
 
-VERSION = 2
+VERSION = 3
 """Of this file's layout and of what makes a version: a file of another one counts as not there."""
 
 LARGEST_HEAD = 1 << 26

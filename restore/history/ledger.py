@@ -12,7 +12,9 @@ year of hours has a few million of them.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -39,13 +41,16 @@ PICKED = ("path", "kind", "type", "format", "period_start", "period_end")
 
 
 class Ledger:
-    """See this module's text. records: the snapshots, by time · closed: pieces, as `encode` makes them · open_rows: of the last
+    """See this module's text. records: the snapshots, by time · forgotten: when those were taken of which notes say that they
+    were forgotten, by time · noted: their ids · closed: pieces, as `encode` makes them · open_rows: of the last
     snapshot's manifest."""
 
     def __init__(
         self, records: Collection[Record] = (), closed: Collection[bytes] = (), open_rows: pa.Table | None = None
     ) -> None:
         self.records = list(records)
+        self.forgotten: list[datetime] = []
+        self.noted: frozenset[str] = frozenset()
         self.closed = list(closed)
         self._open = versions.schema().empty_table() if open_rows is None else open_rows
         self._closing: list[pa.Table] = []
@@ -58,6 +63,15 @@ class Ledger:
 
         last = pa.repeat(pa.scalar(len(self.records) - 1, pa.int32()), len(self._open))
         return self._open.set_column(self._open.schema.get_field_index("last"), versions.schema().field("last"), last)
+
+    def older_forgotten(self, number: int, when: datetime) -> bool:
+        """Whether a snapshot was forgotten, or is gone, that was taken before a moment and after the last one here before the
+        `number`th."""
+        after = self.records[number - 1].taken_at if number else datetime.min.replace(tzinfo=UTC)
+        if bisect_left(self.forgotten, when) > bisect_right(self.forgotten, after):
+            return True
+        parents = set(self.records[number].parents) - self.noted
+        return bool(parents) and not any(one.id in parents for one in reversed(self.records[:number]))
 
     def repeat(self, record: Record) -> None:
         """The next snapshot has the manifest of the last one again."""

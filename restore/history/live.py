@@ -22,7 +22,6 @@ from vault.format.record import Record
 from vault.problems import Problem
 from vault.repository.meta import MetaReader
 from vault.source.reading import Reader
-from vault.source.scan import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,10 +37,10 @@ def compared_with_live(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = scan(source.path, source.kind.encode(), source.rules, stop=stop)
+    found = source.scan(stop)
     data = reader.read(record.manifest, f"the manifest of snapshot {record.id}")
     last = versions.of_manifest(data)
-    comparison = compare.compare(found.table, manifest.decode(data, columns=compare.COLUMNS), record.taken_at)
+    comparison = compare.compare(found.table, manifest.decode(data, columns=compare.COLUMNS), record.taken_at, source.ignored)
     before = last.filter(pc.is_null(last["vanished_at"]))
     looked_at = _Look(source, before, stop)
     touched = looked_at.at(found.table.take(comparison.fresh))
@@ -85,6 +84,7 @@ class _Look:
             "link_target": pa.array(targets, pa.binary()),
             "extended": pa.array(extended, versions.schema().field("extended").type),
             "vanished_at": pa.nulls(count, versions.schema().field("vanished_at").type),
+            "consistency": pa.nulls(count, pa.string()),
             "seen_at": pc.coalesce(was["seen_at"], pa.scalar(0, versions.schema().field("seen_at").type)),
             "first": pa.repeat(pa.scalar(0, pa.int32()), count),
             "last": pa.repeat(pa.scalar(0, pa.int32()), count),

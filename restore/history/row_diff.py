@@ -17,8 +17,8 @@ from vault.errors import Interrupted, StorageError, StrongroomError
 from vault.format import manifest
 from vault.problems import Problem, printable
 
-OpenTables = Callable[[Path, str], Sequence[Table]]
-"""The tables of a file of a format. Raises `Damaged`."""
+OpenTables = Callable[[Path, str, str], Sequence[Table]]
+"""The tables of a file of a format, from a source. Raises `Damaged`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _of_source(contents: Contents, sides: Sides, rows: list[dict[str, Any]], ope
                 else:
                     new = files.enter_context(contents.file(after, path))
                 name = _format(row, opening)
-                tables = opening.open_tables(old, name), opening.open_tables(new, name)
+                tables = [opening.open_tables(file, name, sides.source) for file in (old, new)]
                 yield ItemDifference(
                     path, sides.source, tuple(compare_tables(tables[0], tables[1], opening.keys, opening.stop))
                 )

@@ -40,6 +40,7 @@ MATCHED_AT_MOST = 3000
 LOOKED_AT_ONCE = 50_000
 """Rows that differ, of which all cells are in memory."""
 
+_LONG_EXPONENT = 5000
 LIKELY_KEYS = ("id", "uuid", "key", "number", "no", "code", "ticket", "call_id", "hour", "date", "time", "timestamp")
 Row = tuple[Value, ...]
 
@@ -314,12 +315,24 @@ def _told(value: Value) -> str:
 
 
 def _number(value: float | Decimal) -> str:
-    finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
-    if not finite:
+    """Digits that are the same for equal numbers of any type."""
+    if isinstance(value, int):
         return str(value)
-    if value == int(value):
-        return str(int(value))
-    return str(value.normalize() if isinstance(value, Decimal) else value)
+    if isinstance(value, float):
+        if not isfinite(value):
+            return str(value)
+        text = repr(value or 0.0)
+        return text.removesuffix(".0") if "e" not in text else _number(Decimal(text))
+    if not value.is_finite():
+        return str(value)
+    if abs(value.adjusted()) > _LONG_EXPONENT:  # its digits would fill the memory
+        sign, digits, exponent = value.as_tuple()
+        told = "".join(map(str, digits))
+        short = told.rstrip("0")
+        return f"{'-' * sign}{short}E{int(exponent) + len(told) - len(short)}" if short else "0"
+    plain = format(value, "f")
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return "0" if plain == "-0" else plain
 
 
 def _same(one: Value, two: Value) -> bool:

@@ -27,7 +27,7 @@ ATTRIBUTES = ("mtime", "mtime_nanos", "mode", "uid", "gid", "extended")
 SUBJECT = ("format", "period_start", "period_end")
 """What the item is about: a later version of this program may know it better, which is no event of the item."""
 
-COMPARED = (*CONTENT, *ATTRIBUTES, *SUBJECT, "vanished_at")
+COMPARED = (*CONTENT, *ATTRIBUTES, *SUBJECT, "vanished_at", "consistency")
 
 
 def schema() -> pa.Schema:

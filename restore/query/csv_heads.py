@@ -10,7 +10,8 @@ import io
 from typing import BinaryIO, NamedTuple
 
 from restore.query.names import text
-from restore.tables.csv_rows import CsvRows, delimiter_of, separator_line
+from restore.tables.csv_header import LOOKED_AT, Header, heading_of
+from restore.tables.csv_rows import CsvRows, delimiter_of, rows_below, separator_line
 from restore.tables.names import distinct
 from vault.errors import UsageError
 
@@ -19,21 +20,26 @@ SAMPLE = 64 * 1024
 
 
 class Head(NamedTuple):
-    """delimiter · skipped: lines before the names · names: of the columns, no two alike."""
+    """delimiter · skipped: lines before the first row · names: of the columns, no two alike · in_file: whether the first row
+    holds them · guessed: whether it was only thought that it does not."""
 
     delimiter: str
     skipped: int
     names: tuple[str, ...]
+    in_file: bool = True
+    guessed: bool = False
 
     def options(self) -> str:
         """For DuckDB's `read_csv`."""
         columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in self.names)
         how = f"delim = {text(self.delimiter)}, quote = '\"', escape = '\"', skip = {self.skipped}"
-        return f"auto_detect = false, header = true, {how}, columns = {{{columns}}}"
+        return f"auto_detect = false, header = {str(self.in_file).lower()}, {how}, columns = {{{columns}}}"
 
 
-def head_of(file: BinaryIO, path: str, delimiter: str | None) -> Head:
-    """The head of a file. delimiter: where the format says it. Raises `UsageError` where it is not UTF-8, OSError."""
+def head_of(file: BinaryIO, path: str, delimiter: str | None, header: Header = None) -> Head:
+    """The head of a file. delimiter: where the format says it · header: what its first row is, where that is known.
+
+    Raises `UsageError` where it is not UTF-8, OSError."""
     data = file.read(SAMPLE)
     try:
         sample = codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < SAMPLE)
@@ -44,6 +50,9 @@ def head_of(file: BinaryIO, path: str, delimiter: str | None) -> Head:
     named = separator_line(sample)
     rest = sample[named[1] :] if named else sample
     found = named[0] if named else delimiter or delimiter_of(rest)
-    first = next(iter(CsvRows(io.StringIO(rest, newline=""), found)), None)
-    cells = [] if first is None else list(first)
-    return Head(found, int(named is not None), tuple(distinct([cell or "" for cell in cells], alike=str.casefold)))
+    rows = CsvRows(io.StringIO(rest, newline=""), found)
+    first = next(iter(rows), None) or []
+    below = rows_below(rest[rows.characters :], found, LOOKED_AT, whole=len(data) < SAMPLE)
+    heading = heading_of(first, below, header)
+    names = tuple(distinct(heading.names, alike=str.casefold))
+    return Head(found, int(named is not None), names, heading.in_file, heading.guessed)

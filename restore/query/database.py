@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from restore.query.names import text
 from restore.query.served import PROTOCOL, Served
+from restore.tables.doors import reason
 from vault.errors import StrongroomError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MEMORY = "512MiB"
 THREADS = 2
 LONGEST_MESSAGE = 600
+_OTHERWISE = "narrow it with --period or --path, or restore the items and look at them with other programs"
 
 Result = TypeVar("Result")
 
@@ -93,6 +95,10 @@ def translated(served: Served) -> Iterator[None]:
         if type(error) is duckdb.Error or not isinstance(error, duckdb.Error):  # what Python raised below DuckDB
             raise StrongroomError(f"the files cannot be read: {error}") from error
         raise UsageError(_shortened(str(error)), hint="see the tables and their columns with --tables") from error
+    except StrongroomError:
+        raise
+    except Exception as error:  # pyarrow's, or Python's own, about what DuckDB hands over
+        raise StrongroomError(f"the question cannot be answered: {reason(error)}", hint=_OTHERWISE) from error
 
 
 def _shortened(message: str) -> str:

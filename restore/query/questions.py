@@ -15,13 +15,15 @@ from zoneinfo import ZoneInfo
 from restore.files.contents import Contents
 from restore.query.columns import JSON, NOT_OF_ITS_TYPE, Shape, shape, shown
 from restore.query.database import Database
-from restore.query.names import quoted
+from restore.query.names import quoted, text
 from restore.query.pruning import survivors
 from restore.query.served import Served
 from restore.query.views import View, find_views
 from restore.rows import taken
 from restore.select import Selection
+from restore.tables.csv_header import NO_HEADER, Headers
 from vault.errors import NothingFound, UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,13 +56,16 @@ class Table:
 class Questions:
     """Questions to the items of a selection. `close` it."""
 
-    def __init__(self, selection: Selection, zone: ZoneInfo, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, selection: Selection, zone: ZoneInfo, tell: Callable[[str], None], headers: Headers | None = None
+    ) -> None:
         self._items = selection.table
         self._contents = Contents(selection.project, selection.index, selection.table)
         taken = {record.source: record.taken_at for record in selection.records}
-        self._served = Served(selection.table, self._contents, taken, zone)
+        self._served = Served(selection.table, self._contents, taken, zone, headers)
         self._tell = tell
         self._texts: dict[str, set[str]] = {}
+        self._cut_told: set[str] = set()
         self.views = find_views(selection.table)
         if not self.views:
             raise NothingFound("none of these items is a table that can be asked", hint="CSV, JSON, JSON Lines and Parquet can")
@@ -101,17 +106,17 @@ class Questions:
 
     def ask(self, sql: str, take: Taken) -> None:
         """Ask, and hand the answer over. Raises `UsageError` with DuckDB's words, `Damaged`, `StorageError`."""
-        text = self._database.do(lambda connection: _one_question(connection, sql))
-        folded = self._database.do(lambda connection: self._tables_of(connection, text))
+        asked = self._database.do(lambda connection: _one_question(connection, sql))
+        folded = self._database.do(lambda connection: self._tables_of(connection, asked))
         views = [view for view in self.views if any(name.casefold() in folded for name in view.names)]
-        self._database.do(lambda connection: self._prepare(connection, views, text))
+        self._database.do(lambda connection: self._prepare(connection, views, asked))
         while True:
             try:
-                self._answer(text, take)
+                self._answer(asked, take)
                 return
             except UsageError as error:
                 self._as_text(str(error), error)
-            self._database.do(lambda connection: self._prepare(connection, views, text))
+            self._database.do(lambda connection: self._prepare(connection, views, asked))
 
     def _tables_of(self, connection: DuckDBPyConnection, sql: str) -> set[str]:
         """The tables that a question names; views of an earlier one would be looked into."""
@@ -133,6 +138,26 @@ class Questions:
             some = rows or list(view.rows[:1])
             found = self._shape(connection, view, self._looked_at(view, some))
             connection.execute(found.create(self._served, some))
+            self._tell_cut_times(connection, view, _few(some))
+            self._tell_headers(view, some)
+
+    def _tell_headers(self, view: View, rows: Sequence[int]) -> None:
+        """Say of how many files the first row was taken for data."""
+        if view.format in ("csv", "tsv"):
+            heads = self._served.by_head(rows, "\t" if view.format == "tsv" else None)
+            count = sum(len(some) for head, some in heads.items() if head.guessed)
+            if count:
+                self._tell(f"{counted(count, 'file')} of {view.name}: {NO_HEADER}")
+
+    def _tell_cut_times(self, connection: DuckDBPyConnection, view: View, rows: Sequence[int]) -> None:
+        """Say which columns have times that a question sees to the microsecond, where a restore may give them finer."""
+        if view.format != "parquet" or view.name in self._cut_told:
+            return
+        self._cut_told.add(view.name)
+        names = ", ".join(map(text, self._served.names(rows)))
+        asked = f"SELECT DISTINCT name FROM parquet_schema([{names}]) WHERE type = 'INT96' ORDER BY name"  # noqa: S608 (quoted)
+        for (column,) in connection.execute(asked).fetchall():
+            self._tell(f"the times of {column} in {view.name} are INT96: they are seen to the microsecond")
 
     def _looked_at(self, view: View, rows: list[int]) -> list[int]:
         """The files that tell the columns: all, or, where the columns of JSON would cost a reading of too much, some."""
@@ -180,8 +205,8 @@ def _one_question(connection: DuckDBPyConnection, sql: str) -> str:
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise UsageError("one question at a time, and it begins with SELECT (or WITH, FROM, …)")
-    text: str = statements[0].query
-    return text
+    query: str = statements[0].query
+    return query
 
 
 def _few(rows: Sequence[int]) -> list[int]:

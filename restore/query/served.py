@@ -19,6 +19,7 @@ from restore.files.file import open_file
 from restore.files.tree import moment
 from restore.query.csv_heads import Head, head_of
 from restore.rows import taken
+from restore.tables.csv_header import Headers
 from vault.about import grammar
 from vault.about.period import Period
 from vault.errors import Damaged, StrongroomError
@@ -46,14 +47,18 @@ _FACTS = ["path", "source", "period_start", "period_end"]
 
 
 class Served(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """The files of `items`, for one DuckDB. taken: when each source's snapshot was · problem: the first error that a read met,
+    """The files of `items`, for one DuckDB. taken: when each source's snapshot was · headers: what the
+    first rows of CSV files are · problem: the first error that a read met,
     whose type DuckDB does not pass on."""
 
     protocol = PROTOCOL
     cachable = False
 
-    def __init__(self, items: pa.Table, contents: Contents, taken: dict[str, datetime], zone: ZoneInfo) -> None:
+    def __init__(
+        self, items: pa.Table, contents: Contents, taken: dict[str, datetime], zone: ZoneInfo, headers: Headers | None = None
+    ) -> None:
         super().__init__()
+        self._headers = headers or Headers()
         self._items = items
         self._contents = contents
         self._taken = taken
@@ -85,8 +90,9 @@ class Served(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
         groups: dict[Head, list[int]] = {}
         for row in rows:
             if row not in self._heads:
+                header = self._headers.of(self._items["source"][row].as_py())
                 with self.open(str(row)) as file:
-                    head = head_of(file, printable(self._items["path"][row].as_py()), delimiter)
+                    head = head_of(file, printable(self._items["path"][row].as_py()), delimiter, header)
                 self._heads[row] = self._alike.setdefault(head, head)
             groups.setdefault(self._heads[row], []).append(row)
         return groups

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from restore.tables.doors import HINT, reason
 from restore.tables.losses import Losses
-from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Batch, Column
+from restore.tables.model import BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, LARGEST_ROW_BYTES, Batch, Column
 from restore.tables.values import zone_of
 from vault.errors import Damaged
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 NOT_UTF8 = "bytes that are not UTF-8 were replaced by U+FFFD"
 _LARGEST_SCALE = 76
-HINT = "restore the item as it is, without --as, to look at it with other programs"
+_MILLIS_OF_A_DAY = 86_400_000
 
 
 @contextmanager
@@ -31,8 +32,7 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, MemoryError, ValueError, KeyError, OverflowError) as error:
-        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise Damaged(f"the {what} file is broken: {reason}", hint=HINT) from error
+        raise Damaged(f"the {what} file is broken: {reason(error)}", hint=HINT) from error
 
 
 class ArrowTable:
@@ -176,7 +176,9 @@ def plain_array(array: pa.Array, type_: pa.DataType) -> pa.Array:
         return plain_array(pc.run_end_decode(array), type_)
     if isinstance(array.type, pa.BaseExtensionType):
         return plain_array(array.storage, type_)
-    return array.cast(type_, safe=not pa.types.is_date64(array.type))
+    if pa.types.is_date64(array.type):  # Arrow's own way wraps around beyond 32 bits
+        return pc.divide(array.cast(pa.int64()), _MILLIS_OF_A_DAY).cast(pa.int32()).cast(type_)
+    return array.cast(type_)
 
 
 def _portions(batch: pa.RecordBatch) -> Iterator[int]:
@@ -186,12 +188,28 @@ def _portions(batch: pa.RecordBatch) -> Iterator[int]:
     flat = sum(_flat_bytes(column) for column in batch.columns)
     widths = [width for width in map(_opened_lengths, batch.columns) if width is not None]
     start = 0
+    most = max(1, min(BATCH_ROWS, BATCH_CELLS // max(1, batch.num_columns)))
     while start < batch.num_rows:
-        rows = max(1, min(BATCH_ROWS, batch.num_rows - start, BATCH_BYTES // max(1, flat // batch.num_rows)))
+        rows = max(1, min(most, batch.num_rows - start, BATCH_BYTES // max(1, flat // batch.num_rows)))
         while rows > 1 and sum(pc.sum(width.slice(start, rows)).as_py() or 0 for width in widths) > BATCH_BYTES:
             rows //= 2
+        _check_rows(batch.slice(start, rows), [width.slice(start, rows) for width in widths])
         yield rows
         start += rows
+
+
+def _check_rows(batch: pa.RecordBatch, widths: list[pa.Array]) -> None:
+    """No row takes more than a row may. widths: of the cells that are to be opened out."""
+    import pyarrow.compute as pc
+
+    flat = [column for column in batch.columns if _opened_lengths(column) is None]
+    opened = sum(pc.sum(width).as_py() or 0 for width in widths)
+    if opened + sum(_flat_bytes(column) for column in flat) <= LARGEST_ROW_BYTES:
+        return
+    for row in range(batch.num_rows):
+        size = sum(width[row].as_py() or 0 for width in widths) + sum(_flat_bytes(column.slice(row, 1)) for column in flat)
+        if size > LARGEST_ROW_BYTES:
+            raise Damaged(f"a row has {size} bytes, more than the {LARGEST_ROW_BYTES} that a row may have", hint=HINT)
 
 
 def _opened_lengths(column: pa.Array) -> pa.Array | None:
@@ -218,7 +236,25 @@ def _flat_bytes(column: pa.Array) -> int:
         return int(column.nbytes) * len(column)
     if is_.is_dictionary(column.type) and not _binary(column.type.value_type):
         return int(column.dictionary.nbytes) * len(column) if is_.is_nested(column.type.value_type) else 16 * len(column)
+    if is_.is_nested(column.type) and not is_.is_union(column.type):
+        return int(column.nbytes) + _shared_within(column)
     return 0 if _opened_lengths(column) is not None else int(column.nbytes)
+
+
+def _shared_within(column: pa.Array) -> int:
+    """Bytes that the cells of dictionaries and views within a nested column have once they are opened out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    widths = _opened_lengths(column)
+    if widths is not None:
+        return int(pc.sum(widths).as_py() or 0)
+    if pa.types.is_struct(column.type):
+        return sum(map(_shared_within, column.flatten()))
+    if pa.types.is_map(column.type):
+        # the keys and items of all the column's parent, and no fewer than its own
+        return _shared_within(column.keys) + _shared_within(column.items)
+    return _shared_within(column.flatten()) if pa.types.is_nested(column.type) and column.type.num_fields else 0
 
 
 def _binary(type_: pa.DataType) -> bool:

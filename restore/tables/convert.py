@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
+from restore.tables.csv_header import Header
+from restore.tables.doors import reading
 from restore.tables.losses import Losses
 from restore.tables.manner import Manner
 from restore.tables.model import Batch, Column, Table
@@ -36,19 +38,24 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """target: the format, as `registry.FORMATS` names it · change: what is done with each table on the way."""
+    """target: the format, as `registry.FORMATS` names it · change: what is done with each table on the way · header: what the
+    first row of a CSV is, where that is known."""
 
     target: str
     manner: Manner
     change: Change | None = None
+    header: Header = None
 
 
 def convert(
     file: Path, source: str, path: str, wish: Wish, names: OutputNames, opened: Opener, losses: Losses
 ) -> list[Written]:
     """Convert one item. file: its content · source: its format · path: its path, from which the outputs' names follow.
-    Raises `NotATable` before anything is opened, `Damaged` where the file is broken: an output open then is not whole."""
-    tables = [table if wish.change is None else wish.change(table) for table in open_tables(file, source, losses)]
+    Raises `NotATable` before anything is opened, `Damaged` where the file cannot be read, `UnwritableTable` where it cannot be
+    written: an output open then is not whole."""
+    opened_tables = open_tables(file, source, losses, wish.header)
+    with reading(source):
+        tables = [table if wish.change is None else wish.change(table) for table in opened_tables]
     return write_all(tables, path, wish, names, opened, losses)
 
 

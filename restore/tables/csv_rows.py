@@ -133,6 +133,20 @@ def separator_line(sample: str) -> tuple[str, int] | None:
     return (found.group(1), found.end()) if found else None
 
 
+def rows_below(sample: str, delimiter: str, most: int, *, whole: bool) -> list[Row]:
+    """The first rows of a sample, at most so many. whole: whether it goes to the end of the file; else its last row may be cut,
+    and is left out."""
+    rows: list[Row] = []
+    try:
+        for row in CsvRows(StringIO(sample, newline=""), delimiter):
+            rows.append(row)
+            if len(rows) > most:
+                break
+    except Damaged:
+        """The rows up to there will do; the reading of the file says what is wrong."""
+    return rows[:most] if whole or len(rows) > most else rows[:-1]
+
+
 def delimiter_of(sample: str) -> str:
     """The one that cuts the sample into the most even rows, as wide as the first one if that can be, and fits the
     quotes."""

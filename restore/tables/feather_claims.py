@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"ARROW1"
 LARGEST_BATCH = 1 << 30
-"""Bytes of a record batch, which is in memory whole: writers make them of some thousand rows."""
+"""Bytes of a record batch and of all dictionaries, which are in memory whole: writers make batches of some thousand rows."""
 
 _CONTINUED = b"\xff\xff\xff\xff"
 _BLOCK = 24
@@ -31,12 +31,15 @@ def check_claims(path: Path, schema: pa.Schema, hint: str) -> None:
     """Raises `Damaged` where a batch asks for more than `LARGEST_BATCH`, or where the file is not built as Feather is."""
     whole = [place for place, is_whole in enumerate(flag for field in schema for flag in _whole(field.type)) if is_whole]
     size = path.stat().st_size
+    dictionaries = 0
     with path.open("rb") as file:
         try:
-            for offset, metadata_length, body_length in _blocks(file, size):
-                claimed = _claimed(file, size, (offset, metadata_length, body_length), whole)
-                if claimed > LARGEST_BATCH:
+            for block in _blocks(file, size):
+                kind, claimed = _claimed(file, size, block, whole)
+                if dictionaries + claimed > LARGEST_BATCH:
+                    claimed += dictionaries
                     raise Damaged(f"the Feather file has a batch of {claimed} bytes, more than is taken into memory", hint=hint)
+                dictionaries += claimed if kind == _DICTIONARY else 0
         except (struct.error, IndexError, ValueError, OSError) as error:
             raise Damaged("the Feather file is broken: its footer cannot be read", hint=hint) from error
 
@@ -70,21 +73,22 @@ def _entries(type_: pa.DataType) -> Iterator[bool]:
     yield from _whole(type_.item_type)
 
 
-def _claimed(file: BinaryIO, size: int, block: tuple[int, int, int], whole: list[int]) -> int:
-    """Bytes that a block's buffers take."""
+def _claimed(file: BinaryIO, size: int, block: tuple[int, int, int], whole: list[int]) -> tuple[int, int]:
+    """A block's kind, and the bytes that its buffers take."""
     offset, metadata_length, body_length = block
     metadata = _read(file, size, offset, metadata_length)
     message = _Flat(metadata[8:] if metadata.startswith(_CONTINUED) else metadata[4:])
     root = message.root()
-    kind = message.field(root, 1)
+    place = message.field(root, 1)
+    kind = 0 if place is None else message.number("<B", place)
     batch = message.child(root, 2)
-    if kind is None or message.number("<B", kind) not in {_RECORD_BATCH, _DICTIONARY}:
+    if kind not in {_RECORD_BATCH, _DICTIONARY}:
         raise ValueError("a block of another kind")
-    if message.number("<B", kind) == _DICTIONARY:
+    if kind == _DICTIONARY:
         batch = message.child(batch, 1)
     else:
         nodes = message.vector(batch, 1, 16)
-        if any(message.number("<q", nodes[place] + 8) for place in whole):
+        if any(message.number("<q", nodes[node] + 8) for node in whole):
             raise ValueError("a map without a key")
     compressed = message.field(batch, 3) is not None
     claimed = 0
@@ -96,7 +100,7 @@ def _claimed(file: BinaryIO, size: int, block: tuple[int, int, int], whole: list
             # the size that is to be, or -1 where the buffer is stored as it is
             to_be = int.from_bytes(_read(file, size, offset + metadata_length + start, 8), "little", signed=True)
             claimed += to_be if to_be >= 0 else length
-    return max(claimed, body_length)
+    return kind, max(claimed, body_length)
 
 
 def _read(file: BinaryIO, size: int, offset: int, length: int) -> bytes:

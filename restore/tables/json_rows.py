@@ -15,7 +15,7 @@ from typing import TypeAlias
 from restore.tables.csv_rows import LARGEST_WIDTH
 from restore.tables.json_values import Parsed, is_broken, parse
 from restore.tables.losses import Losses
-from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Batch, Column, Value
+from restore.tables.model import BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, Batch, Column, Value
 from vault.errors import Damaged
 
 Rows: TypeAlias = Callable[[], Iterator[tuple[int, bytes]]]
@@ -43,10 +43,11 @@ class JsonTable:
         """All rows."""
         rows: list[dict[str, Value]] = []
         size = 0
+        most = max(1, min(BATCH_ROWS, BATCH_CELLS // max(1, len(self._names))))
         for number, data in self._rows():
             rows.append(_named(_parsed(number, data).value))
             size += len(data)
-            if len(rows) == BATCH_ROWS or size >= _BATCH_JSON:
+            if len(rows) == most or size >= _BATCH_JSON:
                 yield self._batch(rows)
                 rows, size = [], 0
         if rows:

@@ -1,4 +1,5 @@
-"""What a conversion could not carry: counted cell by cell, with the first few places, so that nothing is lost silently."""
+"""What a conversion could not carry: counted cell by cell, with the first few places, so that nothing is lost silently. And
+what of a file had to be guessed."""
 
 from __future__ import annotations
 
@@ -36,6 +37,7 @@ class Losses:
 
     def __init__(self) -> None:
         self._losses: dict[tuple[str, str, str], Loss] = {}
+        self._notes: dict[str, int] = {}
 
     def add(self, what: str, table: str, column: str, cells: int = 1, example: str = "") -> None:
         """Some cells more. example: one of the places, kept while there are few."""
@@ -48,8 +50,20 @@ class Losses:
         """Every kind, in the order of their first cells."""
         return list(self._losses.values())
 
+    def note(self, text: str) -> None:
+        """Something about a file that was not told by it and had to be guessed; nothing for an empty text."""
+        if not text:
+            return
+        self._notes[text] = self._notes.get(text, 0) + 1
+
+    def notes(self) -> dict[str, int]:
+        """What was guessed, and of how many files."""
+        return dict(self._notes)
+
     def include(self, others: Losses) -> None:
         """What was counted apart, for a part of the work."""
+        for text, files in others.notes().items():
+            self._notes[text] = self._notes.get(text, 0) + files
         for other in others.all():
             self.add(other.what, other.table, other.column, other.cells)
             for example in other.examples:

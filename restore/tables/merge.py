@@ -17,10 +17,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from restore.tables.csv_rows import LARGEST_WIDTH
+from restore.tables.doors import UnwritableTable, reading
 from restore.tables.losses import Losses
-from restore.tables.model import BATCH_ROWS, Batch, Column, Table, Value
+from restore.tables.model import BATCH_CELLS, BATCH_ROWS, Batch, Column, Table, Value
 from restore.tables.names import distinct
-from restore.tables.registry import NotATable
+from restore.tables.registry import ITEM_ERRORS
 from restore.tables.values import values_of
 from vault.errors import Damaged, StrongroomError
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Key: TypeAlias = tuple[str, int]
-"""A column's name, and which of the columns with this name it is in its file."""
+"""A column's name in small letters, and which of the columns with this name it is in its file: as a question in SQL does it,
+`Phone` and `phone` are one column."""
 
 KEPT_BYTES = 64 * 1024 * 1024
 """What is kept of the files between the first opening and the second."""
@@ -57,19 +60,23 @@ class Merged:
         self._told = told
         self._losses: Losses | None = losses
         self._failed: set[str] = set()
+        self._shown: dict[Key, str] = {}
+        self._left_out: set[int] = set()
+        self._spellings: set[tuple[Key, str]] = set()
         self._kept: dict[int, Sequence[Table]] = {}
         self._room = KEPT_BYTES
         types = self._survey()
         self._keys = list(types)
-        names = [key[0] for key in self._keys]
+        names = [self._shown[key] for key in self._keys]
         source = Column(distinct([*names, "source"])[-1], _text())
-        self.columns: Sequence[Column] = [*(Column(key[0], types[key]) for key in self._keys), source]
+        self.columns: Sequence[Column] = [*(Column(self._shown[key], types[key]) for key in self._keys), source]
 
     def batches(self) -> Iterator[Batch]:
         """The rows of all parts, gathered into batches of a good size."""
         waiting: list[Batch] = []
+        most = _most_rows(len(self.columns))
         for batch in self._walked():
-            if waiting and sum(part.rows for part in waiting) + batch.rows > BATCH_ROWS:
+            if waiting and sum(part.rows for part in waiting) + batch.rows > most:
                 yield _gathered(waiting, self.columns)
                 waiting = []
             waiting.append(batch)
@@ -84,15 +91,20 @@ class Merged:
         for place, part in enumerate(self._parts):
             counted = Losses()
             try:
-                with part.opened(counted) as tables:
+                with reading("a table"), part.opened(counted) as tables:
                     found = [_keyed(table) for table in tables]
+                    written = [_spelt(table) for table in tables]
+                    _check_width(types, found)
                     kept = self._keep(tables)
-            except (Damaged, NotATable) as error:
+            except ITEM_ERRORS as error:
+                self._left_out.add(place)
                 self._fail(part, error, 0)
                 continue
             if kept is not None and self._losses is not None:
                 self._kept[place] = kept
                 self._losses.include(counted)
+            for table in written:
+                self._compare_spelling(part, table)
             for columns in found:
                 self._compare(part, before, columns)
                 before = columns
@@ -119,13 +131,20 @@ class Merged:
                 kept[-1].damage = error
         return kept
 
+    def _compare_spelling(self, part: Part, names: dict[Key, str]) -> None:
+        for key, name in names.items():
+            known = self._shown.setdefault(key, name)
+            if name != known and (key, name) not in self._spellings:
+                self._spellings.add((key, name))
+                self._tell(part, [f"column {known!r} is written {name!r}"])
+
     def _compare(self, part: Part, before: dict[Key, pa.DataType | None] | None, now: dict[Key, pa.DataType | None]) -> None:
         if before is None or before == now:
             return
-        self._tell(part, [f"column {key[0]!r} appeared" for key in now if key not in before])
-        self._tell(part, [f"column {key[0]!r} disappeared" for key in before if key not in now])
+        self._tell(part, [f"column {self._shown[key]!r} appeared" for key in now if key not in before])
+        self._tell(part, [f"column {self._shown[key]!r} disappeared" for key in before if key not in now])
         changed = [key for key in now if key in before and before[key] != now[key]]
-        self._tell(part, [f"column {key[0]!r}: {_named(before[key])} became {_named(now[key])}" for key in changed])
+        self._tell(part, [f"column {self._shown[key]!r}: {_named(before[key])} became {_named(now[key])}" for key in changed])
 
     def _tell(self, part: Part, changes: Iterable[str]) -> None:
         self.changes.extend(f"from {part.when}: {change}" for change in changes)
@@ -140,20 +159,26 @@ class Merged:
         for place, part in enumerate(self._parts):
             rows = 0
             try:
-                with nullcontext(self._kept[place]) if place in self._kept else part.opened(self._losses or Losses()) as tables:
-                    for table in tables:
-                        source = part.source if len(tables) == 1 else f"{part.source}#{table.name}"
-                        for batch in self._fitted(part, table, source, kinds):
-                            rows += batch.rows
-                            yield batch
-            except (Damaged, NotATable) as error:
+                for batch in self._of_part(place, part, kinds):
+                    rows += batch.rows
+                    yield batch
+            except ITEM_ERRORS as error:
                 self._fail(part, error, rows)
+
+    def _of_part(self, place: int, part: Part, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
+        if place in self._left_out:
+            return
+        kept = self._kept.get(place)
+        with reading("a table"), nullcontext(kept) if kept else part.opened(self._losses or Losses()) as tables:
+            for table in tables:
+                source = part.source if len(tables) == 1 else f"{part.source}#{table.name}"
+                yield from self._fitted(part, table, source, kinds)
 
     def _fitted(self, part: Part, table: Table, source: str, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
         """A part's batches with the columns of all."""
         places = {key: place for place, key in enumerate(_keyed(table))}
         seen: dict[Key, set[str]] = {}
-        for batch in table.batches():
+        for batch in _narrow(table.batches(), len(self.columns)):
             cells: list[pa.Array | list[Value]] = []
             for key, column in zip(self._keys, self.columns, strict=False):
                 there = batch.columns[places[key]] if key in places else None
@@ -170,7 +195,9 @@ class Merged:
         for key, names in seen.items():
             now = frozenset(names - {"NoneType"})
             if now and key in kinds and kinds[key] != now:
-                self._tell(part, [f"column {key[0]!r}: {', '.join(sorted(kinds[key]))} became {', '.join(sorted(now))}"])
+                self._tell(
+                    part, [f"column {self._shown[key]!r}: {', '.join(sorted(kinds[key]))} became {', '.join(sorted(now))}"]
+                )
             kinds[key] = now or kinds.get(key, now)
 
 
@@ -204,13 +231,42 @@ def united(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | 
     return pa.float64() if is_.is_floating(one) and is_.is_floating(other) else None
 
 
+def _check_width(types: dict[Key, pa.DataType | None], found: Sequence[dict[Key, pa.DataType | None]]) -> None:
+    """Raises `UnwritableTable` where a file brings more columns than a table may have."""
+    width = len({*types, *(key for columns in found for key in columns)})
+    if width > LARGEST_WIDTH:
+        raise UnwritableTable(f"with its columns the table would have {width}, more than the {LARGEST_WIDTH} that one may have")
+
+
+def _most_rows(columns: int) -> int:
+    return max(1, min(BATCH_ROWS, BATCH_CELLS // max(1, columns)))
+
+
+def _narrow(batches: Iterator[Batch], columns: int) -> Iterator[Batch]:
+    """The batches, in pieces that have not too many cells once they have so many columns."""
+    most = _most_rows(columns)
+    for batch in batches:
+        if batch.rows <= most:
+            yield batch
+            continue
+        for start in range(0, batch.rows, most):
+            cells = [column[start : start + most] for column in batch.columns]
+            yield Batch(cells, min(most, batch.rows - start))
+
+
 def _keyed(table: Table) -> dict[Key, pa.DataType | None]:
-    keys: dict[Key, pa.DataType | None] = {}
+    return dict(zip(_spelt(table), (column.type for column in table.columns), strict=True))
+
+
+def _spelt(table: Table) -> dict[Key, str]:
+    """The columns' names as they are written, by key."""
+    names: dict[Key, str] = {}
     count: dict[str, int] = {}
     for column in table.columns:
-        count[column.name] = count.get(column.name, 0) + 1
-        keys[column.name, count[column.name]] = column.type
-    return keys
+        folded = column.name.casefold()
+        count[folded] = count.get(folded, 0) + 1
+        names[folded, count[folded]] = column.name
+    return names
 
 
 def _as_type(cells: pa.Array | list[Value] | None, type_: pa.DataType | None, rows: int) -> pa.Array | list[Value]:

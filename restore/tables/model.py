@@ -27,6 +27,12 @@ BATCH_ROWS = 8192
 BATCH_BYTES = 16 * 1024 * 1024
 """About how many bytes of cells a batch may hold."""
 
+BATCH_CELLS = 1_000_000
+"""How many cells a batch may hold: fewer rows where they are wide."""
+
+LARGEST_ROW_BYTES = 64 * 1024 * 1024
+"""Bytes that the cells of one row may take together: a row is in memory whole, and so is what is made of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

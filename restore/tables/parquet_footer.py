@@ -26,8 +26,20 @@ _INTEGERS = {4, 5, 6}
 _SIZES = {3: 1, 7: 8, 13: 16}
 
 
-class _NoFooter(ValueError):
-    """The bytes are no footer."""
+class NotThrift(ValueError):
+    """The bytes are no footer, or no header of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A column of a row group. type, codec: as parquet.thrift numbers them · values: cells, those within lists too · start,
+    end: its pages' bytes in the file."""
+
+    type: int
+    codec: int
+    values: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class Group:
     rows: int
     size: int
     dictionaries: tuple[bool, ...]
+    chunks: tuple[Chunk, ...]
 
 
 def read_footer(path: Path, hint: str) -> list[Group]:
@@ -53,16 +66,24 @@ def read_footer(path: Path, hint: str) -> list[Group]:
         file.seek(-8 - length, 2)
         footer = file.read(length)
     try:
-        return [_group(group, size) for group in _Compact(footer).struct(0).get(4, [])]
-    except (_NoFooter, IndexError, KeyError, TypeError, AttributeError) as error:
+        return [_group(group, size) for group in Compact(footer).struct(0).get(4, [])]
+    except (NotThrift, IndexError, KeyError, TypeError, AttributeError) as error:
         raise Damaged("the Parquet file is broken: its footer cannot be read", hint=hint) from error
 
 
 def _group(group: dict[int, Any], size: int) -> Group:
     chunks = [column[3] for column in group[1]]
     if any(not 0 <= chunk[7] <= size or chunk[6] < 0 for chunk in chunks) or group[3] < 0:
-        raise _NoFooter("more bytes than the file has")
-    return Group(group[3], sum(chunk[6] for chunk in chunks), tuple(map(_has_only_a_dictionary, chunks)))
+        raise NotThrift("more bytes than the file has")
+    dictionaries = tuple(map(_has_only_a_dictionary, chunks))
+    return Group(group[3], sum(chunk[6] for chunk in chunks), dictionaries, tuple(map(_chunk, chunks)))
+
+
+def _chunk(chunk: dict[int, Any]) -> Chunk:
+    start = chunk[9]
+    if 0 < chunk.get(11, 0) < start:
+        start = chunk[11]
+    return Chunk(chunk[1], chunk[4], chunk[5], start, start + chunk[7])
 
 
 def _has_only_a_dictionary(chunk: dict[int, Any]) -> bool:
@@ -70,17 +91,17 @@ def _has_only_a_dictionary(chunk: dict[int, Any]) -> bool:
     return 11 in chunk and not any(page[1] in _DATA_PAGES and page[2] == _PLAIN for page in chunk.get(13, []))
 
 
-class _Compact:
+class Compact:
     """Thrift's compact protocol, as far as a footer needs it."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self._at = 0
+        self.at = 0
 
     def struct(self, depth: int) -> dict[int, Any]:
         """A struct's fields by their numbers."""
         if depth > _DEEPEST:
-            raise _NoFooter("too deep")
+            raise NotThrift("too deep")
         fields: dict[int, Any] = {}
         number = 0
         while head := self._byte():
@@ -102,19 +123,19 @@ class _Compact:
         elif kind in {1, 2} or kind in _SIZES:
             self._skip(_SIZES.get(kind, 1))
         else:
-            raise _NoFooter(f"a value of kind {kind}")
+            raise NotThrift(f"a value of kind {kind}")
         return None
 
     def _list(self, depth: int) -> list[Any]:
         head = self._byte()
         count = head >> 4 if head >> 4 < 15 else self._varint()
-        if count > len(self._raw) - self._at:
-            raise _NoFooter("a list longer than the footer")
+        if count > len(self._raw) - self.at:
+            raise NotThrift("a list longer than the footer")
         return [self._value(head & 15, depth + 1) for _ in range(count)]
 
     def _byte(self) -> int:
-        self._at += 1
-        return self._raw[self._at - 1]
+        self.at += 1
+        return self._raw[self.at - 1]
 
     def _varint(self) -> int:
         number = shift = 0
@@ -125,13 +146,13 @@ class _Compact:
                 return number
             shift += 7
             if shift > 63:
-                raise _NoFooter("a number without an end")
+                raise NotThrift("a number without an end")
 
     def _integer(self) -> int:
         number = self._varint()
         return (number >> 1) ^ -(number & 1)
 
     def _skip(self, size: int) -> None:
-        if size > len(self._raw) - self._at:
-            raise _NoFooter("a text longer than the footer")
-        self._at += size
+        if size > len(self._raw) - self.at:
+            raise NotThrift("a text longer than the footer")
+        self.at += size

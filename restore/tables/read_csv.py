@@ -6,6 +6,7 @@ what was seen, so nothing can fail midway that would lose rows or give them twic
 
     a row longer than the header     its cells beyond get columns without a name
     a row shorter than it            lacks cells: they are null, and counted
+    a first row of data              no header: columns are numbered, and that is told (`restore.tables.csv_header`)
     a line without anything          no row; in a table of one column it is a row whose cell is null
     bytes that are no text           stay readable as \\xNN, and are counted
     a NUL, a row over 16 MiB         `Damaged`: this is no CSV
@@ -18,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restore.tables.csv_rows import SAMPLE, CsvRows, Row, delimiter_of, separator_line
+from restore.tables.csv_header import LOOKED_AT, NO_HEADER, Header, heading_of
+from restore.tables.csv_rows import SAMPLE, CsvRows, Row, delimiter_of, rows_below, separator_line
 from restore.tables.encoding import BLOCK, Encoding, encoding_of, mended
 from restore.tables.losses import Losses
-from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Batch, Column, Table
+from restore.tables.model import BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, Batch, Column, Table
 from vault.errors import Damaged
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ UNDECODED = "bytes that are no text in the file's encoding became \\xNN"
 SHORT = "a row shorter than the header: the cells that it lacks became null"
 BREAKS_OFF = "the file ends inside a quoted cell"
 
-_BATCH_CELLS = 1_000_000
 _BATCH_CHARACTERS = BATCH_BYTES // 4
 
 
@@ -48,10 +49,12 @@ class Layout:
     even: bool
 
 
-def read_csv(path: Path, losses: Losses, *, delimiter: str | None = None) -> list[Table]:
-    """The file's one table. delimiter: where it is known. Raises `Damaged`."""
+def read_csv(path: Path, losses: Losses, *, delimiter: str | None = None, header: Header = None) -> list[Table]:
+    """The file's one table. delimiter: where it is known · header: what the first row is, where that is known. Raises
+    `Damaged`."""
     encoding = encoding_of(path)
-    head = _head(path, encoding, delimiter)
+    losses.note(encoding.guess)
+    head = _head(path, encoding, delimiter, header, losses)
     if _is_even(path, head):
         return [CsvTable(path, head)]
     width = _survey(path, head, losses)
@@ -76,7 +79,7 @@ class CsvTable:
         return _by_arrow(self._path, self.layout) if self.layout.even else self._by_rows()
 
     def _by_rows(self) -> Iterator[Batch]:
-        most = max(1, min(BATCH_ROWS, _BATCH_CELLS // max(self.layout.width, 1)))
+        most = max(1, min(BATCH_ROWS, BATCH_CELLS // max(self.layout.width, 1)))
         rows: list[Row] = []
         size = 0
         for row in _rows(self._path, self.layout, Losses()):
@@ -98,21 +101,38 @@ class CsvTable:
         return Batch([pa.array(cells, pa.string()) for cells in zip(*rows, strict=True)], len(rows))
 
 
-def _head(path: Path, encoding: Encoding, delimiter: str | None) -> Layout:
+def _head(path: Path, encoding: Encoding, delimiter: str | None, header: Header, losses: Losses) -> Layout:
     """The layout if the file is even."""
     with path.open("rb") as file, encoding.text(file) as text:
         sample = text.read(SAMPLE)
     named, skipped = separator_line(sample) or (None, 0)
     delimiter = delimiter or named or delimiter_of(sample[skipped:])
+    first, start, behind = _first_row(path, encoding, delimiter, skipped)
+    below = rows_below(sample[behind:], delimiter, LOOKED_AT, whole=len(sample) < SAMPLE)
+    heading = heading_of(first, below, header)
+    if heading.guessed:
+        losses.note(NO_HEADER)
+    characters = behind if heading.in_file else start
+    with path.open("rb") as file, encoding.text(file) as text:
+        begin = encoding.mark + len(text.read(characters).encode(encoding.name, encoding.errors))
+    names = tuple(map(mended, heading.names))
+    for place, (name, there) in enumerate(zip(names, heading.names, strict=True)):
+        if name != there:
+            losses.add(UNDECODED, "", name, 1, f"header, column {place + 1}: {name[:40]!r}")
+    return Layout(encoding, delimiter, names, begin, len(names), even=True)
+
+
+def _first_row(path: Path, encoding: Encoding, delimiter: str, skipped: int) -> tuple[Row, int, int]:
+    """The first row that is not empty, and the characters before it and up to its end."""
     with path.open("rb") as file, encoding.text(file) as text:
         text.read(skipped)
         rows = CsvRows(text, delimiter)
-        header = next((row for row in rows if row), [])
-        characters = skipped + rows.characters
-    with path.open("rb") as file, encoding.text(file) as text:
-        start = encoding.mark + len(text.read(characters).encode(encoding.name, encoding.errors))
-    names = tuple("" if cell is None else mended(cell) for cell in header)
-    return Layout(encoding, delimiter, names, start, len(names), even=True)
+        start = 0
+        for row in rows:
+            if row:
+                return row, skipped + start, skipped + rows.characters
+            start = rows.characters
+    return [], skipped + start, skipped + start
 
 
 def _rows(path: Path, layout: Layout, losses: Losses) -> Iterator[Row]:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restore.tables.arrow_source import HINT, ArrowTable, translated
+from restore.tables.arrow_source import ArrowTable, translated
+from restore.tables.doors import HINT
 from restore.tables.feather_claims import check_claims
 from restore.tables.losses import Losses
 from restore.tables.model import Table

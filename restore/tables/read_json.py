@@ -35,6 +35,7 @@ _HEAD = 4096
 def read_json(path: Path, losses: Losses) -> Sequence[Table]:
     """The file's tables. Raises `Damaged`."""
     encoding = encoding_of(path)
+    losses.note(encoding.guess)
     first = next((block.lstrip()[:1] for block in utf_8_blocks(path, encoding) if not block.isspace()), b"")
     if first == b"[":
         return [JsonTable("", partial(_rows, path, encoding, 0, alone=True), losses)]

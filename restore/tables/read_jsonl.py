@@ -25,6 +25,7 @@ CUT = "the last line breaks off and was left out"
 def read_jsonl(path: Path, losses: Losses) -> Sequence[Table]:
     """The file's one table. Raises `Damaged`."""
     encoding = encoding_of(path)
+    losses.note(encoding.guess)
     cut = _cut_line(path, encoding, losses)
     return [JsonTable("", partial(_rows, path, encoding, cut), losses)]
 

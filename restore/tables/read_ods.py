@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from restore.tables.losses import Losses
@@ -32,16 +33,29 @@ _TABLE = re.compile(rb"<(/?)table:table(?=[\s/>])" + IN_TAG.encode() + rb">")
 _TIME_STYLE = re.compile(rf"<number:time-style(?=\s){IN_TAG}>")
 _CELL_STYLE = re.compile(rf"<style:style(?=\s){IN_TAG}>")
 _MOST_SHEETS = 10_000
+_META = "meta.xml"
+_LITERAL = re.compile(rb"<meta:generator>\s*(?:LibreOffice|OpenOffice|Collabora)")
+"""Programs that write and read the spaces of a sheet's texts as they are, where the standard makes one of many."""
+
 _TAIL = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Styles:
+    """durations: names of the styles of cells whose hours go on beyond 24 · spaces_count: whether spaces of texts are meant as
+    they stand."""
+
+    durations: frozenset[str]
+    spaces_count: bool
 
 
 class OdsSheet:
     """One sheet: a span of the content."""
 
-    def __init__(self, content: Spool, span: tuple[int, int], name: str, durations: frozenset[str], bounds: Bounds) -> None:
+    def __init__(self, content: Spool, span: tuple[int, int], name: str, styles: _Styles, bounds: Bounds) -> None:
         self._content = content
         self._start, self._end = span
-        self._durations = durations
+        self._styles = styles
         self._bounds = bounds
         self.name = name
 
@@ -55,7 +69,8 @@ class OdsSheet:
 
     def rows(self, notes: Notes) -> Iterator[list[Row]]:
         """The rows that hold anything."""
-        cells = OdsCells(self._durations, self._bounds.empty, notes)
+        styles = self._styles
+        cells = OdsCells(styles.durations, self._bounds.empty, notes, spaces_count=styles.spaces_count)
         for text in self._texts():
             yield from cells.rows(text)
         yield from cells.end()
@@ -80,6 +95,7 @@ def read_ods(path: Path, losses: Losses, bounds: Bounds | None = None) -> list[T
     bounds = bounds if bounds is not None else Bounds()
     with open_package(path, bounds) as package:
         _refuse_others(package)
+        spaces_count = _META in package and _LITERAL.search(package.whole(_META)) is not None
         content, plain = _spooled(package.blocks(_CONTENT), bounds)
         if not plain:
             content.close()
@@ -88,9 +104,9 @@ def read_ods(path: Path, losses: Losses, bounds: Bounds | None = None) -> list[T
     body = head.find(b"<office:body")
     if body < 0 or b"</office:document-content" not in content.read(max(content.size - _TAIL, 0), content.size):
         raise Damaged("the workbook's content breaks off", hint=HINT)
-    durations = _durations(decoded(head[:body]))
+    styles = _Styles(_durations(decoded(head[:body])), spaces_count)
     return [
-        open_sheet(OdsSheet(content, span, name, durations, bounds), losses, bounds.empty)
+        open_sheet(OdsSheet(content, span, name, styles, bounds), losses, bounds.empty)
         for name, span in _sheets(content, body, bounds.block)
     ]
 

@@ -37,6 +37,7 @@ _EDGE = 64
 """Bytes of a block that are looked at together with the next, longer than what is searched for."""
 
 _MOST_SHEETS = 10_000
+NO_PART = "a sheet that the workbook names and does not hold was left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class XlsxSheet:
         with open_package(self._path, self._bounds) as package:
             blocks = package.blocks(self._part)
             for text in row_texts(blocks if self._plain else made_plain(blocks, PREFIXES), self._bounds.row):
-                yield reader.rows(text)
+                yield from reader.rows(text)
 
 
 def read_xlsx(path: Path, losses: Losses, bounds: Bounds | None = None) -> list[Table]:
@@ -96,14 +97,19 @@ def read_xlsx(path: Path, losses: Losses, bounds: Bounds | None = None) -> list[
         if parts.get("sharedStrings", "") in package:
             strings = shared_strings(package, parts["sharedStrings"])
         book = Book(strings, _shown(package, parts.get("styles", "")), since_1904)
-    tables: list[Table] = []
-    for name, identifier in sheets:
-        relation = relations.get(identifier)
-        if relation is None:
-            raise Damaged(f"the workbook does not say where its sheet {name!r} is", hint=HINT)
-        if relation.kind == "worksheet":  # the others are charts, dialogues and macros
-            tables.append(open_sheet(XlsxSheet(path, bounds, relation.part, name, book), losses, bounds.empty))
-    return tables
+        found = [(name, relations.get(identifier)) for name, identifier in sheets]
+        held = [(name, relation) for name, relation in found if relation is not None and relation.part in package]
+    if found and not held:
+        raise Damaged(f"the workbook does not say where its sheet {found[0][0]!r} is", hint=HINT)
+    for name, relation in found:
+        if (name, relation) not in held:
+            losses.add(NO_PART, name, "")
+    # sheets of other kinds are charts, dialogues and macros
+    return [
+        open_sheet(XlsxSheet(path, bounds, relation.part, name, book), losses, bounds.empty)
+        for name, relation in held
+        if relation.kind == "worksheet"
+    ]
 
 
 def _workbook_part(package: Package) -> str:

@@ -8,10 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from restore.tables.csv_header import Header
+from restore.tables.doors import BoundedTable, UnwritableTable, reading, writing
 from restore.tables.losses import Losses
 from restore.tables.manner import Manner
 from restore.tables.model import Table
-from vault.errors import StrongroomError
+from vault.errors import Damaged, StrongroomError
 
 Reader: TypeAlias = Callable[[Path, Losses], Sequence[Table]]
 Writer: TypeAlias = Callable[[Sequence[Table], BinaryIO, Manner, Losses], None]
@@ -21,6 +23,10 @@ class NotATable(StrongroomError):
     """The item is something else: a document, a picture, a recording."""
 
     hint = "restore it as it is, without --as"
+
+
+ITEM_ERRORS = (Damaged, NotATable, UnwritableTable)
+"""What stands in the way of one item, and of no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,24 @@ def is_table(name: str) -> bool:
     return name in FORMATS and FORMATS[name].reader
 
 
-def open_tables(path: Path, name: str, losses: Losses) -> Sequence[Table]:
-    """The tables of a file of a format. Raises `NotATable` for a format that is none, `Damaged` for a broken file."""
+def open_tables(path: Path, name: str, losses: Losses, header: Header = None) -> Sequence[Table]:
+    """The tables of a file of a format. header: what the first row of a CSV is, where that is known.
+
+    Raises `NotATable` for a format that is none, `Damaged` for a file that cannot be read, whatever its reader says about it;
+    so do the tables.
+    """
     if not is_table(name):
         raise NotATable(f"{name or 'an unknown format'} is not a table")
-    reader: Reader = getattr(import_module(f"restore.tables.read_{name}"), f"read_{name}")
-    return reader(path, losses)
+    with reading(name):
+        reader = getattr(import_module(f"restore.tables.read_{name}"), f"read_{name}")
+        more = {"header": header} if name == "csv" else {}
+        size = path.stat().st_size
+        return [BoundedTable(table, name, size) for table in reader(path, losses, **more)]
 
 
 def write_tables(tables: Sequence[Table], name: str, out: BinaryIO, manner: Manner, losses: Losses) -> None:
-    """Write a file of a format: of one table, unless the format holds `several`."""
-    writer: Writer = getattr(import_module(f"restore.tables.write_{name}"), f"write_{name}")
-    writer(tables, out, manner, losses)
+    """Write a file of a format: of one table, unless the format holds `several`. Raises `UnwritableTable` where it cannot, the
+    tables' own errors, and OSError."""
+    with writing(name):
+        writer: Writer = getattr(import_module(f"restore.tables.write_{name}"), f"write_{name}")
+        writer(tables, out, manner, losses)

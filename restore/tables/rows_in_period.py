@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 from restore.tables.losses import Losses
 from restore.tables.model import Batch, Column, Table, Value
-from restore.tables.times import Reading, moments_of
+from restore.tables.times import Reading, moments_of, settled
 from vault.errors import StrongroomError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MONTH_FIRST = "its dates have the month before the day: some of them have no other reading"
+DAY_FIRST = "its dates have the day before the month: some of them have no other reading"
 NO_TIME = "a row was left out: its cell in the column of times is empty or no time"
 
 _NAMES = (
@@ -102,7 +104,11 @@ class RowsInPeriod:
         self._losses: Losses | None = losses
         self._reading = cut.reading
         self._start, self._end = ((moment - _EPOCH) // _MICROSECOND for moment in (cut.start, cut.end))
-        self._place = column_named(table, cut.column) if cut.column is not None else _found(table, cut.reading)
+        self._place = place = column_named(table, cut.column) if cut.column is not None else _found(table, cut.reading)
+        if place is not None:
+            self._reading = settled((batch.columns[place] for batch in table.batches()), cut.reading)
+            if self._reading != cut.reading:
+                losses.note(MONTH_FIRST if cut.reading.day_first else DAY_FIRST)
         self.name = table.name
         self.columns: Sequence[Column] = table.columns
         self.time_column = None if self._place is None else self.columns[self._place].name
@@ -164,7 +170,7 @@ def _found(table: Table, reading: Reading) -> int | None:
 
 def _are_times(cells: pa.Array | list[Value], reading: Reading, rank: int) -> bool:
     """Whether most of these are times. Numbers are only believed under a name that says so."""
-    moments = moments_of(cells[:1000], reading)
+    moments = moments_of(cells[:1000], settled([cells[:1000]], reading))
     there = sum(
         cell is not None and cell != "" for cell in (cells[:1000] if isinstance(cells, list) else cells[:1000].to_pylist())
     )

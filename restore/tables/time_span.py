@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from restore.tables.model import Table
 from restore.tables.rows_in_period import column_named
-from restore.tables.times import Reading, moments_of
+from restore.tables.times import Reading, moments_of, settled
 from vault.errors import UsageError
 
 
@@ -18,7 +18,7 @@ def time_span(tables: Sequence[Table], column: str, reading: Reading) -> tuple[i
             place = column_named(table, column)
         except UsageError:
             continue  # a sheet beside the one that is meant
-        ends += _ends(table, place, reading)
+        ends += _ends(table, place, settled((batch.columns[place] for batch in table.batches()), reading))
     return (min(ends), max(ends)) if ends else None
 
 

@@ -2,6 +2,7 @@
 
     2024-05-17 14:05:06.25   2024-05-17T14:05+03:00   2024/05/17   20240517T140506   20240517
     17.05.2024 14:05:06      17/05/2024 2:05 PM       17.05.24
+    01/Sep/24 2:05 PM        Sep 1, 2024              1 сентября 2024 г. 00:05
     1715940306   1715940306.5   1715940306250         seconds, or thousandths of them, since 1970
 
 Times without a zone are read in the one that is given; of an hour that comes twice in an autumn night the first is taken. What
@@ -10,8 +11,10 @@ is no time is null.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
@@ -38,7 +41,37 @@ _COMPACT = (
 )
 _DAY_FIRST = r"^\s*(?P<day>\d{1,2})[-./](?P<month>\d{1,2})[-./](?P<year>\d{4}|\d{2})" + _CLOCK
 _MONTH_FIRST = r"^\s*(?P<month>\d{1,2})[-./](?P<day>\d{1,2})[-./](?P<year>\d{4}|\d{2})" + _CLOCK
+_WORD = r"(?P<month>\p{L}{3,12})\.?"
+_LONG_YEAR = r"(?P<year>\d{4}|\d{2})(?:\s*[гр]\.?)?"
+_NAMED_SECOND = r"^\s*(?P<day>\d{1,2})[-/.\s]+" + _WORD + r"[-/.,\s]+" + _LONG_YEAR + _CLOCK
+_NAMED_FIRST = r"^\s*" + _WORD + r"\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?[,\s]+" + _LONG_YEAR + _CLOCK
+_EITHER = r"^\s*(?P<one>\d{1,2})[-./](?P<two>\d{1,2})[-./](?:\d{4}|\d{2})(?:\D|$)"
 _UNIX = r"^\s*(?P<number>[1-4]\d{9}(?:\.\d{1,6})?|[1-4]\d{12})\s*$"
+
+_LONGEST = 64
+_HALF = re.compile("[\ud800-\udfff]")
+_MONTHS = {
+    word: str(number)
+    for number, words in enumerate(
+        (
+            "jan january янв января январь січ січня січень",
+            "feb february фев февр февраля февраль лют лютого лютий",
+            "mar march мар марта март бер березня березень",
+            "apr april апр апреля апрель кві квіт квітня квітень",
+            "may мая май тра трав травня травень",
+            "jun june июн июня июнь чер черв червня червень",
+            "jul july июл июля июль лип липня липень",
+            "aug august авг августа август сер серп серпня серпень",
+            "sep sept september сен сент сентября сентябрь вер вересня вересень",
+            "oct october окт октября октябрь жов жовт жовтня жовтень",
+            "nov november ноя нояб ноября ноябрь лис листопада листопад",
+            "dec december дек декабря декабрь гру груд грудня грудень",
+        ),
+        1,
+    )
+    for word in words.split()
+}
+"""Months as people and help desks write them, by their numbers."""
 
 _SECONDS = (1_000_000_000, 5_000_000_000)
 """Unix times that are believed: from 2001 to 2128."""
@@ -62,6 +95,38 @@ def moments_of(column: pa.Array | list[Value], reading: Reading) -> pa.Array:
         return _of_array(column, reading)
     except pa.ArrowInvalid:  # a time beyond what Arrow counts in microseconds
         return _of_values(values_of(column), reading)
+
+
+def settled(columns: Iterable[pa.Array | list[Value]], reading: Reading) -> Reading:
+    """The reading of a column of which some dates have only one: there is no 13th month, so with `9/13/24` the first figure is
+    the month in the whole file. columns: its batches, from the first on. Where dates of both orders occur, the given one stays.
+    """
+    other = False
+    for column in columns:
+        right, wrong = _orders(column, reading)
+        if right:
+            return reading
+        other |= wrong
+    return replace(reading, day_first=not reading.day_first) if other else reading
+
+
+def _orders(column: pa.Array | list[Value], reading: Reading) -> tuple[bool, bool]:
+    """Whether some dates have only the given order of day and month, and whether some have only the other one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(column, list):
+        column = pa.array([cell if isinstance(cell, str) and _may_be_time(cell) else None for cell in column], pa.string())
+    if not pa.types.is_string(column.type):
+        return False, False
+    parts = pc.extract_regex(column, _EITHER)
+    if parts.null_count == len(parts):
+        return False, False
+    one, two = (pc.struct_field(parts, name).cast(pa.int64()) for name in ("one", "two"))
+    first, second = (
+        pc.any(pc.and_(pc.greater(a, 12), pc.less_equal(b, 12))).as_py() or False for a, b in ((one, two), (two, one))
+    )
+    return (first, second) if reading.day_first else (second, first)
 
 
 def _of_array(column: pa.Array, reading: Reading) -> pa.Array:
@@ -88,12 +153,17 @@ def _of_values(cells: list[Value], reading: Reading) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = [cell if isinstance(cell, str) and cell.isascii() else None for cell in cells]
+    texts = [cell if isinstance(cell, str) and _may_be_time(cell) else None for cell in cells]
     zone = ZoneInfo(reading.zone)
     others = pa.array([_of_value(cell, zone) for cell in cells], pa.int64())
     if not any(texts):
         return others
     return pc.coalesce(others, _of_texts(pa.array(texts, pa.string()), reading))
+
+
+def _may_be_time(cell: str) -> bool:
+    """Whether Arrow takes it: halves of surrogate pairs are no text to it."""
+    return cell.isascii() or (len(cell) <= _LONGEST and _HALF.search(cell) is None)
 
 
 def _of_value(cell: Value, zone: ZoneInfo) -> int | None:
@@ -128,17 +198,32 @@ def _of_texts(texts: pa.Array, reading: Reading) -> pa.Array:
     with suppress(pa.ArrowInvalid):
         return _in_zone(texts.cast(pa.timestamp("us")), reading)
     result = pa.nulls(len(texts), pa.int64())
-    for form in (_YEAR_FIRST, _DAY_FIRST if reading.day_first else _MONTH_FIRST, _COMPACT):
+    numeric = _DAY_FIRST if reading.day_first else _MONTH_FIRST
+    for form in (_YEAR_FIRST, numeric, _COMPACT, _NAMED_SECOND, _NAMED_FIRST):
         if result.null_count > texts.null_count:
             parts = pc.extract_regex(texts, form)
             if parts.null_count < len(parts):
-                result = pc.coalesce(result, _assembled(parts, reading))
+                named = form in (_NAMED_SECOND, _NAMED_FIRST)
+                result = pc.coalesce(result, _assembled(_numbered(parts) if named else parts, reading))
     if result.null_count > texts.null_count:
         numbers = pc.struct_field(pc.extract_regex(texts, _UNIX), "number")
         if numbers.null_count < len(numbers):
             unix = [None if cell is None else _unix(Decimal(cell)) for cell in numbers.to_pylist()]
             result = pc.coalesce(result, pa.array(unix, pa.int64()))
     return result
+
+
+def _numbered(parts: pa.StructArray) -> pa.StructArray:
+    """Parts whose months are words, with their numbers; null for words that are no month."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    words, numbers = zip(*_MONTHS.items(), strict=True)
+    place = pc.index_in(pc.utf8_lower(pc.struct_field(parts, "month")), value_set=pa.array(words, pa.string()))
+    month = pa.array(numbers, pa.string()).take(place)
+    names = [field.name for field in parts.type]
+    fields = [month if name == "month" else pc.struct_field(parts, name) for name in names]
+    return pa.StructArray.from_arrays(fields, names, mask=pc.is_null(month))
 
 
 def _assembled(parts: pa.StructArray, reading: Reading) -> pa.Array:

@@ -58,9 +58,10 @@ def most_cells(text: str) -> int:
 
 class OdsCells:
     """Reads a sheet once. durations: names of the styles whose hours go on beyond 24 · repeated: cells that may be made of
-    repetitions."""
+    repetitions · spaces_count: whether spaces of texts are meant as they stand."""
 
-    def __init__(self, durations: frozenset[str], repeated: int, notes: Notes) -> None:
+    def __init__(self, durations: frozenset[str], repeated: int, notes: Notes, *, spaces_count: bool = False) -> None:
+        self._spaces_count = spaces_count
         self._durations = durations
         self._room = repeated
         self._notes = notes
@@ -155,7 +156,7 @@ class OdsCells:
             return _date(attributes.get("office:date-value", ""))
         if kind == "time":
             return self._time(attributes)
-        text = read_paragraphs(inside)
+        text = read_paragraphs(inside, spaces_count=self._spaces_count)
         if attributes.get("calcext:value-type") == "error":
             self._notes.error(self._number, self._column, text or "")
             return text or ""

@@ -30,6 +30,7 @@ _BREAK = re.compile(r"<text:line-break\b[^<>]*>(?:</text:line-break>)?")
 _TAB = re.compile(r"<text:tab\b[^<>]*>(?:</text:tab>)?")
 _TAG = re.compile(r"<[^<>]*>")
 _WHITE = re.compile(r"[ \t\n\r]+")
+_LINE_ENDS = re.compile(r"[ \t]*[\n\r\t][ \t\n\r]*")
 
 
 def written_cell(text: str, told: Callable[[str], None]) -> tuple[str, str]:
@@ -51,11 +52,12 @@ def _paragraph(line: str) -> str:
     return marked
 
 
-def read_paragraphs(inside: str) -> str | None:
-    """The text of a cell's paragraphs, a line each; None where it has none."""
+def read_paragraphs(inside: str, *, spaces_count: bool = False) -> str | None:
+    """The text of a cell's paragraphs, a line each; None where it has none. spaces_count: whether spaces are meant as they
+    stand; by the standard a run of them is one, and none stands at an end."""
     if "<office:annotation" in inside or "<draw:frame" in inside:
         inside = _ASIDE.sub("", inside)
-    if inside.startswith("<text:p>") and inside.count("<") == 2 and "  " not in inside:
+    if inside.startswith("<text:p>") and inside.count("<") == 2 and (spaces_count or "  " not in inside):
         text = inside[8:-9]
         if text.isprintable() and "&" not in text:
             return text
@@ -64,11 +66,11 @@ def read_paragraphs(inside: str) -> str | None:
         return None
     if sum(int(count or 1) for paragraph in paragraphs for count in _SPACE_ELEMENT.findall(paragraph)) > _MOST_SPACES:
         raise Damaged("a cell of the sheet stands for more spaces than a text has: it is made to harm", hint=HINT)
-    return "\n".join([_line(paragraph) for paragraph in paragraphs])
+    return "\n".join([_line(paragraph, spaces_count=spaces_count) for paragraph in paragraphs])
 
 
-def _line(paragraph: str) -> str:
-    text = _WHITE.sub(" ", paragraph).strip(" ")
+def _line(paragraph: str, *, spaces_count: bool) -> str:
+    text = _LINE_ENDS.sub(" ", paragraph) if spaces_count else _WHITE.sub(" ", paragraph).strip(" ")
     if "<" in text:
         text = _SPACE_ELEMENT.sub(lambda match: " " * int(match[1] or 1), text)
         text = _TAG.sub("", _TAB.sub("\t", _BREAK.sub("\n", text)))

@@ -27,6 +27,7 @@ MOST_COLUMNS = 16_384
 
 EMPTY_FOR_EACH = 50
 _CELL_BYTES = 64
+_BATCH_CHARACTERS = BATCH_BYTES // 4
 _FORMULA = "a formula without a value became null"
 _ERROR = "an error value became text"
 
@@ -119,6 +120,7 @@ class SheetTable:
         width = len(self.columns)
         nothing: list[Value] = [None] * width
         ready: list[list[Value]] = []
+        size = 0
         full = max(1, min(BATCH_ROWS, BATCH_BYTES // (width * _CELL_BYTES)))
         next_row, room = self._header + 1, _Room(self.name, self._empty_cells)
         for rows in self._grid.rows(Notes()):
@@ -135,10 +137,11 @@ class SheetTable:
                         yield _batch(ready)
                         ready = []
                 ready.append(cells if len(cells) == width else cells + nothing[len(cells) :])
+                size += sum([len(cell) for cell in cells if cell.__class__ is str])
                 next_row = number + 1
-                if len(ready) == full:
+                if len(ready) == full or size >= _BATCH_CHARACTERS:
                     yield _batch(ready)
-                    ready = []
+                    ready, size = [], 0
         if ready:
             yield _batch(ready)
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
-from restore.tables.model import Value
+from restore.tables.model import BATCH_BYTES, LARGEST_ROW_BYTES, Value
 from restore.tables.workbook_dates import Shown, moment_of
 from restore.tables.workbook_numbers import SURE_DIGITS, number_of_text
 from restore.tables.workbook_package import HINT
@@ -31,11 +31,14 @@ _TOKEN = re.compile(
     r"|(<row\b[^<>]*+>)"
     r"|<c\b([^<>]*+)(?:(?<=/)>|>(" + up_to(r"/?c[\s/>]") + r")</c>)"
 )
+_TAG = re.compile(r"<(?:c|row)[\s/>]")
 _ATTRIBUTE = re.compile(r"""(?<![\w:])([\w:]++)\s*+=\s*+(?:"([^"<]*+)"|'([^'<]*+)')""")
 _REFERENCE = re.compile(r"([A-Za-z]{1,3})[0-9]{1,7}")
 _VALUE = re.compile(r"<v(?:\s[^<>]*+)?>([^<]*)</v>")
 _FORMULA = re.compile(r"<f[\s/>]")
 _ROW_NUMBER = re.compile(r"""\sr\s*=\s*["']([0-9]{1,9})["']""")
+
+_PIECE_CHARACTERS = BATCH_BYTES // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,13 @@ class CellReader:
         self._notes = notes
         self._columns: dict[str, int] = {}
         self._number = -1
+        self._characters = 0
 
-    def rows(self, text: str) -> list[Row]:
-        """The rows of a text that hold anything. The commonest cells are read here and now: a call for each costs a fifth."""
+    def rows(self, text: str) -> Iterator[list[Row]]:
+        """The rows of a text that hold anything, in pieces where their shared texts are long. The commonest cells are read here
+        and now: a call for each costs a fifth."""
         ready: list[Row] = []
-        columns, shown, shared = self._columns, self._book.shown, self._book.strings.get
+        columns, shown, shared = self._columns, self._book.shown, self._shared
         row: list[Value] | None = None
         column = -1
         value: Value
@@ -109,8 +114,7 @@ class CellReader:
                 else:
                     value = self._value(kind, style, content, column)
             elif new_row:
-                if row:
-                    ready.append((self._number, row))
+                yield from self._ended(ready, row)
                 self._number = _row_number(new_row, self._number)
                 row, column = [], -1
                 continue
@@ -122,12 +126,29 @@ class CellReader:
                 _put(row, column, value)
         if row:
             ready.append((self._number, row))
-        return ready
+        yield ready
+
+    def _ended(self, ready: list[Row], row: list[Value] | None) -> Iterator[list[Row]]:
+        """A row is whole; the rows that are ready are given out where they are many characters."""
+        if row:
+            ready.append((self._number, row))
+        if self._characters > _PIECE_CHARACTERS:
+            yield ready.copy()
+            ready.clear()
+            self._characters = 0
+
+    def _shared(self, index: str) -> str:
+        """A shared text: a cell of twenty bytes may point at one of any length, so they are added up."""
+        text = self._book.strings.get(index)
+        self._characters += len(text)
+        if self._characters > LARGEST_ROW_BYTES:
+            raise Damaged(f"the sheet has a row of more than {LARGEST_ROW_BYTES} bytes", hint=HINT)
+        return text
 
     def _value(self, kind: str, style: str, content: str, column: int) -> Value:
         """What `<v>` holds."""
         if kind == "s":
-            return self._book.strings.get(content)
+            return self._shared(content)
         if kind and kind != "n":
             return self._typed(kind, content, column)
         if style in self._book.shown:
@@ -186,7 +207,7 @@ class CellReader:
 
 def _tokens(text: str) -> list[tuple[str, ...]]:
     tokens: list[tuple[str, ...]] = _TOKEN.findall(text)
-    if len(tokens) != text.count("<c") + text.count("<row"):
+    if len(tokens) != text.count("<c") + text.count("<row") and len(tokens) != len(_TAG.findall(text)):  # `<color` in rich text
         raise Damaged("the sheet has cells that break off", hint=HINT)
     return tokens
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from typing import IO, BinaryIO
 
+from restore.tables.doors import UnwritableTable
 from restore.tables.losses import Losses
 from restore.tables.manner import Manner
 from restore.tables.model import Batch, Column, Table
@@ -32,7 +33,6 @@ from restore.tables.workbook_ods_parts import (
 from restore.tables.workbook_ods_text import written_cell
 from restore.tables.workbook_sheets import COMPRESSION, Cells, SheetBounds, Sink, write_part, write_sheets
 from restore.tables.workbook_xml import escaped
-from vault.errors import UsageError
 
 _LARGEST = zipfile.ZIP64_LIMIT - 1024**2
 
@@ -40,7 +40,7 @@ _LARGEST = zipfile.ZIP64_LIMIT - 1024**2
 def write_ods(
     tables: Sequence[Table], out: BinaryIO, manner: Manner, losses: Losses, bounds: SheetBounds | None = None
 ) -> None:
-    """Write the workbook; what it cannot carry is added to the losses. Raises `UsageError` where the tables are too large."""
+    """Write the workbook; what it cannot carry is added to the losses. Raises `UnwritableTable` for too much of it."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:
         archive.writestr(zipfile.ZipInfo("mimetype"), MIMETYPE, zipfile.ZIP_STORED)
         write_part(archive, "META-INF/manifest.xml", MANIFEST)
@@ -60,10 +60,10 @@ class _Bounded:
         self._size = 0
 
     def write(self, data: bytes, /) -> int:
-        """The next bytes. Raises `UsageError`."""
+        """The next bytes. Raises `UnwritableTable`."""
         self._size += len(data)
         if self._size > _LARGEST:
-            raise UsageError("the tables are larger than an .ods workbook can be", hint="ask for xlsx, csv or parquet")
+            raise UnwritableTable("the tables are larger than an .ods workbook can be", hint="ask for xlsx, csv or parquet")
         return self._part.write(data)
 
 

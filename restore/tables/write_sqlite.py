@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from restore.tables.cells import Spot, strings, text_of
+from restore.tables.doors import UnwritableTable
 from restore.tables.fitting import tell_renamed
 from restore.tables.losses import Losses
 from restore.tables.manner import Manner
@@ -37,6 +38,9 @@ TOO_MANY = "SQLite holds 2000 columns: this one was left out"
 
 MOST_COLUMNS = 2000
 _LARGEST = 1 << 63
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+"""Its errors that are the disk's."""
+
 _SETTINGS = ("page_size=4096", "encoding='UTF-8'", "journal_mode=off", "synchronous=off", "cache_size=-16384")
 
 
@@ -50,7 +54,8 @@ def write_sqlite(tables: Sequence[Table], out: BinaryIO, manner: Manner, losses:
             with closing(sqlite3.connect(path, isolation_level=None)) as database:
                 _fill(database, tables, losses)
         except sqlite3.Error as error:
-            raise TargetError(f"SQLite cannot write this: {error}") from error
+            kind = TargetError if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM else UnwritableTable
+            raise kind(f"SQLite cannot write this: {error}") from error
         with path.open("rb") as made:
             shutil.copyfileobj(made, out)
 

@@ -24,6 +24,9 @@ from vault.age import errors as age_errors
 
 NOTE = "Made from the code by `python -m tests.docs.generated`; a test keeps it fresh."
 
+JSON = """With `--json` a command writes one JSON document to stdout, refusals too. In all of them `project` is a project's name
+and `project_id` its id; moments are ISO 8601 with an offset; sizes are bytes, and durations are seconds."""
+
 MEANINGS = {
     0: "done",
     1: "an error without a code of its own",
@@ -65,7 +68,7 @@ def _options(command: Any) -> list[Any]:
 
 def cli_page() -> str:
     """docs/cli.md."""
-    parts = [f"# Commands\n\n{NOTE}\n\n{_paragraph(EXIT_CODES)} What each means: [errors](errors.md).\n"]
+    parts = [f"# Commands\n\n{NOTE}\n\n{_paragraph(EXIT_CODES)} What each means: [errors](errors.md).\n\n{JSON}\n"]
     parts += [_command(words, command) for words, command in commands().items()]
     return "\n".join(parts)
 

@@ -81,7 +81,8 @@ def test_an_unknown_command_or_option_is_a_usage_error(used: Desk) -> None:
         ["restore"],
         ["check", "--percent", "5"],
         ["check", "--percent", "many"],
-        ["check", "--data", "0"],
+        ["check", "--data", "0%"],
+        ["check", "--data", "many%"],
         ["check", "--data", "101%"],
     ):
         result = used.call(*arguments, exits=2)

@@ -190,7 +190,7 @@ def test_a_project_of_which_no_key_object_is_left_is_named(used: Desk) -> None:
     write_files(used.folder / "other", {"z.csv": b"9"})
     used.add("zeta", f"reports={used.folder / 'other'}")
     used.call("backup")
-    ids = {one["project"]: one["id"] for one in used.call("project", "list", "--json").document["projects"]}
+    ids = {one["project"]: one["project_id"] for one in used.call("project", "list", "--json").document["projects"]}
     shutil.rmtree(repository(used) / "keys" / ids["zeta"])
     assert "'zeta'" in used.call("check", exits=20).text
     used.call("check", "acme")

@@ -54,7 +54,7 @@ def test_the_whole_cycle_in_words(desk: Desk) -> None:
     assert desk.call("status").text.count(" ok ") == 2
     assert desk.call("check").text.startswith("acme: 3 snapshots") and "sound" in desk.call("check", "--data").text
     few, all_of_them = (
-        desk.call("check", "acme", "--data", share, "--json").document["projects"][0] for share in ("1", "100%")
+        desk.call("check", "acme", "--data", share, "--json").document["projects"][0] for share in ("1%", "100%")
     )
     assert few["sound"] and few["packs_read"] <= all_of_them["packs_read"] == all_of_them["packs_needed"]
 

@@ -26,7 +26,9 @@ def two(used: Desk) -> Desk:
 
 def own_key(desk: Desk, project: str) -> Path:
     """The key object by which the desk's identity opens a project."""
-    ids: dict[str, str] = {one["project"]: one["id"] for one in desk.call("project", "list", "--json").document["projects"]}
+    ids: dict[str, str] = {
+        one["project"]: one["project_id"] for one in desk.call("project", "list", "--json").document["projects"]
+    }
     (identity,) = parse_identities(desk.identity.read_text())
     assert isinstance(identity, HybridIdentity)
     return repository(desk) / "keys" / ids[project] / f"{key_id(identity.recipient, ids[project])}.age"

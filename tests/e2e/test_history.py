@@ -147,3 +147,35 @@ def test_a_damaged_record_is_told_and_the_others_answer(lived: tuple[Desk, list[
 
 def cached(desk: Desk) -> list[Path]:
     return [path for path in (desk.folder / "home/.cache/strongroom").rglob("*") if path.is_file()]
+
+
+def test_find_takes_words_in_any_capitals_and_globs_at_any_depth(lived: tuple[Desk, list[str]]) -> None:
+    desk, _ = lived
+    source = desk.folder / "source"
+    write_files(source, {"2024/06/Отчет За Июнь.csv": b"r", "a[1].csv": b"literal", "a1.csv": b"other"})
+    backed_up(desk)
+
+    def found(*words: str) -> list[str]:
+        items = desk.call("find", "acme", *words, "--json").document["items"]
+        return [item["path"] for item in items if item["type"] == "file"]
+
+    for words in (["CALLS"], ["calls.CSV"], ["CALLS*"], ["[Cc]ALLS.csv"], ["c?LLs.*"], ["2024/CAL"]):
+        assert found(*words) == ["reports/2024/calls.csv"], words
+    for words in (["отчет"], ["ОТЧЕТ за*"], ["*июнь.CSV"], ["[о]тчет*"]):
+        assert found(*words) == ["reports/2024/06/Отчет За Июнь.csv"], words
+    assert "no item" in refusal(desk.call("find", "acme", "CALLS", "--case-sensitive", exits=1))
+    assert found("calls", "--case-sensitive") == ["reports/2024/calls.csv"]
+    assert found("reports/a[1].csv") == ["reports/a[1].csv"], "a name that is there wins over the same text as a pattern"
+
+
+def test_all_versions_of_a_deleted_file_are_found(lived: tuple[Desk, list[str]]) -> None:
+    desk, _ = lived
+    (desk.folder / "source" / "2024" / "calls.csv").unlink()
+    backed_up(desk)
+    desk.call("restore", "acme", "reports/2024/calls.csv", "--versions", "all", "--to", "back", "--quiet")
+    contents = [path.read_text() for path in sorted((desk.folder / "back/reports/2024").iterdir())]
+    assert len(contents) == 2 and sum("117;op0;500" in text for text in contents) == 1
+    desk.call("restore", "acme", "**/calls.*", "--versions", "all", "--to", "globbed", "--quiet")
+    assert len(list((desk.folder / "globbed/reports/2024").iterdir())) == 2
+    desk.call("restore", "acme", "--versions", "all", "--to", "everything", "--quiet")
+    assert not (desk.folder / "everything/reports/2024/calls.csv").exists(), "a deleted file comes where it is asked for"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli import workplace
 from tests.e2e.test_story import Calendar
 from tests.support.chance import SeededChance
-from tests.support.desk import Desk
+from tests.support.desk import Desk, Result
 from tests.support.tree_facts import tree_facts, write_files
 
 
@@ -105,6 +107,65 @@ def test_a_hold_keeps_snapshots_from_retention_forgetting_and_pruning_until_it_i
     assert "released by" in aged.call("hold", "list", "--all").text
     aged.call("retention", "apply", "--yes")
     assert first not in snapshots(aged)
+
+
+def test_two_runs_of_retention_at_once_both_end_well(aged: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    others: list[Result] = []
+
+    def ask(_question: str) -> None:
+        others.append(aged.call("retention", "apply", "--yes"))
+
+    monkeypatch.setattr("cli.commands.retention.ask", ask)
+    mine = aged.call("retention", "apply")
+    assert "7 snapshots forgotten;" in others[0].err
+    assert "7 snapshots forgotten by another run meanwhile" in mine.err
+    assert len(snapshots(aged)) == 3
+    notes = aged.call("retention", "log", "--json").document["projects"][0]["notes"]
+    assert len(notes) == 1 and len(notes[0]["snapshots"]) == 7 and notes[0]["reason"].startswith("retention, plan")
+
+
+@pytest.mark.parametrize("moment", ["cli.commands.prune.ask", "vault.repository.claims.wait", "vault.repository.prune.repack"])
+def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
+    aged: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    kept = min(snapshots(aged))
+    aged.call("retention", "apply", "--yes")
+    module, _, name = moment.rpartition(".")
+    original = getattr(importlib.import_module(module), name)
+    placed: list[str] = []
+
+    def then_hold(*arguments: Any, **more: Any) -> Any:
+        found = None if name == "ask" else original(*arguments, **more)
+        if not placed:
+            placed.append(
+                aged.call("hold", "add", "acme", "--path", "reports/2023/**", "--reason", "an audit", "--json").document["hold"]
+            )
+        return found
+
+    monkeypatch.setattr(moment, then_hold)
+    done = aged.call("prune", "--json", *([] if name == "ask" else ["--yes"])).document["projects"][0]
+    assert placed
+    assert done["spared"] > 0
+    assert done["forgotten"] < len(done["plan"]["forgotten"])
+    assert "an audit" in aged.call("prune", "--dry-run").text
+    records = {path.name for path in (aged.folder / "repository").rglob("snapshots/*")}
+    assert kept in records, "it has an item of 2023"
+    aged.call("hold", "release", "acme", placed[0], "--reason", "the audit is over")
+    aged.call("prune", "--yes")
+    assert kept not in {path.name for path in (aged.folder / "repository").rglob("snapshots/*")}
+    assert "sound" in aged.call("check", "--data").text
+
+
+def test_a_hold_on_a_path_keeps_only_those_forgotten_snapshots_that_have_something_there(aged: Desk) -> None:
+    before = snapshots(aged)
+    aged.call("retention", "apply", "--yes")
+    aged.call("hold", "add", "acme", "--path", "reports/no/such/**", "--reason", "nothing yet")
+    aged.call("hold", "add", "acme", "--path", "reports/2023/**", "--reason", "audit of 2023")
+    plan = aged.call("prune", "--dry-run", "--json").document["projects"][0]["plan"]
+    held = {one["snapshot"] for one in plan["held"]}
+    assert set(before[:4]) <= held < set(before[:7]), "from those after the fourth it had vanished, and then gone"
+    assert all("audit of 2023" in one["why"] for one in plan["held"])
+    assert set(plan["forgotten"]) == set(before[:7]) - held
 
 
 def test_an_item_that_has_outlived_its_rule_is_left_out_of_the_next_manifest_and_a_held_one_is_not(aged: Desk) -> None:

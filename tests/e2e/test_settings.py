@@ -106,6 +106,10 @@ def test_what_applies_is_shown_with_its_origin(used: Desk) -> None:
     assert shown["projects.acme.zone"].endswith(f"strongroom.toml:{zone}")
     assert shown["daemon.at_once"].endswith("default")
     assert "found where settings may lie" in result.err
+    long = next(line for line in shown.values() if line.startswith("recovery.recipients"))
+    assert len(long) > 1000 > 3 * max(len(line) for line in shown.values() if line != long), (
+        "one long value widens its own line"
+    )
     document = used.call("settings", "show", "--origin", "--json", "--config", "strongroom.toml").document
     rows = {tuple(row["key"]): row for row in document["settings"]}
     assert rows["projects", "acme", "rpo"]["origin"] == {"from": "defaults", "line": len(lines)}

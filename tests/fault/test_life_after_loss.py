@@ -5,18 +5,33 @@ Backups run behind the cache of the machine that made the first one; whoever res
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.chance import SeededChance
-from tests.support.places import back_up, checked, made_on, names, restore, through, tiny_descriptor
+from tests.support.places import (
+    FAR_AHEAD,
+    TickingClock,
+    back_up,
+    checked,
+    copied,
+    made_on,
+    names,
+    restore,
+    through,
+    tiny_descriptor,
+)
 from tests.support.trees import contents, text, write_tree
-from vault.backup.run import Report, Wishes
-from vault.errors import SourceError
+from vault.backup.report import Report
+from vault.backup.run import Wishes
+from vault.errors import ObjectNotFound, SourceError
 from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.adopt import stored_packs
@@ -332,3 +347,88 @@ class Forgetful(FlippedOnce):
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
         return (info for info in super().list(folder) if info.name != self._hidden)
+
+
+def test_what_stands_in_for_an_unreadable_manifest_is_what_it_followed_whatever_the_clock_said(
+    world: World, tmp_path: Path
+) -> None:
+    before = set(world.names("meta"))
+    clock = TickingClock(FAR_AHEAD - timedelta(days=1))
+    late = replace(world.project, services=replace(world.project.services, clock=clock))
+    write_tree(world.folder, {"between": b"between"})
+    newest = back_up(late, world.folder).record
+    assert newest.taken_at < FAR_AHEAD
+    world.lose(*newest_meta(world, before))
+    hurt = cold(world, tmp_path)
+    assert hurt.given_back()[0].keys() == world.source().keys() - {"between"}
+    report = hurt.back_up()
+    assert newest.parents[0] in report.problems[0].message
+    assert b"reports/old" in {row["path"] for row in rows(hurt) if row["vanished_at"]}
+
+
+def test_any_number_of_unreadable_heads_costs_tries_and_not_the_backup(world: World, tmp_path: Path) -> None:
+    base, before = copied(world.store), set(world.names("meta"))
+    for number in range(11):
+        elsewhere = through(world.project, copied(base), seed=f"host {number}")
+        back_up(elsewhere, write_tree(tmp_path / f"{number}", FILES | {f"only {number}": b"1"}))
+        for info in elsewhere.store.list(""):
+            world.store.put(info.name, elsewhere.store.get(info.name))
+    heads = snapshots.heads(snapshots.read_all(world.stranger), "files")
+    assert len(heads) == 11
+    world.lose(*newest_meta(world, before))
+    hurt = cold(world, tmp_path)
+    report = hurt.back_up()
+    assert [what for what, _ in told(report)] == ["lost-manifest"] * 11
+    assert set(report.record.parents) == {one.id for one in heads}
+    assert b"reports/old" in {row["path"] for row in rows(hurt) if row["vanished_at"]}
+    assert hurt.back_up().problems == ()
+
+
+def test_unreadable_manifests_are_passed_over_several_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(world.names("meta"))
+    readable = snapshots.heads(snapshots.read_all(world.stranger), "files")[-1]
+    for number in range(12):
+        world.back_up(**{f"new{number}": text(number, 3000)})
+    world.lose(*newest_meta(world, before))
+    records, lock, waiting, most = snapshots.read_all(world.stranger), threading.Lock(), 0, 0
+    read = snapshots.read_manifest
+
+    def slowly(*arguments: Any, **more: Any) -> Any:
+        nonlocal waiting, most
+        with lock:
+            waiting += 1
+            most = max(most, waiting)
+        time.sleep(0.005)
+        with lock:
+            waiting -= 1
+        return read(*arguments, **more)
+
+    monkeypatch.setattr(snapshots, "read_manifest", slowly)
+    found = snapshots.newest_readable(MetaReader(world.stranger), records, records[-1], ())
+    assert found is not None and found.id == readable.id
+    assert most > 2
+
+
+def test_a_record_that_is_listed_and_never_given_out_keeps_nobody_from_the_others(world: World, tmp_path: Path) -> None:
+    newest = world.back_up(newest=b"newest").record
+    (name,) = [name for name in world.names("snapshots") if name.endswith(newest.id)]
+    phantom = through(world.stranger, NotGivenOut(world.store, name))
+    report = back_up(phantom, world.folder)
+    assert [what for what, _ in told(report)] == ["lost-record"]
+    assert restore(phantom, tmp_path / "back").problems
+    assert contents(tmp_path / "back/reports") == world.source()
+    assert [problem.what for problem in back_up(phantom, world.folder).problems] == ["lost-record"]
+
+
+class NotGivenOut(FlippedOnce):
+    """A store that lists an object and does not give it out."""
+
+    def __init__(self, other: MemoryStore, name: str) -> None:
+        super().__init__(other)
+        self.flipped = True
+        self._name = name
+
+    def get(self, name: str) -> bytes:
+        if name == self._name:
+            raise ObjectNotFound(f"there is no object {name}")
+        return super().get(name)

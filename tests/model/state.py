@@ -1,7 +1,10 @@
 """What the model of the protocol knows: the store in a few bits, who works on it, and which laws must hold.
 
-packs     A: of the snapshot 0 · B: waste · C, D: what writer 0 and 1 may store
-records   snapshot 0, and those that writer 0 and 1 commit (1 and 2): the packs that each needs
+packs     A: of snapshot 0 · B: waste · C, D: what writer 0 and 1 store · E, F: what prune 0 and 1 store anew in place of A
+records   snapshot 0, and those that writer 0 and 1 commit (1 and 2): the packs that each needs, or `ABSENT`, or `EVICTED`
+claims    of writer 0 and 1, and of prune 0 and 1 while they store anew: `NONE`, `STANDS`, `COMMITTING`
+
+What is assumed of the world is a field of `Rules`; a rule of the protocol is a name that `Rules.without` may hold.
 """
 
 from __future__ import annotations
@@ -10,86 +13,162 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-A, B, C, D = 1, 2, 4, 8
+A, B, C, D, E, F = 1, 2, 4, 8, 16, 32
 OWN = (C, D)
-ABSENT = -1
-"""In place of the packs that a record needs: there is no such record."""
+ANEW = (E, F)
+ABSENT, EVICTED = -1, -2
+"""In place of the packs that a record needs: there is no record; there is one that says that the claim was taken away."""
+MOVED = 0
+"""A prune's record stands that says where the content of A lies now."""
+NONE, STANDS, COMMITTING = 0, 1, 2
+PRUNES = 2
+"""The number of the first prune among the claims."""
+
+AFTER_COMMIT = ("read back", "look at marks", "look at claim", "look for own", "look for all")
+"""Steps of a writer whose record was written, and who has reported nothing yet."""
 
 Records = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """writers, prunes: how many · create_once: what the store can · grace: without create-once, whoever was evicted either
-    wrote its record before the grace period was over or never does · torn: a listing is no picture of one moment ·
-    forgets: snapshots that may be forgotten · without: the steps that are left out."""
+    """writers, prunes: how many · forgets: snapshots that may be forgotten · without: the rules that are left out.
+
+    What may happen: torn: a listing is no picture of one moment · late: a commit, or the deletion of a pack, gets no answer and
+    arrives at any time, or never · tells: claims are rewritten, and that may be late too · dies: a writer may die between its
+    commit and its looks · loses: the store answers that it keeps an object, and does not · hides: a record is lost, of which
+    clients know · holds: somebody holds a forgotten snapshot · adopts: a writer leans on packs that another has stored and
+    not committed · moves: so many of the prunes store A anew · old: prunes are of a version that notes no evictions; they take
+    away no claim between its writer's last look at it and its rewriting.
+
+    What is assumed: create_once: what clients believe of the store · once_holds: whether that is so · grace: without
+    create-once, whoever was evicted has sent everything, and it has arrived, before the grace period is over, or never does;
+    where create-once is only believed, nothing is on its way from one without progress for a day · ordered: of two writings of
+    one claim the earlier does not arrive after the later.
+    """
 
     writers: int = 2
     prunes: int = 2
     create_once: bool = True
+    once_holds: bool = True
     grace: bool = True
+    ordered: bool = True
     torn: bool = False
+    late: bool = False
+    tells: bool = False
+    dies: bool = False
+    loses: bool = False
+    hides: bool = False
+    holds: bool = False
+    adopts: bool = False
+    moves: int = 0
+    old: bool = False
     forgets: int = 3
     without: frozenset[str] = frozenset()
 
+    @property
+    def believed_in_vain(self) -> bool:
+        """Whether clients rely on a store to create once that does not, where what is assumed of such a one holds."""
+        return self.create_once and not self.once_holds and self.grace
+
+    def leaves_out(self, rule: str) -> bool:
+        """Whether a rule is not kept."""
+        return rule in self.without
+
 
 class Writer(NamedTuple):
-    """at: the step that comes next · marked: packs under a mark that it saw · need: what it leans on so far · found: what of
-    that it did not carry on and did not store."""
+    """at: the step that comes next · met: marks (bits of prunes) that it saw at the start · marked: the packs under these ·
+    need: what its record names so far · relied: what of that it did not carry on · unmet: packs under marks that it saw after
+    the commit and not before · sent: a commit is on its way whose answer nobody waits for · telling: 1 while a rewriting of the
+    claim is to come, 2 once it was looked and the request is on its way."""
 
     at: str = "claim"
+    met: int = 0
     marked: int = 0
     need: int = 0
-    found: int = 0
+    relied: int = 0
+    unmet: int = 0
+    sent: int = 0
+    telling: int = 0
 
 
 class Prune(NamedTuple):
-    """at: the step that comes next · forgotten: snapshots that were forgotten when it began · dead: packs that it means to
-    delete · waits: for the claims of these writers · needed, place: of a listing under way."""
+    """at: the step that comes next · forgotten, held: snapshots that were when it began · dead: packs that it means to delete ·
+    waits: for these claims · evicting: one of these · mine: those that it has evicted · needed, place: of a listing under
+    way."""
 
     at: str = "plan"
     forgotten: int = 0
+    held: int = 0
     dead: int = 0
     waits: int = 0
+    evicting: int = 0
+    mine: int = 0
     needed: int = 0
     place: int = 0
 
 
 class State(NamedTuple):
-    """The store: packs, records, forgotten, evicted, claims, marks (one a prune). Then who works on it."""
+    """The store: packs, records, moves (one a prune), what notes and holds name, records that nobody sees any more, claims,
+    writers that marks call evicted, those for whom the grace period goes on, marks on packs (one a prune), deletions that are
+    on their way. Then who works on it."""
 
     packs: int
     records: Records
+    moves: tuple[int, ...]
     forgotten: int
-    evicted: int
-    claims: int
+    held: int
+    hidden: int
+    claims: tuple[int, ...]
+    noted: int
+    fresh: int
     marks: tuple[int, ...]
+    falling: int
     writers: tuple[Writer, ...]
     prunes: tuple[Prune, ...]
 
 
 def start(rules: Rules) -> State:
     """One snapshot, and a pack that nothing needs."""
-    idle = (Writer(),) * rules.writers
-    return State(A | B, (A, ABSENT, ABSENT), 0, 0, 0, (0,) * rules.prunes, idle, (Prune(),) * rules.prunes)
+    idle = (Writer(telling=int(rules.tells)),) * rules.writers
+    return State(
+        packs=A | B,
+        records=(A, ABSENT, ABSENT),
+        moves=(ABSENT,) * rules.prunes,
+        forgotten=0,
+        held=0,
+        hidden=0,
+        claims=(NONE,) * (PRUNES + rules.prunes),
+        noted=0,
+        fresh=0,
+        marks=(0,) * rules.prunes,
+        falling=0,
+        writers=idle,
+        prunes=(Prune(),) * rules.prunes,
+    )
 
 
 def broken(state: State) -> str | None:
     """The law that does not hold."""
     for number, need in enumerate(state.records):
-        if need & ~state.packs and is_committed(state, number):
-            return f"snapshot {number} is committed and a pack that it needs is gone"
+        if need >= 0 and missing(state, need):
+            if is_committed(state, number):
+                return f"snapshot {number} is committed and a pack that it needs is gone"
+            if state.held >> number & 1:
+                return f"snapshot {number} is held and a pack that it needs is gone"
+        if state.held >> number & 1 and need < 0:
+            return f"snapshot {number} is held and its record is gone"
     for number, writer in enumerate(state.writers):
-        if writer.at == "done" and state.records[number + 1] == ABSENT and not state.forgotten >> number + 1 & 1:
+        if writer.at == "done" and state.records[number + 1] < 0 and not state.forgotten >> number + 1 & 1:
             return f"snapshot {number + 1} was reported and is gone, though nobody forgot it"
     return None
 
 
 def is_committed(state: State, number: int) -> bool:
     """Not forgotten, and not one whose writer still looks whether it may stay: that was told to nobody yet."""
-    if state.records[number] == ABSENT or state.forgotten >> number & 1:
+    if state.records[number] < 0 or state.forgotten >> number & 1:
         return False
-    return number == 0 or state.writers[number - 1].at not in ("look again", "check packs")
+    return number == 0 or state.writers[number - 1].at not in AFTER_COMMIT
 
 
 def seen(state: State) -> Iterator[str]:
@@ -98,38 +177,76 @@ def seen(state: State) -> Iterator[str]:
         yield "waste is reclaimed"
     if state.records[0] == ABSENT:
         yield "a forgotten record is deleted"
+    if not state.packs & A and state.records[0] >= 0 and not state.forgotten & 1:
+        yield "what is needed lies elsewhere"
+    if state.hidden and any(prune.at == "done" for prune in state.prunes):
+        yield "a prune is refused"
     for number, writer in enumerate(state.writers):
-        record = state.records[number + 1]
-        if writer.at == "done" and record != ABSENT and record & B:
-            yield "waste is used again"
-        if writer.at in ("store", "look") and writer.marked:
-            yield "what is carried on lies under a mark"
-        if writer.at == "refused":
-            yield "a late writer is refused"
+        yield from _seen_of(state, number, writer)
 
 
-def needed_by(state: State, forgotten: int) -> int:
+def _seen_of(state: State, number: int, writer: Writer) -> Iterator[str]:
+    record = state.records[number + 1]
+    stays = record >= 0 and writer.at == "done"
+    known = under_marks(state, beside=~writer.met)
+    possible = {
+        "waste is used again": stays and record & B,
+        "an orphan is adopted": stays and record & OWN[1 - number],
+        "what is carried on lies under a mark": writer.at in ("store", "look") and writer.marked,
+        "a late writer is refused": writer.at == "refused",
+        "a commit without an answer arrives": record >= 0 and writer.at == "gave up",
+        "a commit is taken back": state.forgotten >> number + 1 & 1 and writer.at == "refused",
+        "one without a claim keeps what lies under a mark that it knew": writer.at == "look for all" and writer.need & known,
+    }
+    yield from (name for name, is_so in possible.items() if is_so)
+
+
+def missing(state: State, need: int) -> int:
+    """The packs whose content is nowhere."""
+    gone = need & ~state.packs
+    return gone & ~A if state.packs & (E | F) else gone
+
+
+def needed_by(state: State, forgotten: int) -> tuple[int, bool]:
+    """The packs in which lies what the snapshots need that can be seen, as the records say; and whether it has moved."""
     needed = 0
     for number, need in enumerate(state.records):
-        if need != ABSENT and not forgotten >> number & 1:
+        if need >= 0 and not (forgotten | state.hidden) >> number & 1:
             needed |= need
-    return needed
+    moved = [ANEW[number] for number, move in enumerate(state.moves) if move == MOVED]
+    if needed & A and moved:
+        return needed & ~A | sum(moved), True  # each is another bit
+    return needed, False
 
 
-def under_marks(state: State) -> int:
+def under_marks(state: State, beside: int = 0) -> int:
+    """The packs under all marks but those of some prunes (bits)."""
     marked = 0
-    for mark in state.marks:
-        marked |= mark
+    for number, mark in enumerate(state.marks):
+        if not beside >> number & 1:
+            marked |= mark
     return marked
+
+
+def recorded(state: State, claim: int) -> int:
+    """What stands under the name that a claim would be committed under."""
+    return state.records[claim + 1] if claim < PRUNES else state.moves[claim - PRUNES]
 
 
 def put(values: tuple[int, ...], place: int, value: int) -> tuple[int, ...]:
     return (*values[:place], value, *values[place + 1 :])
 
 
-def with_record(state: State, number: int, need: int) -> State:
-    one, two, three = put(state.records, number, need)
+def with_record(state: State, claim: int, value: int) -> State:
+    """Something else under the name of a claim's record."""
+    if claim >= PRUNES:
+        return state._replace(moves=put(state.moves, claim - PRUNES, value))
+    one, two, three = put(state.records, claim + 1, value)
     return state._replace(records=(one, two, three))
+
+
+def with_claim(state: State, claim: int, value: int) -> State:
+    return state._replace(claims=put(state.claims, claim, value))
 
 
 def with_writer(state: State, number: int, writer: Writer) -> State:
@@ -138,51 +255,3 @@ def with_writer(state: State, number: int, writer: Writer) -> State:
 
 def with_prune(state: State, number: int, prune: Prune) -> State:
     return state._replace(prunes=(*state.prunes[:number], prune, *state.prunes[number + 1 :]))
-
-
-_SWAPPED = tuple(mask & (A | B) | (mask & C) << 1 | (mask & D) >> 1 for mask in range(16))
-"""Packs as they are called when writer 0 and 1 change names."""
-
-
-def canonical(state: State) -> State:
-    """One of the states that differ only in which writer or prune is called 0 and which is called 1."""
-    if len(state.prunes) == 2 and (state.prunes[1], state.marks[1]) < (state.prunes[0], state.marks[0]):
-        state = state._replace(prunes=state.prunes[::-1], marks=state.marks[::-1])
-    if len(state.writers) != 2:
-        return state
-    first, second = (_renamed(writer) for writer in state.writers)
-    other = (second, first)
-    if other >= state.writers:
-        return state
-    zero, one, two = (need if need == ABSENT else _SWAPPED[need] for need in state.records)
-    prunes = tuple(
-        p._replace(
-            forgotten=_snapshots_swapped(p.forgotten),
-            dead=_SWAPPED[p.dead],
-            waits=_bits_swapped(p.waits),
-            needed=_SWAPPED[p.needed],
-        )
-        for p in state.prunes
-    )
-    return State(
-        packs=_SWAPPED[state.packs],
-        records=(zero, two, one),
-        forgotten=_snapshots_swapped(state.forgotten),
-        evicted=_bits_swapped(state.evicted),
-        claims=_bits_swapped(state.claims),
-        marks=tuple(_SWAPPED[mark] for mark in state.marks),
-        writers=other,
-        prunes=prunes,
-    )
-
-
-def _renamed(writer: Writer) -> Writer:
-    return Writer(writer.at, _SWAPPED[writer.marked], _SWAPPED[writer.need], _SWAPPED[writer.found])
-
-
-def _bits_swapped(bits: int) -> int:
-    return (bits & 1) << 1 | bits >> 1
-
-
-def _snapshots_swapped(bits: int) -> int:
-    return bits & 1 | _bits_swapped(bits >> 1) << 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -11,12 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.chance import SeededChance
-from vault.errors import Damaged, Unstorable
-from vault.format import envelope, index, manifest, pack, parquet, record, strict_json, tree
-from vault.format.descriptor import LARGEST_PACK
+from tests.support.places import made_on
+from vault.errors import Damaged, Unstorable, UnsupportedFormat
+from vault.format import envelope, hold, index, layout, manifest, pack, parquet, record, strict_json, tree
+from vault.format.capability import Capability
+from vault.format.chunks import Cutting
+from vault.format.descriptor import LARGEST_PACK, Descriptor, Limits
+from vault.format.hold import HeldPeriod, Hold, Release, Scope
+from vault.format.housekeeping import MOST_IN_MARK, Evicted, Forgotten, Mark, Moved, Note
 from vault.format.record import Counts, Record
 from vault.format.tree import ChunkRef, Tree
 from vault.problems import Problem
+from vault.repository.forget import put_notes
+from vault.repository.forgotten import read_all as read_notes
+from vault.storage.memory import MemoryStore
 
 usual = settings(deadline=None)
 KEY, NAME, PROJECT = b"k" * 32, "projects/x/snapshots/y", "a" * 32
@@ -166,6 +175,119 @@ def test_a_manifest_of_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch)
         else:
             with pytest.raises(Unstorable):
                 manifest.encode(table)
+
+
+texts = st.text(max_size=40) | st.text(st.characters(categories=["Cs", "Cc", "Lo"]), max_size=40)
+hexes = st.binary(min_size=16, max_size=16).map(bytes.hex)
+shas = st.binary(min_size=32, max_size=32)
+ids = st.builds(
+    layout.snapshot_id,
+    st.datetimes(datetime(1000, 1, 1), datetime(9999, 1, 1)).map(lambda when: when.replace(tzinfo=UTC)),
+    st.binary(min_size=8, max_size=8),
+)
+moments = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)).map(lambda when: when.replace(tzinfo=UTC))
+forgotten = st.builds(Forgotten, ids, texts, moments, st.lists(ids, max_size=3).map(tuple))
+periods = st.builds(HeldPeriod, texts, st.none() | moments, st.none() | moments)
+scopes = st.builds(Scope, st.none() | texts, st.none() | periods, st.none() | texts, st.none() | ids)
+housekept = st.one_of(
+    st.builds(Mark, hexes, st.lists(shas, max_size=3).map(tuple), texts, moments, st.lists(ids, max_size=3).map(tuple)),
+    st.builds(Note, hexes, st.lists(forgotten, max_size=3).map(tuple), texts, texts, moments, texts),
+    st.builds(Moved, ids, st.dictionaries(shas, st.lists(shas, max_size=3).map(tuple), max_size=3)),
+    st.builds(Evicted, ids),
+    st.builds(Hold, hexes, scopes, texts, texts, moments, st.none() | moments),
+    st.builds(Release, hexes, hexes, texts, texts, moments),
+)
+Housekept = Mark | Note | Moved | Evicted | Hold | Release
+
+
+def read_housekept(value: dict[str, Any], one: Housekept) -> object:
+    match one:
+        case Mark():
+            return Mark.from_json(value, one.id)
+        case Note():
+            return Note.from_json(value, one.id)
+        case Moved() | Evicted():
+            return record.read_any(value, one.id)
+        case Hold() | Release():
+            return hold.read(value, one.id)
+
+
+@usual
+@given(one=housekept)
+def test_what_housekeeping_writes_it_reads_again(one: Housekept) -> None:
+    try:
+        stored = envelope.encode(one.as_json(), KEY, NAME, PROJECT)
+    except Unstorable:
+        with pytest.raises(UnicodeEncodeError):
+            strict_json.dump(one.as_json())
+        return
+    value = envelope.decode(stored, KEY, NAME, PROJECT, "it")
+    if isinstance(one, Moved) and not {pack for new in one.packs.values() for pack in new}.isdisjoint(one.packs):
+        with pytest.raises(Damaged):
+            read_housekept(value, one)
+    else:
+        assert read_housekept(value, one) == one
+
+
+def test_the_fullest_mark_can_be_read() -> None:
+    packs = tuple(number.to_bytes(32, "big") for number in range(MOST_IN_MARK))
+    one = Mark("a" * 32, packs, "h" * 2000, NOW)
+    assert (
+        Mark.from_json(envelope.decode(envelope.encode(one.as_json(), KEY, NAME, PROJECT), KEY, NAME, PROJECT, "it"), one.id)
+        == one
+    )
+
+
+@pytest.mark.parametrize(("count", "parents"), [(10_001, 1), (3_000, 60), (3, 30_000), (0, 0)])
+def test_any_number_of_forgotten_snapshots_fits_into_notes(count: int, parents: int) -> None:
+    project = made_on(MemoryStore())
+    named = tuple(layout.snapshot_id(NOW, number.to_bytes(8, "big")) for number in range(max(count, parents)))
+    gone = [Forgotten(named[number], "s" * 100, NOW, named[:parents]) for number in range(count)]
+    put_notes(project, gone, "r" * 2000, who="w" * 2000)
+    found = read_notes(project)
+    assert found.damaged == ()
+    assert found.by_id == {one.id: one for one in gone}
+
+
+CAPABILITY = Capability.generate("a" * 32, "b" * 32, "acme", SeededChance("capability"))
+
+
+@usual
+@given(name=texts | st.text(min_size=190, max_size=210), reads=st.booleans())
+def test_a_capability_that_is_written_can_be_read(*, name: str, reads: bool) -> None:
+    made = replace(CAPABILITY if reads else CAPABILITY.without_reading(), name=name)
+    try:
+        data = made.encode()
+    except Unstorable:
+        assert len(name) > 200 or any("\ud800" <= char <= "\udfff" for char in name)
+    else:
+        again = Capability.decode(data)
+        assert (again.encode(), again.name, again.kind) == (data, name, made.kind)
+
+
+@usual
+@given(
+    pack=st.integers(-1, 1 << 27),
+    smallest=st.integers(0, 1 << 21),
+    features=st.lists(texts, max_size=2),
+    size=st.integers(0, 2),
+)
+def test_a_descriptor_that_is_written_can_be_read(pack: int, smallest: int, features: list[str], size: int) -> None:
+    cutting = Cutting(smallest, smallest * 4 + size, smallest * 16)
+    made = Descriptor("a" * 32, NOW, content=cutting, limits=Limits(pack), features=tuple(features))
+    try:
+        data = made.encode()
+    except Unstorable:
+        return
+    if features:
+        with pytest.raises(UnsupportedFormat):
+            Descriptor.decode(data)
+    else:
+        assert Descriptor.decode(data) == made
+
+
+def test_descriptors_of_the_usual_sizes_are_written() -> None:
+    assert Descriptor.decode(Descriptor("a" * 32, NOW).encode()) == Descriptor("a" * 32, NOW)
 
 
 def test_a_small_forged_segment_with_a_million_rows_is_refused_before_it_is_expanded() -> None:

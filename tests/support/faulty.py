@@ -141,6 +141,13 @@ class FaultyStore:
         return due
 
 
+class Overwriting(FaultyStore):
+    """Takes "create only if the name is free" for a plain PUT, as some stores do."""
+
+    def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        self.put(name, data, sha256=sha256)
+
+
 def faults(store: FaultyStore) -> Plan:
     """The plan of a store, to add to."""
     return store.plan

@@ -14,7 +14,7 @@ _WAIT = 10.0
 
 @dataclass
 class MailSink:
-    """port: where it listens · letters: as they came · refuses: commands that are answered with 550."""
+    """port: where it listens · letters: as they came · refuses: commands, and recipients, that are answered with 550."""
 
     port: int = 0
     letters: list[bytes] = field(default_factory=list)
@@ -32,7 +32,7 @@ def mail_sink(*refuses: str) -> Iterator[MailSink]:
             self.wfile.write(b"220 sink\r\n")
             while line := self.rfile.readline():
                 word = line.split()[0].upper().decode()
-                if word in sink.refuses:
+                if word in sink.refuses or any(f"<{one}>" in line.decode() for one in sink.refuses):
                     self.wfile.write(b"550 no\r\n")
                 elif word == "DATA":
                     self.wfile.write(b"354 go on\r\n")

@@ -30,6 +30,13 @@ _BY_MIMETYPE = {
     b"application/vnd.oasis.opendocument.presentation": "odp",
     b"application/epub+zip": "epub",
 }
+_OPEN_DOCUMENT_PARTS = frozenset({b"META-INF/manifest.xml", b"content.xml", b"styles.xml", b"meta.xml", b"settings.xml"})
+"""Programs on the web write them in any order, and `mimetype` where it is not found."""
+
+_OASIS = b"urn:oasis:names:tc:opendocument"
+_BY_BODY = (
+    *_BY_MIMETYPE.items(), (b"<office:spreadsheet", "ods"), (b"<office:text", "odt"), (b"<office:presentation", "odp"),
+)  # fmt: skip
 _ZIP_NAMES = {b"xlsx": "xlsx", b"xlsm": "xlsx", b"xlsb": "xlsb", b"docx": "docx", b"pptx": "pptx", b"ods": "ods", b"odt": "odt"}
 _OLE_NAMES = {b"xls": "xls", b"xlt": "xls", b"doc": "doc", b"dot": "doc", b"ppt": "ppt", b"msg": "msg"}
 _STREAMS = tuple(
@@ -40,22 +47,36 @@ _STREAMS = tuple(
 
 def zip_format(head: bytes, name: bytes) -> str:
     """xlsx, xlsb, docx, pptx, ods, odt, odp, epub, or zip. A name counts only where the first entries are cut off by the head's
-    end before they say anything."""
+    end before they say anything, or say no more than that it is OpenDocument."""
     end = 0
+    open_document = False
     for entry, method, start, size in _entries(head):
-        if entry == b"mimetype" and not method:
-            mimetype = head[start : start + size] if size else head[start : start + 64]
-            return next((known for text, known in _BY_MIMETYPE.items() if mimetype.startswith(text)), "zip")
-        if entry == b"[Content_Types].xml":
-            listed = _inflated(head[start:]) if method == _DEFLATED else head[start : start + _LONGEST_LIST]
-            for text, known in _BY_CONTENT_TYPE:
-                if text in listed:
-                    return known
-        for folder, known in _BY_FOLDER:
-            if entry.startswith(folder):
-                return known
+        known = _by_entry(entry, head[start:], method, size)
+        if known is not None:
+            return known
+        open_document |= entry in _OPEN_DOCUMENT_PARTS and _OASIS in _begin(head[start:], method)
         end = start + size
-    return _ZIP_NAMES.get(_extension(name), "zip") if end > len(head) else "zip"
+    return _ZIP_NAMES.get(_extension(name), "zip") if end > len(head) or open_document else "zip"
+
+
+def _by_entry(entry: bytes, data: bytes, method: int, size: int) -> str | None:
+    """What one entry says. data: the head from its content on · size: its stored length, 0 where that is not told."""
+    if entry == b"mimetype":
+        mimetype = data[: size or 64] if not method else _inflated(data)
+        return next((known for text, known in _BY_MIMETYPE.items() if mimetype.startswith(text)), "zip")
+    said: tuple[tuple[bytes, str], ...] = ()
+    if entry == b"[Content_Types].xml":
+        said = _BY_CONTENT_TYPE
+    elif entry in _OPEN_DOCUMENT_PARTS:
+        said = _BY_BODY
+    part = _begin(data, method) if said else b""
+    found = next((known for text, known in said if text in part), None)
+    return found or next((known for folder, known in _BY_FOLDER if entry.startswith(folder)), None)
+
+
+def _begin(data: bytes, method: int) -> bytes:
+    """The beginning of an entry's content."""
+    return _inflated(data) if method == _DEFLATED else data[:_LONGEST_LIST]
 
 
 def _entries(head: bytes) -> Iterator[tuple[bytes, int, int, int]]:

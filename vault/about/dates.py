@@ -1,9 +1,9 @@
 """Dates in figures within a name: 2024-05-17T14, 20240517_1400, 17.05.2024, 2024-05, 01-15.05.2024, 2023-2024, 2024.
 
 One regular expression finds them; what it finds is then looked up in the calendar. A number is a date only where it stands by
-itself and names a year from 1990 to 2100, and a short one only where no word before it says that it counts something else
-(`ticket-2024`). In a name with several dates the first one counts, unless a later one is a part of it, or both are the ends of
-a range.
+itself and names a year from 1990 to 2100, and a short one only where no word before it says that it counts something
+(`ticket-2024`). Numbers beside a date that share its month or its day (`01-15.05.2024`, `08.00-20.00`) belong to it. What can
+be read in two ways, such as `2024-05-01-15` (the hour, or the days), is a span that covers both, and doubtful.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from vault.about import spans
+from vault.about import beside, spans
+from vault.about.marks import Mark, union
 from vault.about.spans import Span, Unit
-from vault.about.vocabulary import BETWEEN, WORDS, YEAR, counts_something, word_before
+from vault.about.vocabulary import ANNUAL, WORDS, YEAR, YEAR_WORD, counts_something, word_before
 
 _END = "(?![0-9])"
 
@@ -33,21 +34,19 @@ def _month(name: str) -> str:
     return _group(name, "1[0-2]|0[1-9]")
 
 
-_NO_DATE = rf"(?!{YEAR}(?:[-._ ](?:0[1-9]|1[0-2])|[0-9]{{4}}(?![0-9]))|[0-9]{{2}}[-._ ][0-9]{{1,2}}[-._ ]{YEAR})"
-"""After the first date of a range comes the second one, not a time."""
-
-
 def _clock(of: str, separator: str) -> str:
-    """An hour, perhaps with minutes, seconds and an offset, after a date."""
-    hour = _NO_DATE + _group(f"hour_{of}", "[01][0-9]|2[0-3]")
-    rest = rf"(?:[-_.:h ]?[0-5][0-9](?:[-_.:m ]?[0-5][0-9](?!:)(?:[.,]?[0-9]{{1,6}})?)?)?{_END}"
+    """An hour, perhaps with minutes, seconds, half of the day and an offset, after a date."""
+    hour = beside.NO_DATE + _group(f"hour_{of}", r"[01][0-9]|2[0-3]|[0-9](?=[.:][0-5][0-9][.:][0-5][0-9])")
+    seconds = rf"(?:(?P=parted_{of})|m)[0-5][0-9](?!:)(?:[.,][0-9]{{1,9}}|(?<=[0-9]{{6}})[0-9]{{3}}(?:[0-9]{{3}})?(?![0-9]))?"
+    rest = rf"(?:(?P<parted_{of}>[-_.:h ]?)[0-5][0-9](?:{seconds})?)?{_END}(?:[\s_.]?(?P<half_{of}>[ap])\.?m(?![^\W_]))?"
     offset = _group(f"ahead_{of}", rf"z(?![^\W_])|[+-][01][0-9](?::?[0-5][0-9])?{_END}")
     return f"(?:{_group(f'before_{of}', separator)}{hour}{rest}{offset}?)"
 
 
-_APART = r"[ _-]{1,2}|[ _]?t[ _]?|[ _](?:at|в|о|об)[ _]"
+_APART = r"[ _–-]{1,2}|[ _]?t[ _]?|[ _](?:at|в|о|об|um|o)[ _]"
 _ONE_OR_TWO = "3[01]|[12][0-9]|0?[1-9]"
 
+_DAY_FIRST = rf"[0-9]{{2}}[-._ ][0-9]{{1,2}}[-._ ]{YEAR}|[0-9]{{2}}\.[0-9]{{2}}\.[0-9]{{2}}{_END}"
 _DIGITS = re.compile("[0-9]+")
 _YEAR_SOMEWHERE = re.compile(YEAR)
 
@@ -57,15 +56,14 @@ _NUMBERS = re.compile(
       {_group("year", YEAR)}
         (?: (?P<between>[-._ ]){_group("m1", "1[0-2]|0?[1-9]")}(?P=between){_group("d1", _ONE_OR_TWO)}{_END}
             {_clock("ymd", _APART)}?(?P<ymd>)
-          | {_month("m2")}{_day("d2")}{_clock("packed", "[ _t-]{0,2}")}?{_END}(?P<packed>)
-          | [-._ ]?{_month("m3")}{_END}(?P<ym>)
-          | {_END}(?!(?!dec|feb)[a-f][0-9a-f]*[0-9])(?P<y>)
+          | {_month("m2")}{_day("d2")}{_clock("packed", "[ _t–-]{0,2}")}?{_END}(?P<packed>)
+          | (?:[-._ ](?!{_DAY_FIRST}))?{_month("m3")}{_END}(?P<ym>)
+          | {_END}(?!(?!dec|feb)[a-f][0-9a-f]*[0-9]|x[0-9])(?P<y>)
         )
-    | {_day("d4")}-{_day("e4")}\.{_month("m4")}\.{_group("y4", YEAR)}{_END}(?P<days>)
-    | {_day("d5")}\.{_month("m5")}\.?-{_day("e5")}\.{_month("n5")}\.{_group("y5", YEAR)}{_END}(?P<months>)
     | {_group("d6", _ONE_OR_TWO)}(?P<inside>[-._ ]){_group("m6", _ONE_OR_TWO)}(?P=inside){_group("y6", YEAR)}{_END}
       {_clock("dmy", _APART)}?(?P<dmy>)
-    | {_day("d7")}\.{_month("m7")}\.(?P<y7>[0-9]{{2}})(?![0-9]|\.[0-9])(?P<short>)
+    | {_day("d7")}\.{_day("m7")}\.(?P<y7>[0-9]{{2}})(?![0-9]|\.[0-9]{{2}}[^0-9]|\.[0-9]{{1,3}}(?:\.|\Z))
+      {_clock("short", "[ _]")}?(?P<short>)
     | {_day("d8")}{_day("m8")}{_group("y8", YEAR)}{_END}{_clock("packed_dmy", _APART)}?(?P<packed_dmy>)
     | {_month("m9")}[-._]{_group("y9", YEAR)}{_END}(?P<my>)
     )""",
@@ -73,62 +71,148 @@ _NUMBERS = re.compile(
 )
 
 
-def find(text: str, *, day_first: bool) -> Span | None:
-    """The date in a name, of any unit. text: in lower case · day_first: of 01.02.2024."""
+def find(text: str, *, day_first: bool) -> list[Mark]:
+    """The dates in a name, of any unit, in order. text: in lower case · day_first: of 01.02.2024."""
     if _YEAR_SOMEWHERE.search(text) is None and text.count(".") < 2:  # most names without a date, at little cost
-        return None
-    chosen: Span | None = None
-    end = 0
+        return []
+    marks, orders = _all(text, day_first=day_first)
+    if len(orders) == 2 and (not day_first) in orders:  # one date has one reading only, and the others follow it
+        return _all(text, day_first=not day_first)[0]
+    return marks
+
+
+def _all(text: str, *, day_first: bool) -> tuple[list[Mark], set[bool | None]]:
+    """The dates, and which came first in those that name the year last: the day, the month, or None for either."""
+    marks: list[Mark] = []
+    orders: set[bool | None] = set()
     figures = _DIGITS.search(text)
     while figures is not None:
-        found = _NUMBERS.match(text, figures.start())
-        span = None if found is None else _read(found, day_first=day_first)
-        after = figures.end() if found is None else found.end()
-        if span is not None:
-            if chosen is None:
-                chosen, end = span, after
-            elif span.unit is chosen.unit and chosen.start < span.start and BETWEEN.fullmatch(text, end, figures.start()):
-                return Span(Unit.RANGE, chosen.start, span.end)
-            elif span.unit > chosen.unit and span.within(chosen):
-                chosen, end = span, after
+        begin = figures.start()
+        found = _NUMBERS.match(text, begin)
+        after = figures.end()
+        if found is not None:
+            after = found.end()
+            mark = _read(found, day_first=day_first, orders=orders)
+            if mark is not None:
+                marks.append(mark)
+                after = mark.end
         figures = _DIGITS.search(text, after)
-    return chosen
+    return marks, orders
 
 
-def _read(found: re.Match[str], *, day_first: bool) -> Span | None:
+def _read(found: re.Match[str], *, day_first: bool, orders: set[bool | None]) -> Mark | None:
     """What a match means; None where the calendar has no such day, or the number counts something."""
     which = found.lastgroup or ""
     try:
         if which in _DAYS:
-            return _day_or_hour(found.group(*_DAYS[which]), year_first=which in _YEAR_FIRST, day_first=day_first)
-        return _OTHERS[which](found)
+            return _day_or_hour(found, which, day_first=day_first, orders=orders)
+        span = _OTHERS[which](found)
     except ValueError:
         return None
+    if span is None:
+        return None
+    mark = Mark(span, found.start(), found.end(), bare=span.unit is Unit.YEAR)
+    if mark.bare:
+        said = YEAR_WORD.match(found.string, mark.end) is not None or ANNUAL.search(found.string) is not None
+        return beside.years(found.string, mark._replace(bare=not said))
+    return beside.months(found.string, mark, year_first=which == "ym")
 
 
 _YEAR_FIRST = ("ymd", "packed")
+_CLOCK = ("hour", "half", "ahead", "before")
 _DAYS = {
-    which: tuple(_NUMBERS.groupindex[name] for name in names)
-    for which, names in {
-        "ymd": ("year", "m1", "d1", "hour_ymd", "ahead_ymd", "before_ymd"),
-        "packed": ("year", "m2", "d2", "hour_packed", "ahead_packed", "before_packed"),
-        "dmy": ("d6", "m6", "y6", "hour_dmy", "ahead_dmy", "before_dmy"),
-        "packed_dmy": ("d8", "m8", "y8", "hour_packed_dmy", "ahead_packed_dmy", "before_packed_dmy"),
+    which: tuple(_NUMBERS.groupindex[name] for name in (*date, *(f"{name}_{which}" for name in _CLOCK)))
+    for which, date in {
+        "ymd": ("year", "m1", "d1"),
+        "packed": ("year", "m2", "d2"),
+        "dmy": ("d6", "m6", "y6"),
+        "short": ("d7", "m7", "y7"),
+        "packed_dmy": ("d8", "m8", "y8"),
     }.items()
-}
-"""By the number of their groups, the quickest way to them: a day's three parts, an hour, its offset, what led to it."""
+}  # fmt: skip
+"""By the number of their groups, the quickest way to them: a day's three parts, an hour, its half of the day, its offset, and
+what led to it."""
+_HOURS = {which: groups[3] for which, groups in _DAYS.items()}
 
 
-def _day_or_hour(parts: tuple[str | Any, ...], *, year_first: bool, day_first: bool) -> Span:
-    first, second, third, hour, ahead, before = parts
-    day = _day_of(first, second, third) if year_first else _year_last(first, second, third, day_first=day_first)
+def _day_or_hour(found: re.Match[str], which: str, *, day_first: bool, orders: set[bool | None]) -> Mark:
+    first, second, third, hour, half, ahead, before = found.group(*_DAYS[which])
+    if which in _YEAR_FIRST:
+        day = _day_of(first, second, third)
+    else:
+        order = True if int(first) > 12 else False if int(second) > 12 else None
+        orders.add(order)
+        day_first = day_first if order is None else order
+        day = _day_of(_four(third), second, first) if day_first else _day_of(_four(third), first, second)
+    begin, end, text = found.start(), found.end(), found.string
     if hour is None:
-        return day
-    span = spans.hour(day, int(hour))
+        return beside.days(text, Mark(day, begin, end), year_first=which in _YEAR_FIRST, day_first=day_first)
+    at_hour = found.end(_HOURS[which])
+    span = spans.hour(day, _hour(int(hour), half))
     # a hyphen and figures are an offset only in ISO 8601's own form: elsewhere they are the next part of the name
     if ahead and (ahead[0] != "-" or "t" in before):
-        return span._replace(ahead=_ahead(ahead))
-    return span
+        away = _ahead(ahead)
+        if away is not None:
+            return Mark(span._replace(ahead=away), begin, end)
+    mark = Mark(span, begin, found.start(f"ahead_{which}") if ahead else end)
+    if mark.end - at_hour <= len(".05.24") and not half:
+        signs = before, text[found.end(_DAYS[which][0])]
+        order = None if which in _YEAR_FIRST else day_first
+        other = _other_reading(text[at_hour : mark.end], day, int(hour), signs, day_first=order)
+        if other is not None:
+            mark = mark._replace(span=union([span, other]), doubtful=True)
+    mark = beside.hours(text, mark, span)
+    return mark if which in _YEAR_FIRST else beside.days_before(text, mark, day, day_first=day_first)
+
+
+def _hour(number: int, half: str | None) -> int:
+    return number if half is None or number > 12 else number % 12 + (12 if half == "p" else 0)
+
+
+def _other_reading(clock: str, day: Span, hour: int, signs: tuple[str, str], *, day_first: bool | None) -> Span | None:
+    """What an hour and minutes after a date may mean besides: the last day of a range, or the last hour of one. signs: before
+    the hour, and within the date · day_first: None where the date names the year first."""
+    before, inside = signs
+    dash = before in ("-", "–", " - ", "--")
+    if not clock:  # 2024-05-01-15
+        return spans.joined(day, _in_month(day, hour)) if dash and hour > day.start.day else None
+    if clock[0] == "." and clock.count(".") == 2:  # 2024-05-01_02.05.24
+        return _short_date(clock, day, hour)
+    figures = clock.lstrip("-._: ")
+    if len(figures) != 2 or len(clock) > 3:
+        return None
+    second, parted = int(figures), clock[:-2]
+    # 2024-05-01_05-15, 2024.05.01-05.15, 01.05.2024-15.05, 20240501-0515
+    if (inside == parted and (dash or day_first is None)) or (not parted and inside.isdigit() and dash):
+        last = _near(day, second, hour) if day_first else _near(day, hour, second)
+        if last is not None:
+            return spans.joined(day, last)
+    if parted == "-" and hour < second <= 24:  # 2024-05-17_08-20
+        return spans.joined(spans.hour(day, hour), spans.hour(day, second - 1 if second == 24 else second))
+    return None
+
+
+def _short_date(clock: str, day: Span, hour: int) -> Span | None:
+    """What an hour, minutes and seconds mean as a date with points, near another."""
+    _, month, year = clock.split(".")
+    try:
+        other = _day_of(_four(year), month, str(hour))
+    except ValueError:
+        return None
+    return union([day, other]) if abs(other.start - day.start) <= timedelta(days=366) else None
+
+
+def _in_month(day: Span, number: int) -> Span:
+    return spans.day(day.start.year, day.start.month, number)
+
+
+def _near(day: Span, month: int, number: int) -> Span | None:
+    """A later day within a month of another."""
+    try:
+        last = spans.day(day.start.year, month, number)
+    except ValueError:
+        return None
+    return last if timedelta(0) < last.start - day.start <= timedelta(days=31) else None
 
 
 @lru_cache(maxsize=4096)
@@ -136,15 +220,17 @@ def _day_of(year: str, month: str, day: str) -> Span:
     return spans.day(int(year), int(month), int(day))
 
 
-def _year_last(first: str, second: str, year: str, *, day_first: bool) -> Span:
-    """Where only one order of day and month makes a date, that one is meant."""
-    day, month = (first, second) if day_first else (second, first)
-    return _day_of(year, day, month) if int(month) > 12 else _day_of(year, month, day)
+def _four(year: str) -> str:
+    """17.05.24: no other order is written with points."""
+    return year if len(year) == 4 else f"19{year}" if year >= "90" else f"20{year}"
 
 
-def _ahead(text: str) -> timedelta:
+def _ahead(text: str) -> timedelta | None:
+    """An offset; None where no place is that far from UTC."""
     digits = text[1:].replace(":", "").ljust(4, "0")
     length = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    if length > timedelta(hours=14 if text[0] != "-" else 12):
+        return None
     return -length if text[0] == "-" else length
 
 
@@ -166,26 +252,4 @@ def _year(found: re.Match[str]) -> Span | None:
     return None if counts_something(found.string, found.start()) else spans.year(int(found["year"]))
 
 
-def _days(found: re.Match[str]) -> Span:
-    """01-15.05.2024"""
-    year, month = int(found["y4"]), int(found["m4"])
-    return spans.joined(spans.day(year, month, int(found["d4"])), spans.day(year, month, int(found["e4"])))
-
-
-def _days_of_months(found: re.Match[str]) -> Span:
-    """28.04-05.05.2024"""
-    year = int(found["y5"])
-    first = spans.day(year, int(found["m5"]), int(found["d5"]))
-    return spans.joined(first, spans.day(year, int(found["n5"]), int(found["e5"])))
-
-
-def _short_year(found: re.Match[str]) -> Span:
-    """17.05.24: no other order is written with points."""
-    year = found["y7"]
-    return _day_of(f"19{year}" if year >= "90" else f"20{year}", found["m7"], found["d7"])
-
-
-_OTHERS: dict[str, Callable[[re.Match[str]], Span | None]] = {
-    "ym": _year_and_month, "my": _month_and_year, "y": _year, "days": _days, "months": _days_of_months,
-    "short": _short_year,
-}  # fmt: skip
+_OTHERS: dict[str, Callable[[re.Match[str]], Any]] = {"ym": _year_and_month, "my": _month_and_year, "y": _year}

@@ -24,10 +24,11 @@ _SLICE = 1 << 16
 
 
 class Found(NamedTuple):
-    """A period, and where it came from."""
+    """A period, and where it came from. doubtful: the path can be read in several ways, and the period covers them all."""
 
     period: Period
     origin: str
+    doubtful: bool = False
 
 
 class Finder(Protocol):
@@ -38,19 +39,25 @@ class Finder(Protocol):
 
 
 def columns(
-    paths: pa.Array | pa.ChunkedArray | Sequence[bytes], finders: Sequence[Finder], *, skip: int = 0
+    paths: pa.Array | pa.ChunkedArray | Sequence[bytes],
+    finders: Sequence[Finder],
+    *,
+    skip: int = 0,
+    doubtful: list[bytes] | None = None,
 ) -> tuple[pa.Array, pa.Array, pa.Array]:
     """Start, end (microseconds, UTC) and origin for each path, null where unknown. skip: bytes that stand before every path,
-    such as `reports/`."""
+    such as `reports/` · doubtful: takes the paths that can be read in several ways."""
     import pyarrow as pa
 
     slices = (paths[at : at + _SLICE] for at in range(0, len(paths) or 1, _SLICE))
-    parts = [_of_slice(part if isinstance(part, Sequence) else part.to_pylist(), finders, skip) for part in slices]
+    parts = [_of_slice(part if isinstance(part, Sequence) else part.to_pylist(), finders, skip, doubtful) for part in slices]
     start, end, origin = (pa.concat_arrays(column) for column in zip(*parts, strict=True))
     return start, end, origin
 
 
-def _of_slice(paths: Sequence[bytes], finders: Sequence[Finder], skip: int) -> tuple[pa.Array, pa.Array, pa.Array]:
+def _of_slice(
+    paths: Sequence[bytes], finders: Sequence[Finder], skip: int, doubtful: list[bytes] | None
+) -> tuple[pa.Array, pa.Array, pa.Array]:
     import pyarrow as pa
 
     starts: list[int | None] = []
@@ -61,6 +68,8 @@ def _of_slice(paths: Sequence[bytes], finders: Sequence[Finder], skip: int) -> t
         for finder in finders:
             found = finder.find(path[skip:])
             if found is not None:
+                if found.doubtful and doubtful is not None:
+                    doubtful.append(path)
                 break
         starts.append(found.period.start if found else None)
         ends.append(found.period.end if found else None)

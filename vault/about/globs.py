@@ -18,11 +18,16 @@ _WIDE = "[\\xc0-\\xff][\\x80-\\xbf]*"
 _MOST_IN_RANGE = 4096
 
 
-def pattern_regex(pattern: str) -> str:
-    """A pattern as a regular expression (RE2, on bytes). Raises `UsageError` for a set of characters that is none."""
+def pattern_regex(pattern: str, *, anywhere: bool = False, fold: bool = False) -> str:
+    """A pattern as a regular expression (RE2, on bytes). anywhere: it may begin at any part of the path, and without wildcards
+    it is looked for within names · fold: capitals and small letters are alike. Raises `UsageError` for a set of characters that
+    is none."""
     clean = pattern.strip("/")
     if not clean:
         return "(?s)^"
+    literal = _folded if fold else re.escape
+    if anywhere and not set(clean) & set("*?["):
+        return f"(?s){literal(clean)}"
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", clean)
     wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": f"(?:[^/\\x80-\\xff]|{_WIDE})"}
     out = []
@@ -30,17 +35,30 @@ def pattern_regex(pattern: str) -> str:
         if part in wild:
             out.append(wild[part])
         elif part.startswith("[") and len(part) > 2:
-            out.append(_set(part[1:-1], pattern))
+            out.append(_set(part[1:-1], pattern, fold=fold))
         else:
-            out.append(re.escape(part))
+            out.append(literal(part))
     # a path means itself too, whatever its characters mean in a pattern
-    return f"(?s)^(?:{''.join(out)}|{re.escape(clean)})(?:/|$)"
+    above = "(?:.*/)?" if anywhere else ""
+    return f"(?s)^{above}(?:{''.join(out)}|{literal(clean)})(?:/|$)"
 
 
-def _set(inner: str, pattern: str) -> str:
+def _folded(text: str) -> str:
+    """A text in capitals or small letters, character by character: RE2 on bytes folds ASCII alone."""
+    return "".join(_either(char) for char in text)
+
+
+def _either(char: str) -> str:
+    forms = sorted({char, char.lower(), char.upper()})
+    return re.escape(char) if len(forms) == 1 else f"(?:{'|'.join(map(re.escape, forms))})"
+
+
+def _set(inner: str, pattern: str, *, fold: bool) -> str:
     """One character out of a set, or one that is not in it; in bytes, so that a character of several is an alternative."""
     negated = inner.startswith("!")
     members = _members(inner[negated:], pattern) - {"/"}
+    if fold:
+        members |= {form for char in members for form in (char.lower(), char.upper()) if len(form) == 1}
     narrow = "".join(f"\\x{ord(char):02x}" for char in sorted(members) if char.isascii())
     wide = [re.escape(char) for char in sorted(members) if not char.isascii()]
     if not members or (negated and wide):

@@ -3,14 +3,15 @@
     reports/2024/05/17/14.csv            the hour         each part of the path refines what stands above it
     2024/май/отчет за 17.05.2024.xlsx    the day          the name is more precise than its folder
     2024/05/summary-2023.csv             2023             and wins where the two contradict each other
-    2024/05/summary-2024.csv             May 2024         unless it only says less
+    2024/05/summary-2024.csv             May 2024         unless it is a bare year, which only says less
+    20240517_calls_20240603.csv          all of it        what can be read in several ways is the widest of them, and doubtful
 
-`vault.about.dates` reads figures, `vault.about.words` words. A bare number of one or two figures is of the next finer unit
-below its folder (`2024/05`, `2024-05-17/report-14.csv`), unless the word before it says that it counts something
-(`agent-14.csv`).
+`vault.about.dates` reads figures, `vault.about.words` words, `vault.about.marks` puts them together. A bare number of one or
+two figures is of the next finer unit below its folder (`2024/05`, `2024-05-17/report-14.csv`), unless the word before it says
+that it counts something (`agent-14.csv`).
 Bytes that are not UTF-8 are read as Windows-1251. Nothing that a path holds raises.
 
-It runs once for every new file of a backup: about 5 µs a path, 2 where no year is in sight, up to 20 for a date in words.
+It runs once for every new file of a backup: about 6 µs a path, 1 where no figures are in sight, up to 25 for a date in words.
 
 An hour that clocks showed twice is both hours unless the name bears an offset (`2024-10-27T03+0300`); an hour that they skipped
 counts as its day.
@@ -22,8 +23,9 @@ import re
 from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
-from vault.about import dates, spans, words
+from vault.about import beside, dates, marks, spans, words
 from vault.about.finding import FOLDER, NAME, Found
+from vault.about.marks import Reading
 from vault.about.period import Period
 from vault.about.spans import Span, Unit
 from vault.about.vocabulary import counts_something
@@ -41,9 +43,15 @@ _IN_A_YEAR = _ABOVE_MONTHS | {Unit.MONTH, Unit.WEEK}
 _LAST_NUMBERS = re.compile(
     r"(?<![0-9])(?P<first>[0-9]{1,2})(?:h|ч|(?P<between>[-_.:h]?)(?P<second>[0-5][0-9])(?:[-_.:]?[0-5][0-9])?)?\Z"
 )
+_LAST_RANGE = re.compile(
+    r"(?<![^\W_])(?<![0-9][.,])(?P<first>[0-9]{1,2})(?:[.:](?P<first2>[0-9]{2})\.?)?[hч]?"
+    rf"(?P<sign>{beside.SIGN}|{beside.LIST})(?P<last>[0-9]{{1,2}})(?:[.:](?P<last2>[0-9]{{2}}))?[hч]?\Z"
+)
 _EXTENSION = re.compile(r"\.(?:[a-z]{1,8}[0-9]?|[0-9][a-z]{1,4})\Z")
 _PACKED = frozenset({"gz", "zst", "bz2", "xz", "zip", "7z", "age", "gpg", "enc", "bak", "tmp", "part"})
 _BEFORE_AN_HOUR = ("t", "h", "hr", "hour", "час", "ч")
+_SHORT_YEAR = re.compile("(?<![0-9])[0-9]{2}(?![0-9])")
+"""What a year of two figures may be: sep24, Q3'24, 3Q24, 9 мес 24."""
 _ROUND = ("00", "15", "30", "45")
 
 
@@ -53,19 +61,20 @@ class Recogniser:
     def __init__(self, zone: ZoneInfo, *, day_first: bool = True) -> None:
         self._calendar = ZoneCalendar(zone)
         self._day_first = day_first
-        self._folders: dict[bytes, Span | None] = {b"": None}
+        self._folders: dict[bytes, Reading | None] = {b"": None}
+        self._wordless: set[str] = set()
 
     def find(self, path: bytes) -> Found | None:
         """The period that a path speaks of, and whether the file's name or only its folders do."""
         folder, _, name = path.rpartition(b"/")
         above = self._folders[folder] if folder in self._folders else self._folder(folder)
-        span = above if len(name) > _LONGEST_NAME else self._part(name, above, is_file=True)
-        if span is None:
+        reading = above if len(name) > _LONGEST_NAME else self._part(name, above, is_file=True)
+        if reading is None:
             return None
-        period = self._period(span)
-        return None if period is None else Found(period, FOLDER if span is above else NAME)
+        period = self._period(reading.span)
+        return None if period is None else Found(period, FOLDER if reading is above else NAME, reading.doubtful)
 
-    def _folder(self, folder: bytes) -> Span | None:
+    def _folder(self, folder: bytes) -> Reading | None:
         """What a folder says, with all that stands above it."""
         if len(folder) > _LONGEST_FOLDER:
             return None
@@ -75,12 +84,12 @@ class Recogniser:
         while folder not in self._folders:
             missing.append(folder)
             folder = folder.rpartition(b"/")[0]
-        span = self._folders[folder]
+        reading = self._folders[folder]
         for one in reversed(missing):
             name = one.rpartition(b"/")[2]
-            span = span if len(name) > _LONGEST_NAME else self._part(name, span, is_file=False)
-            self._folders[one] = span
-        return span
+            reading = reading if len(name) > _LONGEST_NAME else self._part(name, reading, is_file=False)
+            self._folders[one] = reading
+        return reading
 
     def _period(self, span: Span) -> Period | None:
         """A span in the zone. What clocks skipped altogether counts as the day that it would have been in."""
@@ -91,20 +100,54 @@ class Recogniser:
                 return None
         return self._period(spans.day(span.start.year, span.start.month, span.start.day))
 
-    def _part(self, name: bytes, above: Span | None, *, is_file: bool) -> Span | None:
+    def _part(self, name: bytes, above: Reading | None, *, is_file: bool) -> Reading | None:
         """What a part of a path says, below what its folder says."""
         text = _text(name)
-        span = dates.find(text, day_first=self._day_first)
-        if span is not None and span.unit is Unit.YEAR:
-            span = words.find(_stem(text, is_file=is_file), span.start.year, named=True) or span
-        elif span is None and above is not None:
-            stem = _stem(text, is_file=is_file)
-            if above.unit in _IN_A_YEAR:
-                span = words.find(stem, above.start.year, named=False)
-            span = span or _next_finer(stem, above, day_first=self._day_first)
-        if span is None or (above is not None and above != span and above.within(span)):
+        found = dates.find(text, day_first=self._day_first)
+        if found and above is not None and _is_time(text, found, above.span):
+            found = []
+        if not found and above is None and _SHORT_YEAR.search(text) is None:
+            return None
+        told = self._in_words(text, found, above, is_file=is_file)
+        if told:
+            found = [one for one in found if not any(word.begin <= one.begin and one.end <= word.end for word in told)] + told
+        reading = marks.combined(text, found)
+        if reading is None:
+            reading = None if above is None else _next_finer(text, above.span, is_file=is_file, day_first=self._day_first)
+        if reading is None or above is None:
+            return reading or above
+        if above.span != reading.span and not above.span.within(reading.span):
+            return reading
+        if above.span == reading.span or (len(found) == 1 and found[0].bare):
             return above
-        return span
+        return reading._replace(doubtful=True)
+
+    def _in_words(self, text: str, found: list[marks.Mark], above: Reading | None, *, is_file: bool) -> list[marks.Mark]:
+        """What words say beside the figures of a name, below what its folder says."""
+        shape = text.translate(_FIGURES_ALIKE)  # names of one shape have the same words, or none
+        if shape in self._wordless:
+            return []
+        if not words.any_in(shape):
+            if len(self._wordless) > _REMEMBERED:
+                self._wordless.clear()
+            self._wordless.add(shape)
+            return []
+        stem = _stem(text, is_file=is_file)
+        if not found:
+            years = () if above is None or above.span.unit not in _IN_A_YEAR else (above.span.start.year,)
+            return words.find(stem, years, named=False)
+        first, last = found[0].span.start.year, found[-1].span.start.year
+        ends = [one.end for one in found if one.span.unit is not Unit.YEAR]
+        return words.find(stem, (first,) if first == last else (first, last), named=True, dates=ends)
+
+
+def _is_time(text: str, found: list[marks.Mark], above: Span) -> bool:
+    """Whether what looks like a year is a time of the day that a folder names: 2024/05/17/2000.csv."""
+    one = found[0]
+    return (
+        above.unit is Unit.DAY and len(found) == 1 and one.bare and one.span.start.year != above.start.year
+        and one.end - one.begin == len("2000") and text[one.end - 2 : one.end] < "60" and text[one.begin : one.begin + 2] < "24"
+    )  # fmt: skip
 
 
 def _text(name: bytes) -> str:
@@ -123,22 +166,64 @@ def _stem(text: str, *, is_file: bool) -> str:
     return _stem(text[:at], is_file=True) if text[at + 1 :] in _PACKED else text[:at]
 
 
-def _next_finer(text: str, above: Span, *, day_first: bool) -> Span | None:
-    """What the number at the end of a name means below a folder of a year, month or day: a month, day or hour of it."""
-    found = _LAST_NUMBERS.search(text, max(0, len(text) - 12)) if text[-1:] in _ENDS else None
-    if found is None or counts_something(text, found.start()):
-        return None
-    before = text[: found.start()]
-    alone = not before or before[-1] == "="
-    if (len(found["first"]) < 2 and not alone) or not (alone or _parted(before, above)):
+def _next_finer(text: str, above: Span, *, is_file: bool, day_first: bool) -> Reading | None:
+    """What the numbers at the end of a name mean below a folder of a year, month or day: months, days or hours of it."""
+    text = _stem(text, is_file=is_file)
+    if text[-1:] not in _ENDS:
         return None
     try:
+        several = _LAST_RANGE.search(text, max(0, len(text) - 32))
+        if several is not None and not counts_something(text, several.start()):
+            reading = _several(several, above, day_first=day_first)
+            if reading is not None:
+                return reading
+        found = _LAST_NUMBERS.search(text, max(0, len(text) - 12))
+        if found is None or counts_something(text, found.start()) or beside.dangling(text, found.start()):
+            return None
+        before = text[: found.start()]
+        alone = not before or before[-1] == "="
+        if (len(found["first"]) < 2 and not alone) or not (alone or _parted(before, above)):
+            return None
         span = _finer(found, above, alone=alone, day_first=day_first)
     except ValueError:
         return None
-    return span if span is not None and span.within(above) else None
+    return None if span is None or not span.within(above) else Reading(span)
 
 
+def _several(found: re.Match[str], above: Span, *, day_first: bool) -> Reading | None:
+    """01-15, 02.09-08.09, 08.00-20.00: from the first month, day or hour to the last. None where they are no range."""
+    first, last = int(found["first"]), int(found["last"])
+    start, dashed = above.start, found["sign"] == "-"
+    if above.unit is Unit.DAY:
+        if last > 24 or (first >= last and not found["last2"]):
+            return None
+        end = spans.hour(above, min(last, 23)) if first <= last else spans.hour(spans.back(Unit.DAY, -1, start), last)
+        return Reading(marks.union([spans.hour(above, first), end]), dashed and not found["last2"])
+    if found["last2"]:
+        number, month = (last, int(found["last2"])) if day_first else (int(found["last2"]), last)
+        end = spans.day(start.year, month, number)
+        if found["first2"]:
+            number, month = (first, int(found["first2"])) if day_first else (int(found["first2"]), first)
+            begin = spans.day(start.year, month, number)
+        else:
+            begin = spans.day(start.year, month, first)
+        if not end.within(above):
+            return None
+        if begin.start > end.start:  # over the end of a year: of which one nobody can tell
+            begin, end = (spans.day(start.year + by, one.start.month, one.start.day) for by, one in ((-1, begin), (1, end)))
+            return Reading(marks.union([begin, end]), doubtful=True)
+        return Reading(marks.union([begin, end]))
+    if found["first2"] or first >= last:
+        return None
+    if above.unit is Unit.MONTH:
+        return Reading(marks.union([spans.day(start.year, start.month, number) for number in (first, last)]), dashed)
+    if above.unit in _ABOVE_MONTHS and last <= 12:
+        span = marks.union([spans.month(start.year, number) for number in (first, last)])
+        return Reading(span, dashed) if span.within(above) else None
+    return None
+
+
+_FIGURES_ALIKE = str.maketrans("123456789", "000000000")
 _ENDS = frozenset("0123456789hч")
 
 

@@ -1,7 +1,7 @@
 """The format of a text: html, svg, xml, json, jsonl, eml, mbox, csv, tsv, or just text; None for what is no text.
 
-UTF-8, UTF-16 with and without a byte order mark, and the single-byte encodings that hold ASCII (Windows-1251, KOI8-R, …) are
-read; the first 2 KiB decide. CSV is lines with one delimiter in equal numbers.
+UTF-8, UTF-16 and UTF-32 with and without a byte order mark, and the single-byte encodings that hold ASCII (Windows-1251,
+KOI8-R, …) are read; the first 2 KiB decide. CSV is lines with one delimiter in equal numbers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,15 @@ _SAMPLE = 2048
 _LINES = 12
 
 _TEXT_BYTES = bytes({9, 10, 11, 12, 13, 27} | set(range(32, 256)) - {127})
-_NO_TEXT = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_NO_TEXT = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
+_DEL = b"\x7f"
+_TEXT_FOR_EACH_DEL = 20
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
+)  # fmt: skip
+"""UTF-32's before UTF-16's, which it begins with."""
+
 
 _HTML = re.compile(
     r"<(?:!doctype\s+html|html|head|body|table|meta|title|div|style|script|p|h[1-6]|center|font)[\s>]", re.IGNORECASE
@@ -70,11 +77,11 @@ def _decoded(sample: bytes, *, lenient: bool) -> str | None:
             return _clean(sample[len(bom) :].decode(encoding, "replace"))
     strange = sample.translate(None, _TEXT_BYTES)
     if strange:
-        if b"\0" in strange:
-            for encoding, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[0::2])):
-                if _is_high_bytes(zeros):
-                    return _clean(sample.decode(encoding, "replace"))
-        if not lenient or len(strange) * 200 > len(sample):
+        wide = _wide(sample) if b"\0" in strange else None
+        if wide is not None:
+            return _clean(sample.decode(wide, "replace"))
+        is_del = not strange.strip(_DEL) and len(strange) * _TEXT_FOR_EACH_DEL <= len(sample)
+        if not is_del and (not lenient or len(strange) * 200 > len(sample)):
             return None
     try:
         return sample.decode()
@@ -82,6 +89,18 @@ def _decoded(sample: bytes, *, lenient: bool) -> str | None:
         if error.start > len(sample) - 4:
             return sample[: error.start].decode()
         return sample.decode("latin-1")
+
+
+def _wide(sample: bytes) -> str | None:
+    """UTF-32 or UTF-16 without a mark."""
+    for encoding, highest, higher in (("utf-32-le", 3, 2), ("utf-32-be", 0, 1)):
+        upper = sample[highest::4]
+        if len(upper) > 1 and not upper.strip(b"\0") and not sample[higher::4].translate(None, b"\0\1"):
+            return encoding
+    for encoding, half in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[0::2])):
+        if _is_high_bytes(half):
+            return encoding
+    return None
 
 
 def _clean(text: str) -> str | None:

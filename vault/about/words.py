@@ -1,89 +1,152 @@
-"""Periods in words within a name: май 2024, 17 травня 2024, May 17, 2024, за январь-март 2024, III квартал 2024, Q3, 2024-W20.
+"""Periods in words within a name: май 2024, 17 травня 2024, May 17, 2024, за январь-март 2024, III квартал 2024, Q3'24,
+2024-W20, первое полугодие 2024, 9 місяців 2024.
 
-The year may stand beside the word, anywhere else in the name, or in a folder above: the caller says which it is.
+The year may stand beside the word, with four figures or with two, anywhere else in the name, or in a folder above: the caller
+says which it is.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vault.about import spans
+from vault.about.beside import LIST, SIGN
+from vault.about.marks import Mark, union
 from vault.about.spans import Span, Unit
-from vault.about.vocabulary import BETWEEN, WORDS, YEAR, Word
+from vault.about.vocabulary import ORDINALS, WORDS, YEAR, Word, counts_something
 
 _WORD = re.compile(r"[^\W\d_]+")
-_NEAR = 24
+_NEAR = 40
 """How many characters before a word may belong to it."""
 
-_ORDINAL = r"(?:[-']?(?:st|nd|rd|th|й|ий|ій|я|го|ого|е|а))?"
+_ORDINAL = r"(?:[-']?(?:st|nd|rd|th|й|ий|ій|я|го|ого|ое|е|а|ше|ге|тє))?"
+_JOINED = rf"(?:{SIGN}|{LIST})"
 _NUMBER_BEFORE = re.compile(
-    rf"(?<![0-9])(?<![0-9]\.)(?:([0-9]{{1,2}}){_ORDINAL}[\s_]?(?:-|–|—|по|до|to)[\s_]?)?([0-9]{{1,2}}){_ORDINAL}[\s_.-]{{0,3}}(?:of[\s_])?\Z"
+    rf"(?<![0-9])(?<![0-9]\.)(?P<others>(?:[0-9]{{1,2}}{_ORDINAL}\.?{_JOINED}){{0,8}})(?P<last>[0-9]{{1,2}}){_ORDINAL}"
+    r"(?:\.(?![0-9]))?[\s_.-]{0,3}(?:of[\s_])?\Z"
 )
-_ROMAN_BEFORE = re.compile(r"(?<![^\W_])([iі]{1,3}|[iі]v)[\s_.-]{0,3}\Z")
-_NUMBER_AFTER = re.compile(r"[\s_.=№-]{0,3}([0-9]{1,2})(?![0-9])")
-_DAY_AFTER = re.compile(r"[\s_.-]{0,2}([0-9]{1,2})(?:st|nd|rd|th)?(?![0-9])")
-_YEAR_AFTER = re.compile(rf"[\s_.,'’-]{{0,3}}({YEAR})(?![0-9])")
-_YEAR_AT_END = re.compile(rf"(?<![0-9]){YEAR}[\s_.-]{{0,3}}\Z")
+_ROMAN_BEFORE = re.compile(
+    rf"(?<![^\W_])(?:(?P<others>[iі]{{1,3}}|[iі]v){_JOINED})?(?P<last>[iі]{{1,3}}|[iі]v){_ORDINAL}[\s_.-]{{0,3}}\Z"
+)
+_WORD_BEFORE = re.compile(r"(?<![^\W_])([^\W\d_]{3,12})[\s_]\Z")
+_NUMBER_AFTER = re.compile(
+    rf"[\s_.=№-]{{0,3}}(?P<first>[0-9]{{1,2}})(?![0-9])(?P<others>(?:{_JOINED}[qhw]?[0-9]{{1,2}}(?![0-9])){{0,8}})"
+)
+_DAY_AFTER = re.compile(
+    rf"[\s_.-]{{0,2}}(?P<first>[0-9]{{1,2}})(?:st|nd|rd|th)?(?![0-9])(?P<others>(?:{_JOINED}[0-9]{{1,2}}(?:st|nd|rd|th)?(?![0-9])){{0,8}})"
+)
+_YEAR_AFTER = re.compile(rf"(?:[\s_.,'’-]{{0,3}}|[\s_.,]of[\s_])({YEAR})(?![0-9]|([-._])[0-9]{{1,2}}\2[0-9]{{1,2}}(?![0-9]))")
+_YEAR_AT_END = re.compile(rf"(?<![0-9])({YEAR})[\s_.-]{{0,3}}\Z")
+_SHORT_YEAR = re.compile(
+    r"(?P<parted>[\s_.'’ʼ`´-]{0,2})(?P<year>[0-9]{2})(?![0-9]|[.:][0-9])(?P<word>[\s_]?(?:г|год|года|р|року|рік|r|roku|fy)(?![^\W_]))?"
+)
+_APOSTROPHES = frozenset("'’ʼ`´")
+_FIGURES = re.compile("[0-9]{1,2}")
+
+_MAKE: dict[Unit, Callable[[int, int], Span]] = {Unit.QUARTER: spans.quarter, Unit.HALF: spans.half, Unit.WEEK: spans.week}
 
 
-class _Mark(NamedTuple):
-    """A word with what belongs to it: a span, and where in the text it begins and ends."""
+class _Year(NamedTuple):
+    """A year that stands beside a word, and what of the name they take up together."""
 
-    span: Span
+    year: int
     begin: int
     end: int
 
 
-def find(text: str, year: int, *, named: bool) -> Span | None:
-    """What the words of a name say. text: in lower case · year: the one that is meant where none stands beside the word ·
-    named: whether the name itself holds that year; where it does not, an abbreviation counts only as the whole name."""
-    if WORDS.keys().isdisjoint(_WORD.findall(text)):
-        return None
-    marks: list[_Mark] = []
+def any_in(text: str) -> bool:
+    """Whether a name has a word that may say a period."""
+    return not WORDS.keys().isdisjoint(_WORD.findall(text))
+
+
+def find(text: str, years: tuple[int, ...], *, named: bool, dates: Sequence[int] = ()) -> list[Mark]:
+    """What the words of a name say. text: in lower case · years: those that are meant where none stands beside a word, the
+    first and the last · named: whether the name itself holds them; where it does not, an abbreviation counts only as the whole
+    name · dates: where figures that say a day or a month end; beside them words count that can hardly mean anything else."""
+    if not any_in(text):
+        return []
+    marks: list[Mark] = []
     words = list(_WORD.finditer(text))
     for found in words:
         word = WORDS.get(found[0])
-        if word is None or (word.short and word.unit is Unit.MONTH and not named and len(words) > 1):
+        if word is None:
             continue
-        mark = _month(text, found, word, year) if word.unit is Unit.MONTH else _numbered(text, found, word, year)
+        alone = not word.short or word.unit is not Unit.MONTH or (named and not dates) or len(words) == 1
+        floor = max([one.end for one in marks[-1:]] + [end for end in dates if end <= found.start()], default=0)
+        mark = _mark(text, found, word, years if alone else (), floor, dated=bool(dates))
         if mark is not None:
             marks.append(mark)
-    if not marks:
-        return None
-    first = marks[0].span
-    if len(marks) > 1:
-        second = marks[1].span
-        alike = first.unit is second.unit and first.start < second.start
-        if alike and BETWEEN.fullmatch(text, marks[0].end, marks[1].begin):
-            return spans.joined(first, second)
-    return first
+    return _in_order(text, marks)
 
 
-def _month(text: str, found: re.Match[str], word: Word, year: int) -> _Mark | None:
-    """A month, a day of it, or some days."""
-    begin, end = found.span()
-    beside = _YEAR_AFTER.match(text, end)
-    near = max(0, begin - _NEAR)
-    before = _NUMBER_BEFORE.search(text[near:begin])
-    day, last = 0, 0
-    if before is not None and _is_day(int(before[2]), word, beside):
-        day, last = int(before[1] or before[2]), int(before[2])
-        begin = near + before.start()
-    elif word.english and before is None:
-        after = _DAY_AFTER.match(text, end)
-        if after is not None and _is_no_year(after, year, text[:begin]):
-            day = last = int(after[1])
-            end = after.end()
-            beside = _YEAR_AFTER.match(text, end)
-    if beside is not None:
-        year, end = int(beside[1]), beside.end()
+def _in_order(text: str, marks: list[Mark]) -> list[Mark]:
+    """28 December - 5 January 2024: the first one is of the year before."""
+    for at in range(len(marks) - 1):
+        first, last = marks[at], marks[at + 1]
+        own = re.search(YEAR, text[first.begin : first.end]) is not None
+        later = first.span.start > last.span.start and first.span.start.year == last.span.start.year
+        if later and not own and re.fullmatch(SIGN, text[first.end : last.begin]):
+            try:
+                marks[at] = first._replace(span=_year_before(first.span))
+            except ValueError:  # a 29 February
+                marks[at] = first._replace(span=union([first.span, last.span]), doubtful=True)
+    return marks
+
+
+def _year_before(span: Span) -> Span:
+    return Span(span.unit, span.start.replace(year=span.start.year - 1), span.end.replace(year=span.end.year - 1))
+
+
+def _mark(text: str, found: re.Match[str], word: Word, years: tuple[int, ...], floor: int, *, dated: bool) -> Mark | None:
+    make = _month if word.unit is Unit.MONTH else _numbered
     try:
-        if not day:
-            return _Mark(spans.month(year, word.number), begin, end)
-        return _Mark(spans.joined(spans.day(year, word.number, day), spans.day(year, word.number, last)), begin, end)
+        return make(text, found, word, years, floor, dated=dated)
     except ValueError:
         return None
+
+
+def _month(text: str, found: re.Match[str], word: Word, years: tuple[int, ...], floor: int, *, dated: bool) -> Mark | None:
+    """A month, a day of it, or some days."""
+    days, begin, end = _days_beside(text, found, word, years, floor)
+    own = _own_year(text, begin, end, floor)
+    doubtful = False
+    if own is None and (not days or end == found.end()):
+        short = _short_year(text, end, touching=not days)
+        if short is not None and (not years or short.year in years or text[end] in _APOSTROPHES):
+            own, doubtful = short, not days and text[end] not in _APOSTROPHES
+    if own is not None:
+        years, begin, end = (own.year,), own.begin, own.end
+    elif dated and not days and (word.short or word.of or not word.plain):
+        return None
+    if not years:
+        return None
+    parts = [_days_or_month(year, word.number, days) for year in years]
+    return Mark(union(parts), begin, end, doubtful or len(years) > 1)
+
+
+def _days_beside(text: str, found: re.Match[str], word: Word, years: tuple[int, ...], floor: int) -> tuple[list[int], int, int]:
+    """The days that a name says before or after a month, and what the month takes up with them."""
+    begin, end = found.span()
+    near = max(floor, begin - _NEAR)
+    before = _NUMBER_BEFORE.search(text[near:begin])
+    if before is not None and counts_something(text, near + before.start("last")):
+        before = None
+    if before is not None:
+        if int(before["last"]) <= 31 and _is_day(int(before["last"]), word, _YEAR_AFTER.match(text, end)):
+            return _figures(before["others"] + before["last"]), near + before.start(), end
+    elif word.english:
+        after = _DAY_AFTER.match(text, end)
+        if after is not None and _is_no_year(after, years, text[:begin]):
+            return _figures(after[0]), begin, after.end()
+    return [], begin, end
+
+
+def _days_or_month(year: int, month: int, days: list[int]) -> Span:
+    if not days:
+        return spans.month(year, month)
+    return union([spans.day(year, month, min(days)), spans.day(year, month, max(days))])
 
 
 def _is_day(number: int, word: Word, beside: re.Match[str] | None) -> bool:
@@ -91,41 +154,115 @@ def _is_day(number: int, word: Word, beside: re.Match[str] | None) -> bool:
     return number != word.number or word.of or (word.english and beside is not None)
 
 
-def _is_no_year(after: re.Match[str], year: int, before: str) -> bool:
+def _is_no_year(after: re.Match[str], years: tuple[int, ...], before: str) -> bool:
     """Whether a number after a month is a day of it: `May 24` of 2024 may mean either."""
     beside = _YEAR_AFTER.match(after.string, after.end())
-    return int(after[1]) != year % 100 or beside is not None or _YEAR_AT_END.search(before) is not None
+    if beside is not None or _YEAR_AT_END.search(before) is not None:
+        return True
+    return bool(years) and int(after["first"]) not in [year % 100 for year in years]
 
 
-def _numbered(text: str, found: re.Match[str], word: Word, year: int) -> _Mark | None:
-    """A quarter, half or week. A single letter must touch its number: Q3, 3q, W20."""
+def _own_year(text: str, begin: int, end: int, floor: int) -> _Year | None:
+    """The year of four figures right before or after a word and its numbers. floor: where what stands before ends."""
+    before = _YEAR_AT_END.search(text, max(floor, begin - 8), begin)
+    if before is not None and before.start() >= floor:
+        return _Year(int(before[1]), before.start(), end)
+    after = _YEAR_AFTER.match(text, end)
+    return None if after is None else _Year(int(after[1]), begin, after.end())
+
+
+def _short_year(text: str, end: int, *, touching: bool) -> _Year | None:
+    """A year of two figures after a word: sep24, Sep-24, Q3'24. touching: a number after a blank may be a day."""
+    found = _SHORT_YEAR.match(text, end)
+    if found is None:
+        return None
+    year = int(found["year"])
+    sure = found["word"] is not None or any(sign in _APOSTROPHES for sign in found["parted"])
+    if touching and not sure and (found["parted"] not in ("", "-", ".") or not 20 <= year < 40):
+        return None
+    if not sure and 60 <= year < 90:
+        return None
+    return _Year(1900 + year if year >= 90 else 2000 + year, end, found.end())
+
+
+def _numbered(text: str, found: re.Match[str], word: Word, years: tuple[int, ...], floor: int, *, dated: bool) -> Mark | None:
+    """A quarter, half, week or run of months. A single letter must touch its number: Q3, 3q, W20."""
     begin, end = found.span()
-    near = max(0, begin - _NEAR)
-    before = _NUMBER_BEFORE.search(text[near:begin]) or _ROMAN_BEFORE.search(text[near:begin])
-    after = _NUMBER_AFTER.match(text, end)
-    if word.short:
-        before = before if before is not None and before.end(before.lastindex or 0) == begin - near else None
-        after = after if after is not None and after.start(1) == end else None
-    first = last = 0
-    if before is not None:
-        last = _figure(before[before.lastindex or 0])
-        first = _figure(before[1]) if before[1] else last
-        begin = near + before.start()
-    elif after is not None:
-        first = last = int(after[1])
-        end = after.end()
+    before, at = _numbers_before(text, begin, word, floor)
+    after = _NUMBER_AFTER.match(text, end) if word.unit is not Unit.RANGE else None
+    if word.short and after is not None and after.start("first") != end:
+        after = None
+    numbers = before
+    year = None
+    if after is not None and not (before and _valid(word.unit, before)):
+        numbers, to = _figures(after["first"] + after["others"]), after.end()
+        if not _valid(word.unit, numbers):
+            numbers, to = _figures(after["first"]), after.end("first")
+        if before and text[at:begin].isdigit() and len(text[at:begin]) == 2:  # 24Q3
+            year = _Year(2000 + before[-1], at, to)
+        begin_at, end_at = begin, to
     else:
+        begin_at, end_at = at, end
+    if not numbers or not _valid(word.unit, numbers):
         return None
-    beside = _YEAR_AFTER.match(text, end)
-    if beside is not None:
-        year, end = int(beside[1]), beside.end()
-    make = {Unit.QUARTER: spans.quarter, Unit.HALF: spans.half, Unit.WEEK: spans.week}[word.unit]
-    try:
-        return _Mark(spans.joined(make(year, first), make(year, last)), begin, end)
-    except ValueError:
+    own = _own_year(text, begin_at, end_at, floor) or year
+    if own is None:
+        short = _short_year(text, end_at, touching=False)
+        if short is not None and (not years or short.year in years or text[end_at] in _APOSTROPHES):
+            own = short
+    if own is not None:
+        years, end_at = (own.year,), own.end
+        begin_at = min(begin_at, own.begin)
+    if not years or (word.unit is Unit.RANGE and word.short and numbers[-1] not in (3, 6, 9)):
         return None
+    parts = [part for year_ in years for part in _parts(word, year_, numbers)]
+    return Mark(union(parts), begin_at, end_at, word.other is not None or len(years) > 1)
 
 
-def _figure(text: str) -> int:
-    """A number in figures, or a Roman one up to four, typed with Latin or Cyrillic letters."""
-    return int(text) if text.isdigit() else {"i": 1, "ii": 2, "iii": 3, "iv": 4}[text.replace("і", "i")]
+def _numbers_before(text: str, begin: int, word: Word, floor: int) -> tuple[list[int], int]:
+    near = max(floor, begin - _NEAR)
+    head = text[near:begin]
+    found = _NUMBER_BEFORE.search(head)
+    if found is not None:
+        if word.short and found.end("last") != len(head):
+            return [], begin
+        if counts_something(text, near + found.start("last")):
+            return [], begin
+        return _figures(found["others"] + found["last"]), near + found.start()
+    found = _ROMAN_BEFORE.search(head)
+    if found is not None and not word.short:
+        return [_roman(one) for one in (found["others"], found["last"]) if one], near + found.start()
+    found = _WORD_BEFORE.search(head)
+    if found is not None and not word.short:
+        for form, number in ORDINALS.items():
+            if found[1].startswith(form):
+                return [number], near + found.start()
+    return [], begin
+
+
+_MOST = {Unit.QUARTER: 4, Unit.HALF: 2, Unit.WEEK: 53, Unit.RANGE: 12}
+
+
+def _valid(unit: Unit, numbers: list[int]) -> bool:
+    return all(1 <= number <= _MOST[unit] for number in numbers)
+
+
+def _parts(word: Word, year: int, numbers: list[int]) -> list[Span]:
+    """What numbers of a unit mean in a year, with the other unit that the word may mean."""
+    if word.unit is Unit.RANGE:
+        return [union([spans.month(year, 1), spans.month(year, max(numbers))])]
+    if word.other is Unit.YEAR:
+        return [spans.year(year)]
+    out = [_MAKE[word.unit](year, number) for number in numbers]
+    if word.other is not None and _valid(word.other, numbers):
+        out += [_MAKE[word.other](year, number) for number in numbers]
+    return out
+
+
+def _figures(text: str) -> list[int]:
+    return [int(one) for one in _FIGURES.findall(text)]
+
+
+def _roman(text: str) -> int:
+    """A Roman number up to four, typed with Latin or Cyrillic letters."""
+    return {"i": 1, "ii": 2, "iii": 3, "iv": 4}[text.replace("і", "i")]

@@ -2,14 +2,17 @@
 
 A row of the scan is *unchanged* when the last manifest has an item of this path that the source still had then, of the same
 type, size, mtime, ctime, inode, mode and owner, and when its ctime is clearly older than that scan: within the granularity of
-a clock a file can change twice and look the same, so such a file is read again.
+a clock a file can change twice and look the same, so such a file is read again. So is one whose content was not of one moment.
+
+Where a file system gives other inodes or ctimes with every mount, a source's settings leave them out of the comparison; without
+the ctime, the mtime must be clearly older.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vault.format.manifest import FILE, FOLDER, LINK
 from vault.source import columns
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
 GRANULARITY_NS = 2_000_000_000
 """Two seconds: the coarsest clock of a file system in use (FAT's)."""
 
+Ignorable = Literal["inode", "ctime_ns"]
+
 COMPARED = ["size", "mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid"]
 
-COLUMNS = ["path", "type", *COMPARED, "vanished_at"]
+COLUMNS = ["path", "type", *COMPARED, "vanished_at", "consistency"]
 """What the comparison needs of the last manifest."""
 
 TYPES = {columns.FILE: FILE, columns.FOLDER: FOLDER, columns.LINK: LINK}
@@ -51,8 +56,9 @@ class Comparison:
         return len(self.fresh) == 0 and len(self.gone) == 0
 
 
-def compare(scan: pa.Table, last: pa.Table, last_scan: datetime) -> Comparison:
-    """scan: as `vault.source.scan` gives it · last: `COLUMNS` of the last manifest · last_scan: when its scan began."""
+def compare(scan: pa.Table, last: pa.Table, last_scan: datetime, ignored: frozenset[Ignorable] = frozenset()) -> Comparison:
+    """scan: as `vault.source.scan` gives it · last: `COLUMNS` of the last manifest · last_scan: when its scan began ·
+    ignored: columns that say nothing of a change."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -60,10 +66,14 @@ def compare(scan: pa.Table, last: pa.Table, last_scan: datetime) -> Comparison:
     where, came_again = _positions(scan["path"], last["path"])
     same = pc.equal(_codes(last["type"]).take(where), scan["type"].combine_chunks())
     same = pc.and_(same, present.take(where))
-    for name in COMPARED:
+    same = pc.and_(same, pc.is_null(last["consistency"]).combine_chunks().take(where))
+    for name in (name for name in COMPARED if name not in ignored):
         same = pc.and_(same, pc.equal(scan[name].combine_chunks(), last[name].combine_chunks().take(where)))
     margin = int(last_scan.timestamp() * 1_000_000_000) - GRANULARITY_NS
-    clearly_older = pc.less(scan["ctime_ns"].combine_chunks(), pa.scalar(margin, pa.int64()))
+    if "ctime_ns" in ignored:
+        clearly_older = pc.less(scan["mtime"].combine_chunks(), pa.scalar(margin // 1_000_000_000, pa.int64()))
+    else:
+        clearly_older = pc.less(scan["ctime_ns"].combine_chunks(), pa.scalar(margin, pa.int64()))
     same = pc.fill_null(pc.and_(same, clearly_older), fill_value=False)
     had_before = pc.fill_null(present.take(where), fill_value=False)
     kept = pc.indices_nonzero(same)

@@ -1,6 +1,6 @@
 """What the items of a source are about: the period and the format of each, as columns of the manifest.
 
-    layout of the settings -> what people write into names -> a time column of the content -> the time of modification
+    layout of the settings -> what people write into names -> a time column of the content -> the day of modification
 
 The first that knows decides, and `period_origin` says which it was. What was described once stays as it is until the settings
 change: a snapshot's record bears the fingerprint of those that made it.
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from vault.source.reading import Reader
 
 FINGERPRINT_SIZE = 8
+_RECOGNITION = "recognition 2"
+"""Raised when names are read otherwise than before, so that what was described is described anew."""
 _COLUMNS = ("period_start", "period_end", "period_origin")
 
 OfContent = Callable[[int, str], Period | None]
@@ -49,7 +51,7 @@ class Manner:
     def fingerprint(self) -> str:
         """Equal for those that describe every item alike."""
         order = "day first" if self.day_first else "month first"
-        parts = [self.zone.key, order, self.content_key, *(layout.text for layout in self.layouts)]
+        parts = [_RECOGNITION, self.zone.key, order, self.content_key, *(layout.text for layout in self.layouts)]
         return blake3("\0".join(parts).encode()).hexdigest(FINGERPRINT_SIZE)
 
 
@@ -57,18 +59,20 @@ UTC_MANNER = Manner(ZoneInfo("UTC"))
 """For sources whose settings say nothing."""
 
 
-def described(table: pa.Table, manner: Manner, of_content: dict[bytes, Period]) -> pa.Table:
+def described(
+    table: pa.Table, manner: Manner, of_content: dict[bytes, Period], doubtful: list[bytes] | None = None
+) -> pa.Table:
     """Rows of a manifest with their periods. of_content: what the content of some has told, by path; periods that content told
-    an earlier run stay."""
+    an earlier run stay · doubtful: takes the paths that can be read in several ways, and whose period covers them all."""
     import pyarrow.compute as pc
 
     if not table.num_rows:
         return table
-    columns: list[pa.Array | pa.ChunkedArray] = _named(table["path"], manner)
+    columns: list[pa.Array | pa.ChunkedArray] = _named(table["path"], manner, doubtful)
     known = pc.and_(pc.equal(pc.fill_null(table["period_origin"], ""), finding.CONTENT), pc.is_null(columns[2]))
     columns = [pc.if_else(known, table[name], column) for name, column in zip(_COLUMNS, columns, strict=True)]
     columns = [_or(column, told) for column, told in zip(columns, _of_content(table["path"], of_content), strict=True)]
-    columns = [_or(column, told) for column, told in zip(columns, _of_mtime(table), strict=True)]
+    columns = [_or(column, told) for column, told in zip(columns, _of_mtime(table, manner.zone, columns[2]), strict=True)]
     for name, column in zip(_COLUMNS, columns, strict=True):
         place = table.schema.get_field_index(name)
         table = table.set_column(place, table.schema.field(place), column)
@@ -108,12 +112,13 @@ def unnamed(paths: pa.Array | pa.ChunkedArray, manner: Manner) -> pa.Array:
     return pc.is_null(_named(paths, manner)[2]) if len(paths) else pa.array([], pa.bool_())
 
 
-def _named(paths: pa.Array | pa.ChunkedArray, manner: Manner) -> list[pa.Array]:
+def _named(paths: pa.Array | pa.ChunkedArray, manner: Manner, doubtful: list[bytes] | None = None) -> list[pa.Array]:
     """What paths tell of periods. A layout is of what stands behind KIND/."""
     from vault.about.recognise import Recogniser  # 20 ms of regular expressions, for runs that have something to describe
 
     finders: list[finding.Finder] = [*manner.layouts, Recogniser(manner.zone, day_first=manner.day_first)]
-    return list(finding.columns(paths, finders, skip=len(paths[0].as_py().partition(b"/")[0]) + 1))
+    skip = len(paths[0].as_py().partition(b"/")[0]) + 1
+    return list(finding.columns(paths, finders, skip=skip, doubtful=doubtful))
 
 
 def _or(column: pa.ChunkedArray, other: pa.Array) -> pa.ChunkedArray:
@@ -135,22 +140,44 @@ def _of_content(paths: pa.ChunkedArray, told: dict[bytes, Period]) -> tuple[pa.A
     return starts.take(places), ends.take(places), origins.take(places)
 
 
-def _of_mtime(table: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray, pa.Array]:
-    """The microsecond of the last change. Folders have none: they are not about anything, their files are."""
+def _of_mtime(table: pa.Table, zone: ZoneInfo, known: pa.ChunkedArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """The day of the last change in a zone, for rows that nothing else tells of. Folders have none: they are not about
+    anything, their files are. known: the origins so far."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from vault.about.period import EARLIEST, LATEST
     from vault.format.manifest import FOLDER
 
+    asked = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
     moment = pa.timestamp("us", tz="UTC")
-    bounds = EARLIEST // 1_000_000 + 1, LATEST // 1_000_000 - 1
-    seconds = pc.min_element_wise(pc.max_element_wise(table["mtime"], bounds[0]), bounds[1])
-    start = pc.add(pc.multiply(seconds, 1_000_000), pc.divide(table["mtime_nanos"].cast(pa.int64()), 1000))
-    nothing = pa.scalar(None, moment)
-    folder = pc.equal(table["type"], FOLDER)
-    return (
-        pc.if_else(folder, nothing, start.cast(moment)),
-        pc.if_else(folder, nothing, pc.add(start, 1).cast(moment)),
-        pc.if_else(folder, pa.scalar(None, pa.string()), finding.MTIME),
-    )
+    places = pc.indices_nonzero(asked)
+    coded = table["mtime"].take(places).combine_chunks().dictionary_encode()
+    days = _Days(zone)
+    periods = [days.of(second) for second in coded.dictionary.to_pylist()]
+    starts = pa.array([one.start for one in periods], pa.int64()).take(coded.indices).cast(moment)
+    ends = pa.array([one.end for one in periods], pa.int64()).take(coded.indices).cast(moment)
+    back = pc.index_in(pa.array(range(len(table)), pa.uint64()), value_set=places)
+    return starts.take(back), ends.take(back), pa.array([finding.MTIME] * len(starts), pa.string()).take(back)
+
+
+class _Days:
+    """Days of a zone around moments, quickly for many of one day."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        from vault.about.zone_calendar import ZoneCalendar
+
+        self._zone = zone
+        self._calendar = ZoneCalendar(zone)
+        self._last = Period(0, 1)
+
+    def of(self, second: int) -> Period:
+        """The day that holds a second since 1970; the first or the last one of the calendar, where it lies outside."""
+        from vault.about import spans
+        from vault.about.period import EARLIEST, LATEST, SECOND, wall
+
+        day = 24 * 3600 * SECOND
+        at = min(max(second * SECOND, EARLIEST + 2 * day), LATEST - 2 * day)
+        if not self._last.start <= at < self._last.end:
+            there = wall(at, self._zone)
+            self._last = self._calendar.period(spans.day(there.year, there.month, there.day))
+        return self._last

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from vault.backup import unread
 from vault.backup.compare import TYPES, Comparison
 from vault.format.chunks import ID_SIZE
 from vault.format.manifest import schema
@@ -38,10 +39,13 @@ class About:
 
 
 class Hashed(NamedTuple):
-    """What the content of a file is. digest: BLAKE3 of all of it · format: told by its first bytes, if by anything."""
+    """What the content of a file is. digest: BLAKE3 of all of it · size: its bytes, holes included · format: told by its first
+    bytes, if by anything · consistency: what the manifest says of it, see `vault.format.manifest.schema`."""
 
     digest: bytes
+    size: int
     format: str | None
+    consistency: str | None = None
 
 
 class Status(NamedTuple):
@@ -72,6 +76,7 @@ class Results:
         self._chunk_ends = array("i", [0])
         self._targets: dict[int, bytes] = {}
         self._xattrs: dict[int, Xattrs] = {}
+        self._consistency: dict[int, str] = {}
         self._formats = array("h")
         self._format_codes: dict[str | None, int] = {None: -1}
 
@@ -83,7 +88,9 @@ class Results:
     ) -> None:
         """A file that was read. row: of the scan · chunks: ids (or `HOLE`) and lengths."""
         self._add(row, status, xattrs, content.format)
-        self._status["size"].append(status.st_size)
+        self._status["size"].append(content.size)
+        if content.consistency is not None:
+            self._consistency[len(self._rows) - 1] = content.consistency
         self._hashes += content.digest
         self._has_hash.append(1)
         for chunk, length in chunks:
@@ -145,6 +152,7 @@ class Results:
             "format": self._all_formats(),
             "seen_at": _same(about.taken_at, count),
             "chunks": self._chunks(kinds["chunks"]),
+            "consistency": _sparse(self._consistency, count, kinds["consistency"]),
         }
         for name in _STATUS[:8]:
             columns[name] = _flat(self._status.pop(name)).cast(kinds[name])
@@ -219,7 +227,8 @@ def merged(last: pa.Table, comparison: Comparison, news: pa.Table, spared: Spare
         return news
     gone = last.take(comparison.gone)
     stays = spared.mask(gone["path"])
-    failed = pc.is_in(last["path"], value_set=pa.array(sorted(spared.failed), pa.binary()))
+    news, unread_paths = unread.settled(news, last, spared.failed)
+    failed = pc.is_in(last["path"], value_set=pa.array(sorted(unread_paths), pa.binary()))
     parts = [
         news,
         last.take(comparison.kept_from),
@@ -237,7 +246,8 @@ def joined(table: pa.Table, other: pa.Table, spared: Spared, about: About) -> pa
     import pyarrow.compute as pc
 
     only = other.filter(pc.invert(pc.is_in(other["path"], value_set=table["path"].combine_chunks())))
-    stays = pc.or_(pc.is_valid(only["vanished_at"]), spared.mask(only["path"]))
+    failed = pc.is_in(only["path"], value_set=pa.array(sorted(spared.failed), pa.binary()))
+    stays = pc.or_(pc.is_valid(only["vanished_at"]), pc.or_(failed, spared.mask(only["path"])))
     return sort_by_path(pa.concat_tables([table, only.filter(stays), _vanished(only.filter(pc.invert(stays)), about)]))
 
 

@@ -9,10 +9,10 @@ Each stands in memory beside the next, so what is done with is let go at once: a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from vault.backup import describing, items
+from vault.backup import describing, items, profiles
 from vault.backup.compare import Comparison
 from vault.errors import Damaged
 from vault.format import manifest
@@ -90,16 +90,20 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """How items are described. anew: also those that were described before, since the settings have changed."""
+    """How items are described. profiles: of tables that were looked into · anew: also those that were described before, since
+    the settings have changed · doubtful: takes the paths that can be read in several ways."""
 
     manner: describing.Manner
     of_content: dict[bytes, Period]
+    profiles: dict[bytes, profiles.Profile]
     anew: bool
+    doubtful: list[bytes] = field(default_factory=list)
 
 
 def news(results: items.Results, scan: pa.Table, about: items.About, description: Description) -> pa.Table:
     """Rows of what was read. scan: the table that the results' rows count in; the results are spent afterwards."""
-    return describing.described(results.table(scan, about), description.manner, description.of_content)
+    read = describing.described(results.table(scan, about), description.manner, description.of_content, description.doubtful)
+    return profiles.with_profiles(read, description.profiles)
 
 
 def made(read: pa.Table, about: items.About, past: Past, description: Description, retire: Retire | None) -> pa.Table:
@@ -108,7 +112,8 @@ def made(read: pa.Table, about: items.About, past: Past, description: Descriptio
 
     table = past.beside(read, about)
     if description.anew:
-        table = describing.described(table, description.manner, description.of_content)
+        description.doubtful.clear()  # the rows of what was read are among these
+        table = describing.described(table, description.manner, description.of_content, description.doubtful)
     if retire is None:
         return table
     goes = retire.goes(table)

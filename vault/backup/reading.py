@@ -12,16 +12,29 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from vault.about.format import HEAD, sniff
+from vault.backup import unread
 from vault.backup.content import ContentWriter, Cutter, Frames
 from vault.backup.dictionaries import group_of
 from vault.backup.items import HOLE, Hashed, Results, Status, Xattrs
+from vault.format import manifest
 from vault.format.chunks import content_hash
 from vault.format.tree import ChunkRef
 from vault.problems import Problem
 from vault.progress import Progress
 from vault.source import columns
 from vault.source.attributes import Extended
-from vault.source.reading import SMALL, TRIES, Content, Extent, LargeFile, Reader, TooLarge
+from vault.source.reading import (
+    SMALL,
+    TRIES,
+    Consistency,
+    Content,
+    Extent,
+    LargeFile,
+    Reader,
+    TooLarge,
+    same_status,
+    size_mismatch,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +70,8 @@ class Reading:
     stop: Callable[[], None]
     told: Callable[[int, int], None]
     problems: list[Problem] = field(default_factory=list)
+    grown: list[tuple[bytes, int]] = field(default_factory=list)
+    """Files that grew while they were read: path, and how many of their first bytes were kept."""
     read_bytes: int = 0
     read_items: int = 0
 
@@ -81,10 +96,14 @@ class Reading:
         """Attributes of the folders among the scan's rows."""
         for numbers, paths, statuses in _others(scan, rows):
             for row, path, status, answer in zip(numbers, paths, statuses, self.reader.read_attributes(paths), strict=True):
-                if isinstance(answer, Problem):
-                    self.problems.append(answer)
-                else:
+                if not isinstance(answer, Problem):
                     self.results.add_other(row, status, self._kept(path, answer), None)
+                elif answer.what != "unreadable":
+                    self.problems.append(answer)
+                else:  # what the scan knows of the folder is worth keeping by itself
+                    message = "its extended attributes cannot be read"
+                    self.problems.append(Problem(path, unread.NO_ATTRIBUTES, message))
+                    self.results.add_other(row, status, (), None)
 
     def links(self, scan: pa.Table, rows: pa.Array) -> None:
         """Targets of the symbolic links among the scan's rows."""
@@ -106,7 +125,7 @@ class Reading:
                 if isinstance(answer, Content):
                     refs = cutter.keep(answer.data, group_of(one.path), frames)
                     # the bytes go with the batch, not with the results
-                    answers.append((answer._replace(data=b""), _hashed(answer.data, one.path), refs))
+                    answers.append((answer._replace(data=b""), _hashed(answer, one.path), refs))
                 else:
                     answers.append((answer, _NOT_READ, []))
             read.clear()
@@ -116,12 +135,13 @@ class Reading:
                 if isinstance(answer, Content):
                     xattrs = self._kept(one.path, answer.attributes)
                     self.results.add_file(one.row, answer.status, content, refs, xattrs)
-                    self.read_bytes += answer.status.st_size
+                    self._say(one.path, content)
+                    self.read_bytes += content.size
                 elif isinstance(answer, Problem):
                     self.problems.append(answer)
                 else:
                     self._large(one)
-            self._advance(len(batch), sum(one.size for one in batch))
+            self.advance(items=len(batch), size=sum(one.size for one in batch))
 
         self.writer.submit(work, done)
 
@@ -132,31 +152,66 @@ class Reading:
             return
         with file:
             try:
-                for _ in range(TRIES):
-                    refs, content = _Stream(self, file, one.path).run()
-                    if not file.changed():
-                        self._large_done(one, file, content, refs)
-                        return
-                    file.renew()
-                message = f"the file changed during each of {TRIES} readings"
-                self.problems.append(Problem(one.path, "changed-while-read", message))
+                answer = self._streamed(file, one.path)
+                if isinstance(answer, Problem):
+                    self.problems.append(answer)
+                else:
+                    self._large_done(one, file, *answer)
             except OSError as error:
                 self.problems.append(Problem(one.path, "unreadable", f"it cannot be read: {error.strerror}"))
 
-    def _large_done(self, one: Wanted, file: LargeFile, content: Hashed, refs: list[ChunkRef]) -> None:
+    def _streamed(self, file: LargeFile, path: bytes) -> tuple[list[ChunkRef], Hashed] | Problem:
+        """A large file's content, of one moment where that can be had."""
+        for attempt in range(1, TRIES + 1):
+            stream = _Stream(self, file, path)
+            refs, content = stream.run()
+            now = file.status_now()
+            if same_status(file.status, now):
+                return size_mismatch(path, file.status.st_size) if stream.short else (refs, content)
+            grown, last = now.st_size > file.status.st_size, attempt == TRIES
+            worth_verifying = grown or (last and now.st_size == file.status.st_size)
+            if worth_verifying and not stream.short and self._gives_again(file, content):
+                if not grown:  # only its times have changed
+                    file.status = now
+                    return refs, content
+                if last or not same_status(now, file.status_now()):
+                    return refs, content._replace(consistency=manifest.PREFIX)
+            if not last:  # also where it has grown and rests now: it can be had whole
+                file.status = file.status_now()
+        return refs, content._replace(consistency=manifest.INCONSISTENT)
+
+    def _gives_again(self, file: LargeFile, content: Hashed) -> bool:
+        """Whether a second reading of so many bytes gives the same, so that all of them were there between the two."""
+        digest, at = blake3(), 0
+        buffer = memoryview(bytearray(min(PIECE, content.size)))
+        while at < content.size:
+            self.stop()
+            self.advance(of_file=at)
+            count = file.readinto(buffer[: min(len(buffer), content.size - at)], at)
+            if count == 0:
+                return False
+            digest.update(buffer[:count])
+            at += count
+        return digest.digest() == content.digest
+
+    def _large_done(self, one: Wanted, file: LargeFile, refs: list[ChunkRef], content: Hashed) -> None:
         """The row is added once the last piece is through the workers."""
         status, xattrs = file.status, self._kept(one.path, file.attributes())
-        self.read_bytes += status.st_size
+        self.read_bytes += content.size
+        self._say(one.path, content)
 
         def done() -> None:
             self.results.add_file(one.row, status, content, refs, xattrs)
-            self._advance(1, 0)
+            self.advance(items=1)
 
         self.writer.submit(lambda _cutter, _frames: None, done)
 
-    def within(self, size: int) -> None:
-        """A large file is read so far."""
-        self.told(self.read_items, self.read_bytes + size)
+    def _say(self, path: bytes, content: Hashed) -> None:
+        """Remember a content that is not that of a file at rest."""
+        if content.consistency == manifest.PREFIX:
+            self.grown.append((path, content.size))
+        elif content.consistency == manifest.INCONSISTENT:
+            self.problems.append(Problem(path, unread.CHANGED, f"the file changed during each of {TRIES} readings"))
 
     def _kept(self, path: bytes, attributes: Extended) -> Xattrs:
         for name in attributes.left_out:
@@ -164,10 +219,11 @@ class Reading:
             self.problems.append(Problem(path, "attribute-too-large", message))
         return attributes.values
 
-    def _advance(self, items: int, size: int) -> None:
+    def advance(self, *, items: int = 0, size: int = 0, of_file: int = 0) -> None:
+        """So many items and bytes more; of_file: bytes of a large file that is not through yet."""
         self.read_items += items
         self.progress.advance(items=items, size=size)
-        self.told(self.read_items, self.read_bytes)
+        self.told(self.read_items, self.read_bytes + of_file)
 
 
 class _Stream:
@@ -181,15 +237,20 @@ class _Stream:
         self._refs: list[ChunkRef] = []
         self._digest = blake3()
         self._at = 0
+        self.short = False
+        """Whether the file ended before the size that it had at opening."""
 
     def run(self) -> tuple[list[ChunkRef], Hashed]:
         """The references (complete when the workers are through) and what the content is, holes as zeros."""
         for extent in self._file.extents():
             self._hole(extent.offset - self._at)
             self._extent(extent)
-        size = self._file.status.st_size
-        self._hole(size - self._at)
-        return self._refs, Hashed(self._digest.digest(), sniff(self._head, size=size, name=self._path))
+            if self.short:
+                break
+        else:
+            self._hole(self._file.status.st_size - self._at)
+        size = self._at
+        return self._refs, Hashed(self._digest.digest(), size, sniff(self._head, size=size, name=self._path))
 
     def _hole(self, length: int) -> None:
         if length > 0:
@@ -197,6 +258,7 @@ class _Stream:
             for start in range(0, length, PIECE):
                 self._reading.stop()
                 self._digest.update(zeros[: min(PIECE, length - start)])
+                self._reading.advance(of_file=self._at + start)
             self._at += length
             self._later([(HOLE, length)])
 
@@ -211,7 +273,8 @@ class _Stream:
             view = memoryview(buffer)
             count = self._file.readinto(view[len(rest) :], self._at)
             if count == 0:
-                break  # shorter than at opening: `changed` will say so
+                self.short = True
+                break
             view = view[: len(rest) + count]
             self._digest.update(view[len(rest) :])
             if self._at < HEAD and self._at == len(self._head):
@@ -222,8 +285,7 @@ class _Stream:
             whole = pieces if final else pieces[:-1]
             rest = b"" if final else bytes(pieces[-1])
             self._hand_over(whole)
-            self._reading.within(self._at)
-            self._reading.progress.advance(size=count)
+            self._reading.advance(size=count, of_file=self._at)
         if rest:
             self._hand_over([memoryview(rest)])
 
@@ -240,12 +302,14 @@ class _Stream:
         self._reading.writer.submit(lambda _cutter, _frames: None, lambda: self._refs.extend(refs))
 
 
-_NOT_READ = Hashed(b"", None)
+_NOT_READ = Hashed(b"", 0, None)
+_SAID = {Consistency.WHOLE: None, Consistency.PREFIX: manifest.PREFIX, Consistency.MIXED: manifest.INCONSISTENT}
 
 
-def _hashed(content: bytes | bytearray | memoryview, path: bytes) -> Hashed:
-    head = bytes(memoryview(content)[:HEAD])
-    return Hashed(content_hash(content), sniff(head, size=len(content), name=path))
+def _hashed(answer: Content, path: bytes) -> Hashed:
+    content = answer.data
+    format_ = sniff(content[:HEAD], size=len(content), name=path)
+    return Hashed(content_hash(content), len(content), format_, _SAID[answer.consistency])
 
 
 def _others(scan: pa.Table, rows: pa.Array) -> Iterator[tuple[list[int], list[bytes], list[Status]]]:

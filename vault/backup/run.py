@@ -3,28 +3,29 @@
     scan -> claim -> last manifest -> compare -> read what is new -> index -> manifest -> record
 
 Nothing that was in the last manifest is lost: what the source no longer has is carried on as vanished, and what could not be
-read keeps its last good version and is a problem.
+read keeps its last good version, if there is one, and is a problem.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vault import memory
-from vault.about.period import Period
-from vault.backup import compare, content, describing, dictionaries, items, losses, new_manifest, reading
+from vault.backup import changes, compare, describing, items, losses, new_content, new_manifest, profiles, unread
+from vault.backup.new_content import Grown, Means, New
 from vault.backup.new_manifest import ManifestUnreadable, ManifestWriter, Retire, read_base
+from vault.backup.report import Report
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
+from vault.format.changes import Changes
 from vault.format.layout import META_TIER
 from vault.format.record import Counts, Record, refuse_unreadable, told
 from vault.format.tree import Tree
-from vault.problems import Problem, printable
+from vault.problems import Problem
 from vault.progress import Progress, Silence
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
@@ -35,17 +36,16 @@ from vault.repository.session import PacksGone, Session
 from vault.repository.tidy import tidy
 from vault.source import columns
 from vault.source.patterns import Rules
-from vault.source.reading import Content, Reader
-from vault.source.scan import Scan, Skipped, scan
+from vault.source.reading import Reader
+from vault.source.scan import NOWHERE, Bounds, Scan, scan
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
-"""Problems of items that were read."""
 
 MOST_TRIES = 10
-"""Times that a run begins anew without what it found to be gone or unreadable."""
+"""Times that a run is tried while packs go that it needs. It begins anew without manifests that cannot be read, however many
+there are."""
 
 READINGS = 2
 """Times that a manifest must turn out to be unreadable before the run does without it: an answer may be damaged, too."""
@@ -54,13 +54,21 @@ READINGS = 2
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
-    path: of the folder · rules: what is left out · manner: how to tell what its items are about."""
+    path: of the folder · rules, bounds: what is left out · manner: how to tell what its items are about · ignored: what says
+    nothing of a change, see `compare.compare` · profiler: looks into tables; None where nobody can."""
 
     name: str
     kind: str
     path: bytes
     rules: Rules
     manner: describing.Manner = describing.UTC_MANNER
+    bounds: Bounds = NOWHERE
+    ignored: frozenset[compare.Ignorable] = frozenset()
+    profiler: profiles.Profiler | None = None
+
+    def scan(self, stop: Callable[[], None]) -> Scan:
+        """What the folder has now. stop: raises to end the scan. Raises `SourceError`."""
+        return scan(self.path, self.kind.encode(), self.rules, stop=stop, bounds=self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,53 +86,27 @@ class Wishes:
     progress: Progress = field(default_factory=Silence)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
-    snapshots: that the project has now, as far as this run saw."""
-
-    project: str
-    record: Record
-    problems: tuple[Problem, ...]
-    skipped: tuple[Skipped, ...]
-    excluded: int
-    seconds: float
-    claim_stays: bool = False
-    snapshots: int = 1
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "project": self.project,
-            "source": self.record.source,
-            "snapshot": self.record.id,
-            "taken_at": self.record.taken_at.isoformat(),
-            **self.record.counts.as_json(),
-            "seconds": round(self.seconds, 3),
-            "skipped": [{"path": printable(one.path), "what": one.what} for one in self.skipped],
-            "excluded": self.excluded,
-            "claim_stays": self.claim_stays,
-            "problem_list": [problem.as_json() for problem in self.problems],
-        }
-
-
 def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
     """Take a snapshot of a source. Raises `SourceError`, `Interrupted`, `StorageError`: then nothing is committed, and
     what was stored is used by the next run."""
-    gone, unreadable = wishes.damaged, Counter[str]()
-    for _ in range(MOST_TRIES - 1):
+    gone, unreadable, tries = wishes.damaged, Counter[str](), 0
+    while True:
         distrusted = frozenset(one for one, times in unreadable.items() if times >= READINGS)
         try:
             return _back_up(project, source, wishes, gone=gone, distrusted=distrusted)
         except PacksGone as error:  # deleted since this run looked
+            tries += 1
+            if tries == MOST_TRIES:
+                raise
             # with append-only credentials, the next prune takes the old segments away
             tidy(project, error.packs, stop=wishes.stop)
             gone |= error.packs
         except ManifestUnreadable as error:
+            if error.snapshot in distrusted:  # it was readable a moment ago, when it was chosen
+                raise
             unreadable[error.snapshot] += 1
             if unreadable[error.snapshot] == READINGS:
                 gone |= losses.damaged_catalogue(project, error.snapshot)
-    return _back_up(project, source, wishes, gone=gone, distrusted=frozenset(unreadable))
 
 
 def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozenset[bytes], distrusted: frozenset[str]) -> Report:
@@ -133,7 +115,7 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
     if wishes.locking is not None:
         wishes.locking.begin()
     wishes.progress.phase(f"looking at {source.name}")
-    found = [scan(source.path, source.kind.encode(), source.rules, stop=wishes.stop)]
+    found = [source.scan(wishes.stop)]
     session = Session.begin(project, source.name, gone=gone)
     wishes = replace(wishes, stop=session.telling(wishes.stop))
     try:
@@ -152,7 +134,19 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
         session.packs.close()
     seconds = clock.monotonic() - began
     snapshots = len(session.committed.records) + 1
-    return Report(project.name, record, tuple(run.problems), run.skipped, run.excluded, seconds, session.claim_stays, snapshots)
+    return Report(
+        project=project.name,
+        record=record,
+        problems=tuple(run.problems),
+        skipped=run.skipped,
+        excluded=run.excluded,
+        by_default=run.by_default,
+        seconds=seconds,
+        grown=run.grown,
+        claim_stays=session.claim_stays,
+        snapshots=snapshots,
+        doubtful=tuple(run.doubtful),
+    )
 
 
 class _Run:
@@ -170,18 +164,18 @@ class _Run:
         self._unseen = frozenset(found.unlisted) | {problem.path for problem in found.problems}
         self._taken_at = taken_at
         self.problems: list[Problem] = list(found.problems)
+        self.doubtful: list[bytes] = []
         self._superseded = snapshots.heads(session.committed.records, source.name)
         bases = {base.id: base for base in self._bases(distrusted)}
         self._heads = sorted(bases.values(), key=lambda one: (one.taken_at, one.id))
         self._last = self._heads[-1] if self._heads else None
         self._losses: losses.Losses | None = None
         self._read_again = 0
-        self._results = items.Results()
-        self._of_content: dict[bytes, Period] = {}
         self._read_bytes = 0
-        self._scan_problems = len(found.problems)
+        self._unlisted = frozenset(found.unlisted)
+        self.grown: tuple[Grown, ...] = ()
         self.skipped = tuple(found.skipped)
-        self.excluded = found.excluded
+        self.excluded, self.by_default = found.excluded, found.by_default
 
     def _bases(self, distrusted: frozenset[str]) -> Iterator[Record]:
         """The newest snapshots whose manifests can be read. distrusted: those of which that is not so."""
@@ -198,7 +192,9 @@ class _Run:
         """Compare, read, write the manifest, commit."""
         last = self._last_manifest(compare.COLUMNS)
         self._refuse_empty(last)
-        difference = compare.compare(self._table, last, self._last.taken_at if self._last else self._taken_at)
+        difference = compare.compare(
+            self._table, last, self._last.taken_at if self._last else self._taken_at, self._source.ignored
+        )
         self._wishes.stop()
         session = self._session
         session.lost = session.rest_on(self._heads)
@@ -211,8 +207,7 @@ class _Run:
             difference = self._with_lost(difference)
             if difference.nothing_changed and settled and losses.catalogue_rests(session, self._last):
                 return self._commit_unchanged(self._last, difference)
-        self._read(difference)
-        return self._commit_changed(difference)
+        return self._commit_changed(difference, self._read(difference))
 
     def _with_lost(self, difference: compare.Comparison) -> compare.Comparison:
         """The comparison, and what must be read again since the repository has lost it."""
@@ -255,62 +250,32 @@ class _Run:
                 hint="is it mounted? If it is meant to be empty, run the backup with --allow-empty",
             )
 
-    def _read(self, difference: compare.Comparison) -> None:
+    def _read(self, difference: compare.Comparison) -> New:
         import pyarrow.compute as pc
 
-        table, progress = self._table, self._wishes.progress
-        fresh = difference.fresh
-        sizes = pc.sum(table["size"].take(fresh)).as_py() or 0
-        progress.phase(f"reading {self._source.name}", items=len(fresh), size=sizes)
+        scans, wishes, fresh = [self._table], self._wishes, difference.fresh
+        size = pc.sum(self._table["size"].take(fresh)).as_py() or 0
+        wishes.progress.phase(f"reading {self._source.name}", items=len(fresh), size=size)
+        self._table = self._table.select(["path", "type", "size"])
         with Reader(self._source.path, self._source.kind.encode()) as reader:
-            trained = self._train(reader, fresh)
-            writer = content.ContentWriter(self._session, trained)
-            try:
-                work = reading.Reading(reader, writer, self._results, progress, self._wishes.stop, self._session.tell)
-                self._folders_and_links(work, fresh)
-                self._table = table = table.select(["path", "type", "size"])
-                work.files(reading.wanted_files(table, fresh))
-            finally:
-                writer.close()
-            manner = self._source.manner
-            self._of_content = describing.asked(reader, self._table["path"], self._results, manner, self._wishes.stop)
-        self.problems += work.problems
-        self._read_bytes = work.read_bytes
-
-    def _train(self, reader: Reader, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
-        """Dictionaries for the groups of small files that deserve one, stored before they are used."""
-        candidates = dictionaries.worth_training((one.path, one.size) for one in reading.wanted_files(self._table, fresh))
-        key = self._project.capability.chunk_id_key
-
-        def train(paths: list[bytes]) -> dictionaries.Trained | None:
-            self._wishes.stop()
-            samples = [answer.data for answer in reader.read_small(paths) if isinstance(answer, Content)]
-            return dictionaries.train(samples, key)
-
-        with ThreadPoolExecutor(content.WORKERS, thread_name_prefix="train") as pool:
-            made = zip(candidates, pool.map(train, candidates.values()), strict=True)
-            trained = {name: one for name, one in made if one is not None}
-        if trained:
-            content.store_dictionaries(self._session, list(trained.values()))
-        return trained
-
-    def _folders_and_links(self, work: reading.Reading, fresh: pa.Array) -> None:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        table = self._table
-        types = table["type"].combine_chunks().take(fresh)
-        for code, read in ((columns.FOLDER, work.folders), (columns.LINK, work.links)):
-            rows = fresh.filter(pc.equal(types, pa.scalar(code, pa.uint8())))
-            read(table, rows)
+            source = self._source
+            means = Means(self._session, reader, source.manner, source.profiler, wishes.progress, wishes.stop)
+            new = new_content.read(means, scans, fresh)
+        self.problems += [one for one in new.problems if one.path not in self._unlisted]
+        self.grown, self._read_bytes = new.grown, new.read_bytes
+        return new
 
     def _commit_unchanged(self, last: Record, difference: compare.Comparison) -> Record:
         """The same manifest again: it costs a record."""
+        if unread.any_asks(self.problems):
+            self.problems = unread.explained(self.problems, self._last_manifest(unread.COLUMNS))
         if self._losses is not None:
             self._tell_lost(self._last_manifest(["path", "seen_at", "chunks"]), self._losses)
         self.problems += self._session.damage()
         self._keep_locked(self._session.carried, self._session.catalogue.index)
-        record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs)
+        files = last.counts.files  # of an unchanged source the same
+        told = changes.unchanged(last.changes, files, self._since())
+        record = self._record(self._counts(difference, vanished=0), last.manifest, last.packs, last.own_packs, told)
         self._session.commit(record)
         return record
 
@@ -320,12 +285,15 @@ class _Run:
         self.problems += lost.problems(table, rows)
         return len(rows) > 0
 
-    def _commit_changed(self, difference: compare.Comparison) -> Record:
+    def _commit_changed(self, difference: compare.Comparison, new: New) -> Record:
         self._wishes.progress.phase("writing the manifest")
         self._session.forget_known()
         memory.give_back()
-        table = self._new_manifest(difference)
+        table = self._new_manifest(difference, new)
+        del new
+        self.problems = unread.explained(self.problems, table)
         vanished = items.missed_at(table, self._taken_at)
+        told = self._changes(table)
         self._session.packs.drain()
         memory.give_back()
         writer = ManifestWriter(self._session, table["chunks"])
@@ -344,24 +312,32 @@ class _Run:
         packs, own = writer.finish(self._heads)
         self._keep_locked(writer.needed, writer.index)
         self.problems += self._session.damage()
-        record = self._record(self._counts(difference, vanished=vanished), root, packs, own)
+        record = self._record(self._counts(difference, vanished=vanished), root, packs, own, told)
         self._session.commit(record)
         return record
 
-    def _new_manifest(self, difference: compare.Comparison) -> pa.Table:
+    def _new_manifest(self, difference: compare.Comparison, new: New) -> pa.Table:
         source = self._source
         about = items.About(source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None)
-        description = new_manifest.Description(source.manner, self._of_content, anew=self._described_anew())
-        read = new_manifest.news(self._results, self._table, about, description)
+        description = new_manifest.Description(
+            source.manner, new.of_content, new.profiles, anew=self._described_anew(), doubtful=self.doubtful
+        )
+        read = new_manifest.news(new.results, self._table, about, description)
         self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
-        past = new_manifest.Past(self._session, self._heads, difference, self._spared())
+        past = new_manifest.Past(self._session, self._heads, difference, items.Spared(new.failed, self._unseen))
         return new_manifest.made(read, about, past, description, self._wishes.retire)
 
-    def _spared(self) -> items.Spared:
-        """What stays in the manifest though this run could not read it."""
-        while_reading = self.problems[self._scan_problems :]
-        failed = {problem.path for problem in while_reading if problem.what not in KEPT_ALL_THE_SAME}
-        return items.Spared(failed=frozenset(failed), unseen=self._unseen)
+    def _changes(self, table: pa.Table) -> Changes:
+        """What the new manifest does to the items of the last one."""
+        last = self._last_manifest(changes.COLUMNS)
+        return changes.changes(last, table, self._taken_at, self._source.manner.zone, self._since())
+
+    def _since(self) -> datetime:
+        """Since when this source is backed up, as far as its records tell."""
+        if self._last is not None and self._last.changes is not None and self._last.changes.since is not None:
+            return self._last.changes.since
+        own = (one.taken_at for one in self._session.committed.records if one.source == self._source.name)
+        return min(own, default=self._taken_at)
 
     def _keep_locked(self, needed: Iterable[bytes], index: ChunkIndex) -> None:
         """Where objects are locked, so are these packs, for as long as what is stored today. index: all that is known of the
@@ -388,7 +364,7 @@ class _Run:
             problems=len(self.problems),
         )
 
-    def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...]) -> Record:
+    def _record(self, counts: Counts, root: Tree, packs: Tree, own: tuple[bytes, ...], told_of: Changes) -> Record:
         services = self._project.services
         made = Record(
             id=self._session.id,
@@ -406,6 +382,7 @@ class _Run:
             problems=told(self.problems),
             zone=self._source.manner.zone.key,
             described_by=self._source.manner.fingerprint,
+            changes=told_of,
         )
         refuse_unreadable(made)
         return made

@@ -13,7 +13,7 @@ from typing import Any
 
 from vault.age import HybridIdentity, HybridRecipient
 from vault.chance import Chance
-from vault.errors import Damaged, KeyRefused
+from vault.errors import Damaged, KeyRefused, Unstorable
 from vault.format import strict_json
 from vault.format.chunks import ID_SIZE, derive
 from vault.format.layout import is_id
@@ -85,7 +85,7 @@ class Capability:
         return self.content_identity
 
     def encode(self) -> bytes:
-        """As stored, before it is sealed."""
+        """As stored, before it is sealed. Raises `Unstorable` where no reader would take it."""
         content = None if self.content_identity is None else self.content_identity.encode()
         value: dict[str, Any] = {
             "repository": self.repository,
@@ -98,7 +98,13 @@ class Capability:
             "catalogue_identity": self.catalogue.encode(),
             "chunk_id_key": self.chunk_id_key.hex(),
         }
-        return strict_json.dump(value)
+        try:
+            data = strict_json.dump(value)
+        except ValueError as error:
+            raise Unstorable(f"{WHAT} cannot be written: {error}") from error
+        if len(self.name) > LONGEST_NAME or len(data) > LARGEST_KEY_OBJECT:
+            raise Unstorable(f"{WHAT} cannot be written: the project's name has more than {LONGEST_NAME} characters")
+        return data
 
     @classmethod
     def decode(cls, data: bytes | bytearray) -> Capability:

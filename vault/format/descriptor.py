@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from vault.errors import Damaged, UnsupportedFormat
+from vault.errors import Damaged, Unstorable, UnsupportedFormat
 from vault.format import strict_json
 from vault.format.chunks import Cutting
 from vault.format.layout import is_id
@@ -64,7 +64,7 @@ class Descriptor:
     features: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
-        """As stored: JSON for people too."""
+        """As stored: JSON for people too. Raises `Unstorable` where no reader would take it."""
         value: dict[str, Any] = {
             "format": FORMAT,
             "features": list(self.features),
@@ -75,7 +75,14 @@ class Descriptor:
             "store": {"create_once": self.trust.create_once, "checksum": self.trust.checksum},
             "about": "A Strongroom repository. Every other object here is an age file; docs/format.md tells how to read them.",
         }
-        return json.dumps(value, indent=2).encode() + b"\n"
+        data = json.dumps(value, indent=2).encode() + b"\n"
+        try:
+            Descriptor.decode(data)
+        except Damaged as error:
+            raise Unstorable(f"a descriptor like that could not be read again: {error}") from error
+        except UnsupportedFormat:
+            pass  # by name, by a version that does not know the feature
+        return data
 
     @classmethod
     def decode(cls, data: bytes) -> Descriptor:

@@ -26,6 +26,15 @@ LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 MOST_IN_NOTE = 10_000
 """Snapshots that one note names."""
 
+MOST_NOTE_BYTES = 1024 * 1024
+"""Of the snapshots in a note, as JSON; further ones are named by another note."""
+
+MOST_MOVED_BYTES = 1024 * 1024
+"""Of the packs in a record of moved packs, as JSON; further ones are moved under another record."""
+
+LONGEST_TEXT = 2000
+"""Characters of a reason or of a person's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -94,13 +103,15 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Snapshots that were forgotten together. id: its name's · reason: in the words of whoever did it."""
+    """Snapshots that were forgotten together. id: its name's · reason: in the words of whoever did it · who: user@host, where
+    it was a person."""
 
     id: str
     snapshots: tuple[Forgotten, ...]
     reason: str
     host: str
     forgotten_at: datetime
+    who: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -111,6 +122,7 @@ class Note:
             "reason": self.reason,
             "host": self.host,
             "forgotten_at": strict_json.write_moment(self.forgotten_at),
+            "who": self.who,
         }
 
     @classmethod
@@ -120,20 +132,22 @@ class Note:
         if strict_json.field(value, "record", str, what) != "forgotten" or strict_json.field(value, "id", str, what) != note:
             raise Damaged(f"{what} is not one")
         listed = strict_json.field(value, "snapshots", list, what)
-        if not all(isinstance(one, dict) for one in listed):
-            raise Damaged(f"{what} is not readable")
+        if not all(isinstance(one, dict) for one in listed) or len(listed) > MOST_IN_NOTE:
+            raise Damaged(f"{what} is not readable, or names more than {MOST_IN_NOTE} snapshots")
         return cls(
             id=note,
             snapshots=tuple(Forgotten.from_json(one, what) for one in listed),
             reason=strict_json.field(value, "reason", str, what),
             host=strict_json.field(value, "host", str, what),
             forgotten_at=strict_json.moment(value, "forgotten_at", what),
+            who=str(value.get("who", "")),  # notes of the first version have none
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """packs: each pack whose content moved, and where all of it lies that any snapshot needs."""
+    """packs: each pack whose content moved, and where all of it lies that any snapshot needs. One that is said to lie nowhere
+    has not moved: an earlier version wrote that of packs of which nothing was needed."""
 
     id: str
     packs: dict[bytes, tuple[bytes, ...]]
@@ -164,7 +178,11 @@ def read_moved(value: dict[str, Any], snapshot: str) -> Moved:
     """The record of moved packs under a snapshot's name. Raises `Damaged`."""
     what = f"the record {snapshot} of moved packs"
     listed = strict_json.field(value, "packs", dict, what)
-    return Moved(snapshot, {strict_json.from_hex(old, 32, what): packs_in(listed, old, what) for old in listed})
+    packs = {strict_json.from_hex(old, 32, what): packs_in(listed, old, what) for old in listed}
+    moved_to = {pack for new in packs.values() for pack in new}
+    if not moved_to.isdisjoint(packs):  # what a prune stores anew is never among what it takes that from
+        raise Damaged(f"{what} names the pack {min(moved_to & packs.keys()).hex()} as moved and as where something moved to")
+    return Moved(snapshot, packs)
 
 
 def packs_in(value: dict[str, Any], name: str, what: str) -> tuple[bytes, ...]:

@@ -22,10 +22,23 @@ FILE, FOLDER, LINK = "file", "folder", "link"
 TYPES = (FILE, FOLDER, LINK)
 """Devices and the like never stand in a manifest; one that says so was not made by us."""
 
+PREFIX, INCONSISTENT = "prefix", "inconsistent"
+"""What `consistency` may say; a reader takes any other word for the second."""
+
+OPTIONAL = frozenset({"consistency", "profile"})
+"""Columns that a file lacks where they would be null in every row."""
+
 MOST_ROWS = 1 << 27
 LARGEST_MANIFEST = 1 << 36
 
-_REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "mode", "uid", "gid"]
+SKETCH_SIZE = 32
+"""Bytes of a profile's sketch."""
+
+MOST_COLUMNS = 64
+"""Columns that a profile counts."""
+
+_EXPECTED = parquet.Expected({"type": TYPES}, OPTIONAL)
+_REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "consistency", "mode", "uid", "gid"]
 
 
 @cache
@@ -38,12 +51,25 @@ def schema() -> pa.Schema:
     mode: permission bits · uid, gid, owner, group · link_target · xattrs · blake3: of the whole content ·
     period_start, period_end, period_origin, format: what the item is about, where known ·
     seen_at: when this version was first seen · last_seen_at, vanished_at: null while the source has it ·
-    chunks: the content in order; a null id is a hole of that length.
+    chunks: the content in order; a null id is a hole of that length ·
+    consistency: null where the content is of one moment; `PREFIX` where it is what a growing file had at first, of one moment
+    too; `INCONSISTENT` where the file changed while it was read, so that the content may be of several moments ·
+    profile: of a table that was looked into, how much stands in it; null for everything else. rows: null where the file does
+    not open · columns, filled: for each column a hash of its name and how many of its cells are not empty · sketch: of its
+    rows, so that two versions can be compared.
     """
     import pyarrow as pa
 
     moment = pa.timestamp("us", tz="UTC")
     xattr = pa.struct([pa.field("name", pa.binary(), nullable=False), pa.field("value", pa.binary(), nullable=False)])
+    profile = pa.struct(
+        [
+            pa.field("rows", pa.int64()),
+            pa.field("columns", pa.list_(pa.int32())),
+            pa.field("filled", pa.list_(pa.int64())),
+            pa.field("sketch", pa.binary(SKETCH_SIZE)),
+        ]
+    )
     chunk = pa.struct([pa.field("id", pa.binary(ID_SIZE)), pa.field("length", pa.int64(), nullable=False)])
     return pa.schema(
         [
@@ -73,8 +99,29 @@ def schema() -> pa.Schema:
             pa.field("last_seen_at", moment),
             pa.field("vanished_at", moment),
             pa.field("chunks", pa.list_(chunk)),
+            pa.field("consistency", pa.string()),
+            pa.field("profile", profile),
         ]
     )
+
+
+def without_empty(table: pa.Table) -> pa.Table:
+    """The table without those of the columns `OPTIONAL` that say nothing."""
+    return table.drop_columns([name for name in OPTIONAL if table[name].null_count == table.num_rows])
+
+
+def is_inconsistent(table: pa.Table) -> pa.ChunkedArray:
+    """Which rows have content that may be of several moments."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.not_equal(table["consistency"], PREFIX), fill_value=False)
+
+
+def is_prefix(table: pa.Table) -> pa.ChunkedArray:
+    """Which rows have what a growing file had at first."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.equal(table["consistency"], PREFIX), fill_value=False)
 
 
 def finer(rows: int) -> int:
@@ -99,7 +146,7 @@ def encode(table: pa.Table) -> memoryview[int]:
         raise Unstorable(f"a snapshot of {table.num_rows} items is larger than any reader takes ({MOST_ROWS})")
     times = finer(table.num_rows)
     return parquet.write(
-        table,
+        without_empty(table),
         compression="none",
         use_dictionary=_REPEATING,
         write_statistics=False,
@@ -113,4 +160,4 @@ def encode(table: pa.Table) -> memoryview[int]:
 
 def decode(data: parquet.Data, *, columns: list[str] | None = None) -> pa.Table:
     """Read back, all columns or those named. Raises `Damaged`."""
-    return parquet.read(data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns, words={"type": TYPES})
+    return parquet.read(data, schema(), "a manifest", most_rows=MOST_ROWS, columns=columns, expected=_EXPECTED)

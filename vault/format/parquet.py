@@ -6,6 +6,7 @@ pyarrow is imported inside the functions: it costs 0.1 s, and `strongroom --help
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import SEEK_END, RawIOBase
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,18 @@ MOST_EXPANSION = 64
 
 WORTH_THREADS = 100_000
 """Rows; below, starting threads costs more than they win."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a table may hold, beside its schema. words: that may stand in columns of text, by column · optional: columns that
+    may be missing, and are null then."""
+
+    words: Mapping[str, Collection[str]] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+
+
+ANYTHING = Expected()
 
 
 def write(
@@ -71,12 +84,11 @@ def read(
     most_rows: int,
     columns: list[str] | None = None,
     only: tuple[str, int] | None = None,
-    words: Mapping[str, Collection[str]] | None = None,
+    expected: Expected = ANYTHING,
 ) -> pa.Table:
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
 
-    only: a column and the value that it shall have; row groups without that value are not even read · words: that may stand
-    in columns of text, by column.
+    only: a column and the value that it shall have; row groups without that value are not even read.
     Raises `Damaged` where the bytes are no Parquet file, hold more than `most_rows`, lack a column or have it in
     another type, or where their footer says that they expand to far more than they are.
     """
@@ -89,23 +101,24 @@ def read(
         # reading ahead would only start threads: bytes are in memory already, and a file is read by one thread at a time
         whole = not isinstance(data, RawIOBase)
         source, room = (pa.BufferReader(pa.py_buffer(data)), 0) if whole else (pa.PythonFile(data, "r"), READ_AT_ONCE)
-        with pq.ParquetFile(source, pre_buffer=False, buffer_size=room, read_dictionary=_texts(schema)) as file:
+        with pq.ParquetFile(source, pre_buffer=False, buffer_size=room, read_dictionary=_texts(schema, expected)) as file:
             if file.metadata.num_rows > most_rows:
                 raise Damaged(f"{what} says it has {file.metadata.num_rows} rows; more than {most_rows} are never written")
             _refuse_bombs(file, data, what)
-            missing = set(wanted) - set(file.schema_arrow.names)
-            if missing:
+            absent = set(wanted) - set(file.schema_arrow.names)
+            if missing := absent - expected.optional:
                 raise Damaged(f"{what} lacks the column {sorted(missing)[0]!r}")
             groups = range(file.num_row_groups) if only is None or file.num_row_groups == 1 else _groups_with(file, *only)
-            table = file.read_row_groups(groups, wanted, use_threads=file.metadata.num_rows >= WORTH_THREADS)
+            present = [name for name in wanted if name not in absent]
+            table = file.read_row_groups(groups, present, use_threads=file.metadata.num_rows >= WORTH_THREADS)
         table.validate(full=True)  # offsets within their buffers, text that is UTF-8: pyarrow trusts both
-        for name in (words or {}).keys() & set(wanted):
-            _refuse_strange(table[name], (words or {})[name], f"{what} has the unknown {name}")
+        for name in expected.words.keys() & set(present):
+            _refuse_strange(table[name], expected.words[name], f"{what} has the unknown {name}")
         if only is not None:
             table = table.filter(pc.equal(table[only[0]], only[1]))
-        return pa.table({name: _spelt_out(table[name]) for name in wanted}).cast(
-            pa.schema([schema.field(name) for name in wanted])
-        )
+        fields = [schema.field(name) for name in wanted]
+        found = [pa.nulls(len(table), one.type) if one.name in absent else _spelt_out(table[one.name]) for one in fields]
+        return pa.table(found, names=wanted).cast(pa.schema(fields))
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise Damaged(f"{what} is not readable as Parquet: {error}") from error
 
@@ -138,11 +151,12 @@ def note(data: bytes | bytearray, key: bytes, what: str) -> bytes:
         raise Damaged(f"{what} lacks its {key.decode()}") from error
 
 
-def _texts(schema: pa.Schema) -> list[str]:
-    """Columns of text: few words that repeat, decoded three times as fast once a word than once a row."""
+def _texts(schema: pa.Schema, expected: Expected) -> list[str]:
+    """Columns of text: few words that repeat, decoded three times as fast once a word than once a row. Not those that may be
+    missing: pyarrow refuses a file that lacks one of them."""
     import pyarrow as pa
 
-    return [field.name for field in schema if pa.types.is_string(field.type)]
+    return [one.name for one in schema if pa.types.is_string(one.type) and one.name not in expected.optional]
 
 
 def _refuse_strange(column: pa.ChunkedArray, words: Collection[str], message: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
+from vault.format.changes import Changes
 from vault.format.envelope import LARGEST
 from vault.format.housekeeping import Evicted, Moved, packs_in, read_moved
 from vault.format.tree import Tree
@@ -62,7 +63,8 @@ class Record:
     taken_at: the moment that the snapshot is of (when its scan began) · parents: the snapshots that it supersedes ·
     manifest: the table of items · packs: the list of packs that it needs, one SHA-256 a line, but for `own_packs`: those
     that came to be while or after that list was written (the catalogue packs of this run, and what holds the list itself) ·
-    zone: the time zone of the items' periods · described_by: fingerprint of the settings that the periods came from.
+    zone: the time zone of the items' periods · described_by: fingerprint of the settings that the periods came from ·
+    changes: what it did to the items of the one before; None where an older client wrote it.
     """
 
     id: str
@@ -80,6 +82,7 @@ class Record:
     problems: tuple[dict[str, str], ...] = ()
     zone: str = ""
     described_by: str = ""
+    changes: Changes | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -100,7 +103,7 @@ class Record:
             "problems": list(self.problems),
             "zone": self.zone,
             "described_by": self.described_by,
-        }
+        } | ({} if self.changes is None else {"changes": self.changes.as_json()})
 
 
 def told(problems: Iterable[Problem]) -> tuple[dict[str, str], ...]:
@@ -171,6 +174,7 @@ def read_any(value: dict[str, Any], snapshot: str) -> Record | Moved | Evicted:
         # records of the first version have neither
         zone=str(value.get("zone", "")),
         described_by=str(value.get("described_by", "")),
+        changes=Changes.from_json(value["changes"], what) if isinstance(value.get("changes"), dict) else None,
     )
 
 

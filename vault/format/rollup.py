@@ -37,9 +37,10 @@ VERSION = 1
 _HEAD = b"strongroom.rollup"
 _FROM_MANIFEST = {
     *("path", "kind", "type", "size", "mtime", "mtime_nanos", "mode", "uid", "gid", "link_target", "blake3"),
-    *("period_start", "period_end", "format", "seen_at", "last_seen_at", "vanished_at"),
+    *("period_start", "period_end", "format", "seen_at", "last_seen_at", "vanished_at", "consistency"),
 }
 _REPEATING = ["kind", "type", "mode", "uid", "gid", "format", "seen_at", "last_seen_at", "vanished_at", "first", "last"]
+_EXPECTED = parquet.Expected(optional=manifest.OPTIONAL)
 WHAT = "a roll-up"
 
 
@@ -72,7 +73,8 @@ def encode(rollup: Rollup) -> bytes:
     """The plain bytes of a roll-up."""
     records = [record.as_json() | {"problems": []} for record in rollup.records]
     notes = {_HEAD: strict_json.dump({"version": VERSION, "records": records})}
-    return bytes(parquet.write(rollup.rows, notes=notes, compression="zstd", use_dictionary=_REPEATING, write_statistics=False))
+    rows = manifest.without_empty(rollup.rows)
+    return bytes(parquet.write(rows, notes=notes, compression="zstd", use_dictionary=_REPEATING, write_statistics=False))
 
 
 def name(data: bytes | bytearray, key: bytes) -> bytes:
@@ -86,7 +88,7 @@ def decode(data: bytes | bytearray, key: bytes, rollup_id: bytes) -> Rollup | No
     records = decode_records(data, key, rollup_id)
     if records is None:
         return None
-    rows = parquet.read(data, schema(), WHAT, most_rows=MOST_ROWS)
+    rows = parquet.read(data, schema(), WHAT, most_rows=MOST_ROWS, expected=_EXPECTED)
     _refuse_nonsense(len(records), rows)
     return Rollup(records, rows)
 

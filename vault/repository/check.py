@@ -17,14 +17,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
-from vault.format import layout
+from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
-from vault.repository import check_objects, forgotten, missing, rollups, snapshots
+from vault.repository import check_objects, missing, rollups, snapshots
 from vault.repository.adopt import healed, missing_segment, orphan_rows, read_contents
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.meta import MetaReader
+from vault.repository.missing_objects import Missing
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
 from vault.storage.caching import uncached
@@ -40,7 +41,7 @@ PACKS_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class LostItem:
-    """An item that cannot be restored whole. path: printable."""
+    """An item of a snapshot that cannot be restored as it was. path: printable."""
 
     snapshot: str
     path: str
@@ -61,6 +62,8 @@ class CheckReport:
     damage: list[str] = field(default_factory=list)
     lost: list[LostItem] = field(default_factory=list)
     unlocked: list[str] = field(default_factory=list)
+    inconsistent: list[LostItem] = field(default_factory=list)
+    """Items that changed while a backup read them: what was read is whole, and may be of several moments. No damage."""
 
     @property
     def sound(self) -> bool:
@@ -81,7 +84,11 @@ class CheckReport:
             "unlocked",
         )
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
-        return found | {"sound": self.sound, "lost": [{"snapshot": one.snapshot, "path": one.path} for one in self.lost]}
+        marked = {
+            name: [{"snapshot": one.snapshot, "path": one.path} for one in getattr(self, name)]
+            for name in ("lost", "inconsistent")
+        }
+        return found | {"sound": self.sound} | marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +232,8 @@ class _Check:
         self._moved = committed.moved
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
         stored = snapshots.stored_ids(self._project)
-        gone = missing.parents(committed, forgotten.read_all(self._project).by_id, stored)
-        self._report.damage += [missing.Missing("snapshot", one).message for one in sorted(gone)]
+        gone = missing.absent(self._project, stored, committed.records, ()).gone
+        self._report.damage += [Missing("snapshot", one).message for one in gone]
         for one in committed.records:
             self._depth.stop()
             self._report.snapshots += 1
@@ -244,7 +251,9 @@ class _Check:
         needed = snapshots.needed_packs(reader, one, self._moved)
         self._needed |= needed
         self._report.packs_needed = len(self._needed)
-        table = snapshots.read_manifest(reader, one, columns=["path", "chunks"])
+        table = snapshots.read_manifest(reader, one, columns=["path", "chunks", "consistency"])
+        marked = table["path"].filter(manifest.is_inconsistent(table)).to_pylist()
+        self._report.inconsistent += [LostItem(one.id, printable(path)) for path in marked]
         chunks = table["chunks"].combine_chunks()
         parents, ids = pc.list_parent_indices(chunks), chunks.flatten().field("id")
         located = index.locate(ids)

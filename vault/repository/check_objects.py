@@ -21,7 +21,7 @@ from vault.format import layout
 from vault.format.capability import LARGEST_KEY_OBJECT, Capability
 from vault.format.record import Claim
 from vault.problems import Problem, printable
-from vault.repository import holds, key_objects, marks, missing
+from vault.repository import holds, key_objects, marks, missing_objects
 from vault.repository.client_memory import ClientMemory
 from vault.repository.key_objects import KeyObject, key_id, may_open
 from vault.repository.project import Project
@@ -129,8 +129,8 @@ class _Look:
         whom = f"project {self._names[scope]!r} ({scope})" if scope in self._names else f"project {scope}"
         if not listed:
             self._report.damage.append(f"{whom} has no key object left: nobody can open it")
-        gone = missing.keys_gone(self._store, scope, self._memory)
-        self._report.damage += [missing.Missing("key", name).message for name in gone]
+        gone = missing_objects.keys_gone(self._store, scope, self._memory)
+        self._report.damage += [missing_objects.Missing("key", name).message for name in gone]
         seen: dict[str, str] = {}
         whole: list[str] = []
         sizes: set[int] = set()
@@ -153,7 +153,7 @@ class _Look:
         self._report.opened += len(whole)
         if not whole:
             self._report.unopened.append(whom)
-        for name in missing.remember_keys(scope, self._memory, seen, whole):
+        for name in missing_objects.remember_keys(scope, self._memory, seen, whole):
             self._report.damage.append(f"the key object {name} never changes, and is not the one that this machine knows")
         names = {one.id for one in listed}
         for recipient in recovery if whole else ():

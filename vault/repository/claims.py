@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vault.clock import Clock
-from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound
+from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.housekeeping import Evicted
 from vault.format.record import Claim
 from vault.progress import Progress, Silence
-from vault.repository import marks, snapshots
+from vault.repository import marks, presence, snapshots
 from vault.repository.project import Project
 from vault.wording import counted
 
@@ -55,9 +54,9 @@ def evicted(snapshot: str) -> Busy:
 
 
 def standing(project: Project) -> list[str]:
-    """The ids of all claims that stand, readable or not."""
-    names = (info.name.rpartition("/")[2] for info in project.store.list(project.folder("claims")))
-    return sorted(name for name in names if layout.is_snapshot_id(name))
+    """The ids of all claims that stand, readable or not, as two listings together name them."""
+    listed = (info.name.rpartition("/")[2] for _ in range(2) for info in project.store.list(project.folder("claims")))
+    return sorted({name for name in listed if layout.is_snapshot_id(name)})
 
 
 def wait(
@@ -75,11 +74,15 @@ def wait(
     withdraw_dead(project)
     ids = _at_work(project, ids)
     told: list[str] = []
+    gone_since: dict[str, datetime] = {}
     while ids:
         claims = {one: _read(project, one) for one in ids}
-        stale = [one for one in ids if _is_stale(project, one, claims[one], patience)]
-        for one in stale:
-            evict(project, one)
+        for one, claim in claims.items():
+            if claim is not None and has_ended(project, claim):  # it was killed while this waits
+                _withdraw(project, claim)
+            elif _is_stale(project, one, claim, patience):
+                evict(project, one)
+                gone_since[one] = clock.now()
         ids = _at_work(project, ids)
         if not ids or clock.monotonic() - began >= seconds:
             break
@@ -88,18 +91,15 @@ def wait(
             progress.phase(f"waiting for {_described(ids, claims)}")
         _pause(clock, patience.look_every, stop)
         ids = _at_work(project, ids)
-    return ids or _grace(project, patience, began, stop, progress)
+    return ids or _grace(project, patience, began, gone_since, stop, progress)
 
 
 def evict(project: Project, claim: str) -> None:
     """Take a claim away, so that its writer cannot commit any more, or takes back what it commits; one that has committed
     keeps what it has. Raises `PromiseBroken`."""
     marks.note_evicted(project, [claim])
-    if project.descriptor.trust.create_once:
-        try:
-            project.create_record(layout.snapshot_name(project.id, claim), Evicted(claim).as_json())
-        except ObjectExists:
-            return
+    if project.descriptor.trust.create_once and not _shut(project, claim):
+        return
     project.store.delete(layout.claim_name(project.id, claim))
 
 
@@ -116,32 +116,50 @@ def has_ended(project: Project, claim: Claim) -> bool:
     return claim.process is not None and project.services.processes.ended(claim.process)
 
 
-def clear(project: Project, patience: Patience) -> None:
-    """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One of today
-    stays, whose writer may still look at it. What was said of writers that were evicted goes after a month."""
+def clear(project: Project, patience: Patience) -> list[str]:
+    """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One that was
+    rewritten today stays, whose writer may still look at it. What was said of writers that were evicted goes after a month.
+    Gives the names of what the store would not delete."""
     left = standing(project)
     committed = frozenset(snapshots.stored_ids(project)) if left else frozenset()
     before = project.services.clock.now() - patience.stale_after
-    for claim in left:
-        moment = layout.moment_of(claim)
-        if claim in committed and moment is not None and moment < before:
-            project.store.delete(layout.claim_name(project.id, claim))
-    marks.clear_evictions(project)
+    old = [one for one in left if one in committed and (moment := layout.moment_of(one)) is not None and moment < before]
+    old = [one for one in old if _shows_no_progress(project, one, patience)]
+    refused = []
+    for name in [*(layout.claim_name(project.id, one) for one in old), *marks.old_evictions(project)]:
+        try:
+            project.store.delete(name)
+        except StorageDenied:
+            refused.append(name)
+    return refused
 
 
 def _withdraw(project: Project, claim: Claim) -> bool:
     if project.descriptor.trust.create_once:
-        with suppress(ObjectExists):  # it has committed, or was evicted
-            project.create_record(layout.snapshot_name(project.id, claim.id), Evicted(claim.id).as_json())
+        _shut(project, claim.id)
     elif claim.committing:
         return False
     project.store.delete(layout.claim_name(project.id, claim.id))
     return True
 
 
+def _shut(project: Project, claim: str) -> bool:
+    """Put an *evicted* record where the claim's snapshot would be committed; gives whether nothing stood there. What stands is
+    looked for first: a store that is only believed to create once would put this over a committed record."""
+    name = layout.snapshot_name(project.id, claim)
+    if presence.stands(project, name):
+        return False
+    try:
+        project.create_record(name, Evicted(claim).as_json())
+    except ObjectExists:
+        return False
+    return True
+
+
 def _at_work(project: Project, ids: Sequence[str]) -> list[str]:
     claimed, recorded = set(standing(project)), set(snapshots.stored_ids(project))
-    return [one for one in ids if one in claimed and one not in recorded]
+    unrecorded = [one for one in ids if one not in recorded]
+    return [one for one in unrecorded if one in claimed or presence.stands(project, layout.claim_name(project.id, one))]
 
 
 def _read(project: Project, claim: str) -> Claim | None:
@@ -152,21 +170,35 @@ def _read(project: Project, claim: str) -> Claim | None:
         return None
 
 
+def _shows_no_progress(project: Project, name: str, patience: Patience) -> bool:
+    return _is_stale(project, name, _read(project, name), patience)
+
+
 def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patience) -> bool:
     """Whether a claim shows no progress. Of one that cannot be read, its name tells the age."""
     last: datetime | None = layout.moment_of(name) if claim is None else claim.updated_at
     return last is None or project.services.clock.now() - last > patience.stale_after
 
 
-def _grace(project: Project, patience: Patience, began: float, stop: Callable[[], None], progress: Progress) -> list[str]:
+def _grace(
+    project: Project,
+    patience: Patience,
+    began: float,
+    gone_since: dict[str, datetime],
+    stop: Callable[[], None],
+    progress: Progress,
+) -> list[str]:
     """Where the store cannot create once: wait until whatever an evicted writer has sent has arrived or never will, whoever
-    evicted it. Gives those writers for whom there is no time."""
+    evicted it. Gives those writers for whom there is no time. gone_since: when this prune took claims away, which may have been
+    long after it marked that it would."""
     if project.descriptor.trust.create_once:
         return []
     clock = project.services.clock
     met = marks.read(project)
+    moments = met.evicted()
+    moments |= {one: max(moment, moments.get(one, moment)) for one, moment in gone_since.items()}
     now = clock.now()
-    moments = met.evicted() | dict.fromkeys(met.unreadable, now)  # it may name a writer that was evicted just now
+    moments |= dict.fromkeys(met.unreadable, now)  # it may name a writer that was evicted just now
     left = {
         one: min(patience.grace, moment + patience.grace - now)
         for one, moment in moments.items()
@@ -190,12 +222,19 @@ def _pause(clock: Clock, seconds: float, stop: Callable[[], None]) -> None:
     stop()
 
 
+def described(project: Project, claim: str) -> str:
+    """A claim by whose it is and how old."""
+    return _in_words(claim, _read(project, claim))
+
+
+def _in_words(name: str, claim: Claim | None) -> str:
+    if claim is None:
+        return f"the backup {name}"
+    begun, last = (f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (claim.started_at, claim.updated_at))
+    return f"{claim.source} of {claim.host}, begun {begun}, last progress {last}"
+
+
 def _described(ids: Sequence[str], claims: dict[str, Claim | None]) -> str:
-    """The first of the claims by whose it is and how old, and how many others."""
-    first = claims.get(ids[0])
-    if first is None:
-        what = f"the backup {ids[0]}"
-    else:
-        begun, last = (f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (first.started_at, first.updated_at))
-        what = f"{first.source} of {first.host}, begun {begun}, last progress {last}"
+    """The first of the claims, and how many others."""
+    what = _in_words(ids[0], claims.get(ids[0]))
     return what if len(ids) == 1 else f"{what}, and {counted(len(ids) - 1, 'other backup')}"

@@ -1,14 +1,16 @@
 """What a writer looks at after its commit, whatever it believes of the store.
 
     record      what was written is what stands, read below the cache
-    marks       whether a prune has evicted this run: such a prune may delete what the snapshot needs, or has done so
+    marks       whether a prune has evicted this run: such a prune may delete what the snapshot needs, or has done so, or may
+                yet put its own record over this one, where the store only seems to create once
     packs       those that the run has stored, or found in the index alone, stand: an answered PUT may have stored nothing, and
-                a prune that evicted the run may be over by now. Where it was evicted, all that the snapshot needs is looked for
+                a prune that evicted the run may be over by now. Where its claim is gone, whatever the snapshot needs is
+                looked for
     index       the segments of the run stand
 
 A prune that reads the records after the commit spares what this one needs. One that has read them before either waits for the
 claim, or says in a mark that it does not; that mark outlives it. So whoever finds none there, and its packs standing, has
-committed. Where something is marked or gone the snapshot is taken back by a note, and the run fails.
+committed. Where it was evicted, or something is gone, the snapshot is taken back by a note, and the run fails.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
     try:
         _read_back(session, sealed)
         late = marks.read(session.project)
-        was_evicted = session.id in late.evicted() or not session.claim_stands()
-        needed, unknown = _needed(session, one, whole=was_evicted)
+        noted = session.id in late.evicted()
+        was_evicted = noted or not session.claim_stands()
+        needed, unknown = (frozenset[bytes](), True) if noted else _needed(session, one, whole=was_evicted)
         gone = presence.gone(session.project, needed)
         session.keep_index_whole()
     except (PromiseBroken, WriteLost):

@@ -42,12 +42,22 @@ class Notes(NamedTuple):
 
 def read_all(project: Project) -> Notes:
     """Everything that the notes say."""
+    return joined(*each(project))
+
+
+def joined(notes: Iterable[Note], damaged: Iterable[Problem]) -> Notes:
+    """What these notes say together."""
+    return Notes({one.id: one for note in notes for one in note.snapshots}, tuple(damaged))
+
+
+def each(project: Project) -> tuple[list[Note], list[Problem]]:
+    """Every note, oldest first, and those that cannot be used."""
     names = [info.name for info in project.store.list(project.folder("forgotten"))]
     wanted = [name for name in names if layout.is_id(name.rpartition("/")[2])]
     with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="forgotten") as pool:
         found = list(pool.map(lambda name: _note_or_problem(project, name), wanted))
-    by_id = {one.id: one for note in found if isinstance(note, Note) for one in note.snapshots}
-    return Notes(by_id, tuple(one for one in found if isinstance(one, Problem)))
+    notes = sorted((one for one in found if isinstance(one, Note)), key=lambda one: (one.forgotten_at, one.id))
+    return notes, [one for one in found if isinstance(one, Problem)]
 
 
 def _note_or_problem(project: Project, name: str) -> Note | Problem | None:

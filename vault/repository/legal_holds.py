@@ -25,7 +25,7 @@ def needed(project: Project, records: Sequence[Record]) -> frozenset[str]:
     """The names of all stored objects that these snapshots need, their records among them. Raises `Damaged`."""
     if not records:
         return frozenset()
-    packs = liveness.needs(project, records, snapshots.committed(project).moved).now
+    packs = liveness.needs(project, records, snapshots.committed(project).moved).reached  # who moved them may have lied
     names = {
         layout.pack_name(project.id, tier, pack) for tier in layout.TIERS for pack in standing(project, tier) if pack in packs
     }

@@ -6,14 +6,15 @@ snapshots of thirty thousand packs take the room of a few.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.format.chunks import ID_SIZE
-from vault.format.layout import META_TIER
+from vault.format.layout import META_TIER, TIERS
 from vault.format.record import Record
+from vault.lazily import lazily
 from vault.repository import snapshots
-from vault.repository.adopt import healed
+from vault.repository.adopt import healed, rows_of, standing
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.meta import MetaReader
 from vault.repository.project import Project
@@ -46,8 +47,8 @@ def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, fro
         flat = snapshots.flat_list(reader, one)
         listed = pa.Array.from_buffers(kind, len(flat) // ID_SIZE, [None, pa.py_buffer(flat)])
         found = pc.unique(pa.concat_arrays([found, listed]))
-    packs = snapshots.reached(frozenset(found.to_pylist()), moved)
-    return Needs(packs, packs - moved.keys())
+    packs = frozenset(found.to_pylist())
+    return Needs(snapshots.reached(packs, moved), snapshots.where_now(packs, moved))
 
 
 def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, stop: Callable[[], None]) -> pa.Array:
@@ -77,6 +78,50 @@ def alone_in(index: ChunkIndex, live: pa.Array, packs: frozenset[bytes]) -> froz
     listed = pc.is_in(rows["pack"], value_set=pa.array(sorted(packs), pa.binary(ID_SIZE)))
     safe = pc.unique(rows.filter(listed)["chunk"])
     return frozenset(rows.filter(pc.invert(pc.is_in(rows["chunk"], value_set=safe)))["pack"].unique().to_pylist())
+
+
+class Inside:
+    """What lies inside of packs, read once it is asked for. records: of the snapshots that count · needs: what they need."""
+
+    def __init__(self, project: Project, records: Sequence[Record], needs: Needs, stop: Callable[[], None]) -> None:
+        self._project = project
+        self._records = records
+        self.needs = needs
+        self._stop = stop
+
+    @lazily
+    def index(self) -> ChunkIndex:
+        """Where everything lies, also what no segment names."""
+        return self._named.with_rows(self.unnamed)
+
+    @lazily
+    def unnamed(self) -> list[pa.Table]:
+        """Rows, out of the packs themselves, of what is needed and in no segment: one was lost, or is damaged."""
+        wanted = self.needs.now - self._named.packs()
+        stored = [(tier, *one) for tier in TIERS for one in standing(self._project, tier).items() if wanted]
+        readable = [one for one in stored if one[1] in wanted and (one[0] == META_TIER or self._may_read)]
+        return rows_of(self._project, readable)
+
+    @lazily
+    def live(self) -> pa.Array:
+        """The chunks that any snapshot needs."""
+        return live_chunks(self._project, self._records, self.index, self._stop)
+
+    def unlisted(self, there: Collection[bytes]) -> frozenset[bytes]:
+        """Packs that no record names and in which lies what is needed, as some pack in which it should lie is gone. there: the
+        packs that stand."""
+        standing_still = self.needs.now.intersection(there)
+        if standing_still == self.needs.now:
+            return frozenset()
+        return alone_in(healed(self._project, self.index), self.live, standing_still)
+
+    @lazily
+    def _named(self) -> ChunkIndex:
+        return ChunkIndex.load(self._project)
+
+    @property
+    def _may_read(self) -> bool:
+        return self._project.capability.content_identity is not None
 
 
 class Filling(NamedTuple):

@@ -95,12 +95,10 @@ def note_evicted(project: Project, writers: Iterable[str]) -> str:
     return _write(project, (), tuple(writers))
 
 
-def clear_evictions(project: Project) -> None:
-    """Take away what was said of writers a month ago."""
+def old_evictions(project: Project) -> list[str]:
+    """The names of those marks that say of writers a month ago that they were evicted: they may go."""
     before = project.services.clock.now() - EVICTIONS_STAY
-    for name, one in list(_read(project, ())):
-        if isinstance(one, Mark) and one.evicted and one.started_at < before:
-            project.store.delete(name)
+    return [name for name, one in _read(project, ()) if isinstance(one, Mark) and one.evicted and one.started_at < before]
 
 
 def _write(project: Project, packs: tuple[bytes, ...], evicted: tuple[str, ...]) -> str:

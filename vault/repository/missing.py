@@ -1,123 +1,128 @@
-"""What was in the store and is gone, though nothing says that it was taken away.
+"""Snapshots that are gone though nobody forgot them.
 
-    snapshot    one that this machine has seen, or that another one names as its parent; no note says that it was forgotten
-    hold        a hold or a release that this machine has seen: they are never deleted
-    note        a snapshot that was known to be forgotten; no note says so any more
-    key         a key object that a check of this machine has seen
-
-Who knows that it is no accident, says so once (`acknowledge`): where the store can keep that, it is written there, for
-everybody.
+A snapshot is known to have been there when another names it as a parent, when a note or a roll-up names it, or when this
+machine has seen it. One that no listing names is asked for by its name, since a listing may leave something out. What then is
+neither there nor forgotten was taken away or lost: every machine says so, and no prune goes on until a person accepts the loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
 
+from vault.errors import Damaged, ObjectNotFound, RefusedByRule, StorageError, UsageError
 from vault.format import layout
-from vault.format.hold import Release
-from vault.format.housekeeping import Forgotten
-from vault.repository import forget, forgotten, holds, snapshots
+from vault.format.housekeeping import Evicted, Forgotten, Moved
+from vault.format.record import Record
+from vault.repository import forgotten, presence, rollups, snapshots
 from vault.repository.client_memory import ClientMemory
+from vault.repository.forget import put_notes, refuse_unfit
+from vault.repository.forgotten import Notes
 from vault.repository.project import Project
-from vault.repository.snapshots import Committed
-from vault.storage.contract import Store
-
-What = Literal["snapshot", "hold", "note", "key"]
-
-_TEXTS: dict[What, str] = {
-    "snapshot": "snapshot {id} was here and is gone, and nothing says that it was forgotten",
-    "hold": "the hold or release {id} was here and is gone; holds are never deleted, they end by a release or by their date",
-    "note": "the note that snapshot {id} was forgotten was here and is gone",
-    "key": "the key object {id} was here and is gone: whoever it was sealed to cannot open the project any more",
-}
-HINT = (
-    "bring the object back from a copy or an older version in the bucket; once you know that all is well, say so with "
-    "`strongroom check {project} --acknowledge REASON`"
-)
+from vault.storage.caching import uncached
+from vault.wording import counted, quoted
 
 
-class Missing(NamedTuple):
-    """id: of the snapshot or hold; of a key object, its name."""
+class Absent(NamedTuple):
+    """Ids of snapshots that no listing named. hidden: that stand nevertheless · gone: that do not, and that nobody forgot."""
 
-    what: What
-    id: str
-
-    @property
-    def message(self) -> str:
-        """In words."""
-        return _TEXTS[self.what].format(id=self.id)
+    hidden: tuple[str, ...]
+    gone: tuple[str, ...]
 
 
-def look(project: Project, memory: ClientMemory, committed: Committed | None = None) -> list[Missing]:
-    """Everything of a project that is missing; what stands is remembered from now on. committed: where the caller has read it,
-    the snapshots that others name as their parents are looked for too. Raises `StorageError`."""
-    stored = snapshots.stored_ids(project)  # first: what a prune takes away was noted before
-    noted = forgotten.read_all(project).by_id
-    unseen = memory.missing(project.id, [one for one in stored if one not in noted])
-    explained = [one for one in unseen if one in noted]
+class SnapshotsMissing(Damaged):
+    """Snapshots are gone that nobody forgot, so that nobody knows what they need. snapshots: their ids."""
+
+    def __init__(self, project: Project, snapshots: Collection[str]) -> None:
+        first = min(snapshots)
+        super().__init__(
+            f"nothing can be pruned: {counted(len(snapshots), 'snapshot')} of project {project.name} "
+            f"{'is' if len(snapshots) == 1 else 'are'} gone, nothing says that somebody forgot {first}, and nobody knows "
+            "which packs it needs",
+            hint=f"put the object {layout.snapshot_name(project.id, first)} back, from an older version or a copy of the "
+            f"repository, or accept the loss: {acceptance(project, first)}",
+        )
+        self.snapshots = tuple(sorted(snapshots))
+
+
+def acceptance(project: Project, snapshot: str) -> str:
+    """The command with which a person accepts the loss of a snapshot."""
+    return f"`strongroom retention accept-loss {quoted(project.name)} {snapshot} --reason TEXT`"
+
+
+def absent(project: Project, listed: Collection[str], records: Iterable[Record], remembered: Iterable[str]) -> Absent:
+    """Which snapshots are known to have been there and are not listed. records: those that are there · remembered: the ids that
+    this machine has seen. Raises `StorageError`."""
+    known = {parent for one in records for parent in one.parents} | set(remembered)
+    with suppress(StorageError):  # they are derived: where they cannot be had, others say the same of most snapshots
+        known |= {one.id for rolled in rollups.rolled_up(project) for one in rolled}
+    unlisted = known - set(listed)
+    notes = forgotten.read_all(project)  # after the listing: whoever deletes a record has written a note before
+    unlisted |= {parent for one in notes.by_id.values() for parent in one.parents} - set(listed)
+    wanted = sorted(one for one in unlisted - notes.by_id.keys() if layout.is_snapshot_id(one))
+    hidden = [one for one in wanted if presence.stands(project, layout.snapshot_name(project.id, one))]
+    gone = set(wanted) - set(hidden)
+    if gone:  # one of them may have been forgotten, and pruned, while this was looked for
+        gone -= forgotten.read_all(project).by_id.keys()
+    return Absent(tuple(hidden), tuple(sorted(gone)))
+
+
+def gone(project: Project, memory: ClientMemory) -> list[str]:
+    """The snapshots that are gone and that no note says were forgotten: those that this machine has seen, and those that others
+    name. All that are there are remembered from now on."""
+    listed = snapshots.stored_ids(project)
+    unseen = memory.missing(project.id, listed)
+    records = snapshots.committed(project, rolled=True).records
+    found = absent(project, listed, records, unseen).gone
+    explained = set(unseen).difference(found)
     if explained:
-        memory.forget(project.id, explained)
-    gone = set(unseen) - noted.keys()
-    if committed is not None:
-        gone |= parents(committed, noted, stored)
-    held = _holds(project, memory)
-    notes = set(memory.missing(project.id, noted, kind="forgotten"))
-    return [
-        *(Missing("snapshot", one) for one in sorted(gone - notes)),
-        *(Missing("hold", one) for one in held),
-        *(Missing("note", one) for one in sorted(notes)),
-        *(Missing("key", one) for one in keys_gone(project.store, project.id, memory)),
-    ]
+        memory.forget(project.id, explained & forgotten.read_all(project).by_id.keys())
+    return list(found)
 
 
-def acknowledge(project: Project, memory: ClientMemory, missing: Sequence[Missing], *, reason: str, who: str) -> None:
-    """A person knows that these are gone. Snapshots get a note, holds a release; the rest is forgotten on this machine."""
-    now = project.services.clock.now()
-    of = {what: [one.id for one in missing if one.what == what] for what in _TEXTS}
-    noted = [
-        Forgotten(snapshot, "", layout.moment_of(snapshot) or now, ())
-        for snapshot in [*of["snapshot"], *of["note"]]
-        if layout.is_snapshot_id(snapshot)
-    ]
-    forget.put_notes(project, noted, f"{reason} (found missing, acknowledged by {who})")
-    for hold in of["hold"]:
-        made = Release(layout.new_id(project.services.chance.token(16)), hold, f"{reason} (found missing)", who, now)
-        project.put_record(layout.hold_name(project.id, made.id), made.as_json())
-    memory.forget(project.id, of["snapshot"])
-    memory.remember("keys", project.id, [])  # the next check remembers them as they are now
+def accept(project: Project, ids: Iterable[str], *, reason: str, who: str, remembered: Iterable[str]) -> list[Forgotten]:
+    """Note that these snapshots, which are gone or damaged, are lost: from then on nobody misses them. Gives what was noted.
+    Raises `UsageError` for one that nobody knows of, `RefusedByRule` for one that can be read: then nothing is noted."""
+    refuse_unfit(reason)
+    wanted = list(dict.fromkeys(ids))
+    listed = snapshots.stored_ids(project)
+    found = snapshots.read_those(project, listed)
+    lost = absent(project, listed, found.records, remembered).gone
+    notes = forgotten.read_all(project)
+    for snapshot in wanted:
+        if snapshot in notes.by_id:
+            raise UsageError(f"snapshot {snapshot} of project {project.name!r} is noted as forgotten already")
+        if snapshot not in listed and snapshot not in lost:
+            hint = f"those that are missing or damaged: `strongroom check {quoted(project.name)}`"
+            raise UsageError(f"nothing says that project {project.name!r} ever had the snapshot {snapshot!r}", hint=hint)
+        if snapshot in listed and _is_readable(project, snapshot):
+            hint = f"to give it up nevertheless: `strongroom forget {quoted(project.name)} {snapshot} --reason TEXT`"
+            raise RefusedByRule(f"snapshot {snapshot} is there and can be read; nothing was noted", hint=hint)
+    given_up = [_as_forgotten(project, snapshot, found.records, notes) for snapshot in wanted]
+    put_notes(project, given_up, reason, who=who)
+    return given_up
 
 
-def remember_keys(project: str, memory: ClientMemory, seen: dict[str, str], whole: Iterable[str]) -> list[str]:
-    """Remember the key objects of a project (SHA-256 by name). whole: those that were opened and are right, whatever they were
-    before. Gives those that are others than they were, which stay remembered as they were."""
-    before = dict(line.split(" ", 1) for line in memory.recall("keys", project) if " " in line)
-    right = frozenset(whole)
-    changed = sorted(name for name, sha256 in seen.items() if before.get(name, sha256) != sha256 and name not in right)
-    now = before | {name: sha256 for name, sha256 in seen.items() if name not in changed}
-    if now != before:
-        memory.remember("keys", project, [f"{name} {sha256}" for name, sha256 in sorted(now.items())])
-    return changed
+def _is_readable(project: Project, snapshot: str) -> bool:
+    below = replace(project, store=uncached(project.store))
+    try:
+        return isinstance(snapshots.read_any(below, snapshot), Record | Moved | Evicted)
+    except (Damaged, ObjectNotFound):
+        return False
 
 
-def keys_gone(store: Store, project: str, memory: ClientMemory) -> list[str]:
-    """The key objects of a project that a check of this machine has seen and that are gone."""
-    known = [line.split(" ", 1)[0] for line in memory.recall("keys", project)]
-    if not known:
-        return []
-    there = {info.name for info in store.list(layout.keys_folder(project))}
-    return sorted(set(known) - there)
-
-
-def parents(committed: Committed, noted: Iterable[str], stored: Iterable[str]) -> set[str]:
-    """The snapshots that others name as their parents, and that neither stand nor were forgotten. noted, stored: those that
-    were, and those whose records stand."""
-    return {parent for one in committed.records for parent in one.parents} - set(noted) - set(stored)
-
-
-def _holds(project: Project, memory: ClientMemory) -> list[str]:
-    """The holds and releases that were seen, and are gone, and that no release names. What could never be read was none."""
-    listed = {info.name.rpartition("/")[2] for info in project.store.list(project.folder("holds"))}
-    readable, released = holds.readable(project) if listed else (frozenset(), frozenset())
-    known = listed & set(memory.recall("holds", project.id))
-    return sorted(set(memory.missing(project.id, readable | known, kind="holds")) - released)
+def _as_forgotten(project: Project, snapshot: str, records: Iterable[Record], notes: Notes) -> Forgotten:
+    """What a note says of a snapshot whose record cannot be read: out of a roll-up, else out of those that name it."""
+    rolled = [one for some in rollups.rolled_up(project) for one in some if one.id == snapshot]
+    if rolled:
+        return Forgotten(snapshot, rolled[0].source, rolled[0].taken_at, rolled[0].parents)
+    records = list(records)
+    sources = [one.source for one in records if snapshot in one.parents]
+    sources += [one.source for one in notes.by_id.values() if snapshot in one.parents]
+    moment = layout.moment_of(snapshot) or project.services.clock.now()
+    source = sources[0] if sources else ""
+    older = [one for one in records if one.taken_at < moment and one.id not in notes.by_id]
+    parents = tuple(one.id for one in snapshots.heads(older, source))  # or an older one would pass for a newest one beside
+    return Forgotten(snapshot, source, moment, parents)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from vault.errors import ObjectNotFound
 from vault.format import layout
@@ -24,6 +26,12 @@ def gone(project: Project, packs: frozenset[bytes]) -> frozenset[bytes]:
     for _ in range(2):
         packs = _missing(project, packs)
     return packs
+
+
+def all_gone(project: Project, packs: Iterable[bytes]) -> bool:
+    """Whether none of the packs stands that a listing left out: of many, the first few are asked for by name."""
+    some = frozenset(islice(packs, FEW))
+    return gone(project, some) == some
 
 
 def stands(project: Project, name: str) -> bool:

@@ -12,27 +12,48 @@ the next prune goes on with the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from vault import memory
 from vault.errors import StorageDenied
 from vault.format import layout
 from vault.format.housekeeping import MOST_IN_MARK, Forgotten
-from vault.repository import claims, liveness, marks, rollups, snapshots
-from vault.repository.adopt import healed, standing
-from vault.repository.chunk_index import ChunkIndex
+from vault.repository import claims, liveness, marks, presence, rollups, snapshots
+from vault.repository.chunk_index import store_segments
 from vault.repository.forget import put_notes
+from vault.repository.liveness import Inside, Needs
+from vault.repository.moves import Staying
 from vault.repository.project import Project
-from vault.repository.prune_plan import Plan, StoredPack, Wishes, World, name_of, steadily
+from vault.repository.prune_plan import (
+    Packs,
+    Plan,
+    StoredPack,
+    Wishes,
+    World,
+    locked_ones,
+    may_go,
+    name_of,
+    standing_twice,
+    steadily,
+)
 from vault.repository.repack import SOURCE, Live, repack
 from vault.repository.tidy import tidy
+
+T = TypeVar("T")
+
+RECORDS_AT_ONCE = 100
+"""Of forgotten snapshots, that are deleted between two readings of the holds."""
+
+LOCKS_AT_ONCE = 64
+"""Objects of which the store is asked whether they are locked before the first of them is deleted."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What a prune did. waiting: claims that were still at work when its patience ran out; then it did nothing else · deleted,
+    """What a prune did. waiting: claims that were still at work when its patience ran out; then it did nothing else ·
+    waiting_for: whose they are · deleted,
     freed: packs and their bytes · spared: packs that a snapshot needs that was committed meanwhile · refused: packs and
     records that the store would not delete · left: packs that there was no time for · moved, stored: packs of which the
     rest was stored anew, and the bytes of that · damaged: such that could not be read whole · segments: written, in place
@@ -40,6 +61,7 @@ class Report:
 
     project: str
     waiting: list[str] = field(default_factory=list)
+    waiting_for: list[str] = field(default_factory=list)
     forgotten: int = 0
     deleted: int = 0
     freed: int = 0
@@ -110,25 +132,27 @@ class _Prune:
                 part = [one.sha256 for one in meant[start : start + MOST_IN_MARK]]
                 self._marks.append(marks.write(self._project, part))
             wishes.progress.phase("looking for backups under way")
-            standing_claims, patience = claims.standing(self._project), replace(wishes.patience, altogether=self._time_left())
-            self.report.waiting = claims.wait(self._project, standing_claims, patience, wishes.stop, wishes.progress)
+            limits = [one for one in (self._time_left(), wishes.patience.altogether) if one is not None]
+            patience = replace(wishes.patience, altogether=min(limits, default=None))
+            met = {one: claims.described(self._project, one) for one in claims.standing(self._project)}
+            self.report.waiting = claims.wait(self._project, list(met), patience, wishes.stop, wishes.progress)
             if self.report.waiting:
+                self.report.waiting_for = [met.get(one, f"the evicted backup {one}") for one in self.report.waiting]
                 return
-            world, (needs, live) = steadily(self._project, plan.known_forgotten, wishes.held, self._find)
-            dead = [one for one in plan.dead if one.sha256 not in needs.now]
-            self.report.spared = len(plan.dead) - len(dead)
-            moved = self._repack(live)
-            del live  # an index of everything: another one is read for tidying
+            moved = self._store_anew()
             memory.give_back()
-            self._delete_records(world)
-            self._delete_moves(world, needs)
+            self._delete_records()
+            dead = self._still_dead()
+            memory.give_back()
             named = self._tidy(frozenset(one.sha256 for one in dead) | moved)
             self.report.refused += [one.sha256.hex() for one in dead if one.sha256 in named]
-            self._delete_packs(one for one in dead if one.sha256 not in named)
+            self._delete_packs([one for one in dead if one.sha256 not in named])
+        else:
+            self._look(self._name_unnamed)
         self._tidy(frozenset())
         self.report.rollups_deleted = rollups.thin(self._project, frozenset(snapshots.ids(self._project)), wishes.stop)
         self._delete_old_marks()
-        claims.clear(self._project, wishes.patience)
+        self.report.refused += claims.clear(self._project, wishes.patience)
 
     def unmark(self) -> None:
         """Nothing more will be deleted. Where a deletion was sent and its fate is unknown, it may still arrive: then the marks
@@ -136,50 +160,85 @@ class _Prune:
         if self._in_doubt:
             return
         for name in self._marks:
-            self._project.store.delete(name)
+            self._delete(name)
         self._marks = []
 
-    def _find(self, world: World) -> tuple[liveness.Needs, Live | None]:
-        """What is needed, and what of the wasteful packs."""
-        needs = liveness.needs(self._project, world.live.records, world.live.moved)
-        packs = [one.pack for one in self._plan.wasteful if one.pack.sha256 in needs.now]
-        if not packs or self._late():
-            return needs, None
-        index = healed(self._project, ChunkIndex.load(self._project))
-        chunks = liveness.live_chunks(self._project, world.live.records, index, self._wishes.stop)
-        return needs, Live(packs, chunks, index)
+    def _look(self, find: Callable[[World, Inside], T]) -> tuple[World, T]:
+        """What stands now, what holds keep now, and what follows from that."""
 
-    def _repack(self, live: Live | None) -> frozenset[bytes]:
-        if live is None:
+        def look(world: World) -> T:
+            needs = liveness.needs(self._project, world.live.records, world.live.moved)
+            return find(world, Inside(self._project, world.live.records, needs, self._wishes.stop))
+
+        return steadily(self._project, self._plan.known_forgotten, self._wishes, look)
+
+    def _name_unnamed(self, _world: World, inside: Inside) -> Inside:
+        """Write anew what a lost or damaged index segment said of packs that are needed."""
+        import pyarrow as pa
+
+        if inside.unnamed:
+            self.report.segments_written += len(store_segments(self._project, pa.concat_tables(inside.unnamed)))
+        return inside
+
+    def _store_anew(self) -> frozenset[bytes]:
+        """What is needed of wasteful packs; gives those that have moved."""
+        _, inside = self._look(self._name_unnamed)
+        packs = [one.pack for one in self._plan.wasteful if one.pack.sha256 in inside.needs.now]
+        if not packs or self._late() or inside.index.damaged:
             return frozenset()
-        size = sum(one.size for one in live.packs)
-        self._wishes.progress.phase("storing anew what is needed", items=len(live.packs), size=size)
-        done = repack(self._project, live, self._wishes)
+        size = sum(one.size for one in packs)
+        self._wishes.progress.phase("storing anew what is needed", items=len(packs), size=size)
+        done = repack(self._project, Live(packs, inside.live, inside.index), self._wishes, self._late)
         self.report.moved, self.report.stored = len(done.moved), done.stored
         self.report.damaged = [pack.hex() for pack in done.damaged]
+        self.report.left += done.left
         return done.moved
 
-    def _delete_records(self, world: World) -> None:
-        for snapshot in self._plan.forgotten:
-            if snapshot in world.gone:
-                self._wishes.stop()
-                try:
-                    self._project.store.delete(layout.snapshot_name(self._project.id, snapshot))
-                except StorageDenied:
-                    self.report.refused.append(snapshot)
-                    continue
-                self.report.forgotten += 1
+    def _delete_records(self) -> None:
+        """Of forgotten snapshots. The holds are asked again every so many: one may have been placed while this waited."""
+        for start in range(0, len(self._plan.forgotten), RECORDS_AT_ONCE):
+            self._wishes.stop()
+            some = self._plan.forgotten[start : start + RECORDS_AT_ONCE]
+            held = self._wishes.held(snapshots.read_those(self._project, some).records)
+            names = {layout.snapshot_name(self._project.id, one): one for one in some if one not in held}
+            for name in self._unlocked(list(names)):
+                self.report.forgotten += self._delete(name, says=names[name])
 
-    def _delete_moves(self, world: World, needs: liveness.Needs) -> None:
+    def _still_dead(self) -> list[StoredPack]:
+        """The packs of the plan that may go by all that is known now, right before they go: records, holds, listings; and
+        records of moved packs go that nobody needs."""
+        plan, stop = self._plan, self._wishes.stop
+        met, mine = marks.read(self._project), frozenset(self._marks)
+        others = met.packs_beside(mine)
+        unknown = bool(met.unreadable - mine)  # such a mark may name any pack: then none is known to stay
+
+        def find(world: World, inside: Inside) -> tuple[frozenset[bytes], Needs, Packs]:
+            listed = standing_twice(self._project)
+
+            def staying() -> Staying:
+                needed = frozenset() if unknown else inside.needs.now - others
+                stays = {one: size for one, size in listed.items() if one[1] in needed}
+                return Staying(world.live.records, world.live.moved, inside.index, stays)
+
+            dead = may_go(self._project, plan.dead, inside.needs, staying, whole=True, stop=stop)
+            return dead - inside.unlisted([pack for _, pack in listed]), inside.needs, listed
+
+        world, (dead, needs, listed) = self._look(find)
+        self._delete_moves(world, needs, listed)
+        self.report.spared = len(plan.dead) - len(dead)
+        return [one for one in plan.dead if one.sha256 in dead]
+
+    def _delete_moves(self, world: World, needs: Needs, listed: Packs) -> None:
         """Records of moved packs go once no snapshot names these packs and they are gone themselves."""
-        there = frozenset().union(*(standing(self._project, tier) for tier in layout.TIERS))
+        there = {pack for _, pack in listed}
         over = [one for one in world.live.moves if not any(old in needs.reached or old in there for old in one.packs)]
-        over = [one for one in over if self._wishes.locked(layout.snapshot_name(self._project.id, one.id)) is None]
+        names = self._unlocked([layout.snapshot_name(self._project.id, one.id) for one in over])
+        over = [one for one in over if layout.snapshot_name(self._project.id, one.id) in names]
         moments = [(one.id, layout.moment_of(one.id) or self._project.services.clock.now()) for one in over]
         put_notes(self._project, [Forgotten(snapshot, SOURCE, moment, ()) for snapshot, moment in moments], "nothing needs it")
-        for one in over:
+        for name in names:
             self._wishes.stop()
-            self._project.store.delete(layout.snapshot_name(self._project.id, one.id))
+            self._delete(name)
 
     def _tidy(self, gone: frozenset[bytes]) -> frozenset[bytes]:
         """Gives the packs that segments go on naming which the store would not delete."""
@@ -188,33 +247,45 @@ class _Prune:
         self.report.segments_replaced += done.replaced
         return done.refused
 
-    def _delete_packs(self, packs: Iterable[StoredPack]) -> None:
-        packs = list(packs)
+    def _delete_packs(self, packs: Sequence[StoredPack]) -> None:
         self._wishes.progress.phase("deleting packs", items=len(packs), size=sum(one.size for one in packs))
-        for done, pack in enumerate(packs):
-            self._wishes.stop()
-            if self._late():
-                self.report.left = len(packs) - done
-                return
-            self._in_doubt = True
-            try:
-                self._project.store.delete(name_of(self._project, pack))
-            except StorageDenied:
+        for start in range(0, len(packs), LOCKS_AT_ONCE):
+            some = {name_of(self._project, one): one for one in packs[start : start + LOCKS_AT_ONCE]}
+            for done, name in enumerate(self._unlocked(list(some))):
+                self._wishes.stop()
+                if self._late():
+                    self.report.left += len(packs) - start - done
+                    return
+                self._in_doubt = True
+                deleted = self._delete(name, says=some[name].sha256.hex())
                 self._in_doubt = False
-                self.report.refused.append(pack.sha256.hex())
-                continue
-            self._in_doubt = False
-            self.report.deleted += 1
-            self.report.freed += pack.size
-            self._wishes.progress.advance(items=1, size=pack.size)
+                if deleted:
+                    self.report.deleted += 1
+                    self.report.freed += some[name].size
+                self._wishes.progress.advance(items=1, size=some[name].size)
+
+    def _unlocked(self, names: list[str]) -> list[str]:
+        """Those that the store does not keep, asked once more: a versioned bucket hides what is locked and says nothing."""
+        locks = locked_ones(self._wishes, names, lambda name: name)
+        self.report.refused += [name.rpartition("/")[2] for name in locks]
+        return [name for name in names if name not in locks]
+
+    def _delete(self, name: str, *, says: str | None = None) -> bool:
+        """Whether the store let it be deleted; else it is told, as `says`."""
+        try:
+            self._project.store.delete(name)
+        except StorageDenied:
+            self.report.refused.append(says or name)
+            return False
+        return True
 
     def _delete_old_marks(self) -> None:
         """Marks of prunes that died: a mark that names no pack that stands keeps nobody from anything."""
         others = {name: packs for name, packs in marks.by_name(self._project).items() if name not in self._marks}
-        there = frozenset().union(*(standing(self._project, tier) for tier in layout.TIERS)) if others else frozenset()
+        there = {pack for _, pack in standing_twice(self._project)} if others else set()
         for name, packs in others.items():
-            if packs.isdisjoint(there):
-                self._project.store.delete(name)
+            if packs.isdisjoint(there) and presence.all_gone(self._project, packs):
+                self._delete(name)
 
     def _late(self) -> bool:
         left = self._time_left()

@@ -1,7 +1,7 @@
 """What a prune would do, as a value: nothing is written to find it out.
 
 forgotten records   go, unless a hold covers their snapshot
-dead packs          no snapshot needs them by its record's list: they go
+dead packs          no snapshot needs them by its record's list, or what it needs of them is proven to lie elsewhere: they go
 wasteful packs      hold more waste than what a snapshot needs: that is stored anew, and they go with the next prune
 index               rows of packs that are gone are dropped, segments are joined when there are too many
 locked              whatever the store keeps is left for another time, and it is said until when
@@ -18,17 +18,19 @@ from typing import Any, NamedTuple, TypeVar
 
 from vault.errors import Damaged
 from vault.format import layout
-from vault.format.layout import META_TIER, TIERS
+from vault.format.layout import TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
-from vault.repository import claims, forgotten, liveness, snapshots
-from vault.repository.adopt import healed, standing
-from vault.repository.chunk_index import ChunkIndex
+from vault.repository import claims, forgotten, liveness, missing, moves, snapshots
+from vault.repository.adopt import standing
 from vault.repository.claims import Patience
 from vault.repository.forget import Held, nothing_held
+from vault.repository.liveness import Needs
+from vault.repository.moves import Staying
 from vault.repository.project import Project
 from vault.repository.snapshots import Committed
 from vault.repository.tidy import MOST_SEGMENTS
+from vault.wording import quoted
 
 T = TypeVar("T")
 
@@ -41,6 +43,12 @@ LOOKERS = 8
 REPACK_ABOVE = 0.5
 """Share of a pack that is waste, from which on it is worth storing the rest anew."""
 
+Packs = dict[tuple[int, bytes], int]
+"""Stored bytes of packs, by tier and SHA-256."""
+
+Stop = Callable[[], None]
+"""Called often; raises to end the run."""
+
 Locked = Callable[[str], datetime | None]
 """Until when the store keeps an object from being deleted, by its name; None where it does not."""
 
@@ -52,17 +60,19 @@ def nothing_locked(_name: str) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How a prune shall behave. max_bytes: deleted or stored anew at most · max_seconds: from the mark on · repack_above: share
-    of waste; None: no pack is looked into, which spares reading every manifest · stop: called often, raises to end the run."""
+    """How a prune shall behave. held: asks the holds, again before each deletion · remembered: the snapshots that this machine
+    has seen · max_bytes: deleted or stored anew at most · max_seconds: from the mark on · repack_above: share of waste; None:
+    no pack is stored anew, which spares reading every manifest · stop: called often, raises to end the run."""
 
     held: Held = nothing_held
     locked: Locked = nothing_locked
+    remembered: frozenset[str] = frozenset()
     max_bytes: int | None = None
     max_seconds: float | None = None
     repack_above: float | None = REPACK_ABOVE
     most_segments: int = MOST_SEGMENTS
     patience: Patience = field(default_factory=Patience)
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = lambda: None
     progress: Progress = field(default_factory=Silence)
 
 
@@ -86,8 +96,10 @@ class Plan:
     """What would happen. known_forgotten: every snapshot that was forgotten when the plan was made · forgotten: those of them
     whose records go · held: those that stay, and why · dead, wasteful: packs that go, and that are stored anew · later: of
     both, what `max_bytes` leaves for another time · locked, locked_records: packs that would be among them and records of
-    forgotten snapshots, which the store keeps, and until when · needed: packs that stay because a snapshot needs them · claims:
-    snapshots that are being written, which a prune waits for · segments: of the index, as it is."""
+    forgotten snapshots, which the store keeps, and until when · needed: packs that stay because a snapshot needs them ·
+    unproven: packs that stay though a record says that their content has moved, since that could not be proven, or though no
+    record names them, since what is needed lies nowhere else · claims:
+    snapshots that are being written, which a prune waits for, and whose they are · segments: of the index, as it is."""
 
     project: str
     known_forgotten: frozenset[str]
@@ -99,7 +111,8 @@ class Plan:
     locked: tuple[tuple[StoredPack, datetime], ...]
     locked_records: tuple[tuple[str, datetime], ...]
     needed: tuple[StoredPack, ...]
-    claims: tuple[str, ...]
+    unproven: tuple[StoredPack, ...]
+    claims: tuple[tuple[str, str], ...]
     segments: int
 
     def as_json(self) -> dict[str, Any]:
@@ -114,7 +127,8 @@ class Plan:
             "locked": [{"pack": one.sha256.hex(), "bytes": one.size, "until": until.isoformat()} for one, until in self.locked],
             "locked_records": [{"snapshot": one, "until": until.isoformat()} for one, until in self.locked_records],
             "needed": _sums(self.needed),
-            "claims": list(self.claims),
+            "unproven": _sums(self.unproven),
+            "claims": [{"snapshot": snapshot, "of": whose} for snapshot, whose in self.claims],
             "segments": self.segments,
         }
 
@@ -133,63 +147,95 @@ class World(NamedTuple):
     held: tuple[tuple[str, str], ...]
 
 
-def look(project: Project, known_forgotten: frozenset[str], held: Held) -> World:
-    """The records, going by who was forgotten at some moment. Raises `Damaged` where one cannot be read: what it needs nobody
-    knows, so nothing may be deleted.
+def look(project: Project, known_forgotten: frozenset[str], wishes: Wishes) -> World:
+    """The records, going by who was forgotten at some moment, and the holds as they are now. Raises `Damaged` where a record
+    cannot be read, and `SnapshotsMissing` where one is gone: what it needs nobody knows, so nothing may be deleted.
 
     They are listed twice: a listing is no picture of one moment, and of two records, the second of which was written before
-    the first was deleted, one listing may miss both.
+    the first was deleted, one listing may miss both. What no listing names though it must be there is asked for by name.
     """
     ids = dict.fromkeys([*snapshots.stored_ids(project), *snapshots.stored_ids(project)])
     found = snapshots.read_those(project, list(ids))
+    while (absent := missing.absent(project, ids, found.records, wishes.remembered - known_forgotten)).hidden:
+        ids |= dict.fromkeys(absent.hidden)
+        found = snapshots.read_those(project, list(ids))
+    if absent.gone:
+        raise missing.SnapshotsMissing(project, absent.gone)
     problems = [one for one in found.damaged if one.path.decode().rpartition("/")[2] not in known_forgotten]
     if problems:
         which = printable(problems[0].path)
         raise Damaged(
             f"nothing can be pruned, as nobody knows what {which} needs: {problems[0].message}",
-            hint="run `strongroom check`; a record that cannot be mended must be taken away by hand before anything is pruned",
+            hint=f"`strongroom check {quoted(project.name)}` says what else is damaged; put an older version of the object "
+            f"back, or accept the loss: {missing.acceptance(project, which.rpartition('/')[2])}",
         )
-    reasons = [(one.id, why) for one in found.records if one.id in known_forgotten and (why := held(one)) is not None]
-    gone = known_forgotten - {snapshot for snapshot, _ in reasons}
-    return World(gone, found._replace(records=[one for one in found.records if one.id not in gone]), tuple(reasons))
+    reasons = wishes.held([one for one in found.records if one.id in known_forgotten])
+    gone = known_forgotten - reasons.keys()
+    live = found._replace(records=[one for one in found.records if one.id not in gone])
+    return World(gone, live, tuple(sorted(reasons.items())))
 
 
-def steadily(project: Project, known_forgotten: frozenset[str], held: Held, find: Callable[[World], T]) -> tuple[World, T]:
+def steadily(project: Project, known_forgotten: frozenset[str], wishes: Wishes, find: Callable[[World], T]) -> tuple[World, T]:
     """Look, and find something out about what is seen. Where that fails it is done anew from the start: another prune may have
     taken a record away whose snapshot somebody has carried forward since, and nobody must be missed. Raises `Damaged`."""
     for _ in range(LOOKS - 1):
-        world = look(project, known_forgotten, held)
         try:
+            world = look(project, known_forgotten, wishes)
             return world, find(world)
         except Damaged:
             continue
-    world = look(project, known_forgotten, held)
+    world = look(project, known_forgotten, wishes)
     return world, find(world)
 
 
+def standing_twice(project: Project) -> Packs:
+    """The packs of both tiers (tier and SHA-256) with their stored bytes, as two listings together name them."""
+    listed = (standing(project, tier) for _ in range(2) for tier in TIERS)
+    return {(tier, pack): size for tier, found in zip([*TIERS, *TIERS], listed, strict=True) for pack, size in found.items()}
+
+
+def may_go(
+    project: Project, packs: Sequence[StoredPack], needs: Needs, staying: Callable[[], Staying], *, whole: bool, stop: Stop
+) -> frozenset[bytes]:
+    """Those of the packs that no snapshot needs: no record names them, or what is needed of them is proven to lie elsewhere
+    (whole: by reading it there). staying: asked only where that matters."""
+    moved = [one for one in packs if one.sha256 in needs.reached - needs.now]
+    unnamed = {one.sha256 for one in packs if one.sha256 not in needs.reached}
+    return frozenset(unnamed | (moves.proven(project, moved, staying(), whole=whole, stop=stop) if moved else frozenset()))
+
+
 def make_plan(project: Project, wishes: Wishes) -> Plan:
-    """Find out what a prune would do. Raises `Damaged` where a record cannot be read."""
+    """Find out what a prune would do. Raises `Damaged` where a record cannot be read, or is missing."""
     wishes.progress.phase("looking what is needed")
     noted = frozenset(forgotten.read_all(project).by_id)
+    listed = standing_twice(project)
+    stored = [StoredPack(tier, pack, listed[tier, pack]) for tier, pack in sorted(listed)]
 
-    def find(world: World) -> tuple[frozenset[bytes], dict[bytes, liveness.Filling]]:
+    def find(world: World) -> tuple[Needs, frozenset[bytes], dict[bytes, liveness.Filling]]:
         wishes.stop()
-        needed = liveness.needs(project, world.live.records, world.live.moved).now
-        if wishes.repack_above is None:
-            return needed, {}
-        index = healed(project, ChunkIndex.load(project))
-        live = liveness.live_chunks(project, world.live.records, index, wishes.stop)
-        return needed | liveness.alone_in(index, live, needed), liveness.fillings(index, live)
+        needs = liveness.needs(project, world.live.records, world.live.moved)
+        inner = liveness.Inside(project, world.live.records, needs, wishes.stop)
 
-    world, (needed, filled) = steadily(project, noted, wishes.held, find)
-    stored = [StoredPack(tier, *one) for tier in TIERS for one in sorted(standing(project, tier).items())]
-    dead = [one for one in stored if one.sha256 not in needed]
-    stays = [one for one in stored if one.sha256 in needed]
+        def staying() -> Staying:
+            kept = {(one.tier, one.sha256): one.size for one in stored if one.sha256 in needs.now}
+            return Staying(world.live.records, world.live.moved, inner.index, kept)
+
+        dead = may_go(
+            project, [one for one in stored if one.sha256 not in needs.now], needs, staying, whole=False, stop=wishes.stop
+        )
+        dead -= inner.unlisted([one.sha256 for one in stored])
+        if wishes.repack_above is None or inner.index.damaged:
+            return needs, dead, {}
+        return needs, dead, liveness.fillings(inner.index, inner.live)
+
+    world, (needs, free_to_go, filled) = steadily(project, noted, wishes, find)
+    dead = [one for one in stored if one.sha256 in free_to_go]
+    stays = [one for one in stored if one.sha256 in needs.now]
     wasteful = _wasteful(project, filled, stays, wishes.repack_above or 0.0)
     recorded = set(snapshots.stored_ids(project))
     going_records = sorted(world.gone & recorded)
-    locks = _locked(wishes, [*dead, *(one.pack for one in wasteful)], lambda one: name_of(project, one))
-    record_locks = _locked(wishes, going_records, lambda one: layout.snapshot_name(project.id, one))
+    locks = locked_ones(wishes, [*dead, *(one.pack for one in wasteful)], lambda one: name_of(project, one))
+    record_locks = locked_ones(wishes, going_records, lambda one: layout.snapshot_name(project.id, one))
     free = [one for one in dead if one not in locks]
     wasteful = [one for one in wasteful if one.pack not in locks]
     going = within(free, [one.size for one in free], wishes.max_bytes)
@@ -206,12 +252,13 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
         locked=tuple(locks.items()),
         locked_records=tuple(record_locks.items()),
         needed=tuple(stays),
-        claims=tuple(one for one in claims.standing(project) if one not in recorded),
+        unproven=tuple(one for one in stored if one.sha256 not in needs.now and one.sha256 not in free_to_go),
+        claims=tuple((one, claims.described(project, one)) for one in claims.standing(project) if one not in recorded),
         segments=sum(1 for _ in project.store.list(project.folder("index"))),
     )
 
 
-def _locked(wishes: Wishes, things: Sequence[T], name: Callable[[T], str]) -> dict[T, datetime]:
+def locked_ones(wishes: Wishes, things: Sequence[T], name: Callable[[T], str]) -> dict[T, datetime]:
     """Those of the things that the store keeps, and until when: a request each, several at once."""
     if wishes.locked is nothing_locked:
         return {}
@@ -225,9 +272,9 @@ def _wasteful(
 ) -> list[WastefulPack]:
     """The packs of which so much is waste that the rest is worth storing anew, the most wasteful first. Without a read
     capability only those of the catalogue can be."""
-    readable = [one for one in packs if one.tier == META_TIER or project.capability.content_identity is not None]
-    inside = [(one, filled[one.sha256]) for one in readable if one.sha256 in filled]
-    found = [WastefulPack(one, inner.waste) for one, inner in inside if inner.waste and inner.waste >= share * inner.frames]
+    inside = [(one, filled[one.sha256]) for one in packs if one.sha256 in filled and moves.readable(project, one.tier)]
+    partly = [(one, inner) for one, inner in inside if 0 < inner.waste < inner.frames]
+    found = [WastefulPack(one, inner.waste) for one, inner in partly if inner.waste >= share * inner.frames]
     return sorted(found, key=lambda one: (-one.waste, one.pack.sha256))
 
 

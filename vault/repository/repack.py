@@ -7,18 +7,19 @@ too. The old packs are not named by the index from then on and go with the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import frames
 from vault.format.chunks import ID_SIZE
 from vault.format.frames import Compressor, Dictionary
-from vault.format.housekeeping import Moved
+from vault.format.housekeeping import MOST_MOVED_BYTES, Moved
 from vault.format.pack import PackBuilder
-from vault.repository.chunk_index import ChunkIndex, is_among
+from vault.repository.adopt import rows_of
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.pack_reader import PackReader, Place, places
 from vault.repository.project import Project
 from vault.repository.prune_plan import StoredPack, Wishes
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
 
 SOURCE = "(prune)"
 """What a prune's claim says in place of a source."""
+
+
+MOST_AT_ONCE = 16 * 1024**3
+"""Bytes of packs that are stored anew under one claim: what an interruption costs at most."""
+
+BYTES_OF_ENTRY = 72
+"""Of a pack's name in a record of moved packs, with quotes and brackets."""
+
+_Destination = tuple[int, bytes | None, int]
+"""A pack to be: its tier, its dictionary, and how many were closed before a chunk came to lie in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +53,38 @@ class Live:
 
 class Repacked(NamedTuple):
     """moved: the packs whose content lies elsewhere now · stored: bytes of the new packs · damaged: packs that could not be
-    read whole, which stay as they are."""
+    read whole, which stay as they are · left: how many there was no time for."""
 
     moved: frozenset[bytes]
     stored: int
     damaged: tuple[bytes, ...]
+    left: int = 0
 
 
-def repack(project: Project, live: Live, wishes: Wishes) -> Repacked:
-    """Store what is needed of these packs anew. Raises `Busy` where the claim was evicted: then nothing has moved."""
+def repack(project: Project, live: Live, wishes: Wishes, late: Callable[[], bool] = lambda: False) -> Repacked:
+    """Store what is needed of these packs anew, so many under each claim that the record of it can be read. late: whether to
+    begin no further pack. Raises `Busy` where a claim was evicted: then what was committed before has moved, and no more."""
+    waiting, whole = deque(live.packs), Repacked(frozenset(), 0, ())
+    while waiting and not late():
+        done = _repack_some(project, live, waiting, wishes, late)
+        whole = Repacked(whole.moved | done.moved, whole.stored + done.stored, whole.damaged + done.damaged)
+    return whole._replace(left=len(waiting))
+
+
+def _repack_some(
+    project: Project, live: Live, waiting: deque[StoredPack], wishes: Wishes, late: Callable[[], bool]
+) -> Repacked:
+    """Take packs from those that wait until there are enough, and commit them under one claim."""
     session = Session.begin(project, SOURCE)
     try:
         work = _Repack(session, live)
-        stop, size = session.telling(wishes.stop), 0
-        for number, pack in enumerate(live.packs):
+        stop, number, size = session.telling(wishes.stop), 0, 0
+        while waiting and not (number and (late() or work.record_bytes > MOST_MOVED_BYTES or size > MOST_AT_ONCE)):
             stop()
+            pack = waiting.popleft()
             work.take(pack)
-            size += pack.size
-            session.tell(number + 1, size)
+            number, size = number + 1, size + pack.size
+            session.tell(number, size)
             wishes.progress.advance(items=1, size=pack.size)
         moved = work.finish()
         if moved:
@@ -80,18 +105,30 @@ class _Repack:
     def __init__(self, session: Session, live: Live) -> None:
         self._session = session
         self._index = live.index
-        self._wanted = _wanted(live)
+        self._live = live.chunks
         self._reader = PackReader(session.project, live.index)
         self._builders: dict[tuple[int, bytes | None], PackBuilder] = {}
         self._dictionaries: dict[bytes, Dictionary] = {}
         self._compressors: dict[bytes | None, Compressor] = {}
         self._taken: dict[bytes, list[bytes]] = {}
-        self._stored: set[bytes] = set()
+        self._lies: dict[bytes, _Destination] = {}
+        self._handed_over = 0
+        self.record_bytes = 0
+        """Of the record of what was taken so far, at most."""
         self.damaged: list[bytes] = []
 
     def take(self, pack: StoredPack) -> None:
-        """Take what is needed of a pack. One that cannot be read whole stays as it is."""
-        wanted = places(self._wanted.get(pack.sha256, self._index.table.slice(0, 0)))
+        """Take what is needed of a pack: what it holds, its own table of contents says, as anybody with a write capability can
+        write index segments. One that cannot be read whole, or of which nothing is needed, stays as it is."""
+        import pyarrow.compute as pc
+
+        contents = rows_of(self._session.project, [pack])
+        if not contents:
+            self.damaged.append(pack.sha256)
+            return
+        wanted = places(contents[0].filter(pc.is_in(contents[0]["chunk"], value_set=self._live)))
+        if not wanted:
+            return
         try:
             for place, content in self._contents(wanted):
                 self._add(pack.tier, place, content)
@@ -99,6 +136,8 @@ class _Repack:
             self.damaged.append(pack.sha256)
             return
         self._taken[pack.sha256] = [place.chunk for place in wanted]
+        destinations = {self._lies[place.chunk] for place in wanted}
+        self.record_bytes += BYTES_OF_ENTRY * (1 + len(destinations))
 
     def finish(self) -> dict[bytes, tuple[bytes, ...]]:
         """Store the rest and name it in the index; gives, for each old pack, those that hold what was needed of it."""
@@ -116,9 +155,8 @@ class _Repack:
             yield place, content
 
     def _add(self, tier: int, place: Place, content: bytes) -> None:
-        if place.chunk in self._stored:
+        if place.chunk in self._lies:
             return
-        self._stored.add(place.chunk)
         key = (tier, place.dictionary)
         if place.dictionary not in self._compressors:
             self._compressors[place.dictionary] = Compressor(self._dictionary(place.dictionary))
@@ -127,8 +165,10 @@ class _Repack:
         if builder and builder.size + len(frame) > self._session.project.descriptor.limits.pack:
             self._hand_over(key)
         self._builders.setdefault(key, PackBuilder(place.dictionary)).add(place.chunk, frame, len(content))
+        self._lies[place.chunk] = (*key, self._handed_over)
 
     def _hand_over(self, key: tuple[int, bytes | None]) -> None:
+        self._handed_over += 1
         self._session.packs.submit(self._builders.pop(key), key[0], self._dictionary(key[1]))
 
     def _dictionary(self, chunk: bytes | None) -> Dictionary | None:
@@ -141,14 +181,3 @@ class _Repack:
             (content,) = [content for _, content in self._contents(found)]
             self._dictionaries[chunk] = frames.dictionary(content)
         return self._dictionaries[chunk]
-
-
-def _wanted(live: Live) -> dict[bytes, pa.Table]:
-    """Of each pack that is stored anew, the index rows of what is needed of it."""
-    import pyarrow.compute as pc
-
-    table = live.index.table
-    rows = table.filter(is_among(table["pack"], [pack.sha256 for pack in live.packs]))
-    rows = rows.filter(pc.is_in(rows["chunk"], value_set=live.chunks)).sort_by("pack")
-    ends = list(accumulate(len(list(run)) for _, run in groupby(rows["pack"].to_pylist())))
-    return {rows["pack"][start].as_py(): rows.slice(start, end - start) for start, end in pairwise([0, *ends])}

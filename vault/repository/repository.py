@@ -224,5 +224,6 @@ def _no_such_project(name: str, known: list[str]) -> UsageError:
 
 def _exists(store: Store) -> RefusedByRule:
     return RefusedByRule(
-        f"there is a repository at {store.describe()} already", hint="choose another address, or use the one that is there"
+        f"there is a repository at {store.describe()} already",
+        hint="choose another address, or use the one that is there, without settings by --repository ADDRESS",
     )

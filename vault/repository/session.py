@@ -235,13 +235,19 @@ class Session:
             return pa.concat_tables([index.schema().empty_table(), *self._rows])
 
     def close_index(self) -> None:
-        """Wait for the packs, then write one segment for all of them and take away the interim ones."""
+        """Wait for the packs, then write one segment for all of them and take away the interim ones. Raises the error of a pack
+        that could not be stored."""
         self.packs.drain()
+        self._name_all()
+
+    def _name_all(self) -> None:
         with self._lock:
             if not self._unnamed and len(self._interim) < 2:
                 return
-            rows, interim, self._unnamed = self._rows, self._interim, []
+            rows, interim = list(self._rows), self._interim
         self._interim = self._store_segments(rows)
+        with self._lock:
+            self._unnamed = []
         with suppress(StorageDenied):  # append-only credentials: prune will take them away
             for name in interim:
                 self.project.store.delete(name)
@@ -292,12 +298,13 @@ class Session:
     def withdraw(self) -> None:
         """Retreat in order: what is stored stays usable for the next run, the claim goes. Not so where a commit was sent and
         its fate is unknown: it may still arrive, and its claim protects it until a prune evicts it."""
-        if not self.in_doubt:
-            with suppress(StorageError, Damaged):
-                if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
-                    self.close_index()
-                self._drop_claim()
         self.packs.close()
+        if self.in_doubt:
+            return
+        with suppress(StorageError, Damaged):
+            if self.claim_stands():  # what is stored under no claim may be deleted by now, and must not be named
+                self._name_all()
+            self._drop_claim()  # one of a run that could not name its packs tells the next one to look for them
 
     def _look_before(self) -> None:
         """What can be seen before the commit is cheaper to see then. Raises `Busy`, `WriteLost`."""
@@ -340,15 +347,21 @@ class Session:
     def _pack_stored(self, rows: pa.Table) -> None:
         """From a worker thread: a pack lies in the store."""
         clock = self.project.services.clock
-        self._claim.tell()
         with self._lock:
             self._rows.append(rows)
             self._unnamed.append(rows)
+        self._claim.tell()
+        with self._lock:
             if clock.monotonic() - self._last_named < NAMED_EVERY:
                 return
             self._last_named = clock.monotonic()
             unnamed, self._unnamed = self._unnamed, []
-        names = self._store_segments(unnamed)
+        try:
+            names = self._store_segments(unnamed)
+        except StorageError:
+            with self._lock:
+                self._unnamed += unnamed  # they are named at the end
+            raise
         with self._lock:
             self._interim += names
 

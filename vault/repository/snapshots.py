@@ -29,11 +29,18 @@ if TYPE_CHECKING:
 READERS = 8
 """Records that are fetched at once: each waits for a round trip."""
 
+ASKED, PAUSE = 3, 1.0
+"""How often a record is asked for that the store lists and does not give out; seconds between."""
+
 WORTH_ROLLUPS = 256
 """Snapshots. A thousand records out of the cache take 0.6 s, out of roll-ups 0.05 s; from S3 a request each."""
 
 WORTH_PICKING = 16 * 1024 * 1024
 """Bytes of a manifest; of larger ones only the columns that are asked for are read."""
+
+
+class NotGivenOut(TransientStorageError):
+    """A record that the store lists, and says is not there."""
 
 
 def stored_ids(project: Project) -> list[str]:
@@ -61,7 +68,7 @@ def read_any(project: Project, snapshot: str) -> Record | Moved | Evicted | None
         value = project.read_record(name, f"the record of snapshot {snapshot}")
     except ObjectNotFound as error:
         if snapshot in stored_ids(project):  # without it, an older snapshot would silently pass for the newest
-            raise TransientStorageError(f"the store lists snapshot {snapshot} and does not give it out") from error
+            raise NotGivenOut(f"the store lists snapshot {snapshot} and does not give it out") from error
         return None
     return record.read_any(value, snapshot)
 
@@ -77,11 +84,12 @@ class Committed(NamedTuple):
     @property
     def moved(self) -> dict[bytes, frozenset[bytes]]:
         """The packs whose content lies in others now, and in which. Two prunes may have moved one pack at once: then what is
-        needed of it may lie with either."""
+        needed of it may lie with either. What is said to lie nowhere has not moved."""
         joined: dict[bytes, frozenset[bytes]] = {}
         for one in self.moves:
             for old, new in one.packs.items():
-                joined[old] = joined.get(old, frozenset()) | set(new)
+                if new:
+                    joined[old] = joined.get(old, frozenset()) | set(new)
         return joined
 
 
@@ -122,11 +130,17 @@ def read_all(project: Project) -> list[Record]:
 
 
 def _record_or_problem(project: Project, snapshot: str) -> Record | Moved | Evicted | Problem | None:
-    try:
-        return read_any(project, snapshot)
-    except Damaged as error:
-        name = layout.snapshot_name(project.id, snapshot)
-        return Problem(name.encode(), "damaged-record", f"a snapshot cannot be used: {error}")
+    name = layout.snapshot_name(project.id, snapshot).encode()
+    for left in reversed(range(ASKED)):
+        try:
+            return read_any(project, snapshot)
+        except Damaged as error:
+            return Problem(name, "damaged-record", f"a snapshot cannot be used: {error}")
+        except NotGivenOut as error:  # for ever, perhaps: that must not keep the others from being used
+            if not left:
+                return Problem(name, "lost-record", f"a snapshot cannot be used: {error}")
+            project.services.clock.sleep(PAUSE)
+    return None
 
 
 def heads(records: Iterable[Record], source: str) -> list[Record]:
@@ -153,18 +167,45 @@ def read_manifest(reader: MetaReader, one: Record, *, columns: list[str] | None 
 
 
 def newest_readable(reader: MetaReader, records: Iterable[Record], one: Record, distrusted: Collection[str]) -> Record | None:
-    """Of the snapshots of its source that are older than `one`, the newest whose manifest can be read, if any can. distrusted:
+    """Of the snapshots of its source that came before `one`, the nearest whose manifest can be read, if any can. distrusted:
     ids of those that cannot. Raises `StorageError`."""
-    older = [other for other in records if other.source == one.source and (other.taken_at, other.id) < (one.taken_at, one.id)]
-    for other in sorted(older, key=lambda other: (other.taken_at, other.id), reverse=True):
-        if other.id in distrusted:
-            continue
-        try:
-            read_manifest(reader, other)
-        except Damaged:
-            continue
-        return other
+    waiting = [other for other in before(records, one) if other.id not in distrusted]
+    at_once = 1  # the nearest one mostly can; where thousands cannot, each waits for a round trip
+    with ThreadPoolExecutor(READERS, thread_name_prefix="manifests") as pool:
+        while waiting:
+            few, waiting = waiting[:at_once], waiting[at_once:]
+            for other, readable in zip(few, pool.map(lambda other: _is_readable(reader, other), few), strict=True):
+                if readable:
+                    return other
+            largest = max((other.manifest.length for other in waiting[:READERS]), default=0)
+            at_once = 1 if largest > WORTH_PICKING else min(at_once * 2, READERS)
     return None
+
+
+def before(records: Iterable[Record], one: Record) -> list[Record]:
+    """The snapshots of its source that came before `one`, the nearest first: those that it follows, by its parents and theirs,
+    whatever a clock said, then others that are older by their times."""
+    own = {other.id: other for other in records if other.source == one.source and other.id != one.id}
+    found: dict[str, Record] = {}
+    generation = [one]
+    while generation:
+        parents = {own[parent].id: own[parent] for child in generation for parent in child.parents if parent in own}
+        generation = sorted((parent for parent in parents.values() if parent.id not in found), key=_by_time, reverse=True)
+        found |= {parent.id: parent for parent in generation}
+    older = [other for other in own.values() if other.id not in found and _by_time(other) < _by_time(one)]
+    return [*found.values(), *sorted(older, key=_by_time, reverse=True)]
+
+
+def _by_time(one: Record) -> tuple[datetime, str]:
+    return one.taken_at, one.id
+
+
+def _is_readable(reader: MetaReader, one: Record) -> bool:
+    try:
+        read_manifest(reader, one)
+    except Damaged:
+        return False
+    return True
 
 
 def unreadable(project: Project, one: Record, instead: Record | None, why: str = "") -> Problem:
@@ -202,8 +243,29 @@ def flat_list(reader: MetaReader, one: Record) -> bytes:
 
 
 def where_now(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
-    """The packs in which the content of `packs` lies, which may have moved more than once."""
-    return reached(packs, moved) - moved.keys()
+    """The packs in which the content of `packs` lies, which may have moved more than once. Packs that are said to have moved in
+    a circle have not: nobody but a forger writes that."""
+    found = reached(packs, moved)
+    return found - _leading_out(found & moved.keys(), moved)
+
+
+def _leading_out(old: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """Those of the packs that have moved from which every way ends at packs that have not."""
+    left = {pack: len(moved[pack] & old) for pack in old}
+    sources: dict[bytes, list[bytes]] = {}
+    for pack in old:
+        for target in moved[pack] & old:
+            sources.setdefault(target, []).append(pack)
+    settled: set[bytes] = set()
+    waiting = [pack for pack, count in left.items() if not count]
+    while waiting:
+        pack = waiting.pop()
+        settled.add(pack)
+        for source in sources.get(pack, ()):
+            left[source] -= 1
+            if not left[source]:
+                waiting.append(source)
+    return frozenset(settled)
 
 
 def reached(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:

@@ -22,6 +22,20 @@ Make = Callable[[int, bytes, bytes], None]
 """Called with the parent's descriptor, the missing folder's name, and its path; makes it, or raises OSError."""
 
 
+_MANY = 1 << 16
+SHARE = 8
+"""A descent keeps open at most one in so many of the files that this process may have open."""
+
+
+def _most_files() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return _MANY
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MANY if soft == resource.RLIM_INFINITY else soft
+
+
 class Descent:
     """Descriptors of folders below `root_fd`, the last used kept open. One thread's own.
 
@@ -31,7 +45,7 @@ class Descent:
 
     def __init__(self, root_fd: int, *, capacity: int = 64, make: Make | None = None) -> None:
         self._root = root_fd
-        self._capacity = max(2, capacity)
+        self._capacity = max(2, min(capacity, _most_files() // SHARE))
         self._make = make
         self._open: dict[bytes, int] = {}
 

@@ -21,9 +21,13 @@ TAILS = (b".crdownload", b".partial", b".part")
 """A name that neither begins with one of HEADS nor ends with one of TAILS is not left out by default."""
 
 
-def left_out_by_default(name: bytes) -> bool:
-    """Whether a file of this name (the last part of its path) is left out when no pattern speaks of it."""
-    return name.startswith(b"~$") or (name.startswith(b".~lock.") and name.endswith(b"#")) or name.endswith(TAILS)
+def left_out_by_default(name: bytes) -> str | None:
+    """The default pattern by which a file of this name (the last part of its path) is left out when no other speaks of it."""
+    if name.startswith(b"~$"):
+        return "~$*"
+    if name.startswith(b".~lock.") and name.endswith(b"#"):
+        return ".~lock.*#"
+    return next((f"*{tail.decode()}" for tail in TAILS if name.endswith(tail)), None)
 
 
 class Rules:
@@ -49,13 +53,20 @@ class Rules:
 
     def takes(self, relative: bytes) -> bool:
         """Whether the file or link at this path is taken."""
+        verdict = self._verdict(relative)
+        return left_out_by_default(relative.rpartition(b"/")[2]) is None if verdict is None else verdict
+
+    def default_that_leaves_out(self, relative: bytes) -> str | None:
+        """The default pattern because of which this file or link is not taken; None where there is another reason."""
+        return left_out_by_default(relative.rpartition(b"/")[2]) if self._verdict(relative) is None else None
+
+    def _verdict(self, relative: bytes) -> bool | None:
+        """What the written patterns say; None where the default ones decide."""
         text = _text(relative)
         if self._include is not None and not self._include.check_file(text).include:
             return False
-        verdict = None if self._exclude is None else self._exclude.check_file(text).include
-        if verdict is None:
-            return not left_out_by_default(relative.rpartition(b"/")[2])
-        return not verdict
+        excluded = None if self._exclude is None else self._exclude.check_file(text).include
+        return None if excluded is None else not excluded
 
     def enters(self, relative: bytes) -> bool:
         """Whether the folder at this path is looked into."""

@@ -5,6 +5,9 @@ reading. Equal before and after means that the content is of one moment, as far 
 writes within one tick of it (some milliseconds on older kernels) look alike. So a file whose ctime lies within a tick
 of its own reading deserves a second look in the next run.
 
+A file that changes is read again, a few times. One that only grows, a log for one, never rests, and its beginning is of one
+moment all the same: bytes that are equal in two readings, one after the other, were all there between the two.
+
 Paths are those of the scan's table: prefix, "/", path relative to the root. A `Reader` may be used by several threads
 at once.
 """
@@ -15,11 +18,12 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from vault.problems import Problem
-from vault.source.attributes import Extended, extended
+from vault.source.attributes import NOTHING, Extended, extended
 from vault.source.descent import Descent
 from vault.source.scan import open_root
 
@@ -27,15 +31,25 @@ SMALL = 1024 * 1024
 TRIES = 3
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 _NO_ATIME = getattr(os, "O_NOATIME", 0)
-_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+_REPLACED = {errno.ENOTDIR, errno.ELOOP}
+
+
+class Consistency(Enum):
+    """Of what moment a content is. WHOLE: the file, of one moment · PREFIX: what a growing file had at first, of one moment ·
+    MIXED: the file changed during each reading, and its content may be of several moments."""
+
+    WHOLE = "whole"
+    PREFIX = "prefix"
+    MIXED = "mixed"
 
 
 class Content(NamedTuple):
-    """A small file, whole: its bytes, the status they were read under, and its extended attributes."""
+    """A small file: its bytes, the status they were read under, and its extended attributes."""
 
     data: bytes
     status: os.stat_result
     attributes: Extended
+    consistency: Consistency = Consistency.WHOLE
 
 
 class TooLarge(NamedTuple):
@@ -61,7 +75,8 @@ class Reader:
 
     def read_small(self, paths: Iterable[bytes], *, limit: int = SMALL) -> list[Content | TooLarge | Problem]:
         """One answer a path, in order (sorted paths are the fastest). A file that changes while it is read is read up
-        to `TRIES` times. Problems: changed-while-read, vanished-while-read, unreadable."""
+        to `TRIES` times; the last content says whether it is of one moment. Problems: vanished-while-read, unreadable,
+        size-mismatch."""
         answers: list[Content | TooLarge | Problem] = []
         with Descent(self._root) as descent:
             for path in paths:
@@ -82,7 +97,11 @@ class Reader:
                 descriptor = self._open(descent, path)
             except OSError as error:
                 return _problem(path, error)
-        status = os.fstat(descriptor)
+        try:
+            status = os.fstat(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            return _problem(path, error)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             return _not_a_file(path)
@@ -137,9 +156,10 @@ class Reader:
 
 
 class LargeFile:
-    """An open file. Whether to read again after `changed`, and what to report, is the caller's decision.
+    """An open file. Whether to read again when its status has changed, and what to report, is the caller's decision.
 
-    path: as in the scan's table · status: taken at opening · descriptor: closed with this object.
+    path: as in the scan's table · status: taken at opening; the caller renews it before another reading ·
+    descriptor: closed with this object.
     """
 
     def __init__(self, path: bytes, descriptor: int, status: os.stat_result) -> None:
@@ -181,13 +201,9 @@ class LargeFile:
         """The file's extended attributes."""
         return extended(self.descriptor)
 
-    def changed(self) -> bool:
-        """Whether the file is not any more what it was at opening."""
-        return not _same(self.status, os.fstat(self.descriptor))
-
-    def renew(self) -> None:
-        """Take the status anew, before another try."""
-        self.status = os.fstat(self.descriptor)
+    def status_now(self) -> os.stat_result:
+        """The file's status as it is by now; equal to `status` (see `same_status`) as long as the file rests."""
+        return os.fstat(self.descriptor)
 
     def close(self) -> None:
         os.close(self.descriptor)
@@ -203,17 +219,42 @@ def _read_whole(descriptor: int, path: bytes, limit: int) -> Content | TooLarge 
     before = os.fstat(descriptor)
     if not stat.S_ISREG(before.st_mode):
         return _not_a_file(path)
-    for _ in range(TRIES):
+    data, attributes, after = b"", NOTHING, before
+    for attempt in range(TRIES):
+        before = after
+        if attempt:
+            os.lseek(descriptor, 0, os.SEEK_SET)
         if before.st_size > limit or (before.st_blocks * 512 < before.st_size and _has_hole(descriptor, before.st_size)):
             return TooLarge(before)
         data = _read(descriptor, before.st_size + 1)
         attributes = extended(descriptor)
         after = os.fstat(descriptor)
-        if len(data) == after.st_size and _same(before, after):
+        if same_status(before, after) and len(data) == after.st_size:
             return Content(data, after, attributes)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        before = after
-    return Problem(path, "changed-while-read", f"the file changed during each of {TRIES} readings")
+    if same_status(before, after):
+        return size_mismatch(path, after.st_size)
+    prefix = data[: before.st_size]
+    if after.st_size < before.st_size or len(prefix) < before.st_size or not _gives_again(descriptor, prefix):
+        return Content(data, before, attributes, Consistency.MIXED)
+    if after.st_size == before.st_size:  # only its times have changed
+        return Content(prefix, after, attributes)
+    return Content(prefix, before, attributes, Consistency.PREFIX)
+
+
+def _gives_again(descriptor: int, content: bytes) -> bool:
+    """Whether a second reading gives the same bytes, so that all of them were there between the two."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return _read(descriptor, len(content)) == content
+
+
+def size_mismatch(path: bytes, size: int) -> Problem:
+    """A file that is at rest, and whose reading gives another number of bytes than `size`, which its status says."""
+    return Problem(
+        path,
+        "size-mismatch",
+        f"it is said to have {size} bytes and gives another number of them, as files do that the system makes up while they "
+        "are read (below /proc and /sys); leave it out, or back up a copy of it",
+    )
 
 
 def _has_hole(descriptor: int, size: int) -> bool:
@@ -241,7 +282,8 @@ def _read(descriptor: int, length: int) -> bytes:
     return b"".join(pieces)
 
 
-def _same(before: os.stat_result, after: os.stat_result) -> bool:
+def same_status(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether a file shows no change between two moments."""
     return (
         before.st_mtime_ns == after.st_mtime_ns
         and before.st_ctime_ns == after.st_ctime_ns
@@ -251,8 +293,12 @@ def _same(before: os.stat_result, after: os.stat_result) -> bool:
 
 
 def _problem(path: bytes, error: OSError) -> Problem:
-    if error.errno in _GONE:
-        return Problem(path, "vanished-while-read", "it is not there any more, or something else took its place")
+    if error.errno == errno.ENOENT:
+        return Problem(path, "vanished-while-read", "it was removed while the backup ran")
+    if error.errno in _REPLACED:
+        return Problem(
+            path, "vanished-while-read", "a link or another thing took its place, or its folder's, while the backup ran"
+        )
     return Problem(path, "unreadable", f"it cannot be read: {error.strerror}")
 
 

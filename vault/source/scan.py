@@ -2,7 +2,8 @@
 
 Folders are visited one after another, newest find first, by one thread (more threads are slower: the work is the
 kernel's and Python's, and both take turns). Links are items and never followed. A file system mounted inside the tree
-is walked like any other folder. What appears or vanishes meanwhile is either in the table or not; the reader finds out.
+is walked like any other folder, unless the bounds say otherwise. What appears or vanishes meanwhile is either in the
+table or not; the reader finds out.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault import memory
@@ -30,9 +33,26 @@ _ENCODING, _ESCAPE = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(
 _OTHERS = {stat.S_IFSOCK: "socket", stat.S_IFIFO: "pipe", stat.S_IFBLK: "block-device", stat.S_IFCHR: "device"}
 
 
+OWN, OTHER_FILE_SYSTEM = "strongroom", "other-file-system"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a scan does not go, whatever the patterns say. own: folders and files of Strongroom itself, which would grow with
+    every backup of them; links in these paths are followed, and those that are not there count for nothing · one_file_system:
+    not into folders that are on another file system than the source's own."""
+
+    own: tuple[bytes, ...] = ()
+    one_file_system: bool = False
+
+
+NOWHERE = Bounds()
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something without content of its own: `what` is socket, pipe, block-device, device or other."""
+    """Something without content of its own: `what` is socket, pipe, block-device, device or other. Or something out of bounds:
+    `OWN` (left out), `OTHER_FILE_SYSTEM` (a folder that is an item, and nothing in it is)."""
 
     path: bytes
     what: str
@@ -42,10 +62,11 @@ class Skipped:
 class Scan:
     """What a scan found.
 
-    table: sorted bytewise by path, no nulls (see `scan`) · skipped: what cannot be kept · problems: what could not be
-    looked at (also a single file whose status is refused: its last good version is to be kept) · unlisted: folders
-    whose content is unknown, wholly or in part: what a manifest has at or below these paths has *not* vanished ·
-    excluded: how many files, links and folders the rules left out.
+    table: sorted bytewise by path, no nulls (see `scan`) · skipped: what cannot be kept, or is out of bounds · problems:
+    what could not be looked at (also a single file whose status is refused: its last good version is to be kept) ·
+    unlisted: folders whose content is unknown, wholly or in part: what a manifest has at or below these paths has *not*
+    vanished · excluded: how many files, links and folders the rules left out · by_default: how many of them no pattern of
+    the settings did, by the default pattern.
     """
 
     table: pa.Table
@@ -53,9 +74,10 @@ class Scan:
     problems: list[Problem]
     unlisted: list[bytes]
     excluded: int
+    by_default: Counter[str]
 
 
-def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None]) -> Scan:
+def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], bounds: Bounds = NOWHERE) -> Scan:
     """Every item at and below the folder `root`; `root` itself may be a link to a folder, nothing below it is followed.
 
     Columns: path binary (`prefix`, "/", path relative to root; the root's own row is `prefix`), type uint8
@@ -65,21 +87,24 @@ def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None]) 
     allocated: less than size for sparse files).
 
     `stop` is called once a folder and once in 65,536 items; what it raises ends the scan. Raises SourceError where root
-    is missing, no folder, or cannot be listed, UsageError for a prefix that is empty or ends in "/".
+    is missing, no folder, out of bounds, or cannot be listed, UsageError for a prefix that is empty or ends in "/".
     """
     if not prefix or prefix.endswith(b"/"):
         raise UsageError("a source's prefix is a clean, relative path")
     descriptor = open_root(root)
     try:
         status = os.fstat(descriptor)
+        own = frozenset(identity for path in bounds.own if (identity := _identity(Path(os.fsdecode(path)))) is not None)
+        _refuse_own(root, own)
+        device = status.st_dev if bounds.one_file_system else None
         with Descent(descriptor) as descent:
-            walk = _Walk(descent, prefix, rules, stop)
+            walk = _Walk(descent, prefix, rules, stop, own, device)
             walk.run(status)
         if walk.problems and prefix in walk.unlisted:
             raise SourceError(f"the source {printable(root)} cannot be listed", hint=walk.problems[0].message)
         table = walk.columns.table()
         memory.give_back()
-        return Scan(table, walk.skipped, walk.problems, walk.unlisted, walk.excluded)
+        return Scan(table, walk.skipped, walk.problems, walk.unlisted, walk.excluded, walk.by_default)
     finally:
         os.close(descriptor)
 
@@ -100,17 +125,43 @@ def open_root(root: bytes) -> int:
         raise SourceError(f"the source {name} cannot be opened: {error.strerror}", hint=hint) from error
 
 
+Identity = tuple[int, int]
+"""Of a file or folder, whatever its path: device and inode."""
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _refuse_own(root: bytes, own: frozenset[Identity]) -> None:
+    """Raises SourceError where the root is, or lies in, a folder of Strongroom itself."""
+    folder = Path(os.fsdecode(root)).resolve()
+    for one in (folder, *folder.parents) if own else ():
+        if _identity(one) in own:
+            raise SourceError(
+                f"the source {printable(root)} lies in {printable(os.fsencode(one))}, where Strongroom keeps its own data",
+                hint="it would grow with every backup; name another folder in the settings",
+            )
+
+
 @dataclass(slots=True)
 class _Walk:
     descent: Descent
     prefix: bytes
     rules: Rules
     stop: Callable[[], None]
+    own: frozenset[Identity] = frozenset()
+    device: int | None = None
     columns: Columns = field(default_factory=Columns)
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unlisted: list[bytes] = field(default_factory=list)
     excluded: int = 0
+    by_default: Counter[str] = field(default_factory=Counter)
     pending: list[bytes] = field(default_factory=list)
     held: dict[bytes, os.stat_result] = field(default_factory=dict)
     """With include patterns: folders that become items as soon as one below them does."""
@@ -134,7 +185,7 @@ class _Walk:
         base = folder + b"/" if folder else b""
         before = self.prefix + b"/" + base
         paths, ends, rows = self.columns.paths, self.columns.ends, self.columns.rows
-        patterned = self.rules.patterned
+        patterned, own_inodes = self.rules.patterned, {inode for _, inode in self.own}
         with os.scandir(self.descent.reach(folder)) as entries:
             for entry in entries:
                 # a folder listed by its descriptor yields text; this is os.fsencode without its checks
@@ -147,6 +198,8 @@ class _Walk:
                 kind = st.st_mode & _KIND
                 if kind != _REGULAR and kind != _LINK:
                     self._not_a_file(base + name, kind, st)
+                    continue
+                if st.st_ino in own_inodes and self._is_own(base + name, st):
                     continue
                 if (patterned or name.endswith(TAILS) or name.startswith(HEADS)) and not self._taken(base + name):
                     continue
@@ -171,7 +224,12 @@ class _Walk:
         if not self.rules.enters(relative):
             self.excluded += 1
             return
-        self.pending.append(relative)
+        if self._is_own(relative, status):
+            return
+        if self.device is None or status.st_dev == self.device:
+            self.pending.append(relative)
+        else:
+            self.skipped.append(Skipped(self._path(relative), OTHER_FILE_SYSTEM))
         if not self.rules.including:
             self.columns.add(self._path(relative), status)
             return
@@ -182,9 +240,17 @@ class _Walk:
     def _taken(self, relative: bytes) -> bool:
         if not self.rules.takes(relative):
             self.excluded += 1
+            if (pattern := self.rules.default_that_leaves_out(relative)) is not None:
+                self.by_default[pattern] += 1
             return False
         if self.held:
             self._release(relative.rpartition(b"/")[0])
+        return True
+
+    def _is_own(self, relative: bytes, status: os.stat_result) -> bool:
+        if (status.st_dev, status.st_ino) not in self.own:
+            return False
+        self.skipped.append(Skipped(self._path(relative), OWN))
         return True
 
     def _release(self, folder: bytes) -> None:

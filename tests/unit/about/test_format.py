@@ -322,3 +322,44 @@ def test_a_monotonous_file_is_told_quickly(piece: bytes) -> None:
     for _ in range(20):
         sniff(head, size=1 << 30, name=b"x.csv")
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "codec", ["utf-8", "utf-8-sig", *(f"utf-{bits}{end}" for bits in (16, 32) for end in ("", "-le", "-be"))]
+)
+@pytest.mark.parametrize("text", ["Имя;Город\nИванов;Омск\nПетров;Тверь\n" * 9, "a,b\n1,2\n3,4\n", "id;no\n1;№ 5 — €\n2;x\n"])
+def test_a_table_in_any_encoding_of_unicode_is_a_table(text: str, codec: str) -> None:
+    data = text.encode(codec)
+    assert sniff(data, size=len(data), name=b"a") == "csv"
+
+
+@pytest.mark.parametrize(("data", "known"), [(b"id;name\n1;a\x7fb\n2;c\n3;d\n", "csv"), (b"\x7f\x7f\x7fa", "binary")])
+def test_a_del_is_no_reason_to_take_a_text_for_something_else(data: bytes, known: str) -> None:
+    assert sniff(data, size=len(data), name=b"a") == known
+
+
+CONTENT = (
+    b'<?xml version="1.0"?><office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0">'
+    b"<office:body><office:spreadsheet/></office:body></office:document-content>"
+)
+STYLES = b'<office:document-styles xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0">' + b" " * 99
+MANIFEST = b'<manifest:file-entry manifest:full-path="/" manifest:media-type="application/vnd.oasis.opendocument.spreadsheet"/>'
+
+
+@pytest.mark.parametrize(
+    ("entries", "known"),
+    [
+        ((("content.xml", CONTENT), ("mimetype", ODS)), "ods"),
+        ((("mimetype", ODS),), "ods"),
+        ((("META-INF/manifest.xml", MANIFEST), ("content.xml", b"<x/>")), "ods"),
+        ((("styles.xml", STYLES), ("x", b"")), "ods"),
+        ((("content.xml", CONTENT.replace(b"spreadsheet", b"text")),), "odt"),
+        ((("content.xml", b"<menu/>"), ("styles.xml", b"<x/>")), "zip"),
+    ],
+)
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_open_document_is_known_in_whatever_order_its_parts_stand(
+    entries: tuple[tuple[str, bytes], ...], known: str, method: int
+) -> None:
+    data = zipped(*entries, method=method)
+    assert sniff(data, size=len(data), name=b"report.ods") == known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -38,9 +38,9 @@ def read(path: str | bytes, *, zone: ZoneInfo = KYIV, day_first: bool = True) ->
     return written(found.period, zone) if found else None
 
 
-def test_the_table_holds_at_least_two_hundred_names_each_once() -> None:
+def test_the_table_holds_at_least_five_hundred_names_each_once() -> None:
     paths = [path for path, _, _ in table()]
-    assert len(paths) == len(set(paths)) >= 200
+    assert len(paths) == len(set(paths)) >= 500
 
 
 @pytest.mark.parametrize(("path", "period", "origin"), table())
@@ -116,6 +116,77 @@ def test_many_paths_become_columns() -> None:
 def test_what_stands_before_every_path_is_left_out() -> None:
     start, _, _ = columns([b"2023/may.csv"], [Recogniser(KYIV)], skip=len(b"2023/"))
     assert start.null_count == 1
+
+
+GENITIVES = tuple("января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split())  # noqa: SIM905
+
+
+def _day_in_many_forms(day: date) -> st.SearchStrategy[str]:
+    russian = GENITIVES[day.month - 1]
+    return st.sampled_from([
+        f"{day:%Y-%m-%d}", f"{day:%Y%m%d}", f"{day:%d.%m.%Y}", f"{day:%Y_%m_%d}", f"{day:%d-%m-%Y}", f"{day:%d.%m.%y}",
+        f"{day.day} {russian} {day.year}", f"{day:%B} {day.day}, {day.year}", f"{day:%d-%b-%Y}", f"{day:%Y.%m.%d}",
+        f"{day:%Y-%m-%d_%H%M}", f"{day:%Y%m%d_000000}", f"{day:%d.%m.%Y} 0.00.00", f"{day:%Y-%m-%d}T00-00-00",
+    ])  # fmt: skip
+
+
+fillers = st.sampled_from(
+    [" - ", "_", "-", " по ", " to ", ", ", " and ", " и ", "..", " calls ", "_report_", " (", " vs ", "__"]
+)
+"""What may stand between two dates, but for words that say that the second one is of another thing."""
+
+
+@st.composite
+def names_of_days(draw: st.DrawFn) -> tuple[str, list[date]]:
+    """A name of one to four days of a year, in any order and form, and what stands around and between them."""
+    first = draw(st.dates(date(2020, 1, 1), date(2038, 12, 31)))
+    days = [first + timedelta(days=by) for by in draw(st.lists(st.integers(0, 365), min_size=1, max_size=4))]
+    text = draw(st.sampled_from(["", "calls ", "Отчет за ", "с ", "zendesk_export-", "q-600-", "[", "агенты "]))
+    for at, day in enumerate(days):
+        text += (draw(fillers) if at else "") + draw(_day_in_many_forms(day))
+    return text + draw(st.sampled_from([".csv", "", " (1).xlsx", " final.pdf", "_v2.csv", ".tar.gz"])), days
+
+
+def holds_all_days(name: str, days: list[date], above: str) -> None:
+    utc = ZoneInfo("UTC")
+    found = Recogniser(utc).find(f"{above}{name}".encode())
+    assert found is not None
+    wholes = [in_zone(spans.day(day.year, day.month, day.day), utc) for day in days]
+    assert all(found.period.overlaps(whole) for whole in wholes), written(found.period, utc)
+
+
+@usual
+@given(named=names_of_days(), above=st.sampled_from(["", "2024/", "2024/05/", "2024/05/17/", "reports/"]))
+def test_a_period_holds_every_day_that_the_name_says(named: tuple[str, list[date]], above: str) -> None:
+    holds_all_days(*named, above)
+
+
+@pytest.mark.slow
+@deep
+@given(named=names_of_days(), above=st.sampled_from(["", "2024/", "2024/05/", "2024/05/17/", "reports/"]))
+def test_a_period_holds_every_day_that_the_name_says_at_length(named: tuple[str, list[date]], above: str) -> None:
+    holds_all_days(*named, above)
+
+
+@pytest.mark.parametrize(
+    ("path", "doubtful"),
+    [
+        ("2024-05-17.csv", False),
+        ("2024-05-01_2024-05-15.csv", False),
+        ("2024/с 02.09 по 08.09.xlsx", False),
+        ("20240517_report_20240603.csv", True),
+        ("2024-05-01-15.csv", True),
+        ("2024-05-17_08-20.csv", True),
+        ("2024/05/01-15.csv", True),
+        ("Отчет за май 2024 (17.05.2024).xlsx", True),
+        ("sep24.csv", True),
+        ("2024/05/17/Отчет за май 2024.xlsx", True),
+        ("2024/05/17/summary-2024.csv", False),
+    ],
+)
+def test_what_can_be_read_in_several_ways_is_said_to_be_doubtful(path: str, doubtful: bool) -> None:  # noqa: FBT001
+    found = Recogniser(KYIV).find(path.encode())
+    assert found is not None and found.doubtful is doubtful
 
 
 pieces = st.sampled_from([

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ import pyarrow.compute as pc
 import pytest
 
 from restore.select import Wish, select
-from tests.support.places import FAR_AHEAD, TickingClock, back_up, checked, made_on, restore, tiny_descriptor
+from tests.support.places import FAR_AHEAD, TickingClock, back_up, checked, folder_source, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, look_at, next_tick, text, write_tree
+from vault.backup import run
+from vault.backup.compare import Ignorable
 from vault.backup.new_manifest import Retire
 from vault.backup.run import Wishes
 from vault.errors import Interrupted, SourceError
@@ -244,3 +247,20 @@ def test_a_snapshot_at_a_moment_is_the_newest_up_to_then(project: Project, folde
     for number, (moment, content) in enumerate([(first, b"kept"), (middle, b"kept"), (second, b"changed")]):
         restore(project, tmp_path / f"back {number}", Wish(at=moment, patterns=("reports/keep",)))
         assert (tmp_path / f"back {number}/reports/keep").read_bytes() == content
+
+
+@pytest.mark.parametrize(("ignored", "read"), [((), 1), (("inode",), 1), (("inode", "ctime_ns"), 0)])
+def test_a_file_system_with_other_inodes_at_every_mount_need_not_be_read_again(
+    project: Project, folder: Path, ignored: tuple[Ignorable, ...], read: int
+) -> None:
+    source = replace(folder_source(folder), ignored=frozenset(ignored))
+    run.back_up(project, source, Wishes())
+    shutil.copy2(folder / "keep", folder.parent / "copy")
+    (folder.parent / "copy").replace(folder / "keep")
+    folders = len(list(folder.rglob("*/"))) + 1
+    report = run.back_up(project, source, Wishes())
+    assert (report.record.counts.changed >= read, report.record.counts.changed <= read + folders) == (True, True)
+    assert report.record.counts.read_bytes == read * 4
+    (folder / "keep").write_bytes(b"other")
+    report = run.back_up(project, source, Wishes())
+    assert report.record.counts.read_bytes == 5

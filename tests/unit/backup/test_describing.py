@@ -61,13 +61,33 @@ def test_a_period_comes_from_the_layout_then_the_name_then_the_content_then_the_
         "name",
     )
     assert told(rows["calls.csv"]) == (datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 1, tzinfo=UTC), "content")
-    start, end, origin = told(rows["note.txt"])
-    assert (start, (end - start).microseconds, origin) == (datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=UTC), 1, "mtime")
+    whole_day = datetime(2023, 11, 14, 22, tzinfo=UTC), datetime(2023, 11, 15, 22, tzinfo=UTC)
+    assert told(rows["note.txt"]) == (*whole_day, "mtime"), "the day of the last change, in the project's zone"
     assert sorted(asked) == [(b"hell", "text"), (b"time", "csv")], "only those whose names tell nothing are asked"
     assert {path: row["format"] for path, row in rows.items() if row["type"] == "file"} == dict.fromkeys(files, "csv") | {
         "note.txt": "text"
     }
     assert record.zone == "Europe/Kyiv"
+
+
+def test_the_day_of_the_last_change_is_of_23_to_25_hours_and_stays_within_the_calendar(tmp_path: Path) -> None:
+    moments = {"spring": 1_711_843_200, "autumn": 1_730_000_000, "before": -(10**12), "after": 10**11}
+    folder = write_tree(tmp_path / "source", dict.fromkeys(moments, b"hello\n"))
+    for name, second in moments.items():
+        os.utime(folder / name, ns=(0, second * 10**9))
+    _, rows = taken(made_on(MemoryStore()), folder, Manner(KYIV))
+    lengths = {name: (told(rows[name])[1] - told(rows[name])[0]).total_seconds() / 3600 for name in moments}
+    assert lengths == {"spring": 23, "autumn": 25, "before": 24, "after": 24}
+
+
+def test_a_name_that_says_its_period_in_several_ways_is_reported(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "source", {"20240517_calls_20240603.csv": b"a\n", "2024-05-17.csv": b"a\n"})
+    source = run.Source("reports", "reports", os.fsencode(folder), Rules(), Manner(KYIV))
+    project = made_on(MemoryStore())
+    first = run.back_up(project, source, run.Wishes())
+    assert first.doubtful == (b"reports/20240517_calls_20240603.csv",)
+    assert first.as_json()["doubtful_periods"] == ["reports/20240517_calls_20240603.csv"]
+    assert run.back_up(project, source, run.Wishes()).doubtful == (), "nothing was described"
 
 
 def test_a_folder_has_the_period_of_its_name_and_none_of_its_time(tmp_path: Path) -> None:

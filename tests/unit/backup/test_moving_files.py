@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.places import back_up, checked, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, next_tick, text, write_tree
 from vault.backup import run
+from vault.format import manifest
 from vault.problems import Problem
+from vault.repository import snapshots
+from vault.repository.meta import MetaReader
 from vault.repository.project import Project
 from vault.source import reading
 from vault.source.reading import Content, LargeFile, Reader, TooLarge
@@ -124,20 +131,17 @@ def write(place: Path, content: bytes) -> None:
     place.write_bytes(content)
 
 
-@pytest.mark.parametrize("size", [5000, LARGE])
-def test_a_file_that_never_holds_still_keeps_its_last_good_version(
-    project: Project, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    good = text("good", size)
-    (folder / "keep").write_bytes(good)
-    back_up(project, folder)
-    (folder / "keep").write_bytes(text("bad", size))
-    whole, part = os.read, os.preadv
+@contextmanager
+def changing(place: Path, change: Callable[[int, int], object]) -> Iterator[None]:
+    """Have a file changed before each reading of it. change: called with a descriptor for writing and the number of the
+    reading."""
+    whole, part, numbers = os.read, os.preadv, itertools.count()
+    inode, writer = place.stat().st_ino, os.open(place, os.O_WRONLY)
 
     def touched(descriptor: int) -> None:
-        if os.fstat(descriptor).st_size == size:
-            os.pwrite(writer, b"?", 7)
-            next_tick(folder.parent)
+        if os.fstat(descriptor).st_ino == inode:
+            change(writer, next(numbers))
+            next_tick(place.parent.parent)
 
     def read(descriptor: int, length: int) -> bytes:
         touched(descriptor)
@@ -147,18 +151,125 @@ def test_a_file_that_never_holds_still_keeps_its_last_good_version(
         touched(descriptor)
         return part(descriptor, buffers, offset)
 
-    writer = os.open(folder / "keep", os.O_WRONLY)
     try:
-        monkeypatch.setattr(os, "read", read)
-        monkeypatch.setattr(os, "preadv", preadv)
-        report = back_up(project, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "read", read)
+            patch.setattr(os, "preadv", preadv)
+            yield
     finally:
-        monkeypatch.undo()
         os.close(writer)
+
+
+def rewrite(writer: int, number: int) -> None:
+    """Change a byte of a file."""
+    os.pwrite(writer, b"%d" % (number % 10), 7)
+
+
+def append(writer: int, number: int) -> None:
+    """Add a line to a file."""
+    os.lseek(writer, 0, os.SEEK_END)
+    os.write(writer, b"line %d\n" % number)
+
+
+def row(project: Project, path: str) -> dict[str, Any]:
+    """The row of an item in the newest manifest."""
+    newest = snapshots.heads(snapshots.read_all(project), "files")[-1]
+    rows = snapshots.read_manifest(MetaReader(project), newest).to_pylist()
+    return next(one for one in rows if one["path"] == f"reports/{path}".encode())
+
+
+@pytest.mark.parametrize("size", [5000, LARGE])
+def test_a_file_that_never_holds_still_keeps_its_last_good_version(
+    project: Project, folder: Path, tmp_path: Path, size: int
+) -> None:
+    good = text("good", size)
+    (folder / "keep").write_bytes(good)
+    back_up(project, folder)
+    (folder / "keep").write_bytes(text("bad", size))
+    with changing(folder / "keep", rewrite):
+        report = back_up(project, folder)
     assert [(problem.path, problem.what) for problem in report.problems] == [(b"reports/keep", "changed-while-read")]
+    assert "its version of 2126-01-01 00:00 UTC is kept" in report.problems[0].message
     restore(project, tmp_path / "back")
     assert (tmp_path / "back/reports/keep").read_bytes() == good
+    assert row(project, "keep")["consistency"] is None
     assert checked(project).sound
+
+
+@pytest.mark.parametrize("size", [5000, LARGE])
+def test_of_a_file_that_never_held_still_the_last_reading_is_kept_and_marked_until_it_rests(
+    project: Project, folder: Path, tmp_path: Path, size: int
+) -> None:
+    before = text("before", size)
+    (folder / "keep").write_bytes(before)
+    with changing(folder / "keep", rewrite):
+        report = back_up(project, folder)
+    assert [(problem.path, problem.what) for problem in report.problems] == [(b"reports/keep", "changed-while-read")]
+    assert "what the last reading gave is kept, marked as inconsistent" in report.problems[0].message
+    assert row(project, "keep")["consistency"] == manifest.INCONSISTENT
+    restore(project, tmp_path / "back")
+    found = (tmp_path / "back/reports/keep").read_bytes()
+    assert (found[:7], found[8:]) == (before[:7], before[8:])
+    with changing(folder / "keep", rewrite):
+        back_up(project, folder)
+    assert row(project, "keep")["consistency"] == manifest.INCONSISTENT
+    assert back_up(project, folder).problems == ()
+    assert row(project, "keep")["consistency"] is None
+    restore(project, tmp_path / "rests")
+    assert (tmp_path / "rests/reports/keep").read_bytes() == (folder / "keep").read_bytes()
+
+
+@pytest.mark.parametrize("size", [5000, LARGE])
+def test_of_a_file_that_only_grows_what_it_had_at_opening_is_kept_without_a_problem(
+    project: Project, folder: Path, tmp_path: Path, size: int
+) -> None:
+    (folder / "keep").write_bytes(text("log", size))
+    for number in range(2):
+        with changing(folder / "keep", append):
+            report = back_up(project, folder)
+        assert report.problems == ()
+        restore(project, tmp_path / f"{number}")
+        found = (tmp_path / f"{number}/reports/keep").read_bytes()
+        assert [(one.path, one.size) for one in report.grown] == [(b"reports/keep", len(found))]
+        assert len(found) >= size
+        assert (folder / "keep").read_bytes().startswith(found)
+        assert row(project, "keep")["consistency"] == manifest.PREFIX
+    report = back_up(project, folder)
+    assert (report.grown, report.record.counts.changed) == ((), 1)
+    assert row(project, "keep")["consistency"] is None
+    restore(project, tmp_path / "rests")
+    assert (tmp_path / "rests/reports/keep").read_bytes() == (folder / "keep").read_bytes()
+    assert checked(project).sound
+
+
+@pytest.mark.parametrize("size", [5000, LARGE])
+def test_a_file_whose_times_alone_change_all_the_while_is_whole(project: Project, folder: Path, size: int) -> None:
+    (folder / "keep").write_bytes(text("same", size))
+    with changing(folder / "keep", lambda writer, number: os.utime(writer, (number, number))):
+        report = back_up(project, folder)
+    assert (report.problems, report.grown) == ((), ())
+    assert row(project, "keep")["consistency"] is None
+
+
+def test_an_inconsistent_reading_takes_the_place_of_an_inconsistent_version_and_of_another_type(
+    project: Project, folder: Path
+) -> None:
+    (folder / "keep").unlink()
+    (folder / "keep").symlink_to("dir/one")
+    back_up(project, folder)
+    (folder / "keep").unlink()
+    (folder / "keep").write_bytes(text("file", 5000))
+    for _ in range(2):
+        with changing(folder / "keep", rewrite):
+            back_up(project, folder)
+        found = row(project, "keep")
+        assert (found["type"], found["size"], found["consistency"]) == (manifest.FILE, 5000, manifest.INCONSISTENT)
+
+
+def test_a_manifest_without_marks_is_written_as_it_always_was(project: Project, folder: Path) -> None:
+    record = back_up(project, folder).record
+    data = MetaReader(project).read(record.manifest, "the manifest")
+    assert "consistency" not in pq.read_schema(pa.BufferReader(data)).names
 
 
 def test_a_file_under_constant_change_is_never_torn(project: Project, folder: Path, tmp_path: Path) -> None:
@@ -166,14 +277,14 @@ def test_a_file_under_constant_change_is_never_torn(project: Project, folder: Pa
     place, stop = folder / "keep", threading.Event()
     versions = [bytes([letter]) * 20_000 for letter in b"abcdefgh"]
 
-    def rewrite() -> None:
+    def replace() -> None:
         while not stop.is_set():
             for version in versions:
                 half = folder.parent / "half"
                 half.write_bytes(version)
                 half.replace(place)
 
-    thread = threading.Thread(target=rewrite)
+    thread = threading.Thread(target=replace)
     thread.start()
     try:
         for number in range(6):

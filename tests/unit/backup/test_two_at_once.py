@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,11 +26,14 @@ from tests.support.places import (
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.backup import run
+from vault.backup.report import Report
 from vault.errors import Busy, StorageDenied
 from vault.format import layout
+from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.meta import MetaReader
 from vault.repository.project import Project
+from vault.source.reading import SMALL, Content, Reader, TooLarge
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.memory import MemoryStore
 
@@ -112,7 +115,7 @@ def test_a_whole_backup_within_another_leaves_two_sound_snapshots(
     assert checked(project).sound
 
 
-def note(_report: run.Report) -> None:
+def note(_report: Report) -> None:
     """It is enough that it came about."""
 
 
@@ -258,3 +261,28 @@ def test_a_repository_copied_in_the_middle_of_a_run_is_sound(project: Project, f
     back_up(copy, folder)
     restore(copy, tmp_path / "back")
     assert look_at(tmp_path / "back/reports") == look_at(folder)
+
+
+def test_what_only_the_other_of_two_runs_had_and_cannot_be_read_has_not_vanished(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    base = copied(project.store)
+    other = back_up(project, write_tree(tmp_path / "other", {"a": b"a", "only": text("only", 3000)})).record
+    again = through(project, base, seed="again")
+    back_up(again, folder)
+    for info in again.store.list(""):
+        project.store.put(info.name, again.store.get(info.name))
+    (folder / "only").write_bytes(text("only", 3000))
+
+    class Shut(Reader):
+        def read_small(self, paths: Iterable[bytes], *, limit: int = SMALL) -> list[Content | TooLarge | Problem]:
+            return [Problem(path, "unreadable", "it cannot be read") for path in paths]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "Reader", Shut)
+        report = back_up(project, folder)
+    assert other.id in report.record.parents
+    assert {problem.path for problem in report.problems} >= {b"reports/only"}
+    newest = snapshots.heads(snapshots.read_all(project), "files")[-1]
+    found = {row["path"]: row for row in snapshots.read_manifest(MetaReader(project), newest).to_pylist()}
+    assert found[b"reports/only"]["vanished_at"] is None

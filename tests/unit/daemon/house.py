@@ -53,6 +53,7 @@ class House:
         self.stage = Stage(self.clock, lambda _title: 30.0)
         self.channel = Channel()
         self.lines: list[str] = []
+        self.fail_writing = False
         self.ran: list[tuple[str, str]] = []
         self.answer: Callable[[str, str], Ended] = lambda _project, _job: DONE
         self.hands = Hands()
@@ -65,10 +66,15 @@ class House:
 
     def begin(self) -> None:
         """A process; the one before is gone."""
-        log = Log(self.lines.append, self.clock, as_json=self.as_json)
+        log = Log(self._line, self.clock, as_json=self.as_json)
         self.books = Books.open(self.folder / "books.sqlite", self.clock, log.notice)
         self.around = Around(self.books, self.findings, services(self.clock, len(self.ran)), log, 4, launch=self.stage.launch)
         self.daemon = Daemon(self.around, self.wanted(*self.projects), lambda: self.read_anew())
+
+    def _line(self, text: str) -> None:
+        if self.fail_writing:
+            raise OSError("no room for a line")
+        self.lines.append(text)
 
     def wanted(self, *projects: ProjectPlan) -> Wanted:
         def run(command: Sequence[str], _stop: Stop) -> Ended:

@@ -42,12 +42,14 @@ def test_whatever_it_says_fills_neither_memory_nor_a_pipe() -> None:
 
 def test_one_whose_time_is_over_is_asked_to_end() -> None:
     began = time.monotonic()
-    assert run("import time; time.sleep(60)", seconds=0.3).code == -15
+    ended = run("import time; time.sleep(60)", seconds=0.3)
+    assert (ended.code, ended.asked, ended.killed) == (-15, True, False)
     assert time.monotonic() - began < 30
 
 
 def test_one_that_does_not_listen_is_killed_with_what_it_started() -> None:
-    assert run(HEEDLESS, seconds=1.5, kill_after=0.5).code == -9
+    ended = run(HEEDLESS, seconds=1.5, kill_after=0.5)
+    assert (ended.code, ended.asked, ended.killed) == (-9, True, True)
 
 
 def test_a_program_that_is_not_there_is_an_error() -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from policies.daemon import heartbeat
 from policies.daemon.child import Ended
+from policies.daemon.health import Health
+from policies.daemon.heartbeat import Heartbeat
+from policies.daemon.loop import Daemon
 from policies.daemon.plan import ProjectPlan
+from policies.notify.pings import Pings
 from policies.promises.findings import PackSeen
 from tests.unit.daemon.house import DONE, UNREACHABLE, House, project
-from vault.errors import SettingsError
+from vault.errors import SettingsError, StrongroomError
 
 Make = Callable[..., House]
 
@@ -167,3 +175,109 @@ def test_text_lines_stay_one_whatever_is_told(make: Make) -> None:
     house.answer = lambda *_: Ended(1, {"error": {"message": "one\ntwo", "hint": None}}, "")
     house.live(1)
     assert all("\n" not in line for line in house.lines) and any("one two" in line for line in house.lines)
+
+
+def test_a_ping_that_gets_no_thread_does_not_end_all_pings(make: Make) -> None:
+    house = make(project())
+    pings = Pings(lambda: "https://example.org/x")
+    launched: list[str] = []
+
+    def launch(name: str, work: Callable[[], None]) -> None:
+        if name == "ping":
+            launched.append(name)
+            raise RuntimeError("can't start new thread")
+        house.stage.launch(name, work)
+
+    around = replace(house.around, launch=launch)
+    daemon = Daemon(around, replace(house.wanted(project()), pings=pings), house.read_anew)
+    house.clock.after(3600, lambda: setattr(house.hands, "stop", True))
+    daemon.run(house.hands)
+    assert len(launched) > 10
+
+
+def test_what_fails_in_the_daemon_itself_is_shown_to_monitors_until_it_works_again(make: Make) -> None:
+    house = make(project())
+    health = Health("127.0.0.1:0", house.clock)
+    house.daemon = Daemon(replace(house.around, health=health), house.wanted(project()), house.read_anew)
+    pictures: list[list[str]] = []
+
+    def picture() -> None:
+        url = f"http://127.0.0.1:{health.port}/health"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                body = json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                body = json.load(error)
+        assert body["well"] == (not body["failing"]), body
+        pictures.append([one["task"] for one in body["failing"]])
+
+    house.fail_writing = True
+    house.clock.after(100, picture)
+    house.clock.after(200, lambda: setattr(house, "fail_writing", False))
+    house.clock.after(4000, picture)
+    try:
+        house.live(1.5)
+    finally:
+        health.close()
+    assert pictures == [["writing the log"], []]
+
+
+def test_settings_that_are_read_while_the_books_cannot_be_do_not_end_the_daemon(make: Make) -> None:
+    house = make(project())
+    house.live(1)
+    house.books._disconnect()
+    file = house.folder / "books.sqlite"
+    aside = file.rename(file.with_name("aside"))
+    file.mkdir()
+    house.read_anew = lambda: house.wanted(project(), project("new"))
+    house.hands.reload = True
+    house.live(1)
+    assert ("new", "backup reports") in house.ran
+    house.read_anew = lambda: 1 / 0  # type: ignore[assignment,return-value] # a mistake of ours
+    house.hands.reload = True
+    house.live(1)
+    assert any("the old ones go on: a mistake in Strongroom itself" in line for line in house.lines)
+    file.rmdir()
+    aside.rename(file)
+    house.live(1)
+    assert len(house.books.recent("new", "backup reports")) >= 3
+
+
+@pytest.mark.parametrize("name", ["books.sqlite", "findings.sqlite"])
+def test_once_ends_with_an_error_where_what_it_did_cannot_be_written_down(make: Make, name: str) -> None:
+    house = make(project())
+    house.daemon.once(house.hands)
+    house.clock.sleep(3600)
+
+    def breaks(_project: str, _job: str) -> Ended:
+        file = house.folder / name
+        file.rename(file.with_name("aside"))
+        file.mkdir()
+        return DONE
+
+    house.answer = breaks
+    with pytest.raises(StrongroomError, match="cannot be"):
+        house.daemon.once(house.hands)
+    assert len(house.ran) == 2
+    (house.folder / name).rmdir()
+    (house.folder / "aside").rename(house.folder / name)
+
+
+def test_a_sign_of_life_tells_a_living_daemon_from_one_that_was_killed_hangs_or_ended(make: Make) -> None:
+    house = make(project())
+    books, seen = house.folder / "books.sqlite", list[Heartbeat]()
+    assert heartbeat.read(house.folder / "others.sqlite", house.clock.now()).state == "none"
+    house.clock.after(1000, lambda: seen.append(heartbeat.read(books, house.clock.now())))
+    house.live(0.5)
+    assert (seen[0].state, seen[0].failing) == ("running", ()) and seen[0].since is not None
+    house.daemon._show_life()
+    house.clock.sleep(1000)
+    assert heartbeat.read(books, house.clock.now()).state == "stuck"
+    house.books.close()
+    assert heartbeat.read(books, house.clock.now()).state == "killed"
+    house.begin()
+    house.live(0.1)
+    house.books.close()
+    assert heartbeat.read(books, house.clock.now()).state == "ended"
+    house.begin()

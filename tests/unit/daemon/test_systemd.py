@@ -62,6 +62,7 @@ def test_the_unit_quotes_names_and_hands_the_identity_over_as_a_credential() -> 
     assert start.startswith('ExecStart=/usr/bin/strongroom daemon --config "/etc/strong room/50%%.toml" ')
     assert start.endswith(" --identity ${CREDENTIALS_DIRECTORY}/identity")
     assert {"LoadCredential=identity:/home/ops/identity.txt", "Type=notify", "ReadWritePaths=/srv/repo"} <= set(lines)
+    assert "EnvironmentFile=-/etc/strongroom/s3.env" in lines
     without = text(Unit(UNIT.program, UNIT.settings, None, [], 30))
     assert "Credential" not in without and "CREDENTIALS" not in without and "CAP_DAC_OVERRIDE" not in without
 

@@ -79,3 +79,36 @@ def test_every_source_has_a_backup_of_its_own_and_every_job_its_command() -> Non
         job.run(Stop(clock, clock.monotonic() + timedelta(hours=1).total_seconds()))
     assert [job.key for job in jobs] == [("sdek", "backup reports"), ("sdek", "backup tickets"), ("sdek", "check")]
     assert seen == [["sdek", "backup", "reports"], ["sdek", "backup", "tickets"], ["sdek", "check", ""]]
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"snapshots": [SNAPSHOT | {"stored_bytes": 2_500_000}]}, "snapshot x: 3 new, 2 changed, 1 vanished, 2.5 MB stored"),
+        (
+            {"projects": [{"snapshots": 12, "packs_read": 3, "bytes_read": 96_000_000, "damage": []}]},
+            "12 snapshots checked, 3 packs read (96.0 MB)",
+        ),
+        ({"drills": [{"items": 51, "bytes": 4_000_000, "compared": 51}]}, "51 files (4.0 MB) restored, 51 compared"),
+        ({"drills": [{"project": "sdek", "trouble": "nothing to restore"}]}, ""),
+        ({"projects": [{"name": "sdek", "forgotten": ["a", "b"]}]}, "2 snapshots forgotten"),
+        ({"projects": [{"plan": {}, "deleted": 2, "freed": 64_000_000, "forgotten": 1}]}, "2 packs deleted, 64.0 MB freed"),
+        ({"projects": "nonsense"}, ""),
+    ],
+)
+def test_each_job_says_what_it_did(document: dict[str, object], told: str) -> None:
+    assert outcome(Ended(0, document, "")).message == told
+
+
+def test_a_prune_that_gave_way_to_a_backup_says_so() -> None:
+    found = outcome(Ended(3, {"projects": [{"waiting": ["x"], "deleted": 0, "freed": 0}]}, ""))
+    assert found == Outcome(1, "1 backup is still under way; nothing was deleted")
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_the_daemon_itself_ended_is_no_failure_and_is_told_as_that(killed: bool) -> None:  # noqa: FBT001
+    with pytest.raises(Interrupted, match="the daemon killed it" if killed else "was ended by the daemon"):
+        outcome(Ended(-9 if killed else -15, {}, "", asked=True, killed=killed))
+    with pytest.raises(RunFailed, match="killed by SIGKILL") as failed:
+        outcome(Ended(-9, {}, ""))
+    assert failed.value.hint == "was there enough memory?"

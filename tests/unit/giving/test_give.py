@@ -55,6 +55,9 @@ class Shop:
             write_tree(self.source, {name: b"id,text\n1," + text(name, 3000) + b"\n"})
             back_up(self.project, self.source)
 
+    def back_up(self) -> None:
+        back_up(self.project, self.source)
+
     def plan(self, *patterns: str) -> Plan:
         return make_plan(select(self.project, Wish(patterns=patterns)), Nothing(), Existing.REFUSE, TODAY)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from restore.history.gather import History
 from restore.history.kept import Kept
 from restore.history.timeline import Question
 from tests.support.chance import SeededChance
-from tests.support.places import identity, services, through, tiny_descriptor
+from tests.support.places import FAR_AHEAD, TickingClock, back_up, identity, made_on, services, through, tiny_descriptor
+from tests.support.trees import write_tree
 from tests.unit.history.model import Told, known
 from vault.format import layout
 from vault.format.capability import Capability
 from vault.format.layout import META_TIER
+from vault.repository.forget import forget
 from vault.repository.project import Project
 from vault.repository.repository import Repository
 from vault.storage.caching import CachingStore
@@ -180,15 +183,42 @@ def test_a_version_whose_snapshot_was_forgotten_still_says_when_it_was_seen_firs
         told.project.store.delete(layout.snapshot_name(told.project.id, told.records[hour].id))
     found = known(told.project, tmp_path)
     items = {item.path: item.events for item in history(found, Question(), most=10).items}
-    assert [(one.what, one.when, one.snapshot) for one in items[A]] == [("created", told.records[2].taken_at, None)]
+    assert [(one.what, one.when, one.snapshot) for one in items[A]] == [
+        ("first seen in what is kept", told.records[2].taken_at, None)
+    ]
     assert [(one.what, one.when, one.snapshot) for one in items[B]] == [
-        ("created", told.records[1].taken_at, None),
+        ("first seen in what is kept", told.records[1].taken_at, None),
         ("deleted", told.records[3].taken_at, told.records[3].id),
     ]
     assert items[B][-1].last_seen_at == told.records[2].taken_at
+
+
+def test_an_item_was_created_where_no_older_snapshot_was_forgotten_and_else_first_seen_in_what_is_kept(
+    told: Told, tmp_path: Path
+) -> None:
+    fresh = b"reports/fresh"
+    told.hour(dict(told.states[-1]) | {fresh: ("new", 0o644)})
+    forget(told.project, [told.records[0].id], reason="thinned")
+    found = known(told.project, tmp_path)
+    items = {item.path: item.events[0].what for item in history(found, Question(), most=10).items}
+    assert (items[A], items[fresh]) == ("created", "created"), "A was seen first in the first snapshot of all"
+    assert items[B] == "first seen in what is kept"
+    later = history(found, Question(since=told.records[2].taken_at), most=10)
+    assert {item.path: item.events[0].what for item in later.items}[A] == "first seen in the time asked for"
 
 
 def test_the_machine_keeps_nothing_of_a_project_that_it_cannot_open(told: Told, tmp_path: Path) -> None:
     known(told.project, tmp_path)
     stranger = strange()
     assert Kept(replace(stranger, capability=replace(stranger.capability, project=told.project.id)), tmp_path).load() == {}
+
+
+def test_snapshots_whose_times_contradict_their_order_are_known(tmp_path: Path) -> None:
+    project = made_on(MemoryStore())
+    folder = write_tree(tmp_path / "source", {"a": b"1"})
+    first = back_up(project, folder).record
+    late = replace(project, services=replace(project.services, clock=TickingClock(FAR_AHEAD - timedelta(days=1))))
+    second, third = back_up(late, folder).record, back_up(late, folder).record
+    found = gathering.out_of_order(known(project, tmp_path / "cache"))
+    assert [(later.id, earlier.id) for later, earlier in found] == [(second.id, first.id)]
+    assert third.parents == (second.id,)

@@ -64,7 +64,7 @@ def test_the_columns_are_those_that_arrow_finds() -> None:
 
 
 def test_a_column_without_its_metadata_is_damage_and_ends_no_process() -> None:
-    data = bytearray(a_manifest())
+    data = a_manifest()
     footer = len(data) - parquet_footer.footer_size(data[-8:], "it")
     refused = 0
     for place in range(footer, len(data) - 8):

@@ -99,6 +99,14 @@ def test_numbers_that_no_arithmetic_takes_are_compared_as_they_are_written() -> 
     assert compared(Sheet(["id", "value"], odd), Sheet(["id", "value"], odd)).changed_cells == 0
 
 
+def test_numbers_are_equal_by_their_digits_whatever_their_type_and_length() -> None:
+    long = "1." + "3" * 40
+    old: list[Value] = [1e-7, -0.0, 1e22, Decimal("1E+999999999"), Decimal(long + "1")]
+    new: list[Value] = [Decimal("1E-7"), 0, 10**22, Decimal("10E+999999998"), Decimal(long + "2")]
+    before, after = (Sheet(["id", "v"], [[f"r{place}", cell] for place, cell in enumerate(cells)]) for cells in (old, new))
+    assert [cell.key for cell in compared(before, after).cells] == ["r4"]
+
+
 def test_tables_are_matched_by_name_and_one_that_only_one_version_has_is_told() -> None:
     before = [Sheet(["id"], [["a"]], "May"), Sheet(["id"], [["b"], ["c"]], "June")]
     after = [Sheet(["id"], [["a"]], "May"), Sheet(["id"], [["d"]], "July")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.policy import default
 from types import ModuleType
@@ -12,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from policies.notify.apprises import Apprise
-from policies.notify.channels import NotTold
+from policies.notify.channels import NotTold, PartlyTold
 from policies.notify.email import Email
 from policies.notify.message import Line, Message
 from policies.notify.pings import Pings
@@ -55,6 +56,16 @@ def test_a_mail_server_that_refuses_or_is_not_there_is_told_in_a_sentence() -> N
         mail(sink.port).tell(MESSAGE)
     with pytest.raises(NotTold, match="no letter could be given"):
         mail(sink.port).tell(MESSAGE)
+
+
+def test_recipients_that_are_refused_are_named_and_the_others_get_the_letter_once() -> None:
+    with mail_sink("b@example.org") as sink:
+        with pytest.raises(PartlyTold, match=r"refuses the recipient b@example\.org \(code 550\)") as partly:
+            mail(sink.port).tell(MESSAGE)
+        assert partly.value.left == ("b@example.org",) and len(sink.letters) == 1
+        with pytest.raises(NotTold, match=r"refuses the recipient b@example\.org"):
+            mail(sink.port).tell(replace(MESSAGE, only=partly.value.left))
+    assert len(sink.letters) == 1 and ["a@example.org" in line for line in sink.recipients] == [True]
 
 
 def test_a_server_without_the_protection_that_is_asked_for_gets_neither_password_nor_letter() -> None:

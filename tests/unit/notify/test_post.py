@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.notify.channels import NotTold
+from policies.notify.channels import NotTold, PartlyTold
 from policies.notify.message import Line, Message
 from policies.notify.post import Post
 from policies.promises.findings import Findings
@@ -125,3 +125,35 @@ def test_a_mistake_in_a_channel_is_told_without_its_words(findings: Findings) ->
     post.deliver()
     post.deliver()
     assert notices == ["a letter by email could not be delivered: ValueError"]
+
+
+def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(findings: Findings) -> None:
+    mail, clock, threads = Channel(), StageClock(), [False, True]
+
+    def launch(name: str, work: Callable[[], None]) -> None:
+        if not threads.pop(0):
+            raise RuntimeError("can't start new thread")
+        work()
+
+    post = Post(findings, [mail], clock, list[str]().append, launch=launch)
+    findings.change_alarms([], [], post.letters(MESSAGE), clock.now())
+    with pytest.raises(RuntimeError):
+        post.deliver()
+    assert post.is_idle
+    post.deliver()
+    assert mail.told == [MESSAGE]
+
+
+def test_a_letter_that_only_some_took_is_tried_again_for_the_others(findings: Findings) -> None:
+    class Fussy(Channel):
+        def tell(self, message: Message) -> None:
+            self.told.append(message)
+            if len(self.told) == 1:
+                raise PartlyTold("a server refuses one", ["b@example.org"])
+
+    mail, clock = Fussy(), StageClock()
+    post = posted(findings, clock, [], mail)
+    for _ in range(100):
+        post.deliver()
+        clock.sleep(10)
+    assert [one.only for one in mail.told] == [(), ("b@example.org",)] and mail.told[1].broken == MESSAGE.broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.promises.findings import DRILLS_KEPT, Coverage, Findings, Found, PackSeen
+from policies.promises.findings import DRILLS_KEPT, AlarmNoted, Coverage, Findings, Found, PackSeen
 from vault.errors import StrongroomError, UnsupportedFormat
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -65,11 +66,11 @@ def test_packs_are_written_all_or_none_and_covered_since_a_moment(tmp_path: Path
 def test_letters_wait_until_they_are_sent_and_alarms_change_with_them(tmp_path: Path) -> None:
     with opened(tmp_path) as findings:
         findings.change_alarms([(*KEY, NOW, "late", "do it")], [], [("email", {"n": 1}), ("webhook", {"n": 2})], NOW)
-        assert findings.alarms() == {KEY: NOW} and findings.message_of(KEY) == "late"
+        assert findings.alarms() == {KEY: AlarmNoted(NOW, "late", "do it")}
     with opened(tmp_path) as findings:
         first, second = findings.letters(NOW)
-        findings.sent(first.number)
-        findings.not_sent(second.number, NOW + DAY)
+        findings.sent(first)
+        findings.not_sent(second._replace(attempts=1), NOW + DAY)
         assert findings.letters(NOW) == [] and findings.letters(NOW + DAY)[0].attempts == 1
         findings.change_alarms([], [KEY], [], NOW)
         assert findings.alarms() == {}
@@ -100,3 +101,77 @@ def test_two_commands_may_come_at_once(tmp_path: Path) -> None:
     with opened(tmp_path) as one, opened(tmp_path) as other:
         one.note("sdek", "check", "", NOW, {"damage": []})
         assert other.found("sdek", "check") is not None
+
+
+def test_a_file_that_is_deleted_or_replaced_is_opened_anew_by_whoever_has_it_open(tmp_path: Path) -> None:
+    told: list[str] = []
+    file = tmp_path / "state" / "findings.sqlite"
+    with Findings.open(file, told.append) as daemon:
+        daemon.note("sdek", "check", "", NOW, {"damage": []})
+        file.unlink()
+        with opened(tmp_path) as command:
+            command.note("sdek", "check", "", NOW + DAY, {"damage": ["pack ab"]})
+        assert daemon.found("sdek", "check") == Found(NOW + DAY, {"damage": ["pack ab"]})
+        shutil.rmtree(file.parent)
+        daemon.change_alarms([(*KEY, NOW, "late", "do it")], [], [("email", {"n": 1})], NOW)
+        with opened(tmp_path) as command:
+            assert set(command.alarms()) == {KEY}
+    assert len(told) == 2 and "replaced" in told[0] and "deleted" in told[1]
+
+
+def test_a_file_that_is_damaged_while_it_is_open_is_set_aside_once_and_all_go_on(tmp_path: Path) -> None:
+    told: list[str] = []
+    file = tmp_path / "state" / "findings.sqlite"
+    with Findings.open(file, told.append) as daemon, opened(tmp_path) as command:
+        for number in range(200):
+            daemon.note("sdek", "check", f"{number}", NOW, {"text": "x" * 500})
+        for one in (daemon, command):
+            one.alarms()
+        with closing(sqlite3.connect(file)) as base:
+            base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with file.open("r+b") as raw:
+            raw.seek(4096)
+            raw.write(b"\xff" * 60_000)
+        for number in range(50):
+            daemon.note("sdek", "check", f"new {number}", NOW, {"text": "y" * 500})
+        command.note("sdek", "drill", "", NOW, {})
+        assert daemon.found("sdek", "drill") == Found(NOW, {}) and command.found("sdek", "check", "new 49")
+    assert len(told) == 1 and file.with_name("findings.sqlite.damaged").exists()
+
+
+def test_a_row_that_nobody_can_have_written_is_damage(tmp_path: Path) -> None:
+    with opened(tmp_path) as findings:
+        findings.note("sdek", "check", "", NOW, {})
+        with closing(sqlite3.connect(tmp_path / "state" / "findings.sqlite")) as base:
+            base.execute("UPDATE found SET value = 'no json'")
+            base.commit()
+        assert findings.found("sdek", "check") is None
+        findings.note("sdek", "check", "", NOW, {})
+        assert findings.found("sdek", "check") == Found(NOW, {})
+
+
+def test_a_first_meeting_that_cannot_be_written_down_is_remembered_meanwhile(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    findings = Findings.open_to_read(tmp_path / "state" / "findings.sqlite")
+    assert findings.first_met("sdek", "x", NOW) == findings.first_met("sdek", "x", NOW + DAY) == NOW
+    findings.close()
+
+
+def test_a_reader_changes_nothing_and_needs_no_rights_to_write(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    reader = Findings.open_to_read(folder / "findings.sqlite")
+    assert reader.alarms() == {} and not folder.exists()
+    reader.close()
+    with opened(tmp_path) as findings:
+        findings.note("sdek", "check", "", NOW, {"damage": []})
+    (folder / "findings.sqlite").chmod(0o400)
+    folder.chmod(0o500)
+    try:
+        reader = Findings.open_to_read(folder / "findings.sqlite")
+        assert reader.found("sdek", "check") == Found(NOW, {"damage": []})
+        with pytest.raises(StrongroomError):
+            reader.note("sdek", "check", "", NOW, {})
+        reader.close()
+    finally:
+        folder.chmod(0o700)
+    assert {file.name for file in folder.iterdir()} <= {"findings.sqlite", "findings.sqlite-wal", "findings.sqlite-shm"}

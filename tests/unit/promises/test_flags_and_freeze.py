@@ -6,12 +6,14 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from policies.promises import flags, freeze
-from policies.promises.flags import Limits, Rewritten
+from policies.promises.flags import Limits
+from policies.promises.habit import Seen
 from policies.retention.facts import described
 from policies.retention.judge import judge
 from policies.retention.rules import Keep
@@ -20,16 +22,20 @@ from tests.support.chance import SeededChance
 from tests.support.faulty import FaultyStore, faults
 from tests.support.places import FAR_AHEAD, TickingClock, back_up, made_on, through
 from vault.errors import TransientStorageError, UsageError
-from vault.format.record import Counts, Record
+from vault.format.changes import Changes
+from vault.format.record import Record
 from vault.repository import holds, snapshots
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 
 LIMITS = Limits()
+UTC = ZoneInfo("UTC")
 
 
-def counts(*, items: int = 100, changed: int = 0, vanished: int = 0) -> Counts:
-    return Counts(items, items, 0, 0, changed, 0, vanished, 0, 0, 0)
+GONE = (
+    "12 of 20 files vanished (60 %), as reports/00.csv, reports/01.csv, reports/02.csv; "
+    "nothing of the sort is usual on such a day"
+)
 
 
 @pytest.fixture
@@ -48,33 +54,77 @@ def folder(tmp_path: Path) -> Path:
 
 def taken(project: Project, folder: Path) -> tuple[Record, list[str]]:
     record = back_up(project, folder).record
-    return record, freeze.watch(project, record, LIMITS)
+    return record, list(freeze.watch(project, record, LIMITS, UTC).reasons)
 
 
 def frozen(project: Project) -> list[str]:
     return [freeze.why(one) for one in freeze.freezing(holds.read_all(project).holds, project.services.clock.now())]
 
 
-def told(*, vanished: int = 0, changed: int = 0, formed: int = 0, lost: int = 0, items: int = 100) -> list[str]:
-    before = counts(items=items)
-    found = Rewritten(changed, formed, lost)
-    return [*flags.of_vanished(before, counts(vanished=vanished), LIMITS), *flags.of_rewritten(before, found, LIMITS)]
+def told(**numbers: Any) -> list[str]:
+    """What is said of a snapshot of a source that has been known for a month, and did nothing of the sort before."""
+    changes = replace(Changes(files=100, since=FAR_AHEAD - timedelta(days=30)), **numbers)
+    return list(flags.judge(Seen(FAR_AHEAD, changes), [], LIMITS, UTC).reasons)
 
 
-def test_a_share_from_the_limit_on_is_flagged() -> None:
-    assert told(vanished=29) == told(changed=49) == []
-    assert told(vanished=30) == ["30 of 100 items vanished"]
-    assert told(changed=50) == ["50 of 100 items were rewritten"]
-    assert told(vanished=90, changed=90) == ["90 of 100 items vanished", "90 of 100 items were rewritten"]
+NEVER = "nothing of the sort is usual on such a day"
 
 
-def test_of_few_items_no_share_is_reckoned() -> None:
-    assert told(items=4, vanished=4) == told(items=10, vanished=4, changed=4) == []
+def test_a_share_or_a_number_from_the_limit_on_is_flagged() -> None:
+    assert told(vanished=29) == told(went=49) == told(files=1000, vanished=49) == []
+    assert told(vanished=30) == [f"30 of 100 files vanished (30 %); {NEVER}"]
+    assert told(files=1000, vanished=50) == [f"50 of 1000 files vanished (5 %); {NEVER}"]
+    assert told(went=50) == ["50 of 100 files were rewritten as a whole; nothing of the sort is usual at this time"]
+    assert len(told(vanished=90, went=90)) == 2
+
+
+def test_of_few_files_no_number_is_reckoned() -> None:
+    assert told(files=4, vanished=4) == told(files=10, vanished=4, went=4, emptied=4, columns=4, unreadable=4, unformed=4) == []
 
 
 def test_files_that_lost_their_form_are_told_only_when_they_are_many() -> None:
-    assert told(formed=40, lost=9) == told(formed=100, lost=40) == []
-    assert told(formed=20, lost=10) == ["10 of 20 rewritten files look encrypted: they have no format any more"]
+    assert told(formed=40, unformed=9) == []
+    encrypted = [f"10 rewritten files look encrypted: they have no format any more; {NEVER}"]
+    assert told(formed=100, unformed=10) == told(formed=10, unformed=10) == encrypted
+    assert told(files=8, formed=5, unformed=5) != [] and told(unreadable=5) == [f"5 tables cannot be opened any more; {NEVER}"]
+
+
+def test_what_a_source_does_every_week_is_usual_and_once_is_not() -> None:
+    def said(weeks: int, **numbers: Any) -> int:
+        since = FAR_AHEAD - timedelta(days=60)
+        now = Seen(FAR_AHEAD, replace(Changes(files=1000, since=since), **numbers))
+        past = [replace(now, taken_at=FAR_AHEAD - timedelta(weeks=back)) for back in range(weeks, 0, -1)]
+        return len(flags.judge(now, past, LIMITS, UTC).reasons)
+
+    for numbers in ({"vanished": 100}, {"went": 600}, {"emptied": 200}, {"columns": 40}):
+        assert [said(weeks, **numbers) for weeks in range(4)] == [1, 1, 0, 0]
+
+
+def test_an_unusual_hour_is_told_though_the_same_is_usual_at_another() -> None:
+    since = FAR_AHEAD - timedelta(days=60)
+    changes = Changes(files=100, went=80, since=since)
+    quiet = replace(changes, went=0)
+    days = [FAR_AHEAD - timedelta(days=back) for back in range(28, 0, -1)]
+    past = [one for day in days for one in (Seen(day, quiet), Seen(day + timedelta(hours=9), changes))]
+    (why,) = flags.judge(Seen(FAR_AHEAD, changes), past, LIMITS, UTC).reasons
+    assert why == "80 of 100 files were rewritten as a whole; nothing of the sort is usual at this time"
+    assert flags.judge(Seen(FAR_AHEAD + timedelta(hours=9), changes), past, LIMITS, UTC).reasons == ()
+
+
+def test_what_was_flagged_becomes_usual_only_when_a_person_accepts_it() -> None:
+    changes = Changes(files=1000, vanished=100, since=FAR_AHEAD - timedelta(days=60))
+    now = Seen(FAR_AHEAD, changes)
+    past = [Seen(FAR_AHEAD - timedelta(weeks=back), changes, flagged=True) for back in (3, 2, 1)]
+    assert len(flags.judge(now, past, LIMITS, UTC).reasons) == 1
+    accepted = [*past[:2], replace(past[2], flagged=False, accepted=True)]
+    assert flags.judge(now, accepted, LIMITS, UTC).reasons == ()
+
+
+def test_rewriting_in_a_new_source_is_told_quietly_and_a_deletion_is_told_at_once() -> None:
+    new = Changes(files=100, went=80, vanished=60, since=FAR_AHEAD - timedelta(days=3))
+    verdict = flags.judge(Seen(FAR_AHEAD, new), [], LIMITS, UTC)
+    assert len(verdict.reasons) == 1 and "60 of 100 files vanished" in verdict.reasons[0]
+    assert len(verdict.quiet) == 1 and "still being learned, until 2126-01-12" in verdict.quiet[0]
 
 
 def test_files_that_were_only_touched_are_not_rewritten(project: Project, folder: Path) -> None:
@@ -98,8 +148,8 @@ def test_a_mass_deletion_freezes_retention_on_every_machine_until_a_person_accep
         (folder / f"{number:02}.csv").unlink()
     record, told = taken(project, folder)
     elsewhere = through(project, project.store, seed="elsewhere")
-    assert told == ["12 of 21 items vanished"]
-    assert frozen(elsewhere) == [f"{record.id} of files: 12 of 21 items vanished"]
+    assert told == [GONE]
+    assert frozen(elsewhere) == [f"{record.id} of files (after {record.parents[0]}): {GONE}"]
     (released,) = freeze.accept(elsewhere, reason="we moved them", who="olena@desk")
     assert released.release is not None and (released.release.who, released.release.reason) == ("olena@desk", "we moved them")
     assert frozen(project) == []
@@ -112,7 +162,7 @@ def test_snapshots_with_problems_are_watched_as_well(project: Project, folder: P
     for number in range(12):
         (folder / f"{number:02}.csv").unlink()
     record = replace(back_up(project, folder).record, problems=({"path": "x", "what": "unreadable", "message": "no"},))
-    assert freeze.watch(project, record, LIMITS) == ["12 of 21 items vanished"]
+    assert list(freeze.watch(project, record, LIMITS, UTC).reasons) == [GONE]
 
 
 def test_what_was_accepted_is_not_flagged_again_by_later_backups(project: Project, folder: Path) -> None:
@@ -132,7 +182,7 @@ def test_a_run_that_died_before_its_flag_leaves_it_to_the_next(project: Project,
     died = back_up(project, folder).record
     assert frozen(project) == []
     _, told = taken(project, folder)
-    assert told == [] and frozen(project) == [f"{died.id} of files: 12 of 21 items vanished"]
+    assert told == [] and frozen(project) == [f"{died.id} of files (after {died.parents[0]}): {GONE}"]
 
 
 def test_a_flag_that_cannot_be_stored_is_an_error_and_the_snapshot_stays(project: Project, folder: Path) -> None:
@@ -142,7 +192,7 @@ def test_a_flag_that_cannot_be_stored_is_an_error_and_the_snapshot_stays(project
     record = back_up(project, folder).record
     store = FaultyStore(project.store)
     with faults(store).on("put", raises=TransientStorageError("reset")) as plan, pytest.raises(TransientStorageError):
-        freeze.watch(through(project, store), record, LIMITS)
+        freeze.watch(through(project, store), record, LIMITS, UTC)
     assert plan.all_happened
     assert record in snapshots.committed(project).records
 
@@ -154,15 +204,18 @@ def test_rewriting_by_ransomware_is_told_by_the_forms_that_are_lost(project: Pro
     chance = SeededChance("ransom")
     for number in range(12):
         (folder / f"{number:02}.csv").write_bytes(chance.token(300))
-    assert taken(project, folder)[1] == ["12 of 12 rewritten files look encrypted: they have no format any more"]
+    (why,) = taken(project, folder)[1]
+    assert why.startswith("12 rewritten files look encrypted: they have no format any more, as reports/00.csv, reports/01.csv")
 
 
-def test_rewriting_most_files_is_flagged_whatever_their_form(project: Project, folder: Path) -> None:
+def test_rewriting_most_files_of_a_new_source_is_told_and_freezes_nothing(project: Project, folder: Path) -> None:
     taken(project, folder)
     for number in range(11):
         (folder / f"{number:02}.csv").write_text(f"hour,calls\n{number},2\n" * 20)
-    record, found = taken(project, folder)
-    assert found == ["11 of 21 items were rewritten"] and frozen(project) == [f"{record.id} of files: {found[0]}"]
+    record = back_up(project, folder).record
+    verdict = freeze.watch(project, record, LIMITS, UTC)
+    assert verdict.reasons == () and frozen(project) == []
+    assert verdict.quiet[0].startswith("11 of 20 files were rewritten as a whole, as reports/00.csv")
 
 
 def test_the_same_rewriting_in_a_form_is_not(project: Project, folder: Path) -> None:
@@ -186,7 +239,7 @@ def test_while_a_flag_stands_retention_forgets_nothing(project: Project, folder:
 
     def forgotten() -> int:
         found = holds.read_all(project).holds
-        return len(judge(facts, Keep(last=1, within=Span(0, "day")), found, late, ZoneInfo("UTC")).forgotten)
+        return len(judge(facts, Keep(last=1, within=Span(0, "day")), found, late, UTC).forgotten)
 
     assert forgotten() == 0
     freeze.accept(project, reason="meant", who="olena@desk")

@@ -88,6 +88,7 @@ def test_other_jobs_in_trouble_are_told_by_name() -> None:
         "prune",
         "failed 3 times in a row; the last time: denied",
         "run `strongroom prune sdek` and read what it says",
+        "denied",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 
 from restore.query.questions import Questions
 from restore.query.views import find_views
+from restore.tables.losses import Losses
+from restore.tables.registry import open_tables
+from restore.tables.values import values_of
 from restore.wish import Wish
 from tests.support.places import names
 from tests.support.trees import write_tree
@@ -300,3 +304,21 @@ def test_a_spreadsheets_own_csv_is_read_and_what_is_not_utf8_is_named(tmp_path: 
     assert here.ask("select name, n from t") == [('a;"b"\r\nc', 1)]
     with pytest.raises(UsageError, match=r"raw/old/2024-01\.csv is not in UTF-8"):
         here.ask("select * from old")
+
+
+def test_int96_times_are_those_of_a_restore_and_a_cut_is_said(tmp_path: Path, asking: Start) -> None:
+    far = [datetime(9999, 12, 31), datetime(1, 1, 1), None, datetime(2024, 5, 17, 1, 2, 3, 4)]
+    pq.write_table(pa.table({"t": pa.array(far, pa.timestamp("us"))}), tmp_path / "a", use_deprecated_int96_timestamps=True)
+    kept = backed_up(tmp_path / "source", {"raw/calls/2024-05-17.parquet": (tmp_path / "a").read_bytes()})
+    asked = asking(kept)
+    assert asked.ask("SELECT t FROM calls") == [(time,) for time in far]
+    (table,) = open_tables(tmp_path / "a", "parquet", Losses())
+    assert [cell for batch in table.batches() for cell in values_of(batch.columns[0])] == far
+    assert asked.told == ["the times of t in calls are INT96: they are seen to the microsecond"]
+
+
+def test_columns_that_differ_in_case_only_are_one_as_in_a_merged_table(tmp_path: Path, asking: Start) -> None:
+    kept = backed_up(
+        tmp_path, {"raw/calls/2024-05-01.csv": b"Phone,id\na1,b\n", "raw/calls/2024-05-02.csv": b"ID,phone\nd,c1\n"}
+    )
+    assert asking(kept).ask("SELECT phone, id FROM calls ORDER BY phone") == [("a1", "b"), ("c1", "d")]

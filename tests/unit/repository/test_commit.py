@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import StillClock
-from tests.support.faulty import FaultyStore, Verb, faults
+from tests.support.faulty import Faults, FaultyStore, Overwriting, Verb, faults
 from tests.support.places import back_up, checked, copied, made_on, names, restore, through, tiny_descriptor
 from tests.support.trees import look_at, text, write_tree
 from vault.backup import reading
 from vault.errors import Busy, StorageError, TransientStorageError
 from vault.format import layout
 from vault.repository import claims, forget, marks, snapshots, trust
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
 from vault.repository.commit import Unverified
 from vault.repository.project import Project
@@ -61,11 +62,18 @@ class Acting(FaultyStore):
                 self._act()
 
 
-class Overwriting(FaultyStore):
-    """Takes "create only if the name is free" for a plain PUT, as some stores do."""
+class Hooked(FaultyStore):
+    """Does something before the first call of a verb for a name with a part in it."""
 
-    def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
-        self.put(name, data, sha256=sha256)
+    def __init__(self, inner: Store, verb: str, part: str, act: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self._hook: tuple[str, str, Callable[[], object]] | None = (verb, part, act)
+
+    def _before(self, verb: Verb, name: str) -> Faults:
+        if self._hook is not None and verb == self._hook[0] and self._hook[1] in name:
+            act, self._hook = self._hook[2], None
+            act()
+        return super()._before(verb, name)
 
 
 class Forgetful(MemoryStore):
@@ -207,6 +215,38 @@ def test_an_eviction_between_the_last_look_and_the_commit_takes_the_snapshot_bac
     life_goes_on(project, folder, tmp_path)
 
 
+@pytest.mark.parametrize("moment", ["before the mark", "after the mark"])
+def test_a_prune_that_evicts_a_writer_while_it_commits_puts_nothing_over_its_snapshot(
+    *, folder: Path, tmp_path: Path, moment: str
+) -> None:
+    """On a store that overwrites though it is believed to create once, a committed record must not become an *evicted* one:
+    either the prune sees it, or the writer sees that it was evicted and fails."""
+    store = Overwriting(MemoryStore())
+    project = made_on(store)
+    outcome: list[object] = []
+
+    def commit() -> None:
+        try:
+            outcome.append(session_commits())
+        except Busy as error:
+            outcome.append(error)
+
+    def session_commits() -> str:
+        session.commit(made)
+        return session.id
+
+    made = back_up(project, folder).record
+    session = Session.begin(on(project, store), "files")
+    made = replace(made, id=session.id, parents=(made.id,))
+    part, verb = ("/marks/", "put") if moment == "before the mark" else ("/snapshots/", "size")
+    claims.evict(replace(project, store=Hooked(store, verb, part, commit)), session.id)
+    (found,) = outcome
+    assert isinstance(found, Busy) or snapshots.read(project, session.id) is not None
+    assert (moment == "before the mark") is (found == session.id)
+    session.packs.close()
+    life_goes_on(project, folder, tmp_path)
+
+
 def test_a_claim_that_came_back_after_its_eviction_does_not_hide_it(folder: Path, tmp_path: Path) -> None:
     """A rewriting that was late puts the claim back, after the writer was evicted and its packs were deleted."""
     project = made_on(MemoryStore(), tiny_descriptor(create_once=False))
@@ -284,6 +324,52 @@ def test_an_eviction_keeps_a_late_commit_out_where_the_store_creates_once(folder
     assert names(store, project.folder("packs")) == []
     with pytest.raises(StorageError, match="exists"):
         store.create(layout.snapshot_name(project.id, claim), b"late")
+
+
+def test_a_claim_of_a_commit_of_today_stays_however_long_the_run_took() -> None:
+    """Its writer may still be looking at it."""
+    project = made_on(MemoryStore())
+    clock = StillClock()
+    mine = on(project, project.store, clock)
+    session = Session.begin(mine, "files")
+    for _ in range(30):
+        clock.sleep(3600)
+        session.tell(1, 1)
+    project.store.put(layout.snapshot_name(project.id, session.id), b"the record")
+    claims.clear(mine, claims.Patience())
+    assert session.claim_stands()
+    clock.sleep(25 * 3600)
+    claims.clear(mine, claims.Patience())
+    assert not session.claim_stands()
+    session.packs.close()
+
+
+def test_what_stands_under_another_name_than_a_mark_has_is_no_mark() -> None:
+    project = made_on(MemoryStore())
+    project.store.put(f"{project.folder('marks')}/notes.txt", b"not ours")
+    assert marks.read(project).by_name == {}
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_what_a_failed_run_has_stored_is_used_by_the_next(folder: Path, failing: int) -> None:
+    """Two packs on their way fail at once, or the index segment does; the claim goes, and what was stored is named."""
+    store = FaultyStore(MemoryStore())
+    project = made_on(store)
+    away = TransientStorageError("away")
+    plan = faults(store)
+    if failing == 1:
+        plan.on("put", name="*/index/*", raises=away)
+    else:
+        plan.on("put", name="*/packs/*", nth=3, raises=away).on("put", name="*/packs/*", nth=4, raises=away)
+    with plan, pytest.raises(TransientStorageError):
+        back_up(project, folder)
+    assert claims.standing(project) == []
+    stored = names(store, project.folder("packs"))
+    assert len(stored) >= 2
+    assert {layout.pack_sha256(name) for name in stored} <= ChunkIndex.load(project).packs()
+    report = back_up(project, folder)
+    assert checked(project).orphans == 0
+    assert report.record.counts.stored_bytes < sum(store.size(name) for name in names(store, project.folder("packs")))
 
 
 def test_a_refused_commit_leaves_no_claim(folder: Path) -> None:

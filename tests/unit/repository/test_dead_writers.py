@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.support.clock import StillClock
-from tests.support.places import made_on, tiny_descriptor
-from vault.errors import Interrupted
+from tests.support.faulty import FaultyStore, Overwriting, faults
+from tests.support.places import back_up, checked, made_on, tiny_descriptor
+from tests.support.trees import text, write_tree
+from vault.errors import Interrupted, TransientStorageError
 from vault.format.record import Process
 from vault.process import LinuxProcesses
-from vault.repository import claims
+from vault.repository import claims, snapshots
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
+from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
 PROCESSES = LinuxProcesses("here")
@@ -107,6 +112,40 @@ def test_a_dead_writer_that_may_have_sent_its_commit_keeps_its_claim_where_nothi
     assert claim.stands()
 
 
+def test_a_run_that_was_killed_after_its_commit_keeps_its_snapshot_where_nothing_creates_once(tmp_path: Path) -> None:
+    """The descriptor says that the store creates once, as it was copied from one that does; this one overwrites."""
+    store = Overwriting(MemoryStore())
+    project = made_on(store, tiny_descriptor(create_once=True), StillClock())
+    ended = replace(project, services=replace(project.services, processes=Writer(ended_process())))
+    plan = faults(store)
+    for nth in (1, 2):  # the run's own, and that of its look for dead ones
+        plan.on("delete", nth=nth, name="*/claims/*", raises=TransientStorageError("away"))
+    with plan:
+        only = back_up(ended, write_tree(tmp_path / "source", {"a": text("a", 2000)})).record
+        assert plan.all_happened
+    assert claims.withdraw_dead(ended) == [only.id]
+    assert claims.standing(project) == []
+    assert [one.id for one in snapshots.read_all(project)] == [only.id]
+    assert checked(project).sound
+
+
+def test_a_writer_that_is_killed_while_a_prune_waits_is_waited_for_no_longer() -> None:
+    project = here(create_once=True)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        started = PROCESSES._started(str(child.pid))
+        assert started is not None
+        claim_of(project, process(number=child.pid, started=started))
+        times = iter(range(1000))
+
+        def stop() -> None:
+            if next(times) == 15:
+                child.kill()
+                child.wait()
+
+        assert claims.wait(project, claims.standing(project), claims.Patience(), stop) == []
+    assert project.services.clock.monotonic() < 60
+
+
 def test_whom_a_prune_waits_for_is_told_and_stop_is_heard() -> None:
     project, hears = here(create_once=True), Hearing()
     claim_of(project, process())
@@ -142,3 +181,27 @@ def test_a_grace_period_that_was_cut_short_is_waited_for_by_the_next_prune() -> 
     began = project.services.clock.monotonic()
     assert claims.wait(project, [], claims.Patience(), lambda: None) == []
     assert project.services.clock.monotonic() - began == pytest.approx(3600, abs=1)
+
+
+def test_the_grace_period_counts_from_when_the_claim_was_taken_away() -> None:
+    """The machine of a prune sleeps for hours between the mark of an eviction and the deletion of the claim."""
+    store = Acting(MemoryStore(), lambda: clock.sleep(5 * 3600.0))
+    clock = StillClock()
+    project = made_on(store, tiny_descriptor(create_once=False), clock)
+    claim_of(project, process())
+    hasty = claims.Patience(seconds=0, stale_after=timedelta(seconds=-1))
+    assert claims.wait(project, claims.standing(project), hasty, lambda: None) == []
+    assert clock.monotonic() >= 6 * 3600.0
+
+
+class Acting(FaultyStore):
+    """Does something before a claim is deleted."""
+
+    def __init__(self, inner: Store, act: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self._act = act
+
+    def delete(self, name: str) -> None:
+        if "/claims/" in name:
+            self._act()
+        super().delete(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,18 +17,21 @@ from tests.support.places import back_up, checked, made_on, names, restore, thro
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from tests.unit.backup.test_two_at_once import OnWrite
-from vault.backup.run import Report as BackupReport
+from vault.backup.report import Report as BackupReport
 from vault.errors import Busy, Damaged, Interrupted, RefusedByRule, StorageDenied, UsageError
+from vault.format import layout
+from vault.format.housekeeping import Evicted
 from vault.format.layout import CONTENT_TIER
 from vault.format.record import Record
-from vault.repository import forget, marks, snapshots
+from vault.repository import forget, marks, missing, snapshots
 from vault.repository.adopt import standing
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
+from vault.repository.forgotten import each as each_note
 from vault.repository.project import Project
 from vault.repository.prune import Report, apply
-from vault.repository.prune_plan import Wishes, make_plan, name_of
+from vault.repository.prune_plan import Plan, Wishes, make_plan, name_of
 from vault.repository.session import Session
 from vault.storage.memory import MemoryStore
 
@@ -129,8 +133,8 @@ def test_the_newest_of_a_source_is_not_forgotten_by_a_slip(project: Project, fol
 def test_what_is_held_is_neither_forgotten_nor_pruned(project: Project, folder: Path) -> None:
     first = history(project, folder, 3)[0].record.id
 
-    def held(one: Record) -> str | None:
-        return "a hold of Ann's: the trial" if one.id == first else None
+    def held(records: Sequence[Record]) -> dict[str, str]:
+        return {one.id: "a hold of Ann's: the trial" for one in records if one.id == first}
 
     with pytest.raises(RefusedByRule, match="Ann"):
         forget.forget(project, [first], reason="a test", held=held)
@@ -157,14 +161,26 @@ def test_what_a_forgotten_snapshot_superseded_stays_superseded(project: Project,
     assert [one.id for one in snapshots.heads(snapshots.read_all(project), "files")] == [first.record.id]
 
 
+def test_a_note_names_the_parents_of_the_record_and_not_theirs(project: Project, folder: Path) -> None:
+    """Notes would grow with the square of the history."""
+    made = [one.record.id for one in history(project, folder, 5)]
+    for one in made[:-1]:
+        forget.forget(project, [one], reason="thinned", who="ann@desk")
+    notes, _ = each_note(project)
+    assert [gone.parents for note in notes for gone in note.snapshots] == [(), *((one,) for one in made[:3])]
+    assert {note.who for note in notes} == {"ann@desk"}
+    (left,) = snapshots.read_all(project)
+    assert set(left.parents) == set(made[:-1])
+
+
 def test_a_client_misses_no_snapshot_that_a_note_says_was_forgotten(project: Project, folder: Path, tmp_path: Path) -> None:
     memory = ClientMemory(tmp_path / "memory", SeededChance("memory"))
     first, second, _ = history(project, folder, 3)
-    assert forget.unexplained(project, memory) == []
+    assert missing.gone(project, memory) == []
     forget.forget(project, [first.record.id], reason="a test")
     pruned(project)
     project.store.delete(f"{project.folder('snapshots')}/{second.record.id}")
-    assert forget.unexplained(project, memory) == [second.record.id]
+    assert missing.gone(project, memory) == [second.record.id]
 
 
 def test_a_damaged_note_keeps_what_it_said_was_forgotten_and_is_told(project: Project, folder: Path) -> None:
@@ -186,8 +202,14 @@ def test_nothing_is_pruned_beside_a_record_that_cannot_be_read(project: Project,
     with pytest.raises(Damaged, match=second.record.id):
         make_plan(project, AT_ONCE)
     project.store.put(f"{project.folder('snapshots')}/{first.record.id}", b"scribble too, and forgotten")
-    project.store.delete(name)
-    assert make_plan(project, AT_ONCE).forgotten == (first.record.id,)
+    assert make_accepted(project, second.record.id).forgotten == (first.record.id, second.record.id)
+    restored = project.store.get(f"{project.folder('snapshots')}/{first.record.id}")
+    assert restored == b"scribble too, and forgotten"
+
+
+def make_accepted(project: Project, snapshot: str) -> Plan:
+    missing.accept(project, [snapshot], reason="it is damaged", who="ann@desk", remembered=())
+    return make_plan(project, AT_ONCE)
 
 
 def test_a_prune_waits_for_a_backup_under_way_and_gives_up_when_its_patience_ends(project: Project, folder: Path) -> None:
@@ -197,6 +219,8 @@ def test_a_prune_waits_for_a_backup_under_way_and_gives_up_when_its_patience_end
     before = packs(project)
     report = pruned(project)
     assert (report.waiting, report.deleted, report.forgotten, report.done) == ([session.id], 0, 0, False)
+    assert make_plan(project, AT_ONCE).claims == ((session.id, report.waiting_for[0]),)
+    assert report.waiting_for[0].startswith("another of test, begun 2126-01-01")
     assert packs(project) == before
     assert names(project.store, project.folder("marks")) == []
     session.withdraw()
@@ -370,6 +394,47 @@ def test_a_locked_pack_stays_and_is_told(folder: Path) -> None:
     assert checked(project).sound
 
 
+def test_what_was_locked_since_the_plan_was_made_is_left_alone_though_the_store_would_hide_it(
+    project: Project, folder: Path
+) -> None:
+    """In a versioned bucket deleting what is locked succeeds, and hides it."""
+    first = history(project, folder, 2)[0].record.id
+    forget.forget(project, [first], reason="a test")
+    plan = make_plan(project, AT_ONCE)
+    until = datetime(2127, 1, 1, tzinfo=UTC)
+    kept = {name_of(project, plan.dead[0]), layout.snapshot_name(project.id, first)}
+    report = apply(project, plan, replace(AT_ONCE, locked=lambda name: until if name in kept else None))
+    assert kept <= set(names(project.store, ""))
+    assert sorted(report.refused) == sorted([plan.dead[0].sha256.hex(), first])
+    assert (report.deleted, report.forgotten, report.done) == (len(plan.dead) - 1, 0, False)
+
+
+def test_objects_that_may_not_be_deleted_are_told_and_end_nothing(folder: Path) -> None:
+    store = Locking()
+    project = made_on(store)
+    forget.forget(project, wasteful(project, folder), reason="a test")
+    pruned(project, REPACKING)
+    write_tree(folder, {f"file {number}": b"all other %d" % number for number in range(40)} | {"kept": b"", "going": b""})
+    back_up(project, folder)
+    forget.forget(project, ids(project)[:-1], reason="a test")
+    pruned(project)
+    stale = Session.begin(project, "another")
+    project.put_record(layout.snapshot_name(project.id, stale.id), Evicted(stale.id).as_json())
+    (move,) = snapshots.committed(project).moves
+    old = marks.write(project, [b"gone" * 8])
+    store.kept = frozenset({layout.snapshot_name(project.id, move.id), old, layout.claim_name(project.id, stale.id)})
+    first = history(project, folder, 2)[0].record.id
+    forget.forget(project, [first], reason="a test")
+    late = replace(AT_ONCE, patience=Patience(seconds=0, stale_after=timedelta(days=-1)))
+    report = pruned(project, late)
+    assert report.deleted > 0
+    assert set(report.refused) == store.kept
+    assert checked(project).sound
+    store.kept = frozenset()
+    assert pruned(project, late).done
+    assert names(store, project.folder("marks")) == names(store, project.folder("claims")) == []
+
+
 def test_many_index_segments_become_few(project: Project, folder: Path, tmp_path: Path) -> None:
     history(project, folder, 6)
     before = ChunkIndex.load(project).table.sort_by("chunk").to_pylist()
@@ -418,7 +483,7 @@ def test_a_record_of_moved_packs_goes_when_no_snapshot_names_them(project: Proje
     forget.forget(project, wasteful(project, folder), reason="a test")
     pruned(project, REPACKING)
     assert len(snapshots.committed(project).moves) == 1
-    forget.unexplained(project, memory)
+    missing.gone(project, memory)
     write_tree(folder, {f"file {number}": b"all other %d" % number for number in range(40)} | {"kept": b"", "going": b""})
     back_up(project, folder)
     pruned(project)
@@ -429,7 +494,7 @@ def test_a_record_of_moved_packs_goes_when_no_snapshot_names_them(project: Proje
     pruned(project)
     assert snapshots.committed(project).moves == ()
     assert checked(project).sound
-    assert forget.unexplained(project, memory) == []
+    assert missing.gone(project, memory) == []
 
 
 def test_whoever_begins_while_packs_are_moved_leans_on_none_of_them(project: Project, folder: Path) -> None:

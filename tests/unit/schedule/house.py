@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from policies.schedule import forms
@@ -27,8 +28,8 @@ def work(_stop: Stop) -> Outcome:
 Work = Callable[[Stop], Outcome]
 
 
-def job(project: str = "sdek", name: str = "backup", run: Work = work, policy: Policy | None = None) -> Job:
-    return Job(name, project, HOURLY, run, policy or Policy())
+def job(project: str = "sdek", name: str = "backup", run: Work = work, policy: Policy | None = None, **more: Any) -> Job:
+    return Job(name, project, HOURLY, run, policy or Policy(), **more)
 
 
 class House:

@@ -258,3 +258,63 @@ def test_books_whose_folder_went_away_are_begun_anew_by_the_next_process(file: P
     Books.open(file, StageClock(), told.append).close()
     assert file.exists()
     assert told == []
+
+
+def test_books_that_are_deleted_or_replaced_under_way_are_begun_anew_and_that_is_told(
+    books: Books, file: Path, told: list[str]
+) -> None:
+    books.write(done(run(0)))
+    file.unlink()
+    books.write(done(run(1)))
+    assert books.recent("sdek", "backup") == [done(run(1))] and books.begun == 2
+    shutil.rmtree(file.parent)
+    books.write(done(run(2)))
+    reader = Reader.open(file, HERE)
+    assert reader.recent("sdek", "backup") == [done(run(2))]
+    reader.close()
+    assert ["deleted" in text for text in told] == [True, True]
+    with pytest.raises(Busy):  # the lock, whose file was deleted too, is held again
+        Books.open(file, StageClock(), told.append)
+
+
+def test_another_daemon_that_took_the_books_meanwhile_is_an_error_and_no_fight(books: Books, file: Path) -> None:
+    file.with_name("books.sqlite.lock").unlink()
+    other = Books.open(file, StageClock(), lambda _text: None)
+    with pytest.raises(Busy, match="another process"):
+        books.write(run())
+    other.write(run(1))
+    other.close()
+    books.write(run(2))
+    assert [one.id for one in books.recent("sdek", "backup")] == ["backup 2", "backup 1"]
+
+
+def test_a_row_that_nobody_can_have_written_is_damage(books: Books, file: Path, told: list[str]) -> None:
+    books.write(done(run()))
+    with sqlite3.connect(file) as other:
+        other.execute("UPDATE runs SET planned = 'soon'")
+    other.close()
+    assert books.recent("sdek", "backup") == [] and len(told) == 1
+
+
+def test_whether_a_daemon_has_the_books_is_seen_without_being_in_its_way(books: Books, file: Path) -> None:
+    assert books_file.is_locked(file)
+    books.close()
+    assert not books_file.is_locked(file) and not books_file.is_locked(file.with_name("others.sqlite"))
+    os.close(books_file.lock(file, StageClock()))
+    books._lock = books_file.lock(file, StageClock())
+
+
+def test_what_was_written_into_the_former_books_does_not_come_into_those_that_replace_them(
+    books: Books, file: Path, told: list[str]
+) -> None:
+    books.write(done(run(0)))
+    other = Books.open(file.with_name("other.sqlite"), StageClock(), lambda _text: None)
+    other.write(done(run(5)))
+    other.close()
+    file.with_name("other.sqlite").replace(file)
+    assert books.recent("sdek", "backup") == [done(run(5))]
+    file.with_name("garbage").write_bytes(b"x" * 5000)
+    file.with_name("garbage").replace(file)
+    books.write(done(run(6)))
+    assert books.recent("sdek", "backup") == [done(run(6))]
+    assert ["replaced" in text for text in told] == [True, True, False] and "set aside" in told[2]

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from policies.schedule.metronome import Metronome
 from tests.support.stage import NOON, StageClock
+from vault.errors import StrongroomError
 
 
 def beats(clock: StageClock, metronome: Metronome, seconds: int) -> None:
@@ -28,11 +29,36 @@ def test_a_work_that_raises_is_told_and_stops_neither_the_others_nor_itself() ->
     clock, done = StageClock(), []
     told: list[str] = []
     metronome = Metronome(clock, told.append)
-    metronome.every(1, lambda: 1 / 0)
+    metronome.every(1, lambda: 1 / 0, "dividing")
     metronome.every(1, lambda: done.append(clock.now()))
     beats(clock, metronome, 5)
     assert len(done) == 5
-    assert told == ["a mistake in Strongroom itself: ZeroDivisionError: division by zero"] * 5
+    assert told == ["dividing: a mistake in Strongroom itself: ZeroDivisionError: division by zero"]
+    assert [(one.beat, one.since) for one in metronome.failing] == [("dividing", NOON)]
+    beats(clock, metronome, 7200)
+    assert len(told) == 3, "once an hour while it lasts"
+
+
+def test_a_beat_that_fails_and_cannot_be_told_goes_on_and_is_said_to_work_again_once_it_does() -> None:
+    clock, told = StageClock(), list[str]()
+    troubles = [StrongroomError("the disk is full"), StrongroomError("the disk is full")]
+
+    def work() -> None:
+        if troubles:
+            raise troubles.pop()
+
+    def tell(text: str) -> None:
+        if troubles:
+            raise OSError("the log cannot be written either")
+        told.append(text)
+
+    metronome = Metronome(clock, tell)
+    metronome.every(1, work, "watching")
+    beats(clock, metronome, 1)
+    assert [one.error for one in metronome.failing] == ["the disk is full"] and told == []
+    beats(clock, metronome, 5)
+    assert metronome.failing == ()
+    assert told == [f"watching: works again, after it failed since {NOON:%Y-%m-%d %H:%M:%S} UTC"]
 
 
 def test_a_clock_that_is_set_back_or_forward_changes_no_beat() -> None:

@@ -15,6 +15,7 @@ from policies.schedule import forms
 from policies.schedule.books import Books, Reader
 from policies.schedule.jobs import Job, Outcome, Stop, in_a_thread
 from policies.schedule.policy import Policy, Retries
+from policies.schedule.records import Run
 from policies.schedule.runner import Runner
 from tests.support.stage import HERE, NOON, StageClock, Witness, services
 from tests.support.watchdog import no_hang
@@ -257,6 +258,24 @@ def test_books_that_cannot_be_written_hold_up_no_run_and_are_caught_up_with(hous
     assert [run.ending for run in home.runs()] == ["done"] * 6
 
 
+@pytest.mark.parametrize("what", ["deleted", "damaged"])
+def test_what_is_in_memory_goes_into_books_that_are_begun_anew(house: Callable[..., House], what: str) -> None:
+    home = house(job(), job("other"))
+    home.live(3)
+    if what == "deleted":
+        home.file.unlink()
+    else:
+        home.books._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        home.books._disconnect()
+        home.file.write_bytes(b"x" * 5000)
+    home.live(2)
+    assert [run.planned for run in home.runs()] == [NOON + number * HOUR for number in range(6)]
+    home.killed()
+    launched = len(home.stage.launched)
+    home.live(0.2)
+    assert len(home.stage.launched) == launched, "nothing is due that was done"
+
+
 def test_new_settings_keep_the_past_of_a_job_and_let_go_of_jobs_that_are_gone(house: Callable[..., House]) -> None:
     home = house(job("goes"), job("stays"))
     home.lasts["goes/backup"] = 1000
@@ -278,6 +297,32 @@ def test_one_schedule_that_cannot_be_judged_keeps_no_other_from_its_turn(house: 
     assert home.runs("broken") == []
     assert {text.partition(":")[0] for text in home.witness.notices} == {"broken/backup"}
     assert len(home.witness.notices) < 130  # once a minute
+
+
+def test_a_watcher_that_fails_keeps_no_run_from_its_start_and_hears_the_rest_later(house: Callable[..., House]) -> None:
+    class Deaf(Witness):
+        fails = True
+
+        def started(self, run: Run) -> None:
+            if self.fails:
+                raise OSError("no room for a line of the log")
+            super().started(run)
+
+    home = house(job(), job("other"))
+    home.witness = deaf = Deaf()
+    home.runner = home.make()
+    home.live(1)
+    assert sorted(home.stage.launched) == ["other/backup"] * 2 + ["sdek/backup"] * 2
+    deaf.fails = False
+    home.live(1)
+    assert [run.ending for run in home.runs()] == ["done"] * 3 and home.runner.running() == []
+    assert len(deaf.over) == 6
+
+
+def test_a_sentence_that_is_no_text_is_written_down_all_the_same(house: Callable[..., House]) -> None:
+    home = house(job(run=lambda _stop: Outcome(1, "\udcff could not be read")))
+    home.live(1)
+    assert [run.message for run in home.runs()] == ["? could not be read"] * 2
 
 
 def test_runs_that_get_no_thread_are_failures(house: Callable[..., House]) -> None:

@@ -103,7 +103,10 @@ def told(settings: Settings, faults: list[Fault]) -> list[tuple[int | None, str,
 
 def test_settings_without_a_flaw_are_not_odd(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
-    text = TEXT.replace("[defaults]", "[recovery]\nrecipients = ['age1x']\n[defaults]\nrpo = '1 hour'").replace("/r", "r")
+    (tmp_path / "url").write_text("https://example.org/x")
+    jobs = "schedule.check.every = 'day'\nschedule.drill.every = 'week'"
+    more = f"[recovery]\nrecipients = ['age1x']\n[notify.healthchecks]\nurl_file = 'url'\n[defaults]\nrpo = '1 hour'\n{jobs}"
+    text = TEXT.replace("[defaults]", more).replace("/r", "r")
     settings = settings_of(tmp_path, text)
     assert list(odd(settings, NOW)) == []
     assert [written(one.key) for one in failing(settings)] == ["recovery.recipients[0]"]
@@ -136,10 +139,12 @@ url_file = "url"
         (None, "recovery", "names"),
         (4, "identity.file", "names"),
         (6, "defaults.keep.within", "is"),
+        (7, "defaults.schedule", "has"),
         (7, "defaults.schedule.backup", "is"),
         (8, "defaults.schedule.retention", "runs"),
         (9, "projects.a", "has"),
         (11, "projects.b.rpo", "cannot"),
+        (12, "projects.b.schedule", "has"),
         (12, "projects.b.schedule.check", "says"),
         (13, "projects.b.sources[0].path", "names"),
         (14, "projects.c", "has"),
@@ -181,3 +186,25 @@ def test_the_longest_wait_between_backups_is_measured_against_the_promise(tmp_pa
 def test_what_would_fail_later_is_found_by_a_closer_look(tmp_path: Path, text: str, key: str, words: str) -> None:
     (found,) = failing(settings_of(tmp_path, text))
     assert written(found.key) == key and words in found.what and found.hint
+
+
+def test_promises_that_nobody_hears_of_and_alarms_that_cannot_ring_are_odd(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    text = """\
+[repository]
+address = "/x"
+[recovery]
+recipients = ["age1x"]
+[projects.a]
+rpo = "2 hours"
+alarms.shrunk = 1
+schedule = { backup = { every = "hour" }, check = { every = "day" } }
+sources = [{ kind = "raw", path = "r" }]
+"""
+    settings = settings_of(tmp_path, text)
+    shown = [(line, key, words.split(",")[0]) for line, key, words in told(settings, list(odd(settings, NOW)))]
+    assert shown == [
+        (None, "notify", "is missing"),
+        (7, "projects.a.alarms.shrunk", "cannot be reached: of a source that has lost everything no snapshot is taken"),
+        (8, "projects.a.schedule", "has no drill"),
+    ]

@@ -30,6 +30,9 @@ def test_lock_files_and_partial_downloads_are_left_out_by_default(tmp_path: Path
     found = scan(os.fsencode(tmp_path), b"s", Rules(), stop=lambda: None)
     assert taken(tmp_path, Rules()) == [".~lock.a", "a.xlsx", "b~", "x.part", "x.part/f"]
     assert found.excluded == 5
+    assert found.by_default == {"~$*": 1, ".~lock.*#": 1, "*.part": 1, "*.partial": 1, "*.crdownload": 1}
+    asked = scan(os.fsencode(tmp_path), b"s", Rules(include=["*.xlsx"], exclude=["a.part"]), stop=lambda: None)
+    assert asked.by_default == {"~$*": 1}
 
 
 def test_a_negated_pattern_brings_a_default_back(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.coverage_notes import not_covered
+from tests.support.trees import next_tick
 from vault.problems import Problem
 from vault.source import reading
 from vault.source.attributes import NOTHING, Extended, Owners, extended
-from vault.source.reading import Content, Extent, LargeFile, Reader, TooLarge
+from vault.source.reading import Consistency, Content, Extent, LargeFile, Reader, TooLarge, same_status
 
 MIB = 1024 * 1024
 
@@ -109,18 +110,66 @@ def test_a_file_that_changes_once_is_read_again(tmp_path: Path, reader: Reader, 
     assert answer.status.st_size == 10
 
 
-def test_a_file_that_never_rests_is_a_problem(tmp_path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def never_resting(
+    tmp_path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch, content: Callable[[int], bytes]
+) -> tuple[Content, list[int]]:
+    """What comes of a file whose content is another one after each reading, and the numbers of these readings."""
     file = tmp_path / "root" / "f"
-    file.write_bytes(b"x")
+    file.write_bytes(content(0))
     counts: list[int] = []
 
-    def grow(count: int) -> None:
+    def change(count: int) -> None:
         counts.append(count)
-        file.write_bytes(b"x" * (count + 1))
+        next_tick(tmp_path)
+        file.write_bytes(content(count))
 
-    meddle(monkeypatch, grow)
-    assert words(reader.read_small([b"src/f"])) == ["changed-while-read"]
-    assert counts == [1, 2, 3]
+    meddle(monkeypatch, change)
+    answer = reader.read_small([b"src/f"])[0]
+    assert isinstance(answer, Content)
+    return answer, counts
+
+
+def test_of_a_file_that_only_grows_what_it_had_at_opening_is_taken_once_a_second_reading_gives_the_same(
+    tmp_path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, counts = never_resting(tmp_path, reader, monkeypatch, lambda count: b"x" * (count + 1))
+    assert (answer.data, answer.consistency) == (b"xxx", Consistency.PREFIX)
+    assert answer.status.st_size == len(answer.data)
+    assert counts == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(lambda count: b"%d" % count, id="rewritten"),
+        pytest.param(lambda count: b"%d" % count * (count + 1), id="rewritten and longer"),
+        pytest.param(lambda count: b"x" * (9 - count), id="shorter"),
+    ],
+)
+def test_the_last_reading_of_a_file_that_changes_otherwise_is_marked(
+    tmp_path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch, content: Callable[[int], bytes]
+) -> None:
+    answer, _ = never_resting(tmp_path, reader, monkeypatch, content)
+    assert (answer.data, answer.consistency) == (content(2), Consistency.MIXED)
+
+
+def test_a_file_that_is_only_touched_all_the_time_is_whole(
+    tmp_path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, _ = never_resting(tmp_path, reader, monkeypatch, lambda _count: b"the same")
+    assert (answer.data, answer.consistency) == (b"the same", Consistency.WHOLE)
+
+
+def test_a_file_that_has_other_bytes_than_its_size_says_is_told_as_that(tmp_path: Path) -> None:
+    kernel = Path("/proc/sys/kernel")
+    if not (kernel / "ostype").exists():
+        not_covered("files that the system makes up while they are read: there is no /proc")
+        return
+    with Reader(os.fsencode(kernel), b"src") as reader:
+        answer = reader.read_small([b"src/ostype"])[0]
+    assert isinstance(answer, Problem)
+    assert answer.what == "size-mismatch"
+    assert "0 bytes" in answer.message
 
 
 def test_a_change_that_keeps_the_size_is_seen(tmp_path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,11 +245,9 @@ def test_a_large_file_knows_that_it_changed(tmp_path: Path, reader: Reader) -> N
     file.write_bytes(b"1")
     os.utime(file, ns=(0, 0))
     with opened(reader, b"src/f") as large:
-        assert not large.changed()
+        assert same_status(large.status, large.status_now())
         file.write_bytes(b"2")
-        assert large.changed()
-        large.renew()
-        assert not large.changed()
+        assert not same_status(large.status, large.status_now())
 
 
 def test_a_large_file_that_is_gone_or_no_file_is_a_problem(tmp_path: Path, reader: Reader) -> None:

@@ -13,7 +13,7 @@ from tests.support.coverage_notes import not_covered
 from vault.errors import SourceError, UsageError
 from vault.source import columns
 from vault.source.patterns import Rules
-from vault.source.scan import Scan, scan
+from vault.source.scan import OTHER_FILE_SYSTEM, OWN, Bounds, Scan, Skipped, scan
 
 
 def scanned(root: Path, rules: Rules | None = None) -> Scan:
@@ -243,3 +243,37 @@ def test_a_row_costs_less_than_two_hundred_bytes(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert held / 20_000 < 200
     assert rows.table().num_rows == 20_000
+
+
+def test_what_is_strongrooms_own_is_left_out_by_whatever_path_it_was_named(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "store/packs").mkdir(parents=True)
+    (root / "store/packs/1").write_bytes(b"1")
+    (root / "books").write_bytes(b"1")
+    (root / "kept").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("root/store")
+    own = tuple(os.fsencode(path) for path in (tmp_path / "link", root / "books", tmp_path / "not there"))
+    found = scan(os.fsencode(root), b"src", Rules(), stop=lambda: None, bounds=Bounds(own))
+    assert paths(found) == [b"src", b"src/kept"]
+    assert {(one.path, one.what) for one in found.skipped} == {(b"src/store", OWN), (b"src/books", OWN)}
+    for inside in (root / "store", root / "store/packs", tmp_path / "link/packs"):
+        with pytest.raises(SourceError, match="its own data"):
+            scan(os.fsencode(inside), b"src", Rules(), stop=lambda: None, bounds=Bounds(own))
+
+
+def test_another_file_system_is_not_entered_where_that_is_asked_for(tmp_path: Path) -> None:
+    if not os.path.ismount("/dev/shm"):
+        not_covered("one file system: there is no /dev/shm")
+        return
+    (Path("/dev/shm") / tmp_path.name).write_bytes(b"1")
+    try:
+        found = [
+            scan(b"/dev", b"src", Rules(exclude=["/pts", "/mqueue"]), stop=lambda: None, bounds=Bounds(one_file_system=one))
+            for one in (False, True)
+        ]
+    finally:
+        (Path("/dev/shm") / tmp_path.name).unlink()
+    inside = f"src/shm/{tmp_path.name}".encode()
+    assert [inside in paths(one) for one in found] == [True, False]
+    assert b"src/shm" in paths(found[1])
+    assert Skipped(b"src/shm", OTHER_FILE_SYSTEM) in found[1].skipped

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from restore.tables.encoding import BLOCK, encoding_of, mended, utf_8_blocks
+from restore.tables.encoding import BLOCK, Encoding, encoding_of, mended, utf_8_blocks
+from tests.support.header_words import SIGNS_1251, SIGNS_1252, cases, of_cell
 from tests.unit.tables.text_files import file_of
 from vault.errors import Damaged
 
@@ -19,7 +20,8 @@ CAPITALS = "A,B\nЗВОНОК,ДА\n"
 ENGLISH = "a,b\n1,2\n"
 
 
-CODECS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251", "cp866", "koi8-u", "cp1252")
+WIDE = tuple(f"utf-{bits}{order}" for bits in (16, 32) for order in ("", "-le", "-be"))
+CODECS = ("utf-8", "utf-8-sig", *WIDE, "cp1251", "cp866", "koi8-u", "cp1252")
 
 
 def can_hold(codec: str, text: str) -> bool:
@@ -87,3 +89,36 @@ def test_bytes_that_are_no_text_are_damaged(tmp_path: Path, data: bytes) -> None
 def test_any_encoding_is_read_as_utf_8_from_any_place(tmp_path: Path, codec: str, start: int) -> None:
     path = file_of(tmp_path, RUSSIAN.encode("utf-8" if codec == "utf-8" else codec, "ignore"))
     assert b"".join(utf_8_blocks(path, encoding_of(path), start)) == RUSSIAN.encode()[start:]
+
+
+def found(folder: Path, data: bytes) -> str:
+    path = file_of(folder, data)
+    encoding = encoding_of(path)
+    with path.open("rb") as file, encoding.text(file) as reader:
+        return reader.read()
+
+
+def test_short_headers_over_rows_of_figures_are_read_in_their_encoding(tmp_path: Path) -> None:
+    wrong = [(text.partition(";")[0], codec) for text, codec in cases() if found(tmp_path, text.encode(codec)) != text]
+    assert len(cases()) == 379 and len(wrong) <= 3, wrong
+
+
+@pytest.mark.parametrize(
+    ("cell", "codec"), [(cell, "cp1251") for cell in SIGNS_1251] + [(cell, "cp1252") for cell in SIGNS_1252]
+)
+def test_signs_that_are_no_letters_do_not_make_a_file_cp866(tmp_path: Path, cell: str, codec: str) -> None:
+    text = of_cell(cell)
+    assert found(tmp_path, text.encode(codec)) == text
+
+
+@pytest.mark.parametrize("text", ["привет \xff", "Größe\n\xfe", "ціна \xff\nдзвінок"])
+def test_one_broken_byte_in_a_short_utf_8_file_makes_it_nothing_else(tmp_path: Path, text: str) -> None:
+    data = b"\xff".join(part.encode() for part in text.replace("\xfe", "\xff").split("\xff"))
+    assert encoding_of(file_of(tmp_path, data)) == Encoding("utf-8", broken=True)
+
+
+def test_a_guess_is_said_and_what_bytes_tell_is_not(tmp_path: Path) -> None:
+    assert encoding_of(file_of(tmp_path, "Привет".encode("cp1251"))).guess == (
+        "its encoding is told by its letters alone: read as cp1251"
+    )
+    assert [encoding_of(file_of(tmp_path, "Привет".encode(codec))).guess for codec in ("utf-8", "utf-16")] == ["", ""]

@@ -103,6 +103,18 @@ def test_a_column_named_source_is_kept_and_ours_gets_another_name() -> None:
     assert rows_of(table) == [["phone", "x", "reports/T13.csv"]]
 
 
+def test_columns_that_differ_in_case_only_are_one_and_the_other_spelling_is_told() -> None:
+    table = merged({"T13": text(["Phone", "id"], ["1", "2"]), "T14": text(["ID", "phone", "new"], ["3", "4", "5"])})
+
+    assert names_of(table) == ["Phone", "id", "new", "source"]
+    assert [row[:3] for row in rows_of(table)] == [["1", "2", None], ["4", "3", "5"]]
+    assert table.changes == [
+        "from T14: column 'id' is written 'ID'",
+        "from T14: column 'Phone' is written 'phone'",
+        "from T14: column 'new' appeared",
+    ]
+
+
 def test_columns_of_one_name_in_one_file_stay_two() -> None:
     table = merged({"T13": text(["a", "a"], ["1", "2"]), "T14": text(["a"], ["3"])})
 

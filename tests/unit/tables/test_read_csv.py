@@ -23,7 +23,7 @@ from vault.errors import Damaged
 
 def opened(folder: Path, data: bytes, delimiter: str | None = None) -> tuple[CsvTable, Lost]:
     losses = Losses()
-    (table,) = read_csv(file_of(folder, data), losses, delimiter=delimiter)
+    (table,) = read_csv(file_of(folder, data), losses, delimiter=delimiter, header=True)
     assert isinstance(table, CsvTable)
     return table, lost(losses)
 
@@ -264,3 +264,9 @@ def test_both_ways_read_the_same_whatever_the_quotes(tmp_path_factory: pytest.Te
 @given(st.lists(LINE, max_size=6).map("\n".join))
 def test_both_ways_read_the_same_whatever_the_quotes_in_depth(tmp_path_factory: pytest.TempPathFactory, body: str) -> None:
     agrees(tmp_path_factory.getbasetemp(), body)
+
+
+def test_bytes_of_the_header_that_are_no_text_are_counted_like_those_of_a_row(tmp_path: Path) -> None:
+    table, losses = opened(tmp_path, "имя,город".encode() + b"\xff\n" + "Пётр,Омск\n".encode())
+    assert names_of(table) == ["имя", "город\\xff"]
+    assert losses == [(UNDECODED, "город\\xff", 1)]

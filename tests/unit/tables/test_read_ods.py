@@ -120,3 +120,17 @@ def test_sheets_are_read_apart_whatever_the_blocks(tmp_path: Path) -> None:
         assert [table.name for table in found] == ["one", "two & co"]
         assert [names_of(table) for table in found] == [["a", "b"], ["c"]]
         assert [rows_of(table) for table in found] == [table.rows for table in tables]
+
+
+@pytest.mark.parametrize("program", ["LibreOffice/24.2$Linux_X86_64", "OpenOffice/4.1.15"])
+def test_spaces_that_libreoffice_writes_are_the_cells_own(tmp_path: Path, program: str) -> None:
+    rows = HEADER + "".join(
+        f"<table:table-row>{cell(TEXT, f'<text:p>{text}</text:p>')}</table:table-row>"
+        for text in ("a  b ", " a &amp;  b ", "x <text:span>y  z</text:span> ", 'a <text:s text:c="2"/>b', "a\n   b")
+    )
+    parts = ods_parts(rows)
+    parts["meta.xml"] = f"<office:meta><meta:generator>{program}</meta:generator></office:meta>"
+    found = [row[0] for row in cells(zipped(tmp_path / "a.ods", parts))[1:]]
+    assert found == ["a  b ", " a &  b ", "x y  z ", "a   b", "a b"]
+    parts["meta.xml"] = "<office:meta><meta:generator>Another</meta:generator></office:meta>"
+    assert [row[0] for row in cells(zipped(tmp_path / "b.ods", parts))[1:]] == ["a b", "a & b", "x y z", "a   b", "a b"]

@@ -14,10 +14,10 @@ from openpyxl.styles import PatternFill
 
 from restore.tables.losses import Losses
 from restore.tables.model import Value
-from restore.tables.read_xlsx import read_xlsx
+from restore.tables.read_xlsx import NO_PART, read_xlsx
 from restore.tables.workbook_package import Bounds
 from tests.support.tables import names_of, rows_of
-from tests.support.workbooks import MAIN, cells, read, whats, xlsx_parts, zipped
+from tests.support.workbooks import MAIN, OFFICE, cells, read, whats, xlsx_parts, zipped
 
 STYLES = (
     '<numFmts count="3"><numFmt numFmtId="170" formatCode="dd/mm/yyyy"/><numFmt numFmtId="171" formatCode="[h]:mm:ss"/>'
@@ -229,3 +229,24 @@ def test_a_part_is_found_whatever_its_case_and_slashes(tmp_path: Path) -> None:
     parts = xlsx_parts('<row><c t="inlineStr"><is><t>h</t></is></c></row>')
     odd = {name.replace("worksheets/sheet1", "Worksheets\\Sheet1"): text for name, text in parts.items()}
     assert cells(zipped(tmp_path / "w.xlsx", odd)) == [["h"]]
+
+
+def test_rich_text_with_colours_in_an_inline_string_is_one_cell(tmp_path: Path) -> None:
+    runs = '<r><rPr><color rgb="FFFF0000"/><charset val="204"/></rPr><t>late</t></r><r><rPr/><t>call</t></r>'
+    rows = '<row r="1"><c r="A1" t="inlineStr"><is><t>h</t></is></c></row>'
+    rows += f'<row r="2"><c r="A2" t="inlineStr"><is>{runs}</is></c></row>'
+    assert cells(zipped(tmp_path / "a.xlsx", xlsx_parts(rows))) == [["h"], ["latecall"]]
+
+
+@pytest.mark.parametrize("gone", ["part", "relation"])
+def test_a_sheet_without_a_part_costs_itself_alone_and_is_counted(tmp_path: Path, gone: str) -> None:
+    parts = xlsx_parts('<row r="1"><c r="A1" t="inlineStr"><is><t>h</t></is></c></row>')
+    place = "xl/_rels/workbook.xml.rels"
+    if gone == "part":
+        more = f'<Relationship Id="gone" Type="{OFFICE}/worksheet" Target="worksheets/gone.xml"/></Relationships>'
+        parts[place] = str(parts[place]).replace("</Relationships>", more)
+    sheets = '<sheet name="Lost" sheetId="9" r:id="gone"/></sheets>'
+    parts["xl/workbook.xml"] = str(parts["xl/workbook.xml"]).replace("</sheets>", sheets)
+    tables, losses = read(zipped(tmp_path / "a.xlsx", parts))
+    assert len(tables) == 1 and whats(losses) == {(NO_PART, ""): 1}
+    assert [loss.table for loss in losses.all()] == ["Lost"]

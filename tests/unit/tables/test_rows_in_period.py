@@ -12,8 +12,8 @@ import pytest
 
 from restore.tables.losses import Losses
 from restore.tables.model import Value
-from restore.tables.rows_in_period import NO_TIME, Cut, NoTimeColumn, RowsInPeriod
-from restore.tables.times import Reading, moments_of
+from restore.tables.rows_in_period import MONTH_FIRST, NO_TIME, Cut, NoTimeColumn, RowsInPeriod
+from restore.tables.times import Reading, moments_of, settled
 from tests.support.tables import ListTable, rows_of
 from vault.errors import UsageError
 
@@ -165,3 +165,43 @@ def test_typed_and_untyped_columns_are_cut_alike() -> None:
     table = cut(ListTable(["time", "n", "phone"], rows, types={0: pa.string(), 2: pa.string()}))
 
     assert rows_of(table) == rows[:1]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("01/Sep/24 2:05 PM", datetime(2024, 9, 1, 14, 5)),
+        ("1 сентября 2024 00:05", datetime(2024, 9, 1, 0, 5)),
+        ("1 сентября 2024 г. 00:05:06", datetime(2024, 9, 1, 0, 5, 6)),
+        ("1 вересня 2024 р., 10:00", datetime(2024, 9, 1, 10)),
+        ("31 мая 2024", datetime(2024, 5, 31)),
+        ("Sep 1, 2024 2:05 PM", datetime(2024, 9, 1, 14, 5)),
+        ("September 1st, 2024", datetime(2024, 9, 1)),
+        ("03-Dec-2024 08:00:00.250", datetime(2024, 12, 3, 8, 0, 0, 250_000)),
+        ("01/Foo/24 2:05 PM", None),
+        ("31 июня 2024", None),
+        ("\ud800 1 мая 2024", None),
+    ],
+)
+def test_months_that_are_words_are_times(text: str, moment: datetime | None) -> None:
+    found = moments_of([text], Reading()).to_pylist()
+    assert found == [None if moment is None else int(moment.replace(tzinfo=UTC).timestamp() * 1_000_000)]
+
+
+AMERICAN = [["9/12/24 23:45", "a"], ["9/13/24 00:00", "b"], ["9/13/24 00:15", "c"], ["9/14/24 00:00", "d"]]
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_date_with_one_reading_tells_the_order_of_all_dates_of_its_file(typed: bool) -> None:  # noqa: FBT001
+    table = ListTable(["Interval Start", "x"], AMERICAN, types={0: pa.string()} if typed else None)
+    losses = Losses()
+    cut = RowsInPeriod(table, Cut(datetime(2024, 9, 13, tzinfo=UTC), datetime(2024, 9, 14, tzinfo=UTC), Reading()), losses)
+    assert [row[1] for row in rows_of(cut)] == ["b", "c"]
+    assert (list(losses.notes()), losses.all()) == ([MONTH_FIRST], [])
+
+
+def test_dates_of_both_orders_are_read_as_the_setting_says() -> None:
+    dates: list[Value] = ["9/13/24", "13/9/24", "1/2/24"]
+    assert settled([dates], Reading(day_first=True)).day_first and not settled([dates], Reading(day_first=False)).day_first
+    assert settled([["1/2/24"], ["25.12.2024"]], Reading(day_first=False)).day_first
+    assert settled([[1, None, "x"], ["1/2/24"]], Reading(day_first=True)).day_first

@@ -1,0 +1,23 @@
+"""What the system has refused this process, told as an error of ours."""
+
+from __future__ import annotations
+
+from vault.errors import StrongroomError
+
+_HINT = "what was stored is kept; give the process more (`ulimit -a` shows its limits), or run less at once"
+_NO_THREAD = "can't start new thread"
+_NO_MAPPING = ("failed to map segment", "cannot allocate memory", "cannot create shared object")
+
+
+def shortage(error: BaseException) -> StrongroomError | None:
+    """The error that a person is told where the system had no room for more; None where it was something else."""
+    text = str(error)
+    if isinstance(error, MemoryError):
+        return StrongroomError("there is not enough memory", hint=_HINT)
+    if isinstance(error, RuntimeError) and _NO_THREAD in text:
+        return StrongroomError(
+            "the system gives this process no further thread: its memory or its processes are limited", hint=_HINT
+        )
+    if isinstance(error, ImportError) and any(words in text.lower() for words in _NO_MAPPING):
+        return StrongroomError("there is not enough memory to load a library", hint=_HINT)
+    return None

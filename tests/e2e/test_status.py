@@ -1,0 +1,192 @@
+"""`status` says what it can, whatever is away, damaged, killed or not ours to write."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cli import standing
+from cli.commands import status
+from cli.standing import Asked
+from cli.workplace import Workplace
+from tests.support.desk import Desk, Place, without_root_powers
+from tests.support.tree_facts import write_files
+from vault.repository.project import Project
+
+SCHEDULE = '\n[projects."two words".schedule]\nbackup = { every = "1 minute", retries = 100, back_off = "1 second" }\n'
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    made = Desk(tmp_path / "desk", Place("repository"))
+    made.init()
+    write_files(made.folder / "source", {f"{number}.csv": b"hour,calls\n1,%d\n" % number for number in range(5)})
+    made.add("two words", f"reports={made.folder / 'source'}")
+    return made
+
+
+def state_folder(desk: Desk) -> Path:
+    (found,) = {file.parent for file in (desk.folder / "home/.local/state/strongroom").rglob("findings.sqlite")}
+    return found
+
+
+def test_where_the_store_is_away_ages_and_alarms_are_shown_and_the_exit_code_says_so(desk: Desk) -> None:
+    text = desk.settings.read_text()
+    desk.settings.write_text(text.replace('[projects."two words"]\n', '[projects."two words"]\nrpo = "1 second"\n'))
+    desk.call("backup")
+    time.sleep(1.1)
+    (desk.folder / "repository").rename(desk.folder / "away")
+    shown = desk.call("status", exits=10)
+    assert "late" in shown.text and "BROKEN two words/reports: no success" in shown.text
+    assert "`strongroom backup 'two words' --source reports`" in shown.text
+    assert "strongroom: error:" in shown.err
+    document = desk.call("status", "--json", exits=10).document
+    assert document["error"]["exit_code"] == 10 and document["sources"][0]["taken_at"]
+    (desk.folder / "away").rename(desk.folder / "repository")
+
+
+def test_a_machine_that_knows_nothing_gets_the_error_alone(desk: Desk) -> None:
+    (desk.folder / "repository").rename(desk.folder / "away")
+    assert desk.call("status", exits=10).out == b""
+
+
+def test_while_the_store_takes_its_time_what_this_machine_knows_is_shown_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.call("backup")
+    ask = standing.ask
+
+    def slowly(place: Workplace, project: Project) -> Asked:
+        time.sleep(0.6)
+        return ask(place, project)
+
+    monkeypatch.setattr(standing, "ask", slowly)
+    monkeypatch.setattr(status, "SHOW_AFTER", 0.01)
+    shown = desk.call("status")
+    assert "the store has not answered yet" in shown.err
+    assert shown.text.index("store not reached") < shown.text.index("  ok  ")
+
+
+def test_a_backup_that_failed_by_hand_leaves_a_trace_until_one_by_hand_is_clean(desk: Desk) -> None:
+    desk.call("backup")
+    (desk.folder / "source").rename(desk.folder / "elsewhere")
+    desk.call("backup", exits=1)
+    shown = desk.call("status", "--json", exits=3).document["sources"][0]
+    assert shown["state"] == "failed" and "source" in shown["failed"]["message"]
+    (desk.folder / "elsewhere").rename(desk.folder / "source")
+    desk.call("backup")
+    assert desk.call("status", "--json").document["sources"][0]["state"] == "ok"
+    (desk.folder / "repository").rename(desk.folder / "away")
+    desk.call("backup", exits=10)
+    (desk.folder / "away").rename(desk.folder / "repository")
+    assert "FAILED two words/reports" in desk.call("status", exits=3).text
+
+
+def test_an_alarm_about_failing_runs_ends_after_a_clean_run_by_hand(desk: Desk) -> None:
+    schedule = SCHEDULE + '[projects."two words".alarms]\nproblems_in_a_row = 1\n'
+    desk.settings.write_text(desk.settings.read_text() + schedule)
+    (desk.folder / "source").rename(desk.folder / "elsewhere")
+    desk.run("daemon", "--once", exits=3)
+    broken = desk.call("status", "--json", exits=3).document["broken"]
+    assert [one["promise"] for one in broken] == ["problems"]
+    (desk.folder / "elsewhere").rename(desk.folder / "source")
+    desk.call("backup")
+    assert desk.call("status", "--json").document["broken"] == []
+
+
+def test_a_project_that_left_the_settings_alarms_nobody_and_its_damage_still_does(desk: Desk) -> None:
+    text = desk.settings.read_text()
+    desk.settings.write_text(text + '[projects."two words".schedule.drill]\nevery = "day"\n')
+    desk.call("backup")
+    desk.add("stays", f"reports={desk.folder / 'source'}")
+    desk.call("backup")
+    packs = [file for file in (desk.folder / "repository/projects").rglob("packs/*/*") if file.is_file()]
+    for pack in packs:
+        pack.chmod(0o600)
+        pack.write_bytes(bytes(len(pack.read_bytes())))
+    desk.call("drill", "two words", exits=20)
+    whole = desk.settings.read_text()
+    kept = whole[: whole.index('[projects."two words"]')] + whole[whole.index("[projects.stays]") :]
+    desk.settings.write_text(kept)
+    shown = desk.call("status", "--json").document
+    rows = {row["project"]: row["state"] for row in shown["sources"]}
+    assert rows == {"two words": "not in the settings", "stays": "ok"} and shown["broken"] == []
+    assert 20 in [desk.run("check", "two words", "--rolling", exits=(0, 20)).code for _ in range(4)], "one pack a time"
+    assert [one["promise"] for one in desk.call("status", "--json", exits=3).document["broken"]] == ["damage"]
+
+
+@pytest.mark.parametrize("name", ["books.sqlite", "findings.sqlite"])
+def test_damaged_state_is_told_and_everything_else_is_shown_and_nothing_is_changed(desk: Desk, name: str) -> None:
+    desk.settings.write_text(desk.settings.read_text() + SCHEDULE)
+    desk.run("daemon", "--once")
+    file = state_folder(desk) / name
+    file.write_bytes(b"this is no database" * 1000)
+    for suffix in ("-wal", "-shm"):
+        file.with_name(f"{name}{suffix}").unlink(missing_ok=True)
+    shown = desk.call("status", "--json", exits=3).document
+    assert shown["sources"][0]["state"] == "ok" and name in shown["broken"][0]["message"]
+    assert file.read_bytes() == b"this is no database" * 1000
+
+
+def test_a_state_folder_that_may_not_be_written_or_not_be_read_stops_no_status(desk: Desk) -> None:
+    desk.settings.write_text(desk.settings.read_text() + SCHEDULE)
+    desk.run("daemon", "--once")
+    folder = state_folder(desk)
+    folder.chmod(0o500)
+    try:
+        shown = desk.run("status", "--json", preexec_fn=without_root_powers).document
+        assert shown["sources"][0]["state"] == "ok" and shown["daemon"]["state"] == "ended"
+        for file in folder.glob("*.sqlite*"):
+            file.chmod(0)
+        shown = desk.run("status", "--json", exits=3, preexec_fn=without_root_powers).document
+    finally:
+        folder.chmod(0o700)
+    assert shown["sources"][0]["state"] == "ok" and shown["daemon"]["state"] == "unknown"
+    assert [one["subject"] for one in shown["broken"]] == ["state", "state"]
+
+
+def test_a_daemon_that_lives_was_killed_or_ended_is_told_apart(desk: Desk) -> None:
+    desk.settings.write_text(desk.settings.read_text() + SCHEDULE.replace("1 minute", "day"))
+    desk.call("backup")
+    assert desk.call("status", "--json").document["daemon"]["state"] == "none"
+    for number, state in ((signal.SIGKILL, "killed"), (signal.SIGTERM, "ended")):
+        daemon = desk.start("daemon", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                shown = desk.run("status", "--json", exits=(0, 3)).document
+                if shown["daemon"]["state"] == "running" and shown["daemon"]["seen"] and "next_run" in shown["sources"][0]:
+                    break
+                assert time.monotonic() < deadline, shown
+        finally:
+            daemon.send_signal(number)
+            daemon.wait(60)
+        shown = desk.run("status", "--json", exits=(0, 3)).document
+        assert shown["daemon"]["state"] == state, shown["daemon"]
+        assert ("was killed" in json.dumps(shown["broken"])) == (state == "killed")
+
+
+def test_a_run_that_died_here_is_not_shown_as_running(desk: Desk) -> None:
+    write_files(desk.folder / "source", {f"big{number}.bin": os.urandom(20_000_000) for number in range(4)})
+    backup = desk.start("backup", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    claims = desk.folder / "repository/projects"
+    deadline = time.monotonic() + 60
+    while not [file for file in claims.glob("*/claims/*") if file.is_file()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    backup.kill()
+    backup.wait(60)
+    assert [file for file in claims.glob("*/claims/*") if file.is_file()], "it was killed before its end"
+    row = desk.call("status", "--json", exits=3).document["sources"][0]
+    assert row["state"] == "never backed up" and "running" not in row
+
+
+def test_nothing_is_accepted_without_a_reason(desk: Desk) -> None:
+    assert "needs a reason" in desk.call("status", "--accept", "two words", exits=2).err
+    assert "needs a reason" in desk.call("status", "--accept", "two words", "--reason", " ", exits=2).err

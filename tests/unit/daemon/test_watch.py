@@ -1,0 +1,175 @@
+"""Alarms where the findings cannot be written or read, and of what the settings no longer name: each is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from policies.daemon.child import Ended
+from policies.daemon.plan import PlannedJob, ProjectPlan
+from policies.notify.message import Message
+from policies.schedule.policy import Policy, Retries
+from tests.unit.daemon.house import DONE, HOURLY, UNREACHABLE, Channel, House, project
+
+Make = Callable[..., House]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    houses: list[House] = []
+
+    def made(*projects: ProjectPlan) -> House:
+        houses.append(House(tmp_path, *projects))
+        return houses[-1]
+
+    yield made
+    for house in houses:
+        house.close()
+
+
+def writable(house: House, *, yes: bool) -> None:
+    """From now on the findings can be read, and written or not."""
+    house.findings._file._connected().execute(f"PRAGMA query_only = {'OFF' if yes else 'ON'}")
+
+
+def told(house: House) -> list[str]:
+    return [line.promise for message in house.channel.told for line in message.broken]
+
+
+def restarted(house: House) -> None:
+    house.stage._clock.forget()
+    house.books.close()
+    house.begin()
+
+
+def test_an_alarm_that_cannot_be_written_down_is_mailed_and_logged_once(make: Make) -> None:
+    house = make(project())
+    house.live(1)
+    writable(house, yes=False)
+    house.answer = lambda *_: UNREACHABLE
+    house.clock.after(4 * 3600, lambda: writable(house, yes=True))
+    house.live(5)
+    assert told(house).count("rpo") == 1 and told(house).count("problems") == 1
+    assert sum("BROKEN sdek/reports: no success" in line for line in house.lines) == 1
+    assert told(house).count("daemon") == 1, "that the daemon cannot write its findings is told as well, once"
+    restarted(house)
+    house.live(1)
+    assert told(house).count("rpo") == 1 and set(house.findings.alarms()) >= {("sdek", "rpo", "reports")}
+    assert any("watching promises: works again" in line for line in house.lines)
+
+
+def test_a_delivered_letter_is_not_sent_again_while_that_cannot_be_written_down(make: Make) -> None:
+    house = make(project())
+
+    class Full(Channel):
+        """The disk fills up while the letter is on its way."""
+
+        def tell(self, message: Message) -> None:
+            super().tell(message)
+            writable(house, yes=False)
+
+    house.channel = Full()
+    restarted(house)
+    house.answer = lambda *_: UNREACHABLE
+    house.live(6)
+    sent = len(house.channel.told)
+    assert 1 <= sent <= 4 and told(house).count("rpo") == 1
+    writable(house, yes=True)
+    house.channel.tell = house.channel.told.append  # type: ignore[method-assign,assignment] # from now on there is room
+    house.live(0.2)
+    assert house.findings.letters(house.clock.now()) == [] and told(house).count("rpo") == 1
+
+
+def test_where_the_findings_cannot_be_read_at_all_late_backups_are_told_and_nothing_is_called_mended(make: Make) -> None:
+    house = make(project(nightly=True))
+    house.findings.note("sdek", "check", "", house.clock.now(), {"damage": ["pack ab is gone"]})
+    house.live(1)
+    assert told(house) == ["damage"]
+    file = house.folder / "findings.sqlite"
+    aside = file.rename(file.with_name("aside"))
+    file.mkdir()
+    house.answer = lambda *_: UNREACHABLE
+    house.live(4)
+    assert {"rpo", "problems", "daemon"} <= set(told(house)) and told(house).count("rpo") == 1
+    file.rmdir()
+    aside.rename(file)
+    house.answer = lambda *_: DONE
+    house.live(2)
+    mended = {line.promise for message in house.channel.told for line in message.mended}
+    assert {"rpo", "problems", "daemon"} <= mended and "damage" not in mended
+
+
+def test_findings_that_are_deleted_repeat_no_alarm(make: Make) -> None:
+    house = make(project())
+    house.answer = lambda *_: UNREACHABLE
+    house.live(5)
+    before = told(house)
+    (house.folder / "findings.sqlite").unlink()
+    house.live(2)
+    restarted(house)
+    house.live(1)
+    assert told(house) == before and ("sdek", "rpo", "reports") in house.findings.alarms()
+
+
+def test_the_alarms_of_a_project_that_left_the_settings_go_and_are_not_called_mended(make: Make) -> None:
+    house = make(project("stays"), project("leaves"))
+    house.answer = lambda *_: UNREACHABLE
+    house.live(5)
+    assert {key[0] for key in house.findings.alarms()} == {"stays", "leaves"}
+    house.read_anew = lambda: house.wanted(project("stays"))
+    house.hands.reload = True
+    house.live(1)
+    assert {key[0] for key in house.findings.alarms()} == {"stays"}
+    assert [line for message in house.channel.told for line in message.mended] == []
+    assert any("leaves/reports: is no longer in the settings" in line for line in house.lines)
+
+
+@pytest.mark.parametrize("attempts", [1, 3, 11, 21])
+def test_days_that_failed_are_counted_by_due_times_however_often_each_was_tried(make: Make, attempts: int) -> None:
+    retries = Retries(attempts, first=timedelta(seconds=20), most=timedelta(minutes=1))
+    plan = replace(project(rpo=None), jobs=(PlannedJob("backup", HOURLY, Policy(retries=retries), "reports"),))
+    house = make(plan)
+    house.answer = lambda *_: UNREACHABLE
+    house.live(1.2)  # two due times, with all of their tries
+    assert told(house) == []
+    house.live(10)
+    assert told(house) == ["problems"] and [one.mended for one in house.channel.told] == [()]
+    house.answer = lambda *_: DONE
+    house.live(1)
+    assert [line.promise for message in house.channel.told for line in message.mended] == ["problems"]
+
+
+def test_a_store_that_is_away_is_one_alarm_that_names_every_project_and_one_that_it_is_over(make: Make) -> None:
+    projects = [project(f"client {number:02}", rpo=timedelta(hours=2, minutes=number)) for number in range(11)]
+    house = make(*projects, project("other"))
+    house.live(1)
+
+    def away(name: str, _job: str) -> Ended:
+        return DONE if name == "other" else Ended(30, {"error": {"message": f"no answer for {len(house.ran)} s"}}, "")
+
+    house.answer = away
+    house.live(6)
+    (message,) = house.channel.told
+    (line,) = message.broken
+    assert all(one.name in line.message for one in projects) and "the same stops 11 projects" in line.message
+    assert "other" not in line.message and len(house.findings.alarms()) == 22
+    house.answer = lambda *_: DONE
+    house.live(2)
+    assert len(house.channel.told) == 2
+    (mended,) = house.channel.told[1].mended
+    assert "all 22 promises that broke for this reason are kept again" in mended.message
+
+
+def test_a_project_that_begins_to_fail_later_for_the_same_reason_is_named_as_well(make: Make) -> None:
+    house = make(project("a"), project("b"), project("late"))
+    house.live(1)
+    house.answer = lambda name, _job: DONE if name == "late" else UNREACHABLE
+    house.live(4)
+    assert not any("late" in line.message for message in house.channel.told for line in message.broken)
+    house.answer = lambda *_: UNREACHABLE
+    house.live(4)
+    assert sum("late/reports" in line.title for message in house.channel.told for line in message.broken) == 1

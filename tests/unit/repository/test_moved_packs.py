@@ -1,0 +1,247 @@
+"""A record of moved packs is believed by nobody who deletes: what it says is proven from manifests, packs and listings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tests.support.places import back_up, checked, made_on, names, restore
+from tests.support.trees import look_at, text, write_tree
+from vault import age
+from vault.errors import Damaged
+from vault.format import layout, strict_json
+from vault.format.frames import Compressor
+from vault.format.housekeeping import Moved
+from vault.format.layout import CONTENT_TIER
+from vault.format.pack import PackBuilder
+from vault.repository import forget, marks, prune, repack, snapshots
+from vault.repository.adopt import rows_of, standing
+from vault.repository.chunk_index import ChunkIndex, rows_of_pack, store_segment
+from vault.repository.claims import Patience
+from vault.repository.project import Project
+from vault.repository.prune import Report, apply
+from vault.repository.prune_plan import Wishes, make_plan
+from vault.storage.memory import MemoryStore
+
+REPACKING = Wishes(patience=Patience(seconds=0), repack_above=0.5)
+FORGED = "21260101t000000z-00000000000000"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_tree(tmp_path / "source", {f"file {number}": text(number, 400) for number in range(40)})
+
+
+@pytest.fixture
+def project(folder: Path) -> Project:
+    made = made_on(MemoryStore())
+    back_up(made, folder)
+    return made
+
+
+def forge(project: Project, packs: Mapping[bytes, tuple[bytes, ...]], number: int = 0) -> None:
+    """What whoever has a write capability can put."""
+    snapshot = f"{FORGED}{number:02}"
+    project.put_record(layout.snapshot_name(project.id, snapshot), Moved(snapshot, dict(packs)).as_json())
+
+
+def pruned(project: Project, wishes: Wishes = REPACKING) -> Report:
+    return apply(project, make_plan(project, wishes), wishes)
+
+
+def content(project: Project) -> list[bytes]:
+    return sorted(standing(project, CONTENT_TIER))
+
+
+def assert_whole(project: Project, folder: Path, back: Path) -> None:
+    assert checked(project).sound
+    restore(project, back)
+    assert look_at(back / "reports") == look_at(folder)
+
+
+def writer(project: Project) -> Project:
+    return replace(project, capability=project.capability.without_reading())
+
+
+def moved_once(project: Project, folder: Path) -> list[bytes]:
+    """Packs of which the rest was stored anew, and that still stand."""
+    for number in range(40):
+        if number % 8:
+            write_tree(folder, {f"file {number}": text(f"new {number}", 400)})
+    back_up(project, folder)
+    forget.forget(project, [snapshots.read_all(project)[0].id], reason="a test")
+    moved = [one.pack.sha256 for one in make_plan(project, REPACKING).wasteful]
+    assert pruned(project).moved == len(moved)
+    return moved
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("targets", ["nowhere", "gone", "another", "circle"])
+def test_a_forged_record_of_moved_packs_costs_nothing(
+    *, project: Project, folder: Path, tmp_path: Path, targets: str, reads: bool
+) -> None:
+    first, *others = content(project)
+    match targets:
+        case "nowhere":
+            forge(project, dict.fromkeys((first, *others), ()))
+        case "gone":
+            forge(project, dict.fromkeys((first, *others), (b"g" * 32,)))
+        case "another":
+            forge(project, dict.fromkeys(others, (first,)))
+        case "circle":
+            forge(project, {first: (others[0],)}, 1)
+            forge(project, {others[0]: (first,)}, 2)
+    for _ in range(2):
+        report = pruned(project if reads else writer(project))
+        assert report.deleted == 0
+    assert content(project) == [first, *others]
+    assert checked(project).lost == []
+    for name in names(project.store, project.folder("snapshots")):
+        if FORGED in name:
+            project.store.delete(name)
+    assert_whole(project, folder, tmp_path / "back")
+
+
+def test_a_record_that_moves_a_pack_to_itself_is_damaged(project: Project) -> None:
+    first, second, *_ = content(project)
+    for packs in ({first: (first,)}, {first: (second,), second: (first,)}):
+        forge(project, packs)
+        with pytest.raises(Damaged, match="moved"):
+            snapshots.read_any(project, f"{FORGED}00")
+
+
+def test_a_forged_pack_that_only_claims_to_hold_the_chunks_is_read_and_not_believed(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    old = content(project)[0]
+    (rows,) = rows_of(project, [(CONTENT_TIER, old, standing(project, CONTENT_TIER)[old])])
+    builder = PackBuilder()
+    for chunk, plain in zip(rows["chunk"].to_pylist(), rows["plain"].to_pylist(), strict=True):
+        builder.add(chunk, Compressor().frame(bytes(plain)), plain)
+    contents = builder.finish()
+    sealed = age.seal(builder.plain, [project.capability.content_recipient], project.services.chance).data
+    forged = hashlib.sha256(sealed).digest()
+    project.store.put(layout.pack_name(project.id, CONTENT_TIER, forged), sealed)
+    store_segment(project, [rows_of_pack(contents, forged, len(sealed), CONTENT_TIER)])
+    forge(project, {old: (forged,)})
+    assert [one.sha256 for one in make_plan(project, REPACKING).dead] == [old]
+    report = pruned(project)
+    assert (report.deleted, report.spared) == (0, 1)
+    assert old in content(project)
+    for name in names(project.store, project.folder("packs")):
+        if name.endswith(forged.hex()):
+            project.store.delete(name)
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
+
+
+def test_what_is_stored_anew_of_a_pack_is_what_the_pack_holds_whatever_the_index_says(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    """Index segments that hide what a pack holds, and name content in it that nobody needs."""
+    index = ChunkIndex.load(project).table
+    packs = content(project)
+    hidden = [row for row in index.to_pylist() if row["pack"] not in packs]
+    for pack in packs:
+        rows = [row for row in index.to_pylist() if row["pack"] == pack]
+        hidden += [rows[0], *({**row, "chunk": hashlib.sha256(row["chunk"]).digest()} for row in rows[1:])]
+    for name in names(project.store, project.folder("index")):
+        project.store.delete(name)
+    store_segment(project, [pa.Table.from_pylist(hidden, schema=index.schema)])
+    for _ in range(3):
+        pruned(project, replace(REPACKING, repack_above=0.1))
+    for name in names(project.store, project.folder("index")):
+        project.store.delete(name)
+    back_up(project, folder)
+    assert_whole(project, folder, tmp_path / "back")
+
+
+def test_packs_that_have_moved_go_only_where_they_can_be_opened(project: Project, folder: Path, tmp_path: Path) -> None:
+    moved = moved_once(project, folder)
+    blind = make_plan(writer(project), REPACKING)
+    assert {one.sha256 for one in blind.unproven} == set(moved) & set(content(project))
+    assert blind.as_json()["unproven"]["packs"] == len(blind.unproven) > 0
+    apply(writer(project), blind, REPACKING)
+    assert set(moved) & set(content(project))
+    plan = make_plan(project, REPACKING)
+    assert plan.unproven == ()
+    assert pruned(project).deleted > 0
+    assert not set(moved) & set(content(project))
+    assert_whole(project, folder, tmp_path / "back")
+
+
+def test_many_packs_are_moved_under_several_records_each_of_which_can_be_read(
+    project: Project, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repack, "MOST_MOVED_BYTES", 300)
+    moved = moved_once(project, folder)
+    moves = snapshots.committed(project).moves
+    assert len(moves) > 1
+    assert {pack for one in moves for pack in one.packs} == set(moved)
+    for one in moves:
+        entries = [pack for old, new in one.packs.items() for pack in (old, *new)]
+        assert len(strict_json.dump(one.as_json()["packs"])) <= repack.BYTES_OF_ENTRY * len(entries) + 2
+    assert_whole(project, folder, tmp_path / "back")
+    pruned(project)
+    assert not set(moved) & set(content(project))
+    assert_whole(project, folder, tmp_path / "back again")
+
+
+def test_when_time_is_up_no_further_pack_is_stored_anew_and_what_was_is_committed(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    for number in range(40):
+        if number % 8:
+            write_tree(folder, {f"file {number}": text(f"new {number}", 400)})
+    back_up(project, folder)
+    forget.forget(project, [snapshots.read_all(project)[0].id], reason="a test")
+    plan = make_plan(project, REPACKING)
+    with pytest.MonkeyPatch.context() as patch:
+        looks = iter([False, False, False])
+        patch.setattr(prune._Prune, "_late", lambda _self: next(looks, True))
+        report = apply(project, plan, REPACKING)
+    assert 0 < report.moved < len(plan.wasteful)
+    assert report.left >= len(plan.wasteful) - report.moved
+    assert_whole(project, folder, tmp_path / "back")
+
+
+def test_a_pack_stays_whose_content_moved_into_one_that_somebody_means_to_delete_or_that_is_damaged(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    moved = moved_once(project, folder)
+    new = sorted(frozenset().union(*snapshots.committed(project).moved.values()))
+    others = marks.write(project, new)
+    assert pruned(project).deleted == 0
+    project.store.delete(others)
+    kept = {}
+    for pack in new:
+        name = next(layout.pack_name(project.id, tier, pack) for tier in layout.TIERS if pack in standing(project, tier))
+        kept[name] = project.store.get(name)
+        project.store.put(name, kept[name][:1500] + bytes(200) + kept[name][1700:])
+    pruned(project)
+    assert set(moved) & set(content(project)), "the old packs are all that is left of it"
+    for name, data in kept.items():
+        project.store.put(name, data)
+    assert pruned(project).done
+    assert not set(moved) & set(content(project))
+    assert_whole(project, folder, tmp_path / "back")
+
+
+def test_a_pack_of_which_nothing_is_needed_though_a_list_names_it_is_not_moved_to_nowhere(
+    project: Project, folder: Path
+) -> None:
+    """Such a list is odd, and no reason to write a record that another version could take for a deletion."""
+    record = snapshots.read_all(project)[0]
+    moved_once(project, folder)
+    unneeded = content(project)[0]
+    newest = snapshots.read_all(project)[-1]
+    again = replace(newest, own_packs=(*newest.own_packs, *record.own_packs, unneeded))
+    project.put_record(layout.snapshot_name(project.id, newest.id), again.as_json())
+    for _ in range(2):
+        pruned(project, replace(REPACKING, repack_above=0.0))
+    assert all(new for one in snapshots.committed(project).moves for new in one.packs.values())

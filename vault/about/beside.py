@@ -1,0 +1,174 @@
+"""Numbers beside a date in figures that share its month, year or day: the other end of a range, or more of a list.
+
+01-15.05.2024   28.04-05.05.2024   с 1 по 15.05.2024   01, 08 и 15.05.2024      before a date that names the year last
+2024-05-01 - 15   2024.05.28-06.03   01.05.2024-15.05                           after a date
+01-03.2024   2024.01-03   2023-24                                               months and years
+2024-05-17 08.00-20.00   20240517_0800-2000                                     hours of a day
+"""
+
+from __future__ import annotations
+
+import re
+
+from vault.about import spans
+from vault.about.marks import Mark, union
+from vault.about.spans import Span, Unit
+from vault.about.vocabulary import WORDS, YEAR, counts_something
+
+SIGN = r"(?:[\s_]{0,2}(?:[-–—]{1,2}|\.\.\.?|…)[\s_]{0,2}|[\s_]{1,2}(?:to|till|until|bis|do|по|до)[\s_]{1,2})"
+"""What makes a range of two numbers."""
+LIST = r"(?:[\s_]?[,;+&][\s_]{0,2}|[\s_](?:и|і|й|та|and|und|i|oraz)[\s_])"
+
+NO_DATE = (
+    rf"(?!{YEAR}(?:[-._ ](?:0[1-9]|1[0-2])|(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{{2}}){{0,3}}(?![0-9]))"
+    rf"|[0-9]{{2}}[-._ ][0-9]{{1,2}}[-._ ]{YEAR}|[0-9]{{4}}{YEAR}(?![0-9]))"
+)
+"""After the first date of a range comes the second one, not a time."""
+
+_BEFORE = re.compile(
+    rf"(?<![^\W_])(?<![0-9][.,])(?P<first>[0-9]{{1,2}})(?:[hч]|[._/-](?P<second>[0-9]{{1,2}})\.?|\.)?(?:(?P<range>{SIGN}|_)|{LIST})\Z"
+)
+_DANGLING = re.compile(rf"[0-9][^\W\d_]?(?:{SIGN}|{LIST})\Z")
+_AFTER = re.compile(
+    rf"(?:{SIGN}|{LIST}){NO_DATE}(?P<first>[0-9]{{1,2}})(?:(?P<parted>[._-])(?P<second>[0-9]{{1,2}}))?(?![0-9]|[-._,][0-9])"
+)
+_NO_SHORT_DATE = r"(?!(?:0[1-9]|[12][0-9]|3[01])\.(?:0[1-9]|1[0-2])\.[0-9]{2}(?![0-9]))"
+_HOUR_AFTER = re.compile(
+    rf"{SIGN}{NO_DATE}{_NO_SHORT_DATE}(?:t[ _]?)?(?P<hour>[01]?[0-9]|2[0-4])"
+    r"(?:(?P<parted>[-_.:h ]?)(?P<minute>[0-5][0-9])(?:(?:(?P=parted)|m)[0-5][0-9])?)?h?(?![0-9])"
+)
+_YEAR_AFTER = re.compile(r"[\s_]?[-–—_/][\s_]?(?P<year>[0-9]{2})(?![0-9]|[-_.][0-9])")
+_SIGNS_OF_NUMBERS = ("№", "#")
+_WORD_NEXT = re.compile(r"(?:st|nd|rd|th)?[\s_.-]{0,3}(?:of[\s_])?([^\W\d_]+)")
+_NEAR = 18
+_MOST = 8
+"""Numbers of a list that are looked at."""
+
+
+def _more(text: str, at: int) -> bool:
+    """Whether something but the end of a file's name follows, such as .csv."""
+    following = text[at : at + 2]
+    return len(following) == 2 and not (following[0] == "." and following[1].isalpha())
+
+
+def days(text: str, mark: Mark, *, year_first: bool, day_first: bool) -> Mark:
+    """More days beside a day."""
+    day = mark.span
+    found = _AFTER.match(text, mark.end) if _more(text, mark.end) else None
+    if found is not None and not _before_month(text, found.end()):
+        last = _day_after(found, day, month_first=year_first or not day_first)
+        if last is not None:
+            mark = Mark(union([day, last]), mark.begin, found.end(), "-" in found[0] and found["second"] is not None)
+    return mark if year_first else days_before(text, mark, day, day_first=day_first)
+
+
+def _before_month(text: str, at: int) -> bool:
+    """Whether a month's name follows, to which the number before it belongs."""
+    found = _WORD_NEXT.match(text, at)
+    word = None if found is None else WORDS.get(found[1])
+    return word is not None and word.unit is Unit.MONTH
+
+
+def _day_after(found: re.Match[str], day: Span, *, month_first: bool) -> Span | None:
+    first, second = int(found["first"]), found["second"]
+    numbers = (first, int(second)) if second is not None else None
+    try:
+        if numbers is None:
+            last = spans.day(day.start.year, day.start.month, first)
+        else:
+            month, number = numbers if month_first else numbers[::-1]
+            last = spans.day(day.start.year, month, number)
+    except ValueError:
+        return None
+    return last if last.start > day.start else None
+
+
+def days_before(text: str, mark: Mark, day: Span, *, day_first: bool) -> Mark:
+    """More days before a day that names its year last."""
+    for _ in range(_MOST):
+        found = before(text, mark.begin)
+        if found is None:
+            break
+        first = _day_before(found, day, day_first=day_first)
+        if first is None:
+            break
+        sure = found["range"] is None or found["range"] != "_"
+        mark = Mark(union([first, mark.span]), found.start(), mark.end, mark.doubtful or not sure)
+        day = first
+    return mark
+
+
+def before(text: str, begin: int) -> re.Match[str] | None:
+    """Numbers that a sign of a range or list joins to what begins there: `first`, perhaps `second`, the sign of a `range`."""
+    if begin == 0 or text[begin - 1].isalpha():
+        return None
+    found = _BEFORE.search(text, max(0, begin - _NEAR), begin)
+    if found is None or text[found.start() - 1 : found.start()] in _SIGNS_OF_NUMBERS or counts_something(text, found.start()):
+        return None
+    return found
+
+
+def dangling(text: str, begin: int) -> bool:
+    """Whether other figures are joined to what begins there."""
+    return _DANGLING.search(text, max(0, begin - _NEAR), begin) is not None
+
+
+def _day_before(found: re.Match[str], day: Span, *, day_first: bool) -> Span | None:
+    """An earlier day: of the same month, or of a month of its own, which may be one of the year before."""
+    first, second = int(found["first"]), found["second"]
+    try:
+        if second is None:
+            one = spans.day(day.start.year, day.start.month, first)
+            return one if one.start < day.start else None
+        number, month = (first, int(second)) if day_first else (int(second), first)
+        one = spans.day(day.start.year, month, number)
+        return one if one.start < day.start else spans.day(day.start.year - 1, month, number)
+    except ValueError:
+        return None
+
+
+def months(text: str, mark: Mark, *, year_first: bool) -> Mark:
+    """More months beside a month: 2024.01-03, 01-03.2024."""
+    month = mark.span
+    try:
+        if year_first:
+            found = _AFTER.match(text, mark.end) if _more(text, mark.end) else None
+            if found is None or found["second"] is not None or int(found["first"]) <= month.start.month:
+                return mark
+            last = spans.month(month.start.year, int(found["first"]))
+            return Mark(union([month, last]), mark.begin, found.end(), doubtful=True)
+        found = before(text, mark.begin)
+        if found is None or found["second"] is not None or int(found["first"]) >= month.start.month:
+            return mark
+        first = spans.month(month.start.year, int(found["first"]))
+    except ValueError:
+        return mark
+    return Mark(union([first, month]), found.start(), mark.end, doubtful=True)
+
+
+def years(text: str, mark: Mark) -> Mark:
+    """More years beside a year: 2023-24."""
+    found = _YEAR_AFTER.match(text, mark.end) if _more(text, mark.end) else None
+    if found is None:
+        return mark
+    first = mark.span.start.year
+    last = first // 100 * 100 + int(found["year"])
+    if not first < last <= first + 10:
+        return mark
+    return Mark(union([mark.span, spans.year(last)]), mark.begin, found.end(), doubtful=last > first + 1)
+
+
+def hours(text: str, mark: Mark, hour: Span) -> Mark:
+    """More hours of a day after an hour of it; past midnight where the later one is smaller."""
+    found = _HOUR_AFTER.match(text, mark.end) if _more(text, mark.end) else None
+    if found is None:
+        return mark
+    number = int(found["hour"])
+    packed = found["minute"] is not None and not found["parted"]
+    if packed and (len(found["hour"]) < 2 or number < hour.start.hour):
+        return mark
+    day = spans.day(hour.start.year, hour.start.month, hour.start.day)
+    if number < hour.start.hour:
+        day = Span(day.unit, day.end, day.end + (day.end - day.start))
+    last = spans.hour(day, min(number, 23))
+    return Mark(union([mark.span, last._replace(ahead=mark.span.ahead)]), mark.begin, found.end(), mark.doubtful)
