@@ -9,22 +9,23 @@ read keeps its last good version, if there is one, and is a problem.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vault import memory
 from vault.backup import changes, compare, describing, items, losses, new_content, new_manifest, profiles, unread
 from vault.backup.new_content import Grown, Means, New
 from vault.backup.new_manifest import ManifestUnreadable, ManifestWriter, Retire, read_base
+from vault.backup.report import Report
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
 from vault.format.changes import Changes
 from vault.format.layout import META_TIER
 from vault.format.record import Counts, Record, refuse_unreadable, told
 from vault.format.tree import Tree
-from vault.problems import Problem, printable
+from vault.problems import Problem
 from vault.progress import Progress, Silence
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
@@ -36,11 +37,13 @@ from vault.repository.tidy import tidy
 from vault.source import columns
 from vault.source.patterns import Rules
 from vault.source.reading import Reader
-from vault.source.scan import NOWHERE, Bounds, Scan, Skipped, scan
+from vault.source.scan import NOWHERE, Bounds, Scan, scan
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+__all__ = ["Report", "Source", "Wishes", "back_up"]
 
 MOST_TRIES = 10
 """Times that a run is tried while packs go that it needs. It begins anew without manifests that cannot be read, however many
@@ -48,10 +51,6 @@ there are."""
 
 READINGS = 2
 """Times that a manifest must turn out to be unreadable before the run does without it: an answer may be damaged, too."""
-
-
-MOST_DOUBTFUL = 1000
-"""Paths of doubtful periods that a report names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,44 +86,6 @@ class Wishes:
     retire: Retire | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
-    snapshots: that the project has now, as far as this run saw · grown: files of which what they had at first is kept ·
-    by_default: how many items were left out by each default pattern · doubtful: paths that this run described and that can be
-    read in several ways; their periods cover them all."""
-
-    project: str
-    record: Record
-    problems: tuple[Problem, ...]
-    skipped: tuple[Skipped, ...]
-    excluded: int
-    by_default: Mapping[str, int]
-    seconds: float
-    grown: tuple[Grown, ...] = ()
-    claim_stays: bool = False
-    snapshots: int = 1
-    doubtful: tuple[bytes, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "project": self.project,
-            "source": self.record.source,
-            "snapshot": self.record.id,
-            "taken_at": self.record.taken_at.isoformat(),
-            **self.record.counts.as_json(),
-            "seconds": round(self.seconds, 3),
-            "skipped": [{"path": printable(one.path), "what": one.what} for one in self.skipped],
-            "excluded": self.excluded,
-            "excluded_by_default": dict(self.by_default),
-            "grown": [{"path": printable(one.path), "kept_bytes": one.size} for one in self.grown],
-            "claim_stays": self.claim_stays,
-            "doubtful_periods": [printable(path) for path in self.doubtful[:MOST_DOUBTFUL]],
-            "problem_list": [problem.as_json() for problem in self.problems],
-        }
 
 
 def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
