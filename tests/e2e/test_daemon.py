@@ -153,12 +153,14 @@ def test_a_flagged_snapshot_breaks_a_promise_until_a_person_accepts_it(home: Des
     for number in range(12):
         (home.folder / f"source/{number}.csv").unlink()
     told = home.call("backup", "--json").document["snapshots"][0]
-    assert told["flagged"] == ["12 of 21 items vanished"]
+    (why,) = told["flagged"]
+    assert why.startswith("12 of 20 files vanished (60 %), as reports/") and "nothing of the sort is usual on such a day" in why
     shown = home.call("status", exits=3).text
     assert "BROKEN acme: retention is frozen" in shown and "FROZEN" in shown
-    assert "12 of 21 items vanished" in home.call("status", "--accept", "acme", "--reason", "meant").text
+    assert "needs a reason" in home.call("status", "--accept", "acme", exits=2).err
+    assert why in home.call("status", "--accept", "acme", "--reason", "meant").text
     assert home.call("status", "--json").document["projects"][0]["frozen"] == []
-    home.call("status", "--accept", "acme", exits=2)
+    home.call("status", "--accept", "acme", "--reason", "again", exits=2)
 
 
 def test_a_drill_is_recorded_and_a_damaged_pack_is_told_by_drill_check_and_status(home: Desk) -> None:
