@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cli.settings import Settings
     from cli.settings.projects import SourceSettings
 
+DONE_WITH_PROBLEMS = 3
+
 app = typer.Typer(help="The clients whose data is kept: each has keys of its own.", no_args_is_help=True, rich_markup_mode=None)
 
 SourceTexts = Annotated[
@@ -68,7 +70,7 @@ def add(
         written_zone = _zone(place.settings, zone)
         recovery = [age.parse_recipient(text) for text in place.settings.recovery]
         recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
-        made = place.repository.add_project(name, recipients, place.identities)
+        made = place.repository.add_project(name, recipients, place.identities, place.memory.projects())
         place.memory.recognise(made.capability)
         settings_file.add_project(place.settings.file, name, written_zone, sources)
     told = {
@@ -90,7 +92,7 @@ def add(
 def list_(config: Config = None, identity: Identity = None, as_json: Json = False) -> None:
     """The projects that your identity opens."""
     with workplace.opened(config, identity) as place:
-        found = place.repository.capabilities(place.identities)
+        found = [project.capability for project in place.available([])]
         rows = [
             {
                 "project": one.name,
@@ -101,10 +103,12 @@ def list_(config: Config = None, identity: Identity = None, as_json: Json = Fals
             for one in found
         ]
     if as_json:
-        output.document({"projects": rows})
+        output.document({"projects": rows, "refused": [one.as_json() for one in place.refused]})
     else:
         cells = [(str(r["project"]), str(r["id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows]
         output.table(cells, ["PROJECT", "ID", "CAPABILITY", "SOURCES"])
+    if place.refused:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 def _zone(found: Settings, asked: str | None) -> str | None:

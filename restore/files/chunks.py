@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import groupby
 
-from vault.errors import Damaged, StrongroomError
+from vault.errors import Damaged, StorageError, StrongroomError, TransientStorageError
 from vault.repository.pack_reader import GAP, PackReader, Place
 
 CACHE_BYTES = 96 * 1024 * 1024
@@ -104,21 +104,42 @@ class Chunks:
         """Fetch what was claimed. Whatever happens, every waiting thread gets an answer."""
         mine.sort(key=lambda place: (place.pack, place.offset))
         left = {place.chunk for place in mine}
+        unread: list[tuple[Place, StrongroomError]] = []
         try:
             for pack, group in groupby(mine, key=lambda place: place.pack):
-                gap = GAP if pack in self._expected else NEAR
-                try:
-                    for place, content in self._reader.chunks(list(group), gap=gap):
+                for place, content in self._of_pack(list(group), gap=GAP if pack in self._expected else NEAR):
+                    if isinstance(content, StrongroomError):
+                        unread.append((place, content))
+                    else:
                         self._came(place.chunk, content)
                         left.discard(place.chunk)
-                except StrongroomError as error:
-                    for place in mine:
-                        if place.pack == pack and place.chunk in left:
-                            self._came(place.chunk, error)
-                            left.discard(place.chunk)
+            again = self._again(unread)
+            for place, error in unread:
+                self._came(place.chunk, again.get(place.chunk, error))
+                left.discard(place.chunk)
         finally:
             for chunk in left:
                 self._came(chunk, Damaged("reading was broken off"))
+
+    def _of_pack(self, group: list[Place], *, gap: int) -> Iterator[tuple[Place, Content]]:
+        """One pack's chunks; those that were not reached when it could not be read get the error of that."""
+        reached: set[bytes] = set()
+        try:
+            for place, content in self._reader.chunks(group, gap=gap):
+                reached.add(place.chunk)
+                yield place, content
+        except StrongroomError as error:
+            for place in group:
+                if place.chunk not in reached:
+                    yield place, error
+
+    def _again(self, unread: Sequence[tuple[Place, StrongroomError]]) -> dict[bytes, bytes]:
+        """Those of the chunks that lie in another pack as well. Nothing where the store is out of reach: no pack is then."""
+        sought = [place for place, error in unread if not isinstance(error, TransientStorageError)]
+        try:
+            return self._reader.elsewhere(sought) if sought else {}
+        except StorageError:
+            return {}
 
     def _came(self, chunk: bytes, content: Content) -> None:
         with self._lock:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from restore.history import versions
 from vault.errors import Damaged
-from vault.format import parquet_spans, tree
+from vault.format import parquet_footer, tree
 from vault.format.record import Record
 from vault.format.tree import ChunkRef
 from vault.memory import give_back
@@ -135,7 +135,7 @@ def _list(reader: MetaReader, record: Record) -> Listed:
     what = _name(record)
     refs = tree.leaves(record.manifest, lambda refs: reader.fetch(refs, what), what)
     tail, footer = _tail(reader, record, refs)
-    spans = sorted([*parquet_spans.spans(footer, versions.columns(), what), (record.manifest.length - len(footer), 1 << 62)])
+    spans = sorted([*parquet_footer.spans(footer, versions.columns(), what), (record.manifest.length - len(footer), 1 << 62)])
     wanted, end = [], 0
     for ref in refs:
         start, end = end, end + ref[1]
@@ -146,13 +146,13 @@ def _list(reader: MetaReader, record: Record) -> Listed:
 
 def _tail(reader: MetaReader, record: Record, refs: Refs) -> tuple[Contents, bytes]:
     """The last chunks of a manifest, as many as its footer lies in, and the footer."""
-    what, tail, size = _name(record), b"", parquet_spans.TAIL_SIZE
+    what, tail, size = _name(record), b"", parquet_footer.TAIL_SIZE
     contents: Contents = {}
     for ref in reversed(refs):
         contents |= _fetch(reader, record, [ref])
         tail = contents[ref[0]] + tail
-        if len(tail) >= parquet_spans.TAIL_SIZE:
-            size = parquet_spans.footer_size(tail, what)
+        if len(tail) >= parquet_footer.TAIL_SIZE:
+            size = parquet_footer.footer_size(tail, what)
         if len(tail) >= size:
             return contents, tail[-size:]
     raise Damaged(f"{what} is shorter than its footer")

@@ -55,6 +55,23 @@ def test_a_damaged_key_object_costs_its_own_project_and_no_other(two: Desk, plac
     assert (two.folder / "back/reports/z.csv").read_bytes() == b"9"
 
 
+def test_projects_are_listed_and_added_beside_one_that_does_not_open(two: Desk) -> None:
+    flip(own_key(two, "zeta"), 300)
+    listed = two.call("project", "list", "--json", exits=3).document
+    assert [one["project"] for one in listed["projects"]] == ["acme"]
+    assert [one["path"] for one in listed["refused"]] == ["zeta"]
+    two.add("third", f"reports={two.folder / 'other'}")
+    two.call("backup", "third")
+
+
+def test_a_project_that_does_not_open_keeps_its_name(two: Desk) -> None:
+    flip(own_key(two, "zeta"), 300)
+    text = two.settings.read_text()
+    two.settings.write_text(text[: text.index("[projects.zeta]")])
+    refused = two.call("project", "add", "zeta", "--source", f"raw={two.folder / 'other'}", exits=20)
+    assert "may be called 'zeta'" in refused.err
+
+
 def test_a_lost_key_object_of_a_project_that_this_machine_knows_is_told_as_damage(two: Desk) -> None:
     own_key(two, "zeta").unlink()
     assert "no key object of project 'zeta'" in two.call("backup", "zeta", exits=20).err

@@ -199,8 +199,8 @@ def test_making_a_repository_and_adding_a_project_survive_a_power_cut(tmp_path: 
                 make_and_add(DyingStore(disk, lives=lives, when=when), people)
             repository = make_and_add(disk, people, seed="second try")
             for person in people:
-                assert [one.name for one in repository.capabilities([person])] == [PROJECT]
-            assert len({one.project for person in people for one in repository.capabilities([person])}) == 1
+                assert [one.name for one in repository.open_keys([person]).capabilities] == [PROJECT]
+            assert len({one.project for person in people for one in repository.open_keys([person]).capabilities}) == 1
             project = repository.project(PROJECT, people[:1])
             folder = write_tree(tmp_path / "source", {"a": b"a"})
             back_up(project, folder)

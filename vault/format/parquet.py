@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import RawIOBase
+from io import SEEK_END, RawIOBase
 from typing import TYPE_CHECKING
 
 from vault.errors import Damaged
+from vault.format import parquet_footer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,13 +125,19 @@ def read(
 
 
 def _refuse_bombs(file: pq.ParquetFile, data: Data, what: str) -> None:
-    """Raises `Damaged` where a footer says that its columns expand to more than any of ours do."""
-    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
-    size = len(data) if not isinstance(data, RawIOBase) else sum(column.total_compressed_size for column in columns)
+    """Raises `Damaged` where a footer says that its columns expand to more than any of ours do, or lacks where they are."""
+    columns = parquet_footer.parts(_footer(data, file.metadata.serialized_size + parquet_footer.TAIL_SIZE), what)
+    size = len(data) if not isinstance(data, RawIOBase) else sum(column.end - column.start for column in columns)
     most = size * MOST_EXPANSION + ROOM
-    if sum(column.total_uncompressed_size for column in columns) > most:
+    if sum(column.size for column in columns) > most:
         raise Damaged(f"{what} says that it expands to more than {most} bytes; that is never written")
+
+
+def _footer(data: Data, size: int) -> bytes:
+    if not isinstance(data, RawIOBase):
+        return bytes(data[-size:])
+    data.seek(-size, SEEK_END)
+    return data.read(size) or b""
 
 
 def note(data: bytes | bytearray, key: bytes, what: str) -> bytes:

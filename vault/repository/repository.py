@@ -104,19 +104,27 @@ class Repository:
         except ObjectNotFound as error:
             raise NoRepository(f"there is no repository at {store.describe()}") from error
 
-    def add_project(self, name: str, recipients: Sequence[HybridRecipient], identities: Sequence[Identity]) -> Project:
+    def add_project(
+        self, name: str, recipients: Sequence[HybridRecipient], identities: Sequence[Identity], known: Known = NOTHING_KNOWN
+    ) -> Project:
         """A new project whose secrets are wrapped to `recipients`, each with the right to read.
 
         identities: those whose projects must not have this name already; one that holds nothing yet was begun by a run that
-        was interrupted, and is completed. Raises `UsageError`, `RefusedByRule`.
+        was interrupted, and is completed. known: as for `available`. Raises `UsageError`, `RefusedByRule`, `Damaged` where a
+        project that does not open may have this name.
         """
         if not name or len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or name != name.strip():
             raise UsageError(
                 f"{name!r} cannot be a project's name",
                 hint="use printable characters without '/', at most 200, no outer spaces",
             )
-        capability = next((one for one in self.capabilities(identities) if one.name == name), None)
+        opened = self.open_keys(identities)
+        capability = next((one for one in opened.capabilities if one.name == name), None)
         if capability is None:
+            names = {project: title for title, project in known.items()}
+            for project, error in opened.damaged.items():
+                if names.get(project, name) == name:
+                    raise Damaged(f"project {project} does not open, and may be called {name!r}: {error}", hint=error.hint)
             project = layout.new_id(self.services.chance.token(16))
             capability = Capability.generate(self.descriptor.repository, project, name, self.services.chance)
         elif self._holds_anything(capability.project):
@@ -132,13 +140,6 @@ class Repository:
         """Wrap a project's secrets to one more principal."""
         sealed = age.seal(capability.encode(), [recipient], self.services.chance)
         self.store.put(layout.key_name(capability.project, key_id(recipient, capability.project)), sealed.data)
-
-    def capabilities(self, identities: Sequence[Identity]) -> list[Capability]:
-        """Every capability that one of `identities` opens. Raises `Damaged` where an object that should open does not."""
-        opened = self.open_keys(identities)
-        for error in opened.damaged.values():
-            raise error
-        return opened.capabilities
 
     def open_keys(self, identities: Sequence[Identity]) -> Opened:
         """Every capability that one of `identities` opens, and the projects whose key objects are damaged."""

@@ -12,6 +12,7 @@ from restore.stream import stream
 from tests.support.chance import SeededChance
 from tests.support.places import back_up, made_on, names, restore
 from tests.support.trees import look_at, text, write_tree
+from tests.unit.files.places import OneProject
 from vault.errors import Damaged
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
@@ -75,3 +76,15 @@ def test_where_no_pack_stands_the_items_are_missing(project: Project, tmp_path: 
     assert sorted(one.path for one in report.problems) == sorted(f"reports/{name}".encode() for name in FILES)
     with pytest.raises(Damaged, match="gone from the repository"):
         stream(select(project, Wish(patterns=("reports/large",))), io.BytesIO(), lambda: None)
+
+
+@pytest.mark.parametrize("damage", ["deleted", "zeroed"])
+def test_a_program_reads_from_the_pack_that_is_whole(project: Project, damage: str) -> None:
+    for name in store_again(project):
+        if damage == "deleted":
+            project.store.delete(name)
+        else:
+            project.store.put(name, bytes(len(project.store.get(name))))
+    files = OneProject(select(project, Wish(patterns=("reports",))))
+    with files.open("sdek/reports/large") as file:
+        assert file.read() == FILES["large"]

@@ -72,6 +72,7 @@ def test_what_was_written_is_there_after_the_process_is_gone(file: Path) -> None
     again = Books.open(file, StageClock(), lambda _text: None)
     assert again.recent("sdek", "backup") == [done(run())]
     again.close()
+    books._disconnect()
 
 
 def test_a_run_that_nobody_ended_is_seen_as_aborted_when_the_books_are_opened_again(file: Path) -> None:
