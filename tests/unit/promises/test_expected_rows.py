@@ -40,7 +40,7 @@ def said(folder: Path, *names: str, now: datetime, column: str = "time") -> list
     rows = [{"path": f"reports/calls/{name}".encode(), "type": "file", "format": name.rpartition(".")[2]} for name in names]
     table = pa.Table.from_pylist(rows, schema=pa.schema([schema().field(name) for name in dict.fromkeys(wanted)]))
     asked = Asked(HOURLY, column, now - 3 * HOUR, now)
-    return list(missing(table, asked, ProjectSettings(), SourceSettings(kind="reports", path=str(folder))))
+    return list(missing(table, asked, ProjectSettings(), SourceSettings(kind="reports", path=folder)))
 
 
 def test_hours_without_a_row_are_named_by_table(folder: Path) -> None:

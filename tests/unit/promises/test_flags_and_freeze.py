@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -60,7 +61,7 @@ def frozen(project: Project) -> list[str]:
     return [freeze.why(one) for one in freeze.freezing(holds.read_all(project).holds, project.services.clock.now())]
 
 
-def told(**numbers: int) -> list[str]:
+def told(**numbers: Any) -> list[str]:
     """What is said of a snapshot of a source that has been known for a month, and did nothing of the sort before."""
     changes = replace(Changes(files=100, since=FAR_AHEAD - timedelta(days=30)), **numbers)
     return list(flags.judge(Seen(FAR_AHEAD, changes), [], LIMITS, UTC).reasons)
@@ -89,7 +90,7 @@ def test_files_that_lost_their_form_are_told_only_when_they_are_many() -> None:
 
 
 def test_what_a_source_does_every_week_is_usual_and_once_is_not() -> None:
-    def said(weeks: int, **numbers: int) -> int:
+    def said(weeks: int, **numbers: Any) -> int:
         since = FAR_AHEAD - timedelta(days=60)
         now = Seen(FAR_AHEAD, replace(Changes(files=1000, since=since), **numbers))
         past = [replace(now, taken_at=FAR_AHEAD - timedelta(weeks=back)) for back in range(weeks, 0, -1)]
