@@ -116,7 +116,9 @@ def test_what_was_flagged_becomes_usual_only_when_a_person_accepts_it() -> None:
     now = Seen(FAR_AHEAD, changes)
     past = [Seen(FAR_AHEAD - timedelta(weeks=back), changes, flagged=True) for back in (3, 2, 1)]
     assert len(flags.judge(now, past, LIMITS, UTC).reasons) == 1
-    accepted = [*past[:2], replace(past[2], flagged=False, accepted=True)]
+    once = [*past[:2], replace(past[2], flagged=False, accepted=True)]
+    assert len(flags.judge(now, once, LIMITS, UTC).reasons) == 1
+    accepted = [past[0], *(replace(one, flagged=False, accepted=True) for one in past[1:])]
     assert flags.judge(now, accepted, LIMITS, UTC).reasons == ()
 
 
