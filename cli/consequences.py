@@ -79,6 +79,7 @@ def _missing(
 ) -> Iterator[str]:
     if not source.expect:
         return
+    from cli import expected_rows
     from policies.promises import expected
     from vault.about.globs import pattern_regex
     from vault.format.layout import META_TIER
@@ -88,9 +89,13 @@ def _missing(
     from vault.repository.meta import MetaReader
 
     reader = MetaReader(project, healed(project, ChunkIndex.load(project, tier=META_TIER)))
-    table = snapshots.read_manifest(reader, record, columns=expected.COLUMNS)
+    table = snapshots.read_manifest(reader, record, columns=[*expected.COLUMNS, *expected_rows.COLUMNS])
     zone = ZoneInfo(settings.zone)
     for one in source.expect:
         pattern = pattern_regex(f"{source.kind}/{one.path.strip('/')}")
         wanted = expected.Expected(pattern, one.every, lengths.read(one.grace))
-        yield from expected.missing(table, wanted, since, record.taken_at, zone)
+        if one.column is None:
+            yield from expected.missing(table, wanted, since, record.taken_at, zone)
+        else:
+            asked = expected_rows.Asked(wanted, one.column, since, record.taken_at)
+            yield from expected_rows.missing(table, asked, settings, source)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -19,8 +19,10 @@ from vault.errors import SettingsError, StrongroomError
 
 if TYPE_CHECKING:
     from cli.settings import Settings
+    from policies.daemon.child import Ended
     from policies.daemon.log import Log
     from policies.daemon.loop import Around, Hands, Wanted
+    from policies.schedule.jobs import Stop
 
 DONE_WITH_PROBLEMS = 3
 
@@ -77,11 +79,18 @@ def _wanted(found: Settings, identity: list[Path], log: Log) -> Wanted:
         log.notice(str(error))
     # runs are killed while there is still somebody to see it
     children = Children(environment.for_children(copy), kill_after=max(1.0, grace * 0.8))
+
+    def run(command: Sequence[str], stop: Stop) -> Ended:
+        if copy is not None and not copy.exists():  # somebody has deleted it
+            with suppress(StrongroomError):
+                local.keep_settings(found)
+        return children.run(command, stop)
+
     commands = plan_of_daemon.Commands(found.file, identity)
     notify = found.document.notify
     return Wanted(
         projects=projects,
-        jobs=tuple(work.jobs(projects, commands, children.run)),
+        jobs=tuple(work.jobs(projects, commands, run)),
         channels=plan_of_daemon.channels(notify),
         pings=plan_of_daemon.pings(notify),
         grace=grace,

@@ -41,6 +41,9 @@ class Expectation(Table):
     path: Glob = Field(default="**", description="the items that count, below the source: `hourly/**`")
     every: Unit = Field(description="there is one for each")
     grace: Length = Field(default="1 hour", description="how long after the end of its hour, day, … it may come")
+    column: Text | None = Field(
+        default=None, description="a column of times: then each of these tables must have a row for every hour, day, …"
+    )
 
 
 class SourceSettings(Table):

@@ -4,13 +4,14 @@
                                              after its end at the latest
 
 An item stands for the hour, day, … that it is about, if it is about nothing longer: the summary of a year is not its 365 daily
-reports. One that the source had once and has no longer did appear. Who begins to expect something is not told of the time
+reports. One that the source had once and has no longer did appear. Where a report is a row of a table, its column of times says
+which hours have one: `absent`. Who begins to expect something is not told of the time
 before the first item; and nobody is told of what is missing for longer than a few weeks of hours, or sixty days, weeks, ….
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -63,8 +64,14 @@ class Expected:
 def missing(table: pa.Table, expected: Expected, since: datetime, now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
     """The labels of what did not appear in time. table: of a manifest, `COLUMNS` · since: from when on items are expected where
     there are none at all."""
+    return absent(_periods(table, expected.pattern, _UNITS[expected.unit].longest), expected, since, now, zone)
+
+
+def absent(
+    there: Sequence[tuple[datetime, datetime]], expected: Expected, since: datetime, now: datetime, zone: ZoneInfo
+) -> tuple[str, ...]:
+    """As `missing`, of the periods that items, or the rows of a table, are about."""
     unit = _UNITS[expected.unit]
-    there = _periods(table, expected.pattern, unit.longest)
     label_of = BUCKETS[unit.bucket]
     begin = max(min((start for start, _ in there), default=since), now - unit.back)
     found = {label_of(local(moment, zone)) for start, end in there for moment in (start, end - _MOMENT)}

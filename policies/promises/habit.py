@@ -3,8 +3,8 @@
     by the hour   the same weekday at about the same time; at that time on any day, or at any time, while there are too few
     by the day    whole days of the same weekday, or all days while there are too few
 
-Usual is what happened on two days at least: once is an accident. What a person has accepted counts as if it had happened twice,
-and what was flagged and not accepted does not count at all, so that damage does not become a habit by lasting.
+Usual is what happened on two days at least: once is an accident. What was flagged counts only
+once a person has accepted it, and no more than anything else: one accepted deletion does not excuse the next.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _usual(found: Iterable[tuple[date, int, bool]]) -> int:
     days: dict[date, tuple[int, bool]] = {}
     for day, count, accepted in found:
         days[day] = max(days.get(day, (0, False)), (count, accepted))
-    counts = sorted((count for count, accepted in days.values() for _ in range(1 + accepted)), reverse=True)
+    counts = sorted((count for count, _ in days.values()), reverse=True)
     return counts[1] if len(counts) > 1 else 0
 
 

@@ -138,9 +138,9 @@ def journal_identity(file: Path) -> tuple[int, int] | None:
 
 
 def drop_journal(file: Path, of: tuple[int, int] | None) -> None:
-    """Where a file was replaced or deleted, the write-ahead log of the former one would be read into the next: take it away, if
+    """Where a file was replaced by another, the write-ahead log of the former one would be read into the next: take it away, if
     it is still that one. Raises `OSError`."""
-    if of is not None and journal_identity(file) == of:
+    if of is not None and file.is_file() and journal_identity(file) == of:
         for suffix in ("-wal", "-shm"):
             file.with_name(f"{file.name}{suffix}").unlink(missing_ok=True)
 

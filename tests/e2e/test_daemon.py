@@ -153,12 +153,28 @@ def test_a_flagged_snapshot_breaks_a_promise_until_a_person_accepts_it(home: Des
     for number in range(12):
         (home.folder / f"source/{number}.csv").unlink()
     told = home.call("backup", "--json").document["snapshots"][0]
-    assert told["flagged"] == ["12 of 21 items vanished"]
+    (why,) = told["flagged"]
+    assert why.startswith("12 of 20 files vanished (60 %), as reports/") and "nothing of the sort is usual on such a day" in why
     shown = home.call("status", exits=3).text
     assert "BROKEN acme: retention is frozen" in shown and "FROZEN" in shown
-    assert "12 of 21 items vanished" in home.call("status", "--accept", "acme", "--reason", "meant").text
+    assert "needs a reason" in home.call("status", "--accept", "acme", exits=2).err
+    assert why in home.call("status", "--accept", "acme", "--reason", "meant").text
     assert home.call("status", "--json").document["projects"][0]["frozen"] == []
-    home.call("status", "--accept", "acme", exits=2)
+    home.call("status", "--accept", "acme", "--reason", "again", exits=2)
+
+
+def test_a_row_that_is_missing_in_a_table_breaks_a_promise(home: Desk) -> None:
+    sources = f'[[projects.acme.sources]]\nkind = "reports"\npath = "{home.folder / "source"}"\n'
+    text = home.settings.read_text()
+    start = text.index("[[projects.acme.sources]]") if "[[projects.acme.sources]]" in text else text.index("[projects.acme]")
+    rows = 'expect = [{ path = "hours.csv", every = "hour", column = "time" }]\n'
+    home.settings.write_text(text[:start] + sources + rows)
+    now = time.time() // 3600 * 3600
+    kept = [time.strftime("%Y-%m-%d %H:%M", time.gmtime(now - 3600 * back)) for back in (5, 4, 2, 1, 0)]
+    write_files(home.folder / "source", {"hours.csv": ("time,calls\n" + "".join(f"{one},1\n" for one in kept)).encode()})
+    (missing,) = home.call("backup", "--json").document["snapshots"][0]["missing"]
+    assert missing == f"reports/hours.csv: {time.strftime('%Y-%m-%d %Hh', time.gmtime(now - 3600 * 3))}"
+    assert f"1 report did not appear: {missing}" in home.call("status", exits=3).text
 
 
 def test_a_drill_is_recorded_and_a_damaged_pack_is_told_by_drill_check_and_status(home: Desk) -> None:

@@ -128,7 +128,8 @@ def test_diff_without_a_moment_or_with_two_ends_is_refused(lived: tuple[Desk, li
 
 def test_a_project_without_snapshots_has_no_history(desk: Desk) -> None:
     desk.init()
-    desk.add("acme", f"reports={desk.folder}")
+    (desk.folder / "source").mkdir()
+    desk.add("acme", f"reports={desk.folder / 'source'}")
     assert "no snapshot" in refusal(desk.call("find", "acme", exits=1))
 
 

@@ -6,6 +6,7 @@ import os
 import pty
 import shlex
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.coverage_notes import not_covered
 from tests.support.desk import STRONGROOM, Desk
 from tests.support.tree_facts import tree_facts, write_files
 
+NOTHING: Mapping[str, str] = {}
 LEGACY = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
 
 
@@ -30,11 +32,11 @@ def two(desk: Desk) -> Desk:
 
 
 def shell(
-    desk: Desk, script: str, *, exits: int = 0, variables: dict[str, str] | None = None
+    desk: Desk, script: str, variables: Mapping[str, str] = NOTHING, *, exits: int = 0
 ) -> subprocess.CompletedProcess[str]:
     """A line of bash, in which `strongroom` is the installed command."""
     named = f'strongroom() {{ {shlex.quote(str(STRONGROOM))} "$@"; }}; {script}'
-    environment = desk.environment | (variables or {})
+    environment = desk.environment | dict(variables)
     done = subprocess.run(["bash", "-c", named], cwd=desk.folder, env=environment, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr and "Traceback" not in done.stdout
     assert done.returncode == exits, done.stderr
@@ -47,17 +49,17 @@ def snapshots(desk: Desk) -> dict[str, int]:
 
 def test_a_backup_needs_neither_streams_nor_a_locale_nor_time_zones_nor_a_temporary_folder_nor_many_files(two: Desk) -> None:
     odd = LEGACY | {"PYTHONTZPATH": "/nowhere", "TZDIR": "/nowhere", "TMPDIR": "/proc"}
-    shell(two, "ulimit -n 64; strongroom backup <&- >&- 2>&-", variables=odd)
+    shell(two, "ulimit -n 64; strongroom backup <&- >&- 2>&-", odd)
     assert snapshots(two) == {"acme": 1, "zeta": 1}
     two.call("restore", "acme", "--to", "back")
     assert tree_facts(two.folder / "back/raw") == tree_facts(two.folder / "звонки")
 
 
 def test_names_come_back_as_they_are_under_a_locale_from_before_utf_8(two: Desk) -> None:
-    shell(two, "strongroom backup acme && strongroom restore acme --to назад", variables=LEGACY)
+    shell(two, "strongroom backup acme && strongroom restore acme --to назад", LEGACY)
     assert tree_facts(two.folder / "назад/raw") == tree_facts(two.folder / "звонки")
-    assert "raw/1/1/день" in shell(two, "strongroom ls acme", variables=LEGACY).stdout
-    assert "0 errors" in shell(two, "strongroom settings check", variables=LEGACY).stdout
+    assert "raw/1/1/день" in shell(two, "strongroom ls acme", LEGACY).stdout
+    assert "0 errors" in shell(two, "strongroom settings check", LEGACY).stdout
 
 
 def test_what_nobody_can_read_stops_no_backup(two: Desk) -> None:

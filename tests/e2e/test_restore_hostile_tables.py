@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
+import sys
 
 import pytest
 
 from restore.tables.registry import FORMATS
-from tests.support.desk import Desk
+from tests.support.desk import STRONGROOM, Desk
 from tests.support.hostile_tables import hostile_tables
 from tests.support.tree_facts import write_files
 
@@ -34,14 +34,23 @@ def attacked(desk: Desk, hostile: dict[str, bytes]) -> Desk:
     return desk
 
 
+MEASURED = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=2)
+_, status, usage = os.wait4(process.pid, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+"""
+"""A program begins with its parent's peak of memory, so that the parent has to be a small one."""
+
+
 def ended(desk: Desk, *arguments: str) -> tuple[int, int, str]:
     """Exit code of a process, the most memory that it had (KiB), and what it said."""
-    err = desk.folder / "err"
-    with err.open("wb") as said:
-        process = desk.start(*arguments, stdout=subprocess.DEVNULL, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss, err.read_text()
+    command = [sys.executable, "-c", MEASURED, str(STRONGROOM), *arguments]
+    done = subprocess.run(
+        command, cwd=desk.folder, env=desk.environment, stdin=subprocess.DEVNULL, capture_output=True, check=True
+    )
+    code, memory = done.stdout.split()
+    return int(code), int(memory), done.stderr.decode()
 
 
 def test_hostile_tables_are_given_as_they_are_and_the_others_are_converted(attacked: Desk, hostile: dict[str, bytes]) -> None:

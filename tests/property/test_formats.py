@@ -84,8 +84,12 @@ def test_a_note_of_forgotten_snapshots_is_read_as_it_was_written(note: Note) -> 
     assert Note.from_json(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), note.id) == note
 
 
+def is_no_circle(packs: dict[bytes, tuple[bytes, ...]]) -> bool:
+    return not packs.keys() & {new for targets in packs.values() for new in targets}
+
+
 @usual
-@given(packs=st.dictionaries(ids, st.lists(ids, max_size=3).map(tuple), max_size=3))
+@given(packs=st.dictionaries(ids, st.lists(ids, max_size=3).map(tuple), max_size=3).filter(is_no_circle))
 def test_a_record_of_moved_packs_is_read_as_it_was_written(packs: dict[bytes, tuple[bytes, ...]]) -> None:
     stored = envelope.encode(Moved(SNAPSHOT, packs).as_json(), KEY, NAME, "a" * 32)
     assert read_any(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), SNAPSHOT) == Moved(SNAPSHOT, packs)

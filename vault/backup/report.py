@@ -1,4 +1,4 @@
-"""What a backup did."""
+"""What a backup of one source did."""
 
 from __future__ import annotations
 

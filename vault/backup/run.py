@@ -43,6 +43,8 @@ from vault.wording import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
+__all__ = ["Report", "Source", "Wishes", "back_up"]
+
 MOST_TRIES = 10
 """Times that a run is tried while packs go that it needs. It begins anew without manifests that cannot be read, however many
 there are."""

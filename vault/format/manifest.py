@@ -107,7 +107,8 @@ def schema() -> pa.Schema:
 
 def without_empty(table: pa.Table) -> pa.Table:
     """The table without those of the columns `OPTIONAL` that say nothing."""
-    return table.drop_columns([name for name in OPTIONAL if table[name].null_count == table.num_rows])
+    empty = [name for name in OPTIONAL if name in table.column_names and table[name].null_count == table.num_rows]
+    return table.drop_columns(empty)
 
 
 def is_inconsistent(table: pa.Table) -> pa.ChunkedArray:

@@ -21,8 +21,8 @@ from policies.retention.span import Span
 from tests.support.chance import SeededChance
 from tests.support.faulty import FaultyStore, faults
 from tests.support.places import FAR_AHEAD, TickingClock, back_up, made_on, through
-from vault.errors import TransientStorageError, UsageError
-from vault.format.changes import Changes
+from vault.errors import Damaged, TransientStorageError, UsageError
+from vault.format.changes import Changes, Group
 from vault.format.record import Record
 from vault.repository import holds, snapshots
 from vault.repository.project import Project
@@ -116,7 +116,9 @@ def test_what_was_flagged_becomes_usual_only_when_a_person_accepts_it() -> None:
     now = Seen(FAR_AHEAD, changes)
     past = [Seen(FAR_AHEAD - timedelta(weeks=back), changes, flagged=True) for back in (3, 2, 1)]
     assert len(flags.judge(now, past, LIMITS, UTC).reasons) == 1
-    accepted = [*past[:2], replace(past[2], flagged=False, accepted=True)]
+    once = [*past[:2], replace(past[2], flagged=False, accepted=True)]
+    assert len(flags.judge(now, once, LIMITS, UTC).reasons) == 1
+    accepted = [past[0], *(replace(one, flagged=False, accepted=True) for one in past[1:])]
     assert flags.judge(now, accepted, LIMITS, UTC).reasons == ()
 
 
@@ -244,3 +246,20 @@ def test_while_a_flag_stands_retention_forgets_nothing(project: Project, folder:
     assert forgotten() == 0
     freeze.accept(project, reason="meant", who="olena@desk")
     assert forgotten() == 12
+
+
+def test_what_an_older_client_wrote_is_judged_by_its_number_of_vanished_items(project: Project, folder: Path) -> None:
+    taken(project, folder)
+    for number in range(12):
+        (folder / f"{number:02}.csv").unlink()
+    record = replace(back_up(project, folder).record, changes=None)
+    (why,) = freeze.watch(project, record, LIMITS, UTC).reasons
+    assert why.startswith("12 of 20 files vanished")
+
+
+def test_changes_are_read_back_as_they_were_written_and_nonsense_is_damage() -> None:
+    whole = Changes(9, 8, 7, folders=(Group("reports/a", 3),), examples={"went": ("reports/x",)}, since=FAR_AHEAD)
+    assert Changes.from_json(whole.as_json(), "it") == whole and Changes().as_json() == {}
+    for nonsense in ({"went": -1}, {"folders": [["a"]]}, {"periods": 3}, {"examples": [1]}, {"since": "today"}):
+        with pytest.raises(Damaged):
+            Changes.from_json(nonsense, "it")

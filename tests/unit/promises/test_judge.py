@@ -61,6 +61,13 @@ def test_missing_reports_are_named_and_counted() -> None:
     )
 
 
+def test_a_frozen_project_shows_what_the_flagged_snapshot_did() -> None:
+    why = "21270303t080000z-0123456789abcdef of raw data (after 21270303t070000z-fedcba9876543210): 9 of 10 files vanished"
+    (alarm,) = judge(ProjectState("two words", frozen=(why,)), NOW)
+    between = "--from 21270303t070000z-fedcba9876543210 --to 21270303t080000z-0123456789abcdef"
+    assert f"`strongroom diff 'two words' {between}`" in alarm.hint
+
+
 def test_a_frozen_project_says_how_it_is_accepted() -> None:
     (alarm,) = judge(ProjectState("sdek", frozen=("snapshot x of reports: 9 of 10 items vanished",)), NOW)
     assert alarm.promise == "frozen" and "strongroom status --accept sdek" in alarm.hint

@@ -1,0 +1,38 @@
+"""Which quarters of an hour the rows of a file's tables are about, by their column of times.
+
+A quarter lies within one hour in every time zone, so whoever asks for hours, days or months finds them by quarters; and however
+many rows a table has, its quarters are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from restore.tables.model import Table
+from restore.tables.rows_in_period import column_named
+from restore.tables.times import Reading, moments_of
+from vault.errors import UsageError
+
+QUARTER = 900_000_000
+"""Microseconds."""
+
+
+def row_times(tables: Sequence[Table], column: str, reading: Reading) -> list[int]:
+    """The beginnings of these quarters, in microseconds since 1970, sorted. Raises `UsageError` where none has such a column,
+    `Damaged` where the file breaks off."""
+    import pyarrow.compute as pc
+
+    found: set[int] = set()
+    missed: list[UsageError] = []
+    for table in tables:
+        try:
+            place = column_named(table, column)
+        except UsageError as error:
+            missed.append(error)  # a sheet beside the one that is meant
+            continue
+        for batch in table.batches():
+            moments = moments_of(batch.columns[place], reading).drop_null()
+            found.update(moment // QUARTER for moment in pc.unique(moments).to_pylist())
+    if missed and len(missed) == len(tables):
+        raise missed[0]
+    return [quarter * QUARTER for quarter in sorted(found)]
