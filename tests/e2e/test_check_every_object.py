@@ -152,6 +152,9 @@ def test_a_parent_that_neither_stands_nor_was_forgotten_is_damage_on_every_machi
     assert {first, third} == {one["snapshot"] for one in used.call("list", "--json").document["projects"][0]["snapshots"]}
     used.call("check", "acme", "--acknowledge", "it was taken away by hand")
     used.call("check")
+    (note,) = used.call("retention", "log", "acme", "--json").document["projects"][0]["notes"]
+    assert [(one["id"], one["source"]) for one in note["snapshots"]] == [(second, "reports")]
+    assert note["reason"] == "it was taken away by hand" and "@" in note["who"]
     stranger(used)
     used.call("check")
 

@@ -53,7 +53,7 @@ FINDINGS = {
 UNSEEN = {("newest record", DELETED), ("own key", DELETED)}
 """What nobody can miss who has not seen it: a newer snapshot, and whose key object it was."""
 
-ALWAYS = {"mark", "index segment", "newest record", "pack of what the source has", "newest catalogue pack"}
+ALWAYS = {"mark", "move", "index segment", "newest record", "pack of what the source has", "newest catalogue pack"}
 """Kinds of which more than one cell is walked in every run."""
 
 
