@@ -352,7 +352,7 @@ class Session:
             self._unnamed.append(rows)
         self._claim.tell()
         with self._lock:
-            if clock.monotonic() - self._last_named < NAMED_EVERY:
+            if not self._unnamed or clock.monotonic() - self._last_named < NAMED_EVERY:  # another thread has named it
                 return
             self._last_named = clock.monotonic()
             unnamed, self._unnamed = self._unnamed, []
