@@ -95,6 +95,9 @@ def _lived(desk: Desk, name: str) -> Objects:
     for _ in range(2):
         desk.call("prune", name, "--yes", "-q")
     desk.call("backup", name, "-q")
+    with desk.surroundings(["opened"]), workplace.opened(desk.settings) as place, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rolling_up, "FEWEST", 2)
+        rolling_up.roll_up(place.project(name), "reports", Manner())
     write_files(folder, {"day1.bin": content(f"{name} other 1")})
     desk.call("backup", name, "-q")
     desk.call("hold", "add", name, "--path", "reports/none", "--reason", "one")
@@ -102,9 +105,6 @@ def _lived(desk: Desk, name: str) -> Objects:
     with desk.surroundings(["opened"]), workplace.opened(desk.settings) as place:
         project = place.project(name)
         _left_by_the_dead(project)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(rolling_up, "FEWEST", 2)
-            rolling_up.roll_up(project, "reports", Manner())
         return _named(desk, project)
 
 

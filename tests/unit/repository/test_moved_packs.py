@@ -245,3 +245,32 @@ def test_a_pack_of_which_nothing_is_needed_though_a_list_names_it_is_not_moved_t
     for _ in range(2):
         pruned(project, replace(REPACKING, repack_above=0.0))
     assert all(new for one in snapshots.committed(project).moves for new in one.packs.values())
+
+
+@pytest.mark.parametrize("repack_above", [0.5, None])
+@pytest.mark.parametrize("reads", [True, False])
+def test_packs_that_only_a_lost_record_of_moves_leads_to_stay(
+    *, project: Project, folder: Path, tmp_path: Path, reads: bool, repack_above: float | None
+) -> None:
+    moved = moved_once(project, folder)
+    assert pruned(project).deleted >= len(moved)
+    for one in snapshots.committed(project).moves:
+        project.store.delete(layout.snapshot_name(project.id, one.id))
+    before = content(project)
+    assert pruned(project if reads else writer(project), replace(REPACKING, repack_above=repack_above)).deleted == 0
+    assert content(project) == before
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
+
+
+def test_moved_packs_stay_beside_a_mark_that_cannot_be_read(project: Project, folder: Path, tmp_path: Path) -> None:
+    moved = set(moved_once(project, folder)) & set(content(project))
+    mark = layout.mark_name(project.id, "a" * 32)
+    project.store.put(mark, b"nothing of the sort")
+    pruned(project)
+    assert moved and moved <= set(content(project))
+    assert names(project.store, project.folder("marks")) == [mark], "only a person can know that its prune has ended"
+    project.store.delete(mark)
+    assert pruned(project).deleted >= len(moved)
+    assert not moved & set(content(project))
+    assert_whole(project, folder, tmp_path / "back")
