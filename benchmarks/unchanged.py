@@ -18,7 +18,8 @@ from pathlib import Path
 from random import Random
 
 from vault.age import HybridIdentity
-from vault.backup.run import Report, Source, Wishes, back_up
+from vault.backup.report import Report
+from vault.backup.run import Source, Wishes, back_up
 from vault.chance import SystemChance
 from vault.clock import SystemClock
 from vault.format import layout

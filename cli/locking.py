@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cli import judging
@@ -26,6 +27,31 @@ def of(place: Workplace, project: Project) -> Locking | None:
     return Locking(project, lock.mode, lock.days, place.memory)
 
 
+def begun(place: Workplace, project: Project) -> None:
+    """What a command writes of a project from now on is locked, where the settings ask for it. Raises `StorageError`."""
+    locks = of(place, project)
+    if locks is not None:
+        locks.begin()
+
+
+def unlocked(place: Workplace, project: Project, *, packs: bool) -> list[str]:
+    """Objects that the settings want locked and that could be deleted: what lasts as long as the project, and the records of
+    its newest snapshots. packs: what these need as well. Raises `StorageError`."""
+    from vault.errors import Damaged
+    from vault.format import layout
+    from vault.repository import legal_holds, locking, snapshots
+
+    if place.settings.project(project.name).lock.mode == "none":
+        return []
+    newest = snapshots.at(snapshots.committed(project, rolled=True).records, None)
+    names = {layout.snapshot_name(project.id, one.id) for one in newest}
+    if packs:
+        with suppress(Damaged):  # a check says what is damaged
+            names |= legal_holds.needed(project, newest)
+    names |= set(locking.lasting(project.store, project.id))
+    return locking.unlocked(project.store, sorted(names), project.services.clock.now())
+
+
 def snapshot_held(place: Workplace, project: Project, record: Record) -> tuple[Problem, ...]:
     """A snapshot was committed: where holds are on it, its objects are put under legal holds. Gives what could not be."""
     from vault.repository import holds, legal_holds
@@ -42,13 +68,15 @@ def snapshot_held(place: Workplace, project: Project, record: Record) -> tuple[P
 
 def hold_placed(place: Workplace, project: Project, hold: Hold) -> tuple[Problem, ...]:
     """A hold was placed: the objects of the snapshots that it is on are put under legal holds. Gives what could not be."""
+    from vault.format import layout
     from vault.repository import legal_holds, snapshots
 
-    locks = locks_of(project.store)
-    if locks is None or of(place, project) is None:
+    locks, keeper = locks_of(project.store), of(place, project)
+    if locks is None or keeper is None:
         return ()
+    itself = keeper.extend([layout.hold_name(project.id, hold.id)])
     records = judging.covered(project, snapshots.committed(project).records, [hold])
-    return tuple(legal_holds.put(locks, legal_holds.needed(project, records)))
+    return (*itself, *legal_holds.put(locks, legal_holds.needed(project, records)))
 
 
 def hold_released(place: Workplace, project: Project, hold: Hold) -> tuple[Problem, ...]:

@@ -6,7 +6,7 @@ anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 DAMAGE_NOTED = 20
 
 
-def rolled(settings: Settings, project: Project, depth: Depth) -> CheckReport:
-    """Check a project, and note what was read and found. Raises `StorageError` where the store cannot be asked."""
+def rolled(settings: Settings, project: Project, depth: Depth, others: Sequence[str] = ()) -> CheckReport:
+    """Check a project, and note what was read and found. others: damage that was found beside it. Raises `StorageError` where
+    the store cannot be asked."""
     with local.findings(settings) as findings:
         now = project.services.clock.now()
         run = _Rolling(findings.packs(project.name), pace(settings.project(project.name), now), now)
@@ -37,9 +38,41 @@ def rolled(settings: Settings, project: Project, depth: Depth) -> CheckReport:
         finally:
             if run.packs is not None:
                 findings.write_packs(project.name, run.packs)
-        damage = [*report.damage, *(f"lost: {one.path}" for one in report.lost)]
+        damage = [*report.damage, *others, *(f"lost: {one.path}" for one in report.lost)]
         findings.note(project.name, "check", "", now, {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read})
         return report
+
+
+def noted(settings: Settings, project: Project, depth: Depth, look: Callable[[Depth], CheckReport]) -> CheckReport:
+    """A check that reads packs as it was asked to; what it read is noted for backups, which rely on no damaged pack, and for
+    rolling checks."""
+    heard: dict[bytes, bool] = {}
+
+    def hear(pack: bytes, whole: bool) -> None:  # noqa: FBT001 (the form that `Depth.heard` has)
+        heard[pack] = whole
+
+    try:
+        return look(replace(depth, heard=hear))
+    finally:
+        if heard:
+            _note_read(settings, project, heard, every=depth.data >= 1)
+
+
+def _note_read(settings: Settings, project: Project, heard: Mapping[bytes, bool], *, every: bool) -> None:
+    """every: whether these were to be all that stand; else only what is known of some changes."""
+    from policies.promises.findings import PackSeen
+
+    now = project.services.clock.now()
+    with local.noted(settings) as findings:
+        if findings is None:
+            return
+        before = findings.packs(project.name)
+        seen = {
+            pack: PackSeen(before[pack].seen_at if pack in before else now, now, whole=whole)
+            for pack, whole in heard.items()
+            if every or not whole or pack in before
+        }
+        findings.write_packs(project.name, seen if every else {**before, **seen})
 
 
 def pace(settings: ProjectSettings, now: datetime) -> Pace:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from policies.promises.judge import Alarm
     from policies.schedule.books import Reader
     from vault.format.record import Claim, Record
+    from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
 
 LATE_TO_START = timedelta(minutes=10)
@@ -50,13 +51,21 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
-    whether records are · gone: snapshots that were seen and are gone · frozen: why retention is."""
+    whether records are · missing: what was here and is gone · frozen: why retention is."""
 
     heads: Mapping[str, Record]
     claims: Sequence[Claim]
     damaged: bool
-    gone: Sequence[str]
+    missing: Sequence[Missing]
     frozen: tuple[str, ...]
+
+    @property
+    def gone(self) -> dict[str, list[str]]:
+        """The ids of what is missing, by what it is, snapshots first."""
+        found: dict[str, list[str]] = {}
+        for one in self.missing:
+            found.setdefault(one.what, []).append(one.id)
+        return found
 
 
 def ask(place: workplace.Workplace, project: Project) -> Asked:
@@ -64,14 +73,14 @@ def ask(place: workplace.Workplace, project: Project) -> Asked:
     from policies.promises import freeze
     from vault.repository import claims, holds, snapshots
 
-    gone = place.gone(project)
+    missing = place.missing(project)
     committed = snapshots.committed(project, rolled=True)
     output.problems(committed.damaged)
     heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
     ids = {one.id for one in committed.records}
     running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
     frozen = freeze.freezing(holds.read_all(project).holds, project.services.clock.now())
-    return Asked(heads, running, bool(committed.damaged), gone, tuple(freeze.why(hold) for hold in frozen))
+    return Asked(heads, running, bool(committed.damaged), missing, tuple(freeze.why(hold) for hold in frozen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +106,8 @@ class Local:
         rows = [self._row(plan, source, asked, listed=listed) for source in sorted({*plan.sources, *heads})]
         if asked is not None and asked.damaged:
             rows.append({"project": name, "source": "-", "state": "records are damaged"})
-        if asked is not None and asked.gone:
-            rows.append({"project": name, "source": "-", "state": "snapshots are gone", "gone": list(asked.gone)})
+        for what, gone in asked.gone.items() if asked is not None else ():
+            rows.append({"project": name, "source": "-", "state": f"{what}s are gone", "gone": gone})
         frozen = asked.frozen if asked is not None else frozen_by(self.findings, name)
         repository = None
         if asked is not None:

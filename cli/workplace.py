@@ -13,7 +13,7 @@ from cli import environment, output, settings
 from cli.settings import Settings
 from vault.chance import SystemChance
 from vault.clock import SystemClock
-from vault.errors import Damaged, KeyRefused, NoRepository, UsageError
+from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule, UsageError
 from vault.problems import Problem
 from vault.process import LinuxProcesses
 from vault.repository.services import Services
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cli.settings.tables import RepositorySettings
     from vault.age import Identity
     from vault.repository.client_memory import ClientMemory
+    from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
     from vault.repository.repository import Repository
     from vault.storage.address import Address, StoreOptions
@@ -146,19 +147,52 @@ class Workplace:
                 return None
         return None
 
+    def missing(self, project: Project) -> list[Missing]:
+        """Whatever of a project was here and is gone; each is told as a notice."""
+        from vault.repository import missing_objects
+
+        found = missing_objects.look(project, self.memory)
+        _warn_of_snapshots(project, [one.id for one in found if one.what == "snapshot"])
+        others = [one for one in found if one.what != "snapshot"]
+        for one in others:
+            output.notice(f"warning: project {project.name}: {one.message}")
+        if others:
+            output.notice(f"hint: {missing_objects.acknowledgement(project)}")
+        return found
+
     def gone(self, project: Project) -> list[str]:
         """The snapshots of a project that this machine has seen, or that others name, and that are gone; each is told as a
         notice."""
         from vault.repository import missing
 
         gone = missing.gone(project, self.memory)
-        for snapshot in gone:
-            output.notice(
-                f"warning: snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
-                f"forgotten; what is shown may be older than what there was. To accept the loss: "
-                f"{missing.acceptance(project, snapshot)}"
-            )
+        _warn_of_snapshots(project, gone)
         return gone
+
+    def holds_gone(self, project: Project) -> list[Missing]:
+        """The holds that were here and are gone: what they were on is not known any more."""
+        from vault.repository import missing_objects
+
+        return [missing_objects.Missing("hold", one) for one in missing_objects.holds_gone(project, self.memory)]
+
+    def refuse_lost_holds(self, project: Project) -> None:
+        """For whoever lets go of anything. Raises `RefusedByRule` where a hold was here and is gone."""
+        from vault.repository import missing_objects
+
+        for one in self.holds_gone(project):
+            hint = missing_objects.acknowledgement(project)
+            raise RefusedByRule(f"nothing of {project.name} may go: {one.message}", hint=hint)
+
+
+def _warn_of_snapshots(project: Project, gone: Sequence[str]) -> None:
+    from vault.repository import missing
+
+    for snapshot in gone:
+        output.notice(
+            f"warning: snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
+            f"forgotten; what is shown may be older than what there was. To accept the loss: "
+            f"{missing.acceptance(project, snapshot)}"
+        )
 
 
 def _repository(store: Store, services: Services, memory: ClientMemory) -> Repository:

@@ -19,7 +19,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from cli.settings import Settings
     from cli.settings.projects import SourceSettings
-    from vault.backup.run import Report
+    from vault.backup.report import Report
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
@@ -45,13 +45,13 @@ def backup(
     with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity) as place:
         work = list(_work(place, projects or [], source))
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
-        for project in {project.id: project for project, _ in work}.values():
-            place.gone(project)
+        missing = [one for project in {project.id: project for project, _ in work}.values() for one in place.missing(project)]
         traffic = place.traffic.snapshot()
     if as_json:
         output.document(
             {
                 "snapshots": [told for told, _ in outcomes],
+                "missing": [{"what": one.what, "id": one.id} for one in missing],
                 "requests": traffic.total_requests,
                 "bytes_up": traffic.bytes_up,
                 "bytes_down": traffic.bytes_down,
@@ -60,7 +60,7 @@ def backup(
     failed = [error for _, error in outcomes if error is not None]
     if failed:
         raise typer.Exit(failed[0].exit_code)
-    if place.refused or any(told.get("problems") for told, _ in outcomes):
+    if missing or place.refused or any(told.get("problems") for told, _ in outcomes):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
@@ -116,6 +116,8 @@ def _one(
         folder = sources.folder(settings.project(project.name), source, own_places.paths(settings))
         with progress.shown(quiet=quiet) as listener:
             retire = judging.retiring(settings, project)
+            if retire is not None and place.holds_gone(project):
+                retire = None  # nobody knows what they were on
             locks = locking.of(place, project)
             damaged = _known_damage(settings, project)
             wishes = Wishes(allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener)

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import local, output, progress, workplace
+from cli import environment, local, locking, output, progress, workplace
 from cli.options import Config, Identity, Json, Quiet, Repository
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from vault.progress import Progress
     from vault.repository.check import CheckReport
+    from vault.repository.check_objects import RepositoryReport
+    from vault.repository.project import Project
 
+DONE_WITH_PROBLEMS = 3
 LINES_SHOWN = 50
+STRAYS_SHOWN = 5
 
 
 def check(
@@ -31,6 +36,10 @@ def check(
             "--rolling", help="Read as many packs, the longest unread first, as it takes to read all in the time that is set."
         ),
     ] = False,
+    acknowledge: Annotated[
+        str | None,
+        typer.Option("--acknowledge", metavar="REASON", help="What is missing is known to be: say why, and it is on record."),
+    ] = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -40,35 +49,90 @@ def check(
     """Check that everything that a snapshot needs is there; with --data, that it is whole. With --rolling a share of it is
     read, so that run after run everything is, within `schedule.check.all_within` of the settings.
 
-    Names the items that a damaged or missing pack costs, and ends with exit code 20 then.
+    Every sort of object is opened, in the store and below this machine's cache; key objects of others are looked at from
+    outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
+    then; with 3 where objects are not locked though the settings ask for it.
     """
-    from cli.rolling import rolled
-    from vault.repository.check import Depth
-    from vault.repository.check import check as look
+    _refuse_contradictions(percent, acknowledge, data=data, rolling=rolling)
+    projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
+    with workplace.opened(config, identity, address=repository) as place, progress.shown(quiet=quiet or as_json) as listener:
+        chosen = place.projects(projects)
+        if acknowledge is not None:
+            for project in chosen:
+                _acknowledge(place, project, acknowledge.strip())
+        whole = _repository(place, chosen, only=bool(projects))
+        share = percent / 100 if data else 0.0
+        reports = [_one(place, project, share, listener, whole.damage, rolling=rolling) for project in chosen]
+        for report in reports if whole.sound else ():
+            if report.sound:
+                local.note_run(place.settings, report.project, "check")
+    if as_json:
+        refused = [one.as_json() for one in place.refused]
+        found = [report.as_json() for report in reports]
+        output.document({"projects": found, "repository": whole.as_json(), "refused": refused})
+    else:
+        for report in reports:
+            _tell(report)
+        _tell_repository(whole)
+    if place.refused or not whole.sound or not all(report.sound for report in reports):
+        raise typer.Exit(Damaged.exit_code)
+    if any(report.unlocked for report in reports):
+        raise typer.Exit(DONE_WITH_PROBLEMS)
 
+
+def _refuse_contradictions(percent: float, acknowledge: str | None, *, data: bool, rolling: bool) -> None:
     if percent < 100 and not data:
         raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10%`")
     if rolling and data:
         raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
-    projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
-    with workplace.opened(config, identity, address=repository) as place, progress.shown(quiet=quiet or as_json) as listener:
-        depth = Depth(data=percent / 100 if data else 0.0, progress=listener)
-        reports = []
-        for project in place.projects(projects):
-            report = rolled(place.settings, project, depth) if rolling else look(project, depth)
-            report.damage += [f"snapshot {one} is gone, and nothing says that it was forgotten" for one in place.gone(project)]
-            reports.append(report)
-            if report.sound:
-                local.note_run(place.settings, project.name, "check")
-    if as_json:
-        output.document(
-            {"projects": [report.as_json() for report in reports], "refused": [one.as_json() for one in place.refused]}
+    if acknowledge is not None and (rolling or not acknowledge.strip()):
+        raise UsageError(
+            "--acknowledge needs a reason, and goes without --rolling", hint="say why nothing is wrong; it is kept"
         )
+
+
+def _one(
+    place: workplace.Workplace, project: Project, share: float, listener: Progress, beside: list[str], *, rolling: bool
+) -> CheckReport:
+    from cli.rolling import noted, rolled
+    from vault.repository.check import Depth
+    from vault.repository.check import check as look
+
+    depth = Depth(data=share, progress=listener)
+    gone = [one.message for one in place.missing(project) if one.what != "key"]  # those are the repository's
+    if rolling:
+        report = rolled(place.settings, project, depth, [*gone, *beside])
     else:
-        for report in reports:
-            _tell(report)
-    if place.refused or not all(report.sound for report in reports):
-        raise typer.Exit(Damaged.exit_code)
+        report = noted(place.settings, project, depth, lambda depth: look(project, depth))
+    report.damage += [text for text in gone if text not in report.damage]
+    report.unlocked = locking.unlocked(place, project, packs=share > 0)
+    return report
+
+
+def _repository(place: workplace.Workplace, chosen: list[Project], *, only: bool) -> RepositoryReport:
+    """What is outside of the projects. only: what is about the chosen ones."""
+    from vault import age
+    from vault.repository import check_objects
+
+    recovery = [one for one in map(age.parse_recipient, place.settings.recovery) if isinstance(one, age.HybridRecipient)]
+    ids = [project.id for project in chosen] if only else []
+    found = check_objects.of_repository(place.repository, place.identities, place.memory, recovery, ids)
+    if not only:
+        told = {project.name for project in chosen} | {one.path.decode() for one in place.refused}
+        lost = sorted(set(place.settings.projects) - told)
+        found.damage += [f"no key object opens project {name!r}, which the settings name" for name in lost]
+    return found
+
+
+def _acknowledge(place: workplace.Workplace, project: Project, reason: str) -> None:
+    """What is missing now is known to be, from now on."""
+    from vault.repository import missing_objects
+
+    found = missing_objects.look(project, place.memory)
+    who = environment.person()
+    missing_objects.acknowledge(project, place.memory, found, reason=reason, who=who)
+    for one in found:
+        output.notice(f"{project.name}: acknowledged by {who}: {one.message}")
 
 
 def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
@@ -109,3 +173,24 @@ def _tell(report: CheckReport) -> None:
     for lines in (report.damage, report.lost):
         if len(lines) > LINES_SHOWN:
             output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")
+    if report.unlocked:
+        many, some = counted(len(report.unlocked), "object"), ", ".join(report.unlocked[:STRAYS_SHOWN])
+        output.notice(f"warning: {report.project}: {many} that the settings want locked can be deleted: {some}")
+
+
+def _tell_repository(whole: RepositoryReport) -> None:
+    said = f"{counted(whole.opened, 'key object')} opened"
+    if whole.outside:
+        said += f", {whole.outside} of others looked at from outside"
+    output.result(f"repository: {said}: {'sound' if whole.sound else 'DAMAGED'}")
+    for line in whole.damage[:LINES_SHOWN]:
+        output.result(f"  damage: {line}")
+    if len(whole.damage) > LINES_SHOWN:
+        output.result(f"  … and {len(whole.damage) - LINES_SHOWN} more (all of them with --json)")
+    for line in whole.unopened[:LINES_SHOWN]:
+        output.notice(f"notice: {line} was not looked at: the identities at hand do not open it")
+    for line in whole.unsealed[:LINES_SHOWN]:
+        output.notice(f"notice: {line}: that recovery kit does not open it")
+    if whole.strays:
+        some = ", ".join(whole.strays[:STRAYS_SHOWN])
+        output.notice(f"notice: {counted(len(whole.strays), 'object')} with a name that Strongroom never gives: {some}")

@@ -17,7 +17,7 @@ from vault.errors import StrongroomError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.backup.run import Report
+    from vault.backup.report import Report
     from vault.repository.project import Project
     from vault.repository.repository import Repository
 

@@ -56,8 +56,11 @@ def _one(place: workplace.Workplace, project: Project) -> tuple[dict[str, Any], 
         done = restore_sample(project, lambda: None)
         told = done.as_json()
         output.problems(done.problems)
-        if done.trouble:
-            error = Damaged(f"{project.name}: {done.trouble}")
+        lost = [one.message for one in place.missing(project) if one.what == "snapshot"]
+        if lost and not done.trouble:
+            told["trouble"] = f"an older state was restored: {lost[0]}"
+        if told["trouble"]:
+            error = Damaged(f"{project.name}: {told['trouble']}")
     except Interrupted:
         raise
     except StrongroomError as failed:

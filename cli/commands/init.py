@@ -11,7 +11,7 @@ import typer
 from cli import environment, output, settings_file, workplace
 from cli.options import Json
 from cli.settings import in_address
-from vault.errors import RefusedByRule, UsageError
+from vault.errors import RefusedByRule, StorageError, UsageError
 
 if TYPE_CHECKING:
     from cli.settings.tables import RepositorySettings
@@ -96,6 +96,12 @@ class _Init:
             begun = Repository.begun(store, services)
             # the bare one: a wrapper would hide what the store says about checksums
             report = probe_quickly(bare, services.chance)
+            if not report.usable:
+                found = " ".join(report.sentences()[:2])
+                raise StorageError(
+                    f"{store.describe()} is not fit for a repository, and nothing was made there: {found}",
+                    hint="`strongroom doctor ADDRESS` says more of what this store can be trusted with",
+                )
             kit = age.HybridIdentity.generate(services.chance)
             new_identity = self._make_identity(services.chance, wants_passphrase=wants_passphrase)
             trust = Trust(report.creates_once, "md5" if report.checksum == "md5" else "sha256")

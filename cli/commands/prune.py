@@ -16,9 +16,7 @@ from vault.storage.locks import UNTIL_RELEASED
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.workplace import Workplace
     from vault.repository.claims import Patience
-    from vault.repository.project import Project
     from vault.repository.prune import Report
     from vault.repository.prune_plan import Plan
 
@@ -84,7 +82,8 @@ def prune(
             if dry_run:
                 continue
             refuse_without_rights(project)
-            _begin_locking(place, project)
+            place.refuse_lost_holds(project)
+            locking.begun(place, project)
             if (plan.dead or plan.wasteful or plan.forgotten) and not yes:
                 ask(f"Prune {project.name}?")
             with progress.shown(quiet=quiet or as_json) as listener:
@@ -102,12 +101,6 @@ def prune(
         raise typer.Exit(DONE_WITH_PROBLEMS)
     if busy:
         raise typer.Exit(Busy.exit_code)
-
-
-def _begin_locking(place: Workplace, project: Project) -> None:
-    locks = locking.of(place, project)
-    if locks is not None:
-        locks.begin()
 
 
 def _patience(wait: str | None) -> Patience:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import environment, judging, local, moments, output, workplace
+from cli import environment, judging, local, locking, moments, output, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from vault.errors import RefusedByRule, UsageError
 from vault.wording import counted
@@ -172,6 +172,8 @@ def forget(
 
     with workplace.opened(config, identity) as place:
         found = place.project(project)
+        place.refuse_lost_holds(found)
+        locking.begun(place, found)
         if not yes:
             ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
         held = judging.held(found)
@@ -226,6 +228,8 @@ def _apply(place: workplace.Workplace, project: Project, found: Plan) -> list[st
 
     if not found.goes:
         return []
+    place.refuse_lost_holds(project)
+    locking.begun(place, project)
     world, _ = judging.world(place.settings, project)
     if not forgotten.read_all(project).by_id.keys() >= set(found.goes):
         found.refuse_unless_current(world)

@@ -48,7 +48,8 @@ def test_the_quick_probe_asks_little_and_leaves_nothing() -> None:
     assert report.can_delete
     assert counting.snapshot().total_requests <= 20
     assert list(memory.list("")) == []
-    assert len(report.sentences()) == 3
+    assert len(report.sentences()) == 5
+    assert report.usable
 
 
 class Overwriting(MemoryStore):
@@ -89,6 +90,13 @@ class Late(MemoryStore):
         return iter([]) if "/seen/" in folder else super().list(folder)
 
 
+class NeverLists(MemoryStore):
+    """Lists nothing as long as it is probed."""
+
+    def list(self, folder: str) -> Iterator[ObjectInfo]:
+        return iter([])
+
+
 class OffByOne(MemoryStore):
     """Understands the end of a range in another way."""
 
@@ -123,6 +131,13 @@ def test_a_store_that_lists_late_or_cuts_wrongly_is_not_usable() -> None:
     assert probe(lambda: late, StillClock(), SeededChance(2)).visible == "broken"
     report = probe(lambda: wrong, StillClock(), SeededChance(2))
     assert report.ranges == "broken"
+    assert not report.usable
+
+
+@pytest.mark.parametrize("kind", ["late", "wrong"])
+def test_the_quick_probe_finds_out_what_makes_a_store_unusable(kind: str) -> None:
+    report = probe_quickly(NeverLists() if kind == "late" else OffByOne(), SeededChance(2))
+    assert (report.visible, report.ranges) == (("broken", "ok") if kind == "late" else ("ok", "broken"))
     assert not report.usable
 
 

@@ -72,6 +72,18 @@ def test_a_drill_sees_what_a_stranger_would_see(stored: Desk) -> None:
     assert failed["trouble"]
 
 
+def test_a_drill_that_restores_an_older_state_than_this_machine_knows_has_failed(stored: Desk) -> None:
+    stored.call("backup")
+    newest = max((stored.folder / stored.place.address / "projects").glob("*/snapshots/*"), key=lambda file: file.name)
+    whole = newest.read_bytes()
+    newest.unlink()
+    failed = stored.call("drill", "--json", exits=20).document["drills"][0]
+    assert newest.name in failed["trouble"]
+    assert failed["compared"] == 12
+    newest.write_bytes(whole)
+    stored.call("drill")
+
+
 def test_the_scratch_folder_goes_and_one_that_cannot_be_made_is_an_error(stored: Desk, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

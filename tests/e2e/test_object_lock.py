@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk, Place
 from tests.support.store_fixtures import BUCKET
+from tests.support.stores import raw_client
 from tests.support.tree_facts import tree_facts, write_files
 
 PACKS = ("packs", "meta")
@@ -85,6 +87,54 @@ def test_uploads_are_locked_and_what_a_later_snapshot_leans_on_stays_locked(
     assert "sound" in desk.call("check", "--data").text
 
 
+def test_what_opens_a_project_is_locked_too_and_stays_so(tmp_path: Path, endpoint: str, calendar: Calendar) -> None:
+    bucket = locked_bucket(endpoint)
+    desk = desk_in(tmp_path, bucket, endpoint, locked_for(20))
+    told = desk.call("check", "--json", exits=3)
+    assert {name.split("/")[0] for name in told.document["projects"][0]["unlocked"]} == {"strongroom.json", "keys"}
+    desk.call("backup")
+    for day in range(1, 3):
+        calendar.ahead = timedelta(days=day)
+        write_files(desk.folder / "source", {"2024/a.bin": SeededChance(f"day {day}").token(5000)})
+        desk.call("backup", "-q")
+    desk.call("retention", "apply", "--yes")
+    desk.call("hold", "add", "acme", "--reason", "a court")
+    lasting = lasting_locks(endpoint, bucket)
+    assert {name.split("/")[0] for name in lasting} >= {"strongroom.json", "keys", "forgotten", "holds"}
+    assert all(19.9 < days_from_now(until) < 22.1 for until in lasting.values())
+
+    calendar.ahead = timedelta(days=12)
+    desk.call("backup")
+    later = lasting_locks(endpoint, bucket)
+    assert later.keys() == lasting.keys() and all(31.9 < days_from_now(until) < 32.1 for until in later.values())
+    assert desk.call("check", "--data", "--json").document["projects"][0]["unlocked"] == []
+
+
+def test_check_and_doctor_name_what_has_come_unlocked(tmp_path: Path, endpoint: str, calendar: Calendar) -> None:
+    bucket = locked_bucket(endpoint)
+    desk = desk_in(tmp_path, bucket, endpoint, locked_for(5))
+    desk.call("backup")
+    assert "can be deleted" not in desk.call("doctor").err
+    calendar.ahead = timedelta(days=30)
+    told = desk.call("check", "--data", exits=3)
+    assert "that the settings want locked can be deleted" in told.err
+    assert "strongroom.json" in desk.call("doctor").err
+    desk.call("backup")
+    desk.call("check", "--data")
+
+
+def lasting_locks(endpoint: str, bucket: str) -> dict[str, datetime | None]:
+    """Until when what lasts as long as a project is locked, by its name below its project."""
+    found = locks(endpoint, bucket, "holds", "forgotten")
+    found = {name.split("/projects/")[1].split("/", 1)[1]: until for name, until in found.items()}
+    with closing(raw_client(endpoint)) as client:
+        for row in client.list_objects_v2(Bucket=bucket)["Contents"]:
+            name = row["Key"].removeprefix("depot/")
+            if name.startswith(("keys/", "strongroom")):
+                found[name] = client.head_object(Bucket=bucket, Key=row["Key"]).get("ObjectLockRetainUntilDate")
+    return found
+
+
 def test_prune_leaves_what_is_locked_says_until_when_and_takes_it_afterwards(
     tmp_path: Path, endpoint: str, calendar: Calendar
 ) -> None:
@@ -105,7 +155,7 @@ def test_prune_leaves_what_is_locked_says_until_when_and_takes_it_afterwards(
     calendar.ahead = timedelta(days=30)
     done = desk.call("prune", "--yes", "--json").document["projects"][0]
     assert done["deleted"] >= 2 and done["forgotten"] == 2 and done["done"] and not done["plan"]["locked"]
-    assert "sound" in desk.call("check", "--data").text
+    assert "sound" in desk.call("check", "--data", exits=3).text, "no backup has extended the locks for a month"
     desk.call("restore", "acme", "--to", "back")
     assert tree_facts(desk.folder / "back/reports") == tree_facts(desk.folder / "source")
 

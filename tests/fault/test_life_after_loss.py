@@ -29,7 +29,8 @@ from tests.support.places import (
     tiny_descriptor,
 )
 from tests.support.trees import contents, text, write_tree
-from vault.backup.run import Report, Wishes
+from vault.backup.report import Report
+from vault.backup.run import Wishes
 from vault.errors import ObjectNotFound, SourceError
 from vault.format import layout
 from vault.repository import snapshots

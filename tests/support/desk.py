@@ -124,6 +124,8 @@ class Desk:
             descriptor = json.loads(store.get("strongroom.json"))
             descriptor["limits"]["pack"] = size
             store.put("strongroom.json", json.dumps(descriptor).encode())
+        for copy in (self.folder / "home/.local/state/strongroom").glob("*/strongroom.json"):
+            copy.unlink()  # it never changes: this machine would miss the one that it has met
 
     def start(self, *arguments: str | bytes, **more: Any) -> subprocess.Popen[bytes]:
         """The command as a process that runs; the caller waits for it. more: as for Popen."""
@@ -136,21 +138,24 @@ class Desk:
         out, err = process.communicate(timeout=120)
         return checked(arguments, Result(process.returncode, out, err.decode()), (exits,) if isinstance(exits, int) else exits)
 
-    def call(self, *arguments: str, exits: int = 0) -> Result:
+    def call(self, *arguments: str, exits: int | Sequence[int] = 0) -> Result:
         """In this process: the same function that the console script calls, with streams and environment of its own."""
         from cli.main import run
 
         out, err = io.BytesIO(), io.BytesIO()
         texts = [io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in (out, err)]
-        with self._surroundings(arguments), redirect_stdout(texts[0]), redirect_stderr(texts[1]):
+        with self.surroundings(arguments), redirect_stdout(texts[0]), redirect_stderr(texts[1]):
             with pytest.raises(SystemExit) as ended:
                 run()
             code = ended.value.code
         number = code if isinstance(code, int) else 0 if code is None else 1
-        return checked(arguments, Result(number, out.getvalue(), err.getvalue().decode()), (exits,))
+        return checked(
+            arguments, Result(number, out.getvalue(), err.getvalue().decode()), (exits,) if isinstance(exits, int) else exits
+        )
 
     @contextmanager
-    def _surroundings(self, arguments: Sequence[str]) -> Iterator[None]:
+    def surroundings(self, arguments: Sequence[str]) -> Iterator[None]:
+        """Environment, folder and arguments of a command that runs in this process."""
         thresholds = gc.get_threshold()
         handlers = {number: getsignal(number) for number in (SIGINT, SIGTERM, SIGALRM)}
         try:

@@ -25,6 +25,7 @@ from restore.target import Target
 from tests.support.chance import SeededChance
 from vault.age import HybridIdentity
 from vault.backup import run
+from vault.backup.report import Report
 from vault.clock import Clock
 from vault.errors import ObjectNotFound
 from vault.format import layout
@@ -112,7 +113,7 @@ def folder_source(folder: Path, *, name: str = "files", kind: str = "reports") -
     return run.Source(name, kind, os.fsencode(folder), Rules())
 
 
-def back_up(project: Project, folder: Path, wishes: run.Wishes | None = None) -> run.Report:
+def back_up(project: Project, folder: Path, wishes: run.Wishes | None = None) -> Report:
     """One backup of a folder."""
     return run.back_up(project, folder_source(folder), wishes or run.Wishes())
 

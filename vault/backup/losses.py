@@ -8,16 +8,23 @@ again should the pack come back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from vault.backup.compare import Comparison
-from vault.errors import Damaged
+from vault.errors import Damaged, ObjectNotFound
+from vault.format import layout
 from vault.format.layout import META_TIER
 from vault.format.record import Record
 from vault.problems import Problem
+from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.meta import MetaReader
+from vault.repository.project import Project
 from vault.repository.session import Session
+from vault.storage.caching import uncached
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -107,6 +114,33 @@ def now(session: Session, before: Losses | None) -> Losses:
         whole = session.index.with_rows([new, session.avoided_rows])
         return Losses(session.lost, frozenset(), whole.apart(session.lost | session.gone_of_index())[0], whole)
     return replace(before, sound=before.sound.with_rows([new]), whole=before.whole.with_rows([new]))
+
+
+def damaged_catalogue(project: Project, snapshot: str) -> frozenset[bytes]:
+    """The packs under a manifest that cannot be read which are not what their names say, as the store has them: nothing new may
+    rely on these. Of a deep tree what lies under a damaged list is not looked at. Raises `StorageError`."""
+    import pyarrow as pa
+
+    below = replace(project, store=uncached(project.store))
+    try:
+        one = snapshots.read(below, snapshot)
+        if one is None:
+            return frozenset()
+        reader = MetaReader(below, ChunkIndex.load(below, tier=META_TIER))
+        chunks = {chunk for root in (one.manifest, one.packs) for chunk, _ in root.chunks}
+        with suppress(Damaged):
+            chunks |= {*reader.chunks_of(one.manifest, snapshot), *reader.chunks_of(one.packs, snapshot)}
+    except Damaged:
+        return frozenset()
+    packs = reader.index.locate(pa.array(sorted(chunks), pa.binary(32)))["pack"].unique().drop_null().to_pylist()
+    return frozenset(pack for pack in packs if not _is_whole(below, pack))
+
+
+def _is_whole(project: Project, pack: bytes) -> bool:
+    try:
+        return sha256(project.store.get(layout.pack_name(project.id, META_TIER, pack))).digest() == pack
+    except ObjectNotFound:
+        return False
 
 
 def catalogue_rests(session: Session, one: Record) -> bool:

@@ -107,6 +107,8 @@ def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
             if error.snapshot in distrusted:  # it was readable a moment ago, when it was chosen
                 raise
             unreadable[error.snapshot] += 1
+            if unreadable[error.snapshot] == READINGS:
+                gone |= losses.damaged_catalogue(project, error.snapshot)
 
 
 def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozenset[bytes], distrusted: frozenset[str]) -> Report:
@@ -347,6 +349,7 @@ class _Run:
             self._wishes.stop()
             there = frozenset(needed) - self._session.lost
             self.problems += locking.extend(pack_names(self._project, there, index.of_tier(META_TIER).packs()))
+            self.problems += locking.extend_lasting()
 
     def _counts(self, difference: compare.Comparison, *, vanished: int) -> Counts:
         rows, files, size = self._sums

@@ -112,3 +112,37 @@ def is_id(text: str) -> bool:
 def is_snapshot_id(text: str) -> bool:
     """Whether this is a snapshot's id."""
     return _MOMENT_ID.match(text) is not None
+
+
+_LEAVES = {
+    "packs": _SHA256,
+    "meta": _SHA256,
+    "index": _SHA256,
+    "rollups": _SHA256,
+    "claims": _MOMENT_ID,
+    "snapshots": _MOMENT_ID,
+    "marks": _ID,
+    "forgotten": _ID,
+    "holds": _ID,
+}
+"""What names of objects in each folder of a project end with."""
+
+
+def is_ours(name: str) -> bool:
+    """Whether an object of the format may have this name; what has another one is passed over by everybody."""
+    parts = name.split("/")
+    if name == DESCRIPTOR:
+        return True
+    if parts[0] == "keys" and len(parts) == 3:
+        return is_id(parts[1]) and parts[2].endswith(".age") and is_id(parts[2].removesuffix(".age"))
+    if parts[0] != "projects" or len(parts) < 4 or not is_id(parts[1]) or parts[2] not in _LEAVES:
+        return False
+    inner = parts[3:]
+    if parts[2] in TIERS.values():
+        return (
+            len(inner) == 2
+            and _LEAVES[parts[2]].match(inner[1]) is not None
+            and inner[1].startswith(inner[0])
+            and len(inner[0]) == 2
+        )
+    return len(inner) == 1 and _LEAVES[parts[2]].match(inner[0]) is not None

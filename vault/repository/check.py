@@ -1,7 +1,8 @@
 """Is everything there, and is it whole?
 
     structure   every record opens and bears its tag; every manifest reads; every chunk that it names is in the index; every
-                pack that holds one is in the store, with the length that the index says; every roll-up reads
+                pack that holds one is in the store, with the length that the index says; every snapshot's parents stand or
+                were forgotten; every roll-up, mark, claim, hold and note reads
     data        every pack re-hashed: its SHA-256 is its name, no key is needed; with a read capability it is also opened
                 and every chunk compared with its name
 
@@ -20,10 +21,11 @@ from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
-from vault.repository import rollups, snapshots
-from vault.repository.adopt import healed, read_contents
+from vault.repository import check_objects, missing, rollups, snapshots
+from vault.repository.adopt import healed, missing_segment, orphan_rows, read_contents
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.meta import MetaReader
+from vault.repository.missing_objects import Missing
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
 from vault.storage.caching import uncached
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from vault.format.record import Record
+
+
+PACKS_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class LostItem:
 @dataclass(slots=True)
 class CheckReport:
     """What a check found in one project. packs, chunks: read and compared (with `data` only) · orphans: packs that no
-    index segment names, which is waste and not damage."""
+    index segment names, which is waste and not damage · unlocked: objects that the settings want locked, and are not."""
 
     project: str
     snapshots: int = 0
@@ -56,6 +61,7 @@ class CheckReport:
     orphans: int = 0
     damage: list[str] = field(default_factory=list)
     lost: list[LostItem] = field(default_factory=list)
+    unlocked: list[str] = field(default_factory=list)
     inconsistent: list[LostItem] = field(default_factory=list)
     """Items that changed while a backup read them: what was read is whole, and may be of several moments. No damage."""
 
@@ -66,7 +72,17 @@ class CheckReport:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        names = ("project", "snapshots", "packs_needed", "packs_read", "chunks_read", "bytes_read", "orphans", "damage")
+        names = (
+            "project",
+            "snapshots",
+            "packs_needed",
+            "packs_read",
+            "chunks_read",
+            "bytes_read",
+            "orphans",
+            "damage",
+            "unlocked",
+        )
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
         marked = {
             name: [{"snapshot": one.snapshot, "path": one.path} for one in getattr(self, name)]
@@ -100,6 +116,8 @@ class _Check:
         self._report = CheckReport(project.name)
         self._needed: set[bytes] = set()
         self._moved: Mapping[bytes, frozenset[bytes]] = {}
+        self._named: frozenset[bytes] = frozenset()
+        self._unnamed: set[bytes] = set()
 
     def run(self) -> CheckReport:
         index = ChunkIndex.load(self._project)
@@ -112,9 +130,20 @@ class _Check:
         index = good.with_rows([rest])  # of the places of a chunk the first one counts
         reads = self._depth.data > 0 or self._depth.chosen is not None
         bad_chunks = self._read_packs(index, standing, bad) if reads else set()
+        index = self._with_unnamed(index)
         self._snapshots(index, bad, bad_chunks | _lost_dictionaries(index, bad))
-        self._report.damage += [f"{printable(one.path)}: {one.message}" for one in rollups.damage(self._project)]
+        if self._unnamed:
+            which = ", ".join(pack.hex() for pack in sorted(self._unnamed)[:PACKS_NAMED])
+            self._report.damage.append(f"{missing_segment(self._project, len(self._unnamed)).message}: {which}")
+        others = [*rollups.damage(self._project), *check_objects.of_project(self._project)]
+        self._report.damage += [f"{printable(one.path)}: {one.message}" for one in others]
         return self._report
+
+    def _with_unnamed(self, index: ChunkIndex) -> ChunkIndex:
+        """The index, and what those packs say themselves that no segment names. What is needed of them says that a segment is
+        lost; the rest was left by runs that died."""
+        self._named = index.packs()
+        return index.with_rows(orphan_rows(self._project, self._named)) if self._report.orphans else index
 
     def _standing(self, folder: str) -> dict[bytes, int]:
         """The packs that the store has, by SHA-256, with their lengths."""
@@ -202,6 +231,9 @@ class _Check:
         committed = snapshots.committed(self._project)
         self._moved = committed.moved
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
+        stored = snapshots.stored_ids(self._project)
+        gone = missing.absent(self._project, stored, committed.records, ()).gone
+        self._report.damage += [Missing("snapshot", one).message for one in gone]
         for one in committed.records:
             self._depth.stop()
             self._report.snapshots += 1
@@ -233,7 +265,10 @@ class _Check:
             gone = pc.or_(gone, pc.is_in(column, value_set=pa.array(sorted(wrong), name)))
         rows = pc.unique(parents.filter(gone)).to_pylist()
         self._report.lost += [LostItem(one.id, printable(table["path"][row].as_py())) for row in rows]
-        unlisted = _unlisted(index, needed, [ids, dictionaries, pa.array(_catalogue(reader, one), name)])
+        catalogue = pa.array(_catalogue(reader, one), name)
+        for places_ in (located, index.locate(catalogue)):
+            self._unnamed |= set(pc.unique(places_["pack"]).drop_null().to_pylist()) - self._named
+        unlisted = _unlisted(index, needed, [ids, dictionaries, catalogue])
         if unlisted:
             self._report.damage.append(f"snapshot {one.id}: {unlisted} of its chunks are in no pack that its record lists")
         for pack in sorted(needed & bad):

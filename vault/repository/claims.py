@@ -194,9 +194,11 @@ def _grace(
     if project.descriptor.trust.create_once:
         return []
     clock = project.services.clock
-    moments = marks.read(project).evicted()
+    met = marks.read(project)
+    moments = met.evicted()
     moments |= {one: max(moment, moments.get(one, moment)) for one, moment in gone_since.items()}
     now = clock.now()
+    moments |= dict.fromkeys(met.unreadable, now)  # it may name a writer that was evicted just now
     left = {
         one: min(patience.grace, moment + patience.grace - now)
         for one, moment in moments.items()

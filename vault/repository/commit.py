@@ -54,6 +54,7 @@ def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
             f"snapshot {session.id} was written, and the store could not be asked whether all that it needs stands: {error}",
             hint="run `strongroom check` once the store answers",
         ) from error
+    unknown = unknown or bool(late.unreadable - session.marks_met)
     if was_evicted and (unknown or gone or needed & late.packs_beside(session.marks_met)):
         _take_back(session, one, "its claim was evicted before it was committed")
         raise evicted(session.id)

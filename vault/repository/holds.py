@@ -37,6 +37,21 @@ class Placed(NamedTuple):
 
 def read_all(project: Project) -> Placed:
     """Every hold with its release."""
+    holds, releases, problems = _read(project)
+    first = _first_of_each(releases)
+    whole = [replace(hold, release=first.get(hold.id)) for hold in holds]
+    return Placed(tuple(sorted(whole, key=_age)), tuple(problems))
+
+
+def readable(project: Project) -> tuple[frozenset[str], frozenset[str]]:
+    """The ids of all holds and releases that can be read, and those of the holds that releases name, whether they stand or
+    not."""
+    holds, releases, _ = _read(project)
+    ids = {one.id for one in holds if one.placed_at is not None} | {one.id for one in releases}
+    return frozenset(ids), frozenset(one.hold for one in releases)
+
+
+def _read(project: Project) -> tuple[list[Hold], list[Release], list[Problem]]:
     holds: list[Hold] = []
     releases: list[Release] = []
     problems: list[Problem] = []
@@ -55,9 +70,7 @@ def read_all(project: Project) -> Placed:
             releases.append(found)
         else:
             holds.append(found)
-    first = _first_of_each(releases)
-    whole = [replace(hold, release=first.get(hold.id)) for hold in holds]
-    return Placed(tuple(sorted(whole, key=_age)), tuple(problems))
+    return holds, releases, problems
 
 
 def place(project: Project, scope: Scope, *, reason: str, who: str, until: datetime | None = None) -> Hold:

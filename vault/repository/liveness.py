@@ -6,7 +6,7 @@ snapshots of thirty thousand packs take the room of a few.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.format.chunks import ID_SIZE
@@ -68,6 +68,18 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
     return pc.unique(pa.concat_arrays([live, used.combine_chunks().drop_null()]))
 
 
+def alone_in(index: ChunkIndex, live: pa.Array, packs: frozenset[bytes]) -> frozenset[bytes]:
+    """Packs beside these in which chunks lie that are live and lie in none of these: no record names them, as where one of
+    moved packs is lost, and what they hold is needed all the same."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = index.table.select(["chunk", "pack"]).filter(pc.is_in(index.table["chunk"], value_set=live))
+    listed = pc.is_in(rows["pack"], value_set=pa.array(sorted(packs), pa.binary(ID_SIZE)))
+    safe = pc.unique(rows.filter(listed)["chunk"])
+    return frozenset(rows.filter(pc.invert(pc.is_in(rows["chunk"], value_set=safe)))["pack"].unique().to_pylist())
+
+
 class Inside:
     """What lies inside of packs, read once it is asked for. records: of the snapshots that count · needs: what they need."""
 
@@ -94,6 +106,14 @@ class Inside:
     def live(self) -> pa.Array:
         """The chunks that any snapshot needs."""
         return live_chunks(self._project, self._records, self.index, self._stop)
+
+    def unlisted(self, there: Collection[bytes]) -> frozenset[bytes]:
+        """Packs that no record names and in which lies what is needed, as some pack in which it should lie is gone. there: the
+        packs that stand."""
+        standing_still = self.needs.now.intersection(there)
+        if standing_still == self.needs.now:
+            return frozenset()
+        return alone_in(healed(self._project, self.index), self.live, standing_still)
 
     @lazily
     def _named(self) -> ChunkIndex:

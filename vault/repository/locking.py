@@ -1,8 +1,10 @@
 """Object Lock for a project: what is uploaded is locked, and what a new snapshot leans on stays locked for as long.
 
-    at upload   packs, index segments and records of snapshots are locked for the days that the settings say
-    extended    the locks of older packs that a new snapshot leans on, once a tenth of these days has gone by; only ever longer
-    never       claims and marks, which are rewritten and deleted; an index segment is not extended: packs tell what it says
+    at upload   packs, index segments, records of snapshots, notes and holds are locked for the days that the settings say
+    extended    the locks of older packs that a new snapshot leans on, and of what stays for ever (the descriptor, key objects,
+                notes and holds), once a tenth of these days has gone by; only ever longer
+    never       claims and marks, which are rewritten and deleted; an index segment is not extended: packs tell what it says;
+                roll-ups, which manifests tell
 
 Nothing is overwritten or deleted for it. This machine remembers until when it saw each pack locked, so that an hourly backup
 asks about none but the new ones; what it has forgotten it asks again.
@@ -20,9 +22,10 @@ from vault.problems import Problem
 from vault.repository.client_memory import ClientMemory
 from vault.repository.project import Project
 from vault.repository.prune_plan import Locked, nothing_locked
+from vault.storage.contract import Store
 from vault.storage.locks import NO_OBJECT_LOCK, Mode, Retention, locks_of
 
-FOLDERS = ("packs", "meta", "index", "snapshots")
+FOLDERS = ("packs", "meta", "index", "snapshots", "forgotten", "holds")
 """Of a project: what is locked at upload."""
 
 SLACK = 0.1
@@ -60,8 +63,13 @@ class Locking:
                 f"{self._project.store.describe()} has no Object Lock",
                 hint=NO_OBJECT_LOCK,
             )
-        for folder in FOLDERS:
-            self._locks.lock_uploads(self._project.folder(folder), lambda: Retention(self._mode, self._goal()))
+        folders = [layout.keys_folder(self._project.id), *map(self._project.folder, FOLDERS)]
+        for folder in folders:
+            self._locks.lock_uploads(folder, lambda: Retention(self._mode, self._goal()))
+
+    def extend_lasting(self) -> list[Problem]:
+        """As `extend`, what no run writes anew: without it nobody could open what is locked beside it."""
+        return self.extend(lasting(self._project.store, self._project.id))
 
     def extend(self, names: Iterable[str]) -> list[Problem]:
         """Lock objects that stand for as long as new ones, where much less remains. What cannot be locked is a problem."""
@@ -109,6 +117,28 @@ class Locking:
             if until.tzinfo is not None and until > now:
                 found[name] = until
         return found
+
+
+def lasting(store: Store, project: str) -> list[str]:
+    """The names of what must stay as long as a project does: the descriptor, its key objects, notes and holds."""
+    folders = [layout.keys_folder(project), *(layout.project_folder(project, part) for part in ("forgotten", "holds"))]
+    return [layout.DESCRIPTOR, *sorted(info.name for folder in folders for info in store.list(folder))]
+
+
+def unlocked(store: Store, names: Iterable[str], now: datetime) -> list[str]:
+    """Those of these objects that could be deleted now, as far as the store tells. All of them where it has no locks."""
+    names, locks = list(names), locks_of(store)
+    if locks is None or locks.available() is False:
+        return names
+
+    def free(name: str) -> bool:
+        try:
+            return locks.kept(name).at(now) is None
+        except ObjectNotFound:
+            return False
+
+    with ThreadPoolExecutor(min(AT_ONCE, len(names)) or 1, thread_name_prefix="locks") as pool:
+        return [name for name, one in zip(names, pool.map(free, names), strict=True) if one]
 
 
 def pack_names(project: Project, packs: Iterable[bytes], meta: frozenset[bytes]) -> list[str]:

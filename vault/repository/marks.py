@@ -7,6 +7,9 @@ may stay where it lies, marked or not, and waste under it goes with the next pru
 
 A mark that names evicted writers names no packs and stays for a month, whatever becomes of its prune. A claim may come back
 after its eviction, by a request that was late; what such a mark says is never taken back while its writer may live.
+
+A mark that cannot be read may name anything: as long as it stands nothing new leans on any stored pack, and nobody is kept from
+working. Only a person can know that its prune has ended, and take it away.
 """
 
 from __future__ import annotations
@@ -15,20 +18,32 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vault.errors import ObjectNotFound
+from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.housekeeping import Mark
+from vault.problems import Problem
 from vault.repository.project import Project
 
 EVICTIONS_STAY = timedelta(days=30)
 """How long it stays on record that a writer was evicted: far longer than a writer can be asleep and commit after all."""
 
+UNREADABLE = (
+    "a prune's mark cannot be read, so what is new is stored without looking for it among what is stored; delete the object "
+    "once no prune of this project is running on any machine"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """All marks that were met in two listings, by name."""
+    """All marks that were met in two listings, by name. damaged: those that cannot be read."""
 
     by_name: dict[str, Mark]
+    damaged: tuple[Problem, ...] = ()
+
+    @property
+    def unreadable(self) -> frozenset[str]:
+        """The names of those that cannot be read."""
+        return frozenset(one.path.decode() for one in self.damaged)
 
     @property
     def packs(self) -> frozenset[bytes]:
@@ -49,23 +64,25 @@ class Marks:
 
 
 def read(project: Project) -> Marks:
-    """Every mark. Raises `Damaged`.
+    """Every mark.
 
     They are listed twice: a listing is no picture of one moment, and of two marks, the second of which was written
     before the first was taken away, one listing may miss both.
     """
     first = dict(_read(project, ()))
-    return Marks(first | dict(_read(project, first)))
+    found = first | dict(_read(project, first))
+    marks = {name: one for name, one in found.items() if isinstance(one, Mark)}
+    return Marks(marks, tuple(one for one in found.values() if isinstance(one, Problem)))
 
 
 def marked(project: Project) -> frozenset[bytes]:
-    """The packs under any mark. Raises `Damaged`."""
+    """The packs under any mark that can be read."""
     return read(project).packs
 
 
 def by_name(project: Project) -> dict[str, frozenset[bytes]]:
-    """Every mark on packs that stands. Raises `Damaged`."""
-    return {name: frozenset(one.packs) for name, one in _read(project, ()) if not one.evicted}
+    """Every mark on packs that stands and can be read."""
+    return {name: frozenset(one.packs) for name, one in _read(project, ()) if isinstance(one, Mark) and not one.evicted}
 
 
 def write(project: Project, packs: Sequence[bytes]) -> str:
@@ -81,7 +98,7 @@ def note_evicted(project: Project, writers: Iterable[str]) -> str:
 def old_evictions(project: Project) -> list[str]:
     """The names of those marks that say of writers a month ago that they were evicted: they may go."""
     before = project.services.clock.now() - EVICTIONS_STAY
-    return [name for name, one in _read(project, ()) if one.evicted and one.started_at < before]
+    return [name for name, one in _read(project, ()) if isinstance(one, Mark) and one.evicted and one.started_at < before]
 
 
 def _write(project: Project, packs: tuple[bytes, ...], evicted: tuple[str, ...]) -> str:
@@ -92,10 +109,14 @@ def _write(project: Project, packs: tuple[bytes, ...], evicted: tuple[str, ...])
     return name
 
 
-def _read(project: Project, known: Container[str]) -> Iterator[tuple[str, Mark]]:
+def _read(project: Project, known: Container[str]) -> Iterator[tuple[str, Mark | Problem]]:
     for name in [info.name for info in project.store.list(project.folder("marks"))]:
-        if name not in known and layout.is_id(name.rpartition("/")[2]):
-            try:
-                yield name, Mark.from_json(project.read_record(name, f"the mark {name}"), name.rpartition("/")[2])
-            except ObjectNotFound:
-                continue  # that prune has ended
+        leaf = name.rpartition("/")[2]
+        if name in known or not layout.is_id(leaf):
+            continue
+        try:
+            yield name, Mark.from_json(project.read_record(name, f"the mark {name}"), leaf)
+        except ObjectNotFound:
+            continue  # that prune has ended
+        except Damaged as error:
+            yield name, Problem(name.encode(), "damaged-mark", f"{UNREADABLE}: {error}")

@@ -141,7 +141,6 @@ class _Prune:
                 return
             moved = self._store_anew()
             memory.give_back()
-            marks.read(self._project)  # one that cannot be read ends this before anything is deleted
             self._delete_records()
             dead = self._still_dead()
             memory.give_back()
@@ -209,16 +208,20 @@ class _Prune:
         """The packs of the plan that may go by all that is known now, right before they go: records, holds, listings; and
         records of moved packs go that nobody needs."""
         plan, stop = self._plan, self._wishes.stop
-        others = marks.read(self._project).packs_beside(frozenset(self._marks))
+        met, mine = marks.read(self._project), frozenset(self._marks)
+        others = met.packs_beside(mine)
+        unknown = bool(met.unreadable - mine)  # such a mark may name any pack: then none is known to stay
 
         def find(world: World, inside: Inside) -> tuple[frozenset[bytes], Needs, Packs]:
             listed = standing_twice(self._project)
 
             def staying() -> Staying:
-                stays = {one: size for one, size in listed.items() if one[1] in inside.needs.now - others}
+                needed = frozenset() if unknown else inside.needs.now - others
+                stays = {one: size for one, size in listed.items() if one[1] in needed}
                 return Staying(world.live.records, world.live.moved, inside.index, stays)
 
-            return may_go(self._project, plan.dead, inside.needs, staying, whole=True, stop=stop), inside.needs, listed
+            dead = may_go(self._project, plan.dead, inside.needs, staying, whole=True, stop=stop)
+            return dead - inside.unlisted([pack for _, pack in listed]), inside.needs, listed
 
         world, (dead, needs, listed) = self._look(find)
         self._delete_moves(world, needs, listed)

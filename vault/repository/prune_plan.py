@@ -97,7 +97,8 @@ class Plan:
     whose records go · held: those that stay, and why · dead, wasteful: packs that go, and that are stored anew · later: of
     both, what `max_bytes` leaves for another time · locked, locked_records: packs that would be among them and records of
     forgotten snapshots, which the store keeps, and until when · needed: packs that stay because a snapshot needs them ·
-    unproven: packs that stay though a record says that their content has moved, since that could not be proven · claims:
+    unproven: packs that stay though a record says that their content has moved, since that could not be proven, or though no
+    record names them, since what is needed lies nowhere else · claims:
     snapshots that are being written, which a prune waits for, and whose they are · segments: of the index, as it is."""
 
     project: str
@@ -222,6 +223,7 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
         dead = may_go(
             project, [one for one in stored if one.sha256 not in needs.now], needs, staying, whole=False, stop=wishes.stop
         )
+        dead -= inner.unlisted([one.sha256 for one in stored])
         if wishes.repack_above is None or inner.index.damaged:
             return needs, dead, {}
         return needs, dead, liveness.fillings(inner.index, inner.live)

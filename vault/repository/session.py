@@ -96,12 +96,12 @@ class Session:
         return self._claim.value.id
 
     @lazily
-    def _seen(self) -> tuple[frozenset[bytes], snapshots.Committed]:
-        """The packs under marks, and then the records: a prune that has moved packs says so in a record before it takes its
-        mark away, so whoever looks in this order sees one or the other."""
+    def _seen(self) -> tuple[marks.Marks, snapshots.Committed]:
+        """The marks, and then the records: a prune that has moved packs says so in a record before it takes its mark away, so
+        whoever looks in this order sees one or the other."""
         met = marks.read(self.project)
-        self.marks_met = frozenset(met.by_name)
-        return met.packs, snapshots.committed(self.project, rolled=True)
+        self.marks_met = frozenset(met.by_name) | met.unreadable
+        return met, snapshots.committed(self.project, rolled=True)
 
     @property
     def committed(self) -> snapshots.Committed:
@@ -110,9 +110,11 @@ class Session:
 
     @lazily
     def avoided(self) -> frozenset[bytes]:
-        """Packs that nothing new may lean on, whatever the index says of them: those under marks, those whose content has
-        moved, those that are known to be gone or damaged."""
-        return self._seen[0] | self.committed.moved.keys() | self._known_gone
+        """Packs that nothing new may lean on, whatever the index says of them: those under marks (all of them while a mark
+        cannot be read), those whose content has moved, those that are known to be gone or damaged."""
+        met = self._seen[0]
+        under_marks = frozenset(self.stored) if met.damaged else met.packs
+        return under_marks | self.committed.moved.keys() | self._known_gone
 
     @lazily
     def stored(self) -> dict[bytes, int]:
@@ -186,9 +188,14 @@ class Session:
         return presence.gone(self.project, self._unlike - self.stored.keys()) | (self._unlike & self.stored.keys())
 
     def damage(self) -> list[Problem]:
-        """Records and index segments that were met and could not be used."""
+        """Marks, records and index segments that were met and could not be used."""
         catalogue, index = self.__dict__.get("catalogue"), self.__dict__.get("index")
-        met = [*self.committed.damaged, *(catalogue.index.damaged if catalogue else ()), *(index.damaged if index else ())]
+        met = [
+            *self._seen[0].damaged,
+            *self.committed.damaged,
+            *(catalogue.index.damaged if catalogue else ()),
+            *(index.damaged if index else ()),
+        ]
         return list({(one.path, one.what): one for one in met}.values())
 
     @lazily

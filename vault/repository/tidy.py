@@ -14,8 +14,8 @@ from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.chunks import ID_SIZE
 from vault.repository import presence
-from vault.repository.adopt import stored_packs
-from vault.repository.chunk_index import ROWS_IN_SEGMENT, SMALL_SEGMENT, is_among, load_segment, store_segments
+from vault.repository.adopt import orphan_rows, stored_packs
+from vault.repository.chunk_index import ROWS_IN_SEGMENT, SMALL_SEGMENT, ChunkIndex, is_among, load_segment, store_segments
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def tidy(
             stop()
             work.take(name)
     work.flush()
+    work.replace_damaged()
     return Tidied(work.written, work.replaced, frozenset(work.refused))
 
 
@@ -82,9 +83,10 @@ class _Work:
         self.replaced = 0
         self.refused: set[bytes] = set()
         self._packs: dict[str, list[bytes]] = {}
+        self._damaged: set[str] = set()
 
     def look(self, name: str, stop: Callable[[], None]) -> int | None:
-        """How many rows a segment has; None for one that is gone or damaged, which is left as it is."""
+        """How many rows a segment has; None for one that is gone or damaged."""
         stop()
         rows = self._load(name)
         if rows is None:
@@ -121,11 +123,26 @@ class _Work:
         self.replaced += len(self._old)
         self._rows, self._old, self._packs = [], [], {}
 
+    def replace_damaged(self) -> None:
+        """What segments said that cannot be read, the packs say that no other one names: written anew, the damaged ones can go.
+        Not where this machine may not look into packs of content."""
+        import pyarrow as pa
+
+        if not self._damaged or self._project.capability.content_identity is None:
+            return
+        named = ChunkIndex.load(self._project).packs()
+        rows = orphan_rows(self._project, named | self._dropped)
+        new = store_segments(self._project, pa.concat_tables(rows)) if rows else []
+        for name in self._damaged:
+            self._delete(name)
+        self.written += len(new)
+        self.replaced += len(self._damaged)
+
     def _delete(self, name: str) -> None:
         try:
             self._project.store.delete(name)
         except StorageDenied:  # locked by the store, it may be
-            self.refused.update(self._packs[name])
+            self.refused.update(self._packs.get(name, ()))
 
     def _gone(self, packs: Collection[bytes]) -> frozenset[bytes]:
         """Those that are dropped or gone. What one listing left out is asked for by name before its rows are given up."""
@@ -139,8 +156,11 @@ class _Work:
     def _load(self, name: str) -> pa.Table | None:
         try:
             return load_segment(self._project, name)
-        except (ObjectNotFound, Damaged):
-            return None  # joined with others meanwhile; or damaged, which `check` tells and nobody relies on
+        except ObjectNotFound:
+            return None  # joined with others meanwhile
+        except Damaged:
+            self._damaged.add(name)
+            return None
 
 
 def _in_order(rows: pa.Table) -> pa.Table:

@@ -36,7 +36,7 @@ _Outcome = Literal["won", "lost", "unclear", "refused"]
 def probe_quickly(store: Store, chance: Chance) -> QuickReport:
     """About 20 small requests. Raises `StorageError` where not even a plain write or read works."""
     with _playground([store] * _QUICK_WRITERS, chance) as ground:
-        return _quick(ground, _QUICK_ROUNDS)
+        return QuickReport(*_asked(ground, _QUICK_ROUNDS), *_read_back(ground))
 
 
 def probe(make: Callable[[], Store], clock: Clock, chance: Chance) -> ProbeReport:
@@ -54,13 +54,13 @@ def probe(make: Callable[[], Store], clock: Clock, chance: Chance) -> ProbeRepor
 def _probe(stores: Sequence[Store], clock: Clock, chance: Chance) -> ProbeReport:
     with _playground(stores, chance) as ground:
         round_trip = min(ground.timed_write(clock) for _ in range(3))
-        quick = _quick(ground, _ROUNDS)
+        create_once, checksum, can_delete = _asked(ground, _ROUNDS)
         facts, skew = _facts(ground.store, clock)
         visible, ranges, overwrite = _visible(ground), _ranges(ground), _overwrite(ground)
     return ProbeReport(
-        create_once=quick.create_once,
-        checksum=quick.checksum,
-        can_delete=quick.can_delete,
+        create_once=create_once,
+        checksum=checksum,
+        can_delete=can_delete,
         visible=visible,
         ranges=ranges,
         overwrite=overwrite,
@@ -129,8 +129,25 @@ def _playground(stores: Sequence[Store], chance: Chance) -> Iterator[_Ground]:
         ground.clean()
 
 
-def _quick(ground: _Ground, rounds: int) -> QuickReport:
-    return QuickReport(_create_once(ground, rounds), _checksum(ground), _can_delete(ground))
+def _asked(ground: _Ground, rounds: int) -> tuple[CreateOnce, Enforced, bool]:
+    return _create_once(ground, rounds), _checksum(ground), _can_delete(ground)
+
+
+def _read_back(ground: _Ground) -> tuple[Verdict, Verdict]:
+    """Whether one object that was written is seen at once, whole and in part."""
+    name, body = ground.name("read-back"), ground.chance.token(_SIZE)
+    try:
+        ground.store.put(name, body)
+        listed = {row.name: row.size for row in ground.store.list(ground.folder)}
+        seen = ground.store.get(name) == body and listed.get(name) == _SIZE
+        part = ground.store.get_range(name, 10, 20) == body[10:30]
+    except TransientStorageError:
+        raise
+    except ObjectNotFound:
+        return "broken", "broken"
+    except StorageError:
+        return "refused", "refused"
+    return "ok" if seen else "broken", "ok" if part else "broken"
 
 
 def _create_once(ground: _Ground, rounds: int) -> CreateOnce:

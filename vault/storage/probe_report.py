@@ -15,11 +15,20 @@ WORST_SKEW = 300.0
 
 @dataclass(frozen=True, slots=True)
 class QuickReport:
-    """What `init` records: `checksum` is what the store verifies at upload, as far as it could be found out."""
+    """What `init` asks for. create_once, checksum: what it records; `checksum` is what the store verifies at upload, as far as
+    it could be found out · visible: what was written is seen at once by get, range, size and list, of a whole probe from other
+    connections too · ranges: parts of objects are what they should be."""
 
     create_once: CreateOnce
     checksum: Enforced
     can_delete: bool
+    visible: Verdict
+    ranges: Verdict
+
+    @property
+    def usable(self) -> bool:
+        """Whether the four promises hold that every repository needs."""
+        return self.visible == "ok" and self.ranges == "ok"
 
     @property
     def creates_once(self) -> bool:
@@ -30,21 +39,19 @@ class QuickReport:
         return asdict(self)
 
     def sentences(self) -> list[str]:
-        return [_CREATE_ONCE[self.create_once], _CHECKSUM[self.checksum], _can_delete(self)]
+        trusted = [_CREATE_ONCE[self.create_once], _CHECKSUM[self.checksum], _can_delete(self)]
+        return [_VISIBLE[self.visible], _RANGES[self.ranges], *trusted]
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport(QuickReport):
     """Everything that `doctor` shows.
 
-    visible: what was written is seen at once by get, range, size and list, from other connections too ·
-    ranges, overwrite: verdicts · versioning, object_lock: see `BucketFacts` · clock_skew: seconds that this machine is
+    overwrite: a verdict · versioning, object_lock: see `BucketFacts` · clock_skew: seconds that this machine is
     ahead of the store, None where the store has no clock of its own · round_trip: seconds of the quickest small write ·
     left_behind: probe objects that could not be removed.
     """
 
-    visible: Verdict
-    ranges: Verdict
     overwrite: Verdict
     versioning: str | None
     object_lock: bool | None
@@ -52,14 +59,8 @@ class ProbeReport(QuickReport):
     round_trip: float
     left_behind: int
 
-    @property
-    def usable(self) -> bool:
-        """Whether the four promises hold that every repository needs."""
-        return self.visible == "ok" and self.ranges == "ok"
-
     def sentences(self) -> list[str]:
-        said = [_VISIBLE[self.visible], _RANGES[self.ranges], *QuickReport.sentences(self), _OVERWRITE[self.overwrite]]
-        said += _protection(self)
+        said = [*QuickReport.sentences(self), _OVERWRITE[self.overwrite], *_protection(self)]
         if self.clock_skew is not None and abs(self.clock_skew) > WORST_SKEW:
             direction = "ahead of" if self.clock_skew > 0 else "behind"
             said.append(f"This machine's clock is {abs(self.clock_skew):.0f} s {direction} the store's: set it.")

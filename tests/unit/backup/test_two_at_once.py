@@ -26,6 +26,7 @@ from tests.support.places import (
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.backup import run
+from vault.backup.report import Report
 from vault.errors import Busy, StorageDenied
 from vault.format import layout
 from vault.problems import Problem
@@ -114,7 +115,7 @@ def test_a_whole_backup_within_another_leaves_two_sound_snapshots(
     assert checked(project).sound
 
 
-def note(_report: run.Report) -> None:
+def note(_report: Report) -> None:
     """It is enough that it came about."""
 
 

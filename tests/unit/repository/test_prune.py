@@ -17,7 +17,7 @@ from tests.support.places import back_up, checked, made_on, names, restore, thro
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from tests.unit.backup.test_two_at_once import OnWrite
-from vault.backup.run import Report as BackupReport
+from vault.backup.report import Report as BackupReport
 from vault.errors import Busy, Damaged, Interrupted, RefusedByRule, StorageDenied, UsageError
 from vault.format import layout
 from vault.format.housekeeping import Evicted

@@ -1,0 +1,186 @@
+"""A repository that has every kind of object, damaged one object at a time: what the table of damage is measured on.
+
+Two projects, acme and zeta, of four snapshots each, of which one is forgotten; what it needed was pruned, and what stayed of
+its packs was moved. Beside that every kind of object that a repository can hold, twice where there can be an older one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cli import workplace
+from restore.history import rolling_up
+from restore.history.gather import Manner
+from tests.support.chance import SeededChance
+from tests.support.desk import Desk, Place
+from tests.support.stage import StageClock
+from tests.support.tree_facts import write_files
+from vault.age import HybridIdentity, parse_identities
+from vault.format import layout
+from vault.format.housekeeping import Evicted, Moved
+from vault.format.record import Record
+from vault.repository import claims, marks, snapshots
+from vault.repository.adopt import standing
+from vault.repository.chunk_index import ChunkIndex, load_segment
+from vault.repository.key_objects import key_id
+from vault.repository.meta import MetaReader
+from vault.repository.own_claim import OwnClaim
+from vault.repository.project import Project
+
+PACK = 20_000
+FIRST_DESCRIPTOR = "first.json"
+"""A name that Strongroom never gives, under which the descriptor of `init` stays."""
+
+PROJECTS = ("acme", "zeta")
+LONG_AGO = timedelta(days=3)
+FOLDERS = ("claims", "forgotten", "holds", "index", "meta", "rollups", "snapshots")
+
+
+def content(seed: str, size: int = 6000) -> bytes:
+    return SeededChance(seed).token(size)
+
+
+Objects = dict[str, tuple[str, ...]]
+"""Names of objects of a project, by the kind of each; where there is an older one of the kind, it comes second."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """desk: as it was left · acme, zeta: what each project has."""
+
+    desk: Desk
+    acme: Objects
+    zeta: Objects
+
+
+def repository_of(desk: Desk) -> Path:
+    return desk.folder / "repository"
+
+
+def stored(desk: Desk) -> dict[str, bytes]:
+    """Every object of the store."""
+    folder = repository_of(desk)
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def build(folder: Path) -> Built:
+    """Made by the commands that make them, but for what only the death of a command leaves."""
+    desk = Desk(folder, Place("repository"))
+    desk.init()
+    descriptor = repository_of(desk) / layout.DESCRIPTOR
+    (repository_of(desk) / FIRST_DESCRIPTOR).write_bytes(descriptor.read_bytes())
+    desk.shrink_packs(PACK)
+    for name in PROJECTS:
+        write_files(desk.folder / name, {f"day{number}.bin": content(f"{name} {number}") for number in range(6)})
+        write_files(desk.folder / name, {"big.bin": content(f"{name} big", 14_000), "old.bin": content(f"{name} old")})
+        desk.add(name, f"reports={desk.folder / name}")
+    found = {name: _lived(desk, name) for name in PROJECTS}
+    desk.call("check", "--data")  # what this machine remembers
+    desk.call("status")
+    return Built(desk, found["acme"], found["zeta"])
+
+
+def _lived(desk: Desk, name: str) -> Objects:
+    folder = desk.folder / name
+    desk.call("backup", name, "-q")
+    write_files(folder, {"big.bin": content(f"{name} bigger", 14_000), "day0.bin": content(f"{name} other 0")})
+    desk.call("backup", name, "-q")
+    (folder / "old.bin").unlink()
+    first, *_ = _ids(desk, name)
+    desk.call("forget", name, first, "--reason", "room", "--yes")
+    for _ in range(2):
+        desk.call("prune", name, "--yes", "-q")
+    desk.call("backup", name, "-q")
+    write_files(folder, {"day1.bin": content(f"{name} other 1")})
+    desk.call("backup", name, "-q")
+    desk.call("hold", "add", name, "--path", "reports/none", "--reason", "one")
+    desk.call("hold", "add", name, "--path", "reports/nothing", "--reason", "two")
+    with desk.surroundings(["opened"]), workplace.opened(desk.settings) as place:
+        project = place.project(name)
+        _left_by_the_dead(project)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rolling_up, "FEWEST", 2)
+            rolling_up.roll_up(project, "reports", Manner())
+        return _named(desk, project)
+
+
+def _ids(desk: Desk, name: str) -> list[str]:
+    return [one["snapshot"] for one in desk.call("list", name, "--json").document["projects"][0]["snapshots"]]
+
+
+def _left_by_the_dead(project: Project) -> None:
+    """Marks of prunes that died, claims of backups that did, and an eviction."""
+    for pack in sorted(standing(project, layout.CONTENT_TIER))[:2]:
+        marks.write(project, [pack])
+    clock = StageClock(project.services.clock.now() - LONG_AGO)
+    earlier = replace(project, services=replace(project.services, clock=clock))
+    for _ in range(2):
+        OwnClaim.put(earlier, "reports")
+    for _ in range(2):
+        claims.evict(project, OwnClaim.put(earlier, "reports").value.id)
+
+
+def _named(desk: Desk, project: Project) -> Objects:
+    (me,) = parse_identities(desk.identity.read_text())
+    assert isinstance(me, HybridIdentity)
+    own = layout.key_name(project.id, key_id(me.recipient, project.id))
+    names = [info.name for info in project.store.list("")]
+    mine = [name for name in names if name.startswith(f"projects/{project.id}/")]
+    by_folder = {part: sorted(one for one in mine if one.split("/")[2] == part) for part in FOLDERS}
+    records = {name: snapshots.read_any(project, name.rpartition("/")[2]) for name in by_folder["snapshots"]}
+    sorts = {sort: [name for name, one in records.items() if isinstance(one, sort)] for sort in (Moved, Evicted)}
+    by_time = snapshots.committed(project).records
+    living = [layout.snapshot_name(project.id, one.id) for one in by_time]
+    where = _packs(project)
+    holding = [name for name, rows in _segments(project).items() if where["day1.bin"] in rows]
+    others = [name for name in by_folder["index"] if name not in holding]
+    plain_marks = [name for name, one in marks.read(project).by_name.items() if one.packs]
+    catalogue = _catalogue_packs(project, by_time)
+    return {
+        "descriptor": (layout.DESCRIPTOR, FIRST_DESCRIPTOR),
+        "own key": (own,),
+        "key of the kit": (next(one for one in names if one.startswith(f"keys/{project.id}/") and one != own),),
+        "mark": tuple(plain_marks),
+        "claim": tuple(by_folder["claims"]),
+        "hold": tuple(by_folder["holds"]),
+        "note": tuple(by_folder["forgotten"]),
+        "move": tuple(sorts[Moved]),
+        "eviction": tuple(sorts[Evicted]),
+        "roll-up": tuple(by_folder["rollups"]),
+        "newest record": (living[-1], living[-2]),
+        "older record": (living[-2], living[-3]),
+        "index segment": (*holding, *others),
+        "pack of what the source has": (where["day1.bin"], where["old.bin"]),
+        "pack of what vanished": (where["old.bin"], where["day1.bin"]),
+        "newest catalogue pack": (catalogue[-1], catalogue[0]),
+        "older catalogue pack": (catalogue[0], catalogue[-1]),
+    }
+
+
+def _packs(project: Project) -> dict[str, str]:
+    """The pack that the first chunk of each item lies in, by the item's name."""
+    index = ChunkIndex.load(project)
+    newest = snapshots.heads(snapshots.committed(project).records, "reports")[-1]
+    rows = snapshots.read_manifest(MetaReader(project), newest).to_pylist()
+    firsts = {row["path"].decode().removeprefix("reports/"): row["chunks"][0]["id"] for row in rows if row["chunks"]}
+    lies = {row["chunk"]: row["pack"] for row in index.table.to_pylist()}
+    return {name: layout.pack_name(project.id, layout.CONTENT_TIER, lies[chunk]) for name, chunk in firsts.items()}
+
+
+def _catalogue_packs(project: Project, records: list[Record]) -> list[str]:
+    """The packs in which the manifests of these snapshots begin."""
+    lies = {row["chunk"]: row["pack"] for row in ChunkIndex.load(project, tier=layout.META_TIER).table.to_pylist()}
+    return [layout.pack_name(project.id, layout.META_TIER, lies[one.manifest.chunks[0][0]]) for one in records]
+
+
+def _segments(project: Project) -> dict[str, set[str]]:
+    """The content packs that each index segment names."""
+    names = [info.name for info in project.store.list(project.folder("index"))]
+    return {
+        name: {layout.pack_name(project.id, 0, pack) for pack in load_segment(project, name)["pack"].to_pylist()}
+        for name in names
+    }

@@ -1,0 +1,226 @@
+"""A reader of repositories that was written from docs/format.md alone: who judges what `check` calls sound.
+
+Only the opening of age files is Strongroom's (`tests/docs` and `tests/interop` compare that with other programs). It refuses
+what the page says that a reader must refuse, goes by the index, and looks into packs that no segment names, as the page says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+from blake3 import blake3
+
+from vault.age import open_sealed, parse_identities
+
+
+class Refused(Exception):
+    """What a reader must refuse, or cannot find."""
+
+
+@dataclass
+class Given:
+    """What a reader gets of a project. taken: when each snapshot was taken, by its id · snapshots: content by path (folders and
+    links without) · refused: objects and items that cannot be used, and why."""
+
+    taken: dict[str, str] = field(default_factory=dict)
+    snapshots: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def newest(self) -> dict[str, bytes]:
+        """The content of the newest snapshot."""
+        return self.snapshots[max(self.snapshots, key=lambda one: self.taken[one])]
+
+
+def read(objects: Mapping[str, bytes], identity: str) -> dict[str, Given]:
+    """Everything of every project that an identity (its text) opens, by project id. Raises `Refused` where the descriptor
+    cannot be used, or a key object is another project's."""
+    try:
+        descriptor = json.loads(objects["strongroom.json"])
+        if descriptor["format"] != 1 or descriptor["features"]:
+            raise Refused("another format")
+    except (KeyError, ValueError, TypeError) as error:
+        raise Refused("no descriptor") from error
+    found = {}
+    for name in sorted(objects):
+        if name.startswith("keys/"):
+            secrets = _secrets(objects[name], identity)
+            if secrets is None:
+                continue
+            if secrets["project"] != name.split("/")[1] or secrets["repository"] != descriptor["repository"]:
+                raise Refused(f"{name} was swapped")
+            found[secrets["project"]] = _Reader(objects, secrets).everything()
+    return found
+
+
+def _secrets(data: bytes, identity: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(bytes(open_sealed(data, parse_identities(identity))))
+    except Exception:  # noqa: BLE001 (whatever is wrong with it: it is not opened)
+        return None
+    return found
+
+
+class _Reader:
+    def __init__(self, objects: Mapping[str, bytes], secrets: dict[str, Any]) -> None:
+        self._objects = objects
+        self._project = secrets["project"]
+        self._identities = {
+            "meta": parse_identities(secrets["catalogue_identity"]),
+            "packs": parse_identities(secrets["content_identity"]),
+        }
+        key = bytes.fromhex(secrets["chunk_id_key"])
+        self._chunk_key = key
+        self._tag_key = blake3(key, derive_key_context="strongroom 2026-11-22 record tag").digest()
+        self._index_key = blake3(key, derive_key_context="strongroom 2026-11-22 index name").digest()
+        self._packs: dict[tuple[str, str], dict[bytes, bytes]] = {}
+        self._given = Given()
+        self._where: dict[bytes, list[tuple[str, str]]] = {}
+
+    def everything(self) -> Given:
+        self._index()
+        gone = {one["id"] for value in self._records("forgotten", "forgotten") for one in value["snapshots"]}
+        for record in self._records("snapshots", "snapshot"):
+            if record["id"] not in gone:
+                self._snapshot(record)
+        return self._given
+
+    def _names(self, folder: str) -> list[str]:
+        start = f"projects/{self._project}/{folder}/"
+        return sorted(name for name in self._objects if name.startswith(start))
+
+    def _open(self, name: str, tier: str = "meta") -> bytes:
+        try:
+            return bytes(open_sealed(self._objects[name], self._identities[tier]))
+        except Exception as error:  # (the names of what is wrong are Strongroom's)
+            raise Refused(f"{name} does not open") from error
+
+    def _records(self, folder: str, sort: str) -> list[dict[str, Any]]:
+        """The records of a folder that are of that sort."""
+        found = []
+        for name in self._names(folder):
+            try:
+                value = self._record(name)
+            except (Refused, ValueError, KeyError) as error:
+                self._given.refused.append(f"{name}: {error}")
+                continue
+            if value["record"] == sort:
+                found.append(value)
+        return found
+
+    def _record(self, name: str) -> dict[str, Any]:
+        first, second, rest = self._open(name).split(b"\n")
+        bound = b"\0".join([name.encode(), self._project.encode(), first])
+        if rest or json.loads(second) != {"tag": blake3(bound, key=self._tag_key).hexdigest()}:
+            raise Refused(f"{name} has a wrong tag")
+        value: dict[str, Any] = json.loads(first)
+        if value["id"] != name.rpartition("/")[2]:
+            raise Refused(f"{name} is another's")
+        return value
+
+    def _index(self) -> None:
+        for name in self._names("index"):
+            try:
+                rows = self._segment(name)
+            except (Refused, pa.ArrowException) as error:
+                self._given.refused.append(f"{name}: {error}")
+                continue
+            for row in rows:
+                self._where.setdefault(row["chunk"], []).append(("meta" if row["tier"] else "packs", row["pack"].hex()))
+        named = {place for places in self._where.values() for place in places}
+        for folder in ("meta", "packs"):
+            for name in self._names(folder):
+                place = (folder, name.rpartition("/")[2])
+                if place not in named:
+                    self._adopt(place)
+
+    def _segment(self, name: str) -> list[dict[str, Any]]:
+        plain = self._open(name)
+        if blake3(plain, key=self._index_key).hexdigest() != name.rpartition("/")[2]:
+            raise Refused(f"{name} is not what its name says")
+        rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(plain)).to_pylist()
+        return rows
+
+    def _adopt(self, place: tuple[str, str]) -> None:
+        """A pack that no segment names says itself what it holds. One that does not open is nobody's."""
+        try:
+            table, _ = self._contents(place)
+        except Refused:
+            return
+        for row in table:
+            self._where.setdefault(row["chunk"], []).append(place)
+
+    def _contents(self, place: tuple[str, str]) -> tuple[list[dict[str, Any]], bytes]:
+        folder, pack = place
+        name = f"projects/{self._project}/{folder}/{pack[:2]}/{pack}"
+        if name not in self._objects:
+            raise Refused(f"{name} is gone")
+        plain = self._open(name, folder)
+        length = int.from_bytes(plain[-8:-4], "little")
+        if plain[-4:] != b"SRTC" or not 8 <= length <= len(plain):
+            raise Refused(f"{name} has no table of contents")
+        try:
+            return pq.read_table(pa.BufferReader(plain[-length:-8])).to_pylist(), plain
+        except pa.ArrowException as error:
+            raise Refused(f"{name} has a broken table of contents") from error
+
+    def _pack(self, place: tuple[str, str]) -> dict[bytes, bytes]:
+        if place not in self._packs:
+            table, plain = self._contents(place)
+            found = {}
+            for row in table:
+                taught = None if row["dictionary"] is None else zstandard.ZstdCompressionDict(self._chunk(row["dictionary"]))
+                frame = plain[row["offset"] : row["offset"] + row["stored"]]
+                data = zstandard.ZstdDecompressor(dict_data=taught).decompress(frame, max_output_size=row["plain"])
+                if blake3(data, key=self._chunk_key).digest() != row["chunk"]:
+                    raise Refused(f"a chunk in {place[1]} is not what its id says")
+                found[row["chunk"]] = data
+            self._packs[place] = found
+        return self._packs[place]
+
+    def _chunk(self, chunk: bytes) -> bytes:
+        why = "no pack has it"
+        for place in self._where.get(chunk, ()):
+            try:
+                return self._pack(place)[chunk]
+            except (Refused, KeyError, zstandard.ZstdError) as error:
+                why = str(error)
+        raise Refused(f"chunk {chunk.hex()}: {why}")
+
+    def _tree(self, root: dict[str, Any]) -> bytes:
+        references = [name for name, _ in root["chunks"]]
+        for _ in range(root["depth"]):
+            lines = b"".join(self._chunk(bytes.fromhex(name)) for name in references).decode().splitlines()
+            references = [line.split()[0] for line in lines]
+        return b"".join(self._chunk(bytes.fromhex(name)) for name in references)
+
+    def _snapshot(self, record: dict[str, Any]) -> None:
+        try:
+            items = pq.read_table(pa.BufferReader(self._tree(record["manifest"]))).to_pylist()
+        except (Refused, pa.ArrowException) as error:
+            self._given.refused.append(f"snapshot {record['id']}: {error}")
+            return
+        self._given.taken[record["id"]] = record["taken_at"]
+        contents = self._given.snapshots[record["id"]] = {}
+        for item in items:
+            if item["type"] != "file":
+                continue
+            path = item["path"].decode()
+            try:
+                parts = [
+                    bytes(part["length"]) if part["id"] is None else self._chunk(part["id"]) for part in item["chunks"] or []
+                ]
+            except Refused as error:
+                self._given.refused.append(f"{path} of {record['id']}: {error}")
+                continue
+            data = b"".join(parts)
+            if blake3(data).digest() != item["blake3"]:
+                self._given.refused.append(f"{path} of {record['id']} is another content")
+                continue
+            contents[path] = data
