@@ -22,6 +22,9 @@ from policies.notify.webhook import Webhook
 from vault.errors import SettingsError
 
 COMMAND_TIMEOUT = 60
+PRUNE_WAITS = "10 min"
+"""For backups elsewhere. A prune that gives way is tried again like one that failed."""
+
 LARGEST_SECRET = 64 * 1024
 _BEGIN = "from cli.main import run; run()"
 
@@ -66,7 +69,7 @@ class Commands:
             "check": ("check", name, "--rolling", "--quiet"),
             "drill": ("drill", name, "--quiet"),
             "retention": ("retention", "apply", name, "--yes"),
-            "prune": ("prune", name, "--yes"),
+            "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS),
         }[job.kind]
         given = [word for file in self.identity for word in ("--identity", str(file))]
         return (sys.executable, "-P", "-c", _BEGIN, *words, "--json", "--config", str(self.config), *given)

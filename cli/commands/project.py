@@ -11,6 +11,7 @@ from cli import environment, output, own_places, settings_file, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from cli.settings.names import KIND
 from vault.errors import RefusedByRule, SourceError, UsageError
+from vault.wording import quoted
 
 if TYPE_CHECKING:
     from cli.settings import Settings
@@ -87,7 +88,7 @@ def add(
     output.result(f"Project {name} has the id {made.id}; its objects lie under projects/{made.id}/.")
     if not recovery:
         output.notice("notice: the settings name no recovery recipient, so only this identity opens the project")
-    output.result(f"Next: strongroom backup {name}")
+    output.result(f"Next: strongroom backup {quoted(name)}")
 
 
 @app.command("list", epilog=EXIT_CODES)

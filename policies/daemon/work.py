@@ -10,7 +10,7 @@ from typing import Any
 from policies.daemon.child import Ended, Run
 from policies.daemon.plan import PlannedJob, ProjectPlan
 from policies.schedule.jobs import Job, Outcome, Stop
-from vault.errors import Interrupted, StrongroomError
+from vault.errors import Busy, Interrupted, StrongroomError
 from vault.wording import counted
 
 DONE, DONE_WITH_PROBLEMS = 0, 3
@@ -50,6 +50,8 @@ def outcome(ended: Ended) -> Outcome:
         how = "did not end when it was asked to, and the daemon killed it" if ended.killed else "was ended by the daemon"
         raise Interrupted(f"the run {how}")
     message, hint = _error(ended)
+    if ended.code == Busy.exit_code:
+        raise RunFailed(_told(ended.document) or message, hint=hint)
     if ended.code == Interrupted.exit_code:
         raise Interrupted(message, hint=hint)
     raise RunFailed(message, hint=hint)

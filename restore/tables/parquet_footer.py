@@ -3,8 +3,7 @@
 Arrow's own view of a footer ends the whole process where a column's metadata is missing: a damaged file must not get that
 far. And the footer says what a reader should know before it reads: how long rows are, which columns have a dictionary.
 
-A footer is a struct in Thrift's compact protocol. It is read into dicts by field number, texts left out; the numbers used here
-are those of parquet.thrift: FileMetaData, RowGroup, ColumnChunk, ColumnMetaData.
+The numbers of fields are those of parquet.thrift: FileMetaData, RowGroup, ColumnChunk, ColumnMetaData.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import Damaged
+from vault.format.parquet_footer import Compact, NotThrift
 
 MAGIC = b"PAR1"
 LONGEST = 64 * 1024 * 1024
@@ -21,13 +21,6 @@ LONGEST = 64 * 1024 * 1024
 
 _DATA_PAGES = (0, 3)
 _PLAIN = 0
-_DEEPEST = 16
-_INTEGERS = {4, 5, 6}
-_SIZES = {3: 1, 7: 8, 13: 16}
-
-
-class NotThrift(ValueError):
-    """The bytes are no footer, or no header of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +59,7 @@ def read_footer(path: Path, hint: str) -> list[Group]:
         file.seek(-8 - length, 2)
         footer = file.read(length)
     try:
-        return [_group(group, size) for group in Compact(footer).struct(0).get(4, [])]
+        return [_group(group, size) for group in Compact(footer).struct().get(4, [])]
     except (NotThrift, IndexError, KeyError, TypeError, AttributeError) as error:
         raise Damaged("the Parquet file is broken: its footer cannot be read", hint=hint) from error
 
@@ -89,70 +82,3 @@ def _chunk(chunk: dict[int, Any]) -> Chunk:
 def _has_only_a_dictionary(chunk: dict[int, Any]) -> bool:
     """A writer gives a dictionary up when it grows; what comes then are plain pages, which the encoding statistics count."""
     return 11 in chunk and not any(page[1] in _DATA_PAGES and page[2] == _PLAIN for page in chunk.get(13, []))
-
-
-class Compact:
-    """Thrift's compact protocol, as far as a footer needs it."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self.at = 0
-
-    def struct(self, depth: int) -> dict[int, Any]:
-        """A struct's fields by their numbers."""
-        if depth > _DEEPEST:
-            raise NotThrift("too deep")
-        fields: dict[int, Any] = {}
-        number = 0
-        while head := self._byte():
-            number = number + (head >> 4) if head >> 4 else self._integer()
-            kind = head & 15
-            # a field that is true or false has its value in its head
-            fields[number] = kind == 1 if kind in {1, 2} else self._value(kind, depth)
-        return fields
-
-    def _value(self, kind: int, depth: int) -> int | list[Any] | dict[int, Any] | None:
-        if kind in _INTEGERS:
-            return self._integer()
-        if kind in {9, 10}:
-            return self._list(depth)
-        if kind == 12:
-            return self.struct(depth + 1)
-        if kind == 8:
-            self._skip(self._varint())
-        elif kind in {1, 2} or kind in _SIZES:
-            self._skip(_SIZES.get(kind, 1))
-        else:
-            raise NotThrift(f"a value of kind {kind}")
-        return None
-
-    def _list(self, depth: int) -> list[Any]:
-        head = self._byte()
-        count = head >> 4 if head >> 4 < 15 else self._varint()
-        if count > len(self._raw) - self.at:
-            raise NotThrift("a list longer than the footer")
-        return [self._value(head & 15, depth + 1) for _ in range(count)]
-
-    def _byte(self) -> int:
-        self.at += 1
-        return self._raw[self.at - 1]
-
-    def _varint(self) -> int:
-        number = shift = 0
-        while True:
-            byte = self._byte()
-            number |= (byte & 127) << shift
-            if byte < 128:
-                return number
-            shift += 7
-            if shift > 63:
-                raise NotThrift("a number without an end")
-
-    def _integer(self) -> int:
-        number = self._varint()
-        return (number >> 1) ^ -(number & 1)
-
-    def _skip(self, size: int) -> None:
-        if size > len(self._raw) - self.at:
-            raise NotThrift("a text longer than the footer")
-        self.at += size

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, LARGEST_ROW_BYTES
-from restore.tables.parquet_footer import Chunk, Compact, Group, NotThrift
+from restore.tables.parquet_footer import Chunk, Group
 from vault.errors import Damaged
+from vault.format.parquet_footer import Compact, NotThrift
 
 LARGEST_PAGES = 512 * 1024 * 1024
 """Bytes that the largest pages of all columns may take together, uncompressed; writers make pages of a megabyte."""

@@ -74,7 +74,10 @@ class ClientMemory:
     def descriptor_copy(self) -> Path | None:
         """The file with the copy, where there is one."""
         file = self.folder / DESCRIPTOR_COPY
-        return file if file.is_file() else None
+        try:
+            return file if file.is_file() else None
+        except OSError:  # what nobody may look at helps nobody
+            return None
 
     def recognise(self, capability: Capability) -> None:
         """Compare a project's id and keys with those that its name had. Raises `KeyRefused` where they are others."""
