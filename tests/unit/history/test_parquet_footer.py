@@ -67,11 +67,11 @@ def test_a_column_without_its_metadata_is_damage_and_ends_no_process() -> None:
     data = a_manifest()
     footer = len(data) - parquet_footer.footer_size(data[-8:], "it")
     refused = 0
-    for place in range(footer, len(data) - 8):
+    for place in range(footer, len(data) - 8, 5):
         changed = bytearray(data)
         changed[place] ^= 0x30  # another field, another kind of value
         try:
             manifest.decode(changed)
         except Damaged:
             refused += 1
-    assert refused > (len(data) - footer) // 8
+    assert refused > (len(data) - footer) // 40
