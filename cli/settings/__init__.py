@@ -36,6 +36,8 @@ _OF_ADDRESS = ("endpoint", "region", "profile", "path_style")
 def find(named: Path | None) -> Path:
     """The settings file that applies. Raises `SettingsError`."""
     candidates = [named] if named is not None else environment.settings_files()
+    if named is not None and environment.settings_in_use() is not None:
+        return named  # a run of the daemon's goes by what the daemon has read, though the file is gone
     for candidate in candidates:
         if candidate.is_file():
             return candidate

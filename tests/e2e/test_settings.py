@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from cli import environment
 from tests.support.desk import Desk, refusal
 from tests.support.tree_facts import write_files
 
@@ -194,3 +196,13 @@ def test_old_settings_gain_keys_without_a_new_form(used: Desk, key: str) -> None
         settings.write(f"{key} = {value}\n")
     used.call("backup")
     assert used.call("settings", "check").text.endswith("0 warnings\n")
+
+
+def test_a_run_of_the_daemon_goes_by_what_the_daemon_has_read_though_the_file_is_gone(desk: Desk) -> None:
+    desk.init()
+    copy = desk.folder / "copy.toml"
+    desk.settings.rename(copy)
+    ours = {environment.SETTINGS_IN_USE: str(copy), environment.PARENT: str(os.getpid())}
+    run = replace(desk, variables={**desk.variables, **ours})
+    assert run.run("project", "list", "--config", str(desk.settings), "--json").document["projects"] == []
+    assert "no settings file" in desk.run("project", "list", "--config", str(desk.settings), exits=2).err
