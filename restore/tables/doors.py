@@ -26,6 +26,10 @@ ROWS_FOR_A_BYTE = 1000
 """Rows that a table may have whatever the size of its file, and for each byte of it: a run of equal rows takes no room where it
 is stored, and all the more where it is written out."""
 
+FREE_BYTES = 16 * 1024**3
+BYTES_FOR_A_BYTE = 1000
+"""Bytes of cells, likewise: one long text that a million rows point at takes no room where it is stored."""
+
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 """What ends the run: the next item would find no room either."""
 
@@ -87,6 +91,7 @@ class BoundedTable:
         self._table = table
         self._format = format_name
         self._most_rows = max(FREE_ROWS, size * ROWS_FOR_A_BYTE)
+        self._most_bytes = max(FREE_BYTES, size * BYTES_FOR_A_BYTE)
         self.name: str = table.name
         self.columns: Sequence[Column] = table.columns
         _check_row(sum(len(column.name) for column in self.columns))
@@ -95,24 +100,27 @@ class BoundedTable:
         """All rows."""
         with reading(self._format):
             batches = iter(self._table.batches())
-            rows = 0
+            rows = size = 0
         while True:
             with reading(self._format):
                 batch = next(batches, None)
-                pieces = [] if batch is None else list(_pieces(batch))
-                rows += 0 if batch is None else batch.rows
-                if rows > self._most_rows:
-                    raise Damaged(
-                        f"it has more than {self._most_rows} rows in a file of few bytes: it is made to harm", hint=HINT
-                    )
-            if batch is None:
-                return
+                if batch is None:
+                    return
+                own = sum(map(_bytes, batch.columns))
+                pieces = list(_pieces(batch, own))
+                rows, size = rows + batch.rows, size + own
+                self._check(rows, self._most_rows, "rows")
+                self._check(size, self._most_bytes, "bytes of cells")
             yield from pieces
 
+    def _check(self, there: int, most: int, of_what: str) -> None:
+        if there > most:
+            raise Damaged(f"it has more than {most} {of_what} in a file of few bytes: it is made to harm", hint=HINT)
 
-def _pieces(batch: Batch) -> Iterator[Batch]:
-    """A batch in pieces of a bounded size. Raises `Damaged` where a row is too large."""
-    if sum(map(_bytes, batch.columns)) <= BATCH_BYTES:
+
+def _pieces(batch: Batch, whole: int) -> Iterator[Batch]:
+    """A batch in pieces of a bounded size. whole: its bytes. Raises `Damaged` where a row is too large."""
+    if whole <= BATCH_BYTES:
         yield batch
         return
     start = size = 0

@@ -35,6 +35,10 @@ BREAKS_OFF = "the file ends inside a quoted cell"
 
 _BATCH_CHARACTERS = BATCH_BYTES // 4
 
+WIDEST_BY_ARROW = 4096
+"""Columns. Of more Arrow makes a few rows a block, each column a piece of memory: it is slower then, and its threads end the
+process where memory is short."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -174,7 +178,7 @@ def _is_even(path: Path, layout: Layout) -> bool:
     """Whether Arrow reads the file to its end, and means the same by it."""
     import pyarrow as pa
 
-    if layout.encoding.broken or not layout.delimiter.isascii() or _misleads(path, layout):
+    if layout.width > WIDEST_BY_ARROW or layout.encoding.broken or not layout.delimiter.isascii() or _misleads(path, layout):
         return False
     try:
         for _ in _arrow_batches(path, layout, first_column_only=True):

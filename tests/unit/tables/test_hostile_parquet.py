@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from restore.tables import feather_claims, parquet_pages
+from restore.tables import doors, feather_claims, parquet_pages
 from restore.tables.losses import Losses
 from restore.tables.model import BATCH_BYTES, BATCH_CELLS
 from restore.tables.registry import open_tables
@@ -63,6 +63,14 @@ def test_one_long_text_for_many_rows_is_given_in_small_batches(tmp_path: Path, c
     cells = pa.StructArray.from_arrays([texts], ["inner"]) if within == "a struct" else texts
     path = stored(tmp_path / "a.parquet", pa.table({"a": cells}), compression=compression)
     assert rows_of_file(path, "parquet") == 65
+
+
+def test_a_small_file_that_would_become_an_endless_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = stored(tmp_path / "a.parquet", pa.table({"a": pa.array(["x" * MIB] * 64)}), compression="zstd")
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(doors, "FREE_BYTES", 32 * MIB)
+    with pytest.raises(Damaged, match="bytes of cells in a file of few bytes"):
+        rows_of_file(path, "parquet")
 
 
 def test_texts_that_are_stored_by_what_differs_from_the_one_before_are_given_in_small_batches(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from restore.tables.csv_rows import LARGEST_WIDTH
 from restore.tables.losses import Losses
 from restore.tables.model import BATCH_ROWS
-from restore.tables.read_csv import BREAKS_OFF, SHORT, UNDECODED, CsvTable, Layout, read_csv
+from restore.tables.read_csv import BREAKS_OFF, SHORT, UNDECODED, WIDEST_BY_ARROW, CsvTable, Layout, read_csv
 from tests.support.tables import names_of, rows_of
 from tests.unit.tables.text_files import Lost, file_of, lost
 from vault.errors import Damaged
@@ -91,6 +91,15 @@ def test_the_line_that_names_the_delimiter_is_known_in_every_spelling(tmp_path: 
     path.write_bytes(f"{line}\r\na;b\r\n1,5;2\r\n".encode())
     (table,) = read_csv(path, Losses())
     assert [column.name for column in table.columns] == ["a", "b"]
+
+
+def test_a_table_of_very_many_columns_is_read_without_arrow_and_is_the_same(tmp_path: Path) -> None:
+    width = WIDEST_BY_ARROW + 1
+    cells = [",".join(str(place + row) for place in range(width)) for row in range(3)]
+    (tmp_path / "a.csv").write_text("\n".join([",".join(f"c{place}" for place in range(width)), *cells]) + "\n", "utf-8")
+    (table,) = read_csv(tmp_path / "a.csv", Losses())
+    assert isinstance(table, CsvTable) and not table.layout.even
+    assert rows_of(table) == [row.split(",") for row in cells]
 
 
 def test_a_row_that_is_too_long_gets_columns_without_a_name(tmp_path: Path) -> None:
