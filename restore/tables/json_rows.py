@@ -79,8 +79,9 @@ def _survey(table: str, rows: Rows, losses: Losses) -> list[str]:
         if row.keys() == present.keys():
             same += 1
         else:
-            present = {name: seen + same for name, seen in present.items()}
-            same = 0
+            if same and not row.keys() <= present.keys():
+                present = {name: seen + same for name, seen in present.items()}
+                same = 0
             for name in row:
                 present[name] = present.get(name, 0) + 1
             if len(present) > LARGEST_WIDTH:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -257,3 +259,23 @@ def test_what_json_holds_comes_back(
         for row, value in zip(rows, values, strict=True)
     ]
     assert back == json.loads(text)
+
+
+def test_what_rows_lack_is_counted_by_name_whatever_the_order_of_names(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    rows = [{f"k{chance.randrange(9)}": 1 for _ in range(chance.randrange(5))} for _ in range(300)]
+    losses = Losses()
+    read_jsonl(file_of(tmp_path, "".join(f"{json.dumps(row)}\n" for row in rows).encode()), losses)
+    names = {name for row in rows for name in row}
+    assert {loss.column: loss.cells for loss in losses.all()} == {name: sum(name not in row for row in rows) for name in names}
+
+
+def test_rows_with_ever_changing_names_take_no_longer_than_their_number(tmp_path: Path) -> None:
+    def seconds(names: int) -> float:
+        lines = "".join(f'{{"k{number % names}": 1, "id": {number}}}\n' for number in range(12_000))
+        path = file_of(tmp_path, lines.encode())
+        start = time.perf_counter()
+        read_jsonl(path, Losses())
+        return time.perf_counter() - start
+
+    assert seconds(6_000) < 12 * seconds(10)
