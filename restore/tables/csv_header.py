@@ -32,6 +32,7 @@ _TIME = re.compile(
     r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T ,]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z| ?[+-]\d{2}:?\d{2})?)?"
     r"|\d{1,3}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
 )
+_QUARTER = re.compile(r"(\d{1,2}):(00|15|30|45)(?::00)?")
 _NUMBER = re.compile(r"[+\-(]?\d(?:[\d\s.,()'\-]*\d)?\)?\s?%?")
 _TEXT, _NUMERIC, _TEMPORAL = range(3)
 
@@ -89,6 +90,8 @@ def names_columns(first: Row, body: Sequence[Row]) -> bool:
         return again < _COME_AGAIN or again * 3 < len(cells)
     if _count_on([cell for place, cell in cells if kinds[place] == _NUMERIC]):
         return True
+    if _clocks_on([cell for place, cell in cells if kinds[place] == _TEMPORAL]):
+        return True
     if not below:
         return valued == 1 < len(cells)
     alike = [kinds[place] == kind for place in kinds for kind in [_kind_of_column(below, place)] if kind != _TEXT]
@@ -113,7 +116,15 @@ def _kind(cell: str) -> int:
 
 def _count_on(cells: Sequence[str]) -> bool:
     """Whether whole numbers go up by equal steps: labels of hours, days, years, of thresholds in seconds."""
-    if len(cells) < _COUNTED_ON or not all(cell.isdecimal() and len(cell) <= 4 for cell in cells):
-        return False
-    steps = {int(two) - int(one) for one, two in pairwise(cells)}
-    return len(steps) == 1 and steps.pop() > 0
+    return all(cell.isdecimal() and len(cell) <= 4 for cell in cells) and _in_equal_steps([int(cell) for cell in cells])
+
+
+def _clocks_on(cells: Sequence[str]) -> bool:
+    """Whether times of the day go up by equal steps of whole quarters of an hour: labels of a day's hours."""
+    found = [_QUARTER.fullmatch(cell) for cell in cells]
+    return all(found) and _in_equal_steps([int(one[1]) * 60 + int(one[2]) for one in found if one])
+
+
+def _in_equal_steps(numbers: Sequence[int]) -> bool:
+    steps = {two - one for one, two in pairwise(numbers)}
+    return len(numbers) >= _COUNTED_ON and len(steps) == 1 and steps.pop() > 0
