@@ -6,7 +6,8 @@
     2024/05/summary-2024.csv             May 2024         unless it is a bare year, which only says less
     20240517_calls_20240603.csv          all of it        what can be read in several ways is the widest of them, and doubtful
 
-`vault.about.dates` reads figures, `vault.about.words` words, `vault.about.marks` puts them together. A bare number of one or
+`vault.about.dates` reads figures, `vault.about.words` words, `vault.about.marks` puts them together, `vault.about.widened` adds
+what words such as `weekly` make of them. A bare number of one or
 two figures is of the next finer unit below its folder (`2024/05`, `2024-05-17/report-14.csv`), unless the word before it says
 that it counts something (`agent-14.csv`).
 Bytes that are not UTF-8 are read as Windows-1251. Nothing that a path holds raises.
