@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli import environment, output, settings_copy
+from cli import environment, output, settings_copy, workplace
 from vault.errors import Damaged, NothingFound, ObjectNotFound, RefusedByRule, StrongroomError, UsageError
 from vault.problems import Problem, printable
 from vault.repository import settings_copies
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cli.settings.document import Document
+    from cli.settings.tables import RepositorySettings
     from cli.workplace import Workplace
     from vault.format.settings_copy import Decoded, SettingsCopy
     from vault.repository.settings_copies import StoredCopy
@@ -203,7 +204,7 @@ def needs(place: Workplace, found: Found, file: Path) -> Needs:
     if dict(_values(before, Path)) != dict(_values(document, Path)):
         notes.append(f"relative paths in it count from its folder, which was {printable(found.copy.file.encode())}'s")
     address, named = document.repository, place.settings.repository
-    if (address.address, address.endpoint) != (named.address, named.endpoint):
+    if (_place_of(address, file), address.endpoint) != (_place_of(named, place.settings.file.absolute()), named.endpoint):
         notes.append(f"its repository is at {printable(address.address.encode())}, not at {named.address}")
     commands = {key: text for key, text in _values(document, str) if key.rpartition(".")[2].endswith("command")}
     missing = {key: str(path) for key, path in _files(document) if not os.path.exists(path)}  # noqa: PTH110 (never raises)
@@ -212,6 +213,10 @@ def needs(place: Workplace, found: Found, file: Path) -> Needs:
         if shutil.which(program) is None:
             missing[key] = program
     return Needs(missing, commands, notes)
+
+
+def _place_of(repository: RepositorySettings, file: Path) -> str:
+    return workplace.located(repository.address, file.parent).text
 
 
 def _files(document: Document) -> Iterator[tuple[str, Path]]:
