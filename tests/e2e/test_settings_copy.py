@@ -281,7 +281,7 @@ def test_the_last_copies_of_a_file_stay_and_as_many_of_others(
     desk: Desk, named: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert settings_copies.KEPT == 20
-    monkeypatch.setattr(settings_copies, "KEPT", 3)
+    monkeypatch.setattr(settings_copies, "KEPT", 4)
     first = stored(desk)
     named("second")
     for number in range(settings_copies.KEPT + 2):
