@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from restore.tables.model import Table
 from restore.tables.rows_in_period import column_named
-from restore.tables.times import Reading, moments_of
+from restore.tables.times import Reading, moments_of, settled
 from vault.errors import UsageError
 
 QUARTER = 900_000_000
@@ -30,8 +30,9 @@ def row_times(tables: Sequence[Table], column: str, reading: Reading) -> list[in
         except UsageError as error:
             missed.append(error)  # a sheet beside the one that is meant
             continue
+        own = settled((batch.columns[place] for batch in table.batches()), reading)
         for batch in table.batches():
-            moments = moments_of(batch.columns[place], reading).drop_null()
+            moments = moments_of(batch.columns[place], own).drop_null()
             found.update(moment // QUARTER for moment in pc.unique(moments).to_pylist())
     if missed and len(missed) == len(tables):
         raise missed[0]
