@@ -1,5 +1,5 @@
-"""What no error of ours names: a fault of Strongroom. A person is told in a line, and the details lie in a file, for a report. The
-same fault has the same file, so that one which comes back every hour fills no disk."""
+"""What no error of ours names: a fault of Strongroom. A person is told in a line, and the details lie in a file, for a report.
+The same fault has the same file, so that one which comes back every hour fills no disk."""
 
 from __future__ import annotations
 
