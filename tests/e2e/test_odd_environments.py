@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pty
 import shlex
@@ -94,6 +95,18 @@ def test_too_little_memory_is_told_as_that_and_the_next_backup_works(two: Desk) 
     assert "memory" in told
     two.call("backup")
     assert snapshots(two) == {"acme": 1, "zeta": 1}
+
+
+def test_a_current_folder_that_is_gone_is_told_and_stops_no_backup(two: Desk) -> None:
+    gone = "mkdir gone; cd gone; rmdir ../gone; "
+    shell(two, f"{gone} strongroom backup --config {two.settings}")
+    told = shell(two, f"{gone} strongroom restore acme --to x --config {two.settings} --json", exits=1)
+    assert "the folder that this was started in is gone" in json.loads(told.stdout)["error"]["message"]
+
+
+def test_an_identity_that_does_not_end_is_refused(two: Desk) -> None:
+    assert "too large for an identity file" in two.call("list", "--identity", "/dev/zero", exits=12).err
+    shell(two, f"strongroom list --identity <(cat {two.identity})")  # one that a program prints is as good as a file
 
 
 def test_who_has_no_home_folder_is_told_what_to_set(two: Desk) -> None:
