@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from policies.daemon.child import Ended
+from policies.daemon.known import state_of
 from policies.daemon.plan import PlannedJob, ProjectPlan
 from policies.notify.message import Message
 from policies.schedule.policy import Policy, Retries
@@ -173,3 +174,38 @@ def test_a_project_that_begins_to_fail_later_for_the_same_reason_is_named_as_wel
     house.answer = lambda *_: UNREACHABLE
     house.live(4)
     assert sum("late/reports" in line.title for message in house.channel.told for line in message.broken) == 1
+
+
+def test_a_snapshot_and_a_drill_from_a_clock_that_was_ahead_hide_no_broken_promise(make: Make) -> None:
+    house = make(project(nightly=True))
+    right = house.clock.now()
+    house.clock.set(right + timedelta(days=400))
+    ahead = house.clock.now()
+    house.findings.note("sdek", "backup", "reports", ahead, {"taken_at": ahead.isoformat()})
+    house.findings.drilled("sdek", ahead, {"trouble": ""})
+    house.live(0.2)
+    house.clock.set(right)
+    house.answer = lambda *_: UNREACHABLE
+    house.live(4)
+    assert "rpo" in told(house)
+    drills = state_of(house.projects[0], house.daemon._runner, house.findings, house.clock.now()).drills
+    assert drills is not None and drills.last is None and drills.due < house.clock.now() + timedelta(days=2)
+
+
+def test_what_a_job_did_since_its_last_success_is_asked_of_the_books_once_after_each_run(make: Make) -> None:
+    house = make(project())
+    house.answer = lambda *_: UNREACHABLE
+    asked: list[str] = []
+    ask = house.books.since_success
+
+    class Counted:
+        def __getattr__(self, name: str) -> object:
+            if name == "since_success":
+                asked.append(name)
+            return getattr(house.books, name)
+
+    house.daemon._runner._books = Counted()  # type: ignore[assignment] # passes everything on
+    house.live(12)
+    ran = len(house.ran)
+    assert ran > 12 and len(asked) <= 2 * ran + 2
+    assert len(house.daemon._runner.since_success("sdek", "backup reports")) == len(ask("sdek", "backup reports")) == ran
