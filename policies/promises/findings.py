@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Self
 
 from policies.promises import findings_file
 from policies.promises.findings_file import FindingsFile
+from policies.schedule.books_file import lacks_room
 from policies.schedule.due import A_LITTLE
 from vault.errors import StrongroomError
 
@@ -89,6 +90,18 @@ class Findings:
         made = cls(FindingsFile(file, findings_file.opened, tell or _untold))
         made._file.do("SELECT 1")
         return made
+
+    @classmethod
+    def open_anyhow(cls, file: Path, tell: Callable[[str], None]) -> Self:
+        """As `open`; where the disk is full or fails, that is told, and the file is tried again with each question. Raises
+        `UnsupportedFormat`, `StrongroomError`."""
+        try:
+            return cls.open(file, tell)
+        except StrongroomError as error:
+            if not lacks_room(error):
+                raise
+            tell(str(error))
+            return cls(FindingsFile(file, findings_file.opened, tell))
 
     @classmethod
     def open_to_read(cls, file: Path) -> Self:
