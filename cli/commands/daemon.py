@@ -103,6 +103,7 @@ def _around(found: Settings, log: Log, *, is_asked: bool) -> Iterator[Around]:
     from policies.daemon import systemd
     from policies.daemon.health import Health
     from policies.daemon.loop import Around
+    from policies.promises.findings import Findings
     from policies.schedule.books import Books
 
     services = workplace.services()
@@ -110,7 +111,7 @@ def _around(found: Settings, log: Log, *, is_asked: bool) -> Iterator[Around]:
     with ExitStack() as stack:
         books = Books.open(local.folder(found) / local.BOOKS, services.clock, log.notice)
         stack.callback(books.close)
-        findings = stack.enter_context(local.findings(found, log.notice))
+        findings = stack.enter_context(Findings.open_anyhow(local.folder(found) / local.FINDINGS, log.notice))
         health = Health(table.metrics, services.clock) if is_asked and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)
