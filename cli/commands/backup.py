@@ -42,7 +42,7 @@ def backup(
     last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
     first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
-    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity) as place:
+    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity, commits=True) as place:
         work = list(_work(place, projects or [], source))
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
         missing = [one for project in {project.id: project for project, _ in work}.values() for one in place.missing(project)]

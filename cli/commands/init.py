@@ -83,6 +83,7 @@ class _Init:
         from vault.format.descriptor import Descriptor, Trust
         from vault.format.layout import new_id
         from vault.repository.repository import Repository
+        from vault.repository.trust import note_kept
         from vault.storage.address import open_bare_store
         from vault.storage.probe import probe_quickly
         from vault.storage.retrying import RetryingStore
@@ -111,7 +112,10 @@ class _Init:
                 identities.write_secret(self._kit, kit_text.encode())
             if begun is None:
                 Repository.create(store, Descriptor(repository_id, services.clock.now(), trust=trust), services)
-            workplace.remembered(address, self._repository).begin(repository_id)
+            memory = workplace.remembered(address, self._repository)
+            memory.begin(repository_id)
+            if report.creates_once:
+                note_kept(memory, repository_id)
             identity = IdentitySettings(file=self._identity)
             settings_file.write(self._config, self._repository, identity, kit.recipient.encode())
         finally:

@@ -60,7 +60,7 @@ def prune(
     patience = _patience(wait)
     answers: list[dict[str, Any]] = []
     done, busy = True, False
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, commits=not dry_run) as place:
         for project in place.projects(projects or []):
             place.gone(project)
             with progress.shown(quiet=quiet or as_json) as listener:
