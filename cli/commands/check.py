@@ -105,13 +105,18 @@ def _one(
     from cli.rolling import noted, rolled
     from vault.repository.check import Depth
     from vault.repository.check import check as look
+    from vault.repository.missing_objects import Missing
 
     depth = Depth(data=share, progress=listener)
-    gone = [one.message for one in place.missing(project) if one.what != "key"]  # those are the repository's
+    missing = place.missing(project)
+    gone = [one.message for one in missing if one.what != "key"]  # those are the repository's
+    noted_as_notes = {Missing("snapshot", one.id).message for one in missing if one.what == "note"}
     if rolling:
         report = rolled(place.settings, project, depth, [*gone, *beside])
     else:
-        report = noted(place.settings, project, depth, lambda depth: look(project, depth))
+        report = noted(place.settings, project, depth, lambda depth: look(project, depth), [*gone, *beside])
+    # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
+    report.damage = [text for text in report.damage if text not in noted_as_notes]
     report.damage += [text for text in gone if text not in report.damage]
     report.unlocked = locking.unlocked(place, project, packs=share > 0)
     return report
