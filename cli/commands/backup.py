@@ -44,7 +44,7 @@ def backup(
     """
     from cli import settings_copy
 
-    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity) as place:
+    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity, commits=True) as place:
         work = list(_work(place, projects or [], source))
         kept = settings_copy.of_workplace(place, [project.capability for project, _ in work])
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]

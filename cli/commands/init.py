@@ -84,6 +84,7 @@ class _Init:
         from vault.format.descriptor import Descriptor, Trust
         from vault.format.layout import new_id
         from vault.repository.repository import Repository
+        from vault.repository.trust import note_kept
         from vault.storage.address import open_bare_store
         from vault.storage.probe import probe_quickly
         from vault.storage.retrying import RetryingStore
@@ -114,6 +115,8 @@ class _Init:
             repository = begun or Repository.create(store, descriptor, services)
             memory = workplace.remembered(address, self._repository)
             memory.begin(repository_id)
+            if report.creates_once:
+                note_kept(memory, repository_id)
             identity = IdentitySettings(file=self._identity)
             settings_file.write(self._config, self._repository, identity, kit.recipient.encode())
             settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(self._config), [])

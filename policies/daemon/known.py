@@ -148,7 +148,7 @@ def _checks(plan: ProjectPlan, findings: Findings, now: datetime) -> CheckState 
     if coverage.damaged and not damage:
         damage.append(counted(coverage.damaged, "pack"))
     if plan.job("check") is None:
-        return CheckState(plan.check_within, None, tuple(damage)) if found else None
+        return CheckState(plan.check_within, None, tuple(damage)) if damage or found else None
     oldest = coverage.oldest or (None if found else findings.first_met(plan.name, "check", now))
     return CheckState(plan.check_within, oldest, tuple(damage))
 

@@ -159,10 +159,9 @@ def _checks(state: ProjectState, now: datetime) -> Iterator[Alarm]:
     if checks is None:
         return
     if checks.damage:
-        message = f"stored data is damaged: {_named(checks.damage)}"
-        yield Alarm(
-            state.project, "damage", "", message, f"run `strongroom check {_quoted(state)} --data` to see what it costs"
-        )
+        message = f"the last check has found damage: {_named(checks.damage)}"
+        hint = f"run `strongroom check {_quoted(state)} --data` to see what it costs, and whether it still stands"
+        yield Alarm(state.project, "damage", "", message, hint)
     if checks.oldest is not None and now - checks.oldest > checks.within + SLACK:
         message = f"some stored data was not read for {span(now - checks.oldest)}, and {span(checks.within)} are promised"
         yield Alarm(state.project, "checked", "", message, f"run `strongroom check {_quoted(state)} --rolling`")

@@ -232,8 +232,12 @@ class _Check:
         self._moved = committed.moved
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
         stored = snapshots.stored_ids(self._project)
-        gone = missing.absent(self._project, stored, committed.records, ()).gone
-        self._report.damage += [Missing("snapshot", one).message for one in gone]
+        absent = missing.absent(self._project, stored, committed.records, ())
+        self._report.damage += [Missing("snapshot", one).message for one in absent.gone]
+        self._report.damage += [
+            f"the store's listing leaves out snapshot {one}, which stands: whoever goes by the listing does not see it"
+            for one in absent.hidden
+        ]
         for one in committed.records:
             self._depth.stop()
             self._report.snapshots += 1
