@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 LATE_TO_START = timedelta(minutes=10)
 """A job may be due for so long before somebody must be there to start it."""
 
+AHEAD = "dated in the future"
+"""A snapshot of a clock that was wrong: how old it is nobody knows."""
+
 UNLISTED = "not in the settings"
 NOT_ASKED = "store not reached"
 WELL = frozenset({"ok", UNLISTED, NOT_ASKED})
@@ -179,6 +182,7 @@ class Local:
 
     def _row(self, plan: ProjectPlan, source: str, asked: Asked | None, *, listed: bool) -> dict[str, Any]:
         from policies.daemon.known import last_run, last_success
+        from policies.promises.judge import CLOCKS_DIFFER
 
         head = asked.heads.get(source) if asked is not None else None
         last = head.taken_at if head is not None else None
@@ -195,7 +199,7 @@ class Local:
             well = "ok" if asked is not None else NOT_ASKED
             bad = "failed" if "failed" in row else "problems" if head is not None and head.counts.problems else well
             row |= {
-                "state": "late" if late else bad,
+                "state": AHEAD if -age > CLOCKS_DIFFER else "late" if late else bad,
                 "last": output.moment(last),
                 "taken_at": last.isoformat(),
                 "age": output.duration(age.total_seconds()),

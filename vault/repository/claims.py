@@ -193,9 +193,10 @@ def _shows_no_progress(project: Project, name: str, patience: Patience) -> bool:
 
 
 def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patience) -> bool:
-    """Whether a claim shows no progress. Of one that cannot be read, its name tells the age."""
+    """Whether a claim shows no progress. Of one that cannot be read, its name tells the age. One from the future is of a clock
+    that was wrong: nothing would end it before that day comes."""
     last: datetime | None = layout.moment_of(name) if claim is None else claim.updated_at
-    return last is None or project.services.clock.now() - last > patience.stale_after
+    return last is None or abs(project.services.clock.now() - last) > patience.stale_after
 
 
 def _grace(

@@ -52,6 +52,22 @@ class SnapshotsMissing(Damaged):
         self.snapshots = tuple(sorted(snapshots))
 
 
+def records_gone(project: Project, records: Collection[str], notes: Notes) -> bool:
+    """Whether all that was ever committed seems to be gone: no record stands, of whatever sort, nobody has forgotten anything,
+    no backup is under way, and packs of the catalogue stand, which are stored right before a commit."""
+    if records or notes.by_id or notes.damaged:
+        return False
+    folders = (project.folder(name) for name in ("meta", "claims"))
+    catalogue, under_way = (next(iter(project.store.list(folder)), None) is not None for folder in folders)
+    return catalogue and not under_way
+
+
+RECORDS_GONE = (
+    "no snapshot stands and none was forgotten, but catalogue packs stand: the records are gone, or the only backup was "
+    "interrupted right before its end"
+)
+
+
 def acceptance(project: Project, snapshot: str) -> str:
     """The command with which a person accepts the loss of a snapshot."""
     return f"`strongroom retention accept-loss {quoted(project.name)} {snapshot} --reason TEXT`"

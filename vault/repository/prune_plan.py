@@ -16,7 +16,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
-from vault.errors import Damaged
+from vault.errors import Damaged, RefusedByRule
 from vault.format import layout
 from vault.format.layout import TIERS
 from vault.problems import printable
@@ -160,6 +160,12 @@ def look(project: Project, known_forgotten: frozenset[str], wishes: Wishes) -> W
     the first was deleted, one listing may miss both. What no listing names though it must be there is asked for by name.
     """
     ids = dict.fromkeys([*snapshots.stored_ids(project), *snapshots.stored_ids(project)])
+    if missing.records_gone(project, ids, forgotten.read_all(project)):
+        raise RefusedByRule(
+            f"nothing of {project.name} can be pruned: {missing.RECORDS_GONE}",
+            hint=f"bring the objects below {project.folder('snapshots')} back from an older version or a copy; if there never "
+            f"was a snapshot: `strongroom backup {quoted(project.name)}` first",
+        )
     found = snapshots.read_those(project, list(ids))
     while (absent := missing.absent(project, ids, found.records, wishes.remembered - known_forgotten)).hidden:
         ids |= dict.fromkeys(absent.hidden)
