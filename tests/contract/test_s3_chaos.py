@@ -75,6 +75,8 @@ def test_without_patience_each_request_is_sent_once(line: Line) -> None:
         (400, "RequestTimeout", TransientStorageError),
         (400, "BadDigest", TransientStorageError),
         (400, "InvalidArgument", StorageError),
+        (400, "ExpiredToken", StorageDenied),
+        (400, "TokenRefreshRequired", StorageDenied),
         (401, "Unauthorized", StorageDenied),
         (403, "AccessDenied", StorageDenied),
         (403, "RequestTimeTooSkewed", StorageDenied),
@@ -98,6 +100,18 @@ def test_every_refusal_has_its_own_error(line: Line, status: int, code: str, exp
         line.bare.put("a", b"1")
     assert type(of_get.value) is type(of_put.value) is expected
     assert of_get.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_a_server_that_sends_every_request_elsewhere_is_an_error_of_ours(moto_endpoint: str, status: int) -> None:
+    with chaos_proxy(moto_endpoint) as proxy:
+        proxy.plan(*[Answer(status, "Found")] * 1000)
+        store = S3Store(BUCKET, "elsewhere", S3Options(endpoint=proxy.url))
+        with pytest.raises(StorageError, match="sends every request elsewhere") as told:
+            store.get("a")
+        store.close()
+    assert not isinstance(told.value, TransientStorageError)
+    assert "is the endpoint that of an S3 server" in str(told.value.hint)
 
 
 def test_412_is_an_existing_object_for_create_only(line: Line) -> None:

@@ -6,6 +6,7 @@ process may not see, or a file system that has none, are not an error: there is 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,13 +17,15 @@ LARGEST_TOTAL = 1024 * 1024
 
 
 class Extended(NamedTuple):
-    """values: (name, value), sorted by name · left_out: names whose values are too large to be kept."""
+    """values: (name, value), sorted by name · left_out: names whose values are too large to be kept; `*` where all names are."""
 
     values: tuple[tuple[bytes, bytes], ...]
     left_out: tuple[bytes, ...]
 
 
 NOTHING = Extended((), ())
+_TOO_LARGE = {errno.E2BIG, errno.ERANGE}
+"""What the kernel says of more than it hands out: 64 KiB of names, or of a value."""
 
 
 if hasattr(os, "listxattr"):
@@ -31,8 +34,8 @@ if hasattr(os, "listxattr"):
         """The extended attributes of an open file or folder; `NOTHING` where there are none or none may be seen."""
         try:
             names = os.listxattr(descriptor)
-        except OSError:
-            return NOTHING
+        except OSError as error:
+            return Extended((), (b"*",)) if error.errno in _TOO_LARGE else NOTHING
         if not names:
             return NOTHING
         return _values(descriptor, sorted(os.fsencode(name) for name in names))
@@ -44,8 +47,10 @@ if hasattr(os, "listxattr"):
         for name in names:
             try:
                 value = os.getxattr(descriptor, name)
-            except OSError:
-                continue  # gone meanwhile, or not for our eyes
+            except OSError as error:
+                if error.errno in _TOO_LARGE:
+                    left_out.append(name)
+                continue  # else it is gone meanwhile, or not for our eyes
             room -= len(name) + len(value)
             if len(value) > LARGEST_VALUE or room < 0:
                 left_out.append(name)

@@ -33,6 +33,10 @@ MINUTES = 300.0
 FOR_UNATTENDED = 3600.0
 """Seconds that a run of the daemon sits out."""
 
+LONGEST_UNHEARD = 75.0
+"""Seconds: a request that hears nothing for so long has failed before. One that fails later was moving until then, over a slow
+line for one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -126,6 +130,7 @@ class Retries:
     def wait(self, error: TransientStorageError, number: int, began: float) -> None:
         """Sleep after the failed attempt `number` (from 0) of a request that began at `began`, or raise `error`."""
         now = self._clock.monotonic()
+        began = max(began, now - LONGEST_UNHEARD)
         with self._lock:
             self._silent_since = since = began if self._silent_since is None else min(self._silent_since, began)
         pause = (0.5 + self._chance.fraction() / 2) * min(self._patience.cap, self._patience.base * 2.0 ** min(number, 16))
@@ -205,14 +210,19 @@ class RetryingStore:
     def list(self, folder: str) -> Iterator[ObjectInfo]:
         attempts = self._retries.attempts()
         given: set[str] = set()
+        behind = False  # rows of an earlier attempt come again
         while True:
             try:
                 for row in self._inner.list(folder):
                     if row.name not in given:
                         given.add(row.name)
+                        if behind:  # it has come further than before: patience begins anew
+                            self._retries.answered()
+                            attempts, behind = self._retries.attempts(), False
                         yield row
             except TransientStorageError as error:
                 attempts.failed(error)
+                behind = True
             else:
                 self._retries.answered()
                 return

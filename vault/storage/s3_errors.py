@@ -27,6 +27,12 @@ _PASSING = frozenset(
         *("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"),
     }
 )
+_DENIED = frozenset(
+    {
+        *("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+        *("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "RequestExpired"),
+    }
+)
 _REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _CREDENTIALS = (
     "no usable credentials were found",
@@ -47,6 +53,8 @@ def s3_errors(verb: str, name: str) -> Iterator[None]:
         raise
     except (OSError, TypeError, AttributeError, KeyError, ValueError) as error:
         raise TransientStorageError(f"cannot {verb} {name}: {_reason(error)}") from error
+    except RecursionError as error:
+        raise _in_a_circle(f"cannot {verb} {name}") from error
     except Exception as error:
         translated = _translate(error, f"cannot {verb} {name}", name)
         if translated is None:
@@ -82,6 +90,8 @@ def _translate(error: Exception, what: str, name: str) -> StorageError | None:
         return TransientStorageError(
             f"{what}: {_reason(error)}", hint="is the server running, and are the endpoint's scheme, host and port right?"
         )
+    if isinstance(error, exceptions.HTTPClientError) and isinstance(error.kwargs.get("error"), RecursionError):
+        return _in_a_circle(what)
     if isinstance(
         error,
         exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError | ResponseParserError,
@@ -92,6 +102,14 @@ def _translate(error: Exception, what: str, name: str) -> StorageError | None:
     if isinstance(error, HTTPError):
         return TransientStorageError(f"{what}: {_reason(error)}")
     return None
+
+
+def _in_a_circle(what: str) -> StorageError:
+    """botocore asks a server that sends it elsewhere for the bucket's region, is sent elsewhere with that too, and so on."""
+    return StorageError(
+        f"{what}: the server sends every request elsewhere, and does not say to which region",
+        hint="is the endpoint that of an S3 server (a web page or a proxy with a login answers so), and is the region right?",
+    )
 
 
 def _from_answer(answer: object, what: str, name: str) -> StorageError:
@@ -109,7 +127,7 @@ def _from_answer(answer: object, what: str, name: str) -> StorageError:
         return StorageError(message, hint="the provider moved the object to an archive tier; bring it back there first")
     if code == "RequestTimeTooSkewed":
         return StorageDenied(message, hint="this machine's clock is wrong; set it and run the command again")
-    if status in {401, 403} or code in {"AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
+    if status in {401, 403} or code in _DENIED:
         return StorageDenied(message)
     if code == "NoSuchKey" or status == 404:
         return ObjectNotFound(f"{name} is not in the store")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -296,6 +297,21 @@ def settable(file: Path) -> bool:
 
 def user_values(found: Extended) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(pair for pair in found.values if pair[0].startswith(b"user."))
+
+
+def test_attributes_that_the_kernel_does_not_hand_out_are_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def too_large(*_: object) -> None:
+        raise OSError(errno.E2BIG, "too large")
+
+    (tmp_path / "a").write_bytes(b"")
+    with (tmp_path / "a").open("rb") as file:
+        monkeypatch.setattr(os, "listxattr", lambda _: ["user.a"])
+        monkeypatch.setattr(os, "getxattr", too_large)
+        assert extended(file.fileno()) == Extended((), (b"user.a",))
+        monkeypatch.setattr(os, "listxattr", too_large)
+        assert extended(file.fileno()) == Extended((), (b"*",))
 
 
 def test_attributes_beyond_the_bounds_are_named_and_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

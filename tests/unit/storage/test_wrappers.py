@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from tests.support.clock import StillClock
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.faulty import FaultyStore, faults
 from vault.errors import ObjectExists, ObjectNotFound, RefusedByRule, StorageDenied, StorageError, TransientStorageError
+from vault.storage.contract import Buffer, ObjectInfo
 from vault.storage.counting import LIST_PAGE, CountingStore, Traffic
 from vault.storage.memory import MemoryStore
 from vault.storage.names import is_name, validate, validate_folder
@@ -173,6 +177,54 @@ def test_a_listing_that_breaks_in_the_middle_gives_each_row_once() -> None:
         inner.put(f"a/{number}", b"1")
     faults(inner).on("list", nth=1, raises=RESET, when="after").on("list", nth=2, raises=RESET, when="before")
     assert [row.name for row in store.list("a")] == [f"a/{number}" for number in range(10)]
+
+
+class SlowLine(MemoryStore):
+    """Every upload takes ten minutes; `breaks` of them end in a reset."""
+
+    def __init__(self, clock: StillClock, breaks: int) -> None:
+        super().__init__()
+        self._clock = clock
+        self._breaks = breaks
+
+    def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        self._clock.sleep(600)
+        self._breaks -= 1
+        if self._breaks >= 0:
+            raise RESET
+        super().put(name, data, sha256=sha256)
+
+
+class BreakingLater(MemoryStore):
+    """Each listing breaks one row behind the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lengths = count()
+
+    def list(self, folder: str) -> Iterator[ObjectInfo]:
+        length = next(self._lengths)
+        for number, row in enumerate(super().list(folder)):
+            if number == length:
+                raise RESET
+            yield row
+
+
+def test_a_request_that_broke_after_a_long_time_on_a_slow_line_is_tried_again() -> None:
+    clock = StillClock()
+    store = RetryingStore(SlowLine(clock, breaks=1), Patience.network(), clock, SeededChance(3))
+    store.put("a", b"1")
+    assert store.get("a") == b"1"
+
+
+def test_a_long_listing_has_patience_again_after_each_row_that_it_went_on_by() -> None:
+    clock, heard, inner = StillClock(), Heard(), BreakingLater()
+    names = [f"x/{number}" for number in range(4)]
+    for name in names:
+        inner.put(name, b"")
+    store = RetryingStore(inner, Patience(total=20.0, tries=2), clock, SeededChance(3), listener=heard)
+    assert sorted(row.name for row in store.list("x")) == names
+    assert len(heard.waits) == len(heard.back) == 4
 
 
 def test_traffic_is_counted_by_verb_and_bytes() -> None:
