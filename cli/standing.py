@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from cli import local, output, workplace
 from cli.settings import Settings
 from vault.errors import StrongroomError
-from vault.wording import counted
+from vault.problems import printable
+from vault.wording import counted, quoted
 
 if TYPE_CHECKING:
     from policies.daemon.heartbeat import Heartbeat
@@ -24,16 +25,23 @@ if TYPE_CHECKING:
     from policies.promises.judge import Alarm
     from policies.schedule.books import Reader
     from vault.format.record import Claim, Record
+    from vault.problems import Problem
     from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
 
 LATE_TO_START = timedelta(minutes=10)
 """A job may be due for so long before somebody must be there to start it."""
 
+AHEAD = "dated in the future"
+"""A snapshot of a clock that was wrong: how old it is nobody knows."""
+
 UNLISTED = "not in the settings"
 NOT_ASKED = "store not reached"
 WELL = frozenset({"ok", UNLISTED, NOT_ASKED})
 """States of a source that are no problem by themselves."""
+
+_UNREADABLE = {"damaged-note": "notes are damaged", "damaged-hold": "holds are damaged"}
+"""What is said of problems that are not about records."""
 
 _ALSO_UNLISTED = frozenset({"damage", "frozen"})
 """Promises that are kept to a project which the settings do not name: a command ends them."""
@@ -51,13 +59,21 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
-    whether records are · missing: what was here and is gone · frozen: why retention is."""
+    records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is."""
 
     heads: Mapping[str, Record]
     claims: Sequence[Claim]
-    damaged: bool
+    damaged: Sequence[Problem]
     missing: Sequence[Missing]
     frozen: tuple[str, ...]
+
+    @property
+    def unreadable(self) -> dict[str, list[str]]:
+        """The names of what cannot be read, by what it is, in words."""
+        found: dict[str, list[str]] = {}
+        for one in self.damaged:
+            found.setdefault(_UNREADABLE.get(one.what, "records are damaged"), []).append(printable(one.path))
+        return found
 
     @property
     def gone(self) -> dict[str, list[str]]:
@@ -75,12 +91,14 @@ def ask(place: workplace.Workplace, project: Project) -> Asked:
 
     missing = place.missing(project)
     committed = snapshots.committed(project, rolled=True)
-    output.problems(committed.damaged)
+    placed = holds.read_all(project)
+    damaged = (*committed.damaged, *placed.problems)
+    output.problems(damaged)
     heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
     ids = {one.id for one in committed.records}
     running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
-    frozen = freeze.freezing(holds.read_all(project).holds, project.services.clock.now())
-    return Asked(heads, running, bool(committed.damaged), missing, tuple(freeze.why(hold) for hold in frozen))
+    frozen = freeze.freezing(placed.holds, project.services.clock.now())
+    return Asked(heads, running, damaged, missing, tuple(freeze.why(hold) for hold in frozen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +122,15 @@ class Local:
         plan = plan_of_daemon.project(name, self.settings.project(name))
         heads = asked.heads if asked is not None else {}
         rows = [self._row(plan, source, asked, listed=listed) for source in sorted({*plan.sources, *heads})]
-        if asked is not None and asked.damaged:
-            rows.append({"project": name, "source": "-", "state": "records are damaged"})
+        for state, names in asked.unreadable.items() if asked is not None else ():
+            rows.append({"project": name, "source": "-", "state": state, "damaged": names})
         for what, gone in asked.gone.items() if asked is not None else ():
             rows.append({"project": name, "source": "-", "state": f"{what}s are gone", "gone": gone})
         frozen = asked.frozen if asked is not None else frozen_by(self.findings, name)
         repository = None
         if asked is not None:
             repository = Repository({source: head.taken_at for source, head in heads.items()}, frozen)
-        alarms = judge(state_of(plan, self.books, self.findings, self.now, repository), self.now)
+        alarms = (*_of_gone(name, asked), *judge(state_of(plan, self.books, self.findings, self.now, repository), self.now))
         if not listed:
             alarms = tuple(alarm for alarm in alarms if alarm.promise in _ALSO_UNLISTED)
         return Standing(rows, self._of_project(plan, frozen), alarms)
@@ -129,14 +147,23 @@ class Local:
         seen = f", its last sign of life was {output.moment(beat.seen)}" if beat.seen is not None else ""
         start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
         if beat.state == "killed":
-            found.append(Alarm("", "daemon", "daemon", f"the daemon was killed{seen}: nothing is backed up by schedule", start))
+            found.append(
+                Alarm(
+                    "",
+                    "daemon",
+                    "daemon",
+                    f"the daemon was killed{seen}: nothing is backed up by schedule",
+                    start,
+                    severity="critical",
+                )
+            )
         if beat.state == "stuck":
-            found.append(Alarm("", "daemon", "daemon", f"the daemon does not move any more{seen}", start))
+            found.append(Alarm("", "daemon", "daemon", f"the daemon does not move any more{seen}", start, severity="critical"))
         due = self._overdue() if beat.state == "ended" else []
         if due:
             first = min(since for since in due)
             message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {output.moment(first)}"
-            found.append(Alarm("", "daemon", "daemon", message, start))
+            found.append(Alarm("", "daemon", "daemon", message, start, severity="critical"))
         return tuple(found)
 
     def _overdue(self) -> list[datetime]:
@@ -155,6 +182,7 @@ class Local:
 
     def _row(self, plan: ProjectPlan, source: str, asked: Asked | None, *, listed: bool) -> dict[str, Any]:
         from policies.daemon.known import last_run, last_success
+        from policies.promises.judge import CLOCKS_DIFFER
 
         head = asked.heads.get(source) if asked is not None else None
         last = head.taken_at if head is not None else None
@@ -171,7 +199,7 @@ class Local:
             well = "ok" if asked is not None else NOT_ASKED
             bad = "failed" if "failed" in row else "problems" if head is not None and head.counts.problems else well
             row |= {
-                "state": "late" if late else bad,
+                "state": AHEAD if -age > CLOCKS_DIFFER else "late" if late else bad,
                 "last": output.moment(last),
                 "taken_at": last.isoformat(),
                 "age": output.duration(age.total_seconds()),
@@ -224,6 +252,16 @@ class Local:
 
         title = f"{plan.name}/{job.name}"
         return next_run(title, job.schedule, job.policy, self.books.recent(plan.name, job.name), self.now)
+
+
+def _of_gone(name: str, asked: Asked | None) -> Iterator[Alarm]:
+    """Of what was here and is gone."""
+    from policies.promises.judge import Alarm
+
+    for what, gone in asked.gone.items() if asked is not None else ():
+        message = f"{counted(len(gone), f'{what} was', f'{what}s were')} here, and nobody removed them: {', '.join(gone[:5])}"
+        hint = f"run `strongroom check {quoted(name)}`: it says what that costs, and what to do"
+        yield Alarm(name, "damage", f"{what}s", message, hint, severity="critical")
 
 
 @contextmanager

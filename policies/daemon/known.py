@@ -77,12 +77,17 @@ def trouble(runs: Sequence[Run]) -> Trouble:
     """How many due times in a row have ended badly; the tries of one are one. Runs that were stopped or passed over say
     nothing. runs: all since the last success, the newest first."""
     bad: dict[datetime, str] = {}
+    partly = False
+    failed = set[datetime]()
     for run in runs:
         if run.ending in TROUBLES:
             bad.setdefault(run.planned, run.message)
+            partly = partly or run.ending == "problems"
+            if not partly:
+                failed.add(run.planned)
         elif run.ending == "done":
             break
-    return Trouble(len(bad), next(iter(bad.values()), ""))
+    return Trouble(len(bad), next(iter(bad.values()), ""), len(failed))
 
 
 def last_run(plan: ProjectPlan, job: str, history: History, findings: Findings) -> LastRun | None:
@@ -102,7 +107,7 @@ def trouble_of(plan: ProjectPlan, job: str, history: History, findings: Findings
         runs = [run for run in runs if run.started > noted.at]
     found, newest = trouble(runs), last_run(plan, job, history, findings)
     if newest is not None and newest.ending in TROUBLES and newest.message != found.message:
-        return Trouble(max(1, found.runs), newest.message)
+        return Trouble(max(1, found.runs), newest.message, found.failed if newest.failed else 0)
     return found
 
 
@@ -148,7 +153,7 @@ def _checks(plan: ProjectPlan, findings: Findings, now: datetime) -> CheckState 
     if coverage.damaged and not damage:
         damage.append(counted(coverage.damaged, "pack"))
     if plan.job("check") is None:
-        return CheckState(plan.check_within, None, tuple(damage)) if found else None
+        return CheckState(plan.check_within, None, tuple(damage)) if damage or found else None
     oldest = coverage.oldest or (None if found else findings.first_met(plan.name, "check", now))
     return CheckState(plan.check_within, oldest, tuple(damage))
 

@@ -27,7 +27,7 @@ COLUMNS = ["path", "type", "period_start", "period_end"]
 """Of a manifest: what `missing` reads."""
 
 _AN_HOUR, _A_DAY = timedelta(hours=1), timedelta(days=1)
-_MOMENT = timedelta(microseconds=1)
+_MOMENT, _A_SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +122,28 @@ def _ended(begin: datetime, end: datetime, zone: ZoneInfo, unit: _Unit) -> Itera
     if unit.bucket != "hourly":
         moment -= timedelta(hours=wall.hour, minutes=wall.minute // 15 * 15)
     label, wall = label_of(local(begin, zone)), local(begin, zone)
-    while moment <= end:
+    while moment < end + unit.step:
         new = label_of(local(moment, zone))
         if new != label and moment > begin:
+            first = _first_of(new, moment, zone, unit)
+            if first > end:
+                return
             yield label, wall
-            label, wall = new, local(moment, zone)
+            label, wall = new, local(first, zone)
         moment += unit.step
+
+
+def _first_of(label: str, moment: datetime, zone: ZoneInfo, unit: _Unit) -> datetime:
+    """When that hour, day, … began on the zone's clock. moment: the first that was looked at in it; steps drift from midnight
+    when clocks change."""
+    before, within = moment - unit.step, moment
+    while within - before > _A_SECOND:
+        middle = before + (within - before) // 2
+        if BUCKETS[unit.bucket](local(middle, zone)) == label:
+            within = middle
+        else:
+            before = middle
+    return within.replace(microsecond=0)
 
 
 def _periods(table: pa.Table, pattern: str, longest: timedelta) -> list[tuple[datetime, datetime]]:

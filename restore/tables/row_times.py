@@ -6,11 +6,11 @@ many rows a table has, its quarters are few.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from restore.tables.model import Table
+from restore.tables.model import Batch, Table
 from restore.tables.rows_in_period import column_named
-from restore.tables.times import Reading, moments_of
+from restore.tables.times import Reading, moments_of, settled
 from vault.errors import StrongroomError, UsageError
 
 QUARTER = 900_000_000
@@ -35,12 +35,20 @@ def row_times(tables: Sequence[Table], column: str, reading: Reading, *, most: i
         except UsageError as error:
             missed.append(error)  # a sheet beside the one that is meant
             continue
-        for batch in table.batches():
+        own = settled((batch.columns[place] for batch in _bounded(table, read, most)), reading)
+        for batch in _bounded(table, read, most):
             read += batch.rows
-            if read > most:
-                raise TooManyRows(f"it has more than {most} rows")
-            moments = moments_of(batch.columns[place], reading).drop_null()
+            moments = moments_of(batch.columns[place], own).drop_null()
             found.update(moment // QUARTER for moment in pc.unique(moments).to_pylist())
     if missed and len(missed) == len(tables):
         raise missed[0]
     return [quarter * QUARTER for quarter in sorted(found)], read
+
+
+def _bounded(table: Table, rows: int, most: int) -> Iterator[Batch]:
+    """Its batches. rows: of other tables before. Raises `TooManyRows`."""
+    for batch in table.batches():
+        rows += batch.rows
+        if rows > most:
+            raise TooManyRows(f"it has more than {most} rows")
+        yield batch

@@ -28,7 +28,7 @@ from tests.support.sinks import mail_sink, web_sink
 from vault.errors import SettingsError
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-BROKEN = Line("сдэк/reports", "rpo", "no success for 3 h, and 2 h are promised", "run it by hand")
+BROKEN = Line("сдэк/reports", "rpo", "no success for 3 h, and 2 h are promised", "run it by hand", "critical")
 MENDED = Line("mobifon", "frozen", "retention is frozen: x")
 MESSAGE = Message("desk", NOW, (BROKEN,), (MENDED,))
 TOKEN = "s3cr3t-t0ken-0123456789"
@@ -43,8 +43,29 @@ def test_a_message_reads_back_as_it_was_written() -> None:
 
 
 def test_a_subject_says_how_much_broke_and_what_was_mended() -> None:
-    assert MESSAGE.subject == "Strongroom on desk: 1 promise broken (сдэк/reports), 1 promise mended (mobifon)"
-    assert Message("desk", NOW, (BROKEN, BROKEN), ()).subject == "Strongroom on desk: 2 promises broken"
+    assert MESSAGE.subject == "Strongroom on desk: CRITICAL: 1 promise broken (сдэк/reports), 1 promise mended (mobifon)"
+    assert Message("desk", NOW, (BROKEN, BROKEN), ()).subject == "Strongroom on desk: CRITICAL: 2 promises broken"
+
+
+def test_a_letter_is_as_severe_as_the_worst_of_what_broke_and_says_so_of_each() -> None:
+    late = replace(BROKEN, title="mobifon/calls", severity="warning")
+    assert Message("desk", NOW, (late,), ()).subject.startswith("Strongroom on desk: WARNING: 1 promise broken")
+    both = Message("desk", NOW, (late, BROKEN), ())
+    assert both.subject.startswith("Strongroom on desk: CRITICAL: 2 promises broken")
+    assert "warning: BROKEN  mobifon" in both.text() and "critical: BROKEN  сдэк" in both.text()
+    assert both.as_json()["severity"] == "critical" and [one["severity"] for one in both.as_json()["broken"]] == [
+        "warning",
+        "critical",
+    ]
+    assert Message("desk", NOW, (), (MENDED,)).severity == "" and "CRITICAL" not in Message("desk", NOW, (), (MENDED,)).subject
+
+
+def test_a_letter_that_an_older_version_left_in_the_outbox_is_still_read() -> None:
+    stored = MESSAGE.as_json()
+    for one in (*stored["broken"], *stored["mended"]):
+        del one["severity"]
+    del stored["severity"]
+    assert Message.from_json(stored).severity == "warning"
 
 
 def test_a_letter_reaches_everybody_with_what_to_do() -> None:

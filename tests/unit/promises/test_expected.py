@@ -119,3 +119,33 @@ def test_a_report_of_the_hour_that_comes_twice_stands_for_both() -> None:
     twice = (("reports/hourly/03.csv", start + 3 * HOUR, 2 * HOUR),)
     assert missing(manifest(*items, *twice), HOURLY, start, start + 12 * HOUR, KYIV) == ()
     assert len(missing(manifest(*items), HOURLY, start, start + 12 * HOUR, KYIV)) == 2
+
+
+@pytest.mark.parametrize("zone", [KYIV, NEW_YORK, KATHMANDU, ZoneInfo("Australia/Lord_Howe")])
+@pytest.mark.parametrize("unit", ["day", "week", "month", "quarter", "year"])
+def test_a_period_is_over_at_midnight_of_the_zone_whether_clocks_were_set_forward_or_back_before(
+    unit: str, zone: ZoneInfo
+) -> None:
+    """From winter over both changes into the next winter, and at the end of every period."""
+
+    def wall(*parts: int) -> datetime:
+        return datetime(*parts, tzinfo=zone).astimezone(UTC)  # type: ignore[arg-type,misc] # year, month, day
+
+    begins = {
+        "day": [
+            wall(2026, month, day) for month, day in ((3, 8), (3, 29), (3, 30), (4, 5), (10, 4), (10, 25), (11, 1), (11, 2))
+        ],
+        "week": [wall(2026, month, day) for month, day in ((3, 9), (3, 30), (4, 6), (10, 5), (10, 26), (11, 2))],
+        "month": [wall(2026, month, 1) for month in range(3, 13)],
+        "quarter": [wall(2026, month, 1) for month in (4, 7, 10)],
+        "year": [wall(2027, 1, 1)],
+    }[unit]
+    for since in (wall(2026, 1, 1, 0), wall(2026, 1, 20, 13), wall(2026, 2, 10, 7)):
+        for begin in begins:
+            if begin - since > 55 * DAY and unit == "day":
+                since = begin - 50 * DAY
+            late, over = (
+                missing(manifest(), Expected("^reports/", unit, HOUR), since, begin + HOUR + beside, zone)
+                for beside in (-timedelta(seconds=1), timedelta())
+            )
+            assert len(over) == len(late) + 1, (begin, late, over)
