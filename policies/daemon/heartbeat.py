@@ -89,7 +89,10 @@ def read(books: Path, now: datetime) -> Heartbeat:
 
 def _text(file: Path) -> bytes:
     try:
-        with file.open("rb") as opened:
-            return opened.read(SIZE)
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return b""
+    try:
+        return os.read(handle, SIZE)
+    finally:
+        os.close(handle)

@@ -18,6 +18,7 @@ from policies.schedule.books_file import (
     identity,
     is_damage,
     journal_identity,
+    require_file,
 )
 from vault.errors import StrongroomError, UnsupportedFormat
 
@@ -156,6 +157,7 @@ def empty(_file: Path) -> sqlite3.Connection:
 def opened(file: Path) -> sqlite3.Connection:
     """To read and to write, made where there is none."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_file(file)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     base = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     try:

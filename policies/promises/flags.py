@@ -12,12 +12,12 @@ does on other such days, or at this hour of such days, is no reason either (`hab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from policies.promises.habit import LEARNING, Habit, Measure, Seen, last_day
+from policies.promises.habit import DAY, LEARNING, WEEK, Habit, Measure, Seen, lately
 from vault.format.changes import Changes, Group
 from vault.wording import counted
 
@@ -57,11 +57,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One snapshot under suspicion. day: the snapshots of the last 24 hours, with it · habit: None where it is not looked up
-    yet, and nothing counts as usual."""
+    """One snapshot under suspicion. day, week: the snapshots of the last 24 hours, and of the last seven days, with it · habit:
+    None where it is not looked up yet, and nothing counts as usual."""
 
     now: Seen
     day: Sequence[Seen]
+    week: Sequence[Seen]
     limits: Limits
     habit: Habit | None
 
@@ -73,10 +74,20 @@ class _Case:
     def within_a_day(self, measure: Measure) -> int:
         return sum(measure(one.changes) for one in self.day) if measure(self.now.changes) else 0
 
-    def unusual(self, count: int, measure: Measure) -> str | None:
-        """What is usual, in words, where so many files on a day are more than that; None where they are not."""
+    def unusual(self, count: int, measure: Measure, days: int = 1) -> str | None:
+        """What is usual, in words, where so many files in so many days are more than that; None where they are not."""
         usual = 0 if self.habit is None else self.habit.by_day(measure)
-        return None if count < FEWEST + BEYOND * usual else _usual_words(usual, "on such a day")
+        return None if count < FEWEST + BEYOND * usual * days else _usual_words(usual, "on such a day")
+
+    def lately(self, measure: Measure, enough: Callable[[int], bool]) -> tuple[str, int, str] | None:
+        """In what time, how many files, and what is usual: within a day, or else within a week, since whoever is in no hurry
+        does a few files a day; None where neither is enough and unusual."""
+        for days, seen, words in ((1, self.day, self.when(measure)), (7, self.week, "within a week ")):
+            count = sum(measure(one.changes) for one in seen) if measure(self.now.changes) else 0
+            usual = self.unusual(count, measure, days)
+            if usual is not None and enough(count):
+                return words, count, usual
+        return None
 
     def when(self, measure: Measure) -> str:
         """Whether it was this snapshot alone."""
@@ -84,14 +95,15 @@ class _Case:
 
 
 def suspicious(now: Seen, past: Sequence[Seen], limits: Limits) -> bool:
-    """Whether a snapshot is worth a look at what is usual. past: at least the snapshots of the 24 hours before, by time."""
-    verdict = _verdict(_Case(now, last_day(past, now), limits, None))
+    """Whether a snapshot is worth a look at what is usual. past: at least the snapshots of the 24 hours before, by
+    time; where files have lost their form, of the seven days before."""
+    verdict = _verdict(_Case(now, lately(past, now, DAY), lately(past, now, WEEK), limits, None))
     return bool(verdict.reasons or verdict.quiet)
 
 
 def judge(now: Seen, past: Sequence[Seen], limits: Limits, zone: ZoneInfo) -> Verdict:
     """Is a snapshot suspicious? past: the snapshots of its source before it, by time · zone: of its days and hours."""
-    return _verdict(_Case(now, last_day(past, now), limits, Habit(past, now.taken_at, zone)))
+    return _verdict(_Case(now, lately(past, now, DAY), lately(past, now, WEEK), limits, Habit(past, now.taken_at, zone)))
 
 
 def _verdict(case: _Case) -> Verdict:
@@ -137,15 +149,15 @@ def _emptied(case: _Case) -> Iterator[str]:
 def _entropy(case: _Case) -> Iterator[str]:
     if not case.limits.entropy:
         return
-    count = case.within_a_day(_unformed_of)
-    enough = count >= FEWEST_UNFORMED or count >= max(FEWEST, HALF * case.files)
-    if enough and (usual := case.unusual(count, _unformed_of)):
+    most = max(FEWEST, HALF * case.files)
+    if found := case.lately(_unformed_of, lambda count: count >= FEWEST_UNFORMED or count >= most):
+        when, count, usual = found
         what = "rewritten files look encrypted: they have no format any more"
-        yield f"{case.when(_unformed_of)}{count} {what}{_as(case, 'unformed')}; {usual}"
-    count = case.within_a_day(_unreadable_of)
-    if usual := case.unusual(count, _unreadable_of):
+        yield f"{when}{count} {what}{_as(case, 'unformed')}; {usual}"
+    if found := case.lately(_unreadable_of, lambda _count: True):
+        when, count, usual = found
         what = f"{counted(count, 'table')} cannot be opened any more"
-        yield f"{case.when(_unreadable_of)}{what}{_as(case, 'unreadable')}; {usual}"
+        yield f"{when}{what}{_as(case, 'unreadable')}; {usual}"
 
 
 def _rewritten(case: _Case) -> Iterator[str]:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from policies.promises import flags
 from policies.promises.flags import Limits, Verdict
-from policies.promises.habit import Seen
+from policies.promises.habit import DAY, WEEK, Seen
 from vault.errors import UsageError
 from vault.format.changes import Changes
 from vault.format.hold import Hold, Scope
@@ -25,9 +25,8 @@ from vault.repository.project import Project
 FREEZER = "strongroom"
 _BEGINS = "frozen by snapshot "
 _ALARMING = ("vanished", "went", "unformed", "unreadable", "emptied", "columns")
-_A_DAY = timedelta(days=1)
 _MOST_STEPS = 400
-"""Snapshots of one day."""
+"""Snapshots that are looked at first."""
 
 
 def watch(project: Project, record: Record, limits: Limits, zone: ZoneInfo) -> Verdict:
@@ -57,7 +56,8 @@ def _judged(project: Project, one: Record, parent: Record, limits: Limits, zone:
     now = _seen(one, {})
     if not any(getattr(now.changes, name) for name in _ALARMING):
         return Verdict()
-    if not flags.suspicious(now, [_seen(other, {}) for other in _day(project, one, parent)], limits):
+    span = WEEK if now.changes.unformed or now.changes.unreadable else DAY
+    if not flags.suspicious(now, [_seen(other, {}) for other in _before(project, one, parent, span)], limits):
         return Verdict()
     standing = flags_of(holds.read_all(project).holds)
     known = snapshots.committed(project, rolled=True).records
@@ -65,11 +65,11 @@ def _judged(project: Project, one: Record, parent: Record, limits: Limits, zone:
     return flags.judge(now, past, limits, zone)
 
 
-def _day(project: Project, one: Record, parent: Record) -> list[Record]:
-    """The snapshots that this one follows, of the 24 hours before it, by time."""
+def _before(project: Project, one: Record, parent: Record, span: timedelta) -> list[Record]:
+    """The snapshots that this one follows, of so long before it, by time."""
     found: list[Record] = []
     step: Record | None = parent
-    while step is not None and step.taken_at > one.taken_at - _A_DAY and len(found) < _MOST_STEPS:
+    while step is not None and step.taken_at > one.taken_at - span and len(found) < _MOST_STEPS:
         found.append(step)
         step = _parent(project, step)
     return found[::-1]

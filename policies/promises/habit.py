@@ -23,7 +23,7 @@ LEARNING = timedelta(days=14)
 """For so long nothing is called usual or unusual of a new source: each weekday came twice then."""
 
 _ABOUT = timedelta(minutes=90)
-_DAY = timedelta(days=1)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 _FEWEST_DAYS = 2
 
 Measure = Callable[[Changes], int]
@@ -78,13 +78,13 @@ class Habit:
         return moment.astimezone(self.zone).replace(tzinfo=None)
 
 
-def last_day(past: Iterable[Seen], now: Seen) -> list[Seen]:
-    """The snapshots of the last 24 hours with the new one; what stands before a flagged one was told with it."""
+def lately(past: Iterable[Seen], now: Seen, span: timedelta) -> list[Seen]:
+    """The snapshots of so long before the new one, with it; what stands before a flagged one was told with it."""
     recent: list[Seen] = []
     for one in past:
         if one.flagged or one.accepted:
             recent = []
-        elif now.taken_at - _DAY < one.taken_at < now.taken_at:
+        elif now.taken_at - span < one.taken_at < now.taken_at:
             recent.append(one)
     return [*recent, now]
 
@@ -101,4 +101,4 @@ def _usual(found: Iterable[tuple[date, int, bool]]) -> int:
 def _apart(one: datetime, other: datetime) -> timedelta:
     """How far two times of day are from each other, over midnight too."""
     apart = abs(timedelta(hours=one.hour - other.hour, minutes=one.minute - other.minute))
-    return min(apart, _DAY - apart)
+    return min(apart, DAY - apart)

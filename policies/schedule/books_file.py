@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -78,6 +79,7 @@ def book_errors(file: Path) -> Iterator[None]:
 def open_to_write(file: Path) -> sqlite3.Connection:
     """The file, made where there is none. Raises sqlite3.DatabaseError where it is damaged, and `UnsupportedFormat`."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_file(file)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite gives its other files the same rights
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     try:
@@ -115,6 +117,7 @@ def open_to_read(file: Path) -> sqlite3.Connection:
 def connected_to_read(file: Path) -> sqlite3.Connection:
     """To a file that is there, and changes nothing beside it. In a folder that this process may not write to, SQLite cannot
     join whoever writes: then what it has put into the file itself is seen. Raises sqlite3.Error."""
+    require_file(file)
     found: sqlite3.Connection | None = None
     for how in ("mode=ro", "mode=ro&immutable=1"):
         found = sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
@@ -131,6 +134,16 @@ def connected_to_read(file: Path) -> sqlite3.Connection:
         else:
             return found
     raise sqlite3.OperationalError(f"unable to open {file}")
+
+
+def require_file(file: Path) -> None:
+    """Opening a pipe waits for whoever is at its other end. Raises `OSError` where something else than a file is there."""
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "something that is no file is in its place", str(file))
 
 
 def identity(file: Path) -> tuple[int, int] | None:
@@ -158,7 +171,7 @@ def drop_journal(file: Path, of: tuple[int, int] | None) -> None:
 def is_locked(file: Path) -> bool:
     """Whether a process has the writer's lock. Raises `OSError` where that cannot be seen."""
     try:
-        handle = os.open(lock_file(file), os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(lock_file(file), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:
@@ -186,6 +199,7 @@ def damaged(what: str) -> sqlite3.DatabaseError:
 def lock(file: Path, clock: Clock) -> int:
     """Take the writer's lock; closing what is returned gives it back. Raises `Busy`."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_file(lock_file(file))
     handle = os.open(lock_file(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take(handle, file, clock)

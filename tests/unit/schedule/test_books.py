@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from policies.daemon import heartbeat
+from policies.promises.findings import Findings
 from policies.schedule import books as books_module
 from policies.schedule import books_file, process
 from policies.schedule.books import Books, Reader
@@ -318,3 +320,22 @@ def test_what_was_written_into_the_former_books_does_not_come_into_those_that_re
     books.write(done(run(6)))
     assert books.recent("sdek", "backup") == [done(run(6))]
     assert ["replaced" in text for text in told] == [True, True, False] and "set aside" in told[2]
+
+
+def test_a_pipe_in_the_place_of_a_state_file_keeps_nobody_waiting(file: Path, told: list[str]) -> None:
+    file.parent.mkdir(parents=True)
+    lock, findings = books_file.lock_file(file), file.with_name("findings.sqlite")
+    for one in (file, lock, findings):
+        os.mkfifo(one)
+    assert heartbeat.read(file, NOON).state in ("none", "unknown")
+    for opening in (
+        lambda: Reader.open(file, "here"),
+        lambda: Findings.open_to_read(findings),
+        lambda: Findings.open(findings),
+        lambda: Books.open(file, StageClock(), told.append),
+    ):
+        with pytest.raises(StrongroomError, match="something that is no file is in its place"):
+            opening()
+    lock.unlink()
+    with pytest.raises(StrongroomError, match="something that is no file is in its place"):
+        Books.open(file, StageClock(), told.append)
