@@ -13,16 +13,18 @@ from restore.select import Wish
 from tests.support.chance import SeededChance
 from tests.support.places import back_up, made_on, names, restore, through, tiny_descriptor
 from tests.support.trees import contents, text, write_tree
-from vault.errors import Damaged, StorageError
+from vault.errors import Busy, Damaged, StorageError
 from vault.format import layout
 from vault.repository import forget, snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
+from vault.repository.liveness import Needs, needs
 from vault.repository.missing import SnapshotsMissing, gone
 from vault.repository.project import Project
 from vault.repository.prune import Report, apply
-from vault.repository.prune_plan import Wishes, make_plan
+from vault.repository.prune_plan import Wishes, make_plan, steadily
+from vault.repository.prune_plan import World as Seen
 from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
@@ -216,3 +218,54 @@ def test_packs_that_a_listing_leaves_out_keep_their_index_rows(world: World) -> 
     named = ChunkIndex.load(through(world.project, world.store)).packs()
     assert named >= {one.sha256 for one in make_plan(world.project, WISHES).needed}
     assert world.restorable() == before
+
+
+def taken_back(tmp_path: Path) -> tuple[Project, MemoryStore, Callable[[], object]]:
+    """A project in which an evicted writer has committed after a prune deleted its packs, and what takes the snapshot back."""
+    store = MemoryStore()
+    project = made_on(store)
+    back_up(project, write_tree(tmp_path / "source", {"a": text("a", 2000)}))
+    known = set(names(store, project.folder("meta")))
+    late = back_up(project, write_tree(tmp_path / "other", {"b": text("b", 2000)})).record
+    for name in set(names(store, project.folder("meta"))) - known:
+        store.delete(name)
+    return project, store, lambda: forget.forget(project, [late.id], reason="it was evicted", newest_too=True)
+
+
+def test_a_listing_that_leaves_out_a_note_does_not_make_a_prune_miss_what_was_taken_back(tmp_path: Path) -> None:
+    project, store, take_back = taken_back(tmp_path)
+    take_back()
+
+    class LeavesOut(MemoryStore):
+        """Lists no note, once."""
+
+        left = 1
+
+        def list(self, folder: str) -> Iterator[ObjectInfo]:
+            if "/forgotten" in folder and self.left:
+                self.left -= 1
+                return iter(())
+            return store.list(folder)
+
+        def get(self, name: str) -> bytes:
+            return store.get(name)
+
+    plan = make_plan(through(project, LeavesOut()), WISHES)
+    assert len(plan.forgotten) == 1
+
+
+def test_a_snapshot_that_is_taken_back_while_a_prune_looks_ends_it_with_run_again(tmp_path: Path) -> None:
+    project, _, take_back = taken_back(tmp_path)
+    with pytest.raises(Damaged):
+        make_plan(project, WISHES)
+
+    def find(world: Seen) -> Needs:
+        asked.append(world)
+        if len(asked) == 1:
+            take_back()
+        return needs(project, world.live.records, world.live.moved)
+
+    asked: list[Seen] = []
+    with pytest.raises(Busy, match="was forgotten while this prune was at work"):
+        steadily(project, frozenset(), WISHES, find)
+    assert apply(project, make_plan(project, WISHES), WISHES).forgotten == 1

@@ -29,7 +29,7 @@ from tests.support.unsure_network import UnsureNetwork
 from tests.support.watchdog import no_hang
 from vault.backup import run
 from vault.clock import Clock
-from vault.errors import Busy, Damaged, StorageError, UsageError
+from vault.errors import Busy, StorageError, UsageError
 from vault.repository import forget, missing, snapshots
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
@@ -184,7 +184,7 @@ def take_turns(schedule: Schedule) -> Counter[str]:
         outcomes = run_all(turns, network, schedule.crew())
     network.settle()
     failed = [one for one in outcomes.values() if isinstance(one, BaseException)]
-    expected = Busy | PowerCut | StorageError | (Damaged | UsageError if network.happened["left out"] else Busy)
+    expected = Busy | PowerCut | StorageError | (UsageError if network.happened["left out"] else Busy)
     unexpected = [one for one in failed if not isinstance(one, expected)]
     if unexpected:
         raise unexpected[0]

@@ -82,7 +82,8 @@ class Writer(NamedTuple):
     """at: the step that comes next · met: marks (bits of prunes) that it saw at the start · marked: the packs under these ·
     need: what its record names so far · relied: what of that it did not carry on · unmet: packs under marks that it saw after
     the commit and not before · sent: a commit is on its way whose answer nobody waits for · telling: 1 while a rewriting of the
-    claim is to come, 2 once it was looked and the request is on its way."""
+    claim is to come, 2 once it was looked and the request is on its way · base: 1 and up: the snapshot that it carries on,
+    where that can be overwritten."""
 
     at: str = "claim"
     met: int = 0
@@ -92,6 +93,7 @@ class Writer(NamedTuple):
     unmet: int = 0
     sent: int = 0
     telling: int = 0
+    base: int = 0
 
 
 class Prune(NamedTuple):

@@ -15,7 +15,7 @@ def canonical(state: State) -> State:
         state = _prunes_swapped(state)
     if len(state.writers) != 2:
         return state
-    first, second = (_renamed(writer, _WRITERS) for writer in state.writers)
+    first, second = (_renamed(one, _WRITERS)._replace(base=(0, 1, 3, 2)[one.base]) for one in state.writers)
     return _writers_swapped(state, (second, first)) if (second, first) < state.writers else state
 
 

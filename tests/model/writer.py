@@ -10,6 +10,7 @@ from tests.model.state import (
     ABSENT,
     AFTER_COMMIT,
     COMMITTING,
+    EVICTED,
     MOVED,
     NONE,
     OWN,
@@ -93,8 +94,11 @@ def _choose(rules: Rules, state: State, me: int, writer: Writer) -> Iterator[Sta
     hidden = state.hidden | (0 if rules.leaves_out("what is forgotten is not carried on") else state.forgotten)
     avoided = writer.marked | (A if MOVED in state.moves else 0)
     findable = [A, B, *(pack for pack in (OWN[1 - me] if rules.adopts else 0, E, F) if state.packs & pack)]
-    for carried in {0, *(need for number, need in enumerate(state.records) if need >= 0 and not hidden >> number & 1)}:
-        based = writer._replace(marked=carried & writer.marked)
+    known = {(need, number + 1) for number, need in enumerate(state.records) if need >= 0 and not hidden >> number & 1}
+    for carried, base in {
+        (need, base if rules.believed_in_vain and rules.writers > 1 else 0) for need, base in {(0, 0), *known}
+    }:
+        based = writer._replace(marked=carried & writer.marked, base=base)
         for wanted in findable:
             if not avoided & wanted:
                 at = "commit" if rules.leaves_out("what was found is looked for") else "look"
@@ -155,6 +159,8 @@ def _look_after(rules: Rules, state: State, me: int, writer: Writer) -> State:
     if writer.at == "look at marks":
         if state.noted >> me & 1 and not rules.leaves_out("an evicted writer takes its commit back"):
             return _take_back(rules, state, me)
+        if _overtaken(state, writer) and not rules.leaves_out("what was carried on is looked for after the commit"):
+            return _take_back(rules, state, me)
         known = 0 if rules.leaves_out("marks that were known do not count") else writer.met
         unmet = 0 if rules.leaves_out("a late writer looks at the marks") else under_marks(state, beside=known)
         return with_writer(state, me, writer._replace(at="look at claim", unmet=unmet))
@@ -168,6 +174,11 @@ def _look_after(rules: Rules, state: State, me: int, writer: Writer) -> State:
     if gone and not blind:
         return _take_back(rules, state, me)
     return with_writer(state, me, Writer("let go", telling=writer.telling))
+
+
+def _overtaken(state: State, writer: Writer) -> bool:
+    """Whether an eviction was put over the record of what it carried on: no prune has waited for those who read it before."""
+    return writer.base > 1 and bool(state.noted >> writer.base - 2 & 1) and state.records[writer.base - 1] == EVICTED
 
 
 def _take_back(rules: Rules, state: State, me: int) -> State:

@@ -65,7 +65,7 @@ def standing(project: Project) -> list[str]:
 def unfinished(project: Project, ids: Iterable[str], recorded: Container[str]) -> list[str]:
     """Those of these claims that a prune waits for as long as they stand: nothing was committed under their ids. recorded: the
     ids of all records in the store."""
-    return [one for one in ids if one not in recorded or _is_evicted(project, one)]
+    return [one for one in ids if one not in recorded or is_evicted(project, one)]
 
 
 def wait(
@@ -107,9 +107,18 @@ def evict(project: Project, claim: str) -> None:
     """Take a claim away, so that its writer cannot commit any more, or takes back what it commits; one that has committed
     keeps what it has. Raises `PromiseBroken`."""
     marks.note_evicted(project, [claim])
-    if project.descriptor.trust.create_once and not (_shut(project, claim) or _is_evicted(project, claim)):
+    if project.descriptor.trust.create_once and not (_shut(project, claim) or is_evicted(project, claim)):
         return
     project.store.delete(layout.claim_name(project.id, claim))
+
+
+def is_evicted(project: Project, claim: str) -> bool:
+    """Whether an *evicted* record stands under the snapshot's name. One that cannot be read is none."""
+    name = layout.snapshot_name(project.id, claim)
+    try:
+        return isinstance(read_any(project.read_record(name, f"the record of snapshot {claim}"), claim), Evicted)
+    except (ObjectNotFound, Damaged):
+        return False
 
 
 def withdraw_dead(project: Project) -> list[str]:
@@ -169,15 +178,6 @@ def _at_work(project: Project, ids: Sequence[str]) -> list[str]:
     claimed, recorded = set(standing(project)), set(snapshots.stored_ids(project))
     left = unfinished(project, ids, recorded)
     return [one for one in left if one in claimed or presence.stands(project, layout.claim_name(project.id, one))]
-
-
-def _is_evicted(project: Project, claim: str) -> bool:
-    """Whether an *evicted* record stands under the snapshot's name. One that cannot be read is none."""
-    name = layout.snapshot_name(project.id, claim)
-    try:
-        return isinstance(read_any(project.read_record(name, f"the record of snapshot {claim}"), claim), Evicted)
-    except (ObjectNotFound, Damaged):
-        return False
 
 
 def _read(project: Project, claim: str) -> Claim | None:

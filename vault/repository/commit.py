@@ -2,7 +2,9 @@
 
     record      what was written is what stands, read below the cache
     marks       whether a prune has evicted this run: such a prune may delete what the snapshot needs, or has done so, or may
-                yet put its own record over this one, where the store only seems to create once
+                yet put its own record over this one, where the store only seems to create once. Where one has evicted the
+                writer of a snapshot that this one carries forward, it may have put its record over that: nobody has waited
+                for those who read it before
     packs       those that the run has stored, or found in the index alone, stand: an answered PUT may have stored nothing, and
                 a prune that evicted the run may be over by now. Where its claim is gone, whatever the snapshot needs is
                 looked for
@@ -15,16 +17,19 @@ committed. Where it was evicted, or something is gone, the snapshot is taken bac
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vault.errors import Damaged, ObjectNotFound, StorageError
+from vault.errors import Busy, Damaged, ObjectNotFound, StorageError
 from vault.format import layout
 from vault.format.housekeeping import Evicted, Moved
 from vault.format.record import Record, read_any
 from vault.repository import forget, marks, presence, snapshots
-from vault.repository.claims import evicted
+from vault.repository.claims import evicted, is_evicted
+from vault.repository.marks import Marks
 from vault.repository.meta import MetaReader
 from vault.repository.trust import PromiseBroken, WriteLost
+from vault.storage.caching import uncached
 from vault.storage.contract import Buffer
 from vault.wording import counted
 
@@ -45,6 +50,7 @@ def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
         noted = session.id in late.evicted()
         was_evicted = noted or not session.claim_stands()
         needed, unknown = (frozenset[bytes](), True) if noted else _needed(session, one, whole=was_evicted)
+        overtaken = _overtaken(session, late)
         gone = presence.gone(session.project, needed)
         session.keep_index_whole()
     except (PromiseBroken, WriteLost):
@@ -58,6 +64,13 @@ def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
     if was_evicted and (unknown or gone or needed & late.packs_beside(session.marks_met)):
         _take_back(session, one, "its claim was evicted before it was committed")
         raise evicted(session.id)
+    if overtaken:
+        _take_back(session, one, f"snapshot {overtaken}, which it carries forward, was evicted")
+        raise Busy(
+            f"snapshot {overtaken}, which this run carries forward, was overwritten by a prune that evicted its writer; this "
+            f"one (snapshot {session.id}) was taken back",
+            hint="run the backup again: what was stored and still stands is used",
+        )
     if gone:
         _take_back(session, one, "the store has lost what it needs")
         which = counted(len(gone), "pack that this run stored is", "packs that this run stored are")
@@ -73,6 +86,13 @@ def _read_back(session: Session, sealed: Buffer) -> None:
     if isinstance(found, Evicted) and not project.descriptor.trust.create_once:
         raise evicted(session.id)
     raise PromiseBroken(f"{name} was written, and something else stands there: the store broke its promise to create once")
+
+
+def _overtaken(session: Session, late: Marks) -> str | None:
+    """A snapshot that this run carries forward and over whose record an eviction was put since, on a store that overwrites."""
+    below = replace(session.project, store=uncached(session.project.store))
+    found = (one for one in sorted(session.bases & late.evicted().keys()) if is_evicted(below, one))
+    return next(found, None)
 
 
 def _needed(session: Session, one: Record | Moved, *, whole: bool) -> tuple[frozenset[bytes], bool]:

@@ -16,7 +16,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
-from vault.errors import Damaged, RefusedByRule
+from vault.errors import Busy, Damaged, RefusedByRule
 from vault.format import layout
 from vault.format.layout import TIERS
 from vault.problems import printable
@@ -189,15 +189,33 @@ def look(project: Project, known_forgotten: frozenset[str], wishes: Wishes) -> W
 
 def steadily(project: Project, known_forgotten: frozenset[str], wishes: Wishes, find: Callable[[World], T]) -> tuple[World, T]:
     """Look, and find something out about what is seen. Where that fails it is done anew from the start: another prune may have
-    taken a record away whose snapshot somebody has carried forward since, and nobody must be missed. Raises `Damaged`."""
+    taken a record away whose snapshot somebody has carried forward since, and nobody must be missed. Raises `Damaged`, and
+    `Busy` where one was forgotten meanwhile: its writer may have taken it back after its packs were deleted."""
     for _ in range(LOOKS - 1):
         try:
             world = look(project, known_forgotten, wishes)
             return world, find(world)
         except Damaged:
             continue
-    world = look(project, known_forgotten, wishes)
-    return world, find(world)
+    try:
+        world = look(project, known_forgotten, wishes)
+        return world, find(world)
+    except Damaged as error:
+        since = noted_twice(project).by_id.keys() - known_forgotten
+        if not since:
+            raise
+        raise Busy(
+            f"snapshot {min(since)} was forgotten while this prune was at work, and what is needed cannot be read: {error}",
+            hint="run the prune again: it then counts as forgotten",
+        ) from error
+
+
+def noted_twice(project: Project) -> forgotten.Notes:
+    """What the notes of two listings say together: one may leave a note out, and what it says is forgotten may be gone
+    already."""
+    listed = [forgotten.each(project) for _ in range(2)]
+    damaged = {problem.path: problem for _, problems in listed for problem in problems}
+    return forgotten.joined((note for notes, _ in listed for note in notes), damaged.values())
 
 
 def standing_twice(project: Project) -> Packs:
@@ -219,7 +237,7 @@ def may_go(
 def make_plan(project: Project, wishes: Wishes) -> Plan:
     """Find out what a prune would do. Raises `Damaged` where a record cannot be read, or is missing."""
     wishes.progress.phase("looking what is needed")
-    notes = forgotten.read_all(project)
+    notes = noted_twice(project)
     noted = frozenset(notes.by_id)
     until = staying_until(project, notes)
     listed = standing_twice(project)

@@ -72,6 +72,8 @@ class Session:
         self._unlike: frozenset[bytes] = frozenset()
         self.carried: frozenset[bytes] = frozenset()
         """The packs that the snapshots need which this one follows."""
+        self.bases: frozenset[str] = frozenset()
+        """The ids of these snapshots."""
         self.lost: frozenset[bytes] = frozenset()
         """Those of `carried` whose content cannot be had: gone, or known to be damaged."""
         self.lists_read = True
@@ -168,6 +170,7 @@ class Session:
         """From now on the packs that these snapshots need are known as `carried`. Gives those of them that are gone, for which
         the store was asked by name, or damaged, as far as this machine knows: by their lengths, or told at the beginning."""
         listed: set[bytes] = set()
+        self.bases = frozenset(one.id for one in heads)
         self.lists_read = True
         for one in heads:
             try:

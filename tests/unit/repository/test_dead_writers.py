@@ -11,19 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chance import SeededChance
 from tests.support.clock import StillClock
 from tests.support.dying import PowerCut
 from tests.support.faulty import FaultyStore, Overwriting, faults
 from tests.support.places import back_up, checked, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, text, write_tree
-from vault.errors import Interrupted, TransientStorageError
+from vault.errors import Busy, Interrupted, TransientStorageError
+from vault.format import layout
+from vault.format.housekeeping import Evicted
 from vault.format.record import Process
 from vault.process import LinuxProcesses
-from vault.repository import claims, snapshots
+from vault.repository import claims, marks, snapshots
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 from vault.repository.prune import apply
 from vault.repository.prune_plan import Wishes, make_plan
+from vault.storage.caching import CachingStore
 from vault.storage.contract import Buffer, Store
 from vault.storage.memory import MemoryStore
 
@@ -262,11 +266,12 @@ def evict_and_die(project: Project, claim: str) -> None:
 
 
 class LateCommit(FaultyStore):
-    """Does something before the first pack of the catalogue is stored; a commit gets no answer, and arrives with `arrive`."""
+    """Does something before the first pack of the catalogue is stored; a commit gets no answer, and arrives with `arrive`, but
+    where it is `in_time`."""
 
-    def __init__(self, inner: Store, act: Callable[[], object]) -> None:
+    def __init__(self, inner: Store, act: Callable[[], object], *, in_time: bool = False) -> None:
         super().__init__(inner)
-        self._acts, self._late = [act], list[tuple[str, Buffer]]()
+        self._acts, self._late, self._in_time = [act], list[tuple[str, Buffer]](), in_time
 
     def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
         if "/meta/" in name and self._acts:
@@ -274,9 +279,34 @@ class LateCommit(FaultyStore):
         super().put(name, data, sha256=sha256)
 
     def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        if self._in_time:
+            return super().create(name, data, sha256=sha256)
         self._late.append((name, bytes(data)))
         raise TransientStorageError("no answer")
 
     def arrive(self) -> None:
         (late,) = self._late
         super().create(*late)
+
+
+def test_who_carries_a_snapshot_forward_over_which_an_eviction_is_put_takes_its_own_back(tmp_path: Path) -> None:
+    """The store overwrites. A prune looks for the record of a stale claim; before it puts an eviction there, the writer wakes
+    up and commits, and another carries that forward. The prune has not waited for it, and deletes what it needs."""
+    project = made_on(Overwriting(MemoryStore()), tiny_descriptor(create_once=True), StillClock())
+    folder = write_tree(tmp_path / "source", {"a": text("a", 2000)})
+    overtaken = back_up(project, folder).record.id
+    (folder / "b").write_bytes(text("b", 500))
+
+    def evict() -> None:
+        marks.note_evicted(project, [overtaken])
+        project.put_record(layout.snapshot_name(project.id, overtaken), Evicted(overtaken).as_json())
+
+    cached = CachingStore(LateCommit(project.store, evict, in_time=True), tmp_path / "cache", SeededChance("cache"))
+    with pytest.raises(Busy, match=overtaken):
+        back_up(replace(project, store=cached), folder)
+    assert snapshots.read_all(project) == []
+    back_up(project, folder)
+    apply(project, make_plan(project, Wishes()), Wishes())
+    assert checked(project).sound
+    restore(project, tmp_path / "back")
+    assert contents(tmp_path / "back/reports") == contents(folder)
