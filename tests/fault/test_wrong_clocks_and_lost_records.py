@@ -74,7 +74,7 @@ def test_where_all_records_are_gone_nothing_is_pruned_and_no_check_calls_it_soun
         store.put(name, data)
     assert names(store, project.folder("packs")) == packs
     assert pruned(stranger).forgotten == 1
-    assert restore(stranger, tmp_path / "back").done
+    assert not restore(stranger, tmp_path / "back").problems
     assert contents(tmp_path / "back").keys() >= {"reports/changing"}
 
 
