@@ -41,6 +41,9 @@ def prune(
     repack_above: Annotated[
         float, typer.Option("--repack-above", metavar="PERCENT", min=0, max=100, help="Waste from which a pack is stored anew.")
     ] = 50,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="That no record of a snapshot is left is meant: all packs go.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
     config: Config = None,
@@ -71,6 +74,7 @@ def prune(
                     max_bytes=most,
                     max_seconds=None if max_time is None else max_time * 60,
                     repack_above=repack_above / 100,
+                    allow_empty=allow_empty,
                     patience=patience,
                     progress=listener,
                 )

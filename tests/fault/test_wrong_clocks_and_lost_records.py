@@ -15,6 +15,8 @@ from tests.support.trees import contents, text, write_tree
 from vault.errors import RefusedByRule
 from vault.format import layout
 from vault.repository import forget, snapshots
+from vault.repository.check import Depth, check
+from vault.repository.chunk_index import ChunkIndex, store_segments
 from vault.repository.claims import Patience
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
@@ -58,24 +60,58 @@ def test_a_dead_claim_of_a_clock_that_was_wrong_keeps_no_prune_waiting_until_its
     assert checked(project).sound
 
 
-def test_where_all_records_are_gone_nothing_is_pruned_and_no_check_calls_it_sound(folder: Path, tmp_path: Path) -> None:
-    """A copy that lacks a folder, on a machine that has never seen the repository."""
+@pytest.mark.parametrize("parts", [("snapshots",), ("snapshots", "forgotten")])
+def test_where_all_records_are_gone_nothing_is_pruned_and_no_check_calls_it_sound(
+    folder: Path, tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    """A copy that lacks a folder, or a listing that lies, on a machine that has never seen the repository."""
     store = MemoryStore()
     project = lived(store, folder)
-    safe = {name: store.get(name) for part in ("snapshots", "forgotten") for name in names(store, project.folder(part))}
+    safe = {name: store.get(name) for part in parts for name in names(store, project.folder(part))}
     for name in safe:
         store.delete(name)
     stranger = through(project, store, seed="stranger")
     packs = names(store, project.folder("packs"))
-    assert [text for text in checked(stranger).damage if "no snapshot stands" in text]
-    with pytest.raises(RefusedByRule, match="no snapshot stands"):
+    assert [text for text in checked(stranger).damage if "no record of a snapshot stands" in text]
+    with pytest.raises(RefusedByRule, match="no record of a snapshot stands"):
         make_plan(stranger, WISHES)
     for name, data in safe.items():
         store.put(name, data)
     assert names(store, project.folder("packs")) == packs
     assert pruned(stranger).forgotten == 1
-    assert restore(stranger, tmp_path / "back").done
+    assert not restore(stranger, tmp_path / "back").problems
     assert contents(tmp_path / "back").keys() >= {"reports/changing"}
+
+
+def test_all_snapshots_may_be_forgotten_and_pruned_also_by_a_prune_that_goes_on_after_another(folder: Path) -> None:
+    store = MemoryStore()
+    project = lived(store, folder)
+    forget.forget(project, [one.id for one in snapshots.read_all(project)], reason="the project ended", newest_too=True)
+    for name in names(store, project.folder("snapshots")):
+        store.delete(name)  # a prune went so far
+    with pytest.raises(RefusedByRule) as refused:
+        make_plan(project, WISHES)
+    assert "`strongroom prune acme --allow-empty`" in (refused.value.hint or "")
+    meant = replace(WISHES, allow_empty=True)
+    assert apply(project, make_plan(project, meant), meant).deleted > 0
+    assert [name for part in ("packs", "meta") for name in names(store, project.folder(part))] == []
+    assert checked(project).sound
+
+
+def test_a_segment_that_names_packs_in_the_wrong_tier_is_damage_and_no_error_of_the_store(folder: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    store = MemoryStore()
+    project = lived(store, folder)
+    rows = ChunkIndex.load(project).table
+    old = names(store, project.folder("index"))
+    column = rows.schema.get_field_index("tier")
+    other = pc.subtract(pa.scalar(1, pa.uint8()), rows["tier"]).cast(pa.uint8())
+    store_segments(project, rows.set_column(column, rows.schema.field(column), other))
+    for name in old:
+        store.delete(name)
+    assert not check(through(project, store, seed="stranger"), Depth(data=1.0)).sound
 
 
 def test_where_the_records_never_come_back_the_next_backup_ends_that(folder: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
-from vault.repository import check_objects, forgotten, missing, rollups, snapshots
+from vault.repository import check_objects, missing, rollups, snapshots
 from vault.repository.adopt import healed, missing_segment, orphan_rows, read_contents
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.meta import MetaReader
@@ -222,7 +222,7 @@ class _Check:
                 if isinstance(content, StrongroomError):
                     self._report.damage.append(f"chunk {place.chunk.hex()}: {content}")
                     bad_chunks.add(place.chunk)
-        except Damaged as error:
+        except (Damaged, ObjectNotFound) as error:  # not there: where an index segment says that it is
             self._report.damage.append(f"pack {pack.hex()}: {error}")
             bad.add(pack)
         return bad_chunks
@@ -232,7 +232,7 @@ class _Check:
         self._moved = committed.moved
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
         stored = snapshots.stored_ids(self._project)
-        if missing.records_gone(self._project, stored, forgotten.read_all(self._project)):
+        if missing.records_gone(self._project, stored):
             self._report.damage.append(missing.RECORDS_GONE)
         absent = missing.absent(self._project, stored, committed.records, ())
         self._report.damage += [Missing("snapshot", one).message for one in absent.gone]

@@ -52,10 +52,10 @@ class SnapshotsMissing(Damaged):
         self.snapshots = tuple(sorted(snapshots))
 
 
-def records_gone(project: Project, records: Collection[str], notes: Notes) -> bool:
-    """Whether all that was ever committed seems to be gone: no record stands, of whatever sort, nobody has forgotten anything,
-    no backup is under way, and packs of the catalogue stand, which are stored right before a commit."""
-    if records or notes.by_id or notes.damaged:
+def records_gone(project: Project, records: Collection[str]) -> bool:
+    """Whether all that was ever committed seems to be gone: no record of a snapshot stands, no backup is under way, and packs
+    of the catalogue stand, which are stored right before a commit. records: ids of those that stand, forgotten or not."""
+    if records:
         return False
     folders = (project.folder(name) for name in ("meta", "claims"))
     catalogue, under_way = (next(iter(project.store.list(folder)), None) is not None for folder in folders)
@@ -63,8 +63,8 @@ def records_gone(project: Project, records: Collection[str], notes: Notes) -> bo
 
 
 RECORDS_GONE = (
-    "no snapshot stands and none was forgotten, but catalogue packs stand: the records are gone, or the only backup was "
-    "interrupted right before its end"
+    "no record of a snapshot stands, but catalogue packs stand: the records are gone, or a prune of the last snapshots, or the "
+    "only backup, was interrupted right before its end"
 )
 
 

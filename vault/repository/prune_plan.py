@@ -62,7 +62,8 @@ def nothing_locked(_name: str) -> datetime | None:
 class Wishes:
     """How a prune shall behave. held: asks the holds, again before each deletion · remembered: the snapshots that this machine
     has seen · max_bytes: deleted or stored anew at most · max_seconds: from the mark on · repack_above: share of waste; None:
-    no pack is stored anew, which spares reading every manifest · stop: called often, raises to end the run."""
+    no pack is stored anew, which spares reading every manifest · allow_empty: that no snapshot is left is
+    meant · stop: called often, raises to end the run."""
 
     held: Held = nothing_held
     locked: Locked = nothing_locked
@@ -70,6 +71,7 @@ class Wishes:
     max_bytes: int | None = None
     max_seconds: float | None = None
     repack_above: float | None = REPACK_ABOVE
+    allow_empty: bool = False
     most_segments: int = MOST_SEGMENTS
     patience: Patience = field(default_factory=Patience)
     stop: Stop = lambda: None
@@ -160,12 +162,6 @@ def look(project: Project, known_forgotten: frozenset[str], wishes: Wishes) -> W
     the first was deleted, one listing may miss both. What no listing names though it must be there is asked for by name.
     """
     ids = dict.fromkeys([*snapshots.stored_ids(project), *snapshots.stored_ids(project)])
-    if missing.records_gone(project, ids, forgotten.read_all(project)):
-        raise RefusedByRule(
-            f"nothing of {project.name} can be pruned: {missing.RECORDS_GONE}",
-            hint=f"bring the objects below {project.folder('snapshots')} back from an older version or a copy; if there never "
-            f"was a snapshot: `strongroom backup {quoted(project.name)}` first",
-        )
     found = snapshots.read_those(project, list(ids))
     while (absent := missing.absent(project, ids, found.records, wishes.remembered - known_forgotten)).hidden:
         ids |= dict.fromkeys(absent.hidden)
@@ -266,6 +262,13 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
     stays = [one for one in stored if one.sha256 in needs.now]
     wasteful = _wasteful(project, filled, stays, wishes.repack_above or 0.0)
     recorded = set(snapshots.stored_ids(project))
+    snapshots_left = {one.id for one in world.live.records} | (world.gone & recorded)
+    if not wishes.allow_empty and missing.records_gone(project, snapshots_left):
+        raise RefusedByRule(
+            f"nothing of {project.name} can be pruned: {missing.RECORDS_GONE}",
+            hint=f"bring the objects below {project.folder('snapshots')} back from an older version or a copy; if no snapshot "
+            f"is to be left: `strongroom prune {quoted(project.name)} --allow-empty`",
+        )
     going_records = sorted((world.gone if until is None else world.gone - notes.lost) & recorded)
     locks = locked_ones(wishes, [*dead, *(one.pack for one in wasteful)], lambda one: name_of(project, one))
     record_locks = locked_ones(wishes, going_records, lambda one: layout.snapshot_name(project.id, one))
