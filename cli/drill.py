@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from restore.plan import Plan
     from restore.select import Selection
     from restore.target import Target
+    from vault.progress import Progress
     from vault.repository.project import Project
 
 ITEMS = 50
@@ -92,7 +93,14 @@ class Drilled:
         return found | times | listed | {"wrong": list(self.wrong), "trouble": self.trouble}
 
 
-def drill(project: Project, stop: Callable[[], None], *, items: int = ITEMS, most_bytes: int = MOST_BYTES) -> Drilled:
+def drill(
+    project: Project,
+    stop: Callable[[], None],
+    *,
+    items: int = ITEMS,
+    most_bytes: int = MOST_BYTES,
+    progress: Progress | None = None,
+) -> Drilled:
     """One drill. project: of a repository that is read below this machine's cache, to prove that another machine could restore.
 
     Raises `NothingFound`, `Damaged`, `KeyRefused`, `TargetError`, `StorageError`."""
@@ -120,7 +128,7 @@ def drill(project: Project, stop: Callable[[], None], *, items: int = ITEMS, mos
     selected = clock.monotonic()
     with _scratch() as folder, Target(os.fsencode(folder)) as target:
         plan = make_plan(sample, target, Existing.REFUSE, clock.now().date())
-        report = apply(plan.without_missing(), target, stop)
+        report = apply(plan.without_missing(), target, stop, progress)
         took = clock.monotonic() - selected
         compared = _compare(plan, target, report.problems)
     pace = forecast.pace_of(project.store.describe())

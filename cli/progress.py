@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown(*, quiet: bool, project: str = "") -> Iterator[Progress]:
+def shown(*, quiet: bool, project: str) -> Iterator[Progress]:
     """A listener that draws a line on stderr while the block runs, where that is a terminal and nobody asked for quiet.
-    project: whose work it is, to be named in the line."""
+    project: whose work it is, to be named in the line: a run may cover several."""
     if quiet or not environment.shows_progress():
         yield Silence()
         return
@@ -34,7 +34,7 @@ def shown(*, quiet: bool, project: str = "") -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     with RichProgress(*columns, console=Console(file=cast("IO[str]", output.Screen())), transient=True) as bar:
-        yield _Drawn(bar, f"{project}: " if project else "")
+        yield _Drawn(bar, f"{project}: ")
 
 
 class _Drawn:

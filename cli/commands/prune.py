@@ -63,7 +63,7 @@ def prune(
     with workplace.opened(config, identity) as place:
         for project in place.projects(projects or []):
             place.gone(project)
-            with progress.shown(quiet=quiet or as_json) as listener:
+            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
                 wishes = Wishes(
                     held=judging.held(project),
                     locked=locked(project),
@@ -86,7 +86,7 @@ def prune(
             locking.begun(place, project)
             if (plan.dead or plan.wasteful or plan.forgotten) and not yes:
                 ask(f"Prune {project.name}?")
-            with progress.shown(quiet=quiet or as_json) as listener:
+            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
                 report = apply(project, plan, wishes)
             answer |= report.as_json()
             busy = busy or bool(report.waiting)
