@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from vault.errors import Damaged, NothingFound, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,10 +80,10 @@ class Drilled:
     def trouble(self) -> str:
         """What is wrong in a few words, or nothing."""
         if self.wrong:
-            return f"{len(self.wrong)} of {self.items} files are not as they were: {self.wrong[0]}"
+            return f"{len(self.wrong)} of {counted(self.items, 'file')} did not come back as stored: {self.wrong[0]}"
         if self.compared < self.items or self.folders_compared < self.folders:
-            left = f"{self.compared} of {self.items} files and {self.folders_compared} of {self.folders} folders"
-            return f"not all was compared: {left}"
+            files, folders = counted(self.items, "file"), counted(self.folders, "folder")
+            return f"not all was compared: {self.compared} of {files} and {self.folders_compared} of {folders}"
         return ""
 
     def as_json(self) -> dict[str, Any]:

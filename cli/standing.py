@@ -223,7 +223,7 @@ class Local:
                 "within_seconds": plan.check_within.total_seconds(),
                 "oldest": coverage.oldest and coverage.oldest.isoformat(),
             }
-            row["checked"] = f"{100 * coverage.read // coverage.packs} % within {plan.check_within.days} days"
+            row["checked"] = f"{100 * coverage.read // coverage.packs} % within {counted(plan.check_within.days, 'day')}"
         upcoming = {one.kind: self._next_run(plan, one) for one in plan.jobs if one.kind != "backup"}
         row["next_runs"] = {kind: when.isoformat() for kind, when in upcoming.items()}
         return row
