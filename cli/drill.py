@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from vault.errors import Damaged, NothingFound, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from restore.plan import Plan
     from restore.select import Selection
     from restore.target import Target
+    from vault.progress import Progress
     from vault.repository.project import Project
 
 ITEMS = 50
@@ -78,10 +80,10 @@ class Drilled:
     def trouble(self) -> str:
         """What is wrong in a few words, or nothing."""
         if self.wrong:
-            return f"{len(self.wrong)} of {self.items} files are not as they were: {self.wrong[0]}"
+            return f"{len(self.wrong)} of {counted(self.items, 'file')} did not come back as stored: {self.wrong[0]}"
         if self.compared < self.items or self.folders_compared < self.folders:
-            left = f"{self.compared} of {self.items} files and {self.folders_compared} of {self.folders} folders"
-            return f"not all was compared: {left}"
+            files, folders = counted(self.items, "file"), counted(self.folders, "folder")
+            return f"not all was compared: {self.compared} of {files} and {self.folders_compared} of {folders}"
         return ""
 
     def as_json(self) -> dict[str, Any]:
@@ -92,7 +94,14 @@ class Drilled:
         return found | times | listed | {"wrong": list(self.wrong), "trouble": self.trouble}
 
 
-def drill(project: Project, stop: Callable[[], None], *, items: int = ITEMS, most_bytes: int = MOST_BYTES) -> Drilled:
+def drill(
+    project: Project,
+    stop: Callable[[], None],
+    *,
+    items: int = ITEMS,
+    most_bytes: int = MOST_BYTES,
+    progress: Progress | None = None,
+) -> Drilled:
     """One drill. project: of a repository that is read below this machine's cache, to prove that another machine could restore.
 
     Raises `NothingFound`, `Damaged`, `KeyRefused`, `TargetError`, `StorageError`."""
@@ -120,7 +129,7 @@ def drill(project: Project, stop: Callable[[], None], *, items: int = ITEMS, mos
     selected = clock.monotonic()
     with _scratch() as folder, Target(os.fsencode(folder)) as target:
         plan = make_plan(sample, target, Existing.REFUSE, clock.now().date())
-        report = apply(plan.without_missing(), target, stop)
+        report = apply(plan.without_missing(), target, stop, progress)
         took = clock.monotonic() - selected
         compared = _compare(plan, target, report.problems)
     pace = forecast.pace_of(project.store.describe())

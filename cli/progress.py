@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from cli import environment, output
 from vault.progress import Progress, Silence
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown(*, quiet: bool, project: str = "") -> Iterator[Progress]:
+def shown(*, quiet: bool, project: str) -> Iterator[Progress]:
     """A listener that draws a line on stderr while the block runs, where that is a terminal and nobody asked for quiet.
-    project: whose work it is, to be named in the line."""
+    project: whose work it is, to be named in the line: a run may cover several."""
     if quiet or not environment.shows_progress():
         yield Silence()
         return
@@ -28,13 +29,13 @@ def shown(*, quiet: bool, project: str = "") -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        TextColumn("{task.fields[items]} items"),
+        TextColumn("{task.fields[items]}"),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
     with RichProgress(*columns, console=Console(file=cast("IO[str]", output.Screen())), transient=True) as bar:
-        yield _Drawn(bar, f"{project}: " if project else "")
+        yield _Drawn(bar, f"{project}: ")
 
 
 class _Drawn:
@@ -51,10 +52,10 @@ class _Drawn:
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._items = 0
-        self._task = self._bar.add_task(self._whose + name, total=size or None, items="0")
+        self._task = self._bar.add_task(self._whose + name, total=size or None, items=counted(0, "item"))
 
     def advance(self, *, items: int = 0, size: int = 0) -> None:
         """Moves the line."""
         self._items += items
         if self._task is not None:
-            self._bar.update(self._task, advance=size, items=f"{self._items:,}")
+            self._bar.update(self._task, advance=size, items=counted(self._items, "item"))

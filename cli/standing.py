@@ -35,6 +35,9 @@ LATE_TO_START = timedelta(minutes=10)
 AHEAD = "dated in the future"
 """A snapshot of a clock that was wrong: how old it is nobody knows."""
 
+SILENT_AFTER = timedelta(hours=1)
+"""A run that has said nothing for so long is not called running: its claim is rewritten every minute or so while it reads."""
+
 UNLISTED = "not in the settings"
 NOT_ASKED = "store not reached"
 WELL = frozenset({"ok", UNLISTED, NOT_ASKED})
@@ -217,13 +220,8 @@ class Local:
         if job is not None:
             upcoming = self._next_run(plan, job)
             row |= {"next": output.moment(upcoming), "next_run": upcoming.isoformat()}
-        running = [claim for claim in asked.claims if claim.source == source] if asked is not None else []
-        if running:
-            newest = max(running, key=lambda claim: claim.updated_at)
-            seen = output.duration((self.now - newest.updated_at).total_seconds())
-            row["running"] = (
-                f"{counted(newest.items, 'item')}, {output.size(newest.bytes)}, on {newest.host}, last seen {seen} ago"
-            )
+        if asked is not None:
+            row |= _under_way([claim for claim in asked.claims if claim.source == source], self.now)
         return row
 
     def _of_project(self, plan: ProjectPlan, frozen: tuple[str, ...]) -> dict[str, Any]:
@@ -242,7 +240,7 @@ class Local:
                 "within_seconds": plan.check_within.total_seconds(),
                 "oldest": coverage.oldest and coverage.oldest.isoformat(),
             }
-            row["checked"] = f"{100 * coverage.read // coverage.packs} % within {plan.check_within.days} days"
+            row["checked"] = f"{100 * coverage.read // coverage.packs} % within {counted(plan.check_within.days, 'day')}"
         upcoming = {one.kind: self._next_run(plan, one) for one in plan.jobs if one.kind != "backup"}
         row["next_runs"] = {kind: when.isoformat() for kind, when in upcoming.items()}
         return row
@@ -252,6 +250,18 @@ class Local:
 
         title = f"{plan.name}/{job.name}"
         return next_run(title, job.schedule, job.policy, self.books.recent(plan.name, job.name), self.now)
+
+
+def _under_way(claims: Sequence[Claim], now: datetime) -> dict[str, str]:
+    """Of the newest run of a source that has not ended: that it is running, or that nothing was heard of it for long."""
+    if not claims:
+        return {}
+    newest = max(claims, key=lambda claim: claim.updated_at)
+    seen = output.duration((now - newest.updated_at).total_seconds())
+    done = f"{counted(newest.items, 'item')} done, {output.size(newest.bytes)} read, on {newest.host}"
+    if now - newest.updated_at > SILENT_AFTER:
+        return {"unfinished": f"{done}, no sign of life for {seen}"}
+    return {"running": f"{done}, last seen {seen} ago"}
 
 
 def _of_gone(name: str, asked: Asked | None) -> Iterator[Alarm]:

@@ -77,9 +77,10 @@ def _other_state(wish: Wish, tables: list[tuple[Record, pa.Table]]) -> list[str]
         count += pc.sum(mask).as_py() or 0
     if not count:
         return []
+    matching = counted(count, "matching item is", "matching items are")
     if wish.deleted:
-        return [f"{count} matching items are not deleted: leave out --deleted"]
-    return [f"{count} matching items are deleted at the source: ask for them with --deleted"]
+        return [f"{matching} not deleted: leave out --deleted"]
+    return [f"{matching} deleted at the source: {'ask for it' if count == 1 else 'ask for them'} with --deleted"]
 
 
 def _in_periods(record: Record, table: pa.Table, wish: Wish) -> pa.ChunkedArray | None:

@@ -118,7 +118,7 @@ def _one(
     told: dict[str, Any] = {"project": project.name, "source": source.name}
     try:
         folder = sources.folder(settings.project(project.name), source, own_places.paths(settings))
-        with progress.shown(quiet=quiet) as listener:
+        with progress.shown(quiet=quiet, project=project.name) as listener:
             retire = judging.retiring(settings, project)
             if retire is not None and place.holds_gone(project):
                 retire = None  # nobody knows what they were on
@@ -160,7 +160,7 @@ def _known_damage(settings: Settings, project: Project) -> frozenset[bytes]:
 def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
     """A failure is no problem of the backup: it costs time of whoever asks later."""
     try:
-        with progress.shown(quiet=quiet) as listener:
+        with progress.shown(quiet=quiet, project=project.name) as listener:
             done = tidying.tidied(project, source, listener, locked=locked)
     except Interrupted:
         raise

@@ -65,7 +65,7 @@ def check(
 
     _refuse_contradictions(percent, acknowledge, data=data, rolling=rolling)
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
-    with workplace.opened(config, identity, address=repository) as place, progress.shown(quiet=quiet or as_json) as listener:
+    with workplace.opened(config, identity, address=repository) as place:
         chosen = place.projects(projects)
         if acknowledge is not None:
             for project in chosen:
@@ -73,7 +73,10 @@ def check(
             place.memory.remember(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = _repository(place, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
-        reports = [_one(place, project, share, listener, whole.damage, rolling=rolling) for project in chosen]
+        reports = []
+        for project in chosen:
+            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
+                reports.append(_one(place, project, share, listener, whole.damage, rolling=rolling))
         for report in reports if whole.sound else ():
             if report.sound:
                 local.note_run(place.settings, report.project, "check")

@@ -13,6 +13,7 @@ from cli import output, settings, workplace
 from cli.commands.init import Endpoint, PathStyle, Profile, Region, repository_of
 from cli.options import Config, Json
 from vault.errors import StorageDenied, StorageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.repository.client_memory import ClientMemory
@@ -123,4 +124,5 @@ def _tell_unlocked(make: Callable[[], Store], memory: ClientMemory, wanted: list
         names = dict.fromkeys(name for one in ids for name in locking.lasting(store, one))
         free = locking.unlocked(store, names, workplace.services().clock.now())
     if free:
-        output.notice(f"warning: {len(free)} objects that the settings want locked can be deleted: {', '.join(free[:5])}")
+        what = counted(len(free), "object")
+        output.notice(f"warning: {what} that the settings want locked can be deleted: {', '.join(free[:5])}")

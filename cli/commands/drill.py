@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import local, output, workplace
+from cli import local, output, progress, workplace
 from cli.options import Config, Identity, Json, Quiet
 from vault.errors import Damaged, Interrupted, StrongroomError
 from vault.wording import counted
@@ -32,7 +32,7 @@ def drill(
     """
     with workplace.opened(config, identity) as opened:
         place = opened.uncached()
-        outcomes = [_one(place, project) for project in place.projects(projects or [])]
+        outcomes = [_one(place, project, quiet=quiet or as_json) for project in place.projects(projects or [])]
     if as_json:
         output.document({"drills": [told for told, _ in outcomes]} | _first_error([error for _, error in outcomes]))
     elif not quiet:
@@ -47,13 +47,14 @@ def drill(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _one(place: workplace.Workplace, project: Project) -> tuple[dict[str, Any], StrongroomError | None]:
+def _one(place: workplace.Workplace, project: Project, *, quiet: bool) -> tuple[dict[str, Any], StrongroomError | None]:
     from cli.drill import drill as restore_sample
 
     now = project.services.clock.now()
     error: StrongroomError | None = None
     try:
-        done = restore_sample(project, lambda: None)
+        with progress.shown(quiet=quiet, project=project.name) as listener:
+            done = restore_sample(project, lambda: None, progress=listener)
         told = done.as_json()
         output.problems(done.problems)
         lost = [one.message for one in place.missing(project) if one.what == "snapshot"]

@@ -202,7 +202,7 @@ def gathered(place: Workplace, project: Project, *, quiet: bool) -> History:
 
     place.gone(project)
     kept = Kept(project, environment.cache_folder() / place.repository.descriptor.repository)
-    with progress.shown(quiet=quiet) as listener:
+    with progress.shown(quiet=quiet, project=project.name) as listener:
         found = gather(project, kept, Manner(progress=listener))
     wrong = list(out_of_order(found))
     for later, earlier in wrong[:CLOCKS_NAMED]:

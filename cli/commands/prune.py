@@ -66,7 +66,7 @@ def prune(
     with workplace.opened(config, identity, commits=not dry_run) as place:
         for project in place.projects(projects or []):
             place.gone(project)
-            with progress.shown(quiet=quiet or as_json) as listener:
+            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
                 wishes = Wishes(
                     held=judging.held(project),
                     locked=locked(project),
@@ -90,7 +90,7 @@ def prune(
             locking.begun(place, project)
             if (plan.dead or plan.wasteful or plan.forgotten) and not yes:
                 ask(f"Prune {project.name}?")
-            with progress.shown(quiet=quiet or as_json) as listener:
+            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
                 report = apply(project, plan, wishes)
             answer |= report.as_json()
             busy = busy or bool(report.waiting)

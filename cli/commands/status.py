@@ -201,6 +201,9 @@ def _show(whole: _Whole) -> None:
     output.result("")
     _table([one.project for one in whole.projects], PROJECTS)
     for row in whole.rows:
+        if "unfinished" in row:
+            title = f"{row['project']}/{row['source']}"
+            output.result(f"unfinished {title}: {row['unfinished']}; a prune takes it away when it is a day old")
         if "failed" in row:
             output.result(f"FAILED {row['project']}/{row['source']}: {row['failed']['message']}")
     for alarm in whole.broken:

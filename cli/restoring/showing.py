@@ -195,7 +195,7 @@ def _tell_losses(losses: Sequence[tuple[Told, Loss]]) -> None:
         word = "as --profile people asks" if is_what_people_want(what) else "lost"
         output.notice(f"{word}: {what} ({cells}: {where}{more})")
     if len(kinds) > LOSSES_SHOWN:
-        output.notice(f"lost: … and {len(kinds) - LOSSES_SHOWN} more kinds (all of them in the report)")
+        output.notice(f"lost: … and {counted(len(kinds) - LOSSES_SHOWN, 'more kind')} (all of them in the report)")
 
 
 def summed(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
             hint = f"set the clocks right, then {by_hand}"
             yield Alarm(state.project, "rpo", source.name, message, hint, source.trouble.message, "critical")
         if source.trouble.runs >= source.most_troubles:
-            message = f"{source.trouble.runs} runs in a row met problems; the last one: {source.trouble.message}"
+            message = f"{counted(source.trouble.runs, 'run')} in a row met problems; the last one: {source.trouble.message}"
             severity: Severity = "critical" if source.trouble.failed >= source.most_troubles else "warning"
             yield Alarm(state.project, "problems", source.name, message, by_hand, source.trouble.message, severity)
         if source.missing:
@@ -197,7 +197,7 @@ def _drills(state: ProjectState, now: datetime) -> Iterator[Alarm]:
 
 def _jobs(state: ProjectState) -> Iterator[Alarm]:
     for name, trouble in state.jobs:
-        message = f"failed {trouble.runs} times in a row; the last time: {trouble.message}"
+        message = f"failed {counted(trouble.runs, 'time')} in a row; the last time: {trouble.message}"
         yield Alarm(
             state.project,
             "job",

@@ -7,6 +7,7 @@ from html import escape
 from typing import IO, Any
 
 from restore.export.report import Report
+from vault.wording import counted
 
 ITEMS_SHOWN = 10_000
 """A browser is not made for more rows; `report.json` has all of them."""
@@ -52,7 +53,7 @@ def _beginning(head: dict[str, Any]) -> Iterable[str]:
             ("For", asked["for"] or "not said"),
             ("Project", f"{head['project']} ({head['project_id']})"),
             ("Moment", selection["moment"] or "the newest snapshot"),
-            ("Left out, as they reach beyond the period", f"{selection['beyond']['items']} items"),
+            ("Left out, as they reach beyond the period", counted(selection["beyond"]["items"], "item")),
             ("Time zone of periods", selection["time_zone"]),
             *((f"Selection: {name}", value) for name, value in selection["as_typed"].items()),
             *((f"Tables: {name.replace('_', ' ')}", value) for name, value in head["tables"].items() if value),
@@ -122,19 +123,19 @@ def _item(item: dict[str, Any]) -> str:
 
 
 def _files(facts: dict[str, Any]) -> str:
-    return "\n".join(f"{one['file']} ({one['size']} bytes) sha256 {one['sha256']}" for one in facts.get("files", []))
+    return "\n".join(f"{one['file']} ({counted(one['size'], 'byte')}) sha256 {one['sha256']}" for one in facts.get("files", []))
 
 
 def _said(facts: dict[str, Any]) -> list[str]:
     said = [f"given as {facts['given_as']}"] if "given_as" in facts else []
     said += [f"link to {facts['points_to']}"] if "points_to" in facts else []
     for one in facts.get("tables", []):
-        rows = f"{one['rows']} rows, " if "rows" in one else ""
+        rows = f"{counted(one['rows'], 'row')}, " if "rows" in one else ""
         said.append(f"table{' ' + one['name'] if one['name'] else ''}: {rows}schema {one['schema']}")
     for one in facts.get("cut", []):
-        said.append(f"cut: {one['rows_kept']} of {one['rows_read']} rows, by {one['time_column']!r}")
+        said.append(f"cut: {one['rows_kept']} of {counted(one['rows_read'], 'row')}, by {one['time_column']!r}")
     for one in facts.get("losses", []):
-        said.append(f"lost in {one['cells']} cells of {one['column']!r}: {one['what']}")
+        said.append(f"lost in {counted(one['cells'], 'cell')} of {one['column']!r}: {one['what']}")
     return [
         *said,
         *facts.get("notes", []),

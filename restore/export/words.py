@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from restore.wish import Wish
+from vault.wording import counted
 
 
 def in_words(project: str, wish: Wish) -> str:
@@ -20,7 +21,7 @@ def in_words(project: str, wish: Wish) -> str:
     if wish.deleted:
         parts.append("that the source no longer had")
     if wish.versions != 1:
-        parts.append("in all versions" if wish.versions is None else f"in the newest {wish.versions} versions")
+        parts.append("in all versions" if wish.versions is None else f"in the newest {counted(wish.versions, 'version')}")
     moment = "as of the newest snapshot" if wish.at is None else f"as of {wish.at.isoformat(sep=' ', timespec='seconds')}"
     return f"{' '.join(parts)}, {moment}"
 

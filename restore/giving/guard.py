@@ -21,6 +21,7 @@ from restore.place import Place
 from restore.rows import Rows
 from restore.tables.output_names import OutputNames
 from restore.target import Attributes, FreeNames, Item, unsafe_reason
+from restore.way import Conflict, policies_for
 from restore.way import Left as LeftStanding
 from vault.errors import TargetError
 from vault.format import manifest
@@ -128,9 +129,10 @@ def refuse_foreseen(items: pa.Table, conversion: Conversion, place: Place) -> No
     standing = in_the_way(items, conversion, place)
     if standing:
         path = min(standing)
+        conflicts = [Conflict(name, what, what in ("file", "link"), what != "blocked") for name, what in standing.items()]
         raise TargetError(
             f"{counted(len(standing), 'item is', 'items are')} in the way, {printable(path)} ({standing[path]}) for one",
-            hint="nothing was written; choose --existing skip, newer, replace or keep-both, or another target",
+            hint=f"nothing was written; choose --existing {policies_for(conflicts)}, or another target",
         )
 
 

@@ -25,6 +25,7 @@ from restore.tables.encoding import BLOCK, Encoding, encoding_of, mended
 from restore.tables.losses import Losses
 from restore.tables.model import BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, Batch, Column, Table
 from vault.errors import Damaged
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -152,7 +153,7 @@ def _rows(path: Path, layout: Layout, losses: Losses) -> Iterator[Row]:
                 _mend(row, number, layout.header, losses)
             if len(row) < expected:
                 lacking = expected - len(row)
-                losses.add(SHORT, "", "", lacking, f"row {number}: {len(row)} of {expected} cells")
+                losses.add(SHORT, "", "", lacking, f"row {number}: {len(row)} of {counted(expected, 'cell')}")
             yield row
         if rows.breaks_off:
             losses.add(BREAKS_OFF, "", "", 1, f"row {number}")

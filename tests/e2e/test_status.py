@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from cli.standing import Asked
 from cli.workplace import Workplace
 from tests.support.desk import Desk, Place, without_root_powers
 from tests.support.tree_facts import write_files
+from vault.format.record import Claim
+from vault.repository.missing_objects import Missing
 from vault.repository.project import Project
 
 SCHEDULE = '\n[projects."two words".schedule]\nbackup = { every = "1 minute", retries = 100, back_off = "1 second" }\n'
@@ -190,3 +193,24 @@ def test_a_run_that_died_here_is_not_shown_as_running(desk: Desk) -> None:
 def test_nothing_is_accepted_without_a_reason(desk: Desk) -> None:
     assert "needs a reason" in desk.call("status", "--accept", "two words", exits=2).err
     assert "needs a reason" in desk.call("status", "--accept", "two words", "--reason", " ", exits=2).err
+
+
+def test_a_run_that_has_gone_silent_is_not_called_running_and_a_large_file_shows_in_bytes() -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def claim(silent: timedelta) -> Claim:
+        return Claim("id", "reports", "desk", "strongroom/1", now - timedelta(hours=9), now - silent, "nonce", 0, 3 << 30)
+
+    (large,) = standing._under_way([claim(timedelta(seconds=40)), claim(timedelta(hours=5))], now).items()
+    assert large == ("running", "0 items done, 3.0 GiB read, on desk, last seen 40 s ago")
+    (dead,) = standing._under_way([claim(timedelta(hours=5))], now).items()
+    assert dead == ("unfinished", "0 items done, 3.0 GiB read, on desk, no sign of life for 5 h 0 min")
+    assert standing._under_way([], now) == {}
+
+
+def test_what_is_gone_from_the_store_is_a_critical_alarm() -> None:
+    gone = [Missing("snapshot", "20261122T120000Z-a"), Missing("hold", "x"), Missing("hold", "y")]
+    found = list(standing._of_gone("two words", Asked({}, [], damaged=False, missing=gone, frozen=())))
+    assert [(one.promise, one.severity) for one in found] == [("damage", "critical")] * 2
+    assert found[0].message.startswith("1 snapshot was here") and found[1].message.startswith("2 holds were here")
+    assert "`strongroom check 'two words'`" in found[0].hint

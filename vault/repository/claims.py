@@ -228,7 +228,9 @@ def _grace(
     longest = max(left.values()).total_seconds()
     if patience.altogether is not None and clock.monotonic() - began + longest > patience.altogether:
         return sorted(left)
-    progress.phase(f"waiting {math.ceil(longest / 60)} minutes for whatever an evicted backup has sent and has not arrived")
+    progress.phase(
+        f"waiting {counted(math.ceil(longest / 60), 'minute')} for whatever an evicted backup has sent and has not arrived"
+    )
     _pause(clock, longest, stop)
     return []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from vault.wording import counted
+
 CreateOnce = Literal["kept", "ignored", "refused", "not-atomic"]
 Enforced = Literal["sha256", "md5", "none"]
 Verdict = Literal["ok", "broken", "refused"]
@@ -66,7 +68,8 @@ class ProbeReport(QuickReport):
             said.append(f"This machine's clock is {abs(self.clock_skew):.0f} s {direction} the store's: set it.")
         said.append(f"A small write takes {self.round_trip * 1000:.0f} ms.")
         if self.left_behind:
-            said.append(f"{self.left_behind} objects of this probe could not be removed; they are under probe-….")
+            what = counted(self.left_behind, "object")
+            said.append(f"{what} of this probe could not be removed: look under probe-….")
         return said
 
 

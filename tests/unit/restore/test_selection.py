@@ -121,9 +121,9 @@ def test_deleted_items_are_found_by_their_period(project: Project) -> None:
         ({"formats": ("xlsx",)}, "no item has the format 'xlsx', there are: csv, text"),
         (
             {"patterns": ("reports/2024/04/28/23.csv",)},
-            "1 matching items are deleted at the source: ask for them with --deleted",
+            "1 matching item is deleted at the source: ask for it with --deleted",
         ),
-        ({"patterns": ("reports/2024/01/28/23.csv",), "deleted": True}, "1 matching items are not deleted"),
+        ({"patterns": ("reports/2024/01/28/23.csv",), "deleted": True}, "1 matching item is not deleted"),
         ({"patterns": ("report/2024/01/28/23.csv",)}, "did you mean reports/2024/01/28/23.csv"),
     ],
 )

@@ -1,0 +1,27 @@
+"""What the line of progress says."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from cli import environment, progress
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_each_line_of_progress_names_its_project_where_a_run_covers_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Tty()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(environment, "shows_progress", lambda: True)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("acme", "odd [bold]name[/bold]"):
+        with progress.shown(quiet=False, project=name) as listener:
+            listener.phase("reading reports", items=1, size=1 << 20)
+            listener.advance(items=1, size=1 << 20)
+    assert "acme: reading reports" in screen.getvalue() and "odd [bold]name[/bold]: reading reports" in screen.getvalue()
