@@ -83,6 +83,7 @@ def wait(
     withdraw_dead(project)
     ids = _at_work(project, ids)
     told: list[str] = []
+    kept: set[str] = set()  # such a claim must not end all prunes
     gone_since: dict[str, datetime] = {}
     while ids:
         claims = {one: _read(project, one) for one in ids}
@@ -90,9 +91,10 @@ def wait(
             if claim is not None and has_ended(project, claim):  # it was killed while this waits
                 _withdraw(project, claim)
             elif _is_stale(project, one, claim, patience):
-                evict(project, one)
+                if not evict(project, one):
+                    kept.add(one)
                 gone_since[one] = clock.now()
-        ids = _at_work(project, ids)
+        ids = [one for one in _at_work(project, ids) if one not in kept]
         if not ids or clock.monotonic() - began >= seconds:
             break
         if ids != told:
@@ -103,13 +105,22 @@ def wait(
     return ids or _grace(project, patience, began, gone_since, stop, progress)
 
 
-def evict(project: Project, claim: str) -> None:
+def evict(project: Project, claim: str) -> bool:
     """Take a claim away, so that its writer cannot commit any more, or takes back what it commits; one that has committed
-    keeps what it has. Raises `PromiseBroken`."""
-    marks.note_evicted(project, [claim])
-    if project.descriptor.trust.create_once and not (_shut(project, claim) or is_evicted(project, claim)):
-        return
-    project.store.delete(layout.claim_name(project.id, claim))
+    keeps what it has. Gives False where an *evicted* record stands and the store would not delete the claim. Raises
+    `PromiseBroken`, `StorageDenied`."""
+    once = project.descriptor.trust.create_once
+    if not (once and is_evicted(project, claim)):  # whoever put it there has said so before
+        marks.note_evicted(project, [claim])
+        if once and not (_shut(project, claim) or is_evicted(project, claim)):
+            return True
+    try:
+        project.store.delete(layout.claim_name(project.id, claim))
+    except StorageDenied:
+        if not is_evicted(project, claim):
+            raise
+        return False
+    return True
 
 
 def is_evicted(project: Project, claim: str) -> bool:
