@@ -71,6 +71,13 @@ class Commands:
             "retention": ("retention", "apply", name, "--yes"),
             "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS),
         }[job.kind]
+        return self._whole(words)
+
+    def status(self) -> Sequence[str]:
+        """What asks the store how everything is."""
+        return self._whole(("status",))
+
+    def _whole(self, words: Sequence[str]) -> Sequence[str]:
         given = [word for file in self.identity for word in ("--identity", str(file))]
         return (sys.executable, "-P", "-c", _BEGIN, *words, "--json", "--config", str(self.config), *given)
 

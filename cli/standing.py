@@ -16,7 +16,7 @@ from cli import local, output, workplace
 from cli.settings import Settings
 from vault.errors import StrongroomError
 from vault.problems import printable
-from vault.wording import counted
+from vault.wording import counted, quoted
 
 if TYPE_CHECKING:
     from policies.daemon.heartbeat import Heartbeat
@@ -130,7 +130,7 @@ class Local:
         repository = None
         if asked is not None:
             repository = Repository({source: head.taken_at for source, head in heads.items()}, frozen)
-        alarms = judge(state_of(plan, self.books, self.findings, self.now, repository), self.now)
+        alarms = (*_of_gone(name, asked), *judge(state_of(plan, self.books, self.findings, self.now, repository), self.now))
         if not listed:
             alarms = tuple(alarm for alarm in alarms if alarm.promise in _ALSO_UNLISTED)
         return Standing(rows, self._of_project(plan, frozen), alarms)
@@ -147,14 +147,23 @@ class Local:
         seen = f", its last sign of life was {output.moment(beat.seen)}" if beat.seen is not None else ""
         start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
         if beat.state == "killed":
-            found.append(Alarm("", "daemon", "daemon", f"the daemon was killed{seen}: nothing is backed up by schedule", start))
+            found.append(
+                Alarm(
+                    "",
+                    "daemon",
+                    "daemon",
+                    f"the daemon was killed{seen}: nothing is backed up by schedule",
+                    start,
+                    severity="critical",
+                )
+            )
         if beat.state == "stuck":
-            found.append(Alarm("", "daemon", "daemon", f"the daemon does not move any more{seen}", start))
+            found.append(Alarm("", "daemon", "daemon", f"the daemon does not move any more{seen}", start, severity="critical"))
         due = self._overdue() if beat.state == "ended" else []
         if due:
             first = min(since for since in due)
             message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {output.moment(first)}"
-            found.append(Alarm("", "daemon", "daemon", message, start))
+            found.append(Alarm("", "daemon", "daemon", message, start, severity="critical"))
         return tuple(found)
 
     def _overdue(self) -> list[datetime]:
@@ -243,6 +252,16 @@ class Local:
 
         title = f"{plan.name}/{job.name}"
         return next_run(title, job.schedule, job.policy, self.books.recent(plan.name, job.name), self.now)
+
+
+def _of_gone(name: str, asked: Asked | None) -> Iterator[Alarm]:
+    """Of what was here and is gone."""
+    from policies.promises.judge import Alarm
+
+    for what, gone in asked.gone.items() if asked is not None else ():
+        message = f"{counted(len(gone), f'{what} was', f'{what}s were')} here, and nobody removed them: {', '.join(gone[:5])}"
+        hint = f"run `strongroom check {quoted(name)}`: it says what that costs, and what to do"
+        yield Alarm(name, "damage", f"{what}s", message, hint, severity="critical")
 
 
 @contextmanager

@@ -61,6 +61,8 @@ def check(
     does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone. No pack is deleted for
     seven days then.
     """
+    from vault.repository import settings_copies
+
     _refuse_contradictions(percent, acknowledge, data=data, rolling=rolling)
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
     with workplace.opened(config, identity, address=repository) as place, progress.shown(quiet=quiet or as_json) as listener:
@@ -68,6 +70,7 @@ def check(
         if acknowledge is not None:
             for project in chosen:
                 _acknowledge(place, project, acknowledge.strip())
+            place.memory.remember(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = _repository(place, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
         reports = [_one(place, project, share, listener, whole.damage, rolling=rolling) for project in chosen]
@@ -204,6 +207,8 @@ def _tell_repository(whole: RepositoryReport) -> None:
         output.result(f"  … and {len(whole.damage) - LINES_SHOWN} more (all of them with --json)")
     for line in whole.unopened[:LINES_SHOWN]:
         output.notice(f"notice: {line} was not looked at: the identities at hand do not open it")
+    for line in whole.old_settings[:LINES_SHOWN]:
+        output.notice(f"notice: {line}; a newer copy stands")
     for line in whole.unsealed[:LINES_SHOWN]:
         output.notice(f"notice: {line}: that recovery kit does not open it")
     if whole.strays:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from policies.schedule.jobs import Stop
 
 DONE_WITH_PROBLEMS = 3
+REACH_WITHIN = 120.0
+"""Seconds that the store has to answer to the daemon's first question."""
 
 
 def daemon(
@@ -56,7 +58,8 @@ def daemon(
     log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
     given = [one.expanduser().absolute() for one in identity or []]
     hands = Hands()
-    with _around(found, log, is_asked=not once) as around, _signals(hands):
+    reach = None if once else lambda: _reach(found, given)
+    with _around(found, log, reach) as around, _signals(hands):
         one = Daemon(around, _wanted(found, given, log), lambda: _wanted(settings.load(file), given, log))
         left = one.once(hands) if once else one.run(hands)
     if once and left:
@@ -97,12 +100,27 @@ def _wanted(found: Settings, identity: list[Path], log: Log) -> Wanted:
     )
 
 
+def _reach(found: Settings, identity: list[Path]) -> None:
+    """As a process of its own, like every run: the daemon opens no repository. Raises `StrongroomError`."""
+    from cli import plan_of_daemon
+    from policies.daemon import work
+    from policies.daemon.child import Children
+    from policies.schedule.jobs import Stop
+
+    clock = workplace.services().clock
+    copy = local.folder(found) / local.SETTINGS_IN_USE
+    children = Children(environment.for_children(copy if copy.exists() else None))
+    command = plan_of_daemon.Commands(found.file, identity).status()
+    work.reached(children.run(command, Stop(clock, clock.monotonic() + REACH_WITHIN)))
+
+
 @contextmanager
-def _around(found: Settings, log: Log, *, is_asked: bool) -> Iterator[Around]:
-    """is_asked: whether metrics are served."""
+def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iterator[Around]:
+    """reach: asks the store for anything; None where it is to run what is due and end, and metrics are not served."""
     from policies.daemon import systemd
     from policies.daemon.health import Health
     from policies.daemon.loop import Around
+    from policies.promises.findings import Findings
     from policies.schedule.books import Books
 
     services = workplace.services()
@@ -110,13 +128,13 @@ def _around(found: Settings, log: Log, *, is_asked: bool) -> Iterator[Around]:
     with ExitStack() as stack:
         books = Books.open(local.folder(found) / local.BOOKS, services.clock, log.notice)
         stack.callback(books.close)
-        findings = stack.enter_context(local.findings(found, log.notice))
-        health = Health(table.metrics, services.clock) if is_asked and table.metrics is not None else None
+        findings = stack.enter_context(Findings.open_anyhow(local.folder(found) / local.FINDINGS, log.notice))
+        health = Health(table.metrics, services.clock) if reach is not None and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)
         told, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
         supervisor = systemd.of(told, micros, pid, os.getpid())
-        yield Around(books, findings, services, log, table.at_once, health, supervisor)
+        yield Around(books, findings, services, log, table.at_once, health, supervisor, reach=reach)
 
 
 @contextmanager

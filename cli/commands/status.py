@@ -103,7 +103,9 @@ class _Whole:
 
     @property
     def broken(self) -> tuple[Alarm, ...]:
-        return (*self.alarms, *(alarm for one in self.projects for alarm in one.alarms))
+        """What is critical first."""
+        found = (*self.alarms, *(alarm for one in self.projects for alarm in one.alarms))
+        return tuple(sorted(found, key=lambda alarm: alarm.severity != "critical"))
 
     @property
     def has_problems(self) -> bool:
@@ -202,7 +204,7 @@ def _show(whole: _Whole) -> None:
         if "failed" in row:
             output.result(f"FAILED {row['project']}/{row['source']}: {row['failed']['message']}")
     for alarm in whole.broken:
-        output.result(f"BROKEN {alarm.title}: {alarm.message}")
+        output.result(f"{alarm.severity}: BROKEN {alarm.title}: {alarm.message}")
         output.result(f"  what to do: {alarm.hint}")
 
 

@@ -46,13 +46,13 @@ class Causes:
                 affected = dict(_affected(cause, states)) if cause else {}
                 several = len({project for project in affected.values() if project != alarm.project}) > 0
                 if not several:
-                    lines.append(Line(alarm.title, alarm.promise, alarm.message, alarm.hint))
+                    lines.append(Line(alarm.title, alarm.promise, alarm.message, alarm.hint, alarm.severity))
                     continue
                 told = self._told.setdefault(cause, _Told(set()))
                 told.titles |= {alarm.title, *affected}
                 count = counted(len(set(affected.values()) | {alarm.project}), "project")
                 message = f"{alarm.message}; the same stops {count}: {', '.join(sorted(told.titles))}"
-                lines.append(Line(alarm.title, alarm.promise, message, alarm.hint))
+                lines.append(Line(alarm.title, alarm.promise, message, alarm.hint, alarm.severity))
             told.standing.add(alarm.key)
             told.all += 1
         return lines

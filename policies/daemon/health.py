@@ -1,6 +1,6 @@
 """An address on loopback for monitors: /metrics for Prometheus, /health for whoever asks "are you well?".
 
-    200    the daemon beats, each of its tasks works, and every promise is kept
+    200    the daemon beats, each of its tasks works, it has reached the store, and every promise is kept
     503    it has not moved for a minute, a task of its own fails, its log cannot be written, or a promise is broken; the body
            says which
 
@@ -27,12 +27,14 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is answered, made at one beat. beat: on the monotonic clock · failing: what of the daemon's own work fails."""
+    """What is answered, made at one beat. beat: on the monotonic clock · failing: what of the daemon's own work fails ·
+    reached: whether the store was, since the daemon began."""
 
     beat: float
     metrics: str
     alarms: tuple[dict[str, str], ...]
     failing: tuple[dict[str, str], ...] = ()
+    reached: bool = True
 
 
 class Health:
@@ -75,9 +77,16 @@ class Health:
         """Where it listens."""
         return int(self._server.server_address[1])
 
-    def show(self, metrics: str, alarms: Sequence[dict[str, str]], failing: Sequence[dict[str, str]] = ()) -> None:
+    def show(
+        self,
+        metrics: str,
+        alarms: Sequence[dict[str, str]],
+        failing: Sequence[dict[str, str]] = (),
+        *,
+        reached: bool = True,
+    ) -> None:
         """From now on this is answered."""
-        self._picture = Picture(self._clock.monotonic(), metrics, tuple(alarms), tuple(failing))
+        self._picture = Picture(self._clock.monotonic(), metrics, tuple(alarms), tuple(failing), reached)
 
     def close(self) -> None:
         """Answer no more."""
@@ -92,10 +101,11 @@ class Health:
             _send(request, 200, "text/plain; version=0.0.4; charset=utf-8", picture.metrics)
         elif path == "/health":
             silent = self._clock.monotonic() - picture.beat
-            well = silent < STUCK_AFTER and not picture.alarms and not picture.failing
+            well = silent < STUCK_AFTER and picture.reached and not picture.alarms and not picture.failing
             value: dict[str, Any] = {
                 "well": well,
                 "seconds_since_beat": round(silent, 1),
+                "store_reached": picture.reached,
                 "broken": list(picture.alarms),
                 "failing": list(picture.failing),
             }

@@ -13,6 +13,7 @@ from typing import Protocol
 from policies.daemon.plan import Kind, PlannedJob, ProjectPlan
 from policies.promises.findings import Findings
 from policies.promises.judge import CheckState, DrillState, ProjectState, SourceState, Trouble
+from policies.schedule.due import A_LITTLE
 from policies.schedule.records import Run
 from vault.wording import counted
 
@@ -76,12 +77,17 @@ def trouble(runs: Sequence[Run]) -> Trouble:
     """How many due times in a row have ended badly; the tries of one are one. Runs that were stopped or passed over say
     nothing. runs: all since the last success, the newest first."""
     bad: dict[datetime, str] = {}
+    partly = False
+    failed = set[datetime]()
     for run in runs:
         if run.ending in TROUBLES:
             bad.setdefault(run.planned, run.message)
+            partly = partly or run.ending == "problems"
+            if not partly:
+                failed.add(run.planned)
         elif run.ending == "done":
             break
-    return Trouble(len(bad), next(iter(bad.values()), ""))
+    return Trouble(len(bad), next(iter(bad.values()), ""), len(failed))
 
 
 def last_run(plan: ProjectPlan, job: str, history: History, findings: Findings) -> LastRun | None:
@@ -101,7 +107,7 @@ def trouble_of(plan: ProjectPlan, job: str, history: History, findings: Findings
         runs = [run for run in runs if run.started > noted.at]
     found, newest = trouble(runs), last_run(plan, job, history, findings)
     if newest is not None and newest.ending in TROUBLES and newest.message != found.message:
-        return Trouble(max(1, found.runs), newest.message)
+        return Trouble(max(1, found.runs), newest.message, found.failed if newest.failed else 0)
     return found
 
 
@@ -125,10 +131,14 @@ def _source(
 ) -> SourceState:
     found = findings.found(plan.name, "backup", name)
     last = repository.last.get(name) if repository is not None else last_success(plan, name, history, findings)
+    met = findings.first_met(plan.name, f"source {name}", now)
+    if last is not None and last > now + A_LITTLE:
+        # The clock was ahead then: nobody knows how old this snapshot is. Its time begins when that is noticed.
+        last = findings.first_met(plan.name, f"source {name} ahead of the clock, {last.isoformat()}", now)
     return SourceState(
         name=name,
         rpo=plan.rpo,
-        met=findings.first_met(plan.name, f"source {name}", now),
+        met=met,
         last=last,
         missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
         trouble=trouble_of(plan, f"backup {name}", history, findings),
@@ -152,7 +162,8 @@ def _drills(plan: ProjectPlan, findings: Findings, now: datetime) -> DrillState 
     made, job = findings.drills(plan.name, 100), plan.job("drill")
     if not made and job is None:
         return None
-    last = next((one.at for one in made if not one.value.get("trouble")), None)
+    # one from a clock that was ahead says nothing about when the next is due
+    last = next((one.at for one in made if not one.value.get("trouble") and one.at <= now + A_LITTLE), None)
     newest = str(made[0].value.get("trouble", "")) if made else ""
     return DrillState(last, _due(job, last or findings.first_met(plan.name, "drill", now)), newest)
 

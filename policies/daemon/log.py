@@ -54,7 +54,7 @@ class Log:
 
     def broken(self, alarm: Alarm) -> None:
         """A promise is."""
-        self.say("error", "broken", f"BROKEN {alarm.title}: {alarm.message} ({alarm.hint})", **alarm.as_json())
+        self.say(alarm.severity, "broken", f"BROKEN {alarm.title}: {alarm.message} ({alarm.hint})", **alarm.as_json())
 
     def mended(self, key: tuple[str, str, str]) -> None:
         """A promise is kept again."""
@@ -86,7 +86,7 @@ class Log:
             line = {"at": now.isoformat(timespec="milliseconds"), "level": level, "event": event, "text": text, **facts}
             whole = json.dumps(line, ensure_ascii=False, default=str)
         else:
-            whole = f"{now:%Y-%m-%dT%H:%M:%SZ} {level:7} {' '.join(text.split())}"
+            whole = f"{now:%Y-%m-%dT%H:%M:%SZ} {level:8} {' '.join(text.split())}"
         try:
             self._write(whole)
         except Exception:  # noqa: BLE001 (a full disk, a reader that is gone: it is counted, and told later)

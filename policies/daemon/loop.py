@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from policies.daemon import metrics
+from policies.daemon.first_contact import FirstContact
 from policies.daemon.health import Health
 from policies.daemon.heartbeat import Pulse
 from policies.daemon.log import Log
 from policies.daemon.plan import ProjectPlan
 from policies.daemon.systemd import Systemd
-from policies.daemon.watch import Watch
+from policies.daemon.watch import RUNNING_JOBS, Watch
 from policies.notify.channels import Channel
 from policies.notify.pings import Pings
 from policies.notify.post import Post
@@ -28,8 +29,8 @@ from policies.promises.findings import Findings
 from policies.schedule.books import Books
 from policies.schedule.jobs import Job, Launch, in_a_thread
 from policies.schedule.lanes import mistake
-from policies.schedule.metronome import Metronome
-from policies.schedule.records import Run
+from policies.schedule.metronome import Failure, Metronome
+from policies.schedule.records import SUCCESSES, Run
 from policies.schedule.runner import Runner
 from vault.clock import Clock
 from vault.errors import StrongroomError
@@ -64,7 +65,7 @@ class Wanted:
 @dataclass(slots=True)
 class Around:
     """What it works with. at_once: so many runs · health: None where nobody asks · launch: how runs and letters get a
-    thread."""
+    thread · reach: asks the store for anything; raises `StrongroomError`."""
 
     books: Books
     findings: Findings
@@ -74,6 +75,7 @@ class Around:
     health: Health | None = None
     systemd: Systemd = field(default_factory=Systemd)
     launch: Launch = in_a_thread
+    reach: Callable[[], None] | None = None
 
 
 class Daemon:
@@ -90,6 +92,7 @@ class Daemon:
         self._post = Post(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
         self._watch = Watch(around.findings, self._runner, self._post, log, around.services.host)
         self._runner.use(wanted.jobs)
+        self._contact = FirstContact(around.reach, self._clock, log.notice, around.launch)
         self._pinging = False
         self._painted = ""
         self._pulse = Pulse(self._started)
@@ -98,8 +101,9 @@ class Daemon:
     def run(self, hands: Hands) -> list[Run]:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
         metronome = self._metronome = Metronome(self._clock, self._around.log.notice)
-        metronome.every(TICK, self._runner.tick, "running jobs")
+        metronome.every(TICK, self._runner.tick, RUNNING_JOBS)
         metronome.every(TICK, self._post.deliver, "delivering alarms")
+        metronome.every(TICK, self._contact.try_again, "asking the store")
         metronome.every(LOOK, self.look, "watching promises")
         metronome.every(LOOK, self.show, "showing metrics")
         metronome.every(LOOK, self._show_life, "showing a sign of life")
@@ -152,12 +156,15 @@ class Daemon:
         self._show_end()
         if troubles:
             raise troubles[0]
-        log.info(f"all that was due is done, {counted(len(self._watch.alarms), 'promise is', 'promises are')} broken")
+        unasked = "" if self._contact.reached else "; the store was not reached: nothing was due, or nothing of it succeeded"
+        log.info(f"all that was due is done, {counted(len(self._watch.alarms), 'promise is', 'promises are')} broken{unasked}")
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 
     def look(self) -> None:
         """Judge the promises. Raises `StrongroomError`."""
-        self._watch.look(self._wanted.projects, self._clock.now(), self._metronome.failing)
+        if any(ending in SUCCESSES for _, _, ending in self._around.log.endings):
+            self._contact.made()
+        self._watch.look(self._wanted.projects, self._clock.now(), self._own_failures())
 
     def show(self) -> None:
         """Paint what monitors see. Raises `StrongroomError`; the alarms and what fails are shown all the same."""
@@ -167,7 +174,7 @@ class Daemon:
         finally:
             if self._around.health is not None:
                 alarms = [alarm.as_json() for alarm in self._watch.alarms]
-                self._around.health.show(self._painted, alarms, self._failing())
+                self._around.health.show(self._painted, alarms, self._failing(), reached=self._contact.reached)
             self._around.systemd.tell(f"STATUS={self._status()}")
 
     def _show_life(self, *, ended: bool = False) -> None:
@@ -185,7 +192,11 @@ class Daemon:
             self._around.log.notice(str(error))
 
     def _failing(self) -> list[dict[str, str]]:
-        return [*(one.as_json() for one in self._metronome.failing), *self._around.log.failing]
+        return [*(one.as_json() for one in self._own_failures()), *self._around.log.failing]
+
+    def _own_failures(self) -> list[Failure]:
+        contact = self._contact.failure
+        return [*self._metronome.failing, *([contact] if contact is not None else [])]
 
     def _numbers(self) -> metrics.Numbers:
         now = self._clock.now()
@@ -231,7 +242,11 @@ class Daemon:
 
     def _ping(self) -> None:
         pings = self._wanted.pings
-        broken = [f"{alarm.title}: {alarm.message}" for alarm in self._watch.alarms]
+        if not self._contact.reached and self._contact.failure is None and not self._pulse.once:
+            return  # nothing can be said yet
+        broken = [f"{alarm.severity}: {alarm.title}: {alarm.message}" for alarm in self._watch.alarms]
+        if self._contact.failure is not None:
+            broken.append(f"the store was not reached yet: {self._contact.failure.error}")
         self._ask((lambda: pings.round(broken)) if pings is not None else None)
 
     def _ask(self, ping: Callable[[], None] | None) -> None:
@@ -260,4 +275,7 @@ class Daemon:
         alarms = len(self._watch.alarms)
         projects, jobs = counted(len(self._wanted.projects), "project"), counted(len(self._wanted.jobs), "job")
         failing = "".join(f", {one['task']} fails" for one in self._failing())
+        if not self._contact.reached:
+            known = f", {counted(alarms, 'broken promise')} so far" if alarms else ""
+            return f"{projects}, {jobs}, the store was not reached yet{known}{failing}"
         return f"{projects}, {jobs}, {counted(alarms, 'broken promise')}{failing}"

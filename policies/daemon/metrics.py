@@ -49,7 +49,10 @@ def _lines(numbers: Numbers) -> Iterator[str]:
         if state.drills is not None and state.drills.last is not None
     ]
     yield from _metric("last_drill_timestamp_seconds", "gauge", "When a restore drill last succeeded.", drilled)
-    broken = [({"project": one.project, "promise": one.promise, "subject": one.subject}, 1) for one in numbers.alarms]
+    broken = [
+        ({"project": one.project, "promise": one.promise, "subject": one.subject, "severity": one.severity}, 1)
+        for one in numbers.alarms
+    ]
     yield from _metric("promise_broken", "gauge", "A promise that is broken.", broken)
 
 

@@ -8,22 +8,27 @@ memory: the disk that is full must not be the reason that nobody hears of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from policies.daemon import first_contact
 from policies.daemon.causes import Causes
 from policies.daemon.known import History, state_of
 from policies.daemon.log import Log
 from policies.daemon.plan import ProjectPlan
-from policies.notify.message import Message
+from policies.notify.message import Line, Message
 from policies.notify.post import Post
 from policies.promises.findings import AlarmNoted, Findings
-from policies.promises.judge import Alarm, ProjectState, judge, span
+from policies.promises.judge import Alarm, ProjectState, Severity, judge, span
 from policies.schedule.metronome import Failure
 from vault.errors import StrongroomError
 
 TELL_OF_ITSELF_AFTER = timedelta(minutes=5)
 """So long a task of the daemon itself may fail before people are told."""
+
+RUNNING_JOBS = "running jobs"
+"""The task of the daemon's that starts runs."""
 
 OF_RUNS = frozenset({"rpo", "problems", "job"})
 """Promises that can be judged by the runs alone."""
@@ -40,8 +45,12 @@ class Watch:
         self._post = post
         self._log = log
         self._host = host
-        self._standing: dict[Key, AlarmNoted] | None = None
+        self._standing: dict[Key, AlarmNoted] = {}
+        self._has_read = False
+        self._without = Findings.nothing(Path())
+        """For the time in which they cannot be read: it remembers since when a source is known."""
         self._causes = Causes()
+        self._severities: dict[Key, Severity] = {}
         self.states: tuple[ProjectState, ...] = ()
         self.alarms: tuple[Alarm, ...] = ()
 
@@ -53,13 +62,16 @@ class Watch:
         broken = [alarm for alarm in self.alarms if alarm.key not in standing]
         over = sorted(standing.keys() - {alarm.key for alarm in self.alarms})
         mended = [key for key in over if _is_watched(key, projects)]
+        worse = [alarm for alarm in self.alarms if _has_become_critical(alarm, self._severities)]
+        self._severities = {alarm.key: alarm.severity for alarm in self.alarms}
         lines = self._causes.broken(broken, self.states)
+        lines += [Line(one.title, one.promise, f"is critical by now: {one.message}", one.hint, one.severity) for one in worse]
         good = self._causes.mended(mended, standing)
         message = Message(self._host, now, tuple(lines), tuple(good))
         letters = self._post.letters(message) if lines or good else []
         self._standing = {key: noted for key, noted in standing.items() if key not in over}
         self._standing |= {alarm.key: AlarmNoted(now, alarm.message, alarm.hint) for alarm in broken}
-        for alarm in broken:
+        for alarm in (*broken, *worse):
             self._log.broken(alarm)
         for key in over:
             if key in mended:
@@ -78,8 +90,7 @@ class Watch:
             self.states = tuple(state_of(plan, self._history, self._findings, now) for plan in projects)
         except StrongroomError as error:
             trouble = error
-            nothing = Findings.nothing(Path())
-            states = [state_of(plan, self._history, nothing, now) for plan in projects]
+            states = [state_of(plan, self._history, self._without, now) for plan in projects]
             found = [alarm for state in states for alarm in judge(state, now) if alarm.promise in OF_RUNS]
             self.alarms = (*found, *(one for one in self.alarms if one.promise not in OF_RUNS and one.project), *own)
         else:
@@ -87,8 +98,11 @@ class Watch:
         return trouble
 
     def _known_standing(self) -> Mapping[Key, AlarmNoted]:
-        if self._standing is None:
-            self._standing = self._findings.alarms()
+        """Those that stood before this process are known as soon as the findings can be read; until then all are new."""
+        if not self._has_read:
+            with suppress(StrongroomError):
+                self._standing = self._findings.alarms() | self._standing
+                self._has_read = True
         return self._standing
 
     def _record(
@@ -109,7 +123,13 @@ class Watch:
 def _of_itself(failure: Failure, now: datetime) -> Alarm:
     message = f"the daemon itself has not been able to do this for {span(now - failure.since)}: {failure.error}"
     hint = "see its log; mend what the message names, and it goes on by itself"
-    return Alarm("", "daemon", failure.beat, message, hint)
+    stops_backups = failure.beat in (RUNNING_JOBS, first_contact.TASK)
+    return Alarm("", "daemon", failure.beat, message, hint, severity="critical" if stops_backups else "warning")
+
+
+def _has_become_critical(alarm: Alarm, before: Mapping[Key, Severity]) -> bool:
+    """Of an alarm that has been told. What it was before a restart nobody knows."""
+    return alarm.severity == "critical" and before.get(alarm.key) == "warning"
 
 
 def _is_watched(key: Key, projects: Sequence[ProjectPlan]) -> bool:

@@ -57,6 +57,14 @@ def outcome(ended: Ended) -> Outcome:
     raise RunFailed(message, hint=hint)
 
 
+def reached(ended: Ended) -> None:
+    """Of a `status`: that it has asked the store. Raises `RunFailed` where it has not."""
+    if ended.code in (DONE, DONE_WITH_PROBLEMS):
+        return
+    message, hint = _error(ended)
+    raise RunFailed(message if not ended.asked else f"it did not answer in time: {message}", hint=hint)
+
+
 def _told(document: dict[str, Any]) -> str:
     """What a run did, in a few words."""
     parts = [

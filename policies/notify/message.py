@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from vault.wording import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """title: of the project, and source or job · promise: a short word for programs · hint: what to do, "" once it is
-    mended."""
+    mended · severity: of the alarm, "critical" or "warning"."""
 
     title: str
     promise: str
     message: str
     hint: str = ""
+    severity: str = "warning"
 
     def as_json(self) -> dict[str, str]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -36,13 +39,19 @@ class Message:
     def subject(self) -> str:
         """In a line."""
         parts = [_part(self.broken, "broken"), _part(self.mended, "mended")]
-        return f"Strongroom on {self.host}: {', '.join(part for part in parts if part)}"
+        worst = f"{self.severity.upper()}: " if self.severity else ""
+        return f"Strongroom on {self.host}: {worst}{', '.join(part for part in parts if part)}"
+
+    @property
+    def severity(self) -> str:
+        """The worst of what is broken; "" where nothing is."""
+        return max((one.severity for one in self.broken), key=("warning", "critical").index, default="")
 
     def text(self) -> str:
         """For people."""
         lines = [f"{self.at:%Y-%m-%d %H:%M} UTC, {self.host}"]
         for one in self.broken:
-            lines += ["", f"BROKEN  {one.title}: {one.message}", f"        what to do: {one.hint}"]
+            lines += ["", f"{one.severity}: BROKEN  {one.title}: {one.message}", f"        what to do: {one.hint}"]
         for one in self.mended:
             lines += ["", f"mended  {one.title}: {one.message}"]
         return "\n".join(lines) + "\n"
@@ -52,6 +61,7 @@ class Message:
         return {
             "strongroom": 1,
             "subject": self.subject,
+            "severity": self.severity,
             "host": self.host,
             "at": self.at.isoformat(),
             "broken": [one.as_json() for one in self.broken],
@@ -69,4 +79,4 @@ def _part(lines: Sequence[Line], what: str) -> str:
     if not lines:
         return ""
     first = f" ({lines[0].title})" if len(lines) == 1 else ""
-    return f"{len(lines)} promise{'s' * (len(lines) != 1)} {what}{first}"
+    return f"{counted(len(lines), 'promise')} {what}{first}"

@@ -10,7 +10,9 @@
     job        retention, prune, or another job, fails again and again
     daemon     the daemon itself cannot do a part of its work (see `policies.daemon.watch`)
 
-An alarm has a key that stays the same for as long as it stands, whatever its words say meanwhile, and tells what to do.
+An alarm has a key that stays the same for as long as it stands, whatever its words say meanwhile, tells what to do, and is
+critical or a warning by what it means for the data: it is critical where no backup is made, where what is stored is damaged,
+gone or could not be restored, and where a snapshot looks as if the source had been wiped or encrypted.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from vault.wording import counted
+
+Severity = Literal["critical", "warning"]
 
 SHOWN = 5
 """Of several things that are named in one sentence."""
@@ -40,10 +45,12 @@ SLACK = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Runs of a job that ended badly, one after another, up to the newest. message: of the newest."""
+    """Runs of a job that ended badly, one after another, up to the newest. message: of the newest · failed: so many of
+    the newest did no part of their work."""
 
     runs: int = 0
     message: str = ""
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class ProjectState:
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """A broken promise. project: empty where it is about the daemon itself · subject: a source's or job's name, or empty ·
-    hint: what to do · cause: what the newest run said, where it is about runs."""
+    hint: what to do · cause: what the newest run said, where it is about runs · severity: see above."""
 
     project: str
     promise: str
@@ -103,6 +110,7 @@ class Alarm:
     message: str
     hint: str
     cause: str = ""
+    severity: Severity = "warning"
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -132,14 +140,15 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
             what = "no success" if source.last else "no success at all"
             why = f"; the last run said: {source.trouble.message}" if source.trouble.message else ""
             message = f"{what} for {span(now - since)}, and {span(source.rpo)} are promised{why}"
-            yield Alarm(state.project, "rpo", source.name, message, by_hand, source.trouble.message)
+            yield Alarm(state.project, "rpo", source.name, message, by_hand, source.trouble.message, "critical")
         elif source.rpo is not None and since - now > CLOCKS_DIFFER:
             message = f"the newest success is dated {span(since - now)} in the future: how old it is nobody knows"
             hint = f"set the clocks right, then {by_hand}"
-            yield Alarm(state.project, "rpo", source.name, message, hint, source.trouble.message)
+            yield Alarm(state.project, "rpo", source.name, message, hint, source.trouble.message, "critical")
         if source.trouble.runs >= source.most_troubles:
             message = f"{source.trouble.runs} runs in a row met problems; the last one: {source.trouble.message}"
-            yield Alarm(state.project, "problems", source.name, message, by_hand, source.trouble.message)
+            severity: Severity = "critical" if source.trouble.failed >= source.most_troubles else "warning"
+            yield Alarm(state.project, "problems", source.name, message, by_hand, source.trouble.message, severity)
         if source.missing:
             message = f"{counted(len(source.missing), 'report')} did not appear: {_named(source.missing)}"
             hint = "ask whoever makes the reports; they count as soon as a backup finds them"
@@ -152,7 +161,7 @@ def _frozen(state: ProjectState) -> Iterator[Alarm]:
             f"look at it with `strongroom diff {_quoted(state)} {_between(state.frozen[0])}`; if all is well: "
             f"`strongroom status --accept {_quoted(state)} --reason '…'`"
         )
-        yield Alarm(state.project, "frozen", "", f"retention is frozen: {_named(state.frozen)}", hint)
+        yield Alarm(state.project, "frozen", "", f"retention is frozen: {_named(state.frozen)}", hint, severity="critical")
 
 
 def _between(why: str) -> str:
@@ -168,7 +177,7 @@ def _checks(state: ProjectState, now: datetime) -> Iterator[Alarm]:
     if checks.damage:
         message = f"the last check has found damage: {_named(checks.damage)}"
         hint = f"run `strongroom check {_quoted(state)} --data` to see what it costs, and whether it still stands"
-        yield Alarm(state.project, "damage", "", message, hint)
+        yield Alarm(state.project, "damage", "", message, hint, severity="critical")
     if checks.oldest is not None and now - checks.oldest > checks.within + SLACK:
         message = f"some stored data was not read for {span(now - checks.oldest)}, and {span(checks.within)} are promised"
         yield Alarm(state.project, "checked", "", message, f"run `strongroom check {_quoted(state)} --rolling`")
@@ -180,7 +189,7 @@ def _drills(state: ProjectState, now: datetime) -> Iterator[Alarm]:
         return
     hint = f"run `strongroom drill {_quoted(state)}` and read what it says"
     if drills.trouble:
-        yield Alarm(state.project, "drill", "", f"the last drill failed: {drills.trouble}", hint)
+        yield Alarm(state.project, "drill", "", f"the last drill failed: {drills.trouble}", hint, severity="critical")
     elif now > drills.due:
         ago = "none has succeeded yet" if drills.last is None else f"the last success was {span(now - drills.last)} ago"
         yield Alarm(state.project, "drill", "", f"a drill is overdue: {ago}", hint)

@@ -51,11 +51,15 @@ FINDINGS = {
     "pack of what vanished": "damaged",
     "newest catalogue pack": "cannot be read",
     "older catalogue pack": "cannot be read",
+    "copy of settings": "copy of settings",
 }
 """What a check says of each kind, among other things, wherever it does not call the repository sound."""
 
 UNSEEN = {("newest record", DELETED), ("own key", DELETED)}
 """What nobody can miss who has not seen it: a newer snapshot, and whose key object it was."""
+
+OF_ALL_PROJECTS = ("descriptor", "copy of settings")
+"""Kinds that are no project's, so that another project's cannot stand in."""
 
 ALWAYS = {"mark", "move", "index segment", "newest record", "pack of what the source has", "newest catalogue pack"}
 """Kinds of which more than one cell is walked in every run."""
@@ -226,7 +230,7 @@ def test_the_page_has_every_cell() -> None:
     assert missing == {
         Cell(kind, damage, machine).told
         for machine in MACHINES
-        for kind, damage in [*((kind, OLDER) for kind in without_older), ("descriptor", FOREIGN)]
+        for kind, damage in [*((kind, OLDER) for kind in without_older), *((kind, FOREIGN) for kind in OF_ALL_PROJECTS)]
     }
 
 

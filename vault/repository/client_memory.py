@@ -5,6 +5,7 @@
                 write to the store could otherwise put keys of their own there, and the next backup would be sealed to them
     snapshots   those that were seen; one that is gone, though nothing says that it was forgotten, is reported
     descriptor  a copy of it, for when it is lost
+    settings    the newest copy of each settings file, with what it says and to whom, in short
     projects    their ids, by their names, so that no other project's key objects are opened to find one
     replaced    objects that could not be read and were written anew, as they stood in the store before
     locks       until when objects are known to be locked, and which are under a legal hold: to spare requests, no more

@@ -271,7 +271,9 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
         locked_records=tuple(record_locks.items()),
         needed=tuple(stays),
         unproven=tuple(one for one in stored if one.sha256 not in needs.now and one.sha256 not in free_to_go),
-        claims=tuple((one, claims.described(project, one)) for one in claims.standing(project) if one not in recorded),
+        claims=tuple(
+            (one, claims.described(project, one)) for one in claims.unfinished(project, claims.standing(project), recorded)
+        ),
         segments=sum(1 for _ in project.store.list(project.folder("index"))),
         after_loss=() if until is None else tuple(unneeded),
         packs_stay_until=until,

@@ -35,6 +35,10 @@ def test_health_is_200_while_the_daemon_beats_and_promises_are_kept() -> None:
         health.show("x 1\n", [])
         assert ask(health, "/health")[0] == 200 and ask(health, "/metrics") == (200, "x 1\n")
         assert ask(health, "/other")[0] == 404
+        health.show("", [], reached=False)
+        code, body = ask(health, "/health")
+        assert code == 503 and json.loads(body)["store_reached"] is False, "nobody knows yet whether promises are kept"
+        health.show("x 1\n", [])
         clock.sleep(STUCK_AFTER + 1)
         assert ask(health, "/health")[0] == 503
         health.show("", [ALARM.as_json()])
@@ -86,6 +90,6 @@ def test_metrics_are_prometheus_text_with_names_escaped() -> None:
     assert 'strongroom_runs_total{project="sdek",job="check",ending="done"} 3.000' in lines
     assert f'strongroom_last_success_timestamp_seconds{{project="sdek",source="odd \\"name\\"\\\\"}} {stamp}' in lines
     assert 'strongroom_retention_frozen{project="sdek"} 1.000' in lines
-    assert 'strongroom_promise_broken{project="sdek",promise="rpo",subject="reports"} 1.000' in lines
+    assert 'strongroom_promise_broken{project="sdek",promise="rpo",subject="reports",severity="warning"} 1.000' in lines
     assert f'strongroom_last_drill_timestamp_seconds{{project="sdek"}} {stamp}' in lines
     assert all(line.startswith(("# HELP strongroom_", "# TYPE strongroom_", "strongroom_")) for line in lines)

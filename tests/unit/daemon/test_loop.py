@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -18,8 +19,10 @@ from policies.daemon.health import Health
 from policies.daemon.heartbeat import Heartbeat
 from policies.daemon.loop import Daemon
 from policies.daemon.plan import ProjectPlan
+from policies.daemon.systemd import Systemd
 from policies.notify.pings import Pings
 from policies.promises.findings import PackSeen
+from tests.support.stage import NOON
 from tests.unit.daemon.house import DONE, UNREACHABLE, House, project
 from vault.errors import SettingsError, StrongroomError
 
@@ -44,6 +47,19 @@ def test_jobs_run_at_their_times_and_nobody_is_told_of_a_good_day(make: Make) ->
     house.live(24)
     assert house.ran.count(("sdek", "backup reports")) == 25 and ("sdek", "check") in house.ran
     assert house.channel.told == []
+
+
+@pytest.mark.usefixtures("true_beats")
+def test_the_daemon_beats_each_second(make: Make) -> None:
+    house = make(project())
+    begun = house.clock.monotonic()
+    house.clock.after(600.5, lambda: setattr(house.hands, "stop", True))
+    house.daemon.run(house.hands)
+    assert 600 < house.clock.monotonic() - begun <= 602, "a signal is heeded within a second"
+    house.hands.stop = False
+    house.live(0.51)
+    starts = [run.started for run in house.books.recent("sdek", "backup reports")]
+    assert (starts[0] - NOON - timedelta(minutes=65)).total_seconds() <= 1.0
 
 
 def test_a_store_that_is_unreachable_for_an_hour_is_tried_again_and_breaks_no_promise_of_three(make: Make) -> None:
@@ -281,3 +297,101 @@ def test_a_sign_of_life_tells_a_living_daemon_from_one_that_was_killed_hangs_or_
     house.books.close()
     assert heartbeat.read(books, house.clock.now()).state == "ended"
     house.begin()
+
+
+def _health(health: Health) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{health.port}/health", timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+class Supervisor(Systemd):
+    """Remembers what systemd was told, in place of its socket."""
+
+    told: ClassVar[list[str]] = []
+
+    def tell(self, *words: str) -> None:
+        self.told.extend(words)
+
+
+def _asked_of(house: House, reach: Callable[[], None]) -> Daemon:
+    """The house's daemon, as it runs under systemd; `reach` asks the store."""
+    Supervisor.told.clear()
+    house.around = replace(house.around, systemd=Supervisor(), reach=reach)
+    house.daemon = Daemon(house.around, house.wanted(*house.projects), house.read_anew)
+    return house.daemon
+
+
+def test_no_promise_is_called_kept_before_the_store_was_reached(make: Make) -> None:
+    house = make(replace(project(), jobs=()))
+    away = True
+
+    def reach() -> None:
+        if away:
+            raise StrongroomError("storage.example does not answer")
+
+    daemon = _asked_of(house, reach)
+    health = Health("127.0.0.1:0", house.clock)
+    try:
+        daemon._around.health = health
+        house.live(0.2)
+        assert Supervisor.told[0] == "READY=1" and "the store was not reached yet" in Supervisor.told[1]
+        assert not [word for word in Supervisor.told if "0 broken promises" in word]
+        assert sum("not reached yet: storage.example does not answer" in line for line in house.lines) == 1
+        code, found = _health(health)
+        assert code == 503 and found["store_reached"] is False
+        assert [(line.promise, line.severity) for one in house.channel.told for line in one.broken] == [("daemon", "critical")]
+        away = False
+        Supervisor.told.clear()
+        house.live(0.1)
+        assert "STATUS=1 project, 0 jobs, 0 broken promises" in Supervisor.told
+        assert _health(health)[0] == 200 and any("the store is reached now" in line for line in house.lines)
+        assert [line.promise for one in house.channel.told for line in one.mended] == ["daemon"]
+    finally:
+        health.close()
+
+
+def test_a_run_that_did_its_work_has_reached_the_store(make: Make) -> None:
+    house = make(project())
+
+    def reach() -> None:
+        raise StrongroomError("this question is not answered")
+
+    _asked_of(house, reach)
+    house.live(1)
+    assert "the store was not reached yet" in Supervisor.told[1]
+    assert any(word.startswith("STATUS=") and word.endswith("0 broken promises") for word in Supervisor.told)
+
+
+def test_all_is_well_is_not_pinged_before_the_store_was_reached(make: Make) -> None:
+    pinged: list[str] = []
+
+    class Recorder(Pings):
+        def _ping(self, suffix: str, body: str) -> None:
+            pinged.append(f"{suffix} {body}")
+
+    house = make(replace(project(), jobs=()))
+
+    def reach() -> None:
+        raise StrongroomError("storage.example does not answer")
+
+    _asked_of(house, reach)
+    house.daemon = Daemon(house.around, replace(house.wanted(*house.projects), pings=Recorder(str)), house.read_anew)
+    house.live(0.3)
+    assert pinged[0].startswith("/start") and pinged[1:]
+    assert all("/fail" in one and "the store was not reached yet" in one for one in pinged[1:])
+
+
+def test_an_alarm_that_becomes_critical_is_told_again(make: Make) -> None:
+    house = make(project(rpo=None))
+    house.answer = lambda *_: Ended(
+        3, {"snapshots": [{"problems": 1, "problem_list": [{"path": "a", "message": "unreadable"}]}]}, ""
+    )
+    house.live(5)
+    house.answer = lambda *_: UNREACHABLE
+    house.live(5)
+    told = [(line.promise, line.severity) for one in house.channel.told for line in one.broken]
+    assert [severity for promise, severity in told if promise == "problems"] == ["warning", "critical"]

@@ -118,3 +118,32 @@ def test_a_hint_is_a_command_that_runs_whatever_a_project_is_called() -> None:
     assert "`strongroom diff 'two words' --from '2 days ago'`" in hints["frozen"]
     assert "`strongroom status --accept 'two words' --reason '…'`" in hints["frozen"]
     assert "`strongroom retention apply 'two words'`" in hints["job"]
+
+
+def test_an_alarm_is_critical_by_what_it_means_for_the_data() -> None:
+    source = replace(SOURCE, last=NOW - DAY, missing=("2026-11-22",), trouble=Trouble(3, "unreadable"))
+    state = ProjectState(
+        "sdek",
+        (source,),
+        CheckState(30 * DAY, oldest=NOW - 40 * DAY, damage=("pack 1 is gone",)),
+        DrillState(None, NOW, "one file differs"),
+        frozen=("many files vanished",),
+        jobs=(("prune", Trouble(3, "busy")),),
+    )
+    assert {one.promise: one.severity for one in judge(state, NOW)} == {
+        "rpo": "critical",
+        "frozen": "critical",
+        "damage": "critical",
+        "drill": "critical",
+        "problems": "warning",
+        "missing": "warning",
+        "checked": "warning",
+        "job": "warning",
+    }
+
+
+def test_runs_that_store_nothing_at_all_are_critical_and_an_overdue_drill_is_a_warning() -> None:
+    (failed,) = judge(of_source(trouble=Trouble(3, "no room", failed=3)), NOW)
+    (overdue,) = judge(ProjectState("sdek", drills=DrillState(NOW - 9 * DAY, NOW - DAY)), NOW)
+    assert (failed.severity, overdue.severity) == ("critical", "warning")
+    assert failed.as_json()["severity"] == "critical"
