@@ -312,7 +312,9 @@ def test_row_groups_of_parquet_have_bounded_bytes() -> None:
     assert max(sizes) < GROUP_BYTES + 5_000_000
 
 
-@pytest.mark.parametrize(("kind", "cells"), [(pa.string_view(), ["sales", "x" * 40]), (pa.binary_view(), [b"sales", b"x" * 40])])
+@pytest.mark.parametrize(
+    ("kind", "cells"), [(pa.string_view(), ["sales", "x" * 40]), (pa.binary_view(), [b"sales", b"x" * 40])]
+)
 def test_categories_whose_values_are_views_are_opened_out(tmp_path: Path, kind: pa.DataType, cells: list[str | bytes]) -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), pa.array(cells, kind))
     with pa.ipc.new_file(tmp_path / "a.feather", pa.schema([("queue", column.type)])) as file:
