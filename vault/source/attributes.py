@@ -17,7 +17,7 @@ LARGEST_TOTAL = 1024 * 1024
 
 
 class Extended(NamedTuple):
-    """values: (name, value), sorted by name · left_out: names whose values are too large to be kept; `*` where all names are."""
+    """values: (name, value), sorted by name · left_out: names whose values are too large to be kept, `*` for all."""
 
     values: tuple[tuple[bytes, bytes], ...]
     left_out: tuple[bytes, ...]
