@@ -69,9 +69,10 @@ def ask_new_passphrase() -> str:
 
 def _from_file(file: Path, settings: IdentitySettings) -> list[age.Identity]:
     try:
-        if file.stat().st_size > LARGEST_IDENTITY_FILE:
+        with file.open("rb") as stream:  # a pipe or a device does not say how much it has
+            data = stream.read(LARGEST_IDENTITY_FILE + 1)
+        if len(data) > LARGEST_IDENTITY_FILE:
             raise KeyRefused(f"{file} is too large for an identity file")
-        data = file.read_bytes()
     except OSError as error:
         raise KeyRefused(
             f"the identity {file} cannot be read: {error.strerror}",

@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from cli import output, parent, resources, runtime, signals
+from cli import output, parent, resources, runtime, signals, unexpected
 from cli.commands_by_name import CommandsByName
 from cli.workplace import VERSION
 from vault.errors import Damaged, StrongroomError, UsageError
@@ -77,18 +77,16 @@ def run() -> None:
 
 
 def _exit_code() -> int:
-    """Run the command. Whatever is no error of ours is a bug, and is left to show its traceback."""
+    """Run the command. Whatever is no error of ours is a bug: it is told in a line, and its traceback is in a file."""
     try:
         app(prog_name="strongroom")
     except StrongroomError as error:
         _tell(error)
         return error.exit_code
-    except (MemoryError, RuntimeError, ImportError) as error:
-        shortage = resources.shortage(error)
-        if shortage is None:
-            raise
-        _tell(shortage)
-        return shortage.exit_code
+    except Exception as error:  # noqa: BLE001 (nothing is above this to hear of it)
+        known = resources.shortage(error) or unexpected.told(error)
+        _tell(known)
+        return known.exit_code
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
         if code == UsageError.exit_code and "--json" in sys.argv:  # typer has said on stderr what is wrong with the words

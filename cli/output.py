@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import select
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,9 @@ from vault.errors import StrongroomError, TargetError, TransientStorageError
 from vault.problems import Problem, printable
 
 PROBLEMS_SHOWN = 20
+
+READER_PATIENCE = 1.0
+"""Seconds that a program which logs waits for its reader."""
 
 RETRIES_SHOWN_AFTER = 3.0
 RETRIES_SHOWN_EVERY = 60.0
@@ -99,10 +103,12 @@ def document(value: dict[str, Any]) -> None:
 
 class Lines:
     """Lines on standard output for a program that goes on when one cannot be written: nothing is kept in buffers that would be
-    in the way later, and a line of which a part was written is finished before the next one."""
+    in the way later, and a line of which a part was written is finished before the next one. A reader that has stopped (a pipe
+    that is full, a terminal that is held by Ctrl-S) is waited for a moment, once, and then no more until it reads again."""
 
     def __init__(self) -> None:
         self._rest = b""
+        self._patience = READER_PATIENCE
 
     def write(self, text: str) -> None:
         """Raises `OSError`: it was not written, or only a part of it."""
@@ -114,24 +120,29 @@ class Lines:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
             return
-        self._rest = _sent(handle, self._rest)
+        self._rest = self._sent(handle, self._rest)
         if self._rest:
             raise OSError(errno.EAGAIN, "the line before is not written yet")
         line = f"{text}\n".encode("utf-8", "backslashreplace")
-        left = _sent(handle, line)
+        left = self._sent(handle, line)
         if len(left) == len(line):
             raise OSError(errno.ENOSPC, "nothing of it could be written")
         self._rest = left
 
-
-def _sent(handle: int, data: bytes) -> bytes:
-    """What of it could not be written."""
-    while data:
-        try:
-            data = data[os.write(handle, data) :]
-        except OSError:
-            break
-    return data
+    def _sent(self, handle: int, data: bytes) -> bytes:
+        """What of it could not be written."""
+        writable = select.poll()
+        writable.register(handle, select.POLLOUT)
+        while data:
+            if not writable.poll(self._patience * 1000):
+                self._patience = 0.0
+                break
+            try:
+                data = data[os.write(handle, data[: select.PIPE_BUF]) :]  # as much as a pipe that is ready takes at once
+            except OSError:
+                break
+            self._patience = READER_PATIENCE
+        return data
 
 
 def notice(text: str) -> None:

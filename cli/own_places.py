@@ -1,5 +1,5 @@
 """Where Strongroom keeps its own data on this machine: no source may lie there, and what of it lies in a source is left out of
-backups, since it would grow with every one of them."""
+backups, since it would grow with every one of them. Nothing is restored to there either."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 
 from cli import environment, local, workplace
 from cli.settings.faults import Fault
-from vault.errors import UsageError
+from vault.errors import RefusedByRule, UsageError
 
 if TYPE_CHECKING:
     from cli.settings import Settings
     from cli.settings.projects import SourceSettings
+    from vault.storage.address import BucketAddress
 
 OF_REPOSITORY = ("projects", "keys", "audit", "~temp", "strongroom.json")
 """What a repository in a folder consists of; the folder may hold other things, which are nobody's but the person's."""
+
+
+_ELSEWHERE = "nothing was written; restore to another place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,29 @@ def faults(settings: Settings, sources: Sequence[SourceSettings]) -> Iterator[tu
                 hint = f"it would be backed up into itself: write exclude = ['{pattern}'], or name another folder"
                 yield number, Fault(("path",), what, hint)
                 break
+
+
+def refuse_target(settings: Settings, path: Path, *, folder: bool) -> None:
+    """Raises `RefusedByRule` where what is restored would lie among Strongroom's own data. folder: whether items come below the
+    path, under the names of their kinds, which may be those of a repository's parts; a file may lie beside these."""
+    place = path.absolute().resolve()
+    taken = [(one.path.resolve(), one.what) for one in own_places(settings)]
+    refused = [(standing, what) for standing, what in taken if place == standing or standing in place.parents]
+    if folder:
+        refused += [(place, "the repository") for one in _repository(settings) if one.resolve() == place]
+    for standing, what in refused:
+        raise RefusedByRule(f"{path} lies in {what} ({standing})", hint=_ELSEWHERE)
+
+
+def refuse_bucket(settings: Settings, address: BucketAddress, *, endpoint: str | None) -> None:
+    """The same for objects. endpoint: of the server that they go to, where it is not the repository's."""
+    repository = settings.repository
+    own = workplace.located(repository.address, settings.file.absolute().parent)
+    if endpoint not in {None, repository.endpoint} or own.text.split("/")[:3] != address.text.split("/")[:3]:
+        return  # another bucket, or none
+    below = f"{address.text}/".removeprefix(f"{own.text}/")
+    if below == "" or (below != f"{address.text}/" and below.split("/")[0] in OF_REPOSITORY):
+        raise RefusedByRule(f"{address.text} lies in the repository ({own.text})", hint=_ELSEWHERE)
 
 
 def _repository(settings: Settings) -> Iterator[Path]:

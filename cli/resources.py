@@ -1,6 +1,8 @@
-"""What the system has refused this process, told as an error of ours."""
+"""What the system has refused this process, or taken from it, told as an error of ours."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from vault.errors import StrongroomError
 
@@ -18,6 +20,19 @@ def shortage(error: BaseException) -> StrongroomError | None:
         return StrongroomError(
             "the system gives this process no further thread: its memory or its processes are limited", hint=_HINT
         )
+    if isinstance(error, FileNotFoundError) and not _has_folder():
+        return StrongroomError(
+            "the folder that this was started in is gone", hint="change to another one (cd), and run it again"
+        )
     if isinstance(error, ImportError) and any(words in text.lower() for words in _NO_MAPPING):
         return StrongroomError("there is not enough memory to load a library", hint=_HINT)
     return None
+
+
+def _has_folder() -> bool:
+    """Whether this process's current folder still exists."""
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True

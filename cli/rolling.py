@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cli.settings import Settings
     from cli.settings.projects import ProjectSettings
     from policies.promises.coverage import Pace
-    from policies.promises.findings import PackSeen
+    from policies.promises.findings import Findings, PackSeen
     from vault.repository.check import CheckReport, Depth
     from vault.repository.project import Project
 
@@ -38,21 +38,35 @@ def rolled(settings: Settings, project: Project, depth: Depth, others: Sequence[
         finally:
             if run.packs is not None:
                 findings.write_packs(project.name, run.packs)
-        damage = [*report.damage, *others, *(f"lost: {one.path}" for one in report.lost)]
-        findings.note(project.name, "check", "", now, {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read})
+        _note_report(findings, project, report, others, now)
         return report
 
 
-def noted(settings: Settings, project: Project, depth: Depth, look: Callable[[Depth], CheckReport]) -> CheckReport:
+def _note_report(findings: Findings, project: Project, report: CheckReport, others: Sequence[str], now: datetime) -> None:
+    damage = list(dict.fromkeys([*report.damage, *others, *(f"lost: {one.path}" for one in report.lost)]))
+    findings.note(project.name, "check", "", now, {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read})
+
+
+def noted(
+    settings: Settings,
+    project: Project,
+    depth: Depth,
+    look: Callable[[Depth], CheckReport],
+    others: Sequence[str] = (),
+) -> CheckReport:
     """A check that reads packs as it was asked to; what it read is noted for backups, which rely on no damaged pack, and for
-    rolling checks."""
+    rolling checks; what it found, for `status` and alarms. others: damage that was found beside it."""
     heard: dict[bytes, bool] = {}
 
     def hear(pack: bytes, whole: bool) -> None:  # noqa: FBT001 (the form that `Depth.heard` has)
         heard[pack] = whole
 
     try:
-        return look(replace(depth, heard=hear))
+        report = look(replace(depth, heard=hear))
+        with local.noted(settings) as findings:
+            if findings is not None:
+                _note_report(findings, project, report, others, project.services.clock.now())
+        return report
     finally:
         if heard:
             _note_read(settings, project, heard, every=depth.data >= 1)

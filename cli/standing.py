@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cli import local, output, workplace
 from cli.settings import Settings
 from vault.errors import StrongroomError
+from vault.problems import printable
 from vault.wording import counted, quoted
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from policies.promises.judge import Alarm
     from policies.schedule.books import Reader
     from vault.format.record import Claim, Record
+    from vault.problems import Problem
     from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
 
@@ -33,10 +35,16 @@ LATE_TO_START = timedelta(minutes=10)
 SILENT_AFTER = timedelta(hours=1)
 """A run that has said nothing for so long is not called running: its claim is rewritten every minute or so while it reads."""
 
+AHEAD = "dated in the future"
+"""A snapshot of a clock that was wrong: how old it is nobody knows."""
+
 UNLISTED = "not in the settings"
 NOT_ASKED = "store not reached"
 WELL = frozenset({"ok", UNLISTED, NOT_ASKED})
 """States of a source that are no problem by themselves."""
+
+_UNREADABLE = {"damaged-note": "notes are damaged", "damaged-hold": "holds are damaged"}
+"""What is said of problems that are not about records."""
 
 _ALSO_UNLISTED = frozenset({"damage", "frozen"})
 """Promises that are kept to a project which the settings do not name: a command ends them."""
@@ -54,13 +62,21 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
-    whether records are · missing: what was here and is gone · frozen: why retention is."""
+    records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is."""
 
     heads: Mapping[str, Record]
     claims: Sequence[Claim]
-    damaged: bool
+    damaged: Sequence[Problem]
     missing: Sequence[Missing]
     frozen: tuple[str, ...]
+
+    @property
+    def unreadable(self) -> dict[str, list[str]]:
+        """The names of what cannot be read, by what it is, in words."""
+        found: dict[str, list[str]] = {}
+        for one in self.damaged:
+            found.setdefault(_UNREADABLE.get(one.what, "records are damaged"), []).append(printable(one.path))
+        return found
 
     @property
     def gone(self) -> dict[str, list[str]]:
@@ -78,12 +94,14 @@ def ask(place: workplace.Workplace, project: Project) -> Asked:
 
     missing = place.missing(project)
     committed = snapshots.committed(project, rolled=True)
-    output.problems(committed.damaged)
+    placed = holds.read_all(project)
+    damaged = (*committed.damaged, *placed.problems)
+    output.problems(damaged)
     heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
     ids = {one.id for one in committed.records}
     running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
-    frozen = freeze.freezing(holds.read_all(project).holds, project.services.clock.now())
-    return Asked(heads, running, bool(committed.damaged), missing, tuple(freeze.why(hold) for hold in frozen))
+    frozen = freeze.freezing(placed.holds, project.services.clock.now())
+    return Asked(heads, running, damaged, missing, tuple(freeze.why(hold) for hold in frozen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +125,8 @@ class Local:
         plan = plan_of_daemon.project(name, self.settings.project(name))
         heads = asked.heads if asked is not None else {}
         rows = [self._row(plan, source, asked, listed=listed) for source in sorted({*plan.sources, *heads})]
-        if asked is not None and asked.damaged:
-            rows.append({"project": name, "source": "-", "state": "records are damaged"})
+        for state, names in asked.unreadable.items() if asked is not None else ():
+            rows.append({"project": name, "source": "-", "state": state, "damaged": names})
         for what, gone in asked.gone.items() if asked is not None else ():
             rows.append({"project": name, "source": "-", "state": f"{what}s are gone", "gone": gone})
         frozen = asked.frozen if asked is not None else frozen_by(self.findings, name)
@@ -167,6 +185,7 @@ class Local:
 
     def _row(self, plan: ProjectPlan, source: str, asked: Asked | None, *, listed: bool) -> dict[str, Any]:
         from policies.daemon.known import last_run, last_success
+        from policies.promises.judge import CLOCKS_DIFFER
 
         head = asked.heads.get(source) if asked is not None else None
         last = head.taken_at if head is not None else None
@@ -183,7 +202,7 @@ class Local:
             well = "ok" if asked is not None else NOT_ASKED
             bad = "failed" if "failed" in row else "problems" if head is not None and head.counts.problems else well
             row |= {
-                "state": "late" if late else bad,
+                "state": AHEAD if -age > CLOCKS_DIFFER else "late" if late else bad,
                 "last": output.moment(last),
                 "taken_at": last.isoformat(),
                 "age": output.duration(age.total_seconds()),

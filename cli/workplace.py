@@ -217,10 +217,16 @@ def _repository(store: Store, services: Services, memory: ClientMemory) -> Repos
 
 @contextmanager
 def opened(
-    config: Path | None, identity: list[Path] | None = None, *, brief: bool = False, address: str | None = None
+    config: Path | None,
+    identity: list[Path] | None = None,
+    *,
+    brief: bool = False,
+    commits: bool = False,
+    address: str | None = None,
 ) -> Iterator[Workplace]:
-    """Settings read, repository opened, identities loaded. brief: for a command that only asks something · address: of a
-    repository that is opened without settings. Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
+    """Settings read, repository opened, identities loaded. brief: for a command that only asks something · commits: for one
+    that commits or prunes, and so may rely on create-once · address: of a repository that is opened without settings. Raises
+    `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
     from cli import identities
     from vault.repository import trust
     from vault.storage.address import open_bare_store
@@ -246,7 +252,8 @@ def opened(
         cache = environment.cache_folder() / repository.descriptor.repository
         cached = CachingStore(patient, cache, everything.chance)
         mine = identities.load(found.identity, identity or [])
-        believed = trust.believed(repository.descriptor, memory)
+        described = repository.descriptor
+        believed = trust.prove(counting, described, memory) if commits else trust.believed(described, memory)
         try:
             yield Workplace(found, replace(repository, store=cached, descriptor=believed), mine, counting, memory)
         except trust.PromiseBroken as error:

@@ -42,8 +42,11 @@ def backup(
     last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
     first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
-    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity) as place:
+    from cli import settings_copy
+
+    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity, commits=True) as place:
         work = list(_work(place, projects or [], source))
+        kept = settings_copy.of_workplace(place, [project.capability for project, _ in work])
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
         missing = [one for project in {project.id: project for project, _ in work}.values() for one in place.missing(project)]
         traffic = place.traffic.snapshot()
@@ -52,6 +55,7 @@ def backup(
             {
                 "snapshots": [told for told, _ in outcomes],
                 "missing": [{"what": one.what, "id": one.id} for one in missing],
+                "settings_copy": kept.as_json(),
                 "requests": traffic.total_requests,
                 "bytes_up": traffic.bytes_up,
                 "bytes_down": traffic.bytes_down,

@@ -38,7 +38,11 @@ def check(
     ] = False,
     acknowledge: Annotated[
         str | None,
-        typer.Option("--acknowledge", metavar="REASON", help="What is missing is known to be: say why, and it is on record."),
+        typer.Option(
+            "--acknowledge",
+            metavar="REASON",
+            help="What is missing, or cannot be read any more, is given up: say why; it is on record.",
+        ),
     ] = None,
     config: Config = None,
     repository: Repository = None,
@@ -52,7 +56,13 @@ def check(
     Every sort of object is opened, in the store and below this machine's cache; key objects of others are looked at from
     outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
     then; with 3 where objects are not locked though the settings ask for it.
+
+    With --acknowledge a person gives up what a project misses or cannot read any more: snapshots (as `retention accept-loss`
+    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone. No pack is deleted for
+    seven days then.
     """
+    from vault.repository import settings_copies
+
     _refuse_contradictions(percent, acknowledge, data=data, rolling=rolling)
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
     with workplace.opened(config, identity, address=repository) as place:
@@ -60,6 +70,7 @@ def check(
         if acknowledge is not None:
             for project in chosen:
                 _acknowledge(place, project, acknowledge.strip())
+            place.memory.remember(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = _repository(place, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
         reports = []
@@ -100,13 +111,18 @@ def _one(
     from cli.rolling import noted, rolled
     from vault.repository.check import Depth
     from vault.repository.check import check as look
+    from vault.repository.missing_objects import Missing
 
     depth = Depth(data=share, progress=listener)
-    gone = [one.message for one in place.missing(project) if one.what != "key"]  # those are the repository's
+    missing = place.missing(project)
+    gone = [one.message for one in missing if one.what != "key"]  # those are the repository's
+    noted_as_notes = {Missing("snapshot", one.id).message for one in missing if one.what == "note"}
     if rolling:
         report = rolled(place.settings, project, depth, [*gone, *beside])
     else:
-        report = noted(place.settings, project, depth, lambda depth: look(project, depth))
+        report = noted(place.settings, project, depth, lambda depth: look(project, depth), [*gone, *beside])
+    # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
+    report.damage = [text for text in report.damage if text not in noted_as_notes]
     report.damage += [text for text in gone if text not in report.damage]
     report.unlocked = locking.unlocked(place, project, packs=share > 0)
     return report
@@ -128,14 +144,16 @@ def _repository(place: workplace.Workplace, chosen: list[Project], *, only: bool
 
 
 def _acknowledge(place: workplace.Workplace, project: Project, reason: str) -> None:
-    """What is missing now is known to be, from now on."""
-    from vault.repository import missing_objects
+    """What is missing or unreadable now is known to be, from now on: the same as `retention accept-loss` for snapshots."""
+    from vault.repository import missing_objects, unreadable_objects
 
-    found = missing_objects.look(project, place.memory)
     who = environment.person()
-    missing_objects.acknowledge(project, place.memory, found, reason=reason, who=who)
-    for one in found:
-        output.notice(f"{project.name}: acknowledged by {who}: {one.message}")
+    gone = missing_objects.look(project, place.memory)
+    missing_objects.acknowledge(project, place.memory, gone, reason=reason, who=who)
+    unreadable = unreadable_objects.look(project)
+    unreadable_objects.accept(project, place.memory, unreadable, reason=reason, who=who)
+    for message in (*(one.message for one in gone), *(one.message for one in unreadable)):
+        output.notice(f"{project.name}: acknowledged by {who}: {message}")
 
 
 def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
@@ -192,6 +210,8 @@ def _tell_repository(whole: RepositoryReport) -> None:
         output.result(f"  … and {len(whole.damage) - LINES_SHOWN} more (all of them with --json)")
     for line in whole.unopened[:LINES_SHOWN]:
         output.notice(f"notice: {line} was not looked at: the identities at hand do not open it")
+    for line in whole.old_settings[:LINES_SHOWN]:
+        output.notice(f"notice: {line}; a newer copy stands")
     for line in whole.unsealed[:LINES_SHOWN]:
         output.notice(f"notice: {line}: that recovery kit does not open it")
     if whole.strays:

@@ -120,6 +120,7 @@ def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iter
     from policies.daemon import systemd
     from policies.daemon.health import Health
     from policies.daemon.loop import Around
+    from policies.promises.findings import Findings
     from policies.schedule.books import Books
 
     services = workplace.services()
@@ -127,7 +128,7 @@ def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iter
     with ExitStack() as stack:
         books = Books.open(local.folder(found) / local.BOOKS, services.clock, log.notice)
         stack.callback(books.close)
-        findings = stack.enter_context(local.findings(found, log.notice))
+        findings = stack.enter_context(Findings.open_anyhow(local.folder(found) / local.FINDINGS, log.notice))
         health = Health(table.metrics, services.clock) if reach is not None and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)

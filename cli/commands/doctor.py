@@ -97,6 +97,8 @@ def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport
         except StrongroomError:
             return Belief(None)
     why = memory.recall(trust.LOWERED, descriptor.repository)
+    if report.creates_once:
+        trust.note_kept(memory, descriptor.repository)
     if why and again and report.creates_once:
         trust.restore(memory, descriptor.repository)
         return Belief(descriptor.trust.create_once, ("This machine relies on that again.",))

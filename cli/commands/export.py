@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import choosing, environment, output, progress, workplace
+from cli import choosing, environment, output, own_places, progress, workplace
 from cli.options import (
     At,
     Before,
@@ -140,6 +140,7 @@ def _run(work: Work, reason: str) -> None:
     merged = merged_name(work) if work.request.tables.merge else None
     order = Order(_wanted(work, reason), work.selection, plan, work.conversion, merged)
     zipped = path.suffix.lower() == ".zip" and not is_folder(path)
+    own_places.refuse_target(work.place.settings, path, folder=not zipped)
     if zipped and stands(path):
         raise TargetError(f"{path} is there already", hint="nothing was written; name another file, or remove that one first")
     if not zipped and folder.look(path, order.fingerprint) is folder.State.UNFINISHED:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, output, settings_file, workplace
+from cli import environment, output, settings, settings_file, workplace
 from cli.options import Json
 from cli.settings import in_address
 from vault.errors import RefusedByRule, StorageError, UsageError
 
 if TYPE_CHECKING:
     from cli.settings.tables import RepositorySettings
+    from vault.age import Identity
 
 Endpoint = Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.")]
 Region = Annotated[str | None, typer.Option("--region", help="The bucket's region.")]
@@ -77,12 +78,13 @@ class _Init:
 
     def run(self, *, wants_passphrase: bool) -> dict[str, object]:
         """Gives what there is to tell."""
-        from cli import identities
+        from cli import identities, settings_copy
         from cli.settings.tables import IdentitySettings
         from vault import age
         from vault.format.descriptor import Descriptor, Trust
         from vault.format.layout import new_id
         from vault.repository.repository import Repository
+        from vault.repository.trust import note_kept
         from vault.storage.address import open_bare_store
         from vault.storage.probe import probe_quickly
         from vault.storage.retrying import RetryingStore
@@ -103,17 +105,21 @@ class _Init:
                     hint="`strongroom doctor ADDRESS` says more of what this store can be trusted with",
                 )
             kit = age.HybridIdentity.generate(services.chance)
-            new_identity = self._make_identity(services.chance, wants_passphrase=wants_passphrase)
+            new_identity, mine = self._make_identity(services.chance, wants_passphrase=wants_passphrase)
             trust = Trust(report.creates_once, "md5" if report.checksum == "md5" else "sha256")
             repository_id = begun.descriptor.repository if begun else new_id(services.chance.token(16))
             kit_text = _kit_text(kit.encode(), self._repository, repository_id)
             if self._kit is not None:
                 identities.write_secret(self._kit, kit_text.encode())
-            if begun is None:
-                Repository.create(store, Descriptor(repository_id, services.clock.now(), trust=trust), services)
-            workplace.remembered(address, self._repository).begin(repository_id)
+            descriptor = Descriptor(repository_id, services.clock.now(), trust=trust)
+            repository = begun or Repository.create(store, descriptor, services)
+            memory = workplace.remembered(address, self._repository)
+            memory.begin(repository_id)
+            if report.creates_once:
+                note_kept(memory, repository_id)
             identity = IdentitySettings(file=self._identity)
             settings_file.write(self._config, self._repository, identity, kit.recipient.encode())
+            settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(self._config), [])
         finally:
             store.close()
         return {
@@ -126,20 +132,19 @@ class _Init:
             "findings": report.sentences(),
         }
 
-    def _make_identity(self, chance: object, *, wants_passphrase: bool) -> bool:
-        """Whether one was made: an identity that is there is used, and first opened to see that it can be."""
+    def _make_identity(self, chance: object, *, wants_passphrase: bool) -> tuple[bool, list[Identity]]:
+        """Whether one was made, and what there is: an identity that is there is used, and opened to see that it can be."""
         from cli import identities
         from cli.settings.tables import IdentitySettings
         from vault.chance import SystemChance
 
         if self._identity.exists():
-            identities.load(IdentitySettings(file=self._identity), [])
-            return False
+            return False, identities.load(IdentitySettings(file=self._identity), [])
         secret = identities.ask_new_passphrase() if wants_passphrase else None
-        identities.make(
+        made = identities.make(
             self._identity, SystemChance(), secret, "Strongroom identity: whoever has this file can read everything"
         )
-        return True
+        return True, [made]
 
 
 def _portable(address: str) -> str:
@@ -169,6 +174,7 @@ def _kit_text(secret: str, repository: RepositorySettings, repository_id: str) -
         f"# address:    {repository.address}{f' at {repository.endpoint}' if repository.endpoint else ''}\n"
         "# It opens everything in the repository. With Strongroom on any machine, and this text in the file kit.txt:\n"
         f"#   strongroom project list --repository {address} --identity kit.txt\n"
+        f"#   strongroom settings restore --repository {address} --identity kit.txt\n"
         f"#   strongroom restore PROJECT --to DIR --repository {address} --identity kit.txt\n"
         f"#   strongroom restore --all-projects --to DIR --repository {address} --identity kit.txt\n"
         "# Without Strongroom: docs/format.md tells how to read everything with age, zstd and any Parquet reader.\n"

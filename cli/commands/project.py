@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, output, own_places, settings_file, workplace
+from cli import environment, output, own_places, settings, settings_file, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from cli.settings.names import KIND
 from vault.errors import RefusedByRule, SourceError, UsageError
@@ -57,6 +57,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a project: new keys, wrapped to your identity and to the recovery kit, and its sources in the settings."""
+    from cli import settings_copy
     from vault import age
     from vault.age import HybridIdentity, HybridRecipient
 
@@ -76,6 +77,7 @@ def add(
         made = place.repository.add_project(name, recipients, place.identities, place.memory.projects())
         place.memory.recognise(made.capability)
         settings_file.add_project(place.settings.file, name, written_zone, sources)
+        settings_copy.of_workplace(place, [made.capability], settings.load(place.settings.file))
     told = {
         "project": name,
         "project_id": made.id,

@@ -60,7 +60,7 @@ def prune(
     patience = _patience(wait)
     answers: list[dict[str, Any]] = []
     done, busy = True, False
-    with workplace.opened(config, identity) as place:
+    with workplace.opened(config, identity, commits=not dry_run) as place:
         for project in place.projects(projects or []):
             place.gone(project)
             with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
@@ -129,6 +129,10 @@ def _show(plan: Plan) -> None:
         ("later", "wait for another time, as --max-bytes says"),
         ("needed", "stay, as snapshots need them"),
         ("unproven", "stay, as it cannot be proven here that their content lies elsewhere now"),
+        (
+            "after_loss",
+            f"that no snapshot needs stay{_until(plan)}: the loss of a snapshot was accepted, whose packs nobody knows",
+        ),
     ):
         if told[name]["packs"]:
             output.result(f"  {counted(told[name]['packs'], 'pack')} ({output.size(told[name]['bytes'])}) {text}")
@@ -148,6 +152,10 @@ def _show(plan: Plan) -> None:
         output.result(f"  waits for a backup under way: {whose}")
     if not (plan.dead or plan.wasteful or plan.forgotten):
         output.result("  nothing is to be reclaimed")
+
+
+def _until(plan: Plan) -> str:
+    return "" if plan.packs_stay_until is None else f" until {output.moment(plan.packs_stay_until)}"
 
 
 def _kept(until: datetime) -> str:

@@ -120,6 +120,9 @@ def restore(
     attributes stays with refuse and keep-both: it is named, and the command ends with exit code 3. What skip leaves was asked
     for: it is counted, and the exit code is 0. Replacing anything, or setting attributes of what stands, asks on a terminal and
     needs --yes elsewhere.
+
+    With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
+    greatest of all.
     """
     tables = Tables(
         format=as_.value if as_ else None,

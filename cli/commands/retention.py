@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ import typer
 
 from cli import environment, judging, local, locking, moments, output, workplace
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
+from cli.settings import lengths
 from vault.errors import RefusedByRule, UsageError
 from vault.wording import counted
 
@@ -132,6 +133,9 @@ def accept_loss(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     lost: Annotated[list[str], typer.Argument(metavar="SNAPSHOT…")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What happened; it is kept with the note.")],
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="DURATION", help="So long no prune deletes a pack; 0 for none.")
+    ] = "7 days",
     yes: Yes = False,
     config: Config = None,
     identity: Identity = None,
@@ -139,17 +143,19 @@ def accept_loss(
 ) -> None:
     """Note that missing or damaged snapshots are lost, so that check, prune and status go on without them.
 
-    What only they needed goes with the next prune: first look for an older version or a copy of their records.
+    What only they needed goes with a prune after --grace: until then look for an older version or a copy of their records.
+    `check --acknowledge` does the same for all snapshots that are missing or damaged, and for other objects.
     """
     from vault.repository import missing
 
+    stay = timedelta(0) if grace.strip() == "0" else lengths.read(grace)
     with workplace.opened(config, identity) as place:
         found = place.project(project)
         place.gone(found)
         if not yes:
-            ask(f"Give up {counted(len(set(lost)), 'snapshot')} of {project}? What only they needed goes with the next prune.")
-        remembered = place.memory.recall("snapshots", found.id)
-        gone = missing.accept(found, lost, reason=reason, who=environment.person(), remembered=remembered)
+            ask(f"Give up {counted(len(set(lost)), 'snapshot')} of {project}? What only they needed goes with a later prune.")
+        remembered, who = place.memory.recall("snapshots", found.id), environment.person()
+        gone = missing.accept(found, lost, reason=reason, who=who, remembered=remembered, packs_stay=stay)
         place.memory.forget(found.id, [one.id for one in gone])
     if as_json:
         output.document({"project": project, "accepted": [one.as_json() for one in gone]})

@@ -1,4 +1,4 @@
-"""`strongroom settings …`: whether the settings file is right, what applies, and an example."""
+"""`strongroom settings …`: whether the settings file is right, what applies, an example, and the way back to a lost one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import environment, output, settings, workplace
-from cli.options import EXIT_CODES, Config, Json
+from cli.options import EXIT_CODES, Config, Identity, Json, Repository
+from vault.errors import RefusedByRule, UsageError
+from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
     from cli.settings.faults import Placed
+    from cli.settings_restore import Choice, Copies, Found, Needs
+
+DONE_WITH_PROBLEMS = 3
 
 WIDEST_SETTING = 48
 """Characters of the column of settings; one long value does not push the origins of all others off the screen."""
 
-app = typer.Typer(help="The settings file: is it right, what applies, an example.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The settings file: is it right, what applies, an example, bringing a lost one back.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command("check", epilog=EXIT_CODES)
@@ -97,6 +106,122 @@ def example() -> None:
 
     with output.standard_output():
         typer.echo(EXAMPLE, nl=False)
+
+
+@app.command("restore", epilog=EXIT_CODES)
+def restore(
+    to: Annotated[
+        str, typer.Option("--to", metavar="FILE", help="Where it goes; - for stdout. Default: strongroom.toml.")
+    ] = "strongroom.toml",
+    host: Annotated[str | None, typer.Option("--host", metavar="NAME", help="Of the machine of this name.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="As they were then: 2026-11-01, '3 days ago', or a copy's id. Default: now."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Over the file that is there.")] = False,
+    unverified: Annotated[bool, typer.Option("--unverified", help="Also a copy of which nothing proves who wrote it.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="Show which copies there are, and write nothing.")] = False,
+    repository: Repository = None,
+    config: Config = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the settings file back out of the repository, which has a sealed copy of it.
+
+    `init`, `project add` and every `backup` write a new copy when the settings have changed. The recovery kit opens it, and the
+    identity that adds projects. Files that settings name (identities, URLs) are not in the copy: the command says which of them
+    are missing on this machine, and which commands the settings will run.
+    """
+    from cli import settings_restore
+
+    choice = _choice(host, at, unverified=unverified)
+    with workplace.opened(config, identity, brief=True, address=repository) as place:
+        copies = settings_restore.copies(place)
+        if listing:
+            _list(copies, as_json=as_json)
+            return
+        found = choice.of(copies)
+        if to == "-":
+            with output.standard_output():
+                typer.echo(found.copy.text, nl=False)
+            return
+        file = Path(to).expanduser()
+        needs = settings_restore.needs(place, found, file.absolute())
+        _write(file, found.copy.text, replace=replace)
+    if as_json:
+        output.document({"restored": str(file), "copy": found.as_json()} | needs.as_json())
+    else:
+        _tell(file, found, needs)
+
+
+def _choice(host: str | None, at: str | None, *, unverified: bool) -> Choice:
+    from zoneinfo import ZoneInfo
+
+    from cli import moments
+    from cli.settings_restore import Choice
+    from vault.format.layout import is_snapshot_id
+
+    if at is None or is_snapshot_id(at):
+        return Choice(host, at, None, unverified)
+    zone = ZoneInfo(environment.time_zone() or "UTC")
+    return Choice(host, None, moments.moment(at, zone, workplace.services().clock.now()), unverified)
+
+
+def _write(file: Path, text: str, *, replace: bool) -> None:
+    """A file that only its owner may read. Raises `RefusedByRule` where one is there, `UsageError`."""
+    from cli import identities
+
+    if not replace and file.exists():
+        raise RefusedByRule(f"{file} exists; it was left alone", hint="name another file with --to, or say --replace")
+    if not replace:
+        identities.write_secret(file, text.encode())
+        return
+    half = file.with_name(f".{file.name}.{workplace.services().chance.token(4).hex()}")
+    identities.write_secret(half, text.encode())
+    try:
+        half.replace(file)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise UsageError(f"{file} cannot be written: {error.strerror}", hint="name another file with --to") from error
+
+
+def _tell(file: Path, found: Found, needs: Needs) -> None:
+    copy = found.copy
+    output.result(
+        f"{file}: the settings of {printable(copy.host.encode())} ({printable(copy.file.encode())}), as of "
+        f"{output.moment(copy.written_at)}"
+    )
+    for key, text in needs.missing.items():
+        output.notice(f"missing on this machine: {key}: {printable(text.encode('utf-8', 'surrogateescape'))}")
+    for key, text in needs.commands.items():
+        output.notice(f"will run a command: {key}: {printable(text.encode())}")
+    for note in needs.notes:
+        output.notice(f"notice: {note}")
+
+
+def _list(copies: Copies, *, as_json: bool) -> None:
+    if as_json:
+        problems = [one.as_json() for one in copies.problems]
+        found = [one.as_json() for one in copies.found]
+        output.document({"copies": found, "unopened": copies.unopened, "problems": problems})
+    else:
+        rows = [
+            (
+                one.copy.id,
+                output.moment(one.copy.written_at),
+                printable(one.copy.host.encode()),
+                printable(one.copy.file.encode()),
+                str(len(one.as_json()["projects"])),
+                "yes" if one.verified else "no",
+            )
+            for one in copies.found
+        ]
+        output.table(rows, ["ID", "WRITTEN", "HOST", "FILE", "PROJECTS", "VERIFIED"], right=[4])
+        if copies.unopened:
+            output.notice(f"notice: {counted(copies.unopened, 'copy', 'copies')} sealed to others")
+        output.problems(copies.problems)
+    if copies.problems:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 def _chosen(config: Path | None) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -52,35 +52,62 @@ def of_project(place: Workplace, project: Project, asked: Asked, request: Reques
     run(Work(place, selection, wish, request, typed, missing))
 
 
+@dataclass(slots=True)
+class _Told:
+    """What became of one project. found: whether it has anything of what was asked for · document: for `--json`, without the
+    project's name."""
+
+    exit_code: int = 0
+    found: bool = True
+    document: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self, project: Project) -> dict[str, Any]:
+        """For `--json`."""
+        about = {"project": project.name, "project_id": project.id, "found": self.found, "exit_code": self.exit_code}
+        return about | self.document
+
+
 def everything(place: Workplace, asked: Asked, request: Request, wanted: Wanted) -> None:
     """Restore what is asked for of every project that opens. One that fails does not stop the others. Raises `typer.Exit` with
     the greatest exit code, `NothingFound` where no project has any of it, `UsageError`."""
-    if request.as_json:
-        raise UsageError("--all-projects tells of each project in words", hint="for JSON restore one project a command")
     if not request.in_place and not isinstance(parse(request.to, tables=request.tables.wanted), Folder):
         raise UsageError("all projects are restored to a folder", hint="name a folder with --to, or say --in-place")
     projects = place.available([])
-    worst, done = DONE_WITH_PROBLEMS if place.refused else 0, 0
+    outcomes = []
     for project in projects:
         output.notice(f"project {project.name}:")
         own = request if request.in_place else replace(request, to=str(Path(request.to) / folder_of(project)))
-        try:
-            of_project(place, project, asked, own, wanted)
-            done += 1
-        except typer.Exit as end:
-            worst, done = max(worst, end.exit_code), done + 1
-        except NothingFound as error:
-            output.notice(f"nothing to restore: {error}")
-        except Interrupted:
-            raise
-        except StrongroomError as error:
-            output.failure(error)
-            worst = max(worst, error.exit_code)
+        outcomes.append(_one_of_all(place, project, asked, own, wanted))
+    worst = max([one.exit_code for one in outcomes] + [DONE_WITH_PROBLEMS if place.refused else 0])
+    done = sum(one.found and "error" not in one.document for one in outcomes)
     if not done and not worst:
         raise NothingFound("no project has anything that was asked for", hint="see what there is: `strongroom list`")
-    output.result(f"{counted(done, 'project')} of {len(projects)} restored")
+    if request.as_json:
+        told = [one.as_json(project) for project, one in zip(projects, outcomes, strict=True)]
+        output.document({"projects": told, "refused": [one.as_json() for one in place.refused]})
+    else:
+        end = "would be restored" if request.dry_run else "restored"
+        output.result(f"{counted(done, 'project')} of {len(projects)} {end}")
     if worst:
         raise typer.Exit(worst)
+
+
+def _one_of_all(place: Workplace, project: Project, asked: Asked, request: Request, wanted: Wanted) -> _Told:
+    told = _Told()
+    try:
+        of_project(place, project, asked, replace(request, document=told.document.update), wanted)
+    except typer.Exit as end:
+        told.exit_code = end.exit_code
+    except NothingFound as error:
+        output.notice(f"nothing to restore: {error}")
+        told.found = False
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        output.failure(error)
+        told.exit_code = error.exit_code
+        told.document["error"] = {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}
+    return told
 
 
 def folder_of(project: Project) -> str:

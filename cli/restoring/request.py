@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from cli import output
 from restore.existing import Existing
 from restore.tables.manner import Manner, Profile
 from restore.tables.registry import FORMATS
@@ -99,7 +101,8 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """How to go about it. existing: None where nothing is said · endpoint, region: of a bucket that is restored to."""
+    """How to go about it. existing: None where nothing is said · endpoint, region: of a bucket that is restored to ·
+    document: takes the JSON document of one project's restore."""
 
     to: str = ""
     in_place: bool = False
@@ -112,6 +115,7 @@ class Request:
     as_json: bool = False
     endpoint: str | None = None
     region: str | None = None
+    document: Callable[[dict[str, Any]], None] = output.document
 
     @property
     def policy(self) -> Existing:

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from cli import choosing, output, progress
+from cli import choosing, output, own_places, progress
 from cli.restoring import giving_runs, showing
-from cli.restoring.destinations import Archive, Bucket, Folder, OneFile, Stdout, parse
+from cli.restoring.destinations import Archive, Bucket, Destination, Folder, OneFile, Stdout, parse
 from cli.restoring.work import Goal, Work, agreed, end, forecast
 
 
@@ -20,6 +20,7 @@ def run(work: Work) -> None:
         _in_place(work)
         return
     destination = parse(work.request.to, tables=work.request.tables.wanted)
+    _refuse_own(work, destination)
     if isinstance(destination, OneFile):
         work = replace(work, request=replace(work.request, tables=work.request.tables.named(destination.format)))
     conversion = work.conversion
@@ -38,6 +39,18 @@ def run(work: Work) -> None:
             giving_runs.to_archive(work, destination)
         case Bucket():
             giving_runs.to_bucket(work, destination)
+
+
+def _refuse_own(work: Work, destination: Destination) -> None:
+    """Raises `RefusedByRule` where that is Strongroom's own."""
+    settings = work.place.settings
+    match destination:
+        case Folder(path):
+            own_places.refuse_target(settings, path, folder=True)
+        case Archive(path) | OneFile(path):
+            own_places.refuse_target(settings, path, folder=False)
+        case Bucket(address):
+            own_places.refuse_bucket(settings, address, endpoint=work.request.endpoint)
 
 
 def _stream(work: Work) -> None:

@@ -85,7 +85,8 @@ def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
         showing.warn_of_space(sum(plan.bytes_to_write for plan in plans), goal.folder)
     if request.dry_run:
         if request.as_json:
-            output.document({"plan": showing.plan_document(plans, forecast(work, plans)), "missing_snapshots": [*work.missing]})
+            told = showing.plan_document(plans, forecast(work, plans))
+            request.document({"plan": told, "missing_snapshots": [*work.missing]})
         output.problems(work.selection.damage)
         return False
     for plan in plans:
@@ -112,7 +113,7 @@ def _ask(replacing: int, setting: int) -> None:
 def end(work: Work, problems: Sequence[Problem], document: dict[str, Any] | None) -> None:
     """The JSON document, the problems, and the exit code that they deserve."""
     if work.request.as_json and document is not None:
-        output.document(document | {"missing_snapshots": [*work.missing]})
+        work.request.document(document | {"missing_snapshots": [*work.missing]})
     output.problems(problems)
     if problems:
         raise typer.Exit(DONE_WITH_PROBLEMS)

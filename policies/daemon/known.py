@@ -13,6 +13,7 @@ from typing import Protocol
 from policies.daemon.plan import Kind, PlannedJob, ProjectPlan
 from policies.promises.findings import Findings
 from policies.promises.judge import CheckState, DrillState, ProjectState, SourceState, Trouble
+from policies.schedule.due import A_LITTLE
 from policies.schedule.records import Run
 from vault.wording import counted
 
@@ -130,10 +131,14 @@ def _source(
 ) -> SourceState:
     found = findings.found(plan.name, "backup", name)
     last = repository.last.get(name) if repository is not None else last_success(plan, name, history, findings)
+    met = findings.first_met(plan.name, f"source {name}", now)
+    if last is not None and last > now + A_LITTLE:
+        # The clock was ahead then: nobody knows how old this snapshot is. Its time begins when that is noticed.
+        last = findings.first_met(plan.name, f"source {name} ahead of the clock, {last.isoformat()}", now)
     return SourceState(
         name=name,
         rpo=plan.rpo,
-        met=findings.first_met(plan.name, f"source {name}", now),
+        met=met,
         last=last,
         missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
         trouble=trouble_of(plan, f"backup {name}", history, findings),
@@ -148,7 +153,7 @@ def _checks(plan: ProjectPlan, findings: Findings, now: datetime) -> CheckState 
     if coverage.damaged and not damage:
         damage.append(counted(coverage.damaged, "pack"))
     if plan.job("check") is None:
-        return CheckState(plan.check_within, None, tuple(damage)) if found else None
+        return CheckState(plan.check_within, None, tuple(damage)) if damage or found else None
     oldest = coverage.oldest or (None if found else findings.first_met(plan.name, "check", now))
     return CheckState(plan.check_within, oldest, tuple(damage))
 
@@ -157,7 +162,8 @@ def _drills(plan: ProjectPlan, findings: Findings, now: datetime) -> DrillState 
     made, job = findings.drills(plan.name, 100), plan.job("drill")
     if not made and job is None:
         return None
-    last = next((one.at for one in made if not one.value.get("trouble")), None)
+    # one from a clock that was ahead says nothing about when the next is due
+    last = next((one.at for one in made if not one.value.get("trouble") and one.at <= now + A_LITTLE), None)
     newest = str(made[0].value.get("trouble", "")) if made else ""
     return DrillState(last, _due(job, last or findings.first_met(plan.name, "drill", now)), newest)
 

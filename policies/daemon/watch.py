@@ -8,6 +8,7 @@ memory: the disk that is full must not be the reason that nobody hears of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -44,7 +45,10 @@ class Watch:
         self._post = post
         self._log = log
         self._host = host
-        self._standing: dict[Key, AlarmNoted] | None = None
+        self._standing: dict[Key, AlarmNoted] = {}
+        self._has_read = False
+        self._without = Findings.nothing(Path())
+        """For the time in which they cannot be read: it remembers since when a source is known."""
         self._causes = Causes()
         self._severities: dict[Key, Severity] = {}
         self.states: tuple[ProjectState, ...] = ()
@@ -86,8 +90,7 @@ class Watch:
             self.states = tuple(state_of(plan, self._history, self._findings, now) for plan in projects)
         except StrongroomError as error:
             trouble = error
-            nothing = Findings.nothing(Path())
-            states = [state_of(plan, self._history, nothing, now) for plan in projects]
+            states = [state_of(plan, self._history, self._without, now) for plan in projects]
             found = [alarm for state in states for alarm in judge(state, now) if alarm.promise in OF_RUNS]
             self.alarms = (*found, *(one for one in self.alarms if one.promise not in OF_RUNS and one.project), *own)
         else:
@@ -95,8 +98,11 @@ class Watch:
         return trouble
 
     def _known_standing(self) -> Mapping[Key, AlarmNoted]:
-        if self._standing is None:
-            self._standing = self._findings.alarms()
+        """Those that stood before this process are known as soon as the findings can be read; until then all are new."""
+        if not self._has_read:
+            with suppress(StrongroomError):
+                self._standing = self._findings.alarms() | self._standing
+                self._has_read = True
         return self._standing
 
     def _record(

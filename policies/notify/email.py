@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from typing import Literal
 
 from policies.notify.channels import TIMEOUT, NotTold, PartlyTold, Secret
+from policies.notify.deadline import Deadline
 from policies.notify.message import Message
 
 Protection = Literal["starttls", "tls", "none"]
@@ -38,12 +41,8 @@ class Email:
         to = [one for one in self.to if one in message.only] or list(self.to)
         password = self.password() if self.password is not None else None
         try:
-            with self._connected() as server:
-                if self.protection == "starttls":
-                    server.starttls(context=self.context())
-                if self.user is not None and password is not None:
-                    server.login(self.user, password)
-                refused = server.send_message(self._letter(message), self.sender, to)
+            with Deadline() as deadline:
+                refused = self._given(self._letter(message), to, password, deadline)
         except smtplib.SMTPRecipientsRefused as error:
             raise NotTold(f"{self.host} refuses {_named(error.recipients)}") from error
         except smtplib.SMTPAuthenticationError as error:
@@ -55,10 +54,27 @@ class Email:
         if refused:
             raise PartlyTold(f"{self.host} refuses {_named(refused)}; the others have got it", sorted(refused))
 
-    def _connected(self) -> smtplib.SMTP:
-        if self.protection == "tls":
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT, context=self.context())
-        return smtplib.SMTP(self.host, self.port, timeout=TIMEOUT)
+    def _given(
+        self, letter: EmailMessage, to: Sequence[str], password: str | None, deadline: Deadline
+    ) -> dict[str, tuple[int, bytes]]:
+        """Gives those who were refused. Once the server has taken the letter nothing that it says is an error any more: the
+        letter would be sent again and again."""
+        server = (
+            _WatchedTls(deadline, self.host, self.port, self.context())
+            if self.protection == "tls"
+            else _Watched(deadline, self.host, self.port)
+        )
+        try:
+            if self.protection == "starttls":
+                server.starttls(context=self.context())
+            if self.user is not None and password is not None:
+                server.login(self.user, password)
+            refused = server.send_message(letter, self.sender, to)
+            with suppress(OSError, smtplib.SMTPException):
+                server.quit()
+            return refused
+        finally:
+            server.close()
 
     def _letter(self, message: Message) -> EmailMessage:
         letter = EmailMessage()
@@ -69,6 +85,30 @@ class Email:
         letter["Auto-Submitted"] = "auto-generated"
         letter.set_content(message.text())
         return letter
+
+
+class _Watched(smtplib.SMTP):
+    """Its connection ends at the deadline."""
+
+    def __init__(self, deadline: Deadline, host: str, port: int) -> None:
+        self._deadline = deadline
+        super().__init__(host, port, timeout=TIMEOUT)  # connects
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connected = socket.create_connection((host, port), timeout)
+        self._deadline.watch(connected)
+        return connected
+
+
+class _WatchedTls(_Watched):
+    """The same, by TLS from the first byte on."""
+
+    def __init__(self, deadline: Deadline, host: str, port: int, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(deadline, host, port)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._context.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=host)
 
 
 def _named(refused: Mapping[str, tuple[int, bytes]]) -> str:

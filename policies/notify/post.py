@@ -2,8 +2,8 @@
 
 Everything that touches the findings happens on the daemon's thread; a channel is given a letter on a thread of its own, one
 at a time for each, so that a mail server that hangs keeps nobody from anything. A letter that nobody takes is tried again
-after a minute, two, four, … up to an hour, and given up after three days: by then another way must have told it. One that only
-some took is tried again for the others.
+after a minute, two, four, … up to an hour, and given up after three days and ten tries: by then another way must have told it.
+One that only some took is tried again for the others.
 
 Where the findings cannot be written, letters and what became of them are kept in memory until they can be: nothing is told
 again and again, and nothing is kept from anybody.
@@ -18,13 +18,16 @@ from functools import partial
 
 from policies.notify.channels import Channel, PartlyTold
 from policies.notify.message import Message
-from policies.promises.findings import Findings, Letter
+from policies.promises.findings import LONGEST_WAIT, Findings, Letter
+from policies.schedule.due import A_LITTLE
 from policies.schedule.jobs import Launch, in_a_thread
 from vault.clock import Clock
 from vault.errors import StrongroomError
 
-FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+FIRST_WAIT = timedelta(minutes=1)
 GIVEN_UP_AFTER = timedelta(days=3)
+FEWEST_TRIES = 10
+"""Before a letter is given up: a clock that is set right makes days of a moment, and so does a daemon that was off."""
 
 _Key = tuple[int, str, datetime]
 
@@ -76,7 +79,7 @@ class Post:
         everything is done that can be done without them."""
         self._collect()
         now = self._clock.now()
-        self._give_out([letter for letter, due in self._in_memory.values() if due <= now])
+        self._give_out([letter for letter, due in self._in_memory.values() if _has_come(due, now)])
         self._write_down()
         self._give_out(list(self._open_letters(now)))
         self._write_down()
@@ -86,7 +89,7 @@ class Post:
             known = self._unwritten.get(_key(letter))
             if known is None:
                 yield letter
-            elif known[1] is not None and known[1] <= now:
+            elif known[1] is not None and _has_come(known[1], now):
                 yield known[0]
 
     def _give_out(self, letters: Sequence[Letter]) -> None:
@@ -122,7 +125,7 @@ class Post:
                 continue
             # what is not one of ours may hold a secret in its words
             what = str(trouble) if isinstance(trouble, StrongroomError) else type(trouble).__name__
-            if now - letter.at > GIVEN_UP_AFTER:
+            if now - letter.at > GIVEN_UP_AFTER and letter.attempts + 1 >= FEWEST_TRIES:
                 self._finish(letter)
                 self._tell(f"a letter by {letter.channel} is given up after {letter.attempts + 1} tries: {what}")
                 continue
@@ -148,6 +151,11 @@ class Post:
             else:
                 self._findings.not_sent(letter, due)
             del self._unwritten[key]
+
+
+def _has_come(due: datetime, now: datetime) -> bool:
+    """Or nobody ever waits for so long: the clock was set back since."""
+    return due <= now or due > now + LONGEST_WAIT + A_LITTLE
 
 
 def _key(letter: Letter) -> _Key:

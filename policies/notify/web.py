@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import urllib.error
 import urllib.request
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from policies.notify.channels import TIMEOUT, NotTold
+from policies.notify.deadline import Deadline
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 (the signature is urllib's)
         return None
+
+
+class _Watched(urllib.request.HTTPHandler):
+    """Its connections end at the deadline."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_watched, http.client.HTTPConnection, self._deadline), req)
+
+
+class _WatchedTls(urllib.request.HTTPSHandler):
+    """The same, by TLS."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_watched, http.client.HTTPSConnection, self._deadline), req)
+
+
+def _watched(
+    kind: type[http.client.HTTPConnection],
+    deadline: Deadline,
+    host: str,
+    **more: Any,  # noqa: ANN401 (as urllib gives them)
+) -> http.client.HTTPConnection:
+    made = kind(host, **more)
+
+    def connected(*where: Any, **how: Any) -> socket.socket:  # noqa: ANN401 (the signature is the library's)
+        found = socket.create_connection(*where, **how)
+        deadline.watch(found)
+        return found
+
+    made._create_connection = connected  # type: ignore[attr-defined] # noqa: SLF001 (no other door before TLS begins)
+    return made
 
 
 def post(url: str, body: bytes, kind: str = "application/json") -> None:
@@ -23,8 +65,10 @@ def post(url: str, body: bytes, kind: str = "application/json") -> None:
         url, data=body, headers={"Content-Type": kind, "User-Agent": "strongroom"}, method="POST"
     )
     try:
-        with urllib.request.build_opener(_Stay).open(request, timeout=TIMEOUT) as answer:
-            answer.read(1024)
+        with Deadline() as deadline:
+            opener = urllib.request.build_opener(_Stay, _Watched(deadline), _WatchedTls(deadline))
+            # a success is one by its first line: what follows is not waited for, or a slow one would be told again
+            opener.open(request, timeout=TIMEOUT).close()
     except urllib.error.HTTPError as error:
         error.close()
         raise NotTold(f"{where} answers {error.code}") from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from policies.promises.findings import PackSeen
+from policies.schedule.due import A_LITTLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,16 @@ class Pace:
 
 
 def known(stored: Mapping[bytes, int], seen: Mapping[bytes, PackSeen], now: datetime) -> dict[bytes, PackSeen]:
-    """What is known of the packs that stand in the store; new ones are first seen now, those that are gone are left out."""
-    return {pack: seen.get(pack) or PackSeen(now, None, whole=True) for pack in stored}
+    """What is known of the packs that stand in the store; new ones are first seen now, those that are gone are left out. What
+    was read while the clock was ahead counts as not read: nobody knows when that was."""
+    return {pack: _as_of(seen.get(pack) or PackSeen(now, None, whole=True), now) for pack in stored}
+
+
+def _as_of(pack: PackSeen, now: datetime) -> PackSeen:
+    latest = now + A_LITTLE
+    if pack.read_at is not None and pack.read_at > latest:
+        pack = pack._replace(read_at=None)
+    return pack._replace(seen_at=now) if pack.seen_at > latest else pack
 
 
 def tonight(stored: Mapping[bytes, int], seen: Mapping[bytes, PackSeen], pace: Pace, now: datetime) -> list[bytes]:

@@ -4,9 +4,10 @@
                                              after its end at the latest
 
 An item stands for the hour, day, … that it is about, if it is about nothing longer: the summary of a year is not its 365 daily
-reports. One that the source had once and has no longer did appear. Where a report is a row of a table, its column of times says
-which hours have one: `absent`. Who begins to expect something is not told of the time
-before the first item; and nobody is told of what is missing for longer than a few weeks of hours, or sixty days, weeks, ….
+reports. Where its days, weeks, … are not the calendar's (weeks that begin on Sunday, a shift from eight to eight), it stands
+for the one that holds its middle, and for no other. One that the source had once and has no longer did appear. Where a report
+is a row of a table, its column of times says which hours have one: `absent`. Who begins to expect something is not told of the
+time before the first item; and nobody is told of what is missing for longer than a few weeks of hours, or sixty days, weeks, ….
 """
 
 from __future__ import annotations
@@ -67,17 +68,50 @@ def missing(table: pa.Table, expected: Expected, since: datetime, now: datetime,
     return absent(_periods(table, expected.pattern, _UNITS[expected.unit].longest), expected, since, now, zone)
 
 
+def looked_back(expected: Expected) -> timedelta:
+    """How long ago something may have been missing to be named."""
+    return _UNITS[expected.unit].back
+
+
 def absent(
-    there: Sequence[tuple[datetime, datetime]], expected: Expected, since: datetime, now: datetime, zone: ZoneInfo
+    there: Sequence[tuple[datetime, datetime]],
+    expected: Expected,
+    since: datetime,
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    until: datetime | None = None,
 ) -> tuple[str, ...]:
-    """As `missing`, of the periods that items, or the rows of a table, are about."""
+    """As `missing`, of the periods that items, or the rows of a table, are about. until: nothing later is expected."""
     unit = _UNITS[expected.unit]
-    label_of = BUCKETS[unit.bucket]
-    begin = max(min((start for start, _ in there), default=since), now - unit.back)
-    found = {label_of(local(moment, zone)) for start, end in there for moment in (start, end - _MOMENT)}
+    stood = [one for start, end in there for one in _stands_for(start, end, unit.bucket, zone)]
+    begin = max(min((moment for _, moment in stood), default=since), now - unit.back)
+    found = {label for label, _ in stood}
     workdays = expected.unit == "weekday"
-    ended = _ended(begin, now - expected.grace, zone, unit)
+    end = now - expected.grace if until is None else min(until, now - expected.grace)
+    ended = _ended(begin, end, zone, unit)
     return tuple(label for label, wall in ended if label not in found and not (workdays and wall.weekday() > 4))
+
+
+def _stands_for(start: datetime, end: datetime, bucket: str, zone: ZoneInfo) -> Iterator[tuple[str, datetime]]:
+    """The hours, days, … that a period fills, or else the one that holds its middle, each with a moment in it. end: the first
+    moment that is not of the period; it is not longer than two of them."""
+
+    def label(moment: datetime) -> str:
+        return BUCKETS[bucket](local(moment, zone))
+
+    last = max(start, end - _MOMENT)
+    if label(start) == label(last):
+        yield label(start), start
+        return
+    opens, closes = label(start - _MOMENT) != label(start), label(last + _MOMENT) != label(last)
+    if opens:
+        yield label(start), start
+    if closes:
+        yield label(last), last
+    if not opens and not closes:
+        middle = start + (end - start) / 2
+        yield label(middle), middle
 
 
 def _ended(begin: datetime, end: datetime, zone: ZoneInfo, unit: _Unit) -> Iterator[tuple[str, datetime]]:

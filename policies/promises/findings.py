@@ -22,9 +22,13 @@ from typing import Any, NamedTuple, Self
 
 from policies.promises import findings_file
 from policies.promises.findings_file import FindingsFile
+from policies.schedule.books_file import lacks_room
+from policies.schedule.due import A_LITTLE
 from vault.errors import StrongroomError
 
 DRILLS_KEPT = 100
+LONGEST_WAIT = timedelta(hours=1)
+"""From one try of a letter to the next."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -88,6 +92,18 @@ class Findings:
         return made
 
     @classmethod
+    def open_anyhow(cls, file: Path, tell: Callable[[str], None]) -> Self:
+        """As `open`; where the disk is full or fails, that is told, and the file is tried again with each question. Raises
+        `UnsupportedFormat`, `StrongroomError`."""
+        try:
+            return cls.open(file, tell)
+        except StrongroomError as error:
+            if not lacks_room(error):
+                raise
+            tell(str(error))
+            return cls(FindingsFile(file, findings_file.opened, tell))
+
+    @classmethod
     def open_to_read(cls, file: Path) -> Self:
         """As it is, empty where there is none; nothing is changed. Raises `UnsupportedFormat`, `StrongroomError`."""
         made = cls(FindingsFile(file, findings_file.opened_to_read, _untold))
@@ -118,11 +134,13 @@ class Findings:
         """When somebody first asked this about it: now, where it is new. Where that cannot be written down it is remembered
         for as long as this is open."""
         found = self.found(project, "met", subject)
-        if found is not None:
+        if found is not None and found.at <= now + A_LITTLE:
             return found.at
         met = self._met.setdefault((project, subject), now)
+        if met > now + A_LITTLE:  # the clock was ahead then, and nobody knows for how long
+            met = self._met[project, subject] = now
         with suppress(StrongroomError):
-            self._file.do("INSERT OR IGNORE INTO found VALUES (?, 'met', ?, ?, '{}')", project, subject, _micros(met))
+            self._file.do("INSERT OR REPLACE INTO found VALUES (?, 'met', ?, ?, '{}')", project, subject, _micros(met))
         return met
 
     def found(self, project: str, what: str, subject: str = "") -> Found | None:
@@ -205,9 +223,11 @@ class Findings:
                 )
 
     def letters(self, now: datetime) -> list[Letter]:
-        """Those that may be sent now, the oldest first."""
-        query = "SELECT number, channel, at, value, attempts FROM outbox WHERE due <= ? ORDER BY number"
-        return self._file.ask(lambda row: Letter(row[0], row[1], _moment(row[2]), _value(row[3]), row[4]), query, _micros(now))
+        """Those that may be sent now, the oldest first; those too that wait for longer than any does, since the clock was set
+        back."""
+        query = "SELECT number, channel, at, value, attempts FROM outbox WHERE due <= ? OR due > ? ORDER BY number"
+        moments = _micros(now), _micros(now + LONGEST_WAIT + A_LITTLE)
+        return self._file.ask(lambda row: Letter(row[0], row[1], _moment(row[2]), _value(row[3]), row[4]), query, *moments)
 
     def sent(self, letter: Letter) -> None:
         """It was told, or nobody can be told it any more."""

@@ -36,6 +36,9 @@ COMMANDS = {"retention": "retention apply", "check": "check --rolling"}
 
 _FLAGGED = re.compile(r"(?P<flagged>[0-9a-z-]+) of [^\n]*? \(after (?P<before>[0-9a-z-]+)\): ")
 
+CLOCKS_DIFFER = timedelta(hours=1)
+"""What was done by another clock may be dated so far ahead of this one."""
+
 SLACK = timedelta(days=1)
 """A check that comes by night may be so much late before anybody is told."""
 
@@ -138,6 +141,10 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alarm]:
             why = f"; the last run said: {source.trouble.message}" if source.trouble.message else ""
             message = f"{what} for {span(now - since)}, and {span(source.rpo)} are promised{why}"
             yield Alarm(state.project, "rpo", source.name, message, by_hand, source.trouble.message, "critical")
+        elif source.rpo is not None and since - now > CLOCKS_DIFFER:
+            message = f"the newest success is dated {span(since - now)} in the future: how old it is nobody knows"
+            hint = f"set the clocks right, then {by_hand}"
+            yield Alarm(state.project, "rpo", source.name, message, hint, source.trouble.message, "critical")
         if source.trouble.runs >= source.most_troubles:
             message = f"{counted(source.trouble.runs, 'run')} in a row met problems; the last one: {source.trouble.message}"
             severity: Severity = "critical" if source.trouble.failed >= source.most_troubles else "warning"
@@ -168,8 +175,8 @@ def _checks(state: ProjectState, now: datetime) -> Iterator[Alarm]:
     if checks is None:
         return
     if checks.damage:
-        message = f"stored data is damaged: {_named(checks.damage)}"
-        hint = f"run `strongroom check {_quoted(state)} --data` to see what it costs"
+        message = f"the last check has found damage: {_named(checks.damage)}"
+        hint = f"run `strongroom check {_quoted(state)} --data` to see what it costs, and whether it still stands"
         yield Alarm(state.project, "damage", "", message, hint, severity="critical")
     if checks.oldest is not None and now - checks.oldest > checks.within + SLACK:
         message = f"some stored data was not read for {span(now - checks.oldest)}, and {span(checks.within)} are promised"

@@ -20,6 +20,7 @@ from policies.schedule import books_file, process
 from policies.schedule.books_file import book_errors
 from policies.schedule.records import Run
 from vault.clock import Clock
+from vault.errors import StrongroomError
 
 KEPT = 1000
 """Of each job: six weeks of hourly runs. 200 jobs are then about 40 MB."""
@@ -122,14 +123,23 @@ class Books:
     _opened: tuple[int, int] | None = None
     _journal: tuple[int, int] | None = None
     begun: int = 0
+    _owes_ends: bool = False
+    """Runs without an end are still in them, all of an earlier process: nothing was written since."""
 
     @classmethod
     def open(cls, file: Path, clock: Clock, tell: Callable[[str], None]) -> Books:
-        """Made where there are none; damaged ones are set aside. Raises `Busy`, `UnsupportedFormat`, `StrongroomError`."""
+        """Made where there are none; damaged ones are set aside. Where the disk is full or fails, that is told, and they
+        are tried again with each change. Raises `Busy`, `UnsupportedFormat`, `StrongroomError`."""
         with book_errors(file):
             books = cls(file, clock, tell, books_file.lock(file, clock))
         try:
             books.abort_unended()
+        except StrongroomError as error:
+            if not books_file.lacks_room(error):
+                books.close()
+                raise
+            books._owes_ends = True
+            tell(f"{error}; runs go on and are written down later")
         except BaseException:
             books.close()
             raise
@@ -138,19 +148,19 @@ class Books:
     def write(self, *runs: Run) -> None:
         """Write runs down when they start, and again when they have ended; of a job that has more than a thousand the oldest
         go then. All are written or none."""
-        self._do(lambda base: _write(base, runs))
+        self._write_down(lambda base: _write(base, runs))
 
     def write_anew(self, runs: Sequence[Run]) -> None:
         """The same, as if none of them had been written before: they are the newest then, in their order."""
-        self._do(lambda base: _write(base, runs, anew=True))
+        self._write_down(lambda base: _write(base, runs, anew=True))
 
     def recent(self, project: str, job: str, most: int = RECENT) -> list[Run]:
         """Its newest runs that were not set aside, the newest first."""
-        return self._do(lambda base: _recent(base, project, job, most, "AND NOT set_aside"))
+        return self._seen(self._do(lambda base: _recent(base, project, job, most, "AND NOT set_aside")))
 
     def since_success(self, project: str, job: str) -> list[Run]:
         """Its runs since the last one without any trouble, the newest first."""
-        return self._do(lambda base: _select(base, _SINCE_SUCCESS, project, job))
+        return self._seen(self._do(lambda base: _select(base, _SINCE_SUCCESS, project, job)))
 
     def last_success(self, project: str, job: str) -> Run | None:
         """Its newest run that did its work, however long ago."""
@@ -176,6 +186,19 @@ class Books:
         """And let others write."""
         self._disconnect()
         os.close(self._lock)
+
+    def _write_down(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        if self._owes_ends:
+            self.abort_unended()
+            self._owes_ends = False
+        self._do(work)
+
+    def _seen(self, runs: list[Run]) -> list[Run]:
+        """As they will be once the ends that are owed can be written."""
+        if not self._owes_ends:
+            return runs
+        now = self.clock.now()
+        return [replace(run, ending="aborted", ended=now, message=ABORTED) if run.ending is None else run for run in runs]
 
     def _do(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         with book_errors(self.file):

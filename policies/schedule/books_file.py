@@ -7,6 +7,7 @@ whose records are lost are due at once. A file of a newer version is refused.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -49,6 +50,15 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file's content is to blame, and not the disk, the rights or another process."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def lacks_room(error: StrongroomError) -> bool:
+    """Whether a file cannot be used since the disk is full or fails: that may pass by itself, unlike wrong rights or a folder
+    in its place."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 @contextmanager

@@ -63,6 +63,7 @@ class Runner:
         self._pen = Pen(books, watcher)
         self._books_begun = books.begun
         self._wanted: frozenset[tuple[str, str]] = frozenset()
+        self._since_success: dict[tuple[str, str], list[Run]] = {}
 
     def use(self, jobs: Iterable[Job]) -> None:
         """From now on these are the jobs. Runs of others that are under way end as they would have."""
@@ -76,6 +77,7 @@ class Runner:
             lane.last_success = run.started if run is not None else None
         self._lanes = lanes | {key: lane for key, lane in self._lanes.items() if lane.run is not None and key not in lanes}
         self._wanted = frozenset(lanes)
+        self._since_success.clear()
 
     def _past(self, key: tuple[str, str]) -> list[Run]:
         """What the books have of a job; where they cannot be read, nothing: then it is due at once."""
@@ -95,14 +97,22 @@ class Runner:
         return list(lane.runs) if lane is not None else []
 
     def since_success(self, project: str, job: str) -> list[Run]:
-        """Its runs since the last one without any trouble, the newest first; of a job whose books cannot be read the newest."""
+        """Its runs since the last one without any trouble, the newest first; of a job whose books cannot be read the newest.
+        Promises are judged again and again: the books are asked once after each run."""
+        known = self._since_success.get((project, job))
+        if known is not None:
+            return known
+        is_known = (project, job) in self._lanes
         try:
             written = self._books.since_success(project, job)
         except StrongroomError:
-            written = self.recent(project, job)
+            written, is_known = self.recent(project, job), False
         newer = {run.id: run for run in self._pen.unwritten if (run.project, run.job) == (project, job)}
         runs = [*reversed(newer.values()), *(run for run in written if run.id not in newer)]
-        return list(takewhile(lambda run: run.ending != "done", runs))
+        found = list(takewhile(lambda run: run.ending != "done", runs))
+        if is_known:
+            self._since_success[project, job] = found
+        return found
 
     def last_success(self, project: str, job: str) -> Run | None:
         """Its newest run that did its work, however long ago, as far as that is known."""
@@ -217,6 +227,7 @@ class Runner:
         farthest = f"{max(run.planned for run in judgement.ahead):%Y-%m-%d %H:%M} UTC"
         self._pen.notice(f"{job.title}: the clock was set back: runs for times up to {farthest} are set aside")
         lane.runs = [run for run in lane.runs if run not in judgement.ahead]
+        self._since_success.pop(job.key, None)
         try:
             self._books.set_aside(*job.key, later_than=now)
             if not self._pen.is_behind:
@@ -257,6 +268,7 @@ class Runner:
         self._pen.write()
         if self._books.begun != self._books_begun:
             self._books_begun = self._books.begun
+            self._since_success.clear()
             self._pen.write_anew(run for lane in self._lanes.values() for run in reversed(lane.runs))
 
     def _lose_patience(self) -> None:
@@ -270,5 +282,6 @@ class Runner:
         return Run(name, job.project, job.name, since, planned, attempt, started, host=host, process=self._process)
 
     def _note(self, lane: Lane, run: Run) -> None:
+        self._since_success.pop(lane.job.key, None)
         lane.note(run)
         self._pen.note(run)

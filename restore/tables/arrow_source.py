@@ -68,6 +68,7 @@ class ArrowTable:
         for batch in self._read():
             for column in batch.columns:
                 _check(column)
+            batch = _without_views_in_dictionaries(batch)
             start = 0
             for rows in _portions(batch):
                 yield batch.slice(start, rows)
@@ -90,6 +91,20 @@ class ArrowTable:
             )
             counting.add(NOT_UTF8, self.name, column.name, _bad(raw))
         return plain
+
+
+def _without_views_in_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Categories as some programs write them, as Arrow can open them out: it takes no views by their number."""
+    import pyarrow as pa
+
+    bare = {pa.string_view(): pa.large_binary(), pa.binary_view(): pa.large_binary()}
+    columns = [
+        pa.DictionaryArray.from_arrays(column.indices, column.dictionary.cast(bare[column.type.value_type]))
+        if pa.types.is_dictionary(column.type) and column.type.value_type in bare
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=[str(place) for place in range(len(columns))])
 
 
 def _check(column: pa.Array) -> None:

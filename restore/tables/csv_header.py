@@ -3,7 +3,8 @@ header.
 
 A setting or an option decides where there is one. Else the first row is held against some rows below it. It is data where most
 columns of numbers or times have a number or a time in it too, or where its texts come again below; and it names the columns
-where texts stand above numbers, or where its numbers count on (hours from 0 to 23, years).
+where texts stand above numbers, or where its numbers go up by equal steps (hours from 0 to 23, years,
+thresholds).
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ def _kind(cell: str) -> int:
 
 
 def _count_on(cells: Sequence[str]) -> bool:
-    """Whether whole numbers go up by one: labels of hours, days, years."""
+    """Whether whole numbers go up by equal steps: labels of hours, days, years, of thresholds in seconds."""
     if len(cells) < _COUNTED_ON or not all(cell.isdecimal() and len(cell) <= 4 for cell in cells):
         return False
-    return all(int(two) - int(one) == 1 for one, two in pairwise(cells))
+    steps = {int(two) - int(one) for one, two in pairwise(cells)}
+    return len(steps) == 1 and steps.pop() > 0

@@ -27,7 +27,7 @@ LARGEST_WIDTH = 16_384
 SAMPLE = 64 * 1024
 """Characters that the delimiter is told from."""
 
-_SEPARATOR_LINE = re.compile(r"sep=([^\r\n])(\r\n|\r|\n|\Z)")
+_SEPARATOR_LINE = re.compile(r"(\"?)sep=([^\r\n])\1(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 
 
 class CsvRows:
@@ -130,7 +130,7 @@ def _too_wide() -> Damaged:
 def separator_line(sample: str) -> tuple[str, int] | None:
     """The delimiter that a spreadsheet's first line `sep=;` names, and that line's length."""
     found = _SEPARATOR_LINE.match(sample)
-    return (found.group(1), found.end()) if found else None
+    return (found.group(2), found.end()) if found else None
 
 
 def rows_below(sample: str, delimiter: str, most: int, *, whole: bool) -> list[Row]:

@@ -31,21 +31,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 _CLOCK = (
-    r"(?:,?[T\s]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
-    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?\s*(?P<zone>[Zz]|UTC|[+-]\d{2}:?(?:\d{2})?)?\s*$"
+    r"(?:,?[T\s]+(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?\s*(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)?\s*$"
 )
-_YEAR_FIRST = r"^\s*(?P<year>\d{4})[-./](?P<month>\d{1,2})[-./](?P<day>\d{1,2})" + _CLOCK
+_WEEKDAY = r"^\s*(?:\p{L}{2,12}[,.]?\s+)?"
+_YEAR_FIRST = _WEEKDAY + r"(?P<year>\d{4})[-./](?P<month>\d{1,2})[-./](?P<day>\d{1,2})" + _CLOCK
 _COMPACT = (
     r"^\s*(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?:[T\s_-]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?)?"
     r"(?P<fraction>)(?P<half>)(?P<zone>[Zz]|[+-]\d{2}:?(?:\d{2})?)?\s*$"
 )
-_DAY_FIRST = r"^\s*(?P<day>\d{1,2})[-./](?P<month>\d{1,2})[-./](?P<year>\d{4}|\d{2})" + _CLOCK
-_MONTH_FIRST = r"^\s*(?P<month>\d{1,2})[-./](?P<day>\d{1,2})[-./](?P<year>\d{4}|\d{2})" + _CLOCK
+_DAY_FIRST = _WEEKDAY + r"(?P<day>\d{1,2})[-./](?P<month>\d{1,2})[-./](?P<year>\d{4}|\d{2})" + _CLOCK
+_MONTH_FIRST = _WEEKDAY + r"(?P<month>\d{1,2})[-./](?P<day>\d{1,2})[-./](?P<year>\d{4}|\d{2})" + _CLOCK
 _WORD = r"(?P<month>\p{L}{3,12})\.?"
-_LONG_YEAR = r"(?P<year>\d{4}|\d{2})(?:\s*[гр]\.?)?"
-_NAMED_SECOND = r"^\s*(?P<day>\d{1,2})[-/.\s]+" + _WORD + r"[-/.,\s]+" + _LONG_YEAR + _CLOCK
+_LONG_YEAR = r"(?P<year>\d{4}|\d{2})(?:\s*[грr]\.?)?"
+_NAMED_SECOND = _WEEKDAY + r"(?P<day>\d{1,2})[-/.\s]+" + _WORD + r"[-/.,\s]+" + _LONG_YEAR + _CLOCK
 _NAMED_FIRST = r"^\s*" + _WORD + r"\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?[,\s]+" + _LONG_YEAR + _CLOCK
-_EITHER = r"^\s*(?P<one>\d{1,2})[-./](?P<two>\d{1,2})[-./](?:\d{4}|\d{2})(?:\D|$)"
+_EITHER = _WEEKDAY + r"(?P<one>\d{1,2})[-./](?P<two>\d{1,2})[-./](?:\d{4}|\d{2})(?:\D|$)"
 _UNIX = r"^\s*(?P<number>[1-4]\d{9}(?:\.\d{1,6})?|[1-4]\d{12})\s*$"
 
 _LONGEST = 64
@@ -54,18 +55,18 @@ _MONTHS = {
     word: str(number)
     for number, words in enumerate(
         (
-            "jan january янв января январь січ січня січень",
-            "feb february фев февр февраля февраль лют лютого лютий",
-            "mar march мар марта март бер березня березень",
-            "apr april апр апреля апрель кві квіт квітня квітень",
-            "may мая май тра трав травня травень",
-            "jun june июн июня июнь чер черв червня червень",
-            "jul july июл июля июль лип липня липень",
-            "aug august авг августа август сер серп серпня серпень",
-            "sep sept september сен сент сентября сентябрь вер вересня вересень",
-            "oct october окт октября октябрь жов жовт жовтня жовтень",
-            "nov november ноя нояб ноября ноябрь лис листопада листопад",
-            "dec december дек декабря декабрь гру груд грудня грудень",
+            "jan january янв января январь січ січня січень sty stycznia styczeń januar jänner",
+            "feb february фев февр февраля февраль лют лютого лютий lut lutego luty februar",
+            "mar march мар марта март бер березня березень marca marzec mär mrz märz",
+            "apr april апр апреля апрель кві квіт квітня квітень kwi kwietnia kwiecień",
+            "may мая май тра трав травня травень maj maja mai",
+            "jun june июн июня июнь чер черв червня червень cze czerwca czerwiec juni",
+            "jul july июл июля июль лип липня липень lip lipca lipiec juli",
+            "aug august авг августа август сер серп серпня серпень sie sierpnia sierpień",
+            "sep sept september сен сент сентября сентябрь вер вересня вересень wrz września wrzesień",
+            "oct october окт октября октябрь жов жовт жовтня жовтень paź października październik okt oktober",
+            "nov november ноя нояб ноября ноябрь лис листопада листопад lis listopada listopad",
+            "dec december дек декабря декабрь гру груд грудня грудень gru grudnia grudzień dez dezember",
         ),
         1,
     )
@@ -239,7 +240,8 @@ def _assembled(parts: pa.StructArray, reading: Reading) -> pa.Array:
         return pc.fill_null(part(name).cast(pa.int64()), 0)
 
     year = part("year")
-    year = pc.if_else(pc.equal(pc.utf8_length(year), 2), pc.binary_join_element_wise("20", year, ""), year)
+    century = pc.if_else(pc.greater_equal(year, "90"), "19", "20")  # as names are read
+    year = pc.if_else(pc.equal(pc.utf8_length(year), 2), pc.binary_join_element_wise(century, year, ""), year)
     hour, half = number("hour"), pc.utf8_lower(pc.utf8_slice_codeunits(part("half"), 0, 1))
     hour = pc.if_else(pc.and_(pc.equal(half, "p"), pc.less(hour, 12)), pc.add(hour, 12), pc.fill_null(hour, 0))
     hour = pc.if_else(pc.is_null(half), number("hour"), pc.if_else(pc.and_(pc.equal(half, "a"), pc.equal(hour, 12)), 0, hour))

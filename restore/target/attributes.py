@@ -17,6 +17,11 @@ _ROOT_ONLY = (b"security.", b"trusted.")
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
 _CAPABILITY = "security.capability"
+_STEPS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
+"""Nanoseconds: what file systems count times in (ext4, NTFS, UDF, some servers, ext3, FAT)."""
+
+_HELD_EVERYWHERE = (1 << 31) * 1_000_000_000
+"""Nanoseconds since 1970: up to here, every file system has room for a time."""
 
 
 class Attributes(NamedTuple):
@@ -53,6 +58,8 @@ def apply(descriptor: int, wanted: Attributes, *, is_root: bool) -> list[str]:
     try:
         if wanted.mtime_ns is not None:
             os.utime(descriptor, ns=(wanted.mtime_ns, wanted.mtime_ns))
+            if not 0 <= wanted.mtime_ns < _HELD_EVERYWHERE and not _is_time(os.fstat(descriptor).st_mtime_ns, wanted.mtime_ns):
+                failed.append("the time of modification (the file system does not hold it, and keeps another one)")
     except (OSError, OverflowError) as error:
         failed.append(f"the time of modification ({error})")
     return failed
@@ -73,7 +80,7 @@ def differences(descriptor: int, wanted: Attributes, *, is_root: bool) -> tuple[
     if wanted.extended is not None:
         wrong, spare = _extended_changes(descriptor, wanted.extended, is_root=is_root)
         found += [f"attribute {name.decode('utf-8', 'backslashreplace')}" for name in (*dict(wrong), *map(os.fsencode, spare))]
-    if wanted.mtime_ns not in {None, standing.st_mtime_ns}:
+    if wanted.mtime_ns is not None and not _is_time(standing.st_mtime_ns, wanted.mtime_ns):
         found.append("time of modification")
     return tuple(found)
 
@@ -91,6 +98,11 @@ def drop_inherited(descriptor: int) -> None:
         for name in names:
             if name in ACCESS_LISTS:
                 os.removexattr(descriptor, name)
+
+
+def _is_time(standing: int, wanted: int) -> bool:
+    """Whether a time of modification is the one that was set, or as much of it as the file system keeps: some cut it off."""
+    return any(wanted // step * step == standing for step in _STEPS)
 
 
 def _mode(mode: int, *, owned: bool) -> int:

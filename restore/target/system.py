@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -72,6 +73,28 @@ def open_files_for(*, share: int) -> int:
     except (ImportError, OSError):
         return MOST_OPEN
     return MOST_OPEN if limit < 0 else max(2, min(MOST_OPEN, (limit - _TAKEN) // share))
+
+
+def lock(descriptor: int) -> bool:
+    """Take an open folder for this process alone; whether it could be had. Where nothing can be locked, a platform or a file
+    system without locks, nobody is kept away."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return True
+
+
+def unlock(descriptor: int) -> None:
+    """Give it back; its closing does so too."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def is_folder(path: Path) -> bool:

@@ -17,15 +17,16 @@ from restore.target.looking import UNFINISHED, Found, Item
 from restore.target.names import refuse_unsafe, temporary_name
 from restore.target.openings import Openings
 from restore.target.pending import create, remove
-from restore.target.system import has_syncfs, open_files_for, sync_file_system
+from restore.target.system import has_syncfs, lock, open_files_for, sync_file_system, unlock
 from restore.target.trouble import attribute_problem, hint_for, trouble
 from restore.target.writer import Writer
-from vault.errors import TargetError
+from vault.errors import Busy, TargetError
 from vault.problems import Problem, printable
 from vault.source.descent import FOLDER_FLAGS, SUPPORTED, Descent
 
 _PROBE = ".strongroom-probe-\u00c9.part"  # É, in one character
 _PROBE_TWINS = (_PROBE.upper(), _PROBE.replace("\u00c9", "E\u0301"))
+_ONE_AT_A_TIME = "run the same command again when it has ended; what is there by then is not written twice"
 _NEEDS_PERMISSION = "let the user that restores write there, or restore to another folder"
 
 
@@ -71,12 +72,15 @@ class Target:
 
     def prepare(self) -> bool:
         """Make the root where it is missing, show by a probe file that it can be written to, and say whether names that
-        differ in case or in Unicode form alone are one name there (see `colliding`). Raises TargetError."""
+        differ in case or in Unicode form alone are one name there (see `colliding`). From here to the end of `finish`, or to
+        `close`, nobody else may: temporary names are the same for all. Raises TargetError, Busy."""
         _need_platform()
         try:
             Path(os.fsdecode(self._root)).mkdir(parents=True, exist_ok=True)
             if self._descriptor < 0:
                 self._descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if not lock(self._descriptor):
+                raise Busy(f"another restore writes to {printable(self._root)}", hint=_ONE_AT_A_TIME)
             self._openings.open(b"", self._descriptor)
             probe = os.fsencode(_PROBE)
             os.close(create(self._descriptor, probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW))
@@ -126,6 +130,7 @@ class Target:
         except OSError as error:
             raise self._unusable(error) from error
         self._made.clear()
+        unlock(self._descriptor)
         return problems
 
     def _settle(self, path: bytes, descriptor: int, wanted: Attributes) -> list[str]:

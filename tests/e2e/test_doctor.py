@@ -66,6 +66,48 @@ def test_another_address_has_a_belief_of_its_own(used: Desk, store_is: Callable[
     assert used.call("doctor", str(used.folder / "moved"), "--json").document["relied_on"] is True
 
 
+def test_a_copy_at_another_address_is_tried_before_the_first_commit_relies_on_create_once(
+    used: Desk, store_is: Callable[[type[LocalStore]], None]
+) -> None:
+    before = (used.folder / "repository" / "strongroom.json").read_bytes()
+    (used.folder / "repository").rename(used.folder / "copied")
+    used.settings.write_text(used.settings.read_text().replace("/repository", "/copied"))
+    assert "copied" in used.settings.read_text()
+    created: list[str] = []
+
+    class Counted(Overwriting):
+        def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+            created.append(name)
+            super().create(name, data, sha256=sha256)
+
+    store_is(Counted)
+    used.call("list")
+    assert not created, "a command that relies on nothing tries nothing"
+    used.call("backup", "acme")
+    used.call("backup", "acme")
+    used.call("prune", "acme", "--yes")
+    assert created == ["strongroom.json"], "tried once, and no commit relies on it"
+    assert (used.folder / "copied" / "strongroom.json").read_bytes() == before
+    assert used.call("doctor", "--json").document["relied_on"] is False
+
+
+def test_an_address_that_creates_once_is_tried_once(used: Desk, store_is: Callable[[type[LocalStore]], None]) -> None:
+    (used.folder / "repository").rename(used.folder / "copied")
+    used.settings.write_text(used.settings.read_text().replace("/repository", "/copied"))
+    created: list[str] = []
+
+    class Counted(LocalStore):
+        def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+            created.append(name)
+            super().create(name, data, sha256=sha256)
+
+    store_is(Counted)
+    for _ in range(2):
+        used.call("backup", "acme")
+    assert created.count("strongroom.json") == 1
+    assert len([name for name in created if "/snapshots/" in name]) == 2
+
+
 def test_doctor_of_a_place_without_a_repository_believes_nothing(desk: Desk) -> None:
     (desk.folder / "empty").mkdir()
     assert desk.call("doctor", str(desk.folder / "empty"), "--json").document["relied_on"] is None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from cli import workplace
 from tests.support.chance import SeededChance
 from tests.support.desk import Desk, Result
+from tests.support.stage import StageClock
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity
 from vault.chance import SystemChance
@@ -84,7 +87,7 @@ def test_a_missing_parent_is_told_by_every_command_until_its_loss_is_accepted(ke
 
     assert "nobody can be asked" in kept.call("retention", "accept-loss", "acme", lost, "--reason", "a disk", exits=2).err
     assert "ever had" in kept.call("retention", "accept-loss", "acme", f"{lost[:-1]}x", "--reason", "?", "-y", exits=2).err
-    kept.call("retention", "accept-loss", "acme", lost, "--reason", "a disk", "--yes")
+    kept.call("retention", "accept-loss", "acme", lost, "--reason", "a disk", "--grace", "0", "--yes")
     assert "was here and is gone" not in kept.call("list").err
     assert "sound" in kept.call("check", "--data").text
     assert kept.call("prune", "--yes", "--json").document["projects"][0]["deleted"] > 0
@@ -116,7 +119,7 @@ def test_the_newest_snapshot_is_missed_by_the_machine_that_has_seen_it_and_its_p
     assert (kept.folder / "back/reports/own.bin").read_bytes() == own(3)
 
 
-def test_a_damaged_newest_record_blocks_prune_until_its_loss_is_accepted(kept: Desk) -> None:
+def test_a_damaged_newest_record_blocks_prune_until_its_loss_is_accepted(kept: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     newest = record(kept, ids(kept)[-1])
     newest.write_bytes(b"scribble")
     another_machine(kept)
@@ -124,7 +127,14 @@ def test_a_damaged_newest_record_blocks_prune_until_its_loss_is_accepted(kept: D
     assert newest.name in refused and f"strongroom retention accept-loss acme {newest.name} --reason TEXT" in refused
     good = ids_of_problems(kept)[0]
     assert "can be read" in kept.call("retention", "accept-loss", "acme", good, "--reason", "?", "-y", exits=21).err
-    kept.call("retention", "accept-loss", "acme", newest.name, "--reason", "a disk", "--yes")
+    kept.call("retention", "accept-loss", "acme", newest.name, "--reason", "a disk", "--grace", "1 hour", "--yes")
+    before = packs(kept)
+    spared = kept.call("prune", "--yes", "--json").document["projects"][0]
+    assert spared["done"] and spared["plan"]["after_loss"]["packs"] > 0 and spared["plan"]["after_loss"]["until"]
+    assert "the loss of a snapshot was accepted" in kept.call("prune", "--yes").text
+    assert packs(kept) == before and newest.exists(), "the record may be brought back, and its packs stand"
+    later = StageClock(datetime.now(UTC) + timedelta(hours=2))
+    monkeypatch.setattr(workplace, "SystemClock", lambda: later)
     kept.call("prune", "--yes")
     assert not newest.exists()
     assert "sound" in kept.call("check", "--data").text

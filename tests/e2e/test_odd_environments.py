@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import pty
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.coverage_notes import not_covered
-from tests.support.desk import STRONGROOM, Desk
+from tests.support.desk import STRONGROOM, Desk, Result
 from tests.support.tree_facts import tree_facts, write_files
 
 NOTHING: Mapping[str, str] = {}
@@ -38,7 +41,7 @@ def shell(
     named = f'strongroom() {{ {shlex.quote(str(STRONGROOM))} "$@"; }}; {script}'
     environment = desk.environment | dict(variables)
     done = subprocess.run(["bash", "-c", named], cwd=desk.folder, env=environment, capture_output=True, text=True, timeout=120)
-    assert "Traceback" not in done.stderr and "Traceback" not in done.stdout
+    assert not any(word in text for text in (done.stderr, done.stdout) for word in ("Traceback", "an unexpected error"))
     assert done.returncode == exits, done.stderr
     return done
 
@@ -94,6 +97,18 @@ def test_too_little_memory_is_told_as_that_and_the_next_backup_works(two: Desk) 
     assert snapshots(two) == {"acme": 1, "zeta": 1}
 
 
+def test_a_current_folder_that_is_gone_is_told_and_stops_no_backup(two: Desk) -> None:
+    gone = "mkdir gone; cd gone; rmdir ../gone; "
+    shell(two, f"{gone} strongroom backup --config {two.settings}")
+    told = shell(two, f"{gone} strongroom restore acme --to x --config {two.settings} --json", exits=1)
+    assert "the folder that this was started in is gone" in json.loads(told.stdout)["error"]["message"]
+
+
+def test_an_identity_that_does_not_end_is_refused(two: Desk) -> None:
+    assert "too large for an identity file" in two.call("list", "--identity", "/dev/zero", exits=12).err
+    shell(two, f"strongroom list --identity <(cat {two.identity})")  # one that a program prints is as good as a file
+
+
 def test_who_has_no_home_folder_is_told_what_to_set(two: Desk) -> None:
     if os.geteuid() != 0:
         not_covered("a user without a home folder: only root can become one")
@@ -101,3 +116,45 @@ def test_who_has_no_home_folder_is_told_what_to_set(two: Desk) -> None:
     told = shell(two, f"unset HOME; setpriv --reuid 4242 --clear-groups {STRONGROOM} backup", exits=2)
     assert "the home folder of 4242 is not known" in told.stderr
     assert "set HOME" in told.stderr
+
+
+def test_a_fault_of_strongroom_itself_is_told_in_a_line_and_its_details_lie_in_one_file(
+    two: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a\nb")
+
+    monkeypatch.setattr("cli.workplace.located", broken)
+    state = two.folder / "home/.local/state/strongroom"
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="an unexpected error"):  # what no other test may see
+            two.call("list", "--json")
+    told = unchecked(two, "list", "--json")
+    assert told.code == 1
+    assert told.document["error"]["message"] == "an unexpected error (ZeroDivisionError: a\\nb)"
+    (file,) = (state / "errors").iterdir()
+    assert str(file) in told.document["error"]["hint"] and str(file) in told.err and "Traceback" not in told.err
+    assert file.read_text().rstrip().endswith("ZeroDivisionError: a\nb") and file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_details_of_a_fault_are_shown_where_no_folder_takes_them(two: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("cli.workplace.located", broken)
+    shutil.rmtree(two.folder / "home/.local/state/strongroom")
+    (two.folder / "home/.local/state/strongroom").write_bytes(b"in the way")
+    monkeypatch.setattr("tempfile.mkstemp", no_room)
+    told = unchecked(two, "list")
+    assert told.code == 1 and "Traceback (most recent call last)" in told.err and told.out == b""
+
+
+def no_room(**_: object) -> None:
+    raise OSError(errno.ENOSPC, "no room")
+
+
+def unchecked(desk: Desk, *arguments: str) -> Result:
+    """What `Desk.call` would not let pass."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.support.desk.checked", lambda _arguments, result, _exits: result)
+        return desk.call(*arguments)

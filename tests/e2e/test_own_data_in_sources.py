@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.used import repository
-from tests.support.desk import Desk, refusal
+from tests.e2e.used import repository, with_snapshot
+from tests.support.desk import Desk, Place, refusal
 from tests.support.tree_facts import write_files
 
 
@@ -54,6 +55,33 @@ def test_settings_check_names_a_source_with_the_repository_in_it_and_a_backup_le
     assert {"path": "reports/repository/projects", "what": "strongroom"} in second["skipped"]
     inside = {path for path in listed(used, "acme") if path.startswith("reports/repository/")}
     assert inside == {"reports/repository/not-ours", "reports/repository/not-ours/kept.csv"}
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["repository", "repository/keys", "repository/projects/x/y", "home/.cache/strongroom", "home/.local/state/strongroom/x"],
+)
+def test_nothing_is_restored_among_strongrooms_own_data(used: Desk, to: str) -> None:
+    (used.folder / "link").symlink_to(used.folder)
+    for command in (("restore",), ("restore", "--as", "xlsx"), ("export",)):
+        for place in (to, f"link/{to}"):
+            assert " lies in the " in refusal(used.call(command[0], "acme", "--to", place, *command[1:], exits=21))
+    in_zip = 0 if to == "repository" else 21
+    used.call("restore", "acme", "--to", f"{to}/all.zip", exits=in_zip)
+    used.call("restore", "acme", "--to", "repository-beside/x")
+    used.call("restore", "acme", "--to", "repository/mine")  # the folder may hold other things
+    used.call("check", "--data")
+
+
+def test_no_objects_are_restored_among_those_of_the_repository(tmp_path: Path, place_of: Callable[[str], Place]) -> None:
+    place = place_of("moto")
+    desk = with_snapshot(Desk(tmp_path / "desk", place))
+    for to in (place.address, f"{place.address}/projects", f"{place.address}/keys/x"):
+        for options in ((), ("--as", "xlsx"), ("--endpoint", str(place.endpoint))):
+            assert " lies in the repository " in refusal(desk.call("restore", "acme", "--to", to, *options, exits=21))
+    desk.call("restore", "acme", "--to", f"{place.address}-beside")
+    desk.call("restore", "acme", "--to", f"{place.address}/mine")
+    desk.call("check", "--data")
 
 
 @pytest.mark.parametrize("place", ["repository/projects", "home/.cache/strongroom", "home/.local/state/strongroom"])

@@ -39,14 +39,20 @@ def words_of(kit: str) -> list[list[str]]:
 def test_the_words_of_the_kit_work_on_a_machine_that_knows_nothing(kept: Desk, tmp_path: Path) -> None:
     machine = fresh_machine(kept, tmp_path / "fresh")
     commands = words_of(kept.kit.read_text())
-    assert [words[:2] for words in commands] == [["project", "list"], ["restore", "PROJECT"], ["restore", "--all-projects"]]
+    assert [words[:2] for words in commands] == [
+        ["project", "list"],
+        ["settings", "restore"],
+        ["restore", "PROJECT"],
+        ["restore", "--all-projects"],
+    ]
     for number, command in enumerate(commands):
         machine.run(*({"PROJECT": "acme", "DIR": f"out{number}"}.get(word, word) for word in command))
     out = tmp_path / "fresh"
-    assert (out / "out1/reports/2024/calls-05.csv").read_text() == "acme"
-    assert (out / "out2/acme/reports/2024/calls-05.csv").read_text() == "acme"
-    assert (out / "out2/globex/reports/2024/calls-05.csv").read_text() == "globex"
-    assert not (out / "out2/new").exists() and not list(out.glob("*.toml"))
+    assert (out / "out2/reports/2024/calls-05.csv").read_text() == "acme"
+    assert (out / "out3/acme/reports/2024/calls-05.csv").read_text() == "acme"
+    assert (out / "out3/globex/reports/2024/calls-05.csv").read_text() == "globex"
+    assert not (out / "out3/new").exists()
+    assert (out / "strongroom.toml").read_bytes() == kept.settings.read_bytes()
 
 
 def test_a_repository_is_read_by_its_address_alone(kept: Desk, tmp_path: Path) -> None:
@@ -80,3 +86,30 @@ def test_one_project_that_fails_does_not_stop_the_others_and_decides_the_exit_co
     assert "to a folder" in refusal(kept.call("restore", "--all-projects", "--to", "all.zip", exits=2))
     none = kept.call("restore", "--all-projects", "**/*.nothing", "--to", "none", exits=1)
     assert "no project has" in none.err
+
+
+def test_a_restore_of_all_projects_is_one_document_with_what_became_of_each(kept: Desk) -> None:
+    every = ("restore", "--all-projects", "--to", "out", "--json")
+    planned = kept.call(*every, "--dry-run").document["projects"]
+    assert [(one["project"], one["plan"]["files"]) for one in planned if one["found"]] == [("acme", 1), ("globex", 1)]
+    assert not (kept.folder / "out").exists()
+    write_files(kept.folder / "out" / "acme", {"reports/2024/calls-05.csv": b"in the way"})
+    document = kept.call(*every, exits=1).document
+    told = {one["project"]: one for one in document["projects"]}
+    assert list(told) == ["acme", "globex", "new"] and document["refused"] == []
+    assert (told["acme"]["exit_code"], told["acme"]["error"]["exit_code"]) == (1, 1)
+    assert "in the way" in told["acme"]["error"]["message"]
+    assert (told["globex"]["exit_code"], told["globex"]["files"], told["globex"]["problems"]) == (0, 1, 0)
+    assert (told["new"]["found"], told["new"]["exit_code"]) == (False, 0)
+    none = kept.call("restore", "--all-projects", "**/*.nothing", "--to", "none", "--json", exits=1)
+    assert "no project has" in none.document["error"]["message"]
+
+
+def test_a_project_that_does_not_open_is_in_the_document_and_the_exit_code(kept: Desk) -> None:
+    (acme,) = [one for one in kept.call("project", "list", "--json").document["projects"] if one["project"] == "acme"]
+    with kept.store() as store:
+        for info in list(store.list(f"keys/{acme['project_id']}")):
+            store.put(info.name, b"damaged")
+    document = kept.call("restore", "--all-projects", "--to", "out", "--json", exits=3).document
+    assert [one["project"] for one in document["projects"] if one["found"]] == ["globex"]
+    assert [one["path"] for one in document["refused"]] == ["acme"]

@@ -158,6 +158,7 @@ def _named(desk: Desk, project: Project) -> Objects:
         "pack of what vanished": (where["old.bin"], where["day1.bin"]),
         "newest catalogue pack": (catalogue[-1], catalogue[0]),
         "older catalogue pack": (catalogue[0], catalogue[-1]),
+        "copy of settings": tuple(sorted((one for one in names if one.startswith("settings/")), reverse=True)),
     }
 
 

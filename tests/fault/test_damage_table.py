@@ -11,17 +11,21 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli import workplace
 from tests.docs.pages import DOCS, section
 from tests.fault.damaged_repository import Built, build, repository_of, stored
 from tests.support import independent_reader
 from tests.support.desk import Result
 from tests.support.independent_reader import Given
+from tests.support.stage import StageClock
 from tests.support.trees import contents
+from vault.repository import missing
 
 DELETED, OLDER, FOREIGN = "deleted", "an older one", "another project's"
 DAMAGES = (DELETED, "emptied", "zeroed", "flipped", "cut short", OLDER, FOREIGN)
@@ -47,11 +51,15 @@ FINDINGS = {
     "pack of what vanished": "damaged",
     "newest catalogue pack": "cannot be read",
     "older catalogue pack": "cannot be read",
+    "copy of settings": "copy of settings",
 }
 """What a check says of each kind, among other things, wherever it does not call the repository sound."""
 
 UNSEEN = {("newest record", DELETED), ("own key", DELETED)}
 """What nobody can miss who has not seen it: a newer snapshot, and whose key object it was."""
+
+OF_ALL_PROJECTS = ("descriptor", "copy of settings")
+"""Kinds that are no project's, so that another project's cannot stand in."""
 
 ALWAYS = {"mark", "move", "index segment", "newest record", "pack of what the source has", "newest catalogue pack"}
 """Kinds of which more than one cell is walked in every run."""
@@ -222,7 +230,7 @@ def test_the_page_has_every_cell() -> None:
     assert missing == {
         Cell(kind, damage, machine).told
         for machine in MACHINES
-        for kind, damage in [*((kind, OLDER) for kind in without_older), ("descriptor", FOREIGN)]
+        for kind, damage in [*((kind, OLDER) for kind in without_older), *((kind, FOREIGN) for kind in OF_ALL_PROJECTS)]
     }
 
 
@@ -249,3 +257,33 @@ def test_a_cell_of_the_table(bench: Bench, cell: Cell) -> None:
     if seen.codes["backup"] in (0, 3):
         assert seen.after is not None
         assert seen.after.newest.items() >= bench.source.items(), "the next backup has all of the source"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[] if kind in ("note", "newest catalogue pack") else [pytest.mark.slow])
+        for kind in ("mark", "note", "eviction", "newest record", "older record", "newest catalogue pack")
+    ],
+)
+def test_after_a_person_has_given_up_what_is_damaged_everything_goes_on(
+    bench: Bench, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that knows nothing, with all packs in their places for the time being."""
+    hurt = bench.hurt(Cell(kind, "flipped", "is new"))
+    packs = {name for name in stored(bench.desk) if "/packs/" in name}
+    assert "acknowledged by" in bench.call("check", "acme", "--acknowledge", "the disk was wiped").err
+    codes = {command: bench.call(*command.split()).code for command in ("check", "backup acme", "prune acme --yes")}
+    assert codes == dict.fromkeys(codes, 0)
+    assert bench.restore() == 0
+    assert packs <= set(stored(bench.desk)), "nobody knows which packs a lost snapshot needs"
+    assert "the disk was wiped" in bench.call("retention", "log", "acme").text or kind in ("mark", "eviction")
+    later = StageClock(datetime.now(UTC) + missing.PACKS_STAY + timedelta(days=1))
+    monkeypatch.setattr(workplace, "SystemClock", lambda: later)
+    codes = {command: bench.call(*command.split()).code for command in ("prune acme --yes", "check --data", "backup acme")}
+    assert codes == dict.fromkeys(codes, 0)
+    assert not any(name.endswith(hurt) for name in stored(bench.desk)) or kind == "note", "what is damaged is gone by then"
+    given = bench.given()
+    assert given is not None
+    assert not given.refused
+    assert given.newest.items() >= bench.source.items()

@@ -77,7 +77,7 @@ def _network(rules: Rules, state: State) -> Iterator[Step[State]]:
                 f"what writer {number} has sent never arrives",
                 with_writer(state, number, left._replace(telling=writer.telling & 1)),
             )
-        if writer.at == "dead" and state.claims[number]:
+        if writer.at == "dead" and state.claims[number] and not (rules.prompt and rules.believed_in_vain and writer.sent):
             yield from _withdraw(rules, state, number)
     if state.falling:
         yield "the deletion arrives", state._replace(packs=state.packs & ~state.falling, falling=0)

@@ -80,7 +80,7 @@ def _wait(rules: Rules, state: State, me: int, prune: Prune) -> Iterator[State]:
     """Until the claims are gone, or have their record. A stale one is evicted; whether it is really stale nobody knows, so here
     any may be, but for what is assumed."""
     left = [
-        claim for claim, one in enumerate(state.claims) if prune.waits >> claim & 1 and one and recorded(state, claim) == ABSENT
+        claim for claim, one in enumerate(state.claims) if prune.waits >> claim & 1 and one and not _done(rules, state, claim)
     ]
     hour = state.fresh & (prune.mine if rules.leaves_out("evictions of others have their hour") else ~0)
     if not left and not hour:
@@ -93,6 +93,13 @@ def _wait(rules: Rules, state: State, me: int, prune: Prune) -> Iterator[State]:
         if not _on_its_way(rules, state, claim):
             first = "shut" if rules.old or rules.leaves_out("an eviction is noted first") else "note"
             yield with_prune(state, me, prune._replace(at=first, evicting=claim))
+
+
+def _done(rules: Rules, state: State, claim: int) -> bool:
+    """Whether a claim that stands has its record. One that an eviction put there is no end of it: a store that only seems to
+    create once may yet put the commit over that."""
+    record = recorded(state, claim)
+    return record >= 0 or (record == EVICTED and rules.leaves_out("a claim beside its eviction is waited for"))
 
 
 def _on_its_way(rules: Rules, state: State, claim: int) -> bool:
@@ -121,6 +128,8 @@ def _evict(rules: Rules, state: State, me: int, prune: Prune) -> State:
         if unshut:
             return with_prune(state, me, prune._replace(at="unclaim"))
         blind = rules.leaves_out("the record is looked for before an eviction takes its place")
+        if recorded(state, claim) == EVICTED and not rules.leaves_out("a claim beside its eviction is waited for"):
+            return with_prune(state, me, prune._replace(at="unclaim"))
         if recorded(state, claim) != ABSENT and not blind:
             return with_prune(state, me, prune._replace(at="wait", evicting=0))
         return with_prune(state, me, prune._replace(at="create"))

@@ -44,7 +44,8 @@ class Rules:
     What is assumed: create_once: what clients believe of the store · once_holds: whether that is so · grace: without
     create-once, whoever was evicted has sent everything, and it has arrived, before the grace period is over, or never does;
     where create-once is only believed, nothing is on its way from one without progress for a day · ordered: of two writings of
-    one claim the earlier does not arrive after the later.
+    one claim the earlier does not arrive after the later · prompt: where create-once is only believed, the commit of a writer
+    that has died has arrived, or never does, before its machine takes its claim away.
     """
 
     writers: int = 2
@@ -53,6 +54,7 @@ class Rules:
     once_holds: bool = True
     grace: bool = True
     ordered: bool = True
+    prompt: bool = True
     torn: bool = False
     late: bool = False
     tells: bool = False

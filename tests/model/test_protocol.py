@@ -56,6 +56,7 @@ LEFT_OUT = {
     "packs are looked for after the commit": Rules(1, 1, loses=True),
     "the record is read back": Rules(1, 1, loses=True),
     "the record is looked for before an eviction takes its place": TRUSTED,
+    "a claim beside its eviction is waited for": replace(TRUSTED, prunes=2, late=True),
     "holds are read again": Rules(1, 1, holds=True),
     "a missing record stops a prune": Rules(1, 1, hides=True),
     "moved packs go only where their targets stay": STORING_ANEW,
@@ -73,7 +74,7 @@ SMALL = {
     "a store that creates once": Rules(1, 1, late=True, dies=True, tells=True),
     "a store that cannot create once": DYING,
     "a store that is believed to create once, and overwrites": replace(TRUSTED, late=True, tells=True),
-    "the same with writers that die": replace(TRUSTED, dies=True, tells=True),
+    "the same with writers that die": replace(TRUSTED, late=True, dies=True, tells=True),
     "a writer that sleeps through every grace period": replace(ASLEEP, tells=True),
     "prunes of an older version": replace(ASLEEP, old=True),
     "a store that loses what it was given": Rules(1, 1, loses=True, tells=True),
@@ -89,7 +90,7 @@ LARGE = {
     "two writers, nothing is created once": Rules(2, 1, create_once=False, forgets=1, adopts=True),
     "two prunes": Rules(1, 2, late=True, forgets=1),
     "two prunes, nothing is created once": Rules(1, 2, create_once=False, late=True, dies=True, forgets=1),
-    "two prunes, create-once is believed": Rules(1, 2, once_holds=False, forgets=1),
+    "two prunes, create-once is believed": replace(TRUSTED, prunes=2, late=True, dies=True, forgets=1),
     "two prunes, one of which stores anew": Rules(1, 2, moves=1, holds=True, forgets=1),
     "two prunes that store anew": Rules(1, 2, create_once=False, moves=2, forgets=0),
     "two prunes, a record is lost": Rules(1, 2, hides=True, forgets=1),
@@ -176,6 +177,7 @@ ASSUMED = {
     "requests arrive in order": replace(DYING, ordered=False),
     "an evicted writer that dies has sent everything within the hour": replace(DYING, grace=False),
     "what is sent to a store that only seems to create once arrives within a day": replace(TRUSTED, grace=False, late=True),
+    "and what a dead writer has sent, before its claim is withdrawn": replace(TRUSTED, late=True, dies=True, prompt=False),
 }
 """What the protocol does not see to, and relies on: where it is not so, something is lost."""
 

@@ -38,7 +38,7 @@ def writer_steps(rules: Rules, state: State, me: int) -> Iterator[State]:
     writer = state.writers[me]
     if writer.telling == 1 and writer.at in AT_WORK:
         yield from _tell(rules, state, me, writer)
-    if rules.dies and writer.at in (*AFTER_COMMIT, "let go") and (rules.once_holds or not state.noted >> me & 1):
+    if rules.dies and writer.at in (*AFTER_COMMIT, "let go"):
         yield with_writer(state, me, Writer("dead", telling=writer.telling))
     if writer.at in ("claim", "claim late", "marks"):
         yield from _claim(rules, state, me, writer)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from tests.support.chance import SeededChance
 from tests.support.places import made_on
+from vault import age
+from vault.age import HybridIdentity
 from vault.errors import Damaged, Unstorable, UnsupportedFormat
 from vault.format import envelope, hold, index, layout, manifest, pack, parquet, record, strict_json, tree
 from vault.format.capability import Capability
@@ -21,6 +23,8 @@ from vault.format.descriptor import LARGEST_PACK, Descriptor, Limits
 from vault.format.hold import HeldPeriod, Hold, Release, Scope
 from vault.format.housekeeping import MOST_IN_MARK, Evicted, Forgotten, Mark, Moved, Note
 from vault.format.record import Counts, Record
+from vault.format.settings_copy import LARGEST as LARGEST_COPY
+from vault.format.settings_copy import MOST_RECIPIENTS, SettingsCopy
 from vault.format.tree import ChunkRef, Tree
 from vault.problems import Problem
 from vault.repository.forget import put_notes
@@ -312,3 +316,48 @@ def test_a_file_that_expands_to_far_more_than_it_is_is_refused() -> None:
     assert len(data) < 100_000
     with pytest.raises(Damaged, match="expands"):
         parquet.read(data, table.schema, "it", most_rows=10)
+
+
+COPY_NAME = f"settings/{'c' * 32}/{RECORD.id}"
+COPY = SettingsCopy("5" * 32, RECORD.id, "here", "/etc/strongroom.toml", NOW, "strongroom", ("age1pq1x",), "")
+
+
+@usual
+@given(text=st.text(), host=st.text(), projects=st.lists(st.integers(0, 9), unique=True))
+def test_a_copy_of_settings_comes_back_as_it_was_or_is_refused(text: str, host: str, projects: list[int]) -> None:
+    keys = {str(number) * 32: bytes([number]) * 32 for number in projects}
+    copy = replace(COPY, text=text, host=host)
+    decoded = SettingsCopy.decode(copy.encode(COPY_NAME, keys), COPY_NAME, keys, COPY.repository)
+    assert decoded == (copy, frozenset(keys))
+    assert SettingsCopy.decode(copy.encode(COPY_NAME, keys), COPY_NAME, {}, COPY.repository).vouched == frozenset()
+
+
+def test_a_copy_of_settings_at_the_bound_is_written_and_one_byte_more_is_not() -> None:
+    room = LARGEST_COPY - len(COPY.encode(COPY_NAME, {}))
+    fits = replace(COPY, text="x" * room)
+    assert SettingsCopy.decode(fits.encode(COPY_NAME, {}), COPY_NAME, {}, COPY.repository).copy == fits
+    with pytest.raises(Unstorable):
+        replace(COPY, text="x" * (room + 1)).encode(COPY_NAME, {})
+    with pytest.raises(Unstorable):
+        replace(COPY, recipients=("age1pq1x",) * (MOST_RECIPIENTS + 1)).encode(COPY_NAME, {})
+    with pytest.raises(Unstorable):
+        replace(COPY, host="\udc80").encode(COPY_NAME, {})
+
+
+def test_a_copy_of_settings_of_another_project_name_or_repository_is_refused() -> None:
+    keys = {PROJECT: KEY}
+    data = COPY.encode(COPY_NAME, keys)
+    with pytest.raises(Damaged, match="not written with the keys"):
+        SettingsCopy.decode(data, COPY_NAME, {PROJECT: b"o" * 32}, COPY.repository)
+    with pytest.raises(Damaged, match="not written with the keys"):
+        SettingsCopy.decode(data, COPY_NAME.replace("c" * 32, "d" * 32), keys, COPY.repository)
+    with pytest.raises(Damaged, match="swapped"):
+        SettingsCopy.decode(data, f"settings/{'c' * 32}/20270314t000000z-0123456789abcdef", {}, COPY.repository)
+    with pytest.raises(Damaged, match="another repository"):
+        SettingsCopy.decode(data, COPY_NAME, keys, "6" * 32)
+
+
+def test_an_age_header_has_room_for_the_most_recipients_of_a_copy() -> None:
+    recipients = [HybridIdentity.generate(SeededChance(number)).recipient for number in range(MOST_RECIPIENTS)]
+    sealed = age.seal(b"x", recipients, SeededChance("seal"))
+    assert bytes(sealed.reopen()) == b"x"

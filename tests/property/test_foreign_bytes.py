@@ -22,6 +22,7 @@ from vault.format.chunks import chunk_id
 from vault.format.descriptor import Descriptor
 from vault.format.housekeeping import Forgotten, Moved, Note, read_mark
 from vault.format.record import Claim, Counts, Record, read_any, read_record
+from vault.format.settings_copy import SettingsCopy
 from vault.format.tree import Tree
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
@@ -40,6 +41,22 @@ def capability() -> Capability:
     return Capability.generate("5" * 32, "a" * 32, "acme", SeededChance("foreign"))
 
 
+def settings_copy() -> SettingsCopy:
+    moment = datetime(2026, 3, 14, tzinfo=UTC)
+    return SettingsCopy("5" * 32, SNAPSHOT, "h", "/etc/s.toml", moment, "w", ("age1pq1x",), "[projects.acme]\n")
+
+
+COPY_NAME = f"settings/{'c' * 32}/{SNAPSHOT}"
+COPY_KEYS = {"a" * 32: KEY}
+
+
+def copy_of(value: dict[str, Any]) -> object:
+    """A copy of settings whose tag is right, whatever its first line says."""
+    body = strict_json.dump(value)
+    tags = {"tags": {"a" * 32: envelope.tag(body, KEY, COPY_NAME, "a" * 32).hex()}}
+    return SettingsCopy.decode(body + b"\n" + strict_json.dump(tags) + b"\n", COPY_NAME, COPY_KEYS, "5" * 32)
+
+
 @cache
 def valid_json() -> dict[str, dict[str, Any]]:
     """One of each object that is JSON, as its writer makes it."""
@@ -56,6 +73,7 @@ def valid_json() -> dict[str, dict[str, Any]]:
         "mark": {"record": "mark", "packs": ["00" * 32]},
         "note": Note("b" * 32, (Forgotten(SNAPSHOT, "s", moment, ("p",)),), "r", "h", moment).as_json(),
         "moved": Moved(SNAPSHOT, {bytes(32): (bytes(32),)}).as_json(),
+        "settings": strict_json.load(settings_copy().encode(COPY_NAME, {}).split(b"\n")[0], "it", largest=9999),
     }
 
 
@@ -67,6 +85,7 @@ JSON_READERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "mark": read_mark,
     "note": lambda value: Note.from_json(value, "b" * 32),
     "moved": lambda value: read_any(value, SNAPSHOT),
+    "settings": copy_of,
 }
 
 
@@ -128,6 +147,7 @@ def valid_bytes() -> dict[str, bytes]:
         "descriptor": tiny_descriptor().encode(),
         "capability": capability().encode(),
         "envelope": envelope.encode({"record": "claim"}, KEY, NAME, "a" * 32),
+        "settings": settings_copy().encode(COPY_NAME, COPY_KEYS),
         "index": index.encode(segment_of(30), bytes(index.NONCE_SIZE)),
         "pack": bytes(builder.plain),
         "manifest": bytes(manifest.encode(pa.table(row, schema=manifest.schema()))),
@@ -152,6 +172,7 @@ BYTE_READERS: dict[str, Callable[[bytes], object]] = {
     "descriptor": Descriptor.decode,
     "capability": Capability.decode,
     "envelope": lambda data: envelope.decode(data, KEY, NAME, "a" * 32, "it"),
+    "settings": lambda data: SettingsCopy.decode(data, COPY_NAME, COPY_KEYS, "5" * 32),
     "index": lambda data: index.decode(data, KEY, index.name(data, KEY)).to_pylist(),
     "pack": lambda data: pack.read_contents(data).to_pylist(),
     "manifest": lambda data: manifest.decode(data).to_pylist(),

@@ -185,7 +185,7 @@ def checked(arguments: Sequence[str | bytes], result: Result, exits: Sequence[in
     """The result, once it is clear that it ended as expected and showed neither a traceback nor a secret."""
     shown = f"{arguments}\nexit {result.code}\n{result.out[-3000:]!r}\n{result.err[-3000:]}"
     assert result.code in exits, shown
-    assert "Traceback" not in result.err, shown
+    assert "Traceback" not in result.err and "an unexpected error" not in result.err, shown
     assert not SECRET.search(result.out + result.err.encode()), shown
     return result
 

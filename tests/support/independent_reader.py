@@ -7,7 +7,7 @@ what the page says that a reader must refuse, goes by the index, and looks into 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,9 +86,8 @@ class _Reader:
     def everything(self) -> Given:
         self._index()
         gone = {one["id"] for value in self._records("forgotten", "forgotten") for one in value["snapshots"]}
-        for record in self._records("snapshots", "snapshot"):
-            if record["id"] not in gone:
-                self._snapshot(record)
+        for record in self._records("snapshots", "snapshot", gone):
+            self._snapshot(record)
         return self._given
 
     def _names(self, folder: str) -> list[str]:
@@ -101,10 +100,12 @@ class _Reader:
         except Exception as error:  # (the names of what is wrong are Strongroom's)
             raise Refused(f"{name} does not open") from error
 
-    def _records(self, folder: str, sort: str) -> list[dict[str, Any]]:
-        """The records of a folder that are of that sort."""
+    def _records(self, folder: str, sort: str, gone: Collection[str] = ()) -> list[dict[str, Any]]:
+        """The records of a folder that are of that sort. gone: the ids of those that a reader passes over."""
         found = []
         for name in self._names(folder):
+            if name.rpartition("/")[2] in gone:
+                continue
             try:
                 value = self._record(name)
             except (Refused, ValueError, KeyError) as error:

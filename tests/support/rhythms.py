@@ -88,11 +88,13 @@ class Centre:
             file.parent.mkdir(exist_ok=True)
             file.write_text("hour,calls\n" + "".join(f"{hour},{day * hour % 41}\n" for hour in range(24)) + month)
 
-    def hour(self) -> None:
-        """A row in every workbook."""
-        self.clock.moment = self.clock.moment.replace(minute=0, second=0, microsecond=0) + HOUR
+    def hour(self, hours: int = 1) -> None:
+        """A row in every workbook, for each of so many hours."""
+        end = self.clock.moment.replace(minute=0, second=0, microsecond=0) + hours * HOUR
+        self.clock.moment = end
         for number in self.rows:
-            self._row(number, self.clock.moment - HOUR)
+            for back in range(hours, 0, -1):
+                self._row(number, end - back * HOUR)
             self.write(number)
 
     def back_up(self) -> Verdict:

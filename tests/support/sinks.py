@@ -14,12 +14,14 @@ _WAIT = 10.0
 
 @dataclass
 class MailSink:
-    """port: where it listens · letters: as they came · refuses: commands, and recipients, that are answered with 550."""
+    """port: where it listens · letters: as they came · refuses: commands, and recipients, that are answered with 550 ·
+    farewell: what is said to QUIT."""
 
     port: int = 0
     letters: list[bytes] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     refuses: frozenset[str] = frozenset()
+    farewell: bytes = b"221 bye\r\n"
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def mail_sink(*refuses: str) -> Iterator[MailSink]:
                     sink.letters.append(self._letter())
                     self.wfile.write(b"250 taken\r\n")
                 elif word == "QUIT":
-                    self.wfile.write(b"221 bye\r\n")
+                    self.wfile.write(sink.farewell)
                     return
                 else:
                     if word == "RCPT":

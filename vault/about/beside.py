@@ -15,7 +15,7 @@ from vault.about.marks import Mark, union
 from vault.about.spans import Span, Unit
 from vault.about.vocabulary import WORDS, YEAR, counts_something
 
-SIGN = r"(?:[\s_]{0,2}(?:[-–—]{1,2}|\.\.\.?|…)[\s_]{0,2}|[\s_]{1,2}(?:to|till|until|bis|do|по|до)[\s_]{1,2})"
+SIGN = r"(?:[\s_]{0,2}(?:[-–—]{1,2}|\.\.\.?|…)[\s_]{0,2}|[\s_]{1,2}(?:to|till|until|thru|through|bis|do|по|до|на|na)[\s_]{1,2})"
 """What makes a range of two numbers."""
 LIST = r"(?:[\s_]?[,;+&][\s_]{0,2}|[\s_](?:и|і|й|та|and|und|i|oraz)[\s_])"
 
@@ -36,11 +36,13 @@ _NO_SHORT_DATE = r"(?!(?:0[1-9]|[12][0-9]|3[01])\.(?:0[1-9]|1[0-2])\.[0-9]{2}(?!
 _HOUR_AFTER = re.compile(
     rf"{SIGN}{NO_DATE}{_NO_SHORT_DATE}(?:t[ _]?)?(?P<hour>[01]?[0-9]|2[0-4])"
     r"(?:(?P<parted>[-_.:h ]?)(?P<minute>[0-5][0-9])(?:(?:(?P=parted)|m)[0-5][0-9])?)?h?(?![0-9])"
+    r"(?:[\s_.]?(?P<half>[ap])\.?m(?![^\W_]))?"
 )
 _YEAR_AFTER = re.compile(r"[\s_]?[-–—_/][\s_]?(?P<year>[0-9]{2})(?![0-9]|[-_.][0-9])")
 _SIGNS_OF_NUMBERS = ("№", "#")
 _WORD_NEXT = re.compile(r"(?:st|nd|rd|th)?[\s_.-]{0,3}(?:of[\s_])?([^\W\d_]+)")
 _NEAR = 18
+_ROUND = ("00", "15", "30", "45")
 _MOST = 8
 """Numbers of a list that are looked at."""
 
@@ -92,7 +94,8 @@ def days_before(text: str, mark: Mark, day: Span, *, day_first: bool) -> Mark:
         first = _day_before(found, day, day_first=day_first)
         if first is None:
             break
-        sure = found["range"] is None or found["range"] != "_"
+        in_month_before = found["second"] is None and first.start.month != day.start.month
+        sure = found["range"] != "_" and not in_month_before
         mark = Mark(union([first, mark.span]), found.start(), mark.end, mark.doubtful or not sure)
         day = first
     return mark
@@ -118,6 +121,8 @@ def _day_before(found: re.Match[str], day: Span, *, day_first: bool) -> Span | N
     first, second = int(found["first"]), found["second"]
     try:
         if second is None:
+            if found["range"] not in (None, "_") and first > day.start.day:
+                return of_month_before(day, first)
             one = spans.day(day.start.year, day.start.month, first)
             return one if one.start < day.start else None
         number, month = (first, int(second)) if day_first else (int(second), first)
@@ -127,8 +132,14 @@ def _day_before(found: re.Match[str], day: Span, *, day_first: bool) -> Span | N
         return None
 
 
+def of_month_before(day: Span, number: int) -> Span:
+    """The day of that number in the month before a day's: of 28-03.01.2025 the first. Raises ValueError where it has none."""
+    month = spans.back(Unit.MONTH, 1, day.start)
+    return spans.day(month.start.year, month.start.month, number)
+
+
 def months(text: str, mark: Mark, *, year_first: bool) -> Mark:
-    """More months beside a month: 2024.01-03, 01-03.2024."""
+    """More months beside a month: 2024.01-03, 01-03.2024; over a new year 11-02.2025, which may be a day too."""
     month = mark.span
     try:
         if year_first:
@@ -138,9 +149,12 @@ def months(text: str, mark: Mark, *, year_first: bool) -> Mark:
             last = spans.month(month.start.year, int(found["first"]))
             return Mark(union([month, last]), mark.begin, found.end(), doubtful=True)
         found = before(text, mark.begin)
-        if found is None or found["second"] is not None or int(found["first"]) >= month.start.month:
+        if found is None or found["second"] is not None or int(found["first"]) == month.start.month:
             return mark
-        first = spans.month(month.start.year, int(found["first"]))
+        over_new_year = int(found["first"]) > month.start.month
+        if over_new_year and found["range"] in (None, "_"):
+            return mark
+        first = spans.month(month.start.year - over_new_year, int(found["first"]))
     except ValueError:
         return mark
     return Mark(union([first, month]), found.start(), mark.end, doubtful=True)
@@ -163,12 +177,18 @@ def hours(text: str, mark: Mark, hour: Span) -> Mark:
     found = _HOUR_AFTER.match(text, mark.end) if _more(text, mark.end) else None
     if found is None:
         return mark
-    number = int(found["hour"])
+    number = hour_of(int(found["hour"]), found["half"])
     packed = found["minute"] is not None and not found["parted"]
-    if packed and (len(found["hour"]) < 2 or number < hour.start.hour):
+    if packed and (len(found["hour"]) < 2 or (number < hour.start.hour and found["minute"] not in _ROUND)):
         return mark
+    doubtful = mark.doubtful or (packed and number < hour.start.hour)  # it may be an offset too
     day = spans.day(hour.start.year, hour.start.month, hour.start.day)
     if number < hour.start.hour:
         day = Span(day.unit, day.end, day.end + (day.end - day.start))
     last = spans.hour(day, min(number, 23))
-    return Mark(union([mark.span, last._replace(ahead=mark.span.ahead)]), mark.begin, found.end(), mark.doubtful)
+    return Mark(union([mark.span, last._replace(ahead=mark.span.ahead)]), mark.begin, found.end(), doubtful)
+
+
+def hour_of(number: int, half: str | None) -> int:
+    """An hour of 24. half: `a` or `p`, where it is one of twelve."""
+    return number if half is None or number > 12 else number % 12 + (12 if half == "p" else 0)

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from vault.about import beside, spans
+from vault.about import beside, spans, zone_words
 from vault.about.marks import Mark, union
 from vault.about.spans import Span, Unit
 from vault.about.vocabulary import ANNUAL, WORDS, YEAR, YEAR_WORD, counts_something, word_before
@@ -39,7 +39,7 @@ def _clock(of: str, separator: str) -> str:
     hour = beside.NO_DATE + _group(f"hour_{of}", r"[01][0-9]|2[0-3]|[0-9](?=[.:][0-5][0-9][.:][0-5][0-9])")
     seconds = rf"(?:(?P=parted_{of})|m)[0-5][0-9](?!:)(?:[.,][0-9]{{1,9}}|(?<=[0-9]{{6}})[0-9]{{3}}(?:[0-9]{{3}})?(?![0-9]))?"
     rest = rf"(?:(?P<parted_{of}>[-_.:h ]?)[0-5][0-9](?:{seconds})?)?{_END}(?:[\s_.]?(?P<half_{of}>[ap])\.?m(?![^\W_]))?"
-    offset = _group(f"ahead_{of}", rf"z(?![^\W_])|[+-][01][0-9](?::?[0-5][0-9])?{_END}")
+    offset = _group(f"ahead_{of}", rf"z(?![^\W_])|[+-][01][0-9](?::?[0-5][0-9])?{_END}|{zone_words.ZONE}")
     return f"(?:{_group(f'before_{of}', separator)}{hour}{rest}{offset}?)"
 
 
@@ -66,6 +66,7 @@ _NUMBERS = re.compile(
       {_clock("short", "[ _]")}?(?P<short>)
     | {_day("d8")}{_day("m8")}{_group("y8", YEAR)}{_END}{_clock("packed_dmy", _APART)}?(?P<packed_dmy>)
     | {_month("m9")}[-._]{_group("y9", YEAR)}{_END}(?P<my>)
+    | [0-9]{{1,2}}\.{_group("y10", YEAR)}{_END}(?!\.[0-9])(?P<numbered>)
     )""",
     re.VERBOSE,
 )
@@ -148,8 +149,11 @@ def _day_or_hour(found: re.Match[str], which: str, *, day_first: bool, orders: s
     if hour is None:
         return beside.days(text, Mark(day, begin, end), year_first=which in _YEAR_FIRST, day_first=day_first)
     at_hour = found.end(_HOURS[which])
-    span = spans.hour(day, _hour(int(hour), half))
+    span = spans.hour(day, beside.hour_of(int(hour), half))
     # a hyphen and figures are an offset only in ISO 8601's own form: elsewhere they are the next part of the name
+    if ahead and ahead[-1] != "z" and any(map(str.isalpha, ahead)):
+        span, several = zone_words.at_zone(span, ahead)
+        return Mark(span, begin, end, several)
     if ahead and (ahead[0] != "-" or "t" in before):
         away = _ahead(ahead)
         if away is not None:
@@ -163,10 +167,6 @@ def _day_or_hour(found: re.Match[str], which: str, *, day_first: bool, orders: s
             mark = mark._replace(span=union([span, other]), doubtful=True)
     mark = beside.hours(text, mark, span)
     return mark if which in _YEAR_FIRST else beside.days_before(text, mark, day, day_first=day_first)
-
-
-def _hour(number: int, half: str | None) -> int:
-    return number if half is None or number > 12 else number % 12 + (12 if half == "p" else 0)
 
 
 def _other_reading(clock: str, day: Span, hour: int, signs: tuple[str, str], *, day_first: bool | None) -> Span | None:
@@ -249,7 +249,12 @@ def _month_and_year(found: re.Match[str]) -> Span:
 
 
 def _year(found: re.Match[str]) -> Span | None:
-    return None if counts_something(found.string, found.start()) else spans.year(int(found["year"]))
+    return None if counts_something(found.string, found.start()) else spans.year(int(found["year"] or found["y10"]))
 
 
-_OTHERS: dict[str, Callable[[re.Match[str]], Any]] = {"ym": _year_and_month, "my": _month_and_year, "y": _year}
+_OTHERS: dict[str, Callable[[re.Match[str]], Any]] = {
+    "ym": _year_and_month,
+    "my": _month_and_year,
+    "y": _year,
+    "numbered": _year,
+}

@@ -23,7 +23,7 @@ import re
 from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
-from vault.about import beside, dates, marks, spans, words
+from vault.about import beside, dates, marks, spans, widened, words
 from vault.about.finding import FOLDER, NAME, Found
 from vault.about.marks import Reading
 from vault.about.period import Period
@@ -63,6 +63,7 @@ class Recogniser:
         self._day_first = day_first
         self._folders: dict[bytes, Reading | None] = {b"": None}
         self._wordless: set[str] = set()
+        self._plain: set[str] = set()
 
     def find(self, path: bytes) -> Found | None:
         """The period that a path speaks of, and whether the file's name or only its folders do."""
@@ -114,13 +115,29 @@ class Recogniser:
         reading = marks.combined(text, found)
         if reading is None:
             reading = None if above is None else _next_finer(text, above.span, is_file=is_file, day_first=self._day_first)
-        if reading is None or above is None:
-            return reading or above
+        bare = len(found) == 1 and found[0].bare
+        own = reading if above is None or (reading is not None and not (bare and above.span.within(reading.span))) else above
+        if self._may_widen(text):
+            wider = widened.by_words(text, own, min([one.begin for one in found], default=0))
+            if wider is not own:
+                return wider
+        if own is above or above is None or reading is None:
+            return own
         if above.span != reading.span and not above.span.within(reading.span):
             return reading
-        if above.span == reading.span or (len(found) == 1 and found[0].bare):
-            return above
-        return reading._replace(doubtful=True)
+        return above if above.span == reading.span else reading._replace(doubtful=True)
+
+    def _may_widen(self, text: str) -> bool:
+        """Whether a name has a word by which its date stands for more than itself."""
+        shape = text.translate(_FIGURES_ALIKE)
+        if shape in self._plain:
+            return False
+        if widened.any_in(shape):
+            return True
+        if len(self._plain) > _REMEMBERED:
+            self._plain.clear()
+        self._plain.add(shape)
+        return False
 
     def _in_words(self, text: str, found: list[marks.Mark], above: Reading | None, *, is_file: bool) -> list[marks.Mark]:
         """What words say beside the figures of a name, below what its folder says."""
@@ -207,20 +224,40 @@ def _several(found: re.Match[str], above: Span, *, day_first: bool) -> Reading |
             begin = spans.day(start.year, month, number)
         else:
             begin = spans.day(start.year, month, first)
-        if not end.within(above):
+        if not (end.within(above) or begin.within(above)):
             return None
-        if begin.start > end.start:  # over the end of a year: of which one nobody can tell
-            begin, end = (spans.day(start.year + by, one.start.month, one.start.day) for by, one in ((-1, begin), (1, end)))
-            return Reading(marks.union([begin, end]), doubtful=True)
+        if begin.start > end.start:
+            return _over_new_year(begin, end, above)
         return Reading(marks.union([begin, end]))
-    if found["first2"] or first >= last:
+    if found["first2"]:
         return None
     if above.unit is Unit.MONTH:
-        return Reading(marks.union([spans.day(start.year, start.month, number) for number in (first, last)]), dashed)
-    if above.unit in _ABOVE_MONTHS and last <= 12:
+        return _in_month(above, first, last, dashed=dashed)
+    if first < last and above.unit in _ABOVE_MONTHS and last <= 12:
         span = marks.union([spans.month(start.year, number) for number in (first, last)])
         return Reading(span, dashed) if span.within(above) else None
     return None
+
+
+def _in_month(month: Span, first: int, last: int, *, dashed: bool) -> Reading | None:
+    """Days of a month, or from one month to the next: which of them is the folder's nobody can tell."""
+    if first < last:
+        days = [(month, first), (month, last)]
+    elif first > last and month.start.month not in (first, last):
+        days = [(spans.back(Unit.MONTH, 1, month.start), first), (spans.back(Unit.MONTH, -1, month.start), last)]
+    else:
+        return None
+    span = marks.union([spans.day(of.start.year, of.start.month, number) for of, number in days])
+    return Reading(span, dashed or first > last)
+
+
+def _over_new_year(begin: Span, end: Span, above: Span) -> Reading:
+    """From a day of one year to a day of the next. A month above tells which year they are of, a year does not."""
+    before = spans.day(begin.start.year - 1, begin.start.month, begin.start.day)
+    behind = spans.day(end.start.year + 1, end.start.month, end.start.day)
+    if above.unit is Unit.MONTH:
+        return Reading(marks.union([before, end] if end.within(above) else [begin, behind]))
+    return Reading(marks.union([before, behind]), doubtful=True)
 
 
 _FIGURES_ALIKE = str.maketrans("123456789", "000000000")

@@ -92,6 +92,7 @@ _THINGS = """agent app
     line lot no node num number order page part pid port project queue ref req request room row sample scan sector serial server
     shard sheet sip site skill slot step table team test ticket tkt user v ver version vol volume worker x № # n
     агент абонент акт версия вер группа дело договор заказ заявка звонок клиент копия лист линия номер оператор очередь проект
+    декада декаду декады
     скан стр страница х счет счёт том тикет файл часть версія група договір замовлення заявки дзвінок клієнт копія лінія лінии
     оператори черга рахунок сторінка тікет частина"""
 _COUNTED = frozenset(_THINGS.split())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vault.about import spans
-from vault.about.beside import LIST, SIGN
+from vault.about.beside import LIST, SIGN, of_month_before
 from vault.about.marks import Mark, union
 from vault.about.spans import Span, Unit
 from vault.about.vocabulary import ORDINALS, WORDS, YEAR, Word, counts_something
@@ -30,7 +30,7 @@ _NUMBER_BEFORE = re.compile(
 _ROMAN_BEFORE = re.compile(
     rf"(?<![^\W_])(?:(?P<others>[iі]{{1,3}}|[iі]v){_JOINED})?(?P<last>[iі]{{1,3}}|[iі]v){_ORDINAL}[\s_.-]{{0,3}}\Z"
 )
-_WORD_BEFORE = re.compile(r"(?<![^\W_])([^\W\d_]{3,12})[\s_]\Z")
+_WORD_BEFORE = re.compile(rf"(?<![^\W_])(?:(?P<other>[^\W\d_]{{3,12}}){_JOINED})?(?P<word>[^\W\d_]{{3,12}})[\s_]\Z")
 _NUMBER_AFTER = re.compile(
     rf"[\s_.=№-]{{0,3}}(?P<first>[0-9]{{1,2}})(?![0-9])(?P<others>(?:{_JOINED}[qhw]?[0-9]{{1,2}}(?![0-9])){{0,8}})"
 )
@@ -49,11 +49,12 @@ _MAKE: dict[Unit, Callable[[int, int], Span]] = {Unit.QUARTER: spans.quarter, Un
 
 
 class _Year(NamedTuple):
-    """A year that stands beside a word, and what of the name they take up together."""
+    """A year that stands beside a word, and what of the name they take up together. first: whether it stands before."""
 
     year: int
     begin: int
     end: int
+    first: bool = False
 
 
 def any_in(text: str) -> bool:
@@ -67,6 +68,15 @@ def find(text: str, years: tuple[int, ...], *, named: bool, dates: Sequence[int]
     name · dates: where figures that say a day or a month end; beside them words count that can hardly mean anything else."""
     if not any_in(text):
         return []
+    marks = _marks(text, years, named=named, dates=dates)
+    own = sorted({year for one in marks for year in (one.span.start.year, one.span.end.year)}) if marks and not years else []
+    if own and own[0] in (own[-1], own[-1] - 1):  # 1 сент - 15 окт 24: the year beside one word is the others' too
+        marks = _marks(text, (marks[-1].span.start.year,), named=True, dates=dates)
+    return _in_order(text, marks)
+
+
+def _marks(text: str, years: tuple[int, ...], *, named: bool, dates: Sequence[int]) -> list[Mark]:
+    """What each word says, in the order of the words."""
     marks: list[Mark] = []
     words = list(_WORD.finditer(text))
     for found in words:
@@ -78,7 +88,7 @@ def find(text: str, years: tuple[int, ...], *, named: bool, dates: Sequence[int]
         mark = _mark(text, found, word, years if alone else (), floor, dated=bool(dates))
         if mark is not None:
             marks.append(mark)
-    return _in_order(text, marks)
+    return marks
 
 
 def _in_order(text: str, marks: list[Mark]) -> list[Mark]:
@@ -86,7 +96,7 @@ def _in_order(text: str, marks: list[Mark]) -> list[Mark]:
     for at in range(len(marks) - 1):
         first, last = marks[at], marks[at + 1]
         own = re.search(YEAR, text[first.begin : first.end]) is not None
-        later = first.span.start > last.span.start and first.span.start.year == last.span.start.year
+        later = first.span.start > last.span.start and first.span.start.year - last.span.start.year in (0, 1)
         if later and not own and re.fullmatch(SIGN, text[first.end : last.begin]):
             try:
                 marks[at] = first._replace(span=_year_before(first.span))
@@ -96,6 +106,9 @@ def _in_order(text: str, marks: list[Mark]) -> list[Mark]:
 
 
 def _year_before(span: Span) -> Span:
+    if span.unit is Unit.WEEK:
+        year, number, _ = span.start.isocalendar()
+        return spans.week(year - 1, number)
     return Span(span.unit, span.start.replace(year=span.start.year - 1), span.end.replace(year=span.end.year - 1))
 
 
@@ -117,7 +130,7 @@ def _month(text: str, found: re.Match[str], word: Word, years: tuple[int, ...], 
         if short is not None and (not years or short.year in years or text[end] in _APOSTROPHES):
             own, doubtful = short, not days and text[end] not in _APOSTROPHES
     if own is not None:
-        years, begin, end = (own.year,), own.begin, own.end
+        years, begin, end = (own.year,), min(begin, own.begin), own.end
     elif dated and not days and (word.short or word.of or not word.plain):
         return None
     if not years:
@@ -146,7 +159,10 @@ def _days_beside(text: str, found: re.Match[str], word: Word, years: tuple[int, 
 def _days_or_month(year: int, month: int, days: list[int]) -> Span:
     if not days:
         return spans.month(year, month)
-    return union([spans.day(year, month, min(days)), spans.day(year, month, max(days))])
+    parts = [spans.day(year, month, min(days)), spans.day(year, month, max(days))]
+    if days[0] > days[-1]:  # 28 по 3 января: from the month before
+        parts.append(of_month_before(parts[0], days[0]))
+    return union(parts)
 
 
 def _is_day(number: int, word: Word, beside: re.Match[str] | None) -> bool:
@@ -166,7 +182,7 @@ def _own_year(text: str, begin: int, end: int, floor: int) -> _Year | None:
     """The year of four figures right before or after a word and its numbers. floor: where what stands before ends."""
     before = _YEAR_AT_END.search(text, max(floor, begin - 8), begin)
     if before is not None and before.start() >= floor:
-        return _Year(int(before[1]), before.start(), end)
+        return _Year(int(before[1]), before.start(), end, first=True)
     after = _YEAR_AFTER.match(text, end)
     return None if after is None else _Year(int(after[1]), begin, after.end())
 
@@ -215,8 +231,15 @@ def _numbered(text: str, found: re.Match[str], word: Word, years: tuple[int, ...
         begin_at = min(begin_at, own.begin)
     if not years or (word.unit is Unit.RANGE and word.short and numbers[-1] not in (3, 6, 9)):
         return None
-    parts = [part for year_ in years for part in _parts(word, year_, numbers)]
-    return Mark(union(parts), begin_at, end_at, word.other is not None or len(years) > 1)
+    known_of = (True, False) if own is None else (own.first,)
+    parts = [part for year_ in years for part in _parts(word, year_, numbers, known_of)]
+    doubtful = word.other is not None or len(years) > 1 or _is_over_new_year(word, numbers)
+    return Mark(union(parts), begin_at, end_at, doubtful)
+
+
+def _is_over_new_year(word: Word, numbers: list[int]) -> bool:
+    """W52-W02, Q4-Q1."""
+    return numbers[0] > numbers[-1] and word.unit is not Unit.RANGE
 
 
 def _numbers_before(text: str, begin: int, word: Word, floor: int) -> tuple[list[int], int]:
@@ -234,10 +257,15 @@ def _numbers_before(text: str, begin: int, word: Word, floor: int) -> tuple[list
         return [_roman(one) for one in (found["others"], found["last"]) if one], near + found.start()
     found = _WORD_BEFORE.search(head)
     if found is not None and not word.short:
-        for form, number in ORDINALS.items():
-            if found[1].startswith(form):
-                return [number], near + found.start()
+        numbers = [number for number in map(_ordinal, (found["other"] or "", found["word"])) if number]
+        if _ordinal(found["word"]):
+            return numbers, near + found.start("word" if len(numbers) == 1 else 0)
     return [], begin
+
+
+def _ordinal(word: str) -> int:
+    """The number that a word says; 0 for none."""
+    return next((number for form, number in ORDINALS.items() if word.startswith(form)), 0)
 
 
 _MOST = {Unit.QUARTER: 4, Unit.HALF: 2, Unit.WEEK: 53, Unit.RANGE: 12}
@@ -247,8 +275,9 @@ def _valid(unit: Unit, numbers: list[int]) -> bool:
     return all(1 <= number <= _MOST[unit] for number in numbers)
 
 
-def _parts(word: Word, year: int, numbers: list[int]) -> list[Span]:
-    """What numbers of a unit mean in a year, with the other unit that the word may mean."""
+def _parts(word: Word, year: int, numbers: list[int], known_of: Sequence[bool]) -> list[Span]:
+    """What numbers of a unit mean in a year, with the other unit that the word may mean. known_of: whether the year is that of
+    the first number, or of the last, where they go on into another."""
     if word.unit is Unit.RANGE:
         return [union([spans.month(year, 1), spans.month(year, max(numbers))])]
     if word.other is Unit.YEAR:
@@ -256,6 +285,8 @@ def _parts(word: Word, year: int, numbers: list[int]) -> list[Span]:
     out = [_MAKE[word.unit](year, number) for number in numbers]
     if word.other is not None and _valid(word.other, numbers):
         out += [_MAKE[word.other](year, number) for number in numbers]
+    for first in known_of if _is_over_new_year(word, numbers) else ():
+        out.append(_MAKE[word.unit](year + 1, numbers[-1]) if first else _MAKE[word.unit](year - 1, numbers[0]))
     return out
 
 

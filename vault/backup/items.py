@@ -17,6 +17,7 @@ from vault.backup.compare import TYPES, Comparison
 from vault.format.chunks import ID_SIZE
 from vault.format.manifest import schema
 from vault.source.attributes import Owners
+from vault.source.columns import bounded_ctime
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,7 +120,7 @@ class Results:
         seconds, nanos = divmod(status.st_mtime_ns, 1_000_000_000)
         values["mtime"].append(seconds)
         values["mtime_nanos"].append(nanos)
-        values["ctime_ns"].append(min(status.st_ctime_ns, (1 << 63) - 1))
+        values["ctime_ns"].append(bounded_ctime(status.st_ctime_ns))
         values["inode"].append(_signed(status.st_ino))
         values["mode"].append(status.st_mode & 0o7777)
         values["uid"].append(status.st_uid)

@@ -104,7 +104,8 @@ class Forgotten:
 @dataclass(frozen=True, slots=True)
 class Note:
     """Snapshots that were forgotten together. id: its name's · reason: in the words of whoever did it · who: user@host, where
-    it was a person."""
+    it was a person · packs_stay_until: set where they were not forgotten but are lost, which a person has accepted: until then
+    no prune deletes a pack, as nobody knows which of them they need."""
 
     id: str
     snapshots: tuple[Forgotten, ...]
@@ -112,10 +113,11 @@ class Note:
     host: str
     forgotten_at: datetime
     who: str = ""
+    packs_stay_until: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
-        return {
+        value: dict[str, Any] = {
             "record": "forgotten",
             "id": self.id,
             "snapshots": [one.as_json() for one in self.snapshots],
@@ -124,6 +126,9 @@ class Note:
             "forgotten_at": strict_json.write_moment(self.forgotten_at),
             "who": self.who,
         }
+        if self.packs_stay_until is not None:
+            value["packs_stay_until"] = strict_json.write_moment(self.packs_stay_until)
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any], note: str) -> Note:
@@ -141,6 +146,7 @@ class Note:
             host=strict_json.field(value, "host", str, what),
             forgotten_at=strict_json.moment(value, "forgotten_at", what),
             who=str(value.get("who", "")),  # notes of the first version have none
+            packs_stay_until=strict_json.moment(value, "packs_stay_until", what) if "packs_stay_until" in value else None,
         )
 
 

@@ -27,6 +27,16 @@ def key_name(scope: str, key_id: str) -> str:
     return f"keys/{scope}/{key_id}.age"
 
 
+def settings_folder(origin: str = "") -> str:
+    """Where copies of settings files lie: of one machine and file, or all of them. origin: 32 hex digits."""
+    return f"settings/{origin}" if origin else "settings"
+
+
+def settings_name(origin: str, copy: str) -> str:
+    """A copy of a settings file. copy: formed like a snapshot's id."""
+    return f"settings/{origin}/{copy}"
+
+
 def projects_folder() -> str:
     """Where everything of all projects lies."""
     return "projects"
@@ -135,6 +145,8 @@ def is_ours(name: str) -> bool:
         return True
     if parts[0] == "keys" and len(parts) == 3:
         return is_id(parts[1]) and parts[2].endswith(".age") and is_id(parts[2].removesuffix(".age"))
+    if parts[0] == "settings" and len(parts) == 3:
+        return is_id(parts[1]) and is_snapshot_id(parts[2])
     if parts[0] != "projects" or len(parts) < 4 or not is_id(parts[1]) or parts[2] not in _LEAVES:
         return False
     inner = parts[3:]

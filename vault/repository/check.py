@@ -21,7 +21,7 @@ from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
-from vault.repository import check_objects, missing, rollups, snapshots
+from vault.repository import check_objects, forgotten, missing, rollups, snapshots
 from vault.repository.adopt import healed, missing_segment, orphan_rows, read_contents
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack
 from vault.repository.meta import MetaReader
@@ -232,8 +232,14 @@ class _Check:
         self._moved = committed.moved
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
         stored = snapshots.stored_ids(self._project)
-        gone = missing.absent(self._project, stored, committed.records, ()).gone
-        self._report.damage += [Missing("snapshot", one).message for one in gone]
+        if missing.records_gone(self._project, stored, forgotten.read_all(self._project)):
+            self._report.damage.append(missing.RECORDS_GONE)
+        absent = missing.absent(self._project, stored, committed.records, ())
+        self._report.damage += [Missing("snapshot", one).message for one in absent.gone]
+        self._report.damage += [
+            f"the store's listing leaves out snapshot {one}, which stands: whoever goes by the listing does not see it"
+            for one in absent.hidden
+        ]
         for one in committed.records:
             self._depth.stop()
             self._report.snapshots += 1

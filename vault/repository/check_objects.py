@@ -21,11 +21,12 @@ from vault.format import layout
 from vault.format.capability import LARGEST_KEY_OBJECT, Capability
 from vault.format.record import Claim
 from vault.problems import Problem, printable
-from vault.repository import holds, key_objects, marks, missing_objects
+from vault.repository import holds, key_objects, marks, missing_objects, settings_copies
 from vault.repository.client_memory import ClientMemory
 from vault.repository.key_objects import KeyObject, key_id, may_open
 from vault.repository.project import Project
 from vault.repository.repository import Repository
+from vault.repository.settings_copies import StoredCopy
 from vault.storage.caching import uncached
 
 SHOWN_OF_RECIPIENT = 20
@@ -39,7 +40,8 @@ class RepositoryReport:
     keys: key objects that stand · opened: those of them that were opened and are right · outside: those that could be looked
     at from outside only · strays: names of no kind · unsealed: projects that a recovery kit of the settings does not open,
     which is so for those that are older than it · unopened: projects that these identities do not open, of which nothing else
-    was looked at.
+    was looked at · settings: copies of settings that stand · old_settings: such that cannot be used, and of which a newer one
+    stands.
     """
 
     keys: int = 0
@@ -48,6 +50,8 @@ class RepositoryReport:
     strays: list[str] = field(default_factory=list)
     unsealed: list[str] = field(default_factory=list)
     unopened: list[str] = field(default_factory=list)
+    settings: int = 0
+    old_settings: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
 
     @property
@@ -99,10 +103,12 @@ class _Look:
         self._memory = memory
         self._names = {project: name for name, project in memory.projects().items()}
         self._report = RepositoryReport()
+        self._tag_keys: dict[str, bytes] = {}
 
     def run(self, recovery: Sequence[HybridRecipient], only: Sequence[str]) -> RepositoryReport:
         self._descriptor()
         listed: list[KeyObject] = []
+        copies: list[StoredCopy] = []
         projects = set(only or self._names)
         folders = [folder for one in only for folder in (layout.keys_folder(one), layout.project_folder(one))] or [""]
         for info in (info for folder in folders for info in self._store.list(folder)):
@@ -112,9 +118,13 @@ class _Look:
                 projects.add(info.name.split("/")[1])
             elif one := key_objects.read_name(info.name, info.size):
                 listed.append(one)
+            elif copy := settings_copies.read_name(info.name, info.size):
+                copies.append(copy)
         self._report.keys = len(listed)
         for scope in sorted(projects | {one.scope for one in listed}):
             self._project(scope, sorted(one for one in listed if one.scope == scope), recovery)
+        if not only:
+            self._settings(copies)
         return self._report
 
     def _descriptor(self) -> None:
@@ -140,6 +150,7 @@ class _Look:
                 opened = may_open(one, self._identities) and self._opens(one, data)
                 if opened:
                     whole.append(one.name)
+                    self._tag_keys[scope] = opened.tag_key
                     sizes |= {len(opened.encode()), len(opened.without_reading().encode())}
                 else:
                     _look_from_outside(data, one, sizes)
@@ -159,6 +170,26 @@ class _Look:
         for recipient in recovery if whole else ():
             if key_id(recipient, scope) not in names:
                 self._report.unsealed.append(f"{whom} is not sealed to {recipient.encode()[:SHOWN_OF_RECIPIENT]}…")
+
+    def _settings(self, copies: Sequence[StoredCopy]) -> None:
+        """The copies of settings. An older one that cannot be used is history that is lost, and nothing else."""
+        self._report.settings = len(copies)
+        newest = settings_copies.newest(copies)
+        for one in copies:
+            try:
+                settings_copies.read(self._store, one, self._identities, self._tag_keys, self._repository)
+            except ObjectNotFound:
+                continue
+            except Damaged as error:
+                if one == newest[one.origin]:
+                    self._report.damage.append(f"{error}; the next backup by these settings writes it anew")
+                else:
+                    self._report.old_settings.append(str(error))
+        there = {one.name for one in copies}
+        for name in settings_copies.remembered(self._memory):
+            if name not in there:
+                message = f"the copy of settings {name} was here and is gone; the next backup by these settings writes it anew"
+                self._report.damage.append(message)
 
     def _read(self, one: KeyObject) -> bytes:
         if one.size > LARGEST_KEY_OBJECT:

@@ -4,12 +4,15 @@ A claim is done when it is gone, or when its record stands: then it is committed
 withdrawn at once; one without progress for a day is evicted. A mark says so first, and stays: the writer looks for it after its
 commit. Where the store can create once, a record under the snapshot's own name follows: a writer that wakes up late finds it
 taken. Elsewhere the claim is taken away and a grace period follows, for a commit that was sent and has not arrived.
+
+A claim beside an *evicted* record is not done before it is gone: on a store that only seems to create once, its writer may yet
+commit over that record. Where the prune that evicted it has died, the next one deletes the claim, once it is stale by then.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +20,7 @@ from vault.clock import Clock
 from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.housekeeping import Evicted
-from vault.format.record import Claim
+from vault.format.record import Claim, read_any
 from vault.progress import Progress, Silence
 from vault.repository import marks, presence, snapshots
 from vault.repository.project import Project
@@ -59,6 +62,12 @@ def standing(project: Project) -> list[str]:
     return sorted({name for name in listed if layout.is_snapshot_id(name)})
 
 
+def unfinished(project: Project, ids: Iterable[str], recorded: Container[str]) -> list[str]:
+    """Those of these claims that a prune waits for as long as they stand: nothing was committed under their ids. recorded: the
+    ids of all records in the store."""
+    return [one for one in ids if one not in recorded or _is_evicted(project, one)]
+
+
 def wait(
     project: Project,
     ids: Sequence[str],
@@ -98,7 +107,7 @@ def evict(project: Project, claim: str) -> None:
     """Take a claim away, so that its writer cannot commit any more, or takes back what it commits; one that has committed
     keeps what it has. Raises `PromiseBroken`."""
     marks.note_evicted(project, [claim])
-    if project.descriptor.trust.create_once and not _shut(project, claim):
+    if project.descriptor.trust.create_once and not (_shut(project, claim) or _is_evicted(project, claim)):
         return
     project.store.delete(layout.claim_name(project.id, claim))
 
@@ -158,8 +167,17 @@ def _shut(project: Project, claim: str) -> bool:
 
 def _at_work(project: Project, ids: Sequence[str]) -> list[str]:
     claimed, recorded = set(standing(project)), set(snapshots.stored_ids(project))
-    unrecorded = [one for one in ids if one not in recorded]
-    return [one for one in unrecorded if one in claimed or presence.stands(project, layout.claim_name(project.id, one))]
+    left = unfinished(project, ids, recorded)
+    return [one for one in left if one in claimed or presence.stands(project, layout.claim_name(project.id, one))]
+
+
+def _is_evicted(project: Project, claim: str) -> bool:
+    """Whether an *evicted* record stands under the snapshot's name. One that cannot be read is none."""
+    name = layout.snapshot_name(project.id, claim)
+    try:
+        return isinstance(read_any(project.read_record(name, f"the record of snapshot {claim}"), claim), Evicted)
+    except (ObjectNotFound, Damaged):
+        return False
 
 
 def _read(project: Project, claim: str) -> Claim | None:
@@ -175,9 +193,10 @@ def _shows_no_progress(project: Project, name: str, patience: Patience) -> bool:
 
 
 def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patience) -> bool:
-    """Whether a claim shows no progress. Of one that cannot be read, its name tells the age."""
+    """Whether a claim shows no progress. Of one that cannot be read, its name tells the age. One from the future is of a clock
+    that was wrong: nothing would end it before that day comes."""
     last: datetime | None = layout.moment_of(name) if claim is None else claim.updated_at
-    return last is None or project.services.clock.now() - last > patience.stale_after
+    return last is None or abs(project.services.clock.now() - last) > patience.stale_after
 
 
 def _grace(

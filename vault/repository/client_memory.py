@@ -5,7 +5,9 @@
                 write to the store could otherwise put keys of their own there, and the next backup would be sealed to them
     snapshots   those that were seen; one that is gone, though nothing says that it was forgotten, is reported
     descriptor  a copy of it, for when it is lost
+    settings    the newest copy of each settings file, with what it says and to whom, in short
     projects    their ids, by their names, so that no other project's key objects are opened to find one
+    replaced    objects that could not be read and were written anew, as they stood in the store before
     locks       until when objects are known to be locked, and which are under a legal hold: to spare requests, no more
 
 It goes by the store's address and by names that people gave, since ids are the store's to change. It lies in this machine's
@@ -37,6 +39,7 @@ MOST_FILES = 100
 """Of one memory: five million lines, which are 150 TB of locked packs."""
 
 DESCRIPTOR_COPY = "strongroom.json"
+REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,11 @@ class ClientMemory:
             return file if file.is_file() else None
         except OSError:  # what nobody may look at helps nobody
             return None
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep an object of the store as it stands there, before something else takes its place."""
+        digest = blake3(data).hexdigest(length=4)
+        self._replace(self.folder / REPLACED / f"{name.replace('/', '.')}.{digest}", data)
 
     def recognise(self, capability: Capability) -> None:
         """Compare a project's id and keys with those that its name had. Raises `KeyRefused` where they are others."""
@@ -160,7 +168,7 @@ class ClientMemory:
     def _replace(self, file: Path, data: bytes) -> None:
         half = file.with_name(f"{file.name}.{self.chance.token(4).hex()}")
         with suppress(OSError):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
                 out.write(data)
             half.replace(file)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from vault.errors import RefusedByRule, UsageError
 from vault.format import layout, strict_json
@@ -86,11 +87,14 @@ def write_notes(project: Project, records: Sequence[Record], reason: str, *, who
     put_notes(project, [Forgotten(one.id, one.source, one.taken_at, one.parents) for one in records], reason, who=who)
 
 
-def put_notes(project: Project, gone: Sequence[Forgotten], reason: str, *, who: str = "") -> None:
-    """Write as many notes as it takes. who: the person, where it was one."""
+def put_notes(
+    project: Project, gone: Sequence[Forgotten], reason: str, *, who: str = "", packs_stay_until: datetime | None = None
+) -> None:
+    """Write as many notes as it takes. who: the person, where it was one · packs_stay_until: of `Note`."""
     services = project.services
     for part in _parts(gone):
-        note = Note(layout.new_id(services.chance.token(16)), part, reason, services.host, services.clock.now(), who)
+        note_id, now = layout.new_id(services.chance.token(16)), services.clock.now()
+        note = Note(note_id, part, reason, services.host, now, who, packs_stay_until)
         project.put_record(layout.forgotten_name(project.id, note.id), note.as_json())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound
@@ -16,16 +17,21 @@ from vault.format import layout
 from vault.format.housekeeping import Forgotten, Note
 from vault.problems import Problem
 from vault.repository.project import Project
+from vault.wording import quoted
 
 READERS = 8
 """Notes that are fetched at once: each waits for a round trip."""
 
 
 class Notes(NamedTuple):
-    """by_id: the forgotten snapshots · damaged: notes that cannot be used; what they say is not forgotten is kept."""
+    """by_id: the forgotten snapshots · damaged: notes that cannot be used; what they say is not forgotten is kept · lost: those
+    that were not forgotten but are lost, which a person has accepted · packs_stay_until: until then no pack may go, as nobody
+    knows which of them these need."""
 
     by_id: Mapping[str, Forgotten]
     damaged: tuple[Problem, ...]
+    lost: frozenset[str] = frozenset()
+    packs_stay_until: datetime | None = None
 
     def parents_of(self, parents: Iterable[str]) -> tuple[str, ...]:
         """These, and what they superseded where they themselves were forgotten, and so on."""
@@ -47,7 +53,14 @@ def read_all(project: Project) -> Notes:
 
 def joined(notes: Iterable[Note], damaged: Iterable[Problem]) -> Notes:
     """What these notes say together."""
-    return Notes({one.id: one for note in notes for one in note.snapshots}, tuple(damaged))
+    notes = list(notes)
+    accepted = [note for note in notes if note.packs_stay_until is not None]
+    return Notes(
+        {one.id: one for note in notes for one in note.snapshots},
+        tuple(damaged),
+        frozenset(one.id for note in accepted for one in note.snapshots),
+        max((note.packs_stay_until for note in accepted if note.packs_stay_until is not None), default=None),
+    )
 
 
 def each(project: Project) -> tuple[list[Note], list[Problem]]:
@@ -67,4 +80,13 @@ def _note_or_problem(project: Project, name: str) -> Note | Problem | None:
     except ObjectNotFound:
         return None  # put into another note meanwhile
     except Damaged as error:
-        return Problem(name.encode(), "damaged-note", f"a note of forgotten snapshots cannot be used: {error}")
+        message = f"a note of forgotten snapshots cannot be used: {error}; {mending(project)}"
+        return Problem(name.encode(), "damaged-note", message)
+
+
+def mending(project: Project) -> str:
+    """What to do about a small object that cannot be read and says nothing of its own any more."""
+    return (
+        "put an older version of the object back, or have it written anew, with what is known: "
+        f"`strongroom check {quoted(project.name)} --acknowledge REASON`"
+    )

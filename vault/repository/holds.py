@@ -19,6 +19,7 @@ from vault.format.hold import Hold, Release, Scope
 from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.project import Project
+from vault.wording import quoted
 
 LONGEST_TEXT = 2000
 """Characters of a reason, a name or a pattern."""
@@ -40,7 +41,8 @@ def read_all(project: Project) -> Placed:
     holds, releases, problems = _read(project)
     first = _first_of_each(releases)
     whole = [replace(hold, release=first.get(hold.id)) for hold in holds]
-    return Placed(tuple(sorted(whole, key=_age)), tuple(problems))
+    bad = [one for one in problems if one.path.decode().rpartition("/")[2] not in first]
+    return Placed(tuple(sorted(whole, key=_age)), tuple(bad))
 
 
 def readable(project: Project) -> tuple[frozenset[str], frozenset[str]]:
@@ -63,7 +65,10 @@ def _read(project: Project) -> tuple[list[Hold], list[Release], list[Problem]]:
             found = stored.read(project.read_record(name, f"the hold {leaf}"), leaf)
         except (Damaged, ObjectNotFound) as error:
             holds.append(Hold.unreadable(leaf))
-            message = f"a hold cannot be read and binds the whole project until it is released: {error}"
+            message = (
+                f"a hold cannot be read and binds the whole project until it is released: {error}; put an older version of the "
+                f"object back, or: `strongroom hold release {quoted(project.name)} {leaf} --reason TEXT`"
+            )
             problems.append(Problem(name.encode(), "damaged-hold", message))
             continue
         if isinstance(found, Release):

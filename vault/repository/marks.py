@@ -23,14 +23,12 @@ from vault.format import layout
 from vault.format.housekeeping import Mark
 from vault.problems import Problem
 from vault.repository.project import Project
+from vault.wording import quoted
 
 EVICTIONS_STAY = timedelta(days=30)
 """How long it stays on record that a writer was evicted: far longer than a writer can be asleep and commit after all."""
 
-UNREADABLE = (
-    "a prune's mark cannot be read, so what is new is stored without looking for it among what is stored; delete the object "
-    "once no prune of this project is running on any machine"
-)
+UNREADABLE = "a prune's mark cannot be read, so what is new is stored without looking for it among what is stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +117,15 @@ def _read(project: Project, known: Container[str]) -> Iterator[tuple[str, Mark |
         except ObjectNotFound:
             continue  # that prune has ended
         except Damaged as error:
-            yield name, Problem(name.encode(), "damaged-mark", f"{UNREADABLE}: {error}")
+            message = (
+                f"{UNREADABLE}: {error}; once no prune of the project is running on any machine: "
+                f"`strongroom check {quoted(project.name)} --acknowledge REASON`"
+            )
+            yield name, Problem(name.encode(), "damaged-mark", message)
+
+
+def write_empty(project: Project, mark: str) -> None:
+    """Write a mark that names nothing over one that cannot be read: a person knows that no prune relies on it any more."""
+    services = project.services
+    value = Mark(mark, (), services.host, services.clock.now())
+    project.put_record(layout.mark_name(project.id, mark), value.as_json())

@@ -10,19 +10,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, RefusedByRule, StorageError, UsageError
 from vault.format import layout
 from vault.format.housekeeping import Evicted, Forgotten, Moved
 from vault.format.record import Record
-from vault.repository import forgotten, presence, rollups, snapshots
+from vault.repository import forgotten, liveness, presence, rollups, snapshots
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget import put_notes, refuse_unfit
 from vault.repository.forgotten import Notes
+from vault.repository.meta import MetaReader
 from vault.repository.project import Project
 from vault.storage.caching import uncached
 from vault.wording import counted, quoted
+
+PACKS_STAY = timedelta(days=7)
+"""How long no pack is deleted after the loss of a snapshot was accepted: until then its record may turn up somewhere."""
 
 
 class Absent(NamedTuple):
@@ -45,6 +50,22 @@ class SnapshotsMissing(Damaged):
             f"repository, or accept the loss: {acceptance(project, first)}",
         )
         self.snapshots = tuple(sorted(snapshots))
+
+
+def records_gone(project: Project, records: Collection[str], notes: Notes) -> bool:
+    """Whether all that was ever committed seems to be gone: no record stands, of whatever sort, nobody has forgotten anything,
+    no backup is under way, and packs of the catalogue stand, which are stored right before a commit."""
+    if records or notes.by_id or notes.damaged:
+        return False
+    folders = (project.folder(name) for name in ("meta", "claims"))
+    catalogue, under_way = (next(iter(project.store.list(folder)), None) is not None for folder in folders)
+    return catalogue and not under_way
+
+
+RECORDS_GONE = (
+    "no snapshot stands and none was forgotten, but catalogue packs stand: the records are gone, or the only backup was "
+    "interrupted right before its end"
+)
 
 
 def acceptance(project: Project, snapshot: str) -> str:
@@ -82,9 +103,18 @@ def gone(project: Project, memory: ClientMemory) -> list[str]:
     return list(found)
 
 
-def accept(project: Project, ids: Iterable[str], *, reason: str, who: str, remembered: Iterable[str]) -> list[Forgotten]:
+def accept(
+    project: Project,
+    ids: Iterable[str],
+    *,
+    reason: str,
+    who: str,
+    remembered: Iterable[str],
+    packs_stay: timedelta = PACKS_STAY,
+) -> list[Forgotten]:
     """Note that these snapshots, which are gone or damaged, are lost: from then on nobody misses them. Gives what was noted.
-    Raises `UsageError` for one that nobody knows of, `RefusedByRule` for one that can be read: then nothing is noted."""
+    packs_stay: so long no prune deletes a pack. Raises `UsageError` for one that nobody knows of, `RefusedByRule` for one whose
+    record, manifest and list of packs can be read: then nothing is noted."""
     refuse_unfit(reason)
     wanted = list(dict.fromkeys(ids))
     listed = snapshots.stored_ids(project)
@@ -101,24 +131,49 @@ def accept(project: Project, ids: Iterable[str], *, reason: str, who: str, remem
             hint = f"to give it up nevertheless: `strongroom forget {quoted(project.name)} {snapshot} --reason TEXT`"
             raise RefusedByRule(f"snapshot {snapshot} is there and can be read; nothing was noted", hint=hint)
     given_up = [_as_forgotten(project, snapshot, found.records, notes) for snapshot in wanted]
-    put_notes(project, given_up, reason, who=who)
+    put_notes(project, given_up, reason, who=who, packs_stay_until=project.services.clock.now() + packs_stay)
     return given_up
+
+
+def unreadable(project: Project) -> list[str]:
+    """The ids of the snapshots that stand and are not forgotten, of which the record, the manifest or the list of packs cannot
+    be read in the store itself; those of records of moved packs and evictions that cannot be read are among them."""
+    below = replace(project, store=uncached(project.store))
+    found = snapshots.committed(below)
+    bad = [one.path.decode().rpartition("/")[2] for one in found.damaged]
+    reader = liveness.reader_of(below)
+    return sorted([one for one in bad if layout.is_snapshot_id(one)] + [one.id for one in found.records if _lacks(reader, one)])
 
 
 def _is_readable(project: Project, snapshot: str) -> bool:
     below = replace(project, store=uncached(project.store))
     try:
-        return isinstance(snapshots.read_any(below, snapshot), Record | Moved | Evicted)
+        found = snapshots.read_any(below, snapshot)
     except (Damaged, ObjectNotFound):
         return False
+    return not _lacks(liveness.reader_of(below), found) if isinstance(found, Record) else isinstance(found, Moved | Evicted)
+
+
+def _lacks(reader: MetaReader, one: Record) -> bool:
+    """Whether the manifest of a snapshot or its list of packs cannot be read."""
+    try:
+        snapshots.listed_packs(reader, one)
+        snapshots.read_manifest(reader, one, columns=["path"])
+    except Damaged:
+        return True
+    return False
 
 
 def _as_forgotten(project: Project, snapshot: str, records: Iterable[Record], notes: Notes) -> Forgotten:
-    """What a note says of a snapshot whose record cannot be read: out of a roll-up, else out of those that name it."""
+    """What a note says of a snapshot that is lost: out of its record, where that can be read, or a roll-up, else out of those
+    that name it."""
+    records = list(records)
+    own = next((one for one in records if one.id == snapshot), None)
+    if own is not None:
+        return Forgotten(snapshot, own.source, own.taken_at, own.parents)
     rolled = [one for some in rollups.rolled_up(project) for one in some if one.id == snapshot]
     if rolled:
         return Forgotten(snapshot, rolled[0].source, rolled[0].taken_at, rolled[0].parents)
-    records = list(records)
     sources = [one.source for one in records if snapshot in one.parents]
     sources += [one.source for one in notes.by_id.values() if snapshot in one.parents]
     moment = layout.moment_of(snapshot) or project.services.clock.now()

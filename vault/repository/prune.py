@@ -20,7 +20,7 @@ from vault import memory
 from vault.errors import StorageDenied
 from vault.format import layout
 from vault.format.housekeeping import MOST_IN_MARK, Forgotten
-from vault.repository import claims, liveness, marks, presence, rollups, snapshots
+from vault.repository import claims, forgotten, liveness, marks, presence, rollups, snapshots
 from vault.repository.chunk_index import store_segments
 from vault.repository.forget import put_notes
 from vault.repository.liveness import Inside, Needs
@@ -36,6 +36,7 @@ from vault.repository.prune_plan import (
     may_go,
     name_of,
     standing_twice,
+    staying_until,
     steadily,
 )
 from vault.repository.repack import SOURCE, Live, repack
@@ -208,6 +209,9 @@ class _Prune:
         """The packs of the plan that may go by all that is known now, right before they go: records, holds, listings; and
         records of moved packs go that nobody needs."""
         plan, stop = self._plan, self._wishes.stop
+        if staying_until(self._project, forgotten.read_all(self._project)) is not None:
+            self.report.spared = len(plan.dead)
+            return []
         met, mine = marks.read(self._project), frozenset(self._marks)
         others = met.packs_beside(mine)
         unknown = bool(met.unreadable - mine)  # such a mark may name any pack: then none is known to stay

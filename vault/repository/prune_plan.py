@@ -16,7 +16,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
-from vault.errors import Damaged
+from vault.errors import Damaged, RefusedByRule
 from vault.format import layout
 from vault.format.layout import TIERS
 from vault.problems import printable
@@ -98,7 +98,8 @@ class Plan:
     both, what `max_bytes` leaves for another time · locked, locked_records: packs that would be among them and records of
     forgotten snapshots, which the store keeps, and until when · needed: packs that stay because a snapshot needs them ·
     unproven: packs that stay though a record says that their content has moved, since that could not be proven, or though no
-    record names them, since what is needed lies nowhere else · claims:
+    record names them, since what is needed lies nowhere else · after_loss: packs that no snapshot needs and that stay until
+    `packs_stay_until`, as the loss of snapshots was accepted that may have needed them · claims:
     snapshots that are being written, which a prune waits for, and whose they are · segments: of the index, as it is."""
 
     project: str
@@ -114,6 +115,8 @@ class Plan:
     unproven: tuple[StoredPack, ...]
     claims: tuple[tuple[str, str], ...]
     segments: int
+    after_loss: tuple[StoredPack, ...] = ()
+    packs_stay_until: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -128,6 +131,8 @@ class Plan:
             "locked_records": [{"snapshot": one, "until": until.isoformat()} for one, until in self.locked_records],
             "needed": _sums(self.needed),
             "unproven": _sums(self.unproven),
+            "after_loss": _sums(self.after_loss)
+            | {"until": None if self.packs_stay_until is None else self.packs_stay_until.isoformat()},
             "claims": [{"snapshot": snapshot, "of": whose} for snapshot, whose in self.claims],
             "segments": self.segments,
         }
@@ -155,6 +160,12 @@ def look(project: Project, known_forgotten: frozenset[str], wishes: Wishes) -> W
     the first was deleted, one listing may miss both. What no listing names though it must be there is asked for by name.
     """
     ids = dict.fromkeys([*snapshots.stored_ids(project), *snapshots.stored_ids(project)])
+    if missing.records_gone(project, ids, forgotten.read_all(project)):
+        raise RefusedByRule(
+            f"nothing of {project.name} can be pruned: {missing.RECORDS_GONE}",
+            hint=f"bring the objects below {project.folder('snapshots')} back from an older version or a copy; if there never "
+            f"was a snapshot: `strongroom backup {quoted(project.name)}` first",
+        )
     found = snapshots.read_those(project, list(ids))
     while (absent := missing.absent(project, ids, found.records, wishes.remembered - known_forgotten)).hidden:
         ids |= dict.fromkeys(absent.hidden)
@@ -169,7 +180,8 @@ def look(project: Project, known_forgotten: frozenset[str], wishes: Wishes) -> W
             hint=f"`strongroom check {quoted(project.name)}` says what else is damaged; put an older version of the object "
             f"back, or accept the loss: {missing.acceptance(project, which.rpartition('/')[2])}",
         )
-    reasons = wishes.held([one for one in found.records if one.id in known_forgotten])
+    lost = forgotten.read_all(project).lost  # what is in them nobody can say, and a person knows
+    reasons = wishes.held([one for one in found.records if one.id in known_forgotten - lost])
     gone = known_forgotten - reasons.keys()
     live = found._replace(records=[one for one in found.records if one.id not in gone])
     return World(gone, live, tuple(sorted(reasons.items())))
@@ -207,7 +219,9 @@ def may_go(
 def make_plan(project: Project, wishes: Wishes) -> Plan:
     """Find out what a prune would do. Raises `Damaged` where a record cannot be read, or is missing."""
     wishes.progress.phase("looking what is needed")
-    noted = frozenset(forgotten.read_all(project).by_id)
+    notes = forgotten.read_all(project)
+    noted = frozenset(notes.by_id)
+    until = staying_until(project, notes)
     listed = standing_twice(project)
     stored = [StoredPack(tier, pack, listed[tier, pack]) for tier, pack in sorted(listed)]
 
@@ -224,16 +238,17 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
             project, [one for one in stored if one.sha256 not in needs.now], needs, staying, whole=False, stop=wishes.stop
         )
         dead -= inner.unlisted([one.sha256 for one in stored])
-        if wishes.repack_above is None or inner.index.damaged:
+        if wishes.repack_above is None or inner.index.damaged or until is not None:
             return needs, dead, {}
         return needs, dead, liveness.fillings(inner.index, inner.live)
 
     world, (needs, free_to_go, filled) = steadily(project, noted, wishes, find)
-    dead = [one for one in stored if one.sha256 in free_to_go]
+    unneeded = [one for one in stored if one.sha256 in free_to_go]
+    dead = unneeded if until is None else []
     stays = [one for one in stored if one.sha256 in needs.now]
     wasteful = _wasteful(project, filled, stays, wishes.repack_above or 0.0)
     recorded = set(snapshots.stored_ids(project))
-    going_records = sorted(world.gone & recorded)
+    going_records = sorted((world.gone if until is None else world.gone - notes.lost) & recorded)
     locks = locked_ones(wishes, [*dead, *(one.pack for one in wasteful)], lambda one: name_of(project, one))
     record_locks = locked_ones(wishes, going_records, lambda one: layout.snapshot_name(project.id, one))
     free = [one for one in dead if one not in locks]
@@ -253,9 +268,19 @@ def make_plan(project: Project, wishes: Wishes) -> Plan:
         locked_records=tuple(record_locks.items()),
         needed=tuple(stays),
         unproven=tuple(one for one in stored if one.sha256 not in needs.now and one.sha256 not in free_to_go),
-        claims=tuple((one, claims.described(project, one)) for one in claims.standing(project) if one not in recorded),
+        claims=tuple(
+            (one, claims.described(project, one)) for one in claims.unfinished(project, claims.standing(project), recorded)
+        ),
         segments=sum(1 for _ in project.store.list(project.folder("index"))),
+        after_loss=() if until is None else tuple(unneeded),
+        packs_stay_until=until,
     )
+
+
+def staying_until(project: Project, notes: forgotten.Notes) -> datetime | None:
+    """Until when no pack may go, as the loss of snapshots was accepted; None where that is over, or none was."""
+    until = notes.packs_stay_until
+    return until if until is not None and until > project.services.clock.now() else None
 
 
 def locked_ones(wishes: Wishes, things: Sequence[T], name: Callable[[T], str]) -> dict[T, datetime]:

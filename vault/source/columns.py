@@ -34,6 +34,7 @@ pack_row = _ROW.pack
 BLOCK_BYTES = BLOCK_ROWS * _ROW.size
 
 BILLION = 1_000_000_000
+_EARLIEST, _LATEST = -(1 << 63), (1 << 63) - 1
 
 
 def schema() -> pa.Schema:
@@ -62,13 +63,9 @@ class Columns:
 
     def add(self, path: bytes, status: os.stat_result) -> None:
         """One row: `path` as the table shall have it, and its lstat."""
-        st = status
         self.paths += path
         self.ends.append(len(self.paths))
-        self.rows += pack_row(
-            st.st_mode, st.st_size, st.st_mtime_ns // BILLION, st.st_mtime_ns % BILLION, st.st_ctime_ns, st.st_ino,
-            st.st_dev, st.st_uid, st.st_gid, st.st_nlink, st.st_blocks,
-        )  # fmt: skip
+        self.rows += packed(status)
         if len(self.rows) >= BLOCK_BYTES or len(self.paths) > LONGEST:
             self.flush()
 
@@ -110,6 +107,21 @@ class Columns:
             columns[name] = pa.chunked_array([unsorted.take(part) for part in slices], kinds.field(name).type)
             del unsorted
         return pa.table(columns, schema=kinds)
+
+
+def packed(status: os.stat_result) -> bytes:
+    """The row of any status."""
+    st = status
+    return pack_row(
+        st.st_mode, st.st_size, st.st_mtime_ns // BILLION, st.st_mtime_ns % BILLION, bounded_ctime(st.st_ctime_ns),
+        st.st_ino, st.st_dev, st.st_uid, st.st_gid, st.st_nlink, st.st_blocks,
+    )  # fmt: skip
+
+
+def bounded_ctime(nanoseconds: int) -> int:
+    """The same, or the nearest that 64 bits hold: a clock that was wrong, or a file system made up by a program, may say 2446.
+    What is that late counts as changed in every comparison."""
+    return max(_EARLIEST, min(nanoseconds, _LATEST))
 
 
 def _dealt(fields: list[pa.Array]) -> dict[str, pa.Array]:

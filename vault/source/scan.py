@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from vault import memory
 from vault.errors import SourceError, UsageError
 from vault.problems import Problem, printable
-from vault.source.columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row
+from vault.source.columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row, packed
 from vault.source.descent import SUPPORTED, Descent
 from vault.source.patterns import HEADS, TAILS, Rules
 
@@ -206,10 +207,13 @@ class _Walk:
                 paths += before
                 paths += name
                 ends.append(len(paths))
-                rows += pack_row(
-                    st.st_mode, st.st_size, st.st_mtime_ns // BILLION, st.st_mtime_ns % BILLION, st.st_ctime_ns, st.st_ino,
-                    st.st_dev, st.st_uid, st.st_gid, st.st_nlink, st.st_blocks,
-                )  # fmt: skip
+                try:
+                    rows += pack_row(
+                        st.st_mode, st.st_size, st.st_mtime_ns // BILLION, st.st_mtime_ns % BILLION, st.st_ctime_ns, st.st_ino,
+                        st.st_dev, st.st_uid, st.st_gid, st.st_nlink, st.st_blocks,
+                    )  # fmt: skip
+                except struct.error:  # a ctime that 64 bits do not hold
+                    rows += packed(st)
                 if len(rows) >= BLOCK_BYTES or len(paths) > LONGEST:
                     self.columns.flush()
                     self.stop()

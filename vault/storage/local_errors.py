@@ -20,6 +20,7 @@ _PASSING = frozenset(
     if hasattr(errno, name)
 )
 _HINTS = {
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or choose a file system that takes files of 64 MiB",
     errno.EIO: "the disk may be failing; look at the system's log",
     errno.EEXIST: "a file stands where a folder of the store should be: choose another address",
 }

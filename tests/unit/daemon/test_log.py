@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 
 import pytest
 
@@ -59,3 +60,27 @@ def test_without_standard_output_nothing_is_written_anywhere(monkeypatch: pytest
     monkeypatch.setattr("sys.stdout", io.StringIO())
     log.info("now somebody does")
     assert log.lost == 0
+
+
+def test_a_reader_that_has_stopped_holds_nobody_up_and_gets_the_next_lines_once_it_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cli.output.READER_PATIENCE", 0.05)
+    reader, writer = os.pipe()  # blocking, as a shell's pipes are
+    with os.fdopen(writer, "w") as stdout, os.fdopen(reader, "rb") as shown:
+        monkeypatch.setattr("sys.stdout", stdout)
+        log = Log(Lines().write, StageClock(), as_json=False)
+        begun = time.monotonic()
+        for number in range(300):
+            log.notice(f"line {number} {'x' * 1000}")
+        assert time.monotonic() - begun < 5 and log.lost > 200 and log.failing
+        os.set_blocking(reader, False)
+        there = b""
+        while part := shown.read(1 << 20):
+            there += part
+            log.notice("on it goes")
+            if b"on it goes" in there:
+                break
+        lines = there.decode().splitlines()
+        assert log.failing == () and "lines of this log could not be written" in there.decode()
+    assert all(len(line.split()) >= 3 for line in lines) and lines[-1].endswith("on it goes")

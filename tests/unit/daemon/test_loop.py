@@ -22,6 +22,7 @@ from policies.daemon.plan import ProjectPlan
 from policies.daemon.systemd import Systemd
 from policies.notify.pings import Pings
 from policies.promises.findings import PackSeen
+from tests.support.stage import NOON
 from tests.unit.daemon.house import DONE, UNREACHABLE, House, project
 from vault.errors import SettingsError, StrongroomError
 
@@ -46,6 +47,19 @@ def test_jobs_run_at_their_times_and_nobody_is_told_of_a_good_day(make: Make) ->
     house.live(24)
     assert house.ran.count(("sdek", "backup reports")) == 25 and ("sdek", "check") in house.ran
     assert house.channel.told == []
+
+
+@pytest.mark.usefixtures("true_beats")
+def test_the_daemon_beats_each_second(make: Make) -> None:
+    house = make(project())
+    begun = house.clock.monotonic()
+    house.clock.after(600.5, lambda: setattr(house.hands, "stop", True))
+    house.daemon.run(house.hands)
+    assert 600 < house.clock.monotonic() - begun <= 602, "a signal is heeded within a second"
+    house.hands.stop = False
+    house.live(0.51)
+    starts = [run.started for run in house.books.recent("sdek", "backup reports")]
+    assert (starts[0] - NOON - timedelta(minutes=65)).total_seconds() <= 1.0
 
 
 def test_a_store_that_is_unreachable_for_an_hour_is_tried_again_and_breaks_no_promise_of_three(make: Make) -> None:

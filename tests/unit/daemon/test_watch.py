@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from policies.daemon.child import Ended
+from policies.daemon.known import state_of
 from policies.daemon.plan import PlannedJob, ProjectPlan
 from policies.notify.message import Message
+from policies.promises import findings_file
+from policies.promises.findings import Findings
+from policies.schedule import books_file
 from policies.schedule.policy import Policy, Retries
 from tests.unit.daemon.house import DONE, HOURLY, UNREACHABLE, Channel, House, project
 
@@ -173,3 +179,103 @@ def test_a_project_that_begins_to_fail_later_for_the_same_reason_is_named_as_wel
     house.answer = lambda *_: UNREACHABLE
     house.live(4)
     assert sum("late/reports" in line.title for message in house.channel.told for line in message.broken) == 1
+
+
+def test_a_snapshot_and_a_drill_from_a_clock_that_was_ahead_hide_no_broken_promise(make: Make) -> None:
+    house = make(project(nightly=True))
+    right = house.clock.now()
+    house.clock.set(right + timedelta(days=400))
+    ahead = house.clock.now()
+    house.findings.note("sdek", "backup", "reports", ahead, {"taken_at": ahead.isoformat()})
+    house.findings.drilled("sdek", ahead, {"trouble": ""})
+    house.live(0.2)
+    house.clock.set(right)
+    house.answer = lambda *_: UNREACHABLE
+    house.live(4)
+    assert "rpo" in told(house)
+    drills = state_of(house.projects[0], house.daemon._runner, house.findings, house.clock.now()).drills
+    assert drills is not None and drills.last is None and drills.due < house.clock.now() + timedelta(days=2)
+
+
+def test_what_a_job_did_since_its_last_success_is_asked_of_the_books_once_after_each_run(make: Make) -> None:
+    house = make(project())
+    house.answer = lambda *_: UNREACHABLE
+    asked: list[str] = []
+    ask = house.books.since_success
+
+    class Counted:
+        def __getattr__(self, name: str) -> object:
+            if name == "since_success":
+                asked.append(name)
+            return getattr(house.books, name)
+
+    house.daemon._runner._books = Counted()  # type: ignore[assignment] # passes everything on
+    house.live(12)
+    ran = len(house.ran)
+    assert ran > 12 and len(asked) <= 2 * ran + 2
+    assert len(house.daemon._runner.since_success("sdek", "backup reports")) == len(ask("sdek", "backup reports")) == ran
+
+
+def test_a_daemon_that_begins_on_a_full_disk_runs_tells_and_writes_all_down_once_there_is_room(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make(project())
+    house.live(1)
+    house.stage._lasts = lambda _title: 10_000.0  # a run that is under way when the process is killed
+    house.live(1)
+    house.stage._lasts = lambda _title: 30.0
+    house.stage._clock.forget()
+    house.close()
+    is_full = [True]
+
+    def opening(real: Callable[[Path], sqlite3.Connection]) -> Callable[[Path], sqlite3.Connection]:
+        def opened(file: Path) -> sqlite3.Connection:
+            if is_full:
+                raise OSError(errno.ENOSPC, "no room")
+            return real(file)
+
+        return opened
+
+    monkeypatch.setattr(books_file, "open_to_write", opening(books_file.open_to_write))
+    monkeypatch.setattr(findings_file, "opened", opening(findings_file.opened))
+    house.findings = Findings.open_anyhow(house.folder / "findings.sqlite", house.lines.append)
+    before = len(house.ran)
+    house.begin()
+    house.answer = lambda *_: UNREACHABLE
+    house.live(4)
+    assert len(house.ran) > before + 3 and told(house).count("rpo") == 1 and told(house).count("problems") == 1
+    is_full.clear()
+    house.answer = lambda *_: DONE
+    house.live(2)
+    written = house.books.recent("sdek", "backup reports", 100)
+    assert len(written) == len(house.ran) + 1 and {run.ending for run in written} == {"done", "failed", "aborted"}
+    assert told(house).count("rpo") == 1 and house.findings.alarms() == {}
+
+
+def test_a_run_that_was_under_way_before_the_disk_was_full_is_not_waited_for(make: Make) -> None:
+    """The books can be read, and not written."""
+    house = make(project())
+    house.stage._lasts = lambda _title: 10_000.0
+    house.live(1)
+    house.stage._lasts = lambda _title: 30.0
+    restarted_with = house.books
+    house.ran.append(("sdek", "killed"))  # runs of the next process have other ids
+    house.stage._clock.forget()
+    house.books.close()
+    real = books_file.open_to_write
+
+    def only_read(file: Path) -> sqlite3.Connection:
+        connection = real(file)
+        connection.execute("PRAGMA query_only = ON")  # a full disk is another error of SQLite's: see `lacks_room`
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(books_file, "open_to_write", only_read)
+        patch.setattr(books_file, "lacks_room", lambda _error: True)
+        house.begin()
+        house.live(2)
+    assert house.books is not restarted_with and house.ran.count(("sdek", "backup reports")) >= 2
+    house.books._disconnect()
+    house.live(1)
+    endings = [run.ending for run in house.books.recent("sdek", "backup reports", 100)]
+    assert endings.count("aborted") == 1 and None not in endings

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import email
 import json
+import socket
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.policy import default
@@ -12,6 +17,7 @@ from types import ModuleType
 
 import pytest
 
+from policies.notify import deadline
 from policies.notify.apprises import Apprise
 from policies.notify.channels import NotTold, PartlyTold
 from policies.notify.email import Email
@@ -87,6 +93,56 @@ def test_recipients_that_are_refused_are_named_and_the_others_get_the_letter_onc
         with pytest.raises(NotTold, match=r"refuses the recipient b@example\.org"):
             mail(sink.port).tell(replace(MESSAGE, only=partly.value.left))
     assert len(sink.letters) == 1 and ["a@example.org" in line for line in sink.recipients] == [True]
+
+
+@pytest.mark.parametrize("farewell", [b"421 too busy\r\n", b"", b"no such code\r\n"])
+def test_a_letter_that_was_taken_is_told_whatever_the_server_says_at_the_end(farewell: bytes) -> None:
+    with mail_sink() as sink:
+        sink.farewell = farewell
+        mail(sink.port).tell(MESSAGE)
+    assert len(sink.letters) == 1
+
+
+def dripping(words: bytes) -> Iterator[int]:
+    """A server that says these words, and a byte of nothing much again and again."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as one:
+                one.sendall(words)
+                while True:
+                    one.sendall(b"x")
+                    time.sleep(0.02)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+    thread.join(10)
+    assert not thread.is_alive(), "the connection has ended"
+
+
+@pytest.mark.parametrize("protection", ["none", "starttls", "tls"])
+def test_a_mail_server_that_drips_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch, protection: str) -> None:
+    monkeypatch.setattr(deadline, "LONGEST", 0.3)
+    begun = time.monotonic()
+    for port in dripping(b"" if protection == "tls" else b"220-"):
+        with pytest.raises(NotTold, match="no letter could be given"):
+            mail(port, protection).tell(MESSAGE)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_web_server_that_drips_is_left_after_a_while_and_one_that_has_taken_it_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deadline, "LONGEST", 0.3)
+    for port in dripping(b"HTTP/1.1 "):
+        with pytest.raises(NotTold, match="cannot be reached"):
+            Webhook(lambda port=port: f"http://127.0.0.1:{port}/x").tell(MESSAGE)  # type: ignore[misc] # a lambda with a default
+    monkeypatch.setattr(deadline, "LONGEST", 30.0)
+    begun = time.monotonic()
+    for port in dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"):
+        Webhook(lambda port=port: f"http://127.0.0.1:{port}/x").tell(MESSAGE)  # type: ignore[misc] # a lambda with a default
+    assert time.monotonic() - begun < 10
 
 
 def test_a_server_without_the_protection_that_is_asked_for_gets_neither_password_nor_letter() -> None:

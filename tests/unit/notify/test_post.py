@@ -157,3 +157,27 @@ def test_a_letter_that_only_some_took_is_tried_again_for_the_others(findings: Fi
         post.deliver()
         clock.sleep(10)
     assert [one.only for one in mail.told] == [(), ("b@example.org",)] and mail.told[1].broken == MESSAGE.broken
+
+
+def test_a_letter_of_a_clock_that_was_ahead_is_tried_again_once_the_clock_is_right(findings: Findings) -> None:
+    mail, clock = Channel(failures=1), StageClock(NOON + timedelta(days=400))
+    post = posted(findings, clock, [], mail)
+    post.deliver()
+    post.deliver()
+    clock.set(NOON)
+    for _ in range(3):
+        post.deliver()
+    assert mail.told == [MESSAGE] and findings.letters(clock.now()) == []
+
+
+def test_a_machine_that_boots_without_a_clock_and_a_network_gives_up_no_letter_when_the_clock_is_set(
+    findings: Findings,
+) -> None:
+    mail, clock, notices = Channel(failures=3), StageClock(NOON - timedelta(days=20_000)), list[str]()
+    post = posted(findings, clock, notices, mail)
+    post.deliver()
+    clock.set(NOON)
+    for _ in range(20):
+        post.deliver()
+        clock.sleep(60)
+    assert mail.told == [MESSAGE] and not any("given up" in notice for notice in notices)

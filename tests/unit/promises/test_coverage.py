@@ -59,3 +59,10 @@ def test_packs_that_are_gone_are_forgotten_and_new_ones_are_met() -> None:
 
 def test_without_packs_nothing_is_read() -> None:
     assert tonight({}, {}, PACE, BEGIN) == []
+
+
+def test_what_was_read_while_the_clock_was_ahead_counts_as_not_read() -> None:
+    ahead = BEGIN + 3650 * DAY
+    seen = known({name(1): 5}, {name(1): PackSeen(ahead, ahead, whole=True)}, BEGIN)
+    assert seen == {name(1): PackSeen(BEGIN, None, whole=True)}
+    assert tonight({name(1): 5}, seen, PACE, BEGIN + 29.5 * DAY) == [name(1)]

@@ -96,6 +96,31 @@ def test_days_weeks_months_quarters_and_years_are_told_apart(zone: ZoneInfo) -> 
     assert one("year", wall(2023, 1, 1), 365 * DAY, wall(2026, 1, 2)) == ("2024", "2025")
 
 
+@pytest.mark.parametrize("begins", [0, 6 * 24, 3 * 24 + 9])
+def test_a_week_that_begins_on_any_day_is_one_week_and_a_missing_one_is_missed(begins: int) -> None:
+    weekly = Expected("^reports/", "week", HOUR)
+    week, first = 7 * DAY, at(2026, 3, 2) + begins * HOUR  # a Monday; the clocks change on the 29th
+    items = [(f"reports/{number}.csv", first + number * week, week) for number in range(9) if number != 4]
+    now = first + 9 * week + DAY
+    found = missing(manifest(*items), weekly, first, now, KYIV)
+    middle = first + 4 * week + week / 2
+    assert found == (f"2026-W{middle.astimezone(KYIV).isocalendar().week:02}",)
+
+
+def test_a_shift_from_eight_to_eight_is_one_day_and_a_missing_one_is_missed() -> None:
+    daily = Expected("^reports/", "day", HOUR)
+    items = [(f"reports/{day}.csv", at(2026, 5, day, 8), DAY) for day in range(1, 20) if day != 7]
+    assert missing(manifest(*items), daily, at(2026, 5, 1), at(2026, 5, 20, 10), KYIV) == ("2026-05-07",)
+
+
+def test_a_report_of_the_hour_that_comes_twice_stands_for_both() -> None:
+    start = at(2026, 10, 25, 0)
+    items = hours(start, 12, without=frozenset({3, 4}))
+    twice = (("reports/hourly/03.csv", start + 3 * HOUR, 2 * HOUR),)
+    assert missing(manifest(*items, *twice), HOURLY, start, start + 12 * HOUR, KYIV) == ()
+    assert len(missing(manifest(*items), HOURLY, start, start + 12 * HOUR, KYIV)) == 2
+
+
 @pytest.mark.parametrize("zone", [KYIV, NEW_YORK, KATHMANDU, ZoneInfo("Australia/Lord_Howe")])
 @pytest.mark.parametrize("unit", ["day", "week", "month", "quarter", "year"])
 def test_a_period_is_over_at_midnight_of_the_zone_whether_clocks_were_set_forward_or_back_before(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from openpyxl import Workbook
 
+from cli import expected_rows
 from cli.expected_rows import COLUMNS, Asked, missing
 from cli.settings.projects import ProjectSettings, SourceSettings
 from policies.promises import expected
@@ -35,11 +36,23 @@ def book(file: Path, hours: list[int]) -> None:
     made.save(file)
 
 
-def said(folder: Path, *names: str, now: datetime, column: str = "time") -> list[str]:
+def said(
+    folder: Path,
+    *names: str,
+    now: datetime,
+    column: str = "time",
+    manifest: dict[str, dict[str, object]] | None = None,
+    since: datetime | None = None,
+) -> list[str]:
     wanted = [*expected.COLUMNS, *COLUMNS]
-    rows = [{"path": f"reports/calls/{name}".encode(), "type": "file", "format": name.rpartition(".")[2]} for name in names]
+    rows = [
+        {"path": f"reports/calls/{name}".encode(), "type": "file", "format": name.rpartition(".")[2]}
+        | {"size": 1000, "mtime": int((now - HOUR).timestamp())}
+        | (manifest or {}).get(name, {})
+        for name in names
+    ]
     table = pa.Table.from_pylist(rows, schema=pa.schema([schema().field(name) for name in dict.fromkeys(wanted)]))
-    asked = Asked(HOURLY, column, now - 3 * HOUR, now)
+    asked = Asked(HOURLY, column, since or now - 3 * HOUR, now)
     return list(missing(table, asked, ProjectSettings(), SourceSettings(kind="reports", path=folder)))
 
 
@@ -73,3 +86,41 @@ def test_a_table_that_cannot_answer_is_named_and_the_others_are_looked_at(folder
 
 def test_where_there_is_no_table_at_all_each_hour_is_missing(folder: Path) -> None:
     assert said(folder, now=DAY + 11 * HOUR) == ["2026-05-17 08h", "2026-05-17 09h"]
+
+
+def test_a_table_that_is_named_for_a_time_is_asked_for_no_later_rows(folder: Path) -> None:
+    book(folder / "calls/a.xlsx", [8, 10])
+    ended: dict[str, object] = {"period_start": DAY, "period_end": DAY + 11 * HOUR, "period_origin": "name"}
+    found = said(folder, "a.xlsx", now=DAY + 20 * HOUR, manifest={"a.xlsx": ended})
+    assert found == ["reports/calls/a.xlsx: 2026-05-17 09h"]
+    by_content: dict[str, object] = ended | {
+        "period_origin": "content"
+    }  # it ends with its last row, whatever is missing after it
+    assert len(said(folder, "a.xlsx", now=DAY + 20 * HOUR, manifest={"a.xlsx": by_content})) == 9
+
+
+def test_tables_of_long_ago_are_not_read(folder: Path) -> None:
+    """Neither is there, so that reading would fail."""
+    now, old = DAY + 90 * 24 * HOUR, int(DAY.timestamp())
+    ended: dict[str, object] = {"period_start": DAY, "period_end": DAY + 24 * HOUR, "period_origin": "name"}
+    manifest: dict[str, dict[str, object]] = {"archive.csv": ended, "dead.csv": {"mtime": old}}
+    (found,) = said(folder, "archive.csv", "dead.csv", now=now, manifest=manifest, since=DAY)
+    assert found == "reports/calls/dead.csv: no row since 2026-05-17 00:00, when it was last changed"
+    assert said(folder, "dead.csv", now=now, manifest=manifest) == [], "nothing was expected before somebody asked"
+
+
+def test_tables_that_are_too_large_or_too_many_are_named_and_the_newest_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = DAY + 11 * HOUR
+    for name in ("a", "b", "c"):
+        (folder / f"calls/{name}.csv").write_text("time;calls\n17.05.2026 08:10;5\n17.05.2026 10:10;6\n")
+    newest: dict[str, dict[str, object]] = {"b.csv": {"mtime": int(now.timestamp())}, "c.csv": {"size": 1 << 40}}
+    read, passed = said(folder, "a.csv", "c.csv", now=now, manifest=newest)
+    assert read == "reports/calls/a.csv: 2026-05-17 09h"
+    assert passed.startswith("1 table was not looked at (reports/calls/c.csv): at most 512 MiB")
+    for bound, value in (("MOST_BYTES", 1500), ("MOST_ROWS", 3)):
+        with monkeypatch.context() as patch:
+            patch.setattr(expected_rows, bound, value)
+            read, passed = said(folder, "a.csv", "b.csv", now=now, manifest=newest)
+        assert read == "reports/calls/b.csv: 2026-05-17 09h" and "(reports/calls/a.csv)" in passed

@@ -14,7 +14,7 @@ from policies.promises.findings import DRILLS_KEPT, AlarmNoted, Coverage, Findin
 from vault.errors import StrongroomError, UnsupportedFormat
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 KEY = ("sdek", "rpo", "reports")
 
 
@@ -70,8 +70,8 @@ def test_letters_wait_until_they_are_sent_and_alarms_change_with_them(tmp_path: 
     with opened(tmp_path) as findings:
         first, second = findings.letters(NOW)
         findings.sent(first)
-        findings.not_sent(second._replace(attempts=1), NOW + DAY)
-        assert findings.letters(NOW) == [] and findings.letters(NOW + DAY)[0].attempts == 1
+        findings.not_sent(second._replace(attempts=1), NOW + HOUR)
+        assert findings.letters(NOW) == [] and findings.letters(NOW + HOUR)[0].attempts == 1
         findings.change_alarms([], [KEY], [], NOW)
         assert findings.alarms() == {}
 

@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import StillClock
+from tests.support.dying import PowerCut
 from tests.support.faulty import FaultyStore, Overwriting, faults
-from tests.support.places import back_up, checked, made_on, tiny_descriptor
-from tests.support.trees import text, write_tree
+from tests.support.places import back_up, checked, made_on, restore, tiny_descriptor
+from tests.support.trees import contents, text, write_tree
 from vault.errors import Interrupted, TransientStorageError
 from vault.format.record import Process
 from vault.process import LinuxProcesses
 from vault.repository import claims, snapshots
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
-from vault.storage.contract import Store
+from vault.repository.prune import apply
+from vault.repository.prune_plan import Wishes, make_plan
+from vault.storage.contract import Buffer, Store
 from vault.storage.memory import MemoryStore
 
 PROCESSES = LinuxProcesses("here")
@@ -205,3 +208,75 @@ class Acting(FaultyStore):
         if "/claims/" in name:
             self._act()
         super().delete(name)
+
+
+def test_a_claim_that_a_dead_prune_left_beside_its_eviction_goes_once_it_is_stale() -> None:
+    clock = StillClock()
+    project = made_on(MemoryStore(), tiny_descriptor(create_once=True), clock)
+    claim = claim_of(project, process())
+    evict_and_die(project, claim.value.id)
+    waiting = claims.wait(project, claims.standing(project), claims.Patience(seconds=0), lambda: None)
+    assert waiting == [claim.value.id]
+    assert [one for one, _ in make_plan(project, Wishes()).claims] == waiting, "whom a prune would wait for is shown"
+    clock.sleep(25 * 3600.0)
+    assert claims.wait(project, waiting, claims.Patience(seconds=0), lambda: None) == []
+    assert claims.standing(project) == []
+
+
+def test_a_commit_that_is_late_beside_two_prunes_that_evict_its_writer_is_whole(tmp_path: Path) -> None:
+    """The store is believed to create once, and overwrites. The first prune dies between the *evicted* record and the claim;
+    the writer wakes up, finds its claim, and sends a commit, which arrives after the second prune."""
+    clock = StillClock()
+    project = made_on(Overwriting(MemoryStore()), tiny_descriptor(create_once=True), clock)
+    folder = write_tree(tmp_path / "source", {"a": text("a", 2000)})
+
+    def first_prune() -> None:
+        clock.sleep(26 * 3600.0)
+        (standing,) = claims.standing(project)
+        evict_and_die(project, standing)
+
+    unsure = LateCommit(project.store, first_prune)
+    with pytest.raises(TransientStorageError):
+        back_up(replace(project, store=unsure), folder)
+    impatient = Wishes(patience=claims.Patience(seconds=0))
+    assert apply(project, make_plan(project, impatient), impatient).waiting == claims.standing(project)
+    unsure.arrive()
+    assert [one.id for one in snapshots.read_all(project)] == claims.standing(project)
+    assert apply(project, make_plan(project, impatient), impatient).waiting == []
+    assert checked(project).sound
+    back_up(project, folder)
+    clock.sleep(26 * 3600.0)
+    assert apply(project, make_plan(project, impatient), impatient).done
+    assert claims.standing(project) == []
+    assert checked(project).sound
+    restore(project, tmp_path / "back")
+    assert contents(tmp_path / "back/reports") == contents(folder)
+
+
+def evict_and_die(project: Project, claim: str) -> None:
+    """A prune that dies right before it deletes the claim that it evicts."""
+    store = FaultyStore(project.store)
+    with faults(store).on("delete", name="*/claims/*", raises=PowerCut()) as plan, pytest.raises(PowerCut):
+        claims.evict(replace(project, store=store), claim)
+    assert plan.all_happened
+
+
+class LateCommit(FaultyStore):
+    """Does something before the first pack of the catalogue is stored; a commit gets no answer, and arrives with `arrive`."""
+
+    def __init__(self, inner: Store, act: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self._acts, self._late = [act], list[tuple[str, Buffer]]()
+
+    def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        if "/meta/" in name and self._acts:
+            self._acts.pop()()
+        super().put(name, data, sha256=sha256)
+
+    def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        self._late.append((name, bytes(data)))
+        raise TransientStorageError("no answer")
+
+    def arrive(self) -> None:
+        (late,) = self._late
+        super().create(*late)

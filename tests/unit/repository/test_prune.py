@@ -208,7 +208,7 @@ def test_nothing_is_pruned_beside_a_record_that_cannot_be_read(project: Project,
 
 
 def make_accepted(project: Project, snapshot: str) -> Plan:
-    missing.accept(project, [snapshot], reason="it is damaged", who="ann@desk", remembered=())
+    missing.accept(project, [snapshot], reason="it is damaged", who="ann@desk", remembered=(), packs_stay=timedelta(0))
     return make_plan(project, AT_ONCE)
 
 

@@ -21,7 +21,7 @@ from restore.target.attributes import first_mode
 from restore.target.looking import UNFINISHED
 from restore.target.names import temporary_name
 from tests.support.coverage_notes import not_covered
-from vault.errors import TargetError, UsageError
+from vault.errors import Busy, TargetError, UsageError
 from vault.format import manifest
 from vault.problems import Problem
 
@@ -82,6 +82,53 @@ def whats(problems: list[Problem]) -> list[str]:
 
 def leftovers(root: Path) -> list[Path]:
     return list(root.rglob(".strongroom-*"))
+
+
+def test_one_restore_at_a_time_writes_to_a_target(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path)
+    with Target(root) as target, Target(root) as other:
+        target.prepare()
+        writer = target.writer()
+        unfinished = writer.begin(b"a", 2)
+        assert isinstance(unfinished, PendingFile)
+        with pytest.raises(Busy, match="another restore writes to"):
+            other.prepare()  # its files would have the same temporary names
+        unfinished.write_at(0, b"it")
+        assert unfinished.finish(NONE) == writer.commit() == target.finish([]) == []
+        other.prepare()
+    with Target(root) as third:
+        third.prepare()
+
+
+def test_where_folders_cannot_be_locked_nobody_is_kept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unable(*_: object) -> None:
+        raise OSError(errno.EBADF, "as NFS says of a folder")
+
+    monkeypatch.setattr("fcntl.flock", unable)
+    with Target(os.fsencode(tmp_path)) as target, Target(os.fsencode(tmp_path)) as other:
+        target.prepare()
+        other.prepare()
+
+
+@pytest.mark.parametrize("step", [100, 1_000, 10**9, 2 * 10**9])
+def test_a_time_that_the_file_system_cut_off_is_the_time_that_was_set(
+    tmp_path: Path, writer: Writer, target: Target, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    real, wanted = os.utime, Attributes(mtime_ns=1_700_000_001_123_456_789)
+    monkeypatch.setattr(os, "utime", lambda file, ns: real(file, ns=(ns[0] // step * step, ns[1] // step * step)))
+    assert writer.write_small(b"a", b"x", wanted) == [] == writer.commit()
+    assert (tmp_path / "to/a").stat().st_mtime_ns % step == 0
+    item = Item(b"a", manifest.FILE, wanted, *X)
+    assert [found.differing for found in target.compare([item])] == [()]
+    later = item._replace(attributes=Attributes(mtime_ns=1_700_000_004_123_456_789))
+    assert [found.differing for found in target.compare([later])] == [("time of modification",)]
+
+
+def test_a_time_that_the_file_system_has_no_room_for_is_a_problem(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, last = os.utime, (2**31 - 1) * 10**9
+    monkeypatch.setattr(os, "utime", lambda file, ns: real(file, ns=(min(ns[0], last), min(ns[1], last))))
+    (problem,) = writer.write_small(b"a", b"x", Attributes(mtime_ns=4_330_000_000_000_000_000))
+    assert problem.what == "attributes" and "the file system does not hold it" in problem.message
 
 
 def test_nothing_is_written_before_prepare(tmp_path: Path) -> None:
@@ -500,8 +547,9 @@ def test_a_group_that_the_folder_hands_on_is_changed_to_the_one_that_the_item_ha
     assert stat.S_IMODE((shared / "d").stat().st_mode) == 0o750
 
 
-def test_access_lists_that_the_folder_hands_on_are_taken_off_what_is_made_in_it(tmp_path: Path, writer: Writer) -> None:
+def test_access_lists_that_the_folder_hands_on_are_taken_off_what_is_made_in_it(tmp_path: Path) -> None:
     root, target_root = tmp_path / "to", os.fsencode(tmp_path / "to")
+    root.mkdir()
     try:
         os.setxattr(root, "system.posix_acl_default", EVERYTHING_TO_4242)
     except OSError as error:

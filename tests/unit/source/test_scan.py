@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -223,6 +226,32 @@ def test_more_names_than_one_table_holds_is_an_error(tmp_path: Path, monkeypatch
     monkeypatch.setattr(columns, "LONGEST", 5)
     with pytest.raises(SourceError, match="2 GiB"):
         scanned(tmp_path)
+
+
+def test_a_ctime_that_64_bits_do_not_hold_is_the_nearest_that_they_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "early").write_bytes(b"")
+    (tmp_path / "late").write_bytes(b"")
+    wrong = {b"early": -(2**64), b"late": 15_000_000_000 * columns.BILLION}
+    real = os.scandir
+
+    class Entry:
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.name = entry.name
+            self._entry = entry
+
+        def stat(self, *, follow_symlinks: bool) -> object:
+            status = self._entry.stat(follow_symlinks=follow_symlinks)
+            values = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+            return SimpleNamespace(**values | {"st_ctime_ns": wrong[os.fsencode(self.name)]})
+
+    @contextmanager
+    def entries(folder: int) -> Iterator[Iterator[Entry]]:
+        with real(folder) as inner:
+            yield map(Entry, inner)
+
+    monkeypatch.setattr(os, "scandir", entries)
+    found = scanned(tmp_path)
+    assert [row(found, b"src/" + name)["ctime_ns"] for name in (b"early", b"late")] == [-(2**63), 2**63 - 1]
 
 
 def test_inodes_above_the_signed_range_wrap_around(tmp_path: Path) -> None:

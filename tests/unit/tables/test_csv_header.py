@@ -27,6 +27,7 @@ WITH = {
     "days": "Agent;2024-09-01;2024-09-02;2024-09-03\nAnn;5;6;7\nBob;1;2;3\n",
     "years": "2022,2023,2024\n10,20,30\n",
     "a word that comes again": "name,Comment,Comment,Labels\nTicket,Comment,x,y\nOther,z,x,y\n",
+    "thresholds": "Agent;0;30;60;90\nAnn;5;6;7;9\nBob;1;2;3;1\n",
     "one figure": "Отчёт,2024\nИванов,да\nПетров,нет\n",
     "a header that is repeated": "id,name\n1,a\nid,name\n2,b\n",
     "percent": "Queue;SL 80/20;AHT\nSales;81%;00:03:12\n",

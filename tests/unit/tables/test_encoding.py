@@ -22,6 +22,7 @@ ENGLISH = "a,b\n1,2\n"
 
 WIDE = tuple(f"utf-{bits}{order}" for bits in (16, 32) for order in ("", "-le", "-be"))
 CODECS = ("utf-8", "utf-8-sig", *WIDE, "cp1251", "cp866", "koi8-u", "cp1252")
+MIDDLE = ("cp1250", "iso8859-2", "cp852")
 
 
 def can_hold(codec: str, text: str) -> bool:
@@ -43,6 +44,27 @@ def test_the_encoding_of_a_text_is_found(tmp_path: Path, text: str, codec: str) 
     with path.open("rb") as file, encoding.text(file) as reader:
         assert reader.read() == text
     assert not encoding.broken
+
+
+@pytest.mark.parametrize("codec", MIDDLE)
+@pytest.mark.parametrize(
+    "text", ["Połączenia;Źródło\n1;Święty Łukasz\n", "Włodzimierz;Gąsior\n", "Příjmení;Dvořák\nPlzeň;Žďár\n"]
+)
+def test_words_of_the_middle_of_europe_are_no_western_signs(tmp_path: Path, text: str, codec: str) -> None:
+    assert encoding_of(file_of(tmp_path, text.encode(codec))).name == codec
+
+
+@pytest.mark.parametrize("text", ["Müller;Größe\n1;Öl\n", "Straße;Gebühr\n"])
+def test_german_words_of_dos_are_read(tmp_path: Path, text: str) -> None:
+    path = file_of(tmp_path, text.encode("cp850"))
+    with path.open("rb") as file, encoding_of(path).text(file) as reader:
+        assert reader.read() == text
+
+
+def test_two_marks_are_as_good_as_one(tmp_path: Path) -> None:
+    path = file_of(tmp_path, b"\xef\xbb\xbf\xef\xbb\xbfa,b\n")
+    with path.open("rb") as file, encoding_of(path).text(file) as reader:
+        assert reader.read() == "a,b\n"
 
 
 def test_foreign_letters_far_behind_the_beginning_are_seen(tmp_path: Path) -> None:

@@ -310,3 +310,14 @@ def test_row_groups_of_parquet_have_bounded_bytes() -> None:
     sizes = [metadata.row_group(place).total_byte_size for place in range(metadata.num_row_groups)]
     assert len(sizes) == 3
     assert max(sizes) < GROUP_BYTES + 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"), [(pa.string_view(), ["sales", "x" * 40]), (pa.binary_view(), [b"sales", b"x" * 40])]
+)
+def test_categories_whose_values_are_views_are_opened_out(tmp_path: Path, kind: pa.DataType, cells: list[str | bytes]) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), pa.array(cells, kind))
+    with pa.ipc.new_file(tmp_path / "a.feather", pa.schema([("queue", column.type)])) as file:
+        file.write_table(pa.table({"queue": column}))
+    (table,) = read_feather(tmp_path / "a.feather", Losses())
+    assert rows_of(table) == [[cells[1]], [None], [cells[0]]]

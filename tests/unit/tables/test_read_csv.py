@@ -85,6 +85,14 @@ def test_texts_of_every_encoding_come_whole(tmp_path: Path, codec: str) -> None:
     assert not losses
 
 
+@pytest.mark.parametrize("line", ["SEP=;", "Sep=;", '"sep=;"'])
+def test_the_line_that_names_the_delimiter_is_known_in_every_spelling(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"{line}\r\na;b\r\n1,5;2\r\n".encode())
+    (table,) = read_csv(path, Losses())
+    assert [column.name for column in table.columns] == ["a", "b"]
+
+
 def test_a_row_that_is_too_long_gets_columns_without_a_name(tmp_path: Path) -> None:
     table, losses = opened(tmp_path, b"a,b\n1,2\n1,2,3,4\n")
     assert names_of(table) == ["a", "b", "", ""]

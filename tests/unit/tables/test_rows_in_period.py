@@ -12,6 +12,7 @@ import pytest
 
 from restore.tables.losses import Losses
 from restore.tables.model import Value
+from restore.tables.row_times import row_times
 from restore.tables.rows_in_period import MONTH_FIRST, NO_TIME, Cut, NoTimeColumn, RowsInPeriod
 from restore.tables.times import Reading, moments_of, settled
 from tests.support.tables import ListTable, rows_of
@@ -47,6 +48,13 @@ def utc(moments: pa.Array) -> list[str | None]:
         ("20240517", "2024-05-16 21:00:00"),
         ("20240517T140506", "2024-05-17 11:05:06"),
         ("20240517140506", "2024-05-17 11:05:06"),
+        ("17.05.98", "1998-05-16 21:00:00"),
+        ("17.05.2024 14.05", "2024-05-17 11:05:00"),
+        ("2024-05-17 14.05.06", "2024-05-17 11:05:06"),
+        ("Fri, 17 May 2024 14:05:06 GMT", "2024-05-17 14:05:06"),
+        ("пт 17.05.2024", "2024-05-16 21:00:00"),
+        ("17 maja 2024 r. 14:05", "2024-05-17 11:05:00"),
+        ("17. März 2024", "2024-03-16 22:00:00"),
         (" 2024-05-17 ", "2024-05-16 21:00:00"),
         ("1715940306", "2024-05-17 10:05:06"),
         ("1715940306.5", "2024-05-17 10:05:06.500000"),
@@ -198,6 +206,15 @@ def test_a_date_with_one_reading_tells_the_order_of_all_dates_of_its_file(typed:
     cut = RowsInPeriod(table, Cut(datetime(2024, 9, 13, tzinfo=UTC), datetime(2024, 9, 14, tzinfo=UTC), Reading()), losses)
     assert [row[1] for row in rows_of(cut)] == ["b", "c"]
     assert (list(losses.notes()), losses.all()) == ([MONTH_FIRST], [])
+
+
+def test_rows_are_looked_for_in_the_order_of_day_and_month_that_their_file_has() -> None:
+    table = ListTable(["Start"], [["9/12/24 10:00"], ["9/13/24 10:00"]])
+    found, _ = row_times([table], "Start", Reading("UTC"), most=100)
+    assert [datetime.fromtimestamp(moment / 1_000_000, UTC).isoformat()[:16] for moment in found] == [
+        "2024-09-12T10:00",
+        "2024-09-13T10:00",
+    ]
 
 
 def test_dates_of_both_orders_are_read_as_the_setting_says() -> None:

@@ -1,0 +1,26 @@
+"""Simulated days go by in beats of ten seconds, and promises are judged once a minute: else most of a test's time would go into
+beats in which nothing is due. `test_the_daemon_beats_each_second` goes by the true ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.daemon import loop
+from policies.schedule import metronome
+
+TRUE_BEATS = (loop.TICK, loop.LOOK, metronome.LONGEST_SLEEP)
+
+
+@pytest.fixture(autouse=True)
+def slow_beats(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the test is marked to go by the true ones."""
+    if "true_beats" not in request.fixturenames:
+        monkeypatch.setattr(loop, "TICK", 10.0)
+        monkeypatch.setattr(loop, "LOOK", 60.0)
+        monkeypatch.setattr(metronome, "LONGEST_SLEEP", 10.0)
+
+
+@pytest.fixture
+def true_beats() -> None:
+    """For tests that are about them."""
+    assert (loop.TICK, loop.LOOK, metronome.LONGEST_SLEEP) == TRUE_BEATS == (1.0, 15.0, 1.0)
