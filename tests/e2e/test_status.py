@@ -210,7 +210,7 @@ def test_a_run_that_has_gone_silent_is_not_called_running_and_a_large_file_shows
 
 def test_what_is_gone_from_the_store_is_a_critical_alarm() -> None:
     gone = [Missing("snapshot", "20261122T120000Z-a"), Missing("hold", "x"), Missing("hold", "y")]
-    found = list(standing._of_gone("two words", Asked({}, [], damaged=False, missing=gone, frozen=())))
+    found = list(standing._of_gone("two words", Asked({}, [], damaged=[], missing=gone, frozen=())))
     assert [(one.promise, one.severity) for one in found] == [("damage", "critical")] * 2
     assert found[0].message.startswith("1 snapshot was here") and found[1].message.startswith("2 holds were here")
     assert "`strongroom check 'two words'`" in found[0].hint
