@@ -348,7 +348,9 @@ def test_no_promise_is_called_kept_before_the_store_was_reached(make: Make) -> N
         Supervisor.told.clear()
         house.live(0.1)
         assert "STATUS=1 project, 0 jobs, 0 broken promises" in Supervisor.told
-        assert _health(health)[0] == 200 and any("the store is reached now" in line for line in house.lines)
+        house.daemon.show()
+        assert _health(health)[0] == 200, _health(health)
+        assert any("the store is reached now" in line for line in house.lines)
         assert [line.promise for one in house.channel.told for line in one.mended] == ["daemon"]
     finally:
         health.close()
