@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from datetime import date
 
-from cli.demo_calls import CLIENTS, call_lines, calls_of, tickets_of
-from cli.demo_data import call_table
-from cli.demo_files import Table, csv_bytes, xlsx_bytes
+from cli.demo.calls import CLIENTS, call_lines, calls_of, tickets_of
+from cli.demo.data import call_table
+from cli.demo.files import Table, csv_bytes, xlsx_bytes
 
 
 def _table(number: int, day: date, seed: str, rows: int) -> Table:

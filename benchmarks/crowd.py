@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from policies.schedule.runner import Runner
+    from policies.scheduling.runner import Runner
 
 TICK_LIMIT_MS, MEMORY_LIMIT_MB = 100.0, 150.0
 HEAVY = ("boto3", "botocore", "pyarrow", "cryptography", "pandas", "duckdb", "typer", "rich")
@@ -49,11 +49,11 @@ class _Clock:
 def measure(projects: int, ticks: int, folder: Path) -> dict[str, float]:
     """In this process; call it in a fresh one."""
     begun = time.thread_time()
-    from policies.schedule import forms
-    from policies.schedule.books import Books
-    from policies.schedule.jobs import Job, Outcome, Stop
-    from policies.schedule.runner import Runner
-    from vault.chance import SystemChance
+    from policies.scheduling import parser as scheduling_parser
+    from policies.scheduling.jobs import Job, Outcome, Stop
+    from policies.scheduling.run_history import RunHistory
+    from policies.scheduling.runner import Runner
+    from vault.randomness import SystemRandomness
     from vault.repository.services import Services
 
     imported = time.thread_time()
@@ -65,14 +65,19 @@ def measure(projects: int, ticks: int, folder: Path) -> dict[str, float]:
     def jobs() -> list[Job]:
         zones = [ZoneInfo(name) for name in _ZONES]
         return [
-            Job("backup", f"project {number:03}", forms.read(every="hour at :05", zone=zones[number % len(zones)]), work)
+            Job(
+                "backup",
+                f"project {number:03}",
+                scheduling_parser.read(every="hour at :05", zone=zones[number % len(zones)]),
+                work,
+            )
             for number in range(projects)
         ]
 
-    def begin(runner_books: Books, at_once: int) -> Runner:
+    def begin(runner_books: RunHistory, at_once: int) -> Runner:
         runner = Runner(
             runner_books,
-            Services(clock, SystemChance(), "here", "benchmark"),
+            Services(clock, SystemRandomness(), "here", "benchmark"),
             silence,
             at_once=at_once,
             launch=lambda _name, run: run(),
@@ -80,7 +85,7 @@ def measure(projects: int, ticks: int, folder: Path) -> dict[str, float]:
         runner.use(jobs())
         return runner
 
-    books = Books.open(folder / "books.sqlite", clock, silence.notice)
+    books = RunHistory.open(folder / "books.sqlite", clock, silence.notice)
     first = begin(books, projects * 2)
     for _ in range(20):  # a past of twenty hours
         first.tick()
@@ -89,7 +94,7 @@ def measure(projects: int, ticks: int, folder: Path) -> dict[str, float]:
     first.tick()  # which writes down how the last ones ended
     books.close()
     opened = time.thread_time()
-    books = Books.open(folder / "books.sqlite", clock, silence.notice)
+    books = RunHistory.open(folder / "books.sqlite", clock, silence.notice)
     runner = begin(books, projects * 2)
     started = time.thread_time()
     first_tick = _ticks(runner, clock, 1, 1.0)

@@ -25,7 +25,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from benchmarks.contents import csv_report, json_report, records_of_day, xlsx_report
-from cli.demo_calls import SeededChance
+from cli.demo.calls import SeededChance
 
 GENERATION = 1  # raised when the same scale gives other bytes: an older cache is then made anew
 REPORTS, REPORTS_A_FOLDER = 20_000, 200

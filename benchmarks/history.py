@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.desk import Desk, opened, table_head, tell
 from benchmarks.history_data import SHAPES, SOURCE, Hours, path_of, write_history
 from benchmarks.scratch import say
-from cli import tidying, workplace
+from strongroom import context, maintenance
 from vault.format.record import Record
 from vault.progress import Silence
 
@@ -37,12 +37,12 @@ def write(desk: Desk, hours: Hours, count: int, last: Record | None = None) -> t
 
 
 def _written(desk: Desk, hours: Hours, count: int, last: Record | None) -> tuple[list[Record], Hours]:
-    with workplace.opened(_settings(desk)) as place:
+    with context.opened(_settings(desk)) as place:
         written = []
         for record in write_history(place.project(PROJECT), hours, count, last=last):
             written.append(record)
-            if len(written) % tidying.EVERY == 0:
-                tidying.tidied(place.project(PROJECT), SOURCE, Silence(), locked=False)
+            if len(written) % maintenance.EVERY == 0:
+                maintenance.run_maintenance(place.project(PROJECT), SOURCE, Silence(), locked=False)
             if len(written) % 100 == 0:
                 say(f"{len(written)} snapshots")
     return written, hours
@@ -50,7 +50,7 @@ def _written(desk: Desk, hours: Hours, count: int, last: Record | None) -> tuple
 
 def lose_rollups(desk: Desk) -> None:
     """As if no backup had made any."""
-    with workplace.opened(_settings(desk)) as place:
+    with context.opened(_settings(desk)) as place:
         project = place.project(PROJECT)
         for info in list(project.store.list(project.folder("rollups"))):
             project.store.delete(info.name)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from vault.format import layout, manifest
 from vault.format.record import Counts, Record
 from vault.format.tree import Tree
+from vault.repository.catalog_chunks import MetaWriter
 from vault.repository.chunk_index import ChunkIndex, store_segment
-from vault.repository.meta import MetaWriter
 from vault.repository.pack_reader import places
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project

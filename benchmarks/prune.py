@@ -31,9 +31,9 @@ from benchmarks.measure import Cost, run
 from benchmarks.scratch import child_environment, empty_folder, require_program, say
 from benchmarks.tools import PASSPHRASE, find_program
 from benchmarks.verify import same_tree
-from cli import sources, tidying, workplace
-from vault.backup import compare
-from vault.backup.run import Wishes, back_up
+from strongroom import context, maintenance, sources
+from vault.backup import comparison
+from vault.backup.run import BackupOptions, back_up
 from vault.progress import Silence
 
 DAILY, MONTHLY = 14, 12
@@ -152,9 +152,9 @@ def live(desk: Desk, items: int, snapshots: int, theirs: int) -> None:
     """Let the hours pass, with a backup after each; restic's for the last `theirs` of them."""
     hours = hours_of(items)
     # files are younger than the hours that are made up, and a backup reads those again that are no older than the last one
-    compare.GRANULARITY_NS = -_TEN_YEARS_NS
+    comparison.GRANULARITY_NS = -_TEN_YEARS_NS
     clock, before, spent = HourClock(), dict[bytes, Item](), [0.0, 0.0]
-    with workplace.opened(desk.settings) as place:
+    with context.opened(desk.settings) as place:
         project = place.project(PROJECT)
         project = replace(project, services=replace(project.services, clock=clock))
         settings = place.settings.project(PROJECT)
@@ -164,9 +164,9 @@ def live(desk: Desk, items: int, snapshots: int, theirs: int) -> None:
             change(desk.source, before, hours.items)
             before = dict(hours.items)
             start = time.perf_counter()
-            back_up(project, source, Wishes())
-            if number % tidying.EVERY == 0:
-                tidying.tidied(project, source.name, Silence(), locked=False)
+            back_up(project, source, BackupOptions())
+            if number % maintenance.EVERY == 0:
+                maintenance.run_maintenance(project, source.name, Silence(), locked=False)
             middle = time.perf_counter()
             if desk.restic and number > snapshots - theirs:
                 desk.back_up_theirs(clock.hour)
@@ -275,7 +275,7 @@ def _tell(name: str, cost: Cost, gone: int, did: str, verdict: str = "") -> None
 
 def _verify(desk: Desk, items: int) -> None:
     """Raises `CommandError` or `DifferenceError` where a snapshot that is left does not give back what there was."""
-    with workplace.opened(desk.settings) as place:
+    with context.opened(desk.settings) as place:
         from vault.repository import snapshots
 
         records = sorted(snapshots.committed(place.project(PROJECT)).records, key=lambda one: one.taken_at)

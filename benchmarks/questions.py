@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.desk import Desk, opened, table_head, tell
 from benchmarks.scratch import say
-from cli.demo_calls import CLIENTS, Call, call_lines, calls_of
+from cli.demo.calls import CLIENTS, Call, call_lines, calls_of
 
 LIMIT = 10.0
 """Seconds: "answers in seconds"."""

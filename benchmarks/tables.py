@@ -52,8 +52,8 @@ class Contest:
 
 _OURS = """
 from pathlib import Path
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import Losses
+from restore.tables.write_options import Manner
 from restore.tables.registry import open_tables, write_tables
 losses = Losses()
 tables = open_tables(Path(SOURCE), FROM, losses)
@@ -64,8 +64,8 @@ with open(TARGET, "w+b") as out:
 _OUR_MERGE = """
 from contextlib import nullcontext
 from pathlib import Path
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import Losses
+from restore.tables.write_options import Manner
 from restore.tables.merge import Merged, Part
 from restore.tables.registry import open_tables, write_tables
 losses = Losses()
@@ -136,26 +136,26 @@ CONTESTS = [
 
 def rows(count: int, seed: int) -> list[list[str]]:
     """Call records with what conversions like to spoil: leading zeros, plus signs, 19-digit ids, two alphabets."""
-    chance = random.Random(seed)
+    randomness = random.Random(seed)
     began = datetime(2024, 5, 1, tzinfo=UTC)
     out = []
     for number in range(count):
         start = began + timedelta(seconds=30 * number)
-        length = chance.randrange(5, 900)
+        length = randomness.randrange(5, 900)
         out.append(
             [
                 str(10**18 + number * 7919),
                 f"{number % 10_000_000:010}",
-                f"+7916{chance.randrange(10**7):07}",
+                f"+7916{randomness.randrange(10**7):07}",
                 f"{start:%Y-%m-%d %H:%M:%S}",
                 f"{start + timedelta(seconds=length):%Y-%m-%d %H:%M:%S}",
                 f"agent {number % 311}",
-                chance.choice(["вход", "выход", "retention", "тест"]),
-                chance.choice(["Київ", "Москва", "Львів", "Одеса"]),
+                randomness.choice(["вход", "выход", "retention", "тест"]),
+                randomness.choice(["Київ", "Москва", "Львів", "Одеса"]),
                 str(length),
                 f"{length * 0.37:.2f}",
-                f"{chance.random():.6f}",
-                chance.choice(["true", "false"]),
+                f"{randomness.random():.6f}",
+                randomness.choice(["true", "false"]),
                 f'ticket {number}, "quoted"; see {number // 7}',
                 f"client{number % 5003}@example.com",
                 f"{number % 997:03}",
@@ -168,15 +168,15 @@ def prepare(folder: Path, scale: float) -> None:
     """The sources, made once."""
     if (folder / "made").exists():
         return
-    from restore.tables.losses import Losses
-    from restore.tables.manner import Manner
+    from restore.tables.loss_report import LossReport
     from restore.tables.registry import open_tables, write_tables
+    from restore.tables.write_options import WriteOptions
 
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(folder / "table.csv", rows(int(ROWS * scale), 1))
     for name in ("xlsx", "parquet"):
         with (folder / f"table.{name}").open("w+b") as out:
-            write_tables(open_tables(folder / "table.csv", "csv", Losses()), name, out, Manner(), Losses())
+            write_tables(open_tables(folder / "table.csv", "csv", LossReport()), name, out, WriteOptions(), LossReport())
     (folder / "hours").mkdir(exist_ok=True)
     for hour in range(int(HOURS * scale) or 1):
         _write_csv(folder / "hours" / f"{hour:05}.csv", rows(HOUR_ROWS, hour))

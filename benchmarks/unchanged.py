@@ -18,14 +18,14 @@ from pathlib import Path
 from random import Random
 
 from vault.age import HybridIdentity
-from vault.backup.report import Report
-from vault.backup.run import Source, Wishes, back_up
-from vault.chance import SystemChance
+from vault.backup.report import BackupReport
+from vault.backup.run import BackupOptions, Source, back_up
 from vault.clock import SystemClock
 from vault.format import layout
 from vault.format.descriptor import Descriptor
 from vault.format.record import Record
-from vault.repository.forget import write_notes
+from vault.randomness import SystemRandomness
+from vault.repository.gc.forget import write_notes
 from vault.repository.project import Project
 from vault.repository.repository import Repository
 from vault.repository.services import Services
@@ -74,7 +74,7 @@ class Old:
     """A repository that has grown old, in memory, and who backs up. folder: of the source and of caches."""
 
     def __init__(self, sizes: Sizes, folder: Path) -> None:
-        self._chance = SystemChance()
+        self._chance = SystemRandomness()
         self._bare = MemoryStore()
         self._folder = folder
         self._source = Source("files", "reports", str(folder / "source").encode(), Rules())
@@ -106,8 +106,8 @@ class Old:
         (project,) = replace(self._repository, store=store).choose([NAME], [self._identity], {NAME: self._id})
         return project
 
-    def _back_up(self, project: Project) -> Report:
-        return back_up(project, self._source, Wishes())
+    def _back_up(self, project: Project) -> BackupReport:
+        return back_up(project, self._source, BackupOptions())
 
     def _write_files(self, sizes: Sizes) -> None:
         random, source = Random(1), self._folder / "source"

@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 from cli import output, parent, resources, runtime, signals, unexpected
-from cli.commands_by_name import CommandsByName
-from cli.workplace import VERSION
+from cli.registry import CommandsByName
+from strongroom.context import VERSION
 from vault.errors import Damaged, StrongroomError, UsageError
 
 

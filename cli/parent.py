@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from cli import environment
+from strongroom import environment
 from vault.errors import Interrupted
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h

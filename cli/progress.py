@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
-from cli import environment, output
+from cli import output
+from strongroom import environment
 from vault.progress import Progress, Silence
 from vault.wording import counted
 

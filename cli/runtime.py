@@ -28,7 +28,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cli import environment
+from strongroom import environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

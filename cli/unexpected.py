@@ -9,7 +9,7 @@ import traceback
 from hashlib import blake2b
 from pathlib import Path
 
-from cli import environment
+from strongroom import environment
 from vault.errors import StrongroomError
 from vault.problems import printable
 

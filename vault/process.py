@@ -31,7 +31,7 @@ class Processes(Protocol):
         ...
 
 
-class Untold:
+class UnknownProcesses:
     """Nothing is known of any process."""
 
     def own(self) -> Process | None:

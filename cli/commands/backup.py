@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, judging, local, locking, output, own_places, progress, sources, tidying, workplace
-from cli import settings as settings_of
+from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Source
+from strongroom import context, local_state, maintenance, object_lock, own_paths, post_backup, retention, sources
+from strongroom import settings as settings_of
 from vault.errors import Interrupted, SettingsError, StrongroomError, TargetError, UsageError
 from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.settings import Settings
-    from cli.settings.projects import SourceSettings
-    from vault.backup.report import Report
+    from strongroom.settings import Settings
+    from strongroom.settings.projects import SourceSettings
+    from vault.backup.report import BackupReport
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
@@ -42,9 +43,9 @@ def backup(
     last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
     first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
-    from cli import settings_copy
+    from strongroom import settings_copy
 
-    with _noted_if_it_cannot_begin(config, projects, source), workplace.opened(config, identity, commits=True) as place:
+    with _noted_if_it_cannot_begin(config, projects, source), context.opened(config, identity, commits=True) as place:
         work = list(_work(place, projects or [], source))
         kept = settings_copy.of_workplace(place, [project.capability for project, _ in work])
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
@@ -80,11 +81,11 @@ def _noted_if_it_cannot_begin(config: Path | None, projects: list[str] | None, s
         for name in found.projects if not projects else set(projects) & found.projects.keys():
             for one in found.project(name).sources:
                 if source in (None, one.name):
-                    local.note_run(found, name, f"backup {one.name}", error)
+                    local_state.note_run(found, name, f"backup {one.name}", error)
         raise
 
 
-def _work(place: workplace.Workplace, names: list[str], source: str | None) -> Iterator[tuple[Project, SourceSettings]]:
+def _work(place: context.Context, names: list[str], source: str | None) -> Iterator[tuple[Project, SourceSettings]]:
     """Each project and source that is asked for. Raises before the first snapshot where one does not exist."""
     found = place.settings
     for project in place.projects(names) if names else place.available(_all(found)):
@@ -110,33 +111,35 @@ def _all(found: Settings) -> list[str]:
 
 
 def _one(
-    place: workplace.Workplace, project: Project, source: SourceSettings, *, quiet: bool, allow_empty: bool
+    place: context.Context, project: Project, source: SourceSettings, *, quiet: bool, allow_empty: bool
 ) -> tuple[dict[str, Any], StrongroomError | None]:
-    from vault.backup.run import Wishes, back_up
+    from vault.backup.run import BackupOptions, back_up
 
     settings = place.settings
     told: dict[str, Any] = {"project": project.name, "source": source.name}
     try:
-        folder = sources.folder(settings.project(project.name), source, own_places.paths(settings))
+        folder = sources.folder(settings.project(project.name), source, own_paths.paths(settings))
         with progress.shown(quiet=quiet, project=project.name) as listener:
-            retire = judging.retiring(settings, project)
+            retire = retention.retiring(settings, project)
             if retire is not None and place.holds_gone(project):
                 retire = None  # nobody knows what they were on
-            locks = locking.of(place, project)
+            locks = object_lock.of(place, project)
             damaged = _known_damage(settings, project)
-            wishes = Wishes(allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener)
-            report = back_up(project, folder, wishes)
+            backup_options = BackupOptions(
+                allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener
+            )
+            report = back_up(project, folder, backup_options)
         told = report.as_json()
         unwritten = None if quiet else _tell(report)
         output.problems(report.problems)
-        told |= consequences.of_snapshot(settings, project, source, report.record)
-        unheld = locking.snapshot_held(place, project, report.record)
+        told |= post_backup.of_snapshot(settings, project, source, report.record)
+        unheld = object_lock.snapshot_held(place, project, report.record)
         output.problems(unheld)
         told["problems"] += len(unheld)
         first = [*report.problems, *unheld][:1]
         problem = f"{counted(told['problems'], 'problem')}; {first[0].message}" if first else None
-        local.note_run(settings, project.name, f"backup {source.name}", problem)
-        if report.snapshots % tidying.EVERY == 0:
+        local_state.note_run(settings, project.name, f"backup {source.name}", problem)
+        if report.snapshots % maintenance.EVERY == 0:
             _tidy(project, source.name, locked=locks is not None, quiet=quiet)
         if unwritten is not None:
             raise unwritten
@@ -144,14 +147,14 @@ def _one(
         raise
     except StrongroomError as error:
         output.failure(error)
-        local.note_run(settings, project.name, f"backup {source.name}", error)
+        local_state.note_run(settings, project.name, f"backup {source.name}", error)
         return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
     return told, None
 
 
 def _known_damage(settings: Settings, project: Project) -> frozenset[bytes]:
     """The packs that a check of this machine has found to be damaged."""
-    with local.noted(settings) as findings:
+    with local_state.noted(settings) as findings:
         if findings is not None:
             return findings.damaged_packs(project.name)
     return frozenset()
@@ -161,7 +164,7 @@ def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
     """A failure is no problem of the backup: it costs time of whoever asks later."""
     try:
         with progress.shown(quiet=quiet, project=project.name) as listener:
-            done = tidying.tidied(project, source, listener, locked=locked)
+            done = maintenance.run_maintenance(project, source, listener, locked=locked)
     except Interrupted:
         raise
     except StrongroomError as error:
@@ -173,7 +176,7 @@ def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
         output.notice("joined small segments of the index")
 
 
-def _tell_left_out(report: Report) -> None:
+def _tell_left_out(report: BackupReport) -> None:
     from vault.source.scan import OTHER_FILE_SYSTEM, OWN
 
     without_content = [one for one in report.skipped if one.what not in (OWN, OTHER_FILE_SYSTEM)]
@@ -190,7 +193,7 @@ def _tell_left_out(report: Report) -> None:
         output.notice(f"left out by default patterns: {patterns} (an exclude pattern such as '!*.part' brings them back)")
 
 
-def _tell(report: Report) -> StrongroomError | None:
+def _tell(report: BackupReport) -> StrongroomError | None:
     """What was done; gives the error where that cannot be written, since there is more to do. Who has seen enough of it
     (`| head`) does not keep the other sources from being backed up."""
     counts, unwritten = report.record.counts, None

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, local, locking, output, progress, workplace
+from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Repository
+from strongroom import context, environment, local_state, object_lock
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
@@ -65,7 +66,7 @@ def check(
 
     _refuse_contradictions(percent, acknowledge, data=data, rolling=rolling)
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
-    with workplace.opened(config, identity, address=repository) as place:
+    with context.opened(config, identity, address=repository) as place:
         chosen = place.projects(projects)
         if acknowledge is not None:
             for project in chosen:
@@ -79,7 +80,7 @@ def check(
                 reports.append(_one(place, project, share, listener, whole.damage, rolling=rolling))
         for report in reports if whole.sound else ():
             if report.sound:
-                local.note_run(place.settings, report.project, "check")
+                local_state.note_run(place.settings, report.project, "check")
     if as_json:
         refused = [one.as_json() for one in place.refused]
         found = [report.as_json() for report in reports]
@@ -106,9 +107,9 @@ def _refuse_contradictions(percent: float, acknowledge: str | None, *, data: boo
 
 
 def _one(
-    place: workplace.Workplace, project: Project, share: float, listener: Progress, beside: list[str], *, rolling: bool
+    place: context.Context, project: Project, share: float, listener: Progress, beside: list[str], *, rolling: bool
 ) -> CheckReport:
-    from cli.rolling import noted, rolled
+    from strongroom.rolling_check import noted, rolled
     from vault.repository.check import Depth
     from vault.repository.check import check as look
     from vault.repository.missing_objects import Missing
@@ -124,11 +125,11 @@ def _one(
     # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
     report.damage = [text for text in report.damage if text not in noted_as_notes]
     report.damage += [text for text in gone if text not in report.damage]
-    report.unlocked = locking.unlocked(place, project, packs=share > 0)
+    report.unlocked = object_lock.unlocked(place, project, packs=share > 0)
     return report
 
 
-def _repository(place: workplace.Workplace, chosen: list[Project], *, only: bool) -> RepositoryReport:
+def _repository(place: context.Context, chosen: list[Project], *, only: bool) -> RepositoryReport:
     """What is outside of the projects. only: what is about the chosen ones."""
     from vault import age
     from vault.repository import check_objects
@@ -143,7 +144,7 @@ def _repository(place: workplace.Workplace, chosen: list[Project], *, only: bool
     return found
 
 
-def _acknowledge(place: workplace.Workplace, project: Project, reason: str) -> None:
+def _acknowledge(place: context.Context, project: Project, reason: str) -> None:
     """What is missing or unreadable now is known to be, from now on: the same as `retention accept-loss` for snapshots."""
     from vault.repository import missing_objects, unreadable_objects
 

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, local, output, settings, workplace
+from cli import output
 from cli.options import Config, Identity
+from strongroom import context, environment, local_state, settings
 from vault.errors import SettingsError, StrongroomError
 
 if TYPE_CHECKING:
-    from cli.settings import Settings
-    from policies.daemon.child import Ended
+    from policies.daemon.child_processes import ProcessResult
     from policies.daemon.log import Log
-    from policies.daemon.loop import Around, Hands, Wanted
-    from policies.schedule.jobs import Stop
+    from policies.daemon.loop import DaemonConfig, DaemonParts, DaemonSignals
+    from policies.scheduling.jobs import Stop
+    from strongroom.settings import Settings
 
 DONE_WITH_PROBLEMS = 3
 REACH_WITHIN = 120.0
@@ -52,12 +53,12 @@ def daemon(
     if not found.projects:
         raise SettingsError(f"{file} names no project", hint="add one with `strongroom project add NAME --source KIND=PATH`")
     from policies.daemon.log import Log
-    from policies.daemon.loop import Daemon, Hands
+    from policies.daemon.loop import Daemon, DaemonSignals
 
-    clock = workplace.services().clock
+    clock = context.services().clock
     log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
     given = [one.expanduser().absolute() for one in identity or []]
-    hands = Hands()
+    hands = DaemonSignals()
     reach = None if once else lambda: _reach(found, given)
     with _around(found, log, reach) as around, _signals(hands):
         one = Daemon(around, _wanted(found, given, log), lambda: _wanted(settings.load(file), given, log))
@@ -66,79 +67,79 @@ def daemon(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _wanted(found: Settings, identity: list[Path], log: Log) -> Wanted:
-    from cli import plan_of_daemon
-    from cli.settings import lengths
-    from policies.daemon import work
-    from policies.daemon.child import Children
-    from policies.daemon.loop import Wanted
+def _wanted(found: Settings, identity: list[Path], log: Log) -> DaemonConfig:
+    from policies.daemon import job_results
+    from policies.daemon.child_processes import Children
+    from policies.daemon.loop import DaemonConfig
+    from strongroom import from_settings
+    from strongroom.settings import durations
 
-    projects = plan_of_daemon.projects(found)
-    grace = lengths.read(found.document.daemon.grace).total_seconds()
+    projects = from_settings.projects(found)
+    grace = durations.read(found.document.daemon.grace).total_seconds()
     copy: Path | None = None
     try:
-        copy = local.keep_settings(found)
+        copy = local_state.keep_settings(found)
     except StrongroomError as error:
         log.notice(str(error))
     # runs are killed while there is still somebody to see it
     children = Children(environment.for_children(copy), kill_after=max(1.0, grace * 0.8))
 
-    def run(command: Sequence[str], stop: Stop) -> Ended:
+    def run(command: Sequence[str], stop: Stop) -> ProcessResult:
         if copy is not None and not copy.exists():  # somebody has deleted it
             with suppress(StrongroomError):
-                local.keep_settings(found)
+                local_state.keep_settings(found)
         return children.run(command, stop)
 
-    commands = plan_of_daemon.Commands(found.file, identity)
+    commands = from_settings.Commands(found.file, identity)
     notify = found.document.notify
-    return Wanted(
+    return DaemonConfig(
         projects=projects,
-        jobs=tuple(work.jobs(projects, commands, run)),
-        channels=plan_of_daemon.channels(notify),
-        pings=plan_of_daemon.pings(notify),
+        jobs=tuple(job_results.jobs(projects, commands, run)),
+        channels=from_settings.channels(notify),
+        pings=from_settings.pings(notify),
         grace=grace,
     )
 
 
 def _reach(found: Settings, identity: list[Path]) -> None:
     """As a process of its own, like every run: the daemon opens no repository. Raises `StrongroomError`."""
-    from cli import plan_of_daemon
-    from policies.daemon import work
-    from policies.daemon.child import Children
-    from policies.schedule.jobs import Stop
+    from policies.daemon import job_results
+    from policies.daemon.child_processes import Children
+    from policies.scheduling.jobs import Stop
+    from strongroom import from_settings
 
-    clock = workplace.services().clock
-    copy = local.folder(found) / local.SETTINGS_IN_USE
+    clock = context.services().clock
+    copy = local_state.folder(found) / local_state.SETTINGS_IN_USE
     children = Children(environment.for_children(copy if copy.exists() else None))
-    command = plan_of_daemon.Commands(found.file, identity).status()
-    work.reached(children.run(command, Stop(clock, clock.monotonic() + REACH_WITHIN)))
+    command = from_settings.Commands(found.file, identity).status()
+    job_results.reached(children.run(command, Stop(clock, clock.monotonic() + REACH_WITHIN)))
 
 
 @contextmanager
-def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iterator[Around]:
+def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iterator[DaemonParts]:
     """reach: asks the store for anything; None where it is to run what is due and end, and metrics are not served."""
     from policies.daemon import systemd
     from policies.daemon.health import Health
-    from policies.daemon.loop import Around
-    from policies.promises.findings import Findings
-    from policies.schedule.books import Books
+    from policies.daemon.loop import DaemonParts
+    from policies.monitoring.state_store import StateStore
+    from policies.scheduling.run_history import RunHistory
 
-    services = workplace.services()
+    services = context.services()
     table = found.document.daemon
     with ExitStack() as stack:
-        books = Books.open(local.folder(found) / local.BOOKS, services.clock, log.notice)
+        books = RunHistory.open(local_state.folder(found) / local_state.BOOKS, services.clock, log.notice)
         stack.callback(books.close)
-        findings = stack.enter_context(Findings.open_anyhow(local.folder(found) / local.FINDINGS, log.notice))
+        findings = stack.enter_context(StateStore.open_anyhow(local_state.folder(found) / local_state.FINDINGS, log.notice))
         health = Health(table.metrics, services.clock) if reach is not None and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)
         told, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
         supervisor = systemd.of(told, micros, pid, os.getpid())
-        yield Around(books, findings, services, log, table.at_once, health, supervisor, reach=reach)
+        yield DaemonParts(books, findings, services, log, table.at_once, health, supervisor, reach=reach)
 
 
 @contextmanager
-def _signals(hands: Hands) -> Iterator[None]:
+def _signals(hands: DaemonSignals) -> Iterator[None]:
     """SIGTERM, Ctrl-C and SIGHUP raise a hand; a second one of the first two ends the process at once."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -159,21 +160,21 @@ def _signals(hands: Hands) -> Iterator[None]:
 
 
 def _unit(found: Settings, identity: list[Path]) -> str:
-    from cli.settings import lengths
-    from policies.daemon import unit
+    from policies.daemon import systemd_unit
+    from strongroom.settings import durations
     from vault.storage.address import FolderAddress
 
     table = found.identity
     own = None if table.command is not None else table.file or environment.identity_file()
-    address = workplace.located(found.repository.address, found.file.absolute().parent)
+    address = context.located(found.repository.address, found.file.absolute().parent)
     writable = [address.path] if isinstance(address, FolderAddress) else []
-    return unit.text(
-        unit.Unit(
+    return systemd_unit.text(
+        systemd_unit.UnitOptions(
             program=Path(sys.argv[0]).absolute(),
             settings=found.file.absolute(),
             identity=identity[0].absolute() if identity else own,
             writable=writable + ([found.document.daemon.state] if found.document.daemon.state is not None else []),
-            grace=lengths.read(found.document.daemon.grace).total_seconds(),
+            grace=durations.read(found.document.daemon.grace).total_seconds(),
             read=[source.path for project in found.document.projects.values() for source in project.sources],
         )
     )

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output, workplace
+from cli import output
+from strongroom import context
 from vault.errors import StrongroomError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.backup.report import Report
+    from vault.backup.report import BackupReport
     from vault.repository.project import Project
     from vault.repository.repository import Repository
 
@@ -49,14 +50,14 @@ class _Demo:
         self._centre = folder / "contact-centre"
         self._vault = folder / "repository"
         self._years = years
-        self._clock = workplace.services().clock
+        self._clock = context.services().clock
         self._began = self._clock.monotonic()
 
     def run(self) -> None:
         """The story."""
         from datetime import timedelta
 
-        from cli.demo_data import grow, write_contact_centre
+        from cli.demo.data import grow, write_contact_centre
 
         with self._step("A contact centre opens its archives"):
             summary = write_contact_centre(self._centre, years=self._years)
@@ -90,20 +91,20 @@ class _Demo:
         from vault.repository.repository import Repository
         from vault.storage.address import StoreOptions, open_store, parse_address
 
-        services = workplace.services()
+        services = context.services()
         address = parse_address(str(self._vault))
-        store = open_store(address, StoreOptions(), services.clock, services.chance, create_missing=True)
-        descriptor = Descriptor(new_id(services.chance.token(16)), services.clock.now(), trust=Trust(create_once=True))
+        store = open_store(address, StoreOptions(), services.clock, services.randomness, create_missing=True)
+        descriptor = Descriptor(new_id(services.randomness.token(16)), services.clock.now(), trust=Trust(create_once=True))
         repository: Repository = Repository.create(store, descriptor, services)
-        me = HybridIdentity.generate(services.chance)
+        me = HybridIdentity.generate(services.randomness)
         return [repository.add_project(client, [me.recipient], [me]) for client in clients]
 
-    def _back_up(self, project: Project, kind: str) -> Report:
-        from vault.backup.run import Source, Wishes, back_up
+    def _back_up(self, project: Project, kind: str) -> BackupReport:
+        from vault.backup.run import BackupOptions, Source, back_up
         from vault.source.patterns import Rules
 
         folder = self._centre / project.name / kind
-        report = back_up(project, Source(kind, kind, os.fsencode(folder), Rules()), Wishes())
+        report = back_up(project, Source(kind, kind, os.fsencode(folder), Rules()), BackupOptions())
         if report.problems:
             raise DemoFailed(f"the backup of {project.name} met a problem: {report.problems[0].message}")
         return report
@@ -124,15 +125,15 @@ class _Demo:
         self._say(f"{counted(len(after), 'item')} are exactly what they were")
 
     def _restore(self, project: Project, target_folder: Path) -> None:
-        from restore.apply import apply
-        from restore.existing import Existing
-        from restore.plan import make_plan
-        from restore.select import Wish, select
-        from restore.target import Target
+        from restore.execution.executor import execute
+        from restore.local_fs import Target
+        from restore.planning.conflict_policy import ConflictPolicy
+        from restore.planning.plan import make_plan
+        from restore.selection.select import ItemQuery, select
 
         with Target(os.fsencode(target_folder)) as target:
-            plan = make_plan(select(project, Wish(("reports",))), target, Existing.REFUSE, self._clock.now().date())
-            report = apply(plan, target, lambda: None)
+            plan = make_plan(select(project, ItemQuery(("reports",))), target, ConflictPolicy.REFUSE, self._clock.now().date())
+            report = execute(plan, target, lambda: None)
         if report.problems:
             raise DemoFailed(f"the restore met a problem: {report.problems[0].message}")
         self._say(f"{counted(report.files, 'file')}, {output.size(report.bytes)}")

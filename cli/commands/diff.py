@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import moments, output, own_places, sources, workplace
+from cli import output
 from cli.commands.history import DONE_WITH_PROBLEMS, gathered, more, refuse_unknown_source
 from cli.options import (
     Config,
@@ -25,19 +25,20 @@ from cli.options import (
     Repository,
     Source,
 )
-from cli.wishes import Asked
+from cli.selection_options import SelectionOptions
+from strongroom import context, own_paths, sources, time_parsing
 from vault.errors import NothingFound, SettingsError, UsageError
 from vault.problems import Problem, printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.workplace import Workplace
     from restore.history.diff import Difference
-    from restore.history.gather import History
     from restore.history.row_diff import ItemDifference, RowDifferences
     from restore.history.table_diff import TableDifference
     from restore.history.timeline import Question
-    from restore.wish import Wish
+    from restore.history.update import History
+    from restore.selection.query import ItemQuery
+    from strongroom.context import Context
     from vault.backup.run import Source as Folder
     from vault.repository.project import Project
 
@@ -71,25 +72,25 @@ def diff(
 ) -> None:
     """What was created, changed and deleted between two moments, or between a moment and the live folder."""
     from restore.history.find import ever_matched
-    from restore.history.near import nothing_found
+    from restore.history.suggestions import nothing_found
 
     if not since:
         raise UsageError("from when?", hint="name the first moment with --from, the second one with --to or --live")
     if live and until is not None:
         raise UsageError("--to and --live exclude each other", hint="leave one of them out")
     silent = quiet or as_json
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, source=source)
-    with workplace.opened(config, identity, brief=True, address=repository) as place:
+    asked = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, source=source)
+    with context.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
         if rows or key:
             found.capability.reading()
-        wish = asked.wish(place, found)
-        question = _question(place, found, wish, since, until)
+        query = asked.query(place, found)
+        question = _question(place, found, query, since, until)
         known = gathered(place, found, quiet=silent)
         refuse_unknown_source(known, source)
         result = _live(place, known, question) if live else _between(known, question)
         if not result.difference.table.num_rows and not ever_matched(known, question):
-            raise nothing_found(known, wish)
+            raise nothing_found(known, query)
         compared = _rows(place, known, result, key or [], tables, header) if rows or key else None
     problems = (*known.problems, *result.problems)
     if as_json:
@@ -116,13 +117,13 @@ class _Result:
     folders: dict[str, bytes]
 
 
-def _question(place: Workplace, project: Project, wish: Wish, since: str, until: str | None) -> Question:
-    from restore.history.near import mask_of
+def _question(place: Context, project: Project, query: ItemQuery, since: str, until: str | None) -> Question:
+    from restore.history.suggestions import mask_of
     from restore.history.timeline import Question
 
     zone = place.zone(project.name)
-    moments_ = [moments.parse(one, project, zone) for one in (since, until)]
-    return Question(mask_of(wish), wish.source, *moments_)
+    moments_ = [time_parsing.parse(one, project, zone) for one in (since, until)]
+    return Question(mask_of(query), query.source, *moments_)
 
 
 def _between(known: History, question: Question) -> _Result:
@@ -131,14 +132,14 @@ def _between(known: History, question: Question) -> _Result:
     return _Result(difference(known, question), (), {})
 
 
-def _live(place: Workplace, known: History, question: Question) -> _Result:
+def _live(place: Context, known: History, question: Question) -> _Result:
     from restore.history.diff import Difference, Sides, united
-    from restore.history.live import compared_with_live
+    from restore.history.live_diff import compared_with_live
     from vault.format.layout import META_TIER
     from vault.repository import snapshots
-    from vault.repository.adopt import healed
+    from vault.repository.catalog_chunks import MetaReader
     from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.meta import MetaReader
+    from vault.repository.orphan_packs import healed
 
     project = known.project
     index = healed(project, ChunkIndex.load(project, tier=META_TIER))
@@ -159,12 +160,12 @@ def _live(place: Workplace, known: History, question: Question) -> _Result:
     return _Result(Difference(united(found), tuple(sides)), tuple(problems), folders)
 
 
-def _folder(place: Workplace, project: Project, name: str) -> Folder:
+def _folder(place: Context, project: Project, name: str) -> Folder:
     """The source of that name. Raises `SettingsError`."""
     settings = place.settings.project(project.name)
     for one in settings.sources:
         if one.name == name:
-            return sources.folder(settings, one, own_places.paths(place.settings))
+            return sources.folder(settings, one, own_paths.paths(place.settings))
     raise SettingsError(
         f"{place.settings.file} does not say where the source {name!r} of project {project.name!r} is",
         hint="add it to the settings, or compare one that is there with --source NAME",
@@ -172,21 +173,21 @@ def _folder(place: Workplace, project: Project, name: str) -> Folder:
 
 
 def _rows(
-    place: Workplace,
+    place: Context,
     known: History,
     result: _Result,
     keys: Sequence[str],
     most: int,
     header: bool | None,  # noqa: FBT001 (an option's three states)
 ) -> RowDifferences:
-    from cli.sources import headers_of
-    from restore.history.contents import Contents
     from restore.history.row_diff import Opening, row_differences
-    from restore.tables.losses import Losses
+    from restore.history.version_contents import Contents
+    from restore.tables.loss_report import LossReport
     from restore.tables.registry import FORMATS, is_table, open_tables
+    from strongroom.sources import headers_of
 
     endings = {ending.encode(): name for name, one in FORMATS.items() for ending in one.endings}
-    headers, losses = headers_of(place.settings, known.project.name, header), Losses()
+    headers, losses = headers_of(place.settings, known.project.name, header), LossReport()
     opening = Opening(
         open_tables=lambda file, name, source: open_tables(file, name, losses, headers.of(source)),
         is_table=is_table,

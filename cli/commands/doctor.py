@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from cli import output, settings, workplace
+from cli import output
 from cli.commands.init import Endpoint, PathStyle, Profile, Region, repository_of
 from cli.options import Config, Json
+from strongroom import context, settings
 from vault.errors import StorageDenied, StorageError
 from vault.wording import counted
 
@@ -50,15 +51,15 @@ def doctor(
     else:
         folder = Path.cwd()
         repository = repository_of(address, endpoint, region, profile, path_style=path_style)
-    services, options = workplace.services(), workplace.store_options(repository, brief=True)
-    place = workplace.located(repository.address, folder)
+    services, options = context.services(), context.store_options(repository, brief=True)
+    place = context.located(repository.address, folder)
 
     def make() -> Store:
-        return open_bare_store(place, options, services.clock, services.chance)
+        return open_bare_store(place, options, services.clock, services.randomness)
 
     try:
-        report = probe(make, services.clock, services.chance)
-        belief = _belief(make, workplace.remembered(place, repository), report, again=trust_again)
+        report = probe(make, services.clock, services.randomness)
+        belief = _belief(make, context.remembered(place, repository), report, again=trust_again)
     except StorageDenied as error:
         raise StorageDenied(str(error), hint="check the credentials and the bucket's policy") from error
     if as_json:
@@ -72,7 +73,7 @@ def doctor(
     if wanted and not report.object_lock:
         output.notice(f"warning: the settings want Object Lock for {', '.join(wanted)}, which this store does not say it has")
     elif wanted:
-        _tell_unlocked(make, workplace.remembered(place, repository), wanted)
+        _tell_unlocked(make, context.remembered(place, repository), wanted)
     if not report.usable:
         raise typer.Exit(StorageError.exit_code)
 
@@ -88,19 +89,19 @@ class Belief(NamedTuple):
 def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport, *, again: bool) -> Belief:
     """What was believed is compared with what was found, and lowered."""
     from vault.errors import StrongroomError
-    from vault.repository import trust
+    from vault.repository import store_trust
     from vault.repository.repository import Repository
 
     with closing(make()) as store:
         try:
-            descriptor = Repository.open(store, workplace.services()).descriptor
+            descriptor = Repository.open(store, context.services()).descriptor
         except StrongroomError:
             return Belief(None)
-    why = memory.recall(trust.LOWERED, descriptor.repository)
+    why = memory.recall(store_trust.LOWERED, descriptor.repository)
     if report.creates_once:
-        trust.note_kept(memory, descriptor.repository)
+        store_trust.note_kept(memory, descriptor.repository)
     if why and again and report.creates_once:
-        trust.restore(memory, descriptor.repository)
+        store_trust.restore(memory, descriptor.repository)
         return Belief(descriptor.trust.create_once, ("This machine relies on that again.",))
     if why:
         return Belief(
@@ -108,7 +109,7 @@ def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport
         )
     if not descriptor.trust.create_once or report.creates_once:
         return Belief(descriptor.trust.create_once)
-    trust.lower(memory, descriptor.repository, f"doctor has found it {report.create_once}")
+    store_trust.lower(memory, descriptor.repository, f"doctor has found it {report.create_once}")
     said = "The repository's descriptor says that create-once is kept here, which this probe does not find: from now on this "
     return Belief(
         relied=False, said=(f"{said}machine does not rely on it. Run `strongroom doctor` on every other machine that uses it.",)
@@ -117,12 +118,12 @@ def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport
 
 def _tell_unlocked(make: Callable[[], Store], memory: ClientMemory, wanted: list[str]) -> None:
     """What lasts as long as a project and can be deleted now, though the settings want it locked."""
-    from vault.repository import locking
+    from vault.repository import object_lock
 
     ids = [one for name, one in memory.projects().items() if name in wanted]
     with closing(make()) as store:
-        names = dict.fromkeys(name for one in ids for name in locking.lasting(store, one))
-        free = locking.unlocked(store, names, workplace.services().clock.now())
+        names = dict.fromkeys(name for one in ids for name in object_lock.lasting(store, one))
+        free = object_lock.unlocked(store, names, context.services().clock.now())
     if free:
         what = counted(len(free), "object")
         output.notice(f"warning: {what} that the settings want locked can be deleted: {', '.join(free[:5])}")

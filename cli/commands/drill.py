@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import local, output, progress, workplace
+from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet
+from strongroom import context, local_state
 from vault.errors import Damaged, Interrupted, StrongroomError
 from vault.wording import counted
 
@@ -30,7 +31,7 @@ def drill(
     took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20 where a file does
     not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute.
     """
-    with workplace.opened(config, identity) as opened:
+    with context.opened(config, identity) as opened:
         place = opened.uncached()
         outcomes = [_one(place, project, quiet=quiet or as_json) for project in place.projects(projects or [])]
     if as_json:
@@ -47,8 +48,8 @@ def drill(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _one(place: workplace.Workplace, project: Project, *, quiet: bool) -> tuple[dict[str, Any], StrongroomError | None]:
-    from cli.drill import drill as restore_sample
+def _one(place: context.Context, project: Project, *, quiet: bool) -> tuple[dict[str, Any], StrongroomError | None]:
+    from strongroom.restore_drill import drill as restore_sample
 
     now = project.services.clock.now()
     error: StrongroomError | None = None
@@ -69,11 +70,11 @@ def _one(place: workplace.Workplace, project: Project, *, quiet: bool) -> tuple[
         told = {"project": project.name, "trouble": str(failed)}
     if error is not None:
         output.failure(error)
-    with local.noted(place.settings) as findings:
+    with local_state.noted(place.settings) as findings:
         if findings is not None:
             findings.drilled(project.name, now, told)
     if error is None:
-        local.note_run(place.settings, project.name, "drill")
+        local_state.note_run(place.settings, project.name, "drill")
     return told | {"at": now.isoformat()}, error
 
 

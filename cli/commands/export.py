@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import choosing, environment, output, own_places, progress, workplace
+from cli import output, progress, prompts
 from cli.options import (
     At,
     Before,
@@ -30,20 +30,21 @@ from cli.options import (
 from cli.restoring import showing
 from cli.restoring.destinations import expanded
 from cli.restoring.giving_runs import merged_name
-from cli.restoring.request import As, Request, Tables
+from cli.restoring.request import As, RestoreRequest, TableOptions
 from cli.restoring.selecting import selected, versions_of, with_versions
-from cli.restoring.work import Goal, Work, agreed, end
-from cli.wishes import Asked, tell_beyond, tell_consistency
-from restore.existing import Existing
-from restore.tables.manner import Profile
-from restore.target.system import is_folder, stands
+from cli.restoring.work import RestoreJob, ShownTarget, agreed, end
+from cli.selection_options import SelectionOptions, tell_beyond, tell_consistency
+from restore.local_fs.syscalls import is_folder, stands
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.tables.write_options import Audience
+from strongroom import context, environment, own_paths
 from vault.errors import TargetError, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.export.report import Exported
-    from restore.export.request import Request as ExportRequest
-    from restore.plan import Plan
+    from restore.export.request import ExportRequest as ExportRequest
+    from restore.planning.plan import RestorePlan
 
 
 def export(
@@ -66,7 +67,7 @@ def export(
         typer.Option("--as", metavar="FORMAT", help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html."),
     ] = None,
     profile: Annotated[
-        Profile | None,
+        Audience | None,
         typer.Option("--profile", metavar="exact|people", help="For machines (the default), or safe to open in a spreadsheet."),
     ] = None,
     delimiter: Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.")] = None,
@@ -99,7 +100,7 @@ def export(
     damaged is left out and told in the report, and the command exits 3. The same request makes the same bytes, but for who
     asked and when.
     """
-    tables = Tables(
+    tables = TableOptions(
         format=as_.value if as_ else None,
         profile=profile,
         delimiter=delimiter,
@@ -114,61 +115,61 @@ def export(
     if to == "-" or to.lower().startswith("s3:"):
         raise UsageError("a bag is a folder or a ZIP file", hint="name one with --to, and copy it from there")
     tables.check(periods=bool(periods))
-    request = Request(to=to, tables=tables, incomplete=True, dry_run=dry_run, quiet=quiet, as_json=as_json)
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
+    request = RestoreRequest(to=to, tables=tables, incomplete=True, dry_run=dry_run, quiet=quiet, as_json=as_json)
+    asked = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     wanted = versions_of(versions)
-    with workplace.opened(config, identity, address=repository) as place:
-        found = choosing.project(place, project)
+    with context.opened(config, identity, address=repository) as place:
+        found = prompts.project(place, project)
         found.capability.reading()
         missing = place.gone(found)
-        selection, wish = selected(found, replace(asked.wish(place, found), versions=wanted))
+        selection, query = selected(found, replace(asked.query(place, found), versions=wanted))
         tell_beyond(selection, periods)
         tell_consistency(selection.table)
-        selection = with_versions(place, selection, wish, quiet=quiet or as_json)
+        selection = with_versions(place, selection, query, quiet=quiet or as_json)
         typed = asked.as_json() | ({} if wanted == 1 else {"versions": versions})
-        _run(Work(place, selection, wish, request, typed, missing), for_)
+        _run(RestoreJob(place, selection, query, request, typed, missing), for_)
 
 
-def _run(work: Work, reason: str) -> None:
+def _run(work: RestoreJob, reason: str) -> None:
     from restore.export import folder
-    from restore.export.write import Order, to_folder, to_zip
-    from restore.place import Nothing
-    from restore.plan import make_plan
+    from restore.export.write import ExportOptions, to_folder, to_zip
+    from restore.planning.destination import EmptyDestination
+    from restore.planning.plan import make_plan
 
     path = expanded(work.request.to).absolute()
-    plan = make_plan(work.selection, Nothing(), Existing.REFUSE, work.today)
+    plan = make_plan(work.selection, EmptyDestination(), ConflictPolicy.REFUSE, work.today)
     merged = merged_name(work) if work.request.tables.merge else None
-    order = Order(_wanted(work, reason), work.selection, plan, work.conversion, merged)
+    order = ExportOptions(_wanted(work, reason), work.selection, plan, work.conversion, merged)
     zipped = path.suffix.lower() == ".zip" and not is_folder(path)
-    own_places.refuse_target(work.place.settings, path, folder=not zipped)
+    own_paths.refuse_target(work.place.settings, path, folder=not zipped)
     if zipped and stands(path):
         raise TargetError(f"{path} is there already", hint="nothing was written; name another file, or remove that one first")
     if not zipped and folder.look(path, order.fingerprint) is folder.State.UNFINISHED:
         output.notice(f"{path} holds an interrupted export of the same request: it is begun anew")
-    if not agreed(work, [plan], Goal(str(path), path.parent if zipped else path)):
+    if not agreed(work, [plan], ShownTarget(str(path), path.parent if zipped else path)):
         return
     with progress.shown(quiet=work.request.quiet or work.request.as_json, project=work.project) as listener:
         exported = (to_zip if zipped else to_folder)(order, path, progress=listener)
     _tell(work, plan, exported, path)
 
 
-def _wanted(work: Work, reason: str) -> ExportRequest:
-    from restore.export.request import Asker
-    from restore.export.request import Request as ExportRequest
-    from restore.export.words import in_words
+def _wanted(work: RestoreJob, reason: str) -> ExportRequest:
+    from restore.export.request import ExportRequest as ExportRequest
+    from restore.export.request import Requester
+    from restore.export.selection_text import in_words
 
     return ExportRequest(
-        asker=Asker(environment.person(), work.selection.project.services.clock.now(), reason),
-        words=in_words(work.project, work.wish),
+        asker=Requester(environment.person(), work.selection.project.services.clock.now(), reason),
+        words=in_words(work.project, work.query),
         selection=work.asked,
         tables=work.request.tables.as_json(),
         zone=work.place.zone(work.project),
-        moment=work.wish.at,
-        software=f"strongroom/{workplace.VERSION}",
+        moment=work.query.at,
+        software=f"strongroom/{context.VERSION}",
     )
 
 
-def _tell(work: Work, plan: Plan, exported: Exported, path: Path) -> None:
+def _tell(work: RestoreJob, plan: RestorePlan, exported: Exported, path: Path) -> None:
     from restore.export.bag import done
 
     report = done(exported)

@@ -9,18 +9,19 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import environment, moments, output, progress, workplace
+from cli import output, progress
 from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Repository, Source
-from cli.wishes import Asked
+from cli.selection_options import SelectionOptions
+from strongroom import context, environment, time_parsing
 from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.workplace import Workplace
     from restore.history.events import Event, ItemHistory
-    from restore.history.gather import History
     from restore.history.timeline import Question
-    from restore.wish import Wish
+    from restore.history.update import History
+    from restore.selection.query import ItemQuery
+    from strongroom.context import Context
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
@@ -59,13 +60,13 @@ def find(
     import pyarrow.compute as pc
 
     from restore.history.find import find as find_items
-    from restore.history.near import nothing_found
+    from restore.history.suggestions import nothing_found
 
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
-    with workplace.opened(config, identity, brief=True, address=repository) as place:
+    asked = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
+    with context.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
-        wish = replace(asked.wish(place, found), anywhere=True, fold=not case_sensitive)
-        question = question_of(place, found, wish, since, until)
+        query = replace(asked.query(place, found), anywhere=True, fold=not case_sensitive)
+        question = question_of(place, found, query, since, until)
         known = gathered(place, found, quiet=quiet or as_json)
         zone = place.zone(project)
         refuse_unknown_source(known, source)
@@ -74,7 +75,7 @@ def find(
         items = items.filter(pc.is_valid(items["missing_since"]))
     if not items.num_rows:
         output.problems(known.problems)
-        raise nothing_found(known, wish)
+        raise nothing_found(known, query)
     shown = [_with_first(row, known) for row in items.slice(0, limit).to_pylist()]
     if as_json:
         told = [_found_json(row) for row in shown]
@@ -130,20 +131,20 @@ def history(
 ) -> None:
     """Every version of an item: when, how large, which snapshot, and what happened: created, changed, deleted, came back."""
     from restore.history.events import history as tell_history
-    from restore.history.near import nothing_found
+    from restore.history.suggestions import nothing_found
 
-    asked = Asked(paths, None, kinds, periods, formats, overlapping, source=source)
-    with workplace.opened(config, identity, brief=True, address=repository) as place:
+    asked = SelectionOptions(paths, None, kinds, periods, formats, overlapping, source=source)
+    with context.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
-        wish = asked.wish(place, found)
-        question = question_of(place, found, wish, since, until)
+        query = asked.query(place, found)
+        question = question_of(place, found, query, since, until)
         known = gathered(place, found, quiet=quiet or as_json)
         zone = place.zone(project)
         refuse_unknown_source(known, source)
         told = tell_history(known, question, most=limit)
     if not told.items:
         output.problems(known.problems)
-        raise nothing_found(known, wish)
+        raise nothing_found(known, query)
     if as_json:
         damage = [problem.as_json() for problem in known.problems]
         items = [item.as_json() for item in told.items]
@@ -185,25 +186,25 @@ def modified(seconds: int, zone: ZoneInfo) -> str:
         return f"@{seconds}"
 
 
-def question_of(place: Workplace, project: Project, wish: Wish, since: str | None, until: str | None) -> Question:
+def question_of(place: Context, project: Project, query: ItemQuery, since: str | None, until: str | None) -> Question:
     """What the options mean. A date alone begins with the day where it is the first moment, and ends with it else."""
-    from restore.history.near import mask_of
+    from restore.history.suggestions import mask_of
     from restore.history.timeline import Question
 
     zone = place.zone(project.name)
-    start = moments.parse(since, project, zone, begin=True)
-    return Question(mask_of(wish), wish.source, start, moments.parse(until, project, zone))
+    start = time_parsing.parse(since, project, zone, begin=True)
+    return Question(mask_of(query), query.source, start, time_parsing.parse(until, project, zone))
 
 
-def gathered(place: Workplace, project: Project, *, quiet: bool) -> History:
+def gathered(place: Context, project: Project, *, quiet: bool) -> History:
     """The project's history, up to date."""
-    from restore.history.gather import Manner, gather, out_of_order
-    from restore.history.kept import Kept
+    from restore.history.cache import HistoryCache
+    from restore.history.update import UpdateOptions, out_of_order, update_history
 
     place.gone(project)
-    kept = Kept(project, environment.cache_folder() / place.repository.descriptor.repository)
+    kept = HistoryCache(project, environment.cache_folder() / place.repository.descriptor.repository)
     with progress.shown(quiet=quiet, project=project.name) as listener:
-        found = gather(project, kept, Manner(progress=listener))
+        found = update_history(project, kept, UpdateOptions(progress=listener))
     wrong = list(out_of_order(found))
     for later, earlier in wrong[:CLOCKS_NAMED]:
         output.notice(
@@ -217,7 +218,7 @@ def gathered(place: Workplace, project: Project, *, quiet: bool) -> History:
 
 def refuse_unknown_source(known: History, source: str | None) -> None:
     """Raises `UsageError` for a source that no snapshot is of."""
-    from restore import select
+    from restore.selection import select
 
     select.refuse_unknown_source(known.project, source, known.ledgers)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import environment, locking, moments, output, workplace
+from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json
+from strongroom import context, environment, object_lock, time_parsing
 from vault.errors import UsageError
 from vault.wording import counted
 
@@ -43,15 +44,15 @@ def add(
     from vault.format.hold import Scope
     from vault.repository import holds
 
-    with workplace.opened(config, identity) as place:
+    with context.opened(config, identity) as place:
         found = place.project(project)
         zone = place.zone(project)
         now = found.services.clock.now()
         scope = Scope(kind, None if period is None else _period(period, place, project, now), path, snapshot)
-        end = None if until is None else moments.moment(until, zone, now)
+        end = None if until is None else time_parsing.moment(until, zone, now)
         items, size = _touched(found, scope)
         hold = holds.place(found, scope, reason=reason, who=environment.person(), until=end)
-        problems = locking.hold_placed(place, found, hold)
+        problems = object_lock.hold_placed(place, found, hold)
     if as_json:
         output.document({"project": project, "items": items, "bytes": size} | _as_json(hold, now))
     else:
@@ -75,13 +76,13 @@ def release(
     """End a hold. That it was there, and who let go, stays on record."""
     from vault.repository import holds
 
-    with workplace.opened(config, identity) as place:
+    with context.opened(config, identity) as place:
         found = place.project(project)
         ids = [one.id for one in holds.read_all(found).holds if one.id.startswith(hold)]
         if len(ids) > 1:
             raise UsageError(f"{hold!r} is the beginning of {len(ids)} holds", hint=f"they are: {', '.join(ids)}")
         ended = holds.release(found, ids[0] if ids else hold, reason=reason, who=environment.person())
-        problems = locking.hold_released(place, found, ended)
+        problems = object_lock.hold_released(place, found, ended)
         now = found.services.clock.now()
     if as_json:
         output.document({"project": project} | _as_json(ended, now))
@@ -103,7 +104,7 @@ def list_(
 
     rows: list[tuple[str, Hold, datetime]] = []
     problems: list[Problem] = []
-    with workplace.opened(config, identity) as place:
+    with context.opened(config, identity) as place:
         for project in place.projects(projects or []):
             placed = holds.read_all(project)
             now = project.services.clock.now()
@@ -125,12 +126,12 @@ def _end(problems: Sequence[Problem], refused: Sequence[Problem] = ()) -> None:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _period(text: str, place: workplace.Workplace, project: str, now: datetime) -> HeldPeriod:
-    from vault.about import grammar
-    from vault.about.period import EARLIEST, LATEST
+def _period(text: str, place: context.Context, project: str, now: datetime) -> HeldPeriod:
+    from classify import period_grammar
+    from classify.period import EARLIEST, LATEST
     from vault.format.hold import HeldPeriod
 
-    period = grammar.parse(text, place.zone(project), now)
+    period = period_grammar.parse(text, place.zone(project), now)
     start, end = period.moments()
     return HeldPeriod(text, None if period.start == EARLIEST else start, None if period.end == LATEST else end)
 
@@ -139,14 +140,14 @@ def _touched(project: Project, scope: Scope) -> tuple[int, int]:
     """Items of the newest snapshots that a scope is on, folders aside, and their bytes."""
     import pyarrow.compute as pc
 
+    from classify.path_patterns import pattern_regex
     from policies.retention.holds import COLUMNS, items_held
-    from vault.about.globs import pattern_regex
     from vault.format.hold import Hold
     from vault.format.manifest import FOLDER
     from vault.repository import snapshots
-    from vault.repository.adopt import healed
+    from vault.repository.catalog_chunks import MetaReader
     from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.meta import MetaReader
+    from vault.repository.orphan_packs import healed
 
     if scope.path is not None:
         pattern_regex(scope.path)  # what is no pattern would hold everything, which nobody means who writes one

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, output, settings, settings_file, workplace
+from cli import output
 from cli.options import Json
-from cli.settings import in_address
+from strongroom import context, environment, settings
+from strongroom.settings import in_address, writer
 from vault.errors import RefusedByRule, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from cli.settings.tables import RepositorySettings
+    from strongroom.settings.tables import RepositorySettings
     from vault.age import Identity
 
 Endpoint = Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.")]
@@ -59,10 +60,10 @@ def repository_of(
     address: str, endpoint: str | None, region: str | None, profile: str | None, *, path_style: bool | None
 ) -> RepositorySettings:
     """The settings that a command's options make. Raises `UsageError`."""
-    from cli.settings.reading import made
-    from cli.settings.tables import RepositorySettings
+    from strongroom.settings.reader import made
+    from strongroom.settings.tables import RepositorySettings
 
-    workplace.located(address, Path.cwd())  # what is no address is refused in its own words
+    context.located(address, Path.cwd())  # what is no address is refused in its own words
     values = {"address": address, "endpoint": endpoint, "region": region, "path_style": path_style, "profile": profile}
     return made(RepositorySettings, values)
 
@@ -78,47 +79,47 @@ class _Init:
 
     def run(self, *, wants_passphrase: bool) -> dict[str, object]:
         """Gives what there is to tell."""
-        from cli import identities, settings_copy
-        from cli.settings.tables import IdentitySettings
+        from strongroom import identities, settings_copy
+        from strongroom.settings.tables import IdentitySettings
         from vault import age
         from vault.format.descriptor import Descriptor, Trust
         from vault.format.layout import new_id
         from vault.repository.repository import Repository
-        from vault.repository.trust import note_kept
+        from vault.repository.store_trust import note_kept
         from vault.storage.address import open_bare_store
         from vault.storage.probe import probe_quickly
         from vault.storage.retrying import RetryingStore
 
-        services = workplace.services()
-        options = workplace.store_options(self._repository, brief=True)
-        address = workplace.located(self._repository.address, self._config.absolute().parent)
-        bare = open_bare_store(address, options, services.clock, services.chance, create_missing=True)
-        store = RetryingStore(bare, options.patience, services.clock, services.chance)
+        services = context.services()
+        options = context.store_options(self._repository, brief=True)
+        address = context.located(self._repository.address, self._config.absolute().parent)
+        bare = open_bare_store(address, options, services.clock, services.randomness, create_missing=True)
+        store = RetryingStore(bare, options.patience, services.clock, services.randomness)
         try:
             begun = Repository.begun(store, services)
             # the bare one: a wrapper would hide what the store says about checksums
-            report = probe_quickly(bare, services.chance)
+            report = probe_quickly(bare, services.randomness)
             if not report.usable:
                 found = " ".join(report.sentences()[:2])
                 raise StorageError(
                     f"{store.describe()} is not fit for a repository, and nothing was made there: {found}",
                     hint="`strongroom doctor ADDRESS` says more of what this store can be trusted with",
                 )
-            kit = age.HybridIdentity.generate(services.chance)
-            new_identity, mine = self._make_identity(services.chance, wants_passphrase=wants_passphrase)
+            kit = age.HybridIdentity.generate(services.randomness)
+            new_identity, mine = self._make_identity(services.randomness, wants_passphrase=wants_passphrase)
             trust = Trust(report.creates_once, "md5" if report.checksum == "md5" else "sha256")
-            repository_id = begun.descriptor.repository if begun else new_id(services.chance.token(16))
+            repository_id = begun.descriptor.repository if begun else new_id(services.randomness.token(16))
             kit_text = _kit_text(kit.encode(), self._repository, repository_id)
             if self._kit is not None:
                 identities.write_secret(self._kit, kit_text.encode())
             descriptor = Descriptor(repository_id, services.clock.now(), trust=trust)
             repository = begun or Repository.create(store, descriptor, services)
-            memory = workplace.remembered(address, self._repository)
+            memory = context.remembered(address, self._repository)
             memory.begin(repository_id)
             if report.creates_once:
                 note_kept(memory, repository_id)
             identity = IdentitySettings(file=self._identity)
-            settings_file.write(self._config, self._repository, identity, kit.recipient.encode())
+            writer.write(self._config, self._repository, identity, kit.recipient.encode())
             settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(self._config), [])
         finally:
             store.close()
@@ -132,17 +133,17 @@ class _Init:
             "findings": report.sentences(),
         }
 
-    def _make_identity(self, chance: object, *, wants_passphrase: bool) -> tuple[bool, list[Identity]]:
+    def _make_identity(self, randomness: object, *, wants_passphrase: bool) -> tuple[bool, list[Identity]]:
         """Whether one was made, and what there is: an identity that is there is used, and opened to see that it can be."""
-        from cli import identities
-        from cli.settings.tables import IdentitySettings
-        from vault.chance import SystemChance
+        from strongroom import identities
+        from strongroom.settings.tables import IdentitySettings
+        from vault.randomness import SystemRandomness
 
         if self._identity.exists():
             return False, identities.load(IdentitySettings(file=self._identity), [])
         secret = identities.ask_new_passphrase() if wants_passphrase else None
         made = identities.make(
-            self._identity, SystemChance(), secret, "Strongroom identity: whoever has this file can read everything"
+            self._identity, SystemRandomness(), secret, "Strongroom identity: whoever has this file can read everything"
         )
         return True, [made]
 

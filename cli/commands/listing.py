@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import output, workplace
+from classify import period_grammar
+from classify.period import Period
+from classify.period_columns import MTIME
+from cli import output
 from cli.options import (
     At,
     Before,
@@ -26,10 +29,8 @@ from cli.options import (
     Repository,
     Source,
 )
-from cli.wishes import Asked, tell_beyond, tell_moment
-from vault.about import grammar
-from vault.about.finding import MTIME
-from vault.about.period import Period
+from cli.selection_options import SelectionOptions, tell_beyond, tell_moment
+from strongroom import context
 from vault.problems import printable
 from vault.wording import counted
 
@@ -52,7 +53,7 @@ def list_(
     """The snapshots of each project: when, how many items, bytes, new bytes stored, problems."""
     from vault.repository import snapshots
 
-    with workplace.opened(config, identity, brief=True, address=repository) as place:
+    with context.opened(config, identity, brief=True, address=repository) as place:
         chosen = place.projects(projects or [])
         missing = {project.id: place.gone(project) for project in chosen}
         found = [(project, snapshots.committed(project)) for project in chosen]
@@ -131,15 +132,15 @@ def ls(
     as_json: Json = False,
 ) -> None:
     """The items of a project at a moment."""
-    from restore.select import select
+    from restore.selection.select import select
 
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with workplace.opened(config, identity, brief=True, address=repository) as place:
+    asked = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
+    with context.opened(config, identity, brief=True, address=repository) as place:
         found = place.project(project)
-        wish = asked.wish(place, found)
-        selection = select(found, wish)
+        query = asked.query(place, found)
+        selection = select(found, query)
         zone = place.zone(project)
-    tell_moment(wish, selection, zone)
+    tell_moment(query, selection, zone)
     tell_beyond(selection, periods)
     table = selection.table
     rows = zip(*(table[name].to_pylist() for name in _SHOWN), strict=True)
@@ -171,7 +172,7 @@ def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str
     """A period as `--period` takes it."""
     if start is None or end is None:
         return None
-    return grammar.written(Period.between(start, end), zone)
+    return period_grammar.written(Period.between(start, end), zone)
 
 
 def _moment(seconds: int, zone: ZoneInfo) -> str:

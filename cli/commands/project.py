@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import environment, output, own_places, settings, settings_file, workplace
+from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
-from cli.settings.names import KIND
+from strongroom import context, environment, own_paths, settings
+from strongroom.settings import writer
+from strongroom.settings.names import KIND
 from vault.errors import RefusedByRule, SourceError, UsageError
 from vault.wording import quoted
 
 if TYPE_CHECKING:
-    from cli.settings import Settings
-    from cli.settings.projects import SourceSettings
+    from strongroom.settings import Settings
+    from strongroom.settings.projects import SourceSettings
 
 DONE_WITH_PROBLEMS = 3
 
@@ -57,16 +59,16 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a project: new keys, wrapped to your identity and to the recovery kit, and its sources in the settings."""
-    from cli import settings_copy
+    from strongroom import settings_copy
     from vault import age
     from vault.age import HybridIdentity, HybridRecipient
 
     more = {"include": include, "exclude": exclude, "layout": layout, "time_column": time_column}
     sources = _sources(source, {name: value for name, value in more.items() if value})
-    with workplace.opened(config, identity) as place:
+    with context.opened(config, identity) as place:
         if name in place.settings.projects:
             raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {place.settings.file}")
-        for _, fault in own_places.faults(place.settings, sources):
+        for _, fault in own_paths.faults(place.settings, sources):
             raise RefusedByRule(f"the source {fault.what}", hint=fault.hint)
         own = [one.recipient for one in place.identities if isinstance(one, HybridIdentity)]
         if not own:
@@ -76,7 +78,7 @@ def add(
         recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
         made = place.repository.add_project(name, recipients, place.identities, place.memory.projects())
         place.memory.recognise(made.capability)
-        settings_file.add_project(place.settings.file, name, written_zone, sources)
+        writer.add_project(place.settings.file, name, written_zone, sources)
         settings_copy.of_workplace(place, [made.capability], settings.load(place.settings.file))
     told = {
         "project": name,
@@ -96,7 +98,7 @@ def add(
 @app.command("list", epilog=EXIT_CODES)
 def list_(config: Config = None, repository: Repository = None, identity: Identity = None, as_json: Json = False) -> None:
     """The projects that your identity opens."""
-    with workplace.opened(config, identity, address=repository) as place:
+    with context.opened(config, identity, address=repository) as place:
         found = [project.capability for project in place.available([])]
         rows = [
             {
@@ -120,8 +122,8 @@ def list_(config: Config = None, repository: Repository = None, identity: Identi
 
 def _zone(found: Settings, asked: str | None) -> str | None:
     """The time zone to be written for a new project; None where [defaults] has one. Raises `UsageError`."""
-    from cli.settings.projects import DefaultSettings
-    from cli.settings.reading import made
+    from strongroom.settings.projects import DefaultSettings
+    from strongroom.settings.reader import made
 
     if asked is None and "zone" in found.document.defaults.model_fields_set:
         return None
@@ -130,8 +132,8 @@ def _zone(found: Settings, asked: str | None) -> str | None:
 
 def _sources(texts: list[str], more: dict[str, object]) -> list[SourceSettings]:
     """more: what all of them have."""
-    from cli.settings.projects import SourceSettings
-    from cli.settings.reading import made
+    from strongroom.settings.projects import SourceSettings
+    from strongroom.settings.reader import made
     from vault.source.patterns import Rules
 
     sources: list[SourceSettings] = []

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import judging, local, locking, output, progress, workplace
+from cli import output, progress
 from cli.commands.retention import ask
 from cli.options import Config, Identity, Json, Quiet, Yes
+from strongroom import context, local_state, object_lock, retention
 from vault.errors import Busy, UsageError
-from vault.storage.locks import UNTIL_RELEASED
+from vault.storage.object_locks import UNTIL_RELEASED
 from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.repository.claims import Patience
-    from vault.repository.prune import Report
-    from vault.repository.prune_plan import Plan
+    from vault.repository.gc.prune import PruneReport
+    from vault.repository.gc.prune_plan import PrunePlan
 
 DONE_WITH_PROBLEMS = 3
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -55,20 +56,20 @@ def prune(
 
     The plan is shown first. It may be interrupted anywhere; the next run goes on with the rest.
     """
-    from vault.repository.locking import locked
-    from vault.repository.prune import apply, refuse_without_rights
-    from vault.repository.prune_plan import Wishes, make_plan
+    from vault.repository.gc.prune import apply, refuse_without_rights
+    from vault.repository.gc.prune_plan import PruneOptions, make_plan
+    from vault.repository.object_lock import locked
 
     most = None if max_bytes is None else _bytes(max_bytes)
     patience = _patience(wait)
     answers: list[dict[str, Any]] = []
     done, busy = True, False
-    with workplace.opened(config, identity, commits=not dry_run) as place:
+    with context.opened(config, identity, commits=not dry_run) as place:
         for project in place.projects(projects or []):
             place.gone(project)
             with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
-                wishes = Wishes(
-                    held=judging.held(project),
+                prune_options = PruneOptions(
+                    held=retention.held(project),
                     locked=locked(project),
                     remembered=frozenset(place.memory.recall("snapshots", project.id)),
                     max_bytes=most,
@@ -78,7 +79,7 @@ def prune(
                     patience=patience,
                     progress=listener,
                 )
-                plan = make_plan(project, wishes)
+                plan = make_plan(project, prune_options)
             if not as_json:
                 _show(plan)
             answer: dict[str, Any] = {"project": project.name, "plan": plan.as_json()}
@@ -87,16 +88,16 @@ def prune(
                 continue
             refuse_without_rights(project)
             place.refuse_lost_holds(project)
-            locking.begun(place, project)
+            object_lock.begun(place, project)
             if (plan.dead or plan.wasteful or plan.forgotten) and not yes:
                 ask(f"Prune {project.name}?")
             with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
-                report = apply(project, plan, wishes)
+                report = apply(project, plan, prune_options)
             answer |= report.as_json()
             busy = busy or bool(report.waiting)
             done = done and (report.done or bool(report.waiting))
             if report.done:
-                local.note_run(place.settings, project.name, "prune")
+                local_state.note_run(place.settings, project.name, "prune")
             if not as_json:
                 _tell(report)
     if as_json:
@@ -108,12 +109,12 @@ def prune(
 
 
 def _patience(wait: str | None) -> Patience:
-    from cli.settings import lengths
+    from strongroom.settings import durations
     from vault.repository.claims import Patience
 
     if wait is None:
         return Patience()
-    seconds = 0.0 if wait.strip() == "0" else lengths.read(wait).total_seconds()
+    seconds = 0.0 if wait.strip() == "0" else durations.read(wait).total_seconds()
     return Patience(seconds=seconds, altogether=seconds)
 
 
@@ -124,7 +125,7 @@ def _bytes(text: str) -> int:
     return int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
 
 
-def _show(plan: Plan) -> None:
+def _show(plan: PrunePlan) -> None:
     told = plan.as_json()
     output.result(f"{plan.project}: plan")
     for name, text in (
@@ -158,7 +159,7 @@ def _show(plan: Plan) -> None:
         output.result("  nothing is to be reclaimed")
 
 
-def _until(plan: Plan) -> str:
+def _until(plan: PrunePlan) -> str:
     return "" if plan.packs_stay_until is None else f" until {output.moment(plan.packs_stay_until)}"
 
 
@@ -168,7 +169,7 @@ def _kept(until: datetime) -> str:
     return f"is locked by the store until {output.moment(until)}"
 
 
-def _tell(report: Report) -> None:
+def _tell(report: PruneReport) -> None:
     if report.waiting:
         output.notice(f"{report.project}: backups are still under way; nothing was deleted ({'; '.join(report.waiting_for)})")
     output.result(

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import output, workplace
+from classify import period_grammar
+from classify.period import Period
+from cli import output
 from cli.options import (
     At,
     Before,
@@ -33,18 +35,17 @@ from cli.options import (
     Repository,
     Source,
 )
-from cli.wishes import Asked, tell_beyond, tell_consistency
-from vault.about import grammar
-from vault.about.period import Period
+from cli.selection_options import SelectionOptions, tell_beyond, tell_consistency
+from strongroom import context
 from vault.errors import TargetError, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from restore.query.questions import Questions, Table
-    from restore.select import Selection
-    from restore.tables.csv_header import Headers
+    from restore.query.engine import QueryEngine, TableSummary
+    from restore.selection.select import Selection
+    from restore.tables.readers.csv_header import Headers
 
 DONE_WITH_PROBLEMS = 3
 ROWS_SHOWN, ROWS_IN_JSON = 100, 10_000
@@ -83,16 +84,16 @@ def query(
     Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A
     condition on these leaves files out before they are read.
     """
-    from cli.sources import headers_of
-    from restore.select import select
+    from restore.selection.select import select
+    from strongroom.sources import headers_of
 
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
-    asked = Asked(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with workplace.opened(config, identity, address=repository) as place:
+    asked = SelectionOptions(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
+    with context.opened(config, identity, address=repository) as place:
         found = place.project(project)
         found.capability.reading()
         missing = place.gone(found)
-        selection = select(found, asked.wish(place, found))
+        selection = select(found, asked.query(place, found))
         tell_beyond(selection, periods)
         tell_consistency(selection.table)
         zone = place.zone(project)
@@ -127,18 +128,18 @@ def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: b
 
 
 @contextmanager
-def _questions(selection: Selection, zone: ZoneInfo, headers: Headers) -> Iterator[Questions]:
+def _questions(selection: Selection, zone: ZoneInfo, headers: Headers) -> Iterator[QueryEngine]:
     try:
-        from restore.query.questions import Questions
+        from restore.query.engine import QueryEngine
 
-        opened = Questions(selection, zone, output.notice, headers)
+        opened = QueryEngine(selection, zone, output.notice, headers)
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
     with closing(opened):
         yield opened
 
 
-def _tell_tables(found: list[Table], zone: ZoneInfo, *, as_json: bool) -> None:
+def _tell_tables(found: list[TableSummary], zone: ZoneInfo, *, as_json: bool) -> None:
     if as_json:
         output.document({"tables": [_table_json(one, zone) for one in found]})
         return
@@ -150,7 +151,7 @@ def _tell_tables(found: list[Table], zone: ZoneInfo, *, as_json: bool) -> None:
     output.notice("every table also has path, period, period_start, period_end, snapshot_time")
 
 
-def _table_json(one: Table, zone: ZoneInfo) -> dict[str, Any]:
+def _table_json(one: TableSummary, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "names": list(one.view.names),
         "folder": one.view.folder,
@@ -162,8 +163,8 @@ def _table_json(one: Table, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _span(one: Table, zone: ZoneInfo) -> str:
-    return "no period" if one.period is None else grammar.written(Period.between(*one.period), zone)
+def _span(one: TableSummary, zone: ZoneInfo) -> str:
+    return "no period" if one.period is None else period_grammar.written(Period.between(*one.period), zone)
 
 
 def _table(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
@@ -223,22 +224,22 @@ def _json(cell: Any) -> Any:  # noqa: ANN401 (a cell of any type)
     return cell.isoformat() if isinstance(cell, date) else str(cell)
 
 
-def _write(questions: Questions, sql: str, target: str, to: str) -> None:
+def _write(questions: QueryEngine, sql: str, target: str, to: str) -> None:
     """All rows, in a file that has its name when it is whole, or on stdout."""
-    from restore.tables.arrow_source import ArrowTable
-    from restore.tables.losses import Losses
-    from restore.tables.manner import Manner
+    from restore.tables.loss_report import LossReport
+    from restore.tables.readers.arrow_source import ArrowTable
     from restore.tables.registry import write_tables
+    from restore.tables.write_options import WriteOptions
 
-    found: list[Losses] = []
+    found: list[LossReport] = []
 
     def take(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
         if found and not to:
             raise UsageError("a cell is none of its column's type, and a part is written already", hint="name a file with --to")
-        found.append(Losses())
+        found.append(LossReport())
         with _opened(to) if to else output.standard_output() as out:
             table = ArrowTable("answer", schema, read, found[-1])
-            write_tables([table], target, out or sys.stdout.buffer, Manner(), found[-1])
+            write_tables([table], target, out or sys.stdout.buffer, WriteOptions(), found[-1])
 
     questions.ask(sql, take)
     for loss in found[-1].all():

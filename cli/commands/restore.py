@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import choosing, workplace
+from cli import prompts
 from cli.options import (
     At,
     Before,
@@ -26,10 +26,11 @@ from cli.options import (
     Source,
     Yes,
 )
-from cli.restoring.request import As, Request, Tables
-from cli.wishes import Asked
-from restore.existing import Existing
-from restore.tables.manner import Profile
+from cli.restoring.request import As, RestoreRequest, TableOptions
+from cli.selection_options import SelectionOptions
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.tables.write_options import Audience
+from strongroom import context
 from vault.errors import UsageError
 
 
@@ -63,7 +64,7 @@ def restore(
     before: Before = None,
     deleted: Deleted = False,
     existing: Annotated[
-        Existing | None,
+        ConflictPolicy | None,
         typer.Option(
             "--existing",
             metavar="refuse|skip|newer|replace|keep-both",
@@ -75,7 +76,7 @@ def restore(
         typer.Option("--as", metavar="FORMAT", help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html."),
     ] = None,
     profile: Annotated[
-        Profile | None,
+        Audience | None,
         typer.Option("--profile", metavar="exact|people", help="For machines (the default), or safe to open in a spreadsheet."),
     ] = None,
     delimiter: Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.")] = None,
@@ -124,7 +125,7 @@ def restore(
     With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
     greatest of all.
     """
-    tables = Tables(
+    tables = TableOptions(
         format=as_.value if as_ else None,
         profile=profile,
         delimiter=delimiter,
@@ -134,7 +135,7 @@ def restore(
         header=header,
         merge=merge,
     )
-    request = Request(
+    request = RestoreRequest(
         to=to,
         in_place=in_place,
         existing=existing,
@@ -148,18 +149,18 @@ def restore(
         region=region,
     )
     request.check(periods=bool(periods))
-    from cli.restoring.projects import Wanted, everything, of_project
+    from cli.restoring.projects import VersionCount, everything, of_project
 
-    wanted = Wanted(versions)
+    wanted = VersionCount(versions)
     if all_projects:
         patterns = [*([] if project is None else [project]), *(patterns or [])]
-    asked = Asked(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
+    asked = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     if not all_projects and project is None:
         raise UsageError(
             "which project?", hint="name it, or say --all-projects; `strongroom project list` names those there are"
         )
-    with workplace.opened(config, identity, address=repository) as place:
+    with context.opened(config, identity, address=repository) as place:
         if all_projects:
             everything(place, asked, request, wanted)
         else:
-            of_project(place, choosing.project(place, project or ""), asked, request, wanted)
+            of_project(place, prompts.project(place, project or ""), asked, request, wanted)

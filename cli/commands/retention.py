@@ -8,14 +8,15 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import environment, judging, local, locking, moments, output, workplace
+from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
-from cli.settings import lengths
+from strongroom import context, environment, local_state, object_lock, retention, time_parsing
+from strongroom.settings import durations
 from vault.errors import RefusedByRule, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from policies.retention.plan import Plan
+    from policies.retention.plan import RetentionPlan
     from vault.format.housekeeping import Note
     from vault.repository.project import Project
 
@@ -41,7 +42,7 @@ def plan(
 
     With --on it is shown what would still exist then if no further backup came.
     """
-    with workplace.opened(config, identity) as place:
+    with context.opened(config, identity) as place:
         made = [(project, *_plan(place, project, on)) for project in place.projects(projects or list(place.settings.projects))]
         zones = {one.name: place.zone(one.name) for one, _, _ in made}
     if as_json:
@@ -72,7 +73,7 @@ def apply(
     What only they needed stays in the store until `strongroom prune`.
     """
     answers: list[dict[str, Any]] = []
-    with workplace.opened(config, identity) as place:
+    with context.opened(config, identity) as place:
         for project in place.projects(projects or list(place.settings.projects)):
             found, problems = _plan(place, project, None)
             output.problems(problems)
@@ -87,7 +88,7 @@ def apply(
             if found.goes and not yes:
                 ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
             gone = _apply(place, project, found)
-            local.note_run(place.settings, project.name, "retention")
+            local_state.note_run(place.settings, project.name, "retention")
             answers.append({"project": project.name, "forgotten": gone} | found.as_json())
     if as_json:
         output.document({"projects": answers})
@@ -102,10 +103,10 @@ def log(
     as_json: Json = False,
 ) -> None:
     """Show which snapshots were forgotten or given up as lost: when, by whom and why."""
-    from vault.repository import forgotten
+    from vault.repository import forget_notes
 
-    with workplace.opened(config, identity) as place:
-        found = [(project, *forgotten.each(project)) for project in place.projects(projects or [])]
+    with context.opened(config, identity) as place:
+        found = [(project, *forget_notes.each(project)) for project in place.projects(projects or [])]
     if as_json:
         output.document(
             {
@@ -146,16 +147,16 @@ def accept_loss(
     What only they needed goes with a prune after --grace: until then look for an older version or a copy of their records.
     `check --acknowledge` does the same for all snapshots that are missing or damaged, and for other objects.
     """
-    from vault.repository import missing
+    from vault.repository import missing_snapshots
 
-    stay = timedelta(0) if grace.strip() == "0" else lengths.read(grace)
-    with workplace.opened(config, identity) as place:
+    stay = timedelta(0) if grace.strip() == "0" else durations.read(grace)
+    with context.opened(config, identity) as place:
         found = place.project(project)
         place.gone(found)
         if not yes:
             ask(f"Give up {counted(len(set(lost)), 'snapshot')} of {project}? What only they needed goes with a later prune.")
         remembered, who = place.memory.recall("snapshots", found.id), environment.person()
-        gone = missing.accept(found, lost, reason=reason, who=who, remembered=remembered, packs_stay=stay)
+        gone = missing_snapshots.accept(found, lost, reason=reason, who=who, remembered=remembered, packs_stay=stay)
         place.memory.forget(found.id, [one.id for one in gone])
     if as_json:
         output.document({"project": project, "accepted": [one.as_json() for one in gone]})
@@ -174,15 +175,15 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Forget snapshots by their ids. What a hold is on stays, and so does the newest snapshot of each source."""
-    from vault.repository.forget import forget as drop
+    from vault.repository.gc.forget import forget as drop
 
-    with workplace.opened(config, identity) as place:
+    with context.opened(config, identity) as place:
         found = place.project(project)
         place.refuse_lost_holds(found)
-        locking.begun(place, found)
+        object_lock.begun(place, found)
         if not yes:
             ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
-        held = judging.held(found)
+        held = retention.held(found)
         gone = drop(found, chosen, reason=reason, who=environment.person(), held=held, newest_too=newest_too)
         place.memory.forget(found.id, [one.id for one in gone])
     if as_json:
@@ -193,7 +194,7 @@ def forget(
 
 def _logged(note: Note) -> list[dict[str, Any]]:
     """The snapshots of a note, without what prunes write for themselves."""
-    from vault.repository.repack import SOURCE
+    from vault.repository.gc.repack import SOURCE
 
     return [one.as_json() for one in note.snapshots if one.source != SOURCE]
 
@@ -211,36 +212,36 @@ def _show_log(project: Project, notes: list[Note], *, every: bool) -> None:
         output.table(rows, ["  WHEN", "WHO", "FORGOTTEN", "OF", "WHY"])
 
 
-def _plan(place: workplace.Workplace, project: Project, on: str | None) -> tuple[Plan, tuple[Any, ...]]:
+def _plan(place: context.Context, project: Project, on: str | None) -> tuple[RetentionPlan, tuple[Any, ...]]:
     from policies.retention.plan import make_plan
 
     now = project.services.clock.now()
-    world, problems = judging.world(place.settings, project)
+    world, problems = retention.world(place.settings, project)
     when = None if on is None else _day(on, place.zone(project.name), now)
-    return make_plan(world, now, on=when, storage=judging.storage(project)), problems
+    return make_plan(world, now, on=when, storage=retention.storage(project)), problems
 
 
 def _day(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    when = moments.moment(text, zone, now)
+    when = time_parsing.moment(text, zone, now)
     if when <= now:
         raise UsageError(f"{text!r} is not a later day", hint="the plan for now is the one without --on")
     return when
 
 
-def _apply(place: workplace.Workplace, project: Project, found: Plan) -> list[str]:
+def _apply(place: context.Context, project: Project, found: RetentionPlan) -> list[str]:
     """Gives the ids of the snapshots that this run forgot."""
-    from vault.repository import forgotten
-    from vault.repository.forget import forget as drop
+    from vault.repository import forget_notes
+    from vault.repository.gc.forget import forget as drop
 
     if not found.goes:
         return []
     place.refuse_lost_holds(project)
-    locking.begun(place, project)
-    world, _ = judging.world(place.settings, project)
-    if not forgotten.read_all(project).by_id.keys() >= set(found.goes):
+    object_lock.begun(place, project)
+    world, _ = retention.world(place.settings, project)
+    if not forget_notes.read_all(project).by_id.keys() >= set(found.goes):
         found.refuse_unless_current(world)
     reason = f"retention, plan {found.world.digest()[:16]}"
-    held, who = judging.held(project), environment.person()
+    held, who = retention.held(project), environment.person()
     gone = drop(project, found.goes, reason=reason, who=who, held=held, unless_done=True)
     place.memory.forget(project.id, [one.id for one in gone])
     if gone:
@@ -250,7 +251,7 @@ def _apply(place: workplace.Workplace, project: Project, found: Plan) -> list[st
     return [one.id for one in gone]
 
 
-def _show(project: Project, found: Plan, zone: ZoneInfo, *, every: bool) -> None:
+def _show(project: Project, found: RetentionPlan, zone: ZoneInfo, *, every: bool) -> None:
     output.result(f"{project.name}: plan {found.world.digest()[:16]}")
     lines = list(found.lines() if every else found.summary())
     for line in lines:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import environment, output, settings, workplace
+from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
+from strongroom import context, environment, settings
 from vault.errors import RefusedByRule, UsageError
 from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.settings.faults import Placed
-    from cli.settings_restore import Choice, Copies, Found, Needs
+    from strongroom.settings.errors import Placed
+    from strongroom.settings_restore import Choice, Copies, Found, Needs
 
 DONE_WITH_PROBLEMS = 3
 
@@ -37,12 +38,12 @@ def check(config: Config = None, as_json: Json = False) -> None:
 
     Ends with exit code 1 where anything is wrong; what is odd is told and changes nothing.
     """
-    from cli.settings.faults import Faulty
+    from strongroom.settings.errors import SettingsInvalid
 
     file = settings.find(config)
     try:
         errors, warnings = _looked_at(settings.load(file))
-    except Faulty as error:
+    except SettingsInvalid as error:
         errors, warnings = error.faults, ()
     if as_json:
         output.document(
@@ -62,13 +63,13 @@ def check(config: Config = None, as_json: Json = False) -> None:
 
 
 def _looked_at(found: settings.Settings) -> tuple[Sequence[Placed], Sequence[Placed]]:
-    from cli.settings import oddities
-    from cli.settings.faults import placed
-    from cli.settings.places import places
+    from strongroom.settings import lint
+    from strongroom.settings.errors import placed
+    from strongroom.settings.toml_positions import places
 
     known = places(found.text)
-    now = workplace.services().clock.now()
-    return placed(oddities.failing(found), known), placed(oddities.odd(found, now), known)
+    now = context.services().clock.now()
+    return placed(lint.failing(found), known), placed(lint.odd(found, now), known)
 
 
 @app.command("show", epilog=EXIT_CODES)
@@ -78,7 +79,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Every setting that applies: what the file says, what projects have from [defaults], what nobody has said."""
-    from cli.settings.origin import entries
+    from strongroom.settings.origin import entries
 
     file = settings.find(config)
     found = list(entries(settings.load(file)))
@@ -102,7 +103,7 @@ def show(
 @app.command("example", epilog=EXIT_CODES)
 def example() -> None:
     """A settings file with a word on everything."""
-    from cli.settings.example import EXAMPLE
+    from strongroom.settings.example import EXAMPLE
 
     with output.standard_output():
         typer.echo(EXAMPLE, nl=False)
@@ -132,10 +133,10 @@ def restore(
     identity that adds projects. Files that settings name (identities, URLs) are not in the copy: the command says which of them
     are missing on this machine, and which commands the settings will run.
     """
-    from cli import settings_restore
+    from strongroom import settings_restore
 
     choice = _choice(host, at, unverified=unverified)
-    with workplace.opened(config, identity, brief=True, address=repository) as place:
+    with context.opened(config, identity, brief=True, address=repository) as place:
         copies = settings_restore.copies(place)
         if listing:
             _list(copies, as_json=as_json)
@@ -157,26 +158,26 @@ def restore(
 def _choice(host: str | None, at: str | None, *, unverified: bool) -> Choice:
     from zoneinfo import ZoneInfo
 
-    from cli import moments
-    from cli.settings_restore import Choice
+    from strongroom import time_parsing
+    from strongroom.settings_restore import Choice
     from vault.format.layout import is_snapshot_id
 
     if at is None or is_snapshot_id(at):
         return Choice(host, at, None, unverified)
     zone = ZoneInfo(environment.time_zone() or "UTC")
-    return Choice(host, None, moments.moment(at, zone, workplace.services().clock.now()), unverified)
+    return Choice(host, None, time_parsing.moment(at, zone, context.services().clock.now()), unverified)
 
 
 def _write(file: Path, text: str, *, replace: bool) -> None:
     """A file that only its owner may read. Raises `RefusedByRule` where one is there, `UsageError`."""
-    from cli import identities
+    from strongroom import identities
 
     if not replace and file.exists():
         raise RefusedByRule(f"{file} exists; it was left alone", hint="name another file with --to, or say --replace")
     if not replace:
         identities.write_secret(file, text.encode())
         return
-    half = file.with_name(f".{file.name}.{workplace.services().chance.token(4).hex()}")
+    half = file.with_name(f".{file.name}.{context.services().randomness.token(4).hex()}")
     identities.write_secret(half, text.encode())
     try:
         half.replace(file)

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import consequences, environment, local, output, settings, standing, workplace
+from cli import output
 from cli.options import Config, Identity, Json
+from strongroom import context, environment, local_state, post_backup, settings
+from strongroom import status as strongroom_status
 from vault.errors import Damaged, NoRepository, StorageError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
-    from cli.settings import Settings
-    from cli.standing import Standing
     from policies.daemon.heartbeat import Heartbeat
-    from policies.promises.judge import Alarm
+    from policies.monitoring.alerts import Alert
+    from strongroom.settings import Settings
+    from strongroom.status import ProjectStatus
 
 DONE_WITH_PROBLEMS = 3
 SHOW_AFTER = 3.0
@@ -58,7 +60,7 @@ def status(
     if accept:
         if not reason.strip():
             raise UsageError("--accept needs a reason", hint="say what you found, with --reason 'they moved the archive'")
-        with workplace.opened(config, identity, brief=True) as place:
+        with context.opened(config, identity, brief=True) as place:
             _accept(place, accept, reason, as_json=as_json)
         return
     whole = _looked(settings.load(settings.find(config)), config, identity, as_json=as_json)
@@ -95,21 +97,21 @@ class _Whole:
     repository: str
     address: str
     rows: list[dict[str, Any]]
-    projects: list[Standing]
+    projects: list[ProjectStatus]
     heartbeat: Heartbeat
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[Alert, ...]
     refused: bool = False
     error: StrongroomError | None = None
 
     @property
-    def broken(self) -> tuple[Alarm, ...]:
+    def broken(self) -> tuple[Alert, ...]:
         """What is critical first."""
         found = (*self.alarms, *(alarm for one in self.projects for alarm in one.alarms))
         return tuple(sorted(found, key=lambda alarm: alarm.severity != "critical"))
 
     @property
     def has_problems(self) -> bool:
-        return self.refused or any(row["state"] not in standing.WELL for row in self.rows) or bool(self.broken)
+        return self.refused or any(row["state"] not in strongroom_status.WELL for row in self.rows) or bool(self.broken)
 
     @property
     def is_known(self) -> bool:
@@ -131,11 +133,11 @@ class _Whole:
 
 
 def _asked(found: Settings, config: Path | None, identity: list[Path] | None) -> _Whole:
-    with workplace.opened(config, identity, brief=True) as place:
-        asked = {project.name: standing.ask(place, project) for project in place.projects([])}
+    with context.opened(config, identity, brief=True) as place:
+        asked = {project.name: strongroom_status.ask_repository(place, project) for project in place.projects([])}
         address, refused = place.repository.store.describe(), bool(place.refused)
         identifier = place.repository.descriptor.repository
-    with standing.known_here(found) as local_:
+    with strongroom_status.open_local_state(found) as local_:
         projects = [local_.standing(name, one) for name, one in asked.items()]
         heartbeat, alarms = local_.heartbeat, local_.of_daemon()
     rows = [row for one in projects for row in one.sources]
@@ -146,7 +148,7 @@ def _asked(found: Settings, config: Path | None, identity: list[Path] | None) ->
 
 
 def _without_store(found: Settings, error: StrongroomError | None) -> _Whole:
-    with standing.known_here(found) as local_:
+    with strongroom_status.open_local_state(found) as local_:
         projects = [local_.standing(name, None) for name in found.projects]
         heartbeat, alarms = local_.heartbeat, local_.of_daemon()
     rows = [row for one in projects for row in one.sources]
@@ -216,18 +218,18 @@ def _table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
     output.table([[str(row.get(name, "-")) for name in columns] for row in rows], list(columns.values()), right=right)
 
 
-def _accept(place: workplace.Workplace, name: str, reason: str, *, as_json: bool) -> None:
-    from policies.promises import freeze
+def _accept(place: context.Context, name: str, reason: str, *, as_json: bool) -> None:
+    from policies.monitoring import retention_freeze
 
     project = place.project(name)
     who = f"{environment.user_name()}@{environment.host_name()}"
-    released = freeze.accept(project, reason=reason, who=who)
-    with local.noted(place.settings) as findings:
+    released = retention_freeze.accept(project, reason=reason, who=who)
+    with local_state.noted(place.settings) as findings:
         if findings is not None:
-            consequences.note_freeze(findings, project)
+            post_backup.note_freeze(findings, project)
     if as_json:
         output.document(
-            {"project": name, "accepted": [{"hold": one.id, "why": freeze.why(one)} for one in released], "who": who}
+            {"project": name, "accepted": [{"hold": one.id, "why": retention_freeze.why(one)} for one in released], "who": who}
         )
     for one in released if not as_json else ():
-        output.result(f"{name}: accepted by {who}: {freeze.why(one)}")
+        output.result(f"{name}: accepted by {who}: {retention_freeze.why(one)}")

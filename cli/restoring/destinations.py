@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from restore.local_fs.syscalls import is_folder
 from restore.tables.registry import FORMATS
-from restore.target.system import is_folder
 from vault.errors import UsageError
 from vault.storage.address import BucketAddress, parse_address
 

@@ -10,21 +10,21 @@ import typer
 
 from cli import output
 from cli.restoring.destinations import Folder, parse
-from cli.restoring.request import Request
+from cli.restoring.request import RestoreRequest
 from cli.restoring.selecting import selected, versions_of, with_versions
-from cli.wishes import Asked, tell_beyond, tell_consistency
+from cli.selection_options import SelectionOptions, tell_beyond, tell_consistency
 from vault.errors import Interrupted, NothingFound, StrongroomError, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.workplace import Workplace
+    from strongroom.context import Context
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class VersionCount:
     """How many versions are asked for, as it was typed."""
 
     text: str
@@ -35,21 +35,23 @@ class Wanted:
         return versions_of(self.text)
 
 
-def of_project(place: Workplace, project: Project, asked: Asked, request: Request, wanted: Wanted) -> None:
+def of_project(
+    place: Context, project: Project, asked: SelectionOptions, request: RestoreRequest, wanted: VersionCount
+) -> None:
     """Restore what is asked for of one project. Raises what `restore` raises, and `typer.Exit` after problems."""
     from cli.restoring.runs import run
-    from cli.restoring.work import Work
+    from cli.restoring.work import RestoreJob
 
     number = wanted.number
     project.capability.reading()
     missing = place.gone(project)
-    wish = replace(asked.wish(place, project), versions=number)
-    selection, wish = selected(project, wish, several_places=request.in_place)
+    query = replace(asked.query(place, project), versions=number)
+    selection, query = selected(project, query, several_places=request.in_place)
     tell_beyond(selection, asked.periods)
     tell_consistency(selection.table)
-    selection = with_versions(place, selection, wish, quiet=request.quiet or request.as_json)
+    selection = with_versions(place, selection, query, quiet=request.quiet or request.as_json)
     typed = asked.as_json() | ({} if number == 1 else {"versions": wanted.text})
-    run(Work(place, selection, wish, request, typed, missing))
+    run(RestoreJob(place, selection, query, request, typed, missing))
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class _Told:
         return about | self.document
 
 
-def everything(place: Workplace, asked: Asked, request: Request, wanted: Wanted) -> None:
+def everything(place: Context, asked: SelectionOptions, request: RestoreRequest, wanted: VersionCount) -> None:
     """Restore what is asked for of every project that opens. One that fails does not stop the others. Raises `typer.Exit` with
     the greatest exit code, `NothingFound` where no project has any of it, `UsageError`."""
     if not request.in_place and not isinstance(parse(request.to, tables=request.tables.wanted), Folder):
@@ -92,7 +94,9 @@ def everything(place: Workplace, asked: Asked, request: Request, wanted: Wanted)
         raise typer.Exit(worst)
 
 
-def _one_of_all(place: Workplace, project: Project, asked: Asked, request: Request, wanted: Wanted) -> _Told:
+def _one_of_all(
+    place: Context, project: Project, asked: SelectionOptions, request: RestoreRequest, wanted: VersionCount
+) -> _Told:
     told = _Told()
     try:
         of_project(place, project, asked, replace(request, document=told.document.update), wanted)
@@ -112,6 +116,6 @@ def _one_of_all(place: Workplace, project: Project, asked: Asked, request: Reque
 
 def folder_of(project: Project) -> str:
     """A project's name as one that every file system takes."""
-    from restore.export.names import portable
+    from restore.export.payload_names import portable
 
     return portable(project.name.encode())

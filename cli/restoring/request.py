@@ -8,26 +8,26 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from cli import output
-from restore.existing import Existing
-from restore.tables.manner import Manner, Profile
+from restore.planning.conflict_policy import ConflictPolicy
 from restore.tables.registry import FORMATS
+from restore.tables.write_options import Audience, WriteOptions
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
-    from cli.workplace import Workplace
-    from restore.giving.conversion import Conversion
-    from restore.wish import Wish
+    from restore.outputs.conversion import Conversion
+    from restore.selection.query import ItemQuery
+    from strongroom.context import Context
 
 As = Enum("As", {**{name: name for name in FORMATS}, "original": "original"})  # type: ignore[misc]  # made from the registry
 """What `--as` takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
+class TableOptions:
     """What is asked for of tables. format: None where nothing is said."""
 
     format: str | None = None
-    profile: Profile | None = None
+    profile: Audience | None = None
     delimiter: str | None = None
     bom: bool = False
     rows_in_period: bool = False
@@ -55,33 +55,33 @@ class Tables:
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise UsageError(f"{self.delimiter!r} cannot divide the columns of a CSV", hint="use one character: , ; | or a tab")
 
-    def conversion(self, wish: Wish, place: Workplace, project: str) -> Conversion | None:
-        """What `restore.giving` is to do; None where everything is given as it is."""
-        from cli.sources import headers_of
-        from restore import masks
-        from restore.giving.conversion import Conversion, Rows
+    def conversion(self, query: ItemQuery, place: Context, project: str) -> Conversion | None:
+        """What `restore.outputs` is to do; None where everything is given as it is."""
+        from restore.outputs.conversion import Conversion, RowFilter
+        from restore.selection import filters
         from restore.tables.times import Reading
+        from strongroom.sources import headers_of
 
         if not self.wanted:
             return None
         zone = place.zone(project)
-        profile = self.profile or Profile.EXACT
-        people = zone.key if profile is Profile.PEOPLE else None
-        manner = Manner(profile, people, self.delimiter or ",", self.bom)
+        profile = self.profile or Audience.EXACT
+        people = zone.key if profile is Audience.PEOPLE else None
+        options = WriteOptions(profile, people, self.delimiter or ",", self.bom)
         rows = None
         if self.rows_in_period:
             day_first = place.settings.project(project).dates == "day-first"
             reading = Reading(zone.key, day_first)
-            rows = Rows(tuple(masks.periods_of(wish, masks.zone_of("", wish))), reading, self.time_column)
+            rows = RowFilter(tuple(filters.periods_of(query, filters.zone_of("", query))), reading, self.time_column)
         target = self.format if self.format != "original" else None
         headers = headers_of(place.settings, project, self.header)
-        return Conversion(target or ("csv" if self.merge else None), manner, rows, headers)
+        return Conversion(target or ("csv" if self.merge else None), options, rows, headers)
 
     def as_json(self) -> dict[str, Any]:
         """For the report."""
         return {
             "as": self.format or "original",
-            "profile": (self.profile or Profile.EXACT).value,
+            "profile": (self.profile or Audience.EXACT).value,
             "delimiter": self.delimiter or ",",
             "bom": self.bom,
             "rows_in_period": self.rows_in_period,
@@ -90,7 +90,7 @@ class Tables:
             "merge": self.merge,
         }
 
-    def named(self, format_: str) -> Tables:
+    def named(self, format_: str) -> TableOptions:
         """The same, in the format that a file's name tells, where none was asked for. Raises `UsageError` for another one."""
         if self.format not in (None, format_):
             raise UsageError(
@@ -100,14 +100,14 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class RestoreRequest:
     """How to go about it. existing: None where nothing is said · endpoint, region: of a bucket that is restored to ·
     document: takes the JSON document of one project's restore."""
 
     to: str = ""
     in_place: bool = False
-    existing: Existing | None = None
-    tables: Tables = Tables()
+    existing: ConflictPolicy | None = None
+    tables: TableOptions = TableOptions()
     incomplete: bool = False
     dry_run: bool = False
     yes: bool = False
@@ -118,9 +118,9 @@ class Request:
     document: Callable[[dict[str, Any]], None] = output.document
 
     @property
-    def policy(self) -> Existing:
+    def policy(self) -> ConflictPolicy:
         """What becomes of what is in the way."""
-        return self.existing or (Existing.NEWER if self.in_place else Existing.REFUSE)
+        return self.existing or (ConflictPolicy.NEWER if self.in_place else ConflictPolicy.REFUSE)
 
     def check(self, *, periods: bool) -> None:
         """Raises `UsageError` for what makes no sense."""

@@ -8,13 +8,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from cli import choosing, output, own_places, progress
+from cli import output, progress, prompts
 from cli.restoring import giving_runs, showing
 from cli.restoring.destinations import Archive, Bucket, Destination, Folder, OneFile, Stdout, parse
-from cli.restoring.work import Goal, Work, agreed, end, forecast
+from cli.restoring.work import RestoreJob, ShownTarget, agreed, end, forecast
+from strongroom import own_paths
 
 
-def run(work: Work) -> None:
+def run(work: RestoreJob) -> None:
     """Do what is asked for. Raises what the destinations raise, and `typer.Exit` after problems."""
     if work.request.in_place:
         _in_place(work)
@@ -25,7 +26,7 @@ def run(work: Work) -> None:
         work = replace(work, request=replace(work.request, tables=work.request.tables.named(destination.format)))
     conversion = work.conversion
     if isinstance(destination, Stdout | OneFile) and not work.request.tables.merge:
-        work = replace(work, selection=choosing.one_file(work.selection))
+        work = replace(work, selection=prompts.one_file(work.selection))
     match destination:
         case Stdout() if conversion is None:
             _stream(work)
@@ -41,58 +42,58 @@ def run(work: Work) -> None:
             giving_runs.to_bucket(work, destination)
 
 
-def _refuse_own(work: Work, destination: Destination) -> None:
+def _refuse_own(work: RestoreJob, destination: Destination) -> None:
     """Raises `RefusedByRule` where that is Strongroom's own."""
     settings = work.place.settings
     match destination:
         case Folder(path):
-            own_places.refuse_target(settings, path, folder=True)
+            own_paths.refuse_target(settings, path, folder=True)
         case Archive(path) | OneFile(path):
-            own_places.refuse_target(settings, path, folder=False)
+            own_paths.refuse_target(settings, path, folder=False)
         case Bucket(address):
-            own_places.refuse_bucket(settings, address, endpoint=work.request.endpoint)
+            own_paths.refuse_bucket(settings, address, endpoint=work.request.endpoint)
 
 
-def _stream(work: Work) -> None:
-    from restore.stream import stream
+def _stream(work: RestoreJob) -> None:
+    from restore.execution.stream import stream
 
     with output.standard_output():
         stream(work.selection, sys.stdout.buffer, lambda: None)
     end(work, work.selection.damage, None)
 
 
-def _to_folder(work: Work, folder: Path) -> None:
-    from restore.apply import apply
-    from restore.plan import make_plan
-    from restore.target import Target
+def _to_folder(work: RestoreJob, folder: Path) -> None:
+    from restore.execution.executor import execute
+    from restore.local_fs import Target
+    from restore.planning.plan import make_plan
 
     request = work.request
     with Target(os.fsencode(folder.absolute())) as target:
         plan = make_plan(work.selection, target, request.policy, work.today)
-        if not agreed(work, [plan], Goal(str(folder), folder)):
+        if not agreed(work, [plan], ShownTarget(str(folder), folder)):
             return
         plan = plan.without_missing() if request.incomplete else plan
         with progress.shown(quiet=request.quiet or request.as_json, project=work.project) as listener:
-            report = apply(plan, target, lambda: None, listener)
+            report = execute(plan, target, lambda: None, listener)
     if not request.as_json:
         showing.tell(report, str(folder))
     end(work, report.problems, {"plan": showing.plan_document([plan], forecast(work, [plan])), **report.as_json()})
 
 
-def _in_place(work: Work) -> None:
-    from restore.in_place import apply_all, homes
-    from restore.plan import make_plan
-    from restore.target import Target
+def _in_place(work: RestoreJob) -> None:
+    from restore.execution.in_place import apply_all, source_roots
+    from restore.local_fs import Target
+    from restore.planning.plan import make_plan
 
     request = work.request
     folders = {source.name: Path(source.path).absolute() for source in work.place.settings.project(work.project).sources}
     with ExitStack() as stack:
         planned = []
-        for home in homes(work.selection, folders):
+        for home in source_roots(work.selection, folders):
             target = stack.enter_context(Target(os.fsencode(home.folder)))
             planned.append((home, make_plan(home.selection, target, request.policy, work.today), target))
         where = " and ".join(str(home.folder) for home, _, _ in planned)
-        if not agreed(work, [plan for _, plan, _ in planned], Goal(where, planned[0][0].folder)):
+        if not agreed(work, [plan for _, plan, _ in planned], ShownTarget(where, planned[0][0].folder)):
             return
         if request.incomplete:
             planned = [(home, plan.without_missing(), target) for home, plan, target in planned]

@@ -6,14 +6,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cli import choosing
+from cli import prompts
 from cli.commands.history import gathered
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
-    from cli.workplace import Workplace
-    from restore.select import Selection
-    from restore.wish import Wish
+    from restore.selection.query import ItemQuery
+    from restore.selection.select import Selection
+    from strongroom.context import Context
     from vault.repository.project import Project
 
 
@@ -26,30 +26,30 @@ def versions_of(text: str) -> int | None:
     raise UsageError(f"{text!r} is not a number of versions", hint="write --versions 3, or --versions all")
 
 
-def selected(project: Project, wish: Wish, *, several_places: bool = False) -> tuple[Selection, Wish]:
+def selected(project: Project, query: ItemQuery, *, several_places: bool = False) -> tuple[Selection, ItemQuery]:
     """What is meant, and the wish that it is by now. several_places: each source's items go to a place of their own, so that
-    two of them may have one path. Raises what `restore.select.select` raises, and `TargetError`."""
-    from restore.select import select
-    from restore.twins import without_twin_folders
+    two of them may have one path. Raises what `restore.selection.select.select` raises, and `TargetError`."""
+    from restore.selection.duplicates import without_twin_folders
+    from restore.selection.select import select
 
-    selection = select(project, wish)
+    selection = select(project, query)
     if several_places:
-        return selection, wish
+        return selection, query
     selection = without_twin_folders(selection)
-    source = choosing.source(selection)
+    source = prompts.source(selection)
     if source is None:
-        return selection, wish
-    wish = replace(wish, source=source)
-    return select(project, wish), wish
+        return selection, query
+    query = replace(query, source=source)
+    return select(project, query), query
 
 
-def with_versions(place: Workplace, selection: Selection, wish: Wish, *, quiet: bool) -> Selection:
+def with_versions(place: Context, selection: Selection, query: ItemQuery, *, quiet: bool) -> Selection:
     """The selection, and the older versions of its files where the wish has them."""
-    if wish.versions == 1:
+    if query.versions == 1:
         return selection
-    from restore.older import with_older
+    from restore.selection.versions import with_older
 
     project = selection.project
     known = gathered(place, project, quiet=quiet)
-    found = with_older(selection, known, wish.versions, wish.at, place.zone(project.name))
+    found = with_older(selection, known, query.versions, query.at, place.zone(project.name))
     return replace(found, damage=(*found.damage, *known.problems))

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from cli import output
-from restore.target.system import is_folder
+from restore.local_fs.syscalls import is_folder
 from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from restore.apply import Report
-    from restore.forecast import Line
-    from restore.giving.given import Told
-    from restore.plan import Plan
-    from restore.select import Selection
-    from restore.tables.losses import Loss
+    from restore.execution.executor import RestoreReport
+    from restore.outputs.output_item import ItemOutcome
+    from restore.planning.estimate import EstimateRow
+    from restore.planning.plan import RestorePlan
+    from restore.selection.select import Selection
+    from restore.tables.loss_report import Loss
 
 CONFLICTS_SHOWN = 10
 LOSSES_SHOWN = 20
 
 
-def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Forecast, moment: Moment) -> None:
+def show(plans: Sequence[RestorePlan], selection: Selection, where: str, estimate: Forecast, moment: Moment) -> None:
     """The plan, on stderr."""
     when = max(one.taken_at for one in selection.records)
     files, to_write, to_read, requests = (
@@ -36,10 +36,10 @@ def show(plans: Sequence[Plan], selection: Selection, where: str, forecast: Fore
     output.notice(
         f"plan: {counted(files, 'file')}, {output.size(to_write)} to write to {where}, as of {moment.of(when)}; "
         f"{output.size(to_read)} to read in about {counted(requests, 'request')}, "
-        f"which may take {output.duration(forecast.seconds)}"
+        f"which may take {output.duration(estimate.seconds)}"
     )
-    if len(forecast.lines) > 1:
-        for line in forecast.lines:
+    if len(estimate.lines) > 1:
+        for line in estimate.lines:
             about = line.period or "no period"
             output.notice(f"  {line.kind:<12} {about:<9} {counted(line.files, 'file'):>14} {output.size(line.bytes):>11}")
     for count, one, many in (
@@ -102,21 +102,21 @@ class Moment:
 class Forecast:
     """What the plans come to."""
 
-    lines: Sequence[Line]
+    lines: Sequence[EstimateRow]
     seconds: float
 
 
-def forecast_of(plans: Sequence[Plan], zone: ZoneInfo, store: str) -> Forecast:
+def forecast_of(plans: Sequence[RestorePlan], zone: ZoneInfo, store: str) -> Forecast:
     """Counts and time. store: the repository's address."""
-    from restore import forecast
+    from restore.planning import estimate
 
-    return Forecast(forecast.by_period(plans, zone), forecast.seconds(plans, forecast.pace_of(store)))
+    return Forecast(estimate.by_period(plans, zone), estimate.seconds(plans, estimate.throughput_of(store)))
 
 
-def plan_document(plans: Sequence[Plan], forecast: Forecast) -> dict[str, Any]:
+def plan_document(plans: Sequence[RestorePlan], estimate: Forecast) -> dict[str, Any]:
     """For `--json`: all plans as one."""
     told = summed([plan.as_json() for plan in plans])
-    return told | {"by_period": [line.as_json() for line in forecast.lines], "estimated_seconds": round(forecast.seconds, 1)}
+    return told | {"by_period": [line.as_json() for line in estimate.lines], "estimated_seconds": round(estimate.seconds, 1)}
 
 
 def warn_of_space(needed: int, folder: Path) -> None:
@@ -137,7 +137,7 @@ def free_space(folder: Path) -> int | None:
     return None
 
 
-def tell(report: Report, where: str) -> None:
+def tell(report: RestoreReport, where: str) -> None:
     """What was done."""
     output.result(
         f"restored {counted(report.files, 'file')}, {output.size(report.bytes)}, to {where} "
@@ -153,7 +153,7 @@ def tell(report: Report, where: str) -> None:
             output.result(f"{counted(count, one, many)}")
 
 
-def tell_tables(told: Iterable[Told]) -> None:
+def tell_tables(told: Iterable[ItemOutcome]) -> None:
     """What was converted, what was lost, what is no table: on stderr."""
     everything = list(told)
     converted = [one for one in everything if one.target is not None]
@@ -168,9 +168,9 @@ def tell_tables(told: Iterable[Told]) -> None:
     _tell_guesses(everything)
 
 
-def _tell_guesses(everything: Sequence[Told]) -> None:
+def _tell_guesses(everything: Sequence[ItemOutcome]) -> None:
     """A line for each kind of guess, with the first file of which it was made."""
-    kinds: dict[str, list[tuple[Told, int]]] = {}
+    kinds: dict[str, list[tuple[ItemOutcome, int]]] = {}
     for one in everything:
         for text, files in one.guesses.items():
             kinds.setdefault(text, []).append((one, files))
@@ -180,11 +180,11 @@ def _tell_guesses(everything: Sequence[Told]) -> None:
         output.notice(f"{counted(count, 'file')}{example}: {text}")
 
 
-def _tell_losses(losses: Sequence[tuple[Told, Loss]]) -> None:
+def _tell_losses(losses: Sequence[tuple[ItemOutcome, Loss]]) -> None:
     """A line for each kind, however many columns it is met in; what the profile is there for is told as that."""
-    from restore.giving.report import is_what_people_want
+    from restore.outputs.report import is_what_people_want
 
-    kinds: dict[str, list[tuple[Told, Loss]]] = {}
+    kinds: dict[str, list[tuple[ItemOutcome, Loss]]] = {}
     for one in losses:
         kinds.setdefault(one[1].what, []).append(one)
     for what, met in sorted(kinds.items(), key=lambda kind: is_what_people_want(kind[0]))[:LOSSES_SHOWN]:

@@ -10,31 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli import environment, output
+from cli import output
 from cli.restoring import showing
+from strongroom import environment
 from vault.errors import UsageError
 from vault.problems import Problem
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.restoring.request import Request
-    from cli.workplace import Workplace
-    from restore.giving.conversion import Conversion
-    from restore.plan import Plan
-    from restore.select import Selection
-    from restore.wish import Wish
+    from cli.restoring.request import RestoreRequest
+    from restore.outputs.conversion import Conversion
+    from restore.planning.plan import RestorePlan
+    from restore.selection.query import ItemQuery
+    from restore.selection.select import Selection
+    from strongroom.context import Context
 
 DONE_WITH_PROBLEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RestoreJob:
     """One restore. asked: the selection in plain values, for the report · missing: ids of snapshots that are gone."""
 
-    place: Workplace
+    place: Context
     selection: Selection
-    wish: Wish
-    request: Request
+    query: ItemQuery
+    request: RestoreRequest
     asked: dict[str, Any]
     missing: Sequence[str] = ()
 
@@ -51,11 +52,11 @@ class Work:
     @property
     def conversion(self) -> Conversion | None:
         """What is to be done with tables."""
-        return self.request.tables.conversion(self.wish, self.place, self.project)
+        return self.request.tables.conversion(self.query, self.place, self.project)
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class ShownTarget:
     """Where it goes, for showing. folder: whose disk must have room · replaces: how many files that stand there go, apart from
     those of the plan."""
 
@@ -64,22 +65,23 @@ class Goal:
     replaces: int = 0
 
 
-def forecast(work: Work, plans: Sequence[Plan]) -> showing.Forecast:
+def forecast(work: RestoreJob, plans: Sequence[RestorePlan]) -> showing.Forecast:
     """What the plans come to."""
     address = work.place.settings.repository.address
     return showing.forecast_of(plans, work.place.zone(work.project), address)
 
 
-def agreed(work: Work, plans: Sequence[Plan], goal: Goal) -> bool:
+def agreed(work: RestoreJob, plans: Sequence[RestorePlan], goal: ShownTarget) -> bool:
     """Whether to write: the plan is shown, and asked about where it replaces or alters anything that stands.
 
-    Raises what `restore.apply.refuse` raises, `typer.Abort` where a person says no, and `UsageError` where nobody can be asked.
+    Raises what `restore.execution.executor.refuse` raises, `typer.Abort` where a person says no, and `UsageError` where nobody
+    can be asked.
     """
-    from restore.apply import refuse
+    from restore.execution.executor import refuse
 
     request = work.request
     if not request.as_json:
-        moment = showing.Moment(work.place.zone(work.project), work.wish.at_words)
+        moment = showing.Moment(work.place.zone(work.project), work.query.at_words)
         showing.show(plans, work.selection, goal.text, forecast(work, plans), moment)
     if goal.folder is not None:
         showing.warn_of_space(sum(plan.bytes_to_write for plan in plans), goal.folder)
@@ -110,7 +112,7 @@ def _ask(replacing: int, setting: int) -> None:
     typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True, abort=True)
 
 
-def end(work: Work, problems: Sequence[Problem], document: dict[str, Any] | None) -> None:
+def end(work: RestoreJob, problems: Sequence[Problem], document: dict[str, Any] | None) -> None:
     """The JSON document, the problems, and the exit code that they deserve."""
     if work.request.as_json and document is not None:
         work.request.document(document | {"missing_snapshots": [*work.missing]})

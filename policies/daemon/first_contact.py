@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from policies.schedule.jobs import Launch
-from policies.schedule.metronome import Failure
+from policies.scheduling.jobs import Launch
+from policies.scheduling.loop import Failure
 from vault.clock import Clock
 from vault.errors import StrongroomError
 

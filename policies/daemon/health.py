@@ -26,7 +26,7 @@ _PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class HealthSnapshot:
     """What is answered, made at one beat. beat: on the monotonic clock · failing: what of the daemon's own work fails ·
     reached: whether the store was, since the daemon began."""
 
@@ -44,7 +44,7 @@ class Health:
     def __init__(self, address: str, clock: Clock) -> None:
         host, port = _loopback(address)
         self._clock = clock
-        self._picture = Picture(clock.monotonic(), "", ())
+        self._picture = HealthSnapshot(clock.monotonic(), "", ())
         health = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -86,7 +86,7 @@ class Health:
         reached: bool = True,
     ) -> None:
         """From now on this is answered."""
-        self._picture = Picture(self._clock.monotonic(), metrics, tuple(alarms), tuple(failing), reached)
+        self._picture = HealthSnapshot(self._clock.monotonic(), metrics, tuple(alarms), tuple(failing), reached)
 
     def close(self) -> None:
         """Answer no more."""

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from policies.schedule import books_file
+from policies.scheduling import run_history_file
 
 SIZE = 4096
 FRESH = timedelta(seconds=90)
@@ -47,7 +47,7 @@ class Heartbeat:
 
 
 @dataclass(slots=True)
-class Pulse:
+class HeartbeatWriter:
     """What writes it. started: when the daemon began · once: as above."""
 
     started: datetime
@@ -71,8 +71,8 @@ class Pulse:
 def read(books: Path, now: datetime) -> Heartbeat:
     """Of the daemon of these books."""
     try:
-        locked = books_file.is_locked(books)
-        text = _text(books_file.lock_file(books))
+        locked = run_history_file.is_locked(books)
+        text = _text(run_history_file.lock_file(books))
     except OSError:
         return Heartbeat("unknown")
     try:

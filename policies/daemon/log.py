@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
-from policies.promises.judge import Alarm
-from policies.schedule.records import SUCCESSES, Run
+from policies.monitoring.alerts import Alert
+from policies.scheduling.run import SUCCESSES, Run
 from vault.clock import Clock
 from vault.wording import counted
 
@@ -52,7 +52,7 @@ class Log:
         """Something that is as it should be."""
         self.say("info", "notice", text)
 
-    def broken(self, alarm: Alarm) -> None:
+    def broken(self, alarm: Alert) -> None:
         """A promise is."""
         self.say(alarm.severity, "broken", f"BROKEN {alarm.title}: {alarm.message} ({alarm.hint})", **alarm.as_json())
 

@@ -4,8 +4,8 @@
     every 15 seconds  promises are judged, metrics painted
     every 5 minutes   a ping says that all is well, or not
 
-Signals only raise a hand (`Hands`): what they ask for is done between two beats. Whatever fails in a beat is told and tried
-again at the next: a full disk must not end the one who would tell of it.
+Signals only raise a hand (`DaemonSignals`): what they ask for is done between two beats. Whatever fails in a beat is told and
+tried again at the next: a full disk must not end the one who would tell of it.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from policies.daemon import metrics
+from policies.daemon.alert_monitor import RUNNING_JOBS, AlertMonitor
 from policies.daemon.first_contact import FirstContact
 from policies.daemon.health import Health
-from policies.daemon.heartbeat import Pulse
+from policies.daemon.heartbeat import HeartbeatWriter
 from policies.daemon.log import Log
 from policies.daemon.plan import ProjectPlan
 from policies.daemon.systemd import Systemd
-from policies.daemon.watch import RUNNING_JOBS, Watch
-from policies.notify.channels import Channel
-from policies.notify.pings import Pings
-from policies.notify.post import Post
-from policies.promises.findings import Findings
-from policies.schedule.books import Books
-from policies.schedule.jobs import Job, Launch, in_a_thread
-from policies.schedule.lanes import mistake
-from policies.schedule.metronome import Failure, Metronome
-from policies.schedule.records import SUCCESSES, Run
-from policies.schedule.runner import Runner
+from policies.monitoring.state_store import StateStore
+from policies.notifications.channels import Channel
+from policies.notifications.healthchecks import Healthchecks
+from policies.notifications.outbox import Outbox
+from policies.scheduling.job_state import mistake
+from policies.scheduling.jobs import Job, Launch, in_a_thread
+from policies.scheduling.loop import Failure, PeriodicLoop
+from policies.scheduling.run import SUCCESSES, Run
+from policies.scheduling.run_history import RunHistory
+from policies.scheduling.runner import Runner
 from vault.clock import Clock
 from vault.errors import StrongroomError
 from vault.repository.services import Services
@@ -44,7 +44,7 @@ _PAUSE = 0.1
 
 
 @dataclass(slots=True)
-class Hands:
+class DaemonSignals:
     """Raised by signals: the end is wanted; the settings are to be read anew."""
 
     stop: bool = False
@@ -52,23 +52,23 @@ class Hands:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DaemonConfig:
     """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end."""
 
     projects: Sequence[ProjectPlan]
     jobs: Sequence[Job]
     channels: Sequence[Channel] = ()
-    pings: Pings | None = None
+    pings: Healthchecks | None = None
     grace: float = 30.0
 
 
 @dataclass(slots=True)
-class Around:
+class DaemonParts:
     """What it works with. at_once: so many runs · health: None where nobody asks · launch: how runs and letters get a
     thread · reach: asks the store for anything; raises `StrongroomError`."""
 
-    books: Books
-    findings: Findings
+    books: RunHistory
+    findings: StateStore
     services: Services
     log: Log
     at_once: int = 2
@@ -81,7 +81,7 @@ class Around:
 class Daemon:
     """read_anew: gives the settings as they are now. Raises `StrongroomError` where they cannot be used."""
 
-    def __init__(self, around: Around, wanted: Wanted, read_anew: Callable[[], Wanted]) -> None:
+    def __init__(self, around: DaemonParts, wanted: DaemonConfig, read_anew: Callable[[], DaemonConfig]) -> None:
         self._around = around
         self._wanted = wanted
         self._read_anew = read_anew
@@ -89,18 +89,18 @@ class Daemon:
         self._started = self._clock.now()
         log = around.log
         self._runner = Runner(around.books, around.services, log, at_once=around.at_once, launch=around.launch)
-        self._post = Post(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
-        self._watch = Watch(around.findings, self._runner, self._post, log, around.services.host)
+        self._post = Outbox(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
+        self._watch = AlertMonitor(around.findings, self._runner, self._post, log, around.services.host)
         self._runner.use(wanted.jobs)
         self._contact = FirstContact(around.reach, self._clock, log.notice, around.launch)
         self._pinging = False
         self._painted = ""
-        self._pulse = Pulse(self._started)
-        self._metronome = Metronome(self._clock, log.notice)
+        self._pulse = HeartbeatWriter(self._started)
+        self._metronome = PeriodicLoop(self._clock, log.notice)
 
-    def run(self, hands: Hands) -> list[Run]:
+    def run(self, hands: DaemonSignals) -> list[Run]:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
-        metronome = self._metronome = Metronome(self._clock, self._around.log.notice)
+        metronome = self._metronome = PeriodicLoop(self._clock, self._around.log.notice)
         metronome.every(TICK, self._runner.tick, RUNNING_JOBS)
         metronome.every(TICK, self._post.deliver, "delivering alarms")
         metronome.every(TICK, self._contact.try_again, "asking the store")
@@ -123,7 +123,7 @@ class Daemon:
         metronome.run(over)
         return self._end()
 
-    def once(self, hands: Hands) -> list[Run]:
+    def once(self, hands: DaemonSignals) -> list[Run]:
         """Run what is due, and end. Gives the runs that did not do all of their work. Raises `StrongroomError` where that
         cannot be written down, or promises cannot be judged: then nobody knows what is due next, or whether all is well."""
         log, troubles = self._around.log, list[StrongroomError]()
@@ -134,7 +134,7 @@ class Daemon:
             except StrongroomError as error:
                 troubles.append(error)
 
-        self._pulse = Pulse(self._started, once=True)
+        self._pulse = HeartbeatWriter(self._started, once=True)
         tried(self._show_life)
         while not hands.stop:
             self._runner.tick()
@@ -198,10 +198,10 @@ class Daemon:
         contact = self._contact.failure
         return [*self._metronome.failing, *([contact] if contact is not None else [])]
 
-    def _numbers(self) -> metrics.Numbers:
+    def _numbers(self) -> metrics.DaemonMetrics:
         now = self._clock.now()
         running = self._runner.running()
-        return metrics.Numbers(
+        return metrics.DaemonMetrics(
             started=self._started,
             running=len(running),
             endings=self._around.log.endings,

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from policies.promises.judge import Alarm, ProjectState
+from policies.monitoring.alerts import Alert, ProjectState
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class DaemonMetrics:
     """started: the daemon · running: runs under way · endings: by project, job and ending, since the start · next_runs: by
     project and job."""
 
@@ -19,15 +19,15 @@ class Numbers:
     endings: Mapping[tuple[str, str, str], int]
     next_runs: Mapping[tuple[str, str], datetime]
     states: Sequence[ProjectState]
-    alarms: Sequence[Alarm]
+    alarms: Sequence[Alert]
 
 
-def text(numbers: Numbers) -> str:
+def text(numbers: DaemonMetrics) -> str:
     """All of it."""
     return "".join(f"{line}\n" for line in _lines(numbers))
 
 
-def _lines(numbers: Numbers) -> Iterator[str]:
+def _lines(numbers: DaemonMetrics) -> Iterator[str]:
     yield from _metric("start_time_seconds", "gauge", "When the daemon began.", [({}, numbers.started.timestamp())])
     yield from _metric("running", "gauge", "Runs under way.", [({}, numbers.running)])
     ended = [({"project": p, "job": j, "ending": e}, count) for (p, j, e), count in sorted(numbers.endings.items())]

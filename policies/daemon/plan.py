@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from policies.schedule.forms import Schedule
-from policies.schedule.policy import Policy
+from policies.scheduling.job_policy import JobPolicy
+from policies.scheduling.parser import Schedule
 
 Kind = Literal["backup", "check", "drill", "retention", "prune"]
 
@@ -18,7 +18,7 @@ class PlannedJob:
 
     kind: Kind
     schedule: Schedule
-    policy: Policy
+    policy: JobPolicy
     source: str = ""
 
     @property

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from policies.retention.span import EARLIEST
+from policies.retention.calendar_span import EARLIEST
 
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from policies.retention import holds as holding
+from policies.retention.calendar_span import CalendarSpan
 from policies.retention.rules import After, ItemRule, ItemRules
-from policies.retention.span import Span
 from vault.format.hold import Hold
 from vault.format.manifest import FOLDER
 
@@ -45,14 +45,14 @@ class Times:
     now: datetime
     zone: ZoneInfo
 
-    def over(self, moments: pa.Array, span: Span) -> pa.Array:
+    def over(self, moments: pa.Array, span: CalendarSpan) -> pa.Array:
         """Which of these moments lie longer ago than `span`."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         return pc.less(moments, pa.scalar(span.before(self.now, self.zone), moments.type))
 
-    def over_seconds(self, seconds: pa.Array, span: Span) -> pa.Array:
+    def over_seconds(self, seconds: pa.Array, span: CalendarSpan) -> pa.Array:
         """The same for whole seconds since 1970 that may lie beyond every calendar."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -124,7 +124,7 @@ def _over(columns: Mapping[str, Any], rule: ItemRule, times: Times) -> pa.Array:
     return pc.coalesce(times.over(ends, rule.span), times.over_seconds(columns["mtime"], rule.span))
 
 
-def _rested(vanished_at: pa.Array, rule: ItemRule, undeleted: Span, times: Times) -> pa.Array:
+def _rested(vanished_at: pa.Array, rule: ItemRule, undeleted: CalendarSpan, times: Times) -> pa.Array:
     """Where an item has been gone for long enough that somebody would have missed it."""
     import pyarrow as pa
     import pyarrow.compute as pc

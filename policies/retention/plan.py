@@ -1,7 +1,7 @@
 """A verdict as a plan: to be shown, to be asked about, and to be done only while the world is the one it was made for.
 
 A plan for a later date says what would still exist then if no further backup came. One look is enough for that: it makes no
-difference to what is left how often a judge has looked on the way (see `judge`).
+difference to what is left how often a judge has looked on the way (see `decide`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from blake3 import blake3
 
 from policies.retention.calendar import shown
-from policies.retention.judge import Judgement, Snapshot, Verdict, judge
 from policies.retention.rules import Keep
+from policies.retention.verdict import RetentionDecision, Snapshot, SnapshotDecision, decide
 from vault.errors import RefusedByRule
 from vault.format import strict_json
 from vault.format.hold import Hold
@@ -24,9 +24,9 @@ from vault.format.strict_json import write_moment
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class RetentionInputs:
     """All that a verdict follows from, but for the time. project: its id · holds: all of them, ended ones too, with what
-    stands in for those that cannot be read · frozen: as for `judge`."""
+    stands in for those that cannot be read · frozen: as for `decide`."""
 
     project: str
     snapshots: tuple[Snapshot, ...]
@@ -48,7 +48,7 @@ class World:
         return blake3(strict_json.dump(parts), derive_key_context="strongroom 2026-11-22 retention plan").hexdigest()
 
 
-class Storage(NamedTuple):
+class StorageUse(NamedTuple):
     """What packs cost. needs: the packs (SHA-256 each) that a snapshot needs · sizes: stored bytes of every known pack."""
 
     needs: Callable[[str], Iterable[bytes]]
@@ -64,14 +64,14 @@ class Freed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RetentionPlan:
     """What goes and what stays. world: what it was made for · made_at: when · on: the moment that it is about, the same
     or a later one · frees: None where nobody gave the sizes of packs."""
 
-    world: World
+    world: RetentionInputs
     made_at: datetime
     on: datetime
-    verdict: Verdict
+    verdict: RetentionDecision
     frees: Freed | None = None
 
     @property
@@ -79,7 +79,7 @@ class Plan:
         """Ids of the snapshots to forget."""
         return tuple(one.snapshot.id for one in self.verdict.forgotten)
 
-    def refuse_unless_current(self, world: World) -> None:
+    def refuse_unless_current(self, world: RetentionInputs) -> None:
         """To be called right before the first snapshot goes, with the world as it then is. Raises `RefusedByRule`."""
         if self.on > self.made_at:
             when = shown(self.on, self.world.zone)
@@ -128,14 +128,16 @@ class Plan:
                 yield f"and {_number(self.frees.unknown, 'pack')} of unknown size"
 
 
-def make_plan(world: World, now: datetime, *, on: datetime | None = None, storage: Storage | None = None) -> Plan:
+def make_plan(
+    world: RetentionInputs, now: datetime, *, on: datetime | None = None, storage: StorageUse | None = None
+) -> RetentionPlan:
     """What would go now, or by a later moment if no further backup came."""
     moment = max(on or now, now)
-    verdict = judge(world.snapshots, world.keep, world.holds, moment, world.zone, frozen=world.frozen)
-    return Plan(world, now, moment, verdict, storage and _freed(verdict, storage))
+    verdict = decide(world.snapshots, world.keep, world.holds, moment, world.zone, frozen=world.frozen)
+    return RetentionPlan(world, now, moment, verdict, storage and _freed(verdict, storage))
 
 
-def _freed(verdict: Verdict, storage: Storage) -> Freed:
+def _freed(verdict: RetentionDecision, storage: StorageUse) -> Freed:
     """One set of packs at a time is in memory, beside the two unions."""
     going: set[bytes] = set()
     for one in verdict.forgotten:
@@ -155,7 +157,7 @@ def _hold_facts(hold: Hold) -> list[Any]:
     return [hold.as_json(), hold.release and hold.release.as_json()]
 
 
-def _changes(old: World, new: World) -> Iterator[str]:
+def _changes(old: RetentionInputs, new: RetentionInputs) -> Iterator[str]:
     """What differs between two worlds, in words."""
     before, after = ({one.id: _facts(one) for one in world.snapshots} for world in (old, new))
     came, went = len(after.keys() - before.keys()), len(before.keys() - after.keys())
@@ -174,7 +176,7 @@ def _changes(old: World, new: World) -> Iterator[str]:
         yield "it is another project"
 
 
-def _as_json(one: Judgement) -> dict[str, Any]:
+def _as_json(one: SnapshotDecision) -> dict[str, Any]:
     snapshot = one.snapshot
     return {
         "snapshot": snapshot.id,
@@ -184,11 +186,11 @@ def _as_json(one: Judgement) -> dict[str, Any]:
     }
 
 
-def _why(one: Judgement) -> str:
+def _why(one: SnapshotDecision) -> str:
     return "; ".join(reason.text for reason in one.keep or one.forget)
 
 
-def _counted(judgements: Iterable[Judgement]) -> dict[str, int]:
+def _counted(judgements: Iterable[SnapshotDecision]) -> dict[str, int]:
     """How many snapshots each rule wants; most are wanted by several."""
     counts: dict[str, int] = {}
     for one in judgements:

@@ -17,13 +17,13 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final, Self
 
-from policies.retention.span import Span
+from policies.retention.calendar_span import CalendarSpan
 from vault.errors import SettingsError
 
 ALL: Final = 1 << 31
 """A count that nothing reaches; written "all"."""
 
-UNDELETED: Final = Span(90, "day")
+UNDELETED: Final = CalendarSpan(90, "day")
 """For how long history stays whole where the settings do not say."""
 
 _FOREVER = ("forever", "for ever", "always")
@@ -45,7 +45,7 @@ class Keep:
     monthly: int = 0
     quarterly: int = 0
     yearly: int = 0
-    within: Span = UNDELETED
+    within: CalendarSpan = UNDELETED
 
     @classmethod
     def parse(cls, value: Mapping[str, object]) -> Keep:
@@ -104,7 +104,7 @@ class ItemRule:
     """
 
     kind: str
-    span: Span | None = None
+    span: CalendarSpan | None = None
     after: After = After.PERIOD
 
     @classmethod
@@ -119,7 +119,7 @@ class ItemRule:
         words = " ".join((match["after"] or "period").lower().split())
         if words not in _AFTER_WORDS:
             raise _unknown(words, list(_AFTER_WORDS), "something that an item's time can run from")
-        return cls(kind, Span.parse(match["span"]), _AFTER_WORDS[words])
+        return cls(kind, CalendarSpan.parse(match["span"]), _AFTER_WORDS[words])
 
     def __str__(self) -> str:
         return "forever" if self.span is None else f"{self.span} after {_AFTER_TEXT[self.after]}"
@@ -131,7 +131,7 @@ class ItemRules:
     rule about its period or its backup would let it go; a rule about its deletion means what it says."""
 
     rules: tuple[ItemRule, ...] = ()
-    undeleted: Span = UNDELETED
+    undeleted: CalendarSpan = UNDELETED
 
     @classmethod
     def parse(cls, value: Mapping[str, object], kinds: Sequence[str]) -> ItemRules:
@@ -161,10 +161,10 @@ def _count(name: str, value: object) -> int:
     return value
 
 
-def _span(value: object) -> Span:
+def _span(value: object) -> CalendarSpan:
     if not isinstance(value, str):
         raise SettingsError(f"within must be a length of time, not {value!r}", hint="write a text such as '90 days'")
-    return Span.parse(value)
+    return CalendarSpan.parse(value)
 
 
 def _unknown(name: str, known: Sequence[str], what: str) -> SettingsError:

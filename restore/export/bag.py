@@ -1,6 +1,6 @@
 """A plan's items into a bag: the payload, the report, the declaration, and the manifests last.
 
-items -> restore.giving (fetched, perhaps converted) -> BagSink (named, hashed) -> a folder or a ZIP
+items -> restore.outputs (fetched, perhaps converted) -> BagSink (named, hashed) -> a folder or a ZIP
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import IO
 
-from restore.apply import Report as Done
+from restore.execution.executor import RestoreReport as Done
 from restore.export import tags
-from restore.export.names import DATA
-from restore.export.page import write_page
-from restore.export.report import Exported, Report
-from restore.export.request import Request
+from restore.export.html_report import write_page
+from restore.export.payload_names import DATA
+from restore.export.report import Exported, ExportReport
+from restore.export.request import ExportRequest
 from restore.export.sink import BagSink, Payload, digests
-from restore.giving.give import Giving, Outcome, give
-from restore.giving.given import Given, Told
-from restore.giving.room import new_file
-from restore.giving.sink import Entry, Sink
-from restore.plan import Plan
-from restore.select import Selection
-from restore.target import Attributes
+from restore.local_fs import Attributes
+from restore.outputs.output_item import ItemOutcome, OutputItem
+from restore.outputs.scratch_dir import new_file
+from restore.outputs.sink import Entry, Sink
+from restore.outputs.write_items import OutputOptions, OutputReport, write_items
+from restore.planning.plan import RestorePlan
+from restore.selection.select import Selection
 from vault.errors import TargetError
 from vault.problems import Problem, printable
 from vault.progress import Progress
@@ -32,7 +32,7 @@ from vault.progress import Progress
 class Bag:
     """A bag that is being written. inner: what takes its files · base: what their paths begin with there: empty, or `NAME/`."""
 
-    def __init__(self, inner: Sink, base: str, request: Request, selection: Selection) -> None:
+    def __init__(self, inner: Sink, base: str, request: ExportRequest, selection: Selection) -> None:
         self._inner = inner
         self._base = base
         self._request = request
@@ -42,18 +42,22 @@ class Bag:
         self._tags: list[tuple[str, str]] = []
 
     def fill(
-        self, plan: Plan, giving: Giving, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
+        self,
+        plan: RestorePlan,
+        giving: OutputOptions,
+        stop: Callable[[], None] = lambda: None,
+        progress: Progress | None = None,
     ) -> Exported:
         """Everything. What is missing, damaged or not to be converted is left out or given as it is, and told.
 
         Raises `TargetError`, `StorageError`."""
         sink = BagSink(self._inner, self._base, giving.room)
         self._refuse(self._inner.folder((self._base + DATA).encode(), Entry(self._entry.attributes._replace(mode=0o755))))
-        outcome = give(plan.without_missing(), sink, giving, stop, progress)
+        outcome = write_items(plan.without_missing(), sink, giving, stop, progress)
         payload = list(sink.payload.values())
         items = plan.items.slice(0, self._selection.table.num_rows)  # without the folders above them
         exported = Exported(self._request, self._selection, items, outcome, payload)
-        report = Report(exported)
+        report = ExportReport(exported)
         for name, write in ((tags.REPORT, report.write), (tags.PAGE, lambda out: write_page(report, out))):
             self._written(name, giving, write)
         self._text(tags.BAGIT, tags.DECLARATION)
@@ -65,7 +69,7 @@ class Bag:
         self._refuse(self._inner.finish())
         return exported
 
-    def _info(self, payload: list[Payload], outcome: Outcome) -> list[tuple[str, str]]:
+    def _info(self, payload: list[Payload], outcome: OutputReport) -> list[tuple[str, str]]:
         request, project = self._request, self._selection.project
         asker = request.asker
         moment = "" if request.moment is None else request.moment.astimezone(UTC).isoformat()
@@ -84,7 +88,7 @@ class Bag:
             ("Strongroom-Problems", str(len(outcome.report.problems))),
         ]
 
-    def _written(self, name: str, giving: Giving, write: Callable[[IO[bytes]], None]) -> None:
+    def _written(self, name: str, giving: OutputOptions, write: Callable[[IO[bytes]], None]) -> None:
         file = giving.room / name
         with new_file(file) as content:
             write(content)
@@ -100,7 +104,7 @@ class Bag:
     def _put(self, name: str, content: IO[bytes], size: int) -> None:
         self._tags.append((name, digests(content)[0]))
         path = (self._base + name).encode()
-        given = Given(path, content, size, Told(-1, path, None, outputs=[path]))
+        given = OutputItem(path, content, size, ItemOutcome(-1, path, None, outputs=[path]))
         self._refuse(self._inner.file(given, self._entry, replace=True))
 
     def _refuse(self, problems: list[Problem]) -> None:

@@ -12,7 +12,7 @@ import shutil
 from enum import Enum
 from pathlib import Path
 
-from restore.export.names import DATA
+from restore.export.payload_names import DATA
 from restore.export.tags import TAG_FILES
 from vault.errors import TargetError
 from vault.problems import printable

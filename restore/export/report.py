@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
+from classify import period_grammar
+from classify.period import Period, micros
 from restore.export.counts import counted
-from restore.export.names import DATA
-from restore.export.request import Request
+from restore.export.payload_names import DATA
+from restore.export.request import ExportRequest
 from restore.export.sink import Payload
-from restore.giving.give import Outcome
-from restore.giving.given import Told
-from restore.select import Selection
-from vault.about import grammar
-from vault.about.period import Period, micros
+from restore.outputs.output_item import ItemOutcome
+from restore.outputs.write_items import OutputReport
+from restore.selection.select import Selection
 from vault.format import manifest
 from vault.problems import printable
 
@@ -44,14 +44,14 @@ class Exported:
     """What was asked for and what came of it. items: those that were asked for, as the outcome counts
     their rows · payload: files of the bag."""
 
-    request: Request
+    request: ExportRequest
     selection: Selection
     items: pa.Table
-    outcome: Outcome
+    outcome: OutputReport
     payload: Sequence[Payload]
 
 
-class Report:
+class ExportReport:
     """See this module's text. head: all but the items."""
 
     def __init__(self, exported: Exported) -> None:
@@ -140,7 +140,9 @@ class Report:
             "size": values["size"] if values["type"] == manifest.FILE else None,
             "blake3": None if digest is None else digest.hex(),
             "modified": _modified(values["mtime"], values["mtime_nanos"]),
-            "period": None if start is None or end is None else grammar.written(Period(micros(start), micros(end)), zone),
+            "period": None
+            if start is None or end is None
+            else period_grammar.written(Period(micros(start), micros(end)), zone),
             "period_origin": values["period_origin"],
             "first_seen": _moment(values["seen_at"]),
             "last_seen": _moment(values["last_seen_at"]),
@@ -154,7 +156,7 @@ class Report:
             became = {"given_as": "merged"}
         return {name: value for name, value in (facts | became).items() if value not in (None, [])}
 
-    def _outcome(self, told: Told, row: int) -> dict[str, Any]:
+    def _outcome(self, told: ItemOutcome, row: int) -> dict[str, Any]:
         facts = told.as_json()
         del facts["path"], facts["format"], facts["outputs"]
         files = self._files.get(row, [])

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Requester:
     """by: user@host · at: when, aware · reason: why, a ticket's number; empty where nothing was said."""
 
     by: str
@@ -24,12 +24,12 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ExportRequest:
     """asker: who and when · words: the selection in a sentence · selection, tables: as typed, plain values · zone: in which
     periods are meant and times are told to people · moment: that was asked for, None for the newest state · software: of whom
     the bag is."""
 
-    asker: Asker
+    asker: Requester
     words: str
     selection: dict[str, Any]
     tables: dict[str, Any]

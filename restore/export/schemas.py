@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from restore.giving.conversion import read_as
-from restore.giving.given import Given
-from restore.giving.room import put_down
-from restore.tables.losses import Losses
+from restore.outputs.conversion import read_as
+from restore.outputs.output_item import OutputItem
+from restore.outputs.scratch_dir import put_down
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
 from restore.tables.registry import ITEM_ERRORS, open_tables
 
 
-def look(given: Given, room: Path) -> None:
+def look(given: OutputItem, room: Path) -> None:
     """Enter the tables of a file into what is told of it, where it seems to hold any; its content is at its start afterwards.
 
     One that cannot be read as a table is no problem: it is given as it is, and that is said. Raises `TargetError`."""
@@ -23,7 +23,7 @@ def look(given: Given, room: Path) -> None:
     file = put_down(given.content, room / "looked-at")
     given.content.seek(0)
     try:
-        given.told.tables = [_facts(table) for table in open_tables(file, source, Losses())]
+        given.told.tables = [_facts(table) for table in open_tables(file, source, LossReport())]
     except ITEM_ERRORS as error:
         given.told.notes.append(f"it cannot be read as a table: {error}")
     finally:

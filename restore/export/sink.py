@@ -12,10 +12,10 @@ from typing import IO, NamedTuple
 from blake3 import blake3
 
 from restore.export import schemas
-from restore.export.names import BagNames
-from restore.giving.given import Given
-from restore.giving.sink import Entry, Sink
-from restore.target import Attributes
+from restore.export.payload_names import BagNames
+from restore.local_fs import Attributes
+from restore.outputs.output_item import OutputItem
+from restore.outputs.sink import Entry, Sink
 from vault.problems import Problem
 
 PIECE = 4 * 1024 * 1024
@@ -50,7 +50,7 @@ class BagSink:
         """Told in the report."""
         return []
 
-    def file(self, given: Given, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """A file below `data/`; one that is not what the snapshot's manifest says is left out."""
         if given.content is None:
             return []

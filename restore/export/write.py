@@ -10,33 +10,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from restore.existing import Existing
 from restore.export import folder
 from restore.export.bag import Bag
-from restore.export.names import portable
+from restore.export.payload_names import portable
 from restore.export.report import Exported
-from restore.export.request import Request
-from restore.giving.archive_file import whole_file
-from restore.giving.conversion import Conversion
-from restore.giving.folder_sink import FolderSink
-from restore.giving.give import Giving
-from restore.giving.room import private_room
-from restore.giving.sink import Sink
-from restore.giving.zip_sink import zip_sink
-from restore.plan import Plan
-from restore.select import Selection
-from restore.target import Target
+from restore.export.request import ExportRequest
+from restore.local_fs import Target
+from restore.outputs.archive_file import whole_file
+from restore.outputs.conversion import Conversion
+from restore.outputs.folder_sink import FolderSink
+from restore.outputs.scratch_dir import scratch_dir
+from restore.outputs.sink import Sink
+from restore.outputs.write_items import OutputOptions
+from restore.outputs.zip_sink import zip_sink
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.planning.plan import RestorePlan
+from restore.selection.select import Selection
 from vault.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExportOptions:
     """What is to be exported. plan: of the selection, for a place where nothing stands · conversion: of tables, None to give
     everything as it is · merged: name of the one table that all become."""
 
-    request: Request
+    request: ExportRequest
     selection: Selection
-    plan: Plan
+    plan: RestorePlan
     conversion: Conversion | None = None
     merged: bytes | None = None
 
@@ -46,7 +46,9 @@ class Order:
         return self.request.fingerprint(self.selection.project.id)
 
 
-def to_folder(order: Order, path: Path, stop: Callable[[], None] = lambda: None, progress: Progress | None = None) -> Exported:
+def to_folder(
+    order: ExportOptions, path: Path, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
+) -> Exported:
     """A folder that is empty, not there yet, or left by an interrupted export of the same request, becomes the bag.
 
     Raises `TargetError`, `StorageError`."""
@@ -58,14 +60,18 @@ def to_folder(order: Order, path: Path, stop: Callable[[], None] = lambda: None,
     return exported
 
 
-def to_zip(order: Order, path: Path, stop: Callable[[], None] = lambda: None, progress: Progress | None = None) -> Exported:
+def to_zip(
+    order: ExportOptions, path: Path, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
+) -> Exported:
     """A new ZIP file; the bag's folder has its name. Raises `TargetError`, `StorageError`."""
     base = portable(os.fsencode(path.stem)) + "/"
-    with whole_file(path, Existing.REFUSE) as out, zip_sink(out, order.request.zone) as zipped:
+    with whole_file(path, ConflictPolicy.REFUSE) as out, zip_sink(out, order.request.zone) as zipped:
         return _fill(order, zipped, base, path.parent, stop, progress)
 
 
-def _fill(order: Order, sink: Sink, base: str, beside: Path, stop: Callable[[], None], progress: Progress | None) -> Exported:
-    with private_room(beside) as room:
-        giving = Giving(room, order.conversion, order.merged, order.request.zone)
+def _fill(
+    order: ExportOptions, sink: Sink, base: str, beside: Path, stop: Callable[[], None], progress: Progress | None
+) -> Exported:
+    with scratch_dir(beside) as room:
+        giving = OutputOptions(room, order.conversion, order.merged, order.request.zone)
         return Bag(sink, base, order.request, order.selection).fill(order.plan, giving, stop, progress)

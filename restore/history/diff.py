@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from restore.history import versions
-from restore.history.gather import History
+from restore.history.alignment import match
 from restore.history.ledger import Ledger, Mask
-from restore.history.matching import match
 from restore.history.timeline import Question
+from restore.history.update import History
 from vault.errors import NothingFound
 from vault.format.record import Record
 from vault.problems import printable

@@ -15,9 +15,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from restore.history.gather import History
 from restore.history.ledger import Ledger
 from restore.history.timeline import Question, Window, timeline, window
+from restore.history.update import History
 from restore.history.versions import ATTRIBUTES, CONTENT
 from vault.problems import printable
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.history.gather import History
 from restore.history.ledger import Ledger
 from restore.history.timeline import Question, Window, timeline, window
+from restore.history.update import History
 from vault.format import manifest
 
 if TYPE_CHECKING:

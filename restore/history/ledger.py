@@ -19,7 +19,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from restore.history import versions
-from restore.history.matching import Match, match
+from restore.history.alignment import Match, match
 from vault.format import parquet
 from vault.format.record import Record
 from vault.format.rollup import Rollup

@@ -22,7 +22,7 @@ from vault.format import parquet_footer, tree
 from vault.format.record import Record
 from vault.format.tree import ChunkRef
 from vault.memory import give_back
-from vault.repository.meta import MetaReader
+from vault.repository.catalog_chunks import MetaReader
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from restore.history.contents import Contents, Version
 from restore.history.diff import CHANGED, Difference, Sides
 from restore.history.table_diff import TableDifference, compare_tables
+from restore.history.version_contents import Contents, ItemVersion
 from restore.tables.model import Table
 from vault.errors import Interrupted, StorageError, StrongroomError
 from vault.format import manifest
@@ -86,8 +86,8 @@ def _of_source(contents: Contents, sides: Sides, rows: list[dict[str, Any]], ope
     if not own or sides.before is None:
         return
     paths = [row["path"] for row in own]
-    before = Version(sides.before, contents.rows(sides.before, paths))
-    after = None if sides.after is None else Version(sides.after, contents.rows(sides.after, paths))
+    before = ItemVersion(sides.before, contents.rows(sides.before, paths))
+    after = None if sides.after is None else ItemVersion(sides.after, contents.rows(sides.after, paths))
     for row in own:
         path = row["path"]
         try:

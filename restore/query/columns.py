@@ -6,7 +6,7 @@ it is written back: `7` becomes a number, `007` and `+7 495` stay what they are,
 that are all ISO dates or times become dates or times; with a zone if they have one.
 
 A sample proves nothing about the rest: each cell is checked as it is read, and the first one that is none of its column's type
-ends the question, which is then asked anew with that column as text (`restore.query.questions`).
+ends the question, which is then asked anew with that column as text (`restore.query.engine`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restore.query.file_server import META, PREFIX, FileServer
 from restore.query.json_columns import json_columns
-from restore.query.names import quoted, text
-from restore.query.served import META, PREFIX, Served
-from restore.query.views import View
+from restore.query.sql_names import quoted, text
+from restore.query.tables import QueryTable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -62,10 +62,10 @@ class Column:
 class Shape:
     """A table's columns, and what reads its files."""
 
-    view: View
+    view: QueryTable
     columns: tuple[Column, ...]
 
-    def create(self, served: Served, rows: Sequence[int]) -> str:
+    def create(self, served: FileServer, rows: Sequence[int]) -> str:
         """SQL of a view over these files."""
         cells = [f"{_cell(self.view, one)} AS {quoted(shown(one.name))}" for one in self.columns]
         return self._views(cells, _scan(served, self.view, rows))
@@ -84,7 +84,9 @@ class Shape:
         return ";".join(f"CREATE OR REPLACE VIEW {quoted(name)} AS {body}" for name in self.view.names)
 
 
-def shape(database: DuckDBPyConnection, served: Served, view: View, rows: Sequence[int], texts: Collection[str]) -> Shape:
+def shape(
+    database: DuckDBPyConnection, served: FileServer, view: QueryTable, rows: Sequence[int], texts: Collection[str]
+) -> Shape:
     """The columns of these files of a table. texts: columns that stay text whatever they look like."""
     scan = _scan(served, view, rows)
     if view.format in JSON:
@@ -122,7 +124,7 @@ def _looks_like(database: DuckDBPyConnection, scan: str, asked: dict[str, str], 
     return found
 
 
-def _cell(view: View, column: Column) -> str:
+def _cell(view: QueryTable, column: Column) -> str:
     """A cell as the question sees it."""
     if not column.checked:
         return column.raw
@@ -136,7 +138,7 @@ _HIVE_TYPES = ", ".join(f"'{PREFIX}{name}': {type_}" for name, type_ in META.ite
 _HIVE = f"hive_partitioning = true, hive_types = {{{_HIVE_TYPES}}}"
 
 
-def _scan(served: Served, view: View, rows: Sequence[int]) -> str:
+def _scan(served: FileServer, view: QueryTable, rows: Sequence[int]) -> str:
     """What reads the files."""
     if view.format in ("csv", "tsv"):
         parts = [

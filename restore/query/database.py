@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from restore.query.names import text
-from restore.query.served import PROTOCOL, Served
-from restore.tables.doors import reason
+from restore.query.file_server import PROTOCOL, FileServer
+from restore.query.sql_names import text
+from restore.tables.guards import reason
 from vault.errors import StrongroomError, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 class Database:
     """One connection, worked with in a thread of its own, so that Ctrl-C is heard while a question runs."""
 
-    def __init__(self, served: Served, zone: str) -> None:
+    def __init__(self, served: FileServer, zone: str) -> None:
         self._served = served
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="query")
         self._connection = self._pool.submit(_open, served, zone).result()
@@ -52,7 +52,7 @@ class Database:
         self._pool.shutdown(wait=False)
 
 
-def _open(served: Served, zone: str) -> DuckDBPyConnection:
+def _open(served: FileServer, zone: str) -> DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(
@@ -76,7 +76,7 @@ def _open(served: Served, zone: str) -> DuckDBPyConnection:
 
 
 @contextmanager
-def translated(served: Served) -> Iterator[None]:
+def translated(served: FileServer) -> Iterator[None]:
     """DuckDB's errors as ours."""
     import duckdb
 

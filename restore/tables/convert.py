@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from restore.tables.csv_header import Header
-from restore.tables.doors import reading
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.guards import reading
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
 from restore.tables.output_names import OutputNames
+from restore.tables.readers.csv_header import Header
 from restore.tables.registry import FORMATS, open_tables, write_tables
+from restore.tables.write_options import WriteOptions
 
 Opener: TypeAlias = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens an output by its name, for writing."""
@@ -24,7 +24,7 @@ Change: TypeAlias = Callable[[Table], Table]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ConversionResult:
     """A file that was written. rows: of all its tables · tables: name, rows, columns and types of each, for the report."""
 
     name: str
@@ -37,44 +37,44 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ConvertOptions:
     """target: the format, as `registry.FORMATS` names it · change: what is done with each table on the way · header: what the
     first row of a CSV is, where that is known."""
 
     target: str
-    manner: Manner
+    options: WriteOptions
     change: Change | None = None
     header: Header = None
 
 
 def convert(
-    file: Path, source: str, path: str, wish: Wish, names: OutputNames, opened: Opener, losses: Losses
-) -> list[Written]:
+    file: Path, source: str, path: str, query: ConvertOptions, names: OutputNames, opened: Opener, losses: LossReport
+) -> list[ConversionResult]:
     """Convert one item. file: its content · source: its format · path: its path, from which the outputs' names follow.
     Raises `NotATable` before anything is opened, `Damaged` where the file cannot be read, `UnwritableTable` where it cannot be
     written: an output open then is not whole."""
-    opened_tables = open_tables(file, source, losses, wish.header)
+    opened_tables = open_tables(file, source, losses, query.header)
     with reading(source):
-        tables = [table if wish.change is None else wish.change(table) for table in opened_tables]
-    return write_all(tables, path, wish, names, opened, losses)
+        tables = [table if query.change is None else query.change(table) for table in opened_tables]
+    return write_all(tables, path, query, names, opened, losses)
 
 
 def write_all(
-    tables: Sequence[Table], path: str, wish: Wish, names: OutputNames, opened: Opener, losses: Losses
-) -> list[Written]:
+    tables: Sequence[Table], path: str, query: ConvertOptions, names: OutputNames, opened: Opener, losses: LossReport
+) -> list[ConversionResult]:
     """Write tables as a file, or as one file each where the format holds one only."""
-    counted = [Counted(table) for table in tables]
-    given = names.give(path, wish.target, [table.name for table in tables])
-    groups = [counted] if FORMATS[wish.target].several else [[table] for table in counted]
+    counted = [CountedTable(table) for table in tables]
+    given = names.give(path, query.target, [table.name for table in tables])
+    groups = [counted] if FORMATS[query.target].several else [[table] for table in counted]
     written = []
     for name, group in zip(given, groups, strict=True):
         with opened(name) as out:
-            write_tables(group, wish.target, out, wish.manner, losses)
-        written.append(Written(name, tuple(table.facts() for table in group)))
+            write_tables(group, query.target, out, query.options, losses)
+        written.append(ConversionResult(name, tuple(table.facts() for table in group)))
     return written
 
 
-class Counted:
+class CountedTable:
     """A table that knows afterwards how many rows it gave."""
 
     def __init__(self, table: Table) -> None:

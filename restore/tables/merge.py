@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from restore.tables.csv_rows import LARGEST_WIDTH
-from restore.tables.doors import UnwritableTable, reading
-from restore.tables.losses import Losses
+from restore.tables.distinct_names import distinct
+from restore.tables.guards import UnwritableTable, reading
+from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_CELLS, BATCH_ROWS, Batch, Column, Table, Value
-from restore.tables.names import distinct
+from restore.tables.readers.csv_rows import LARGEST_WIDTH
 from restore.tables.registry import ITEM_ERRORS
 from restore.tables.values import values_of
 from vault.errors import Damaged, StrongroomError
@@ -47,18 +47,18 @@ class Part:
 
     source: str
     when: str
-    opened: Callable[[Losses], AbstractContextManager[Sequence[Table]]]
+    opened: Callable[[LossReport], AbstractContextManager[Sequence[Table]]]
 
 
 class Merged:
     """The table. changes: what changed when, known in full after the rows have been read once."""
 
-    def __init__(self, parts: Iterable[Part], told: Told, losses: Losses, *, name: str = "") -> None:
+    def __init__(self, parts: Iterable[Part], told: Told, losses: LossReport, *, name: str = "") -> None:
         self.name = name
         self.changes: list[str] = []
         self._parts = parts
         self._told = told
-        self._losses: Losses | None = losses
+        self._losses: LossReport | None = losses
         self._failed: set[str] = set()
         self._shown: dict[Key, str] = {}
         self._left_out: set[int] = set()
@@ -89,7 +89,7 @@ class Merged:
         types: dict[Key, pa.DataType | None] = {}
         before: dict[Key, pa.DataType | None] | None = None
         for place, part in enumerate(self._parts):
-            counted = Losses()
+            counted = LossReport()
             try:
                 with reading("a table"), part.opened(counted) as tables:
                     found = [_keyed(table) for table in tables]
@@ -169,7 +169,7 @@ class Merged:
         if place in self._left_out:
             return
         kept = self._kept.get(place)
-        with reading("a table"), nullcontext(kept) if kept else part.opened(self._losses or Losses()) as tables:
+        with reading("a table"), nullcontext(kept) if kept else part.opened(self._losses or LossReport()) as tables:
             for table in tables:
                 source = part.source if len(tables) == 1 else f"{part.source}#{table.name}"
                 yield from self._fitted(part, table, source, kinds)

@@ -2,7 +2,7 @@
 
 A column has an Arrow type where its format declares one (Parquet, Feather) or where all its cells are text by nature
 (CSV). Everywhere else its cells are Python values, each of its own type, as spreadsheets, JSON and SQLite have them; a writer
-that must know a type before the first row looks at the table once before it writes (`restore.tables.survey`).
+that must know a type before the first row looks at the table once before it writes (`restore.tables.type_inference`).
 """
 
 from __future__ import annotations

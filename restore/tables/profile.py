@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from restore.tables.losses import Losses
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Table
 from restore.tables.registry import FORMATS, is_table, open_tables
-from vault.backup.profiles import Profile, Sketch, column_hash
+from vault.backup.table_profiles import Sketch, TableProfile, column_hash
 from vault.errors import StrongroomError
 
 TABLE_FORMATS = frozenset(name for name in FORMATS if is_table(name))
@@ -17,15 +17,15 @@ MOST_ROWS = 20_000
 """Of a file; what stands below is not looked at, in no version."""
 
 
-def table_profile(path: Path, format_: str) -> Profile:
+def table_profile(path: Path, format_: str) -> TableProfile:
     """Of a file that is a table by its format. Raises nothing: a file that does not open has a profile that says so."""
     try:
-        return _profile(open_tables(path, format_, Losses()))
+        return _profile(open_tables(path, format_, LossReport()))
     except (StrongroomError, OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError, EOFError):
-        return Profile(None)
+        return TableProfile(None)
 
 
-def _profile(tables: Sequence[Table]) -> Profile:
+def _profile(tables: Sequence[Table]) -> TableProfile:
     sketch, rows = Sketch(), 0
     columns: list[int] = []
     filled: list[int] = []
@@ -37,7 +37,7 @@ def _profile(tables: Sequence[Table]) -> Profile:
             if rows >= MOST_ROWS:
                 break
         filled += counts
-    return Profile(rows, tuple(columns), tuple(filled), sketch.data)
+    return TableProfile(rows, tuple(columns), tuple(filled), sketch.data)
 
 
 def _add(batch: Batch, counts: list[int], sketch: Sketch) -> int:

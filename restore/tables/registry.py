@@ -8,15 +8,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from restore.tables.csv_header import Header
-from restore.tables.doors import BoundedTable, UnwritableTable, reading, writing
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.guards import BoundedTable, UnwritableTable, reading, writing
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
+from restore.tables.readers.csv_header import Header
+from restore.tables.write_options import WriteOptions
 from vault.errors import Damaged, StrongroomError
 
-Reader: TypeAlias = Callable[[Path, Losses], Sequence[Table]]
-Writer: TypeAlias = Callable[[Sequence[Table], BinaryIO, Manner, Losses], None]
+Reader: TypeAlias = Callable[[Path, LossReport], Sequence[Table]]
+Writer: TypeAlias = Callable[[Sequence[Table], BinaryIO, WriteOptions, LossReport], None]
 
 
 class NotATable(StrongroomError):
@@ -62,7 +62,7 @@ def is_table(name: str) -> bool:
     return name in FORMATS and FORMATS[name].reader
 
 
-def open_tables(path: Path, name: str, losses: Losses, header: Header = None) -> Sequence[Table]:
+def open_tables(path: Path, name: str, losses: LossReport, header: Header = None) -> Sequence[Table]:
     """The tables of a file of a format. header: what the first row of a CSV is, where that is known.
 
     Raises `NotATable` for a format that is none, `Damaged` for a file that cannot be read, whatever its reader says about it;
@@ -77,9 +77,9 @@ def open_tables(path: Path, name: str, losses: Losses, header: Header = None) ->
         return [BoundedTable(table, name, size) for table in reader(path, losses, **more)]
 
 
-def write_tables(tables: Sequence[Table], name: str, out: BinaryIO, manner: Manner, losses: Losses) -> None:
+def write_tables(tables: Sequence[Table], name: str, out: BinaryIO, options: WriteOptions, losses: LossReport) -> None:
     """Write a file of a format: of one table, unless the format holds `several`. Raises `UnwritableTable` where it cannot, the
     tables' own errors, and OSError."""
     with writing(name):
         writer: Writer = getattr(import_module(f"restore.tables.write_{name}"), f"write_{name}")
-        writer(tables, out, manner, losses)
+        writer(tables, out, options, losses)

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from restore.tables.losses import Losses
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table, Value
 from restore.tables.times import Reading, moments_of, settled
 from vault.errors import StrongroomError, UsageError
@@ -99,9 +99,9 @@ class RowsInPeriod:
     """The rows of a table that lie in a period. time_column: the name of the one that decides, None where there are no rows and
     no column is like one · seen, kept, without_time: rows, after they have been read."""
 
-    def __init__(self, table: Table, cut: Cut, losses: Losses) -> None:
+    def __init__(self, table: Table, cut: Cut, losses: LossReport) -> None:
         self._table = table
-        self._losses: Losses | None = losses
+        self._losses: LossReport | None = losses
         self._reading = cut.reading
         self._start, self._end = ((moment - _EPOCH) // _MICROSECOND for moment in (cut.start, cut.end))
         self._place = place = column_named(table, cut.column) if cut.column is not None else _found(table, cut.reading)

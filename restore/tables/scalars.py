@@ -1,4 +1,4 @@
-"""Scalars as text; `restore.tables.cells` says how each one looks."""
+"""Scalars as text; `restore.tables.cell_text` says how each one looks."""
 
 from __future__ import annotations
 

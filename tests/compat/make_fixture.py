@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 
 from tests.compat.trees import described
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 from vault.age import HybridIdentity
-from vault.backup.run import Source, Wishes, back_up
+from vault.backup.run import BackupOptions, Source, back_up
 from vault.clock import SystemClock
 from vault.format.descriptor import FORMAT, Descriptor, Trust
 from vault.repository.project import Project
@@ -116,11 +116,11 @@ def set_time(path: Path, moment_ns: int) -> None:
 
 def make(place: Path, scratch: Path) -> None:
     """The fixture. scratch: for the source, on a file system with extended attributes."""
-    clock, chance = SystemClock(), SeededChance("compat fixture")
-    services = Services(clock, chance, "fixture.example.org", "strongroom/0.1.0")
-    me, kit = HybridIdentity.generate(chance), HybridIdentity.generate(chance)
-    store = LocalStore(place / "repository", clock=clock, chance=chance, create_missing=True)
-    descriptor = Descriptor(chance.token(16).hex(), clock.now(), trust=Trust(create_once=True, checksum="sha256"))
+    clock, randomness = SystemClock(), SeededChance("compat fixture")
+    services = Services(clock, randomness, "fixture.example.org", "strongroom/0.1.0")
+    me, kit = HybridIdentity.generate(randomness), HybridIdentity.generate(randomness)
+    store = LocalStore(place / "repository", clock=clock, randomness=randomness, create_missing=True)
+    descriptor = Descriptor(randomness.token(16).hex(), clock.now(), trust=Trust(create_once=True, checksum="sha256"))
     repository = Repository.create(store, descriptor, services)
     project = repository.add_project(PROJECT, [me.recipient, kit.recipient], [me])
     root = scratch / "source"
@@ -152,7 +152,7 @@ def written(expected: list[dict[str, object]]) -> str:
 
 
 def _snapshot(project: Project, root: Path) -> str:
-    report = back_up(project, Source("reports", "reports", os.fsencode(root), Rules()), Wishes())
+    report = back_up(project, Source("reports", "reports", os.fsencode(root), Rules()), BackupOptions())
     if report.problems:
         raise RuntimeError(f"the fixture's source has a problem: {report.problems[0].message}")
     return report.record.id

@@ -17,16 +17,16 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from restore.apply import apply
-from restore.existing import Existing
-from restore.plan import make_plan
-from restore.select import Wish, select
-from restore.target import Target
+from restore.execution.executor import execute
+from restore.local_fs import Target
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.planning.plan import make_plan
+from restore.selection.select import ItemQuery, select
 from tests.compat.trees import described
 from tests.docs.pages import DOCS, blocks
 from tests.support.age_js import PATIENCE
-from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
+from tests.support.randomness import SeededChance
 from vault.age import parse_identities
 from vault.clock import SystemClock
 from vault.repository import snapshots
@@ -62,7 +62,7 @@ def expectation() -> list[Expected]:
 
 def opened(folder: Path, identity: str) -> Project:
     services = Services(SystemClock(), SeededChance("compat"), "test.example.org", "strongroom/test")
-    store = LocalStore(folder, clock=services.clock, chance=services.chance)
+    store = LocalStore(folder, clock=services.clock, randomness=services.randomness)
     identities = parse_identities((FIXTURE / identity).read_text("utf-8"))
     name = json.loads((FIXTURE / "expected.json").read_text("utf-8"))["project"]
     return Repository.open(store, services).project(name, identities)
@@ -74,10 +74,10 @@ def repository(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FIXTURE / "repository", tmp_path / "repository"))
 
 
-def restored(project: Project, wish: Wish, place: Path) -> Tree:
+def restored(project: Project, query: ItemQuery, place: Path) -> Tree:
     with Target(os.fsencode(place)) as target:
-        plan = make_plan(select(project, wish), target, Existing.REFUSE, SystemClock().now().date())
-        assert apply(plan, target, lambda: None).problems == []
+        plan = make_plan(select(project, query), target, ConflictPolicy.REFUSE, SystemClock().now().date())
+        assert execute(plan, target, lambda: None).problems == []
     return described(place / "reports")
 
 
@@ -111,7 +111,7 @@ def test_every_snapshot_restores_to_what_was_there(repository: Path, tmp_path: P
     project = opened(repository, identity)
     for number, one in enumerate(expectation()):
         (record,) = [record for record in snapshots.read_all(project) if record.id == one.snapshot]
-        found = restored(project, Wish(at=record.taken_at), tmp_path / f"out-{number}")
+        found = restored(project, ItemQuery(at=record.taken_at), tmp_path / f"out-{number}")
         if has_attributes(tmp_path):
             assert found == one.tree
         else:
@@ -129,7 +129,7 @@ def has_attributes(folder: Path) -> bool:
 
 def test_what_vanished_is_still_there(repository: Path, tmp_path: Path) -> None:
     first, second = (one.tree for one in expectation())
-    found = restored(opened(repository, "identity.txt"), Wish(deleted=True), tmp_path / "out")
+    found = restored(opened(repository, "identity.txt"), ItemQuery(deleted=True), tmp_path / "out")
     gone = {path: facts for path, facts in first.items() if path not in second}
     assert gone.keys() == {"hourly/007.csv", "empty folder"}
     assert {path: found[path] for path in gone} == gone

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.clock import StillClock
+from tests.support.randomness import SeededChance
 from tests.support.store_fixtures import local_store
 from vault.clock import SystemClock
 from vault.errors import NoRepository, ObjectNotFound, StorageDenied, StorageError, StorageFull
@@ -29,7 +29,7 @@ WRITER = textwrap.dedent(
     """
     import hashlib, sys
     from pathlib import Path
-    from vault.chance import SystemChance
+    from vault.randomness import SystemChance
     from vault.clock import SystemClock
     from vault.storage.local import LocalStore
 
@@ -126,14 +126,14 @@ def test_files_and_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_no_repository_and_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(NoRepository):
-        LocalStore(tmp_path / "missing", clock=StillClock(), chance=SeededChance(1))
+        LocalStore(tmp_path / "missing", clock=StillClock(), randomness=SeededChance(1))
     assert not (tmp_path / "missing").exists()
 
 
 def test_a_file_in_place_of_the_folder_is_no_repository(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(NoRepository):
-        LocalStore(tmp_path / "file", clock=StillClock(), chance=SeededChance(1))
+        LocalStore(tmp_path / "file", clock=StillClock(), randomness=SeededChance(1))
 
 
 def test_a_folder_that_is_unmounted_meanwhile_is_not_taken_for_empty(tmp_path: Path) -> None:

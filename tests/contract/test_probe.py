@@ -8,9 +8,9 @@ from itertools import count
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.clock import StillClock
 from tests.support.faulty import FaultyStore, faults
+from tests.support.randomness import SeededChance
 from tests.support.store_fixtures import LOCAL, MOTO, WEED
 from tests.support.stores import StorePlace
 from vault.clock import SystemClock

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.chaos_proxy import Answer, ChaosProxy, Cut, Drop, Flip, chaos_proxy
 from tests.support.clock import StillClock
+from tests.support.randomness import SeededChance
 from tests.support.store_fixtures import BUCKET
 from vault.errors import (
     ObjectExists,

@@ -16,16 +16,16 @@ from pathlib import Path
 import zstandard
 
 from tests.docs.pages import DOCS
-from tests.support.chance import SeededChance
 from tests.support.clock import StillClock
+from tests.support.randomness import SeededChance
 from vault.age import HybridIdentity, armor, open_sealed
-from vault.backup.run import Source, Wishes, back_up
+from vault.backup.run import BackupOptions, Source, back_up
 from vault.format import pack
 from vault.format.descriptor import Descriptor, Trust
 from vault.format.layout import DESCRIPTOR
 from vault.repository import snapshots
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.meta import MetaReader
 from vault.repository.project import Project
 from vault.repository.repository import Repository
 from vault.repository.services import Services
@@ -56,8 +56,8 @@ def services() -> Services:
 def make(folder: Path) -> tuple[MemoryStore, HybridIdentity, Project]:
     """The repository. folder: where its one file is written first."""
     everything, store = services(), MemoryStore()
-    me = HybridIdentity.generate(everything.chance)
-    descriptor = Descriptor(everything.chance.token(16).hex(), everything.clock.now(), trust=Trust(create_once=True))
+    me = HybridIdentity.generate(everything.randomness)
+    descriptor = Descriptor(everything.randomness.token(16).hex(), everything.clock.now(), trust=Trust(create_once=True))
     repository = Repository.create(store, descriptor, everything)
     project = repository.add_project("parcelo", [me.recipient], [me])
     source = folder / "reports"
@@ -66,7 +66,7 @@ def make(folder: Path) -> tuple[MemoryStore, HybridIdentity, Project]:
     for path in (source / PATH, source):
         path.chmod(0o640 if path.is_file() else 0o750)
         os.utime(path, ns=(1_795_248_000_000_000_001, 1_795_248_000_000_000_001))
-    back_up(project, Source("reports", "reports", os.fsencode(source), Rules()), Wishes())
+    back_up(project, Source("reports", "reports", os.fsencode(source), Rules()), BackupOptions())
     return store, me, project
 
 

@@ -2,7 +2,7 @@
 
 docs/cli.md       every command, argument and option, from the typer application
 docs/errors.md    every error with its exit code and hint, from the tree in `vault.errors`
-docs/settings.md, docs/settings.schema.json    every setting, from the models in `cli.settings`
+docs/settings.md, docs/settings.schema.json    every setting, from the models in `strongroom.settings`
 """
 
 from __future__ import annotations

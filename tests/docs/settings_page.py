@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cli.settings import notices, projects, tables
-from cli.settings.document import Document
-from cli.settings.example import EXAMPLE
+from strongroom.settings import notifications, projects, tables
+from strongroom.settings.document import Document
+from strongroom.settings.example import EXAMPLE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = {"string": "text", "boolean": "true or false", "integer": "whole number", "number": "number", "object": "table"}
@@ -30,11 +30,11 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "defaults.lock": projects.LockSettings,
     "defaults.alarms": projects.AlarmSettings,
     "daemon": tables.DaemonSettings,
-    "notify": notices.NotifySettings,
-    "notify.email": notices.EmailSettings,
-    "notify.webhook": notices.WebhookSettings,
-    "notify.healthchecks": notices.HealthchecksSettings,
-    "notify.apprise": notices.AppriseSettings,
+    "notify": notifications.NotifySettings,
+    "notify.email": notifications.EmailSettings,
+    "notify.webhook": notifications.WebhookSettings,
+    "notify.healthchecks": notifications.HealthchecksSettings,
+    "notify.apprise": notifications.AppriseSettings,
 }
 """Every table of the file, in the order of the page."""
 

@@ -13,9 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from cli import settings
-from cli.settings.document import Document
-from cli.settings.example import EXAMPLE
+from strongroom import settings
+from strongroom.settings.document import Document
+from strongroom.settings.example import EXAMPLE
 from tests.docs import settings_page
 from tests.docs.generated import MEANINGS, all_errors, commands, generated, option_names
 from tests.docs.pages import DOCS, ROOT, anchors, blocks, links, pages, section, table_rows

@@ -24,8 +24,8 @@ import pytest
 import zstandard
 from blake3 import blake3
 
-from restore.select import Wish, select
-from restore.stream import stream
+from restore.execution.stream import stream
+from restore.selection.select import ItemQuery, select
 from tests.docs import example
 from tests.docs.pages import DOCS, blocks, section, table_rows
 from tests.support.age_js import PATIENCE
@@ -181,7 +181,7 @@ def test_the_code_opens_the_repository_on_the_page() -> None:
     assert report.sound
     assert (report.snapshots, report.packs_read, report.chunks_read) == (1, 2, 3)
     out = io.BytesIO()
-    stream(select(project, Wish((f"reports/{example.PATH}",))), out, lambda: None)
+    stream(select(project, ItemQuery((f"reports/{example.PATH}",))), out, lambda: None)
     assert out.getvalue() == example.CONTENT
 
 

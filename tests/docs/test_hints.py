@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from policies.daemon.plan import Kind
-from policies.promises.judge import COMMANDS
+from policies.monitoring.alerts import COMMANDS
 from tests.docs.generated import commands, option_names
 from tests.docs.pages import ROOT, blocks, pages
 

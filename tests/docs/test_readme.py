@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.demo_data import write_contact_centre
+from cli.demo.data import write_contact_centre
 from cli.main import app
 from tests.docs.pages import ROOT, blocks
 from tests.support.stores import make_bucket

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from moto.core.authorization import enable_iam_authentication
 
-from cli import workplace
+from strongroom import context
 from tests.e2e.test_story import Calendar
 from tests.support.buckets import append_only_user
-from tests.support.chance import SeededChance
 from tests.support.desk import Desk, Place
+from tests.support.randomness import SeededChance
 from tests.support.store_fixtures import BUCKET
 from tests.support.tree_facts import tree_facts, write_files
 
@@ -26,7 +26,7 @@ _numbers = count(1)  # prefixes within one run's servers
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Calendar:
     made = Calendar(timedelta())
-    monkeypatch.setattr(workplace, "SystemClock", lambda: made)
+    monkeypatch.setattr(context, "SystemClock", lambda: made)
     return made
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from tests.e2e.used import repository, unchanged
-from tests.support.chance import SeededChance
 from tests.support.desk import Desk, refusal
+from tests.support.randomness import SeededChance
 from tests.support.tree_facts import tree_facts
 from vault import age
 

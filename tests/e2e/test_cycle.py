@@ -6,8 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.support.chance import SeededChance
 from tests.support.desk import Desk
+from tests.support.randomness import SeededChance
 from tests.support.tree_facts import tree_facts, write_files
 
 REPORTS = {

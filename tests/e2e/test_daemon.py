@@ -208,12 +208,12 @@ def test_status_tells_a_late_source_a_missing_report_and_the_next_run(home: Desk
 
 def killed_again_and_again(desk: Desk, kills: int, check_every: int, seed: int) -> None:
     """Each daemon gets a moment of its own choosing before it is killed; its runs then end by themselves."""
-    chance = random.Random(seed)
+    randomness = random.Random(seed)
     settle(desk, SCHEDULE)
     for kill in range(kills):
-        write_files(desk.folder / "source", {f"new{kill % 7}.bin": chance.randbytes(chance.randint(1, 3_000_000))})
+        write_files(desk.folder / "source", {f"new{kill % 7}.bin": randomness.randbytes(randomness.randint(1, 3_000_000))})
         with running(desk) as daemon:
-            time.sleep(chance.uniform(0.3, 5.0))
+            time.sleep(randomness.uniform(0.3, 5.0))
             daemon.kill()
             daemon.wait(PATIENCE)
         if kill % check_every == check_every - 1:

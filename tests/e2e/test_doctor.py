@@ -34,8 +34,8 @@ def store_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[LocalStore]], No
     """From now on the folder behaves like that."""
 
     def become(kind: type[LocalStore]) -> None:
-        def opened(place: Any, _options: Any, clock: Any, chance: Any, *, create_missing: bool = False) -> LocalStore:
-            return kind(Path(place.path), clock=clock, chance=chance, create_missing=create_missing)
+        def opened(place: Any, _options: Any, clock: Any, randomness: Any, *, create_missing: bool = False) -> LocalStore:
+            return kind(Path(place.path), clock=clock, randomness=randomness, create_missing=create_missing)
 
         monkeypatch.setattr(address, "open_bare_store", opened)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from restore.target import looking
+from restore.local_fs import inspect
 from tests.support.desk import Desk
 from tests.support.tree_facts import write_files
 
@@ -54,7 +54,7 @@ def test_what_the_scratch_folder_refuses_is_a_problem_by_name_and_content_is_com
 
 
 def test_a_drill_that_cannot_compare_has_failed(stored: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "compare", lambda root, items, is_root: iter(looking.Found(same=False) for _ in items))
+    monkeypatch.setattr(inspect, "compare", lambda root, items, is_root: iter(inspect.Inspection(same=False) for _ in items))
     document = stored.call("drill", "--json", exits=20).document
     assert document["drills"][0]["compared"] == 0 and document["drills"][0]["trouble"] and document["error"]["message"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk
+from tests.support.randomness import SeededChance
 from tests.support.tree_facts import below, tree_facts, write_files
 
 IS_ROOT = os.geteuid() == 0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk, Place, refusal
+from tests.support.randomness import SeededChance
 from tests.support.small_disk import MB, make_room, small_disk
 from tests.support.tree_facts import tree_facts, write_files
 
@@ -21,9 +21,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def write_source(desk: Desk) -> Path:
-    chance = SeededChance("full")
-    files = {f"{number}.bin": chance.token(20_000) for number in range(100)}
-    write_files(desk.folder / "source", files | {"large.bin": chance.token(3 * MB)})
+    randomness = SeededChance("full")
+    files = {f"{number}.bin": randomness.token(20_000) for number in range(100)}
+    write_files(desk.folder / "source", files | {"large.bin": randomness.token(3 * MB)})
     return desk.folder / "source"
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.desk import Desk, Place, Result, checked
+from tests.support.randomness import SeededChance
 from tests.support.slow_proxy import SlowProxy, slow_proxy
 from tests.support.store_fixtures import BUCKET
 from tests.support.tree_facts import tree_facts, write_files
@@ -37,9 +37,9 @@ def slow_desk(tmp_path: Path, proxy: SlowProxy) -> Desk:
 
 
 def prepare(desk: Desk) -> None:
-    chance = SeededChance("interruption")
-    files = {f"{number % 7}/{number}.bin": chance.token(20_000) for number in range(250)}
-    write_files(desk.folder / "source", files | {"large.bin": chance.token(3_000_000)})
+    randomness = SeededChance("interruption")
+    files = {f"{number % 7}/{number}.bin": randomness.token(20_000) for number in range(250)}
+    write_files(desk.folder / "source", files | {"large.bin": randomness.token(3_000_000)})
     desk.init()
     desk.shrink_packs(SMALL_PACKS)
     desk.add("acme", f"reports={desk.folder / 'source'}")
@@ -144,13 +144,13 @@ def test_the_same_command_twice_does_the_same(desk: Desk) -> None:
 
 def kill_at_random_moments(desk: Desk, times: int, seed: str) -> None:
     """Backups of a growing source, each killed without a word somewhere between its start and its end."""
-    chance, moments = SeededChance(seed), random.Random(seed)
+    randomness, moments = SeededChance(seed), random.Random(seed)
     prepare(desk)
     began = time.monotonic()
     desk.run("backup")
     usual = time.monotonic() - began
     for number in range(times):
-        write_files(desk.folder / "source", {f"{number}/{name}.bin": chance.token(300_000) for name in range(5)})
+        write_files(desk.folder / "source", {f"{number}/{name}.bin": randomness.token(300_000) for name in range(5)})
         process = desk.start("backup")
         time.sleep(usual * moments.uniform(0.3, 1.1))
         process.kill()

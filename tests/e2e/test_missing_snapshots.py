@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from cli import workplace
-from tests.support.chance import SeededChance
+from strongroom import context
 from tests.support.desk import Desk, Result
+from tests.support.randomness import SeededChance
 from tests.support.stage import StageClock
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity
-from vault.chance import SystemChance
 from vault.clock import SystemClock
 from vault.format.descriptor import Descriptor
+from vault.randomness import SystemRandomness
 from vault.repository.repository import Repository
 from vault.repository.services import Services
 from vault.repository.session import Session
@@ -134,7 +134,7 @@ def test_a_damaged_newest_record_blocks_prune_until_its_loss_is_accepted(kept: D
     assert "the loss of a snapshot was accepted" in kept.call("prune", "--yes").text
     assert packs(kept) == before and newest.exists(), "the record may be brought back, and its packs stand"
     later = StageClock(datetime.now(UTC) + timedelta(hours=2))
-    monkeypatch.setattr(workplace, "SystemClock", lambda: later)
+    monkeypatch.setattr(context, "SystemClock", lambda: later)
     kept.call("prune", "--yes")
     assert not newest.exists()
     assert "sound" in kept.call("check", "--data").text
@@ -150,7 +150,7 @@ def ids_of_problems(desk: Desk) -> list[str]:
 
 def test_prune_says_whom_it_waits_for_and_gives_up_when_it_was_asked_to(kept: Desk) -> None:
     with kept.store() as store:
-        elsewhere = Services(SystemClock(), SystemChance(), "desk 7", "strongroom test")
+        elsewhere = Services(SystemClock(), SystemRandomness(), "desk 7", "strongroom test")
         repository = Repository(store, Descriptor.decode(Repository.stored_descriptor(store)), elsewhere)
         identity = HybridIdentity.parse(kept.identity.read_text().splitlines()[-1])
         session = Session.begin(repository.choose(["acme"], [identity], {})[0], "others")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cli import workplace
+from strongroom import context
 from tests.e2e.test_story import Calendar
 from tests.support.buckets import legal_holds, locked_bucket, locks
-from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk, Place
+from tests.support.randomness import SeededChance
 from tests.support.store_fixtures import BUCKET
 from tests.support.stores import raw_client
 from tests.support.tree_facts import tree_facts, write_files
@@ -26,7 +26,7 @@ LOCKED = (*PACKS, "index", "snapshots")
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calendar]:
     made = Calendar(timedelta())
-    monkeypatch.setattr(workplace, "SystemClock", lambda: made)
+    monkeypatch.setattr(context, "SystemClock", lambda: made)
     yield made
 
 

@@ -124,7 +124,7 @@ def test_a_fault_of_strongroom_itself_is_told_in_a_line_and_its_details_lie_in_o
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setattr("cli.workplace.located", broken)
+    monkeypatch.setattr("strongroom.context.located", broken)
     state = two.folder / "home/.local/state/strongroom"
     for _ in range(2):
         with pytest.raises(AssertionError, match="an unexpected error"):  # what no other test may see
@@ -141,7 +141,7 @@ def test_the_details_of_a_fault_are_shown_where_no_folder_takes_them(two: Desk, 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("cli.workplace.located", broken)
+    monkeypatch.setattr("strongroom.context.located", broken)
     shutil.rmtree(two.folder / "home/.local/state/strongroom")
     (two.folder / "home/.local/state/strongroom").write_bytes(b"in the way")
     monkeypatch.setattr("tempfile.mkstemp", no_room)

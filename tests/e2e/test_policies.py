@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from cli import workplace
+from strongroom import context
 from tests.e2e.test_story import Calendar
-from tests.support.chance import SeededChance
 from tests.support.desk import Desk, Result
+from tests.support.randomness import SeededChance
 from tests.support.tree_facts import tree_facts, write_files
 
 
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calendar]:
     made = Calendar()
-    monkeypatch.setattr(workplace, "SystemClock", lambda: made)
+    monkeypatch.setattr(context, "SystemClock", lambda: made)
     yield made
 
 
@@ -124,7 +124,9 @@ def test_two_runs_of_retention_at_once_both_end_well(aged: Desk, monkeypatch: py
     assert len(notes) == 1 and len(notes[0]["snapshots"]) == 7 and notes[0]["reason"].startswith("retention, plan")
 
 
-@pytest.mark.parametrize("moment", ["cli.commands.prune.ask", "vault.repository.claims.wait", "vault.repository.prune.repack"])
+@pytest.mark.parametrize(
+    "moment", ["cli.commands.prune.ask", "vault.repository.claims.wait", "vault.repository.gc.prune.repack"]
+)
 def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
     aged: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from cli.filesystem import StrongroomFileSystem
+from strongroom.filesystem import StrongroomFileSystem
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk
 from tests.support.tree_facts import write_files

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk, refusal
+from tests.support.randomness import SeededChance
 from tests.support.tree_facts import write_files
 
 TAR = ("tar", "tar.gz", "tar.zst")

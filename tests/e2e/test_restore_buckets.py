@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.desk import Desk
+from tests.support.randomness import SeededChance
 from tests.support.store_fixtures import BUCKET
 from tests.support.stores import raw_client
 from tests.support.tree_facts import write_files

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from cli import tidying
-from restore.history import gather, rolling_up
+from restore.history import rollup, update
+from strongroom import maintenance
 from tests.e2e.used import repository
 from tests.support.desk import Desk, Result
 from tests.support.tree_facts import write_files
-from vault.repository import tidy
+from vault.repository import index_compaction
 
 
 @pytest.fixture
 def few_are_enough(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk with a source, where six snapshots are a long history, and a backup looks after every third."""
-    monkeypatch.setattr(rolling_up, "FEWEST", 6)
-    monkeypatch.setattr(gather, "MANY", 0)
-    monkeypatch.setattr(tidying, "EVERY", 3)
+    monkeypatch.setattr(rollup, "FEWEST", 6)
+    monkeypatch.setattr(update, "MANY", 0)
+    monkeypatch.setattr(maintenance, "EVERY", 3)
     (desk.folder / "source").mkdir()
     desk.init()
     desk.add("acme", f"reports={desk.folder / 'source'}")
@@ -74,7 +74,7 @@ def test_a_backup_joins_the_small_segments_of_a_project_that_is_never_pruned(
     few_are_enough: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = few_are_enough
-    monkeypatch.setattr(tidy, "MOST_SEGMENTS", 4)
+    monkeypatch.setattr(index_compaction, "MOST_SEGMENTS", 4)
     counts = []
     for number in range(1, 7):
         joined = "joined small segments" in grow(desk, number).err

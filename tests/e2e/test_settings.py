@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from cli import environment
+from strongroom import environment
 from tests.support.desk import Desk, refusal
 from tests.support.tree_facts import write_files
 

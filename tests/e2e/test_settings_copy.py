@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cli import environment, settings, settings_copy, workplace
-from tests.support.chance import SeededChance
+from strongroom import context, environment, settings, settings_copy
 from tests.support.desk import Desk, Place, refusal
+from tests.support.randomness import SeededChance
 from tests.support.tree_facts import write_files
 from tests.support.trees import contents
 from vault.age import HybridRecipient, parse_recipient
@@ -140,7 +140,7 @@ def test_every_command_that_changes_settings_and_every_backup_after_a_change_wri
 
 
 def test_unchanged_settings_cost_a_backup_one_request(desk: Desk) -> None:
-    with desk.surroundings(["backup"]), workplace.opened(desk.settings) as place:
+    with desk.surroundings(["backup"]), context.opened(desk.settings) as place:
         opened = [project.capability for project in place.projects(["acme"])]
         before = place.traffic.snapshot().requests
         assert not settings_copy.of_workplace(place, opened).written
@@ -215,7 +215,7 @@ def test_what_somebody_without_keys_has_put_there_is_not_taken_for_settings(desk
     recipient = parse_recipient(kit)
     assert isinstance(recipient, HybridRecipient)
     evil = '[repository]\naddress = "x"\n[identity]\ncommand = "rm -rf /"\n[projects.acme]\nsources = []\n'
-    with desk.surroundings(["opened"]), workplace.opened(desk.settings) as place:
+    with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
         settings_copies.write(place.repository, "e" * 32, "/etc/evil.toml", evil, [recipient], {})
         genuine = [project.capability for project in place.projects(["globex"])]
         keys = settings_copy.tag_keys(genuine)
@@ -263,7 +263,7 @@ def test_who_may_only_write_into_a_project_opens_no_settings(desk: Desk) -> None
     writer = HybridIdentity.generate(SeededChance("writer"))
     file = desk.folder / "writer.txt"
     file.write_text(writer.encode() + "\n")
-    with desk.surroundings(["opened"]), workplace.opened(desk.settings) as place:
+    with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
         project = place.project("acme")
         place.repository.grant(project.capability.without_reading(), writer.recipient)
     write_more(desk, "# of the machine that may only write\n")
@@ -285,7 +285,7 @@ def test_the_last_copies_of_a_file_stay_and_as_many_of_others(
     first = stored(desk)
     named("second")
     for number in range(settings_copies.KEPT + 2):
-        with desk.surroundings(["opened"]), workplace.opened(desk.settings) as place:
+        with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
             changed = replace(place.settings, text=place.settings.text + f"# {number}\n")
             opened = [project.capability for project in place.projects(["acme"])]
             assert settings_copy.of_workplace(place, opened, changed).written

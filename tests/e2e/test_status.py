@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cli import standing
 from cli.commands import status
-from cli.standing import Asked
-from cli.workplace import Workplace
+from strongroom import status as strongroom_status
+from strongroom.context import Context
+from strongroom.status import RepositoryState
 from tests.support.desk import Desk, Place, without_root_powers
 from tests.support.tree_facts import write_files
 from vault.format.record import Claim
@@ -63,13 +63,13 @@ def test_while_the_store_takes_its_time_what_this_machine_knows_is_shown_at_once
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.call("backup")
-    ask = standing.ask
+    ask = strongroom_status.ask_repository
 
-    def slowly(place: Workplace, project: Project) -> Asked:
+    def slowly(place: Context, project: Project) -> RepositoryState:
         time.sleep(0.6)
         return ask(place, project)
 
-    monkeypatch.setattr(standing, "ask", slowly)
+    monkeypatch.setattr(strongroom_status, "ask", slowly)
     monkeypatch.setattr(status, "SHOW_AFTER", 0.01)
     shown = desk.call("status")
     assert "the store has not answered yet" in shown.err
@@ -201,16 +201,16 @@ def test_a_run_that_has_gone_silent_is_not_called_running_and_a_large_file_shows
     def claim(silent: timedelta) -> Claim:
         return Claim("id", "reports", "desk", "strongroom/1", now - timedelta(hours=9), now - silent, "nonce", 0, 3 << 30)
 
-    (large,) = standing._under_way([claim(timedelta(seconds=40)), claim(timedelta(hours=5))], now).items()
+    (large,) = strongroom_status._under_way([claim(timedelta(seconds=40)), claim(timedelta(hours=5))], now).items()
     assert large == ("running", "0 items done, 3.0 GiB read, on desk, last seen 40 s ago")
-    (dead,) = standing._under_way([claim(timedelta(hours=5))], now).items()
+    (dead,) = strongroom_status._under_way([claim(timedelta(hours=5))], now).items()
     assert dead == ("unfinished", "0 items done, 3.0 GiB read, on desk, no sign of life for 5 h 0 min")
-    assert standing._under_way([], now) == {}
+    assert strongroom_status._under_way([], now) == {}
 
 
 def test_what_is_gone_from_the_store_is_a_critical_alarm() -> None:
     gone = [Missing("snapshot", "20261122T120000Z-a"), Missing("hold", "x"), Missing("hold", "y")]
-    found = list(standing._of_gone("two words", Asked({}, [], damaged=[], missing=gone, frozen=())))
+    found = list(strongroom_status._of_gone("two words", RepositoryState({}, [], damaged=[], missing=gone, frozen=())))
     assert [(one.promise, one.severity) for one in found] == [("damage", "critical")] * 2
     assert found[0].message.startswith("1 snapshot was here") and found[1].message.startswith("2 holds were here")
     assert "`strongroom check 'two words'`" in found[0].hint

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.desk import Desk
+from tests.support.randomness import SeededChance
 from tests.support.terminal import Terminal
 from tests.support.tree_facts import tree_facts, write_files
 from vault import age

@@ -12,22 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from cli import workplace
-from restore.history import rolling_up
-from restore.history.gather import Manner
-from tests.support.chance import SeededChance
+from restore.history import rollup
+from restore.history.update import UpdateOptions
+from strongroom import context
 from tests.support.desk import Desk, Place
+from tests.support.randomness import SeededChance
 from tests.support.stage import StageClock
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity, parse_identities
 from vault.format import layout
 from vault.format.housekeeping import Evicted, Moved
 from vault.format.record import Record
-from vault.repository import claims, marks, snapshots
-from vault.repository.adopt import standing
+from vault.repository import claims, snapshots
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, load_segment
+from vault.repository.gc import marks
 from vault.repository.key_objects import key_id
-from vault.repository.meta import MetaReader
+from vault.repository.orphan_packs import standing
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 
@@ -95,14 +96,14 @@ def _lived(desk: Desk, name: str) -> Objects:
     for _ in range(2):
         desk.call("prune", name, "--yes", "-q")
     desk.call("backup", name, "-q")
-    with desk.surroundings(["opened"]), workplace.opened(desk.settings) as place, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rolling_up, "FEWEST", 2)
-        rolling_up.roll_up(place.project(name), "reports", Manner())
+    with desk.surroundings(["opened"]), context.opened(desk.settings) as place, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rollup, "FEWEST", 2)
+        rollup.roll_up(place.project(name), "reports", UpdateOptions())
     write_files(folder, {"day1.bin": content(f"{name} other 1")})
     desk.call("backup", name, "-q")
     desk.call("hold", "add", name, "--path", "reports/none", "--reason", "one")
     desk.call("hold", "add", name, "--path", "reports/nothing", "--reason", "two")
-    with desk.surroundings(["opened"]), workplace.opened(desk.settings) as place:
+    with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
         project = place.project(name)
         _left_by_the_dead(project)
         return _named(desk, project)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from restore.select import Wish, select
-from tests.support.chance import SeededChance
+from restore.selection.select import ItemQuery, select
 from tests.support.places import back_up, checked, identity, made_on, names, restore, services, through, tiny_descriptor
+from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
 from vault.errors import Damaged, NoRepository, StrongroomError, UnsupportedFormat
 from vault.format import layout
@@ -135,7 +135,7 @@ def test_a_damaged_record_is_refused_and_named(project: Project) -> None:
     flip(project.store, layout.snapshot_name(project.id, only.id), -20)
     assert any(only.id in damage for damage in checked(project).damage)
     with pytest.raises(Damaged):
-        select(project, Wish())
+        select(project, ItemQuery())
 
 
 def two_snapshots(project: Project, folder: Path) -> list[str]:
@@ -153,7 +153,7 @@ def test_two_records_that_were_swapped_are_refused(project: Project, folder: Pat
     project.store.put(two, first)
     assert len(checked(project).damage) == 2
     with pytest.raises(Damaged):
-        select(project, Wish())
+        select(project, ItemQuery())
 
 
 def test_an_old_record_under_a_new_name_is_refused(project: Project, folder: Path) -> None:
@@ -162,7 +162,7 @@ def test_an_old_record_under_a_new_name_is_refused(project: Project, folder: Pat
     project.store.put(replayed, project.store.get(old))
     assert newest != replayed
     assert any(replayed.rpartition("/")[2] in damage for damage in checked(project).damage)
-    found = select(project, Wish())
+    found = select(project, ItemQuery())
     assert [layout.snapshot_name(project.id, one.id) for one in found.records] == [newest]
     assert [problem.path.decode() for problem in found.damage] == [replayed]
 
@@ -182,7 +182,7 @@ def test_an_object_of_another_project_is_refused(project: Project, folder: Path,
     project.store.put(f"{project.folder(part)}/{stranger.rpartition('/')[2]}", project.store.get(stranger))
     assert not checked(project).sound
     assert checked(other).sound
-    found = select(project, Wish())
+    found = select(project, ItemQuery())
     assert len(found.records) == 1
     assert [problem.path.decode().rpartition("/")[2] for problem in found.damage] == [stranger.rpartition("/")[2]]
 
@@ -245,7 +245,7 @@ def test_a_store_without_a_descriptor_is_no_repository() -> None:
 @pytest.mark.parametrize("how", ["gone", "empty", "cut", "flipped"])
 def test_no_single_damage_brings_wrong_bytes_back(project: Project, tmp_path: Path, part: str, how: str) -> None:
     before = {info.name: project.store.get(info.name) for info in project.store.list("")}
-    chance = SeededChance(f"{part} {how}")
+    randomness = SeededChance(f"{part} {how}")
     for number, name in enumerate(names(project.store, project.folder(part))):
         disk = MemoryStore()
         for other, data in before.items():
@@ -255,9 +255,9 @@ def test_no_single_damage_brings_wrong_bytes_back(project: Project, tmp_path: Pa
         if how == "empty":
             disk.put(name, b"")
         elif how == "cut":
-            disk.put(name, data[: int(chance.fraction() * len(data))])
+            disk.put(name, data[: int(randomness.fraction() * len(data))])
         elif how == "flipped":
-            flip(disk, name, int(chance.fraction() * len(data)))
+            flip(disk, name, int(randomness.fraction() * len(data)))
         hurt = through(project, disk)
         back = tmp_path / f"back {number}"
         named = {lost.path for lost in checked(hurt).lost} if checked(hurt).damage or checked(hurt).lost else None

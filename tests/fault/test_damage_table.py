@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cli import workplace
+from strongroom import context
 from tests.docs.pages import DOCS, section
 from tests.fault.damaged_repository import Built, build, repository_of, stored
 from tests.support import independent_reader
@@ -25,7 +25,7 @@ from tests.support.desk import Result
 from tests.support.independent_reader import Given
 from tests.support.stage import StageClock
 from tests.support.trees import contents
-from vault.repository import missing
+from vault.repository import missing_snapshots
 
 DELETED, OLDER, FOREIGN = "deleted", "an older one", "another project's"
 DAMAGES = (DELETED, "emptied", "zeroed", "flipped", "cut short", OLDER, FOREIGN)
@@ -278,8 +278,8 @@ def test_after_a_person_has_given_up_what_is_damaged_everything_goes_on(
     assert bench.restore() == 0
     assert packs <= set(stored(bench.desk)), "nobody knows which packs a lost snapshot needs"
     assert "the disk was wiped" in bench.call("retention", "log", "acme").text or kind in ("mark", "eviction")
-    later = StageClock(datetime.now(UTC) + missing.PACKS_STAY + timedelta(days=1))
-    monkeypatch.setattr(workplace, "SystemClock", lambda: later)
+    later = StageClock(datetime.now(UTC) + missing_snapshots.PACKS_STAY + timedelta(days=1))
+    monkeypatch.setattr(context, "SystemClock", lambda: later)
     codes = {command: bench.call(*command.split()).code for command in ("prune acme --yes", "check --data", "backup acme")}
     assert codes == dict.fromkeys(codes, 0)
     assert not any(name.endswith(hurt) for name in stored(bench.desk)) or kind == "note", "what is damaged is gone by then"

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.places import (
     FAR_AHEAD,
     TickingClock,
@@ -28,19 +27,19 @@ from tests.support.places import (
     through,
     tiny_descriptor,
 )
+from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
-from vault.backup.report import Report
-from vault.backup.run import Wishes
+from vault.backup.report import BackupReport
+from vault.backup.run import BackupOptions
 from vault.errors import ObjectNotFound, SourceError
 from vault.format import layout
 from vault.repository import snapshots
-from vault.repository.adopt import stored_packs
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.meta import MetaReader
+from vault.repository.gc.prune import apply as prune
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.orphan_packs import stored_packs
 from vault.repository.project import Project
-from vault.repository.prune import apply as prune
-from vault.repository.prune_plan import Wishes as PruneWishes
-from vault.repository.prune_plan import make_plan
 from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
@@ -65,7 +64,7 @@ class World:
         for name in lost:
             self.store.delete(name)
 
-    def back_up(self, **changes: bytes) -> Report:
+    def back_up(self, **changes: bytes) -> BackupReport:
         write_tree(self.folder, changes)
         return back_up(self.project, self.folder)
 
@@ -81,8 +80,8 @@ class World:
         return found, {problem.what for problem in report.problems}
 
     def prune(self) -> None:
-        wishes = PruneWishes()
-        prune(self.project, make_plan(self.project, wishes), wishes)
+        options = PruneOptions()
+        prune(self.project, make_plan(self.project, options), options)
 
     def source(self) -> dict[str, bytes]:
         return contents(self.folder)
@@ -117,7 +116,7 @@ def rows(world: World) -> list[dict[str, Any]]:
     return found
 
 
-def told(report: Report) -> list[tuple[str, str]]:
+def told(report: BackupReport) -> list[tuple[str, str]]:
     return sorted((problem.what, problem.path.decode().rpartition("/")[2]) for problem in report.problems)
 
 
@@ -191,7 +190,7 @@ def test_a_damaged_pack_is_avoided_like_a_lost_one(world: World, how: str) -> No
     world.store.put(name, {"cut": whole[:-300], "emptied": b"", "known": bytes(len(whole))}[how])
     damaged = frozenset({bytes.fromhex(name.rpartition("/")[2])}) if how == "known" else frozenset()
     write_tree(world.folder, {"new": FILES["f03"]})
-    report = back_up(world.project, world.folder, Wishes(damaged=damaged))
+    report = back_up(world.project, world.folder, BackupOptions(damaged=damaged))
     assert {what for what, _ in told(report)} <= {"lost-content"}
     assert world.given_back() == (world.source(), set())
 

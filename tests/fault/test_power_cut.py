@@ -10,8 +10,7 @@ from typing import Literal
 
 import pytest
 
-from restore.select import Wish
-from tests.support.chance import SeededChance
+from restore.selection.select import ItemQuery
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.places import (
     PROJECT,
@@ -26,6 +25,7 @@ from tests.support.places import (
     through,
     tiny_descriptor,
 )
+from tests.support.randomness import SeededChance
 from tests.support.trees import Seen, look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.age import HybridIdentity
@@ -101,7 +101,7 @@ class Disks:
         return self._filled(self._place / f"disk {self._count}")
 
     def _filled(self, root: Path) -> Store:
-        store = LocalStore(root, clock=SystemClock(), chance=SeededChance(self._count), create_missing=True)
+        store = LocalStore(root, clock=SystemClock(), randomness=SeededChance(self._count), create_missing=True)
         for info in self._beginning.list(""):
             store.put(info.name, self._beginning.get(info.name))
         return store
@@ -154,13 +154,13 @@ def look_after(scene: Scene, back: Path) -> None:
     assert restored(scene.project, back) == now
     if scene.before is not None:
         oldest = snapshots.read_all(scene.project)[0]
-        assert restored(scene.project, back, Wish(at=oldest.taken_at)) == scene.before
+        assert restored(scene.project, back, ItemQuery(at=oldest.taken_at)) == scene.before
     assert set(chunks_in_packs(scene.project).values()) == {1}
 
 
-def restored(project: Project, back: Path, wish: Wish | None = None) -> dict[bytes, Seen]:
+def restored(project: Project, back: Path, query: ItemQuery | None = None) -> dict[bytes, Seen]:
     """What a restore gives back."""
-    report = restore(project, back, wish)
+    report = restore(project, back, query)
     assert not report.problems
     found = look_at(back / "reports")
     shutil.rmtree(back)

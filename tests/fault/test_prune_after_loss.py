@@ -9,27 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from restore.select import Wish
-from tests.support.chance import SeededChance
+from restore.selection.select import ItemQuery
 from tests.support.places import back_up, made_on, names, restore, through, tiny_descriptor
+from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
 from vault.errors import Busy, Damaged, StorageError
 from vault.format import layout
-from vault.repository import forget, snapshots
+from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
-from vault.repository.liveness import Needs, needs
-from vault.repository.missing import SnapshotsMissing, gone
+from vault.repository.gc import forget
+from vault.repository.gc.prune import PruneReport, apply
+from vault.repository.gc.prune_plan import PruneInputs as Seen
+from vault.repository.gc.prune_plan import PruneOptions, make_plan, steadily
+from vault.repository.gc.reachability import Needs, needs
+from vault.repository.missing_snapshots import SnapshotsMissing, gone
 from vault.repository.project import Project
-from vault.repository.prune import Report, apply
-from vault.repository.prune_plan import Wishes, make_plan, steadily
-from vault.repository.prune_plan import World as Seen
 from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
 
-WISHES = Wishes(patience=Patience(seconds=0), repack_above=0.3, most_segments=2)
+WISHES = PruneOptions(patience=Patience(seconds=0), repack_above=0.3, most_segments=2)
 
 
 @dataclass
@@ -44,10 +45,10 @@ class World:
     def names(self, part: str) -> list[str]:
         return names(self.store, self.project.folder(part))
 
-    def prune(self, store: MemoryStore | None = None, **changes: object) -> Report:
+    def prune(self, store: MemoryStore | None = None, **changes: object) -> PruneReport:
         project = self.project if store is None else through(self.project, store)
-        wishes = replace(WISHES, **changes)  # type: ignore[arg-type]
-        return apply(project, make_plan(project, wishes), wishes)
+        options = replace(WISHES, **changes)  # type: ignore[arg-type]
+        return apply(project, make_plan(project, options), options)
 
     def restorable(self) -> dict[tuple[str, str], bytes]:
         """What a stranger gets of every snapshot that stands, by snapshot and path."""
@@ -56,7 +57,7 @@ class World:
         for one in snapshots.committed(stranger).records:
             self.scratch = self.scratch.with_name(self.scratch.name + "+")
             try:
-                report = restore(stranger, self.scratch, Wish(at=one.taken_at), incomplete=True)
+                report = restore(stranger, self.scratch, ItemQuery(at=one.taken_at), incomplete=True)
             except (Damaged, StorageError):
                 continue
             if "lost-manifest" in {problem.what for problem in report.problems}:

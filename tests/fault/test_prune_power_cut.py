@@ -11,25 +11,26 @@ from typing import Literal
 
 import pytest
 
-from restore.select import Wish
+from restore.selection.select import ItemQuery
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.places import back_up, checked, copied, made_on, restore, through, tiny_descriptor
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.format.layout import TIERS
-from vault.repository import forget, marks, snapshots
-from vault.repository.adopt import standing
+from vault.repository import snapshots
 from vault.repository.claims import Patience
+from vault.repository.gc import forget, marks
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
-from vault.repository.prune import apply
-from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.memory import MemoryStore
 
 EFFECTS: tuple[Literal["before", "after"], ...] = ("before", "after")
 NO_PATIENCE = Patience(seconds=0, stale_after=timedelta(0), grace=timedelta(0))
 """A dead run's claim is evicted at once."""
 
-PRUNE = Wishes(patience=NO_PATIENCE, repack_above=None)
+PRUNE = PruneOptions(patience=NO_PATIENCE, repack_above=None)
 REPACK = replace(PRUNE, repack_above=0.4)
 COMPACT = replace(PRUNE, most_segments=1)
 SHALLOW = 4
@@ -44,9 +45,9 @@ def forget_old(project: Project) -> None:
     forget.forget(project, [one.id for one in old], reason="a test")
 
 
-def prune(wishes: Wishes) -> Act:
+def prune(options: PruneOptions) -> Act:
     def act(project: Project) -> None:
-        apply(project, make_plan(project, wishes), wishes)
+        apply(project, make_plan(project, options), options)
 
     return act
 
@@ -116,7 +117,7 @@ def look_after(project: Project, folder: Path, back: Path) -> None:
     restore(project, back / "at once")
     assert look_at(back / "at once/reports") == look_at(folder)
     records = snapshots.read_all(project)
-    restore(project, back / "oldest", Wish(at=records[0].taken_at))
+    restore(project, back / "oldest", ItemQuery(at=records[0].taken_at))
     back_up(project, folder)
     assert checked(project).sound
     for _ in range(2):

@@ -12,9 +12,9 @@ from typing import Literal, TypeVar
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.faulty import FaultyStore, Plan, Verb, When
 from tests.support.places import TickingClock, back_up, checked, copied, made_on, restore, through
+from tests.support.randomness import SeededChance
 from tests.support.trees import Seen, contents, look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.errors import (

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from restore.wish import Wish
-from tests.support.chance import SeededChance
+from restore.selection.query import ItemQuery
 from tests.support.clock import StillClock
 from tests.support.dying import PowerCut
 from tests.support.faulty import FaultyStore
 from tests.support.places import back_up, checked, copied, folder_source, made_on, restore, tiny_descriptor
+from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
 from tests.support.turns import BEGIN, Actor, TurnClock, Turns, run_all
 from tests.support.unsure_network import UnsureNetwork
@@ -30,13 +30,14 @@ from tests.support.watchdog import no_hang
 from vault.backup import run
 from vault.clock import Clock
 from vault.errors import Busy, StorageError, UsageError
-from vault.repository import forget, missing, snapshots
+from vault.repository import missing_snapshots, snapshots
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
-from vault.repository.forgotten import read_all as read_notes
+from vault.repository.forget_notes import read_all as read_notes
+from vault.repository.gc import forget
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
 from vault.repository.project import Project
-from vault.repository.prune import apply
-from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo, Store
 from vault.storage.memory import MemoryStore
@@ -108,10 +109,10 @@ class Schedule:
 
     def machine(self, name: str, actor: str, store: Store, clock: Clock) -> Project:
         """The project as one machine sees it: through its cache, and with patience."""
-        chance = SeededChance(f"{self.seed} {actor}")
+        randomness = SeededChance(f"{self.seed} {actor}")
         tries = Tries.none() if self.seed % 7 == 0 else Tries.network(60.0)
-        cached = CachingStore(RetryingStore(store, tries, clock, chance), self.home / name, chance)
-        services = replace(self.beginning.project.services, clock=clock, chance=chance, host=actor)
+        cached = CachingStore(RetryingStore(store, tries, clock, randomness), self.home / name, randomness)
+        services = replace(self.beginning.project.services, clock=clock, randomness=randomness, host=actor)
         return replace(self.beginning.project, store=cached, services=services)
 
     def memory(self, name: str) -> ClientMemory:
@@ -119,27 +120,29 @@ class Schedule:
 
     def pauses(self, actor: str) -> Iterator[float]:
         """Two runs of each, one after another."""
-        chance = SeededChance(f"{self.seed} pauses of {actor}")
+        randomness = SeededChance(f"{self.seed} pauses of {actor}")
         yield 0.0
-        yield PAUSES[int(chance.fraction() * len(PAUSES))]
+        yield PAUSES[int(randomness.fraction() * len(PAUSES))]
 
     def writer(self, actor: str, source: str) -> Actor:
         def work(store: Store, clock: TurnClock) -> object:
             mine, made = self.machine(actor, actor, store, clock), []
             for pause in self.pauses(actor):
                 clock.sleep(pause)
-                made.append(run.back_up(mine, replace(folder_source(self.folders[actor]), name=source), run.Wishes()).record.id)
+                made.append(
+                    run.back_up(mine, replace(folder_source(self.folders[actor]), name=source), run.BackupOptions()).record.id
+                )
                 self.memory(actor).missing(mine.id, snapshots.ids(mine))
             return made
 
         return work
 
-    def pruner(self, actor: str, machine: str, wishes: Wishes) -> Actor:
+    def pruner(self, actor: str, machine: str, options: PruneOptions) -> Actor:
         def work(store: Store, clock: TurnClock) -> object:
             mine = self.machine(machine, actor, store, clock)
             for pause in self.pauses(actor):
                 clock.sleep(pause)
-                apply(mine, make_plan(mine, wishes), wishes)
+                apply(mine, make_plan(mine, options), options)
             return None
 
         return work
@@ -164,12 +167,12 @@ class Schedule:
         once = self.beginning.project.descriptor.trust.create_once
         patience = HASTY if once and self.seed % 3 == 0 else USUAL
         repack, most = 0.3 if self.seed % 2 else None, 1 if self.seed % 5 == 0 else 64
-        wishes = Wishes(patience=patience, repack_above=repack, most_segments=most)
+        options = PruneOptions(patience=patience, repack_above=repack, most_segments=most)
         return {
             "writer 1": self.writer("writer 1", "files"),
             "writer 2": self.writer("writer 2", "files" if self.seed % 4 else "others"),
-            "prune 1": self.pruner("prune 1", "writer 1", wishes),
-            "prune 2": self.pruner("prune 2", "writer 2", replace(wishes, repack_above=None)),
+            "prune 1": self.pruner("prune 1", "writer 1", options),
+            "prune 2": self.pruner("prune 2", "writer 2", replace(options, repack_above=None)),
             "forgetter": self.forgetter("forgetter"),
         }
 
@@ -193,7 +196,7 @@ def take_turns(schedule: Schedule) -> Counter[str]:
     reported = {snapshot for one in outcomes.values() if isinstance(one, list) for snapshot in one}
     assert reported <= set(snapshots.ids(stranger)) | read_notes(stranger).by_id.keys()
     for name in schedule.folders:
-        assert missing.gone(stranger, schedule.memory(name)) == []
+        assert missing_snapshots.gone(stranger, schedule.memory(name)) == []
     live_on(schedule, disk, turns.time)
     return network.happened + Counter(type(one).__name__ for one in outcomes.values())
 
@@ -226,7 +229,7 @@ def judge(schedule: Schedule, stranger: Project) -> None:
 def live_on(schedule: Schedule, disk: Store, time: float) -> None:
     """Another backup on each machine, with the cache that it has by now, and prunes, long after: nothing is left over."""
     clock = StillClock(BEGIN + timedelta(seconds=time, days=40))
-    last = Wishes(patience=USUAL, repack_above=None)
+    last = PruneOptions(patience=USUAL, repack_above=None)
     for actor, folder in schedule.folders.items():
         mine = schedule.machine(actor, f"{actor} later", disk, clock)
         back_up(mine, folder)
@@ -237,7 +240,7 @@ def live_on(schedule: Schedule, disk: Store, time: float) -> None:
     found = checked(stranger)
     assert found.sound, [*found.damage, *found.lost]
     assert found.orphans == 0
-    restore(stranger, schedule.home / "last", Wish(source="files"))
+    restore(stranger, schedule.home / "last", ItemQuery(source="files"))
     assert contents(schedule.home / "last" / "reports") == contents(schedule.folders["writer 2"])
 
 

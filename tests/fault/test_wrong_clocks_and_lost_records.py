@@ -8,23 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from policies.promises.judge import ProjectState, SourceState, judge
+from policies.monitoring.alerts import ProjectState, SourceState, evaluate
 from tests.support.places import back_up, checked, made_on, names, restore, through, tiny_descriptor
 from tests.support.stage import StageClock
 from tests.support.trees import contents, text, write_tree
 from vault.errors import RefusedByRule
 from vault.format import layout
-from vault.repository import forget, snapshots
+from vault.repository import snapshots
 from vault.repository.check import Depth, check
 from vault.repository.chunk_index import ChunkIndex, store_segments
 from vault.repository.claims import Patience
+from vault.repository.gc import forget
+from vault.repository.gc.prune import PruneReport, apply
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
-from vault.repository.prune import Report, apply
-from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.memory import MemoryStore
 
-WISHES = Wishes(patience=Patience(seconds=0))
+WISHES = PruneOptions(patience=Patience(seconds=0))
 YEAR = timedelta(days=365)
 
 
@@ -44,7 +45,7 @@ def lived(store: MemoryStore, folder: Path) -> Project:
     return project
 
 
-def pruned(project: Project) -> Report:
+def pruned(project: Project) -> PruneReport:
     return apply(project, make_plan(project, WISHES), WISHES)
 
 
@@ -140,7 +141,7 @@ def test_a_success_from_the_future_keeps_no_promise() -> None:
 
     def alarms(last: timedelta) -> list[str]:
         source = SourceState("reports", rpo=hour, met=now, last=now + last)
-        return [one.message for one in judge(ProjectState("acme", (source,)), now)]
+        return [one.message for one in evaluate(ProjectState("acme", (source,)), now)]
 
     assert alarms(timedelta(0)) == alarms(timedelta(minutes=50)) == []
     (message,) = alarms(YEAR)

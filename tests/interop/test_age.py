@@ -13,8 +13,8 @@ import pytest
 
 from tests.support.age import CHEAP_WORK_FACTOR
 from tests.support.age_js import SCRIPT, run
-from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
+from tests.support.randomness import SeededChance
 from vault.age import (
     SEGMENT,
     HybridIdentity,

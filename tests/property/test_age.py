@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.age import pairs
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 from vault.age import (
     SEGMENT,
     HybridIdentity,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chance import SeededChance
 from tests.support.places import made_on
+from tests.support.randomness import SeededChance
 from vault import age
 from vault.age import HybridIdentity
 from vault.errors import Damaged, Unstorable, UnsupportedFormat
@@ -27,8 +27,8 @@ from vault.format.settings_copy import LARGEST as LARGEST_COPY
 from vault.format.settings_copy import MOST_RECIPIENTS, SettingsCopy
 from vault.format.tree import ChunkRef, Tree
 from vault.problems import Problem
-from vault.repository.forget import put_notes
-from vault.repository.forgotten import read_all as read_notes
+from vault.repository.forget_notes import read_all as read_notes
+from vault.repository.gc.forget import put_notes
 from vault.storage.memory import MemoryStore
 
 usual = settings(deadline=None)

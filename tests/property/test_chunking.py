@@ -13,13 +13,13 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chance import SeededChance
 from tests.support.places import TINY
-from vault.backup import reading
-from vault.backup.items import HOLE
+from tests.support.randomness import SeededChance
+from vault.backup import file_reading
+from vault.backup.manifest_rows import HOLE
 from vault.format.chunks import Cutting, chunk_id, content_hash, cut
 from vault.format.descriptor import CONTENT_CUTTING, META_CUTTING
-from vault.source.reading import Extent
+from vault.source.reader import Extent
 
 usual = settings(derandomize=True, deadline=None, max_examples=150)
 KEY = bytes(range(32))
@@ -66,7 +66,7 @@ def test_all_cuts_but_the_last_stand_when_something_is_appended(cutting: Cutting
 
 @dataclass
 class File:
-    """A file in memory, some of whose extents are holes, as `vault.source.reading.LargeFile` offers one."""
+    """A file in memory, some of whose extents are holes, as `vault.source.reader.LargeFile` offers one."""
 
     content: bytes
     holes: list[tuple[int, int]] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Writer:
 
 
 class Reading:
-    """What a stream needs of a `vault.backup.reading.Reading`."""
+    """What a stream needs of a `vault.backup.file_reading.Reading`."""
 
     def __init__(self, cutting: Cutting) -> None:
         self.writer = Writer(cutting)
@@ -127,7 +127,7 @@ class Reading:
 def stream(file: File, cutting: Cutting) -> tuple[list[tuple[bytes, int]], bytes, dict[bytes, bytes]]:
     """References and digest of a file that is read as a stream, and the chunks that were kept."""
     work = Reading(cutting)
-    refs, hashed = reading._Stream(work, file, b"x").run()  # type: ignore[arg-type]  # both stand in for what they are named after
+    refs, hashed = file_reading._Stream(work, file, b"x").run()  # type: ignore[arg-type]  # both stand in for what they are named after
     return refs, hashed.digest, work.writer.chunks
 
 
@@ -135,7 +135,7 @@ def stream(file: File, cutting: Cutting) -> tuple[list[tuple[bytes, int]], bytes
 @given(cutting=cuttings, content=contents, piece=st.integers(1024, 9000))
 def test_a_stream_is_cut_as_the_whole_is(cutting: Cutting, content: bytes, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "PIECE", max(piece, cutting.largest))
+        patch.setattr(file_reading, "PIECE", max(piece, cutting.largest))
         refs, digest, _ = stream(File(content), cutting)
     assert refs == [(chunk_id(KEY, whole), len(whole)) for whole in cut(cutting.cutter(), content)]
     assert digest == content_hash(content)
@@ -150,7 +150,7 @@ def test_a_file_with_holes_comes_together_again(content: bytes, edges: list[int]
     for start, end in holes:
         sparse[start:end] = bytes(end - start)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "PIECE", piece)
+        patch.setattr(file_reading, "PIECE", piece)
         refs, digest, chunks = stream(File(bytes(sparse), holes), TINY)
     assert b"".join(bytes(length) if chunk == HOLE else chunks[chunk] for chunk, length in refs) == sparse
     assert sum(length for chunk, length in refs if chunk == HOLE) == sum(end - start for start, end in holes)

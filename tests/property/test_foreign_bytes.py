@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.property.test_formats import KEY, NAME, SNAPSHOT, segment_of
-from tests.support.chance import SeededChance
 from tests.support.places import tiny_descriptor
+from tests.support.randomness import SeededChance
 from vault.errors import StrongroomError
 from vault.format import envelope, frames, index, manifest, pack, strict_json, tree
 from vault.format.capability import Capability

@@ -21,13 +21,13 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from restore.tables.cells import people_text_of, text_of
-from restore.tables.fitting import IN_UTC
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner, Profile
+from restore.tables.cell_text import people_text_of, text_of
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Table, Value
 from restore.tables.registry import FORMATS, open_tables, write_tables
+from restore.tables.schema_cast import IN_UTC
 from restore.tables.values import values_of
+from restore.tables.write_options import Audience, WriteOptions
 from tests.support.tables import ListTable
 
 KYIV = ZoneInfo("Europe/Kyiv")
@@ -119,9 +119,9 @@ def horrors() -> ListTable:
     return ListTable(NAMES, list(zip(*CELLS, strict=True)), batch_rows=7)
 
 
-def written(tables: Sequence[Table], target: str, losses: Losses, manner: Manner | None = None) -> bytes:
+def written(tables: Sequence[Table], target: str, losses: LossReport, options: WriteOptions | None = None) -> bytes:
     out = io.BytesIO()
-    write_tables(tables, target, out, manner or Manner(), losses)
+    write_tables(tables, target, out, options or WriteOptions(), losses)
     return out.getvalue()
 
 
@@ -167,7 +167,7 @@ def differences(source: Table, target: Table, format_: str) -> Counter[str]:
     return counts
 
 
-def listed(losses: Losses) -> Counter[str]:
+def listed(losses: LossReport) -> Counter[str]:
     """How many cells of each column were told as lost; names of columns aside."""
     counts: Counter[str] = Counter()
     for loss in losses.all():
@@ -178,53 +178,53 @@ def listed(losses: Losses) -> Counter[str]:
 
 @pytest.mark.parametrize(("source", "target"), PAIRS, ids=[f"{source}-{target}" for source, target in PAIRS])
 def test_every_cell_arrives_or_is_listed_as_lost(source: str, target: str, tmp_path: Path) -> None:
-    (tmp_path / "source").write_bytes(written([horrors()], source, Losses()))
-    losses = Losses()
-    (before,) = open_tables(tmp_path / "source", source, Losses())
+    (tmp_path / "source").write_bytes(written([horrors()], source, LossReport()))
+    losses = LossReport()
+    (before,) = open_tables(tmp_path / "source", source, LossReport())
 
     (tmp_path / "target").write_bytes(written([before], target, losses))
-    (after,) = open_tables(tmp_path / "target", target, Losses())
+    (after,) = open_tables(tmp_path / "target", target, LossReport())
 
     assert +differences(before, after, target) == +listed(losses)
 
 
 @pytest.mark.parametrize("target", ["csv", "xlsx", "ods"])
 def test_what_is_altered_for_people_is_listed(target: str, tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
 
-    (tmp_path / "target").write_bytes(written([horrors()], target, losses, Manner(Profile.PEOPLE, zone="Europe/Kyiv")))
-    (after,) = open_tables(tmp_path / "target", target, Losses())
+    (tmp_path / "target").write_bytes(written([horrors()], target, losses, WriteOptions(Audience.PEOPLE, zone="Europe/Kyiv")))
+    (after,) = open_tables(tmp_path / "target", target, LossReport())
 
     assert +differences(horrors(), after, target) == +listed(losses)
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_a_format_cannot_carry_is_listed_already_when_the_source_is_written(source: str, tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     (tmp_path / "source").write_bytes(written([horrors()], source, losses))
 
-    (after,) = open_tables(tmp_path / "source", source, Losses())
+    (after,) = open_tables(tmp_path / "source", source, LossReport())
 
     assert +differences(horrors(), after, source) == +listed(losses)
 
 
 @pytest.mark.parametrize("target", FORMATS)
-@pytest.mark.parametrize("profile", Profile)
-def test_the_same_request_gives_the_same_bytes(target: str, profile: Profile) -> None:
-    manner = Manner(profile, zone="Europe/Kyiv")
+@pytest.mark.parametrize("profile", Audience)
+def test_the_same_request_gives_the_same_bytes(target: str, profile: Audience) -> None:
+    options = WriteOptions(profile, zone="Europe/Kyiv")
 
-    assert written([horrors()], target, Losses(), manner) == written([horrors()], target, Losses(), manner)
+    assert written([horrors()], target, LossReport(), options) == written([horrors()], target, LossReport(), options)
 
 
 @pytest.mark.parametrize("source", ["parquet", "feather"])
 @pytest.mark.parametrize("target", SOURCES)
 def test_times_that_python_does_not_have_arrive_or_are_listed(source: str, target: str, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(nanoseconds(source))
-    losses = Losses()
-    (before,) = open_tables(tmp_path / "source", source, Losses())
+    losses = LossReport()
+    (before,) = open_tables(tmp_path / "source", source, LossReport())
 
     (tmp_path / "target").write_bytes(written([before], target, losses))
-    (after,) = open_tables(tmp_path / "target", target, Losses())
+    (after,) = open_tables(tmp_path / "target", target, LossReport())
 
     lost, told = differences(before, after, target), listed(losses)
     assert all(told[column] >= cells for column, cells in lost.items())
@@ -244,8 +244,8 @@ def nanoseconds(format_: str) -> bytes:
 
 @pytest.mark.parametrize("target", FORMATS)
 def test_a_table_without_columns_is_no_trouble_for_any_format(target: str, tmp_path: Path) -> None:
-    (tmp_path / "target").write_bytes(written([ListTable([], [], name="empty")], target, Losses()))
+    (tmp_path / "target").write_bytes(written([ListTable([], [], name="empty")], target, LossReport()))
 
     if FORMATS[target].reader:
-        tables = open_tables(tmp_path / "target", target, Losses())
+        tables = open_tables(tmp_path / "target", target, LossReport())
         assert [columns_of(table) for table in tables] in ([], [[]])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chance import SeededChance
 from tests.support.places import TINY, identity
+from tests.support.randomness import SeededChance
 from vault.errors import Damaged, Unstorable
 from vault.format import envelope, frames, index, layout, pack, parquet, strict_json, tree
 from vault.format.capability import Capability
@@ -252,7 +252,7 @@ def test_long_data_in_a_tree_comes_back(data: bytes) -> None:
 @usual
 @given(moment=moments, token=st.binary(min_size=8, max_size=8))
 def test_ids_are_recognised_and_lead_to_names_that_every_store_holds(moment: datetime, token: bytes) -> None:
-    from vault.storage.names import is_name
+    from vault.storage.object_names import is_name
 
     snapshot = layout.snapshot_id(moment, token)
     assert layout.is_snapshot_id(snapshot)

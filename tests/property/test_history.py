@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from restore.select import Wish, select
+from restore.selection.select import ItemQuery, select
 from tests.support.places import back_up, checked, made_on, restore
 from tests.support.trees import Seen, look_at, next_tick, text
-from vault.backup.run import Wishes
+from vault.backup.run import BackupOptions
 from vault.errors import UsageError
 from vault.format.record import Record
 from vault.repository.project import Project
@@ -165,7 +165,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def back_up(self) -> None:
         now = look_at(self.folder)
-        report = back_up(self.project, self.folder, Wishes(allow_empty=True))
+        report = back_up(self.project, self.folder, BackupOptions(allow_empty=True))
         assert report.problems == ()
         assert report.record.counts.items == len(now)
         assert report.record.counts.bytes == sum(len(one.content or b"") for one in now.values())
@@ -192,18 +192,18 @@ class History(RuleBasedStateMachine):
     @rule(number=st.integers(0, 50))
     def restore_any_moment(self, number: int) -> None:
         moment = self.moments[number % len(self.moments)]
-        assert self.given_back(Wish(at=moment.record.taken_at)) == moment.folder
+        assert self.given_back(ItemQuery(at=moment.record.taken_at)) == moment.folder
 
     @precondition(lambda self: self.moments)
     @rule()
     def restore_what_vanished(self) -> None:
         try:
-            found = select(self.project, Wish(deleted=True)).table["path"].to_pylist()
+            found = select(self.project, ItemQuery(deleted=True)).table["path"].to_pylist()
         except UsageError:
             assert not self.vanished
             return
         assert found == sorted(b"reports/" + path for path in self.vanished)
-        back = self.given_back(Wish(deleted=True))
+        back = self.given_back(ItemQuery(deleted=True))
         for path, seen in self.vanished.items():
             assert (back[path].type, back[path].content, back[path].points_to) == (seen.type, seen.content, seen.points_to)
             assert back[path].mode == seen.mode
@@ -215,10 +215,10 @@ class History(RuleBasedStateMachine):
         assert report.sound
         assert report.snapshots == len(self.moments)
 
-    def given_back(self, wish: Wish) -> dict[bytes, Seen]:
+    def given_back(self, query: ItemQuery) -> dict[bytes, Seen]:
         back = self.home / "back"
         try:
-            report = restore(self.project, back, wish)
+            report = restore(self.project, back, query)
             assert report.problems == []
             return look_at(back / "reports")
         finally:

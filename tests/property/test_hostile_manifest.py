@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore.select import Wish, select
-from restore.stream import stream
+from restore.execution.stream import stream
+from restore.selection.select import ItemQuery, select
 from tests.support.places import back_up, checked, copied, made_on, restore, through
 from tests.support.trees import text, write_tree
-from vault.backup import items, new_manifest
+from vault.backup import manifest_rows, new_manifest
 from vault.errors import StrongroomError, TargetError
 from vault.format import manifest
 from vault.repository import snapshots
-from vault.repository.meta import MetaReader
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 
@@ -85,7 +85,7 @@ def forged(project: Project, rows: list[dict[str, Any]], tmp: Path) -> Project:
     again = through(project, copied(project.store), seed="forger")
     table = pa.Table.from_pylist(rows, schema=manifest.schema())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(items, "merged", lambda *_: table)
+        patch.setattr(manifest_rows, "merged", lambda *_: table)
         patch.setattr(new_manifest, "needed_packs", lambda *_: (set(), True))
         back_up(again, write_tree(tmp / "source", {"something": b"else"}))
     return again
@@ -103,8 +103,8 @@ def act(scene: tuple[Project, list[dict[str, Any]]], changes: list[tuple[int, st
         bad = forged(project, rows, tmp)
         checked(bad)
         only_ours(lambda: restore(bad, tmp / "to/back", incomplete=True))
-        only_ours(lambda: restore(bad, tmp / "to/part", Wish(patterns=("reports/dir",)), incomplete=True))
-        only_ours(lambda: stream(select(bad, Wish(patterns=("reports/a",))), SmallDisk(), lambda: None))
+        only_ours(lambda: restore(bad, tmp / "to/part", ItemQuery(patterns=("reports/dir",)), incomplete=True))
+        only_ours(lambda: stream(select(bad, ItemQuery(patterns=("reports/a",))), SmallDisk(), lambda: None))
         only_ours(lambda: back_up(bad, tmp / "source"))
         assert {path.name for path in tmp.iterdir()} <= {"outside", "source", "to"}
         assert not list((tmp / "outside").iterdir())
@@ -132,7 +132,7 @@ def only_ours(action: Any) -> None:
 def test_a_forged_manifest_is_what_a_restore_sees(scene: tuple[Project, list[dict[str, Any]]], tmp_path: Path) -> None:
     project, honest = scene
     bad = forged(project, [row | {"mode": 0o711} for row in honest], tmp_path)
-    assert select(bad, Wish()).table["mode"].unique().to_pylist() == [0o711]
+    assert select(bad, ItemQuery()).table["mode"].unique().to_pylist() == [0o711]
 
 
 @usual

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore.apply import Report, apply
-from restore.existing import Existing
-from restore.giving.folder_sink import FolderSink
-from restore.giving.give import Giving, give
-from restore.giving.room import private_room
-from restore.place import Nothing
-from restore.plan import make_plan
-from restore.rows import taken
-from restore.select import Selection, Wish, folders_above, select
-from restore.target import Target
+from restore.execution.executor import RestoreReport, execute
+from restore.execution.row_view import taken
+from restore.local_fs import Target
+from restore.outputs.folder_sink import FolderSink
+from restore.outputs.scratch_dir import scratch_dir
+from restore.outputs.write_items import OutputOptions, write_items
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.planning.destination import EmptyDestination
+from restore.planning.plan import make_plan
+from restore.selection.select import ItemQuery, Selection, folders_above, select
 from tests.support.places import back_up, made_on
 from tests.support.tree_facts import tree_facts
 from tests.support.trees import write_tree
@@ -39,17 +39,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Selection:
     os.link(root / "tree/b/three", root / "tree/b/also")
     project = made_on(MemoryStore())
     back_up(project, root / "tree")
-    return select(project, Wish())
+    return select(project, ItemQuery())
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
-@given(picked=st.sets(st.integers(0, 7)), there=st.sets(st.integers(0, 7)), existing=st.sampled_from(Existing))
+@given(picked=st.sets(st.integers(0, 7)), there=st.sets(st.integers(0, 7)), existing=st.sampled_from(ConflictPolicy))
 def test_any_part_can_be_restored_over_any_part(
-    whole: Selection, picked: set[int], there: set[int], existing: Existing
+    whole: Selection, picked: set[int], there: set[int], existing: ConflictPolicy
 ) -> None:
     chosen, standing = part(whole, picked), part(whole, there)
     with tempfile.TemporaryDirectory() as folder:
-        assert restored(standing, folder, Existing.REFUSE).problems == []
+        assert restored(standing, folder, ConflictPolicy.REFUSE).problems == []
         before = tree_facts(Path(folder))
         report = restored(chosen, folder, existing)
         after = tree_facts(Path(folder))
@@ -65,9 +65,11 @@ def test_any_part_can_be_restored_over_any_part(
 @given(picked=st.sets(st.integers(0, 7)))
 def test_any_part_can_be_given_to_a_sink(whole: Selection, picked: set[int]) -> None:
     chosen = part(whole, picked)
-    with tempfile.TemporaryDirectory() as folder, Target(os.fsencode(folder)) as target, private_room() as room:
+    with tempfile.TemporaryDirectory() as folder, Target(os.fsencode(folder)) as target, scratch_dir() as room:
         target.prepare()
-        outcome = give(make_plan(chosen, Nothing(), Existing.REFUSE, TODAY), FolderSink(target), Giving(room))
+        outcome = write_items(
+            make_plan(chosen, EmptyDestination(), ConflictPolicy.REFUSE, TODAY), FolderSink(target), OutputOptions(room)
+        )
         assert outcome.report.problems == []
         assert set(tree_facts(Path(folder))) == {b""} | paths(chosen)
 
@@ -81,6 +83,6 @@ def paths(selection: Selection) -> set[bytes]:
     return set(selection.table["path"].to_pylist()) | set(selection.above["path"].to_pylist())
 
 
-def restored(selection: Selection, folder: str, existing: Existing) -> Report:
+def restored(selection: Selection, folder: str, existing: ConflictPolicy) -> RestoreReport:
     with Target(os.fsencode(folder)) as target:
-        return apply(make_plan(selection, target, existing, TODAY), target, lambda: None)
+        return execute(make_plan(selection, target, existing, TODAY), target, lambda: None)

@@ -12,16 +12,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from restore import fetch, plan, select
-from restore.references import count_requests
-from tests.support.chance import SeededChance
+from classify.path_patterns import pattern_regex
+from restore.execution import fetcher
+from restore.planning import plan
+from restore.planning.chunk_locations import count_requests
+from restore.selection import select
 from tests.support.places import back_up, made_on
+from tests.support.randomness import SeededChance
 from tests.support.trees import text, write_tree
-from vault.about.globs import pattern_regex
 from vault.errors import UsageError
 from vault.format import index as segments
 from vault.repository.chunk_index import ChunkIndex, KnownChunks, SortedIndex
-from vault.repository.pack_reader import GAP, PackReader, Place, runs
+from vault.repository.pack_reader import GAP, ChunkPlace, PackReader, runs
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 
@@ -38,11 +40,11 @@ def chunk_of(number: int) -> bytes:
     return number.to_bytes(32, "big")
 
 
-def places_of(pack: int, layout: list[tuple[int, int]], first: int = 0) -> list[Place]:
+def places_of(pack: int, layout: list[tuple[int, int]], first: int = 0) -> list[ChunkPlace]:
     """Frames in one pack, one behind the other."""
     starts = accumulate((gap + stored for stored, gap in layout), initial=0)
     return [
-        Place(chunk_of(first + number), chunk_of(pack), 0, 1 << 30, start + gap, stored, stored, None)
+        ChunkPlace(chunk_of(first + number), chunk_of(pack), 0, 1 << 30, start + gap, stored, stored, None)
         for number, ((stored, gap), start) in enumerate(zip(layout, starts, strict=False))
     ]
 
@@ -60,8 +62,8 @@ def test_runs_cover_exactly_what_was_asked_for(layout: list[tuple[int, int]]) ->
         assert two.start - one.start - one.length > GAP
 
 
-def references_to(packs: list[list[Place]], wanted: list[tuple[int, int, int]]) -> pa.Table:
-    """References as `restore.references.locate` gives them: (pack, place, row) each."""
+def references_to(packs: list[list[ChunkPlace]], wanted: list[tuple[int, int, int]]) -> pa.Table:
+    """References as `restore.planning.chunk_locations.locate` gives them: (pack, place, row) each."""
     chosen = [(packs[p % len(packs)], place, row) for p, place, row in wanted if packs]
     rows = [(group[place % len(group)], row) for group, place, row in chosen if group]
     names = ("chunk", "pack", "pack_size", "offset", "stored", "plain", "dictionary")
@@ -84,7 +86,7 @@ def test_portions_give_out_every_reference_once(
 ) -> None:
     packs = [places_of(number, layout, 1000 * number) for number, layout in enumerate(layouts)]
     references = references_to(packs, wanted)
-    portions = list(fetch.portions(references))
+    portions = list(fetcher.portions(references))
     given_out = [(use.place.chunk, row, position) for portion in portions for use in portion for row, position in use.targets]
     asked = zip(*(references[name].to_pylist() for name in ("chunk", "row", "position")), strict=True)
     assert sorted(given_out) == sorted(asked)
@@ -92,8 +94,8 @@ def test_portions_give_out_every_reference_once(
     assert len(chunks) == len(set(chunks))
     for portion in portions:
         assert len({use.place.pack for use in portion}) == 1
-        assert len(portion) == 1 or sum(use.place.stored for use in portion) <= fetch.PORTION_STORED
-        assert len(portion) == 1 or sum(use.place.plain for use in portion) <= fetch.PORTION_PLAIN
+        assert len(portion) == 1 or sum(use.place.stored for use in portion) <= fetcher.PORTION_STORED
+        assert len(portion) == 1 or sum(use.place.plain for use in portion) <= fetcher.PORTION_PLAIN
         assert len(runs([use.place for use in portion])) == 1
 
 
@@ -106,9 +108,9 @@ def test_the_counted_requests_are_those_of_the_fetcher(
     packs = [places_of(number, layout, 1000 * number) for number, layout in enumerate(layouts)]
     references = references_to(packs, wanted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetch, "PORTION_STORED", 1 << 40)
-        patch.setattr(fetch, "PORTION_PLAIN", 1 << 40)
-        portions = list(fetch.portions(references))
+        patch.setattr(fetcher, "PORTION_STORED", 1 << 40)
+        patch.setattr(fetcher, "PORTION_PLAIN", 1 << 40)
+        portions = list(fetcher.portions(references))
     headers = len({use.place.pack for portion in portions for use in portion})
     assert count_requests(references) == headers + len(portions)
 
@@ -116,16 +118,18 @@ def test_the_counted_requests_are_those_of_the_fetcher(
 def test_a_restore_asks_the_store_as_often_as_its_plan_says(tmp_path: Path) -> None:
     from datetime import date
 
-    from restore.existing import Existing
-    from restore.target import Target
+    from restore.local_fs import Target
+    from restore.planning.conflict_policy import ConflictPolicy
 
     project = made_on(MemoryStore())
     folder = write_tree(tmp_path / "source", {f"f{number}": text(number, 700 * number) for number in range(14)})
     back_up(project, folder)
-    made = plan.make_plan(select.select(project, select.Wish()), Target(b"/nowhere"), Existing.REFUSE, date(2126, 1, 1))
+    made = plan.make_plan(
+        select.select(project, select.ItemQuery()), Target(b"/nowhere"), ConflictPolicy.REFUSE, date(2126, 1, 1)
+    )
     counting = CountingStore(project.store)
     reader = PackReader(type(project)(counting, project.descriptor, project.capability, project.services), made.index)
-    read = [one for part in fetch.fetch(made.references, reader, lambda: None, list) for one in part]
+    read = [one for part in fetcher.fetch(made.references, reader, lambda: None, list) for one in part]
     assert all(isinstance(content, bytes) for _, content in read)
     assert counting.snapshot().total_requests == reader.requests == made.requests > 5
 

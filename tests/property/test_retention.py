@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.retention.judge import Snapshot, Verdict, judge
+from policies.retention.calendar_span import CalendarSpan
 from policies.retention.rules import ALL, Keep
-from policies.retention.span import Span
+from policies.retention.verdict import RetentionDecision, Snapshot, decide
 from vault.format.hold import HeldPeriod, Hold, Scope
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
@@ -28,7 +28,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 zones = st.sampled_from(ZONES)
 counts = st.sampled_from([0, 0, 1, 2, 3, 7, ALL])
-spans = st.builds(Span, st.integers(0, 40), st.sampled_from(["hour", "day", "week", "month"]))
+spans = st.builds(CalendarSpan, st.integers(0, 40), st.sampled_from(["hour", "day", "week", "month"]))
 keeps = st.builds(Keep, counts, counts, counts, counts, counts, counts, counts, spans)
 # minutes since the start: some days full of snapshots, and a year with gaps
 minutes = st.integers(0, 3000) | st.integers(0, 60 * 24 * 400)
@@ -60,11 +60,11 @@ holds = st.lists(
 )
 
 
-def kept(verdict: Verdict) -> set[str]:
+def kept(verdict: RetentionDecision) -> set[str]:
     return {one.snapshot.id for one in verdict.kept}
 
 
-def survivors(verdict: Verdict) -> list[Snapshot]:
+def survivors(verdict: RetentionDecision) -> list[Snapshot]:
     return [one.snapshot for one in verdict.kept]
 
 
@@ -88,7 +88,7 @@ def more(keep: Keep, by: Iterable[int], span: int) -> Keep:
 def test_more_keep_never_keeps_less(
     found: list[Snapshot], keep: Keep, held: list[Hold], now: datetime, zone: ZoneInfo, by: tuple[int, ...], span: int
 ) -> None:
-    assert kept(judge(found, keep, held, now, zone)) <= kept(judge(found, more(keep, by, span), held, now, zone))
+    assert kept(decide(found, keep, held, now, zone)) <= kept(decide(found, more(keep, by, span), held, now, zone))
 
 
 @usual
@@ -96,8 +96,8 @@ def test_more_keep_never_keeps_less(
 def test_a_hold_keeps_what_it_is_on_and_lets_nothing_else_go(
     found: list[Snapshot], keep: Keep, held: list[Hold], now: datetime, zone: ZoneInfo
 ) -> None:
-    stays = kept(judge(found, keep, held, now, zone))
-    assert kept(judge(found, keep, [], now, zone)) <= stays
+    stays = kept(decide(found, keep, held, now, zone))
+    assert kept(decide(found, keep, [], now, zone)) <= stays
     for hold in held:
         if hold.release is None and (hold.until is None or now < hold.until):
             on = [one for one in found if hold.scope.snapshot in (None, one.id)]
@@ -112,7 +112,7 @@ def test_a_hold_keeps_what_it_is_on_and_lets_nothing_else_go(
 def test_the_newest_good_snapshot_of_every_source_stays_and_so_does_its_current_state(
     found: list[Snapshot], keep: Keep, now: datetime, zone: ZoneInfo
 ) -> None:
-    stays = kept(judge(found, keep, [], now, zone))
+    stays = kept(decide(found, keep, [], now, zone))
     for source in {one.source for one in found}:
         good = [one for one in found if one.source == source and one.good]
         assert not good or max(good, key=lambda one: (one.taken_at, one.id)).id in stays
@@ -125,9 +125,9 @@ def test_the_newest_good_snapshot_of_every_source_stays_and_so_does_its_current_
 def test_a_snapshot_from_the_future_stays_and_evicts_no_other(
     found: list[Snapshot], keep: Keep, now: datetime, zone: ZoneInfo
 ) -> None:
-    verdict = judge(found, keep, [], now, zone)
+    verdict = decide(found, keep, [], now, zone)
     ahead = {one.id for one in found if one.taken_at > now}
-    alone = judge([one for one in found if one.id not in ahead], keep, [], now, zone)
+    alone = decide([one for one in found if one.id not in ahead], keep, [], now, zone)
     assert ahead <= kept(verdict)
     assert kept(alone) == kept(verdict) - ahead
 
@@ -138,7 +138,7 @@ def test_nothing_depends_on_the_order_of_what_is_handed_in(
     found: list[Snapshot], keep: Keep, held: list[Hold], now: datetime, zone: ZoneInfo, seed: int
 ) -> None:
     shuffled = random.Random(seed).sample(found, len(found))
-    assert judge(shuffled, keep, held[::-1], now, zone) == judge(found, keep, held, now, zone)
+    assert decide(shuffled, keep, held[::-1], now, zone) == decide(found, keep, held, now, zone)
 
 
 @usual
@@ -146,8 +146,8 @@ def test_nothing_depends_on_the_order_of_what_is_handed_in(
 def test_judging_what_is_left_lets_nothing_more_go_and_gives_the_same_reasons(
     found: list[Snapshot], keep: Keep, held: list[Hold], now: datetime, zone: ZoneInfo
 ) -> None:
-    once = judge(found, keep, held, now, zone)
-    assert judge(survivors(once), keep, held, now, zone).judgements == once.kept
+    once = decide(found, keep, held, now, zone)
+    assert decide(survivors(once), keep, held, now, zone).judgements == once.kept
 
 
 @usual
@@ -158,7 +158,7 @@ def test_a_frozen_project_forgets_nothing(
     if not frozen and found:
         found[place % len(found)] = replace(found[place % len(found)], flagged="it shrank")
     if found:
-        verdict = judge(found, keep, [], now, zone, frozen=frozen)
+        verdict = decide(found, keep, [], now, zone, frozen=frozen)
         assert verdict.frozen
         assert not verdict.forgotten
 
@@ -168,7 +168,7 @@ def test_a_frozen_project_forgets_nothing(
 def test_every_snapshot_is_judged_once_and_for_a_reason(
     found: list[Snapshot], keep: Keep, held: list[Hold], now: datetime, zone: ZoneInfo
 ) -> None:
-    verdict = judge(found, keep, held, now, zone)
+    verdict = decide(found, keep, held, now, zone)
     assert sorted(one.snapshot.id for one in verdict.judgements) == sorted(one.id for one in found)
     for one in verdict.judgements:
         assert bool(one.keep) != bool(one.forget)
@@ -181,14 +181,14 @@ def judged_on_the_way(found: list[Snapshot], keep: Keep, zone: ZoneInfo, looks: 
     for look in looks:
         there += [one for one in waiting if one.taken_at <= look]
         waiting = [one for one in waiting if one.taken_at > look]
-        there = survivors(judge(there, keep, [], look, zone))
+        there = survivors(decide(there, keep, [], look, zone))
     return there
 
 
 def same_however_often(found: list[Snapshot], keep: Keep, zone: ZoneInfo, looks: list[datetime]) -> None:
     last = max([one.taken_at for one in found] + looks)
     there = judged_on_the_way(found, keep, zone, [*sorted(looks), last])
-    assert {one.id for one in there} == kept(judge(found, keep, [], last, zone))
+    assert {one.id for one in there} == kept(decide(found, keep, [], last, zone))
 
 
 @usual
@@ -210,7 +210,7 @@ def test_it_makes_no_difference_how_often_a_judge_has_looked_at_depth(
 
 # --- two years ------------------------------------------------------------------------------------------------------------
 
-DENSE = Keep(last=3, hourly=26, daily=9, weekly=5, monthly=4, quarterly=3, yearly=2, within=Span(6, "hour"))
+DENSE = Keep(last=3, hourly=26, daily=9, weekly=5, monthly=4, quarterly=3, yearly=2, within=CalendarSpan(6, "hour"))
 
 
 class Ledger:
@@ -254,7 +254,7 @@ def two_years(zone: ZoneInfo, *, every: int, start: datetime = datetime(2023, 3,
         ledger.add(now)
         there.append(Snapshot(f"{hour:05}", "files", "reports", now))
         if hour % every == every - 1:
-            there = survivors(judge(there, DENSE, [], now, zone))
+            there = survivors(decide(there, DENSE, [], now, zone))
             assert {one.taken_at for one in there} == ledger.promised(DENSE, now)
 
 
@@ -277,5 +277,5 @@ def test_over_the_nights_of_clock_changes_verdicts_of_every_hour_keep_what_was_p
         for hour in range(-48, 96):
             now = night + timedelta(hours=hour)
             ledger.add(now)
-            there = survivors(judge([*there, Snapshot(f"{hour:05}", "files", "reports", now)], DENSE, [], now, zone))
+            there = survivors(decide([*there, Snapshot(f"{hour:05}", "files", "reports", now)], DENSE, [], now, zone))
             assert {one.taken_at for one in there} == ledger.promised(DENSE, now)

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from policies.schedule import forms
-from policies.schedule.policy import Policy, Window
-from policies.schedule.rules import WEEKDAYS
+from policies.scheduling import parser
+from policies.scheduling.job_policy import JobPolicy, Window
+from policies.scheduling.rules import WEEKDAYS
 from vault.errors import SettingsError
 
 ZONES = ("Europe/Kyiv", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "UTC")
@@ -139,13 +139,13 @@ Place = tuple[ZoneInfo, datetime]
 
 def check_times_on_the_wall(place: Place, said: tuple[str, Wall], form: str) -> None:
     (zone, start), (text, is_due) = place, said
-    schedule, end = forms.read(**{form: text}, zone=zone), start + SCANNED
+    schedule, end = parser.read(**{form: text}, zone=zone), start + SCANNED
     assert list(schedule.due_between(start, end)) == list(once_on_the_wall(is_due, zone, start, end))
 
 
 def check_intervals(place: Place, said: tuple[int, int]) -> None:
     (zone, start), (every, offset) = place, said
-    schedule, end = forms.read(every=f"{every} minutes at :{offset:02}", zone=zone), start + SCANNED
+    schedule, end = parser.read(every=f"{every} minutes at :{offset:02}", zone=zone), start + SCANNED
     found = list(schedule.due_between(start, end))
     assert found == list(counted_from_midnight(every, offset, zone, start, end))
     assert all(later - sooner <= every * MINUTE for sooner, later in pairwise(found))
@@ -153,7 +153,7 @@ def check_intervals(place: Place, said: tuple[int, int]) -> None:
 
 def check_stars(place: Place, said: tuple[str, Wall]) -> None:
     (zone, start), (text, is_due) = place, said
-    schedule, end = forms.read(cron=text, zone=zone), start + SCANNED
+    schedule, end = parser.read(cron=text, zone=zone), start + SCANNED
     assert list(schedule.due_between(start, end)) == list(while_the_wall_matches(is_due, zone, start, end))
 
 
@@ -207,7 +207,7 @@ TEXTS = st.one_of(
 @given(place=places, said=TEXTS, seconds=st.integers(1, 200_000))
 def test_the_next_due_time_is_later_and_never_goes_back(place: Place, said: tuple[str, str], seconds: int) -> None:
     (zone, moment), (form, text) = place, said
-    schedule = forms.read(**{form: text}, zone=zone)
+    schedule = parser.read(**{form: text}, zone=zone)
     first, later = schedule.next_after(moment), schedule.next_after(moment + timedelta(seconds=seconds))
     assert moment < first <= later
     assert schedule.next_after(first - timedelta(microseconds=1)) == first
@@ -220,8 +220,8 @@ def test_the_next_due_time_is_later_and_never_goes_back(place: Place, said: tupl
 @settings(usual, max_examples=100)
 @given(place=places, said=TEXTS)
 def test_a_schedule_reads_back_as_it_is_printed(place: Place, said: tuple[str, str]) -> None:
-    schedule = forms.read(**{said[0]: said[1]}, zone=place[0])
-    again = forms.read(**schedule.as_settings(), zone=place[0])
+    schedule = parser.read(**{said[0]: said[1]}, zone=place[0])
+    again = parser.read(**schedule.as_settings(), zone=place[0])
     assert again == schedule
     assert str(again) == str(schedule)
 
@@ -232,7 +232,7 @@ def test_a_schedule_reads_back_as_it_is_printed(place: Place, said: tuple[str, s
 @example(text="* * L * *", form="cron")
 def test_whatever_is_written_is_read_or_refused_with_a_hint(text: str, form: str) -> None:
     try:
-        schedule = forms.read(**{form: text}, zone=ZoneInfo("Europe/Kyiv"))
+        schedule = parser.read(**{form: text}, zone=ZoneInfo("Europe/Kyiv"))
     except SettingsError as error:
         assert error.hint
     else:
@@ -255,12 +255,12 @@ def test_a_window_opens_within_itself_and_not_before_it_must(place: Place, opens
 @settings(usual, max_examples=100)
 @given(name=st.text(), minutes=st.integers(0, 10_000))
 def test_a_jobs_share_of_the_jitter_is_within_it_and_always_the_same(name: str, minutes: int) -> None:
-    policy = Policy(jitter=minutes * MINUTE)
+    policy = JobPolicy(jitter=minutes * MINUTE)
     assert timedelta() <= policy.delay_of(name) <= policy.jitter
-    assert policy.delay_of(name) == Policy(jitter=minutes * MINUTE).delay_of(name)
+    assert policy.delay_of(name) == JobPolicy(jitter=minutes * MINUTE).delay_of(name)
 
 
 def test_the_shares_of_many_jobs_are_spread() -> None:
-    policy = Policy(jitter=timedelta(hours=1))
+    policy = JobPolicy(jitter=timedelta(hours=1))
     quarters = [int(policy.delay_of(f"project {number}/backup").total_seconds() // 900) for number in range(400)]
     assert all(70 < quarters.count(quarter) < 130 for quarter in range(4))

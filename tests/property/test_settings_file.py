@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.settings import load
-from cli.settings.projects import SourceSettings
-from cli.settings.tables import IdentitySettings, RepositorySettings
-from cli.settings_file import add_project, write
+from strongroom.settings import load
+from strongroom.settings.projects import SourceSettings
+from strongroom.settings.tables import IdentitySettings, RepositorySettings
+from strongroom.settings.writer import add_project, write
 
 usual = settings(derandomize=True, deadline=None, max_examples=80)
 

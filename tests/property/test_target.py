@@ -11,8 +11,8 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore.target import Attributes, PendingFile, Target, Writer, unsafe_reason
-from restore.target.names import temporary_name
+from restore.local_fs import Attributes, PendingFile, Target, Writer, unsafe_reason
+from restore.local_fs.names import temporary_name
 
 PARTS = st.sampled_from([b"a", b"b", b"c", b"..", b".", b"", b"out", b"\xff", b"x\0", b"/etc"])
 PATHS = st.lists(PARTS, min_size=1, max_size=4).map(b"/".join) | st.binary(max_size=12)

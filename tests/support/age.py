@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 from vault.age import (
     HybridIdentity,
     Identity,
@@ -32,11 +32,11 @@ class Pair:
 
 def pairs() -> dict[str, Pair]:
     """One pair of each kind."""
-    chance = SeededChance("age keys")
-    hybrid, x25519 = HybridIdentity.generate(chance), X25519Identity.generate(chance)
+    randomness = SeededChance("age keys")
+    hybrid, x25519 = HybridIdentity.generate(randomness), X25519Identity.generate(randomness)
     return {
-        "hybrid": Pair(hybrid.recipient, hybrid, HybridIdentity.generate(chance)),
-        "x25519": Pair(x25519.recipient, x25519, X25519Identity.generate(chance)),
+        "hybrid": Pair(hybrid.recipient, hybrid, HybridIdentity.generate(randomness)),
+        "x25519": Pair(x25519.recipient, x25519, X25519Identity.generate(randomness)),
         "scrypt": Pair(ScryptRecipient("hush", CHEAP_WORK_FACTOR), ScryptIdentity("hush"), ScryptIdentity("loud")),
     }
 

@@ -12,32 +12,34 @@ from zoneinfo import ZoneInfo
 
 import bagit
 
-from restore.existing import Existing
-from restore.export.request import Asker, Request
-from restore.export.words import in_words
-from restore.export.write import Order
-from restore.giving.conversion import Conversion
-from restore.place import Nothing
-from restore.plan import make_plan
-from restore.select import Wish, select
+from restore.export.request import ExportRequest, Requester
+from restore.export.selection_text import in_words
+from restore.export.write import ExportOptions
+from restore.outputs.conversion import Conversion
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.planning.destination import EmptyDestination
+from restore.planning.plan import make_plan
+from restore.selection.select import ItemQuery, select
 from tests.support.coverage_notes import not_covered
 from tests.support.places import TODAY
 from vault.repository.project import Project
 
-ASKER = Asker("olha@desk", datetime(2026, 11, 22, 10, 30, tzinfo=UTC), "ticket 17")
+ASKER = Requester("olha@desk", datetime(2026, 11, 22, 10, 30, tzinfo=UTC), "ticket 17")
 
 
-def ordered(project: Project, wish: Wish | None = None, *, asker: Asker = ASKER, conversion: Conversion | None = None) -> Order:
+def ordered(
+    project: Project, query: ItemQuery | None = None, *, asker: Requester = ASKER, conversion: Conversion | None = None
+) -> ExportOptions:
     """An export of what is wished for, everything by default."""
-    wish = wish or Wish()
-    request = Request(asker, in_words(project.name, wish), {}, {}, ZoneInfo(wish.zone), wish.at, "strongroom/test")
-    selection = select(project, wish)
-    return Order(request, selection, make_plan(selection, Nothing(), Existing.REFUSE, TODAY), conversion)
+    query = query or ItemQuery()
+    request = ExportRequest(asker, in_words(project.name, query), {}, {}, ZoneInfo(query.zone), query.at, "strongroom/test")
+    selection = select(project, query)
+    return ExportOptions(request, selection, make_plan(selection, EmptyDestination(), ConflictPolicy.REFUSE, TODAY), conversion)
 
 
-def at_another_time(order: Order) -> Order:
+def at_another_time(order: ExportOptions) -> ExportOptions:
     """The same request of somebody else."""
-    return replace(order, request=replace(order.request, asker=Asker("ivan@other", datetime(2027, 1, 2, tzinfo=UTC))))
+    return replace(order, request=replace(order.request, asker=Requester("ivan@other", datetime(2027, 1, 2, tzinfo=UTC))))
 
 
 def validate(bag: Path) -> bagit.Bag:

@@ -28,8 +28,8 @@ from typing import Any
 import pytest
 
 from cli.runtime import WithoutPandas
-from vault.chance import SystemChance
 from vault.clock import SystemClock
+from vault.randomness import SystemRandomness
 from vault.storage.address import StoreOptions, open_store, parse_address
 from vault.storage.contract import Store
 from vault.storage.s3_client import S3Options
@@ -112,7 +112,7 @@ class Desk:
         """The stored objects, for looking behind the scenes."""
         address = self.place.address if self.place.endpoint else str(self.folder / self.place.address)
         options = StoreOptions(s3=S3Options(endpoint=self.place.endpoint))
-        store = open_store(parse_address(address), options, SystemClock(), SystemChance())
+        store = open_store(parse_address(address), options, SystemClock(), SystemRandomness())
         try:
             yield store
         finally:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from vault.clock import Clock
 from vault.errors import ObjectNotFound, StorageDenied
 from vault.storage.contract import Buffer
-from vault.storage.locks import Kept, Retention
 from vault.storage.memory import MemoryStore
+from vault.storage.object_locks import LockState, Retention
 
 
 class LockingStore(MemoryStore):
@@ -21,7 +21,7 @@ class LockingStore(MemoryStore):
         self._clock = clock
         self._enabled = enabled
         self._uploads: dict[str, Callable[[], Retention]] = {}
-        self.locked: dict[str, Kept] = {}
+        self.locked: dict[str, LockState] = {}
         self.asked: list[str] = []
 
     @property
@@ -53,13 +53,13 @@ class LockingStore(MemoryStore):
             before.until > retention.until or (before.mode, retention.mode) == ("compliance", "governance")
         ):
             raise StorageDenied(f"the lock of {name} may not be made weaker")
-        self.locked[name] = replace(self.locked.get(name, Kept()), retention=retention)
+        self.locked[name] = replace(self.locked.get(name, LockState()), retention=retention)
 
-    def kept(self, name: str) -> Kept:
+    def kept(self, name: str) -> LockState:
         self.asked.append(name)
         if name not in self._objects:
             raise ObjectNotFound(f"{name} is not in the store")
-        return self.locked.get(name, Kept())
+        return self.locked.get(name, LockState())
 
     def put_legal_hold(self, name: str) -> None:
         self.locked[name] = replace(self.kept(name), legal_hold=True)
@@ -70,4 +70,4 @@ class LockingStore(MemoryStore):
     def _lock_upload(self, name: str) -> None:
         chosen = [choose() for folder, choose in self._uploads.items() if name.startswith(folder)]
         if chosen:
-            self.locked[name] = Kept(chosen[0])
+            self.locked[name] = LockState(chosen[0])

@@ -16,24 +16,24 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from restore.apply import Report as RestoreReport
-from restore.apply import apply
-from restore.existing import Existing
-from restore.plan import make_plan
-from restore.select import Wish, select
-from restore.target import Target
-from tests.support.chance import SeededChance
+from restore.execution.executor import RestoreReport as RestoreReport
+from restore.execution.executor import execute
+from restore.local_fs import Target
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.planning.plan import make_plan
+from restore.selection.select import ItemQuery, select
+from tests.support.randomness import SeededChance
 from vault.age import HybridIdentity
 from vault.backup import run
-from vault.backup.report import Report
+from vault.backup.report import BackupReport
 from vault.clock import Clock
 from vault.errors import ObjectNotFound
 from vault.format import layout
 from vault.format.chunks import Cutting
 from vault.format.descriptor import Descriptor, Limits, Trust
 from vault.format.layout import CONTENT_TIER
-from vault.repository.adopt import read_contents
 from vault.repository.check import CheckReport, Depth, check
+from vault.repository.orphan_packs import read_contents
 from vault.repository.pack_reader import PackReader
 from vault.repository.project import Project
 from vault.repository.repository import Repository
@@ -105,7 +105,7 @@ def through(project: Project, store: Store, *, seed: int | str | None = None) ->
     """The same project seen through another store, by another machine where a seed is given."""
     if seed is None:
         return replace(project, store=store)
-    return replace(project, store=store, services=replace(project.services, chance=SeededChance(seed)))
+    return replace(project, store=store, services=replace(project.services, randomness=SeededChance(seed)))
 
 
 def folder_source(folder: Path, *, name: str = "files", kind: str = "reports") -> run.Source:
@@ -113,18 +113,23 @@ def folder_source(folder: Path, *, name: str = "files", kind: str = "reports") -
     return run.Source(name, kind, os.fsencode(folder), Rules())
 
 
-def back_up(project: Project, folder: Path, wishes: run.Wishes | None = None) -> Report:
+def back_up(project: Project, folder: Path, options: run.BackupOptions | None = None) -> BackupReport:
     """One backup of a folder."""
-    return run.back_up(project, folder_source(folder), wishes or run.Wishes())
+    return run.back_up(project, folder_source(folder), options or run.BackupOptions())
 
 
 def restore(
-    project: Project, to: Path, wish: Wish | None = None, *, existing: Existing = Existing.REFUSE, incomplete: bool = False
+    project: Project,
+    to: Path,
+    query: ItemQuery | None = None,
+    *,
+    existing: ConflictPolicy = ConflictPolicy.REFUSE,
+    incomplete: bool = False,
 ) -> RestoreReport:
     """Restore what is wished for, everything by default. incomplete: without what is missing."""
     with Target(os.fsencode(to)) as target:
-        plan = make_plan(select(project, wish or Wish()), target, existing, TODAY)
-        return apply(plan.without_missing() if incomplete else plan, target, stop=lambda: None)
+        plan = make_plan(select(project, query or ItemQuery()), target, existing, TODAY)
+        return execute(plan.without_missing() if incomplete else plan, target, stop=lambda: None)
 
 
 def checked(project: Project, *, data: float = 1.0) -> CheckReport:

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 from openpyxl import Workbook
 
-from policies.promises import freeze
-from policies.promises.flags import Limits, Verdict
+from policies.monitoring import retention_freeze
+from policies.monitoring.anomalies import Anomalies, Limits
 from restore.tables.profile import TABLE_FORMATS, table_profile
 from tests.support.places import folder_source, made_on
 from vault.backup import run
-from vault.backup.profiles import Profiler
+from vault.backup.table_profiles import Profiler
 from vault.format.changes import Changes
 from vault.repository import holds, snapshots
 from vault.repository.project import Project
@@ -97,22 +97,22 @@ class Centre:
                 self._row(number, end - back * HOUR)
             self.write(number)
 
-    def back_up(self) -> Verdict:
+    def back_up(self) -> Anomalies:
         """A snapshot, and what is said of it."""
         source = folder_source(self.root)
         source = run.Source(source.name, source.kind, source.path, source.rules, profiler=PROFILER)
-        record = run.back_up(self.project, source, run.Wishes()).record
-        verdict = freeze.watch(self.project, record, Limits(), KYIV)
+        record = run.back_up(self.project, source, run.BackupOptions()).record
+        verdict = retention_freeze.watch(self.project, record, Limits(), KYIV)
         self.alarms += [(record.taken_at, why) for why in verdict.reasons]
         return verdict
 
     def accept(self) -> None:
         """A person has looked."""
-        freeze.accept(self.project, reason="looked at it", who="olena@desk")
+        retention_freeze.accept(self.project, reason="looked at it", who="olena@desk")
 
     @property
     def frozen(self) -> bool:
-        return bool(freeze.freezing(holds.read_all(self.project).holds, self.clock.now()))
+        return bool(retention_freeze.freezing(holds.read_all(self.project).holds, self.clock.now()))
 
     @property
     def changes(self) -> Changes:

@@ -12,8 +12,8 @@ import heapq
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from policies.schedule.records import Run
-from tests.support.chance import SeededChance
+from policies.scheduling.run import Run
+from tests.support.randomness import SeededChance
 from vault.clock import Clock
 from vault.repository.services import Services
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.coverage_notes import not_covered
 from tests.support.moto_server import moto_server
+from tests.support.randomness import SeededChance
 from tests.support.stores import StorePlace, make_bucket
 from tests.support.weed_server import WeedUnavailableError, weed_server
 from vault.clock import SystemClock
@@ -84,7 +84,7 @@ def any_store(store_factory: StorePlace) -> object:
 
 def local_store(root: Path) -> LocalStore:
     """A store in a folder that is made; the system's clock, as temporary files carry the system's time."""
-    return LocalStore(root, clock=SystemClock(), chance=SeededChance(next(_numbers)), create_missing=True)
+    return LocalStore(root, clock=SystemClock(), randomness=SeededChance(next(_numbers)), create_missing=True)
 
 
 def _in_memory(kind: str, folder: Path) -> StorePlace:
@@ -92,8 +92,8 @@ def _in_memory(kind: str, folder: Path) -> StorePlace:
     if kind == CACHING:
         return StorePlace(kind, lambda: CachingStore(inner, folder / "cache", SeededChance(next(_numbers))))
     if kind == RETRYING:
-        chance = SeededChance(1)
-        return StorePlace(kind, lambda: RetryingStore(inner, Patience.network(), SystemClock(), chance))
+        randomness = SeededChance(1)
+        return StorePlace(kind, lambda: RetryingStore(inner, Patience.network(), SystemClock(), randomness))
     if kind == COUNTING:
         return StorePlace(kind, lambda: CountingStore(inner))
     return StorePlace(kind, lambda: inner)

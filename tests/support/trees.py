@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Table, Value
-from restore.tables.read_ods import read_ods
-from restore.tables.read_xlsx import read_xlsx
-from restore.tables.workbook_sheets import SheetBounds
-from restore.tables.write_ods import write_ods
-from restore.tables.write_xlsx import write_xlsx
+from restore.tables.readers.ods import read_ods
+from restore.tables.readers.xlsx import read_xlsx
+from restore.tables.workbook.sheets import SheetBounds
+from restore.tables.write_options import WriteOptions
+from restore.tables.writers.ods import write_ods
+from restore.tables.writers.xlsx import write_xlsx
 from tests.support.tables import names_of, rows_of
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -23,7 +23,7 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 ODS = "urn:oasis:names:tc:opendocument:xmlns"
 
-READERS: Mapping[str, Callable[[Path, Losses], list[Table]]] = {"xlsx": read_xlsx, "ods": read_ods}
+READERS: Mapping[str, Callable[[Path, LossReport], list[Table]]] = {"xlsx": read_xlsx, "ods": read_ods}
 WRITERS: Mapping[str, Callable[..., None]] = {"xlsx": write_xlsx, "ods": write_ods}
 
 
@@ -69,25 +69,25 @@ def ods_parts(rows: str, *, styles: str = "", name: str = "Calls") -> dict[str, 
 
 
 def written(
-    path: Path, tables: Sequence[Table], manner: Manner | None = None, bounds: SheetBounds | None = None
-) -> tuple[Path, Losses]:
+    path: Path, tables: Sequence[Table], options: WriteOptions | None = None, bounds: SheetBounds | None = None
+) -> tuple[Path, LossReport]:
     """Tables written by us in the format of the path's ending, and what they lost."""
-    losses = Losses()
+    losses = LossReport()
     with path.open("wb") as out:
-        WRITERS[path.suffix[1:]](tables, out, manner or Manner(), losses, bounds)
+        WRITERS[path.suffix[1:]](tables, out, options or WriteOptions(), losses, bounds)
     return path, losses
 
 
-def bytes_of(kind: str, tables: Sequence[Table], manner: Manner | None = None) -> bytes:
+def bytes_of(kind: str, tables: Sequence[Table], options: WriteOptions | None = None) -> bytes:
     """The same in memory."""
     out = io.BytesIO()
-    WRITERS[kind](tables, out, manner or Manner(), Losses())
+    WRITERS[kind](tables, out, options or WriteOptions(), LossReport())
     return out.getvalue()
 
 
-def read(path: Path) -> tuple[list[Table], Losses]:
+def read(path: Path) -> tuple[list[Table], LossReport]:
     """What we read of a workbook."""
-    losses = Losses()
+    losses = LossReport()
     return READERS[path.suffix[1:]](path, losses), losses
 
 
@@ -97,7 +97,7 @@ def cells(path: Path, sheet: int = 0) -> list[list[Value]]:
     return [list(names_of(table)), *rows_of(table)]
 
 
-def whats(losses: Losses) -> dict[tuple[str, str], int]:
+def whats(losses: LossReport) -> dict[tuple[str, str], int]:
     """Losses by what and column, with their cells."""
     return {(loss.what, loss.column): loss.cells for loss in losses.all()}
 

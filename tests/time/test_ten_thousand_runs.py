@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policies.schedule import forms
-from policies.schedule.jobs import Job
-from policies.schedule.policy import Policy, Retries
+from policies.scheduling import parser
+from policies.scheduling.job_policy import JobPolicy, Retries
+from policies.scheduling.jobs import Job
 from tests.support.stage import StageClock
 from tests.time.world import Luck, World
 
@@ -21,23 +21,23 @@ HOUR = timedelta(hours=1)
 
 def life(folder: Path, seed: int, runs: int) -> World:
     """Until so many runs have ended."""
-    luck, chance = Luck(seed, failing=0.1, longest=3.5 * 3600), random.Random(seed)
-    schedule = forms.read(every="hour at :05", zone=ZoneInfo("Europe/Kyiv"))
-    policy = Policy(jitter=10 * timedelta(minutes=1), timeout=2 * HOUR, retries=Retries(attempts=3))
+    luck, randomness = Luck(seed, failing=0.1, longest=3.5 * 3600), random.Random(seed)
+    schedule = parser.read(every="hour at :05", zone=ZoneInfo("Europe/Kyiv"))
+    policy = JobPolicy(jitter=10 * timedelta(minutes=1), timeout=2 * HOUR, retries=Retries(attempts=3))
     jobs = [
         Job("backup", "once", schedule, luck.work, policy),
-        Job("backup", "all", schedule, luck.work, Policy("all", retries=policy.retries)),
-        Job("backup", "skip", schedule, luck.work, Policy("skip", late=HOUR / 2)),
-        Job("check", "once", forms.read(cron="*/20 * * * *", zone=ZoneInfo("UTC")), luck.work, policy),
+        Job("backup", "all", schedule, luck.work, JobPolicy("all", retries=policy.retries)),
+        Job("backup", "skip", schedule, luck.work, JobPolicy("skip", late=HOUR / 2)),
+        Job("check", "once", parser.read(cron="*/20 * * * *", zone=ZoneInfo("UTC")), luck.work, policy),
     ]
     world = World(folder, StageClock(START), luck, jobs)
     while len(world.ended_runs) < runs:
-        world.live(world.clock.now() + chance.uniform(1, 40) * HOUR, step=chance.uniform(30, 120))
-        event = chance.random()
+        world.live(world.clock.now() + randomness.uniform(1, 40) * HOUR, step=randomness.uniform(30, 120))
+        event = randomness.random()
         if event < 0.3:
             world.killed()
         elif event < 0.4:
-            world.sleeps(chance.uniform(0.1, 6) * HOUR)
+            world.sleeps(randomness.uniform(0.1, 6) * HOUR)
         elif event < 0.5:
             assert world.runner.stop(4 * 3600.0) == []
     assert world.runner.stop(4 * 3600.0) == []

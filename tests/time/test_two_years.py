@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policies.schedule import due, forms
-from policies.schedule.due import Skip, Start, Wait
-from policies.schedule.forms import Schedule
-from policies.schedule.jobs import Job
-from policies.schedule.policy import CatchUp, Policy, Retries, read_window
-from policies.schedule.records import Run
+from policies.scheduling import due, parser
+from policies.scheduling.due import Skip, Start, Wait
+from policies.scheduling.job_policy import CatchUp, JobPolicy, Retries, read_window
+from policies.scheduling.jobs import Job
+from policies.scheduling.parser import Schedule
+from policies.scheduling.run import Run
 from tests.support.stage import StageClock
 from tests.time.world import Luck, World
 
@@ -26,12 +26,12 @@ MORE_ZONES = [pytest.param(zone, marks=pytest.mark.slow) for zone in ("America/N
 ZONES = ["Europe/Kyiv", "Australia/Lord_Howe", *MORE_ZONES]
 
 
-def pure_life(schedule: Schedule, policy: Policy) -> list[Run]:
+def pure_life(schedule: Schedule, policy: JobPolicy) -> list[Run]:
     """Two years of the judge alone; every run succeeds within a minute, ticks come exactly when they were asked for."""
     runs: list[Run] = []
     now = START
     while now < END:
-        verdict = due.judge("sdek/backup", schedule, policy, runs[:-4:-1], now).verdict
+        verdict = due.decide("sdek/backup", schedule, policy, runs[:-4:-1], now).verdict
         if isinstance(verdict, Wait):
             assert verdict.until > now
             now = verdict.until
@@ -47,8 +47,8 @@ def pure_life(schedule: Schedule, policy: Policy) -> list[Run]:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_an_hourly_job_runs_every_hour_of_two_years(zone: str) -> None:
-    schedule = forms.read(every="hour at :05", zone=ZoneInfo(zone))
-    runs = pure_life(schedule, Policy())
+    schedule = parser.read(every="hour at :05", zone=ZoneInfo(zone))
+    runs = pure_life(schedule, JobPolicy())
     assert [run.planned for run in runs[1:]] == list(schedule.due_between(runs[0].planned, runs[-1].planned))
     assert max(later.started - sooner.started for sooner, later in pairwise(runs[1:])) == HOUR
     assert 0 <= len(runs) - (END - START) // HOUR <= 4  # half an hour's move costs Lord Howe a run more
@@ -57,8 +57,8 @@ def test_an_hourly_job_runs_every_hour_of_two_years(zone: str) -> None:
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_nightly_job_runs_once_on_every_date_of_two_years(zone: str) -> None:
     for wall in ("01:45", "02:30", "03:30"):
-        schedule = forms.read(every=f"day at {wall}", zone=ZoneInfo(zone))
-        runs = pure_life(schedule, Policy(jitter=timedelta(minutes=20)))
+        schedule = parser.read(every=f"day at {wall}", zone=ZoneInfo(zone))
+        runs = pure_life(schedule, JobPolicy(jitter=timedelta(minutes=20)))
         dates = Counter(run.planned.astimezone(schedule.zone).date() for run in runs[1:])
         assert set(dates.values()) == {1}
         assert len(dates) in (730, 731)  # 2028 has a leap day
@@ -66,8 +66,8 @@ def test_a_nightly_job_runs_once_on_every_date_of_two_years(zone: str) -> None:
 
 
 def test_a_window_at_night_gathers_the_hours_of_the_day() -> None:
-    schedule = forms.read(every="hour", zone=KYIV)
-    runs = pure_life(schedule, Policy(window=read_window("22:00-06:00")))[1:]
+    schedule = parser.read(every="hour", zone=KYIV)
+    runs = pure_life(schedule, JobPolicy(window=read_window("22:00-06:00")))[1:]
     for sooner, later in pairwise(runs):
         assert later.since == schedule.next_after(sooner.planned)
         wall = later.started.astimezone(KYIV).time()
@@ -79,10 +79,10 @@ def test_a_window_at_night_gathers_the_hours_of_the_day() -> None:
 @pytest.mark.parametrize("years", [0.12, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_daemons_two_years_lose_no_due_time_and_run_none_twice(catch_up: CatchUp, years: float, tmp_path: Path) -> None:
     luck = Luck(7, failing=0.05, longest=5 * 3600)
-    policy = Policy(catch_up, late=HOUR, timeout=3 * HOUR, retries=Retries(attempts=2))
+    policy = JobPolicy(catch_up, late=HOUR, timeout=3 * HOUR, retries=Retries(attempts=2))
     texts = ["hour at :05", "day at 03:30", "week on sunday at 04:00", "month on last at 23:00", "quarter"]
-    jobs = [Job(text, "sdek", forms.read(every=text, zone=KYIV), luck.work, policy) for text in texts]
-    jobs.append(Job("windowed", "other", jobs[0].schedule, luck.work, Policy(catch_up, window=read_window("22:00-06:00"))))
+    jobs = [Job(text, "sdek", parser.read(every=text, zone=KYIV), luck.work, policy) for text in texts]
+    jobs.append(Job("windowed", "other", jobs[0].schedule, luck.work, JobPolicy(catch_up, window=read_window("22:00-06:00"))))
     start = datetime(2028, 2, 25, tzinfo=UTC)  # a leap day and a spring night come soon
     end = start + years * 365 * DAY
     world = World(tmp_path, StageClock(start), luck, jobs)
@@ -104,12 +104,12 @@ def test_a_daemons_two_years_lose_no_due_time_and_run_none_twice(catch_up: Catch
 
 
 def test_no_wait_is_longer_than_to_the_next_due_time_whatever_the_clock_does() -> None:
-    schedule, policy = forms.read(every="hour", zone=KYIV), Policy()
+    schedule, policy = parser.read(every="hour", zone=KYIV), JobPolicy()
     runs: list[Run] = []
     for hours in range(0, 24 * 365, 7):
         for back in (timedelta(), timedelta(minutes=5), HOUR, DAY, 30 * DAY):
             now = START + hours * HOUR - back
-            judgement = due.judge("sdek/backup", schedule, policy, runs, now)
+            judgement = due.decide("sdek/backup", schedule, policy, runs, now)
             verdict = judgement.verdict
             if isinstance(verdict, Wait):
                 assert now < verdict.until <= now + 2 * HOUR

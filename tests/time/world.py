@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from policies.schedule.books import Books
-from policies.schedule.jobs import Job, Outcome, Stop
-from policies.schedule.records import Run
-from policies.schedule.runner import Runner
+from policies.scheduling.jobs import Job, Outcome, Stop
+from policies.scheduling.run import Run
+from policies.scheduling.run_history import RunHistory
+from policies.scheduling.runner import Runner
 from tests.support.stage import Stage, StageClock, services
 from vault.errors import Interrupted, StorageError
 
@@ -134,9 +134,9 @@ class World:
             if job.policy.catch_up == "all":
                 assert run.since == run.planned
 
-    def _begin(self) -> tuple[Books, Runner]:
+    def _begin(self) -> tuple[RunHistory, Runner]:
         stage = Stage(self.clock, self._luck.lasts)
-        books = Books.open(self._file, self.clock, self.notice)
+        books = RunHistory.open(self._file, self.clock, self.notice)
         runner = Runner(books, services(self.clock, len(self.ended_runs)), self, at_once=self._at_once, launch=stage.launch)
         runner.use(self.jobs.values())
         return books, runner

@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cli.demo_calls import CLIENTS, SeededChance, calls_of
-from cli.demo_data import grow, write_contact_centre
-from cli.demo_files import Table, csv_bytes, pdf_bytes, xlsx_bytes
+from cli.demo.calls import CLIENTS, SeededChance, calls_of
+from cli.demo.data import grow, write_contact_centre
+from cli.demo.files import Table, csv_bytes, pdf_bytes, xlsx_bytes
 from vault.errors import TargetError
 
 UNTIL = datetime(2026, 1, 2, 3, tzinfo=UTC)
@@ -153,8 +153,8 @@ def test_seeded_chance_repeats_itself_and_does_not_depend_on_how_it_is_cut() -> 
     cut = SeededChance("a")
     assert cut.token(33) + cut.token(67) == whole
     assert SeededChance("b").token(100) != whole
-    chance = SeededChance("c")
-    fractions = [chance.fraction() for _ in range(2000)]
+    randomness = SeededChance("c")
+    fractions = [randomness.fraction() for _ in range(2000)]
     assert all(0 <= fraction < 1 for fraction in fractions)
     assert 0.45 < sum(fractions) / len(fractions) < 0.55
 

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from cli import environment, progress
+from cli import progress
+from strongroom import environment
 
 
 class Tty(io.StringIO):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from vault.chance import Chance
+from vault.randomness import Randomness
 
 Buffer = bytes | bytearray | memoryview
 """Contiguous single bytes."""
@@ -34,7 +34,7 @@ class Stanza:
 class Recipient(Protocol):
     """Somebody to seal to."""
 
-    def wrap(self, file_key: bytes, chance: Chance) -> Stanza:
+    def wrap(self, file_key: bytes, randomness: Randomness) -> Stanza:
         """A stanza from which only this recipient's identity gets `file_key` (16 bytes) back."""
         ...
 

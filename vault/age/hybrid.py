@@ -22,7 +22,7 @@ from vault.age import bech32, unpadded
 from vault.age.contract import Stanza
 from vault.age.derivation import check_body
 from vault.age.errors import HeaderDamaged, KeyUnreadable
-from vault.chance import Chance
+from vault.randomness import Randomness
 
 STANZA_TYPE: Final = "mlkem768x25519"
 RECIPIENT_PREFIX: Final = "age1pq"
@@ -62,8 +62,8 @@ class HybridRecipient:
         """`age1pq1…`, 1959 letters."""
         return bech32.encode(RECIPIENT_PREFIX, self.public)
 
-    def wrap(self, file_key: bytes, chance: Chance) -> Stanza:
-        """As `Recipient.wrap`. The encapsulation takes the operating system's randomness instead of `chance`: the HPKE
+    def wrap(self, file_key: bytes, randomness: Randomness) -> Stanza:
+        """As `Recipient.wrap`. The encapsulation takes the operating system's randomness instead of `randomness`: the HPKE
         library has no other door. Raises `KeyUnreadable` where the recipient's X25519 half is a point of low order."""
         try:
             sealed = _suite().encrypt(file_key, self._key(), info=_INFO)
@@ -103,9 +103,9 @@ class HybridIdentity:
         self.recipient = HybridRecipient(public)
 
     @classmethod
-    def generate(cls, chance: Chance) -> HybridIdentity:
+    def generate(cls, randomness: Randomness) -> HybridIdentity:
         """A new one."""
-        return cls(chance.token(_SEED_SIZE))
+        return cls(randomness.token(_SEED_SIZE))
 
     @classmethod
     def parse(cls, text: str) -> HybridIdentity:

@@ -17,8 +17,8 @@ from vault.age import unpadded
 from vault.age.contract import Stanza
 from vault.age.derivation import check_body, unwrap_file_key, wrap_file_key
 from vault.age.errors import HeaderDamaged, KeyUnreadable
-from vault.chance import Chance
 from vault.errors import KeyRefused, UsageError
+from vault.randomness import Randomness
 
 STANZA_TYPE: Final = "scrypt"
 USUAL_WORK_FACTOR: Final = 18
@@ -50,9 +50,9 @@ class ScryptRecipient:
         self._passphrase = _utf8(passphrase)
         self._work_factor = work_factor
 
-    def wrap(self, file_key: bytes, chance: Chance) -> Stanza:
+    def wrap(self, file_key: bytes, randomness: Randomness) -> Stanza:
         """As `Recipient.wrap`. Raises `KeyRefused` where this machine has not the memory."""
-        salt = chance.token(_SALT_SIZE)
+        salt = randomness.token(_SALT_SIZE)
         body = wrap_file_key(file_key, _stretch(self._passphrase, salt, self._work_factor))
         return Stanza(STANZA_TYPE, (unpadded.encode(salt).decode("ascii"), str(self._work_factor)), body)
 

@@ -14,8 +14,8 @@ from vault.age.contract import FILE_KEY_SIZE, Buffer, Identity, Recipient, Stanz
 from vault.age.errors import HeaderIncomplete, NoMatchingIdentity
 from vault.age.header import LARGEST_HEADER, Header, parse_header, write_header
 from vault.age.stream import NONCE_SIZE, PayloadKey, PayloadReader, sealed_length
-from vault.chance import Chance
 from vault.errors import UsageError
+from vault.randomness import Randomness
 
 ENOUGH_FOR_A_HEADER = LARGEST_HEADER + NONCE_SIZE
 """Bytes from a file's front that hold its header for certain; 4096 hold that of one or two hybrid recipients."""
@@ -56,19 +56,19 @@ class Sealed:
         return read_header(self.data, [_KnownFileKey(self._file_key)]).reader(len(self.data))
 
 
-def seal(plain: Buffer, recipients: Sequence[Recipient], chance: Chance) -> Sealed:
+def seal(plain: Buffer, recipients: Sequence[Recipient], randomness: Randomness) -> Sealed:
     """Seal `plain` to all `recipients`.
 
     Raises `UsageError` for no recipient, for a passphrase next to other recipients, and for a hybrid recipient next to
     one that a quantum computer opens, since the weakest decides.
     """
-    file_key = chance.token(FILE_KEY_SIZE)
-    stanzas = [recipient.wrap(file_key, chance) for recipient in recipients]
+    file_key = randomness.token(FILE_KEY_SIZE)
+    stanzas = [recipient.wrap(file_key, randomness) for recipient in recipients]
     _refuse_bad_company(stanzas)
     header = write_header(stanzas, file_key)
     if len(header) > LARGEST_HEADER:
         raise UsageError(f"{len(stanzas)} recipients make a header of more than {LARGEST_HEADER} bytes")
-    nonce = chance.token(NONCE_SIZE)
+    nonce = randomness.token(NONCE_SIZE)
     front = header + nonce
     with memoryview(plain) as source:
         data = bytearray(len(front) + sealed_length(source.nbytes))

@@ -17,7 +17,7 @@ from vault.age import bech32, unpadded
 from vault.age.contract import Stanza
 from vault.age.derivation import check_body, derive, unwrap_file_key, wrap_file_key
 from vault.age.errors import HeaderDamaged, KeyUnreadable
-from vault.chance import Chance
+from vault.randomness import Randomness
 
 STANZA_TYPE: Final = "X25519"
 RECIPIENT_PREFIX: Final = "age"
@@ -53,9 +53,9 @@ class X25519Recipient:
         """`age1…`, 62 letters."""
         return bech32.encode(RECIPIENT_PREFIX, self.public)
 
-    def wrap(self, file_key: bytes, chance: Chance) -> Stanza:
+    def wrap(self, file_key: bytes, randomness: Randomness) -> Stanza:
         """As `Recipient.wrap`. Raises `KeyUnreadable` where the recipient is a point that no identity has."""
-        ephemeral = X25519PrivateKey.from_private_bytes(chance.token(_SIZE))
+        ephemeral = X25519PrivateKey.from_private_bytes(randomness.token(_SIZE))
         share = ephemeral.public_key().public_bytes_raw()
         try:
             secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(self.public))
@@ -80,9 +80,9 @@ class X25519Identity:
         self.recipient = X25519Recipient(self._key.public_key().public_bytes_raw())
 
     @classmethod
-    def generate(cls, chance: Chance) -> X25519Identity:
+    def generate(cls, randomness: Randomness) -> X25519Identity:
         """A new one."""
-        return cls(chance.token(_SIZE))
+        return cls(randomness.token(_SIZE))
 
     @classmethod
     def parse(cls, text: str) -> X25519Identity:

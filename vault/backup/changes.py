@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from vault.about.finding import MTIME
-from vault.about.format import BINARY
-from vault.backup.profiles import Profile, from_row, stayed
+from classify.format import BINARY
+from classify.period_columns import MTIME
+from vault.backup.table_profiles import TableProfile, from_row, stayed
 from vault.format.changes import LONGEST_NAME, MOST_EXAMPLES, MOST_GROUPS, Changes, Group
 from vault.format.manifest import FILE
 from vault.problems import printable
@@ -150,7 +150,7 @@ def _count_formats(found: _Rewritten, old: pa.Table, new: pa.Table) -> None:
         found.count("unformed", path)
 
 
-def _compare(found: _Rewritten, path: bytes, old: Profile, new: Profile) -> tuple[bool, bool]:
+def _compare(found: _Rewritten, path: bytes, old: TableProfile, new: TableProfile) -> tuple[bool, bool]:
     """Whether a table was rewritten as a whole, and whether it was emptied."""
     if old.rows is None:
         return False, False
@@ -163,7 +163,7 @@ def _compare(found: _Rewritten, path: bytes, old: Profile, new: Profile) -> tupl
     return stayed(old, new) < STAYED, empty
 
 
-def _emptied_columns(old: Profile, new: Profile) -> int:
+def _emptied_columns(old: TableProfile, new: TableProfile) -> int:
     """How many columns have next to nothing of their cells any more; one that has another name now has them."""
     there = dict(zip(new.columns, new.filled, strict=False))
     before = dict(zip(old.columns, old.filled, strict=False))
@@ -174,7 +174,7 @@ def _emptied_columns(old: Profile, new: Profile) -> int:
     return emptied + max(0, missing - renamed)
 
 
-def _profiles(old: pa.Table, new: pa.Table) -> dict[int, tuple[Profile, Profile]]:
+def _profiles(old: pa.Table, new: pa.Table) -> dict[int, tuple[TableProfile, TableProfile]]:
     """Both versions' profiles, by row, where both were looked into."""
     import pyarrow.compute as pc
 

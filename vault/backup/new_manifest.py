@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from vault.backup import describing, items, profiles
-from vault.backup.compare import Comparison
+from vault.backup import item_classification, manifest_rows, table_profiles
+from vault.backup.comparison import Comparison
 from vault.errors import Damaged
 from vault.format import manifest
 from vault.format.record import Record
@@ -25,7 +25,7 @@ from vault.repository.session import Session
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vault.about.period import Period
+    from classify.period import Period
 
 
 MOST_OWN = 50_000
@@ -33,7 +33,7 @@ MOST_OWN = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Retire:
+class ItemRetirement:
     """Which items have outlived their retention, by the caller's rules and holds. columns: that `outlived` looks at ·
     outlived: a boolean for each row of a manifest."""
 
@@ -66,25 +66,25 @@ def read_base(session: Session, one: Record, columns: list[str] | None = None) -
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PreviousState:
     """What a new manifest carries forward. heads: the snapshots that it follows, last the one that it was compared with ·
     difference: what that comparison found · spared: what has not vanished though it was not read."""
 
     session: Session
     heads: Sequence[Record]
     difference: Comparison
-    spared: items.Spared
+    spared: manifest_rows.Unvanished
 
-    def beside(self, read: pa.Table, about: items.About) -> pa.Table:
+    def beside(self, read: pa.Table, about: manifest_rows.SharedColumns) -> pa.Table:
         """Its rows, and those of what was read."""
         if not self.heads:
             return read
         last = read_base(self.session, self.heads[-1])
-        table = items.merged(last, self.difference, read, self.spared, about)
+        table = manifest_rows.merged(last, self.difference, read, self.spared, about)
         del last
         for head in self.heads[:-1]:
             other = read_base(self.session, head)
-            table = items.joined(table, other, self.spared, replace(about, last_seen_at=head.taken_at))
+            table = manifest_rows.joined(table, other, self.spared, replace(about, last_seen_at=head.taken_at))
         return table
 
 
@@ -93,27 +93,37 @@ class Description:
     """How items are described. profiles: of tables that were looked into · anew: also those that were described before, since
     the settings have changed · doubtful: takes the paths that can be read in several ways."""
 
-    manner: describing.Manner
+    options: item_classification.ClassifyOptions
     of_content: dict[bytes, Period]
-    profiles: dict[bytes, profiles.Profile]
+    profiles: dict[bytes, table_profiles.TableProfile]
     anew: bool
     doubtful: list[bytes] = field(default_factory=list)
 
 
-def news(results: items.Results, scan: pa.Table, about: items.About, description: Description) -> pa.Table:
+def new_rows(
+    results: manifest_rows.ReadResults, scan: pa.Table, about: manifest_rows.SharedColumns, description: Description
+) -> pa.Table:
     """Rows of what was read. scan: the table that the results' rows count in; the results are spent afterwards."""
-    read = describing.described(results.table(scan, about), description.manner, description.of_content, description.doubtful)
-    return profiles.with_profiles(read, description.profiles)
+    read = item_classification.classified(
+        results.table(scan, about), description.options, description.of_content, description.doubtful
+    )
+    return table_profiles.with_profiles(read, description.profiles)
 
 
-def made(read: pa.Table, about: items.About, past: Past, description: Description, retire: Retire | None) -> pa.Table:
+def build(
+    read: pa.Table,
+    about: manifest_rows.SharedColumns,
+    past: PreviousState,
+    description: Description,
+    retire: ItemRetirement | None,
+) -> pa.Table:
     """The new manifest. read: rows of what was read."""
     import pyarrow.compute as pc
 
     table = past.beside(read, about)
     if description.anew:
         description.doubtful.clear()  # the rows of what was read are among these
-        table = describing.described(table, description.manner, description.of_content, description.doubtful)
+        table = item_classification.classified(table, description.options, description.of_content, description.doubtful)
     if retire is None:
         return table
     goes = retire.goes(table)

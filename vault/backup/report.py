@@ -16,7 +16,7 @@ MOST_DOUBTFUL = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BackupReport:
     """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
     snapshots: that the project has now, as far as this run saw · grown: files of which what they had at first is kept ·
     by_default: how many items were left out by each default pattern · doubtful: paths that this run described and that can be

@@ -15,10 +15,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vault import memory
-from vault.backup import changes, compare, describing, items, losses, new_content, new_manifest, profiles, unread
-from vault.backup.new_content import Grown, Means, New
-from vault.backup.new_manifest import ManifestUnreadable, ManifestWriter, Retire, read_base
-from vault.backup.report import Report
+from vault.backup import (
+    changes,
+    comparison,
+    item_classification,
+    lost_content,
+    manifest_rows,
+    new_content,
+    new_manifest,
+    table_profiles,
+    unreadable_items,
+)
+from vault.backup.new_content import Grown, NewContent, ReadTools
+from vault.backup.new_manifest import ItemRetirement, ManifestUnreadable, ManifestWriter, read_base
+from vault.backup.report import BackupReport
 from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
 from vault.format.changes import Changes
@@ -30,20 +40,20 @@ from vault.progress import Progress, Silence
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import evicted
-from vault.repository.locking import Locking, pack_names
+from vault.repository.index_compaction import compact
+from vault.repository.object_lock import ObjectLock, pack_names
 from vault.repository.project import Project
 from vault.repository.session import PacksGone, Session
-from vault.repository.tidy import tidy
-from vault.source import columns
+from vault.source import scan_columns
 from vault.source.patterns import Rules
-from vault.source.reading import Reader
+from vault.source.reader import Reader
 from vault.source.scan import NOWHERE, Bounds, Scan, scan
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Report", "Source", "Wishes", "back_up"]
+__all__ = ["BackupOptions", "BackupReport", "Source", "back_up"]
 
 MOST_TRIES = 10
 """Times that a run is tried while packs go that it needs. It begins anew without manifests that cannot be read, however many
@@ -56,17 +66,17 @@ READINGS = 2
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder that is backed up. name: unique in its project · kind: `reports`, `tickets`, `raw` or another ·
-    path: of the folder · rules, bounds: what is left out · manner: how to tell what its items are about · ignored: what says
-    nothing of a change, see `compare.compare` · profiler: looks into tables; None where nobody can."""
+    path: of the folder · rules, bounds: what is left out · classify_options: how to tell what its items are about · ignored:
+    what says nothing of a change, see `compare.compare` · profiler: looks into tables; None where nobody can."""
 
     name: str
     kind: str
     path: bytes
     rules: Rules
-    manner: describing.Manner = describing.UTC_MANNER
+    classify_options: item_classification.ClassifyOptions = item_classification.UTC_MANNER
     bounds: Bounds = NOWHERE
-    ignored: frozenset[compare.Ignorable] = frozenset()
-    profiler: profiles.Profiler | None = None
+    ignored: frozenset[comparison.Ignorable] = frozenset()
+    profiler: table_profiles.Profiler | None = None
 
     def scan(self, stop: Callable[[], None]) -> Scan:
         """What the folder has now. stop: raises to end the scan. Raises `SourceError`."""
@@ -74,54 +84,56 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class BackupOptions:
     """How a run shall behave. allow_empty: an empty source is meant · retire: which items a new manifest no longer carries ·
     locking: keeps what is stored from being deleted; None where nothing is locked · damaged: packs that are known to be, which
     nothing new relies on · stop: called often, it raises to end the
     run."""
 
     allow_empty: bool = False
-    locking: Locking | None = None
+    locking: ObjectLock | None = None
     damaged: frozenset[bytes] = frozenset()
-    retire: Retire | None = None
+    retire: ItemRetirement | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)
 
 
-def back_up(project: Project, source: Source, wishes: Wishes) -> Report:
+def back_up(project: Project, source: Source, options: BackupOptions) -> BackupReport:
     """Take a snapshot of a source. Raises `SourceError`, `Interrupted`, `StorageError`: then nothing is committed, and
     what was stored is used by the next run."""
-    gone, unreadable, tries = wishes.damaged, Counter[str](), 0
+    gone, unreadable, tries = options.damaged, Counter[str](), 0
     while True:
         distrusted = frozenset(one for one, times in unreadable.items() if times >= READINGS)
         try:
-            return _back_up(project, source, wishes, gone=gone, distrusted=distrusted)
+            return _back_up(project, source, options, gone=gone, distrusted=distrusted)
         except PacksGone as error:  # deleted since this run looked
             tries += 1
             if tries == MOST_TRIES:
                 raise
             # with append-only credentials, the next prune takes the old segments away
-            tidy(project, error.packs, stop=wishes.stop)
+            compact(project, error.packs, stop=options.stop)
             gone |= error.packs
         except ManifestUnreadable as error:
             if error.snapshot in distrusted:  # it was readable a moment ago, when it was chosen
                 raise
             unreadable[error.snapshot] += 1
             if unreadable[error.snapshot] == READINGS:
-                gone |= losses.damaged_catalogue(project, error.snapshot)
+                gone |= lost_content.damaged_catalogue(project, error.snapshot)
 
 
-def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozenset[bytes], distrusted: frozenset[str]) -> Report:
+def _back_up(
+    project: Project, source: Source, options: BackupOptions, *, gone: frozenset[bytes], distrusted: frozenset[str]
+) -> BackupReport:
     clock = project.services.clock
     began, taken_at = clock.monotonic(), clock.now()
-    if wishes.locking is not None:
-        wishes.locking.begin()
-    wishes.progress.phase(f"looking at {source.name}")
-    found = [source.scan(wishes.stop)]
+    if options.locking is not None:
+        options.locking.begin()
+    options.progress.phase(f"looking at {source.name}")
+    found = [source.scan(options.stop)]
     session = Session.begin(project, source.name, gone=gone)
-    wishes = replace(wishes, stop=session.telling(wishes.stop))
+    options = replace(options, stop=session.telling(options.stop))
     try:
-        run = _Run(session, source, wishes, found.pop(), taken_at, distrusted)
+        run = _Run(session, source, options, found.pop(), taken_at, distrusted)
         record = run.run()
     except (Damaged, ObjectNotFound) as error:
         stands = session.claim_stands()
@@ -136,7 +148,7 @@ def _back_up(project: Project, source: Source, wishes: Wishes, *, gone: frozense
         session.packs.close()
     seconds = clock.monotonic() - began
     snapshots = len(session.committed.records) + 1
-    return Report(
+    return BackupReport(
         project=project.name,
         record=record,
         problems=tuple(run.problems),
@@ -155,12 +167,18 @@ class _Run:
     """The parts of one run that share its state."""
 
     def __init__(
-        self, session: Session, source: Source, wishes: Wishes, found: Scan, taken_at: datetime, distrusted: frozenset[str]
+        self,
+        session: Session,
+        source: Source,
+        options: BackupOptions,
+        found: Scan,
+        taken_at: datetime,
+        distrusted: frozenset[str],
     ) -> None:
         self._session = session
         self._project = session.project
         self._source = source
-        self._wishes = wishes
+        self._wishes = options
         self._table = found.table
         self._sums = _sums(found.table)
         self._unseen = frozenset(found.unlisted) | {problem.path for problem in found.problems}
@@ -171,7 +189,7 @@ class _Run:
         bases = {base.id: base for base in self._bases(distrusted)}
         self._heads = sorted(bases.values(), key=lambda one: (one.taken_at, one.id))
         self._last = self._heads[-1] if self._heads else None
-        self._losses: losses.Losses | None = None
+        self._losses: lost_content.LostContent | None = None
         self._read_again = 0
         self._read_bytes = 0
         self._unlisted = frozenset(found.unlisted)
@@ -192,9 +210,9 @@ class _Run:
 
     def run(self) -> Record:
         """Compare, read, write the manifest, commit."""
-        last = self._last_manifest(compare.COLUMNS)
+        last = self._last_manifest(comparison.COLUMNS)
         self._refuse_empty(last)
-        difference = compare.compare(
+        difference = comparison.compare(
             self._table, last, self._last.taken_at if self._last else self._taken_at, self._source.ignored
         )
         self._wishes.stop()
@@ -207,17 +225,17 @@ class _Run:
             return self._commit_unchanged(self._last, difference)
         if self._last:
             difference = self._with_lost(difference)
-            if difference.nothing_changed and settled and losses.catalogue_rests(session, self._last):
+            if difference.nothing_changed and settled and lost_content.catalogue_rests(session, self._last):
                 return self._commit_unchanged(self._last, difference)
         return self._commit_changed(difference, self._read(difference))
 
-    def _with_lost(self, difference: compare.Comparison) -> compare.Comparison:
+    def _with_lost(self, difference: comparison.Comparison) -> comparison.Comparison:
         """The comparison, and what must be read again since the repository has lost it."""
-        self._losses = losses.look(self._session, self._heads)
+        self._losses = lost_content.look(self._session, self._heads)
         if self._losses is None:
             return difference
         chunks = self._last_manifest(["chunks"])["chunks"]
-        difference, self._read_again = losses.read_again(difference, self._losses.rows(chunks))
+        difference, self._read_again = lost_content.read_again(difference, self._losses.rows(chunks))
         return difference
 
     def _some_retire(self, last: pa.Table) -> bool:
@@ -231,7 +249,7 @@ class _Run:
 
     def _described_anew(self) -> bool:
         """Whether the settings tell periods otherwise than they did for the last snapshot."""
-        return self._last is not None and self._last.described_by != self._source.manner.fingerprint
+        return self._last is not None and self._last.described_by != self._source.classify_options.fingerprint
 
     def _last_manifest(self, wanted: list[str] | None = None) -> pa.Table:
         """The named columns of the last manifest, or all; without rows where there is no last snapshot."""
@@ -252,25 +270,25 @@ class _Run:
                 hint="is it mounted? If it is meant to be empty, run the backup with --allow-empty",
             )
 
-    def _read(self, difference: compare.Comparison) -> New:
+    def _read(self, difference: comparison.Comparison) -> NewContent:
         import pyarrow.compute as pc
 
-        scans, wishes, fresh = [self._table], self._wishes, difference.fresh
+        scans, options, fresh = [self._table], self._wishes, difference.fresh
         size = pc.sum(self._table["size"].take(fresh)).as_py() or 0
-        wishes.progress.phase(f"reading {self._source.name}", items=len(fresh), size=size)
+        options.progress.phase(f"reading {self._source.name}", items=len(fresh), size=size)
         self._table = self._table.select(["path", "type", "size"])
         with Reader(self._source.path, self._source.kind.encode()) as reader:
             source = self._source
-            means = Means(self._session, reader, source.manner, source.profiler, wishes.progress, wishes.stop)
+            means = ReadTools(self._session, reader, source.classify_options, source.profiler, options.progress, options.stop)
             new = new_content.read(means, scans, fresh)
         self.problems += [one for one in new.problems if one.path not in self._unlisted]
         self.grown, self._read_bytes = new.grown, new.read_bytes
         return new
 
-    def _commit_unchanged(self, last: Record, difference: compare.Comparison) -> Record:
+    def _commit_unchanged(self, last: Record, difference: comparison.Comparison) -> Record:
         """The same manifest again: it costs a record."""
-        if unread.any_asks(self.problems):
-            self.problems = unread.explained(self.problems, self._last_manifest(unread.COLUMNS))
+        if unreadable_items.any_asks(self.problems):
+            self.problems = unreadable_items.explained(self.problems, self._last_manifest(unreadable_items.COLUMNS))
         if self._losses is not None:
             self._tell_lost(self._last_manifest(["path", "seen_at", "chunks"]), self._losses)
         self.problems += self._session.damage()
@@ -281,27 +299,27 @@ class _Run:
         self._session.commit(record)
         return record
 
-    def _tell_lost(self, table: pa.Table, lost: losses.Losses) -> bool:
+    def _tell_lost(self, table: pa.Table, lost: lost_content.LostContent) -> bool:
         """Name the items of a manifest that are lost, if any are."""
         rows = lost.rows(table["chunks"])
         self.problems += lost.problems(table, rows)
         return len(rows) > 0
 
-    def _commit_changed(self, difference: compare.Comparison, new: New) -> Record:
+    def _commit_changed(self, difference: comparison.Comparison, new: NewContent) -> Record:
         self._wishes.progress.phase("writing the manifest")
         self._session.forget_known()
         memory.give_back()
         table = self._new_manifest(difference, new)
         del new
-        self.problems = unread.explained(self.problems, table)
-        vanished = items.missed_at(table, self._taken_at)
+        self.problems = unreadable_items.explained(self.problems, table)
+        vanished = manifest_rows.missed_at(table, self._taken_at)
         told = self._changes(table)
         self._session.packs.drain()
         memory.give_back()
         writer = ManifestWriter(self._session, table["chunks"])
         if self._losses is not None or not writer.whole:
-            lost = losses.now(self._session, self._losses)
-            losses.refuse_lost_news(table, lost.rows(table["chunks"]), self._taken_at)
+            lost = lost_content.now(self._session, self._losses)
+            lost_content.refuse_lost_news(table, lost.rows(table["chunks"]), self._taken_at)
             if self._tell_lost(table, lost):
                 writer.needed |= lost.held
         memory.give_back()
@@ -318,21 +336,25 @@ class _Run:
         self._session.commit(record)
         return record
 
-    def _new_manifest(self, difference: compare.Comparison, new: New) -> pa.Table:
+    def _new_manifest(self, difference: comparison.Comparison, new: NewContent) -> pa.Table:
         source = self._source
-        about = items.About(source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None)
-        description = new_manifest.Description(
-            source.manner, new.of_content, new.profiles, anew=self._described_anew(), doubtful=self.doubtful
+        about = manifest_rows.SharedColumns(
+            source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None
         )
-        read = new_manifest.news(new.results, self._table, about, description)
+        description = new_manifest.Description(
+            source.classify_options, new.of_content, new.profiles, anew=self._described_anew(), doubtful=self.doubtful
+        )
+        read = new_manifest.new_rows(new.results, self._table, about, description)
         self._table = self._table.slice(0, 0)  # a million rows that nobody asks for any more
-        past = new_manifest.Past(self._session, self._heads, difference, items.Spared(new.failed, self._unseen))
-        return new_manifest.made(read, about, past, description, self._wishes.retire)
+        past = new_manifest.PreviousState(
+            self._session, self._heads, difference, manifest_rows.Unvanished(new.failed, self._unseen)
+        )
+        return new_manifest.build(read, about, past, description, self._wishes.retire)
 
     def _changes(self, table: pa.Table) -> Changes:
         """What the new manifest does to the items of the last one."""
         last = self._last_manifest(changes.COLUMNS)
-        return changes.changes(last, table, self._taken_at, self._source.manner.zone, self._since())
+        return changes.changes(last, table, self._taken_at, self._source.classify_options.zone, self._since())
 
     def _since(self) -> datetime:
         """Since when this source is backed up, as far as its records tell."""
@@ -351,7 +373,7 @@ class _Run:
             self.problems += locking.extend(pack_names(self._project, there, index.of_tier(META_TIER).packs()))
             self.problems += locking.extend_lasting()
 
-    def _counts(self, difference: compare.Comparison, *, vanished: int) -> Counts:
+    def _counts(self, difference: comparison.Comparison, *, vanished: int) -> Counts:
         rows, files, size = self._sums
         return Counts(
             items=rows,
@@ -382,8 +404,8 @@ class _Run:
             own_packs=own,
             counts=counts,
             problems=told(self.problems),
-            zone=self._source.manner.zone.key,
-            described_by=self._source.manner.fingerprint,
+            zone=self._source.classify_options.zone.key,
+            described_by=self._source.classify_options.fingerprint,
             changes=told_of,
         )
         refuse_unreadable(made)
@@ -395,5 +417,5 @@ def _sums(scan: pa.Table) -> tuple[int, int, int]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    files = pc.sum(pc.equal(scan["type"], pa.scalar(columns.FILE, pa.uint8()))).as_py() or 0
+    files = pc.sum(pc.equal(scan["type"], pa.scalar(scan_columns.FILE, pa.uint8()))).as_py() or 0
     return len(scan), files, pc.sum(scan["size"]).as_py() or 0

@@ -12,11 +12,11 @@ from dataclasses import field as dataclass_field
 from typing import Any
 
 from vault.age import HybridIdentity, HybridRecipient
-from vault.chance import Chance
 from vault.errors import Damaged, KeyRefused, Unstorable
 from vault.format import strict_json
 from vault.format.chunks import ID_SIZE, derive
 from vault.format.layout import is_id
+from vault.randomness import Randomness
 
 LARGEST_KEY_OBJECT = 64 * 1024
 LONGEST_NAME = 200
@@ -37,9 +37,9 @@ class Capability:
     chunk_id_key: bytes = dataclass_field(repr=False)
 
     @classmethod
-    def generate(cls, repository: str, project: str, name: str, chance: Chance) -> Capability:
+    def generate(cls, repository: str, project: str, name: str, randomness: Randomness) -> Capability:
         """The secrets of a new project, with the right to read."""
-        content = HybridIdentity.generate(chance)
+        content = HybridIdentity.generate(randomness)
         return cls(
             repository=repository,
             project=project,
@@ -47,8 +47,8 @@ class Capability:
             epoch=1,
             content_recipient=content.recipient,
             content_identity=content,
-            catalogue=HybridIdentity.generate(chance),
-            chunk_id_key=chance.token(ID_SIZE),
+            catalogue=HybridIdentity.generate(randomness),
+            chunk_id_key=randomness.token(ID_SIZE),
         )
 
     @property

@@ -21,11 +21,11 @@ from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
-from vault.repository import check_objects, missing, rollups, snapshots
-from vault.repository.adopt import healed, missing_segment, orphan_rows, read_contents
+from vault.repository import check_objects, missing_snapshots, rollups, snapshots
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack
-from vault.repository.meta import MetaReader
 from vault.repository.missing_objects import Missing
+from vault.repository.orphan_packs import healed, missing_segment, orphan_rows, read_contents
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
 from vault.storage.caching import uncached
@@ -184,8 +184,8 @@ class _Check:
         if self._depth.chosen is not None:
             wanted = frozenset(self._depth.chosen({pack: size for _, pack, size in everything}))
             return [one for one in everything if one[1] in wanted]
-        share, chance = self._depth.data, self._project.services.chance
-        return [one for one in everything if share >= 1 or chance.fraction() < share]
+        share, randomness = self._depth.data, self._project.services.randomness
+        return [one for one in everything if share >= 1 or randomness.fraction() < share]
 
     def _read_pack(self, index: ChunkIndex, tier: int, pack: bytes, bad: set[bytes]) -> set[bytes]:
         name = layout.pack_name(self._project.id, tier, pack)
@@ -232,9 +232,9 @@ class _Check:
         self._moved = committed.moved
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
         stored = snapshots.stored_ids(self._project)
-        if missing.records_gone(self._project, stored):
-            self._report.damage.append(missing.RECORDS_GONE)
-        absent = missing.absent(self._project, stored, committed.records, ())
+        if missing_snapshots.records_gone(self._project, stored):
+            self._report.damage.append(missing_snapshots.RECORDS_GONE)
+        absent = missing_snapshots.absent(self._project, stored, committed.records, ())
         self._report.damage += [Missing("snapshot", one).message for one in absent.gone]
         self._report.damage += [
             f"the store's listing leaves out snapshot {one}, which stands: whoever goes by the listing does not see it"

@@ -21,8 +21,9 @@ from vault.format import layout
 from vault.format.capability import LARGEST_KEY_OBJECT, Capability
 from vault.format.record import Claim
 from vault.problems import Problem, printable
-from vault.repository import holds, key_objects, marks, missing_objects, settings_copies
+from vault.repository import holds, key_objects, missing_objects, settings_copies
 from vault.repository.client_memory import ClientMemory
+from vault.repository.gc import marks
 from vault.repository.key_objects import KeyObject, key_id, may_open
 from vault.repository.project import Project
 from vault.repository.repository import Repository

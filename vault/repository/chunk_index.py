@@ -253,7 +253,7 @@ def store_segment(project: Project, tables: Sequence[pa.Table]) -> str:
 
     from vault.format.layout import index_name
 
-    nonce = project.services.chance.token(segments.NONCE_SIZE)
+    nonce = project.services.randomness.token(segments.NONCE_SIZE)
     plain = segments.encode(pa.concat_tables(tables).combine_chunks(), nonce)
     name = index_name(project.id, segments.name(plain, project.capability.index_key))
     project.store.put(name, project.seal_catalogue(plain))

@@ -22,7 +22,8 @@ from vault.format import layout
 from vault.format.housekeeping import Evicted
 from vault.format.record import Claim, read_any
 from vault.progress import Progress, Silence
-from vault.repository import marks, presence, snapshots
+from vault.repository import presence, snapshots
+from vault.repository.gc import marks
 from vault.repository.project import Project
 from vault.wording import counted
 

@@ -25,9 +25,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from vault.chance import Chance
 from vault.errors import KeyRefused
 from vault.format.capability import Capability
+from vault.randomness import Randomness
 
 LARGEST_MEMORY = 16 * 1024 * 1024
 """Bytes of one file of it that are read; what is longer is kept in several."""
@@ -47,12 +47,12 @@ class ClientMemory:
     """folder: of the memory of one address (see `of`). A memory that cannot be written is no failure."""
 
     folder: Path
-    chance: Chance
+    randomness: Randomness
 
     @classmethod
-    def of(cls, state: Path, address: str, chance: Chance) -> ClientMemory:
+    def of(cls, state: Path, address: str, randomness: Randomness) -> ClientMemory:
         """The memory of the store at `address` (endpoint included), below the state folder."""
-        return cls(state / blake3(address.encode()).hexdigest(length=16), chance)
+        return cls(state / blake3(address.encode()).hexdigest(length=16), randomness)
 
     def begin(self, repository: str) -> None:
         """A repository was just made there: whatever was remembered of an earlier one is moot."""
@@ -166,7 +166,7 @@ class ClientMemory:
         return self.folder / (f"{what}.{number}.json" if number else f"{what}.json")
 
     def _replace(self, file: Path, data: bytes) -> None:
-        half = file.with_name(f"{file.name}.{self.chance.token(4).hex()}")
+        half = file.with_name(f"{file.name}.{self.randomness.token(4).hex()}")
         with suppress(OSError):
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:

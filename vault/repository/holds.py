@@ -85,7 +85,7 @@ def place(project: Project, scope: Scope, *, reason: str, who: str, until: datet
     if until is not None and until <= now:
         raise UsageError(f"a hold until {until:%Y-%m-%d %H:%M} would be over already", hint="name a later date, or none")
     _refuse_nonsense(project, scope)
-    hold = Hold(layout.new_id(project.services.chance.token(16)), scope, reason.strip(), who.strip(), now, until)
+    hold = Hold(layout.new_id(project.services.randomness.token(16)), scope, reason.strip(), who.strip(), now, until)
     project.put_record(layout.hold_name(project.id, hold.id), hold.as_json())
     return hold
 
@@ -102,7 +102,7 @@ def release(project: Project, hold_id: str, *, reason: str, who: str) -> Hold:
             f"{hold.release.reason}"
         )
     services = project.services
-    new_id = layout.new_id(services.chance.token(16))
+    new_id = layout.new_id(services.randomness.token(16))
     made = Release(new_id, hold.id, reason.strip(), who.strip(), services.clock.now())
     project.put_record(layout.hold_name(project.id, made.id), made.as_json())
     return replace(hold, release=made)

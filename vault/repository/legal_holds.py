@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from vault.format import layout
 from vault.format.record import Record
 from vault.problems import Problem
-from vault.repository import liveness, snapshots
-from vault.repository.adopt import standing
+from vault.repository import snapshots
 from vault.repository.client_memory import ClientMemory
-from vault.repository.locking import each, told
+from vault.repository.gc import reachability
+from vault.repository.object_lock import each, told
+from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
-from vault.storage.locks import Locks
+from vault.storage.object_locks import Locks
 
 _WHAT = "legal-holds"
 
@@ -25,7 +26,7 @@ def needed(project: Project, records: Sequence[Record]) -> frozenset[str]:
     """The names of all stored objects that these snapshots need, their records among them. Raises `Damaged`."""
     if not records:
         return frozenset()
-    packs = liveness.needs(project, records, snapshots.committed(project).moved).reached  # who moved them may have lied
+    packs = reachability.needs(project, records, snapshots.committed(project).moved).reached  # who moved them may have lied
     names = {
         layout.pack_name(project.id, tier, pack) for tier in layout.TIERS for pack in standing(project, tier) if pack in packs
     }

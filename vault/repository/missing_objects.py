@@ -17,9 +17,9 @@ from typing import Literal, NamedTuple
 from vault.format import layout
 from vault.format.hold import Release
 from vault.format.housekeeping import Forgotten
-from vault.repository import forgotten, holds, missing, snapshots
+from vault.repository import forget_notes, holds, missing_snapshots, snapshots
 from vault.repository.client_memory import ClientMemory
-from vault.repository.forget import put_notes, refuse_unfit
+from vault.repository.gc.forget import put_notes, refuse_unfit
 from vault.repository.project import Project
 from vault.storage.contract import Store
 from vault.wording import quoted
@@ -57,8 +57,8 @@ def acknowledgement(project: Project) -> str:
 def look(project: Project, memory: ClientMemory) -> list[Missing]:
     """Everything of a project that is missing; what stands is remembered from now on. A snapshot that was forgotten and whose
     note is gone is told as a note. Raises `StorageError`."""
-    gone = missing.gone(project, memory)
-    notes = set(memory.missing(project.id, forgotten.read_all(project).by_id, kind="forgotten"))
+    gone = missing_snapshots.gone(project, memory)
+    notes = set(memory.missing(project.id, forget_notes.read_all(project).by_id, kind="forgotten"))
     return [
         *(Missing("snapshot", one) for one in gone if one not in notes),
         *(Missing("hold", one) for one in holds_gone(project, memory)),
@@ -77,10 +77,10 @@ def acknowledge(project: Project, memory: ClientMemory, found: Sequence[Missing]
     there = _standing(project, noted)
     lost = [*of["snapshot"], *(one for one in noted if one not in {stands.id for stands in there})]
     if lost:
-        missing.accept(project, lost, reason=reason, who=who, remembered=lost)
+        missing_snapshots.accept(project, lost, reason=reason, who=who, remembered=lost)
     put_notes(project, there, reason, who=who)
     for hold in of["hold"]:
-        made = Release(layout.new_id(project.services.chance.token(16)), hold, f"{reason} (found missing)", who, now)
+        made = Release(layout.new_id(project.services.randomness.token(16)), hold, f"{reason} (found missing)", who, now)
         project.put_record(layout.hold_name(project.id, made.id), made.as_json())
     memory.forget(project.id, lost)
     memory.remember("keys", project.id, [])  # the next check remembers them as they are now

@@ -36,13 +36,13 @@ class OwnClaim:
         services = project.services
         now = services.clock.now()
         claim = Claim(
-            id=layout.snapshot_id(now, services.chance.token(8)),
+            id=layout.snapshot_id(now, services.randomness.token(8)),
             source=source,
             host=services.host,
             writer=services.writer,
             started_at=now,
             updated_at=now,
-            nonce=services.chance.token(16).hex(),
+            nonce=services.randomness.token(16).hex(),
             process=services.processes.own(),
         )
         project.put_record(layout.claim_name(project.id, claim.id), claim.as_json())

@@ -42,7 +42,7 @@ KEYS_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ChunkPlace:
     """Where a chunk lies. Sizes in bytes; offset and stored within the pack's plain stream."""
 
     chunk: bytes
@@ -56,21 +56,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ChunkRun:
     """Chunks of one pack that are read with one request."""
 
     start: int
     length: int
-    places: tuple[Place, ...]
+    places: tuple[ChunkPlace, ...]
 
 
-def runs(places: Sequence[Place], *, gap: int = GAP) -> list[Run]:
+def runs(places: Sequence[ChunkPlace], *, gap: int = GAP) -> list[ChunkRun]:
     """Join the places (of one pack, by offset) that lie less than `gap` bytes apart."""
     cuts = [0]
     cuts += [after for after, (one, two) in enumerate(pairwise(places), 1) if two.offset - one.offset - one.stored > gap]
     groups = [places[first:end] for first, end in pairwise([*cuts, len(places)])]
     return [
-        Run(group[0].offset, max(p.offset + p.stored for p in group) - group[0].offset, tuple(group))
+        ChunkRun(group[0].offset, max(p.offset + p.stored for p in group) - group[0].offset, tuple(group))
         for group in groups
         if group
     ]
@@ -88,7 +88,7 @@ class PackReader:
         self._own = threading.local()  # zstd's contexts are not safe to share, and dear to make
         self.requests = 0
 
-    def chunks(self, places: Sequence[Place], *, gap: int = GAP) -> Iterator[tuple[Place, bytes | StrongroomError]]:
+    def chunks(self, places: Sequence[ChunkPlace], *, gap: int = GAP) -> Iterator[tuple[ChunkPlace, bytes | StrongroomError]]:
         """The contents of chunks of one pack (places by offset), each with its place; for one that is damaged, the error.
 
         Raises `StorageError` where the pack cannot be read, `KeyRefused` where it cannot be opened.
@@ -96,7 +96,7 @@ class PackReader:
         for run in runs(places, gap=gap):
             yield from self._read(run)
 
-    def elsewhere(self, unread: Sequence[Place]) -> dict[bytes, bytes]:
+    def elsewhere(self, unread: Sequence[ChunkPlace]) -> dict[bytes, bytes]:
         """The contents of chunks that could not be read where they were sought, by id, as far as other packs have them. Raises
         `TransientStorageError`."""
         found: dict[bytes, bytes] = {}
@@ -110,7 +110,7 @@ class PackReader:
                         found[place.chunk] = content
         return found
 
-    def _read(self, run: Run) -> Iterator[tuple[Place, bytes | StrongroomError]]:
+    def _read(self, run: ChunkRun) -> Iterator[tuple[ChunkPlace, bytes | StrongroomError]]:
         try:
             plain = self.read_span(run.places[0], run.start, run.length)
         except Damaged as error:
@@ -118,13 +118,13 @@ class PackReader:
                 yield run.places[0], error
             else:  # one bad segment must not cost its neighbours
                 for place in run.places:
-                    yield from self._read(Run(place.offset, place.stored, (place,)))
+                    yield from self._read(ChunkRun(place.offset, place.stored, (place,)))
             return
         for place in run.places:
             start = place.offset - run.start
             yield place, self._content(place, plain[start : start + place.stored])
 
-    def _content(self, place: Place, frame: memoryview) -> bytes | StrongroomError:
+    def _content(self, place: ChunkPlace, frame: memoryview) -> bytes | StrongroomError:
         try:
             content = self._expander(place.dictionary).expand(frame, place.plain)
         except Damaged as error:
@@ -133,12 +133,12 @@ class PackReader:
             return Damaged(f"chunk {place.chunk.hex()} in pack {place.pack.hex()} is not what its name says")
         return content
 
-    def plain_size(self, pack: Place) -> int:
+    def plain_size(self, pack: ChunkPlace) -> int:
         """Bytes of a pack's plain stream, going by its stored size. Raises `Damaged`, `StorageError`, `KeyRefused`."""
         name = pack_name(self._project.id, pack.tier, pack.pack)
         return self._header(pack, name).reader(pack.pack_size).plain_size
 
-    def read_span(self, pack: Place, start: int, length: int) -> memoryview:
+    def read_span(self, pack: ChunkPlace, start: int, length: int) -> memoryview:
         """Bytes `start` to `start + length` of a pack's plain stream. Raises `Damaged`, `StorageError`, `KeyRefused`."""
         name = pack_name(self._project.id, pack.tier, pack.pack)
         reader = self._header(pack, name).reader(pack.pack_size)
@@ -147,7 +147,7 @@ class PackReader:
             self.requests += 1
         return self._twice(name, offset, size, lambda sealed: reader.open_span(sealed, start, length))
 
-    def _header(self, pack: Place, name: str) -> age.OpenedHeader:
+    def _header(self, pack: ChunkPlace, name: str) -> age.OpenedHeader:
         with self._lock:
             if pack.pack in self._headers:
                 self._headers.move_to_end(pack.pack)
@@ -204,7 +204,7 @@ class PackReader:
                 return self._dictionary_at(place)
         return self._dictionary_at(found[-1])
 
-    def _dictionary_at(self, place: Place) -> bytes:
+    def _dictionary_at(self, place: ChunkPlace) -> bytes:
         if place.dictionary is not None:
             raise Damaged(f"the compression dictionary {place.chunk.hex()} is said to need one itself")
         content = next(iter(self.chunks([place])))[1]
@@ -213,8 +213,8 @@ class PackReader:
         return content
 
 
-def places(table: pa.Table) -> list[Place]:
+def places(table: pa.Table) -> list[ChunkPlace]:
     """Index rows as places, by pack and offset; rows of nulls (chunks that no segment knows) are left out."""
     names = ["chunk", "pack", "tier", "pack_size", "offset", "stored", "plain", "dictionary"]
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
-    return sorted((Place(*row) for row in rows if row[0] is not None), key=lambda place: (place.pack, place.offset))
+    return sorted((ChunkPlace(*row) for row in rows if row[0] is not None), key=lambda place: (place.pack, place.offset))

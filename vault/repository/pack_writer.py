@@ -85,7 +85,7 @@ class PackWriter:
     def _seal(self, builder: PackBuilder, tier: int) -> age.Sealed:
         capability = self._project.capability
         recipient = capability.catalogue.recipient if tier == META_TIER else capability.content_recipient
-        sealed = age.seal(builder.plain, [recipient], self._project.services.chance)
+        sealed = age.seal(builder.plain, [recipient], self._project.services.randomness)
         builder.plain = bytearray()  # its bytes now live in the sealed copy, and are checked from there
         return sealed
 

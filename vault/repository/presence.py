@@ -9,7 +9,7 @@ from itertools import islice
 from vault.errors import ObjectNotFound
 from vault.format import layout
 from vault.format.layout import TIERS
-from vault.repository.adopt import standing
+from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
 
 FEW = 50

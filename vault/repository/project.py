@@ -13,7 +13,7 @@ from vault.format.capability import Capability
 from vault.format.descriptor import Descriptor
 from vault.format.layout import project_folder
 from vault.repository.services import Services
-from vault.repository.trust import PromiseBroken, WriteLost
+from vault.repository.store_trust import PromiseBroken, WriteLost
 from vault.storage.caching import uncached
 from vault.storage.contract import Buffer, Store
 
@@ -45,7 +45,7 @@ class Project:
 
     def seal_catalogue(self, plain: bytes | bytearray) -> bytearray:
         """An age file that the holders of the catalogue key can open."""
-        return age.seal(plain, [self.capability.catalogue.recipient], self.services.chance).data
+        return age.seal(plain, [self.capability.catalogue.recipient], self.services.randomness).data
 
     def open_catalogue(self, sealed: bytes) -> bytearray:
         """Open what `seal_catalogue` made. Raises `Damaged`, also where it was sealed to another key."""

@@ -125,8 +125,8 @@ class Repository:
             for project, error in opened.damaged.items():
                 if names.get(project, name) == name:
                     raise Damaged(f"project {project} does not open, and may be called {name!r}: {error}", hint=error.hint)
-            project = layout.new_id(self.services.chance.token(16))
-            capability = Capability.generate(self.descriptor.repository, project, name, self.services.chance)
+            project = layout.new_id(self.services.randomness.token(16))
+            capability = Capability.generate(self.descriptor.repository, project, name, self.services.randomness)
         elif self._holds_anything(capability.project):
             raise RefusedByRule(f"there is a project {name!r} in this repository already", hint="choose another name")
         for recipient in recipients:
@@ -138,7 +138,7 @@ class Repository:
 
     def grant(self, capability: Capability, recipient: HybridRecipient) -> None:
         """Wrap a project's secrets to one more principal."""
-        sealed = age.seal(capability.encode(), [recipient], self.services.chance)
+        sealed = age.seal(capability.encode(), [recipient], self.services.randomness)
         self.store.put(layout.key_name(capability.project, key_id(recipient, capability.project)), sealed.data)
 
     def open_keys(self, identities: Sequence[Identity]) -> Opened:

@@ -24,15 +24,16 @@ from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.format.record import Record
 from vault.lazily import lazily
 from vault.problems import Problem
-from vault.repository import claims, commit, marks, presence, snapshots
-from vault.repository.adopt import missing_segment, orphan_rows, stored_packs
+from vault.repository import claims, commit_verification, presence, snapshots
+from vault.repository.catalog_chunks import MetaReader, MetaWriter
 from vault.repository.chunk_index import ChunkIndex, Kept, KnownChunks, store_segments
 from vault.repository.claims import evicted
-from vault.repository.meta import MetaReader, MetaWriter
+from vault.repository.gc import marks
+from vault.repository.orphan_packs import missing_segment, orphan_rows, stored_packs
 from vault.repository.own_claim import OwnClaim
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
-from vault.repository.trust import WriteLost
+from vault.repository.store_trust import WriteLost
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ class Session:
         except ObjectExists as error:
             self.in_doubt = False
             raise evicted(self.id) from error
-        commit.verify(self, one, sealed)
+        commit_verification.verify(self, one, sealed)
         self.in_doubt = False
         self._drop_claim()
         with suppress(StorageError):  # of runs that died here: what they had stored was found by their claims

@@ -131,7 +131,7 @@ def write(
     before = listed(store)
     now = services.clock.now()
     own = [one for one in before if one.origin == origin]
-    leaf = layout.snapshot_id(_after(now, own[-1:]), services.chance.token(8))
+    leaf = layout.snapshot_id(_after(now, own[-1:]), services.randomness.token(8))
     name = layout.settings_name(origin, leaf)
     copy = SettingsCopy(
         repository=repository.descriptor.repository,
@@ -143,7 +143,7 @@ def write(
         recipients=tuple(one.encode() for one in recipients),
         text=text,
     )
-    sealed = age.seal(copy.encode(name, keys), recipients, services.chance)
+    sealed = age.seal(copy.encode(name, keys), recipients, services.randomness)
     SettingsCopy.decode(sealed.reopen(), name, keys, copy.repository)  # memory that errs is found out here
     store.put(name, sealed.data)
     thin(store, [*before, StoredCopy(leaf, origin, name, len(sealed.data))])

@@ -19,8 +19,8 @@ from vault.format.chunks import ID_SIZE
 from vault.format.housekeeping import Evicted, Moved
 from vault.format.record import Claim, Record
 from vault.problems import Problem
-from vault.repository import forgotten, rollups
-from vault.repository.meta import MetaReader
+from vault.repository import forget_notes, rollups
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def stored_ids(project: Project) -> list[str]:
 
 def ids(project: Project) -> list[str]:
     """The ids of all records but those of forgotten snapshots, by time; evicted ones are among them."""
-    stored, gone = stored_ids(project), forgotten.read_all(project).by_id
+    stored, gone = stored_ids(project), forget_notes.read_all(project).by_id
     return [snapshot for snapshot in stored if snapshot not in gone]
 
 
@@ -97,7 +97,7 @@ def committed(project: Project, *, rolled: bool = False) -> Committed:
     """Every committed snapshot that nobody has forgotten. rolled: where there are many, out of roll-ups, which say nothing of
     problems; not for who deletes. One damaged record, or one that somebody planted, must not cost the others; whoever uses
     them tells it."""
-    gone = forgotten.read_all(project)
+    gone = forget_notes.read_all(project)
     wanted = [snapshot for snapshot in stored_ids(project) if snapshot not in gone.by_id]
     known = _in_rollups(project, wanted) if rolled and len(wanted) >= WORTH_ROLLUPS else {}
     found = read_those(project, [snapshot for snapshot in wanted if snapshot not in known])

@@ -19,9 +19,10 @@ from typing import Any, Literal, NamedTuple
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.housekeeping import Mark, Note
-from vault.repository import forgotten, marks, missing
+from vault.repository import forget_notes, missing_snapshots
 from vault.repository.client_memory import ClientMemory
-from vault.repository.forget import refuse_unfit
+from vault.repository.gc import marks
+from vault.repository.gc.forget import refuse_unfit
 from vault.repository.project import Project
 from vault.storage.caching import uncached
 
@@ -49,10 +50,10 @@ class Unreadable(NamedTuple):
 def look(project: Project) -> list[Unreadable]:
     """Everything of a project that stands and cannot be read in the store itself. Raises `StorageError`."""
     below = replace(project, store=uncached(project.store))
-    bad_notes = [one.path.decode().rpartition("/")[2] for one in forgotten.read_all(below).damaged]
+    bad_notes = [one.path.decode().rpartition("/")[2] for one in forget_notes.read_all(below).damaged]
     bad_marks = [name.rpartition("/")[2] for name in marks.read(below).unreadable]
     return [
-        *(Unreadable("snapshot", one) for one in missing.unreadable(project)),
+        *(Unreadable("snapshot", one) for one in missing_snapshots.unreadable(project)),
         *(Unreadable("note", one) for one in sorted(bad_notes)),
         *(Unreadable("mark", one) for one in sorted(bad_marks)),
     ]
@@ -63,7 +64,7 @@ def accept(project: Project, memory: ClientMemory, found: Sequence[Unreadable], 
     refuse_unfit(reason)
     lost = [one.id for one in found if one.what == "snapshot"]
     if lost:
-        missing.accept(project, lost, reason=reason, who=who, remembered=lost)
+        missing_snapshots.accept(project, lost, reason=reason, who=who, remembered=lost)
         memory.forget(project.id, lost)
     for one in found:
         if one.what == "note":

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 from vault import memory
 from vault.errors import SourceError, UsageError
 from vault.problems import Problem, printable
-from vault.source.columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row, packed
-from vault.source.descent import SUPPORTED, Descent
+from vault.source.folder_descent import SUPPORTED, Descent
 from vault.source.patterns import HEADS, TAILS, Rules
+from vault.source.scan_columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row, packed
 
 if TYPE_CHECKING:
     import pyarrow as pa

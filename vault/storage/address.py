@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from vault.chance import Chance
 from vault.clock import Clock
 from vault.errors import UsageError
+from vault.randomness import Randomness
 from vault.storage.contract import Checksum, Store
 from vault.storage.local import LocalStore
 from vault.storage.retrying import Patience, RetryingStore
@@ -91,26 +91,28 @@ def parse_address(text: str) -> Address:
 
 
 def open_bare_store(
-    address: Address, options: StoreOptions, clock: Clock, chance: Chance, *, create_missing: bool = False
+    address: Address, options: StoreOptions, clock: Clock, randomness: Randomness, *, create_missing: bool = False
 ) -> Store:
     """The store at an address, each request sent once; for the probe. Raises as `open_store` does."""
     if isinstance(address, FolderAddress):
-        return LocalStore(address.path, clock=clock, chance=chance, create_missing=create_missing)
+        return LocalStore(address.path, clock=clock, randomness=randomness, create_missing=create_missing)
     # botocore takes a quarter of a second to import; a repository in a folder does not wait for it
     from vault.storage.s3 import S3Store
 
     return S3Store(address.bucket, address.prefix, options.s3, checksum=options.checksum)
 
 
-def open_store(address: Address, options: StoreOptions, clock: Clock, chance: Chance, *, create_missing: bool = False) -> Store:
+def open_store(
+    address: Address, options: StoreOptions, clock: Clock, randomness: Randomness, *, create_missing: bool = False
+) -> Store:
     """The store at an address, with patience.
 
     A folder that is not there is made only for `create_missing` (that is `init`); otherwise it raises `NoRepository`,
     so that a disk that is not mounted is told from an empty repository. No request is sent to a bucket: the first use
     shows whether it is there. Raises `StorageError` where the settings cannot be used.
     """
-    inner = open_bare_store(address, options, clock, chance, create_missing=create_missing)
-    return RetryingStore(inner, options.patience, clock, chance)
+    inner = open_bare_store(address, options, clock, randomness, create_missing=create_missing)
+    return RetryingStore(inner, options.patience, clock, randomness)
 
 
 def _folder(text: str) -> FolderAddress:

@@ -24,9 +24,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from vault.chance import Chance
+from vault.randomness import Randomness
 from vault.storage.contract import Buffer, ObjectInfo, Store
-from vault.storage.locks import Locks, locks_of
+from vault.storage.object_locks import Locks, locks_of
 
 KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
@@ -44,10 +44,10 @@ _SUM = hashlib.sha256().digest_size
 class CachingStore:
     """Wraps a store. folder: of this repository's cache (made 0700) · limit: bytes."""
 
-    def __init__(self, inner: Store, folder: Path, chance: Chance, *, limit: int = LARGEST_CACHE) -> None:
+    def __init__(self, inner: Store, folder: Path, randomness: Randomness, *, limit: int = LARGEST_CACHE) -> None:
         self._inner = inner
         self._folder = folder
-        self._chance = chance
+        self._chance = randomness
         self._limit = limit
         self._sound: set[str] = set()
         self._listed: dict[str, int] = {}
@@ -209,8 +209,8 @@ class CachingStore:
 class _Passing(CachingStore):
     """See `CachingStore.in_passing`."""
 
-    def __init__(self, inner: Store, folder: Path, chance: Chance, *, limit: int) -> None:
-        super().__init__(inner, folder, chance, limit=limit)
+    def __init__(self, inner: Store, folder: Path, randomness: Randomness, *, limit: int) -> None:
+        super().__init__(inner, folder, randomness, limit=limit)
         self._lock = threading.Lock()
         self._held = _Held()
 
@@ -235,8 +235,8 @@ class _Beneath(CachingStore):
     """See `CachingStore.beneath`. What was read from the store and is what is kept here, serves the rest of this run; so do
     the last few of the others, out of memory."""
 
-    def __init__(self, inner: Store, folder: Path, chance: Chance, *, limit: int) -> None:
-        super().__init__(inner, folder, chance, limit=limit)
+    def __init__(self, inner: Store, folder: Path, randomness: Randomness, *, limit: int) -> None:
+        super().__init__(inner, folder, randomness, limit=limit)
         self._lock = threading.Lock()
         self._read: set[str] = set()
         self._held = _Held()

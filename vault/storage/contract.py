@@ -11,8 +11,8 @@ Not relied on: the order of listings, ETags, times of modification, copies, mult
 (write only if the name is free) is offered by every store and *kept* only by some: whoever uses it asks the repository's
 descriptor whether a race on this very store has shown that it works.
 
-Names follow `vault.storage.names`. Every exception that leaves a store is a `vault.errors.StorageError`. All methods may be
-called from several threads at once. Deleting what is not there is not an error.
+Names follow `vault.storage.object_names`. Every exception that leaves a store is a `vault.errors.StorageError`. All methods may
+be called from several threads at once. Deleting what is not there is not an error.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vault.storage.contract import Buffer, ObjectInfo, Store
-from vault.storage.locks import Kept, Locks, Retention, locks_of
+from vault.storage.object_locks import Locks, LockState, Retention, locks_of
 
 LIST_PAGE = 1000
 """Rows that an S3 listing answers to one request; a listing is counted as that many requests."""
@@ -122,7 +122,7 @@ class _CountingLocks:
         self._count("retain")
         self._inner.retain(name, retention)
 
-    def kept(self, name: str) -> Kept:
+    def kept(self, name: str) -> LockState:
         self._count("kept")
         return self._inner.kept(name)
 

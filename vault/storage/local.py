@@ -19,14 +19,14 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from vault.chance import Chance
 from vault.clock import Clock
 from vault.errors import NoRepository, ObjectExists, ObjectNotFound, StorageError, TransientStorageError
+from vault.randomness import Randomness
+from vault.storage.bounds import bounded, check_range, within_limit
 from vault.storage.contract import Buffer, ObjectInfo
-from vault.storage.limits import bounded, check_range, within_limit
 from vault.storage.local_errors import local_errors
 from vault.storage.local_folders import Folders, sync_folder
-from vault.storage.names import is_name, is_part, validate, validate_folder
+from vault.storage.object_names import is_name, is_part, validate, validate_folder
 
 TEMPORARY = "~temp"
 STALE_AFTER = timedelta(days=1)
@@ -46,10 +46,10 @@ class LocalStore:
     Raises `NoRepository` where it does not: a disk that is not mounted must not become a new, empty repository.
     """
 
-    def __init__(self, root: Path, *, clock: Clock, chance: Chance, create_missing: bool = False) -> None:
+    def __init__(self, root: Path, *, clock: Clock, randomness: Randomness, create_missing: bool = False) -> None:
         self._root = root.absolute()
         self._temporary = self._root / TEMPORARY
-        self._chance = chance
+        self._chance = randomness
         if create_missing:
             with local_errors("make the folder", str(self._root)):
                 try:

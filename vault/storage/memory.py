@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from vault.errors import ObjectExists, ObjectNotFound, StorageError
+from vault.storage.bounds import bounded, check_range
 from vault.storage.contract import Buffer, ObjectInfo
-from vault.storage.limits import bounded, check_range
-from vault.storage.names import validate, validate_folder
+from vault.storage.object_names import validate, validate_folder
 
 
 class MemoryStore:

@@ -15,10 +15,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from threading import Barrier
 from typing import TYPE_CHECKING, Literal
 
-from vault.chance import Chance
 from vault.clock import Clock
 from vault.errors import ObjectExists, ObjectNotFound, StorageError, TransientStorageError
-from vault.storage.facts import BucketFacts, StoreFacts
+from vault.randomness import Randomness
+from vault.storage.bucket_facts import BucketFacts, StoreFacts
 from vault.storage.probe_report import CreateOnce, Enforced, ProbeReport, QuickReport, Verdict
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ _ATTEMPTS = 3
 _Outcome = Literal["won", "lost", "unclear", "refused"]
 
 
-def probe_quickly(store: Store, chance: Chance) -> QuickReport:
+def probe_quickly(store: Store, randomness: Randomness) -> QuickReport:
     """About 20 small requests. Raises `StorageError` where not even a plain write or read works."""
-    with _playground([store] * _QUICK_WRITERS, chance) as ground:
+    with _playground([store] * _QUICK_WRITERS, randomness) as ground:
         return QuickReport(*_asked(ground, _QUICK_ROUNDS), *_read_back(ground))
 
 
-def probe(make: Callable[[], Store], clock: Clock, chance: Chance) -> ProbeReport:
+def probe(make: Callable[[], Store], clock: Clock, randomness: Randomness) -> ProbeReport:
     """About 120 small requests, from several stores that `make` opens. Raises `StorageError` where not even a plain
     write works."""
     with ExitStack() as opened:
@@ -48,11 +48,11 @@ def probe(make: Callable[[], Store], clock: Clock, chance: Chance) -> ProbeRepor
             store = make()
             opened.callback(store.close)
             stores.append(store)
-        return _probe(stores, clock, chance)
+        return _probe(stores, clock, randomness)
 
 
-def _probe(stores: Sequence[Store], clock: Clock, chance: Chance) -> ProbeReport:
-    with _playground(stores, chance) as ground:
+def _probe(stores: Sequence[Store], clock: Clock, randomness: Randomness) -> ProbeReport:
+    with _playground(stores, randomness) as ground:
         round_trip = min(ground.timed_write(clock) for _ in range(3))
         create_once, checksum, can_delete = _asked(ground, _ROUNDS)
         facts, skew = _facts(ground.store, clock)
@@ -75,11 +75,11 @@ def _probe(stores: Sequence[Store], clock: Clock, chance: Chance) -> ProbeReport
 class _Ground:
     """A folder to play in, with a store for each player."""
 
-    def __init__(self, stores: Sequence[Store], chance: Chance) -> None:
+    def __init__(self, stores: Sequence[Store], randomness: Randomness) -> None:
         self.stores = stores
         self.store = stores[0]
-        self.chance = chance
-        self.folder = f"probe-{chance.token(8).hex()}"
+        self.randomness = randomness
+        self.folder = f"probe-{randomness.token(8).hex()}"
         self.left_behind = 0
         self._used: set[str] = set()
 
@@ -120,8 +120,8 @@ class _Ground:
 
 
 @contextmanager
-def _playground(stores: Sequence[Store], chance: Chance) -> Iterator[_Ground]:
-    ground = _Ground(stores, chance)
+def _playground(stores: Sequence[Store], randomness: Randomness) -> Iterator[_Ground]:
+    ground = _Ground(stores, randomness)
     next(iter(ground.store.list(ground.folder)), None)  # a bucket that is not there must not be made by the first write
     try:
         yield ground
@@ -135,7 +135,7 @@ def _asked(ground: _Ground, rounds: int) -> tuple[CreateOnce, Enforced, bool]:
 
 def _read_back(ground: _Ground) -> tuple[Verdict, Verdict]:
     """Whether one object that was written is seen at once, whole and in part."""
-    name, body = ground.name("read-back"), ground.chance.token(_SIZE)
+    name, body = ground.name("read-back"), ground.randomness.token(_SIZE)
     try:
         ground.store.put(name, body)
         listed = {row.name: row.size for row in ground.store.list(ground.folder)}
@@ -152,7 +152,7 @@ def _read_back(ground: _Ground) -> tuple[Verdict, Verdict]:
 
 def _create_once(ground: _Ground, rounds: int) -> CreateOnce:
     name = ground.name("once")
-    first, second = (ground.chance.token(32) for _ in range(2))
+    first, second = (ground.randomness.token(32) for _ in range(2))
     try:
         ground.store.create(name, first)
     except TransientStorageError:
@@ -176,7 +176,7 @@ def _create_once(ground: _Ground, rounds: int) -> CreateOnce:
 def _race(ground: _Ground, number: int) -> bool:
     """Whether one writer won, and it is that one's object that stands there."""
     name = ground.name(f"race-{number}")
-    bodies = [ground.chance.token(32) * (_SIZE // 32) for _ in ground.stores]
+    bodies = [ground.randomness.token(32) * (_SIZE // 32) for _ in ground.stores]
 
     def write(player: int, store: Store) -> _Outcome:
         try:
@@ -236,7 +236,7 @@ def _seen_by_all(ground: _Ground, folder: str) -> Verdict:
     seen: dict[int, set[str]] = {}
 
     def write_and_look(player: int, store: Store) -> _Outcome:
-        name, body = names[player], ground.chance.token(_SIZE)
+        name, body = names[player], ground.randomness.token(_SIZE)
         try:
             store.put(name, body)
             seen[player] = {row.name for row in store.list(f"{ground.folder}/{folder}") if row.size == _SIZE}
@@ -261,7 +261,7 @@ def _seen_by_all(ground: _Ground, folder: str) -> Verdict:
 
 
 def _ranges(ground: _Ground) -> Verdict:
-    name, body = ground.name("range"), ground.chance.token(_SIZE)
+    name, body = ground.name("range"), ground.randomness.token(_SIZE)
     wanted = [(0, 1), (100, 100), (_SIZE - 10, 50), (_SIZE - 1, 1), (_SIZE, 10), (_SIZE + 10, 10)]
     try:
         ground.store.put(name, body, sha256=hashlib.sha256(body).digest())

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from vault.chance import Chance
 from vault.clock import Clock
 from vault.errors import ObjectExists, ObjectNotFound, StorageDenied, StorageError, TransientStorageError
+from vault.randomness import Randomness
 from vault.storage.contract import Buffer, ObjectInfo, Store
-from vault.storage.locks import Kept, Locks, Retention, locks_of
+from vault.storage.object_locks import Locks, LockState, Retention, locks_of
 
 T = TypeVar("T")
 
@@ -84,10 +84,10 @@ class NoListener:
 class Retries:
     """Patience with one store, shared by all requests to it."""
 
-    def __init__(self, patience: Patience, clock: Clock, chance: Chance, listener: RetryListener | None = None) -> None:
+    def __init__(self, patience: Patience, clock: Clock, randomness: Randomness, listener: RetryListener | None = None) -> None:
         self._patience = patience
         self._clock = clock
-        self._chance = chance
+        self._chance = randomness
         self._listener = listener or NoListener()
         self._lock = threading.Lock()
         self._silent_since: float | None = None
@@ -162,10 +162,10 @@ class RetryingStore:
     """A `Store` over another one, with `Patience`."""
 
     def __init__(
-        self, inner: Store, patience: Patience, clock: Clock, chance: Chance, *, listener: RetryListener | None = None
+        self, inner: Store, patience: Patience, clock: Clock, randomness: Randomness, *, listener: RetryListener | None = None
     ) -> None:
         self._inner = inner
-        self._retries = Retries(patience, clock, chance, listener)
+        self._retries = Retries(patience, clock, randomness, listener)
 
     @property
     def locks(self) -> Locks | None:
@@ -259,7 +259,7 @@ class _RetryingLocks:
     def retain(self, name: str, retention: Retention) -> None:
         self._retries.run(lambda: self._inner.retain(name, retention))
 
-    def kept(self, name: str) -> Kept:
+    def kept(self, name: str) -> LockState:
         return self._retries.run(lambda: self._inner.kept(name))
 
     def put_legal_hold(self, name: str) -> None:

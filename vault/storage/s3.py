@@ -16,10 +16,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from vault.errors import ObjectExists, StorageError, TransientStorageError
+from vault.storage.bounds import bounded, check_range
+from vault.storage.bucket_facts import BucketFacts
 from vault.storage.contract import Buffer, Checksum, ObjectInfo
-from vault.storage.facts import BucketFacts
-from vault.storage.limits import bounded, check_range
-from vault.storage.names import is_name, validate, validate_folder
+from vault.storage.object_names import is_name, validate, validate_folder
 from vault.storage.s3_body import read_object, read_range
 from vault.storage.s3_client import S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors, status_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vault.errors import StorageError, TransientStorageError
-from vault.storage.limits import within_limit
+from vault.storage.bounds import within_limit
 from vault.storage.s3_client import Answer, S3Client
 from vault.storage.s3_errors import s3_errors, status_of
 

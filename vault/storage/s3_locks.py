@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vault.errors import StorageError, TransientStorageError
-from vault.storage.locks import NO_OBJECT_LOCK, Kept, Retention
+from vault.storage.object_locks import NO_OBJECT_LOCK, LockState, Retention
 from vault.storage.s3_client import S3Client
 from vault.storage.s3_errors import s3_errors, status_of
 
@@ -67,7 +67,7 @@ class S3Locks:
         with lock_errors("lock", name):
             self._client.put_object_retention(Bucket=self._bucket, Key=self._key(name), Retention=wanted)
 
-    def kept(self, name: str) -> Kept:
+    def kept(self, name: str) -> LockState:
         with s3_errors("look at", name):
             answer = self._client.head_object(Bucket=self._bucket, Key=self._key(name))
         return kept_by(answer)
@@ -83,10 +83,10 @@ class S3Locks:
             self._client.put_object_legal_hold(Bucket=self._bucket, Key=self._key(name), LegalHold={"Status": status})
 
 
-def kept_by(answer: Mapping[str, Any]) -> Kept:
+def kept_by(answer: Mapping[str, Any]) -> LockState:
     """What the answer to a HEAD says."""
     until, mode = answer.get("ObjectLockRetainUntilDate"), answer.get("ObjectLockMode")
     held = answer.get("ObjectLockLegalHoldStatus") == "ON"
     if not isinstance(until, datetime):
-        return Kept(None, held)
-    return Kept(Retention("compliance" if mode == "COMPLIANCE" else "governance", until.astimezone(UTC)), held)
+        return LockState(None, held)
+    return LockState(Retention("compliance" if mode == "COMPLIANCE" else "governance", until.astimezone(UTC)), held)

@@ -12,10 +12,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import IO, Any, TypeVar
 
-from vault.chance import Chance
 from vault.clock import Clock
 from vault.errors import ObjectNotFound, StorageError
 from vault.problems import printable
+from vault.randomness import Randomness
 from vault.storage.retrying import Patience, Retries
 from vault.storage.s3_client import S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors
@@ -36,10 +36,12 @@ T = TypeVar("T")
 class S3Objects:
     """Objects under `prefix` ("" for the whole bucket) of `bucket`. Used from several threads."""
 
-    def __init__(self, bucket: str, prefix: str, options: S3Options, patience: Patience, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self, bucket: str, prefix: str, options: S3Options, patience: Patience, clock: Clock, randomness: Randomness
+    ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        self._retries = Retries(patience, clock, chance)
+        self._retries = Retries(patience, clock, randomness)
         self._client: S3Client = make_client(options)
 
     def describe(self) -> str:

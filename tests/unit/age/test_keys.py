@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.age import CHEAP_WORK_FACTOR, Pair, pairs
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 from vault.age import (
     HeaderDamaged,
     HybridIdentity,
@@ -75,8 +75,8 @@ def test_an_identity_unwraps_what_its_recipient_wrapped_and_a_stranger_does_not(
 
 @every_pair
 def test_wrapping_twice_shares_nothing(pair: Pair) -> None:
-    chance = SeededChance(2)
-    one, two = pair.recipient.wrap(FILE_KEY, chance), pair.recipient.wrap(FILE_KEY, chance)
+    randomness = SeededChance(2)
+    one, two = pair.recipient.wrap(FILE_KEY, randomness), pair.recipient.wrap(FILE_KEY, randomness)
     assert one.arguments[0] != two.arguments[0]
     assert one.body != two.body
 

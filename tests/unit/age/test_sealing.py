@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.age import CHEAP_WORK_FACTOR, Pair, pairs
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 from vault.age import (
     ENOUGH_FOR_A_HEADER,
     LARGEST_HEADER,
@@ -34,10 +34,10 @@ from vault.age import (
 from vault.errors import Damaged, UsageError
 
 SIZES = [0, 1, 15, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 1, 5 * SEGMENT - 7]
-chance = SeededChance("sealing")
-HYBRID = HybridIdentity.generate(chance)
-OTHER = HybridIdentity.generate(chance)
-CLASSIC = X25519Identity.generate(chance)
+randomness = SeededChance("sealing")
+HYBRID = HybridIdentity.generate(randomness)
+OTHER = HybridIdentity.generate(randomness)
+CLASSIC = X25519Identity.generate(randomness)
 
 every_pair = pytest.mark.parametrize("pair", pairs().values(), ids=pairs().keys())
 
@@ -74,8 +74,8 @@ def test_every_recipient_of_several_opens_the_file() -> None:
 
 
 def test_two_files_share_neither_key_nor_nonce() -> None:
-    chance = SeededChance(4)
-    one, two = (bytes(seal(bytes(64), [HYBRID.recipient], chance).data) for _ in range(2))
+    randomness = SeededChance(4)
+    one, two = (bytes(seal(bytes(64), [HYBRID.recipient], randomness).data) for _ in range(2))
     assert one[-80:] != two[-80:]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.age import VECTOR_FOLDER, Vector, load_vectors
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 from vault.age import (
     SEGMENT,
     ArmorDamaged,
@@ -77,10 +77,10 @@ def odd_spans(size: int) -> Iterator[tuple[int, int]]:
     edges = sorted({0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, size // 2, size - SEGMENT, size - 1, size})
     inside = [edge for edge in edges if 0 <= edge <= size]
     yield from ((start, end - start) for start in inside for end in inside if start <= end <= start + 3 * SEGMENT)
-    chance = random.Random(size)
+    randomness = random.Random(size)
     for _ in range(8):
-        start = chance.randint(0, size)
-        yield start, chance.randint(0, min(size - start, 3 * SEGMENT))
+        start = randomness.randint(0, size)
+        yield start, randomness.randint(0, min(size - start, 3 * SEGMENT))
 
 
 def test_the_folder_holds_the_whole_published_set_and_each_file_is_a_vector() -> None:

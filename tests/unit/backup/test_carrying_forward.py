@@ -16,17 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from restore.select import Wish, select
+from restore.selection.select import ItemQuery, select
 from tests.support.places import FAR_AHEAD, TickingClock, back_up, checked, folder_source, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, look_at, next_tick, text, write_tree
 from vault.backup import run
-from vault.backup.compare import Ignorable
-from vault.backup.new_manifest import Retire
-from vault.backup.run import Wishes
+from vault.backup.comparison import Ignorable
+from vault.backup.new_manifest import ItemRetirement
+from vault.backup.run import BackupOptions
 from vault.errors import Interrupted, SourceError
 from vault.format import manifest
 from vault.repository import snapshots
-from vault.repository.meta import MetaReader
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 
@@ -88,7 +88,7 @@ def test_a_vanished_item_keeps_its_content_through_any_number_of_snapshots(
     for number in range(5):
         write_tree(folder, {f"new {number}": text(number, 500)})
         back_up(project, folder)
-    restore(project, tmp_path / "back", Wish(deleted=True))
+    restore(project, tmp_path / "back", ItemQuery(deleted=True))
     assert contents(tmp_path / "back/reports") == {"dir/one": text("one", 2000), "dir/two": b"two"}
     assert checked(project).sound
 
@@ -112,7 +112,7 @@ def test_a_folder_that_became_a_file_keeps_what_was_in_it(project: Project, fold
     assert row(project, "dir")["type"] == manifest.FILE
     restore(project, tmp_path / "now")
     assert look_at(tmp_path / "now/reports") == look_at(folder)
-    restore(project, tmp_path / "then", Wish(deleted=True))
+    restore(project, tmp_path / "then", ItemQuery(deleted=True))
     assert contents(tmp_path / "then/reports/dir") == {"one": text("one", 2000), "two": b"two"}
 
 
@@ -166,9 +166,9 @@ def test_an_item_that_outlived_its_retention_goes_though_the_source_does_not_cha
         asked.append(set(table.column_names))
         return pc.is_in(table["path"].combine_chunks(), value_set=pa.array([b"reports/dir/one", b"reports/keep"]))
 
-    stays = Wishes(retire=Retire(["path"], lambda table: pa.repeat(pa.scalar(value=False), len(table))))
+    stays = BackupOptions(retire=ItemRetirement(["path"], lambda table: pa.repeat(pa.scalar(value=False), len(table))))
     assert back_up(project, folder, stays).record.manifest == newest.manifest
-    retires = Wishes(retire=Retire(["path", "vanished_at"], outlived))
+    retires = BackupOptions(retire=ItemRetirement(["path", "vanished_at"], outlived))
     back_up(project, folder, retires)
     assert asked[0] == {"path", "vanished_at"}
     last = snapshots.read_manifest(MetaReader(project), snapshots.read_all(project)[-1])
@@ -214,8 +214,8 @@ def test_an_empty_source_that_was_not_empty_commits_nothing(project: Project, fo
     assert "--allow-empty" in refusal.value.hint
     assert len(snapshots.read_all(project)) == 1
     assert snapshots.claims(project) == []
-    back_up(project, folder, Wishes(allow_empty=True))
-    assert len(select(project, Wish(deleted=True)).table) == 4
+    back_up(project, folder, BackupOptions(allow_empty=True))
+    assert len(select(project, ItemQuery(deleted=True)).table) == 4
 
 
 @pytest.mark.parametrize("after", range(6))
@@ -229,7 +229,7 @@ def test_a_run_that_is_stopped_commits_nothing_and_leaves_what_it_stored_to_the_
             raise Interrupted("Ctrl-C")
 
     with pytest.raises(Interrupted):
-        back_up(project, folder, Wishes(stop=stop))
+        back_up(project, folder, BackupOptions(stop=stop))
     assert snapshots.ids(project) == []
     assert snapshots.claims(project) == []
     back_up(project, folder)
@@ -245,7 +245,7 @@ def test_a_snapshot_at_a_moment_is_the_newest_up_to_then(project: Project, folde
     assert first < second
     middle = first + (second - first) / 2
     for number, (moment, content) in enumerate([(first, b"kept"), (middle, b"kept"), (second, b"changed")]):
-        restore(project, tmp_path / f"back {number}", Wish(at=moment, patterns=("reports/keep",)))
+        restore(project, tmp_path / f"back {number}", ItemQuery(at=moment, patterns=("reports/keep",)))
         assert (tmp_path / f"back {number}/reports/keep").read_bytes() == content
 
 
@@ -254,13 +254,13 @@ def test_a_file_system_with_other_inodes_at_every_mount_need_not_be_read_again(
     project: Project, folder: Path, ignored: tuple[Ignorable, ...], read: int
 ) -> None:
     source = replace(folder_source(folder), ignored=frozenset(ignored))
-    run.back_up(project, source, Wishes())
+    run.back_up(project, source, BackupOptions())
     shutil.copy2(folder / "keep", folder.parent / "copy")
     (folder.parent / "copy").replace(folder / "keep")
     folders = len(list(folder.rglob("*/"))) + 1
-    report = run.back_up(project, source, Wishes())
+    report = run.back_up(project, source, BackupOptions())
     assert (report.record.counts.changed >= read, report.record.counts.changed <= read + folders) == (True, True)
     assert report.record.counts.read_bytes == read * 4
     (folder / "keep").write_bytes(b"other")
-    report = run.back_up(project, source, Wishes())
+    report = run.back_up(project, source, BackupOptions())
     assert report.record.counts.read_bytes == 5

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from classify.path_layout import Layout
+from classify.period import Period
 from tests.support.places import made_on
 from tests.support.trees import write_tree
-from vault.about.layout import Layout
-from vault.about.period import Period
 from vault.backup import run
-from vault.backup.describing import Manner
+from vault.backup.item_classification import ClassifyOptions
 from vault.format.record import Record
 from vault.repository import snapshots
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.meta import MetaReader
 from vault.repository.project import Project
 from vault.source.patterns import Rules
 from vault.storage.memory import MemoryStore
@@ -26,10 +26,10 @@ KYIV = ZoneInfo("Europe/Kyiv")
 Row = dict[str, Any]
 
 
-def taken(project: Project, folder: Path, manner: Manner) -> tuple[Record, dict[str, Row]]:
+def taken(project: Project, folder: Path, options: ClassifyOptions) -> tuple[Record, dict[str, Row]]:
     """A snapshot, and the rows of its manifest by the path below the kind."""
-    source = run.Source("reports", "reports", os.fsencode(folder), Rules(), manner)
-    record = run.back_up(project, source, run.Wishes()).record
+    source = run.Source("reports", "reports", os.fsencode(folder), Rules(), options)
+    record = run.back_up(project, source, run.BackupOptions()).record
     table = snapshots.read_manifest(MetaReader(project, ChunkIndex.load(project)), record)
     return record, {row["path"].decode().removeprefix("reports/"): row for row in table.to_pylist()}
 
@@ -49,7 +49,7 @@ def test_a_period_comes_from_the_layout_then_the_name_then_the_content_then_the_
         return Period(0, 3_600_000_000) if format_ == "csv" else None
 
     layout = Layout.compiled("{year}/{month:02}/{day:02}/report-{hour:02}.csv", KYIV)
-    record, rows = taken(made_on(MemoryStore()), folder, Manner(KYIV, [layout], content=content, content_key="time"))
+    record, rows = taken(made_on(MemoryStore()), folder, ClassifyOptions(KYIV, [layout], content=content, content_key="time"))
     assert told(rows["2024/05/17/report-14.csv"]) == (
         datetime(2024, 5, 17, 11, tzinfo=UTC),
         datetime(2024, 5, 17, 12, tzinfo=UTC),
@@ -75,53 +75,53 @@ def test_the_day_of_the_last_change_is_of_23_to_25_hours_and_stays_within_the_ca
     folder = write_tree(tmp_path / "source", dict.fromkeys(moments, b"hello\n"))
     for name, second in moments.items():
         os.utime(folder / name, ns=(0, second * 10**9))
-    _, rows = taken(made_on(MemoryStore()), folder, Manner(KYIV))
+    _, rows = taken(made_on(MemoryStore()), folder, ClassifyOptions(KYIV))
     lengths = {name: (told(rows[name])[1] - told(rows[name])[0]).total_seconds() / 3600 for name in moments}
     assert lengths == {"spring": 23, "autumn": 25, "before": 24, "after": 24}
 
 
 def test_a_name_that_says_its_period_in_several_ways_is_reported(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "source", {"20240517_calls_20240603.csv": b"a\n", "2024-05-17.csv": b"a\n"})
-    source = run.Source("reports", "reports", os.fsencode(folder), Rules(), Manner(KYIV))
+    source = run.Source("reports", "reports", os.fsencode(folder), Rules(), ClassifyOptions(KYIV))
     project = made_on(MemoryStore())
-    first = run.back_up(project, source, run.Wishes())
+    first = run.back_up(project, source, run.BackupOptions())
     assert first.doubtful == (b"reports/20240517_calls_20240603.csv",)
     assert first.as_json()["doubtful_periods"] == ["reports/20240517_calls_20240603.csv"]
-    assert run.back_up(project, source, run.Wishes()).doubtful == (), "nothing was described"
+    assert run.back_up(project, source, run.BackupOptions()).doubtful == (), "nothing was described"
 
 
 def test_a_folder_has_the_period_of_its_name_and_none_of_its_time(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "source", {"2024-05/": b"", "odd/": b""})
-    _, rows = taken(made_on(MemoryStore()), folder, Manner(KYIV))
+    _, rows = taken(made_on(MemoryStore()), folder, ClassifyOptions(KYIV))
     assert rows["2024-05"]["period_origin"] in ("name", "folder") and rows["odd"]["period_origin"] is None
 
 
 def test_other_settings_describe_every_item_anew_though_no_file_has_changed(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "source", {"01.02.2024.csv": b"a,b\n1,2\n", "gone 03.04.2024.csv": b"a,b\n1,2\n"})
     project = made_on(MemoryStore())
-    _, first = taken(project, folder, Manner(KYIV))
+    _, first = taken(project, folder, ClassifyOptions(KYIV))
     (folder / "gone 03.04.2024.csv").unlink()
-    taken(project, folder, Manner(KYIV))
-    record, then = taken(project, folder, Manner(KYIV, day_first=False))
+    taken(project, folder, ClassifyOptions(KYIV))
+    record, then = taken(project, folder, ClassifyOptions(KYIV, day_first=False))
     assert first["01.02.2024.csv"]["period_start"] == datetime(2024, 1, 31, 22, tzinfo=UTC)
     assert then["01.02.2024.csv"]["period_start"] == datetime(2024, 1, 1, 22, tzinfo=UTC)
     assert then["gone 03.04.2024.csv"]["period_start"] == datetime(2024, 3, 3, 22, tzinfo=UTC)
     assert record.counts.read_bytes == 0 and record.counts.unchanged > 0
-    again, _ = taken(project, folder, Manner(KYIV, day_first=False))
+    again, _ = taken(project, folder, ClassifyOptions(KYIV, day_first=False))
     assert again.manifest == record.manifest
 
 
 def test_what_content_has_told_stays_when_the_file_is_not_read_again(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "source", {"calls.csv": b"time,n\n1,2\n"})
     project = made_on(MemoryStore())
-    taken(project, folder, Manner(KYIV, content=lambda _descriptor, _format: Period(0, 1_000_000), content_key="time"))
+    taken(project, folder, ClassifyOptions(KYIV, content=lambda _descriptor, _format: Period(0, 1_000_000), content_key="time"))
     write_tree(folder, {"other.csv": b"time,n\n1,2\n"})
-    _, rows = taken(project, folder, Manner(KYIV, day_first=False, content=lambda *_: None, content_key="time"))
+    _, rows = taken(project, folder, ClassifyOptions(KYIV, day_first=False, content=lambda *_: None, content_key="time"))
     assert rows["calls.csv"]["period_origin"] == "content" and rows["other.csv"]["period_origin"] == "mtime"
 
 
 def test_a_large_file_is_told_by_its_first_bytes(tmp_path: Path) -> None:
     lines = b"".join(b"%d;name %d;%d\n" % (number, number, number * 7) for number in range(300_000))
     folder = write_tree(tmp_path / "source", {"large": b"id;name;n\n" + lines, "large.bin": bytes(range(256)) * 30_000})
-    _, rows = taken(made_on(MemoryStore()), folder, Manner(KYIV))
+    _, rows = taken(made_on(MemoryStore()), folder, ClassifyOptions(KYIV))
     assert (rows["large"]["format"], rows["large.bin"]["format"]) == ("csv", "binary")

@@ -22,13 +22,13 @@ from vault.backup import run
 from vault.format import manifest
 from vault.problems import Problem
 from vault.repository import snapshots
-from vault.repository.meta import MetaReader
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
-from vault.source import reading
-from vault.source.reading import Content, LargeFile, Reader, TooLarge
+from vault.source import reader
+from vault.source.reader import Content, LargeFile, Reader, TooLarge
 from vault.storage.memory import MemoryStore
 
-LARGE = reading.SMALL + 1000
+LARGE = reader.SMALL + 1000
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ class Meddling(Reader):
     path = b""
     action: Callable[[], None] = staticmethod(lambda: None)
 
-    def read_small(self, paths: Any, *, limit: int = reading.SMALL) -> list[Content | TooLarge | Problem]:
+    def read_small(self, paths: Any, *, limit: int = reader.SMALL) -> list[Content | TooLarge | Problem]:
         wanted = list(paths)
         if self.path in wanted:
             type(self).action()

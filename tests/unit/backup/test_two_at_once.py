@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from restore.select import Wish, select
+from restore.selection.select import ItemQuery, select
 from tests.support.places import (
     TickingClock,
     back_up,
@@ -26,14 +26,14 @@ from tests.support.places import (
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.backup import run
-from vault.backup.report import Report
+from vault.backup.report import BackupReport
 from vault.errors import Busy, StorageDenied
 from vault.format import layout
 from vault.problems import Problem
 from vault.repository import snapshots
-from vault.repository.meta import MetaReader
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
-from vault.source.reading import SMALL, Content, Reader, TooLarge
+from vault.source.reader import SMALL, Content, Reader, TooLarge
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.memory import MemoryStore
 
@@ -115,7 +115,7 @@ def test_a_whole_backup_within_another_leaves_two_sound_snapshots(
     assert checked(project).sound
 
 
-def note(_report: Report) -> None:
+def note(_report: BackupReport) -> None:
     """It is enough that it came about."""
 
 
@@ -137,7 +137,7 @@ def test_two_runs_that_know_nothing_of_each_other_are_merged_by_the_next(
     assert len(snapshots.heads(snapshots.read_all(project), "files")) == 2
     back_up(project, folder)
     assert len(snapshots.heads(snapshots.read_all(project), "files")) == 1
-    deleted = select(project, Wish(deleted=True)).table["path"].to_pylist()
+    deleted = select(project, ItemQuery(deleted=True)).table["path"].to_pylist()
     assert deleted == [b"reports/short-lived"]
 
 
@@ -152,7 +152,7 @@ def test_many_threads_back_up_one_project(project: Project, tmp_path: Path) -> N
         source = replace(folder_source(folders[number]), name=f"source-{number}", kind=f"kind{number}")
         own = through(project, project.store, seed=number)
         for _ in range(2):
-            ended.append(run.back_up(own, source, run.Wishes()).record.id)
+            ended.append(run.back_up(own, source, run.BackupOptions()).record.id)
 
     with no_hang():
         threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

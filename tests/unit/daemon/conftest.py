@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from policies.daemon import loop
-from policies.schedule import metronome
+from policies.scheduling import loop as scheduling_loop
 
-TRUE_BEATS = (loop.TICK, loop.LOOK, metronome.LONGEST_SLEEP)
+TRUE_BEATS = (loop.TICK, loop.LOOK, scheduling_loop.LONGEST_SLEEP)
 
 
 @pytest.fixture(autouse=True)
@@ -17,10 +17,10 @@ def slow_beats(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if "true_beats" not in request.fixturenames:
         monkeypatch.setattr(loop, "TICK", 10.0)
         monkeypatch.setattr(loop, "LOOK", 60.0)
-        monkeypatch.setattr(metronome, "LONGEST_SLEEP", 10.0)
+        monkeypatch.setattr(scheduling_loop, "LONGEST_SLEEP", 10.0)
 
 
 @pytest.fixture
 def true_beats() -> None:
     """For tests that are about them."""
-    assert (loop.TICK, loop.LOOK, metronome.LONGEST_SLEEP) == TRUE_BEATS == (1.0, 15.0, 1.0)
+    assert (loop.TICK, loop.LOOK, scheduling_loop.LONGEST_SLEEP) == TRUE_BEATS == (1.0, 15.0, 1.0)

@@ -8,29 +8,29 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from policies.daemon import work
-from policies.daemon.child import Ended
+from policies.daemon import job_results
+from policies.daemon.child_processes import ProcessResult
 from policies.daemon.log import Log
-from policies.daemon.loop import Around, Daemon, Hands, Wanted
+from policies.daemon.loop import Daemon, DaemonConfig, DaemonParts, DaemonSignals
 from policies.daemon.plan import PlannedJob, ProjectPlan
-from policies.notify.message import Message
-from policies.promises.findings import Findings
-from policies.schedule import forms
-from policies.schedule.books import Books
-from policies.schedule.jobs import Stop
-from policies.schedule.policy import Policy
+from policies.monitoring.state_store import StateStore
+from policies.notifications.message import Message
+from policies.scheduling import parser
+from policies.scheduling.job_policy import JobPolicy
+from policies.scheduling.jobs import Stop
+from policies.scheduling.run_history import RunHistory
 from tests.support.stage import NOON, Stage, StageClock, services
 
-HOURLY = forms.read(every="hour at :05", zone=ZoneInfo("UTC"))
-NIGHTLY = forms.read(every="day at 01:00", zone=ZoneInfo("UTC"))
-DONE = Ended(0, {}, "")
-UNREACHABLE = Ended(30, {"error": {"message": "the store does not answer", "hint": "wait"}}, "")
+HOURLY = parser.read(every="hour at :05", zone=ZoneInfo("UTC"))
+NIGHTLY = parser.read(every="day at 01:00", zone=ZoneInfo("UTC"))
+DONE = ProcessResult(0, {}, "")
+UNREACHABLE = ProcessResult(30, {"error": {"message": "the store does not answer", "hint": "wait"}}, "")
 
 
 def project(name: str = "sdek", *, rpo: timedelta | None = timedelta(hours=2), nightly: bool = False) -> ProjectPlan:
-    jobs = [PlannedJob("backup", HOURLY, Policy(), "reports")]
+    jobs = [PlannedJob("backup", HOURLY, JobPolicy(), "reports")]
     if nightly:
-        jobs += [PlannedJob("check", NIGHTLY, Policy()), PlannedJob("drill", NIGHTLY, Policy())]
+        jobs += [PlannedJob("check", NIGHTLY, JobPolicy()), PlannedJob("drill", NIGHTLY, JobPolicy())]
     return ProjectPlan(name, ("reports",), tuple(jobs), rpo)
 
 
@@ -55,20 +55,22 @@ class House:
         self.lines: list[str] = []
         self.fail_writing = False
         self.ran: list[tuple[str, str]] = []
-        self.answer: Callable[[str, str], Ended] = lambda _project, _job: DONE
-        self.hands = Hands()
-        self.read_anew: Callable[[], Wanted] = lambda: self.wanted(*projects)
+        self.answer: Callable[[str, str], ProcessResult] = lambda _project, _job: DONE
+        self.hands = DaemonSignals()
+        self.read_anew: Callable[[], DaemonConfig] = lambda: self.wanted(*projects)
         self.folder = folder
         self.projects = projects
         self.as_json = as_json
-        self.findings = Findings.open(folder / "findings.sqlite")
+        self.findings = StateStore.open(folder / "findings.sqlite")
         self.begin()
 
     def begin(self) -> None:
         """A process; the one before is gone."""
         log = Log(self._line, self.clock, as_json=self.as_json)
-        self.books = Books.open(self.folder / "books.sqlite", self.clock, log.notice)
-        self.around = Around(self.books, self.findings, services(self.clock, len(self.ran)), log, 4, launch=self.stage.launch)
+        self.books = RunHistory.open(self.folder / "books.sqlite", self.clock, log.notice)
+        self.around = DaemonParts(
+            self.books, self.findings, services(self.clock, len(self.ran)), log, 4, launch=self.stage.launch
+        )
         self.daemon = Daemon(self.around, self.wanted(*self.projects), lambda: self.read_anew())
 
     def _line(self, text: str) -> None:
@@ -76,13 +78,13 @@ class House:
             raise OSError("no room for a line")
         self.lines.append(text)
 
-    def wanted(self, *projects: ProjectPlan) -> Wanted:
-        def run(command: Sequence[str], _stop: Stop) -> Ended:
+    def wanted(self, *projects: ProjectPlan) -> DaemonConfig:
+        def run(command: Sequence[str], _stop: Stop) -> ProcessResult:
             self.ran.append((command[0], command[1]))
             return self.answer(command[0], command[1])
 
-        jobs = tuple(work.jobs(projects, lambda name, job: [name, job.name], run))
-        return Wanted(projects, jobs, [self.channel])
+        jobs = tuple(job_results.jobs(projects, lambda name, job: [name, job.name], run))
+        return DaemonConfig(projects, jobs, [self.channel])
 
     def live(self, hours: float) -> None:
         """So long, until a hand is raised at its end."""

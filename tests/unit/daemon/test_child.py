@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from policies.daemon.child import LARGEST_ANSWER, Children, Ended
-from policies.schedule.jobs import Stop
+from policies.daemon.child_processes import LARGEST_ANSWER, Children, ProcessResult
+from policies.scheduling.jobs import Stop
 from vault.clock import SystemClock
 from vault.errors import StrongroomError
 
@@ -19,7 +19,7 @@ LONG = 60.0
 HEEDLESS = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
-def run(text: str, *, seconds: float = LONG, kill_after: float = LONG) -> Ended:
+def run(text: str, *, seconds: float = LONG, kill_after: float = LONG) -> ProcessResult:
     clock = SystemClock()
     stop = Stop(clock, clock.monotonic() + seconds)
     return Children(dict(os.environ), kill_after).run([sys.executable, "-c", text], stop)
@@ -27,7 +27,7 @@ def run(text: str, *, seconds: float = LONG, kill_after: float = LONG) -> Ended:
 
 def test_the_answer_the_code_and_the_last_words_come_back() -> None:
     ended = run("import sys; print('{\"a\": 1}'); print('oh', file=sys.stderr); sys.exit(3)")
-    assert ended == Ended(3, {"a": 1}, "oh")
+    assert ended == ProcessResult(3, {"a": 1}, "oh")
 
 
 @pytest.mark.parametrize("text", ["pass", "print('no json')", "print('[1]')", f"print('\"' + 'x' * {LARGEST_ANSWER} + '\"')"])

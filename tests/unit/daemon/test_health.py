@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from policies.daemon.health import STUCK_AFTER, Health
-from policies.daemon.metrics import Numbers, text
-from policies.promises.judge import Alarm, DrillState, ProjectState, SourceState
+from policies.daemon.metrics import DaemonMetrics, text
+from policies.monitoring.alerts import Alert, DrillState, ProjectState, SourceState
 from tests.support.stage import StageClock
 from vault.errors import Busy, SettingsError
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ALARM = Alarm("sdek", "rpo", "reports", "late", "look")
+ALARM = Alert("sdek", "rpo", "reports", "late", "look")
 
 
 def ask(health: Health, path: str) -> tuple[int, str]:
@@ -84,7 +84,7 @@ def test_an_address_that_is_taken_is_busy() -> None:
 def test_metrics_are_prometheus_text_with_names_escaped() -> None:
     source = SourceState('odd "name"\\', timedelta(hours=2), NOW, NOW)
     state = ProjectState("sdek", (source,), drills=DrillState(NOW, NOW), frozen=("x",))
-    lines = text(Numbers(NOW, 2, {("sdek", "check", "done"): 3}, {("sdek", "check"): NOW}, [state], [ALARM])).splitlines()
+    lines = text(DaemonMetrics(NOW, 2, {("sdek", "check", "done"): 3}, {("sdek", "check"): NOW}, [state], [ALARM])).splitlines()
     stamp = f"{NOW.timestamp():.3f}"
     assert "strongroom_running 2.000" in lines
     assert 'strongroom_runs_total{project="sdek",job="check",ending="done"} 3.000' in lines

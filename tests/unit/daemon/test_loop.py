@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 import pytest
 
 from policies.daemon import heartbeat
-from policies.daemon.child import Ended
+from policies.daemon.child_processes import ProcessResult
 from policies.daemon.health import Health
 from policies.daemon.heartbeat import Heartbeat
 from policies.daemon.loop import Daemon
 from policies.daemon.plan import ProjectPlan
 from policies.daemon.systemd import Systemd
-from policies.notify.pings import Pings
-from policies.promises.findings import PackSeen
+from policies.monitoring.state_store import PackSeen
+from policies.notifications.healthchecks import Healthchecks
 from tests.support.stage import NOON
 from tests.unit.daemon.house import DONE, UNREACHABLE, House, project
 from vault.errors import SettingsError, StrongroomError
@@ -178,7 +178,7 @@ def test_a_full_disk_under_the_books_stops_no_run_and_is_told(make: Make) -> Non
 
 def test_json_lines_are_one_document_each(make: Make) -> None:
     house = make(project(), as_json=True)
-    house.answer = lambda *_: Ended(1, {}, "two\nlines")
+    house.answer = lambda *_: ProcessResult(1, {}, "two\nlines")
     house.live(3)
     events = [json.loads(line) for line in house.lines]
     assert {"started", "ended", "broken", "notice"} <= {one["event"] for one in events}
@@ -188,14 +188,14 @@ def test_json_lines_are_one_document_each(make: Make) -> None:
 
 def test_text_lines_stay_one_whatever_is_told(make: Make) -> None:
     house = make(project())
-    house.answer = lambda *_: Ended(1, {"error": {"message": "one\ntwo", "hint": None}}, "")
+    house.answer = lambda *_: ProcessResult(1, {"error": {"message": "one\ntwo", "hint": None}}, "")
     house.live(1)
     assert all("\n" not in line for line in house.lines) and any("one two" in line for line in house.lines)
 
 
 def test_a_ping_that_gets_no_thread_does_not_end_all_pings(make: Make) -> None:
     house = make(project())
-    pings = Pings(lambda: "https://example.org/x")
+    pings = Healthchecks(lambda: "https://example.org/x")
     launched: list[str] = []
 
     def launch(name: str, work: Callable[[], None]) -> None:
@@ -266,7 +266,7 @@ def test_once_ends_with_an_error_where_what_it_did_cannot_be_written_down(make: 
     house.daemon.once(house.hands)
     house.clock.sleep(3600)
 
-    def breaks(_project: str, _job: str) -> Ended:
+    def breaks(_project: str, _job: str) -> ProcessResult:
         file = house.folder / name
         file.rename(file.with_name("aside"))
         file.mkdir()
@@ -371,7 +371,7 @@ def test_a_run_that_did_its_work_has_reached_the_store(make: Make) -> None:
 def test_all_is_well_is_not_pinged_before_the_store_was_reached(make: Make) -> None:
     pinged: list[str] = []
 
-    class Recorder(Pings):
+    class Recorder(Healthchecks):
         def _ping(self, suffix: str, body: str) -> None:
             pinged.append(f"{suffix} {body}")
 
@@ -389,7 +389,7 @@ def test_all_is_well_is_not_pinged_before_the_store_was_reached(make: Make) -> N
 
 def test_an_alarm_that_becomes_critical_is_told_again(make: Make) -> None:
     house = make(project(rpo=None))
-    house.answer = lambda *_: Ended(
+    house.answer = lambda *_: ProcessResult(
         3, {"snapshots": [{"problems": 1, "problem_list": [{"path": "a", "message": "unreadable"}]}]}, ""
     )
     house.live(5)

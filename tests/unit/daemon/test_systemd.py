@@ -12,10 +12,10 @@ import pytest
 
 from policies.daemon import systemd
 from policies.daemon.systemd import Systemd
-from policies.daemon.unit import Unit, text
+from policies.daemon.systemd_unit import UnitOptions, text
 from tests.support.coverage_notes import not_covered
 
-UNIT = Unit(
+UNIT = UnitOptions(
     Path("/usr/bin/strongroom"), Path("/etc/strong room/50%.toml"), Path("/home/ops/identity.txt"), [Path("/srv/repo")], 30
 )
 
@@ -63,7 +63,7 @@ def test_the_unit_quotes_names_and_hands_the_identity_over_as_a_credential() -> 
     assert start.endswith(" --identity ${CREDENTIALS_DIRECTORY}/identity")
     assert {"LoadCredential=identity:/home/ops/identity.txt", "Type=notify", "ReadWritePaths=/srv/repo"} <= set(lines)
     assert "EnvironmentFile=-/etc/strongroom/s3.env" in lines
-    without = text(Unit(UNIT.program, UNIT.settings, None, [], 30))
+    without = text(UnitOptions(UNIT.program, UNIT.settings, None, [], 30))
     assert "Credential" not in without and "CREDENTIALS" not in without and "CAP_DAC_OVERRIDE" not in without
 
 
@@ -79,6 +79,6 @@ def test_systemd_itself_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> Non
         not_covered("the unit verified by systemd-analyze: it is not installed")
         pytest.skip("no systemd-analyze")
     file = tmp_path / "strongroom.service"
-    file.write_text(text(Unit(Path("/bin/true"), Path("/etc/hostname"), Path("/etc/hostname"), [], 30)))
+    file.write_text(text(UnitOptions(Path("/bin/true"), Path("/etc/hostname"), Path("/etc/hostname"), [], 30)))
     done = subprocess.run([program, "verify", str(file)], capture_output=True, text=True, timeout=60)
     assert str(file.name) not in done.stderr, done.stderr

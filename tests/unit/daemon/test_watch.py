@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from policies.daemon.child import Ended
-from policies.daemon.known import state_of
+from policies.daemon.child_processes import ProcessResult
 from policies.daemon.plan import PlannedJob, ProjectPlan
-from policies.notify.message import Message
-from policies.promises import findings_file
-from policies.promises.findings import Findings
-from policies.schedule import books_file
-from policies.schedule.policy import Policy, Retries
+from policies.daemon.project_state import state_of
+from policies.monitoring import state_file
+from policies.monitoring.state_store import StateStore
+from policies.notifications.message import Message
+from policies.scheduling import run_history_file
+from policies.scheduling.job_policy import JobPolicy, Retries
 from tests.unit.daemon.house import DONE, HOURLY, UNREACHABLE, Channel, House, project
 
 Make = Callable[..., House]
@@ -137,7 +137,7 @@ def test_the_alarms_of_a_project_that_left_the_settings_go_and_are_not_called_me
 @pytest.mark.parametrize("attempts", [1, 3, 11, 21])
 def test_days_that_failed_are_counted_by_due_times_however_often_each_was_tried(make: Make, attempts: int) -> None:
     retries = Retries(attempts, first=timedelta(seconds=20), most=timedelta(minutes=1))
-    plan = replace(project(rpo=None), jobs=(PlannedJob("backup", HOURLY, Policy(retries=retries), "reports"),))
+    plan = replace(project(rpo=None), jobs=(PlannedJob("backup", HOURLY, JobPolicy(retries=retries), "reports"),))
     house = make(plan)
     house.answer = lambda *_: UNREACHABLE
     house.live(1.2)  # two due times, with all of their tries
@@ -154,8 +154,8 @@ def test_a_store_that_is_away_is_one_alarm_that_names_every_project_and_one_that
     house = make(*projects, project("other"))
     house.live(1)
 
-    def away(name: str, _job: str) -> Ended:
-        return DONE if name == "other" else Ended(30, {"error": {"message": f"no answer for {len(house.ran)} s"}}, "")
+    def away(name: str, _job: str) -> ProcessResult:
+        return DONE if name == "other" else ProcessResult(30, {"error": {"message": f"no answer for {len(house.ran)} s"}}, "")
 
     house.answer = away
     house.live(6)
@@ -236,9 +236,9 @@ def test_a_daemon_that_begins_on_a_full_disk_runs_tells_and_writes_all_down_once
 
         return opened
 
-    monkeypatch.setattr(books_file, "open_to_write", opening(books_file.open_to_write))
-    monkeypatch.setattr(findings_file, "opened", opening(findings_file.opened))
-    house.findings = Findings.open_anyhow(house.folder / "findings.sqlite", house.lines.append)
+    monkeypatch.setattr(run_history_file, "open_to_write", opening(run_history_file.open_to_write))
+    monkeypatch.setattr(state_file, "opened", opening(state_file.opened))
+    house.findings = StateStore.open_anyhow(house.folder / "findings.sqlite", house.lines.append)
     before = len(house.ran)
     house.begin()
     house.answer = lambda *_: UNREACHABLE
@@ -262,7 +262,7 @@ def test_a_run_that_was_under_way_before_the_disk_was_full_is_not_waited_for(mak
     house.ran.append(("sdek", "killed"))  # runs of the next process have other ids
     house.stage._clock.forget()
     house.books.close()
-    real = books_file.open_to_write
+    real = run_history_file.open_to_write
 
     def only_read(file: Path) -> sqlite3.Connection:
         connection = real(file)
@@ -270,8 +270,8 @@ def test_a_run_that_was_under_way_before_the_disk_was_full_is_not_waited_for(mak
         return connection
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(books_file, "open_to_write", only_read)
-        patch.setattr(books_file, "lacks_room", lambda _error: True)
+        patch.setattr(run_history_file, "open_to_write", only_read)
+        patch.setattr(run_history_file, "lacks_room", lambda _error: True)
         house.begin()
         house.live(2)
     assert house.books is not restarted_with and house.ran.count(("sdek", "backup reports")) >= 2

@@ -7,45 +7,49 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policies.daemon import work
-from policies.daemon.child import Ended
+from policies.daemon import job_results
+from policies.daemon.child_processes import ProcessResult
+from policies.daemon.job_results import RunFailed, outcome
 from policies.daemon.plan import PlannedJob, ProjectPlan
-from policies.daemon.work import RunFailed, outcome
-from policies.schedule import forms
-from policies.schedule.jobs import Outcome, Stop
-from policies.schedule.policy import Policy
+from policies.scheduling import parser
+from policies.scheduling.job_policy import JobPolicy
+from policies.scheduling.jobs import Outcome, Stop
 from tests.support.stage import StageClock
 from vault.errors import Interrupted
 
-HOURLY = forms.read(every="hour", zone=ZoneInfo("UTC"))
+HOURLY = parser.read(every="hour", zone=ZoneInfo("UTC"))
 SNAPSHOT = {"snapshot": "x", "added": 3, "changed": 2, "vanished": 1, "problems": 0, "problem_list": []}
 
 
 def test_a_success_tells_its_counts() -> None:
-    assert outcome(Ended(0, {"snapshots": [SNAPSHOT]}, "")) == Outcome(0, "snapshot x: 3 new, 2 changed, 1 vanished")
-    assert outcome(Ended(0, {}, "")) == Outcome()
+    assert outcome(ProcessResult(0, {"snapshots": [SNAPSHOT]}, "")) == Outcome(0, "snapshot x: 3 new, 2 changed, 1 vanished")
+    assert outcome(ProcessResult(0, {}, "")) == Outcome()
 
 
 def test_problems_are_counted_and_the_first_is_named() -> None:
     problem = {"path": "reports/a.csv", "what": "unreadable", "message": "it cannot be read"}
-    found = outcome(Ended(3, {"snapshots": [SNAPSHOT | {"problems": 2, "problem_list": [problem]}]}, ""))
+    found = outcome(ProcessResult(3, {"snapshots": [SNAPSHOT | {"problems": 2, "problem_list": [problem]}]}, ""))
     assert found == Outcome(2, "reports/a.csv: it cannot be read")
-    assert outcome(Ended(3, {}, "something odd")) == Outcome(1, "something odd")
+    assert outcome(ProcessResult(3, {}, "something odd")) == Outcome(1, "something odd")
 
 
 @pytest.mark.parametrize(
     ("ended", "message", "hint"),
     [
-        (Ended(30, {"error": {"message": "no answer", "hint": "wait", "exit_code": 30}}, ""), "no answer", "wait"),
-        (Ended(1, {"snapshots": [{"error": "the source is gone", "hint": "mount it"}]}, ""), "the source is gone", "mount it"),
-        (Ended(20, {"projects": [{"damage": ["pack ab"]}]}, ""), "damaged: pack ab", None),
-        (Ended(-9, {}, ""), "it was killed by SIGKILL", "was there enough memory?"),
-        (Ended(-99, {}, ""), "it was killed by signal 99", "was there enough memory?"),
-        (Ended(2, {}, "usage\nstrongroom: error: no such project\nhint: look"), "no such project", None),
-        (Ended(7, {}, ""), "it ended with exit code 7", None),
+        (ProcessResult(30, {"error": {"message": "no answer", "hint": "wait", "exit_code": 30}}, ""), "no answer", "wait"),
+        (
+            ProcessResult(1, {"snapshots": [{"error": "the source is gone", "hint": "mount it"}]}, ""),
+            "the source is gone",
+            "mount it",
+        ),
+        (ProcessResult(20, {"projects": [{"damage": ["pack ab"]}]}, ""), "damaged: pack ab", None),
+        (ProcessResult(-9, {}, ""), "it was killed by SIGKILL", "was there enough memory?"),
+        (ProcessResult(-99, {}, ""), "it was killed by signal 99", "was there enough memory?"),
+        (ProcessResult(2, {}, "usage\nstrongroom: error: no such project\nhint: look"), "no such project", None),
+        (ProcessResult(7, {}, ""), "it ended with exit code 7", None),
     ],
 )
-def test_whatever_else_is_a_failure_with_a_reason(ended: Ended, message: str, hint: str | None) -> None:
+def test_whatever_else_is_a_failure_with_a_reason(ended: ProcessResult, message: str, hint: str | None) -> None:
     with pytest.raises(RunFailed) as failed:
         outcome(ended)
     assert (str(failed.value), failed.value.hint) == (message, hint)
@@ -53,23 +57,23 @@ def test_whatever_else_is_a_failure_with_a_reason(ended: Ended, message: str, hi
 
 def test_a_run_that_withdrew_is_interrupted_and_not_failed() -> None:
     with pytest.raises(Interrupted):
-        outcome(Ended(130, {}, "strongroom: error: interrupted by SIGTERM"))
+        outcome(ProcessResult(130, {}, "strongroom: error: interrupted by SIGTERM"))
 
 
 def test_every_source_has_a_backup_of_its_own_and_every_job_its_command() -> None:
     planned = [
-        PlannedJob("backup", HOURLY, Policy(), "reports"),
-        PlannedJob("backup", HOURLY, Policy(), "tickets"),
-        PlannedJob("check", HOURLY, Policy()),
+        PlannedJob("backup", HOURLY, JobPolicy(), "reports"),
+        PlannedJob("backup", HOURLY, JobPolicy(), "tickets"),
+        PlannedJob("check", HOURLY, JobPolicy()),
     ]
     seen: list[list[str]] = []
 
-    def run(command: object, _stop: Stop) -> Ended:
+    def run(command: object, _stop: Stop) -> ProcessResult:
         seen.append(list(command))  # type: ignore[call-overload] # words
-        return Ended(0, {}, "")
+        return ProcessResult(0, {}, "")
 
     jobs = list(
-        work.jobs(
+        job_results.jobs(
             [ProjectPlan("sdek", ("reports", "tickets"), tuple(planned))], lambda name, job: [name, job.kind, job.source], run
         )
     )
@@ -97,18 +101,18 @@ def test_every_source_has_a_backup_of_its_own_and_every_job_its_command() -> Non
     ],
 )
 def test_each_job_says_what_it_did(document: dict[str, object], told: str) -> None:
-    assert outcome(Ended(0, document, "")).message == told
+    assert outcome(ProcessResult(0, document, "")).message == told
 
 
 def test_a_prune_that_gave_way_to_a_backup_says_so_and_is_tried_again() -> None:
     with pytest.raises(RunFailed, match=r"^1 backup is still under way; nothing was deleted$"):
-        outcome(Ended(11, {"projects": [{"waiting": ["x"], "deleted": 0, "freed": 0}]}, ""))
+        outcome(ProcessResult(11, {"projects": [{"waiting": ["x"], "deleted": 0, "freed": 0}]}, ""))
 
 
 @pytest.mark.parametrize("killed", [True, False])
 def test_what_the_daemon_itself_ended_is_no_failure_and_is_told_as_that(killed: bool) -> None:  # noqa: FBT001
     with pytest.raises(Interrupted, match="the daemon killed it" if killed else "was ended by the daemon"):
-        outcome(Ended(-9 if killed else -15, {}, "", asked=True, killed=killed))
+        outcome(ProcessResult(-9 if killed else -15, {}, "", asked=True, killed=killed))
     with pytest.raises(RunFailed, match="killed by SIGKILL") as failed:
-        outcome(Ended(-9, {}, ""))
+        outcome(ProcessResult(-9, {}, ""))
     assert failed.value.hint == "was there enough memory?"

@@ -13,12 +13,12 @@ import pytest
 from restore.export import folder
 from restore.export.sink import BagSink
 from restore.export.write import to_folder, to_zip
-from restore.giving.conversion import Conversion
-from restore.giving.folder_sink import FolderSink
-from restore.giving.given import Given, Told
-from restore.giving.sink import Entry
-from restore.select import Wish
-from restore.target import Attributes, Target
+from restore.local_fs import Attributes, Target
+from restore.outputs.conversion import Conversion
+from restore.outputs.folder_sink import FolderSink
+from restore.outputs.output_item import ItemOutcome, OutputItem
+from restore.outputs.sink import Entry
+from restore.selection.select import ItemQuery
 from tests.support.bags import at_another_time, files_of, ordered, unzipped, validate
 from tests.support.places import back_up, made_on, names, tiny_descriptor
 from tests.support.tree_facts import below
@@ -132,7 +132,7 @@ def test_odd_names_make_a_valid_bag_that_tells_them(tmp_path: Path) -> None:
 def test_a_selection_without_files_makes_a_valid_bag(tmp_path: Path) -> None:
     project = made_on(MemoryStore())
     back_up(project, write_tree(tmp_path / "source", {"folder/": b"", "file": b"1"}))
-    order = ordered(project, Wish(patterns=("reports/folder",)))
+    order = ordered(project, ItemQuery(patterns=("reports/folder",)))
     to_folder(order, tmp_path / "bag")
     to_zip(order, tmp_path / "bag.zip")
     for bag in (tmp_path / "bag", unzipped(tmp_path / "bag.zip", tmp_path / "out")):
@@ -149,7 +149,7 @@ def test_paths_that_lead_out_of_the_bag_stay_below_data(tmp_path: Path) -> None:
             with (tmp_path / "content").open("w+b") as content:
                 content.write(b"harm")
                 content.seek(0)
-                given = Given(path, content, 4, Told(number, path, None))
+                given = OutputItem(path, content, 4, ItemOutcome(number, path, None))
                 assert sink.file(given, Entry(Attributes())) == []
         assert sink.finish() == []
     assert [path.name for path in (tmp_path / "world").iterdir()] == ["bag"]
@@ -184,8 +184,8 @@ def test_a_content_that_is_not_what_the_manifest_says_is_left_out(project: Proje
     with Target(str(tmp_path / "bag").encode()) as target, (tmp_path / "content").open("w+b") as content:
         target.prepare()
         sink = BagSink(FolderSink(target), "", tmp_path)
-        told = Told(0, b"reports/a", None)
-        (problem,) = sink.file(Given(b"reports/a", content, 0, told), Entry(Attributes(), digest=bytes(32)))
+        told = ItemOutcome(0, b"reports/a", None)
+        (problem,) = sink.file(OutputItem(b"reports/a", content, 0, told), Entry(Attributes(), digest=bytes(32)))
         assert sink.finish() == []
     assert problem.what == "damaged" and told.problems == [problem]
     assert sink.payload == {} and files_of(tmp_path / "bag") == {}
@@ -204,7 +204,7 @@ def test_an_interrupted_export_is_begun_anew_by_the_same_request(project: Projec
         to_folder(order, tmp_path / "bag", stop)
     assert (tmp_path / "bag" / folder.NOTE).exists() and not (tmp_path / "bag/manifest-sha256.txt").exists()
     with pytest.raises(TargetError, match="another request"):
-        to_folder(ordered(project, Wish(zone="Europe/Kyiv")), tmp_path / "bag")
+        to_folder(ordered(project, ItemQuery(zone="Europe/Kyiv")), tmp_path / "bag")
     to_folder(order, tmp_path / "bag")
     validate(tmp_path / "bag")
     assert not [path for path in (tmp_path / "bag").iterdir() if "strongroom" in path.name]
@@ -228,7 +228,7 @@ def test_the_report_tells_history_schemas_and_links(tmp_path: Path) -> None:
     back_up(project, source)
     (source / "2024/01/a.csv").unlink()
     back_up(project, source)
-    to_folder(ordered(project, Wish(deleted=True)), tmp_path / "gone")
+    to_folder(ordered(project, ItemQuery(deleted=True)), tmp_path / "gone")
     (item,) = report_of(tmp_path / "gone")["items"]
     assert item["path"] == "reports/2024/01/a.csv" and item["vanished"] > item["last_seen"] >= item["first_seen"]
     assert item["period"] == "2024-01" and item["period_origin"] and item["size"] == len(FILES["2024/01/a.csv"])
@@ -270,7 +270,7 @@ def test_counts_are_of_months_while_they_are_few(project: Project, tmp_path: Pat
 
 
 def test_the_day_of_bagging_is_that_of_the_project(project: Project, tmp_path: Path) -> None:
-    order = ordered(project, Wish(zone="Pacific/Kiritimati", at=datetime(2127, 1, 1, tzinfo=UTC)))
+    order = ordered(project, ItemQuery(zone="Pacific/Kiritimati", at=datetime(2127, 1, 1, tzinfo=UTC)))
     to_folder(order, tmp_path / "bag")
     info = validate(tmp_path / "bag").info
     assert info["Bagging-Date"] == "2026-11-23" and info["Strongroom-Moment"] == "2127-01-01T00:00:00+00:00"
@@ -288,7 +288,7 @@ def test_a_table_that_cannot_be_read_is_given_as_it_is_and_that_is_said(tmp_path
 
 def test_a_page_that_would_be_too_long_says_so(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     to_folder(ordered(project), tmp_path / "whole")
-    monkeypatch.setattr("restore.export.page.ITEMS_SHOWN", 2)
+    monkeypatch.setattr("restore.export.html_report.ITEMS_SHOWN", 2)
     to_folder(ordered(project), tmp_path / "short")
     whole, short = ((tmp_path / name / "report.html").read_text() for name in ("whole", "short"))
     assert "report.json has all" not in whole and whole.count(" [file") == len(FILES)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restore.export.names import LONGEST, BagNames, portable
-from restore.target import unsafe_reason
+from restore.export.payload_names import LONGEST, BagNames, portable
+from restore.local_fs import unsafe_reason
 
 PARTS = st.one_of(
     st.binary(max_size=300).map(lambda part: part.replace(b"/", b"")),

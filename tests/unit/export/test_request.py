@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from restore.export.request import Asker, Request
-from restore.export.words import in_words
-from restore.wish import Wish
+from restore.export.request import ExportRequest, Requester
+from restore.export.selection_text import in_words
+from restore.selection.query import ItemQuery
 
-REQUEST = Request(
-    Asker("olha@desk", datetime(2026, 11, 22, tzinfo=UTC), "audit"),
+REQUEST = ExportRequest(
+    Requester("olha@desk", datetime(2026, 11, 22, tzinfo=UTC), "audit"),
     "words",
     {"periods": ["2024"]},
     {"as": "xlsx"},
@@ -26,29 +26,31 @@ REQUEST = Request(
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [
-        (Wish(), "everything of project acme, as of the newest snapshot"),
+        (ItemQuery(), "everything of project acme, as of the newest snapshot"),
         (
-            Wish(kinds=("reports", "raw"), periods=("2024-Q3",), zone="Europe/Kyiv", at=datetime(2026, 11, 1, 12, tzinfo=UTC)),
+            ItemQuery(
+                kinds=("reports", "raw"), periods=("2024-Q3",), zone="Europe/Kyiv", at=datetime(2026, 11, 1, 12, tzinfo=UTC)
+            ),
             "reports or raw of project acme within 2024-Q3 (Europe/Kyiv), as of 2026-11-01 12:00:00+00:00",
         ),
         (
-            Wish(deleted=True, periods=("2024",), overlapping=True),
+            ItemQuery(deleted=True, periods=("2024",), overlapping=True),
             "everything of project acme touching 2024 (UTC) that the source no longer had, as of the newest snapshot",
         ),
         (
-            Wish(patterns=("a/*", "b"), formats=("csv",), source="s"),
+            ItemQuery(patterns=("a/*", "b"), formats=("csv",), source="s"),
             "everything of project acme from source s with a path like a/* or b in the format csv, as of the newest snapshot",
         ),
-        (Wish(versions=None), "everything of project acme in all versions, as of the newest snapshot"),
-        (Wish(versions=3), "everything of project acme in the newest 3 versions, as of the newest snapshot"),
+        (ItemQuery(versions=None), "everything of project acme in all versions, as of the newest snapshot"),
+        (ItemQuery(versions=3), "everything of project acme in the newest 3 versions, as of the newest snapshot"),
     ],
 )
-def test_a_selection_is_said_in_a_sentence(wish: Wish, expected: str) -> None:
-    assert in_words("acme", wish) == expected
+def test_a_selection_is_said_in_a_sentence(query: ItemQuery, expected: str) -> None:
+    assert in_words("acme", query) == expected
 
 
 def test_requests_are_the_same_whoever_makes_them_and_when() -> None:
-    other = replace(REQUEST, asker=Asker("ivan@other", datetime(2027, 1, 1, tzinfo=UTC), "audit"))
+    other = replace(REQUEST, asker=Requester("ivan@other", datetime(2027, 1, 1, tzinfo=UTC), "audit"))
     assert REQUEST.fingerprint("p") == other.fingerprint("p")
 
 
@@ -61,6 +63,6 @@ def test_requests_are_the_same_whoever_makes_them_and_when() -> None:
         replace(REQUEST, asker=replace(REQUEST.asker, reason="another")),
     ],
 )
-def test_requests_that_mean_something_else_are_told_apart(other: Request) -> None:
+def test_requests_that_mean_something_else_are_told_apart(other: ExportRequest) -> None:
     assert REQUEST.fingerprint("p") != other.fingerprint("p")
     assert REQUEST.fingerprint("p") != REQUEST.fingerprint("q")

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from benchmarks.history_data import FIRST_HOUR, HOUR, Item, Items, content_of, table_of, writing
-from restore.history.gather import History, Manner, gather
-from restore.history.kept import Kept
+from restore.history.cache import HistoryCache
+from restore.history.update import History, UpdateOptions, update_history
 from tests.support.places import made_on
 from vault.format.record import Record
 from vault.repository.project import Project
@@ -64,7 +64,7 @@ class Told:
 
 def known(project: Project, cache: Path) -> History:
     """The history as a client with this cache folder has it."""
-    return gather(project, Kept(project, cache), Manner())
+    return update_history(project, HistoryCache(project, cache), UpdateOptions())
 
 
 def just_before(hour: int) -> datetime:

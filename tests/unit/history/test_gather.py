@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from restore.history import gather as gathering
+from restore.history import update as gathering
+from restore.history.cache import HistoryCache
 from restore.history.events import history
-from restore.history.gather import History
-from restore.history.kept import Kept
 from restore.history.timeline import Question
-from tests.support.chance import SeededChance
+from restore.history.update import History
 from tests.support.places import FAR_AHEAD, TickingClock, back_up, identity, made_on, services, through, tiny_descriptor
+from tests.support.randomness import SeededChance
 from tests.support.trees import write_tree
 from tests.unit.history.model import Told, known
 from vault.format import layout
 from vault.format.capability import Capability
 from vault.format.layout import META_TIER
-from vault.repository.forget import forget
+from vault.repository.gc.forget import forget
 from vault.repository.project import Project
 from vault.repository.repository import Repository
 from vault.storage.caching import CachingStore
@@ -93,7 +93,7 @@ def test_a_kept_history_that_was_damaged_or_swapped_is_read_anew(told: Told, tmp
     sound = kept.read_bytes()
     other = Told(project=strange())
     other.hour({B: ("a lie", 0o644)})
-    forged = Kept(replace(other.project, capability=with_seals_of(told.project, other.project)), tmp_path / "forged")
+    forged = HistoryCache(replace(other.project, capability=with_seals_of(told.project, other.project)), tmp_path / "forged")
     forged.save(known(other.project, tmp_path / "other").ledgers)
     (lie,) = (tmp_path / "forged" / "history").iterdir()
     for bad in (b"", sound[:-1], sound[:2000] + b"\0" + sound[2001:], lie.read_bytes()):
@@ -210,7 +210,9 @@ def test_an_item_was_created_where_no_older_snapshot_was_forgotten_and_else_firs
 def test_the_machine_keeps_nothing_of_a_project_that_it_cannot_open(told: Told, tmp_path: Path) -> None:
     known(told.project, tmp_path)
     stranger = strange()
-    assert Kept(replace(stranger, capability=replace(stranger.capability, project=told.project.id)), tmp_path).load() == {}
+    assert (
+        HistoryCache(replace(stranger, capability=replace(stranger.capability, project=told.project.id)), tmp_path).load() == {}
+    )
 
 
 def test_snapshots_whose_times_contradict_their_order_are_known(tmp_path: Path) -> None:

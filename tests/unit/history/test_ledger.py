@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pytest
 
 from benchmarks.history_data import SHAPES, SOURCE, Hours, table_of, write_history
+from restore.history import alignment, versions
 from restore.history import ledger as ledgers
-from restore.history import matching, versions
+from restore.history.alignment import match
 from restore.history.diff import state
 from restore.history.ledger import Ledger
-from restore.history.matching import match
 from tests.support.places import made_on
 from tests.unit.history.model import Told, known
 from vault.errors import Damaged
@@ -39,7 +39,7 @@ def rows_of(paths: list[bytes], number: int = 0) -> pa.Table:
 def test_tables_are_laid_beside_each_other_by_path_however_many_runs_there_are(
     most_runs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matching, "MOST_RUNS", most_runs)
+    monkeypatch.setattr(alignment, "MOST_RUNS", most_runs)
     random = Random(7)
     every = sorted(bytes([random.randrange(97, 123)]) * random.randrange(1, 4) for _ in range(60))
     names = sorted(set(every))

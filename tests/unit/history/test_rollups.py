@@ -15,19 +15,20 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore.history import gather as gathering
-from restore.history import rolling_up, versions
-from restore.history.gather import Manner
+from restore.history import rollup as history_rollup
+from restore.history import update as gathering
+from restore.history import versions
 from restore.history.ledger import Ledger, only
+from restore.history.update import UpdateOptions
 from tests.support.places import through
 from tests.unit.history.model import State, Told, known
 from vault.errors import Damaged
 from vault.format import layout, rollup
 from vault.format.rollup import Rollup
 from vault.repository import rollups, snapshots
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.check import Depth, check
-from vault.repository.forget import forget
-from vault.repository.meta import MetaReader
+from vault.repository.gc.forget import forget
 from vault.storage.counting import CountingStore
 
 PATHS = [f"reports/{letter}".encode() for letter in "abcdef"]
@@ -36,7 +37,7 @@ PATHS = [f"reports/{letter}".encode() for letter in "abcdef"]
 @pytest.fixture(autouse=True)
 def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Roll-ups of four to eight snapshots, read from the first missing one on."""
-    monkeypatch.setattr(rolling_up, "FEWEST", 4)
+    monkeypatch.setattr(history_rollup, "FEWEST", 4)
     monkeypatch.setattr(gathering, "MANY", 0)
 
 
@@ -52,7 +53,7 @@ def lived(hours: int, seed: int, *, every: int = 6, then: Callable[[Told], objec
                 state[path] = (random.choice(["one", "two"]), random.choice([0o644, 0o600]))
         told.hour(state)
         if hour % every == 0:
-            rolling_up.roll_up(told.project, told.source, Manner())
+            history_rollup.roll_up(told.project, told.source, UpdateOptions())
         then(told)
     return told
 
@@ -126,7 +127,7 @@ def test_a_snapshot_that_came_late_is_read_beside_the_roll_up_that_lacks_it(tmp_
     name = layout.snapshot_name(told.project.id, late.id)
     record = told.project.store.get(name)
     told.project.store.delete(name)
-    assert rolling_up.roll_up(told.project, told.source, Manner()) == 7
+    assert history_rollup.roll_up(told.project, told.source, UpdateOptions()) == 7
     told.project.store.put(name, record)
     rolled = rows(told, tmp_path / "rolled")
     without_rollups(told)
@@ -153,7 +154,7 @@ def test_a_roll_up_that_is_damaged_or_not_ours_is_told_passed_over_and_taken_awa
     assert sum("a roll-up cannot be used" in one for one in check(told.project, Depth()).damage) == 2
     assert rollups.thin(told.project, {one.id for one in told.records}, lambda: None) == 2
     assert rollup_names(told) == []
-    assert rolling_up.roll_up(told.project, told.source, Manner()) == 6
+    assert history_rollup.roll_up(told.project, told.source, UpdateOptions()) == 6
     assert check(told.project, Depth()).damage == []
 
 
@@ -162,7 +163,7 @@ def test_a_damaged_snapshot_stays_out_of_its_roll_up_and_is_told_by_whoever_asks
     bad = told.records[2]
     name = layout.snapshot_name(told.project.id, bad.id)
     told.project.put_record(name, replace(bad, manifest=bad.packs).as_json())
-    assert rolling_up.roll_up(told.project, told.source, Manner()) == 6
+    assert history_rollup.roll_up(told.project, told.source, UpdateOptions()) == 6
     found = known(told.project, tmp_path)
     assert [(one.path.decode(), one.what) for one in found.problems] == [(bad.id, "damaged-manifest")]
     assert [one.id for one in found.ledgers["reports"].records] == [one.id for one in told.records if one is not bad]
@@ -173,8 +174,8 @@ def test_each_source_is_rolled_up_by_itself(tmp_path: Path) -> None:
     two = Told(project=one.project, source="tickets")
     for word in ("one", "two", "three"):
         two.hour({PATHS[0]: (word, 0o644)})
-    assert rolling_up.roll_up(one.project, "tickets", Manner()) == 0
-    assert rolling_up.roll_up(one.project, "reports", Manner()) == 5
+    assert history_rollup.roll_up(one.project, "tickets", UpdateOptions()) == 0
+    assert history_rollup.roll_up(one.project, "reports", UpdateOptions()) == 5
     rolled = known(one.project, tmp_path / "rolled").ledgers
     without_rollups(one)
     read = known(one.project, tmp_path / "read").ledgers
@@ -192,21 +193,21 @@ def test_a_roll_up_goes_when_less_than_half_of_its_snapshots_stand_and_the_other
     state: State = {PATHS[0]: ("one", 0o644)}
     for _ in range(2):
         told.hour(state)
-    assert rolling_up.roll_up(told.project, told.source, Manner()) == 4
+    assert history_rollup.roll_up(told.project, told.source, UpdateOptions()) == 4
     assert rows(told, tmp_path / "after").num_rows >= right.num_rows
 
 
 def test_more_items_wait_for_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
     told = lived(6, seed=9, every=99)
-    crowded = [replace(one, counts=replace(one.counts, items=7 * rolling_up.ITEMS_PER_SNAPSHOT)) for one in told.records]
+    crowded = [replace(one, counts=replace(one.counts, items=7 * history_rollup.ITEMS_PER_SNAPSHOT)) for one in told.records]
     for one in crowded:
         told.project.put_record(layout.snapshot_name(told.project.id, one.id), one.as_json())
-    assert rolling_up.roll_up(told.project, told.source, Manner()) == 0
-    monkeypatch.setattr(rolling_up, "ITEMS_PER_SNAPSHOT", 10**6)
-    monkeypatch.setattr(rolling_up, "LARGEST_MANIFEST", 10)
-    assert rolling_up.roll_up(told.project, told.source, Manner()) == 0
-    monkeypatch.setattr(rolling_up, "LARGEST_MANIFEST", 10**6)
-    assert rolling_up.roll_up(told.project, told.source, Manner()) == 6
+    assert history_rollup.roll_up(told.project, told.source, UpdateOptions()) == 0
+    monkeypatch.setattr(history_rollup, "ITEMS_PER_SNAPSHOT", 10**6)
+    monkeypatch.setattr(history_rollup, "LARGEST_MANIFEST", 10)
+    assert history_rollup.roll_up(told.project, told.source, UpdateOptions()) == 0
+    monkeypatch.setattr(history_rollup, "LARGEST_MANIFEST", 10**6)
+    assert history_rollup.roll_up(told.project, told.source, UpdateOptions()) == 6
 
 
 def test_what_a_roll_up_says_is_bounded_by_what_it_holds() -> None:

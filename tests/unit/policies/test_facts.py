@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from policies.retention.facts import described
-from policies.retention.judge import Snapshot
+from policies.retention.snapshot_facts import described
+from policies.retention.verdict import Snapshot
 from vault.format.record import Counts, Record
 from vault.format.tree import Tree
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from classify.path_patterns import pattern_regex
 from policies.retention.holds import items_held, matches
 from tests.unit.policies.manifests import about, item, table
-from vault.about.globs import pattern_regex
 from vault.errors import UsageError
 from vault.format.hold import HeldPeriod, Hold, Scope
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from classify.path_patterns import pattern_regex
+from policies.retention.calendar_span import CalendarSpan
 from policies.retention.items import ItemVerdict, Times, judge_items
 from policies.retention.rules import ItemRules
-from policies.retention.span import Span
 from tests.unit.policies.manifests import about, day, going, item, table
-from vault.about.globs import pattern_regex
 from vault.format.hold import HeldPeriod, Hold, Scope
 from vault.format.manifest import schema
 
@@ -179,7 +179,7 @@ def stays_by_itself(row: dict[str, Any], rules: ItemRules) -> bool:
         return True
     mtime = datetime.fromtimestamp(row["mtime"], UTC)
     base = {"period": row["period_end"] or mtime, "vanished": row["vanished_at"], "seen": row["seen_at"]}[rule.after]
-    rested = rule.after == "vanished" or row["vanished_at"] < Span(90, "day").before(NOW, KYIV)
+    rested = rule.after == "vanished" or row["vanished_at"] < CalendarSpan(90, "day").before(NOW, KYIV)
     return not (base < rule.span.before(NOW, KYIV) and rested)
 
 

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policies.retention.judge import Snapshot
-from policies.retention.plan import Freed, Plan, Storage, World, make_plan
+from policies.retention.calendar_span import CalendarSpan
+from policies.retention.plan import Freed, RetentionInputs, RetentionPlan, StorageUse, make_plan
 from policies.retention.rules import Keep
-from policies.retention.span import Span
+from policies.retention.verdict import Snapshot
 from vault.errors import RefusedByRule
 from vault.format.hold import Hold, Release, Scope
 
@@ -26,7 +26,9 @@ def snapshot(days_ago: int, *, good: bool = True) -> Snapshot:
     return Snapshot(f"{days_ago:03}", "files", "reports", taken_at, good=good, matches=frozenset())
 
 
-WORLD = World("p" * 32, tuple(snapshot(ago) for ago in range(10)), Keep(daily=3, within=Span(5, "day")), (), KYIV)
+WORLD = RetentionInputs(
+    "p" * 32, tuple(snapshot(ago) for ago in range(10)), Keep(daily=3, within=CalendarSpan(5, "day")), (), KYIV
+)
 
 PACKS = {f"{ago:03}": [bytes([ago]), b"shared by all", b"pair %d" % (ago // 2)] for ago in range(10)}
 SIZES = {pack: 10 for packs in PACKS.values() for pack in packs}
@@ -46,7 +48,7 @@ def test_a_plan_names_what_goes_what_stays_and_why() -> None:
 
 
 def test_a_plan_is_one_json_document() -> None:
-    plan = make_plan(WORLD, NOW, storage=Storage(PACKS.__getitem__, SIZES))
+    plan = make_plan(WORLD, NOW, storage=StorageUse(PACKS.__getitem__, SIZES))
     found = json.loads(json.dumps(plan.as_json()))
     assert [one["snapshot"] for one in found["goes"]] == list(plan.goes)
     assert found["stays"][-1]["why"][0] == {"rule": "daily", "text": "daily for 2024-05-17 (1 of 3)"}
@@ -57,14 +59,14 @@ def test_a_plan_is_one_json_document() -> None:
 
 
 def test_only_packs_that_no_other_snapshot_needs_are_freed() -> None:
-    freed = make_plan(WORLD, NOW, storage=Storage(PACKS.__getitem__, SIZES)).frees
+    freed = make_plan(WORLD, NOW, storage=StorageUse(PACKS.__getitem__, SIZES)).frees
     # of 6, 7, 8 and 9: a pack of its own each, and the packs of two pairs
     assert freed == Freed(packs=6, bytes=60, unknown=0)
 
 
 def test_a_pack_that_the_index_does_not_know_is_said_to_be_of_unknown_size() -> None:
     sizes = {pack: size for pack, size in SIZES.items() if pack != bytes([9])}
-    plan = make_plan(WORLD, NOW, storage=Storage(PACKS.__getitem__, sizes))
+    plan = make_plan(WORLD, NOW, storage=StorageUse(PACKS.__getitem__, sizes))
     assert plan.frees == Freed(packs=5, bytes=50, unknown=1)
     assert [line for line in plan.summary() if "pack" in line] == [
         "that frees 5 packs, 50 bytes, once they are pruned",
@@ -77,7 +79,7 @@ def test_where_nothing_goes_no_list_of_packs_is_read() -> None:
         raise AssertionError(snapshot)
 
     frozen = replace(WORLD, frozen="by hand")
-    plan = make_plan(frozen, NOW, storage=Storage(needs, {}))
+    plan = make_plan(frozen, NOW, storage=StorageUse(needs, {}))
     assert plan.frees == Freed(0, 0, 0)
     assert "nothing is forgotten while the project is frozen: by hand" in plan.summary()
 
@@ -115,14 +117,14 @@ def test_a_plan_is_good_while_the_world_is_the_same_in_whatever_order() -> None:
         (replace(WORLD, snapshots=WORLD.snapshots[1:]), "1 snapshot went"),
         (replace(WORLD, snapshots=(snapshot(0, good=False), *WORLD.snapshots[1:])), "1 snapshot changed"),
         (replace(WORLD, holds=(HOLD,)), "the holds changed"),
-        (replace(WORLD, keep=Keep(daily=4, within=Span(5, "day"))), "the rules changed"),
+        (replace(WORLD, keep=Keep(daily=4, within=CalendarSpan(5, "day"))), "the rules changed"),
         (replace(WORLD, zone=ZoneInfo("UTC")), "the rules changed"),
         (replace(WORLD, frozen="it shrank"), "the project was frozen"),
         (replace(WORLD, project="q" * 32), "it is another project"),
     ],
 )
-def test_a_plan_is_refused_once_the_world_has_changed_and_says_what_did(changed: World, words: str) -> None:
-    plan: Plan = make_plan(WORLD, NOW)
+def test_a_plan_is_refused_once_the_world_has_changed_and_says_what_did(changed: RetentionInputs, words: str) -> None:
+    plan: RetentionPlan = make_plan(WORLD, NOW)
     with pytest.raises(RefusedByRule, match="out of date and nothing was done") as refused:
         plan.refuse_unless_current(changed)
     assert str(refused.value).endswith(f": {words}")

@@ -6,30 +6,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.retention.calendar_span import UNITS, CalendarSpan
 from policies.retention.rules import ALL, DEFAULT_KEEP, After, ItemRule, ItemRules, Keep
-from policies.retention.span import UNITS, Span
 from vault.errors import SettingsError
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
-spans = st.builds(Span, st.integers(0, 9999), st.sampled_from(UNITS))
+spans = st.builds(CalendarSpan, st.integers(0, 9999), st.sampled_from(UNITS))
 counts = st.integers(0, 99) | st.just(ALL)
 
 
 def test_a_table_gives_the_rules_that_it_names_and_90_days_of_whole_history() -> None:
     keep = Keep.parse({"last": 3, "hourly": 48, "monthly": "all"})
-    assert keep == Keep(last=3, hourly=48, monthly=ALL, within=Span(90, "day"))
+    assert keep == Keep(last=3, hourly=48, monthly=ALL, within=CalendarSpan(90, "day"))
     assert list(keep.counted()) == [("last", 3), ("hourly", 48), ("monthly", ALL)]
 
 
 def test_without_any_rule_history_stays_whole_for_90_days_and_a_month_is_never_lost() -> None:
     assert Keep.parse({}) == DEFAULT_KEEP
-    assert DEFAULT_KEEP.within == Span(90, "day")
+    assert DEFAULT_KEEP.within == CalendarSpan(90, "day")
     assert DEFAULT_KEEP.monthly == ALL
 
 
 def test_only_who_says_so_keeps_less_than_90_days_whole() -> None:
-    assert Keep.parse({"daily": 7}).within == Span(90, "day")
-    assert Keep.parse({"daily": 7, "within": "2 days"}).within == Span(2, "day")
+    assert Keep.parse({"daily": 7}).within == CalendarSpan(90, "day")
+    assert Keep.parse({"daily": 7, "within": "2 days"}).within == CalendarSpan(2, "day")
 
 
 @usual
@@ -60,12 +60,12 @@ def test_a_mistake_in_keep_is_refused_with_a_suggestion(table: dict[str, object]
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("7 years after period", ItemRule("k", Span(7, "year"), After.PERIOD)),
-        ("7 years after the end of its period", ItemRule("k", Span(7, "year"), After.PERIOD)),
-        ("5 years", ItemRule("k", Span(5, "year"), After.PERIOD)),
-        ("90 days after deletion", ItemRule("k", Span(90, "day"), After.VANISHED)),
-        ("90 Days  After  It  Was  Deleted", ItemRule("k", Span(90, "day"), After.VANISHED)),
-        ("1 year after backup", ItemRule("k", Span(1, "year"), After.SEEN)),
+        ("7 years after period", ItemRule("k", CalendarSpan(7, "year"), After.PERIOD)),
+        ("7 years after the end of its period", ItemRule("k", CalendarSpan(7, "year"), After.PERIOD)),
+        ("5 years", ItemRule("k", CalendarSpan(5, "year"), After.PERIOD)),
+        ("90 days after deletion", ItemRule("k", CalendarSpan(90, "day"), After.VANISHED)),
+        ("90 Days  After  It  Was  Deleted", ItemRule("k", CalendarSpan(90, "day"), After.VANISHED)),
+        ("1 year after backup", ItemRule("k", CalendarSpan(1, "year"), After.SEEN)),
         ("forever", ItemRule("k")),
         (" For Ever ", ItemRule("k")),
     ],
@@ -102,7 +102,7 @@ def test_a_mistake_in_an_item_rule_is_refused_with_a_suggestion(text: str, words
 
 def test_a_kind_without_a_rule_is_kept_for_ever() -> None:
     rules = ItemRules.parse({"reports": "7 years after period"}, ["reports", "raw"])
-    assert rules.of("reports").span == Span(7, "year")
+    assert rules.of("reports").span == CalendarSpan(7, "year")
     assert rules.of("raw") == ItemRule("raw", None)
 
 

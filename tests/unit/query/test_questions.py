@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from restore.query.questions import Questions
-from restore.query.views import find_views
-from restore.tables.losses import Losses
+from restore.query.engine import QueryEngine
+from restore.query.tables import find_tables
+from restore.selection.query import ItemQuery
+from restore.tables.loss_report import LossReport
 from restore.tables.registry import open_tables
 from restore.tables.values import values_of
-from restore.wish import Wish
 from tests.support.places import names
 from tests.support.trees import write_tree
-from tests.unit.files.places import ROOMY, ZONE, Kept
+from tests.unit.fsspec.places import ROOMY, ZONE, Kept
 from vault.errors import Damaged, NothingFound, UsageError
 
 MONTHS = [f"2024-{month:02}" for month in range(1, 13)]
@@ -29,9 +29,9 @@ MONTHS = [f"2024-{month:02}" for month in range(1, 13)]
 class Asking:
     """Questions to a project, and what was said beside the answers."""
 
-    def __init__(self, kept: Kept, wish: Wish | None = None) -> None:
+    def __init__(self, kept: Kept, query: ItemQuery | None = None) -> None:
         self.told: list[str] = []
-        self.questions = Questions(kept.select(wish), ZONE, self.told.append)
+        self.questions = QueryEngine(kept.select(query), ZONE, self.told.append)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         answers: list[list[tuple[Any, ...]]] = []
@@ -54,8 +54,8 @@ def backed_up(folder: Path, files: dict[str, bytes]) -> Kept:
 def asking(request: pytest.FixtureRequest) -> Iterator[Callable[..., Asking]]:
     made: list[Asking] = []
 
-    def start(kept: Kept, wish: Wish | None = None) -> Asking:
-        made.append(Asking(kept, wish))
+    def start(kept: Kept, query: ItemQuery | None = None) -> Asking:
+        made.append(Asking(kept, query))
         return made[-1]
 
     yield start
@@ -92,7 +92,7 @@ def test_tables_are_named_by_the_folders_that_do_not_say_when(tmp_path: Path) ->
             "raw/a picture.png": b"\x89PNG\r\n\x1a\n",
         },
     )
-    found = {view.names: len(view.rows) for view in find_views(kept.select().table)}
+    found = {view.names: len(view.rows) for view in find_tables(kept.select().table)}
     assert found == {
         ("hourly", "reports_hourly"): 2,
         ("reports_daily",): 1,
@@ -231,7 +231,7 @@ def test_an_earlier_moment_is_asked_as_it_was(tmp_path: Path, asking: Start) -> 
     write_tree(tmp_path, {"raw/t/2024-05.csv": b"a,b\n2,22\n"})
     kept.back_up(tmp_path, "raw")
     assert asking(kept).ask("select a from t") == [(2,)]
-    assert asking(kept, Wish(at=first.taken_at)).ask("select a from t") == [(1,)]
+    assert asking(kept, ItemQuery(at=first.taken_at)).ask("select a from t") == [(1,)]
 
 
 def test_nothing_else_of_the_machine_can_be_reached(calls: Kept, asking: Start, tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_int96_times_are_those_of_a_restore_and_a_cut_is_said(tmp_path: Path, as
     kept = backed_up(tmp_path / "source", {"raw/calls/2024-05-17.parquet": (tmp_path / "a").read_bytes()})
     asked = asking(kept)
     assert asked.ask("SELECT t FROM calls") == [(time,) for time in far]
-    (table,) = open_tables(tmp_path / "a", "parquet", Losses())
+    (table,) = open_tables(tmp_path / "a", "parquet", LossReport())
     assert [cell for batch in table.batches() for cell in values_of(batch.columns[0])] == far
     assert asked.told == ["the times of t in calls are INT96: they are seen to the microsecond"]
 

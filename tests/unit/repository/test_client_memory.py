@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 from vault.errors import KeyRefused
 from vault.format.capability import Capability
 from vault.repository.client_memory import ClientMemory

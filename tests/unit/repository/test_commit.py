@@ -13,16 +13,17 @@ from tests.support.clock import StillClock
 from tests.support.faulty import Faults, FaultyStore, Overwriting, Verb, faults
 from tests.support.places import back_up, checked, copied, made_on, names, restore, through, tiny_descriptor
 from tests.support.trees import look_at, text, write_tree
-from vault.backup import reading
+from vault.backup import file_reading
 from vault.errors import Busy, StorageError, TransientStorageError
 from vault.format import layout
-from vault.repository import claims, forget, marks, snapshots, trust
+from vault.repository import claims, snapshots, store_trust
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
-from vault.repository.commit import Unverified
+from vault.repository.commit_verification import Unverified
+from vault.repository.gc import forget, marks
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
 from vault.repository.project import Project
-from vault.repository.prune import apply
-from vault.repository.prune_plan import Wishes, make_plan
 from vault.repository.session import Session
 from vault.storage.caching import CachingStore
 from vault.storage.contract import Buffer, Store
@@ -112,8 +113,8 @@ def evict_all(project: Project) -> None:
 
 
 def prune_hastily(project: Project) -> None:
-    wishes = Wishes(patience=claims.Patience(seconds=0, stale_after=timedelta(seconds=-1), grace=timedelta(0)))
-    assert apply(project, make_plan(project, wishes), wishes).waiting == []
+    options = PruneOptions(patience=claims.Patience(seconds=0, stale_after=timedelta(seconds=-1), grace=timedelta(0)))
+    assert apply(project, make_plan(project, options), options).waiting == []
 
 
 def life_goes_on(project: Project, folder: Path, tmp_path: Path) -> None:
@@ -152,18 +153,18 @@ def test_a_claim_is_rewritten_after_a_sleep_that_only_the_time_of_day_shows() ->
 
 def test_progress_is_told_while_one_large_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A single file of a few pieces, a minute each: the claim is rewritten before the file is through."""
-    monkeypatch.setattr(reading, "PIECE", 600_000)
+    monkeypatch.setattr(file_reading, "PIECE", 600_000)
     folder = write_tree(tmp_path / "source", {"large": text("large", 5_000_000)})
     project, clock = made_on(MemoryStore(), tiny_descriptor(pack=1_000_000)), StillClock()
     told: list[int] = []
-    reads = reading._Stream._hand_over
+    reads = file_reading._Stream._hand_over
 
-    def a_minute_later(self: reading._Stream, pieces: list[memoryview]) -> None:
+    def a_minute_later(self: file_reading._Stream, pieces: list[memoryview]) -> None:
         reads(self, pieces)
         clock.sleep(61)
         told.extend(one.bytes for one in snapshots.claims(project))
 
-    monkeypatch.setattr(reading._Stream, "_hand_over", a_minute_later)
+    monkeypatch.setattr(file_reading._Stream, "_hand_over", a_minute_later)
     back_up(on(project, project.store, clock), folder)
     assert told == sorted(told)
     assert len(set(told)) >= 5
@@ -303,8 +304,8 @@ def test_a_claim_outlives_a_commit_without_an_answer(
     outer = replace(sent, store=Remembering(store, "snapshots", lambda: None))
     with faults(store).on(verb, name="*/snapshots/*", raises=error), pytest.raises(type(error)):
         back_up(outer, folder)
-    wishes = Wishes(patience=claims.Patience(seconds=1))
-    report = apply(project, make_plan(project, wishes), wishes)
+    options = PruneOptions(patience=claims.Patience(seconds=1))
+    report = apply(project, make_plan(project, options), options)
     assert len(report.waiting) == 1
     ((name, data),) = late
     store.put(name, data)
@@ -393,7 +394,7 @@ def test_a_pack_that_was_answered_for_and_never_stored_fails_the_run_and_not_the
     *, folder: Path, tmp_path: Path, part: str, create_once: bool
 ) -> None:
     project = made_on(Forgetful(part), tiny_descriptor(create_once=create_once))
-    with pytest.raises(trust.WriteLost):
+    with pytest.raises(store_trust.WriteLost):
         back_up(project, folder)
     assert snapshots.read_all(project) == []
     assert claims.standing(project) == []
@@ -414,8 +415,8 @@ def test_a_record_that_was_answered_for_and_never_stored_is_no_success(
 ) -> None:
     """The cache of this machine has it: it is looked for below."""
     project = made_on(Forgetful("snapshots"), tiny_descriptor(create_once=create_once))
-    cached = replace(project, store=CachingStore(project.store, tmp_path / "cache", project.services.chance))
-    with pytest.raises(trust.WriteLost):
+    cached = replace(project, store=CachingStore(project.store, tmp_path / "cache", project.services.randomness))
+    with pytest.raises(store_trust.WriteLost):
         back_up(cached, folder)
     assert snapshots.read_all(project) == []
     life_goes_on(cached, folder, tmp_path)
@@ -442,15 +443,15 @@ def test_a_name_that_was_created_over_something_else_is_a_broken_promise(tmp_pat
             store.put(name, b"another's")
 
     project = made_on(store)
-    with pytest.raises(trust.PromiseBroken):
+    with pytest.raises(store_trust.PromiseBroken):
         through(project, Racy(store)).create_record(layout.snapshot_name(project.id, "x"), {"record": "evicted", "id": "x"})
-    memory = ClientMemory(tmp_path / "memory", project.services.chance)
-    assert trust.believed(project.descriptor, memory).trust.create_once
-    trust.lower(memory, project.descriptor.repository, "it broke its promise")
-    assert trust.lowered(memory, project.descriptor.repository)
-    assert not trust.believed(project.descriptor, memory).trust.create_once
-    trust.restore(memory, project.descriptor.repository)
-    assert trust.believed(project.descriptor, memory) == project.descriptor
+    memory = ClientMemory(tmp_path / "memory", project.services.randomness)
+    assert store_trust.believed(project.descriptor, memory).trust.create_once
+    store_trust.lower(memory, project.descriptor.repository, "it broke its promise")
+    assert store_trust.lowered(memory, project.descriptor.repository)
+    assert not store_trust.believed(project.descriptor, memory).trust.create_once
+    store_trust.restore(memory, project.descriptor.repository)
+    assert store_trust.believed(project.descriptor, memory) == project.descriptor
 
 
 def test_a_repository_copied_to_a_store_that_overwrites_loses_nothing(folder: Path, tmp_path: Path) -> None:
@@ -472,10 +473,10 @@ def test_a_deletion_whose_fate_is_unknown_leaves_the_packs_marked(folder: Path, 
     project = made_on(store)
     only = back_up(project, folder).record
     forget.forget(project, [only.id], reason="a test", newest_too=True)
-    wishes = Wishes()
+    options = PruneOptions()
     lost = faults(store).on("delete", name="*/packs/*", raises=TransientStorageError("no answer"))
     with lost, pytest.raises(TransientStorageError):
-        apply(project, make_plan(project, wishes), wishes)
+        apply(project, make_plan(project, options), options)
     left = [bytes.fromhex(name.rpartition("/")[2]) for name in names(store, project.folder("packs"))]
     assert left
     assert marks.marked(project) >= set(left)

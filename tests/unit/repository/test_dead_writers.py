@@ -11,22 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.clock import StillClock
 from tests.support.dying import PowerCut
 from tests.support.faulty import FaultyStore, Overwriting, faults
 from tests.support.places import back_up, checked, made_on, restore, tiny_descriptor
+from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
 from vault.errors import Busy, Interrupted, TransientStorageError
 from vault.format import layout
 from vault.format.housekeeping import Evicted
 from vault.format.record import Process
 from vault.process import LinuxProcesses
-from vault.repository import claims, marks, snapshots
+from vault.repository import claims, snapshots
+from vault.repository.gc import marks
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
-from vault.repository.prune import apply
-from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.caching import CachingStore
 from vault.storage.contract import Buffer, Store
 from vault.storage.memory import MemoryStore
@@ -221,7 +222,7 @@ def test_a_claim_that_a_dead_prune_left_beside_its_eviction_goes_once_it_is_stal
     evict_and_die(project, claim.value.id)
     waiting = claims.wait(project, claims.standing(project), claims.Patience(seconds=0), lambda: None)
     assert waiting == [claim.value.id]
-    assert [one for one, _ in make_plan(project, Wishes()).claims] == waiting, "whom a prune would wait for is shown"
+    assert [one for one, _ in make_plan(project, PruneOptions()).claims] == waiting, "whom a prune would wait for is shown"
     clock.sleep(25 * 3600.0)
     assert claims.wait(project, waiting, claims.Patience(seconds=0), lambda: None) == []
     assert claims.standing(project) == []
@@ -242,7 +243,7 @@ def test_a_commit_that_is_late_beside_two_prunes_that_evict_its_writer_is_whole(
     unsure = LateCommit(project.store, first_prune)
     with pytest.raises(TransientStorageError):
         back_up(replace(project, store=unsure), folder)
-    impatient = Wishes(patience=claims.Patience(seconds=0))
+    impatient = PruneOptions(patience=claims.Patience(seconds=0))
     assert apply(project, make_plan(project, impatient), impatient).waiting == claims.standing(project)
     unsure.arrive()
     assert [one.id for one in snapshots.read_all(project)] == claims.standing(project)
@@ -306,7 +307,7 @@ def test_who_carries_a_snapshot_forward_over_which_an_eviction_is_put_takes_its_
         back_up(replace(project, store=cached), folder)
     assert snapshots.read_all(project) == []
     back_up(project, folder)
-    apply(project, make_plan(project, Wishes()), Wishes())
+    apply(project, make_plan(project, PruneOptions()), PruneOptions())
     assert checked(project).sound
     restore(project, tmp_path / "back")
     assert contents(tmp_path / "back/reports") == contents(folder)

@@ -9,19 +9,19 @@ from typing import Literal
 import pyarrow as pa
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.places import back_up, checked, chunks_in_packs, copied, made_on, restore, through, tiny_descriptor
+from tests.support.randomness import SeededChance
 from tests.support.trees import contents, look_at, write_tree
 from vault.backup import dictionaries
 from vault.errors import Damaged
 from vault.format.chunks import Cutting
 from vault.format.layout import CONTENT_TIER, pack_name
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
-from vault.repository.prune import apply
-from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.memory import MemoryStore
 
 COUNT = 60
@@ -46,8 +46,8 @@ def project() -> Project:
 
 def report(number: int) -> bytes:
     """Like the others, and yet another."""
-    chance = SeededChance(f"report {number}")
-    lines = [f"2026-03-14T{hour:02}:00:00Z;queue-{hour % 5};answered;{chance.fraction():.6f};agent" for hour in range(24)]
+    randomness = SeededChance(f"report {number}")
+    lines = [f"2026-03-14T{hour:02}:00:00Z;queue-{hour % 5};answered;{randomness.fraction():.6f};agent" for hour in range(24)]
     return "\n".join(lines).encode()
 
 
@@ -109,7 +109,7 @@ def test_after_a_lost_dictionary_backups_read_again_what_needs_it(project: Proje
         assert place.pack.hex() in lost.problems[0].message
         restore(project, tmp_path / f"back {number}")
         assert look_at(tmp_path / f"back {number}/reports") == look_at(folder)
-        apply(project, make_plan(project, Wishes()), Wishes())
+        apply(project, make_plan(project, PruneOptions()), PruneOptions())
 
 
 def test_a_dictionary_that_needs_itself_is_refused(project: Project, folder: Path) -> None:

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.locking_store import LockingStore
 from tests.support.places import back_up, made_on
+from tests.support.randomness import SeededChance
 from tests.support.stage import StageClock, services
 from tests.support.trees import text, write_tree
 from vault.errors import StorageDenied, StorageError
 from vault.format import layout
 from vault.format.layout import CONTENT_TIER
-from vault.repository import claims, locking
+from vault.repository import claims, object_lock
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
-from vault.repository.forget import forget
-from vault.repository.locking import Locking
+from vault.repository.gc.forget import forget
+from vault.repository.gc.prune import apply, refuse_without_rights
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.object_lock import ObjectLock
 from vault.repository.project import Project
-from vault.repository.prune import apply, refuse_without_rights
-from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.caching import CachingStore
 from vault.storage.counting import CountingStore
-from vault.storage.locks import UNTIL_RELEASED, Kept, Retention, locks_of
 from vault.storage.memory import MemoryStore
+from vault.storage.object_locks import UNTIL_RELEASED, LockState, Retention, locks_of
 from vault.storage.readonly import ReadOnlyStore
 from vault.storage.retrying import Patience as Tries
 from vault.storage.retrying import RetryingStore
@@ -64,23 +64,23 @@ def pack(project: Project, number: int) -> str:
 def test_a_lock_is_extended_when_a_tenth_of_it_has_gone_by_and_asked_about_no_sooner(
     project: Project, store: LockingStore, clock: StageClock, memory: ClientMemory
 ) -> None:
-    kept = Locking(project, "governance", 30, memory)
+    kept = ObjectLock(project, "governance", 30, memory)
     kept.begin()
     name = pack(project, 1)
     uploaded = clock.now()
-    assert store.locked[name] == Kept(Retention("governance", uploaded + 30 * DAY))
+    assert store.locked[name] == LockState(Retention("governance", uploaded + 30 * DAY))
     assert kept.extend([name]) == [] and store.asked == [name]
     clock.sleep(2 * 86400)
     assert kept.extend([name]) == [] and store.asked == [name]
     clock.sleep(2 * 86400)
     assert kept.extend([name]) == []
-    assert store.locked[name] == Kept(Retention("governance", clock.now() + 30 * DAY))
+    assert store.locked[name] == LockState(Retention("governance", clock.now() + 30 * DAY))
 
 
 def test_a_memory_that_is_lost_or_spoilt_costs_questions_alone(
     project: Project, store: LockingStore, memory: ClientMemory
 ) -> None:
-    kept = Locking(project, "governance", 30, memory)
+    kept = ObjectLock(project, "governance", 30, memory)
     kept.begin()
     name = pack(project, 1)
     kept.extend([name])
@@ -95,23 +95,23 @@ def test_what_cannot_be_locked_is_one_problem_and_a_compliant_lock_keeps_its_mod
     name = pack(project, 1)
     store.retain(name, Retention("compliance", clock.now() + DAY))
     gone = [layout.pack_name(project.id, CONTENT_TIER, bytes([number]) * 32) for number in (8, 9)]
-    problems = Locking(project, "governance", 30, memory).extend([name, *gone])
+    problems = ObjectLock(project, "governance", 30, memory).extend([name, *gone])
     assert [one.what for one in problems] == ["not-locked"] and problems[0].message.startswith("2 stored objects")
-    assert store.locked[name] == Kept(Retention("compliance", clock.now() + 30 * DAY))
+    assert store.locked[name] == LockState(Retention("compliance", clock.now() + 30 * DAY))
 
 
 def test_a_place_without_object_lock_is_refused(clock: StageClock, memory: ClientMemory) -> None:
     with pytest.raises(StorageError, match="has no Object Lock"):
-        Locking(made_on(MemoryStore()), "governance", 1, memory)
+        ObjectLock(made_on(MemoryStore()), "governance", 1, memory)
     with pytest.raises(StorageError, match="has no Object Lock"):
-        Locking(made_on(LockingStore(clock, enabled=False)), "governance", 1, memory).begin()
+        ObjectLock(made_on(LockingStore(clock, enabled=False)), "governance", 1, memory).begin()
 
 
 def test_a_legal_hold_has_no_end_and_a_lock_that_has_run_out_keeps_nothing(
     project: Project, store: LockingStore, clock: StageClock
 ) -> None:
     name = pack(project, 1)
-    until = locking.locked(project)
+    until = object_lock.locked(project)
     assert until(name) is None and until("projects/none") is None
     store.retain(name, Retention("governance", clock.now() + DAY))
     assert until(name) == clock.now() + DAY
@@ -132,8 +132,8 @@ def test_locks_go_through_every_wrapper_but_the_one_for_reading(store: LockingSt
     wrapped.put("c/d", b"x")
     locks.retain("a/b", Retention("governance", clock.now() + DAY))
     locks.put_legal_hold("c/d")
-    assert locks.kept("a/b") == Kept(Retention("governance", clock.now() + DAY))
-    assert locks.kept("c/d") == Kept(Retention("compliance", clock.now() + DAY), legal_hold=True)
+    assert locks.kept("a/b") == LockState(Retention("governance", clock.now() + DAY))
+    assert locks.kept("c/d") == LockState(Retention("compliance", clock.now() + DAY), legal_hold=True)
     locks.lift_legal_hold("c/d")
     counted = counting.snapshot().requests
     assert (counted["lock_available"], counted["retain"], counted["kept"], counted["legal_hold"]) == (1, 1, 2, 2)
@@ -143,17 +143,17 @@ def test_locks_go_through_every_wrapper_but_the_one_for_reading(store: LockingSt
 def test_a_store_that_refuses_to_delete_what_it_keeps_is_reported_and_packs_that_its_index_names_stay(
     project: Project, store: LockingStore, clock: StageClock, tmp_path: Path
 ) -> None:
-    for part in locking.FOLDERS:
+    for part in object_lock.FOLDERS:
         store.lock_uploads(project.folder(part), lambda: Retention("governance", clock.now() + 10 * DAY))
     folder = write_tree(tmp_path / "source", {"going": text("a", 30_000)})
     first = back_up(project, folder).record
     write_tree(folder, {"going": text("b", 30_000)})
     back_up(project, folder)
     forget(project, [first.id], reason="a test")
-    unasking = Wishes(patience=Patience(seconds=0), repack_above=None)
+    unasking = PruneOptions(patience=Patience(seconds=0), repack_above=None)
     report = apply(project, make_plan(project, unasking), unasking)
     assert first.id in report.refused and len(report.refused) > 1 and not report.done and report.deleted == 0
-    asking = replace(unasking, locked=locking.locked(project))
+    asking = replace(unasking, locked=object_lock.locked(project))
     plan = make_plan(project, asking)
     assert plan.locked and not plan.dead and [one for one, _ in plan.locked_records] == [first.id]
     clock.sleep(20 * 86400)

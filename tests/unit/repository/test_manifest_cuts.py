@@ -23,21 +23,21 @@ def hourly(rows: int, changed: Callable[[int], bool]) -> pa.Table:
         return [make(random.Random(f"{salt} {row} {changed(row)}")) for row in range(rows)]
 
     count = range(rows)
-    chunks = column("chunk", lambda chance: [{"id": chance.randbytes(32), "length": 17_000}])
+    chunks = column("chunk", lambda randomness: [{"id": randomness.randbytes(32), "length": 17_000}])
     values: dict[str, list[object]] = {
         "path": [b"reports/client/2026/%03d/report_%06d.csv" % (row // 150, row) for row in count],
         "source": ["reports"] * rows,
         "kind": ["reports"] * rows,
         "type": ["file"] * rows,
-        "size": column("size", lambda chance: chance.randrange(20_000)),
+        "size": column("size", lambda randomness: randomness.randrange(20_000)),
         "mtime": [MOMENT + row * 60 + 999 * changed(row) for row in count],
-        "mtime_nanos": column("nanos", lambda chance: chance.randrange(10**9)),
-        "ctime_ns": column("ctime", lambda chance: MOMENT * 10**9 + chance.randrange(10**15)),
+        "mtime_nanos": column("nanos", lambda randomness: randomness.randrange(10**9)),
+        "ctime_ns": column("ctime", lambda randomness: MOMENT * 10**9 + randomness.randrange(10**15)),
         "inode": [7_000_000 + row for row in count],
         "mode": [0o644] * rows,
         "uid": [1000] * rows,
         "gid": [1000] * rows,
-        "blake3": column("content", lambda chance: chance.randbytes(32)),
+        "blake3": column("content", lambda randomness: randomness.randbytes(32)),
         "seen_at": [MOMENT * 1_000_000 + 3_600_000_000 * changed(row) for row in count],
         "chunks": chunks,
     }

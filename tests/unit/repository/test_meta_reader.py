@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.places import made_on
+from tests.support.randomness import SeededChance
 from vault.errors import Damaged
 from vault.format.layout import META_TIER, pack_name
 from vault.format.tree import Tree
-from vault.repository.adopt import standing
+from vault.repository.catalog_chunks import MetaReader, MetaWriter
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.meta import MetaReader, MetaWriter
+from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
 from vault.repository.session import Session
 from vault.storage.memory import MemoryStore

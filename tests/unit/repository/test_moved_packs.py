@@ -19,16 +19,17 @@ from vault.format.frames import Compressor
 from vault.format.housekeeping import Moved
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
-from vault.repository import forget, marks, prune, repack, snapshots
-from vault.repository.adopt import rows_of, standing
+from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack, store_segment
 from vault.repository.claims import Patience
+from vault.repository.gc import forget, marks, prune, repack
+from vault.repository.gc.prune import PruneReport, apply
+from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.orphan_packs import rows_of, standing
 from vault.repository.project import Project
-from vault.repository.prune import Report, apply
-from vault.repository.prune_plan import Wishes, make_plan
 from vault.storage.memory import MemoryStore
 
-REPACKING = Wishes(patience=Patience(seconds=0), repack_above=0.5)
+REPACKING = PruneOptions(patience=Patience(seconds=0), repack_above=0.5)
 FORGED = "21260101t000000z-00000000000000"
 
 
@@ -50,8 +51,8 @@ def forge(project: Project, packs: Mapping[bytes, tuple[bytes, ...]], number: in
     project.put_record(layout.snapshot_name(project.id, snapshot), Moved(snapshot, dict(packs)).as_json())
 
 
-def pruned(project: Project, wishes: Wishes = REPACKING) -> Report:
-    return apply(project, make_plan(project, wishes), wishes)
+def pruned(project: Project, options: PruneOptions = REPACKING) -> PruneReport:
+    return apply(project, make_plan(project, options), options)
 
 
 def content(project: Project) -> list[bytes]:
@@ -124,7 +125,7 @@ def test_a_forged_pack_that_only_claims_to_hold_the_chunks_is_read_and_not_belie
     for chunk, plain in zip(rows["chunk"].to_pylist(), rows["plain"].to_pylist(), strict=True):
         builder.add(chunk, Compressor().frame(bytes(plain)), plain)
     contents = builder.finish()
-    sealed = age.seal(builder.plain, [project.capability.content_recipient], project.services.chance).data
+    sealed = age.seal(builder.plain, [project.capability.content_recipient], project.services.randomness).data
     forged = hashlib.sha256(sealed).digest()
     project.store.put(layout.pack_name(project.id, CONTENT_TIER, forged), sealed)
     store_segment(project, [rows_of_pack(contents, forged, len(sealed), CONTENT_TIER)])

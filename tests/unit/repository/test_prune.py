@@ -11,31 +11,32 @@ from pathlib import Path
 
 import pytest
 
-from restore.select import Wish
-from tests.support.chance import SeededChance
+from restore.selection.select import ItemQuery
 from tests.support.places import back_up, checked, made_on, names, restore, through, tiny_descriptor
+from tests.support.randomness import SeededChance
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from tests.unit.backup.test_two_at_once import OnWrite
-from vault.backup.report import Report as BackupReport
+from vault.backup.report import BackupReport as BackupReport
 from vault.errors import Busy, Damaged, Interrupted, RefusedByRule, StorageDenied, UsageError
 from vault.format import layout
 from vault.format.housekeeping import Evicted
 from vault.format.layout import CONTENT_TIER
 from vault.format.record import Record
-from vault.repository import forget, marks, missing, snapshots
-from vault.repository.adopt import standing
+from vault.repository import missing_snapshots, snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
-from vault.repository.forgotten import each as each_note
+from vault.repository.forget_notes import each as each_note
+from vault.repository.gc import forget, marks
+from vault.repository.gc.prune import PruneReport, apply
+from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, make_plan, name_of
+from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
-from vault.repository.prune import Report, apply
-from vault.repository.prune_plan import Plan, Wishes, make_plan, name_of
 from vault.repository.session import Session
 from vault.storage.memory import MemoryStore
 
-AT_ONCE = Wishes(patience=Patience(seconds=0), repack_above=None)
+AT_ONCE = PruneOptions(patience=Patience(seconds=0), repack_above=None)
 REPACKING = replace(AT_ONCE, repack_above=0.5)
 
 
@@ -49,8 +50,8 @@ def folder(tmp_path: Path) -> Path:
     return write_tree(tmp_path / "source", {"kept": text("kept", 6000), "going": text("going", 30_000)})
 
 
-def pruned(project: Project, wishes: Wishes = AT_ONCE) -> Report:
-    return apply(project, make_plan(project, wishes), wishes)
+def pruned(project: Project, options: PruneOptions = AT_ONCE) -> PruneReport:
+    return apply(project, make_plan(project, options), options)
 
 
 def history(project: Project, folder: Path, count: int) -> list[BackupReport]:
@@ -105,7 +106,7 @@ def test_a_vanished_item_is_kept_through_a_prune(project: Project, folder: Path,
     old = snapshots.read_all(project)[:-1]
     forget.forget(project, [one.id for one in old], reason="a test")
     pruned(project)
-    restore(project, tmp_path / "back", Wish(deleted=True))
+    restore(project, tmp_path / "back", ItemQuery(deleted=True))
     assert (tmp_path / "back/reports/going").read_bytes() == expected
 
 
@@ -139,14 +140,14 @@ def test_what_is_held_is_neither_forgotten_nor_pruned(project: Project, folder: 
     with pytest.raises(RefusedByRule, match="Ann"):
         forget.forget(project, [first], reason="a test", held=held)
     forget.forget(project, [first], reason="before there was a hold")
-    wishes = replace(AT_ONCE, held=held)
-    plan = make_plan(project, wishes)
+    options = replace(AT_ONCE, held=held)
+    plan = make_plan(project, options)
     assert plan.held == ((first, "a hold of Ann's: the trial"),)
     assert plan.dead == ()
     assert plan.forgotten == ()
     late_hold = make_plan(project, AT_ONCE)
     assert late_hold.dead
-    report = apply(project, late_hold, wishes)
+    report = apply(project, late_hold, options)
     assert (report.deleted, report.forgotten, report.spared) == (0, 0, len(late_hold.dead))
     assert first in snapshots.stored_ids(project)
 
@@ -176,11 +177,11 @@ def test_a_note_names_the_parents_of_the_record_and_not_theirs(project: Project,
 def test_a_client_misses_no_snapshot_that_a_note_says_was_forgotten(project: Project, folder: Path, tmp_path: Path) -> None:
     memory = ClientMemory(tmp_path / "memory", SeededChance("memory"))
     first, second, _ = history(project, folder, 3)
-    assert missing.gone(project, memory) == []
+    assert missing_snapshots.gone(project, memory) == []
     forget.forget(project, [first.record.id], reason="a test")
     pruned(project)
     project.store.delete(f"{project.folder('snapshots')}/{second.record.id}")
-    assert missing.gone(project, memory) == [second.record.id]
+    assert missing_snapshots.gone(project, memory) == [second.record.id]
 
 
 def test_a_damaged_note_keeps_what_it_said_was_forgotten_and_is_told(project: Project, folder: Path) -> None:
@@ -207,8 +208,10 @@ def test_nothing_is_pruned_beside_a_record_that_cannot_be_read(project: Project,
     assert restored == b"scribble too, and forgotten"
 
 
-def make_accepted(project: Project, snapshot: str) -> Plan:
-    missing.accept(project, [snapshot], reason="it is damaged", who="ann@desk", remembered=(), packs_stay=timedelta(0))
+def make_accepted(project: Project, snapshot: str) -> PrunePlan:
+    missing_snapshots.accept(
+        project, [snapshot], reason="it is damaged", who="ann@desk", remembered=(), packs_stay=timedelta(0)
+    )
     return make_plan(project, AT_ONCE)
 
 
@@ -233,7 +236,7 @@ def test_a_claim_without_progress_is_evicted_and_its_writer_commits_nothing(*, f
     first = history(project, folder, 2)[0]
     forget.forget(project, [first.record.id], reason="a test")
     hasty = replace(AT_ONCE, patience=Patience(seconds=0, stale_after=timedelta(0)))
-    ran: list[Report] = []
+    ran: list[PruneReport] = []
     prune_in_between = OnWrite(
         project.store, "snapshots" if create_once else "meta", lambda: ran.append(pruned(project, hasty))
     )
@@ -264,7 +267,7 @@ def test_an_evicted_writer_whose_last_snapshot_was_pruned_is_told_why(project: P
     assert checked(project).sound
 
 
-def prune_into(ran: list[Report], project: Project) -> None:
+def prune_into(ran: list[PruneReport], project: Project) -> None:
     ran.append(pruned(project))
 
 
@@ -274,7 +277,7 @@ def test_a_prune_within_a_backup_takes_nothing_that_it_leans_on(project: Project
         first = history(project, folder, 2)[0]
         forget.forget(project, [first.record.id], reason="a test")
         write_tree(folder, {"going": text("going 0", 30_000), "new": text(moment, 2000)})  # waste by now, and still there
-        ran: list[Report] = []
+        ran: list[PruneReport] = []
         outer = OnWrite(project.store, moment, partial(prune_into, ran, project))
         back_up(through(project, outer, seed=moment), folder)
         assert ran[0].waiting
@@ -483,7 +486,7 @@ def test_a_record_of_moved_packs_goes_when_no_snapshot_names_them(project: Proje
     forget.forget(project, wasteful(project, folder), reason="a test")
     pruned(project, REPACKING)
     assert len(snapshots.committed(project).moves) == 1
-    missing.gone(project, memory)
+    missing_snapshots.gone(project, memory)
     write_tree(folder, {f"file {number}": b"all other %d" % number for number in range(40)} | {"kept": b"", "going": b""})
     back_up(project, folder)
     pruned(project)
@@ -494,7 +497,7 @@ def test_a_record_of_moved_packs_goes_when_no_snapshot_names_them(project: Proje
     pruned(project)
     assert snapshots.committed(project).moves == ()
     assert checked(project).sound
-    assert missing.gone(project, memory) == []
+    assert missing_snapshots.gone(project, memory) == []
 
 
 def test_whoever_begins_while_packs_are_moved_leans_on_none_of_them(project: Project, folder: Path) -> None:

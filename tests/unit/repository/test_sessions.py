@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.places import made_on
+from tests.support.randomness import SeededChance
 from vault.format import layout
 from vault.format.chunks import chunk_id
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
 from vault.repository import session as session_module
-from vault.repository.adopt import standing
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.index_compaction import compact
+from vault.repository.orphan_packs import standing
 from vault.repository.session import Session
-from vault.repository.tidy import tidy
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
 
@@ -89,7 +89,7 @@ def test_a_segment_that_a_prune_writes_is_none_of_those_that_a_backup_takes_away
 
     def prune() -> None:
         store.delete(layout.pack_name(project.id, CONTENT_TIER, waste))
-        tidy(project, frozenset({waste}), stop=lambda: None)
+        compact(project, frozenset({waste}), stop=lambda: None)
 
     store.before_a_segment_goes = prune
     session.close_index()

@@ -16,7 +16,7 @@ from vault.format import manifest
 from vault.format.record import Record
 from vault.format.tree import ChunkRef
 from vault.repository import snapshots
-from vault.repository.meta import MetaReader
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.tree_file import TreeFile
 from vault.storage.memory import MemoryStore
 
@@ -27,8 +27,8 @@ class Chunks:
     """Content in chunks of uneven lengths, and which of them were fetched."""
 
     def __init__(self) -> None:
-        chance = random.Random(8)
-        cuts = sorted({0, len(DATA), *(chance.randrange(len(DATA)) for _ in range(20))})
+        randomness = random.Random(8)
+        cuts = sorted({0, len(DATA), *(randomness.randrange(len(DATA)) for _ in range(20))})
         self.contents = {bytes([number]): DATA[a:b] for number, (a, b) in enumerate(pairwise(cuts))}
         self.refs: list[ChunkRef] = [(name, len(content)) for name, content in self.contents.items()]
         self.fetched: list[bytes] = []
@@ -44,9 +44,9 @@ class Chunks:
 
 
 def test_any_reading_gives_what_the_whole_has_there() -> None:
-    chance, file, plain = random.Random(9), Chunks().file(), io.BytesIO(DATA)
+    randomness, file, plain = random.Random(9), Chunks().file(), io.BytesIO(DATA)
     for _ in range(500):
-        place, length = chance.randrange(len(DATA) + 50), chance.choice([0, 1, 7, 300, 6000, -1])
+        place, length = randomness.randrange(len(DATA) + 50), randomness.choice([0, 1, 7, 300, 6000, -1])
         assert file.seek(place) == plain.seek(place)
         assert file.read(length) == plain.read(length)
         assert file.tell() == max(plain.tell(), place)

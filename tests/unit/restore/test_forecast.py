@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from restore.forecast import BESIDE, REMOTE, Load, Pace, measured
+from restore.planning.estimate import BESIDE, REMOTE, RestoreCost, Throughput, measured
 
-SAMPLE = Load(requests=52, read=400_000, write=1_000_000, files=51)
-WHOLE = Load(requests=120, read=900_000_000, write=2_200_000_000, files=20_000)
+SAMPLE = RestoreCost(requests=52, read=400_000, write=1_000_000, files=51)
+WHOLE = RestoreCost(requests=120, read=900_000_000, write=2_200_000_000, files=20_000)
 
 
 @pytest.mark.parametrize("pace", [BESIDE, REMOTE])
-def test_a_sample_as_fast_as_expected_gives_the_expected_time(pace: Pace) -> None:
+def test_a_sample_as_fast_as_expected_gives_the_expected_time(pace: Throughput) -> None:
     took = pace.start + SAMPLE.seconds(pace)
     assert measured(WHOLE, SAMPLE, took, pace) == pytest.approx(pace.start + WHOLE.seconds(pace))
     assert measured(WHOLE, SAMPLE, 3 * took, pace) == pytest.approx(3 * (pace.start + WHOLE.seconds(pace)))

@@ -14,18 +14,18 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from restore.apply import Report, apply
-from restore.existing import Existing
-from restore.plan import make_plan
-from restore.select import Wish, select
-from restore.target import Target
-from restore.target.names import temporary_name
+from restore.execution.executor import RestoreReport, execute
+from restore.local_fs import Target
+from restore.local_fs.names import temporary_name
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.planning.plan import make_plan
+from restore.selection.select import ItemQuery, select
 from tests.support.places import TODAY, back_up, made_on, restore
 from tests.support.trees import contents, look_at, text, write_tree
 from vault.errors import Damaged, StrongroomError, TargetError
 from vault.format import manifest
 from vault.repository import snapshots
-from vault.repository.meta import MetaReader
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.repository.session import Session
 from vault.storage.memory import MemoryStore
@@ -103,9 +103,9 @@ def refused(outside: Path, project: Project, error: type[StrongroomError], words
     assert contents(outside / "target") == {}
 
 
-def contained(outside: Path, project: Project, *, existing: Existing = Existing.REFUSE) -> Report:
+def contained(outside: Path, project: Project, *, existing: ConflictPolicy = ConflictPolicy.REFUSE) -> RestoreReport:
     """The restore comes to an end, with problems, and stays inside."""
-    reports: list[Report] = []
+    reports: list[RestoreReport] = []
     unhurt(outside, lambda: reports.append(restore(project, outside / "target", existing=existing)))
     return reports[0]
 
@@ -182,9 +182,9 @@ def test_a_folder_in_place_of_a_link_of_the_same_snapshot_is_a_folder_of_the_tar
 def test_a_link_that_stands_in_the_way_is_not_followed(project: Project, outside: Path) -> None:
     (outside / "target/reports").mkdir()
     (outside / "target/reports/sub").symlink_to(outside / "folder")
-    for existing in Existing:
+    for existing in ConflictPolicy:
 
-        def act(policy: Existing = existing) -> None:
+        def act(policy: ConflictPolicy = existing) -> None:
             try:
                 restore(project, outside / "target", existing=policy)
             except TargetError as error:
@@ -210,9 +210,9 @@ def test_names_that_a_target_blind_to_case_takes_for_one_are_refused_there(proje
 
     forged(project, path=b"reports/sub/SMALL")
     with Blind(os.fsencode(outside / "target")) as target:
-        plan = make_plan(select(project, Wish()), target, Existing.REFUSE, TODAY)
+        plan = make_plan(select(project, ItemQuery()), target, ConflictPolicy.REFUSE, TODAY)
         with pytest.raises(TargetError, match="apart") as caught:
-            apply(plan, target, stop=lambda: None)
+            execute(plan, target, stop=lambda: None)
     assert caught.value.hint and contents(outside / "target") == {}
     assert restore(project, outside / "target").problems == []
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from restore import ordered, select
-from restore.references import locate
-from tests.support.chance import SeededChance
+from restore.execution import ordered_reader
+from restore.planning.chunk_locations import locate
+from restore.selection import select
 from tests.support.places import back_up, made_on
+from tests.support.randomness import SeededChance
 from tests.support.trees import text, write_tree
 from vault.errors import StrongroomError
 from vault.format import layout
@@ -19,20 +20,22 @@ from vault.storage.memory import MemoryStore
 
 
 def everything(project: object, tmp_path: Path) -> dict[bytes, bytes | StrongroomError]:
-    selection = select.select(project, select.Wish())  # type: ignore[arg-type]  # a Project of the fixture
+    selection = select.select(project, select.ItemQuery())  # type: ignore[arg-type]  # a Project of the fixture
     references = locate(selection.table, selection.index)
     reader = PackReader(selection.project, selection.index)
     paths = selection.table["path"].to_pylist()
-    found = ordered.contents(selection.table, references, reader, lambda: None, tmp_path)
+    found = ordered_reader.contents(selection.table, references, reader, lambda: None, tmp_path)
     return {paths[row]: one if isinstance(one, StrongroomError) else one.read() for row, one in found}
 
 
-@pytest.mark.parametrize(("window", "in_memory"), [(1, 1), (50_000, 1000), (ordered.WINDOW_BYTES, ordered.IN_MEMORY)])
+@pytest.mark.parametrize(
+    ("window", "in_memory"), [(1, 1), (50_000, 1000), (ordered_reader.WINDOW_BYTES, ordered_reader.IN_MEMORY)]
+)
 def test_every_file_comes_whole_and_in_the_order_of_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int, in_memory: int
 ) -> None:
-    monkeypatch.setattr(ordered, "WINDOW_BYTES", window)
-    monkeypatch.setattr(ordered, "IN_MEMORY", in_memory)
+    monkeypatch.setattr(ordered_reader, "WINDOW_BYTES", window)
+    monkeypatch.setattr(ordered_reader, "IN_MEMORY", in_memory)
     large = SeededChance("ordered").token(100_000)
     files = {f"{number % 3}/{number}.txt": text(number, 900 * number) for number in range(25)}
     files |= {"large.bin": large, "twin.bin": large, "empty": b"", "a/same": files["1/1.txt"], "b/same": files["1/1.txt"]}
@@ -52,7 +55,7 @@ def test_a_pack_that_is_gone_costs_its_own_files_alone(tmp_path: Path) -> None:
     project = made_on(store)
     back_up(project, write_tree(tmp_path / "source", {"a": b"one" * 500, "c": b"three" * 500}))
     back_up(project, write_tree(tmp_path / "source", {"b": b"two" * 500}))
-    selection = select.select(project, select.Wish())
+    selection = select.select(project, select.ItemQuery())
     row = selection.table["path"].to_pylist().index(b"reports/b")
     mine = selection.table.slice(row, 1)
     lost = locate(mine, selection.index)["pack"][0].as_py()

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore.select import Selection, select
-from restore.wish import Wish
+from restore.selection.query import ItemQuery
+from restore.selection.select import Selection, select
 from tests.support.places import made_on
 from tests.support.trees import write_tree
 from vault.backup import run
-from vault.backup.describing import Manner
+from vault.backup.item_classification import ClassifyOptions
 from vault.errors import UsageError
 from vault.repository.project import Project
 from vault.source.patterns import Rules
@@ -40,15 +40,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = made_on(MemoryStore())
     reports = write_tree(folder / "reports", {name: TEXT if name.endswith("txt") else CSV for name in HOURS + OTHERS})
     write_tree(folder / "tickets", {"2024-02/tickets.csv": CSV})
-    manner = Manner(ZoneInfo("Europe/Kyiv"))
+    options = ClassifyOptions(ZoneInfo("Europe/Kyiv"))
     for _ in range(2):
         for kind in ("reports", "tickets"):
-            run.back_up(made, run.Source(kind, kind, os.fsencode(folder / kind), Rules(), manner), run.Wishes())
+            run.back_up(made, run.Source(kind, kind, os.fsencode(folder / kind), Rules(), options), run.BackupOptions())
         (reports / "2024/04/28/23.csv").unlink(missing_ok=True)
     return made
 
 
-WISH = Wish(now=datetime(2024, 4, 2, tzinfo=UTC))
+WISH = ItemQuery(now=datetime(2024, 4, 2, tzinfo=UTC))
 
 
 def picked(project: Project, **parts: object) -> set[str]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from restore.select import Wish, select
-from restore.stream import stream
-from tests.support.chance import SeededChance
+from restore.execution.stream import stream
+from restore.selection.select import ItemQuery, select
 from tests.support.places import back_up, made_on, names, restore
+from tests.support.randomness import SeededChance
 from tests.support.trees import look_at, text, write_tree
-from tests.unit.files.places import OneProject
+from tests.unit.fsspec.places import OneProject
 from vault.errors import Damaged
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
@@ -64,7 +64,7 @@ def test_one_file_to_a_stream_comes_from_the_pack_that_stands(project: Project) 
     for name in store_again(project):
         project.store.delete(name)
     out = io.BytesIO()
-    stream(select(project, Wish(patterns=("reports/large",))), out, lambda: None)
+    stream(select(project, ItemQuery(patterns=("reports/large",))), out, lambda: None)
     assert out.getvalue() == FILES["large"]
 
 
@@ -75,7 +75,7 @@ def test_where_no_pack_stands_the_items_are_missing(project: Project, tmp_path: 
     report = restore(project, tmp_path / "target", incomplete=True)
     assert sorted(one.path for one in report.problems) == sorted(f"reports/{name}".encode() for name in FILES)
     with pytest.raises(Damaged, match="gone from the repository"):
-        stream(select(project, Wish(patterns=("reports/large",))), io.BytesIO(), lambda: None)
+        stream(select(project, ItemQuery(patterns=("reports/large",))), io.BytesIO(), lambda: None)
 
 
 @pytest.mark.parametrize("damage", ["deleted", "zeroed"])
@@ -85,6 +85,6 @@ def test_a_program_reads_from_the_pack_that_is_whole(project: Project, damage: s
             project.store.delete(name)
         else:
             project.store.put(name, bytes(len(project.store.get(name))))
-    files = OneProject(select(project, Wish(patterns=("reports",))))
+    files = OneProject(select(project, ItemQuery(patterns=("reports",))))
     with files.open("sdek/reports/large") as file:
         assert file.read() == FILES["large"]

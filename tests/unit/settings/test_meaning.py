@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.settings import lengths, load, meaning
-from cli.settings.example import EXAMPLE
-from cli.settings.projects import Job, KeepSettings, ProjectSettings, inherited
+from policies.retention.calendar_span import CalendarSpan
 from policies.retention.rules import ALL, DEFAULT_KEEP, After, ItemRule, Keep
-from policies.retention.span import Span
-from policies.schedule import forms
-from policies.schedule.policy import Policy, Retries, Window
+from policies.scheduling import parser
+from policies.scheduling.job_policy import JobPolicy, Retries, Window
+from strongroom.settings import durations, load, resolve
+from strongroom.settings.example import EXAMPLE
+from strongroom.settings.projects import Job, KeepSettings, ProjectSettings, inherited
 from vault.errors import SettingsError
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
@@ -50,10 +50,10 @@ def test_a_project_has_what_it_does_not_say_from_the_defaults_key_by_key(tmp_pat
     )
     assert (found.zone, found.rpo, found.lock.days, found.lock.mode) == ("UTC", "2 hours", 3, "none")
     assert found.items == {"reports": "7 years after period", "raw": "1 year", "tickets": "forever"}
-    assert meaning.keep(found.keep) == Keep(hourly=48, daily=30, within=Span(100, "day"))
-    assert meaning.items(found).of("raw") == ItemRule("raw", Span(1, "year"))
-    assert meaning.items(found).of("reports").after is After.PERIOD
-    assert meaning.rpo(found) == timedelta(hours=2)
+    assert resolve.keep(found.keep) == Keep(hourly=48, daily=30, within=CalendarSpan(100, "day"))
+    assert resolve.items(found).of("raw") == ItemRule("raw", CalendarSpan(1, "year"))
+    assert resolve.items(found).of("reports").after is After.PERIOD
+    assert resolve.rpo(found) == timedelta(hours=2)
 
 
 def test_who_says_when_has_said_it_whole(tmp_path: Path) -> None:
@@ -61,9 +61,9 @@ def test_who_says_when_has_said_it_whole(tmp_path: Path) -> None:
         tmp_path,
         "[projects.a.schedule]\nbackup = { cron = '5 * * * *' }\ndrill = { every = 'never' }\ncheck = { every = 'day' }\n",
     )
-    jobs = {job.name: job for job in meaning.scheduled(found)}
+    jobs = {job.name: job for job in resolve.scheduled(found)}
     assert jobs.keys() == {"backup", "check"}
-    assert jobs["backup"].schedule == forms.read(cron="5 * * * *", zone=ZoneInfo("Europe/Kyiv"))
+    assert jobs["backup"].schedule == parser.read(cron="5 * * * *", zone=ZoneInfo("Europe/Kyiv"))
     assert jobs["backup"].policy.jitter == timedelta(minutes=10)
     assert jobs["check"].policy.timeout == timedelta(hours=2)
     assert found.schedule.check.all_within == "30 days"
@@ -72,22 +72,22 @@ def test_who_says_when_has_said_it_whole(tmp_path: Path) -> None:
 def test_a_project_that_is_not_named_has_the_defaults_and_no_sources(tmp_path: Path) -> None:
     found = project(tmp_path, "[projects.b]\nzone = 'UTC'\n", "a")
     assert (found.zone, found.sources) == ("Europe/Kyiv", ())
-    assert meaning.keep(found.keep).daily == 30
+    assert resolve.keep(found.keep).daily == 30
     file = tmp_path / "small.toml"
     file.write_text('[repository]\naddress = "x"\n')
     assert load(file).zone("a") == "UTC"
-    assert meaning.day_first(load(file).project("a"))
+    assert resolve.day_first(load(file).project("a"))
 
 
 def test_nothing_said_means_what_the_rules_take_for_nothing() -> None:
-    assert meaning.keep(KeepSettings()) == DEFAULT_KEEP
-    assert meaning.policy(Job()) == Policy()
-    assert not meaning.runs(Job()) and not meaning.runs(Job(every="never"))
+    assert resolve.keep(KeepSettings()) == DEFAULT_KEEP
+    assert resolve.policy(Job()) == JobPolicy()
+    assert not resolve.runs(Job()) and not resolve.runs(Job(every="never"))
 
 
 def test_everything_about_a_job_reaches_its_policy() -> None:
     job = Job(every="day", catch_up="skip", jitter="5 min", window="22:00-06:00", timeout="3 h", retries=0, back_off="30 s")
-    assert meaning.policy(job) == Policy(
+    assert resolve.policy(job) == JobPolicy(
         catch_up="skip",
         jitter=timedelta(minutes=5),
         window=Window(time(22), time(6)),
@@ -98,7 +98,7 @@ def test_everything_about_a_job_reaches_its_policy() -> None:
 
 def test_layouts_are_of_the_zone_of_their_project(tmp_path: Path) -> None:
     found = project(tmp_path, "[[projects.a.sources]]\nkind = 'raw'\npath = '/r'\nlayout = ['{year}', '{year}-{month:02}']\n")
-    first, second = meaning.layouts(found, found.sources[0])
+    first, second = resolve.layouts(found, found.sources[0])
     assert (first.text, second.text) == ("{year}", "{year}-{month:02}")
     month = second.find(b"2024-05")
     assert month is not None and month.period.moments()[0] == datetime(2024, 4, 30, 21, tzinfo=UTC)
@@ -110,9 +110,9 @@ def test_everything_in_the_example_means_something(tmp_path: Path) -> None:
     found = load(file)
     for name in found.projects:
         one = found.project(name)
-        assert {job.name for job in meaning.scheduled(one)} == set(meaning.JOBS)
-        assert meaning.keep(one.keep).monthly == ALL
-        assert {rule.kind for rule in meaning.items(one).rules} == {"reports", "tickets", "raw"}
+        assert {job.name for job in resolve.scheduled(one)} == set(resolve.JOBS)
+        assert resolve.keep(one.keep).monthly == ALL
+        assert {rule.kind for rule in resolve.items(one).rules} == {"reports", "tickets", "raw"}
         assert all(source.expect for source in one.sources if source.kind == "reports")
 
 
@@ -128,7 +128,7 @@ def test_everything_in_the_example_means_something(tmp_path: Path) -> None:
     ],
 )
 def test_lengths_are_read_as_people_write_them(text: str, length: timedelta) -> None:
-    assert lengths.read(text) == length
+    assert durations.read(text) == length
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_lengths_are_read_as_people_write_them(text: str, length: timedelta) -> 
 )
 def test_what_is_no_length_is_refused(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        lengths.read(text)
+        durations.read(text)
     assert caught.value.hint
 
 
@@ -144,8 +144,8 @@ def test_what_is_no_length_is_refused(text: str) -> None:
 @given(st.integers(1, 10**7))
 def test_a_length_that_was_written_is_read_back(seconds: int) -> None:
     length = timedelta(seconds=seconds)
-    text = lengths.written(length)
-    assert len(text.split()[0]) > 6 or lengths.read(text) == length
+    text = durations.written(length)
+    assert len(text.split()[0]) > 6 or durations.read(text) == length
 
 
 tables = st.recursive(

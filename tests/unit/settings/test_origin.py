@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cli import environment
-from cli.settings import Settings, load
-from cli.settings.faults import Fault, placed, written
-from cli.settings.oddities import failing, odd
-from cli.settings.origin import entries, toml
-from cli.settings.places import places
+from strongroom import environment
+from strongroom.settings import Settings, load
+from strongroom.settings.errors import SettingsFault, placed, written
+from strongroom.settings.lint import failing, odd
+from strongroom.settings.origin import entries, toml
+from strongroom.settings.toml_positions import places
 
 TEXT = """\
 [repository]
@@ -96,7 +96,7 @@ def test_the_environment_is_named_where_it_decides(tmp_path: Path, monkeypatch: 
     assert origins(said)["repository.profile"] == ('"mine"', "strongroom.toml:3")
 
 
-def told(settings: Settings, faults: list[Fault]) -> list[tuple[int | None, str, str]]:
+def told(settings: Settings, faults: list[SettingsFault]) -> list[tuple[int | None, str, str]]:
     """Line, key and message, in the order of the file."""
     return [(one.line, written(one.fault.key), one.fault.what) for one in placed(faults, places(settings.text))]
 

@@ -9,8 +9,8 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.settings.example import EXAMPLE
-from cli.settings.places import Key, at, line_of, places
+from strongroom.settings.example import EXAMPLE
+from strongroom.settings.toml_positions import Key, at, line_of, places
 
 usual = settings(derandomize=True, deadline=None, max_examples=200)
 

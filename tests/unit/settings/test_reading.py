@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import settings
-from cli.settings.faults import Faulty, written
-from cli.settings.names import KIND
+from strongroom import settings
+from strongroom.settings.errors import SettingsInvalid, written
+from strongroom.settings.names import KIND
 
 HEAD = '[repository]\naddress = "/srv/backup"\n'
 SOURCE = '{ kind = "reports", path = "/srv/reports" }'
@@ -22,7 +22,7 @@ def loaded(tmp_path: Path, text: str) -> settings.Settings:
 
 def faults(tmp_path: Path, text: str) -> list[tuple[int | None, str, str, str | None]]:
     """Line, key, message and hint of everything that is wrong."""
-    with pytest.raises(Faulty) as caught:
+    with pytest.raises(SettingsInvalid) as caught:
         loaded(tmp_path, text)
     assert caught.value.exit_code == 2
     return [(one.line, written(one.fault.key), one.fault.what, one.fault.hint) for one in caught.value.faults]
@@ -187,7 +187,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         (8, "projects.a.sources[0].path"),
         (10, "identity.file"),
     ]
-    with pytest.raises(Faulty, match=r"has 5 errors:\n  line 4: daemon\.log must be") as caught:
+    with pytest.raises(SettingsInvalid, match=r"has 5 errors:\n  line 4: daemon\.log must be") as caught:
         loaded(tmp_path, text)
     assert "line 5: daemon.lgo is not a setting (did you mean 'log'?)" in str(caught.value)
 
@@ -238,7 +238,7 @@ def test_a_secret_is_refused_and_never_repeated(tmp_path: Path, text: str, key: 
     whole = text if text.startswith("[repository]") else HEAD + text
     ((_, found, _, told),) = faults(tmp_path, whole)
     assert found == key and hint in (told or "")
-    with pytest.raises(Faulty) as caught:
+    with pytest.raises(SettingsInvalid) as caught:
         loaded(tmp_path, whole)
     assert "hunter2" not in f"{caught.value} {caught.value.hint}".lower()
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cli import environment, sources
-from cli.settings.projects import ProjectSettings
-from tests.support.chance import SeededChance
-from vault.about.period import Period
-from vault.backup.describing import UTC_MANNER
+from classify.period import Period
+from strongroom import environment, sources
+from strongroom.settings.projects import ProjectSettings
+from tests.support.randomness import SeededChance
+from vault.backup.item_classification import UTC_MANNER
 
 Ask = Callable[[bytes, str], Period | None]
 
@@ -69,11 +69,11 @@ def test_what_tells_no_period_is_no_error(ask: Ask, content: bytes, format_: str
 
 
 def test_no_bytes_at_all_stop_a_backup(ask: Ask) -> None:
-    chance = SeededChance("columns of times")
+    randomness = SeededChance("columns of times")
     heads = {"csv": b"created\n", "jsonl": b'{"created": ', "json": b'[{"created": ', "parquet": b"PAR1", "xlsx": b"PK\x03\x04"}
     for number in range(100):
         format_, head = sorted(heads.items())[number % len(heads)]
-        ask(head + chance.token(50 + number), format_)
+        ask(head + randomness.token(50 + number), format_)
 
 
 def test_a_source_says_how_its_items_are_to_be_understood() -> None:
@@ -89,16 +89,16 @@ def test_a_source_says_how_its_items_are_to_be_understood() -> None:
     )
     first, second = (sources.folder(project, one) for one in project.sources)
     assert (first.name, first.kind, first.path, first.rules.takes(b"a.tmp")) == ("raw", "raw", b"/r", False)
-    assert (first.manner.zone.key, first.manner.day_first) == ("Europe/Kyiv", False)
-    assert [layout.text for layout in first.manner.layouts] == ["{year}"]
-    assert (first.manner.content_key, first.manner.content is None) == ("time column created", False)
-    assert (second.manner.content, second.manner.layouts) == (None, ())
-    assert len({first.manner.fingerprint, second.manner.fingerprint, UTC_MANNER.fingerprint}) == 3
+    assert (first.classify_options.zone.key, first.options.day_first) == ("Europe/Kyiv", False)
+    assert [layout.text for layout in first.classify_options.layouts] == ["{year}"]
+    assert (first.classify_options.content_key, first.options.content is None) == ("time column created", False)
+    assert (second.classify_options.content, second.options.layouts) == (None, ())
+    assert len({first.classify_options.fingerprint, second.options.fingerprint, UTC_MANNER.fingerprint}) == 3
 
 
 def test_a_source_that_says_nothing_is_described_as_before() -> None:
     project = ProjectSettings.model_validate({"sources": [{"kind": "raw", "path": "/r"}]})
-    assert sources.folder(project, project.sources[0]).manner.fingerprint == UTC_MANNER.fingerprint
+    assert sources.folder(project, project.sources[0]).classify_options.fingerprint == UTC_MANNER.fingerprint
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 from tests.support.coverage_notes import not_covered
 from tests.support.trees import next_tick
 from vault.problems import Problem
-from vault.source import reading
+from vault.source import reader as source_reader
 from vault.source.attributes import NOTHING, Extended, Owners, extended
-from vault.source.reading import Consistency, Content, Extent, LargeFile, Reader, TooLarge, same_status
+from vault.source.reader import Consistency, Content, Extent, LargeFile, Reader, TooLarge, same_status
 
 MIB = 1024 * 1024
 
@@ -32,7 +32,7 @@ def words(answers: list[Content | TooLarge | Problem]) -> list[str]:
 
 def meddle(monkeypatch: pytest.MonkeyPatch, meddler: Callable[[int], object]) -> None:
     """Call `meddler` after each reading, with its number from 1."""
-    real, count = reading._read, 0
+    real, count = source_reader._read, 0
 
     def read(descriptor: int, length: int) -> bytes:
         nonlocal count
@@ -41,7 +41,7 @@ def meddle(monkeypatch: pytest.MonkeyPatch, meddler: Callable[[int], object]) ->
         meddler(count)
         return data
 
-    monkeypatch.setattr(reading, "_read", read)
+    monkeypatch.setattr(source_reader, "_read", read)
 
 
 def opened(reader: Reader, path: bytes) -> LargeFile:

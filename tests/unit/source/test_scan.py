@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.coverage_notes import not_covered
 from vault.errors import SourceError, UsageError
-from vault.source import columns
+from vault.source import scan_columns
 from vault.source.patterns import Rules
 from vault.source.scan import OTHER_FILE_SYSTEM, OWN, Bounds, Scan, Skipped, scan
 
@@ -39,7 +39,7 @@ def test_rows_are_sorted_bytewise_and_hold_what_lstat_says(tmp_path: Path) -> No
     (tmp_path / "a" / "x.csv").chmod(0o640)
     os.utime(tmp_path / "a" / "x.csv", ns=(0, 1_700_000_000_123_456_789))
     found = scanned(tmp_path)
-    assert found.table.schema.equals(columns.schema())
+    assert found.table.schema.equals(scan_columns.schema())
     assert paths(found) == [b"src", b"src/a", b"src/a-b", b"src/a/x.csv", b"src/l"]
     assert found.table["type"].to_pylist() == [1, 1, 0, 0, 2]
     status = (tmp_path / "a" / "x.csv").stat()
@@ -215,7 +215,7 @@ def test_blocks_of_rows_join_into_one_table(tmp_path: Path, monkeypatch: pytest.
     for number in range(50):
         (tmp_path / f"f{number:02}").write_bytes(b"x" * number)
     monkeypatch.setattr("vault.source.scan.BLOCK_BYTES", 7 * 80)
-    monkeypatch.setattr(columns, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(scan_columns, "BLOCK_ROWS", 7)
     found = scanned(tmp_path)
     assert found.table.num_rows == 51
     assert found.table["size"].to_pylist() == [0, *range(50)]
@@ -223,7 +223,7 @@ def test_blocks_of_rows_join_into_one_table(tmp_path: Path, monkeypatch: pytest.
 
 def test_more_names_than_one_table_holds_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "name").write_bytes(b"")
-    monkeypatch.setattr(columns, "LONGEST", 5)
+    monkeypatch.setattr(scan_columns, "LONGEST", 5)
     with pytest.raises(SourceError, match="2 GiB"):
         scanned(tmp_path)
 
@@ -231,7 +231,7 @@ def test_more_names_than_one_table_holds_is_an_error(tmp_path: Path, monkeypatch
 def test_a_ctime_that_64_bits_do_not_hold_is_the_nearest_that_they_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "early").write_bytes(b"")
     (tmp_path / "late").write_bytes(b"")
-    wrong = {b"early": -(2**64), b"late": 15_000_000_000 * columns.BILLION}
+    wrong = {b"early": -(2**64), b"late": 15_000_000_000 * scan_columns.BILLION}
     real = os.scandir
 
     class Entry:
@@ -255,7 +255,7 @@ def test_a_ctime_that_64_bits_do_not_hold_is_the_nearest_that_they_do(tmp_path: 
 
 
 def test_inodes_above_the_signed_range_wrap_around(tmp_path: Path) -> None:
-    rows = columns.Columns()
+    rows = scan_columns.Columns()
     real = tmp_path.stat()
     values = {name: getattr(real, name) for name in dir(real) if name.startswith("st_")}
     values["st_ino"] = 2**64 - 1
@@ -264,7 +264,7 @@ def test_inodes_above_the_signed_range_wrap_around(tmp_path: Path) -> None:
 
 
 def test_a_row_costs_less_than_two_hundred_bytes(tmp_path: Path) -> None:
-    rows, status = columns.Columns(), tmp_path.stat()
+    rows, status = scan_columns.Columns(), tmp_path.stat()
     tracemalloc.start()
     for number in range(20_000):
         rows.add(b"reports/2024/05/summary-%08d.csv" % number, status)

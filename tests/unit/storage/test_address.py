@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
 from tests.support.clock import StillClock
+from tests.support.randomness import SeededChance
 from vault.errors import NoRepository, UsageError
 from vault.storage.address import (
     Address,
@@ -69,13 +69,13 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(text: str) -> None:
 
 def test_opening_a_folder_makes_it_only_when_asked(tmp_path: Path) -> None:
     address = parse_address(str(tmp_path / "store"))
-    clock, chance = StillClock(), SeededChance(1)
+    clock, randomness = StillClock(), SeededChance(1)
     with pytest.raises(NoRepository):
-        open_store(address, StoreOptions(), clock, chance)
-    made = open_store(address, StoreOptions(), clock, chance, create_missing=True)
+        open_store(address, StoreOptions(), clock, randomness)
+    made = open_store(address, StoreOptions(), clock, randomness, create_missing=True)
     assert isinstance(made, RetryingStore)
     made.put("a", b"1")
-    again = open_bare_store(address, StoreOptions(), clock, chance)
+    again = open_bare_store(address, StoreOptions(), clock, randomness)
     assert isinstance(again, LocalStore)
     assert again.get("a") == b"1"
     assert again.describe() == address.text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chance import SeededChance
+from tests.support.randomness import SeededChance
 from vault.errors import ObjectNotFound
 from vault.storage import caching
 from vault.storage.caching import CachingStore, in_passing, uncached

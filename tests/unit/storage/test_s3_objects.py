@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.chance import SeededChance
 from tests.support.places import TickingClock
+from tests.support.randomness import SeededChance
 from vault.errors import StorageDenied, StorageError, TransientStorageError
 from vault.storage.retrying import Patience
 from vault.storage.s3_client import S3Options

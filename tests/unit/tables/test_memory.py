@@ -18,8 +18,8 @@ import resource, sys, tempfile
 from pathlib import Path
 
 from restore.tables.convert import Counted
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import Losses
+from restore.tables.write_options import Manner
 from restore.tables.model import Batch, Column
 from restore.tables.registry import FORMATS, open_tables, write_tables
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from restore.tables import merge
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import LossReport
 from restore.tables.merge import Merged, Part, united
 from restore.tables.model import BATCH_ROWS, Batch, Column, Table
 from restore.tables.registry import write_tables
+from restore.tables.write_options import WriteOptions
 from tests.support.tables import ListTable, names_of, rows_of
 from vault.errors import Damaged, StrongroomError
 
@@ -29,9 +29,9 @@ class Opening:
     def parts(self) -> list[Part]:
         return [Part(f"reports/{name}.csv", name, self._opener(name)) for name in self.files]
 
-    def _opener(self, name: str) -> Callable[[Losses], AbstractContextManager[Sequence[Table]]]:
+    def _opener(self, name: str) -> Callable[[LossReport], AbstractContextManager[Sequence[Table]]]:
         @contextmanager
-        def opened(losses: Losses) -> Iterator[Sequence[Table]]:
+        def opened(losses: LossReport) -> Iterator[Sequence[Table]]:
             tables = self.files[name]
             if isinstance(tables, str):
                 raise Damaged(tables)
@@ -46,14 +46,14 @@ class Opening:
 
 
 def merged(
-    files: Mapping[str, Sequence[Table] | str], told: list[tuple[str, str, int]] | None = None, losses: Losses | None = None
+    files: Mapping[str, Sequence[Table] | str], told: list[tuple[str, str, int]] | None = None, losses: LossReport | None = None
 ) -> Merged:
     def tell(part: Part, error: StrongroomError, rows: int) -> None:
         if told is None:
             raise error
         told.append((part.source, str(error), rows))
 
-    return Merged(Opening(files).parts(), tell, losses or Losses())
+    return Merged(Opening(files).parts(), tell, losses or LossReport())
 
 
 def text(names: Sequence[str], *rows: Sequence[str | None]) -> list[Table]:
@@ -129,7 +129,7 @@ def test_sheets_of_a_workbook_are_told_apart() -> None:
 
 def test_one_file_is_open_at_a_time_and_small_files_come_in_large_batches() -> None:
     opening = Opening({f"{number:04d}": text(["a"], ["x"], ["y"]) for number in range(300)})
-    table = Merged(opening.parts(), lambda *_: None, Losses())
+    table = Merged(opening.parts(), lambda *_: None, LossReport())
 
     batches = list(table.batches())
 
@@ -143,7 +143,7 @@ def test_small_files_are_opened_once_while_there_is_room(
 ) -> None:
     monkeypatch.setattr(merge, "KEPT_BYTES", room)
     opening = Opening({f"{number:04d}": text(["a"], ["x"], ["y"]) for number in range(100)})
-    losses = Losses()
+    losses = LossReport()
 
     table = Merged(opening.parts(), lambda *_: None, losses)
 
@@ -189,7 +189,7 @@ def test_a_file_that_breaks_off_is_told_with_the_rows_that_came_before() -> None
 
 
 def test_what_readers_count_is_counted_once_for_each_file() -> None:
-    losses = Losses()
+    losses = LossReport()
     table = merged({"T13": text(["a"], ["1"]), "T14": text(["a"], ["2"])}, losses=losses)
 
     rows_of(table)
@@ -220,8 +220,8 @@ def test_files_of_different_formats_are_one_table_that_every_writer_takes() -> N
     typed, untyped = ListTable(["n"], [[7]], types={0: pa.int64()}), ListTable(["n"], [[1.5]])
     table = merged({"T13": text(["n"], ["007"]), "T14": [typed], "T15": [untyped]})
 
-    out, losses = io.BytesIO(), Losses()
-    write_tables([table], "parquet", out, Manner(), losses)
+    out, losses = io.BytesIO(), LossReport()
+    write_tables([table], "parquet", out, WriteOptions(), losses)
 
     assert [row[0] for row in rows_of(table)] == ["007", 7, 1.5]
     assert [(loss.column, loss.cells) for loss in losses.all()] == [("n", 2)]

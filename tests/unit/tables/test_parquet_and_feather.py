@@ -17,22 +17,22 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from restore.tables import feather_claims
-from restore.tables.arrow_source import NOT_UTF8
-from restore.tables.fitting import IN_UTC, RENAMED
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Table, Value
-from restore.tables.read_feather import read_feather
-from restore.tables.read_parquet import read_parquet
+from restore.tables.readers import feather_claims
+from restore.tables.readers.arrow_source import NOT_UTF8
+from restore.tables.readers.feather import read_feather
+from restore.tables.readers.parquet import read_parquet
 from restore.tables.registry import Writer
+from restore.tables.schema_cast import IN_UTC, RENAMED
 from restore.tables.values import values_of
-from restore.tables.write_feather import write_feather
-from restore.tables.write_parquet import GROUP_BYTES, write_parquet
+from restore.tables.write_options import WriteOptions
+from restore.tables.writers.feather import write_feather
+from restore.tables.writers.parquet import GROUP_BYTES, write_parquet
 from tests.support.tables import ListTable, names_of, rows_of
 from vault.errors import Damaged
 
-Read = Callable[[Path, Losses], Sequence[Table]]
+Read = Callable[[Path, LossReport], Sequence[Table]]
 formats = pytest.mark.parametrize(
     ("read", "write", "store"),
     [
@@ -42,9 +42,9 @@ formats = pytest.mark.parametrize(
 )
 
 
-def written(write: Writer, table: Table, losses: Losses | None = None) -> bytes:
+def written(write: Writer, table: Table, losses: LossReport | None = None) -> bytes:
     out = io.BytesIO()
-    write([table], out, Manner(), losses or Losses())
+    write([table], out, WriteOptions(), losses or LossReport())
     return out.getvalue()
 
 
@@ -64,7 +64,7 @@ def test_what_pyarrow_stored_is_read_with_its_names_types_and_cells(
     )
     store(stored, str(tmp_path / "file"))
 
-    (table,) = read(tmp_path / "file", Losses())
+    (table,) = read(tmp_path / "file", LossReport())
 
     assert names_of(table) == stored.column_names
     assert [column.type for column in table.columns] == [field.type for field in stored.schema]
@@ -92,7 +92,7 @@ def test_rare_types_become_plain_ones(
 ) -> None:
     store(pa.table({"column": array}), str(tmp_path / "file"))
 
-    (table,) = read(tmp_path / "file", Losses())
+    (table,) = read(tmp_path / "file", LossReport())
 
     assert [column.type for column in table.columns] == [plain]
     assert sum(batch.rows for batch in table.batches()) == len(array)
@@ -108,7 +108,7 @@ def test_views_and_runs_of_feather_are_opened_out(type_: pa.DataType, tmp_path: 
     with pa.ipc.new_file(str(tmp_path / "file"), pa.schema([("column", type_)])) as writer:
         writer.write_batch(pa.record_batch([array], ["column"]))
 
-    (table,) = read_feather(tmp_path / "file", Losses())
+    (table,) = read_feather(tmp_path / "file", LossReport())
 
     assert [cell if isinstance(cell, str | None) else bytes(cell).decode() for (cell,) in rows_of(table)] == texts  # type: ignore[arg-type]
 
@@ -122,7 +122,7 @@ def test_one_long_text_that_many_rows_share_does_not_become_as_many_texts_at_onc
     store(stored, str(tmp_path / "file"))
     before = pa.total_allocated_bytes()
 
-    (table,) = read(tmp_path / "file", Losses())
+    (table,) = read(tmp_path / "file", LossReport())
     batches = table.batches()
     first = next(batches)
 
@@ -135,7 +135,7 @@ def test_one_long_text_that_many_rows_share_does_not_become_as_many_texts_at_onc
 def test_batches_have_a_bounded_number_of_rows(read: Read, write: Writer, store: Any, tmp_path: Path) -> None:
     store(pa.table({"n": pa.array(range(3 * BATCH_ROWS + 1))}), str(tmp_path / "file"))
 
-    (table,) = read(tmp_path / "file", Losses())
+    (table,) = read(tmp_path / "file", LossReport())
 
     assert [batch.rows for batch in table.batches()] == [BATCH_ROWS] * 3 + [1]
 
@@ -147,7 +147,7 @@ def test_bytes_that_are_no_utf8_cost_their_own_cells_and_are_counted_once(
     raw = pa.array([b"ok", "Иван".encode("cp1251"), None])
     text = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
     store(pa.table({"name": text}), str(tmp_path / "file"))
-    losses = Losses()
+    losses = LossReport()
 
     (table,) = read(tmp_path / "file", losses)
 
@@ -157,7 +157,7 @@ def test_bytes_that_are_no_utf8_cost_their_own_cells_and_are_counted_once(
 
 @formats
 def test_broken_files_are_damaged_and_never_a_crash(read: Read, write: Writer, store: Any, tmp_path: Path) -> None:
-    chance = random.Random(7)
+    randomness = random.Random(7)
     rows: list[list[Value]] = [[number, f"text {number}", datetime(2024, 5, 17, tzinfo=UTC), [number]] for number in range(300)]
     whole = written(write, ListTable(["n", "text", "moment", "nested"], rows))
     path = tmp_path / "file"
@@ -165,12 +165,12 @@ def test_broken_files_are_damaged_and_never_a_crash(read: Read, write: Writer, s
     for attempt in range(150):
         broken = bytearray(whole)
         if attempt % 3 == 0:
-            del broken[chance.randrange(len(whole)) :]
+            del broken[randomness.randrange(len(whole)) :]
         for _ in range(attempt % 3 * 2):
-            broken[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+            broken[randomness.randrange(len(whole))] ^= 1 << randomness.randrange(8)
         path.write_bytes(broken)
         try:
-            for table in read(path, Losses()):
+            for table in read(path, LossReport()):
                 rows_of(table)
             outcomes.add("read")
         except Damaged as error:
@@ -187,7 +187,7 @@ def test_what_is_something_else_is_damaged(read: Read, write: Writer, store: Any
     (tmp_path / "file").write_bytes(content)
 
     with pytest.raises(Damaged):
-        read(tmp_path / "file", Losses())
+        read(tmp_path / "file", LossReport())
 
 
 @formats
@@ -202,7 +202,7 @@ def test_the_same_table_gives_the_same_bytes(read: Read, write: Writer, store: A
 def test_a_table_without_rows_keeps_its_columns(read: Read, write: Writer, store: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(written(write, ListTable(["a", "b"], [])))
 
-    (table,) = read(tmp_path / "file", Losses())
+    (table,) = read(tmp_path / "file", LossReport())
 
     assert names_of(table) == ["a", "b"]
     assert rows_of(table) == []
@@ -210,7 +210,7 @@ def test_a_table_without_rows_keeps_its_columns(read: Read, write: Writer, store
 
 @formats
 def test_names_that_are_empty_or_taken_are_changed_and_counted(read: Read, write: Writer, store: Any, tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     (tmp_path / "file").write_bytes(
         written(write, ListTable(["a", "a_2", "a", "", "A", "\ud800"], [[1, 2, 3, 4, 5, 6]]), losses)
     )
@@ -227,7 +227,7 @@ def test_names_that_are_empty_or_taken_are_changed_and_counted(read: Read, write
 
 @formats
 def test_moments_of_several_zones_are_the_same_moments_in_utc(read: Read, write: Writer, store: Any, tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     moments = [datetime.fromisoformat("2024-05-17T14:05:00+03:00"), datetime.fromisoformat("2024-05-17T14:05:00+00:00")]
     (tmp_path / "file").write_bytes(written(write, ListTable(["at"], [[moment] for moment in moments]), losses))
 
@@ -243,7 +243,7 @@ def test_types_that_nobody_can_read_are_damage(type_: pa.DataType, tmp_path: Pat
         pass
 
     with pytest.raises(Damaged):
-        read_feather(tmp_path / "file", Losses())
+        read_feather(tmp_path / "file", LossReport())
 
 
 def test_a_map_whose_keys_claim_to_have_nulls_is_damage_and_not_the_end_of_the_process(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_map_whose_keys_claim_to_have_nulls_is_damage_and_not_the_end_of_the_p
     for at in range(whole.rindex(b"ARROW1") - 1):
         (tmp_path / "file").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         try:
-            rows_of(read_feather(tmp_path / "file", Losses())[0])
+            rows_of(read_feather(tmp_path / "file", LossReport())[0])
             sound += 1
         except Damaged:
             broken += 1
@@ -268,12 +268,12 @@ def test_a_feather_file_that_asks_for_more_memory_than_there_should_be_is_damage
 ) -> None:
     feather.write_feather(pa.table({"zeros": encode([bytes(3_000_000)])}), tmp_path / "file", compression=compression)
     assert (tmp_path / "file").stat().st_size < 100_000
-    assert len(rows_of(read_feather(tmp_path / "file", Losses())[0])) == 1
+    assert len(rows_of(read_feather(tmp_path / "file", LossReport())[0])) == 1
 
     monkeypatch.setattr(feather_claims, "LARGEST_BATCH", 2_000_000)
 
     with pytest.raises(Damaged, match="more than is taken into memory"):
-        read_feather(tmp_path / "file", Losses())
+        read_feather(tmp_path / "file", LossReport())
 
 
 def test_polars_and_duckdb_read_what_is_written(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_what_polars_writes_is_read(tmp_path: Path) -> None:
     frame.write_parquet(tmp_path / "a.parquet")
 
     for read, leaf in ((read_feather, "a.feather"), (read_parquet, "a.parquet")):
-        (table,) = read(tmp_path / leaf, Losses())
+        (table,) = read(tmp_path / leaf, LossReport())
         assert rows_of(table) == [["Иван", 1, [1]], [None, 2, None]]
 
 
@@ -319,5 +319,5 @@ def test_categories_whose_values_are_views_are_opened_out(tmp_path: Path, kind: 
     column = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), pa.array(cells, kind))
     with pa.ipc.new_file(tmp_path / "a.feather", pa.schema([("queue", column.type)])) as file:
         file.write_table(pa.table({"queue": column}))
-    (table,) = read_feather(tmp_path / "a.feather", Losses())
+    (table,) = read_feather(tmp_path / "a.feather", LossReport())
     assert rows_of(table) == [[cells[1]], [None], [cells[0]]]

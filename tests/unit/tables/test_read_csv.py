@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore.tables.csv_rows import LARGEST_WIDTH
-from restore.tables.losses import Losses
+from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_ROWS
-from restore.tables.read_csv import BREAKS_OFF, SHORT, UNDECODED, WIDEST_BY_ARROW, CsvTable, Layout, read_csv
+from restore.tables.readers.csv import BREAKS_OFF, SHORT, UNDECODED, WIDEST_BY_ARROW, CsvTable, Layout, read_csv
+from restore.tables.readers.csv_rows import LARGEST_WIDTH
 from tests.support.tables import names_of, rows_of
 from tests.unit.tables.text_files import Lost, file_of, lost
 from vault.errors import Damaged
 
 
 def opened(folder: Path, data: bytes, delimiter: str | None = None) -> tuple[CsvTable, Lost]:
-    losses = Losses()
+    losses = LossReport()
     (table,) = read_csv(file_of(folder, data), losses, delimiter=delimiter, header=True)
     assert isinstance(table, CsvTable)
     return table, lost(losses)
@@ -89,7 +89,7 @@ def test_texts_of_every_encoding_come_whole(tmp_path: Path, codec: str) -> None:
 def test_the_line_that_names_the_delimiter_is_known_in_every_spelling(tmp_path: Path, line: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(f"{line}\r\na;b\r\n1,5;2\r\n".encode())
-    (table,) = read_csv(path, Losses())
+    (table,) = read_csv(path, LossReport())
     assert [column.name for column in table.columns] == ["a", "b"]
 
 
@@ -97,7 +97,7 @@ def test_a_table_of_very_many_columns_is_read_without_arrow_and_is_the_same(tmp_
     width = WIDEST_BY_ARROW + 1
     cells = [",".join(str(place + row) for place in range(width)) for row in range(3)]
     (tmp_path / "a.csv").write_text("\n".join([",".join(f"c{place}" for place in range(width)), *cells]) + "\n", "utf-8")
-    (table,) = read_csv(tmp_path / "a.csv", Losses())
+    (table,) = read_csv(tmp_path / "a.csv", LossReport())
     assert isinstance(table, CsvTable) and not table.layout.even
     assert rows_of(table) == [row.split(",") for row in cells]
 
@@ -116,7 +116,7 @@ def test_a_row_that_is_too_short_is_filled_up_and_counted(tmp_path: Path) -> Non
 
 
 def test_reading_twice_counts_once(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     (table,) = read_csv(file_of(tmp_path, b"a,b\n1\n"), losses)
     assert rows_of(table) == rows_of(table) == [["1", None]]
     assert lost(losses) == [(SHORT, "", 1)]
@@ -216,7 +216,7 @@ def test_a_file_is_not_closed_while_arrow_still_reads_ahead_in_it(tmp_path: Path
         return pa.PythonFile(files[-1], "r")
 
     monkeypatch.setattr(pa, "OSFile", opened_slowly)
-    (table,) = read_csv(file_of(tmp_path, data), Losses())
+    (table,) = read_csv(file_of(tmp_path, data), LossReport())
     assert isinstance(table, CsvTable)
     assert not table.layout.even
     (file,) = files

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from restore.tables.encoding import BLOCK
-from restore.tables.json_rows import ABSENT, TWICE, UNDECODED
-from restore.tables.json_spans import Scanner
-from restore.tables.losses import Losses
+from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_ROWS, Table, Value
-from restore.tables.read_json import BESIDE, read_json
-from restore.tables.read_jsonl import CUT, read_jsonl
+from restore.tables.readers.encoding import BLOCK
+from restore.tables.readers.json import BESIDE, read_json
+from restore.tables.readers.json_rows import ABSENT, TWICE, UNDECODED
+from restore.tables.readers.json_spans import Scanner
+from restore.tables.readers.jsonl import CUT, read_jsonl
 from tests.support.tables import names_of, rows_of
 from tests.unit.tables.text_files import Lost, file_of, lost
 from vault.errors import Damaged
@@ -32,13 +32,13 @@ Known = list[tuple[str, list[str], list[list[Value]]]]
 
 
 def document(folder: Path, data: bytes | str) -> tuple[Known, Lost]:
-    losses = Losses()
+    losses = LossReport()
     tables = read_json(file_of(folder, data.encode() if isinstance(data, str) else data), losses)
     return [(table.name, names_of(table), rows_of(table)) for table in tables], lost(losses)
 
 
 def lines(folder: Path, data: bytes | str) -> tuple[list[str], list[list[Value]], Lost]:
-    losses = Losses()
+    losses = LossReport()
     (table,) = read_jsonl(file_of(folder, data.encode() if isinstance(data, str) else data), losses)
     rows = rows_of(table)
     assert rows_of(table) == rows
@@ -196,13 +196,13 @@ def test_what_is_no_document_is_damaged(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("data", [b"[" * 5_000_000, b'{"a":' * 2_000_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"\n"])
 @pytest.mark.parametrize("read", [read_json, read_jsonl])
 def test_a_deep_nest_is_refused_before_it_takes_room(
-    tmp_path: Path, data: bytes, read: Callable[[Path, Losses], Sequence[Table]]
+    tmp_path: Path, data: bytes, read: Callable[[Path, LossReport], Sequence[Table]]
 ) -> None:
     path = file_of(tmp_path, data)
     tracemalloc.start()
     try:
         with pytest.raises(Damaged, match="deeper"):
-            read(path, Losses())
+            read(path, LossReport())
         assert tracemalloc.get_traced_memory()[1] < 16 * len(data) + 48 * BLOCK  # orjson's own need for a row of this size
     finally:
         tracemalloc.stop()
@@ -214,7 +214,7 @@ def test_rows_of_many_blocks_come_whole_and_in_batches(tmp_path: Path) -> None:
     assert len(text.encode()) > 2 * BLOCK
     known, _ = document(tmp_path, text)
     assert known == [("rows", ["n", "t"], [[value["n"], value["t"]] for value in values])]
-    (table,) = read_json(file_of(tmp_path, text.encode()), Losses())
+    (table,) = read_json(file_of(tmp_path, text.encode()), LossReport())
     assert [batch.rows for batch in table.batches()] == [BATCH_ROWS, BATCH_ROWS, 1]
 
 
@@ -262,9 +262,9 @@ def test_what_json_holds_comes_back(
 
 
 def test_what_rows_lack_is_counted_by_name_whatever_the_order_of_names(tmp_path: Path) -> None:
-    chance = random.Random(7)
-    rows = [{f"k{chance.randrange(9)}": 1 for _ in range(chance.randrange(5))} for _ in range(300)]
-    losses = Losses()
+    randomness = random.Random(7)
+    rows = [{f"k{randomness.randrange(9)}": 1 for _ in range(randomness.randrange(5))} for _ in range(300)]
+    losses = LossReport()
     read_jsonl(file_of(tmp_path, "".join(f"{json.dumps(row)}\n" for row in rows).encode()), losses)
     names = {name for row in rows for name in row}
     assert {loss.column: loss.cells for loss in losses.all()} == {name: sum(name not in row for row in rows) for name in names}
@@ -275,7 +275,7 @@ def test_rows_with_ever_changing_names_take_no_longer_than_their_number(tmp_path
         lines = "".join(f'{{"k{number % names}": 1, "id": {number}}}\n' for number in range(12_000))
         path = file_of(tmp_path, lines.encode())
         start = time.perf_counter()
-        read_jsonl(path, Losses())
+        read_jsonl(path, LossReport())
         return time.perf_counter() - start
 
     assert seconds(6_000) < 12 * seconds(10)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from restore.tables import read_sqlite as module
-from restore.tables.losses import Losses
+from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES
-from restore.tables.read_sqlite import NOT_UTF8, read_sqlite
+from restore.tables.readers import sqlite as module
+from restore.tables.readers.sqlite import NOT_UTF8, read_sqlite
 from tests.support.tables import names_of, rows_of
 from vault.errors import Damaged
 
@@ -39,7 +39,7 @@ def test_every_table_is_read_in_its_order_with_each_cell_by_its_own_type(tmp_pat
         "insert into computed values (5)",
     )
 
-    tables = read_sqlite(path, Losses())
+    tables = read_sqlite(path, LossReport())
 
     assert [(table.name, names_of(table)) for table in tables] == [
         ('a "b" c', ["id", "", "any"]),
@@ -60,11 +60,11 @@ def test_every_table_is_read_in_its_order_with_each_cell_by_its_own_type(tmp_pat
 def test_rows_come_in_the_order_of_the_table_although_an_index_covers_it(tmp_path: Path) -> None:
     path = made(tmp_path / "db", "create table t (a)", "create index i on t (a)", "insert into t values (3), (1), (2)")
 
-    assert rows_of(read_sqlite(path, Losses())[0]) == [[3], [1], [2]]
+    assert rows_of(read_sqlite(path, LossReport())[0]) == [[3], [1], [2]]
 
 
 def test_views_and_virtual_tables_are_named_and_not_run(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     path = made(
         tmp_path / "db",
         "create table t (a)",
@@ -83,13 +83,13 @@ def test_nothing_is_written_beside_a_database_that_was_left_in_wal_mode(tmp_path
     path = made(tmp_path / "db", "pragma journal_mode=wal", "create table t (a)", "insert into t values (1)")
     before = path.read_bytes()
 
-    assert rows_of(read_sqlite(path, Losses())[0]) == [[1]]
+    assert rows_of(read_sqlite(path, LossReport())[0]) == [[1]]
     assert [entry.name for entry in tmp_path.iterdir()] == ["db"]
     assert path.read_bytes() == before
 
 
 def test_text_that_is_not_utf8_is_given_as_its_bytes_and_counted_once(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     path = made(tmp_path / "db", "create table t (a)", "insert into t values (cast(x'c8e2e0ed' as text)), ('ok'), (x'ff')")
 
     (table,) = read_sqlite(path, losses)
@@ -101,7 +101,7 @@ def test_text_that_is_not_utf8_is_given_as_its_bytes_and_counted_once(tmp_path: 
 def test_utf16_databases_are_text_like_others(tmp_path: Path) -> None:
     path = made(tmp_path / "db", "pragma encoding='UTF-16le'", "create table t (имя)", "insert into t values ('Привіт')")
 
-    (table,) = read_sqlite(path, Losses())
+    (table,) = read_sqlite(path, LossReport())
 
     assert (names_of(table), rows_of(table)) == (["имя"], [["Привіт"]])
 
@@ -109,7 +109,7 @@ def test_utf16_databases_are_text_like_others(tmp_path: Path) -> None:
 def test_a_batch_holds_a_bounded_number_of_bytes(tmp_path: Path) -> None:
     path = made(tmp_path / "db", "create table t (a)", *["insert into t values (zeroblob(3000000))"] * 12)
 
-    rows = [batch.rows for batch in read_sqlite(path, Losses())[0].batches()]
+    rows = [batch.rows for batch in read_sqlite(path, LossReport())[0].batches()]
 
     assert sum(rows) == 12
     assert max(rows) <= BATCH_BYTES // 3_000_000 + 1
@@ -120,7 +120,7 @@ def test_a_cell_longer_than_the_longest_is_damage_not_memory(tmp_path: Path, mon
     path = made(tmp_path / "db", "create table t (a)", "insert into t values (zeroblob(2000000))")
 
     with pytest.raises(Damaged, match="too big"):
-        rows_of(read_sqlite(path, Losses())[0])
+        rows_of(read_sqlite(path, LossReport())[0])
 
 
 @pytest.mark.parametrize(
@@ -130,29 +130,29 @@ def test_what_is_no_database_is_damaged(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(content)
 
     with pytest.raises(Damaged):
-        read_sqlite(tmp_path / "db", Losses())
+        read_sqlite(tmp_path / "db", LossReport())
 
 
 def test_an_empty_file_is_a_database_without_tables(tmp_path: Path) -> None:
     (tmp_path / "db").touch()
 
-    assert read_sqlite(tmp_path / "db", Losses()) == []
+    assert read_sqlite(tmp_path / "db", LossReport()) == []
 
 
 def test_broken_databases_are_read_or_damaged_and_never_a_crash(tmp_path: Path) -> None:
-    chance = random.Random(11)
+    randomness = random.Random(11)
     rows = ", ".join(f"({number}, 'text {number}')" for number in range(500))
     whole = made(tmp_path / "whole", "create table t (a, b)", f"insert into t values {rows}").read_bytes()
     outcomes = set()
     for attempt in range(120):
         broken = bytearray(whole)
         if attempt % 3 == 0:
-            del broken[chance.randrange(len(whole)) :]
+            del broken[randomness.randrange(len(whole)) :]
         for _ in range(attempt % 3 * 4):
-            broken[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+            broken[randomness.randrange(len(whole))] ^= 1 << randomness.randrange(8)
         (tmp_path / "db").write_bytes(broken)
         try:
-            for table in read_sqlite(tmp_path / "db", Losses()):
+            for table in read_sqlite(tmp_path / "db", LossReport()):
                 rows_of(table)
             outcomes.add("read")
         except Damaged:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from restore.tables.losses import Losses
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
 from restore.tables.row_times import row_times
 from restore.tables.rows_in_period import MONTH_FIRST, NO_TIME, Cut, NoTimeColumn, RowsInPeriod
@@ -110,9 +110,9 @@ def test_arrow_columns_of_any_type_are_moments_or_none(array: pa.Array, expected
     assert utc(moments_of(array, KYIV)) == expected
 
 
-def cut(table: ListTable, losses: Losses | None = None, column: str | None = None, hours: int = 1) -> RowsInPeriod:
+def cut(table: ListTable, losses: LossReport | None = None, column: str | None = None, hours: int = 1) -> RowsInPeriod:
     """To the hours from noon."""
-    return RowsInPeriod(table, Cut(NOON, NOON.replace(hour=12 + hours), Reading(), column), losses or Losses())
+    return RowsInPeriod(table, Cut(NOON, NOON.replace(hour=12 + hours), Reading(), column), losses or LossReport())
 
 
 def test_the_start_belongs_to_a_period_and_the_end_does_not() -> None:
@@ -124,7 +124,7 @@ def test_the_start_belongs_to_a_period_and_the_end_does_not() -> None:
 
 
 def test_rows_without_a_time_are_left_out_and_counted_once() -> None:
-    losses = Losses()
+    losses = LossReport()
     table = cut(ListTable(["time"], [["2024-05-17 12:30"]] * 8 + [[None], ["Итого"]]), losses)
 
     assert len(rows_of(table)) == len(rows_of(table)) == 8
@@ -202,7 +202,7 @@ AMERICAN = [["9/12/24 23:45", "a"], ["9/13/24 00:00", "b"], ["9/13/24 00:15", "c
 @pytest.mark.parametrize("typed", [True, False])
 def test_a_date_with_one_reading_tells_the_order_of_all_dates_of_its_file(typed: bool) -> None:  # noqa: FBT001
     table = ListTable(["Interval Start", "x"], AMERICAN, types={0: pa.string()} if typed else None)
-    losses = Losses()
+    losses = LossReport()
     cut = RowsInPeriod(table, Cut(datetime(2024, 9, 13, tzinfo=UTC), datetime(2024, 9, 14, tzinfo=UTC), Reading()), losses)
     assert [row[1] for row in rows_of(cut)] == ["b", "c"]
     assert (list(losses.notes()), losses.all()) == ([MONTH_FIRST], [])

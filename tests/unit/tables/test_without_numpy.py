@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from restore.tables.manner import Profile
 from restore.tables.registry import FORMATS
+from restore.tables.write_options import Audience
 
 ROOT = Path(__file__).parents[3]
 _NEEDED = re.compile(
@@ -26,7 +26,7 @@ def test_every_format_is_written_and_read_where_neither_is_installed(tmp_path: P
 
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    formats = {f"{name} for {profile.value}": 4 for name in FORMATS if FORMATS[name].reader for profile in Profile}
+    formats = {f"{name} for {profile.value}": 4 for name in FORMATS if FORMATS[name].reader for profile in Audience}
     assert told == {"counts": formats | {"period": 3, "merged": 8}, "loaded": []}
 
 

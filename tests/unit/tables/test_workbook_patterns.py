@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from restore.tables.workbook_patterns import POSSESSIVE, repeated, up_to
+from restore.tables.workbook.patterns import POSSESSIVE, repeated, up_to
 
 PIECES = ["<c>", "</c>", "<c r='A1'>", "<v>", "</v>", "<col>", "text", " ", "<", ">", "a='<'", '"', "'", '"x"', "'y'", "\n"]
 FORMS = [
@@ -20,9 +20,9 @@ FORMS = [
 def test_both_ways_match_the_same(form: object) -> None:
     assert callable(form)
     ways = [re.compile(form(possessive)) for possessive in ([False, True] if POSSESSIVE else [False])]
-    chance, found = random.Random("patterns"), 0
+    randomness, found = random.Random("patterns"), 0
     for _ in range(3000):
-        text = "".join(chance.choices(PIECES, k=12))
+        text = "".join(randomness.choices(PIECES, k=12))
         matches = [[match.span(1) for match in way.finditer(text)] for way in ways]
         assert matches[0] == matches[-1]
         found += len(matches[0])

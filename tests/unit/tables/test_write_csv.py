@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore.tables.cells import BASE64, HALF, LOCAL, NESTED
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner, Profile
+from restore.tables.cell_text import BASE64, HALF, LOCAL, NESTED
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
-from restore.tables.read_csv import read_csv
-from restore.tables.write_csv import FORMULA, NO_COLUMNS, NUL, write_csv
+from restore.tables.readers.csv import read_csv
+from restore.tables.write_options import Audience, WriteOptions
+from restore.tables.writers.csv import FORMULA, NO_COLUMNS, NUL, write_csv
 from tests.support.tables import ListTable, names_of, rows_of
 from tests.unit.tables.text_files import file_of, lost, written
 from vault.errors import UsageError
 
 MOSCOW = timezone(timedelta(hours=3))
-PEOPLE = Manner(Profile.PEOPLE)
+PEOPLE = WriteOptions(Audience.PEOPLE)
 
 
 def test_every_value_has_one_text() -> None:
@@ -142,21 +142,21 @@ def test_what_csv_cannot_hold_is_replaced_and_counted() -> None:
 
 
 def test_people_get_a_mark_and_their_delimiter_where_they_want_them() -> None:
-    manner = Manner(Profile.PEOPLE, delimiter=";", bom=True)
-    assert written(write_csv, ListTable(["a", "b"], [("1,5", "x;y")]), manner=manner)[0] == b'\xef\xbb\xbfa;b\n"1,5";"x;y"\n'
+    options = WriteOptions(Audience.PEOPLE, delimiter=";", bom=True)
+    assert written(write_csv, ListTable(["a", "b"], [("1,5", "x;y")]), options=options)[0] == b'\xef\xbb\xbfa;b\n"1,5";"x;y"\n'
 
 
 @pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n"])
 def test_a_delimiter_that_cannot_be_one_is_refused(delimiter: str) -> None:
     with pytest.raises(UsageError):
-        written(write_csv, ListTable(["a"], []), manner=Manner(delimiter=delimiter))
+        written(write_csv, ListTable(["a"], []), options=WriteOptions(delimiter=delimiter))
 
 
 @pytest.mark.parametrize(
     "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3+cmd", "@SUM(A1)", "\t=1", "\r=1", "-", "=", "+7x", "-1+A1"]
 )
 def test_people_get_no_live_formulas(text: str) -> None:
-    data, losses = written(write_csv, ListTable(["v"], [(text,)]), manner=PEOPLE)
+    data, losses = written(write_csv, ListTable(["v"], [(text,)]), options=PEOPLE)
     assert data.decode().split("\n", 1)[1].strip('"\n') == "'" + text
     assert losses == [(FORMULA, "v", 1)]
 
@@ -165,32 +165,34 @@ def test_people_get_no_live_formulas(text: str) -> None:
     "text", ["+79161234567", "+7 (916) 123-45-67", "-5", "-1,5", "-1.5e-3", "+380 44 123 45 67", "a=1", "1-2"]
 )
 def test_people_keep_telephone_numbers_and_signed_numbers(text: str) -> None:
-    data, losses = written(write_csv, ListTable(["v"], [(text,)]), manner=PEOPLE)
+    data, losses = written(write_csv, ListTable(["v"], [(text,)]), options=PEOPLE)
     assert data.decode().splitlines()[1].strip('"') == text
     assert not losses
 
 
 def test_machines_get_formulas_as_they_are() -> None:
     assert written(write_csv, ListTable(["=n"], [("=1+1",)])) == (b"=n\n=1+1\n", [])
-    assert written(write_csv, ListTable(["=n"], []), manner=PEOPLE) == (b"'=n\n", [(FORMULA, "=n", 1)])
+    assert written(write_csv, ListTable(["=n"], []), options=PEOPLE) == (b"'=n\n", [(FORMULA, "=n", 1)])
 
 
 @pytest.mark.parametrize("type_", [None, pa.timestamp("us", "UTC")])
 def test_people_read_moments_in_their_zone(type_: pa.DataType | None) -> None:
     rows = [(datetime(2024, 5, 17, 11, 5, tzinfo=UTC),), (None,)]
     table = ListTable(["t"], rows, types={} if type_ is None else {0: type_})
-    manner = Manner(Profile.PEOPLE, zone="Europe/Moscow")
+    options = WriteOptions(Audience.PEOPLE, zone="Europe/Moscow")
     what = LOCAL.format(zone="Europe/Moscow")
-    assert written(write_csv, table, manner=manner) == (b"t\n2024-05-17 14:05:00\n\n", [(what, "t", 1)])
-    assert written(write_csv, table, manner=PEOPLE) == (b"t\n2024-05-17 11:05:00+00:00\n\n", [])
+    assert written(write_csv, table, options=options) == (b"t\n2024-05-17 14:05:00\n\n", [(what, "t", 1)])
+    assert written(write_csv, table, options=PEOPLE) == (b"t\n2024-05-17 11:05:00+00:00\n\n", [])
 
 
 def test_people_read_durations_as_clocks() -> None:
-    assert written(write_csv, ListTable(["d"], [(timedelta(hours=26, seconds=184.5),)]), manner=PEOPLE)[0] == b"d\n26:03:04.5\n"
+    assert (
+        written(write_csv, ListTable(["d"], [(timedelta(hours=26, seconds=184.5),)]), options=PEOPLE)[0] == b"d\n26:03:04.5\n"
+    )
 
 
 def test_where_a_loss_was_is_told() -> None:
-    losses = Losses()
+    losses = LossReport()
     table = ListTable(["v"], [("x",)] * 7 + [("=1",)], name="calls", batch_rows=3)
     write_csv([table], BytesIO(), PEOPLE, losses)
     (loss,) = losses.all()
@@ -208,7 +210,7 @@ TABLES = st.integers(1, 4).flatmap(
 
 def comes_back(folder_of: pytest.TempPathFactory, names: list[str], rows: list[list[str | None]]) -> None:
     data, losses = written(write_csv, ListTable(names, rows, types=dict.fromkeys(range(0, len(names), 2), pa.string())))
-    read: Losses = Losses()
+    read: LossReport = LossReport()
     (table,) = read_csv(file_of(folder_of.getbasetemp(), data), read)
     assert not losses
     assert not lost(read)

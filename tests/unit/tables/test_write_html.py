@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from restore.tables.cells import BASE64
-from restore.tables.manner import Manner
-from restore.tables.write_html import CONTROL, write_html
+from restore.tables.cell_text import BASE64
+from restore.tables.write_options import WriteOptions
+from restore.tables.writers.html import CONTROL, write_html
 from tests.support.tables import ListTable
 from tests.unit.tables.text_files import written
 
@@ -68,5 +68,5 @@ def test_control_characters_become_pictures_and_are_counted() -> None:
 
 def test_the_same_tables_give_the_same_page() -> None:
     table = ListTable(["a"], [(place,) for place in range(10)])
-    assert written(write_html, table) == written(write_html, table, manner=Manner())
+    assert written(write_html, table) == written(write_html, table, options=WriteOptions())
     assert written(write_html, table) == written(write_html, ListTable(["a"], table.rows, batch_rows=1))

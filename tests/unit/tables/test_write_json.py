@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore.tables.cells import BASE64
-from restore.tables.fitting import RENAMED
-from restore.tables.json_columns import INFINITE, TIME
-from restore.tables.losses import Losses
+from restore.tables.cell_text import BASE64
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
-from restore.tables.read_json import read_json
-from restore.tables.read_jsonl import read_jsonl
-from restore.tables.write_json import write_json
-from restore.tables.write_jsonl import write_jsonl
+from restore.tables.readers.json import read_json
+from restore.tables.readers.jsonl import read_jsonl
+from restore.tables.schema_cast import RENAMED
+from restore.tables.writers.json import write_json
+from restore.tables.writers.json_columns import INFINITE, TIME
+from restore.tables.writers.jsonl import write_jsonl
 from tests.support.tables import ListTable, names_of, rows_of
 from tests.unit.tables.text_files import Lost, file_of, written
 
@@ -140,7 +140,7 @@ def test_a_table_is_a_list_and_several_are_an_object_of_lists() -> None:
 
 def test_tables_come_back_from_an_object_of_lists(tmp_path: Path) -> None:
     tables = [ListTable(["a"], [("x",)], name="one"), ListTable(["b"], [(None,), (1,)], name="два")]
-    back = read_json(file_of(tmp_path, written(write_json, *tables)[0]), Losses())
+    back = read_json(file_of(tmp_path, written(write_json, *tables)[0]), LossReport())
     assert [(table.name, names_of(table), rows_of(table)) for table in back] == [
         (table.name, names_of(table), table.rows) for table in tables
     ]
@@ -161,5 +161,5 @@ def test_values_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[t
     table = ListTable(["a", "б"], rows)
     for write, read in ((write_jsonl, read_jsonl), (write_json, read_json)):
         data, losses = written(write, table)
-        (back,) = read(file_of(tmp_path_factory.getbasetemp(), data), Losses())
+        (back,) = read(file_of(tmp_path_factory.getbasetemp(), data), LossReport())
         assert (names_of(back), rows_of(back), losses) == (["a", "б"], [list(row) for row in rows], [])

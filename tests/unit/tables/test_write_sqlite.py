@@ -11,17 +11,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from restore.tables.fitting import RENAMED
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Table, Value
-from restore.tables.write_sqlite import BIG, MOST_COLUMNS, NO_COLUMNS, NO_NAN, TOO_MANY, write_sqlite
+from restore.tables.schema_cast import RENAMED
+from restore.tables.write_options import WriteOptions
+from restore.tables.writers.sqlite import BIG, MOST_COLUMNS, NO_COLUMNS, NO_NAN, TOO_MANY, write_sqlite
 from tests.support.tables import ListTable
 
 
-def stored(path: Path, *tables: Table, losses: Losses | None = None) -> Path:
+def stored(path: Path, *tables: Table, losses: LossReport | None = None) -> Path:
     out = io.BytesIO()
-    write_sqlite(tables, out, Manner(), losses or Losses())
+    write_sqlite(tables, out, WriteOptions(), losses or LossReport())
     path.write_bytes(out.getvalue())
     return path
 
@@ -54,7 +54,7 @@ def test_cells_keep_their_types_and_columns_are_declared_where_that_changes_noth
 
 
 def test_large_unsigned_numbers_do_not_become_floats(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     table = ListTable(["n"], [[2**64 - 1], [5]], types={0: pa.uint64()}, name="t")
 
     path = stored(tmp_path / "db", table, losses=losses)
@@ -64,7 +64,7 @@ def test_large_unsigned_numbers_do_not_become_floats(tmp_path: Path) -> None:
 
 
 def test_not_a_number_is_counted(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
 
     stored(tmp_path / "db", ListTable(["n"], [[float("nan")], [1.0]], name="t"), losses=losses)
 
@@ -72,7 +72,7 @@ def test_not_a_number_is_counted(tmp_path: Path) -> None:
 
 
 def test_tables_and_columns_of_one_name_are_told_apart(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     tables = [
         ListTable(["a", "A", "", 'q"x', "n\0l"], [list(range(5))], name=name) for name in ("Calls", "calls", "", "sqlite_x")
     ]
@@ -86,7 +86,7 @@ def test_tables_and_columns_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_columns_beyond_the_most_are_left_out_and_counted(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
     names = [f"c{place}" for place in range(MOST_COLUMNS + 2)]
 
     path = stored(tmp_path / "db", ListTable(names, [list(range(len(names)))] * 3, name="t"), losses=losses)
@@ -96,7 +96,7 @@ def test_columns_beyond_the_most_are_left_out_and_counted(tmp_path: Path) -> Non
 
 
 def test_a_table_without_columns_is_left_out_and_counted(tmp_path: Path) -> None:
-    losses = Losses()
+    losses = LossReport()
 
     path = stored(tmp_path / "db", ListTable([], [], name="empty"), ListTable(["a"], [], name="t"), losses=losses)
 

@@ -16,21 +16,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from restore.tables.cells import BASE64, HALF, LOCAL, NESTED
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner, Profile
+from restore.tables.cell_text import BASE64, HALF, LOCAL, NESTED
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
-from restore.tables.workbook_cells import BIG, DIGITS, NOT_FINITE, ODD_MOMENT, ZONED
-from restore.tables.workbook_dates import number_of
-from restore.tables.workbook_ods_text import UNSPEAKABLE
-from restore.tables.workbook_sheets import EMPTY_END, FURTHER, TOO_WIDE, SheetBounds
-from restore.tables.workbook_strings import TOO_LONG
-from restore.tables.write_xlsx import write_xlsx
+from restore.tables.workbook.cells import BIG, DIGITS, NOT_FINITE, ODD_MOMENT, ZONED
+from restore.tables.workbook.dates import number_of
+from restore.tables.workbook.ods_text import UNSPEAKABLE
+from restore.tables.workbook.sheets import EMPTY_END, FURTHER, TOO_WIDE, SheetBounds
+from restore.tables.workbook.strings import TOO_LONG
+from restore.tables.write_options import Audience, WriteOptions
+from restore.tables.writers.xlsx import write_xlsx
 from tests.support.tables import ListTable, names_of, rows_of
 from tests.support.workbooks import bytes_of, cells, read, whats, written
 
 KINDS = ("xlsx", "ods")
-PEOPLE = Manner(profile=Profile.PEOPLE, zone="Europe/Kyiv")
+PEOPLE = WriteOptions(profile=Audience.PEOPLE, zone="Europe/Kyiv")
 MOSCOW = timezone(timedelta(hours=3))
 
 CARRIED: list[Value] = [
@@ -135,8 +135,8 @@ def test_people_get_moments_in_their_own_zone_and_machines_with_their_offset(tmp
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("profile", list(Profile))
-def test_no_cell_is_ever_a_formula_or_a_link(tmp_path: Path, kind: str, profile: Profile) -> None:
+@pytest.mark.parametrize("profile", list(Audience))
+def test_no_cell_is_ever_a_formula_or_a_link(tmp_path: Path, kind: str, profile: Audience) -> None:
     texts = [
         "=1+1",
         "+1+1",
@@ -148,7 +148,7 @@ def test_no_cell_is_ever_a_formula_or_a_link(tmp_path: Path, kind: str, profile:
         "\t=1",
         "=cmd|' /C calc'!A0",
     ]
-    path, _ = written(tmp_path / f"w.{kind}", [ListTable(["=h"], [[text] for text in texts])], Manner(profile=profile))
+    path, _ = written(tmp_path / f"w.{kind}", [ListTable(["=h"], [[text] for text in texts])], WriteOptions(profile=profile))
     with zipfile.ZipFile(path) as archive:
         text = b"".join(archive.read(name) for name in archive.namelist() if name.endswith((".xml", ".rels")))
     assert b"<f" not in text.replace(b"<font", b"").replace(b"<fill", b"").replace(b"<family", b"")
@@ -274,10 +274,10 @@ def test_a_workbook_of_no_tables_opens(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_request_gives_the_same_bytes(kind: str) -> None:
     tables = [ListTable(["n", "v"], [[n, v] for n, v in enumerate(CARRIED)], name="t")]
-    manner = Manner(created=datetime(2024, 5, 17, 12, tzinfo=MOSCOW))
-    first = bytes_of(kind, tables, manner)
-    assert first == bytes_of(kind, tables, manner)
-    assert first != bytes_of(kind, tables, Manner(created=datetime(2024, 5, 18, tzinfo=UTC)))
+    options = WriteOptions(created=datetime(2024, 5, 17, 12, tzinfo=MOSCOW))
+    first = bytes_of(kind, tables, options)
+    assert first == bytes_of(kind, tables, options)
+    assert first != bytes_of(kind, tables, WriteOptions(created=datetime(2024, 5, 18, tzinfo=UTC)))
     with zipfile.ZipFile(io.BytesIO(first)) as archive:
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert archive.testzip() is None
@@ -299,7 +299,7 @@ def test_a_workbook_can_be_written_into_a_pipe() -> None:
 
     pipe = Pipe()
     out = io.BufferedWriter(pipe)
-    write_xlsx([ListTable(["h"], [["x"]])], out, Manner(), losses := Losses())
+    write_xlsx([ListTable(["h"], [["x"]])], out, WriteOptions(), losses := LossReport())
     out.flush()
     assert not losses.all()
     assert openpyxl.load_workbook(io.BytesIO(bytes(pipe.data))).worksheets[0]["A2"].value == "x"

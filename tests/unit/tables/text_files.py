@@ -7,9 +7,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner
+from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
+from restore.tables.write_options import WriteOptions
 
 Lost: TypeAlias = list[tuple[str, str, int]]
 """What, in which column, how many cells."""
@@ -32,13 +32,15 @@ def file_of(folder: Path, data: bytes) -> Path:
 
 
 def written(
-    write: Callable[[Sequence[Table], BinaryIO, Manner, Losses], None], *tables: Table, manner: Manner | None = None
+    write: Callable[[Sequence[Table], BinaryIO, WriteOptions, LossReport], None],
+    *tables: Table,
+    options: WriteOptions | None = None,
 ) -> tuple[bytes, Lost]:
     """What a writer makes of tables, and what that lost."""
-    out, losses = ForwardOnly(), Losses()
-    write(tables, out, manner or Manner(), losses)
+    out, losses = ForwardOnly(), LossReport()
+    write(tables, out, options or WriteOptions(), losses)
     return out.getvalue(), lost(losses)
 
 
-def lost(losses: Losses) -> Lost:
+def lost(losses: LossReport) -> Lost:
     return [(loss.what, loss.column, loss.cells) for loss in losses.all()]

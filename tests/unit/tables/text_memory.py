@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from restore.tables.losses import Losses
-from restore.tables.manner import Manner, Profile
+from restore.tables.loss_report import LossReport
 from restore.tables.registry import open_tables, write_tables
+from restore.tables.write_options import Audience, WriteOptions
 
 SMALL, LARGE = 12_000, 30_000
 """Rows, of four kilobytes each."""
@@ -28,8 +28,8 @@ def main() -> int:
         with path.open("w", encoding="utf-8") as file:
             file.writelines(_pieces(make, count))
         with (Path(folder) / "out").open("wb") as out:
-            losses = Losses()
-            write_tables(open_tables(path, read, losses), write, out, Manner(Profile.PEOPLE), losses)
+            losses = LossReport()
+            write_tables(open_tables(path, read, losses), write, out, WriteOptions(Audience.PEOPLE), losses)
         if (Path(folder) / "out").stat().st_size < path.stat().st_size // 2:
             return 1
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -29,13 +29,13 @@ def main(folder: Path) -> None:
     """Tells, as JSON, how many rows came back from each format, how many of a merged table, and how many of a period."""
     import pyarrow as pa
 
-    from restore.tables.losses import Losses
-    from restore.tables.manner import Manner, Profile
+    from restore.tables.loss_report import LossReport
     from restore.tables.merge import Merged, Part
     from restore.tables.model import Table, Value
     from restore.tables.registry import FORMATS, open_tables, write_tables
     from restore.tables.rows_in_period import Cut, RowsInPeriod
     from restore.tables.times import Reading
+    from restore.tables.write_options import Audience, WriteOptions
     from tests.support.tables import ListTable
     from vault.errors import StrongroomError
 
@@ -67,24 +67,24 @@ def main(folder: Path) -> None:
         return sum(batch.rows for each in tables for batch in each.batches())
 
     @contextmanager
-    def opened(losses: Losses) -> Iterator[Sequence[Table]]:
+    def opened(losses: LossReport) -> Iterator[Sequence[Table]]:
         yield [table]
 
     def failed(part: Part, error: StrongroomError, rows: int) -> None:
         raise error
 
     counts: dict[str, int] = {}
-    for profile in Profile:
-        manner = Manner(profile=profile, zone="Europe/Kyiv" if profile is Profile.PEOPLE else None)
+    for profile in Audience:
+        options = WriteOptions(profile=profile, zone="Europe/Kyiv" if profile is Audience.PEOPLE else None)
         for name, format_ in FORMATS.items():
             path = folder / name
             with path.open("w+b") as out:
-                write_tables([table], name, out, manner, Losses())
+                write_tables([table], name, out, options, LossReport())
             if format_.reader:
-                counts[f"{name} for {profile.value}"] = rows_of(open_tables(path, name, Losses()))
+                counts[f"{name} for {profile.value}"] = rows_of(open_tables(path, name, LossReport()))
     cut = Cut(datetime(2024, 5, 17, tzinfo=UTC), datetime(2024, 5, 18, tzinfo=UTC), Reading())
-    counts["period"] = rows_of([RowsInPeriod(table, cut, Losses())])
-    counts["merged"] = rows_of([Merged([Part("a", "a", opened), Part("b", "b", opened)], failed, Losses())])
+    counts["period"] = rows_of([RowsInPeriod(table, cut, LossReport())])
+    counts["merged"] = rows_of([Merged([Part("a", "a", opened), Part("b", "b", opened)], failed, LossReport())])
     sys.stdout.write(json.dumps({"counts": counts, "loaded": sorted(MISSED & set(sys.modules))}))
 
 

@@ -1,0 +1,1 @@
+"""The data of `strongroom demo`: an invented contact centre."""

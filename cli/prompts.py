@@ -1,0 +1,92 @@
+"""Ambiguous requests: on a terminal a numbered choice, in a pipe an error with the choices in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from cli import output
+from strongroom import environment
+from vault.errors import TargetError, UsageError
+from vault.problems import printable
+
+if TYPE_CHECKING:
+    from restore.selection.select import Selection
+    from strongroom.context import Context
+    from vault.repository.project import Project
+
+MOST = 30
+"""Choices that a person is shown; more are no choice."""
+
+
+def choose(question: str, choices: Sequence[str]) -> int | None:
+    """The number, from 0, of what a person chooses; None where nobody can be asked, or there is too much to choose from."""
+    if not environment.is_interactive() or not 0 < len(choices) <= MOST:
+        return None
+    output.notice(question)
+    for number, choice in enumerate(choices, 1):
+        output.notice(f"  {number:>2}  {choice}")
+    while True:
+        typed: int = typer.prompt("Which one", type=int, err=True)
+        if 1 <= typed <= len(choices):
+            return typed - 1
+        output.notice(f"a number from 1 to {len(choices)}")
+
+
+def project(place: Context, name: str) -> Project:
+    """The project of that name; on a terminal also one that is spelt nearly so, or begins so. Raises `UsageError`."""
+    try:
+        return place.project(name)
+    except UsageError as error:
+        known = [capability.name for capability in place.repository.open_keys(place.identities).capabilities]
+        near = _near(name, known)
+        if not near:
+            raise
+        chosen = choose(f"There is no project {name!r}. Did you mean", near)
+        if chosen is None:
+            raise UsageError(str(error), hint=f"did you mean {' or '.join(map(repr, near))}?") from error
+        return place.project(near[chosen])
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    plain = name.casefold()
+    begins = [one for one in known if one.casefold().startswith(plain)]
+    close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    return list(dict.fromkeys([*begins, *close]))
+
+
+def source(selection: Selection) -> str | None:
+    """The source that is meant where several have an item of one path; None where none has.
+
+    Raises `TargetError` where nobody can be asked.
+    """
+    from restore.selection.duplicates import shared
+
+    found = shared(selection)
+    if found is None:
+        return None
+    path, sources = found
+    chosen = choose(f"Several sources have an item {printable(path)}. Which one do you mean", sources)
+    if chosen is None:
+        raise TargetError(
+            f"the sources {' and '.join(sources)} have both an item {printable(path)}",
+            hint=f"restore one of them at a time: {' or '.join(f'--source {one}' for one in sources)}",
+        )
+    return sources[chosen]
+
+
+def one_file(selection: Selection) -> Selection:
+    """The selection cut down to the one file that a person chooses; as it is where there is nothing to choose."""
+    import pyarrow.compute as pc
+
+    from vault.format import manifest
+
+    files = selection.table.filter(pc.equal(selection.table["type"], manifest.FILE))
+    if not 1 < files.num_rows <= MOST:
+        return selection
+    chosen = choose(f"{files.num_rows} files match.", [printable(path) for path in files["path"].to_pylist()])
+    return selection if chosen is None else replace(selection, table=files.slice(chosen, 1))

@@ -1,0 +1,144 @@
+"""The jobs that the runner gets, and what the answers of their runs mean."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from policies.daemon.child_processes import ProcessResult, Run
+from policies.daemon.plan import PlannedJob, ProjectPlan
+from policies.scheduling.jobs import Job, Outcome, Stop
+from vault.errors import Busy, Interrupted, StrongroomError
+from vault.wording import counted
+
+DONE, DONE_WITH_PROBLEMS = 0, 3
+_COUNTS = {"added": "new", "changed": "changed", "vanished": "vanished"}
+
+Command = Callable[[str, PlannedJob], Sequence[str]]
+"""The command that does a project's job, and answers with a JSON document."""
+
+
+class RunFailed(StrongroomError):
+    """A job's process ended without having done its work."""
+
+
+def jobs(projects: Iterable[ProjectPlan], command: Command, run: Run) -> Iterator[Job]:
+    """Every job of every project."""
+    for project in projects:
+        for one in project.jobs:
+            work = partial(_work, command(project.name, one), run)
+            if one.kind == "backup":
+                yield Job(one.name, project.name, one.schedule, work, one.policy, rpo=project.rpo)
+            else:
+                yield Job(one.name, project.name, one.schedule, work, one.policy, "maintenance")
+
+
+def _work(command: Sequence[str], run: Run, stop: Stop) -> Outcome:
+    return outcome(run(command, stop))
+
+
+def outcome(ended: ProcessResult) -> Outcome:
+    """What a run came to. Raises `Interrupted`, `RunFailed`."""
+    if ended.code == DONE:
+        return Outcome(message=_told(ended.document))
+    if ended.code == DONE_WITH_PROBLEMS:
+        problems, first = _problems(ended)
+        return Outcome(problems=problems, message=first)
+    if ended.code < 0 and ended.asked:
+        how = "did not end when it was asked to, and the daemon killed it" if ended.killed else "was ended by the daemon"
+        raise Interrupted(f"the run {how}")
+    message, hint = _error(ended)
+    if ended.code == Busy.exit_code:
+        raise RunFailed(_told(ended.document) or message, hint=hint)
+    if ended.code == Interrupted.exit_code:
+        raise Interrupted(message, hint=hint)
+    raise RunFailed(message, hint=hint)
+
+
+def reached(ended: ProcessResult) -> None:
+    """Of a `status`: that it has asked the store. Raises `RunFailed` where it has not."""
+    if ended.code in (DONE, DONE_WITH_PROBLEMS):
+        return
+    message, hint = _error(ended)
+    raise RunFailed(message if not ended.asked else f"it did not answer in time: {message}", hint=hint)
+
+
+def _told(document: dict[str, Any]) -> str:
+    """What a run did, in a few words."""
+    parts = [
+        describe(one)
+        for name, describe in _DONE.items()
+        for one in document.get(name, ()) or ()
+        if isinstance(document.get(name), list) and isinstance(one, dict)
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _snapshot(one: dict[str, Any]) -> str:
+    counts = ", ".join(f"{one.get(name, 0)} {word}" for name, word in _COUNTS.items())
+    stored = f", {_size(one['stored_bytes'])} stored" if isinstance(one.get("stored_bytes"), int) else ""
+    return f"snapshot {one.get('snapshot')}: {counts}{stored}"
+
+
+def _drilled(one: dict[str, Any]) -> str:
+    if not isinstance(one.get("items"), int):
+        return ""
+    return f"{counted(one['items'], 'file')} ({_size(one.get('bytes', 0))}) restored, {one.get('compared', 0)} compared"
+
+
+def _of_project(one: dict[str, Any]) -> str:
+    """A project of a check, a prune or retention, which can be told apart by what they say of it."""
+    if "packs_read" in one:
+        read = f"{counted(one['packs_read'], 'pack')} read ({_size(one.get('bytes_read', 0))})"
+        return f"{counted(one.get('snapshots', 0), 'snapshot')} checked, {read}"
+    if one.get("waiting"):
+        return f"{counted(len(one['waiting']), 'backup is', 'backups are')} still under way; nothing was deleted"
+    if "freed" in one:
+        return f"{counted(one.get('deleted', 0), 'pack')} deleted, {_size(one['freed'])} freed"
+    if isinstance(one.get("forgotten"), list):
+        return f"{counted(len(one['forgotten']), 'snapshot')} forgotten"
+    return ""
+
+
+_DONE: dict[str, Callable[[dict[str, Any]], str]] = {"snapshots": _snapshot, "drills": _drilled, "projects": _of_project}
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB".replace(",", " ")
+
+
+def _problems(ended: ProcessResult) -> tuple[int, str]:
+    snapshots = [one for one in ended.document.get("snapshots", []) if isinstance(one, dict)]
+    count = sum(int(one.get("problems", 0)) for one in snapshots)
+    listed = [problem for one in snapshots for problem in one.get("problem_list", [])]
+    first = f"{listed[0]['path']}: {listed[0]['message']}" if listed else _told(ended.document) or _last_line(ended)
+    return max(1, count), first
+
+
+def _error(ended: ProcessResult) -> tuple[str, str | None]:
+    told = ended.document.get("error")
+    if isinstance(told, dict):
+        return str(told.get("message")), told.get("hint")
+    for one in ended.document.get("snapshots", []):
+        if "error" in one:
+            return str(one["error"]), one.get("hint")
+    damage = [line for one in ended.document.get("projects", []) for line in one.get("damage", [])]
+    if damage:
+        return f"damaged: {damage[0]}", None
+    if ended.code < 0:
+        return f"it was killed by {_signal(-ended.code)}", "was there enough memory?"
+    return _last_line(ended) or f"it ended with exit code {ended.code}", None
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_line(ended: ProcessResult) -> str:
+    lines = [line for line in ended.errors.splitlines() if not line.startswith("hint: ")]
+    return lines[-1].removeprefix("strongroom: error: ") if lines else ""

@@ -1,0 +1,173 @@
+"""What is known of a project, out of the books of its runs and of what these found out: for `promises.judge`.
+
+`status` asks the same way, and knows better than the findings what the repository itself says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from policies.daemon.plan import Kind, PlannedJob, ProjectPlan
+from policies.monitoring.alerts import CheckState, DrillState, FailedRuns, ProjectState, SourceState
+from policies.monitoring.state_store import StateStore
+from policies.scheduling.due import A_LITTLE
+from policies.scheduling.run import Run
+from vault.wording import counted
+
+
+class JobRuns(Protocol):
+    """What is known of a job's runs."""
+
+    def since_success(self, project: str, job: str) -> Sequence[Run]:
+        """Its runs since the last one without any trouble, the newest first."""
+        ...
+
+    def last_success(self, project: str, job: str) -> Run | None:
+        """Its newest run that did its work, however long ago."""
+        ...
+
+
+TROUBLES = frozenset({"failed", "timeout", "aborted", "problems"})
+NEVER = datetime.max.replace(tzinfo=UTC)
+_OTHERS: tuple[Kind, ...] = ("check", "drill", "retention", "prune")
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run of a job, whoever started it. at: when it ended · message: what it said, where it did not do all."""
+
+    at: datetime
+    ending: str
+    message: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not do its work at all."""
+        return self.ending in TROUBLES and self.ending != "problems"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFacts:
+    """What the repository itself says. last: the newest snapshot of each source · frozen: why retention is."""
+
+    last: Mapping[str, datetime]
+    frozen: tuple[str, ...]
+
+
+def state_of(
+    plan: ProjectPlan, history: JobRuns, findings: StateStore, now: datetime, repository: RepositoryFacts | None = None
+) -> ProjectState:
+    """All that promises to a project are judged by. repository: None where nobody has asked it."""
+    frozen = repository.frozen if repository is not None else frozen_by(findings, plan.name)
+    others = [(kind, trouble_of(plan, kind, history, findings)) for kind in _OTHERS if plan.job(kind) is not None]
+    return ProjectState(
+        project=plan.name,
+        sources=tuple(_source(plan, name, history, findings, now, repository) for name in plan.sources),
+        checks=_checks(plan, findings, now),
+        drills=_drills(plan, findings, now),
+        frozen=frozen,
+        jobs=tuple((kind, one) for kind, one in others if one.runs >= plan.most_troubles),
+    )
+
+
+def trouble(runs: Sequence[Run]) -> FailedRuns:
+    """How many due times in a row have ended badly; the tries of one are one. Runs that were stopped or passed over say
+    nothing. runs: all since the last success, the newest first."""
+    bad: dict[datetime, str] = {}
+    partly = False
+    failed = set[datetime]()
+    for run in runs:
+        if run.ending in TROUBLES:
+            bad.setdefault(run.planned, run.message)
+            partly = partly or run.ending == "problems"
+            if not partly:
+                failed.add(run.planned)
+        elif run.ending == "done":
+            break
+    return FailedRuns(len(bad), next(iter(bad.values()), ""), len(failed))
+
+
+def last_run(plan: ProjectPlan, job: str, history: JobRuns, findings: StateStore) -> LastRun | None:
+    """The newest run of a job that ended, by the daemon or by hand, if it was no success or nothing newer is known."""
+    runs = [run for run in history.since_success(plan.name, job) if run.ending in TROUBLES]
+    newest = LastRun(runs[0].ended or runs[0].started, runs[0].ending or "", runs[0].message) if runs else None
+    noted = findings.found(plan.name, "run", job)
+    if noted is not None and (newest is None or noted.at > newest.at):
+        return LastRun(noted.at, str(noted.value.get("ending")), str(noted.value.get("message", "")))
+    return newest
+
+
+def trouble_of(plan: ProjectPlan, job: str, history: JobRuns, findings: StateStore) -> FailedRuns:
+    """Of a job, by the daemon's runs and those that a person started: one of these that went well ends it."""
+    runs, noted = history.since_success(plan.name, job), findings.found(plan.name, "run", job)
+    if noted is not None and noted.value.get("ending") == "done":
+        runs = [run for run in runs if run.started > noted.at]
+    found, newest = trouble(runs), last_run(plan, job, history, findings)
+    if newest is not None and newest.ending in TROUBLES and newest.message != found.message:
+        return FailedRuns(max(1, found.runs), newest.message, found.failed if newest.failed else 0)
+    return found
+
+
+def last_success(plan: ProjectPlan, name: str, history: JobRuns, findings: StateStore) -> datetime | None:
+    """When the newest snapshot of a source was taken, as far as this machine knows."""
+    found = findings.found(plan.name, "backup", name)
+    taken = [datetime.fromisoformat(found.value["taken_at"])] if found and "taken_at" in found.value else []
+    run = history.last_success(plan.name, f"backup {name}")
+    taken += [run.started] if run is not None else []
+    return max(taken, default=None)
+
+
+def frozen_by(findings: StateStore, project: str) -> tuple[str, ...]:
+    """Why retention of a project is frozen, as far as this machine knows."""
+    found = findings.found(project, "freeze")
+    return tuple(map(str, found.value.get("why", ()))) if found else ()
+
+
+def _source(
+    plan: ProjectPlan, name: str, history: JobRuns, findings: StateStore, now: datetime, repository: RepositoryFacts | None
+) -> SourceState:
+    found = findings.found(plan.name, "backup", name)
+    last = repository.last.get(name) if repository is not None else last_success(plan, name, history, findings)
+    met = findings.first_met(plan.name, f"source {name}", now)
+    if last is not None and last > now + A_LITTLE:
+        # The clock was ahead then: nobody knows how old this snapshot is. Its time begins when that is noticed.
+        last = findings.first_met(plan.name, f"source {name} ahead of the clock, {last.isoformat()}", now)
+    return SourceState(
+        name=name,
+        rpo=plan.rpo,
+        met=met,
+        last=last,
+        missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
+        trouble=trouble_of(plan, f"backup {name}", history, findings),
+        most_troubles=plan.most_troubles,
+    )
+
+
+def _checks(plan: ProjectPlan, findings: StateStore, now: datetime) -> CheckState | None:
+    found = findings.found(plan.name, "check")
+    coverage = findings.coverage(plan.name, now - plan.check_within)
+    damage = list(map(str, found.value.get("damage", ()))) if found else []
+    if coverage.damaged and not damage:
+        damage.append(counted(coverage.damaged, "pack"))
+    if plan.job("check") is None:
+        return CheckState(plan.check_within, None, tuple(damage)) if damage or found else None
+    oldest = coverage.oldest or (None if found else findings.first_met(plan.name, "check", now))
+    return CheckState(plan.check_within, oldest, tuple(damage))
+
+
+def _drills(plan: ProjectPlan, findings: StateStore, now: datetime) -> DrillState | None:
+    made, job = findings.drills(plan.name, 100), plan.job("drill")
+    if not made and job is None:
+        return None
+    # one from a clock that was ahead says nothing about when the next is due
+    last = next((one.at for one in made if not one.value.get("trouble") and one.at <= now + A_LITTLE), None)
+    newest = str(made[0].value.get("trouble", "")) if made else ""
+    return DrillState(last, _due(job, last or findings.first_met(plan.name, "drill", now)), newest)
+
+
+def _due(job: PlannedJob | None, since: datetime) -> datetime:
+    """The second one after the last: one that fails now and then is tried again before anybody is told."""
+    return NEVER if job is None else job.schedule.next_after(job.schedule.next_after(since))

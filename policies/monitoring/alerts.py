@@ -1,0 +1,229 @@
+"""Which promises are broken? A pure function of what is known of a project, and now.
+
+    rpo        no success of a source for longer than was promised
+    missing    reports that should have appeared, and did not
+    problems   runs of a source that fail, or meet problems, again and again
+    frozen     a flagged snapshot waits for a person
+    damage     a check found something damaged or gone
+    checked    stored data was not read for longer than was promised
+    drill      the last drill failed, or none succeeded when one was due
+    job        retention, prune, or another job, fails again and again
+    daemon     the daemon itself cannot do a part of its work (see `policies.daemon.alert_monitor`)
+
+An alarm has a key that stays the same for as long as it stands, whatever its words say meanwhile, tells what to do, and is
+critical or a warning by what it means for the data: it is critical where no backup is made, where what is stored is damaged,
+gone or could not be restored, and where a snapshot looks as if the source had been wiped or encrypted.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from vault.wording import counted
+
+Severity = Literal["critical", "warning"]
+
+SHOWN = 5
+"""Of several things that are named in one sentence."""
+
+COMMANDS = {"retention": "retention apply", "check": "check --rolling"}
+"""What a job is on the command line, where that is not its name."""
+
+_FLAGGED = re.compile(r"(?P<flagged>[0-9a-z-]+) of [^\n]*? \(after (?P<before>[0-9a-z-]+)\): ")
+
+CLOCKS_DIFFER = timedelta(hours=1)
+"""What was done by another clock may be dated so far ahead of this one."""
+
+SLACK = timedelta(days=1)
+"""A check that comes by night may be so much late before anybody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRuns:
+    """Runs of a job that ended badly, one after another, up to the newest. message: of the newest · failed: so many of
+    the newest did no part of their work."""
+
+    runs: int = 0
+    message: str = ""
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """rpo: None where nothing is promised · met: since when the source is known, where it has no success yet · last: its newest
+    success · missing: the periods of reports that did not appear, in words · most_troubles: so many are too many."""
+
+    name: str
+    rpo: timedelta | None
+    met: datetime
+    last: datetime | None
+    missing: tuple[str, ...] = ()
+    trouble: FailedRuns = FailedRuns()
+    most_troubles: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CheckState:
+    """within: everything is to be read in that time · oldest: when the pack was read, or first seen, that waits the longest ·
+    damage: what is damaged, in words."""
+
+    within: timedelta
+    oldest: datetime | None = None
+    damage: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DrillState:
+    """last: the newest that succeeded · due: when one must have succeeded at the latest · trouble: what the newest met."""
+
+    last: datetime | None
+    due: datetime
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """checks, drills: None where the settings want none and none was ever made · frozen: why retention is · jobs: other jobs
+    in trouble, by name."""
+
+    project: str
+    sources: tuple[SourceState, ...] = ()
+    checks: CheckState | None = None
+    drills: DrillState | None = None
+    frozen: tuple[str, ...] = ()
+    jobs: tuple[tuple[str, FailedRuns], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A broken promise. project: empty where it is about the daemon itself · subject: a source's or job's name, or empty ·
+    hint: what to do · cause: what the newest run said, where it is about runs · severity: see above."""
+
+    project: str
+    promise: str
+    subject: str
+    message: str
+    hint: str
+    cause: str = ""
+    severity: Severity = "warning"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Which one it is."""
+        return self.project, self.promise, self.subject
+
+    @property
+    def title(self) -> str:
+        """Whose it is, for people."""
+        return "/".join(part for part in (self.project, self.subject) if part)
+
+    def as_json(self) -> dict[str, str]:
+        """For `--json`, webhooks and logs."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "cause"}
+
+
+def evaluate(state: ProjectState, now: datetime) -> tuple[Alert, ...]:
+    """Every promise to a project that is broken at `now`."""
+    return (*_of_sources(state, now), *_frozen(state), *_checks(state, now), *_drills(state, now), *_jobs(state))
+
+
+def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alert]:
+    for source in state.sources:
+        by_hand = f"run `strongroom backup {_quoted(state)} --source {shlex.quote(source.name)}` and read what it says"
+        since = source.last or source.met
+        if source.rpo is not None and now - since > source.rpo:
+            what = "no success" if source.last else "no success at all"
+            why = f"; the last run said: {source.trouble.message}" if source.trouble.message else ""
+            message = f"{what} for {span(now - since)}, and {span(source.rpo)} are promised{why}"
+            yield Alert(state.project, "rpo", source.name, message, by_hand, source.trouble.message, "critical")
+        elif source.rpo is not None and since - now > CLOCKS_DIFFER:
+            message = f"the newest success is dated {span(since - now)} in the future: how old it is nobody knows"
+            hint = f"set the clocks right, then {by_hand}"
+            yield Alert(state.project, "rpo", source.name, message, hint, source.trouble.message, "critical")
+        if source.trouble.runs >= source.most_troubles:
+            message = f"{counted(source.trouble.runs, 'run')} in a row met problems; the last one: {source.trouble.message}"
+            severity: Severity = "critical" if source.trouble.failed >= source.most_troubles else "warning"
+            yield Alert(state.project, "problems", source.name, message, by_hand, source.trouble.message, severity)
+        if source.missing:
+            message = f"{counted(len(source.missing), 'report')} did not appear: {_named(source.missing)}"
+            hint = "ask whoever makes the reports; they count as soon as a backup finds them"
+            yield Alert(state.project, "missing", source.name, message, hint)
+
+
+def _frozen(state: ProjectState) -> Iterator[Alert]:
+    if state.frozen:
+        hint = (
+            f"look at it with `strongroom diff {_quoted(state)} {_between(state.frozen[0])}`; if all is well: "
+            f"`strongroom status --accept {_quoted(state)} --reason '…'`"
+        )
+        yield Alert(state.project, "frozen", "", f"retention is frozen: {_named(state.frozen)}", hint, severity="critical")
+
+
+def _between(why: str) -> str:
+    """The options that show what a flagged snapshot did. why: `freeze.why` of it."""
+    found = _FLAGGED.match(why)
+    return f"--from {found['before']} --to {found['flagged']}" if found else "--from '2 days ago'"
+
+
+def _checks(state: ProjectState, now: datetime) -> Iterator[Alert]:
+    checks = state.checks
+    if checks is None:
+        return
+    if checks.damage:
+        message = f"the last check has found damage: {_named(checks.damage)}"
+        hint = f"run `strongroom check {_quoted(state)} --data` to see what it costs, and whether it still stands"
+        yield Alert(state.project, "damage", "", message, hint, severity="critical")
+    if checks.oldest is not None and now - checks.oldest > checks.within + SLACK:
+        message = f"some stored data was not read for {span(now - checks.oldest)}, and {span(checks.within)} are promised"
+        yield Alert(state.project, "checked", "", message, f"run `strongroom check {_quoted(state)} --rolling`")
+
+
+def _drills(state: ProjectState, now: datetime) -> Iterator[Alert]:
+    drills = state.drills
+    if drills is None:
+        return
+    hint = f"run `strongroom drill {_quoted(state)}` and read what it says"
+    if drills.trouble:
+        yield Alert(state.project, "drill", "", f"the last drill failed: {drills.trouble}", hint, severity="critical")
+    elif now > drills.due:
+        ago = "none has succeeded yet" if drills.last is None else f"the last success was {span(now - drills.last)} ago"
+        yield Alert(state.project, "drill", "", f"a drill is overdue: {ago}", hint)
+
+
+def _jobs(state: ProjectState) -> Iterator[Alert]:
+    for name, trouble in state.jobs:
+        message = f"failed {counted(trouble.runs, 'time')} in a row; the last time: {trouble.message}"
+        yield Alert(
+            state.project,
+            "job",
+            name,
+            message,
+            f"run `strongroom {COMMANDS.get(name, name)} {_quoted(state)}` and read what it says",
+            trouble.message,
+        )
+
+
+def _quoted(state: ProjectState) -> str:
+    """The project's name, for a command line."""
+    return shlex.quote(state.project)
+
+
+def span(length: timedelta) -> str:
+    """For people: 35 min, 3 h 20 min, 5 days."""
+    minutes = max(0, int(length.total_seconds())) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def _named(things: Sequence[str]) -> str:
+    more = f", and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
+    return ", ".join(things[:SHOWN]) + more

@@ -1,0 +1,271 @@
+"""What this machine's runs found out, in a file beside the books.
+
+    found     the newest word on a subject: the last backup of a source, the last check of a project, when a source was first
+    met drills    the newest hundred of each project: what was restored, and how long it took
+    packs     which were seen, and which were read, when, and whether they were whole
+    alarms    promises that are broken, since when
+    outbox    what is still to be told, and to whom
+
+Every command writes here what it has found out, for one short moment; whoever asks, reads. It can be lost: what is known then
+is found out anew by the next runs, and packs count as unread. A file that was deleted or replaced is opened anew by whoever has
+it open; a damaged one is set aside, and another is begun.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from policies.monitoring import state_file
+from policies.monitoring.state_file import StateFile
+from policies.scheduling.due import A_LITTLE
+from policies.scheduling.run_history_file import lacks_room
+from vault.errors import StrongroomError
+
+DRILLS_KEPT = 100
+LONGEST_WAIT = timedelta(hours=1)
+"""From one try of a letter to the next."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StateEntry(NamedTuple):
+    """A finding, and when it was made."""
+
+    at: datetime
+    value: dict[str, Any]
+
+
+class PackSeen(NamedTuple):
+    """When a pack was first seen, when it was last read (None: never), and whether it was whole then."""
+
+    seen_at: datetime
+    read_at: datetime | None
+    whole: bool
+
+
+class Coverage(NamedTuple):
+    """How many packs a project has, how many were read since some moment, how many are known to be damaged, and the oldest
+    moment at which one was read, or first seen where it never was."""
+
+    packs: int
+    read: int
+    damaged: int
+    oldest: datetime | None
+
+
+class NotedAlert(NamedTuple):
+    """An alarm that stands: since when, what was said of it when it began, and what to do."""
+
+    since: datetime
+    message: str
+    hint: str
+
+
+class QueuedMessage(NamedTuple):
+    """Something that is to be told through a channel."""
+
+    number: int
+    channel: str
+    at: datetime
+    value: dict[str, Any]
+    attempts: int
+
+
+class StateStore:
+    """See this module's text. Of one thread; others open it for themselves. tell: hears that the file was damaged, deleted or
+    replaced."""
+
+    def __init__(self, file: StateFile) -> None:
+        self._file = file
+        self._met: dict[tuple[str, str], datetime] = {}
+
+    @classmethod
+    def open(cls, file: Path, tell: Callable[[str], None] | None = None) -> Self:
+        """Made where there is none; a damaged one begins anew. Raises `UnsupportedFormat`, `StrongroomError`."""
+        made = cls(StateFile(file, state_file.opened, tell or _untold))
+        made._file.do("SELECT 1")
+        return made
+
+    @classmethod
+    def open_anyhow(cls, file: Path, tell: Callable[[str], None]) -> Self:
+        """As `open`; where the disk is full or fails, that is told, and the file is tried again with each question. Raises
+        `UnsupportedFormat`, `StrongroomError`."""
+        try:
+            return cls.open(file, tell)
+        except StrongroomError as error:
+            if not lacks_room(error):
+                raise
+            tell(str(error))
+            return cls(StateFile(file, state_file.opened, tell))
+
+    @classmethod
+    def open_to_read(cls, file: Path) -> Self:
+        """As it is, empty where there is none; nothing is changed. Raises `UnsupportedFormat`, `StrongroomError`."""
+        made = cls(StateFile(file, state_file.opened_to_read, _untold))
+        made._file.do("SELECT 1")
+        return made
+
+    @classmethod
+    def nothing(cls, file: Path) -> Self:
+        """Where the file cannot be read: as if there were none."""
+        return cls(StateFile(file, state_file.empty, _untold))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def note(self, project: str, what: str, subject: str, at: datetime, value: Mapping[str, Any]) -> None:
+        """The newest word on a subject."""
+        self._file.do(
+            "INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?)", project, what, subject, _micros(at), json.dumps(dict(value))
+        )
+
+    def first_met(self, project: str, subject: str, now: datetime) -> datetime:
+        """When somebody first asked this about it: now, where it is new. Where that cannot be written down it is remembered
+        for as long as this is open."""
+        found = self.found(project, "met", subject)
+        if found is not None and found.at <= now + A_LITTLE:
+            return found.at
+        met = self._met.setdefault((project, subject), now)
+        if met > now + A_LITTLE:  # the clock was ahead then, and nobody knows for how long
+            met = self._met[project, subject] = now
+        with suppress(StrongroomError):
+            self._file.do("INSERT OR REPLACE INTO found VALUES (?, 'met', ?, ?, '{}')", project, subject, _micros(met))
+        return met
+
+    def found(self, project: str, what: str, subject: str = "") -> StateEntry | None:
+        """What was noted last."""
+        query = "SELECT at, value FROM found WHERE project = ? AND what = ? AND subject = ?"
+        rows = self._file.ask(_found, query, project, what, subject)
+        return rows[0] if rows else None
+
+    def drilled(self, project: str, at: datetime, value: Mapping[str, Any]) -> None:
+        """A drill's record."""
+        with self._file.whole() as base:
+            text = json.dumps(dict(value))
+            base.execute("INSERT INTO drills (project, at, value) VALUES (?, ?, ?)", (project, _micros(at), text))
+            base.execute(
+                "DELETE FROM drills WHERE project = ?1 AND number <= "
+                "(SELECT number FROM drills WHERE project = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
+                (project, DRILLS_KEPT),
+            )
+
+    def drills(self, project: str, most: int = 1) -> list[StateEntry]:
+        """The newest ones, the newest first."""
+        return self._file.ask(
+            _found, "SELECT at, value FROM drills WHERE project = ? ORDER BY number DESC LIMIT ?", project, most
+        )
+
+    def packs(self, project: str) -> dict[bytes, PackSeen]:
+        """Every pack that was seen at the last check."""
+        return dict(self._file.ask(_pack, "SELECT pack, seen_at, read_at, whole FROM packs WHERE project = ?", project))
+
+    def damaged_packs(self, project: str) -> frozenset[bytes]:
+        """The packs that were not whole when they were read last."""
+        return frozenset(pack for pack, seen in self.packs(project).items() if seen.read_at is not None and not seen.whole)
+
+    def write_packs(self, project: str, packs: Mapping[bytes, PackSeen]) -> None:
+        """These are all that there are."""
+        rows = [
+            (project, pack, _micros(one.seen_at), None if one.read_at is None else _micros(one.read_at), one.whole)
+            for pack, one in packs.items()
+        ]
+        with self._file.whole() as base:
+            base.execute("DELETE FROM packs WHERE project = ?", (project,))
+            base.executemany("INSERT INTO packs VALUES (?, ?, ?, ?, ?)", rows)
+
+    def coverage(self, project: str, since: datetime) -> Coverage:
+        """How far the project's packs have been read since some moment."""
+        rows = self._file.ask(
+            lambda row: Coverage(row[0], row[1], row[2], None if row[3] is None else _moment(row[3])),
+            "SELECT count(*), count(*) FILTER (WHERE read_at >= ?2), count(*) FILTER (WHERE NOT whole), "
+            "min(coalesce(read_at, seen_at)) FROM packs WHERE project = ?1",
+            project,
+            _micros(since),
+        )
+        return rows[0]
+
+    def alarms(self) -> dict[tuple[str, str, str], NotedAlert]:
+        """Those that stand, by project, promise and subject."""
+        query = "SELECT project, promise, subject, since, message, hint FROM alarms"
+        rows = self._file.ask(lambda row: ((row[0], row[1], row[2]), NotedAlert(_moment(row[3]), row[4], row[5])), query)
+        return dict(rows)
+
+    def change_alarms(
+        self,
+        begun: Iterable[tuple[str, str, str, datetime, str, str]],
+        over: Iterable[tuple[str, str, str]],
+        letters: Iterable[tuple[str, Mapping[str, Any]]],
+        now: datetime,
+    ) -> None:
+        """Alarms that begin and end, and what is to be told of it, by channel: all of it or nothing. begun: project, promise,
+        subject, since, message, hint."""
+        with self._file.whole() as base:
+            for project, promise, subject, since, message, hint in begun:
+                row = (project, promise, subject, _micros(since), message, hint)
+                base.execute("INSERT OR REPLACE INTO alarms VALUES (?, ?, ?, ?, ?, ?)", row)
+            for key in over:
+                base.execute("DELETE FROM alarms WHERE project = ? AND promise = ? AND subject = ?", key)
+            for channel, value in letters:
+                base.execute(
+                    "INSERT INTO outbox (channel, at, value, attempts, due) VALUES (?, ?, ?, 0, ?)",
+                    (channel, _micros(now), json.dumps(dict(value)), _micros(now)),
+                )
+
+    def letters(self, now: datetime) -> list[QueuedMessage]:
+        """Those that may be sent now, the oldest first; those too that wait for longer than any does, since the clock was set
+        back."""
+        query = "SELECT number, channel, at, value, attempts FROM outbox WHERE due <= ? OR due > ? ORDER BY number"
+        moments = _micros(now), _micros(now + LONGEST_WAIT + A_LITTLE)
+        return self._file.ask(
+            lambda row: QueuedMessage(row[0], row[1], _moment(row[2]), _value(row[3]), row[4]), query, *moments
+        )
+
+    def sent(self, letter: QueuedMessage) -> None:
+        """It was told, or nobody can be told it any more."""
+        where = (letter.number, letter.channel, _micros(letter.at))
+        self._file.do("DELETE FROM outbox WHERE number = ? AND channel = ? AND at = ?", *where)
+
+    def not_sent(self, letter: QueuedMessage, due: datetime) -> None:
+        """It could not be told, or not to all; the next try comes then. The letter as it is to be kept."""
+        kept = (letter.attempts, json.dumps(letter.value), _micros(due))
+        where = (letter.number, letter.channel, _micros(letter.at))
+        statement = "UPDATE outbox SET attempts = ?, value = ?, due = ? WHERE number = ? AND channel = ? AND at = ?"
+        self._file.do(statement, *kept, *where)
+
+
+def _untold(_text: str) -> None:
+    """Nobody needs to hear it."""
+
+
+def _found(row: Sequence[Any]) -> StateEntry:
+    return StateEntry(_moment(row[0]), _value(row[1]))
+
+
+def _pack(row: Sequence[Any]) -> tuple[bytes, PackSeen]:
+    return row[0], PackSeen(_moment(row[1]), None if row[2] is None else _moment(row[2]), bool(row[3]))
+
+
+def _value(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("no table of values")
+    return value
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)

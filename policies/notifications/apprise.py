@@ -1,0 +1,38 @@
+"""Telling by whatever apprise knows: chats, telephones, a hundred services. It is an extra: `pip install
+strongroom[apprise]`."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from policies.notifications.channels import NotDelivered, Secret
+from policies.notifications.message import Message
+from vault.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Apprise:
+    """urls: one a line; they bear secrets."""
+
+    urls: Secret
+
+    @property
+    def name(self) -> str:
+        return "apprise"
+
+    def tell(self, message: Message) -> None:
+        """Raises `NotDelivered`, `SettingsError`."""
+        try:
+            library = importlib.import_module("apprise")
+        except ImportError as error:
+            raise SettingsError(
+                "[notify.apprise] needs a package that is not installed", hint="pip install 'strongroom[apprise]'"
+            ) from error
+        told = library.Apprise()
+        lines = [line.strip() for line in self.urls().splitlines()]
+        for number, url in enumerate(line for line in lines if line and not line.startswith("#")):
+            if not told.add(url):
+                raise NotDelivered(f"apprise does not understand the URL number {number + 1}")
+        if not told.notify(title=message.subject, body=message.text()):
+            raise NotDelivered("apprise could not deliver it to all of its URLs")

@@ -1,0 +1,32 @@
+"""Pings in the manner of healthchecks: whoever hears none for a while raises the alarm, also when this machine is gone.
+
+URL/start    the daemon has begun
+URL          every promise is kept
+URL/fail     one is broken; the body says which
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from policies.notifications import http
+from policies.notifications.channels import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Healthchecks:
+    """url: of the check."""
+
+    url: Secret
+
+    def start(self) -> None:
+        """Raises `NotTold`, `SettingsError`, as all of these do."""
+        self._ping("/start", "")
+
+    def round(self, broken: Sequence[str]) -> None:
+        """broken: a line for each promise that is."""
+        self._ping("/fail" if broken else "", "\n".join(broken))
+
+    def _ping(self, suffix: str, body: str) -> None:
+        http.post(f"{self.url().rstrip('/')}{suffix}", body.encode(), "text/plain; charset=utf-8")

@@ -1,0 +1,163 @@
+"""Letters on their way: they wait in the findings until their channel has taken them, through every restart.
+
+Everything that touches the findings happens on the daemon's thread; a channel is given a letter on a thread of its own, one
+at a time for each, so that a mail server that hangs keeps nobody from anything. A letter that nobody takes is tried again
+after a minute, two, four, … up to an hour, and given up after three days and ten tries: by then another way must have told it.
+One that only some took is tried again for the others.
+
+Where the findings cannot be written, letters and what became of them are kept in memory until they can be: nothing is told
+again and again, and nothing is kept from anybody.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from policies.monitoring.state_store import LONGEST_WAIT, QueuedMessage, StateStore
+from policies.notifications.channels import Channel, PartlyDelivered
+from policies.notifications.message import Message
+from policies.scheduling.due import A_LITTLE
+from policies.scheduling.jobs import Launch, in_a_thread
+from vault.clock import Clock
+from vault.errors import StrongroomError
+
+FIRST_WAIT = timedelta(minutes=1)
+GIVEN_UP_AFTER = timedelta(days=3)
+FEWEST_TRIES = 10
+"""Before a letter is given up: a clock that is set right makes days of a moment, and so does a daemon that was off."""
+
+_Key = tuple[int, str, datetime]
+
+
+class Outbox:
+    """tell: hears what could not be delivered."""
+
+    def __init__(
+        self,
+        findings: StateStore,
+        channels: Sequence[Channel],
+        clock: Clock,
+        tell: Callable[[str], None],
+        *,
+        launch: Launch = in_a_thread,
+    ) -> None:
+        self._findings = findings
+        self._clock = clock
+        self._tell = tell
+        self._launch = launch
+        self._busy: set[str] = set()
+        self._done: queue.SimpleQueue[tuple[QueuedMessage, Exception | None]] = queue.SimpleQueue()
+        self._channels: dict[str, Channel] = {}
+        self._in_memory: dict[_Key, tuple[QueuedMessage, datetime]] = {}
+        """Letters that are in no outbox, and when they are due."""
+        self._unwritten: dict[_Key, tuple[QueuedMessage, datetime | None]] = {}
+        """What became of letters of the outbox, which does not have it yet: when they are due again, None where never."""
+        self._last_number = 0
+        self.use(channels)
+
+    def use(self, channels: Sequence[Channel]) -> None:
+        """From now on these are the ways to tell people."""
+        self._channels = {channel.name: channel for channel in channels}
+
+    def letters(self, message: Message) -> list[tuple[str, dict[str, object]]]:
+        """What goes into the outbox for a message: a letter for each channel."""
+        return [(name, message.as_json()) for name in self._channels]
+
+    def keep(self, letters: Sequence[tuple[str, dict[str, object]]]) -> None:
+        """Take letters that the outbox cannot take."""
+        now = self._clock.now()
+        for channel, value in letters:
+            self._last_number -= 1
+            letter = QueuedMessage(self._last_number, channel, now, value, 0)
+            self._in_memory[_key(letter)] = (letter, now)
+
+    def deliver(self) -> None:
+        """Hear what became of letters, and give out those whose time has come. Raises `StrongroomError` of the findings once
+        everything is done that can be done without them."""
+        self._collect()
+        now = self._clock.now()
+        self._give_out([letter for letter, due in self._in_memory.values() if _has_come(due, now)])
+        self._write_down()
+        self._give_out(list(self._open_letters(now)))
+        self._write_down()
+
+    def _open_letters(self, now: datetime) -> Iterator[QueuedMessage]:
+        for letter in self._findings.letters(now):
+            known = self._unwritten.get(_key(letter))
+            if known is None:
+                yield letter
+            elif known[1] is not None and _has_come(known[1], now):
+                yield known[0]
+
+    def _give_out(self, letters: Sequence[QueuedMessage]) -> None:
+        for letter in letters:
+            channel = self._channels.get(letter.channel)
+            if channel is None:  # the settings no longer have it
+                self._finish(letter)
+            elif letter.channel not in self._busy:
+                self._launch(f"tell {letter.channel}", partial(self._give, channel, letter))
+                self._busy.add(letter.channel)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no channel is being told anything."""
+        return not self._busy
+
+    def _give(self, channel: Channel, letter: QueuedMessage) -> None:
+        """On a thread of its own."""
+        trouble: Exception | None = None
+        try:
+            channel.tell(Message.from_json(letter.value))
+        except Exception as error:  # noqa: BLE001 (whatever it was is told, and the letter is tried again)
+            trouble = error
+        self._done.put((letter, trouble))
+
+    def _collect(self) -> None:
+        now = self._clock.now()
+        while not self._done.empty():
+            letter, trouble = self._done.get()
+            self._busy.discard(letter.channel)
+            if trouble is None:
+                self._finish(letter)
+                continue
+            # what is not one of ours may hold a secret in its words
+            what = str(trouble) if isinstance(trouble, StrongroomError) else type(trouble).__name__
+            if now - letter.at > GIVEN_UP_AFTER and letter.attempts + 1 >= FEWEST_TRIES:
+                self._finish(letter)
+                self._tell(f"a letter by {letter.channel} is given up after {letter.attempts + 1} tries: {what}")
+                continue
+            due = now + min(LONGEST_WAIT, FIRST_WAIT * (1 << min(letter.attempts, 20)))
+            value = letter.value | ({"only": list(trouble.left)} if isinstance(trouble, PartlyDelivered) else {})
+            again = letter._replace(attempts=letter.attempts + 1, value=value)
+            if letter.number < 0:
+                self._in_memory[_key(letter)] = (again, due)
+            else:
+                self._unwritten[_key(letter)] = (again, due)
+            self._tell(f"a letter by {letter.channel} could not be delivered: {what}")
+
+    def _finish(self, letter: QueuedMessage) -> None:
+        if letter.number < 0:
+            self._in_memory.pop(_key(letter), None)
+        else:
+            self._unwritten[_key(letter)] = (letter, None)
+
+    def _write_down(self) -> None:
+        for key, (letter, due) in list(self._unwritten.items()):
+            if due is None:
+                self._findings.sent(letter)
+            else:
+                self._findings.not_sent(letter, due)
+            del self._unwritten[key]
+
+
+def _has_come(due: datetime, now: datetime) -> bool:
+    """Or nobody ever waits for so long: the clock was set back since."""
+    return due <= now or due > now + LONGEST_WAIT + A_LITTLE
+
+
+def _key(letter: QueuedMessage) -> _Key:
+    """Which one it is: numbers begin anew with the file."""
+    return letter.number, letter.channel, letter.at

@@ -1,0 +1,1 @@
+"""Doing what a plan says: chunks fetched, contents written, attributes set."""

@@ -1,0 +1,173 @@
+"""The ledgers of a project, brought up to date with what the store has.
+
+LIST says which snapshots there are. Those that the kept ledgers do not know are read, many of them out of roll-ups, and those
+that were forgotten leave them. A snapshot that cannot be read is a problem and costs itself alone: the answer comes from the
+others, and the next question tries it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple
+
+from restore.history.cache import HistoryCache
+from restore.history.ledger import Ledger, only
+from restore.history.manifests import read_in_order
+from vault.errors import Damaged
+from vault.format.layout import META_TIER
+from vault.format.record import Record
+from vault.format.rollup import Rollup
+from vault.problems import Problem
+from vault.progress import Progress, Silence
+from vault.repository import forget_notes, rollups, snapshots
+from vault.repository.catalog_chunks import MetaReader
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.orphan_packs import healed
+from vault.repository.project import Project
+from vault.storage.caching import in_passing
+
+MANY = 24
+"""Manifests; more are not kept in the cache: the ledgers say what they say, and they would fill it."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of a project's items over all snapshots. ledgers: by source · problems: what could not be read."""
+
+    project: Project
+    ledgers: dict[str, Ledger]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOptions:
+    """How to go about the reading. stop: called often, raises to end it."""
+
+    stop: Callable[[], None] = lambda: None
+    progress: Progress = field(default_factory=Silence)
+
+
+class PendingSnapshots(NamedTuple):
+    """Snapshots that are to be entered, by time: those whose manifests are read, and those that come out of roll-ups."""
+
+    records: list[Record]
+    rolled: list[Rollup]
+
+
+def update_history(project: Project, kept: HistoryCache, options: UpdateOptions) -> History:
+    """Everything that the store has. Raises `StorageError`."""
+    gone = forget_notes.read_all(project)
+    listed = set(snapshots.stored_ids(project)) - gone.by_id.keys()
+    ledgers = kept.load()
+    known = {record.id for ledger in ledgers.values() for record in ledger.records}
+    for ledger in ledgers.values():
+        ledger.keep(listed)
+    missing = listed - known
+    rolled, unusable = _rolled_up(project, missing, ledgers) if len(missing) > MANY else ([], [])
+    found = snapshots.read_those(project, sorted(missing - {record.id for one in rolled for record in one.records}))
+    problems = [*gone.damaged, *unusable, *found.damaged]
+    try:
+        if found.records or rolled:
+            problems += read_into(project, ledgers, PendingSnapshots(found.records, rolled), options)
+    finally:  # whatever was read before an interruption is not read again
+        if found.records or rolled or known - listed:
+            kept.save(ledgers)
+    for ledger in ledgers.values() if gone.by_id else ():
+        ledger.records = [replace(one, parents=gone.parents_of(one.parents)) for one in ledger.records]
+    for source, ledger in ledgers.items():
+        noted = [one for one in gone.by_id.values() if one.source == source]
+        ledger.forgotten = sorted(one.taken_at for one in noted)
+        ledger.noted = frozenset(one.id for one in noted)
+    return History(project, {source: one for source, one in sorted(ledgers.items()) if one.records}, tuple(problems))
+
+
+def out_of_order(found: History) -> Iterator[tuple[Record, Record]]:
+    """Snapshots that follow others which bear a later time: each with the one that it follows. A clock was wrong."""
+    for ledger in found.ledgers.values():
+        by_id = {record.id: record for record in ledger.records}
+        for record in ledger.records:
+            parents = (by_id[parent] for parent in record.parents if parent in by_id)
+            yield from ((record, parent) for parent in parents if parent.taken_at > record.taken_at)
+
+
+def _rolled_up(project: Project, missing: Collection[str], ledgers: Mapping[str, Ledger]) -> tuple[list[Rollup], list[Problem]]:
+    """What roll-ups say of the missing snapshots, by time; they follow upon each other and upon what is known."""
+    found, damaged = rollups.read_all(project)
+    some = [only(one, missing) for one in found if any(record.id in missing for record in one.records)]
+    ends = {source: _key(one.records[-1]) for source, one in ledgers.items() if one.records}
+    usable = []
+    for one in sorted(some, key=lambda one: _key(one.records[0])):
+        first, last = one.records[0], one.records[-1]
+        if first.source not in ends or ends[first.source] < _key(first):
+            usable.append(one)
+            ends[first.source] = _key(last)
+    return usable, damaged
+
+
+def read_into(
+    project: Project, ledgers: dict[str, Ledger], missing: PendingSnapshots, options: UpdateOptions
+) -> Iterator[Problem]:
+    """Enter snapshots in the ledgers of their sources."""
+    records, rolled = missing
+    count = len(records) + sum(len(one.records) for one in rolled)
+    options.progress.phase("reading manifests", items=count)
+    reader = None
+    if records:
+        index = healed(project, ChunkIndex.load(project, tier=META_TIER))
+        yield from index.damaged
+        many = len(records) > MANY
+        reader = MetaReader(replace(project, store=in_passing(project.store)) if many else project, index, many=many)
+    for source in sorted({one.source for one in (*records, *(one.records[0] for one in rolled))}):
+        ledger, own = ledgers.setdefault(source, Ledger()), [one for one in records if one.source == source]
+        for one in [one for one in rolled if one.records[0].source == source]:
+            before = [record for record in own if _key(record) < _key(one.records[0])]
+            own = own[len(before) :]
+            yield from _enter(reader, before, ledger, options)
+            options.stop()
+            ledger.extend(one)
+            options.progress.advance(items=len(one.records))
+        yield from _enter(reader, own, ledger, options)
+
+
+def _enter(reader: MetaReader | None, records: list[Record], ledger: Ledger, options: UpdateOptions) -> Iterator[Problem]:
+    """records: by time."""
+    if reader is None or not records:
+        return
+    end = _key(ledger.records[-1]) if ledger.records else None
+    early = [one for one in records if end is not None and _key(one) < end]
+    yield from _insert(reader, early, ledger, options)
+    runs = [list(run) for _, run in groupby(records[len(early) :], key=lambda one: one.manifest)]
+    if runs and ledger.records and runs[0][0].manifest == ledger.records[-1].manifest:
+        for record in runs.pop(0):
+            ledger.repeat(record)
+            options.progress.advance(items=1)
+    read = read_in_order(reader, [run[0] for run in runs], options.stop)
+    for run, (record, rows) in zip(runs, read, strict=True):
+        if isinstance(rows, Damaged):
+            yield from (_problem(one, rows) for one in run)
+        else:
+            ledger.append(record, rows)
+            for one in run[1:]:
+                ledger.repeat(one)
+        options.progress.advance(items=len(run))
+
+
+def _insert(reader: MetaReader, records: list[Record], ledger: Ledger, options: UpdateOptions) -> Iterator[Problem]:
+    """Snapshots that were taken before others that are entered already: few, if any."""
+    for record, rows in read_in_order(reader, records, options.stop):
+        if isinstance(rows, Damaged):
+            yield _problem(record, rows)
+        else:
+            ledger.insert(record, rows, sum(_key(one) < _key(record) for one in ledger.records))
+        options.progress.advance(items=1)
+
+
+def _key(record: Record) -> tuple[datetime, str]:
+    return record.taken_at, record.id
+
+
+def _problem(record: Record, error: Damaged) -> Problem:
+    return Problem(record.id.encode(), "damaged-manifest", f"this snapshot is left out: {error}")

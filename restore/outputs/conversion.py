@@ -1,0 +1,119 @@
+"""What is asked for of tables on their way out: another format, a profile, the rows of a period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from classify.period import Period
+from restore.tables.convert import Change
+from restore.tables.loss_report import LossReport
+from restore.tables.model import Batch, Column, Table
+from restore.tables.readers.csv_header import Headers
+from restore.tables.registry import is_table
+from restore.tables.rows_in_period import Cut, NoTimeColumn, RowsInPeriod
+from restore.tables.times import Reading
+from restore.tables.write_options import WriteOptions
+from vault.errors import StrongroomError, UsageError
+
+_SAME_AS = {"tsv": "csv", "xlsm": "xlsx"}
+"""Names that manifests have for formats that one reader reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which rows are wanted. periods: apart from one another, in order · column: of times, None to find it."""
+
+    periods: tuple[Period, ...]
+    reading: Reading = field(default_factory=Reading)
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """target: the format, as `restore.tables.registry` names it; None for each table's own · rows: None for all of them ·
+    headers: what the first rows of CSV files are."""
+
+    target: str | None
+    options: WriteOptions = field(default_factory=WriteOptions)
+    rows: RowFilter | None = None
+    headers: Headers = field(default_factory=Headers)
+
+    def source_of(self, told: str | None) -> str | None:
+        """The format that an item is read as, if it is to be converted. told: its format, as its manifest names it."""
+        name = read_as(told)
+        if name is None:
+            return None
+        # a CSV is always written anew: in one encoding, with one delimiter
+        same = name == (self.target or name) and name != "csv" and self.rows is None and not self.options.for_people
+        return None if same or (self.target is None and self.rows is None) else name
+
+
+def read_as(told: str | None) -> str | None:
+    """The table format that an item of this format is read as; None where it is no table."""
+    name = _SAME_AS.get(told or "", told or "")
+    return name if is_table(name) else None
+
+
+@dataclass(slots=True)
+class RowCutter:
+    """Cuts the tables of one item, and remembers what it met. facts: for the report · whole: why tables were not cut."""
+
+    rows: RowFilter
+    losses: LossReport
+    cut: list[_CutTable] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
+
+    @property
+    def change(self) -> Change:
+        """For `restore.tables.convert`."""
+        return self._apply
+
+    def facts(self) -> list[dict[str, object]]:
+        """Of each table that was cut, once it has been read."""
+        return [table.facts() for table in self.cut]
+
+    def _apply(self, table: Table) -> Table:
+        try:
+            found = _CutTable(table, self.rows, self.losses)
+        except (NoTimeColumn, UsageError) as error:
+            self.whole.append(_said(table, error))
+            return table
+        self.cut.append(found)
+        return found
+
+
+class _CutTable:
+    """The rows of a table that lie in any of some periods, those of the first period first."""
+
+    def __init__(self, table: Table, rows: RowFilter, losses: LossReport) -> None:
+        self.name = table.name
+        self.columns: Sequence[Column] = table.columns
+        self._parts: list[RowsInPeriod] = []
+        column = rows.column
+        for place, one in enumerate(rows.periods):
+            start, end = one.moments()
+            # rows without a time belong to no period; they are counted once
+            part = RowsInPeriod(table, Cut(start, end, rows.reading, column), losses if place == 0 else LossReport())
+            column = column or part.time_column
+            self._parts.append(part)
+
+    def batches(self) -> Iterator[Batch]:
+        """All rows."""
+        for part in self._parts:
+            yield from part.batches()
+
+    def facts(self) -> dict[str, object]:
+        first = self._parts[0]
+        return {
+            "table": self.name,
+            "time_column": first.time_column,
+            "rows_read": first.seen,
+            "rows_kept": sum(part.kept for part in self._parts),
+            "rows_without_time": first.without_time,
+        }
+
+
+def _said(table: Table, error: StrongroomError) -> str:
+    named = f"table {table.name!r}: " if table.name else ""
+    return f"{named}{error}; it is given with all its rows"

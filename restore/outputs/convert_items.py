@@ -1,0 +1,219 @@
+"""Contents in the order of the items, each as the file that was asked for: tables converted, everything else as it is.
+
+    contents (`ordered_reader`) -> a private file -> tables -> perhaps cut to a period -> files of the format -> given out
+
+An item is converted as a whole before anything of it is given: a workbook that breaks off in its third sheet is not given by
+halves.
+What cannot be read as the table that it seemed to be is given as it is, with a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+from classify.format import HEAD, sniff
+from restore.outputs.conversion import Conversion, RowCutter, read_as
+from restore.outputs.output_item import ItemOutcome, OutputItem
+from restore.outputs.scratch_dir import new_file, put_down
+from restore.tables.convert import ConversionResult, ConvertOptions, convert
+from restore.tables.loss_report import LossReport
+from restore.tables.output_names import OutputNames
+from restore.tables.registry import ITEM_ERRORS
+from vault.errors import StrongroomError
+from vault.format import manifest
+from vault.problems import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Contents = Iterable[tuple[int, IO[bytes] | StrongroomError]]
+"""As `restore.execution.ordered_reader.contents` gives them: rows of the items, each with its content or why it cannot be had.
+"""
+
+NOT_A_TABLE = "not a table: given as it is"
+
+
+def as_they_are(items: pa.Table, contents: Contents) -> Iterator[OutputItem]:
+    """Every file as it is; for one that cannot be had, a `OutputItem` without content."""
+    about = ItemFacts(items)
+    for row, content in contents:
+        told = about.told(row)
+        yield lost(told, content) if isinstance(content, StrongroomError) else about.as_it_is(told, content)
+
+
+def convert_items(items: pa.Table, contents: Contents, conversion: Conversion, room: Path) -> Iterator[OutputItem]:
+    """Every file as `conversion` wants it. room: a private folder. Raises `TargetError` where that takes no more."""
+    about = ItemFacts(items)
+    names = UniqueNames(about.kept(conversion))
+    for row, content in contents:
+        told = about.told(row)
+        if isinstance(content, StrongroomError):
+            yield lost(told, content)
+            continue
+        told.format = told.format or format_of(content, told.path)
+        source = conversion.source_of(told.format)
+        if source is None:
+            told.notes += [] if read_as(told.format) else [NOT_A_TABLE]
+            names.keep(told)
+            yield about.as_it_is(told, content)
+            continue
+        yield from _converted(told, source, (content, about.size(row)), conversion, (names, room))
+
+
+def _converted(
+    told: ItemOutcome, source: str, item: tuple[IO[bytes], int], conversion: Conversion, place: tuple[UniqueNames, Path]
+) -> Iterator[OutputItem]:
+    content, size = item
+    names, room = place
+    file = put_down(content, room / "item")
+    outputs = Outputs(room)
+    try:
+        try:
+            _convert(file, told, source, conversion, names, outputs)
+        except ITEM_ERRORS as error:
+            told.problems.append(Problem(told.path, "not-converted", f"it is given as it is: {error}"))
+            names.keep(told)
+            content.seek(0)
+            yield OutputItem(told.outputs[-1], content, size, told)
+            return
+        for name, made in outputs.made.items():
+            with made.open("rb") as out:
+                yield OutputItem(encoded(name), out, made.stat().st_size, told)
+    finally:
+        outputs.clear()
+        file.unlink()
+
+
+def _convert(file: Path, told: ItemOutcome, source: str, conversion: Conversion, names: UniqueNames, outputs: Outputs) -> None:
+    losses = LossReport()
+    cutting = None if conversion.rows is None else RowCutter(conversion.rows, losses)
+    target = conversion.target or source
+    header = conversion.headers.of(told.source)
+    query = ConvertOptions(target, conversion.options, None if cutting is None else cutting.change, header)
+    written = convert(file, source, decoded(told.path), query, names.given, outputs.opened, losses)
+    tell(told, target, written, losses, cutting)
+    told.outputs = [encoded(one.name) for one in written]
+    names.taken.update(one.name.casefold() for one in written)
+
+
+def tell(
+    told: ItemOutcome, target: str, written: Sequence[ConversionResult], losses: LossReport, cutting: RowCutter | None
+) -> None:
+    """Enter what a conversion did."""
+    told.target = target
+    told.tables = [table for one in written for table in one.tables]
+    told.losses = losses.all()
+    told.guesses = losses.notes()
+    if cutting is not None:
+        told.cut = cutting.facts()
+        told.problems += [Problem(told.path, "not-cut", why) for why in cutting.whole]
+
+
+class ItemFacts:
+    """What a manifest says of the items, for telling what became of them."""
+
+    def __init__(self, items: pa.Table) -> None:
+        self._items = items
+
+    def told(self, row: int) -> ItemOutcome:
+        """Of an item that nothing has become of yet."""
+        path, format_, source = (self._items[name][row].as_py() for name in ("path", "format", "source"))
+        return ItemOutcome(row, path, format_, source)
+
+    def size(self, row: int) -> int:
+        """Bytes."""
+        size: int = self._items["size"][row].as_py()
+        return size
+
+    def as_it_is(self, told: ItemOutcome, content: IO[bytes]) -> OutputItem:
+        """Give an item as it is."""
+        if not told.outputs:
+            told.outputs = [told.path]
+        return OutputItem(told.outputs[-1], content, self.size(told.row), told)
+
+    def kept(self, conversion: Conversion) -> list[bytes]:
+        """The paths of what will be given as it is, as far as the manifest tells."""
+        import pyarrow.compute as pc
+
+        table = self._items.select(["path", "format", "type"])
+        formats = [one for one in table["format"].unique().to_pylist() if one and conversion.source_of(one) is None]
+        named = pc.is_in(table["format"], value_set=_texts(formats))
+        other = pc.not_equal(table["type"], manifest.FILE)
+        paths: list[bytes] = table["path"].filter(pc.or_(named, other)).to_pylist()
+        return paths
+
+
+class UniqueNames:
+    """Names for what is given, none twice. given: makes those of what is converted."""
+
+    def __init__(self, kept: Iterable[bytes]) -> None:
+        self.given = OutputNames()
+        self.taken: set[str] = set()
+        self._kept = {self.given.take(decoded(path)) for path in kept}
+
+    def keep(self, told: ItemOutcome) -> None:
+        """Settle the name of an item that is given as it is: its own, unless a converted one has that by now."""
+        name = decoded(told.path)
+        if name not in self._kept:
+            while name.casefold() in self.taken:
+                name += ".original"
+            self.given.take(name)
+            self.taken.add(name.casefold())
+        told.outputs = [encoded(name)]
+
+
+class Outputs:
+    """Files that a conversion writes, by their names, in a private folder until they are given."""
+
+    def __init__(self, room: Path) -> None:
+        self._room = room
+        self.made: dict[str, Path] = {}
+
+    def opened(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """As `restore.tables.convert` wants it."""
+        return self._open(name)
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[BinaryIO]:
+        path = self._room / f"out-{len(self.made)}"
+        self.made[name] = path
+        with new_file(path) as file:
+            yield file
+
+    def clear(self) -> None:
+        """They have been given, or are not whole."""
+        for path in self.made.values():
+            path.unlink(missing_ok=True)
+
+
+def lost(told: ItemOutcome, error: StrongroomError) -> OutputItem:
+    """An item whose content cannot be had."""
+    told.problems.append(Problem(told.path, "damaged", f"its content cannot be restored: {error}"))
+    return OutputItem(told.path, None, 0, told)
+
+
+def format_of(content: IO[bytes], path: bytes) -> str | None:
+    """By its content, where the manifest does not know it."""
+    head = content.read(HEAD)
+    size = content.seek(0, 2)
+    content.seek(0)
+    return sniff(head, size=size, name=path.rpartition(b"/")[2])
+
+
+def decoded(path: bytes) -> str:
+    """A path as text that can be turned back."""
+    return path.decode("utf-8", "surrogateescape")
+
+
+def encoded(path: str) -> bytes:
+    """And back."""
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _texts(values: Sequence[str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(values, pa.string())

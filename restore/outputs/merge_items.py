@@ -1,0 +1,140 @@
+"""One table out of the files of many items: in the order of their periods, with what could not be read told item by item.
+
+Columns are known after a first reading of all files, rows come with a second one, so the contents wait in a private folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from classify import period_grammar
+from classify.period import Period, micros
+from restore.outputs.conversion import Conversion, RowCutter, read_as
+from restore.outputs.convert_items import Contents, ItemFacts, Outputs, decoded, encoded, format_of, lost, tell
+from restore.outputs.output_item import ItemOutcome, OutputItem
+from restore.outputs.scratch_dir import put_down
+from restore.tables.convert import ConvertOptions, write_all
+from restore.tables.loss_report import LossReport
+from restore.tables.merge import Merged, Part
+from restore.tables.model import Table
+from restore.tables.output_names import OutputNames
+from restore.tables.registry import open_tables
+from vault.errors import StrongroomError
+from vault.problems import Problem, printable
+from vault.wording import counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def merge_items(
+    items: pa.Table, contents: Contents, conversion: Conversion, name: bytes, room: Path, zone: ZoneInfo
+) -> Iterator[OutputItem]:
+    """The merged table under `name`, and before it a `OutputItem` without content for every item that is not in it.
+
+    zone: in which periods are told. Raises `TargetError` where the room takes no more.
+    """
+    about = ItemFacts(items)
+    waiting: list[tuple[ItemOutcome, Path, str]] = []
+    for row, content in contents:
+        told = about.told(row)
+        if isinstance(content, StrongroomError):
+            yield lost(told, content)
+            continue
+        told.format = told.format or format_of(content, told.path)
+        source = read_as(told.format)
+        if source is None:
+            why = f"it is no table ({told.format or 'empty'}), and not in the merged one"
+            told.problems.append(Problem(told.path, "not-a-table", why))
+            yield OutputItem(told.path, None, 0, told)
+            continue
+        waiting.append((told, put_down(content, room / f"part-{row}"), source))
+    starts = items["period_start"].cast("int64").to_pylist()
+    waiting.sort(key=lambda one: _rank(starts[one[0].row], one[0].path))
+    yield from _Merging(items, conversion, room, zone).give(waiting, name)
+
+
+class _Merging:
+    """One merged table on its way."""
+
+    def __init__(self, items: pa.Table, conversion: Conversion, room: Path, zone: ZoneInfo) -> None:
+        self._items = items
+        self._conversion = conversion
+        self._room = room
+        self._zone = zone
+        self._by_path: dict[str, ItemOutcome] = {}
+        self._cutting: dict[str, RowCutter] = {}
+
+    def give(self, waiting: Sequence[tuple[ItemOutcome, Path, str]], name: bytes) -> Iterator[OutputItem]:
+        losses = LossReport()
+        parts = [self._part(*one) for one in waiting]
+        merged = Merged(parts, self._failed, losses)
+        told = ItemOutcome(-1, name, None, notes=[f"merged out of {counted(len(parts), 'file')}"])
+        outputs = Outputs(self._room)
+        target = self._conversion.target or "csv"
+        query = ConvertOptions(target, self._conversion.options)
+        try:
+            written = write_all([merged], decoded(name), query, _Fixed(decoded(name)), outputs.opened, losses)
+            tell(told, target, written, losses, None)
+            told.notes += merged.changes
+            for cutting in self._cutting.values():
+                told.cut += cutting.facts()
+            yield from (OutputItem(one.path, None, 0, one) for one in self._by_path.values() if one.problems)
+            for made_name, made in outputs.made.items():
+                told.outputs.append(encoded(made_name))
+                with made.open("rb") as out:
+                    yield OutputItem(encoded(made_name), out, made.stat().st_size, told)
+        finally:
+            outputs.clear()
+            for _, file, _ in waiting:
+                file.unlink()
+
+    def _part(self, told: ItemOutcome, file: Path, source: str) -> Part:
+        shown = printable(told.path)
+        self._by_path[shown] = told
+
+        @contextmanager
+        def opened(losses: LossReport) -> Iterator[Sequence[Table]]:
+            tables = open_tables(file, source, losses, self._conversion.headers.of(told.source))
+            rows = self._conversion.rows
+            if rows is None:
+                yield tables
+                return
+            # made anew at every opening: what the last one met is what is told
+            cutting = self._cutting[shown] = RowCutter(rows, losses)
+            change: Callable[[Table], Table] = cutting.change
+            yield [change(table) for table in tables]
+            told.problems = [Problem(told.path, "not-cut", why) for why in cutting.whole]
+
+        return Part(shown, self._when(told), opened)
+
+    def _when(self, told: ItemOutcome) -> str:
+        start, end = (self._items[name][told.row].as_py() for name in ("period_start", "period_end"))
+        if start is None or end is None:
+            return printable(told.path)
+        return period_grammar.written(Period(micros(start), micros(end)), self._zone)
+
+    def _failed(self, part: Part, error: StrongroomError, rows: int) -> None:
+        told = self._by_path[part.source]
+        kept = f"; {rows} of its rows are in the merged table" if rows else ""
+        told.problems.append(Problem(told.path, "not-merged", f"it cannot be read as a table: {error}{kept}"))
+
+
+class _Fixed(OutputNames):
+    """The one name that was asked for."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def give(self, path: str, target: str, tables: Sequence[str]) -> list[str]:
+        """That name."""
+        return [self._name]
+
+
+def _rank(start: int | None, path: bytes) -> tuple[bool, int, bytes]:
+    return start is None, start or 0, path

@@ -1,0 +1,183 @@
+"""A plan's items into a sink, in the order of their paths: contents fetched window by window, converted where that is wanted.
+
+What cannot be had or be read is left out and told; the others are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from restore.execution.executor import RestoreReport, refuse
+from restore.execution.ordered_reader import contents
+from restore.execution.row_view import taken
+from restore.outputs.conversion import Conversion
+from restore.outputs.convert_items import Contents, as_they_are, convert_items
+from restore.outputs.merge_items import merge_items
+from restore.outputs.output_item import ItemOutcome, OutputItem
+from restore.outputs.sink import Entries, Entry, Sink
+from restore.planning.plan import RestorePlan
+from vault.errors import Damaged
+from vault.format import manifest
+from vault.problems import Problem
+from vault.progress import Progress, Silence
+from vault.repository.pack_reader import PackReader
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How things are given. room: a private folder for plain contents · conversion: of tables, None to give everything as it is
+    · merged: the path of the one table that all become · zone: in which periods are told · report: what is given last, out of
+    what became of everything."""
+
+    room: Path
+    conversion: Conversion | None = None
+    merged: bytes | None = None
+    zone: ZoneInfo = UTC
+    report: Callable[[list[ItemOutcome]], OutputItem] | None = None
+
+
+@dataclass(slots=True)
+class OutputReport:
+    """What was given. told: what became of each file."""
+
+    report: RestoreReport
+    told: list[ItemOutcome] = field(default_factory=list)
+
+
+def write_items(
+    plan: RestorePlan,
+    sink: Sink,
+    giving: OutputOptions,
+    stop: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
+) -> OutputReport:
+    """Give what the plan says. Raises what `restore.execution.executor.refuse` raises, and what the sink does."""
+    refuse(plan)
+    clock = plan.project.services.clock
+    began = clock.monotonic()
+    giver = _Giver(plan, sink, giving, progress or Silence())
+    outcome = giver.run(stop)
+    outcome.report.seconds = clock.monotonic() - began
+    return outcome
+
+
+class _Giver:
+    def __init__(self, plan: RestorePlan, sink: Sink, giving: OutputOptions, progress: Progress) -> None:
+        self._plan = plan
+        self._sink = sink
+        self._giving = giving
+        self._progress = progress
+        self._entries = Entries(plan.items)
+        self._given_up = {problem.path for problem in plan.given_up}
+        self._outcome = OutputReport(
+            RestoreReport(
+                skipped=plan.skipped,
+                newer=plan.newer,
+                already_there=plan.already_there,
+                problems=plan.problems,
+            )
+        )
+
+    def run(self, stop: Callable[[], None]) -> OutputReport:
+        reader = PackReader(self._plan.project, self._plan.index)
+        report = self._outcome.report
+        self._progress.phase("restoring", items=self._plan.files, size=self._plan.bytes_to_write)
+        others = self._others()
+        waiting = next(others, None)
+        last: ItemOutcome | None = None
+        for given in self._given(self._contents(reader, stop)):
+            told = given.told
+            while told.row >= 0 and waiting is not None and waiting[1] < told.path:
+                self._other(*waiting)
+                waiting = next(others, None)
+            if told is not last:
+                self._tell(told)
+                last = told
+            if given.content is not None:
+                self._file(given)
+        while waiting is not None:
+            self._other(*waiting)
+            waiting = next(others, None)
+        if self._giving.report is not None:
+            last_of_all = self._giving.report(self._outcome.told)
+            report.problems += self._sink.file(last_of_all, self._entries.newest(), replace=True)
+        late = self._sink.finish()
+        report.files -= sum(problem.what != "attributes" for problem in late)
+        report.problems += late
+        report.requests = reader.requests
+        return self._outcome
+
+    def _contents(self, reader: PackReader, stop: Callable[[], None]) -> Contents:
+        """Contents of the files; of those that the person gives up, why they cannot be had."""
+        import pyarrow.compute as pc
+
+        plan = self._plan
+        references = plan.references.filter(pc.is_valid(plan.references["pack"])) if plan.given_up else plan.references
+        for row, content in contents(plan.items, references, reader, stop, self._giving.room):
+            gone = bool(plan.given_up) and plan.items["path"][row].as_py() in self._given_up
+            yield row, Damaged("a part of its content is gone from the repository") if gone else content
+
+    def _given(self, found: Contents) -> Iterator[OutputItem]:
+        plan, giving = self._plan, self._giving
+        if giving.conversion is None:
+            return as_they_are(plan.items, found)
+        if giving.merged is not None:
+            return merge_items(plan.items, found, giving.conversion, giving.merged, giving.room, giving.zone)
+        return convert_items(plan.items, found, giving.conversion, giving.room)
+
+    def _tell(self, told: ItemOutcome) -> None:
+        """Before anything of an item is given: all is known of it by then."""
+        self._outcome.told.append(told)
+        if told.path not in self._given_up:  # told already
+            self._outcome.report.problems += told.problems
+        if told.row >= 0:
+            self._progress.advance(items=1, size=self._plan.items["size"][told.row].as_py())
+
+    def _file(self, given: OutputItem) -> None:
+        path = self._plan.renamed.get(given.told.row, given.path)
+        problems = self._sink.file(given._replace(path=path), self._entry(given.told))
+        self._outcome.report.problems += problems
+        if all(problem.what == "attributes" for problem in problems):
+            self._outcome.report.files += 1
+            self._outcome.report.bytes += given.size
+
+    def _entry(self, told: ItemOutcome) -> Entry:
+        if told.row < 0:
+            return self._entries.newest()
+        return self._entries.of(told.row) if told.target is None else self._entries.of_made(told.row)
+
+    def _others(self) -> Iterator[tuple[int, bytes]]:
+        """Folders and links, by path: none of them belongs to a merged table."""
+        if self._giving.merged is not None:
+            return
+        rows = _not_files(self._plan.items)
+        paths = taken(self._plan.items.select(["path"]), rows)["path"].to_pylist()
+        yield from sorted(zip(rows, paths, strict=True), key=lambda one: one[1])
+
+    def _other(self, row: int, path: bytes) -> None:
+        entry, report = self._entries.of(row), self._outcome.report
+        if self._plan.items["type"][row].as_py() == manifest.FOLDER:
+            problems: list[Problem] = self._sink.folder(path, entry)
+            report.folders += not problems
+        else:
+            points_to = self._plan.items["link_target"][row].as_py() or b""
+            problems = self._sink.link(self._plan.renamed.get(row, path), points_to, entry)
+            report.links += not problems
+        report.problems += problems
+
+
+def _not_files(items: pa.Table) -> list[int]:
+    import pyarrow.compute as pc
+
+    rows: list[int] = pc.indices_nonzero(pc.not_equal(items["type"], manifest.FILE)).to_pylist()
+    return rows

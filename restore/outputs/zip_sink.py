@@ -1,0 +1,108 @@
+"""A ZIP archive: what every desktop opens. Modes, links, folders and times to the second; owners, extended attributes and the
+rest of the times it cannot hold.
+
+Names are UTF-8, flagged as such; one of other bytes is written with \\xNN for them, and `renamed` tells of it. The same items
+make the same bytes: entries come in the order of their paths, and nothing of this machine or moment is in them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import struct
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from restore.outputs.output_item import OutputItem
+from restore.outputs.sink import Entry
+from vault.problems import Problem, printable
+
+PIECE = 1024 * 1024
+_TIME_FIELD, _HAS_MTIME = 0x5455, 1
+_FIRST, _LAST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
+_FOLDER_FLAG = 0x10
+
+
+@contextmanager
+def zip_sink(out: BinaryIO, zone: ZoneInfo) -> Iterator[ZipSink]:
+    """A sink that writes to `out`, which stays open. zone: of the times that programs without time zones show."""
+    archive = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True)
+    try:
+        yield ZipSink(archive, zone)
+        archive.close()
+    finally:
+        archive.fp = None  # after a failure no end must be written, not even by the collector
+
+
+class ZipSink:
+    """See this module's text. renamed: the names that are no UTF-8."""
+
+    def __init__(self, archive: zipfile.ZipFile, zone: ZoneInfo) -> None:
+        self._archive = archive
+        self._zone = zone
+        self._names: set[str] = set()
+        self.renamed: list[bytes] = []
+
+    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+        """A folder's own entry."""
+        info = self._info(self._name(path) + "/", stat.S_IFDIR, entry)
+        info.external_attr |= _FOLDER_FLAG
+        info.compress_type = zipfile.ZIP_STORED
+        self._archive.writestr(info, b"")
+        return []
+
+    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+        """A link, as Unix tools write it."""
+        info = self._info(self._name(path), stat.S_IFLNK, entry)
+        info.compress_type = zipfile.ZIP_STORED
+        self._archive.writestr(info, points_to)
+        return []
+
+    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+        """A file and its content."""
+        info = self._info(self._name(given.path), stat.S_IFREG, entry)
+        info.file_size = given.size  # tells beforehand whether 64-bit lengths are needed
+        if given.content is not None:
+            with self._archive.open(info, "w") as out:
+                shutil.copyfileobj(given.content, out, PIECE)
+        return []
+
+    def finish(self) -> list[Problem]:
+        """Nothing is left to do: whoever opened the archive closes it."""
+        return []
+
+    def _name(self, path: bytes) -> str:
+        """The name of an entry, none twice."""
+        try:
+            name = path.decode("utf-8")
+        except UnicodeDecodeError:
+            self.renamed.append(path)
+            name = printable(path)
+        while name in self._names:
+            name += "_"
+        self._names.add(name)
+        return name
+
+    def _info(self, name: str, kind: int, entry: Entry) -> zipfile.ZipInfo:
+        attributes = entry.attributes
+        seconds = (attributes.mtime_ns or 0) // 1_000_000_000
+        info = zipfile.ZipInfo(name, _wall(seconds, self._zone))
+        info.create_system = 3  # Unix, which is what external_attr follows
+        info.compress_type = zipfile.ZIP_DEFLATED
+        mode = 0o777 if kind == stat.S_IFLNK else 0o644 if attributes.mode is None else attributes.mode
+        info.external_attr = (kind | mode) << 16
+        if -(2**31) <= seconds < 2**31:
+            info.extra = struct.pack("<HHBl", _TIME_FIELD, 5, _HAS_MTIME, seconds)
+        return info
+
+
+def _wall(seconds: int, zone: ZoneInfo) -> tuple[int, int, int, int, int, int]:
+    try:
+        at = datetime.fromtimestamp(seconds, UTC).astimezone(zone)
+    except (OverflowError, OSError, ValueError):
+        return _FIRST if seconds < 0 else _LAST
+    return min(max((at.year, at.month, at.day, at.hour, at.minute, at.second), _FIRST), _LAST)

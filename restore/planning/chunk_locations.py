@@ -1,0 +1,144 @@
+"""Which chunks the files of a plan are made of, where these lie, and what getting them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vault.errors import ObjectNotFound
+from vault.format import layout
+from vault.format.layout import CONTENT_TIER
+from vault.problems import Problem
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.orphan_packs import with_unnamed
+from vault.repository.pack_reader import GAP
+from vault.repository.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HEADS_INSTEAD_OF_A_LISTING = 16
+"""Packs up to which each is asked for by itself; above, one listing answers for a thousand."""
+
+
+def locate(items: pa.Table, index: ChunkIndex) -> pa.Table:
+    """A row for each chunk of each file: row (of `items`), position (in the file, bytes), length, and where it lies. By row.
+
+    Holes are left out; a chunk that no index segment knows has nulls for its place. period: of the item, where any has one.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    chunks = items["chunks"].combine_chunks()
+    pairs = chunks.flatten()
+    parents = pc.list_parent_indices(chunks)
+    ids, lengths = pairs.field("id"), pairs.field("length")
+    table = pa.table({"row": parents, "position": _positions(chunks, parents, lengths), "length": lengths, "chunk": ids})
+    if items["period_start"].null_count < len(items):
+        table = table.append_column("period", items["period_start"].cast(pa.int64()).take(parents))
+    if ids.null_count:
+        table = table.filter(pc.is_valid(table["chunk"]))
+    places = index.locate(table["chunk"])
+    for name in places.column_names:
+        if name not in ("chunk", "tier"):
+            table = table.append_column(name, places[name])
+    return table
+
+
+def _positions(chunks: pa.Array, parents: pa.Array, lengths: pa.Array) -> pa.Array:
+    """Where in its file each chunk begins: counted from the start of the file's first one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts = pc.fill_null(pc.list_value_length(chunks), 0).cast(pa.int64())
+    first = pc.subtract(pc.cumulative_sum(counts), counts).take(parents)
+    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
+    return pc.subtract(starts, starts.take(first))
+
+
+def locate_standing(project: Project, items: pa.Table, index: ChunkIndex) -> tuple[pa.Table, ChunkIndex]:
+    """As `locate`, but in packs that the store has, and the index without the others: of a chunk in several packs any will do,
+    and the index may name one that was deleted a moment ago. Where a chunk is in no segment, the packs that none names are
+    looked into; the index that is given then says so under `damaged`."""
+    whole, looked = index, False
+    while True:
+        references = locate(items, index)
+        if references["pack"].null_count and not looked:
+            looked, before = True, index
+            index = with_unnamed(project, index, CONTENT_TIER, named=whole.packs())
+            if index is not before:
+                continue
+        dictionaries = _different(references["dictionary"])
+        taught = index.locate(dictionaries)["pack"].to_pylist()
+        gone = missing_packs(project, sorted({*_different(references["pack"]).to_pylist(), *taught} - {None}))
+        if not gone:
+            return references, index
+        index = index.apart(frozenset(gone))[0]
+
+
+def find_missing(items: pa.Table, references: pa.Table, index: ChunkIndex) -> Iterable[Problem]:
+    """Items whose content is not there: chunks, or the dictionaries that they need, in no pack. As `locate_standing` gives
+    them."""
+    import pyarrow.compute as pc
+
+    dictionaries = _different(references["dictionary"])
+    lost_dictionaries = dictionaries.filter(pc.is_null(index.locate(dictionaries)["pack"].combine_chunks()))
+    lost = pc.or_(pc.is_null(references["pack"]), pc.is_in(references["dictionary"], value_set=lost_dictionaries))
+    for row in pc.unique(references.filter(lost)["row"]).to_pylist():
+        yield Problem(items["path"][row].as_py(), "missing", "a part of its content is gone from the repository")
+
+
+def _different(ids: pa.ChunkedArray) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.unique(ids).drop_null()
+
+
+def missing_packs(project: Project, packs: list[bytes]) -> set[bytes]:
+    """Which of these content packs the store does not have."""
+    if len(packs) > HEADS_INSTEAD_OF_A_LISTING:
+        there = {layout.pack_sha256(info.name) for info in project.store.list(project.folder("packs"))}
+        return set(packs) - there
+    gone = set()
+    for pack in packs:
+        try:
+            project.store.size(layout.pack_name(project.id, CONTENT_TIER, pack))
+        except ObjectNotFound:
+            gone.add(pack)
+    return gone
+
+
+def count_requests(references: pa.Table, *, gap: int = GAP) -> int:
+    """Requests for these chunks: one a run of neighbours, and one a pack for its header."""
+    import pyarrow.compute as pc
+
+    pack, offset, stored = _as_they_lie(references)
+    if not len(pack):
+        return 0
+    near = pc.less_equal(pc.subtract(offset[1:], pc.add(offset, stored)[:-1]), gap)
+    breaks = pc.sum(pc.invert(pc.and_(pc.equal(pack[1:], pack[:-1]), near))).as_py() or 0
+    return int(pc.count_distinct(pack).as_py() + breaks + 1)
+
+
+def count_bytes(references: pa.Table) -> int:
+    """Stored bytes of these chunks, each once."""
+    import pyarrow.compute as pc
+
+    pack, offset, stored = _as_they_lie(references)
+    again = pc.and_(pc.equal(pack[1:], pack[:-1]), pc.equal(offset[1:], offset[:-1]))
+    return (pc.sum(stored).as_py() or 0) - (pc.sum(stored[1:].filter(again)).as_py() or 0)
+
+
+def _as_they_lie(references: pa.Table) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Packs (as numbers), offsets and stored lengths of what lies anywhere, pack by pack, by offset."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    places = references.select(["pack", "offset", "stored"])
+    if places["pack"].null_count:
+        places = places.filter(pc.is_valid(places["pack"]))
+    pack = pc.index_in(places["pack"], value_set=pc.unique(places["pack"])).combine_chunks()
+    offset, stored = (places[name].combine_chunks().cast(pa.int64()) for name in ("offset", "stored"))
+    keys = pa.table({"pack": pack, "offset": offset})
+    order = pc.sort_indices(keys, sort_keys=[("pack", "ascending"), ("offset", "ascending")])
+    return pack.take(order), offset.take(order), stored.take(order)

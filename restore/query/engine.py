@@ -1,0 +1,214 @@
+"""A question from its text to its answer.
+
+the tables that it names -> their columns by a few files -> the files that it can need (pruning) -> the columns of these
+-> asked; where a cell is none of its column's type, asked anew with that column as text
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+from restore.execution.row_view import taken
+from restore.fsspec.file_contents import Contents
+from restore.query.columns import JSON, NOT_OF_ITS_TYPE, Shape, shape, shown
+from restore.query.database import Database
+from restore.query.file_server import FileServer
+from restore.query.partition_pruning import files_needed
+from restore.query.sql_names import quoted, text
+from restore.query.tables import QueryTable, find_tables
+from restore.selection.select import Selection
+from restore.tables.readers.csv_header import NO_HEADER, Headers
+from vault.errors import NothingFound, UsageError
+from vault.wording import counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+MOST_FILES = 200_000
+BATCH_ROWS = 8192
+JSON_LOOKED_AT = 64 * 1024 * 1024
+"""Content of JSON files that is read for its columns before the question is asked."""
+
+SHOWN = 40
+"""Characters of a cell in a notice."""
+
+
+Taken: TypeAlias = "Callable[[pa.Schema, Callable[[], Iterator[pa.RecordBatch]]], None]"
+"""What becomes of an answer: called once more, from the start, when the question had to be asked anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """What `--tables` says of one. period: the first start and the last end, None where no file has one."""
+
+    view: QueryTable
+    columns: tuple[tuple[str, str], ...]
+    files: int
+    bytes: int
+    period: tuple[Any, Any] | None
+
+
+class QueryEngine:
+    """Questions to the items of a selection. `close` it."""
+
+    def __init__(
+        self, selection: Selection, zone: ZoneInfo, tell: Callable[[str], None], headers: Headers | None = None
+    ) -> None:
+        self._items = selection.table
+        self._contents = Contents(selection.project, selection.index, selection.table)
+        taken = {record.source: record.taken_at for record in selection.records}
+        self._served = FileServer(selection.table, self._contents, taken, zone, headers)
+        self._tell = tell
+        self._texts: dict[str, set[str]] = {}
+        self._cut_told: set[str] = set()
+        self.views = find_tables(selection.table)
+        if not self.views:
+            raise NothingFound("none of these items is a table that can be asked", hint="CSV, JSON, JSON Lines and Parquet can")
+        if len(self) > MOST_FILES:
+            raise UsageError(f"these are more than {MOST_FILES} files", hint="narrow them with --period, --kind or --path")
+        self._database = Database(self._served, zone.key)
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        self._database.close()
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return sum(len(view.rows) for view in self.views)
+
+    @property
+    def opened(self) -> int:
+        """How many files have been looked into so far."""
+        return len(self._served.opened)
+
+    def tables(self) -> list[TableSummary]:
+        """All tables, with the columns of a few of their files."""
+        return [self._table(view) for view in self.views]
+
+    def _table(self, view: QueryTable) -> TableSummary:
+        import pyarrow.compute as pc
+
+        found = self._database.do(lambda connection: self._shape(connection, view, _few(view.rows)))
+        mine = taken(self._items.select(["size", "period_start", "period_end"]), view.rows)
+        start, end = pc.min(mine["period_start"]).as_py(), pc.max(mine["period_end"]).as_py()
+        return TableSummary(
+            view,
+            tuple((shown(one.name), one.type) for one in found.columns),
+            len(view.rows),
+            pc.sum(mine["size"]).as_py() or 0,
+            None if start is None else (start, end),
+        )
+
+    def ask(self, sql: str, take: Taken) -> None:
+        """Ask, and hand the answer over. Raises `UsageError` with DuckDB's words, `Damaged`, `StorageError`."""
+        asked = self._database.do(lambda connection: _one_question(connection, sql))
+        folded = self._database.do(lambda connection: self._tables_of(connection, asked))
+        views = [view for view in self.views if any(name.casefold() in folded for name in view.names)]
+        self._database.do(lambda connection: self._prepare(connection, views, asked))
+        while True:
+            try:
+                self._answer(asked, take)
+                return
+            except UsageError as error:
+                self._as_text(str(error), error)
+            self._database.do(lambda connection: self._prepare(connection, views, asked))
+
+    def _tables_of(self, connection: DuckDBPyConnection, sql: str) -> set[str]:
+        """The tables that a question names; views of an earlier one would be looked into."""
+        for name in (name for view in self.views for name in view.names):
+            connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
+        return {name.casefold() for name in connection.get_table_names(sql)}
+
+    def _prepare(self, connection: DuckDBPyConnection, views: Sequence[QueryTable], sql: str) -> None:
+        """Make the views that the question needs, over the files that it can need."""
+        import duckdb
+
+        try:
+            shapes = [self._shape(connection, view, _few(view.rows)) for view in views]
+            kept = files_needed(connection, self._served, shapes, sql)
+        except duckdb.BinderException:  # perhaps a column that the first look did not meet
+            kept = [list(view.rows) for view in views]
+        self._contents.expect([row for view, rows in zip(views, kept, strict=True) if view.format != "parquet" for row in rows])
+        for view, rows in zip(views, kept, strict=True):
+            some = rows or list(view.rows[:1])
+            found = self._shape(connection, view, self._looked_at(view, some))
+            connection.execute(found.create(self._served, some))
+            self._tell_cut_times(connection, view, _few(some))
+            self._tell_headers(view, some)
+
+    def _tell_headers(self, view: QueryTable, rows: Sequence[int]) -> None:
+        """Say of how many files the first row was taken for data."""
+        if view.format in ("csv", "tsv"):
+            heads = self._served.by_head(rows, "\t" if view.format == "tsv" else None)
+            count = sum(len(some) for head, some in heads.items() if head.guessed)
+            if count:
+                self._tell(f"{counted(count, 'file')} of {view.name}: {NO_HEADER}")
+
+    def _tell_cut_times(self, connection: DuckDBPyConnection, view: QueryTable, rows: Sequence[int]) -> None:
+        """Say which columns have times that a question sees to the microsecond, where a restore may give them finer."""
+        if view.format != "parquet" or view.name in self._cut_told:
+            return
+        self._cut_told.add(view.name)
+        names = ", ".join(map(text, self._served.names(rows)))
+        asked = f"SELECT DISTINCT name FROM parquet_schema([{names}]) WHERE type = 'INT96' ORDER BY name"  # noqa: S608 (quoted)
+        for (column,) in connection.execute(asked).fetchall():
+            self._tell(f"the times of {column} in {view.name} are INT96: they are seen to the microsecond")
+
+    def _looked_at(self, view: QueryTable, rows: list[int]) -> list[int]:
+        """The files that tell the columns: all, or, where the columns of JSON would cost a reading of too much, some."""
+        if view.format not in JSON:
+            return rows
+        size = sum(taken(self._items.select(["size"]), rows)["size"].to_pylist())
+        step = -(-size // JSON_LOOKED_AT)
+        if step > 1 and len(rows) > 1:
+            some = sorted({*rows[::step], rows[-1]})
+            self._tell(f"the columns of {view.name} are those of {len(some)} of its {len(rows)} files")
+            return some
+        return rows
+
+    def _shape(self, connection: DuckDBPyConnection, view: QueryTable, rows: Sequence[int]) -> Shape:
+        return shape(connection, self._served, view, rows, self._texts.get(view.name, frozenset()))
+
+    def _answer(self, sql: str, take: Taken) -> None:
+        def begin(connection: DuckDBPyConnection) -> Any:  # noqa: ANN401 (pyarrow has no types)
+            return connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+
+        def read(reader: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401
+            while True:
+                batch = self._database.do(lambda _: next(reader, None))
+                if batch is None:
+                    return
+                yield batch
+
+        waiting = [self._database.do(begin)]  # the first reading is the one that told the schema
+        take(waiting[0].schema, lambda: read(waiting.pop() if waiting else self._database.do(begin)))
+
+    def _as_text(self, message: str, error: UsageError) -> None:
+        """Remember the column whose cell was none of its type. Raises the error where it says something else."""
+        _, found, rest = message.partition(NOT_OF_ITS_TYPE)
+        if not found:
+            raise error
+        (name, column), end = json.JSONDecoder().raw_decode(rest)
+        self._texts.setdefault(name, set()).add(column)
+        self._tell(f"column {column} of {name} is read as text: one of its cells is {rest[end : end + SHOWN]!r}")
+
+
+def _one_question(connection: DuckDBPyConnection, sql: str) -> str:
+    """The text of the one SELECT. Raises `UsageError` for anything else."""
+    import duckdb
+
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise UsageError("one question at a time, and it begins with SELECT (or WITH, FROM, …)")
+    query: str = statements[0].query
+    return query
+
+
+def _few(rows: Sequence[int]) -> list[int]:
+    """The first, one between, the last: whose columns are looked at before it is known which files are needed."""
+    return [rows[place] for place in sorted({0, len(rows) // 2, len(rows) - 1})]

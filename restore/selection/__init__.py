@@ -1,0 +1,1 @@
+"""Which items are meant: queries over the manifests of a moment."""

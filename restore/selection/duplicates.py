@@ -1,0 +1,57 @@
+"""Paths that several sources of a project have: in one folder there is room for one of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from restore.selection.select import Selection
+from vault.format import manifest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def without_twin_folders(selection: Selection) -> Selection:
+    """Folders of one path count as one, the first source's: only what lies in them can be in each other's way."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = selection.table
+    twins = _twins(selection)
+    if not len(twins):
+        return selection
+    rows = pc.indices_nonzero(pc.and_(pc.is_in(table["path"], value_set=twins), pc.equal(table["type"], manifest.FOLDER)))
+    seen: set[bytes] = set()
+    spare = []
+    for row, path in zip(rows.to_pylist(), table["path"].take(rows).to_pylist(), strict=True):
+        if path in seen:
+            spare.append(row)
+        seen.add(path)
+    everything = pa.array(range(len(table)), pa.int64())
+    kept = table.filter(pc.invert(pc.is_in(everything, value_set=pa.array(spare, pa.int64()))))
+    return replace(selection, table=kept)
+
+
+def shared(selection: Selection) -> tuple[bytes, list[str]] | None:
+    """The first path that several sources have, and which; None where there is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    twins = _twins(selection)
+    if not len(twins):
+        return None
+    path: bytes = twins[0].as_py()
+    mine = selection.table.filter(pc.equal(selection.table["path"], pa.scalar(path, pa.binary())))
+    return path, sorted(mine["source"].to_pylist())
+
+
+def _twins(selection: Selection) -> pa.Array:
+    """The paths that stand there more than once, in order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(selection.records) < 2:
+        return pa.array([], pa.binary())
+    counted = selection.table["path"].value_counts()
+    return counted.filter(pc.greater(counted.field("counts"), 1)).field("values")

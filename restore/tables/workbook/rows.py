@@ -1,0 +1,175 @@
+"""From the rows of a sheet to a table: the header, empty rows between others, rows of unequal length, and what was not carried.
+
+    Grid        what a format's reader gives: the rows of a sheet that hold anything, with their numbers
+    SheetTable  the table that it is: the first of those rows is the header
+
+How wide a table is must be known before its first row, and what it loses when it is opened; both take a reading of the whole
+sheet. A grid may know a quick way to say that nothing is lost and nothing stands right of a certain column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from restore.tables.cell_text import shown, text_of
+from restore.tables.loss_report import EXAMPLES, LossReport
+from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Batch, Column, Table, Value
+from restore.tables.workbook.package import HINT
+from vault.errors import Damaged
+
+MOST_ROWS = 1_048_576
+"""Rows of a sheet, in Excel and in LibreOffice."""
+
+MOST_COLUMNS = 16_384
+"""Columns of a sheet, in both."""
+
+EMPTY_FOR_EACH = 50
+_CELL_BYTES = 64
+_BATCH_CHARACTERS = BATCH_BYTES // 4
+_FORMULA = "a formula without a value became null"
+_ERROR = "an error value became text"
+
+Row: TypeAlias = tuple[int, list[Value]]
+"""Its number in the sheet, from 0, and its cells from the first column to the last that has a value."""
+
+
+@dataclass(slots=True)
+class Notes:
+    """What a reading could not give as it stands in the sheet, by kind and column, with the first few places."""
+
+    met: dict[tuple[str, int], tuple[int, list[tuple[int, str]]]] = field(default_factory=dict)
+
+    def add(self, what: str, row: int, column: int, text: str) -> None:
+        """One cell."""
+        cells, places = self.met.get((what, column), (0, []))
+        if len(places) < EXAMPLES:
+            places.append((row, text))
+        self.met[(what, column)] = (cells + 1, places)
+
+    def formula(self, row: int, column: int) -> None:
+        """A formula that the program which wrote it never computed."""
+        self.add(_FORMULA, row, column, "")
+
+    def error(self, row: int, column: int, text: str) -> None:
+        """#N/A and its like."""
+        self.add(_ERROR, row, column, text)
+
+    def tell(self, losses: LossReport, table: str, columns: Sequence[Column], header: int) -> None:
+        """Add all to the losses, in the words and numbers of the table."""
+        for (what, column), (cells, places) in self.met.items():
+            name = columns[column].name if column < len(columns) else ""
+            losses.add(what, table, name, cells)
+            for row, text in places:
+                where = f"row {row - header}" if row > header else "header"
+                losses.add(what, table, name, 0, f"{where}: {shown(text)}" if text else where)
+
+
+@dataclass(frozen=True, slots=True)
+class SheetSummary:
+    """What can be told of a sheet without looking at each cell. lossless: no cell can be lost · widest: no cell stands right of
+    so many columns, None where that is not known."""
+
+    lossless: bool = False
+    widest: int | None = None
+
+
+class Grid(Protocol):
+    """A sheet as its format's reader gives it."""
+
+    @property
+    def name(self) -> str:
+        """Of the sheet."""
+
+    def quick(self) -> SheetSummary:
+        """A first look."""
+
+    def rows(self, notes: Notes) -> Iterator[list[Row]]:
+        """The rows that hold a value, in their order, several at once."""
+
+
+class _Room:
+    """How much emptiness a sheet may still have."""
+
+    def __init__(self, name: str, empty_cells: int) -> None:
+        self._name = name
+        self._left = empty_cells
+
+    def take(self, present: int, empty: int) -> None:
+        """Some cells more. Raises `Damaged` when a few cells lie in an enormous void."""
+        self._left += EMPTY_FOR_EACH * present - empty
+        if self._left < 0:
+            raise Damaged(f"the sheet {self._name!r} has a few cells in an enormous void: it is made to harm", hint=HINT)
+
+
+class SheetTable:
+    """A sheet as a table."""
+
+    def __init__(self, grid: Grid, columns: Sequence[Column], header: int, empty_cells: int) -> None:
+        self._grid = grid
+        self._header = header
+        self._empty_cells = empty_cells
+        self.name = grid.name
+        self.columns = columns
+
+    def batches(self) -> Iterator[Batch]:
+        """All rows below the header; empty ones between others are kept, those behind the last one are not."""
+        if not self.columns:
+            return
+        width = len(self.columns)
+        nothing: list[Value] = [None] * width
+        ready: list[list[Value]] = []
+        size = 0
+        full = max(1, min(BATCH_ROWS, BATCH_BYTES // (width * _CELL_BYTES)))
+        next_row, room = self._header + 1, _Room(self.name, self._empty_cells)
+        for rows in self._grid.rows(Notes()):
+            for number, cells in rows:
+                if number < next_row:
+                    continue
+                if len(cells) > width:
+                    raise Damaged(f"the sheet {self.name!r} has a row that is wider than it said", hint=HINT)
+                present = len(cells) - cells.count(None)
+                room.take(present, width * (number - next_row + 1) - present)
+                for _ in range(next_row, number):
+                    ready.append(nothing)
+                    if len(ready) == full:
+                        yield _batch(ready)
+                        ready = []
+                ready.append(cells if len(cells) == width else cells + nothing[len(cells) :])
+                size += sum([len(cell) for cell in cells if cell.__class__ is str])
+                next_row = number + 1
+                if len(ready) == full or size >= _BATCH_CHARACTERS:
+                    yield _batch(ready)
+                    ready, size = [], 0
+        if ready:
+            yield _batch(ready)
+
+
+def _batch(rows: list[list[Value]]) -> Batch:
+    return Batch([list(cells) for cells in zip(*rows, strict=True)], len(rows))
+
+
+def open_sheet(grid: Grid, losses: LossReport, empty_cells: int) -> Table:
+    """Find the header and the width, count what the sheet cannot give. Raises `Damaged`."""
+    quick = grid.quick()
+    notes, room = Notes(), _Room(grid.name, empty_cells)
+    first: Row | None = None
+    width = 0
+    for rows in grid.rows(notes):
+        if first is None and rows:
+            first = rows[0]
+            width = len(first[1])
+            if quick.lossless and quick.widest == width:
+                break
+        for _, cells in rows:
+            width = max(width, len(cells))
+            empty = cells.count(None)
+            room.take(len(cells) - empty, empty)
+    if first is None:
+        notes.tell(losses, grid.name, [], -1)
+        return SheetTable(grid, [], 0, empty_cells)
+    header, names = first
+    columns = [Column(text_of(name)[0]) for name in names] + [Column("")] * (width - len(names))
+    notes.tell(losses, grid.name, columns, header)
+    return SheetTable(grid, columns, header, empty_cells)

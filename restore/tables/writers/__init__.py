@@ -1,0 +1,1 @@
+"""Writers of tables, one file a format; what several of them share stands beside them."""

@@ -1,0 +1,1 @@
+"""The public library: open a repository by its settings, then verbs as typed functions."""

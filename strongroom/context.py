@@ -1,0 +1,265 @@
+"""What every command starts with: settings, store, repository, identities, projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cli import output
+from strongroom import environment, settings
+from strongroom.settings import Settings
+from vault.clock import SystemClock
+from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule, UsageError
+from vault.problems import Problem
+from vault.process import LinuxProcesses
+from vault.randomness import SystemRandomness
+from vault.repository.services import Services
+
+if TYPE_CHECKING:
+    from strongroom.settings.tables import RepositorySettings
+    from vault.age import Identity
+    from vault.repository.client_memory import ClientMemory
+    from vault.repository.missing_objects import Missing
+    from vault.repository.project import Project
+    from vault.repository.repository import Repository
+    from vault.storage.address import Address, StoreOptions
+    from vault.storage.contract import Store
+    from vault.storage.counting import CountingStore
+
+VERSION = "0.1.0"
+
+BRIEF = 30.0
+"""Seconds that a command sits out which only asks something."""
+
+ANSWER_WITHIN = 15.0
+"""Seconds in which a store must begin to answer it."""
+
+
+def services() -> Services:
+    """This machine's clock, randomness, name and processes."""
+    host = environment.host_name()
+    return Services(SystemClock(), SystemRandomness(), host, f"strongroom/{VERSION}", LinuxProcesses(host))
+
+
+def store_options(repository: RepositorySettings, *, brief: bool = False) -> StoreOptions:
+    """How to reach the store that the settings name. brief: for a question that somebody waits for."""
+    from vault.storage.address import StoreOptions
+    from vault.storage.retrying import FOR_UNATTENDED, MINUTES, Patience
+    from vault.storage.s3_client import LONGEST_SILENCE, S3Options
+
+    timeout = ANSWER_WITHIN if brief else LONGEST_SILENCE
+    s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile, timeout)
+    unattended = environment.parent() is not None
+    total = BRIEF if brief else MINUTES
+    return StoreOptions(s3=s3, patience=Patience.network(FOR_UNATTENDED if unattended else total))
+
+
+def located(text: str, folder: Path) -> Address:
+    """An address; a relative path in it counts from `folder`. Raises `UsageError`."""
+    from vault.storage.address import FolderAddress, parse_address
+
+    address = parse_address(str(environment.expand(text, folder)) if text.startswith("~") else text)
+    return FolderAddress(folder / address.path) if isinstance(address, FolderAddress) else address
+
+
+def remembered(address: Address, repository: RepositorySettings) -> ClientMemory:
+    """What this machine knows of the store at an address."""
+    from vault.repository.client_memory import ClientMemory
+
+    return ClientMemory.of(environment.state_folder(), f"{address.text} {repository.endpoint or ''}", services().randomness)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """An opened repository, and whose it is. traffic: counts the requests to the store · memory: what this machine
+    knows of it · zones: of projects that the settings do not name."""
+
+    settings: Settings
+    repository: Repository
+    identities: Sequence[Identity]
+    traffic: CountingStore
+    memory: ClientMemory
+    refused: list[Problem] = field(default_factory=list)
+    zones: dict[str, ZoneInfo] = field(default_factory=dict)
+
+    def project(self, name: str) -> Project:
+        """The project of that name. Raises `UsageError` with the nearest name."""
+        return self.projects([name])[0]
+
+    def projects(self, names: Sequence[str]) -> list[Project]:
+        """The projects of these names, or all that open (see `available`). Raises `KeyRefused` where one has other keys than
+        this machine knows, `Damaged` where it does not open."""
+        if not names:
+            return self.available([])
+        found = self.repository.choose(names, self.identities, self.memory.projects())
+        for project in found:
+            self.memory.recognise(project.capability)
+        return found
+
+    def available(self, names: Sequence[str]) -> list[Project]:
+        """The projects of these names, or all, that open and have the keys that this machine knows; the others are told as
+        problems, and are among `refused`."""
+        found = self.repository.available(names, self.identities, self.memory.projects())
+        errors = [(one.name, one.error) for one in found.refused]
+        good = []
+        for project in found.projects:
+            try:
+                self.memory.recognise(project.capability)
+            except KeyRefused as error:
+                errors.append((project.name, error))
+            else:
+                good.append(project)
+        if errors and not good:
+            raise errors[0][1]
+        problems = [Problem(name.encode(), "refused-project", f"left out: {error} ({error.hint})") for name, error in errors]
+        output.problems(problems)
+        self.refused.extend(problems)
+        return good
+
+    def uncached(self) -> Context:
+        """The same repository as a machine would find it that knows nothing of it: read below this machine's cache, from which
+        goes what differs."""
+        from vault.storage.caching import uncached
+
+        return replace(self, repository=replace(self.repository, store=uncached(self.repository.store)))
+
+    def zone(self, project: str) -> ZoneInfo:
+        """The time zone in which the periods of a project are meant: that of the settings, and of a project that they do not
+        name, that of its newest snapshot."""
+        if project not in self.settings.projects and project not in self.zones:
+            found = self._zone_of_snapshots(project)
+            if found is not None:
+                self.zones[project] = found
+        return self.zones.get(project) or ZoneInfo(self.settings.zone(project))
+
+    def _zone_of_snapshots(self, name: str) -> ZoneInfo | None:
+        """The zone that the newest snapshot's record names; None where there is none, or it is not known here."""
+        from vault.repository import snapshots
+
+        records = snapshots.committed(self.project(name), rolled=True).records
+        for record in sorted(records, key=lambda one: one.taken_at, reverse=True):
+            try:
+                return ZoneInfo(record.zone) if record.zone else None
+            except (ZoneInfoNotFoundError, ValueError):
+                return None
+        return None
+
+    def missing(self, project: Project) -> list[Missing]:
+        """Whatever of a project was here and is gone; each is told as a notice."""
+        from vault.repository import missing_objects
+
+        found = missing_objects.look(project, self.memory)
+        _warn_of_snapshots(project, [one.id for one in found if one.what == "snapshot"])
+        others = [one for one in found if one.what != "snapshot"]
+        for one in others:
+            output.notice(f"warning: project {project.name}: {one.message}")
+        if others:
+            output.notice(f"hint: {missing_objects.acknowledgement(project)}")
+        return found
+
+    def gone(self, project: Project) -> list[str]:
+        """The snapshots of a project that this machine has seen, or that others name, and that are gone; each is told as a
+        notice."""
+        from vault.repository import missing_snapshots
+
+        gone = missing_snapshots.gone(project, self.memory)
+        _warn_of_snapshots(project, gone)
+        return gone
+
+    def holds_gone(self, project: Project) -> list[Missing]:
+        """The holds that were here and are gone: what they were on is not known any more."""
+        from vault.repository import missing_objects
+
+        return [missing_objects.Missing("hold", one) for one in missing_objects.holds_gone(project, self.memory)]
+
+    def refuse_lost_holds(self, project: Project) -> None:
+        """For whoever lets go of anything. Raises `RefusedByRule` where a hold was here and is gone."""
+        from vault.repository import missing_objects
+
+        for one in self.holds_gone(project):
+            hint = missing_objects.acknowledgement(project)
+            raise RefusedByRule(f"nothing of {project.name} may go: {one.message}", hint=hint)
+
+
+def _warn_of_snapshots(project: Project, gone: Sequence[str]) -> None:
+    from vault.repository import missing_snapshots
+
+    for snapshot in gone:
+        output.notice(
+            f"warning: snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
+            f"forgotten; what is shown may be older than what there was. To accept the loss: "
+            f"{missing_snapshots.acceptance(project, snapshot)}"
+        )
+
+
+def _repository(store: Store, services: Services, memory: ClientMemory) -> Repository:
+    """Opened; of a lost or damaged descriptor, the error says where a copy is."""
+    from vault.format.descriptor import Descriptor
+    from vault.repository.repository import LOST_DESCRIPTOR, Repository, in_use
+
+    try:
+        data = Repository.stored_descriptor(store)
+        repository = Repository(store, Descriptor.decode(data), services)
+    except (NoRepository, Damaged) as error:
+        if isinstance(error, NoRepository) and not in_use(store):
+            raise
+        copy = memory.descriptor_copy()
+        hint = f"this machine has a copy in {copy}: put it back as strongroom.json" if copy else LOST_DESCRIPTOR
+        what = f"is damaged: {error}" if isinstance(error, Damaged) else "is gone, and its keys and projects stand"
+        raise Damaged(f"the descriptor (strongroom.json) of the repository at {store.describe()} {what}", hint=hint) from error
+    memory.recognise_repository(repository.descriptor.repository)
+    memory.recognise_descriptor(data)
+    return repository
+
+
+@contextmanager
+def opened(
+    config: Path | None,
+    identity: list[Path] | None = None,
+    *,
+    brief: bool = False,
+    commits: bool = False,
+    address: str | None = None,
+) -> Iterator[Context]:
+    """Settings read, repository opened, identities loaded. brief: for a command that only asks something · commits: for one
+    that commits or prunes, and so may rely on create-once · address: of a repository that is opened without settings. Raises
+    `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
+    from strongroom import identities
+    from vault.repository import store_trust
+    from vault.storage.address import open_bare_store
+    from vault.storage.caching import CachingStore
+    from vault.storage.contract import ChoosesChecksum
+    from vault.storage.counting import CountingStore
+    from vault.storage.retrying import RetryingStore
+
+    if address is not None and config is not None:
+        raise UsageError("--repository and --config exclude each other", hint="leave one of them out")
+    found = settings.load(settings.find(config)) if address is None else settings.of_address(address)
+    everything = services()
+    options = store_options(found.repository, brief=brief)
+    place = located(found.repository.address, found.file.absolute().parent)
+    bare = open_bare_store(place, options, everything.clock, everything.randomness)
+    counting = CountingStore(bare)
+    patient = RetryingStore(counting, options.patience, everything.clock, everything.randomness, listener=output.RetryNotices())
+    try:
+        memory = remembered(place, found.repository)
+        repository = _repository(patient, everything, memory)
+        if isinstance(bare, ChoosesChecksum):
+            bare.choose_checksum(repository.descriptor.trust.checksum)
+        cache = environment.cache_folder() / repository.descriptor.repository
+        cached = CachingStore(patient, cache, everything.randomness)
+        mine = identities.load(found.identity, identity or [])
+        described = repository.descriptor
+        believed = store_trust.prove(counting, described, memory) if commits else store_trust.believed(described, memory)
+        try:
+            yield Context(found, replace(repository, store=cached, descriptor=believed), mine, counting, memory)
+        except store_trust.PromiseBroken as error:
+            store_trust.lower(memory, repository.descriptor.repository, str(error))
+            raise
+        cached.close()
+    finally:
+        bare.close()

@@ -1,0 +1,144 @@
+"""The settings as the daemon wants them: projects with their jobs, the commands that do them, and the ways to tell people."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from policies.daemon.plan import PlannedJob, ProjectPlan
+from policies.notifications.apprise import Apprise
+from policies.notifications.channels import Channel, Secret
+from policies.notifications.email import Email
+from policies.notifications.healthchecks import Healthchecks
+from policies.notifications.webhook import Webhook
+from strongroom.settings import Settings, durations, resolve
+from strongroom.settings.notifications import NotifySettings
+from strongroom.settings.projects import ProjectSettings
+from vault.errors import SettingsError
+
+COMMAND_TIMEOUT = 60
+PRUNE_WAITS = "10 min"
+"""For backups elsewhere. A prune that gives way is tried again like one that failed."""
+
+LARGEST_SECRET = 64 * 1024
+_BEGIN = "from cli.main import run; run()"
+
+
+def projects(settings: Settings) -> tuple[ProjectPlan, ...]:
+    """Every project that the settings name."""
+    return tuple(project(name, one) for name, one in settings.document.projects.items())
+
+
+def project(name: str, settings: ProjectSettings) -> ProjectPlan:
+    """What the daemon is to do for one."""
+    return ProjectPlan(
+        name=name,
+        sources=tuple(source.name for source in settings.sources),
+        jobs=tuple(_jobs(settings)),
+        rpo=resolve.rpo(settings),
+        most_troubles=settings.alarms.problems_in_a_row,
+        check_within=durations.read(settings.schedule.check.all_within),
+    )
+
+
+def _jobs(settings: ProjectSettings) -> Iterator[PlannedJob]:
+    for one in resolve.scheduled(settings):
+        if one.name != "backup":
+            yield PlannedJob(one.name, one.schedule, one.policy)
+            continue
+        for source in settings.sources:
+            yield PlannedJob(one.name, one.schedule, one.policy, source.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What does a job: this program again, as a process of its own. config: the settings file · identity: as on our own command
+    line."""
+
+    config: Path
+    identity: Sequence[Path]
+
+    def __call__(self, name: str, job: PlannedJob) -> Sequence[str]:
+        words = {
+            "backup": ("backup", name, "--source", job.source, "--quiet"),
+            "check": ("check", name, "--rolling", "--quiet"),
+            "drill": ("drill", name, "--quiet"),
+            "retention": ("retention", "apply", name, "--yes"),
+            "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS),
+        }[job.kind]
+        return self._whole(words)
+
+    def status(self) -> Sequence[str]:
+        """What asks the store how everything is."""
+        return self._whole(("status",))
+
+    def _whole(self, words: Sequence[str]) -> Sequence[str]:
+        given = [word for file in self.identity for word in ("--identity", str(file))]
+        return (sys.executable, "-P", "-c", _BEGIN, *words, "--json", "--config", str(self.config), *given)
+
+
+def channels(notify: NotifySettings) -> tuple[Channel, ...]:
+    """The ways to tell people that the settings name."""
+    found: list[Channel] = []
+    if notify.email is not None:
+        mail = notify.email
+        found.append(
+            Email(
+                host=mail.host,
+                port=mail.port,
+                protection=mail.tls,
+                sender=mail.sender,
+                to=mail.to,
+                user=mail.user,
+                password=None if mail.password_command is None else partial(_printed, mail.password_command),
+            )
+        )
+    if notify.webhook is not None:
+        found.append(Webhook(_url(notify.webhook.url, notify.webhook.url_file, notify.webhook.url_command)))
+    if notify.apprise is not None:
+        found.append(Apprise(_secret(notify.apprise.urls_file, notify.apprise.urls_command)))
+    return tuple(found)
+
+
+def pings(notify: NotifySettings) -> Healthchecks | None:
+    """Whom to tell that all is well."""
+    checks = notify.healthchecks
+    return None if checks is None else Healthchecks(_url(checks.url, checks.url_file, checks.url_command))
+
+
+def _url(plain: str | None, file: Path | None, command: str | None) -> Secret:
+    if plain is not None:
+        return lambda: plain
+    whole = _secret(file, command)
+    return lambda: next(iter(whole().split()), "")
+
+
+def _secret(file: Path | None, command: str | None) -> Callable[[], str]:
+    if file is not None:
+        return partial(_in_file, file)
+    return partial(_printed, command or "")
+
+
+def _in_file(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LARGEST_SECRET).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read", hint="it is named under [notify]") from error
+
+
+def _printed(command: str) -> str:
+    """What a command of the settings prints. No message repeats any of that, nor the command's arguments."""
+    try:
+        done = subprocess.run(  # noqa: S603 (the settings' owner names the command; no shell is involved)
+            shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_TIMEOUT, check=True
+        )
+        return done.stdout[:LARGEST_SECRET].decode("utf-8").strip()
+    except (OSError, ValueError, subprocess.SubprocessError):
+        program = command.split()[0] if command.split() else ""
+        raise SettingsError(f"the command {program!r} of [notify] failed", hint="run it by hand to see why") from None

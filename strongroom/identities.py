@@ -1,0 +1,127 @@
+"""Identities: files or commands that give an age identity, encrypted ones with their passphrase."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from strongroom import environment
+from vault import age
+from vault.errors import Damaged, KeyRefused, RefusedByRule, SettingsError, UsageError
+from vault.randomness import Randomness
+
+if TYPE_CHECKING:
+    from strongroom.settings.tables import IdentitySettings
+
+LARGEST_IDENTITY_FILE = 1024 * 1024
+LARGEST_WORK_FACTOR = 20
+"""Of the passphrase of an identity file: 1 GiB of memory and a few seconds."""
+
+COMMAND_TIMEOUT = 120
+
+
+def load(settings: IdentitySettings, named: list[Path]) -> list[age.Identity]:
+    """The identities of the files in `named`, or else of the settings. Raises `KeyRefused`, `SettingsError`."""
+    if named:
+        return [one for file in named for one in _from_file(file, settings)]
+    if settings.command is not None:
+        return _parse(_run(settings.command), "what the identity command printed", settings)
+    return _from_file(settings.file or environment.identity_file(), settings)
+
+
+def make(file: Path, randomness: Randomness, passphrase: str | None, comment: str) -> age.HybridIdentity:
+    """A new identity in a file (0600) that must not exist yet, sealed to `passphrase` where there is one."""
+    identity = age.HybridIdentity.generate(randomness)
+    text = f"# {comment}\n# public key: {identity.recipient.encode()}\n{identity.encode()}\n".encode()
+    if passphrase is not None:
+        text = age.armor.encode(age.seal(text, [age.ScryptRecipient(passphrase)], randomness).data)
+    write_secret(file, text)
+    return identity
+
+
+def write_secret(file: Path, text: bytes) -> None:
+    """A file that only its owner may read; never over one that is there. Raises `RefusedByRule`, `UsageError`."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+    except FileExistsError as error:
+        raise RefusedByRule(f"{file} exists and may hold a key; it was left alone", hint="choose another file") from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}", hint="choose another file") from error
+
+
+def ask_new_passphrase() -> str:
+    """Twice, unseen. Raises `UsageError` where nobody can be asked."""
+    if not environment.is_interactive():
+        raise UsageError("a passphrase can be asked for on a terminal only")
+    passphrase: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    return passphrase
+
+
+def _from_file(file: Path, settings: IdentitySettings) -> list[age.Identity]:
+    try:
+        with file.open("rb") as stream:  # a pipe or a device does not say how much it has
+            data = stream.read(LARGEST_IDENTITY_FILE + 1)
+        if len(data) > LARGEST_IDENTITY_FILE:
+            raise KeyRefused(f"{file} is too large for an identity file")
+    except OSError as error:
+        raise KeyRefused(
+            f"the identity {file} cannot be read: {error.strerror}",
+            hint="name it with --identity FILE, or in the settings as [identity] file",
+        ) from error
+    return _parse(data, str(file), settings)
+
+
+def _parse(data: bytes, what: str, settings: IdentitySettings) -> list[age.Identity]:
+    try:
+        if age.armor.is_armored(data):
+            data = age.armor.decode(data)
+        if data.startswith(b"age-encryption.org/"):
+            secret = age.ScryptIdentity(_passphrase(what, settings), LARGEST_WORK_FACTOR)
+            data = bytes(age.open_sealed(data, [secret]))
+    except Damaged as error:
+        raise KeyRefused(f"{what} is damaged or cut off: {error}", hint="copy it again from where it was kept") from error
+    except age.NoMatchingIdentity as error:
+        raise KeyRefused(f"{what} is not opened by this passphrase", hint="try again, or use the recovery kit") from error
+    try:
+        found = age.parse_identities(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise KeyRefused(f"{what} is not an identity file", hint="an identity is a line AGE-SECRET-KEY-…") from error
+    except KeyRefused as error:
+        raise KeyRefused(f"{what}: {error}", hint=error.hint) from error
+    if not found:
+        raise KeyRefused(f"{what} holds no identity", hint="an identity is a line AGE-SECRET-KEY-…")
+    return list(found)
+
+
+def _passphrase(what: str, settings: IdentitySettings) -> str:
+    if settings.passphrase_command is not None:
+        return _run(settings.passphrase_command).decode("utf-8", "surrogateescape").rstrip("\r\n")
+    if not environment.is_interactive():
+        raise KeyRefused(
+            f"{what} is sealed to a passphrase, and nobody can be asked for it",
+            hint="set [identity] passphrase_command in the settings, or run this on a terminal",
+        )
+    passphrase: str = typer.prompt(f"Passphrase of {what}", hide_input=True, err=True)
+    return passphrase
+
+
+def _run(command: str) -> bytes:
+    """What a command of the settings prints; its own messages go to the terminal. Raises `SettingsError`."""
+    try:
+        done = subprocess.run(  # noqa: S603 (the settings' owner names the command; no shell is involved)
+            shlex.split(command), stdout=subprocess.PIPE, timeout=COMMAND_TIMEOUT, check=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        program = command.split()[0] if command.split() else ""
+        raise SettingsError(f"the command {program!r} of [identity] failed", hint="run it by hand to see why") from error
+    return done.stdout

@@ -1,0 +1,117 @@
+"""Where Strongroom keeps its own data on this machine: no source may lie there, and what of it lies in a source is left out of
+backups, since it would grow with every one of them. Nothing is restored to there either."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strongroom import context, environment, local_state
+from strongroom.settings.errors import SettingsFault
+from vault.errors import RefusedByRule, UsageError
+
+if TYPE_CHECKING:
+    from strongroom.settings import Settings
+    from strongroom.settings.projects import SourceSettings
+    from vault.storage.address import BucketAddress
+
+OF_REPOSITORY = ("projects", "keys", "audit", "~temp", "strongroom.json")
+"""What a repository in a folder consists of; the folder may hold other things, which are nobody's but the person's."""
+
+
+_ELSEWHERE = "nothing was written; restore to another place"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPath:
+    """A folder or file of Strongroom itself. what: in words · whole: no source may have it in it, unless by a pattern."""
+
+    path: Path
+    what: str
+    whole: bool
+
+
+def own_paths(settings: Settings) -> list[OwnPath]:
+    """All of them, whether they are there or not."""
+    found = [
+        OwnPath(repository / name, "the repository", name == "projects")
+        for repository in _repository(settings)
+        for name in OF_REPOSITORY
+    ]
+    places = {environment.cache_folder(): "the cache", environment.state_folder(): "the state folder"}
+    places.setdefault(local_state.folder(settings), "the state folder")
+    return [*found, *(OwnPath(path, what, whole=False) for path, what in places.items())]
+
+
+def paths(settings: Settings) -> tuple[bytes, ...]:
+    """The same as a scan wants them."""
+    return tuple(os.fsencode(one.path) for one in own_paths(settings))
+
+
+def faults(settings: Settings, sources: Sequence[SourceSettings]) -> Iterator[tuple[int, SettingsFault]]:
+    """What is wrong with the places of sources, each with the number of the source. The key of a fault is of that source."""
+    own = [(one, one.path.resolve()) for one in own_paths(settings)]
+    for number, source in enumerate(sources):
+        root = source.path.resolve()
+        for one, place in own:
+            if root == place or place in root.parents:
+                what = f"is {source.path}, which lies in {one.what} ({place})"
+                yield number, SettingsFault(("path",), what, "it would grow with every backup; name another folder")
+                break
+            if one.whole and root in place.parents and _enters(source, place.relative_to(root)):
+                pattern = f"/{place.parent.relative_to(root)}/" if place.parent != root else "/projects/"
+                what = f"is {source.path}, which has {one.what} in it ({place.parent})"
+                hint = f"it would be backed up into itself: write exclude = ['{pattern}'], or name another folder"
+                yield number, SettingsFault(("path",), what, hint)
+                break
+
+
+def refuse_target(settings: Settings, path: Path, *, folder: bool) -> None:
+    """Raises `RefusedByRule` where what is restored would lie among Strongroom's own data. folder: whether items come below the
+    path, under the names of their kinds, which may be those of a repository's parts; a file may lie beside these."""
+    place = path.absolute().resolve()
+    taken = [(one.path.resolve(), one.what) for one in own_paths(settings)]
+    refused = [(standing, what) for standing, what in taken if place == standing or standing in place.parents]
+    if folder:
+        refused += [(place, "the repository") for one in _repository(settings) if one.resolve() == place]
+    for standing, what in refused:
+        raise RefusedByRule(f"{path} lies in {what} ({standing})", hint=_ELSEWHERE)
+
+
+def refuse_bucket(settings: Settings, address: BucketAddress, *, endpoint: str | None) -> None:
+    """The same for objects. endpoint: of the server that they go to, where it is not the repository's."""
+    repository = settings.repository
+    own = context.located(repository.address, settings.file.absolute().parent)
+    if endpoint not in {None, repository.endpoint} or own.text.split("/")[:3] != address.text.split("/")[:3]:
+        return  # another bucket, or none
+    below = f"{address.text}/".removeprefix(f"{own.text}/")
+    if below == "" or (below != f"{address.text}/" and below.split("/")[0] in OF_REPOSITORY):
+        raise RefusedByRule(f"{address.text} lies in the repository ({own.text})", hint=_ELSEWHERE)
+
+
+def _repository(settings: Settings) -> Iterator[Path]:
+    """The folder of the repository, where it is one."""
+    from vault.storage.address import FolderAddress
+
+    try:
+        address = context.located(settings.repository.address, settings.file.absolute().parent)
+    except UsageError:  # told as what it is by whoever opens it
+        return
+    if isinstance(address, FolderAddress):
+        yield address.path
+
+
+def _enters(source: SourceSettings, relative: Path) -> bool:
+    """Whether the patterns of the source let a backup take the packs of a repository below it. relative: its `projects`."""
+    from vault.source.patterns import Rules
+
+    try:
+        rules = Rules(include=source.include, exclude=source.exclude)
+    except UsageError:  # told as what it is
+        return False
+    above = [*reversed(relative.parents)][1:]
+    pack = relative / ("0" * 32) / "packs" / "00" / ("0" * 64)
+    return all(rules.enters(os.fsencode(one)) for one in (*above, relative)) and rules.takes(os.fsencode(pack))

@@ -1,0 +1,102 @@
+"""What a new snapshot means for promises: is it suspicious, and is a report missing that should be there by now?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from cli import output
+from strongroom import local_state
+from strongroom.settings import durations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from policies.monitoring.anomalies import Limits
+    from policies.monitoring.state_store import StateStore
+    from strongroom.settings import Settings
+    from strongroom.settings.projects import ProjectSettings, SourceSettings
+    from vault.format.record import Record
+    from vault.repository.project import Project
+
+
+def limits(project: ProjectSettings) -> Limits:
+    """From when on a snapshot is suspicious."""
+    from policies.monitoring.anomalies import Limits
+
+    alarms = project.alarms
+    return Limits(alarms.shrunk, alarms.changed, alarms.entropy, alarms.vanished, alarms.folder, alarms.emptied)
+
+
+def of_snapshot(settings: Settings, project: Project, source: SourceSettings, record: Record) -> dict[str, Any]:
+    """Look at a snapshot that was just committed, freeze retention where it must be, and note what was found. Raises
+    `StorageError`, `Damaged` where that cannot be done: the next backup does it then."""
+    from policies.monitoring import retention_freeze
+
+    own = settings.project(project.name)
+    verdict = retention_freeze.watch(project, record, limits(own), ZoneInfo(own.zone))
+    flagged = list(verdict.reasons)
+    for why in verdict.quiet:
+        output.notice(f"notice: {project.name}/{source.name}: {why}")
+    for why in flagged:
+        output.notice(
+            f"warning: {project.name}/{source.name}: {why}; retention is frozen until a person accepts it (`strongroom status`)"
+        )
+    now = project.services.clock.now()
+    with local_state.noted(settings) as findings:
+        since = findings.first_met(project.name, f"source {source.name}", now) if findings else record.taken_at
+        missing = list(_missing(project, own, source, record, since))
+        if findings:
+            _note(findings, project, source, record, missing)
+            if flagged or _is_frozen(findings, project.name):
+                note_freeze(findings, project)
+    return {"flagged": flagged, "learning": list(verdict.quiet), "missing": missing}
+
+
+def note_freeze(findings: StateStore, project: Project) -> tuple[str, ...]:
+    """Ask the repository why retention is frozen, and note it for those who do not ask."""
+    from policies.monitoring import retention_freeze
+    from vault.repository import holds
+
+    now = project.services.clock.now()
+    why = tuple(retention_freeze.why(hold) for hold in retention_freeze.freezing(holds.read_all(project).holds, now))
+    findings.note(project.name, "freeze", "", now, {"why": why})
+    return why
+
+
+def _is_frozen(findings: StateStore, project: str) -> bool:
+    found = findings.found(project, "freeze")
+    return found is not None and bool(found.value["why"])
+
+
+def _note(findings: StateStore, project: Project, source: SourceSettings, record: Record, missing: list[str]) -> None:
+    value = {"snapshot": record.id, "taken_at": record.taken_at.isoformat(), "items": record.counts.items, "missing": missing}
+    findings.note(project.name, "backup", source.name, record.finished_at, value)
+
+
+def _missing(
+    project: Project, settings: ProjectSettings, source: SourceSettings, record: Record, since: datetime
+) -> Iterator[str]:
+    if not source.expect:
+        return
+    from classify.path_patterns import pattern_regex
+    from policies.monitoring import expected_files
+    from strongroom import expected_rows
+    from vault.format.layout import META_TIER
+    from vault.repository import snapshots
+    from vault.repository.catalog_chunks import MetaReader
+    from vault.repository.chunk_index import ChunkIndex
+    from vault.repository.orphan_packs import healed
+
+    reader = MetaReader(project, healed(project, ChunkIndex.load(project, tier=META_TIER)))
+    table = snapshots.read_manifest(reader, record, columns=[*expected_files.COLUMNS, *expected_rows.COLUMNS])
+    zone = ZoneInfo(settings.zone)
+    for one in source.expect:
+        pattern = pattern_regex(f"{source.kind}/{one.path.strip('/')}")
+        wanted = expected_files.Expected(pattern, one.every, durations.read(one.grace))
+        if one.column is None:
+            yield from expected_files.missing(table, wanted, since, record.taken_at, zone)
+        else:
+            asked = expected_rows.RowExpectation(wanted, one.column, since, record.taken_at)
+            yield from expected_rows.missing(table, asked, settings, source)

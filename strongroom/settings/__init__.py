@@ -1,0 +1,99 @@
+"""The settings file: one TOML file, read into frozen models.
+
+    [repository]          address, endpoint, …                  [identity], [recovery]
+    [projects.NAME]       sources, zone, schedule, keep, …      [defaults] for all of them
+    [daemon], [notify.…]
+
+    tables, projects, notices    the models: what a table may hold; document is the whole file
+    reading                      text -> models, or every fault with its line and key (places, faults, secrecy)
+    effective                    what commands get: a project with all that applies to it
+    meaning                      models -> schedules, rules and layouts of the other floors
+    origin, oddities             where a value came from; what is allowed and still looks wrong
+
+Unknown keys are errors, with a suggestion. Secrets are never in the file: identities are files or commands, S3 credentials come
+from the SDK's own chain. The models are imported when a file is read: `--help` does not wait for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
+
+from strongroom import environment
+from strongroom.settings.effective import Settings
+from vault.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from strongroom.settings.tables import RepositorySettings
+
+__all__ = ["Settings", "find", "in_address", "load", "of_address"]
+
+_OF_ADDRESS = ("endpoint", "region", "profile", "path_style")
+"""What an address may say besides, of the settings' [repository]."""
+
+
+def find(named: Path | None) -> Path:
+    """The settings file that applies. Raises `SettingsError`."""
+    candidates = [named] if named is not None else environment.settings_files()
+    if named is not None and environment.settings_in_use() is not None:
+        return named  # a run of the daemon's goes by what the daemon has read, though the file is gone
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise SettingsError(
+        f"there is no settings file ({', '.join(map(str, candidates))})",
+        hint="make one with `strongroom init ADDRESS`, name one with --config FILE, or a repository with --repository ADDRESS",
+    )
+
+
+def of_address(text: str) -> Settings:
+    """Settings for a repository that is named by its address alone: everything else is as if it were not set. text: a folder,
+    or s3://bucket/prefix, with `?endpoint=URL&region=NAME&profile=NAME&path_style=true` where it needs them. Raises
+    `UsageError`."""
+    from strongroom.settings import reader
+    from strongroom.settings.document import Document
+    from strongroom.settings.tables import RepositorySettings
+
+    address, mark, query = text.partition("?") if text.lower().startswith("s3:") else (text, "", "")
+    values: dict[str, object] = {"address": address}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in _OF_ADDRESS:
+            raise UsageError(f"{name!r} is nothing that an address can say", hint=f"it can say {', '.join(_OF_ADDRESS)}")
+        values[name] = value.lower() == "true" if name == "path_style" else value
+    if mark and len(values) == 1:
+        raise UsageError(f"{text!r} says nothing after the ?", hint="write s3://bucket/prefix?endpoint=URL")
+    document = Document(repository=reader.made(RepositorySettings, values))
+    return Settings(Path("strongroom.toml"), "", document)
+
+
+def in_address(repository: RepositorySettings) -> str:
+    """The address of a repository with all that is needed to reach it, as `of_address` reads it."""
+    values = repository.model_dump(exclude_none=True, include=set(_OF_ADDRESS))
+    query = urlencode(
+        {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}, safe=":/"
+    )
+    return f"{repository.address}?{query}" if query else repository.address
+
+
+def load(file: Path) -> Settings:
+    """Read a settings file; a run of the daemon's reads what the daemon has read, whatever the file says meanwhile. Raises
+    `SettingsError` with file, line and key of everything that is wrong."""
+    try:
+        text = _in_use() or file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "settings are TOML, which is UTF-8 text; name another file with --config FILE"
+        raise SettingsError(f"{file} cannot be read: {error}", hint=hint) from error
+    from strongroom.settings import reader
+
+    return Settings(file, text, reader.read(file, text))
+
+
+def _in_use() -> str | None:
+    copy = environment.settings_in_use()
+    if copy is None:
+        return None
+    try:
+        return copy.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,25 @@
+"""The whole file as one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from strongroom.settings.notifications import NotifySettings
+from strongroom.settings.projects import DefaultSettings, ProjectSettings
+from strongroom.settings.tables import DaemonSettings, IdentitySettings, RecoverySettings, RepositorySettings, Table
+
+
+class Document(Table):
+    """Strongroom's settings."""
+
+    repository: RepositorySettings = Field(description="where the repository lies and how to reach it")
+    identity: IdentitySettings = Field(default=IdentitySettings(), description="where the identity comes from")
+    recovery: RecoverySettings = Field(default=RecoverySettings(), description="who else can open what will be stored")
+    defaults: DefaultSettings = Field(
+        default=DefaultSettings(), description="for every project, unless it says otherwise itself"
+    )
+    projects: Mapping[str, ProjectSettings] = Field(default={}, description="the clients whose data is kept, by name")
+    daemon: DaemonSettings = Field(default=DaemonSettings(), description="how the daemon runs")
+    notify: NotifySettings = Field(default=NotifySettings(), description="who is told when a promise breaks")

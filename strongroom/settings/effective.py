@@ -1,0 +1,55 @@
+"""The settings that apply, as every command has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from strongroom.settings.document import Document
+    from strongroom.settings.projects import ProjectSettings, SourceSettings
+    from strongroom.settings.tables import IdentitySettings, RepositorySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of a settings file. file: where it was read from · text: what it holds."""
+
+    file: Path
+    text: str = field(repr=False)
+    document: Document = field(repr=False)
+
+    @property
+    def repository(self) -> RepositorySettings:
+        """Where the repository lies and how to reach it."""
+        return self.document.repository
+
+    @property
+    def identity(self) -> IdentitySettings:
+        """Where the identity comes from."""
+        return self.document.identity
+
+    @property
+    def recovery(self) -> tuple[str, ...]:
+        """Public keys that every new project is sealed to as well."""
+        return self.document.recovery.recipients
+
+    @property
+    def projects(self) -> Mapping[str, tuple[SourceSettings, ...]]:
+        """The sources of every project that is named, by its name."""
+        return {name: project.sources for name, project in self.document.projects.items()}
+
+    def project(self, name: str) -> ProjectSettings:
+        """All that applies to a project; one that is not named has the defaults and no sources."""
+        from strongroom.settings.projects import ProjectSettings
+
+        found = self.document.projects.get(name)
+        if found is not None:
+            return found
+        return ProjectSettings.model_construct(**dict(self.document.defaults))
+
+    def zone(self, project: str) -> str:
+        """The name of a project's time zone."""
+        return self.project(project).zone

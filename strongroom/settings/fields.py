@@ -1,0 +1,154 @@
+"""The kinds of values that settings have. Each is checked by the part of Strongroom that will use it, so that what is accepted
+here is never refused later; what is kept is the text, as it was written."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from strongroom import environment
+from strongroom.settings import durations, secrets
+from strongroom.settings.names import KIND, NEVER
+from vault.errors import SettingsError, UsageError
+
+_LONGEST_ZONE = 60
+
+
+def refused(error: UsageError) -> PydanticCustomError:
+    """An error of ours in the form that models collect."""
+    return PydanticCustomError("meaning", "{message}", {"message": str(error), "hint": error.hint})
+
+
+def checked(check: Callable[[str], object]) -> AfterValidator:
+    """Whatever `check` takes without an error; the text stays as it is."""
+
+    def validate(text: str) -> str:
+        try:
+            check(text)
+        except UsageError as error:
+            raise refused(error) from error
+        return text
+
+    return AfterValidator(validate)
+
+
+def _zone(name: str) -> None:
+    """A name of the time-zone database."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        last = {known.rpartition("/")[2].lower(): known for known in sorted(available_timezones())}
+        close = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.7)
+        close = close or [last[one] for one in difflib.get_close_matches(name.rpartition("/")[2].lower(), last, n=1)]
+        shown = name if len(name) <= _LONGEST_ZONE else f"{name[:_LONGEST_ZONE]}…"
+        hint = f"did you mean {close[0]!r}?" if close else "write a name such as 'Europe/Kyiv' or 'UTC'"
+        raise SettingsError(f"{shown!r} is not a time zone", hint=hint) from error
+
+
+def _word(text: str) -> None:
+    if not KIND.match(text):
+        raise SettingsError("must be small letters, digits, - and _, at most 40", hint="for example 'reports'")
+
+
+def _every(text: str) -> None:
+    if text != NEVER:
+        from policies.scheduling import parser
+
+        parser.read(every=text, zone=ZoneInfo("UTC"))
+
+
+def _cron(text: str) -> None:
+    from policies.scheduling import parser
+
+    parser.read(cron=text, zone=ZoneInfo("UTC"))
+
+
+def _window(text: str) -> None:
+    from policies.scheduling.job_policy import read_window
+
+    read_window(text)
+
+
+def _layout(text: str) -> None:
+    from classify.path_layout import Layout
+
+    Layout.compiled(text, ZoneInfo("UTC"))
+
+
+def _span(text: str) -> None:
+    from policies.retention.calendar_span import CalendarSpan
+
+    CalendarSpan.parse(text)
+
+
+def _item_rule(text: str) -> None:
+    from policies.retention.rules import ItemRule
+
+    ItemRule.parse("items", text)
+
+
+def _glob(text: str) -> None:
+    from classify.path_patterns import pattern_regex
+
+    pattern_regex(text)
+
+
+def _count(value: object) -> object:
+    """A number of snapshots or buckets."""
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise PydanticCustomError("meaning", "must be a whole number that is not negative, or 'all'")
+
+
+def _path(value: object, info: ValidationInfo) -> object:
+    """A relative path counts from the folder that the context names: the settings file's."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise PydanticCustomError("meaning", "must be a text that is not empty")
+    folder = (info.context or {}).get("folder")
+    return environment.expand(value, folder) if folder is not None else Path(value)
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Word: TypeAlias = Annotated[str, checked(_word), Field(json_schema_extra={"pattern": f"^{KIND.pattern}".replace(r"\Z", "$")})]
+Zone: TypeAlias = Annotated[str, checked(_zone)]
+Every: TypeAlias = Annotated[str, checked(_every)]
+Cron: TypeAlias = Annotated[str, checked(_cron)]
+Window: TypeAlias = Annotated[str, checked(_window)]
+Length: TypeAlias = Annotated[str, checked(durations.read)]
+SpanText: TypeAlias = Annotated[str, checked(_span)]
+ItemRuleText: TypeAlias = Annotated[str, checked(_item_rule)]
+LayoutText: TypeAlias = Annotated[str, checked(_layout)]
+Glob: TypeAlias = Annotated[str, Field(min_length=1), checked(_glob)]
+PlainUrl: TypeAlias = Annotated[str, checked(secrets.plain_url)]
+Loopback: TypeAlias = Annotated[str, checked(secrets.loopback)]
+Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
+
+Place: TypeAlias = Annotated[Path, PlainValidator(_path), WithJsonSchema({"type": "string", "format": "path", "minLength": 1})]
+"""A path; absolute once it is read from a file."""
+
+Count: TypeAlias = Annotated[
+    int | Literal["all"],
+    PlainValidator(_count),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "all", "type": "string"}]}),
+]
+
+Texts: TypeAlias = Annotated[tuple[Text, ...], Field(strict=False)]
+Layouts: TypeAlias = Annotated[
+    tuple[LayoutText, ...], Field(strict=False), BeforeValidator(_several, json_schema_input_type=str | list[str])
+]
+People: TypeAlias = Annotated[
+    tuple[Text, ...], Field(strict=False, min_length=1), BeforeValidator(_several, json_schema_input_type=str | list[str])
+]

@@ -1,0 +1,232 @@
+"""The tables `[defaults]` and `[projects.NAME]`: sources, schedules, retention, expectations.
+
+What a project does not say it has from `[defaults]`, key by key; `inherited` puts the two together before they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from strongroom.settings.fields import (
+    Count,
+    Cron,
+    Every,
+    Glob,
+    ItemRuleText,
+    Layouts,
+    Length,
+    Place,
+    Share,
+    SpanText,
+    Text,
+    Texts,
+    Window,
+    Word,
+    Zone,
+)
+from strongroom.settings.tables import Table
+
+Unit = Literal["hour", "day", "weekday", "week", "month", "quarter", "year"]
+_SHORT = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
+_InShort = Literal["hourly", "daily", "weekly", "monthly", "quarterly", "yearly"]
+
+
+class Expectation(Table):
+    """Items that must appear in a source: one for every hour, day, …"""
+
+    path: Glob = Field(default="**", description="the items that count, below the source: `hourly/**`")
+    every: Unit = Field(description="there is one for each")
+    grace: Length = Field(default="1 hour", description="how long after the end of its hour, day, … it may come")
+    column: Text | None = Field(
+        default=None, description="a column of times: then each of these tables must have a row for every hour, day, …"
+    )
+
+
+class SourceSettings(Table):
+    """A folder that is backed up."""
+
+    kind: Word = Field(
+        description="`reports`, `tickets`, `raw` or another: small letters, digits, `-`, `_`, at most 40. "
+        "An item's path begins with it"
+    )
+    path: Place = Field(description="the folder")
+    name: Word = Field(
+        default_factory=lambda known: known.get("kind", ""), description="unique in the project; where it is not said: the kind"
+    )
+    include: Texts = Field(default=(), description="patterns in gitignore's grammar; with any, only what matches is taken")
+    exclude: Texts = Field(default=(), description="patterns of what is left out; `!pattern` brings back")
+    layout: Layouts = Field(
+        default=(), description="how paths below the folder say their period: `{year}/{month:02}/{day:02}/report-{hour:02}.csv`"
+    )
+    time_column: Text | None = Field(
+        default=None, description="the column of times that tells the period of a table whose path tells none"
+    )
+    one_file_system: bool = Field(
+        default=False, description="folders where another file system is mounted are kept without what is in them"
+    )
+    ignore_changes_of: Annotated[tuple[Literal["inode", "ctime"], ...], Field(strict=False)] = Field(
+        default=(),
+        description="where a file system gives other inode numbers or times of change with every mount: `inode`, `ctime`, "
+        "which then do not make a file read again. Without `ctime`, a change that keeps size and modification time is not seen",
+    )
+    header: bool | Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None,
+        description="whether the first row of a CSV names its columns: `true`, `false`, or the names of the columns of files "
+        "without such a row; where it is not said, what the rows look like",
+    )
+    expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
+        default=(), description='what must appear: `"hourly"`, or tables as below'
+    )
+
+    @field_validator("expect", mode="before", json_schema_input_type=_InShort | list[Expectation])
+    @classmethod
+    def _in_short(cls, value: object) -> object:
+        if isinstance(value, str):
+            if value not in _SHORT:
+                raise PydanticCustomError(
+                    "meaning", "must be one of {known}, or a list of tables", {"known": ", ".join(map(repr, _SHORT))}
+                )
+            return [{"every": _SHORT[value]}]
+        return value
+
+
+class Job(Table):
+    """When a job runs, and how. It runs only where `every` or `cron` is said."""
+
+    every: Every | None = Field(
+        default=None,
+        description="`hour at :05`, `15 minutes`, `day at 02:30`, `week on sunday at 04:00`, `month on last`, `quarter`; "
+        "`never` where the defaults say otherwise",
+    )
+    cron: Cron | None = Field(default=None, description="the same in cron's five fields")
+    catch_up: Literal["once", "all", "skip"] = Field(
+        default="once", description="what becomes of runs that were missed: one for all of them, each of them, or none"
+    )
+    jitter: Length | None = Field(default=None, description="start up to so much later, by a share that is each project's own")
+    window: Window | None = Field(default=None, description="start only then: `22:00-06:00`")
+    timeout: Length = Field(default="1 day", description="then the run is asked to stop")
+    retries: Annotated[int, Field(ge=0, le=100)] = Field(default=2, description="how often a run that failed is tried again")
+    back_off: Length = Field(default="5 minutes", description="the wait before the first retry; it doubles, up to an hour")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.every is not None and self.cron is not None:
+            raise PydanticCustomError("meaning", "has both every and cron", {"hint": "leave one of them out"})
+        return self
+
+
+class CheckJob(Job):
+    """When stored data is read and verified: a share of it each time."""
+
+    all_within: Length = Field(default="30 days", description="so that everything is read within this time")
+
+
+class Schedules(Table):
+    """The jobs of a project, in its time zone."""
+
+    backup: Job = Field(default=Job(), description="snapshots of all sources")
+    check: CheckJob = Field(default=CheckJob(), description="stored data is read and verified")
+    drill: Job = Field(
+        default=Job(), description="a random sample and the newest report are restored to a scratch folder, and compared"
+    )
+    retention: Job = Field(default=Job(), description="snapshots that no rule wants are forgotten")
+    prune: Job = Field(default=Job(), description="what nothing needs any more is deleted from the store")
+
+
+class KeepSettings(Table):
+    """Which snapshots of a source stay: any that one of these wants. Without any of them: whole for 90 days, one a day for a
+    year, one a month for ever."""
+
+    last: Count | None = Field(default=None, description="so many newest ones; a number, or `all`")
+    hourly: Count | None = Field(default=None, description="the newest one of each of so many hours that have any")
+    daily: Count | None = Field(default=None, description="the same by days")
+    weekly: Count | None = Field(default=None, description="by weeks, from Monday")
+    monthly: Count | None = Field(default=None, description="by months")
+    quarterly: Count | None = Field(default=None, description="by quarters")
+    yearly: Count | None = Field(default=None, description="by years")
+    within: SpanText | None = Field(default=None, description="all that are younger; where it is not said: `90 days`")
+
+
+class LockSettings(Table):
+    """Object Lock, where the store has it: what was uploaded can be deleted by nobody for some time."""
+
+    mode: Literal["none", "governance", "compliance"] = Field(
+        default="none", description="`governance` can be lifted with a special right, `compliance` by nobody at all"
+    )
+    days: Annotated[int, Field(ge=1, le=36500)] | None = Field(default=None, description="for how long; needed with a mode")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.mode != "none" and self.days is None:
+            raise PydanticCustomError("meaning", "has a mode without days", {"hint": "write for how many days: days = 30"})
+        return self
+
+
+class AlarmSettings(Table):
+    """What of a new snapshot raises an alarm and freezes retention until a person looks."""
+
+    shrunk: Share = Field(default=0.3, description="this share of a source's files vanished, at once or within a day")
+    vanished: Annotated[int, Field(ge=1)] = Field(default=50, description="so many of them vanished, whatever share that is")
+    folder: Annotated[int, Field(ge=0)] = Field(
+        default=5,
+        description="a folder of at least so many files vanished as a whole, or everything about a day or a month; 0 for never",
+    )
+    changed: Share = Field(default=0.5, description="this share of them was rewritten as a whole: rows that are added are not")
+    entropy: bool = Field(default=True, description="files look encrypted now or do not open any more, as after ransomware")
+    emptied: bool = Field(default=True, description="files, or a column in tables, were emptied")
+    problems_in_a_row: Annotated[int, Field(ge=1)] = Field(
+        default=3, description="so many runs with problems, one after another"
+    )
+
+
+class DefaultSettings(Table):
+    """For every project, unless it says otherwise itself. Tables are put together key by key."""
+
+    zone: Zone = Field(default="UTC", description="the time zone of periods, schedules and retention: `Europe/Kyiv`")
+    dates: Literal["day-first", "month-first"] = Field(
+        default="day-first",
+        description="what 01.02.2024 means in names and tables: the first of February, or the second of January",
+    )
+    rpo: Length | None = Field(default=None, description="no source may be without a success for longer: `1 hour`")
+    schedule: Schedules = Field(default=Schedules(), description="when what runs")
+    keep: KeepSettings = Field(default=KeepSettings(), description="which snapshots stay")
+    items: Mapping[Word, ItemRuleText] = Field(
+        default={},
+        description="by kind, how long items stay that the source no longer has: `7 years after period`, `90 days after "
+        "deletion`, `1 year after backup`, `forever`. A kind that is not named stays for ever",
+    )
+    lock: LockSettings = Field(default=LockSettings(), description="Object Lock")
+    alarms: AlarmSettings = Field(default=AlarmSettings(), description="what raises an alarm")
+
+
+class ProjectSettings(DefaultSettings):
+    """A client. What it does not say it has from `[defaults]`."""
+
+    sources: Annotated[tuple[SourceSettings, ...], Field(strict=False)] = Field(default=(), description="what is backed up")
+
+    @field_validator("sources")
+    @classmethod
+    def _each_name_once(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names: list[str] = []
+        for number, source in enumerate(sources):
+            if source.name in names:
+                raise PydanticCustomError(
+                    "meaning",
+                    "has two sources named {name}",
+                    {"name": repr(source.name), "at": (number,), "hint": "give one of them a name of its own: name = '…'"},
+                )
+            names.append(source.name)
+        return sources
+
+
+def inherited(own: object, above: object) -> object:
+    """A table of a project with what it has from [defaults]. Whoever says `every` or `cron` has said when."""
+    if not isinstance(own, dict) or not isinstance(above, dict):
+        return own
+    when = {"every", "cron"}
+    taken = {name: value for name, value in above.items() if name not in when or not when & own.keys()}
+    return {**taken, **{name: inherited(value, taken.get(name)) for name, value in own.items()}}

@@ -1,0 +1,148 @@
+"""From the text of a settings file to its models, or to all that is wrong with it.
+
+    text -> tomllib -> secrets refused -> [defaults] put under each project -> models -> faults with lines
+
+A key that is missing, a word too many, a text that means nothing: each is told, in the order of the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from strongroom.settings import secrets
+from strongroom.settings.document import Document
+from strongroom.settings.errors import SEE, Placed, SettingsFault, SettingsInvalid, placed, written
+from strongroom.settings.kinds import unknown_kinds
+from strongroom.settings.projects import inherited
+from strongroom.settings.toml_positions import Key, places
+from vault.errors import UsageError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_LINE = re.compile(r"\(at line (\d+)")
+_WORDS = {
+    "missing": "is missing",
+    "string_type": "must be a text that is not empty",
+    "string_too_short": "must be a text that is not empty",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+    "mapping_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+
+
+def read(file: Path, text: str) -> Document:
+    """The settings of a file. Raises `SettingsInvalid`."""
+    try:
+        value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = _LINE.search(str(error))
+        fault = SettingsFault((), f"is not valid TOML: {error}", "mend the line that it names")
+        raise SettingsInvalid(file, [Placed(fault, int(line[1]) if line else None)]) from error
+    faults = [*secrets.secrets_in(value), *unknown_kinds(value)]
+    try:
+        document = Document.model_validate(_complete(value), context={"folder": file.absolute().parent})
+    except ValidationError as error:
+        known = places(text)
+        raise SettingsInvalid(file, placed(_sorted_out([*faults, *_faults(error, known)]), known)) from error
+    if faults:
+        raise SettingsInvalid(file, placed(faults, places(text)))
+    return document
+
+
+def made(model: type[Model], values: dict[str, Any]) -> Model:
+    """A table from a command's options. Raises `UsageError` with all that is wrong."""
+    try:
+        found = model.model_validate(values)
+    except ValidationError as error:
+        faults = list(_faults(error, {}))
+    else:
+        faults = list(secrets.secrets_in(values))
+        if not faults:
+            return found
+    raise UsageError("; ".join(f"{written(fault.key)} {fault.what}" for fault in faults), hint=faults[0].hint or SEE)
+
+
+def _complete(value: dict[str, Any]) -> dict[str, Any]:
+    """With what projects inherit, and a repository, so that its address is what is missing where all is."""
+    projects = value.get("projects", {})
+    defaults = value.get("defaults", {})
+    if isinstance(projects, dict):
+        projects = {name: inherited(project, defaults) for name, project in projects.items()}
+    return {"repository": {}, **value, "projects": projects}
+
+
+def _faults(error: ValidationError, known: Mapping[Key, int]) -> Iterator[SettingsFault]:
+    for one in error.errors(include_url=False, include_input=False):
+        if one["type"] == "default_factory_not_called":
+            continue  # it would have been made of a value that has a fault itself
+        context = one.get("ctx", {})
+        key: Key = tuple(part for part in (*one["loc"], *context.get("at", ())) if part != "[key]")
+        while key and isinstance(key[-1], int) and key not in known and key[:-1] in known:
+            key = key[:-1]  # one text, where several may stand
+        yield _fault(key, one, context)
+
+
+def _fault(key: Key, one: ErrorDetails, context: Mapping[str, Any]) -> SettingsFault:
+    if one["type"] == "extra_forbidden":
+        return _unknown(key)
+    what = _WORDS[one["type"]].format(**context) if one["type"] in _WORDS else one["msg"]
+    told = what if what.startswith(("must ", "is ", "has ", "needs ", "would ")) else f"cannot be used: {what}"
+    return SettingsFault(key, told, context.get("hint"))
+
+
+def _unknown(key: Key) -> SettingsFault:
+    name, known = str(key[-1]), keys_at(key[:-1])
+    if secrets.sounds_secret(name):
+        return SettingsFault(key, "is a secret by its name", secrets.hint_for(name, known))
+    close = difflib.get_close_matches(name, known, n=1)
+    return SettingsFault(key, "is not a setting", f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}")
+
+
+def keys_at(key: Key) -> list[str]:
+    """The keys that a table of the file may have."""
+    model: Any = Document
+    for part in key:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+            model = _inner(fields[str(part)])
+        elif get_args(model):  # a list's or a mapping's element
+            model = _inner(get_args(model)[0 if isinstance(part, int) else 1])
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _inner(annotation: Any) -> Any:  # noqa: ANN401 (annotations are values of any type)
+    """Without what is said about it, and without that it may be missing."""
+    if get_origin(annotation) is Annotated:
+        return _inner(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return _inner(next(one for one in get_args(annotation) if one is not type(None)))
+    return annotation
+
+
+def _sorted_out(faults: list[SettingsFault]) -> list[SettingsFault]:
+    """Of each place the first; a key that is missing goes without saying where a misspelt one beside it means it."""
+    meant = {(*fault.key[:-1], fault.hint) for fault in faults if fault.what == "is not a setting"}
+    kept: dict[Key, SettingsFault] = {}
+    for fault in faults:
+        if fault.what == "is missing" and (*fault.key[:-1], f"did you mean {fault.key[-1]!r}?") in meant:
+            continue
+        kept.setdefault(fault.key, fault)
+    return list(kept.values())

@@ -1,0 +1,92 @@
+"""What the texts of the settings mean, as the values that the other floors work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, get_args
+from zoneinfo import ZoneInfo
+
+from strongroom.settings import durations
+from strongroom.settings.names import NEVER
+
+if TYPE_CHECKING:
+    from classify.path_layout import Layout
+    from policies.retention.rules import ItemRules, Keep
+    from policies.scheduling.job_policy import JobPolicy
+    from policies.scheduling.parser import Schedule
+    from strongroom.settings.projects import Job, KeepSettings, ProjectSettings, SourceSettings
+
+JobName = Literal["backup", "check", "drill", "retention", "prune"]
+JOBS: tuple[JobName, ...] = get_args(JobName)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A job that a project wants: when it is due, and how it is started."""
+
+    name: JobName
+    schedule: Schedule
+    policy: JobPolicy
+
+
+def scheduled(project: ProjectSettings) -> Iterator[Scheduled]:
+    """The jobs of a project that have a schedule."""
+    from policies.scheduling import parser
+
+    zone = ZoneInfo(project.zone)
+    for name in JOBS:
+        job: Job = getattr(project.schedule, name)
+        if runs(job):
+            yield Scheduled(name, parser.read(every=job.every, cron=job.cron, zone=zone), policy(job))
+
+
+def runs(job: Job) -> bool:
+    """Whether anybody said when."""
+    return job.cron is not None or job.every not in (None, NEVER)
+
+
+def policy(job: Job) -> JobPolicy:
+    """How a job is started."""
+    from policies.scheduling.job_policy import JobPolicy, Retries, read_window
+
+    return JobPolicy(
+        catch_up=job.catch_up,
+        jitter=timedelta() if job.jitter is None else durations.read(job.jitter),
+        window=None if job.window is None else read_window(job.window),
+        timeout=durations.read(job.timeout),
+        retries=Retries(attempts=job.retries + 1, first=durations.read(job.back_off)),
+    )
+
+
+def keep(table: KeepSettings) -> Keep:
+    """Which snapshots stay."""
+    from policies.retention.rules import Keep
+
+    return Keep.parse(table.model_dump(exclude_none=True))
+
+
+def items(project: ProjectSettings) -> ItemRules:
+    """How long items stay that the source no longer has."""
+    from policies.retention.rules import ItemRules
+
+    return ItemRules.parse(project.items, list(project.items))
+
+
+def rpo(project: ProjectSettings) -> timedelta | None:
+    """How long a source may be without a success."""
+    return None if project.rpo is None else durations.read(project.rpo)
+
+
+def day_first(project: ProjectSettings) -> bool:
+    """What 01.02.2024 means."""
+    return project.dates == "day-first"
+
+
+def layouts(project: ProjectSettings, source: SourceSettings) -> tuple[Layout, ...]:
+    """How a source's paths say their periods."""
+    from classify.path_layout import Layout
+
+    zone = ZoneInfo(project.zone)
+    return tuple(Layout.compiled(text, zone) for text in source.layout)

@@ -1,0 +1,78 @@
+"""The tables of the settings file that are not about projects, as frozen models; `projects` and `notices` have the others.
+
+A model says what a table may hold, and nothing more: what a text means is worked out by `meaning`. The descriptions are the
+documentation: docs/settings.md and docs/settings.schema.json are made from them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from strongroom.settings.fields import Length, Loopback, Place, Text, Texts
+
+
+class Table(BaseModel):
+    """A table of the file."""
+
+    # only the outermost table builds a validator: with one for each, 21 of them take 10 ms more of every command
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True, defer_build=True
+    )
+
+
+class RepositorySettings(Table):
+    """Where the repository lies and how to reach it."""
+
+    address: Text = Field(description="a folder, `file:/folder`, or `s3://bucket/prefix`")
+    endpoint: Text | None = Field(default=None, description="URL of an S3 server other than AWS")
+    region: Text | None = Field(
+        default=None, description="the bucket's region; else the SDK's own setting, or `us-east-1` with an endpoint"
+    )
+    path_style: bool | None = Field(
+        default=None,
+        description="the bucket in the path instead of the host's name; where it is not said: true with an endpoint",
+    )
+    profile: Text | None = Field(default=None, description="a profile of the AWS configuration files")
+
+
+class IdentitySettings(Table):
+    """Where the identity comes from. `--identity FILE` comes before all of these."""
+
+    file: Place | None = Field(default=None, description="an age identity file; else `~/.config/strongroom/identity.txt`")
+    command: Text | None = Field(
+        default=None, description="a command that prints the identity, instead of a file; no shell is involved"
+    )
+    passphrase_command: Text | None = Field(
+        default=None,
+        description="a command that prints the passphrase of an identity that is sealed to one; else a person is asked",
+    )
+
+
+class RecoverySettings(Table):
+    """Who else can open what will be stored."""
+
+    recipients: Texts = Field(
+        default=(),
+        description="public keys (`age1pq1…`) that every project added from now on is sealed to as well: the recovery kit's",
+    )
+
+
+class DaemonSettings(Table):
+    """How the daemon runs."""
+
+    at_once: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2,
+        description="so many backups run at once; half as many checks, drills, prunes and runs of retention beside them",
+    )
+    metrics: Loopback | None = Field(
+        default=None, description="address and port for metrics and health, on loopback: `127.0.0.1:9898`; else there are none"
+    )
+    grace: Length = Field(
+        default="30 seconds", description="how long running jobs may take to end when the daemon is told to stop"
+    )
+    log: Literal["text", "json"] = Field(default="text", description="lines for people, or a JSON document a line")
+    state: Place | None = Field(
+        default=None, description="the folder where it keeps what it ran; else `~/.local/state/strongroom`"
+    )

@@ -1,0 +1,80 @@
+"""Writing the settings file: what is in it stays, comments too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+    from strongroom.settings.projects import SourceSettings
+    from strongroom.settings.tables import IdentitySettings, RepositorySettings
+
+HEAD = "Strongroom's settings; docs/settings.md tells every one of them. No secret belongs in here."
+
+
+def write(file: Path, repository: RepositorySettings, identity: IdentitySettings, recovery: str) -> None:
+    """A new settings file. Raises `UsageError` where it cannot be written."""
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment(HEAD))
+    table = tomlkit.table()
+    for name, value in repository.model_dump(exclude_none=True).items():
+        table[name] = value
+    document["repository"] = table
+    own = tomlkit.table()
+    own["file"] = str(identity.file)
+    document["identity"] = own
+    kit = tomlkit.table()
+    kit.comment("public keys that can open every project added from here on: the recovery kit's")
+    kit["recipients"] = [recovery]
+    document["recovery"] = kit
+    _save(file, document)
+
+
+def add_project(file: Path, name: str, zone: str | None, sources: Sequence[SourceSettings]) -> None:
+    """A project and its sources at the end of the file. zone: None where [defaults] says it. Raises `UsageError` where it
+    cannot be written."""
+    import tomlkit
+
+    document = tomlkit.parse(file.read_text("utf-8"))
+    projects = document.setdefault("projects", tomlkit.table(is_super_table=True))
+    project = tomlkit.table(is_super_table=zone is None)
+    if zone is not None:
+        project["zone"] = zone
+    listed = tomlkit.aot()
+    for source in sources:
+        entry = tomlkit.table()
+        if source.name != source.kind:
+            entry["name"] = source.name
+        entry["kind"] = source.kind
+        entry["path"] = str(source.path)
+        for key in ("include", "exclude", "layout"):
+            if getattr(source, key):
+                entry[key] = list(getattr(source, key))
+        if source.time_column is not None:
+            entry["time_column"] = source.time_column
+        if source.header is not None:
+            entry["header"] = list(source.header) if isinstance(source.header, tuple) else source.header
+        listed.append(entry)
+    project["sources"] = listed
+    projects[name] = project
+    _save(file, document)
+
+
+def _save(file: Path, document: TOMLDocument) -> None:
+    import tomlkit
+
+    half = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        half.write_text(tomlkit.dumps(document), "utf-8")
+        half.replace(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}", hint="name another file with --config") from error

@@ -1,0 +1,107 @@
+"""Sources of the settings as the folders that a backup takes, with how to tell what their items are about."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from strongroom.settings import resolve
+from vault.errors import StrongroomError
+
+if TYPE_CHECKING:
+    from classify.period import Period
+    from restore.tables.readers.csv_header import Header, Headers
+    from strongroom.settings.effective import Settings
+    from strongroom.settings.projects import ProjectSettings, SourceSettings
+    from vault.backup.comparison import Ignorable
+    from vault.backup.item_classification import ClassifyOptions, OfContent
+    from vault.backup.run import Source
+    from vault.backup.table_profiles import Profiler
+
+
+_COLUMNS: dict[str, Ignorable] = {"inode": "inode", "ctime": "ctime_ns"}
+
+
+def folder(project: ProjectSettings, source: SourceSettings, own: tuple[bytes, ...] = ()) -> Source:
+    """A source of a project. own: what is left out since it is Strongroom's own, see `strongroom.own_paths`."""
+    from vault.backup.run import Source
+    from vault.source.patterns import Rules
+    from vault.source.scan import Bounds
+
+    rules = Rules(include=source.include, exclude=source.exclude)
+    bounds = Bounds(own, source.one_file_system)
+    ignored = frozenset(_COLUMNS[name] for name in source.ignore_changes_of)
+    return Source(
+        source.name,
+        source.kind,
+        os.fsencode(source.path),
+        rules,
+        _manner(project, source),
+        bounds,
+        ignored,
+        _profiler(),
+    )
+
+
+def headers_of(settings: Settings, project: str, said: bool | None) -> Headers:  # noqa: FBT001 (an option's three states)
+    """What the first rows of a project's CSV files are. said: by an option, of all of them."""
+    from restore.tables.readers.csv_header import Headers
+
+    return Headers(said, {source.name: source.header for source in settings.projects.get(project, ())})
+
+
+def _profiler() -> Profiler:
+    """Looks into tables, for backups to say what became of their rows."""
+    from restore.tables.profile import TABLE_FORMATS, table_profile
+    from vault.backup.table_profiles import Profiler
+
+    return Profiler(TABLE_FORMATS, lambda descriptor, format_: table_profile(Path(f"/dev/fd/{descriptor}"), format_))
+
+
+def _manner(project: ProjectSettings, source: SourceSettings) -> ClassifyOptions:
+    from vault.backup.item_classification import ClassifyOptions
+
+    column = source.time_column
+    return ClassifyOptions(
+        zone=ZoneInfo(project.zone),
+        layouts=resolve.layouts(project, source),
+        day_first=resolve.day_first(project),
+        content=None
+        if column is None
+        else of_time_column(column, project.zone, day_first=resolve.day_first(project), header=source.header),
+        content_key=_content_key(source),
+    )
+
+
+def _content_key(source: SourceSettings) -> str:
+    """What the period of a content depends on; another one has contents looked into anew."""
+    if source.time_column is None:
+        return ""
+    header = "" if source.header is None else f", header {source.header}"
+    return f"time column {source.time_column}{header}"
+
+
+def of_time_column(column: str, zone: str, *, day_first: bool, header: Header = None) -> OfContent:
+    """Asks tables for the period that their column of times covers. header: what the first rows of CSV files are."""
+
+    def period(descriptor: int, format_: str) -> Period | None:
+        from classify.period import Period
+        from restore.tables.guards import reading
+        from restore.tables.loss_report import LossReport
+        from restore.tables.registry import is_table, open_tables
+        from restore.tables.time_span import time_span
+        from restore.tables.times import Reading
+
+        if not is_table(format_):
+            return None
+        try:
+            with reading(format_):
+                tables = open_tables(Path(f"/dev/fd/{descriptor}"), format_, LossReport(), header)
+                span = time_span(tables, column, Reading(zone, day_first))
+                return None if span is None else Period(span[0], span[1] + 1)
+        except StrongroomError:
+            return None  # a table that cannot be read tells no period, and is backed up as it is
+
+    return period

@@ -1,0 +1,303 @@
+"""How a project stands: what the repository says of its sources, what this machine knows of runs, checks and drills, and which
+promises are broken.
+
+What the repository says is asked apart from what this machine knows: where the store is away the rest is shown all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cli import output
+from strongroom import context, local_state
+from strongroom.settings import Settings
+from vault.errors import StrongroomError
+from vault.problems import printable
+from vault.wording import counted, quoted
+
+if TYPE_CHECKING:
+    from policies.daemon.heartbeat import Heartbeat
+    from policies.daemon.plan import PlannedJob, ProjectPlan
+    from policies.monitoring.alerts import Alert
+    from policies.monitoring.state_store import StateStore
+    from policies.scheduling.run_history import RunHistoryReader
+    from vault.format.record import Claim, Record
+    from vault.problems import Problem
+    from vault.repository.missing_objects import Missing
+    from vault.repository.project import Project
+
+LATE_TO_START = timedelta(minutes=10)
+"""A job may be due for so long before somebody must be there to start it."""
+
+AHEAD = "dated in the future"
+"""A snapshot of a clock that was wrong: how old it is nobody knows."""
+
+SILENT_AFTER = timedelta(hours=1)
+"""A run that has said nothing for so long is not called running: its claim is rewritten every minute or so while it reads."""
+
+UNLISTED = "not in the settings"
+NOT_ASKED = "store not reached"
+WELL = frozenset({"ok", UNLISTED, NOT_ASKED})
+"""States of a source that are no problem by themselves."""
+
+_UNREADABLE = {"damaged-note": "notes are damaged", "damaged-hold": "holds are damaged"}
+"""What is said of problems that are not about records."""
+
+_ALSO_UNLISTED = frozenset({"damage", "frozen"})
+"""Promises that are kept to a project which the settings do not name: a command ends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectStatus:
+    """sources: a row each, and one for whatever else is wrong · project: the row of what is about all of it."""
+
+    sources: list[dict[str, Any]]
+    project: dict[str, Any]
+    alarms: tuple[Alert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryState:
+    """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
+    records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is."""
+
+    heads: Mapping[str, Record]
+    claims: Sequence[Claim]
+    damaged: Sequence[Problem]
+    missing: Sequence[Missing]
+    frozen: tuple[str, ...]
+
+    @property
+    def unreadable(self) -> dict[str, list[str]]:
+        """The names of what cannot be read, by what it is, in words."""
+        found: dict[str, list[str]] = {}
+        for one in self.damaged:
+            found.setdefault(_UNREADABLE.get(one.what, "records are damaged"), []).append(printable(one.path))
+        return found
+
+    @property
+    def gone(self) -> dict[str, list[str]]:
+        """The ids of what is missing, by what it is, snapshots first."""
+        found: dict[str, list[str]] = {}
+        for one in self.missing:
+            found.setdefault(one.what, []).append(one.id)
+        return found
+
+
+def ask_repository(place: context.Context, project: Project) -> RepositoryState:
+    """Raises `StorageError`."""
+    from policies.monitoring import retention_freeze
+    from vault.repository import claims, holds, snapshots
+
+    missing = place.missing(project)
+    committed = snapshots.committed(project, rolled=True)
+    placed = holds.read_all(project)
+    damaged = (*committed.damaged, *placed.problems)
+    output.problems(damaged)
+    heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
+    ids = {one.id for one in committed.records}
+    running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
+    frozen = retention_freeze.freezing(placed.holds, project.services.clock.now())
+    return RepositoryState(heads, running, damaged, missing, tuple(retention_freeze.why(hold) for hold in frozen))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalState:
+    """What this machine knows. heartbeat: of the daemon · unreadable: what could not be read, as errors."""
+
+    settings: Settings
+    books: RunHistoryReader
+    findings: StateStore
+    heartbeat: Heartbeat
+    now: datetime
+    unreadable: list[StrongroomError] = field(default_factory=list)
+
+    def standing(self, name: str, asked: RepositoryState | None) -> ProjectStatus:
+        """asked: None where the store could not be."""
+        from policies.daemon.project_state import RepositoryFacts, frozen_by, state_of
+        from policies.monitoring.alerts import evaluate
+        from strongroom import from_settings
+
+        listed = name in self.settings.projects
+        plan = from_settings.project(name, self.settings.project(name))
+        heads = asked.heads if asked is not None else {}
+        rows = [self._row(plan, source, asked, listed=listed) for source in sorted({*plan.sources, *heads})]
+        for state, names in asked.unreadable.items() if asked is not None else ():
+            rows.append({"project": name, "source": "-", "state": state, "damaged": names})
+        for what, gone in asked.gone.items() if asked is not None else ():
+            rows.append({"project": name, "source": "-", "state": f"{what}s are gone", "gone": gone})
+        frozen = asked.frozen if asked is not None else frozen_by(self.findings, name)
+        repository = None
+        if asked is not None:
+            repository = RepositoryFacts({source: head.taken_at for source, head in heads.items()}, frozen)
+        alarms = (*_of_gone(name, asked), *evaluate(state_of(plan, self.books, self.findings, self.now, repository), self.now))
+        if not listed:
+            alarms = tuple(alarm for alarm in alarms if alarm.promise in _ALSO_UNLISTED)
+        return ProjectStatus(rows, self._of_project(plan, frozen), alarms)
+
+    def of_daemon(self) -> tuple[Alert, ...]:
+        """What is wrong with the daemon itself, and with what it keeps here."""
+        from policies.monitoring.alerts import Alert
+
+        found = [Alert("", "daemon", "state", str(error), error.hint or "see its message") for error in self.unreadable]
+        beat = self.heartbeat
+        for one in beat.failing if beat.state in ("running", "stuck") else ():
+            message = f"{one.get('task')} fails since {one.get('since')}: {one.get('error')}"
+            found.append(Alert("", "daemon", "daemon", message, "mend what the message names; it goes on by itself"))
+        seen = f", its last sign of life was {output.moment(beat.seen)}" if beat.seen is not None else ""
+        start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
+        if beat.state == "killed":
+            found.append(
+                Alert(
+                    "",
+                    "daemon",
+                    "daemon",
+                    f"the daemon was killed{seen}: nothing is backed up by schedule",
+                    start,
+                    severity="critical",
+                )
+            )
+        if beat.state == "stuck":
+            found.append(Alert("", "daemon", "daemon", f"the daemon does not move any more{seen}", start, severity="critical"))
+        due = self._overdue() if beat.state == "ended" else []
+        if due:
+            first = min(since for since in due)
+            message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {output.moment(first)}"
+            found.append(Alert("", "daemon", "daemon", message, start, severity="critical"))
+        return tuple(found)
+
+    def _overdue(self) -> list[datetime]:
+        """Since when jobs are due that nobody starts."""
+        from policies.scheduling.due import Start, decide
+        from strongroom import from_settings
+
+        found = []
+        for plan in from_settings.projects(self.settings):
+            for job in plan.jobs:
+                runs = self.books.recent(plan.name, job.name)
+                verdict = decide(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, self.now).verdict
+                if isinstance(verdict, Start) and self.now - verdict.ready > LATE_TO_START:
+                    found.append(verdict.ready)
+        return found
+
+    def _row(self, plan: ProjectPlan, source: str, asked: RepositoryState | None, *, listed: bool) -> dict[str, Any]:
+        from policies.daemon.project_state import last_run, last_success
+        from policies.monitoring.alerts import CLOCKS_DIFFER
+
+        head = asked.heads.get(source) if asked is not None else None
+        last = head.taken_at if head is not None else None
+        if asked is None:
+            last = last_success(plan, source, self.books, self.findings)
+        row: dict[str, Any] = {"project": plan.name, "source": source, "state": "never backed up"}
+        promised = plan.rpo is not None and source in plan.sources
+        run = last_run(plan, f"backup {source}", self.books, self.findings)
+        if run is not None and run.failed and (last is None or run.at > last):
+            row["failed"] = {"at": run.at.isoformat(), "message": run.message}
+        if last is not None:
+            age = self.now - last
+            late = plan.rpo is not None and promised and age > plan.rpo
+            well = "ok" if asked is not None else NOT_ASKED
+            bad = "failed" if "failed" in row else "problems" if head is not None and head.counts.problems else well
+            row |= {
+                "state": AHEAD if -age > CLOCKS_DIFFER else "late" if late else bad,
+                "last": output.moment(last),
+                "taken_at": last.isoformat(),
+                "age": output.duration(age.total_seconds()),
+                "age_seconds": round(age.total_seconds(), 3),
+            }
+        elif asked is None:
+            row["state"] = "failed" if "failed" in row else NOT_ASKED
+        if head is not None:
+            row |= {"items": head.counts.items, "snapshot": head.id}
+        if not listed or source not in plan.sources:
+            row["state"] = UNLISTED
+        if plan.rpo is not None and promised:
+            row |= {"rpo": output.duration(plan.rpo.total_seconds()), "rpo_seconds": plan.rpo.total_seconds()}
+        job = next((one for one in plan.jobs if one.kind == "backup" and one.source == source), None)
+        if job is not None:
+            upcoming = self._next_run(plan, job)
+            row |= {"next": output.moment(upcoming), "next_run": upcoming.isoformat()}
+        if asked is not None:
+            row |= _under_way([claim for claim in asked.claims if claim.source == source], self.now)
+        return row
+
+    def _of_project(self, plan: ProjectPlan, frozen: tuple[str, ...]) -> dict[str, Any]:
+        row: dict[str, Any] = {"project": plan.name, "frozen": list(frozen), "retention": "FROZEN" if frozen else "free"}
+        for made in self.findings.drills(plan.name):
+            row["last_drill"] = {"at": made.at.isoformat(), **made.value}
+            row["drilled"] = output.moment(made.at)
+            failed = bool(made.value.get("trouble"))
+            row["recovery"] = "FAILED" if failed else f"about {output.duration(made.value['whole_seconds'])}"
+        coverage = self.findings.coverage(plan.name, self.now - plan.check_within)
+        if coverage.packs:
+            row["checks"] = {
+                "packs": coverage.packs,
+                "read": coverage.read,
+                "damaged": coverage.damaged,
+                "within_seconds": plan.check_within.total_seconds(),
+                "oldest": coverage.oldest and coverage.oldest.isoformat(),
+            }
+            row["checked"] = f"{100 * coverage.read // coverage.packs} % within {counted(plan.check_within.days, 'day')}"
+        upcoming = {one.kind: self._next_run(plan, one) for one in plan.jobs if one.kind != "backup"}
+        row["next_runs"] = {kind: when.isoformat() for kind, when in upcoming.items()}
+        return row
+
+    def _next_run(self, plan: ProjectPlan, job: PlannedJob) -> datetime:
+        from policies.scheduling.due import next_run
+
+        title = f"{plan.name}/{job.name}"
+        return next_run(title, job.schedule, job.policy, self.books.recent(plan.name, job.name), self.now)
+
+
+def _under_way(claims: Sequence[Claim], now: datetime) -> dict[str, str]:
+    """Of the newest run of a source that has not ended: that it is running, or that nothing was heard of it for long."""
+    if not claims:
+        return {}
+    newest = max(claims, key=lambda claim: claim.updated_at)
+    seen = output.duration((now - newest.updated_at).total_seconds())
+    done = f"{counted(newest.items, 'item')} done, {output.size(newest.bytes)} read, on {newest.host}"
+    if now - newest.updated_at > SILENT_AFTER:
+        return {"unfinished": f"{done}, no sign of life for {seen}"}
+    return {"running": f"{done}, last seen {seen} ago"}
+
+
+def _of_gone(name: str, asked: RepositoryState | None) -> Iterator[Alert]:
+    """Of what was here and is gone."""
+    from policies.monitoring.alerts import Alert
+
+    for what, gone in asked.gone.items() if asked is not None else ():
+        message = f"{counted(len(gone), f'{what} was', f'{what}s were')} here, and nobody removed them: {', '.join(gone[:5])}"
+        hint = f"run `strongroom check {quoted(name)}`: it says what that costs, and what to do"
+        yield Alert(name, "damage", f"{what}s", message, hint, severity="critical")
+
+
+@contextmanager
+def open_local_state(settings: Settings) -> Iterator[LocalState]:
+    """What this machine knows; of what cannot be read, that it cannot. Nothing is changed."""
+    from policies.daemon import heartbeat
+    from policies.monitoring.state_store import StateStore
+    from policies.scheduling.run_history import RunHistoryReader, empty_history
+
+    services, folder, unreadable = context.services(), local_state.folder(settings), list[StrongroomError]()
+    try:
+        books = RunHistoryReader.open(folder / local_state.BOOKS, services.host)
+        books.jobs()
+    except StrongroomError as error:
+        unreadable.append(error)
+        books = empty_history(folder / local_state.BOOKS, services.host)
+    try:
+        findings = StateStore.open_to_read(folder / local_state.FINDINGS)
+        findings.alarms()
+    except StrongroomError as error:
+        unreadable.append(error)
+        findings = StateStore.nothing(folder / local_state.FINDINGS)
+    now = services.clock.now()
+    try:
+        yield LocalState(settings, books, findings, heartbeat.read(folder / local_state.BOOKS, now), now, unreadable)
+    finally:
+        findings.close()
+        books.close()

@@ -1,0 +1,336 @@
+"""Reading what is new: small files in batches, large ones as streams, folders and links by their attributes.
+
+What the scan saw only decides what is read; what is recorded is the status that the open file had around the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from classify.format import HEAD, sniff
+from vault.backup import unreadable_items
+from vault.backup.content_writer import ContentWriter, Cutter, Frames
+from vault.backup.dictionaries import group_of
+from vault.backup.manifest_rows import HOLE, ContentFacts, ReadResults, ScannedStatus, Xattrs
+from vault.format import manifest
+from vault.format.chunks import content_hash
+from vault.format.tree import ChunkRef
+from vault.problems import Problem
+from vault.progress import Progress
+from vault.source import scan_columns
+from vault.source.attributes import Extended
+from vault.source.reader import (
+    SMALL,
+    TRIES,
+    Consistency,
+    Content,
+    Extent,
+    LargeFile,
+    Reader,
+    TooLarge,
+    same_status,
+    size_mismatch,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_FILES = 256
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch of small files ends at so many, or so many bytes; a thread's start costs as much as reading ten of them."""
+
+PIECE = 8 * 1024 * 1024
+"""Bytes of a large file that are read and cut at once."""
+
+SLICE = 4096
+"""Rows of a table that are Python objects at once."""
+
+
+@dataclass(slots=True)
+class FileToRead:
+    """One row of the scan that shall be read."""
+
+    row: int
+    path: bytes
+    size: int
+
+
+@dataclass(slots=True)
+class Reading:
+    """Reads rows of a scan and collects the results."""
+
+    reader: Reader
+    writer: ContentWriter
+    results: ReadResults
+    progress: Progress
+    stop: Callable[[], None]
+    told: Callable[[int, int], None]
+    problems: list[Problem] = field(default_factory=list)
+    grown: list[tuple[bytes, int]] = field(default_factory=list)
+    """Files that grew while they were read: path, and how many of their first bytes were kept."""
+    read_bytes: int = 0
+    read_items: int = 0
+
+    def files(self, wanted: Iterator[FileToRead]) -> None:
+        """Read files, in the given order: content into packs, rows into the results."""
+        batch: list[FileToRead] = []
+        size = 0
+        for one in wanted:
+            self.stop()
+            if one.size > SMALL:
+                self._large(one)
+                continue
+            batch.append(one)
+            size += one.size
+            if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+                self._small(batch)
+                batch, size = [], 0
+        self._small(batch)
+        self.writer.finish()
+
+    def folders(self, scan: pa.Table, rows: pa.Array) -> None:
+        """Attributes of the folders among the scan's rows."""
+        for numbers, paths, statuses in _others(scan, rows):
+            for row, path, status, answer in zip(numbers, paths, statuses, self.reader.read_attributes(paths), strict=True):
+                if not isinstance(answer, Problem):
+                    self.results.add_other(row, status, self._kept(path, answer), None)
+                elif answer.what != "unreadable":
+                    self.problems.append(answer)
+                else:  # what the scan knows of the folder is worth keeping by itself
+                    message = "its extended attributes cannot be read"
+                    self.problems.append(Problem(path, unreadable_items.NO_ATTRIBUTES, message))
+                    self.results.add_other(row, status, (), None)
+
+    def links(self, scan: pa.Table, rows: pa.Array) -> None:
+        """Targets of the symbolic links among the scan's rows."""
+        for numbers, paths, statuses in _others(scan, rows):
+            for row, status, answer in zip(numbers, statuses, self.reader.read_links(paths), strict=True):
+                if isinstance(answer, Problem):
+                    self.problems.append(answer)
+                else:
+                    self.results.add_other(row, status, (), answer)
+
+    def _small(self, batch: list[FileToRead]) -> None:
+        if not batch:
+            return
+        read = self.reader.read_small([one.path for one in batch])
+        answers: list[tuple[Content | TooLarge | Problem, ContentFacts, list[ChunkRef]]] = []
+
+        def work(cutter: Cutter, frames: Frames) -> None:
+            for one, answer in zip(batch, read, strict=True):
+                if isinstance(answer, Content):
+                    refs = cutter.keep(answer.data, group_of(one.path), frames)
+                    # the bytes go with the batch, not with the results
+                    answers.append((answer._replace(data=b""), _hashed(answer, one.path), refs))
+                else:
+                    answers.append((answer, _NOT_READ, []))
+            read.clear()
+
+        def done() -> None:
+            for one, (answer, content, refs) in zip(batch, answers, strict=True):
+                if isinstance(answer, Content):
+                    xattrs = self._kept(one.path, answer.attributes)
+                    self.results.add_file(one.row, answer.status, content, refs, xattrs)
+                    self._say(one.path, content)
+                    self.read_bytes += content.size
+                elif isinstance(answer, Problem):
+                    self.problems.append(answer)
+                else:
+                    self._large(one)
+            self.advance(items=len(batch), size=sum(one.size for one in batch))
+
+        self.writer.submit(work, done)
+
+    def _large(self, one: FileToRead) -> None:
+        file = self.reader.open_large(one.path)
+        if isinstance(file, Problem):
+            self.problems.append(file)
+            return
+        with file:
+            try:
+                answer = self._streamed(file, one.path)
+                if isinstance(answer, Problem):
+                    self.problems.append(answer)
+                else:
+                    self._large_done(one, file, *answer)
+            except OSError as error:
+                self.problems.append(Problem(one.path, "unreadable", f"it cannot be read: {error.strerror}"))
+
+    def _streamed(self, file: LargeFile, path: bytes) -> tuple[list[ChunkRef], ContentFacts] | Problem:
+        """A large file's content, of one moment where that can be had."""
+        for attempt in range(1, TRIES + 1):
+            stream = _Stream(self, file, path)
+            refs, content = stream.run()
+            now = file.status_now()
+            if same_status(file.status, now):
+                return size_mismatch(path, file.status.st_size) if stream.short else (refs, content)
+            grown, last = now.st_size > file.status.st_size, attempt == TRIES
+            worth_verifying = grown or (last and now.st_size == file.status.st_size)
+            if worth_verifying and not stream.short and self._gives_again(file, content):
+                if not grown:  # only its times have changed
+                    file.status = now
+                    return refs, content
+                if last or not same_status(now, file.status_now()):
+                    return refs, content._replace(consistency=manifest.PREFIX)
+            if not last:  # also where it has grown and rests now: it can be had whole
+                file.status = file.status_now()
+        return refs, content._replace(consistency=manifest.INCONSISTENT)
+
+    def _gives_again(self, file: LargeFile, content: ContentFacts) -> bool:
+        """Whether a second reading of so many bytes gives the same, so that all of them were there between the two."""
+        digest, at = blake3(), 0
+        buffer = memoryview(bytearray(min(PIECE, content.size)))
+        while at < content.size:
+            self.stop()
+            self.advance(of_file=at)
+            count = file.readinto(buffer[: min(len(buffer), content.size - at)], at)
+            if count == 0:
+                return False
+            digest.update(buffer[:count])
+            at += count
+        return digest.digest() == content.digest
+
+    def _large_done(self, one: FileToRead, file: LargeFile, refs: list[ChunkRef], content: ContentFacts) -> None:
+        """The row is added once the last piece is through the workers."""
+        status, xattrs = file.status, self._kept(one.path, file.attributes())
+        self.read_bytes += content.size
+        self._say(one.path, content)
+
+        def done() -> None:
+            self.results.add_file(one.row, status, content, refs, xattrs)
+            self.advance(items=1)
+
+        self.writer.submit(lambda _cutter, _frames: None, done)
+
+    def _say(self, path: bytes, content: ContentFacts) -> None:
+        """Remember a content that is not that of a file at rest."""
+        if content.consistency == manifest.PREFIX:
+            self.grown.append((path, content.size))
+        elif content.consistency == manifest.INCONSISTENT:
+            self.problems.append(Problem(path, unreadable_items.CHANGED, f"the file changed during each of {TRIES} readings"))
+
+    def _kept(self, path: bytes, attributes: Extended) -> Xattrs:
+        for name in attributes.left_out:
+            message = f"its extended attribute {name.decode('utf-8', 'backslashreplace')} is too large and was left out"
+            self.problems.append(Problem(path, "attribute-too-large", message))
+        return attributes.values
+
+    def advance(self, *, items: int = 0, size: int = 0, of_file: int = 0) -> None:
+        """So many items and bytes more; of_file: bytes of a large file that is not through yet."""
+        self.read_items += items
+        self.progress.advance(items=items, size=size)
+        self.told(self.read_items, self.read_bytes + of_file)
+
+
+class _Stream:
+    """One reading of a large file: extents are cut piece by piece, holes become references without a chunk."""
+
+    def __init__(self, reading: Reading, file: LargeFile, path: bytes) -> None:
+        self._reading = reading
+        self._file = file
+        self._path = path
+        self._head = b""
+        self._refs: list[ChunkRef] = []
+        self._digest = blake3()
+        self._at = 0
+        self.short = False
+        """Whether the file ended before the size that it had at opening."""
+
+    def run(self) -> tuple[list[ChunkRef], ContentFacts]:
+        """The references (complete when the workers are through) and what the content is, holes as zeros."""
+        for extent in self._file.extents():
+            self._hole(extent.offset - self._at)
+            self._extent(extent)
+            if self.short:
+                break
+        else:
+            self._hole(self._file.status.st_size - self._at)
+        size = self._at
+        return self._refs, ContentFacts(self._digest.digest(), size, sniff(self._head, size=size, name=self._path))
+
+    def _hole(self, length: int) -> None:
+        if length > 0:
+            zeros = bytes(min(length, PIECE))
+            for start in range(0, length, PIECE):
+                self._reading.stop()
+                self._digest.update(zeros[: min(PIECE, length - start)])
+                self._reading.advance(of_file=self._at + start)
+            self._at += length
+            self._later([(HOLE, length)])
+
+    def _extent(self, extent: Extent) -> None:
+        """Read, cut, and hand whole chunks to the workers; what lies behind the last cut is cut again with what follows."""
+        rest = b""
+        end = extent.offset + extent.length
+        while self._at < end:
+            self._reading.stop()
+            buffer = bytearray(len(rest) + min(PIECE, end - self._at))
+            buffer[: len(rest)] = rest
+            view = memoryview(buffer)
+            count = self._file.readinto(view[len(rest) :], self._at)
+            if count == 0:
+                self.short = True
+                break
+            view = view[: len(rest) + count]
+            self._digest.update(view[len(rest) :])
+            if self._at < HEAD and self._at == len(self._head):
+                self._head += bytes(view[len(rest) :][: HEAD - self._at])
+            self._at += count
+            pieces = self._reading.writer.cut(view)
+            final = self._at >= end
+            whole = pieces if final else pieces[:-1]
+            rest = b"" if final else bytes(pieces[-1])
+            self._hand_over(whole)
+            self._reading.advance(size=count, of_file=self._at)
+        if rest:
+            self._hand_over([memoryview(rest)])
+
+    def _hand_over(self, pieces: list[memoryview]) -> None:
+        refs: list[ChunkRef] = []
+
+        def work(cutter: Cutter, frames: Frames) -> None:
+            refs.extend(cutter.keep_chunk(piece, "", frames) for piece in pieces)
+
+        self._reading.writer.submit(work, lambda: self._refs.extend(refs))
+
+    def _later(self, refs: list[ChunkRef]) -> None:
+        """In order behind the pieces that are still with the workers."""
+        self._reading.writer.submit(lambda _cutter, _frames: None, lambda: self._refs.extend(refs))
+
+
+_NOT_READ = ContentFacts(b"", 0, None)
+_SAID = {Consistency.WHOLE: None, Consistency.PREFIX: manifest.PREFIX, Consistency.MIXED: manifest.INCONSISTENT}
+
+
+def _hashed(answer: Content, path: bytes) -> ContentFacts:
+    content = answer.data
+    format_ = sniff(content[:HEAD], size=len(content), name=path)
+    return ContentFacts(content_hash(content), len(content), format_, _SAID[answer.consistency])
+
+
+def _others(scan: pa.Table, rows: pa.Array) -> Iterator[tuple[list[int], list[bytes], list[ScannedStatus]]]:
+    """Row numbers, paths and statuses, a few thousand at a time."""
+    names = ["mtime", "mtime_nanos", "ctime_ns", "inode", "device", "mode", "uid", "gid", "nlink"]
+    for start in range(0, len(rows), SLICE):
+        part = rows.slice(start, SLICE)
+        picked = scan.select(["path", *names]).take(part)
+        values = zip(*(picked[name].to_pylist() for name in names), strict=True)
+        statuses = [ScannedStatus(0, seconds * 1_000_000_000 + nanos, *rest) for seconds, nanos, *rest in values]
+        yield part.to_pylist(), picked["path"].to_pylist(), statuses
+
+
+def wanted_files(scan: pa.Table, rows: pa.Array) -> Iterator[FileToRead]:
+    """The files among `rows` of a scan, by path, a few thousand at a time as Python objects."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    files = rows.filter(pc.equal(scan["type"].combine_chunks().take(rows), pa.scalar(scan_columns.FILE, pa.uint8())))
+    for start in range(0, len(files), SLICE):
+        part = files.slice(start, SLICE)
+        picked = scan.select(["path", "size"]).take(part)
+        values = (part.to_pylist(), picked["path"].to_pylist(), picked["size"].to_pylist())
+        yield from (FileToRead(*one) for one in zip(*values, strict=True))

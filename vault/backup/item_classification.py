@@ -1,0 +1,185 @@
+"""What the items of a source are about: the period and the format of each, as columns of the manifest.
+
+    layout of the settings -> what people write into names -> a time column of the content -> the day of modification
+
+The first that knows decides, and `period_origin` says which it was. What was described once stays as it is until the settings
+change: a snapshot's record bears the fingerprint of those that made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from blake3 import blake3
+
+from classify import period_columns
+from classify.period import Period
+from vault.problems import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from classify.path_layout import Layout
+    from vault.backup.manifest_rows import ReadResults
+    from vault.source.reader import Reader
+
+FINGERPRINT_SIZE = 8
+_RECOGNITION = "recognition 2"
+"""Raised when names are read otherwise than before, so that what was described is described anew."""
+_COLUMNS = ("period_start", "period_end", "period_origin")
+
+OfContent = Callable[[int, str], Period | None]
+"""The period of a table: its open file's descriptor, its format; None where its content tells none. Raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyOptions:
+    """How the settings say that a source's items are to be understood. zone: of its dates · layouts: the first that fits
+    decides · day_first: 01.02.2024 is the first of February · content: asks files for the period that their names do not
+    tell, `content_key` says in words what it asks for."""
+
+    zone: ZoneInfo
+    layouts: Sequence[Layout] = ()
+    day_first: bool = True
+    content: OfContent | None = None
+    content_key: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for those that describe every item alike."""
+        order = "day first" if self.day_first else "month first"
+        parts = [_RECOGNITION, self.zone.key, order, self.content_key, *(layout.text for layout in self.layouts)]
+        return blake3("\0".join(parts).encode()).hexdigest(FINGERPRINT_SIZE)
+
+
+UTC_MANNER = ClassifyOptions(ZoneInfo("UTC"))
+"""For sources whose settings say nothing."""
+
+
+def classified(
+    table: pa.Table, options: ClassifyOptions, of_content: dict[bytes, Period], doubtful: list[bytes] | None = None
+) -> pa.Table:
+    """Rows of a manifest with their periods. of_content: what the content of some has told, by path; periods that content told
+    an earlier run stay · doubtful: takes the paths that can be read in several ways, and whose period covers them all."""
+    import pyarrow.compute as pc
+
+    if not table.num_rows:
+        return table
+    columns: list[pa.Array | pa.ChunkedArray] = _named(table["path"], options, doubtful)
+    known = pc.and_(pc.equal(pc.fill_null(table["period_origin"], ""), period_columns.CONTENT), pc.is_null(columns[2]))
+    columns = [pc.if_else(known, table[name], column) for name, column in zip(_COLUMNS, columns, strict=True)]
+    columns = [_or(column, told) for column, told in zip(columns, _of_content(table["path"], of_content), strict=True)]
+    columns = [_or(column, told) for column, told in zip(columns, _of_mtime(table, options.zone, columns[2]), strict=True)]
+    for name, column in zip(_COLUMNS, columns, strict=True):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(place), column)
+    return table
+
+
+def asked(
+    reader: Reader, paths: pa.ChunkedArray, results: ReadResults, options: ClassifyOptions, stop: Callable[[], None]
+) -> dict[bytes, Period]:
+    """What the content of tables tells of periods that their paths do not tell. paths: of the scan."""
+    import pyarrow.compute as pc
+
+    if options.content is None or not len(results):
+        return {}
+    found = results.formats()
+    found = found.filter(pc.is_valid(found["format"]))
+    named = paths.combine_chunks().take(found["row"].combine_chunks())
+    mute = unnamed(named, options)
+    told = {}
+    for path, format_ in zip(named.filter(mute).to_pylist(), found["format"].filter(mute).to_pylist(), strict=True):
+        stop()
+        file = reader.open_large(path)
+        if isinstance(file, Problem):
+            continue  # it went meanwhile; what was read of it is kept, and its time of modification tells the period
+        with file:
+            period = options.content(file.descriptor, format_)
+        if period is not None:
+            told[path] = period
+    return told
+
+
+def unnamed(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions) -> pa.Array:
+    """Which of the paths tell no period. paths: KIND/relative/path, of one kind."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.is_null(_named(paths, options)[2]) if len(paths) else pa.array([], pa.bool_())
+
+
+def _named(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions, doubtful: list[bytes] | None = None) -> list[pa.Array]:
+    """What paths tell of periods. A layout is of what stands behind KIND/."""
+    from classify.period_recognizer import (
+        PeriodRecognizer,  # 20 ms of regular expressions, for runs that have something to describe
+    )
+
+    finders: list[period_columns.PeriodFinder] = [*options.layouts, PeriodRecognizer(options.zone, day_first=options.day_first)]
+    skip = len(paths[0].as_py().partition(b"/")[0]) + 1
+    return list(period_columns.columns(paths, finders, skip=skip, doubtful=doubtful))
+
+
+def _or(column: pa.ChunkedArray, other: pa.Array) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    return pc.coalesce(column, other)
+
+
+def _of_content(paths: pa.ChunkedArray, told: dict[bytes, Period]) -> tuple[pa.Array, pa.Array, pa.Array]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    moment = pa.timestamp("us", tz="UTC")
+    keys = list(told)
+    places = pc.index_in(paths, value_set=pa.array(keys, pa.binary())).combine_chunks()
+    starts = pa.array([told[key].start for key in keys], pa.int64()).cast(moment)
+    ends = pa.array([told[key].end for key in keys], pa.int64()).cast(moment)
+    origins = pa.array([period_columns.CONTENT] * len(keys), pa.string())
+    return starts.take(places), ends.take(places), origins.take(places)
+
+
+def _of_mtime(table: pa.Table, zone: ZoneInfo, known: pa.ChunkedArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """The day of the last change in a zone, for rows that nothing else tells of. Folders have none: they are not about
+    anything, their files are. known: the origins so far."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from vault.format.manifest import FOLDER
+
+    asked = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
+    moment = pa.timestamp("us", tz="UTC")
+    places = pc.indices_nonzero(asked)
+    coded = table["mtime"].take(places).combine_chunks().dictionary_encode()
+    days = _Days(zone)
+    periods = [days.of(second) for second in coded.dictionary.to_pylist()]
+    starts = pa.array([one.start for one in periods], pa.int64()).take(coded.indices).cast(moment)
+    ends = pa.array([one.end for one in periods], pa.int64()).take(coded.indices).cast(moment)
+    back = pc.index_in(pa.array(range(len(table)), pa.uint64()), value_set=places)
+    return starts.take(back), ends.take(back), pa.array([period_columns.MTIME] * len(starts), pa.string()).take(back)
+
+
+class _Days:
+    """Days of a zone around moments, quickly for many of one day."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        from classify.zone_calendar import ZoneCalendar
+
+        self._zone = zone
+        self._calendar = ZoneCalendar(zone)
+        self._last = Period(0, 1)
+
+    def of(self, second: int) -> Period:
+        """The day that holds a second since 1970; the first or the last one of the calendar, where it lies outside."""
+        from classify import calendar_spans
+        from classify.period import EARLIEST, LATEST, SECOND, wall
+
+        day = 24 * 3600 * SECOND
+        at = min(max(second * SECOND, EARLIEST + 2 * day), LATEST - 2 * day)
+        if not self._last.start <= at < self._last.end:
+            there = wall(at, self._zone)
+            self._last = self._calendar.period(calendar_spans.day(there.year, there.month, there.day))
+        return self._last

@@ -1,0 +1,149 @@
+"""What stands in tables, in a few numbers: so that a later version can be compared with this one by whoever cannot read it.
+
+A host that backs up has no key to what it stored before. The profile of a table stays in the manifest: its rows, how many cells
+of each column are not empty, and a sketch of its rows, by which the rows that two versions share are estimated.
+
+Only so many tables are looked into, and small ones, that an hourly backup costs a second or two more at most. Which they are is
+decided by a hash of their paths, so that it is the same ones every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from vault.format.manifest import MOST_COLUMNS, SKETCH_SIZE
+from vault.problems import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from vault.backup.manifest_rows import ReadResults
+    from vault.source.reader import Reader
+
+MOST_TABLES = 256
+"""Tables that one run looks into."""
+
+LARGEST = 512 * 1024
+"""Bytes of a file that is looked into. A workbook of so many takes half a second."""
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of all these files together."""
+
+_HASH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TableProfile:
+    """rows: that are not empty; None where the file does not open · columns: a hash of the name of each, filled: how many cells
+    in it are not empty; at most `MOST_COLUMNS` · sketch: see `Sketch`."""
+
+    rows: int | None
+    columns: tuple[int, ...] = ()
+    filled: tuple[int, ...] = ()
+    sketch: bytes = bytes(SKETCH_SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Profiler:
+    """formats: that are tables · of: the profile of an open file (its descriptor) of such a format. Raises nothing."""
+
+    formats: frozenset[str]
+    of: Callable[[int, str], TableProfile]
+
+
+class Sketch:
+    """A set of rows in 32 bytes: each row falls into one of 32 bins by its hash, the least of each bin counts, and a byte of it
+    is kept. Nobody can tell a row from it, and equal bins tell what share of rows two tables have in common."""
+
+    def __init__(self) -> None:
+        self._least = [1 << 64] * SKETCH_SIZE
+
+    def add(self, row: bytes) -> None:
+        """A row, as bytes that are equal for equal rows."""
+        number = int.from_bytes(blake3(row).digest(_HASH), "little")
+        place, rest = number % SKETCH_SIZE, number // SKETCH_SIZE
+        self._least[place] = min(self._least[place], rest)
+
+    @property
+    def data(self) -> bytes:
+        """As a manifest has it: 0 for a bin without rows."""
+        return bytes(0 if least == 1 << 64 else least % 255 + 1 for least in self._least)
+
+
+def column_hash(table: str, column: str) -> int:
+    """What a profile knows of a column's name. table: of the sheet."""
+    return int.from_bytes(blake3(f"{table}\0{column}".encode("utf-8", "surrogatepass")).digest(4), "little", signed=True)
+
+
+def stayed(old: TableProfile, new: TableProfile) -> float:
+    """The share of the old version's rows that the new one has, estimated; 1 where the old one had none."""
+    if not old.rows:
+        return 1.0
+    pairs = [(one, other) for one, other in zip(old.sketch, new.sketch, strict=True) if one or other]
+    common = sum(one == other for one, other in pairs) / max(1, len(pairs))
+    return min(1.0, common / (1 + common) * (old.rows + (new.rows or 0)) / old.rows)
+
+
+def asked(
+    reader: Reader, scan: pa.Table, results: ReadResults, profiler: Profiler | None, stop: Callable[[], None]
+) -> dict[bytes, TableProfile]:
+    """The profiles of tables among what was read, by path. scan: `path` and `size`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if profiler is None or not len(results):
+        return {}
+    read = results.formats()
+    read = read.filter(pc.is_in(read["format"], value_set=pa.array(sorted(profiler.formats), pa.string())))
+    found = scan.select(["path", "size"]).take(read["row"].combine_chunks()).append_column("format", read["format"])
+    found = found.filter(pc.and_(pc.greater(found["size"], 0), pc.less_equal(found["size"], LARGEST)))
+    told = {}
+    for path, format_ in _chosen(zip(*(found[name].to_pylist() for name in ("path", "size", "format")), strict=True)):
+        stop()
+        file = reader.open_large(path)
+        if isinstance(file, Problem):
+            continue  # it went meanwhile
+        with file:
+            told[path] = profiler.of(file.descriptor, format_)
+    return told
+
+
+def _chosen(tables: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, str]]:
+    """Those that are looked into. tables: path, bytes, format."""
+    left = MOST_BYTES
+    ordered = sorted(tables, key=lambda one: blake3(one[0]).digest(_HASH))
+    for path, size, format_ in ordered[:MOST_TABLES]:
+        left -= size
+        if left < 0:
+            return
+        yield path, format_
+
+
+def with_profiles(table: pa.Table, profiles: Mapping[bytes, TableProfile]) -> pa.Table:
+    """Rows of a manifest with the profiles that are known of them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not profiles:
+        return table
+    kind = table.schema.field("profile")
+    values = pa.array([_as_row(one) for one in profiles.values()], kind.type)
+    places = pc.index_in(table["path"], value_set=pa.array(list(profiles), pa.binary())).combine_chunks()
+    return table.set_column(table.schema.get_field_index("profile"), kind, values.take(places))
+
+
+def _as_row(one: TableProfile) -> dict[str, object]:
+    columns, filled = one.columns[:MOST_COLUMNS], one.filled[:MOST_COLUMNS]
+    return {"rows": one.rows, "columns": columns, "filled": filled, "sketch": one.sketch}
+
+
+def from_row(row: Mapping[str, object] | None) -> TableProfile | None:
+    """A profile as a manifest has it; None where it has none, or one that makes no sense."""
+    match row:
+        case {"rows": int() | None as rows, "columns": list(columns), "filled": list(filled), "sketch": bytes(sketch)}:
+            return TableProfile(rows, tuple(columns), tuple(filled), sketch)
+    return None

@@ -1,0 +1,161 @@
+"""Manifests and lists of packs: written as meta chunks, read back from them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from vault.errors import Damaged, ObjectNotFound, StrongroomError
+from vault.format import tree
+from vault.format.chunks import ID_SIZE, chunk_id, cut
+from vault.format.frames import Compressor
+from vault.format.layout import META_TIER
+from vault.format.pack import PackBuilder
+from vault.format.tree import ChunkRef, Tree
+from vault.repository.chunk_index import ChunkIndex, SortedIndex
+from vault.repository.orphan_packs import with_unnamed
+from vault.repository.pack_reader import ChunkPlace, PackReader, places
+from vault.repository.pack_writer import PackWriter
+from vault.repository.project import Project
+from vault.repository.tree_file import TreeFile
+
+READERS = 8
+"""Packs of the catalogue that are read at once."""
+
+Unusable = dict[bytes, tuple[str, StrongroomError]]
+"""Packs that could not be read, and why."""
+
+
+class MetaReader:
+    """Reads trees of meta chunks, with one index for all of them. many: trees, so that sorting the index pays."""
+
+    def __init__(self, project: Project, index: ChunkIndex | None = None, *, many: bool = False) -> None:
+        self._project = project
+        self.index = index or ChunkIndex.load(project, tier=META_TIER)
+        self._sorted = SortedIndex(self.index) if many else None
+        self._healing = threading.Lock()
+        self._looked = False
+        self.healed = False
+        """Whether packs had to be looked into since no index segment names them."""
+        self._packs = PackReader(project, self.index)
+
+    def read(self, root: Tree, what: str) -> bytearray:
+        """The data of a tree. Raises `Damaged`, naming `what`."""
+        return tree.read(root, lambda refs: self.fetch(refs, what), what)
+
+    def open(self, root: Tree, what: str) -> TreeFile:
+        """The data of a tree, to be read here and there. Raises `Damaged`, naming `what`, and so does the file."""
+        refs = tree.leaves(root, lambda lists: self.fetch(lists, what), what)
+        return TreeFile(refs, lambda wanted: self.fetch(wanted, what))
+
+    def chunks_of(self, root: Tree, what: str) -> list[bytes]:
+        """The ids of the chunks that a tree consists of, its lists included. Raises `Damaged`."""
+        return [chunk for chunk, _ in tree.reachable(root, lambda refs: self.fetch(refs, what), what)]
+
+    def fetch(self, refs: Sequence[ChunkRef], what: str) -> list[bytes]:
+        """The contents of meta chunks, in order. Of a chunk that lies in several packs any will do: the index may name one that
+        was deleted a moment ago. Raises `Damaged`."""
+        contents: dict[bytes, bytes] = {}
+        unusable: Unusable = {}
+        while wanted := [chunk for chunk, _ in refs if chunk not in contents]:
+            by_pack: dict[bytes, list[ChunkPlace]] = {}
+            for place in self._locate(list(dict.fromkeys(wanted)), what, unusable):
+                by_pack.setdefault(place.pack, []).append(place)
+            for found in self._each(lambda group: self._of_pack(group, unusable), list(by_pack.values())):
+                contents |= found
+        if any(len(contents[chunk]) != length for chunk, length in refs):
+            raise Damaged(f"{what} names a chunk with another length than it has")
+        return [contents[chunk] for chunk, _ in refs]
+
+    def _each(
+        self, read: Callable[[list[ChunkPlace]], dict[bytes, bytes]], groups: list[list[ChunkPlace]]
+    ) -> Iterable[dict[bytes, bytes]]:
+        """What `read` makes of each pack's chunks: of several at once, as each waits for a round trip, but where many trees are
+        read and others wait beside."""
+        if len(groups) < 2 or self._sorted is not None:
+            return map(read, groups)
+        with ThreadPoolExecutor(min(READERS, len(groups)), thread_name_prefix="meta") as pool:
+            return list(pool.map(read, groups))
+
+    def _of_pack(self, group: list[ChunkPlace], unusable: Unusable) -> dict[bytes, bytes]:
+        """The chunks that can be read; a pack of which some cannot is added to `unusable`."""
+        contents = {}
+        try:
+            for place, content in self._packs.chunks(group):
+                if isinstance(content, StrongroomError):
+                    unusable[place.pack] = str(content), content
+                else:
+                    contents[place.chunk] = content
+        except ObjectNotFound as error:
+            unusable[group[0].pack] = f"the pack {group[0].pack.hex()} is gone", error
+        return contents
+
+    def _locate(self, wanted: list[bytes], what: str, unusable: Unusable) -> list[ChunkPlace]:
+        import pyarrow as pa
+
+        whole = self.index
+        index = whole.apart(frozenset(unusable))[0] if unusable else self._sorted or whole
+        found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
+        missing = len(wanted) - len(found)
+        if missing and self._heal(whole):
+            return self._locate(wanted, what, unusable)
+        if missing and unusable:
+            why, cause = next(iter(unusable.values()))
+            raise Damaged(f"{what} cannot be read: {why}") from cause
+        if missing:
+            raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")
+        return found
+
+    def _heal(self, searched: ChunkIndex) -> bool:
+        """Look, once, into the packs that no segment names. searched: the index in which a chunk was sought in vain. Gives
+        whether there is another index now."""
+        with self._healing:
+            if not self._looked:
+                self._looked = True
+                self.index = with_unnamed(self._project, searched, META_TIER)
+                self.healed = self.index is not searched
+                if self._sorted is not None:
+                    self._sorted = SortedIndex(self.index)
+            return self.index is not searched
+
+
+class MetaWriter:
+    """Cuts catalogue data into chunks, keeps the new ones for a pack of their own, and knows where the others lie."""
+
+    def __init__(self, project: Project, index: ChunkIndex, packs: PackWriter) -> None:
+        self._project = project
+        self._cutting = project.descriptor.meta
+        self._known = SortedIndex(index)
+        self._stored: dict[bytes, bytes] = {}
+        """Packs of chunks beside those of the index: nothing where a chunk is in none yet."""
+        self._compressor = Compressor()
+        self._packs = packs
+        self._builder = PackBuilder()
+        self.leaned_on: set[bytes] = set()
+
+    def write(self, data: tree.Buffer, *, finer: int = 1) -> Tree:
+        """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `leaned_on`. finer: how
+        many times smaller than the descriptor's the chunks are."""
+        cutter = self._cutting.finer(finer).cutter()
+        return tree.build(data, lambda part: [self._keep_chunk(piece) for piece in cut(cutter, part)])
+
+    def flush(self) -> None:
+        """Store the chunks that are not stored yet."""
+        if self._builder.chunks:
+            self._packs.submit(self._builder, META_TIER)
+            self._builder = PackBuilder()
+
+    def _keep_chunk(self, plain: memoryview) -> ChunkRef:
+        chunk = chunk_id(self._project.capability.chunk_id_key, plain)
+        pack = self._stored.get(chunk)
+        if pack is None:
+            pack = self._known.pack_of(chunk)
+        if pack is None:
+            if self._builder.size >= self._project.descriptor.limits.pack:
+                self.flush()
+            self._builder.add(chunk, self._compressor.frame(plain), len(plain))
+            self._stored[chunk] = b""
+        elif pack:
+            self.leaned_on.add(pack)
+        return chunk, len(plain)

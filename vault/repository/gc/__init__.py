@@ -1,0 +1,1 @@
+"""Garbage collection: forget snapshots, find what nothing needs, mark it, delete it, repack the rest."""

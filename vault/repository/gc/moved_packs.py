@@ -1,0 +1,160 @@
+"""Whether a pack may go because its content is said to lie in others now.
+
+Whoever holds a write capability can write a record of moved packs, index segments and packs, but cannot read content. So a
+prune believes none of them. What a pack holds, its own table of contents says; each chunk of it that a snapshot needs must be
+found, and read, in a pack that this very snapshot goes on needing and that stays. Without a read capability no pack of content
+goes on the strength of such a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vault.errors import Damaged, ObjectNotFound, StrongroomError
+from vault.format.chunks import ID_SIZE
+from vault.format.layout import META_TIER
+from vault.format.record import Record
+from vault.repository import snapshots
+from vault.repository.catalog_chunks import MetaReader
+from vault.repository.chunk_index import ChunkIndex, is_among
+from vault.repository.orphan_packs import rows_of
+from vault.repository.pack_reader import ChunkPlace, PackReader, places
+from vault.repository.project import Project
+from vault.storage.caching import uncached
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Pack = tuple[int, bytes, int]
+"""Tier, SHA-256, stored bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StayingPacks:
+    """What is known to stay. records: of the snapshots that count · moved: of `Committed` · index: where chunks lie · stored:
+    the packs that stand and that nobody means to delete, by tier and SHA-256, with their stored bytes."""
+
+    records: Sequence[Record]
+    moved: Mapping[bytes, frozenset[bytes]]
+    index: ChunkIndex
+    stored: Mapping[tuple[int, bytes], int]
+
+
+def readable(project: Project, tier: int) -> bool:
+    """Whether packs of this tier can be opened here."""
+    return tier == META_TIER or project.capability.content_identity is not None
+
+
+def proven(
+    project: Project, packs: Sequence[Pack], staying: StayingPacks, *, whole: bool, stop: Callable[[], None]
+) -> frozenset[bytes]:
+    """Those of the packs, all of which are said to have moved, of which nothing is needed but what stands elsewhere. whole:
+    every such chunk is read there and compared with its name. Raises `StorageError`, `Damaged` where a manifest cannot be
+    read."""
+    import pyarrow as pa
+
+    if staying.index.damaged:  # which dictionaries are needed, the damaged segment might say
+        return frozenset()
+    stop()
+    opened = rows_of(project, [one for one in packs if readable(project, one[0])])
+    if not opened:
+        return frozenset()
+    own = pa.concat_tables(opened)
+    proof = _Proof(project, own, staying)
+    for one in {(one.manifest, one.packs, one.own_packs): one for one in staying.records}.values():
+        stop()
+        proof.look(one)
+    bad = proof.missing
+    if whole:
+        below = replace(project, store=uncached(project.store))
+        bad = bad | _unreadable(below, staying.index, proof.rows(), stop)
+    spoiled = own.filter(is_among(own["chunk"], bad))["pack"].unique().to_pylist()
+    return frozenset(own["pack"].unique().to_pylist()).difference(spoiled)
+
+
+class _Proof:
+    """What snapshots need of the packs that would go, and where else it lies."""
+
+    def __init__(self, project: Project, own: pa.Table, staying: StayingPacks) -> None:
+        import pyarrow.compute as pc
+
+        self._own = own
+        self._old = frozenset(own["pack"].unique().to_pylist())
+        self._staying = staying
+        self._reader = MetaReader(project, staying.index.of_tier(META_TIER))
+        table = staying.index.table
+        held = pc.unique(own["chunk"])
+        self._elsewhere = self._whole(table.filter(pc.is_in(table["chunk"], value_set=held)))
+        self._taught = table.filter(pc.is_in(table["dictionary"], value_set=held))
+        self._packs_elsewhere = frozenset(self._elsewhere["pack"].unique().to_pylist())
+        self._found: dict[frozenset[bytes], set[bytes]] = {}
+        self.missing: set[bytes] = set()
+        """Chunks that some snapshot needs, and that lie in no pack that it goes on needing."""
+
+    def look(self, one: Record) -> None:
+        """At one snapshot. Raises `Damaged`."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        listed = snapshots.listed_packs(self._reader, one)
+        here = snapshots.reached(listed, self._staying.moved) & self._old
+        if not here:
+            return
+        chunks = snapshots.read_manifest(self._reader, one, columns=["chunks"])["chunks"].combine_chunks()
+        tree = self._reader.chunks_of(one.manifest, one.id) + self._reader.chunks_of(one.packs, one.id)
+        live = pa.concat_arrays([chunks.flatten().field("id").drop_null(), pa.array(tree, pa.binary(ID_SIZE))])
+        taught = self._taught.filter(pc.is_in(self._taught["chunk"], value_set=live))["dictionary"].combine_chunks()
+        live = pc.unique(pa.concat_arrays([live, taught]))
+        mine = self._own.filter(pc.and_(is_among(self._own["pack"], here), pc.is_in(self._own["chunk"], value_set=live)))
+        needed = set(mine["chunk"].to_pylist())
+        now = snapshots.where_now(listed, self._staying.moved)
+        there = self._elsewhere.filter(is_among(self._elsewhere["pack"], now & self._packs_elsewhere))
+        there = there.filter(is_among(there["chunk"], needed))
+        found = set(there["chunk"].to_pylist())
+        self._found.setdefault(frozenset(there["pack"].unique().to_pylist()), set()).update(found)
+        self.missing |= needed - found
+
+    def rows(self) -> list[tuple[pa.Table, set[bytes]]]:
+        """Where to read what was found: rows of the packs that one snapshot, or several, go on needing, and the chunks that
+        each must find among them."""
+        tables = (
+            (self._elsewhere.filter(is_among(self._elsewhere["pack"], packs)), chunks) for packs, chunks in self._found.items()
+        )
+        return [(rows.filter(is_among(rows["chunk"], chunks)), chunks) for rows, chunks in tables if chunks]
+
+    def _whole(self, rows: pa.Table) -> pa.Table:
+        """Those of the rows whose packs stay, with the lengths that the store lists."""
+        named = rows.group_by(["tier", "pack", "pack_size"]).aggregate([]).to_pylist()
+        stored = self._staying.stored
+        good = {one["pack"] for one in named if stored.get((one["tier"], one["pack"])) == one["pack_size"]}
+        return rows.filter(is_among(rows["pack"], good - self._old))
+
+
+def _unreadable(
+    project: Project, index: ChunkIndex, wanted: Collection[tuple[pa.Table, set[bytes]]], stop: Callable[[], None]
+) -> set[bytes]:
+    """The chunks that can be read in none of the places where they are needed. Each place is read once."""
+    import pyarrow as pa
+
+    if not wanted:
+        return set()
+    every = dict.fromkeys(places(pa.concat_tables([rows for rows, _ in wanted])))
+    reader = PackReader(project, index)
+    good: set[tuple[bytes, bytes]] = set()
+    by_pack: dict[bytes, list[ChunkPlace]] = {}
+    for place in every:
+        by_pack.setdefault(place.pack, []).append(place)
+    for pack, some in by_pack.items():
+        stop()
+        try:
+            read = [place.chunk for place, content in reader.chunks(some) if not isinstance(content, StrongroomError)]
+        except (Damaged, ObjectNotFound):
+            continue
+        good.update((pack, chunk) for chunk in read)
+    bad: set[bytes] = set()
+    for rows, chunks in wanted:
+        pairs = zip(rows["pack"].to_pylist(), rows["chunk"].to_pylist(), strict=True)
+        bad |= chunks - {chunk for pack, chunk in pairs if (pack, chunk) in good}
+    return bad

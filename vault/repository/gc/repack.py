@@ -1,0 +1,183 @@
+"""What is needed of wasteful packs is stored anew, in packs of its own.
+
+It is written as a snapshot is: under a claim, packs first, then the index, then a record under the claim's id that says
+where the content of each old pack lies now. Records of snapshots are never edited: whoever asks what they need looks there
+too. The old packs are not named by the index from then on and go with the next prune, so that who is reading them can go on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from vault.errors import Damaged, ObjectNotFound, StrongroomError
+from vault.format import frames
+from vault.format.chunks import ID_SIZE
+from vault.format.frames import Compressor, Dictionary
+from vault.format.housekeeping import MOST_MOVED_BYTES, Moved
+from vault.format.pack import PackBuilder
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.gc.prune_plan import PruneOptions, StoredPack
+from vault.repository.orphan_packs import rows_of
+from vault.repository.pack_reader import ChunkPlace, PackReader, places
+from vault.repository.project import Project
+from vault.repository.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SOURCE = "(prune)"
+"""What a prune's claim says in place of a source."""
+
+
+MOST_AT_ONCE = 16 * 1024**3
+"""Bytes of packs that are stored anew under one claim: what an interruption costs at most."""
+
+BYTES_OF_ENTRY = 72
+"""Of a pack's name in a record of moved packs, with quotes and brackets."""
+
+_Destination = tuple[int, bytes | None, int]
+"""A pack to be: its tier, its dictionary, and how many were closed before a chunk came to lie in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepackInputs:
+    """What to do. packs: that are wasteful · chunks: that any snapshot needs · index: where they lie."""
+
+    packs: list[StoredPack]
+    chunks: pa.Array
+    index: ChunkIndex
+
+
+class Repacked(NamedTuple):
+    """moved: the packs whose content lies elsewhere now · stored: bytes of the new packs · damaged: packs that could not be
+    read whole, which stay as they are · left: how many there was no time for."""
+
+    moved: frozenset[bytes]
+    stored: int
+    damaged: tuple[bytes, ...]
+    left: int = 0
+
+
+def repack(project: Project, live: RepackInputs, options: PruneOptions, late: Callable[[], bool] = lambda: False) -> Repacked:
+    """Store what is needed of these packs anew, so many under each claim that the record of it can be read. late: whether to
+    begin no further pack. Raises `Busy` where a claim was evicted: then what was committed before has moved, and no more."""
+    waiting, whole = deque(live.packs), Repacked(frozenset(), 0, ())
+    while waiting and not late():
+        done = _repack_some(project, live, waiting, options, late)
+        whole = Repacked(whole.moved | done.moved, whole.stored + done.stored, whole.damaged + done.damaged)
+    return whole._replace(left=len(waiting))
+
+
+def _repack_some(
+    project: Project, live: RepackInputs, waiting: deque[StoredPack], options: PruneOptions, late: Callable[[], bool]
+) -> Repacked:
+    """Take packs from those that wait until there are enough, and commit them under one claim."""
+    session = Session.begin(project, SOURCE)
+    try:
+        work = _Repack(session, live)
+        stop, number, size = session.telling(options.stop), 0, 0
+        while waiting and not (number and (late() or work.record_bytes > MOST_MOVED_BYTES or size > MOST_AT_ONCE)):
+            stop()
+            pack = waiting.popleft()
+            work.take(pack)
+            number, size = number + 1, size + pack.size
+            session.tell(number, size)
+            options.progress.advance(items=1, size=pack.size)
+        moved = work.finish()
+        if moved:
+            session.commit(Moved(session.id, moved))
+        else:
+            session.withdraw()
+    except (StrongroomError, KeyboardInterrupt):
+        session.withdraw()
+        raise
+    finally:
+        session.packs.close()
+    return Repacked(frozenset(moved), session.packs.stored_bytes, tuple(work.damaged))
+
+
+class _Repack:
+    """Chunks on their way from old packs into new ones."""
+
+    def __init__(self, session: Session, live: RepackInputs) -> None:
+        self._session = session
+        self._index = live.index
+        self._live = live.chunks
+        self._reader = PackReader(session.project, live.index)
+        self._builders: dict[tuple[int, bytes | None], PackBuilder] = {}
+        self._dictionaries: dict[bytes, Dictionary] = {}
+        self._compressors: dict[bytes | None, Compressor] = {}
+        self._taken: dict[bytes, list[bytes]] = {}
+        self._lies: dict[bytes, _Destination] = {}
+        self._handed_over = 0
+        self.record_bytes = 0
+        """Of the record of what was taken so far, at most."""
+        self.damaged: list[bytes] = []
+
+    def take(self, pack: StoredPack) -> None:
+        """Take what is needed of a pack: what it holds, its own table of contents says, as anybody with a write capability can
+        write index segments. One that cannot be read whole, or of which nothing is needed, stays as it is."""
+        import pyarrow.compute as pc
+
+        contents = rows_of(self._session.project, [pack])
+        if not contents:
+            self.damaged.append(pack.sha256)
+            return
+        wanted = places(contents[0].filter(pc.is_in(contents[0]["chunk"], value_set=self._live)))
+        if not wanted:
+            return
+        try:
+            for place, content in self._contents(wanted):
+                self._add(pack.tier, place, content)
+        except (Damaged, ObjectNotFound):
+            self.damaged.append(pack.sha256)
+            return
+        self._taken[pack.sha256] = [place.chunk for place in wanted]
+        destinations = {self._lies[place.chunk] for place in wanted}
+        self.record_bytes += BYTES_OF_ENTRY * (1 + len(destinations))
+
+    def finish(self) -> dict[bytes, tuple[bytes, ...]]:
+        """Store the rest and name it in the index; gives, for each old pack, those that hold what was needed of it."""
+        for key in list(self._builders):
+            self._hand_over(key)
+        self._session.close_index()
+        rows = self._session.new_rows()
+        where = dict(zip(rows["chunk"].to_pylist(), rows["pack"].to_pylist(), strict=True))
+        return {old: tuple(sorted({where[chunk] for chunk in chunks})) for old, chunks in self._taken.items()}
+
+    def _contents(self, wanted: list[ChunkPlace]) -> Iterator[tuple[ChunkPlace, bytes]]:
+        for place, content in self._reader.chunks(wanted):
+            if isinstance(content, StrongroomError):
+                raise content
+            yield place, content
+
+    def _add(self, tier: int, place: ChunkPlace, content: bytes) -> None:
+        if place.chunk in self._lies:
+            return
+        key = (tier, place.dictionary)
+        if place.dictionary not in self._compressors:
+            self._compressors[place.dictionary] = Compressor(self._dictionary(place.dictionary))
+        frame = self._compressors[place.dictionary].frame(content)
+        builder = self._builders.get(key)
+        if builder and builder.size + len(frame) > self._session.project.descriptor.limits.pack:
+            self._hand_over(key)
+        self._builders.setdefault(key, PackBuilder(place.dictionary)).add(place.chunk, frame, len(content))
+        self._lies[place.chunk] = (*key, self._handed_over)
+
+    def _hand_over(self, key: tuple[int, bytes | None]) -> None:
+        self._handed_over += 1
+        self._session.packs.submit(self._builders.pop(key), key[0], self._dictionary(key[1]))
+
+    def _dictionary(self, chunk: bytes | None) -> Dictionary | None:
+        import pyarrow as pa
+
+        if chunk is None:
+            return None
+        if chunk not in self._dictionaries:
+            found = places(self._index.locate(pa.array([chunk], pa.binary(ID_SIZE))))
+            (content,) = [content for _, content in self._contents(found)]
+            self._dictionaries[chunk] = frames.dictionary(content)
+        return self._dictionaries[chunk]
