@@ -58,6 +58,7 @@ def everything(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and stop.")] = False,  # noqa: FBT002
 ) -> None:
     """Backup and recovery for contact centres: sealed snapshots of reports, tickets and raw data, and the way back."""
+    output.show_library_notices()
 
 
 def run() -> None:

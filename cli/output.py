@@ -5,30 +5,24 @@ from __future__ import annotations
 import errno
 import io
 import json
+import logging
 import os
 import select
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import typer
 
-from vault.errors import StrongroomError, TargetError, TransientStorageError
-from vault.problems import Problem, printable
-
-PROBLEMS_SHOWN = 20
+from strongroom import notices
+from vault import wording
+from vault.errors import StrongroomError, TargetError
+from vault.problems import Problem
 
 READER_PATIENCE = 1.0
 """Seconds that a program which logs waits for its reader."""
-
-RETRIES_SHOWN_AFTER = 3.0
-RETRIES_SHOWN_EVERY = 60.0
-"""Seconds."""
 
 
 @contextmanager
@@ -158,41 +152,26 @@ def failure(error: StrongroomError) -> None:
         notice(f"hint: {error.hint}")
 
 
-class RetryNotices:
-    """Says that the store does not answer and is asked again: after some seconds, then at most once a minute."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next = RETRIES_SHOWN_AFTER
-
-    def waiting(self, error: TransientStorageError, *, elapsed: float, pause: float, left: float) -> None:
-        """See `RetryListener`. From any thread."""
-        with self._lock:
-            if elapsed < self._next:
-                return
-            self._next = elapsed + RETRIES_SHOWN_EVERY
-        notice(f"the store has not answered for {duration(elapsed)}: {error}; trying again for up to {duration(left)}")
-
-    def answered(self, elapsed: float) -> None:
-        """See `RetryListener`."""
-        with self._lock:
-            shown, self._next = self._next > RETRIES_SHOWN_AFTER, RETRIES_SHOWN_AFTER
-        if shown:
-            notice(f"the store answers again after {duration(elapsed)}")
-
-
 def problems(found: Sequence[Problem]) -> None:
     """The first problems, one a line, and how many more there are."""
-    for problem in found[:PROBLEMS_SHOWN]:
-        notice(f"problem: {printable(problem.path)}: {problem.message}")
-    if len(found) > PROBLEMS_SHOWN:
-        notice(f"problem: … and {len(found) - PROBLEMS_SHOWN} more (all of them with --json)")
+    for line in wording.problem_lines(found):
+        notice(line)
 
 
-def named(paths: Sequence[bytes], *, most: int = 3) -> str:
-    """The first of some paths, in one line."""
-    more = len(paths) - most
-    return ", ".join(map(printable, paths[:most])) + (f" and {more} more" if more > 0 else "")
+class NoticeHandler(logging.Handler):
+    """Shows what the library says through its logger as notices."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        notice(f"warning: {record.getMessage()}" if record.levelno == logging.WARNING else record.getMessage())
+
+
+def show_library_notices() -> None:
+    """Whatever the library says from now on is shown, once."""
+    logger = logging.getLogger(notices.NAME)
+    for handler in [one for one in logger.handlers if isinstance(one, NoticeHandler)]:
+        logger.removeHandler(handler)
+    logger.addHandler(NoticeHandler())
+    logger.setLevel(logging.INFO)
 
 
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequence[int] = ()) -> None:
@@ -205,39 +184,6 @@ def table(rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequenc
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         result("  ".join(cells).rstrip())
-
-
-def size(count: float) -> str:
-    """Bytes for people: 1.4 GiB."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(count) < 1024 or unit == "TiB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    raise ValueError("no unit is left")
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def moment(when: datetime, zone: ZoneInfo | None = None) -> str:
-    """A moment to the second, with the name of its time zone: this machine's own one, where none is given."""
-    return f"{when.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
-
-
-def consistency(mark: str | None) -> str:
-    """What a manifest says of a content that is not that of a file at rest, as the end of a line."""
-    if mark is None:
-        return ""
-    return "  (what it had at first: it grew)" if mark == "prefix" else "  (inconsistent: it changed while it was read)"
 
 
 def flush() -> None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from cli import output
 from strongroom import time_parsing
 from strongroom.context import Context
+from vault import wording
 from vault.errors import UsageError
 from vault.problems import printable
 from vault.wording import counted
@@ -109,7 +110,7 @@ def tell_moment(query: ItemQuery, selection: Selection, zone: ZoneInfo) -> None:
     """Which moment is shown, where one was asked for."""
     if query.at_words:
         taken = max(one.taken_at for one in selection.records)
-        output.notice(f"as of {output.moment(taken, zone)}, the newest snapshot up to {query.at_words}")
+        output.notice(f"as of {wording.moment(taken, zone)}, the newest snapshot up to {query.at_words}")
 
 
 def tell_beyond(selection: Selection, periods: Sequence[str] | None) -> None:
@@ -117,6 +118,6 @@ def tell_beyond(selection: Selection, periods: Sequence[str] | None) -> None:
     beyond = selection.beyond
     if beyond.items:
         output.notice(
-            f"{counted(beyond.items, 'item')} ({output.size(beyond.bytes)}) reach beyond {' or '.join(periods or ())} "
+            f"{counted(beyond.items, 'item')} ({wording.size(beyond.bytes)}) reach beyond {' or '.join(periods or ())} "
             "and are left out; --overlapping takes them too"
         )

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cli import output
-from strongroom import environment, settings
+from strongroom import environment, notices, settings
 from strongroom.settings import Settings
 from vault.clock import SystemClock
 from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule, UsageError
@@ -116,7 +115,7 @@ class Context:
         if errors and not good:
             raise errors[0][1]
         problems = [Problem(name.encode(), "refused-project", f"left out: {error} ({error.hint})") for name, error in errors]
-        output.problems(problems)
+        notices.problems(problems)
         self.refused.extend(problems)
         return good
 
@@ -156,9 +155,9 @@ class Context:
         _warn_of_snapshots(project, [one.id for one in found if one.what == "snapshot"])
         others = [one for one in found if one.what != "snapshot"]
         for one in others:
-            output.notice(f"warning: project {project.name}: {one.message}")
+            notices.warn(f"project {project.name}: {one.message}")
         if others:
-            output.notice(f"hint: {missing_objects.acknowledgement(project)}")
+            notices.notice(f"hint: {missing_objects.acknowledgement(project)}")
         return found
 
     def gone(self, project: Project) -> list[str]:
@@ -189,8 +188,8 @@ def _warn_of_snapshots(project: Project, gone: Sequence[str]) -> None:
     from vault.repository import missing_snapshots
 
     for snapshot in gone:
-        output.notice(
-            f"warning: snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
+        notices.warn(
+            f"snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
             f"forgotten; what is shown may be older than what there was. To accept the loss: "
             f"{missing_snapshots.acceptance(project, snapshot)}"
         )
@@ -244,7 +243,8 @@ def opened(
     place = located(found.repository.address, found.file.absolute().parent)
     bare = open_bare_store(place, options, everything.clock, everything.randomness)
     counting = CountingStore(bare)
-    patient = RetryingStore(counting, options.patience, everything.clock, everything.randomness, listener=output.RetryNotices())
+    listener = notices.RetryNotices()
+    patient = RetryingStore(counting, options.patience, everything.clock, everything.randomness, listener=listener)
     try:
         memory = remembered(place, found.repository)
         repository = _repository(patient, everything, memory)

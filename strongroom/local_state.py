@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import output
-from strongroom import context, environment
+from strongroom import context, environment, notices
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -61,13 +60,13 @@ def noted(settings: Settings) -> Iterator[StateStore | None]:
     try:
         opened = findings(settings)
     except StrongroomError as error:
-        output.notice(f"warning: {error}")
+        notices.warn(f"{error}")
         yield None
         return
     try:
         yield opened
     except StrongroomError as error:
-        output.notice(f"warning: {error}")
+        notices.warn(f"{error}")
     finally:
         opened.close()
 

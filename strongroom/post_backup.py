@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from cli import output
-from strongroom import local_state
+from strongroom import local_state, notices
 from strongroom.settings import durations
 
 if TYPE_CHECKING:
@@ -38,10 +37,10 @@ def of_snapshot(settings: Settings, project: Project, source: SourceSettings, re
     verdict = retention_freeze.watch(project, record, limits(own), ZoneInfo(own.zone))
     flagged = list(verdict.reasons)
     for why in verdict.quiet:
-        output.notice(f"notice: {project.name}/{source.name}: {why}")
+        notices.notice(f"notice: {project.name}/{source.name}: {why}")
     for why in flagged:
-        output.notice(
-            f"warning: {project.name}/{source.name}: {why}; retention is frozen until a person accepts it (`strongroom status`)"
+        notices.warn(
+            f"{project.name}/{source.name}: {why}; retention is frozen until a person accepts it (`strongroom status`)"
         )
     now = project.services.clock.now()
     with local_state.noted(settings) as findings:

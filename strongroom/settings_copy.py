@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
 
-from cli import output
+from strongroom import notices
 from vault import age
 from vault.age import HybridIdentity, HybridRecipient
 from vault.errors import Damaged, Interrupted, KeyRefused, StrongroomError
@@ -78,7 +78,7 @@ def noticed(holder: Holder, settings: Settings, capabilities: Sequence[Capabilit
     except StrongroomError as error:
         kept = Kept(problem=str(error))
     if kept.problem is not None:
-        output.notice(f"warning: the repository has no copy of these settings: {kept.problem}")
+        notices.warn(f"the repository has no copy of these settings: {kept.problem}")
     return kept
 
 
@@ -123,7 +123,7 @@ class Holder:
         try:
             decoded, data = settings_copies.read(store, newest, self.identities, tag_keys(capabilities), repository)
         except Damaged as error:
-            output.notice(f"warning: {error}; it is written anew")
+            notices.warn(f"{error}; it is written anew")
             return None
         if decoded is None or decoded.copy.text != settings.text:
             return None

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli import output
-from strongroom import context, environment, settings_copy
+from strongroom import context, environment, notices, settings_copy
 from vault.errors import Damaged, NothingFound, ObjectNotFound, RefusedByRule, StrongroomError, UsageError
 from vault.problems import Problem, printable
 from vault.repository import settings_copies
@@ -155,10 +154,10 @@ class Choice:
             raise UsageError(f"there are settings of several machines or files: {which}", hint=hint)
         chosen = good[0]
         if fitting[0] is not chosen:
-            output.notice(f"warning: the newer copy {fitting[0].copy.id} was passed over: nothing proves who wrote it")
+            notices.warn(f"the newer copy {fitting[0].copy.id} was passed over: nothing proves who wrote it")
         for problem in told.problems:
             if _is_newer(problem, chosen):
-                output.notice(f"warning: a newer copy was passed over: {problem.message}")
+                notices.warn(f"a newer copy was passed over: {problem.message}")
         return chosen
 
     def _fits(self, one: Found) -> bool:

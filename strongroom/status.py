@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cli import output
-from strongroom import context, local_state
+from strongroom import context, local_state, notices
 from strongroom.settings import Settings
+from vault import wording
 from vault.errors import StrongroomError
 from vault.problems import printable
 from vault.wording import counted, quoted
@@ -97,7 +97,7 @@ def ask_repository(place: context.Context, project: Project) -> RepositoryState:
     committed = snapshots.committed(project, rolled=True)
     placed = holds.read_all(project)
     damaged = (*committed.damaged, *placed.problems)
-    output.problems(damaged)
+    notices.problems(damaged)
     heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
     ids = {one.id for one in committed.records}
     running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
@@ -148,7 +148,7 @@ class LocalState:
         for one in beat.failing if beat.state in ("running", "stuck") else ():
             message = f"{one.get('task')} fails since {one.get('since')}: {one.get('error')}"
             found.append(Alert("", "daemon", "daemon", message, "mend what the message names; it goes on by itself"))
-        seen = f", its last sign of life was {output.moment(beat.seen)}" if beat.seen is not None else ""
+        seen = f", its last sign of life was {wording.moment(beat.seen)}" if beat.seen is not None else ""
         start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
         if beat.state == "killed":
             found.append(
@@ -166,7 +166,7 @@ class LocalState:
         due = self._overdue() if beat.state == "ended" else []
         if due:
             first = min(since for since in due)
-            message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {output.moment(first)}"
+            message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {wording.moment(first)}"
             found.append(Alert("", "daemon", "daemon", message, start, severity="critical"))
         return tuple(found)
 
@@ -204,9 +204,9 @@ class LocalState:
             bad = "failed" if "failed" in row else "problems" if head is not None and head.counts.problems else well
             row |= {
                 "state": AHEAD if -age > CLOCKS_DIFFER else "late" if late else bad,
-                "last": output.moment(last),
+                "last": wording.moment(last),
                 "taken_at": last.isoformat(),
-                "age": output.duration(age.total_seconds()),
+                "age": wording.duration(age.total_seconds()),
                 "age_seconds": round(age.total_seconds(), 3),
             }
         elif asked is None:
@@ -216,11 +216,11 @@ class LocalState:
         if not listed or source not in plan.sources:
             row["state"] = UNLISTED
         if plan.rpo is not None and promised:
-            row |= {"rpo": output.duration(plan.rpo.total_seconds()), "rpo_seconds": plan.rpo.total_seconds()}
+            row |= {"rpo": wording.duration(plan.rpo.total_seconds()), "rpo_seconds": plan.rpo.total_seconds()}
         job = next((one for one in plan.jobs if one.kind == "backup" and one.source == source), None)
         if job is not None:
             upcoming = self._next_run(plan, job)
-            row |= {"next": output.moment(upcoming), "next_run": upcoming.isoformat()}
+            row |= {"next": wording.moment(upcoming), "next_run": upcoming.isoformat()}
         if asked is not None:
             row |= _under_way([claim for claim in asked.claims if claim.source == source], self.now)
         return row
@@ -229,9 +229,9 @@ class LocalState:
         row: dict[str, Any] = {"project": plan.name, "frozen": list(frozen), "retention": "FROZEN" if frozen else "free"}
         for made in self.findings.drills(plan.name):
             row["last_drill"] = {"at": made.at.isoformat(), **made.value}
-            row["drilled"] = output.moment(made.at)
+            row["drilled"] = wording.moment(made.at)
             failed = bool(made.value.get("trouble"))
-            row["recovery"] = "FAILED" if failed else f"about {output.duration(made.value['whole_seconds'])}"
+            row["recovery"] = "FAILED" if failed else f"about {wording.duration(made.value['whole_seconds'])}"
         coverage = self.findings.coverage(plan.name, self.now - plan.check_within)
         if coverage.packs:
             row["checks"] = {
@@ -258,8 +258,8 @@ def _under_way(claims: Sequence[Claim], now: datetime) -> dict[str, str]:
     if not claims:
         return {}
     newest = max(claims, key=lambda claim: claim.updated_at)
-    seen = output.duration((now - newest.updated_at).total_seconds())
-    done = f"{counted(newest.items, 'item')} done, {output.size(newest.bytes)} read, on {newest.host}"
+    seen = wording.duration((now - newest.updated_at).total_seconds())
+    done = f"{counted(newest.items, 'item')} done, {wording.size(newest.bytes)} read, on {newest.host}"
     if now - newest.updated_at > SILENT_AFTER:
         return {"unfinished": f"{done}, no sign of life for {seen}"}
     return {"running": f"{done}, last seen {seen} ago"}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from cli import output
+from vault import wording
 from vault.errors import UsageError
 from vault.format.layout import is_snapshot_id
 
@@ -71,10 +71,10 @@ def moment(text: str, zone: ZoneInfo, now: datetime, *, begin: bool = False) -> 
 def in_words(text: str | None, at: datetime, zone: ZoneInfo, *, before: bool = False) -> str:
     """A moment as it was asked for, for people: `the end of 2026-03-08 (2026-03-08 23:59:59 EET)`. at: what it means."""
     if before:
-        return f"right before {output.moment(at + timedelta.resolution, zone)}"
+        return f"right before {wording.moment(at + timedelta.resolution, zone)}"
     if text is not None and is_day(text) and text.strip().lower() != "today":
-        return f"the end of {at.astimezone(zone):%Y-%m-%d} ({output.moment(at, zone)})"
-    return output.moment(at, zone)
+        return f"the end of {at.astimezone(zone):%Y-%m-%d} ({wording.moment(at, zone)})"
+    return wording.moment(at, zone)
 
 
 def _ago(here: datetime, found: re.Match[str]) -> datetime:

@@ -13,6 +13,7 @@ from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Source
 from strongroom import context, local_state, maintenance, object_lock, own_paths, post_backup, retention, sources
 from strongroom import settings as settings_of
+from vault import wording
 from vault.errors import Interrupted, SettingsError, StrongroomError, TargetError, UsageError
 from vault.problems import printable
 from vault.wording import counted
@@ -199,9 +200,9 @@ def _tell(report: BackupReport) -> StrongroomError | None:
     counts, unwritten = report.record.counts, None
     try:
         output.result(
-            f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {output.size(counts.bytes)}; "
+            f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {wording.size(counts.bytes)}; "
             f"{counts.added} new, {counts.changed} changed, {counts.vanished} vanished; "
-            f"stored {output.size(counts.stored_bytes)} in {output.duration(report.seconds)}; snapshot {report.record.id}"
+            f"stored {wording.size(counts.stored_bytes)} in {wording.duration(report.seconds)}; snapshot {report.record.id}"
         )
     except BrokenPipeError:
         output.discard_results()
@@ -209,7 +210,7 @@ def _tell(report: BackupReport) -> StrongroomError | None:
         unwritten = error
     _tell_left_out(report)
     for one in report.grown[:GROWN_SHOWN]:
-        output.notice(f"grew while it was read: {printable(one.path)}; its first {output.size(one.size)} are kept")
+        output.notice(f"grew while it was read: {printable(one.path)}; its first {wording.size(one.size)} are kept")
     if len(report.grown) > GROWN_SHOWN:
         output.notice(f"grew while they were read: {counted(len(report.grown) - GROWN_SHOWN, 'more file')}")
     if counts.problems:
@@ -219,7 +220,7 @@ def _tell(report: BackupReport) -> StrongroomError | None:
     if report.doubtful:
         output.notice(
             f"notice: the names of {counted(len(report.doubtful), 'item')} say a period in several ways; the widest was taken: "
-            f"{output.named(report.doubtful)}; `layout` in the settings decides"
+            f"{wording.named(report.doubtful)}; `layout` in the settings decides"
         )
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")

@@ -9,6 +9,7 @@ import typer
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Repository
 from strongroom import context, environment, local_state, object_lock
+from vault import wording
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
@@ -176,7 +177,7 @@ def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
 
 def _tell(report: CheckReport) -> None:
     packs, chunks = counted(report.packs_read, "pack"), counted(report.chunks_read, "chunk")
-    read = f"; {packs} read ({output.size(report.bytes_read)}), {chunks} compared"
+    read = f"; {packs} read ({wording.size(report.bytes_read)}), {chunks} compared"
     output.result(
         f"{report.project}: {counted(report.snapshots, 'snapshot')}, {counted(report.packs_needed, 'pack')} needed"
         f"{read if report.packs_read else ''}: {'sound' if report.sound else 'DAMAGED'}"

@@ -14,6 +14,7 @@ import typer
 
 from cli import output
 from strongroom import context
+from vault import wording
 from vault.errors import StrongroomError
 from vault.wording import counted
 
@@ -62,7 +63,7 @@ class _Demo:
         with self._step("A contact centre opens its archives"):
             summary = write_contact_centre(self._centre, years=self._years)
         self._say(
-            f"{len(summary.clients)} clients, {counted(summary.files, 'file')}, {output.size(summary.bytes)}: "
+            f"{len(summary.clients)} clients, {counted(summary.files, 'file')}, {wording.size(summary.bytes)}: "
             f"reports, tickets and call records from {summary.first_day} on"
         )
         with self._step("A repository is made, with keys of its own for each client"):
@@ -70,7 +71,7 @@ class _Demo:
         with self._step("The first snapshots are taken"):
             reports = [self._back_up(project, kind) for project in projects for kind in KINDS]
         stored = sum(report.record.counts.stored_bytes for report in reports)
-        self._say(f"sealed, deduplicated and compressed: {output.size(stored)} stored")
+        self._say(f"sealed, deduplicated and compressed: {wording.size(stored)} stored")
         hour = summary.until
         for _ in range(HOURS):
             grow(self._centre, hour)
@@ -79,10 +80,10 @@ class _Demo:
                 reports = [self._back_up(project, kind) for project in projects for kind in KINDS]
             self._say(
                 f"{sum(r.record.counts.added for r in reports)} new and {sum(r.record.counts.changed for r in reports)} "
-                f"changed items, {output.size(sum(r.record.counts.stored_bytes for r in reports))} stored"
+                f"changed items, {wording.size(sum(r.record.counts.stored_bytes for r in reports))} stored"
             )
         self._delete_and_restore(projects[0])
-        self._say(f"\nThe whole story took {output.duration(self._clock.monotonic() - self._began)}.")
+        self._say(f"\nThe whole story took {wording.duration(self._clock.monotonic() - self._began)}.")
 
     def _make_repository(self, clients: tuple[str, ...]) -> list[Project]:
         from vault.age import HybridIdentity
@@ -136,13 +137,13 @@ class _Demo:
             report = execute(plan, target, lambda: None)
         if report.problems:
             raise DemoFailed(f"the restore met a problem: {report.problems[0].message}")
-        self._say(f"{counted(report.files, 'file')}, {output.size(report.bytes)}")
+        self._say(f"{counted(report.files, 'file')}, {wording.size(report.bytes)}")
 
     @contextmanager
     def _step(self, title: str) -> Iterator[None]:
         began = self._clock.monotonic()
         yield
-        output.result(f"{title} ({output.duration(self._clock.monotonic() - began)})")
+        output.result(f"{title} ({wording.duration(self._clock.monotonic() - began)})")
 
     def _say(self, text: str) -> None:
         output.result(f"    {text}" if not text.startswith("\n") else text)

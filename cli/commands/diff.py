@@ -27,6 +27,7 @@ from cli.options import (
 )
 from cli.selection_options import SelectionOptions
 from strongroom import context, own_paths, sources, time_parsing
+from vault import wording
 from vault.errors import NothingFound, SettingsError, UsageError
 from vault.problems import Problem, printable
 from vault.wording import counted
@@ -204,7 +205,7 @@ def _rows(
 
 def _tell(difference: Difference, limit: int) -> None:
     for row in difference.table.slice(0, limit).to_pylist():
-        sizes = [output.size(row[name]) for name in ("before_size", "after_size") if row[name] is not None]
+        sizes = [wording.size(row[name]) for name in ("before_size", "after_size") if row[name] is not None]
         told = " -> ".join(dict.fromkeys(sizes))
         output.result(f"{SIGNS[row['what']]} {told:>24}  {printable(row['path'])}")
     counts = difference.counts()

@@ -9,6 +9,7 @@ import typer
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet
 from strongroom import context, local_state
+from vault import wording
 from vault.errors import Damaged, Interrupted, StrongroomError
 from vault.wording import counted
 
@@ -94,12 +95,12 @@ def _tell(told: dict[str, Any]) -> None:
         f"attributes of {counted(told['attributes_compared'], 'item')}",
     )
     output.result(
-        f"{told['project']}: {counted(told['items'], 'file')} ({output.size(told['bytes'])}) restored in "
-        f"{output.duration(told['seconds'])}, {told['newest']} among them; compared: {', '.join(parts)}: {verdict}"
+        f"{told['project']}: {counted(told['items'], 'file')} ({wording.size(told['bytes'])}) restored in "
+        f"{wording.duration(told['seconds'])}, {told['newest']} among them; compared: {', '.join(parts)}: {verdict}"
     )
     output.result(
-        f"  all {counted(told['whole_items'], 'file')} ({output.size(told['whole_bytes'])}) would take about "
-        f"{output.duration(told['whole_seconds'])}"
+        f"  all {counted(told['whole_items'], 'file')} ({wording.size(told['whole_bytes'])}) would take about "
+        f"{wording.duration(told['whole_seconds'])}"
     )
     for line in told["wrong"]:
         output.result(f"  wrong: {line}")

@@ -38,6 +38,7 @@ from restore.local_fs.syscalls import is_folder, stands
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.tables.write_options import Audience
 from strongroom import context, environment, own_paths
+from vault import wording
 from vault.errors import TargetError, UsageError
 from vault.wording import counted
 
@@ -176,7 +177,8 @@ def _tell(work: RestoreJob, plan: RestorePlan, exported: Exported, path: Path) -
     document = {"plan": plan.as_json(), **report.as_json(), "bag": str(path), "by": exported.request.asker.as_json()}
     if not work.request.as_json:
         files = counted(report.files, "file")
-        output.result(f"exported {files}, {output.size(report.bytes)}, to the bag {path} in {output.duration(report.seconds)}")
+        size, took = wording.size(report.bytes), wording.duration(report.seconds)
+        output.result(f"exported {files}, {size}, to the bag {path} in {took}")
         if work.conversion is not None:
             showing.tell_tables(exported.outcome.told)
     end(work, report.problems, document)

@@ -13,6 +13,7 @@ from cli import output, progress
 from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Repository, Source
 from cli.selection_options import SelectionOptions
 from strongroom import context, environment, time_parsing
+from vault import wording
 from vault.problems import printable
 from vault.wording import counted
 
@@ -97,13 +98,13 @@ def _with_first(row: dict[str, Any], known: History) -> dict[str, Any]:
 def _found_cells(row: dict[str, Any], zone: ZoneInfo) -> list[str]:
     missing = row["missing_since"]
     return [
-        output.size(row["size"]),
-        output.moment(row["first_seen"], zone) + (" or before" if row["first_seen_in_what_is_kept"] else ""),
-        output.moment(row["last_seen"], zone),
+        wording.size(row["size"]),
+        wording.moment(row["first_seen"], zone) + (" or before" if row["first_seen_in_what_is_kept"] else ""),
+        wording.moment(row["last_seen"], zone),
         str(row["versions"]),
-        output.moment(missing, zone) if missing else "-",
+        wording.moment(missing, zone) if missing else "-",
         row["snapshot"],
-        f"{printable(row['path'])}{output.consistency(row['consistency'])}",
+        f"{printable(row['path'])}{wording.consistency(row['consistency'])}",
     ]
 
 
@@ -165,14 +166,14 @@ def _tell(item: ItemHistory, zone: ZoneInfo) -> None:
 def _event_cells(event: Event, zone: ZoneInfo) -> list[str]:
     about = ", ".join(event.changes)
     if event.last_seen_at is not None:
-        about = f"last seen {output.moment(event.last_seen_at, zone)}"
+        about = f"last seen {wording.moment(event.last_seen_at, zone)}"
     return [
-        f"  {output.moment(event.when, zone)}",
+        f"  {wording.moment(event.when, zone)}",
         event.what,
-        output.size(event.size),
+        wording.size(event.size),
         event.snapshot or "(forgotten)",
         modified(event.mtime, zone),
-        f"{about}{output.consistency(event.consistency)}".strip(),
+        f"{about}{wording.consistency(event.consistency)}".strip(),
     ]
 
 
@@ -181,7 +182,7 @@ def modified(seconds: int, zone: ZoneInfo) -> str:
     if not seconds:
         return "-"
     try:
-        return output.moment(datetime.fromtimestamp(seconds, UTC), zone)
+        return wording.moment(datetime.fromtimestamp(seconds, UTC), zone)
     except (OverflowError, OSError, ValueError):
         return f"@{seconds}"
 
@@ -208,8 +209,8 @@ def gathered(place: Context, project: Project, *, quiet: bool) -> History:
     wrong = list(out_of_order(found))
     for later, earlier in wrong[:CLOCKS_NAMED]:
         output.notice(
-            f"warning: snapshot {later.id} ({output.moment(later.taken_at)}) was taken after {earlier.id} "
-            f"({output.moment(earlier.taken_at)}): a clock was wrong, and what happened is told in the order of these times"
+            f"warning: snapshot {later.id} ({wording.moment(later.taken_at)}) was taken after {earlier.id} "
+            f"({wording.moment(earlier.taken_at)}): a clock was wrong, and what happened is told in the order of these times"
         )
     if len(wrong) > CLOCKS_NAMED:
         output.notice(f"warning: … and so were {len(wrong) - CLOCKS_NAMED} more")

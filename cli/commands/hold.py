@@ -11,6 +11,7 @@ import typer
 from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json
 from strongroom import context, environment, object_lock, time_parsing
+from vault import wording
 from vault.errors import UsageError
 from vault.wording import counted
 
@@ -58,7 +59,9 @@ def add(
     else:
         output.result(f"hold {hold.id} on {project}: {scope.as_text()}, {_until(hold)}")
     if snapshot is None and not as_json:
-        output.result(f"it is on {counted(items, 'item')} ({output.size(size)}) of the newest snapshots, and on older versions")
+        output.result(
+            f"it is on {counted(items, 'item')} ({wording.size(size)}) of the newest snapshots, and on older versions"
+        )
         if not items:
             output.notice("notice: no item matches it now; it binds those that come, and those of older snapshots")
     _end(problems)
@@ -165,13 +168,13 @@ def _touched(project: Project, scope: Scope) -> tuple[int, int]:
 
 
 def _placed(hold: Hold) -> str:
-    return "?" if hold.placed_at is None else output.moment(hold.placed_at)
+    return "?" if hold.placed_at is None else wording.moment(hold.placed_at)
 
 
 def _until(hold: Hold) -> str:
     if hold.release is not None:
-        return f"released by {hold.release.who} on {output.moment(hold.release.released_at)}: {hold.release.reason}"
-    return "until it is released" if hold.until is None else f"until {output.moment(hold.until)}"
+        return f"released by {hold.release.who} on {wording.moment(hold.release.released_at)}: {hold.release.reason}"
+    return "until it is released" if hold.until is None else f"until {wording.moment(hold.until)}"
 
 
 def _as_json(hold: Hold, now: datetime) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from cli.options import (
 )
 from cli.selection_options import SelectionOptions, tell_beyond, tell_moment
 from strongroom import context
+from vault import wording
 from vault.problems import printable
 from vault.wording import counted
 
@@ -84,10 +85,10 @@ def _cells(one: Record, zone: ZoneInfo) -> list[str]:
     return [
         f"  {one.id}",
         one.source,
-        output.moment(one.taken_at, zone),
+        wording.moment(one.taken_at, zone),
         str(counts.items),
-        output.size(counts.bytes),
-        output.size(counts.stored_bytes),
+        wording.size(counts.bytes),
+        wording.size(counts.stored_bytes),
         str(counts.problems) if counts.problems else "-",
     ]
 
@@ -163,8 +164,8 @@ def _line(row: tuple[Any, ...], zone: ZoneInfo) -> str:
     letters = LETTERS[kind] + stat.filemode(mode)[1:]
     period = _period(start, end, zone) if origin not in (None, MTIME) else ""
     arrow = f" -> {printable(target)}" if target is not None else ""
-    gone = f"  (vanished {output.moment(vanished, zone)})" if vanished else ""
-    notes = f"{gone}{output.consistency(consistency)}"
+    gone = f"  (vanished {wording.moment(vanished, zone)})" if vanished else ""
+    notes = f"{gone}{wording.consistency(consistency)}"
     return f"{letters} {size:>12} {_moment(seconds, zone)} {period or '-':<13} {printable(path)}{arrow}{notes}"
 
 
@@ -178,7 +179,7 @@ def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str
 def _moment(seconds: int, zone: ZoneInfo) -> str:
     """A file's time; some lie outside of what a calendar here can show."""
     try:
-        return output.moment(datetime.fromtimestamp(seconds, UTC), zone)
+        return wording.moment(datetime.fromtimestamp(seconds, UTC), zone)
     except (OverflowError, OSError, ValueError):
         return f"@{seconds}".ljust(19)
 

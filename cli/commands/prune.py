@@ -12,6 +12,7 @@ from cli import output, progress
 from cli.commands.retention import ask
 from cli.options import Config, Identity, Json, Quiet, Yes
 from strongroom import context, local_state, object_lock, retention
+from vault import wording
 from vault.errors import Busy, UsageError
 from vault.storage.object_locks import UNTIL_RELEASED
 from vault.wording import counted
@@ -140,7 +141,7 @@ def _show(plan: PrunePlan) -> None:
         ),
     ):
         if told[name]["packs"]:
-            output.result(f"  {counted(told[name]['packs'], 'pack')} ({output.size(told[name]['bytes'])}) {text}")
+            output.result(f"  {counted(told[name]['packs'], 'pack')} ({wording.size(told[name]['bytes'])}) {text}")
     if plan.forgotten:
         output.result(f"  {counted(len(plan.forgotten), 'record')} of forgotten snapshots go")
     for snapshot, why in plan.held:
@@ -160,21 +161,21 @@ def _show(plan: PrunePlan) -> None:
 
 
 def _until(plan: PrunePlan) -> str:
-    return "" if plan.packs_stay_until is None else f" until {output.moment(plan.packs_stay_until)}"
+    return "" if plan.packs_stay_until is None else f" until {wording.moment(plan.packs_stay_until)}"
 
 
 def _kept(until: datetime) -> str:
     if until == UNTIL_RELEASED:
         return "is under a legal hold: it stays until the hold is released"
-    return f"is locked by the store until {output.moment(until)}"
+    return f"is locked by the store until {wording.moment(until)}"
 
 
 def _tell(report: PruneReport) -> None:
     if report.waiting:
         output.notice(f"{report.project}: backups are still under way; nothing was deleted ({'; '.join(report.waiting_for)})")
     output.result(
-        f"{report.project}: {counted(report.deleted, 'pack')} deleted, {output.size(report.freed)} freed "
-        f"in {output.duration(report.seconds)}"
+        f"{report.project}: {counted(report.deleted, 'pack')} deleted, {wording.size(report.freed)} freed "
+        f"in {wording.duration(report.seconds)}"
     )
     if report.refused:
         output.notice(f"{report.project}: the store refused to delete {counted(len(report.refused), 'object')}")

@@ -37,6 +37,7 @@ from cli.options import (
 )
 from cli.selection_options import SelectionOptions, tell_beyond, tell_consistency
 from strongroom import context
+from vault import wording
 from vault.errors import TargetError, UsageError
 from vault.wording import counted
 
@@ -145,7 +146,7 @@ def _tell_tables(found: list[TableSummary], zone: ZoneInfo, *, as_json: bool) ->
         return
     for one in found:
         names = " = ".join(one.view.names)
-        output.result(f"{names}: {counted(one.files, 'file')} {one.view.format}, {output.size(one.bytes)}, {_span(one, zone)}")
+        output.result(f"{names}: {counted(one.files, 'file')} {one.view.format}, {wording.size(one.bytes)}, {_span(one, zone)}")
         for name, type_ in one.columns:
             output.result(f"    {name}  {type_}")
     output.notice("every table also has path, period, period_start, period_end, snapshot_time")

@@ -12,6 +12,7 @@ from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from strongroom import context, environment, local_state, object_lock, retention, time_parsing
 from strongroom.settings import durations
+from vault import wording
 from vault.errors import RefusedByRule, UsageError
 from vault.wording import counted
 
@@ -205,7 +206,7 @@ def _show_log(project: Project, notes: list[Note], *, every: bool) -> None:
         gone = _logged(note)
         sources = ", ".join(sorted({one["source"] or "?" for one in gone}))
         what = [one["id"] for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
-        when, who = output.moment(note.forgotten_at), note.who or f"? on {note.host}"
+        when, who = wording.moment(note.forgotten_at), note.who or f"? on {note.host}"
         rows += [(f"  {when}", who, one, sources, note.reason) for one in what]
     output.result(f"{project.name}: {counted(len(rows), 'entry', 'entries')}")
     if rows:
@@ -261,7 +262,7 @@ def _show(project: Project, found: RetentionPlan, zone: ZoneInfo, *, every: bool
         for one in goes[:SHOWN]:
             why = "; ".join(reason.text for reason in one.forget)
             output.result(
-                f"  goes: {one.snapshot.source} {output.moment(one.snapshot.taken_at, zone)} {one.snapshot.id}: {why}"
+                f"  goes: {one.snapshot.source} {wording.moment(one.snapshot.taken_at, zone)} {one.snapshot.id}: {why}"
             )
         if len(goes) > SHOWN:
             output.result(f"  … and {len(goes) - SHOWN} more; --all shows every one")

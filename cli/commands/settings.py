@@ -11,6 +11,7 @@ import typer
 from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from strongroom import context, environment, settings
+from vault import wording
 from vault.errors import RefusedByRule, UsageError
 from vault.problems import printable
 from vault.wording import counted
@@ -190,7 +191,7 @@ def _tell(file: Path, found: Found, needs: Needs) -> None:
     copy = found.copy
     output.result(
         f"{file}: the settings of {printable(copy.host.encode())} ({printable(copy.file.encode())}), as of "
-        f"{output.moment(copy.written_at)}"
+        f"{wording.moment(copy.written_at)}"
     )
     for key, text in needs.missing.items():
         output.notice(f"missing on this machine: {key}: {printable(text.encode('utf-8', 'surrogateescape'))}")
@@ -209,7 +210,7 @@ def _list(copies: Copies, *, as_json: bool) -> None:
         rows = [
             (
                 one.copy.id,
-                output.moment(one.copy.written_at),
+                wording.moment(one.copy.written_at),
                 printable(one.copy.host.encode()),
                 printable(one.copy.file.encode()),
                 str(len(one.as_json()["projects"])),

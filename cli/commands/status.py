@@ -15,6 +15,7 @@ from cli import output
 from cli.options import Config, Identity, Json
 from strongroom import context, environment, local_state, post_backup, settings
 from strongroom import status as strongroom_status
+from vault import wording
 from vault.errors import Damaged, NoRepository, StorageError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
@@ -196,8 +197,8 @@ def _show(whole: _Whole) -> None:
     beat = whole.heartbeat
     if beat.state != "none":
         words = {"running": "runs", "stuck": "DOES NOT MOVE", "killed": "WAS KILLED", "ended": "has ended"}
-        since = f", begun {output.moment(beat.since)}" if beat.since is not None else ""
-        seen = f", last sign of life {output.moment(beat.seen)}" if beat.seen is not None else ""
+        since = f", begun {wording.moment(beat.since)}" if beat.since is not None else ""
+        seen = f", last sign of life {wording.moment(beat.seen)}" if beat.seen is not None else ""
         output.result(f"the daemon {words.get(beat.state, 'cannot be seen by this user')}{since}{seen}")
     _table(whole.rows, SOURCES)
     output.result("")

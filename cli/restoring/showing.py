@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cli import output
 from restore.local_fs.syscalls import is_folder
+from vault import wording
 from vault.problems import printable
 from vault.wording import counted
 
@@ -34,14 +35,14 @@ def show(plans: Sequence[RestorePlan], selection: Selection, where: str, estimat
         sum(values) for values in zip(*((p.files, p.bytes_to_write, p.bytes_to_read, p.requests) for p in plans), strict=True)
     )
     output.notice(
-        f"plan: {counted(files, 'file')}, {output.size(to_write)} to write to {where}, as of {moment.of(when)}; "
-        f"{output.size(to_read)} to read in about {counted(requests, 'request')}, "
-        f"which may take {output.duration(estimate.seconds)}"
+        f"plan: {counted(files, 'file')}, {wording.size(to_write)} to write to {where}, as of {moment.of(when)}; "
+        f"{wording.size(to_read)} to read in about {counted(requests, 'request')}, "
+        f"which may take {wording.duration(estimate.seconds)}"
     )
     if len(estimate.lines) > 1:
         for line in estimate.lines:
             about = line.period or "no period"
-            output.notice(f"  {line.kind:<12} {about:<9} {counted(line.files, 'file'):>14} {output.size(line.bytes):>11}")
+            output.notice(f"  {line.kind:<12} {about:<9} {counted(line.files, 'file'):>14} {wording.size(line.bytes):>11}")
     for count, one, many in (
         (sum(plan.already_there for plan in plans), "is there already", "are there already"),
         (
@@ -94,7 +95,7 @@ class Moment:
 
     def of(self, taken: datetime) -> str:
         """With when the newest snapshot was taken."""
-        newest = output.moment(taken, self.zone)
+        newest = wording.moment(taken, self.zone)
         return f"{newest}, the newest snapshot up to {self.asked}" if self.asked else newest
 
 
@@ -123,7 +124,7 @@ def warn_of_space(needed: int, folder: Path) -> None:
     """Say so where the disk has less room than may be needed; what is compressed or shared may still fit."""
     free = free_space(folder)
     if free is not None and needed > free:
-        output.notice(f"warning: up to {output.size(needed)} are needed at {folder}, and {output.size(free)} are free")
+        output.notice(f"warning: up to {wording.size(needed)} are needed at {folder}, and {wording.size(free)} are free")
 
 
 def free_space(folder: Path) -> int | None:
@@ -140,8 +141,8 @@ def free_space(folder: Path) -> int | None:
 def tell(report: RestoreReport, where: str) -> None:
     """What was done."""
     output.result(
-        f"restored {counted(report.files, 'file')}, {output.size(report.bytes)}, to {where} "
-        f"in {output.duration(report.seconds)}"
+        f"restored {counted(report.files, 'file')}, {wording.size(report.bytes)}, to {where} "
+        f"in {wording.duration(report.seconds)}"
     )
     for count, one, many in (
         (report.already_there, "was there already", "were there already"),

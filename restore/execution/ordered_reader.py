@@ -41,8 +41,7 @@ class FileContent(NamedTuple):
 
 
 def pieces(references: pa.Table, reader: PackReader, stop: Callable[[], None]) -> Iterator[FileContent]:
-    """The chunks that `references` (of `restore.planning.chunk_locations.locate`) names, in their order. Raises `StorageError`.
-    """
+    """The chunks that `references` (of `chunk_locations.locate`) names, in their order. Raises `StorageError`."""
     for window in _windows(references):
         got: dict[tuple[int, int], bytes | StrongroomError] = {}
         for part in fetch(window, reader, stop, list):

@@ -89,11 +89,11 @@ def test_a_source_says_how_its_items_are_to_be_understood() -> None:
     )
     first, second = (sources.folder(project, one) for one in project.sources)
     assert (first.name, first.kind, first.path, first.rules.takes(b"a.tmp")) == ("raw", "raw", b"/r", False)
-    assert (first.classify_options.zone.key, first.options.day_first) == ("Europe/Kyiv", False)
+    assert (first.classify_options.zone.key, first.classify_options.day_first) == ("Europe/Kyiv", False)
     assert [layout.text for layout in first.classify_options.layouts] == ["{year}"]
-    assert (first.classify_options.content_key, first.options.content is None) == ("time column created", False)
-    assert (second.classify_options.content, second.options.layouts) == (None, ())
-    assert len({first.classify_options.fingerprint, second.options.fingerprint, UTC_MANNER.fingerprint}) == 3
+    assert (first.classify_options.content_key, first.classify_options.content is None) == ("time column created", False)
+    assert (second.classify_options.content, second.classify_options.layouts) == (None, ())
+    assert len({first.classify_options.fingerprint, second.classify_options.fingerprint, UTC_MANNER.fingerprint}) == 3
 
 
 def test_a_source_that_says_nothing_is_described_as_before() -> None:
