@@ -90,3 +90,11 @@ def one_file(selection: Selection) -> Selection:
         return selection
     chosen = choose(f"{files.num_rows} files match.", [printable(path) for path in files["path"].to_pylist()])
     return selection if chosen is None else replace(selection, table=files.slice(chosen, 1))
+
+
+def new_passphrase() -> str:
+    """Twice, unseen. Raises `UsageError` where nobody can be asked."""
+    if not environment.is_interactive():
+        raise UsageError("a passphrase can be asked for on a terminal only")
+    passphrase: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    return passphrase

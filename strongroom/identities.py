@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shlex
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import typer
 
 from strongroom import environment
 from vault import age
@@ -59,14 +58,6 @@ def write_secret(file: Path, text: bytes) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}", hint="choose another file") from error
 
 
-def ask_new_passphrase() -> str:
-    """Twice, unseen. Raises `UsageError` where nobody can be asked."""
-    if not environment.is_interactive():
-        raise UsageError("a passphrase can be asked for on a terminal only")
-    passphrase: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
-    return passphrase
-
-
 def _from_file(file: Path, settings: IdentitySettings) -> list[age.Identity]:
     try:
         with file.open("rb") as stream:  # a pipe or a device does not say how much it has
@@ -111,8 +102,10 @@ def _passphrase(what: str, settings: IdentitySettings) -> str:
             f"{what} is sealed to a passphrase, and nobody can be asked for it",
             hint="set [identity] passphrase_command in the settings, or run this on a terminal",
         )
-    passphrase: str = typer.prompt(f"Passphrase of {what}", hide_input=True, err=True)
-    return passphrase
+    try:
+        return getpass.getpass(f"Passphrase of {what}: ")
+    except EOFError as error:
+        raise KeyRefused(f"{what} is sealed to a passphrase, and none was given", hint="run this again and type it") from error
 
 
 def _run(command: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output
+from cli import output, prompts
 from cli.options import Json
 from strongroom import context, environment, settings
 from strongroom.settings import in_address, writer
@@ -141,7 +141,7 @@ class _Init:
 
         if self._identity.exists():
             return False, identities.load(IdentitySettings(file=self._identity), [])
-        secret = identities.ask_new_passphrase() if wants_passphrase else None
+        secret = prompts.new_passphrase() if wants_passphrase else None
         made = identities.make(
             self._identity, SystemRandomness(), secret, "Strongroom identity: whoever has this file can read everything"
         )
