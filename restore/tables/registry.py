@@ -71,7 +71,7 @@ def open_tables(path: Path, name: str, losses: LossReport, header: Header = None
     if not is_table(name):
         raise NotATable(f"{name or 'an unknown format'} is not a table")
     with reading(name):
-        reader = getattr(import_module(f"restore.tables.read_{name}"), f"read_{name}")
+        reader = getattr(import_module(f"restore.tables.readers.{name}"), f"read_{name}")
         more = {"header": header} if name == "csv" else {}
         size = path.stat().st_size
         return [BoundedTable(table, name, size) for table in reader(path, losses, **more)]
@@ -81,5 +81,5 @@ def write_tables(tables: Sequence[Table], name: str, out: BinaryIO, options: Wri
     """Write a file of a format: of one table, unless the format holds `several`. Raises `UnwritableTable` where it cannot, the
     tables' own errors, and OSError."""
     with writing(name):
-        writer: Writer = getattr(import_module(f"restore.tables.write_{name}"), f"write_{name}")
+        writer: Writer = getattr(import_module(f"restore.tables.writers.{name}"), f"write_{name}")
         writer(tables, out, options, losses)
