@@ -69,7 +69,7 @@ def test_while_the_store_takes_its_time_what_this_machine_knows_is_shown_at_once
         time.sleep(0.6)
         return ask(place, project)
 
-    monkeypatch.setattr(strongroom_status, "ask", slowly)
+    monkeypatch.setattr(strongroom_status, "ask_repository", slowly)
     monkeypatch.setattr(status, "SHOW_AFTER", 0.01)
     shown = desk.call("status")
     assert "the store has not answered yet" in shown.err
