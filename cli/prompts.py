@@ -98,3 +98,10 @@ def new_passphrase() -> str:
         raise UsageError("a passphrase can be asked for on a terminal only")
     passphrase: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return passphrase
+
+
+def confirm(question: str) -> None:
+    """Go on only where a person says so. Raises `typer.Abort` where they do not, `UsageError` where nobody can be asked."""
+    if not environment.is_interactive():
+        raise UsageError("nobody can be asked here, and nothing was done", hint="say yes beforehand with --yes")
+    typer.confirm(question, err=True, abort=True)

@@ -6,8 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cli import prompts
-from cli.commands.history import gathered
+from cli import progress, prompts
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,8 +47,10 @@ def with_versions(place: Context, selection: Selection, query: ItemQuery, *, qui
     if query.versions == 1:
         return selection
     from restore.selection.versions import with_older
+    from strongroom.history import HistoryOptions, load_history
 
     project = selection.project
-    known = gathered(place, project, quiet=quiet)
+    with progress.shown(quiet=quiet, project=project.name) as listener:
+        known = load_history(place, project, HistoryOptions(progress=listener))
     found = with_older(selection, known, query.versions, query.at, place.zone(project.name))
     return replace(found, damage=(*found.damage, *known.problems))
