@@ -6,7 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from cli.options import (
     Periods,
     Quiet,
     Repository,
+    Sheets,
     Source,
 )
 from cli.selection_options import SelectionOptions, tell_beyond, tell_consistency
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from restore.query.engine import QueryEngine, TableSummary
     from restore.selection.select import Selection
+    from restore.tables.loss_report import LossReport
     from restore.tables.readers.csv_header import Headers
 
 DONE_WITH_PROBLEMS = 3
@@ -73,6 +75,7 @@ def query(
     before: Before = None,
     deleted: Deleted = False,
     header: Header = None,
+    sheets: Sheets = None,
     source: Source = None,
     config: Config = None,
     repository: Repository = None,
@@ -82,8 +85,9 @@ def query(
 ) -> None:
     """Ask CSV, JSON, JSON Lines and Parquet files of any moment a question in SQL (DuckDB's), without restoring them.
 
-    Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A
-    condition on these leaves files out before they are read.
+    Workbooks (XLSX, ODS) and SQLite files are asked where --sheet names one of their sheets or tables. Each folder is a table;
+    every table also has the columns path, period, period_start, period_end and snapshot_time. A condition on these leaves files
+    out before they are read.
     """
     from restore.selection.select import select
     from strongroom.sources import headers_of
@@ -98,18 +102,21 @@ def query(
         tell_beyond(selection, periods)
         tell_consistency(selection.table)
         zone = place.zone(project)
-        with _questions(selection, zone, headers_of(place.settings, found.name, header)) as questions:
+        headers = headers_of(place.settings, found.name, header)
+        with _questions(selection, zone, headers, tuple(sheets or ())) as questions:
             if tables:
-                _tell_tables(questions.tables(), zone, as_json=as_json)
+                _tell_tables(questions, zone, as_json=as_json)
             elif target:
                 _write(questions, sql, target, to)
             else:
-                show = partial(_document, missing) if as_json else _table
+                show = partial(_document, missing, questions) if as_json else _table
                 questions.ask(sql, show)
             if not quiet and not tables:
                 output.notice(f"{counted(questions.opened, 'file')} of {len(questions)} looked into")
-    output.problems(selection.damage)
-    if selection.damage:
+            problems = [*selection.damage, *questions.sheets.problems]
+            _tell_losses(questions.sheets.losses)
+    output.problems(problems)
+    if problems:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
@@ -129,18 +136,23 @@ def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: b
 
 
 @contextmanager
-def _questions(selection: Selection, zone: ZoneInfo, headers: Headers) -> Iterator[QueryEngine]:
-    try:
-        from restore.query.engine import QueryEngine
+def _questions(selection: Selection, zone: ZoneInfo, headers: Headers, sheets: tuple[str, ...]) -> Iterator[QueryEngine]:
+    from restore.outputs.scratch_dir import scratch_dir
 
-        opened = QueryEngine(selection, zone, output.notice, headers)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
-    with closing(opened):
-        yield opened
+    with ExitStack() as stack:
+        try:
+            from restore.query.engine import QueryEngine
+            from restore.query.sheet_files import SheetQuery
+
+            chosen = SheetQuery(sheets, stack.enter_context(scratch_dir())) if sheets else None
+            opened = QueryEngine(selection, zone, output.notice, headers, chosen)
+        except ModuleNotFoundError as error:
+            raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
+        yield stack.enter_context(closing(opened))
 
 
-def _tell_tables(found: list[TableSummary], zone: ZoneInfo, *, as_json: bool) -> None:
+def _tell_tables(questions: QueryEngine, zone: ZoneInfo, *, as_json: bool) -> None:
+    found = questions.tables()
     if as_json:
         output.document({"tables": [_table_json(one, zone) for one in found]})
         return
@@ -150,6 +162,9 @@ def _tell_tables(found: list[TableSummary], zone: ZoneInfo, *, as_json: bool) ->
         for name, type_ in one.columns:
             output.result(f"    {name}  {type_}")
     output.notice("every table also has path, period, period_start, period_end, snapshot_time")
+    if questions.left_out:
+        count = counted(questions.left_out, "file")
+        output.notice(f"{count} with sheets (XLSX, ODS, SQLite) are not among them: name a sheet or table with --sheet")
 
 
 def _table_json(one: TableSummary, zone: ZoneInfo) -> dict[str, Any]:
@@ -179,12 +194,17 @@ def _table(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> N
         output.notice(counted(len(rows), "row"))
 
 
-def _document(missing: list[str], schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+def _document(
+    missing: list[str], questions: QueryEngine, schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]
+) -> None:
     """The first rows as one JSON document. missing: ids of snapshots that are gone."""
     rows, more = _first(read(), ROWS_IN_JSON)
     columns = [{"name": field.name, "type": str(field.type)} for field in schema]
     cells = [[_json(cell) for cell in row] for row in rows]
-    output.document({"columns": columns, "rows": cells, "more": more, "missing_snapshots": missing})
+    found = {"columns": columns, "rows": cells, "more": more, "missing_snapshots": missing}
+    if questions.sheets.problems:
+        found["problems"] = [problem.as_json() for problem in questions.sheets.problems]
+    output.document(found)
 
 
 def _first(batches: Iterator[pa.RecordBatch], count: int) -> tuple[list[tuple[Any, ...]], bool]:
@@ -243,10 +263,14 @@ def _write(questions: QueryEngine, sql: str, target: str, to: str) -> None:
             write_tables([table], target, out or sys.stdout.buffer, WriteOptions(), found[-1])
 
     questions.ask(sql, take)
-    for loss in found[-1].all():
-        output.notice(f"lost: {counted(loss.cells, 'cell')} of {loss.column}: {loss.what}")
+    _tell_losses(found[-1])
     if to:
         output.result(f"written: {to}")
+
+
+def _tell_losses(losses: LossReport) -> None:
+    for loss in losses.all():
+        output.notice(f"lost: {counted(loss.cells, 'cell')} of {loss.column}: {loss.what}")
 
 
 @contextmanager

@@ -104,3 +104,44 @@ def test_a_sheet_of_nothing_that_is_converted_is_refused_with_a_hint(books: Desk
         said = refusal(books.call(*command, "--sheet", "Calls", "--to", "out", exits=2))
         assert "--sheet is about tables" in said
         assert not (books.folder / "out").exists()
+
+
+def test_a_question_reads_the_chosen_sheet_of_each_workbook(books: Desk) -> None:
+    sql = "select id, agent, path from {} order by id"
+    one = ("--sheet", "Calls", "--json")
+    answer = books.call("query", "acme", sql.format("reports_ods"), *one)
+    assert answer.document["rows"] == [[2, "Bo", "reports/2024-06.ods"]]
+    answer = books.call("query", "acme", sql.format("reports_sqlite"), *one)
+    assert answer.document["rows"] == [[3, "Cy", "reports/2024-07.sqlite"]]
+    answer = books.call("query", "acme", sql.format("reports_xlsx"), *one, exits=3)
+    assert answer.document["rows"] == [[1, "Ann", "reports/2024-05.xlsx"]]
+    assert [problem["path"] for problem in answer.document["problems"]] == ["reports/2024-09.xlsx"]
+    assert "reports/2024-09.xlsx: its rows are not in the answer: it has no sheet 'Calls', only 'Agents'" in answer.err
+    united = "select max(n) + 1 from (select id as n from reports_xlsx union all select id from reports_ods) "
+    assert books.call("query", "acme", united, *one, exits=3).document["rows"] == [[3]]
+    assert list(Path(books.environment.get("TMPDIR", "/tmp")).glob("strongroom-*/workbook")) == []
+
+
+def test_only_the_workbooks_of_the_period_are_looked_into(books: Desk) -> None:
+    sql = "select count(*) from reports_xlsx where period = '2024-05'"
+    answer = books.call("query", "acme", sql, "--sheet", "1", "--path", "reports/*.xlsx", "--path", "reports/*.csv")
+    assert answer.text.split()[-1] == "1"
+
+
+def test_of_several_sheets_each_is_a_table(books: Desk) -> None:
+    options = ("--path", "reports/*.xlsx", "--sheet", "Calls", "--sheet", "Agents")
+    listed = books.call("query", "acme", "--tables", *options, exits=3).text
+    assert listed.splitlines()[0].startswith("Agents = reports_Agents: 2 files xlsx")
+    sql = "select a.agent, c.id from Agents a left join Calls c using (agent) order by 1"
+    answer = books.call("query", "acme", sql, *options, "--json", exits=3)
+    assert answer.document["rows"] == [["Ann", 1], ["Eve", None]]
+
+
+def test_without_a_sheet_workbooks_are_told_to_be_left_out(books: Desk) -> None:
+    listed = books.call("query", "acme", "--tables")
+    assert listed.text.startswith("reports: 1 file csv")
+    assert "4 files with sheets (XLSX, ODS, SQLite) are not among them: name a sheet or table with --sheet" in listed.err
+    nothing = ("query", "acme", "select 1", "--path", "reports/*.xlsx")
+    assert "--sheet" in books.call(*nothing, exits=1).err
+    lacking = ("query", "acme", "select * from reports", "--path", "reports/*09.xlsx", "--sheet", "Calls")
+    assert "reports/2024-09.xlsx: its rows are not in the answer: it has no sheet 'Calls'" in books.call(*lacking, exits=1).err
