@@ -75,4 +75,13 @@ Header = Annotated[
         "what it looks like.",
     ),
 ]
+Sheets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sheet",
+        metavar="NAME|NUMBER",
+        help="Of workbooks (XLSX, ODS) only this sheet, of SQLite files only this table: by its name, or its place from 1 on; "
+        "may be given again.",
+    ),
+]
 Deleted = Annotated[bool, typer.Option("--deleted", help="What the source no longer has, instead of what it has.")]

@@ -9,8 +9,8 @@ with open_tables(context, project, ItemQuery(at=then)) as tables:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -72,12 +72,14 @@ class TableInfo:
 @dataclass(frozen=True, slots=True)
 class QueryResult:
     """An answer. rows: an Arrow table · more: there are more rows than were asked for · missing: ids of snapshots that are gone
-    though nobody forgot them, so that the answer may be an older one · damage: what could not be read, with the same effect."""
+    though nobody forgot them, so that the answer may be an older one · damage: what could not be read, with the same effect ·
+    problems: workbooks that lack the sheet or cannot be read, whose rows are in no table."""
 
     rows: pa.Table
     more: bool
     missing: tuple[str, ...] = ()
     damage: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     def cells(self) -> list[tuple[Any, ...]]:
         """The rows as Python has their values."""
@@ -87,7 +89,8 @@ class QueryResult:
         """For `--json`: numbers and texts as they are, all else as text."""
         columns = [{"name": field.name, "type": str(field.type)} for field in self.rows.schema]
         rows = [[_plain(cell) for cell in row] for row in self.cells()]
-        return {"columns": columns, "rows": rows, "more": self.more, "missing_snapshots": list(self.missing)}
+        found = {"columns": columns, "rows": rows, "more": self.more, "missing_snapshots": list(self.missing)}
+        return found | ({"problems": [one.as_json() for one in self.problems]} if self.problems else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,21 @@ class ProjectTables:
     def files_opened(self) -> int:
         """How many of them were looked into so far."""
         return self._engine.opened
+
+    @property
+    def files_left_out(self) -> int:
+        """How many files have sheets of which none was named."""
+        return self._engine.left_out
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be read: of the snapshot, and workbooks that lack the sheet or are damaged."""
+        return (*self.selection.damage, *self._engine.sheets.problems)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What the sheets lost by becoming tables."""
+        return tuple(self._engine.sheets.losses.all())
 
     def describe(self) -> list[TableInfo]:
         """All tables. Raises `Damaged`, `StorageError`."""
@@ -132,7 +150,9 @@ class ProjectTables:
 
         self._engine.ask(sql, take)
         rows = answers[-1]
-        return QueryResult(rows.slice(0, most), rows.num_rows > most, self.missing, self.selection.damage)
+        return QueryResult(
+            rows.slice(0, most), rows.num_rows > most, self.missing, self.selection.damage, tuple(self._engine.sheets.problems)
+        )
 
     def write(self, sql: str, format_: str, opening: Opening, *, again: bool) -> tuple[Loss, ...]:
         """All rows of an answer, as a file of a format. again: whether a second opening begins the file anew, as it must where
@@ -168,13 +188,17 @@ class ProjectTables:
 
 
 @contextmanager
-def open_tables(context: Context, project: Project, query: ItemQuery, *, header: bool | None = None) -> Iterator[ProjectTables]:
+def open_tables(
+    context: Context, project: Project, query: ItemQuery, *, header: bool | None = None, sheets: Sequence[str] = ()
+) -> Iterator[ProjectTables]:
     """The tables among the items that a query means, open for questions until the block ends. header: whether the first row of
-    a CSV names its columns; None: what the settings say, else what it looks like.
+    a CSV names its columns; None: what the settings say, else what it looks like · sheets: names or places of sheets of
+    workbooks, or of tables of SQLite files; none of these files is a table without.
 
     What files had to be taken for is said as notices, and which snapshots are gone, as warnings. Raises `NothingFound`,
     `UsageError` where DuckDB is not installed, `KeyRefused` without a key that reads content, `Damaged`, `StorageError`.
     """
+    from restore.outputs.scratch_dir import scratch_dir
     from restore.selection.select import select
     from strongroom.sources import headers_of
 
@@ -182,13 +206,17 @@ def open_tables(context: Context, project: Project, query: ItemQuery, *, header:
     missing = context.gone(project)
     selection = select(project, query)
     zone = context.zone(project.name)
-    try:
-        from restore.query.engine import QueryEngine
+    headers = headers_of(context.settings, project.name, header)
+    with ExitStack() as stack:
+        try:
+            from restore.query.engine import QueryEngine
+            from restore.query.sheet_files import SheetQuery
 
-        engine = QueryEngine(selection, zone, notices.notice, headers_of(context.settings, project.name, header))
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
-    with closing(engine):
+            chosen = SheetQuery(tuple(sheets), stack.enter_context(scratch_dir())) if sheets else None
+            engine = QueryEngine(selection, zone, notices.notice, headers, chosen)
+        except ModuleNotFoundError as error:
+            raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
+        stack.enter_context(closing(engine))
         yield ProjectTables(selection, zone, tuple(missing), engine)
 
 

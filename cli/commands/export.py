@@ -25,6 +25,7 @@ from cli.options import (
     Periods,
     Quiet,
     Repository,
+    Sheets,
     Source,
 )
 from cli.restoring import showing
@@ -78,6 +79,7 @@ def export(
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
     header: Header = None,
+    sheets: Sheets = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
         str,
@@ -109,6 +111,7 @@ def export(
         rows_in_period=rows_in_period,
         time_column=time_column,
         header=header,
+        sheets=tuple(sheets or ()),
         merge=merge,
     )
     if not to:

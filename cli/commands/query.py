@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -26,11 +26,12 @@ from cli.options import (
     Periods,
     Quiet,
     Repository,
+    Sheets,
     Source,
 )
 from cli.selection_options import SelectionOptions, tell_beyond, tell_consistency
 from strongroom.context import opened
-from strongroom.query import MOST_ROWS, SEEKING_FORMATS, ProjectTables, QueryResult, TableInfo, open_tables
+from strongroom.query import MOST_ROWS, SEEKING_FORMATS, ProjectTables, QueryResult, open_tables
 from vault import wording
 from vault.errors import UsageError
 from vault.wording import counted
@@ -62,6 +63,7 @@ def query(
     before: Before = None,
     deleted: Deleted = False,
     header: Header = None,
+    sheets: Sheets = None,
     source: Source = None,
     config: Config = None,
     repository: Repository = None,
@@ -71,18 +73,19 @@ def query(
 ) -> None:
     """Ask CSV, JSON, JSON Lines and Parquet files of any moment a question in SQL (DuckDB's), without restoring them.
 
-    Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A
-    condition on these leaves files out before they are read.
+    Workbooks (XLSX, ODS) and SQLite files are asked where --sheet names one of their sheets or tables. Each folder is a table;
+    every table also has the columns path, period, period_start, period_end and snapshot_time. A condition on these leaves files
+    out before they are read.
     """
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
     options = SelectionOptions(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     with opened(config, identity, address=repository) as context:
         own = context.project(project)
-        with open_tables(context, own, options.query(context, own), header=header) as found:
+        with open_tables(context, own, options.query(context, own), header=header, sheets=sheets or ()) as found:
             tell_beyond(found.selection, periods)
             tell_consistency(found.selection.table)
             if tables:
-                _show_tables(found.describe(), as_json=as_json)
+                _show_tables(found, as_json=as_json)
             elif target:
                 _write(found, sql, target, to)
             elif as_json:
@@ -91,7 +94,9 @@ def query(
                 _show(found.read(sql, most=ROWS_SHOWN))
             if not quiet and not tables:
                 output.notice(f"{counted(found.files_opened, 'file')} of {found.files} looked into")
-    output.finish(found.selection.damage)
+            _show_losses(found.losses)
+            problems = found.problems
+    output.finish(problems)
 
 
 def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: bool) -> None:
@@ -109,7 +114,8 @@ def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: b
         raise UsageError("--as goes neither with --tables nor with --json")
 
 
-def _show_tables(found: list[TableInfo], *, as_json: bool) -> None:
+def _show_tables(tables: ProjectTables, *, as_json: bool) -> None:
+    found = tables.describe()
     if as_json:
         output.document({"tables": [one.as_json() for one in found]})
         return
@@ -119,6 +125,9 @@ def _show_tables(found: list[TableInfo], *, as_json: bool) -> None:
         for name, type_ in one.columns:
             output.result(f"    {name}  {type_}")
     output.notice("every table also has path, period, period_start, period_end, snapshot_time")
+    if tables.files_left_out:
+        count = counted(tables.files_left_out, "file")
+        output.notice(f"{count} with sheets (XLSX, ODS, SQLite) are not among them: name a sheet or table with --sheet")
 
 
 def _show(answer: QueryResult) -> None:
@@ -148,12 +157,14 @@ def _cell(cell: object) -> str:
 
 def _write(tables: ProjectTables, sql: str, target: str, to: str) -> None:
     """All rows, in a file that has its name when it is whole, or on stdout."""
-    lost: tuple[Loss, ...]
-    lost = tables.write_file(sql, target, to) if to else tables.write(sql, target, _standard_output, again=False)
-    for loss in lost:
-        output.notice(f"lost: {counted(loss.cells, 'cell')} of {loss.column}: {loss.what}")
+    _show_losses(tables.write_file(sql, target, to) if to else tables.write(sql, target, _standard_output, again=False))
     if to:
         output.result(f"written: {to}")
+
+
+def _show_losses(losses: Iterable[Loss]) -> None:
+    for loss in losses:
+        output.notice(f"lost: {counted(loss.cells, 'cell')} of {loss.column}: {loss.what}")
 
 
 @contextmanager

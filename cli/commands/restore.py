@@ -23,6 +23,7 @@ from cli.options import (
     Periods,
     Quiet,
     Repository,
+    Sheets,
     Source,
     Yes,
 )
@@ -86,6 +87,7 @@ def restore(
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
     header: Header = None,
+    sheets: Sheets = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
         str,
@@ -133,6 +135,7 @@ def restore(
         rows_in_period=rows_in_period,
         time_column=time_column,
         header=header,
+        sheets=tuple(sheets or ()),
         merge=merge,
     )
     request = RestoreRequest(

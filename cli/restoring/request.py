@@ -33,6 +33,7 @@ class TableOptions:
     rows_in_period: bool = False
     time_column: str | None = None
     header: bool | None = None
+    sheets: tuple[str, ...] = ()
     merge: bool = False
 
     @property
@@ -52,6 +53,11 @@ class TableOptions:
             raise UsageError("--time-column is for --rows-in-period", hint="add that, or leave it out")
         if self.header is not None and not self.wanted:
             raise UsageError("--header and --no-header are about tables", hint="name a format with --as, or leave them out")
+        if self.sheets and not self.wanted:
+            raise UsageError(
+                "--sheet is about tables, and nothing is to be converted",
+                hint="name a format with --as, or say --merge; or leave --sheet out to have whole workbooks",
+            )
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise UsageError(f"{self.delimiter!r} cannot divide the columns of a CSV", hint="use one character: , ; | or a tab")
 
@@ -75,7 +81,7 @@ class TableOptions:
             rows = RowFilter(tuple(filters.periods_of(query, filters.zone_of("", query))), reading, self.time_column)
         target = self.format if self.format != "original" else None
         headers = headers_of(place.settings, project, self.header)
-        return Conversion(target or ("csv" if self.merge else None), options, rows, headers)
+        return Conversion(target or ("csv" if self.merge else None), options, rows, headers, self.sheets)
 
     def as_json(self) -> dict[str, Any]:
         """For the report."""
@@ -87,6 +93,7 @@ class TableOptions:
             "rows_in_period": self.rows_in_period,
             "time_column": self.time_column,
             **({} if self.header is None else {"header": self.header}),
+            **({"sheets": list(self.sheets)} if self.sheets else {}),
             "merge": self.merge,
         }
 

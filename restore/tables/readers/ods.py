@@ -15,6 +15,7 @@ from pathlib import Path
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
+from restore.tables.sheet_choice import SheetChoice
 from restore.tables.workbook.ods_cells import IN_TAG, OdsCells, attributes_of, most_cells
 from restore.tables.workbook.ods_parts import NAMESPACES
 from restore.tables.workbook.package import HINT, Bounds, Package, open_package
@@ -90,8 +91,9 @@ class OdsSheet:
                 size *= 2
 
 
-def read_ods(path: Path, losses: LossReport, bounds: Bounds | None = None) -> list[Table]:
-    """The sheets of a workbook. Raises `Damaged`, which says what the file is where it is something else."""
+def read_ods(path: Path, losses: LossReport, bounds: Bounds | None = None, *, sheets: SheetChoice | None = None) -> list[Table]:
+    """The sheets of a workbook, or some of them. Raises `NoSuchSheet`, `Damaged`, which says what the file is where it is
+    something else."""
     bounds = bounds if bounds is not None else Bounds()
     with open_package(path, bounds) as package:
         _refuse_others(package)
@@ -105,10 +107,10 @@ def read_ods(path: Path, losses: LossReport, bounds: Bounds | None = None) -> li
     if body < 0 or b"</office:document-content" not in content.read(max(content.size - _TAIL, 0), content.size):
         raise Damaged("the workbook's content breaks off", hint=HINT)
     styles = _Styles(_durations(decoded(head[:body])), spaces_count)
-    return [
-        open_sheet(OdsSheet(content, span, name, styles, bounds), losses, bounds.empty)
-        for name, span in _sheets(content, body, bounds.block)
-    ]
+    found = _sheets(content, body, bounds.block)
+    if sheets is not None:
+        found = [found[place] for place in sheets.pick([name for name, _ in found])]
+    return [open_sheet(OdsSheet(content, span, name, styles, bounds), losses, bounds.empty) for name, span in found]
 
 
 def _refuse_others(package: Package) -> None:
