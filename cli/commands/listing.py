@@ -36,7 +36,7 @@ from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
     from vault.repository.project import Project
     from vault.repository.snapshots import Committed
 
