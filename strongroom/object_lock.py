@@ -11,7 +11,7 @@ from vault.storage.object_locks import locks_of
 if TYPE_CHECKING:
     from strongroom.context import Context
     from vault.format.hold import Hold
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.object_lock import ObjectLock
     from vault.repository.project import Project

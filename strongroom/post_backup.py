@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from policies.monitoring.state_store import StateStore
     from strongroom.settings import Settings
     from strongroom.settings.projects import ProjectSettings, SourceSettings
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
     from vault.repository.project import Project
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from strongroom.settings import Settings
     from vault.backup.new_manifest import ItemRetirement
     from vault.format.hold import Hold
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.project import Project
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from strongroom.context import Context
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.project import Project
 

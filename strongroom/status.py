@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from policies.monitoring.alerts import Alert
     from policies.monitoring.state_store import StateStore
     from policies.scheduling.run_history import RunHistoryReader
-    from vault.format.record import Claim, Record
+    from vault.format.claim import Claim
+    from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.missing_objects import Missing
     from vault.repository.project import Project

@@ -23,10 +23,10 @@ from cli.options import (
     Repository,
     Source,
 )
-from cli.selection_options import SelectionOptions
 from strongroom import time_parsing
 from strongroom.context import opened
 from strongroom.diff import MOST_TABLES, DiffOptions, RowOptions, compare
+from strongroom.selection import SelectionOptions
 from vault import wording
 from vault.errors import UsageError
 from vault.problems import printable

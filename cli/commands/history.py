@@ -11,11 +11,11 @@ import typer
 
 from cli import output, progress
 from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Repository, Source
-from cli.selection_options import SelectionOptions
 from strongroom import time_parsing
 from strongroom.context import opened
 from strongroom.history import HistoryOptions, item_history
 from strongroom.items import FoundItem, find_items
+from strongroom.selection import SelectionOptions
 from vault import wording
 from vault.problems import printable
 from vault.wording import counted

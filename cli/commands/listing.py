@@ -28,16 +28,16 @@ from cli.options import (
     Repository,
     Source,
 )
-from cli.selection_options import SelectionOptions, tell_beyond, tell_moment
 from strongroom.context import opened
 from strongroom.items import Item, list_items
+from strongroom.selection import SelectionOptions, notice_beyond, notice_moment
 from strongroom.snapshots import ProjectSnapshots, list_snapshots
 from vault import wording
 from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
 
 LETTERS = {"file": "-", "folder": "d", "link": "l"}
 
@@ -105,8 +105,8 @@ def ls(
         found = context.project(project)
         query = options.query(context, found)
         listing = list_items(context, found, query)
-    tell_moment(query, listing.selection, listing.zone)
-    tell_beyond(listing.selection, periods)
+    notice_moment(query, listing.selection, listing.zone)
+    notice_beyond(listing.selection, periods)
     if as_json:
         output.document(listing.as_json())
     else:

@@ -29,9 +29,9 @@ from cli.options import (
     Sheets,
     Source,
 )
-from cli.selection_options import SelectionOptions, tell_beyond, tell_consistency
 from strongroom.context import opened
 from strongroom.query import MOST_ROWS, SEEKING_FORMATS, ProjectTables, QueryResult, open_tables
+from strongroom.selection import SelectionOptions, notice_beyond, warn_of_inconsistent
 from vault import wording
 from vault.errors import UsageError
 from vault.wording import counted
@@ -82,8 +82,8 @@ def query(
     with opened(config, identity, address=repository) as context:
         own = context.project(project)
         with open_tables(context, own, options.query(context, own), header=header, sheets=sheets or ()) as found:
-            tell_beyond(found.selection, periods)
-            tell_consistency(found.selection.table)
+            notice_beyond(found.selection, periods)
+            warn_of_inconsistent(found.selection.table)
             if tables:
                 _show_tables(found, as_json=as_json)
             elif target:

@@ -18,7 +18,7 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from policies.retention.plan import RetentionPlan
-    from vault.format.housekeeping import Note
+    from vault.format.forget_note import ForgetNote
     from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
@@ -193,14 +193,14 @@ def forget(
         output.result(f"{project}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune {project}` reclaims the room")
 
 
-def _logged(note: Note) -> list[dict[str, Any]]:
+def _logged(note: ForgetNote) -> list[dict[str, Any]]:
     """The snapshots of a note, without what prunes write for themselves."""
     from vault.repository.gc.repack import SOURCE
 
     return [one.as_json() for one in note.snapshots if one.source != SOURCE]
 
 
-def _show_log(project: Project, notes: list[Note], *, every: bool) -> None:
+def _show_log(project: Project, notes: list[ForgetNote], *, every: bool) -> None:
     rows = []
     for note in notes:
         gone = _logged(note)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from restore.history import versions
 from vault.errors import Damaged
 from vault.format import parquet_footer, tree
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.format.tree import ChunkRef
 from vault.memory import give_back
 from vault.repository.catalog_chunks import MetaReader

@@ -21,7 +21,7 @@ from vault.repository.project import Project
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
 
 __all__ = ["ItemQuery", "Selection", "folders_above", "select"]
 

@@ -18,7 +18,7 @@ from strongroom.context import Context
 from strongroom.status import RepositoryState
 from tests.support.desk import Desk, Place, without_root_powers
 from tests.support.tree_facts import write_files
-from vault.format.record import Claim
+from vault.format.claim import Claim
 from vault.repository.missing_objects import Missing
 from vault.repository.project import Project
 

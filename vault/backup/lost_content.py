@@ -17,7 +17,7 @@ from vault.backup.comparison import Comparison
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.layout import META_TIER
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader

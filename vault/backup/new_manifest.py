@@ -16,7 +16,7 @@ from vault.backup import item_classification, manifest_rows, table_profiles
 from vault.backup.comparison import Comparison
 from vault.errors import Damaged
 from vault.format import manifest
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.format.tree import Buffer, Tree
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex

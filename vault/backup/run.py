@@ -33,7 +33,7 @@ from vault.errors import Damaged, ObjectNotFound, SourceError, StrongroomError
 from vault.format import manifest
 from vault.format.changes import Changes
 from vault.format.layout import META_TIER
-from vault.format.record import Counts, Record, refuse_unreadable, told
+from vault.format.snapshot_record import Counts, Record, recorded_problems, verify_readable
 from vault.format.tree import Tree
 from vault.problems import Problem
 from vault.progress import Progress, Silence
@@ -403,12 +403,12 @@ class _Run:
             packs=packs,
             own_packs=own,
             counts=counts,
-            problems=told(self.problems),
+            problems=recorded_problems(self.problems),
             zone=self._source.classify_options.zone.key,
             described_by=self._source.classify_options.fingerprint,
             changes=told_of,
         )
-        refuse_unreadable(made)
+        verify_readable(made)
         return made
 
 

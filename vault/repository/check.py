@@ -33,7 +33,7 @@ from vault.storage.caching import uncached
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
 
 
 PACKS_NAMED = 3

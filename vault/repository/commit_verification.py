@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 from vault.errors import Busy, Damaged, ObjectNotFound, StorageError
 from vault.format import layout
-from vault.format.housekeeping import Evicted, Moved
-from vault.format.record import Record, read_any
+from vault.format.eviction import Eviction
+from vault.format.moved_packs import MovedPacks
+from vault.format.snapshot_record import Record, decode_stored
 from vault.repository import presence, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.claims import evicted, is_evicted
@@ -42,7 +43,7 @@ class Unverified(StorageError):
     """The record was written, and the store could not be asked whether all that it needs stands."""
 
 
-def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
+def verify(session: Session, one: Record | MovedPacks, sealed: Buffer) -> None:
     """Look after the commit. Raises `Busy` where the run was evicted and what it needs may go, `WriteLost`, `PromiseBroken`:
     then the snapshot is taken back. Raises `Unverified` where the store does not answer: then it stays."""
     try:
@@ -83,8 +84,8 @@ def _read_back(session: Session, sealed: Buffer) -> None:
     project, name = session.project, layout.snapshot_name(session.project.id, session.id)
     if project.stands_as(name, sealed):
         return
-    found = read_any(project.read_below(name, f"the record {name}"), session.id)
-    if isinstance(found, Evicted) and not project.descriptor.trust.create_once:
+    found = decode_stored(project.read_below(name, f"the record {name}"), session.id)
+    if isinstance(found, Eviction) and not project.descriptor.trust.create_once:
         raise evicted(session.id)
     raise PromiseBroken(f"{name} was written, and something else stands there: the store broke its promise to create once")
 
@@ -96,12 +97,12 @@ def _overtaken(session: Session, late: Marks) -> str | None:
     return next(found, None)
 
 
-def _needed(session: Session, one: Record | Moved, *, whole: bool) -> tuple[frozenset[bytes], bool]:
+def _needed(session: Session, one: Record | MovedPacks, *, whole: bool) -> tuple[frozenset[bytes], bool]:
     """What the run has stored or found, or (whole) all that the commit needs; and whether that could not be found out, since
     what says it is gone."""
     if not whole:
         return session.relied, False
-    if isinstance(one, Moved):
+    if isinstance(one, MovedPacks):
         return session.relied.union(*one.packs.values()), False
     project = session.project
     try:
@@ -111,7 +112,7 @@ def _needed(session: Session, one: Record | Moved, *, whole: bool) -> tuple[froz
     return session.relied | (needed - session.lost), False
 
 
-def _take_back(session: Session, one: Record | Moved, why: str) -> None:
+def _take_back(session: Session, one: Record | MovedPacks, why: str) -> None:
     """Somebody may be carrying a snapshot forward by now: its record stays until a prune that knows of that."""
     if isinstance(one, Record):
         forget.write_notes(session.project, [one], why)

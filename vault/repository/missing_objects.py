@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from vault.format import layout
+from vault.format.forget_note import ForgottenSnapshot
 from vault.format.hold import Release
-from vault.format.housekeeping import Forgotten
 from vault.repository import forget_notes, holds, missing_snapshots, snapshots
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc.forget import put_notes, refuse_unfit
@@ -115,9 +115,9 @@ def keys_gone(store: Store, project: str, memory: ClientMemory) -> list[str]:
     return sorted(set(known) - there)
 
 
-def _standing(project: Project, ids: Collection[str]) -> list[Forgotten]:
+def _standing(project: Project, ids: Collection[str]) -> list[ForgottenSnapshot]:
     """What a new note says of forgotten snapshots whose records stand, as no prune has come by since."""
     found = snapshots.read_those(project, [one for one in snapshots.stored_ids(project) if one in frozenset(ids)])
     now = project.services.clock.now()
-    records = [Forgotten(one.id, one.source, one.taken_at, one.parents) for one in found.records]
-    return [*records, *(Forgotten(one.id, "", layout.moment_of(one.id) or now, ()) for one in found.moves)]
+    records = [ForgottenSnapshot(one.id, one.source, one.taken_at, one.parents) for one in found.records]
+    return [*records, *(ForgottenSnapshot(one.id, "", layout.moment_of(one.id) or now, ()) for one in found.moves)]

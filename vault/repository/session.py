@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from vault.errors import Damaged, ObjectExists, StorageDenied, StorageError
 from vault.format import layout
-from vault.format.housekeeping import Moved
 from vault.format.layout import CONTENT_TIER, META_TIER
-from vault.format.record import Record
+from vault.format.moved_packs import MovedPacks
+from vault.format.snapshot_record import Record
 from vault.lazily import lazily
 from vault.problems import Problem
 from vault.repository import claims, commit_verification, presence, snapshots
@@ -277,7 +277,7 @@ class Session:
         """The packs that this run has stored, or found in the index alone."""
         return self._stored() | self._found
 
-    def commit(self, one: Record | Moved) -> None:
+    def commit(self, one: Record | MovedPacks) -> None:
         """Write the record, then look whether all stands that it needs. Raises `Busy` where the claim was evicted meanwhile,
         and what `commit.verify` raises."""
         self.close_index()

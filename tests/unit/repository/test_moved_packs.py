@@ -16,8 +16,8 @@ from vault import age
 from vault.errors import Damaged
 from vault.format import layout, strict_json
 from vault.format.frames import Compressor
-from vault.format.housekeeping import Moved
 from vault.format.layout import CONTENT_TIER
+from vault.format.moved_packs import MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex, rows_of_pack, store_segment
@@ -48,7 +48,7 @@ def project(folder: Path) -> Project:
 def forge(project: Project, packs: Mapping[bytes, tuple[bytes, ...]], number: int = 0) -> None:
     """What whoever has a write capability can put."""
     snapshot = f"{FORGED}{number:02}"
-    project.put_record(layout.snapshot_name(project.id, snapshot), Moved(snapshot, dict(packs)).as_json())
+    project.put_record(layout.snapshot_name(project.id, snapshot), MovedPacks(snapshot, dict(packs)).as_json())
 
 
 def pruned(project: Project, options: PruneOptions = REPACKING) -> PruneReport:
@@ -179,7 +179,7 @@ def test_packs_that_have_moved_go_only_where_they_can_be_opened(project: Project
 def test_many_packs_are_moved_under_several_records_each_of_which_can_be_read(
     project: Project, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repack, "MOST_MOVED_BYTES", 300)
+    monkeypatch.setattr(repack, "MAX_MOVED_BYTES", 300)
     moved = moved_once(project, folder)
     moves = snapshots.committed(project).moves
     assert len(moves) > 1

@@ -20,9 +20,9 @@ from tests.unit.backup.test_two_at_once import OnWrite
 from vault.backup.report import BackupReport as BackupReport
 from vault.errors import Busy, Damaged, Interrupted, RefusedByRule, StorageDenied, UsageError
 from vault.format import layout
-from vault.format.housekeeping import Evicted
+from vault.format.eviction import Eviction
 from vault.format.layout import CONTENT_TIER
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository import missing_snapshots, snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
@@ -422,7 +422,7 @@ def test_objects_that_may_not_be_deleted_are_told_and_end_nothing(folder: Path) 
     forget.forget(project, ids(project)[:-1], reason="a test")
     pruned(project)
     stale = Session.begin(project, "another")
-    project.put_record(layout.snapshot_name(project.id, stale.id), Evicted(stale.id).as_json())
+    project.put_record(layout.snapshot_name(project.id, stale.id), Eviction(stale.id).as_json())
     (move,) = snapshots.committed(project).moves
     old = marks.write(project, [b"gone" * 8])
     store.kept = frozenset({layout.snapshot_name(project.id, move.id), old, layout.claim_name(project.id, stale.id)})

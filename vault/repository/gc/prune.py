@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from vault import memory
 from vault.errors import StorageDenied
 from vault.format import layout
-from vault.format.housekeeping import MOST_IN_MARK, Forgotten
+from vault.format.forget_note import ForgottenSnapshot
+from vault.format.mark import MAX_PACKS_IN_MARK
 from vault.repository import claims, forget_notes, presence, rollups, snapshots
 from vault.repository.chunk_index import store_segments
 from vault.repository.gc import marks, reachability
@@ -130,8 +131,8 @@ class _Prune:
         meant = [*plan.dead, *(one.pack for one in plan.wasteful)]
         if meant or plan.forgotten:
             options.stop()
-            for start in range(0, len(meant), MOST_IN_MARK):
-                part = [one.sha256 for one in meant[start : start + MOST_IN_MARK]]
+            for start in range(0, len(meant), MAX_PACKS_IN_MARK):
+                part = [one.sha256 for one in meant[start : start + MAX_PACKS_IN_MARK]]
                 self._marks.append(marks.write(self._project, part))
             options.progress.phase("looking for backups under way")
             limits = [one for one in (self._time_left(), options.patience.altogether) if one is not None]
@@ -240,7 +241,9 @@ class _Prune:
         names = self._unlocked([layout.snapshot_name(self._project.id, one.id) for one in over])
         over = [one for one in over if layout.snapshot_name(self._project.id, one.id) in names]
         moments = [(one.id, layout.moment_of(one.id) or self._project.services.clock.now()) for one in over]
-        put_notes(self._project, [Forgotten(snapshot, SOURCE, moment, ()) for snapshot, moment in moments], "nothing needs it")
+        put_notes(
+            self._project, [ForgottenSnapshot(snapshot, SOURCE, moment, ()) for snapshot, moment in moments], "nothing needs it"
+        )
         for name in names:
             self._wishes.stop()
             self._delete(name)

@@ -16,7 +16,7 @@ from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import frames
 from vault.format.chunks import ID_SIZE
 from vault.format.frames import Compressor, Dictionary
-from vault.format.housekeeping import MOST_MOVED_BYTES, Moved
+from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc.prune_plan import PruneOptions, StoredPack
@@ -79,7 +79,7 @@ def _repack_some(
     try:
         work = _Repack(session, live)
         stop, number, size = session.telling(options.stop), 0, 0
-        while waiting and not (number and (late() or work.record_bytes > MOST_MOVED_BYTES or size > MOST_AT_ONCE)):
+        while waiting and not (number and (late() or work.record_bytes > MAX_MOVED_BYTES or size > MOST_AT_ONCE)):
             stop()
             pack = waiting.popleft()
             work.take(pack)
@@ -88,7 +88,7 @@ def _repack_some(
             options.progress.advance(items=1, size=pack.size)
         moved = work.finish()
         if moved:
-            session.commit(Moved(session.id, moved))
+            session.commit(MovedPacks(session.id, moved))
         else:
             session.withdraw()
     except (StrongroomError, KeyboardInterrupt):
