@@ -11,7 +11,7 @@ import typer
 
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Source
-from strongroom import context, local_state, maintenance, object_lock, own_paths, post_backup, retention, sources
+from strongroom import cached_copies, context, local_state, maintenance, object_lock, own_paths, post_backup, retention, sources
 from strongroom import settings as settings_of
 from vault import wording
 from vault.errors import Interrupted, SettingsError, StrongroomError, TargetError, UsageError
@@ -49,8 +49,10 @@ def backup(
     with _noted_if_it_cannot_begin(config, projects, source), context.opened(config, identity, commits=True) as place:
         work = list(_work(place, projects or [], source))
         kept = settings_copy.of_workplace(place, [project.capability for project, _ in work])
+        concerned = {project.id: project for project, _ in work}.values()
+        put_back = [name for project in concerned for name in cached_copies.put_back(place, project)]
         outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
-        missing = [one for project in {project.id: project for project, _ in work}.values() for one in place.missing(project)]
+        missing = [one for project in concerned for one in place.missing(project)]
         traffic = place.traffic.snapshot()
     if as_json:
         output.document(
@@ -58,6 +60,7 @@ def backup(
                 "snapshots": [told for told, _ in outcomes],
                 "missing": [{"what": one.what, "id": one.id} for one in missing],
                 "settings_copy": kept.as_json(),
+                "put_back": put_back,
                 "requests": traffic.total_requests,
                 "bytes_up": traffic.bytes_up,
                 "bytes_down": traffic.bytes_down,

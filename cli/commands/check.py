@@ -8,7 +8,7 @@ import typer
 
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Repository
-from strongroom import context, environment, local_state, object_lock
+from strongroom import cached_copies, context, environment, local_state, object_lock
 from vault import wording
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
@@ -57,7 +57,8 @@ def check(
 
     Every sort of object is opened, in the store and below this machine's cache; key objects of others are looked at from
     outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
-    then; with 3 where objects are not locked though the settings ask for it.
+    then; with 3 where objects are not locked though the settings ask for it. Says where this machine's cache has a whole copy
+    of what is damaged or gone: the next backup here puts most of it back.
 
     With --acknowledge a person gives up what a project misses or cannot read any more: snapshots (as `retention accept-loss`
     does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone. No pack is deleted for
@@ -111,6 +112,7 @@ def _one(
     place: context.Context, project: Project, share: float, listener: Progress, beside: list[str], *, rolling: bool
 ) -> CheckReport:
     from strongroom.rolling_check import noted, rolled
+    from vault.repository.cached_copies import look as copies_of
     from vault.repository.check import Depth
     from vault.repository.check import check as look
     from vault.repository.missing_objects import Missing
@@ -126,6 +128,7 @@ def _one(
     # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
     report.damage = [text for text in report.damage if text not in noted_as_notes]
     report.damage += [text for text in gone if text not in report.damage]
+    report.copies = copies_of(project)
     report.unlocked = object_lock.unlocked(place, project, packs=share > 0)
     return report
 
@@ -150,9 +153,10 @@ def _acknowledge(place: context.Context, project: Project, reason: str) -> None:
     from vault.repository import missing_objects, unreadable_objects
 
     who = environment.person()
-    gone = missing_objects.look(project, place.memory)
+    gone, unreadable = missing_objects.look(project, place.memory), unreadable_objects.look(project)
+    if cached_copies.put_back(place, project):
+        gone, unreadable = missing_objects.look(project, place.memory), unreadable_objects.look(project)
     missing_objects.acknowledge(project, place.memory, gone, reason=reason, who=who)
-    unreadable = unreadable_objects.look(project)
     unreadable_objects.accept(project, place.memory, unreadable, reason=reason, who=who)
     for message in (*(one.message for one in gone), *(one.message for one in unreadable)):
         output.notice(f"{project.name}: acknowledged by {who}: {message}")
@@ -196,6 +200,8 @@ def _tell(report: CheckReport) -> None:
     for lines in (report.damage, report.lost):
         if len(lines) > LINES_SHOWN:
             output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")
+    for copy in report.copies[:LINES_SHOWN]:
+        output.notice(f"{report.project}: {copy.message}")
     if report.unlocked:
         many, some = counted(len(report.unlocked), "object"), ", ".join(report.unlocked[:STRAYS_SHOWN])
         output.notice(f"warning: {report.project}: {many} that the settings want locked can be deleted: {some}")
