@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from strongroom import environment, notices, object_lock, rolling_check
+from strongroom import cached_copies, environment, notices, object_lock, rolling_check
 from vault.progress import Progress, Silence
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def check_project(
     read all within the time of the settings; excludes `data` · beside: damage of the repository that the project's record of
     the check shall name too. Raises `StorageError` where the store cannot be asked.
     """
+    from vault.repository.cached_copies import look as whole_copies
     from vault.repository.check import Depth
     from vault.repository.check import check as look
     from vault.repository.missing_objects import Missing
@@ -53,6 +54,7 @@ def check_project(
     # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
     report.damage = [text for text in report.damage if text not in known_by_notes]
     report.damage += [text for text in gone if text not in report.damage]
+    report.copies = whole_copies(project)
     report.unlocked = object_lock.unlocked(context, project, packs=data > 0)
     return report
 
@@ -79,9 +81,10 @@ def acknowledge(context: Context, project: Project, reason: str) -> None:
     from vault.repository import missing_objects, unreadable_objects
 
     who = environment.person()
-    gone = missing_objects.look(project, context.memory)
+    gone, unreadable = missing_objects.look(project, context.memory), unreadable_objects.look(project)
+    if cached_copies.put_back(context, project):
+        gone, unreadable = missing_objects.look(project, context.memory), unreadable_objects.look(project)
     missing_objects.acknowledge(project, context.memory, gone, reason=reason, who=who)
-    unreadable = unreadable_objects.look(project)
     unreadable_objects.accept(project, context.memory, unreadable, reason=reason, who=who)
     for message in (*(one.message for one in gone), *(one.message for one in unreadable)):
         notices.notice(f"{project.name}: acknowledged by {who}: {message}")

@@ -12,7 +12,7 @@ import typer
 
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Source
-from strongroom import context, local_state
+from strongroom import cached_copies, context, local_state
 from strongroom import settings as settings_of
 from vault import wording
 from vault.errors import Interrupted, StrongroomError, TargetError, UsageError
@@ -51,8 +51,10 @@ def backup(
     with _noted_if_it_cannot_begin(config, projects, source), context.opened(config, identity, commits=True) as opened:
         work = list(backups.sources_of(opened, projects or [], source))
         kept = settings_copy.of_workplace(opened, [project.capability for project, _ in work])
+        concerned = {project.id: project for project, _ in work}.values()
+        put_back = [name for project in concerned for name in cached_copies.put_back(opened, project)]
         done = [_one(opened, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
-        missing = [one for project in {project.id: project for project, _ in work}.values() for one in opened.missing(project)]
+        missing = [one for project in concerned for one in opened.missing(project)]
         traffic = opened.traffic.snapshot()
     if as_json:
         output.document(
@@ -60,6 +62,7 @@ def backup(
                 "snapshots": [one.as_json() for one in done],
                 "missing": [{"what": one.what, "id": one.id} for one in missing],
                 "settings_copy": kept.as_json(),
+                "put_back": put_back,
                 "requests": traffic.total_requests,
                 "bytes_up": traffic.bytes_up,
                 "bytes_down": traffic.bytes_down,

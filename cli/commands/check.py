@@ -55,7 +55,8 @@ def check(
 
     Every sort of object is opened, in the store and below this machine's cache; key objects of others are looked at from
     outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
-    then; with 3 where objects are not locked though the settings ask for it.
+    then; with 3 where objects are not locked though the settings ask for it. Says where this machine's cache has a whole copy
+    of what is damaged or gone: the next backup here puts most of it back.
 
     With --acknowledge a person gives up what a project misses or cannot read any more: snapshots (as `retention accept-loss`
     does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone. No pack is deleted for
@@ -147,6 +148,8 @@ def _tell(report: CheckReport) -> None:
     for lines in (report.damage, report.lost):
         if len(lines) > LINES_SHOWN:
             output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")
+    for copy in report.copies[:LINES_SHOWN]:
+        output.notice(f"{report.project}: {copy.message}")
     if report.unlocked:
         many, some = counted(len(report.unlocked), "object"), ", ".join(report.unlocked[:STRAYS_SHOWN])
         output.notice(f"warning: {report.project}: {many} that the settings want locked can be deleted: {some}")

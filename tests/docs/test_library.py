@@ -33,4 +33,4 @@ def test_what_the_library_promises_is_there_and_nothing_else() -> None:
     assert sorted(strongroom.__all__) == ["CancelToken", "Project", "Repository", "StrongroomError", "open_repository"]
     assert all(getattr(strongroom, name) is not None for name in strongroom.__all__)
     with pytest.raises(AttributeError):
-        _ = strongroom.nonsense  # type: ignore[attr-defined]
+        _ = strongroom.nonsense

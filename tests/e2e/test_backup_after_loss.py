@@ -9,6 +9,9 @@ import pytest
 from tests.support.desk import Desk, Place
 from tests.support.places import names
 from tests.support.trees import contents, text, write_tree
+from vault.errors import StorageDenied
+from vault.storage.contract import Buffer
+from vault.storage.local import LocalStore
 
 FILES = {f"day {number}.csv": text(number, 40_000) for number in range(8)}
 
@@ -89,4 +92,70 @@ def test_what_a_rolling_check_found_damaged_is_stored_again_by_the_next_backup(d
     desk.call("check", "--rolling", exits=20)
     told = desk.call("backup", "--json", exits=3).document["snapshots"][0]
     assert [(one["what"], one["path"]) for one in told["problem_list"]] == [("lost-content", "reports/old.csv")]
+    assert restored(desk, "one") == contents(desk.folder / "source")
+
+
+def flip(desk: Desk, name: str) -> None:
+    file = desk.folder / "repository" / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", [["check"], ["check", "--data"], ["check", "--rolling"]])
+def test_what_the_cache_has_whole_is_named_by_check_and_put_back_by_the_next_backup(desk: Desk, how: list[str]) -> None:
+    damaged = [*stored(desk, "meta"), stored(desk, "snapshots")[-1]]
+    for name in damaged:
+        flip(desk, name)
+    told = desk.call(*how, exits=20)
+    assert told.err.count("its next backup puts it back") == len(damaged)
+    copies = desk.call("check", "--json", exits=20).document["projects"][0]["cached_copies"]
+    assert {one["object"] for one in copies} == set(damaged)
+    assert all(one["put_back_by_backup"] and Path(one["file"]).is_file() for one in copies)
+    result = desk.call("backup", "--json")
+    assert sorted(result.document["put_back"]) == sorted(damaged)
+    assert all(f"{name} was damaged or gone, and was put back" in result.err for name in damaged)
+    assert desk.call("check", "--data", "--json").document["projects"][0]["cached_copies"] == []
+    assert desk.call("backup", "--json").document["put_back"] == []
+    desk.call("prune", "--yes")
+    assert restored(desk, "one") == contents(desk.folder / "source")
+    desk.call("check", "--data")
+
+
+def test_nothing_is_given_up_that_the_cache_has_whole(desk: Desk) -> None:
+    (first, _) = (one["snapshot"] for one in desk.call("list", "--json").document["projects"][0]["snapshots"])
+    desk.call("forget", "parcelo", first, "--reason", "room", "--yes")
+    (note,) = stored(desk, "forgotten")
+    whole = (desk.folder / "repository" / note).read_bytes()
+    flip(desk, note)
+    told = desk.call("check", "parcelo", "--acknowledge", "the disk was wiped")
+    assert "put back" in told.err
+    assert "acknowledged" not in told.err
+    assert (desk.folder / "repository" / note).read_bytes() == whole
+    log = desk.call("retention", "log", "parcelo").text
+    assert "room" in log
+    assert "wiped" not in log
+
+
+def test_where_the_store_refuses_what_the_cache_has_whole_the_backup_says_so_and_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = stored(desk, "snapshots")[-1]
+    flip(desk, name)
+    desk.call("check", exits=20)
+    put = LocalStore.put
+
+    def refuse(store: LocalStore, wanted: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        if wanted == name:
+            raise StorageDenied(f"the credentials do not allow {wanted} to be overwritten")
+        put(store, wanted, data, sha256=sha256)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "put", refuse)
+        told = desk.call("backup", "--json", exits=3)
+    assert "could not be put back" in told.err
+    assert told.document["put_back"] == []
+    assert told.document["snapshots"][0]["snapshot"]
+    assert desk.call("backup", "--json").document["put_back"] == [name]
+    desk.call("check", "--data")
     assert restored(desk, "one") == contents(desk.folder / "source")

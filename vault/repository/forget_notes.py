@@ -26,12 +26,13 @@ READERS = 8
 class Notes(NamedTuple):
     """by_id: the forgotten snapshots · damaged: notes that cannot be used; what they say is not forgotten is kept · lost: those
     that were not forgotten but are lost, which a person has accepted · packs_stay_until: until then no pack may go, as nobody
-    knows which of them these need."""
+    knows which of them these need · ids: of the notes themselves, readable or not."""
 
     by_id: Mapping[str, ForgottenSnapshot]
     damaged: tuple[Problem, ...]
     lost: frozenset[str] = frozenset()
     packs_stay_until: datetime | None = None
+    ids: frozenset[str] = frozenset()
 
     def parents_of(self, parents: Iterable[str]) -> tuple[str, ...]:
         """These, and what they superseded where they themselves were forgotten, and so on."""
@@ -53,13 +54,14 @@ def read_all(project: Project) -> Notes:
 
 def joined(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
     """What these notes say together."""
-    notes = list(notes)
+    notes, damaged = list(notes), tuple(damaged)
     accepted = [note for note in notes if note.packs_stay_until is not None]
     return Notes(
         {one.id: one for note in notes for one in note.snapshots},
-        tuple(damaged),
+        damaged,
         frozenset(one.id for note in accepted for one in note.snapshots),
         max((note.packs_stay_until for note in accepted if note.packs_stay_until is not None), default=None),
+        frozenset([*(note.id for note in notes), *(one.path.decode().rpartition("/")[2] for one in damaged)]),
     )
 
 
