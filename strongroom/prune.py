@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class PruneLimits:
     """How far a prune goes. max_bytes: deleted or stored anew at most · max_seconds: after so many nothing new is begun,
-    waiting included · wait: for backups under way, at most so long; None: an hour · repack_above: share of a pack (0 to 1) that is
-    waste, from which on the rest is stored anew · allow_empty: that no record of a snapshot is left is meant."""
+    waiting included · wait: for backups under way, at most so long; None: an hour · repack_above: share of a pack (0 to 1)
+    that is waste, from which on the rest is stored anew · allow_empty: that no record of a snapshot is left is meant."""
 
     max_bytes: int | None = None
     max_seconds: float | None = None
