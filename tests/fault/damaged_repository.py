@@ -26,8 +26,9 @@ from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
 from vault.repository import claims, snapshots
 from vault.repository.catalog_chunks import MetaReader
-from vault.repository.chunk_index import ChunkIndex, load_segment
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc import marks
+from vault.repository.index_segments import load_segment
 from vault.repository.key_objects import key_id
 from vault.repository.orphan_packs import standing
 from vault.repository.own_claim import OwnClaim

@@ -24,7 +24,8 @@ from vault.progress import Progress, Silence
 from vault.repository import check_objects, missing_snapshots, rollups, snapshots
 from vault.repository.cached_copies import CachedCopy, read_all_of
 from vault.repository.catalog_chunks import MetaReader
-from vault.repository.chunk_index import ChunkIndex, rows_of_pack
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.index_segments import rows_of_pack
 from vault.repository.missing_objects import Missing
 from vault.repository.orphan_packs import healed, missing_segment, orphan_rows, read_contents
 from vault.repository.pack_reader import PackReader, places
@@ -130,7 +131,7 @@ class _Check:
         standing = {tier: self._standing(folder) for tier, folder in TIERS.items()}
         self._report.orphans = sum(len(packs.keys() - index.packs()) for packs in standing.values())
         bad = self._bad_packs(index, standing)
-        good, rest = index.apart(frozenset(bad))
+        good, rest = index.split(frozenset(bad))
         index = good.with_rows([rest])  # of the places of a chunk the first one counts
         reads = self._depth.data > 0 or self._depth.chosen is not None
         bad_chunks = self._read_packs(index, standing, bad) if reads else set()

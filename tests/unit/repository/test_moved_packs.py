@@ -20,11 +20,12 @@ from vault.format.layout import CONTENT_TIER
 from vault.format.moved_packs import MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository import snapshots
-from vault.repository.chunk_index import ChunkIndex, rows_of_pack, store_segment
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.gc import forget, marks, prune, repack
 from vault.repository.gc.prune import PruneReport, apply
 from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.index_segments import rows_of_pack, store_segment
 from vault.repository.orphan_packs import rows_of, standing
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore

@@ -16,13 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from vault import memory
 from vault.errors import StorageDenied
 from vault.format import layout
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.mark import MAX_PACKS_IN_MARK
+from vault.progress import release_memory
 from vault.repository import claims, forget_notes, presence, rollups, snapshots
-from vault.repository.chunk_index import store_segments
 from vault.repository.gc import marks, reachability
 from vault.repository.gc.forget import put_notes
 from vault.repository.gc.moved_packs import StayingPacks
@@ -42,6 +41,7 @@ from vault.repository.gc.prune_plan import (
 from vault.repository.gc.reachability import Needs, PackContents
 from vault.repository.gc.repack import SOURCE, RepackInputs, repack
 from vault.repository.index_compaction import compact
+from vault.repository.index_segments import store_segments
 from vault.repository.project import Project
 
 T = TypeVar("T")
@@ -127,7 +127,7 @@ class _Prune:
     def run(self) -> None:
         """All steps. The mark stands until `unmark`."""
         options, plan = self._wishes, self._plan
-        memory.give_back()
+        release_memory()
         meant = [*plan.dead, *(one.pack for one in plan.wasteful)]
         if meant or plan.forgotten:
             options.stop()
@@ -143,10 +143,10 @@ class _Prune:
                 self.report.waiting_for = [met.get(one, f"the evicted backup {one}") for one in self.report.waiting]
                 return
             moved = self._store_anew()
-            memory.give_back()
+            release_memory()
             self._delete_records()
             dead = self._still_dead()
-            memory.give_back()
+            release_memory()
             named = self._tidy(frozenset(one.sha256 for one in dead) | moved)
             self.report.refused += [one.sha256.hex() for one in dead if one.sha256 in named]
             self._delete_packs([one for one in dead if one.sha256 not in named])

@@ -78,13 +78,13 @@ def _repack_some(
     session = Session.begin(project, SOURCE)
     try:
         work = _Repack(session, live)
-        stop, number, size = session.telling(options.stop), 0, 0
+        stop, number, size = session.refreshing_claim(options.stop), 0, 0
         while waiting and not (number and (late() or work.record_bytes > MAX_MOVED_BYTES or size > MOST_AT_ONCE)):
             stop()
             pack = waiting.popleft()
             work.take(pack)
             number, size = number + 1, size + pack.size
-            session.tell(number, size)
+            session.report_progress(number, size)
             options.progress.advance(items=1, size=pack.size)
         moved = work.finish()
         if moved:
@@ -144,7 +144,7 @@ class _Repack:
         for key in list(self._builders):
             self._hand_over(key)
         self._session.close_index()
-        rows = self._session.new_rows()
+        rows = self._session.index.rows()
         where = dict(zip(rows["chunk"].to_pylist(), rows["pack"].to_pylist(), strict=True))
         return {old: tuple(sorted({where[chunk] for chunk in chunks})) for old, chunks in self._taken.items()}
 
