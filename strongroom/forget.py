@@ -105,7 +105,7 @@ def accept_loss(
     grace: timedelta = GRACE,
     confirm: Confirm = confirmed,
 ) -> AcceptedLoss:
-    """ForgetNote that missing or damaged snapshots are lost: from then on nobody misses them. reason: in words; it is kept with the
+    """Note that missing or damaged snapshots are lost: from then on nobody misses them. reason: in words; it is kept with the
     note · grace: so long no prune deletes a pack.
 
     Raises `UsageError` for one that nobody knows of, `RefusedByRule` for one that is there and can be read: then nothing is
