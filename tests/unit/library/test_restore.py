@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom.destinations import Archive, Folder, InPlace, TableFile
+from strongroom.destinations import Archive, Bucket, Folder, InPlace, TableFile, opened_bucket
 from strongroom.restore import restore, stream
 from strongroom.restore_plan import RestoreOptions
 from strongroom.selection import SelectionOptions
 from strongroom.table_options import TableOptions
+from tests.support.store_fixtures import BUCKET
 from tests.unit.library.repositories import EVERYTHING, MAY, NOTES, OpenProject, contents, restorable
 from vault.errors import Damaged, Interrupted, RefusedByRule, TargetError, UsageError
+from vault.storage.address import BucketAddress
 
 ONE = SelectionOptions(patterns=["reports/notes.txt"])
 TABLES = SelectionOptions(formats=["csv"])
@@ -275,3 +277,22 @@ def test_content_that_is_missing_is_refused_or_given_up(tmp_path: Path) -> None:
         assert contents(tmp_path / "back") == {name: data for name, data in EVERYTHING.items() if data != NOTES}
         with pytest.raises(Damaged, match="gone from the repository"):
             stream(place.context, place.select(ONE), io.BytesIO())
+
+
+def test_objects_of_a_bucket_are_written_once_and_known_again(acme: OpenProject, moto_endpoint: str) -> None:
+    bucket = Bucket(BucketAddress(BUCKET, "library-restore"), moto_endpoint, "us-east-1")
+    result = acme.restore(bucket)
+    assert (result.files, result.problems) == (4, [])
+    again = acme.restore(bucket)
+    assert (again.files, again.already_there) == (0, 4)
+    tables = RestoreOptions(tables=TableOptions(format="jsonl"))
+    converted = acme.restore(bucket, tables, TABLES)
+    assert converted.files == 2 and converted.problems == []
+    assert acme.restore(bucket, tables, TABLES).already_there == 2
+    with opened_bucket(acme.context, acme.project, bucket) as objects:
+        assert {*objects.sizes()} == {
+            *EVERYTHING,
+            "reports/2024-05/a.jsonl",
+            "reports/2024-06/b.jsonl",
+            "strongroom-report.json",
+        }
