@@ -17,7 +17,7 @@ import pytest
 
 from strongroom import notices
 from strongroom.query import open_tables, query
-from tests.unit.library.lived_project import CALLS, LivedProject, lived_project
+from tests.unit.library.lived_project import CALLS, LivedProject, lived_desk, opened_project
 from vault.errors import NothingFound, TargetError, UsageError
 
 LATE_TEXT = b"n\n" + b"".join(b"%d\n" % n for n in range(60_000)) + b"none\n"
@@ -28,7 +28,7 @@ LATE_TEXT = b"n\n" + b"".join(b"%d\n" % n for n in range(60_000)) + b"none\n"
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedProject]:
     """Read only: all tests of this file share it."""
     files: dict[str, bytes | None] = {"calls/2024-05.csv": CALLS, "calls/2024-06.csv": CALLS, "late/2024.csv": LATE_TEXT}
-    with lived_project(tmp_path_factory.mktemp("lived"), ({**files, "note.txt": b"n"},)) as made:
+    with opened_project(lived_desk(tmp_path_factory.mktemp("lived"), ({**files, "note.txt": b"n"},))) as made:
         yield made
 
 
