@@ -125,12 +125,18 @@ def _one(
         folder = sources.folder(settings.project(project.name), source, own_paths.paths(settings))
         with progress.shown(quiet=quiet, project=project.name) as listener:
             retire = retention.retiring(settings, project)
+            give_up = retention.giving_up(project, lambda: place.holds_gone(project))
             if retire is not None and place.holds_gone(project):
                 retire = None  # nobody knows what they were on
             locks = object_lock.of(place, project)
-            damaged = _known_damage(settings, project)
+            damaged = local_state.damaged_packs(settings, project.name)
             backup_options = BackupOptions(
-                allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener
+                allow_empty=allow_empty,
+                locking=locks,
+                damaged=damaged,
+                retire=retire,
+                give_up=give_up,
+                progress=listener,
             )
             report = back_up(project, folder, backup_options)
         told = report.as_json()
@@ -154,14 +160,6 @@ def _one(
         local_state.note_run(settings, project.name, f"backup {source.name}", error)
         return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
     return told, None
-
-
-def _known_damage(settings: Settings, project: Project) -> frozenset[bytes]:
-    """The packs that a check of this machine has found to be damaged."""
-    with local_state.noted(settings) as findings:
-        if findings is not None:
-            return findings.damaged_packs(project.name)
-    return frozenset()
 
 
 def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:

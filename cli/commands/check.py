@@ -61,8 +61,8 @@ def check(
     of what is damaged or gone: the next backup here puts most of it back.
 
     With --acknowledge a person gives up what a project misses or cannot read any more: snapshots (as `retention accept-loss`
-    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone. No pack is deleted for
-    seven days then.
+    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone, and vanished items
+    whose content is lost. No pack is deleted for seven days after snapshots were given up.
     """
     from vault.repository import settings_copies
 
@@ -150,7 +150,7 @@ def _repository(place: context.Context, chosen: list[Project], *, only: bool) ->
 
 def _acknowledge(place: context.Context, project: Project, reason: str) -> None:
     """What is missing or unreadable now is known to be, from now on: the same as `retention accept-loss` for snapshots."""
-    from vault.repository import missing_objects, unreadable_objects
+    from vault.repository import lost_items, missing_objects, unreadable_objects
 
     who = environment.person()
     gone, unreadable = missing_objects.look(project, place.memory), unreadable_objects.look(project)
@@ -158,7 +158,10 @@ def _acknowledge(place: context.Context, project: Project, reason: str) -> None:
         gone, unreadable = missing_objects.look(project, place.memory), unreadable_objects.look(project)
     missing_objects.acknowledge(project, place.memory, gone, reason=reason, who=who)
     unreadable_objects.accept(project, place.memory, unreadable, reason=reason, who=who)
-    for message in (*(one.message for one in gone), *(one.message for one in unreadable)):
+    lost = lost_items.look(project, local_state.damaged_packs(place.settings, project.name))
+    lost_items.accept(project, lost, reason=reason, who=who)
+    given_up = (f"the vanished item {one.path}, whose content is lost, is given up" for one in lost)
+    for message in (*(one.message for one in gone), *(one.message for one in unreadable), *given_up):
         output.notice(f"{project.name}: acknowledged by {who}: {message}")
 
 

@@ -98,12 +98,12 @@ def apply(
 @app.command("log", epilog=EXIT_CODES)
 def log(
     projects: Projects = None,
-    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id, every item by its path.")] = False,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """Show which snapshots were forgotten or given up as lost: when, by whom and why."""
+    """Show which snapshots were forgotten or given up as lost, and which lost items: when, by whom and why."""
     from vault.repository import forget_notes
 
     with context.opened(config, identity) as place:
@@ -114,7 +114,9 @@ def log(
                 "projects": [
                     {
                         "project": project.name,
-                        "notes": [note.as_json() | {"snapshots": _logged(note)} for note in notes if _logged(note)],
+                        "notes": [
+                            note.as_json() | {"snapshots": _logged(note)} for note in notes if _logged(note) or note.items
+                        ],
                         "damage": [problem.as_json() for problem in problems],
                     }
                     for project, notes, problems in found
@@ -208,6 +210,9 @@ def _show_log(project: Project, notes: list[Note], *, every: bool) -> None:
         what = [one["id"] for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
         when, who = wording.moment(note.forgotten_at), note.who or f"? on {note.host}"
         rows += [(f"  {when}", who, one, sources, note.reason) for one in what]
+        lost = [one.path for one in note.items] if every else [counted(len(note.items), "lost item")] if note.items else []
+        of = ", ".join(sorted({one.source for one in note.items}))
+        rows += [(f"  {when}", who, one, of, note.reason) for one in lost]
     output.result(f"{project.name}: {counted(len(rows), 'entry', 'entries')}")
     if rows:
         output.table(rows, ["  WHEN", "WHO", "FORGOTTEN", "OF", "WHY"])

@@ -87,13 +87,14 @@ class Source:
 class BackupOptions:
     """How a run shall behave. allow_empty: an empty source is meant · retire: which items a new manifest no longer carries ·
     locking: keeps what is stored from being deleted; None where nothing is locked · damaged: packs that are known to be, which
-    nothing new relies on · stop: called often, it raises to end the
-    run."""
+    nothing new relies on · give_up: which items are carried on no more once their content is lost · stop: called often, it
+    raises to end the run."""
 
     allow_empty: bool = False
     locking: ObjectLock | None = None
     damaged: frozenset[bytes] = frozenset()
     retire: ItemRetirement | None = None
+    give_up: ItemRetirement | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)
 
@@ -225,6 +226,7 @@ class _Run:
             return self._commit_unchanged(self._last, difference)
         if self._last:
             difference = self._with_lost(difference)
+            settled = settled and not self._some_given_up()
             if difference.nothing_changed and settled and lost_content.catalogue_rests(session, self._last):
                 return self._commit_unchanged(self._last, difference)
         return self._commit_changed(difference, self._read(difference))
@@ -237,6 +239,13 @@ class _Run:
         chunks = self._last_manifest(["chunks"])["chunks"]
         difference, self._read_again = lost_content.read_again(difference, self._losses.rows(chunks))
         return difference
+
+    def _some_given_up(self) -> bool:
+        """The same for items whose content is lost and that a person has given up."""
+        if self._losses is None or self._wishes.give_up is None:
+            return False
+        wanted = [*self._wishes.give_up.columns, "chunks"]
+        return self._losses.given_up(self._last_manifest(wanted), self._wishes.give_up) is not None
 
     def _some_retire(self, last: pa.Table) -> bool:
         """Whether items have outlived their retention, so that there is a manifest to write though nothing changed."""
@@ -337,6 +346,8 @@ class _Run:
         return record
 
     def _new_manifest(self, difference: comparison.Comparison, new: NewContent) -> pa.Table:
+        import pyarrow.compute as pc
+
         source = self._source
         about = manifest_rows.SharedColumns(
             source.name, source.kind, self._taken_at, self._last.taken_at if self._last else None
@@ -349,7 +360,9 @@ class _Run:
         past = new_manifest.PreviousState(
             self._session, self._heads, difference, manifest_rows.Unvanished(new.failed, self._unseen)
         )
-        return new_manifest.build(read, about, past, description, self._wishes.retire)
+        table = new_manifest.build(read, about, past, description, self._wishes.retire)
+        goes = self._losses.given_up(table, self._wishes.give_up) if self._losses is not None else None
+        return table if goes is None else table.filter(pc.invert(goes))
 
     def _changes(self, table: pa.Table) -> Changes:
         """What the new manifest does to the items of the last one."""

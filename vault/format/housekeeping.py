@@ -102,10 +102,40 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A vanished item whose content is lost, and that no manifest need carry on. item: tells it from every other · path:
+    printable, for people."""
+
+    item: bytes
+    source: str
+    path: str
+    vanished_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """As a note holds it."""
+        return {
+            "item": self.item.hex(),
+            "source": self.source,
+            "path": self.path,
+            "vanished_at": strict_json.write_moment(self.vanished_at),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> GivenUp:
+        """Read back. Raises `Damaged`."""
+        return cls(
+            item=strict_json.hexadecimal(value, "item", 16, what),
+            source=strict_json.field(value, "source", str, what),
+            path=strict_json.field(value, "path", str, what),
+            vanished_at=strict_json.moment(value, "vanished_at", what),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Snapshots that were forgotten together. id: its name's · reason: in the words of whoever did it · who: user@host, where
     it was a person · packs_stay_until: set where they were not forgotten but are lost, which a person has accepted: until then
-    no prune deletes a pack, as nobody knows which of them they need."""
+    no prune deletes a pack, as nobody knows which of them they need · items: vanished ones that a person has given up."""
 
     id: str
     snapshots: tuple[Forgotten, ...]
@@ -114,6 +144,7 @@ class Note:
     forgotten_at: datetime
     who: str = ""
     packs_stay_until: datetime | None = None
+    items: tuple[GivenUp, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -128,6 +159,8 @@ class Note:
         }
         if self.packs_stay_until is not None:
             value["packs_stay_until"] = strict_json.write_moment(self.packs_stay_until)
+        if self.items:
+            value["items"] = [one.as_json() for one in self.items]
         return value
 
     @classmethod
@@ -139,6 +172,9 @@ class Note:
         listed = strict_json.field(value, "snapshots", list, what)
         if not all(isinstance(one, dict) for one in listed) or len(listed) > MOST_IN_NOTE:
             raise Damaged(f"{what} is not readable, or names more than {MOST_IN_NOTE} snapshots")
+        items = strict_json.field(value, "items", list, what) if "items" in value else []
+        if not all(isinstance(one, dict) for one in items) or len(items) > MOST_IN_NOTE:
+            raise Damaged(f"{what} is not readable, or names more than {MOST_IN_NOTE} items")
         return cls(
             id=note,
             snapshots=tuple(Forgotten.from_json(one, what) for one in listed),
@@ -147,6 +183,7 @@ class Note:
             forgotten_at=strict_json.moment(value, "forgotten_at", what),
             who=str(value.get("who", "")),  # notes of the first version have none
             packs_stay_until=strict_json.moment(value, "packs_stay_until", what) if "packs_stay_until" in value else None,
+            items=tuple(GivenUp.from_json(one, what) for one in items),
         )
 
 
