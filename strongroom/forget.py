@@ -65,7 +65,9 @@ class ForgetLog:
         named = [(note, snapshots_of(note)) for note in self.notes]
         return {
             "project": self.project,
-            "notes": [note.as_json() | {"snapshots": [one.as_json() for one in some]} for note, some in named if some],
+            "notes": [
+                note.as_json() | {"snapshots": [one.as_json() for one in some]} for note, some in named if some or note.items
+            ],
             "damage": [problem.as_json() for problem in self.damage],
         }
 

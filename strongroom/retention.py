@@ -12,6 +12,7 @@ from vault import wording
 from vault.errors import RefusedByRule, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     import pyarrow as pa
@@ -179,3 +180,27 @@ def retiring(settings: Settings, project: Project) -> ItemRetirement | None:
         return judge_items(table, rules, binding, times, pattern_regex).goes
 
     return ItemRetirement(COLUMNS, outlived)
+
+
+def giving_up(project: Project, holds_gone: Callable[[], object]) -> ItemRetirement:
+    """Which vanished items a person has given up (see `vault.repository.lost_items`), and no hold is on. Asks the store only
+    when it is asked. holds_gone: whether holds are gone, so that nobody knows what they were on."""
+    from policies.retention.holds import COLUMNS, items_held
+    from vault.backup.new_manifest import ItemRetirement
+    from vault.repository import lost_items
+
+    def given_up(table: pa.Table) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from classify.path_patterns import pattern_regex
+        from vault.repository import holds
+
+        goes = lost_items.given_up(project, table)
+        if not pc.any(goes).as_py() or holds_gone():
+            return pc.and_(goes, pa.scalar(value=False))
+        for hold in holds.read_all(project).binding(project.services.clock.now()):
+            goes = pc.and_not(goes, items_held(table, hold, pattern_regex))
+        return goes
+
+    return ItemRetirement(tuple({*COLUMNS, *lost_items.COLUMNS}), given_up)

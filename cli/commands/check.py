@@ -59,8 +59,8 @@ def check(
     of what is damaged or gone: the next backup here puts most of it back.
 
     With --acknowledge a person gives up what a project misses or cannot read any more: snapshots (as `retention accept-loss`
-    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone. No pack is deleted for
-    seven days then.
+    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone, and vanished items
+    whose content is lost. No pack is deleted for seven days after snapshots were given up.
     """
     from strongroom import checks
     from vault.repository import settings_copies

@@ -97,12 +97,12 @@ def apply(
 @app.command("log", epilog=EXIT_CODES)
 def log(
     projects: Projects = None,
-    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id, every item by its path.")] = False,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """Show which snapshots were forgotten or given up as lost: when, by whom and why."""
+    """Show which snapshots were forgotten or given up as lost, and which lost items: when, by whom and why."""
     with opened(config, identity) as context:
         found = [forget_log(project) for project in context.projects(projects or [])]
     if as_json:
@@ -192,6 +192,9 @@ def _show_log(found: ForgetLog, *, every: bool) -> None:
         what = [one.id for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
         when, who = wording.moment(note.forgotten_at), note.who or f"? on {note.host}"
         rows += [(f"  {when}", who, one, sources, note.reason) for one in what]
+        lost = [one.path for one in note.items] if every else [counted(len(note.items), "lost item")] if note.items else []
+        of = ", ".join(sorted({one.source for one in note.items}))
+        rows += [(f"  {when}", who, one, of, note.reason) for one in lost]
     output.result(f"{found.project}: {counted(len(rows), 'entry', 'entries')}")
     if rows:
         output.table(rows, ["  WHEN", "WHO", "FORGOTTEN", "OF", "WHY"])
