@@ -19,8 +19,8 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.repository.claims import Patience
-    from vault.repository.gc.prune import PruneReport
     from vault.repository.gc.prune_plan import PrunePlan
+    from vault.repository.gc.prune_report import PruneReport
 
 DONE_WITH_PROBLEMS = 3
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -57,8 +57,9 @@ def prune(
 
     The plan is shown first. It may be interrupted anywhere; the next run goes on with the rest.
     """
+    from vault.repository.gc.planning import make_plan
     from vault.repository.gc.prune import apply, refuse_without_rights
-    from vault.repository.gc.prune_plan import PruneOptions, make_plan
+    from vault.repository.gc.prune_plan import PruneOptions
     from vault.repository.object_lock import locked
 
     most = None if max_bytes is None else _bytes(max_bytes)

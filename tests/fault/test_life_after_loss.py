@@ -36,8 +36,9 @@ from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply as prune
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.orphan_packs import stored_packs
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore

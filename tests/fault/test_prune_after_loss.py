@@ -20,9 +20,12 @@ from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import forget
-from vault.repository.gc.prune import PruneReport, apply
-from vault.repository.gc.prune_plan import PruneInputs as Seen
-from vault.repository.gc.prune_plan import PruneOptions, make_plan, steadily
+from vault.repository.gc.planning import make_plan
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_inputs import PruneInputs as Seen
+from vault.repository.gc.prune_inputs import read_until_consistent
+from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_report import PruneReport
 from vault.repository.gc.reachability import Needs, needs
 from vault.repository.missing_snapshots import SnapshotsMissing, gone
 from vault.repository.project import Project
@@ -268,5 +271,5 @@ def test_a_snapshot_that_is_taken_back_while_a_prune_looks_ends_it_with_run_agai
 
     asked: list[Seen] = []
     with pytest.raises(Busy, match="was forgotten while this prune was at work"):
-        steadily(project, frozenset(), WISHES, find)
+        read_until_consistent(project, frozenset(), WISHES, find)
     assert apply(project, make_plan(project, WISHES), WISHES).forgotten == 1

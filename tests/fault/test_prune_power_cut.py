@@ -20,8 +20,9 @@ from vault.format.layout import TIERS
 from vault.repository import snapshots
 from vault.repository.claims import Patience
 from vault.repository.gc import forget, marks
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore

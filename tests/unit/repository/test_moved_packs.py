@@ -23,8 +23,10 @@ from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.gc import forget, marks, prune, repack
-from vault.repository.gc.prune import PruneReport, apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.planning import make_plan
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_report import PruneReport
 from vault.repository.index_segments import rows_of_pack, store_segment
 from vault.repository.orphan_packs import rows_of, standing
 from vault.repository.project import Project
@@ -205,7 +207,7 @@ def test_when_time_is_up_no_further_pack_is_stored_anew_and_what_was_is_committe
     plan = make_plan(project, REPACKING)
     with pytest.MonkeyPatch.context() as patch:
         looks = iter([False, False, False])
-        patch.setattr(prune._Prune, "_late", lambda _self: next(looks, True))
+        patch.setattr(prune._Prune, "_out_of_time", lambda _self: next(looks, True))
         report = apply(project, plan, REPACKING)
     assert 0 < report.moved < len(plan.wasteful)
     assert report.left >= len(plan.wasteful) - report.moved

@@ -30,8 +30,10 @@ from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget_notes import each as each_note
 from vault.repository.gc import forget, marks
-from vault.repository.gc.prune import PruneReport, apply
-from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, make_plan, name_of
+from vault.repository.gc.planning import make_plan, name_of
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions, PrunePlan
+from vault.repository.gc.prune_report import PruneReport
 from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
 from vault.repository.session import Session

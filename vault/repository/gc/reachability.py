@@ -7,12 +7,12 @@ snapshots of thirty thousand packs take the room of a few.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER, TIERS
 from vault.format.snapshot_record import Record
-from vault.lazily import lazily
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
@@ -89,12 +89,12 @@ class PackContents:
         self.needs = needs
         self._stop = stop
 
-    @lazily
+    @cached_property
     def index(self) -> ChunkIndex:
         """Where everything lies, also what no segment names."""
         return self._named.with_rows(self.unnamed)
 
-    @lazily
+    @cached_property
     def unnamed(self) -> list[pa.Table]:
         """Rows, out of the packs themselves, of what is needed and in no segment: one was lost, or is damaged."""
         wanted = self.needs.now - self._named.packs()
@@ -102,7 +102,7 @@ class PackContents:
         readable = [one for one in stored if one[1] in wanted and (one[0] == META_TIER or self._may_read)]
         return rows_of(self._project, readable)
 
-    @lazily
+    @cached_property
     def live(self) -> pa.Array:
         """The chunks that any snapshot needs."""
         return live_chunks(self._project, self._records, self.index, self._stop)
@@ -115,7 +115,7 @@ class PackContents:
             return frozenset()
         return alone_in(healed(self._project, self.index), self.live, standing_still)
 
-    @lazily
+    @cached_property
     def _named(self) -> ChunkIndex:
         return ChunkIndex.load(self._project)
 
