@@ -72,7 +72,7 @@ def check(
         if acknowledge is not None:
             for project in chosen:
                 _acknowledge(place, project, acknowledge.strip())
-            place.memory.remember(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
+            place.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = _repository(place, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
         reports = []

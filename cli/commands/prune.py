@@ -73,7 +73,7 @@ def prune(
                 prune_options = PruneOptions(
                     held=retention.held(project),
                     locked=locked(project),
-                    remembered=frozenset(place.memory.recall("snapshots", project.id)),
+                    remembered=frozenset(place.memory.lines("snapshots", project.id)),
                     max_bytes=most,
                     max_seconds=None if max_time is None else max_time * 60,
                     repack_above=repack_above / 100,

@@ -156,9 +156,9 @@ def accept_loss(
         place.gone(found)
         if not yes:
             ask(f"Give up {counted(len(set(lost)), 'snapshot')} of {project}? What only they needed goes with a later prune.")
-        remembered, who = place.memory.recall("snapshots", found.id), environment.person()
+        remembered, who = place.memory.lines("snapshots", found.id), environment.person()
         gone = missing_snapshots.accept(found, lost, reason=reason, who=who, remembered=remembered, packs_stay=stay)
-        place.memory.forget(found.id, [one.id for one in gone])
+        place.memory.drop_snapshots(found.id, [one.id for one in gone])
     if as_json:
         output.document({"project": project, "accepted": [one.as_json() for one in gone]})
     else:
@@ -186,7 +186,7 @@ def forget(
             ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
         held = retention.held(found)
         gone = drop(found, chosen, reason=reason, who=environment.person(), held=held, newest_too=newest_too)
-        place.memory.forget(found.id, [one.id for one in gone])
+        place.memory.drop_snapshots(found.id, [one.id for one in gone])
     if as_json:
         output.document({"project": project, "forgotten": [one.id for one in gone]})
     else:
@@ -244,7 +244,7 @@ def _apply(place: context.Context, project: Project, found: RetentionPlan) -> li
     reason = f"retention, plan {found.world.digest()[:16]}"
     held, who = retention.held(project), environment.person()
     gone = drop(project, found.goes, reason=reason, who=who, held=held, unless_done=True)
-    place.memory.forget(project.id, [one.id for one in gone])
+    place.memory.drop_snapshots(project.id, [one.id for one in gone])
     if gone:
         output.notice(f"{project.name}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune` reclaims the room")
     if len(gone) < len(found.goes):

@@ -191,7 +191,7 @@ class Forgetful(MemoryStore):
 def test_a_record_that_no_listing_names_is_asked_for_by_its_name(world: World, tmp_path: Path) -> None:
     memory = ClientMemory(tmp_path / "memory", SeededChance("memory"))
     assert gone(world.project, memory) == []
-    seen = frozenset(memory.recall("snapshots", world.project.id))
+    seen = frozenset(memory.lines("snapshots", world.project.id))
     before = world.restorable()
     for snapshot in sorted({snapshot for snapshot, _ in before}):
         hidden = Forgetful(world.store, {layout.snapshot_name(world.project.id, snapshot)})

@@ -47,10 +47,10 @@ def put_new(project: Project, locks: Locks, names: frozenset[str], holds: Iterab
     """As `put`, without those that this machine has put there since these very holds (their ids) began to bind: after a release
     it knows nothing any more."""
     line = " ".join(sorted(holds))
-    before = memory.recall(_WHAT, project.id)
+    before = memory.lines(_WHAT, project.id)
     known = frozenset(before[1:]) if before[:1] == [line] else frozenset()
     fresh = names - known
     problems = put(locks, fresh)
     if fresh and not problems:
-        memory.remember(_WHAT, project.id, [line, *sorted(known | names)])
+        memory.save_lines(_WHAT, project.id, [line, *sorted(known | names)])
     return problems

@@ -102,7 +102,7 @@ def gone(project: Project, memory: ClientMemory) -> list[str]:
     found = absent(project, listed, records, unseen).gone
     explained = set(unseen).difference(found)
     if explained:
-        memory.forget(project.id, explained & forget_notes.read_all(project).by_id.keys())
+        memory.drop_snapshots(project.id, explained & forget_notes.read_all(project).by_id.keys())
     return list(found)
 
 

@@ -85,7 +85,7 @@ def test_a_memory_that_is_lost_or_spoilt_costs_questions_alone(
     kept.begin()
     name = pack(project, 1)
     kept.extend([name])
-    memory.remember("locks", project.id, [name, f"{name} never", f"{name} 2099-01-01T00:00:00"])
+    memory.save_lines("locks", project.id, [name, f"{name} never", f"{name} 2099-01-01T00:00:00"])
     before = store.locked[name]
     assert kept.extend([name]) == [] and store.asked == [name, name] and store.locked[name] == before
 
