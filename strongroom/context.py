@@ -47,14 +47,14 @@ def services() -> Services:
 def store_options(repository: RepositorySettings, *, brief: bool = False) -> StoreOptions:
     """How to reach the store that the settings name. brief: for a question that somebody waits for."""
     from vault.storage.address import StoreOptions
-    from vault.storage.retrying import FOR_UNATTENDED, MINUTES, Patience
+    from vault.storage.retrying import FOR_UNATTENDED, MINUTES, RetryPolicy
     from vault.storage.s3_client import LONGEST_SILENCE, S3Options
 
     timeout = ANSWER_WITHIN if brief else LONGEST_SILENCE
     s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile, timeout)
     unattended = environment.parent() is not None
     total = BRIEF if brief else MINUTES
-    return StoreOptions(s3=s3, patience=Patience.network(FOR_UNATTENDED if unattended else total))
+    return StoreOptions(s3=s3, patience=RetryPolicy.network(FOR_UNATTENDED if unattended else total))
 
 
 def located(text: str, folder: Path) -> Address:

@@ -59,7 +59,7 @@ def matching(
     from vault.repository import snapshots
     from vault.repository.catalog_chunks import MetaReader
     from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import healed
+    from vault.repository.orphan_packs import repaired_index
 
     known = {} if known is None else known
     asked = frozenset(hold.id for hold in by_item)
@@ -68,7 +68,7 @@ def matching(
     for record in records if by_item else ():
         before, matched = known.get(record.manifest, (frozenset(), frozenset()))
         if asked - before:
-            reader = reader or MetaReader(project, healed(project, ChunkIndex.load(project)))
+            reader = reader or MetaReader(project, repaired_index(project, ChunkIndex.load(project)))
             try:
                 table = snapshots.read_manifest(reader, record, columns=list(COLUMNS))
             except Damaged:
@@ -119,12 +119,12 @@ def storage(project: Project) -> StorageUse:
     from vault.format.layout import TIERS
     from vault.repository import snapshots
     from vault.repository.gc import reachability
-    from vault.repository.orphan_packs import standing
+    from vault.repository.stored_packs import list_packs
 
     committed = snapshots.committed(project)
     records = {one.id: one for one in committed.records}
-    sizes = {pack: size for tier in TIERS for pack, size in standing(project, tier).items()}
-    reader, moved = reachability.reader_of(project), committed.moved
+    sizes = {pack: size for tier in TIERS for pack, size in list_packs(project, tier).items()}
+    reader, moved = reachability.catalogue_reader(project), committed.moved
     return StorageUse(lambda snapshot: snapshots.needed_packs(reader, records[snapshot], moved), sizes)
 
 

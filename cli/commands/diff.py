@@ -140,10 +140,10 @@ def _live(place: Context, known: History, question: Question) -> _Result:
     from vault.repository import snapshots
     from vault.repository.catalog_chunks import MetaReader
     from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import healed
+    from vault.repository.orphan_packs import repaired_index
 
     project = known.project
-    index = healed(project, ChunkIndex.load(project, tier=META_TIER))
+    index = repaired_index(project, ChunkIndex.load(project, tier=META_TIER))
     reader, found, sides, folders = MetaReader(project, index), [], [], {}
     problems: list[Problem] = list(index.damaged)
     for name, ledger in known.ledgers.items():

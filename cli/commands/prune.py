@@ -18,7 +18,7 @@ from vault.storage.object_locks import UNTIL_RELEASED
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.repository.claims import Patience
+    from vault.repository.claims import WaitOptions
     from vault.repository.gc.prune_plan import PrunePlan
     from vault.repository.gc.prune_report import PruneReport
 
@@ -110,14 +110,14 @@ def prune(
         raise typer.Exit(Busy.exit_code)
 
 
-def _patience(wait: str | None) -> Patience:
+def _patience(wait: str | None) -> WaitOptions:
     from strongroom.settings import durations
-    from vault.repository.claims import Patience
+    from vault.repository.claims import WaitOptions
 
     if wait is None:
-        return Patience()
+        return WaitOptions()
     seconds = 0.0 if wait.strip() == "0" else durations.read(wait).total_seconds()
-    return Patience(seconds=seconds, altogether=seconds)
+    return WaitOptions(seconds=seconds, altogether=seconds)
 
 
 def _bytes(text: str) -> int:

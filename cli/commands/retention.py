@@ -107,7 +107,7 @@ def log(
     from vault.repository import forget_notes
 
     with context.opened(config, identity) as place:
-        found = [(project, *forget_notes.each(project)) for project in place.projects(projects or [])]
+        found = [(project, *forget_notes.read_notes(project)) for project in place.projects(projects or [])]
     if as_json:
         output.document(
             {

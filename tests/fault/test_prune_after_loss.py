@@ -17,7 +17,7 @@ from vault.errors import Busy, Damaged, StorageError
 from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import forget
 from vault.repository.gc.planning import make_plan
@@ -33,7 +33,7 @@ from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
 
-WISHES = PruneOptions(patience=Patience(seconds=0), repack_above=0.3, most_segments=2)
+WISHES = PruneOptions(patience=WaitOptions(seconds=0), repack_above=0.3, most_segments=2)
 
 
 @dataclass

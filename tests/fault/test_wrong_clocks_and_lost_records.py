@@ -17,7 +17,7 @@ from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.check import Depth, check
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget
 from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
@@ -28,7 +28,7 @@ from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 
-WISHES = PruneOptions(patience=Patience(seconds=0))
+WISHES = PruneOptions(patience=WaitOptions(seconds=0))
 YEAR = timedelta(days=365)
 
 

@@ -15,8 +15,8 @@ from vault.repository import snapshots
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import reachability
 from vault.repository.object_lock import each, told
-from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
+from vault.repository.stored_packs import list_packs
 from vault.storage.object_locks import Locks
 
 _WHAT = "legal-holds"
@@ -28,7 +28,7 @@ def needed(project: Project, records: Sequence[Record]) -> frozenset[str]:
         return frozenset()
     packs = reachability.needs(project, records, snapshots.committed(project).moved).reached  # who moved them may have lied
     names = {
-        layout.pack_name(project.id, tier, pack) for tier in layout.TIERS for pack in standing(project, tier) if pack in packs
+        layout.pack_name(project.id, tier, pack) for tier in layout.TIERS for pack in list_packs(project, tier) if pack in packs
     }
     return frozenset(names | {layout.snapshot_name(project.id, one.id) for one in records})
 

@@ -117,7 +117,7 @@ def keys_gone(store: Store, project: str, memory: ClientMemory) -> list[str]:
 
 def _standing(project: Project, ids: Collection[str]) -> list[ForgottenSnapshot]:
     """What a new note says of forgotten snapshots whose records stand, as no prune has come by since."""
-    found = snapshots.read_those(project, [one for one in snapshots.stored_ids(project) if one in frozenset(ids)])
+    found = snapshots.read_records(project, [one for one in snapshots.stored_ids(project) if one in frozenset(ids)])
     now = project.services.clock.now()
     records = [ForgottenSnapshot(one.id, one.source, one.taken_at, one.parents) for one in found.records]
     return [*records, *(ForgottenSnapshot(one.id, "", layout.moment_of(one.id) or now, ()) for one in found.moves)]

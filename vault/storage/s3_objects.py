@@ -15,7 +15,7 @@ from vault.clock import Clock
 from vault.errors import ObjectNotFound, StorageError
 from vault.problems import printable
 from vault.randomness import Randomness
-from vault.storage.retrying import Patience, Retries
+from vault.storage.retrying import Retries, RetryPolicy
 from vault.storage.s3_client import Answer, S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors
 from vault.storage.s3_requests import listing_pages, md5_checksum, sha256_checksum
@@ -36,7 +36,7 @@ class S3Objects:
     """Objects under `prefix` ("" for the whole bucket) of `bucket`. Used from several threads."""
 
     def __init__(
-        self, bucket: str, prefix: str, options: S3Options, patience: Patience, clock: Clock, randomness: Randomness
+        self, bucket: str, prefix: str, options: S3Options, patience: RetryPolicy, clock: Clock, randomness: Randomness
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""

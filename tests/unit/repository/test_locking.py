@@ -17,7 +17,7 @@ from vault.errors import StorageDenied, StorageError
 from vault.format import layout
 from vault.format.layout import CONTENT_TIER
 from vault.repository import claims, object_lock
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc.forget import forget
 from vault.repository.gc.planning import make_plan
@@ -30,8 +30,8 @@ from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 from vault.storage.object_locks import UNTIL_RELEASED, LockState, Retention, locks_of
 from vault.storage.readonly import ReadOnlyStore
-from vault.storage.retrying import Patience as Tries
 from vault.storage.retrying import RetryingStore
+from vault.storage.retrying import RetryPolicy as Tries
 
 DAY = timedelta(days=1)
 
@@ -151,7 +151,7 @@ def test_a_store_that_refuses_to_delete_what_it_keeps_is_reported_and_packs_that
     write_tree(folder, {"going": text("b", 30_000)})
     back_up(project, folder)
     forget(project, [first.id], reason="a test")
-    unasking = PruneOptions(patience=Patience(seconds=0), repack_above=None)
+    unasking = PruneOptions(patience=WaitOptions(seconds=0), repack_above=None)
     report = apply(project, make_plan(project, unasking), unasking)
     assert first.id in report.refused and len(report.refused) > 1 and not report.done and report.deleted == 0
     asking = replace(unasking, locked=object_lock.locked(project))
@@ -180,5 +180,5 @@ def test_claims_that_writers_left_go_a_day_after_their_commit(project: Project, 
         project.store.put(layout.claim_name(project.id, one), b"claim")
     for one in ids[:2]:
         project.store.put(layout.snapshot_name(project.id, one), b"record")
-    claims.clear(project, Patience())
-    assert claims.standing(project) == sorted([ids[0], ids[2]]), "one of today, and one that nobody has committed"
+    claims.delete_committed(project, WaitOptions())
+    assert claims.list_ids(project) == sorted([ids[0], ids[2]]), "one of today, and one that nobody has committed"

@@ -163,8 +163,8 @@ def _wasteful(project: Project, usage: dict[bytes, PackUsage], packs: Sequence[S
 
 def _claims(project: Project, recorded: Collection[str]) -> tuple[tuple[str, str], ...]:
     """The snapshots that are being written, and descriptions of their writers."""
-    unfinished = claims.unfinished(project, claims.standing(project), recorded)
-    return tuple((snapshot, claims.described(project, snapshot)) for snapshot in unfinished)
+    unfinished = claims.unfinished(project, claims.list_ids(project), recorded)
+    return tuple((snapshot, claims.describe(project, snapshot)) for snapshot in unfinished)
 
 
 def _up_to(things: list[T], sizes: list[int], max_bytes: int | None) -> list[T]:

@@ -21,7 +21,7 @@ from vault.format import layout
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.mark import MAX_PACKS_IN_MARK
 from vault.progress import run_phase
-from vault.repository import claims, forget_notes, presence, rollups, snapshots
+from vault.repository import claims, forget_notes, rollups, snapshots, stored_packs
 from vault.repository.gc import marks, reachability
 from vault.repository.gc.forget import put_notes
 from vault.repository.gc.moved_packs import StayingPacks
@@ -92,7 +92,7 @@ class _Prune:
         self._compact_index(frozenset())
         self.report.rollups_deleted = rollups.thin(self._project, frozenset(snapshots.ids(self._project)), self._options.stop)
         self._delete_old_marks()
-        self.report.refused += claims.clear(self._project, self._options.patience)
+        self.report.refused += claims.delete_committed(self._project, self._options.patience)
 
     def _mark(self) -> None:
         """Mark every pack that may be deleted."""
@@ -107,7 +107,7 @@ class _Prune:
         options.progress.phase("looking for backups under way")
         limits = [limit for limit in (self._time_left(), options.patience.altogether) if limit is not None]
         patience = replace(options.patience, altogether=min(limits, default=None))
-        found = {claim: claims.described(self._project, claim) for claim in claims.standing(self._project)}
+        found = {claim: claims.describe(self._project, claim) for claim in claims.list_ids(self._project)}
         waiting = claims.wait(self._project, list(found), patience, options.stop, options.progress)
         self.report.waiting = waiting
         self.report.waiting_for = [found.get(claim, f"the evicted backup {claim}") for claim in waiting]
@@ -168,7 +168,7 @@ class _Prune:
         for start in range(0, len(self._plan.forgotten), RECORDS_AT_ONCE):
             self._options.stop()
             some = self._plan.forgotten[start : start + RECORDS_AT_ONCE]
-            held = self._options.held(snapshots.read_those(self._project, some).records)
+            held = self._options.held(snapshots.read_records(self._project, some).records)
             names = {layout.snapshot_name(self._project.id, one): one for one in some if one not in held}
             for name in self._not_locked(list(names)):
                 self.report.forgotten += self._delete(name, named=names[name])
@@ -256,10 +256,10 @@ class _Prune:
 
     def _delete_old_marks(self) -> None:
         """Delete marks of prunes that died, once none of their packs exists."""
-        others = {name: packs for name, packs in marks.by_name(self._project).items() if name not in self._marks}
+        others = {name: packs for name, packs in marks.read_by_name(self._project).items() if name not in self._marks}
         there = {pack for _, pack in list_packs_twice(self._project)} if others else set()
         for name, packs in others.items():
-            if packs.isdisjoint(there) and presence.all_gone(self._project, packs):
+            if packs.isdisjoint(there) and stored_packs.all_missing(self._project, packs):
                 self._delete(name)
 
     def _out_of_time(self) -> bool:

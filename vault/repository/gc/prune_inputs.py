@@ -12,9 +12,9 @@ from vault.format.layout import TIERS
 from vault.problems import printable
 from vault.repository import forget_notes, missing_snapshots, snapshots
 from vault.repository.gc.prune_plan import PruneOptions
-from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
 from vault.repository.snapshots import Committed
+from vault.repository.stored_packs import list_packs
 from vault.wording import quoted
 
 T = TypeVar("T")
@@ -47,10 +47,10 @@ def read_inputs(project: Project, known_forgotten: frozenset[str], options: Prun
     where one is gone: nobody knows what it needs, so nothing may be deleted.
     """
     ids = dict.fromkeys([*snapshots.stored_ids(project), *snapshots.stored_ids(project)])
-    found = snapshots.read_those(project, list(ids))
+    found = snapshots.read_records(project, list(ids))
     while (absent := missing_snapshots.absent(project, ids, found.records, options.remembered - known_forgotten)).hidden:
         ids |= dict.fromkeys(absent.hidden)
-        found = snapshots.read_those(project, list(ids))
+        found = snapshots.read_records(project, list(ids))
     if absent.gone:
         raise missing_snapshots.SnapshotsMissing(project, absent.gone)
     problems = [problem for problem in found.damaged if problem.path.decode().rpartition("/")[2] not in known_forgotten]
@@ -95,14 +95,14 @@ def read_until_consistent(
 
 def read_notes_twice(project: Project) -> forget_notes.Notes:
     """The notes of two listings: one listing may leave a note out whose snapshots are deleted already."""
-    listed = [forget_notes.each(project) for _ in range(2)]
+    listed = [forget_notes.read_notes(project) for _ in range(2)]
     damaged = {problem.path: problem for _, problems in listed for problem in problems}
-    return forget_notes.joined((note for notes, _ in listed for note in notes), damaged.values())
+    return forget_notes.merge((note for notes, _ in listed for note in notes), damaged.values())
 
 
 def list_packs_twice(project: Project) -> Packs:
     """The packs of both tiers that one of two listings names."""
-    listed = (standing(project, tier) for _ in range(2) for tier in TIERS)
+    listed = (list_packs(project, tier) for _ in range(2) for tier in TIERS)
     return {(tier, pack): size for tier, found in zip([*TIERS, *TIERS], listed, strict=True) for pack, size in found.items()}
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from vault.progress import Progress, Silence
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.gc.forget import Held, nothing_held
 from vault.repository.index_compaction import MOST_SEGMENTS
 
@@ -56,7 +56,7 @@ class PruneOptions:
     repack_above: float | None = REPACK_ABOVE
     allow_empty: bool = False
     most_segments: int = MOST_SEGMENTS
-    patience: Patience = field(default_factory=Patience)
+    patience: WaitOptions = field(default_factory=WaitOptions)
     stop: Stop = lambda: None
     progress: Progress = field(default_factory=Silence)
 
