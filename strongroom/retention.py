@@ -117,7 +117,7 @@ def _forget(context: Context, project: Project, plan: RetentionPlan) -> list[str
         held=held_snapshots.held(project),
         unless_done=True,
     )
-    context.memory.forget(project.id, [one.id for one in gone])
+    context.memory.drop_snapshots(project.id, [one.id for one in gone])
     return [one.id for one in gone]
 
 
@@ -152,12 +152,12 @@ def storage(project: Project) -> StorageUse:
     from vault.format.layout import TIERS
     from vault.repository import snapshots
     from vault.repository.gc import reachability
-    from vault.repository.orphan_packs import standing
+    from vault.repository.stored_packs import list_packs
 
     committed = snapshots.committed(project)
     records = {one.id: one for one in committed.records}
-    sizes = {pack: size for tier in TIERS for pack, size in standing(project, tier).items()}
-    reader, moved = reachability.reader_of(project), committed.moved
+    sizes = {pack: size for tier in TIERS for pack, size in list_packs(project, tier).items()}
+    reader, moved = reachability.catalogue_reader(project), committed.moved
     return StorageUse(lambda snapshot: snapshots.needed_packs(reader, records[snapshot], moved), sizes)
 
 

@@ -72,7 +72,7 @@ def check(
         if acknowledge is not None:
             for project in chosen:
                 checks.acknowledge(opened, project, acknowledge.strip())
-            opened.memory.remember(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
+            opened.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = checks.check_repository(opened, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
         reports = []

@@ -97,7 +97,7 @@ def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport
             descriptor = Repository.open(store, context.services()).descriptor
         except StrongroomError:
             return Belief(None)
-    why = memory.recall(store_trust.LOWERED, descriptor.repository)
+    why = memory.lines(store_trust.LOWERED, descriptor.repository)
     if report.creates_once:
         store_trust.note_kept(memory, descriptor.repository)
     if why and again and report.creates_once:

@@ -77,7 +77,7 @@ def add(
         recovery = [age.parse_recipient(text) for text in place.settings.recovery]
         recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
         made = place.repository.add_project(name, recipients, place.identities, place.memory.projects())
-        place.memory.recognise(made.capability)
+        place.memory.verify_keys(made.capability)
         writer.add_project(place.settings.file, name, written_zone, sources)
         settings_copy.of_workplace(place, [made.capability], settings.load(place.settings.file))
     told = {

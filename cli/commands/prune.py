@@ -19,8 +19,8 @@ from vault.storage.object_locks import UNTIL_RELEASED
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.repository.gc.prune import PruneReport
     from vault.repository.gc.prune_plan import PrunePlan
+    from vault.repository.gc.prune_report import PruneReport
     from vault.repository.project import Project
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from classify.format import BINARY
 from classify.period_columns import MTIME
-from vault.backup.table_profiles import TableProfile, from_row, stayed
+from vault.backup.table_profiles import TableProfile, from_row, remaining_share
 from vault.format.changes import LONGEST_NAME, MOST_EXAMPLES, MOST_GROUPS, Changes, Group
 from vault.format.manifest import FILE
 from vault.problems import printable
@@ -160,7 +160,7 @@ def _compare(found: _Rewritten, path: bytes, old: TableProfile, new: TableProfil
     empty = old.rows > 0 and new.rows * NEXT_TO_NOTHING <= old.rows
     if not empty and _emptied_columns(old, new):
         found.count("columns", path)
-    return stayed(old, new) < STAYED, empty
+    return remaining_share(old, new) < STAYED, empty
 
 
 def _emptied_columns(old: TableProfile, new: TableProfile) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from vault.backup.dictionaries import Trained
+from vault.backup.dictionaries import TrainedDictionary
 from vault.format.chunks import chunk_id, cut
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
@@ -47,7 +47,7 @@ class Frames:
 class Cutter:
     """One worker thread's tools: none of them may be shared."""
 
-    def __init__(self, session: Session, claim_chunk: Callable[[bytes], bool], trained: dict[str, Trained]) -> None:
+    def __init__(self, session: Session, claim_chunk: Callable[[bytes], bool], trained: dict[str, TrainedDictionary]) -> None:
         descriptor = session.project.descriptor
         self._key = session.project.capability.chunk_id_key
         self._claim_chunk = claim_chunk
@@ -76,7 +76,9 @@ class Cutter:
 class ContentWriter:
     """Runs batches through the workers and their chunks into packs."""
 
-    def __init__(self, session: Session, known: KnownChunks, trained: dict[str, Trained], *, workers: int = WORKERS) -> None:
+    def __init__(
+        self, session: Session, known: KnownChunks, trained: dict[str, TrainedDictionary], *, workers: int = WORKERS
+    ) -> None:
         self._session = session
         self._known = known
         self._trained = trained
@@ -151,7 +153,7 @@ class ContentWriter:
         self._session.packs.submit(builder, CONTENT_TIER, trained.dictionary if trained else None)
 
 
-def store_dictionaries(session: Session, known: KnownChunks, trained: Sequence[Trained]) -> None:
+def store_dictionaries(session: Session, known: KnownChunks, trained: Sequence[TrainedDictionary]) -> None:
     """Put new dictionaries into a pack of their own and index it, before anything that needs them is stored."""
     compressor = Compressor()
     for one in trained:

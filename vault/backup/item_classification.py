@@ -55,11 +55,11 @@ class ClassifyOptions:
         return blake3("\0".join(parts).encode()).hexdigest(FINGERPRINT_SIZE)
 
 
-UTC_MANNER = ClassifyOptions(ZoneInfo("UTC"))
+UTC_OPTIONS = ClassifyOptions(ZoneInfo("UTC"))
 """For sources whose settings say nothing."""
 
 
-def classified(
+def with_periods(
     table: pa.Table, options: ClassifyOptions, of_content: dict[bytes, Period], doubtful: list[bytes] | None = None
 ) -> pa.Table:
     """Rows of a manifest with their periods. of_content: what the content of some has told, by path; periods that content told
@@ -79,7 +79,7 @@ def classified(
     return table
 
 
-def asked(
+def periods_of_contents(
     reader: Reader, paths: pa.ChunkedArray, results: ReadResults, options: ClassifyOptions, stop: Callable[[], None]
 ) -> dict[bytes, Period]:
     """What the content of tables tells of periods that their paths do not tell. paths: of the scan."""
@@ -90,7 +90,7 @@ def asked(
     found = results.formats()
     found = found.filter(pc.is_valid(found["format"]))
     named = paths.combine_chunks().take(found["row"].combine_chunks())
-    mute = unnamed(named, options)
+    mute = paths_without_period(named, options)
     told = {}
     for path, format_ in zip(named.filter(mute).to_pylist(), found["format"].filter(mute).to_pylist(), strict=True):
         stop()
@@ -104,7 +104,7 @@ def asked(
     return told
 
 
-def unnamed(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions) -> pa.Array:
+def paths_without_period(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions) -> pa.Array:
     """Which of the paths tell no period. paths: KIND/relative/path, of one kind."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -150,9 +150,9 @@ def _of_mtime(table: pa.Table, zone: ZoneInfo, known: pa.ChunkedArray) -> tuple[
 
     from vault.format.manifest import FOLDER
 
-    asked = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
+    periods_of_contents = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
     moment = pa.timestamp("us", tz="UTC")
-    places = pc.indices_nonzero(asked)
+    places = pc.indices_nonzero(periods_of_contents)
     coded = table["mtime"].take(places).combine_chunks().dictionary_encode()
     days = _Days(zone)
     periods = [days.of(second) for second in coded.dictionary.to_pylist()]

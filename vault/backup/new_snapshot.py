@@ -127,7 +127,7 @@ class NewSnapshot:
         self._options.stop()
         packs = view.base_packs(base.heads)
         unchanged = difference.nothing_changed and base.only_one and not self._described_anew and not self._any_retired(last)
-        complete = not packs.lost and packs.lists_read and not view.catalogue.healed
+        complete = not packs.lost and packs.lists_read and not view.catalogue.found_orphans
         if base.last and unchanged and complete:
             return self._commit_unchanged(base.last, _Reading(difference), packs)
         index = view.read_index(packs)
@@ -202,8 +202,8 @@ class NewSnapshot:
 
     def _commit_unchanged(self, last: Record, reading: _Reading, packs: BasePacks) -> Record:
         """Commit the last manifest again: it costs a record."""
-        if unreadable_items.any_asks(self.problems):
-            self.problems = unreadable_items.explained(self.problems, self._base.last_manifest(unreadable_items.COLUMNS))
+        if unreadable_items.any_to_explain(self.problems):
+            self.problems = unreadable_items.explain(self.problems, self._base.last_manifest(unreadable_items.COLUMNS))
         if reading.lost is not None:
             self._report_lost(self._base.last_manifest(["path", "seen_at", "chunks"]), reading.lost)
         self.problems += self._view.damage()
@@ -221,7 +221,7 @@ class NewSnapshot:
 
         def build() -> tuple[pa.Table, _ManifestFacts]:
             table = self._manifest(reading, new)
-            self.problems = unreadable_items.explained(self.problems, table)
+            self.problems = unreadable_items.explain(self.problems, table)
             return table, _ManifestFacts(manifest_rows.newly_vanished(table, self._taken_at), self._changes(table))
 
         def find_lost(table: pa.Table, complete: bool) -> frozenset[bytes]:  # noqa: FBT001

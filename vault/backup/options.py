@@ -30,7 +30,7 @@ class Source:
     kind: str
     path: bytes
     rules: Rules
-    classify_options: item_classification.ClassifyOptions = item_classification.UTC_MANNER
+    classify_options: item_classification.ClassifyOptions = item_classification.UTC_OPTIONS
     bounds: Bounds = NOWHERE
     ignored: frozenset[comparison.Ignorable] = frozenset()
     profiler: table_profiles.Profiler | None = None

@@ -79,7 +79,7 @@ def column_hash(table: str, column: str) -> int:
     return int.from_bytes(blake3(f"{table}\0{column}".encode("utf-8", "surrogatepass")).digest(4), "little", signed=True)
 
 
-def stayed(old: TableProfile, new: TableProfile) -> float:
+def remaining_share(old: TableProfile, new: TableProfile) -> float:
     """The share of the old version's rows that the new one has, estimated; 1 where the old one had none."""
     if not old.rows:
         return 1.0
@@ -88,7 +88,7 @@ def stayed(old: TableProfile, new: TableProfile) -> float:
     return min(1.0, common / (1 + common) * (old.rows + (new.rows or 0)) / old.rows)
 
 
-def asked(
+def profile_tables(
     reader: Reader, scan: pa.Table, results: ReadResults, profiler: Profiler | None, stop: Callable[[], None]
 ) -> dict[bytes, TableProfile]:
     """The profiles of tables among what was read, by path. scan: `path` and `size`."""

@@ -14,7 +14,7 @@ from vault.format.layout import META_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef, Tree
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.orphan_packs import with_unnamed
+from vault.repository.orphan_packs import with_orphans
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
@@ -35,9 +35,9 @@ class MetaReader:
         self._project = project
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
         self._sorted = SortedIndex(self.index) if many else None
-        self._healing = threading.Lock()
-        self._looked = False
-        self.healed = False
+        self._search_lock = threading.Lock()
+        self._searched_orphans = False
+        self.found_orphans = False
         """Whether packs had to be looked into since no index segment names them."""
         self._packs = PackReader(project, self.index)
 
@@ -63,13 +63,13 @@ class MetaReader:
             by_pack: dict[bytes, list[ChunkPlace]] = {}
             for place in self._locate(list(dict.fromkeys(wanted)), what, unusable):
                 by_pack.setdefault(place.pack, []).append(place)
-            for found in self._each(lambda group: self._of_pack(group, unusable), list(by_pack.values())):
+            for found in self._map_packs(lambda group: self._of_pack(group, unusable), list(by_pack.values())):
                 contents |= found
         if any(len(contents[chunk]) != length for chunk, length in refs):
             raise Damaged(f"{what} names a chunk with another length than it has")
         return [contents[chunk] for chunk, _ in refs]
 
-    def _each(
+    def _map_packs(
         self, read: Callable[[list[ChunkPlace]], dict[bytes, bytes]], groups: list[list[ChunkPlace]]
     ) -> Iterable[dict[bytes, bytes]]:
         """What `read` makes of each pack's chunks: of several at once, as each waits for a round trip, but where many trees are
@@ -99,7 +99,7 @@ class MetaReader:
         index = whole.split(frozenset(unusable))[0] if unusable else self._sorted or whole
         found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
         missing = len(wanted) - len(found)
-        if missing and self._heal(whole):
+        if missing and self._find_orphans(whole):
             return self._locate(wanted, what, unusable)
         if missing and unusable:
             why, cause = next(iter(unusable.values()))
@@ -108,14 +108,14 @@ class MetaReader:
             raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")
         return found
 
-    def _heal(self, searched: ChunkIndex) -> bool:
+    def _find_orphans(self, searched: ChunkIndex) -> bool:
         """Look, once, into the packs that no segment names. searched: the index in which a chunk was sought in vain. Gives
         whether there is another index now."""
-        with self._healing:
-            if not self._looked:
-                self._looked = True
-                self.index = with_unnamed(self._project, searched, META_TIER)
-                self.healed = self.index is not searched
+        with self._search_lock:
+            if not self._searched_orphans:
+                self._searched_orphans = True
+                self.index = with_orphans(self._project, searched, META_TIER)
+                self.found_orphans = self.index is not searched
                 if self._sorted is not None:
                     self._sorted = SortedIndex(self.index)
             return self.index is not searched
@@ -133,10 +133,10 @@ class MetaWriter:
         self._compressor = Compressor()
         self._packs = packs
         self._builder = PackBuilder()
-        self.leaned_on: set[bytes] = set()
+        self.referenced: set[bytes] = set()
 
     def write(self, data: tree.Buffer, *, finer: int = 1) -> Tree:
-        """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `leaned_on`. finer: how
+        """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `referenced`. finer: how
         many times smaller than the descriptor's the chunks are."""
         cutter = self._cutting.finer(finer).cutter()
         return tree.build(data, lambda part: [self._keep_chunk(piece) for piece in cut(cutter, part)])
@@ -158,5 +158,5 @@ class MetaWriter:
             self._builder.add(chunk, self._compressor.frame(plain), len(plain))
             self._stored[chunk] = b""
         elif pack:
-            self.leaned_on.add(pack)
+            self.referenced.add(pack)
         return chunk, len(plain)

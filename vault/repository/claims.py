@@ -23,7 +23,7 @@ from vault.format.claim import Claim
 from vault.format.eviction import Eviction
 from vault.format.snapshot_record import decode_stored
 from vault.progress import Progress, Silence
-from vault.repository import presence, snapshots
+from vault.repository import snapshots, stored_packs
 from vault.repository.gc import marks
 from vault.repository.project import Project
 from vault.wording import counted
@@ -38,7 +38,7 @@ STOP_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitOptions:
     """How claims are waited for. seconds: at most so long · stale_after: without progress, until a claim is evicted · grace:
     after evictions, where the store cannot create once · look_every: seconds · altogether: seconds, the grace period
     included."""
@@ -50,7 +50,7 @@ class Patience:
     altogether: float | None = None
 
 
-def evicted(snapshot: str) -> Busy:
+def evicted_error(snapshot: str) -> Busy:
     """What a run ends with whose claim was taken away."""
     return Busy(
         f"this run (snapshot {snapshot}) made no progress for so long that a prune took its claim away; nothing was committed",
@@ -58,7 +58,7 @@ def evicted(snapshot: str) -> Busy:
     )
 
 
-def standing(project: Project) -> list[str]:
+def list_ids(project: Project) -> list[str]:
     """The ids of all claims that stand, readable or not, as two listings together name them."""
     listed = (info.name.rpartition("/")[2] for _ in range(2) for info in project.store.list(project.folder("claims")))
     return sorted({name for name in listed if layout.is_snapshot_id(name)})
@@ -73,7 +73,7 @@ def unfinished(project: Project, ids: Iterable[str], recorded: Container[str]) -
 def wait(
     project: Project,
     ids: Sequence[str],
-    patience: Patience,
+    patience: WaitOptions,
     stop: Callable[[], None],
     progress: Progress | None = None,
 ) -> list[str]:
@@ -113,7 +113,7 @@ def evict(project: Project, claim: str) -> bool:
     `PromiseBroken`, `StorageDenied`."""
     once = project.descriptor.trust.create_once
     if not (once and is_evicted(project, claim)):  # whoever put it there has said so before
-        marks.note_evicted(project, [claim])
+        marks.write_evictions(project, [claim])
         if once and not (_shut(project, claim) or is_evicted(project, claim)):
             return True
     try:
@@ -147,11 +147,11 @@ def has_ended(project: Project, claim: Claim) -> bool:
     return claim.process is not None and project.services.processes.ended(claim.process)
 
 
-def clear(project: Project, patience: Patience) -> list[str]:
+def delete_committed(project: Project, patience: WaitOptions) -> list[str]:
     """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One that was
     rewritten today stays, whose writer may still look at it. What was said of writers that were evicted goes after a month.
     Gives the names of what the store would not delete."""
-    left = standing(project)
+    left = list_ids(project)
     committed = frozenset(snapshots.stored_ids(project)) if left else frozenset()
     before = project.services.clock.now() - patience.stale_after
     old = [one for one in left if one in committed and (moment := layout.moment_of(one)) is not None and moment < before]
@@ -178,7 +178,7 @@ def _shut(project: Project, claim: str) -> bool:
     """Put an *evicted* record where the claim's snapshot would be committed; gives whether nothing stood there. What stands is
     looked for first: a store that is only believed to create once would put this over a committed record."""
     name = layout.snapshot_name(project.id, claim)
-    if presence.stands(project, name):
+    if stored_packs.exists(project, name):
         return False
     try:
         project.create_record(name, Eviction(claim).as_json())
@@ -188,9 +188,9 @@ def _shut(project: Project, claim: str) -> bool:
 
 
 def _at_work(project: Project, ids: Sequence[str]) -> list[str]:
-    claimed, recorded = set(standing(project)), set(snapshots.stored_ids(project))
+    claimed, recorded = set(list_ids(project)), set(snapshots.stored_ids(project))
     left = unfinished(project, ids, recorded)
-    return [one for one in left if one in claimed or presence.stands(project, layout.claim_name(project.id, one))]
+    return [one for one in left if one in claimed or stored_packs.exists(project, layout.claim_name(project.id, one))]
 
 
 def _read(project: Project, claim: str) -> Claim | None:
@@ -201,11 +201,11 @@ def _read(project: Project, claim: str) -> Claim | None:
         return None
 
 
-def _shows_no_progress(project: Project, name: str, patience: Patience) -> bool:
+def _shows_no_progress(project: Project, name: str, patience: WaitOptions) -> bool:
     return _is_stale(project, name, _read(project, name), patience)
 
 
-def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patience) -> bool:
+def _is_stale(project: Project, name: str, claim: Claim | None, patience: WaitOptions) -> bool:
     """Whether a claim shows no progress. Of one that cannot be read, its name tells the age. One from the future is of a clock
     that was wrong: nothing would end it before that day comes."""
     last: datetime | None = layout.moment_of(name) if claim is None else claim.updated_at
@@ -214,7 +214,7 @@ def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patien
 
 def _grace(
     project: Project,
-    patience: Patience,
+    patience: WaitOptions,
     began: float,
     gone_since: dict[str, datetime],
     stop: Callable[[], None],
@@ -256,7 +256,7 @@ def _pause(clock: Clock, seconds: float, stop: Callable[[], None]) -> None:
     stop()
 
 
-def described(project: Project, claim: str) -> str:
+def describe(project: Project, claim: str) -> str:
     """A claim by whose it is and how old."""
     return _in_words(claim, _read(project, claim))
 

@@ -25,9 +25,9 @@ from vault.format import layout
 from vault.format.eviction import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
-from vault.repository import presence, snapshots
+from vault.repository import snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
-from vault.repository.claims import evicted, is_evicted
+from vault.repository.claims import evicted_error, is_evicted
 from vault.repository.gc import forget, marks
 from vault.repository.gc.marks import Marks
 from vault.repository.store_trust import PromiseBroken, WriteLost
@@ -56,10 +56,10 @@ def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed
         _read_back(session, sealed)
         late = marks.read(session.project)
         noted = session.id in late.evicted()
-        was_evicted = noted or not session.claim_stands()
+        was_evicted = noted or not session.claim_exists()
         packs, unknown = (frozenset[bytes](), True) if noted else _packs(session, record, needed, everything=was_evicted)
         overwritten = _overwritten(session, late, needed.bases)
-        gone = presence.gone(session.project, packs)
+        gone = stored_packs.missing(session.project, packs)
         session.index.restore_lost()
     except (PromiseBroken, WriteLost):
         raise
@@ -71,7 +71,7 @@ def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed
     unknown = unknown or bool(late.unreadable - needed.seen_marks)
     if was_evicted and (unknown or gone or packs & late.packs_beside(needed.seen_marks)):
         _take_back(session, record, "its claim was evicted before it was committed")
-        raise evicted(session.id)
+        raise evicted_error(session.id)
     if overwritten:
         _take_back(session, record, f"snapshot {overwritten}, which it carries forward, was evicted")
         raise Busy(
@@ -92,7 +92,7 @@ def _read_back(session: Session, sealed: Buffer) -> None:
         return
     found = decode_stored(project.read_below(name, f"the record {name}"), session.id)
     if isinstance(found, Eviction) and not project.descriptor.trust.create_once:
-        raise evicted(session.id)
+        raise evicted_error(session.id)
     raise PromiseBroken(f"{name} was written, and something else stands there: the store broke its promise to create once")
 
 

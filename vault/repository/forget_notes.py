@@ -49,10 +49,10 @@ class Notes(NamedTuple):
 
 def read_all(project: Project) -> Notes:
     """Everything that the notes say."""
-    return joined(*each(project))
+    return merge(*read_notes(project))
 
 
-def joined(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
+def merge(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
     """What these notes say together."""
     notes, damaged = list(notes), tuple(damaged)
     accepted = [note for note in notes if note.packs_stay_until is not None]
@@ -65,7 +65,7 @@ def joined(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
     )
 
 
-def each(project: Project) -> tuple[list[ForgetNote], list[Problem]]:
+def read_notes(project: Project) -> tuple[list[ForgetNote], list[Problem]]:
     """Every note, oldest first, and those that cannot be used."""
     names = [info.name for info in project.store.list(project.folder("forgotten"))]
     wanted = [name for name in names if layout.is_id(name.rpartition("/")[2])]
@@ -82,11 +82,11 @@ def _note_or_problem(project: Project, name: str) -> ForgetNote | Problem | None
     except ObjectNotFound:
         return None  # put into another note meanwhile
     except Damaged as error:
-        message = f"a note of forgotten snapshots cannot be used: {error}; {mending(project)}"
+        message = f"a note of forgotten snapshots cannot be used: {error}; {repair_hint(project)}"
         return Problem(name.encode(), "damaged-note", message)
 
 
-def mending(project: Project) -> str:
+def repair_hint(project: Project) -> str:
     """What to do about a small object that cannot be read and says nothing of its own any more."""
     return (
         "put an older version of the object back, or have it written anew, with what is known: "

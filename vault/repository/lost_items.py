@@ -18,11 +18,11 @@ from vault.format import layout, strict_json
 from vault.format.forget_note import ForgetNote, GivenUpItem
 from vault.format.layout import CONTENT_TIER
 from vault.problems import printable
-from vault.repository import forget_notes, presence, snapshots
+from vault.repository import forget_notes, snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc.forget import parts, refuse_unfit
-from vault.repository.orphan_packs import standing, stored_packs, with_unnamed
+from vault.repository.orphan_packs import with_orphans
 from vault.repository.project import Project
 from vault.storage.caching import uncached
 
@@ -39,14 +39,14 @@ def look(project: Project, damaged: frozenset[bytes]) -> list[GivenUpItem]:
     """The vanished items of the newest snapshots whose content cannot be had, and that nobody has given up. damaged: packs that
     are known to be. None where an index segment is missing and this machine may not look into packs. Raises `StorageError`."""
     below = replace(project, store=uncached(project.store))
-    index = with_unnamed(below, ChunkIndex.load(below), CONTENT_TIER)
-    if project.capability.content_identity is None and standing(below, CONTENT_TIER).keys() - index.packs():
+    index = with_orphans(below, ChunkIndex.load(below), CONTENT_TIER)
+    if project.capability.content_identity is None and stored_packs.list_packs(below, CONTENT_TIER).keys() - index.packs():
         return []
-    stored = stored_packs(below)
+    stored = stored_packs.list_all_packs(below)
     mismatched = index.mismatched(stored)
-    gone = presence.gone(below, mismatched - stored.keys()) | (mismatched & stored.keys())
+    gone = stored_packs.missing(below, mismatched - stored.keys()) | (mismatched & stored.keys())
     sound = index.split(gone | damaged)[0]
-    known = {one.item for note in forget_notes.each(below)[0] for one in note.items}
+    known = {one.item for note in forget_notes.read_notes(below)[0] for one in note.items}
     committed = snapshots.committed(below)
     reader = MetaReader(below)
     sources = sorted({one.source for one in committed.records})
@@ -68,7 +68,7 @@ def given_up(project: Project, table: pa.Table) -> pa.Array:
     """Which rows of a manifest a person has given up, a boolean each."""
     import pyarrow as pa
 
-    known = {one.item for note in forget_notes.each(project)[0] for one in note.items}
+    known = {one.item for note in forget_notes.read_notes(project)[0] for one in note.items}
     rows = zip(*(table[name].to_pylist() for name in COLUMNS), strict=True) if known else ()
     found = [gone is not None and _item(path, source, gone) in known for path, source, gone in rows]
     return pa.array(found or [False] * table.num_rows, pa.bool_())

@@ -81,7 +81,7 @@ class ObjectLock:
             outcomes = list(pool.map(lambda name: self._extend(name, enough), due))
         known |= {name: one for name, one in zip(due, outcomes, strict=True) if isinstance(one, datetime)}
         if due:
-            self._memory.remember(
+            self._memory.save_lines(
                 _WHAT, self._project.id, [f"{name} {until.isoformat()}" for name, until in sorted(known.items())]
             )
         failed = [(name, one) for name, one in zip(due, outcomes, strict=True) if isinstance(one, StorageError)]
@@ -108,7 +108,7 @@ class ObjectLock:
     def _remembered(self, now: datetime) -> dict[str, datetime]:
         """Objects that are locked, and until when, as far as this machine knows."""
         found: dict[str, datetime] = {}
-        for line in self._memory.recall(_WHAT, self._project.id):
+        for line in self._memory.lines(_WHAT, self._project.id):
             name, _, text = line.partition(" ")
             try:
                 until = datetime.fromisoformat(text)

@@ -110,7 +110,7 @@ def _look_from_outside(data: bytes, name: str) -> None:
 
 def remembered(memory: ClientMemory) -> list[str]:
     """The copies that this machine has written or found, by name: the newest of each settings file."""
-    names = (line.partition(" ")[0] for line in memory.recall(*MEMORY))
+    names = (line.partition(" ")[0] for line in memory.lines(*MEMORY))
     return [name for name in names if read_name(name, 0) is not None]
 
 

@@ -41,7 +41,7 @@ WORTH_PICKING = 16 * 1024 * 1024
 """Bytes of a manifest; of larger ones only the columns that are asked for are read."""
 
 
-class NotGivenOut(TransientStorageError):
+class ListedButMissing(TransientStorageError):
     """A record that the store lists, and says is not there."""
 
 
@@ -70,7 +70,7 @@ def read_any(project: Project, snapshot: str) -> Record | MovedPacks | Eviction 
         value = project.read_record(name, f"the record of snapshot {snapshot}")
     except ObjectNotFound as error:
         if snapshot in stored_ids(project):  # without it, an older snapshot would silently pass for the newest
-            raise NotGivenOut(f"the store lists snapshot {snapshot} and does not give it out") from error
+            raise ListedButMissing(f"the store lists snapshot {snapshot} and does not give it out") from error
         return None
     return decode_stored(value, snapshot)
 
@@ -102,7 +102,7 @@ def committed(project: Project, *, rolled: bool = False) -> Committed:
     gone = forget_notes.read_all(project)
     wanted = [snapshot for snapshot in stored_ids(project) if snapshot not in gone.by_id]
     known = _in_rollups(project, wanted) if rolled and len(wanted) >= WORTH_ROLLUPS else {}
-    found = read_those(project, [snapshot for snapshot in wanted if snapshot not in known])
+    found = read_records(project, [snapshot for snapshot in wanted if snapshot not in known])
     records = [replace(one, parents=gone.parents_of(one.parents)) for one in (*found.records, *known.values())]
     records.sort(key=lambda one: (one.taken_at, one.id))
     return found._replace(records=records, damaged=(*found.damaged, *gone.damaged))
@@ -114,7 +114,7 @@ def _in_rollups(project: Project, wanted: Collection[str]) -> dict[str, Record]:
     return {one.id: one for records in rollups.rolled_up(project) for one in records if one.id in there}
 
 
-def read_those(project: Project, wanted: Sequence[str]) -> Committed:
+def read_records(project: Project, wanted: Sequence[str]) -> Committed:
     """The committed ones of these ids, forgotten ones included. Damaged records are told, as for `committed`."""
     with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="records") as pool:
         found = list(pool.map(lambda snapshot: _record_or_problem(project, snapshot), wanted))
@@ -138,7 +138,7 @@ def _record_or_problem(project: Project, snapshot: str) -> Record | MovedPacks |
             return read_any(project, snapshot)
         except Damaged as error:
             return Problem(name, "damaged-record", f"a snapshot cannot be used: {error}")
-        except NotGivenOut as error:  # for ever, perhaps: that must not keep the others from being used
+        except ListedButMissing as error:  # for ever, perhaps: that must not keep the others from being used
             if not left:
                 return Problem(name, "lost-record", f"a snapshot cannot be used: {error}")
             project.services.clock.sleep(PAUSE)
@@ -171,7 +171,7 @@ def read_manifest(reader: MetaReader, one: Record, *, columns: list[str] | None 
 def newest_readable(reader: MetaReader, records: Iterable[Record], one: Record, distrusted: Collection[str]) -> Record | None:
     """Of the snapshots of its source that came before `one`, the nearest whose manifest can be read, if any can. distrusted:
     ids of those that cannot. Raises `StorageError`."""
-    waiting = [other for other in before(records, one) if other.id not in distrusted]
+    waiting = [other for other in earlier(records, one) if other.id not in distrusted]
     at_once = 1  # the nearest one mostly can; where thousands cannot, each waits for a round trip
     with ThreadPoolExecutor(READERS, thread_name_prefix="manifests") as pool:
         while waiting:
@@ -184,7 +184,7 @@ def newest_readable(reader: MetaReader, records: Iterable[Record], one: Record, 
     return None
 
 
-def before(records: Iterable[Record], one: Record) -> list[Record]:
+def earlier(records: Iterable[Record], one: Record) -> list[Record]:
     """The snapshots of its source that came before `one`, the nearest first: those that it follows, by its parents and theirs,
     whatever a clock said, then others that are older by their times."""
     own = {other.id: other for other in records if other.source == one.source and other.id != one.id}
@@ -223,16 +223,16 @@ def unreadable(project: Project, one: Record, instead: Record | None, why: str =
 
 def needed_packs(reader: MetaReader, one: Record, moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
     """Every pack that a snapshot needs (SHA-256 each). moved: of `Committed`. Raises `Damaged`."""
-    return where_now(listed_packs(reader, one), moved)
+    return current_packs(listed_packs(reader, one), moved)
 
 
 def listed_packs(reader: MetaReader, one: Record) -> frozenset[bytes]:
     """Every pack that a snapshot's record names, wherever their content lies now. Raises `Damaged`."""
-    flat = flat_list(reader, one)
+    flat = packs_as_bytes(reader, one)
     return frozenset(flat[start : start + ID_SIZE] for start in range(0, len(flat), ID_SIZE)) | set(one.own_packs)
 
 
-def flat_list(reader: MetaReader, one: Record) -> bytes:
+def packs_as_bytes(reader: MetaReader, one: Record) -> bytes:
     """The packs that a record's list names, without those in the record itself: 32 bytes each. Raises `Damaged`."""
     what = f"the list of packs of snapshot {one.id}"
     try:
@@ -244,10 +244,10 @@ def flat_list(reader: MetaReader, one: Record) -> bytes:
     return flat
 
 
-def where_now(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+def current_packs(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
     """The packs in which the content of `packs` lies, which may have moved more than once. Packs that are said to have moved in
     a circle have not: nobody but a forger writes that."""
-    found = reached(packs, moved)
+    found = follow_moves(packs, moved)
     return found - _leading_out(found & moved.keys(), moved)
 
 
@@ -270,7 +270,7 @@ def _leading_out(old: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]])
     return frozenset(settled)
 
 
-def reached(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+def follow_moves(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
     """These packs, those in which their content lay for a time, and those in which it lies now."""
     seen: set[bytes] = set()
     waiting = list(packs)

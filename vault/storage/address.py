@@ -18,7 +18,7 @@ from vault.errors import UsageError
 from vault.randomness import Randomness
 from vault.storage.contract import Checksum, Store
 from vault.storage.local import LocalStore
-from vault.storage.retrying import Patience, RetryingStore
+from vault.storage.retrying import RetryingStore, RetryPolicy
 from vault.storage.s3_client import S3Options
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a drive
@@ -61,7 +61,7 @@ class StoreOptions:
 
     s3: S3Options = field(default_factory=S3Options)
     checksum: Checksum = "both"
-    patience: Patience = field(default_factory=Patience.network)
+    patience: RetryPolicy = field(default_factory=RetryPolicy.network)
 
 
 def parse_address(text: str) -> Address:

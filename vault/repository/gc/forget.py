@@ -53,11 +53,11 @@ def forget(
     """
     refuse_unfit(reason)
     wanted = list(dict.fromkeys(wanted))
-    written, damaged = forget_notes.each(project)
-    notes = forget_notes.joined(written, damaged)
+    written, damaged = forget_notes.read_notes(project)
+    notes = forget_notes.merge(written, damaged)
     done = {one.id: note for note in written for one in note.snapshots}
     # a note names the parents that the record does, not theirs in turn: notes would grow with the square of the history
-    stored = snapshots.read_those(project, [one for one in snapshots.stored_ids(project) if one not in done]).records
+    stored = snapshots.read_records(project, [one for one in snapshots.stored_ids(project) if one not in done]).records
     records = [replace(one, parents=notes.parents_of(one.parents)) for one in stored]
     by_id = {one.id: one for one in stored}
     if unless_done:

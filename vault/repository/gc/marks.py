@@ -78,7 +78,7 @@ def marked(project: Project) -> frozenset[bytes]:
     return read(project).packs
 
 
-def by_name(project: Project) -> dict[str, frozenset[bytes]]:
+def read_by_name(project: Project) -> dict[str, frozenset[bytes]]:
     """Every mark on packs that stands and can be read."""
     return {name: frozenset(one.packs) for name, one in _read(project, ()) if isinstance(one, Mark) and not one.evicted}
 
@@ -88,7 +88,7 @@ def write(project: Project, packs: Sequence[bytes]) -> str:
     return _write(project, tuple(packs), ())
 
 
-def note_evicted(project: Project, writers: Iterable[str]) -> str:
+def write_evictions(project: Project, writers: Iterable[str]) -> str:
     """Say that these writers are evicted, before anything is done about them; gives the name of the mark."""
     return _write(project, (), tuple(writers))
 

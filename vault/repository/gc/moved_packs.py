@@ -19,7 +19,7 @@ from vault.format.snapshot_record import Record
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, is_among
-from vault.repository.orphan_packs import rows_of
+from vault.repository.orphan_packs import rows_from_packs
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
 from vault.repository.project import Project
 from vault.storage.caching import uncached
@@ -58,7 +58,7 @@ def proven(
     if staying.index.damaged:  # which dictionaries are needed, the damaged segment might say
         return frozenset()
     stop()
-    opened = rows_of(project, [one for one in packs if readable(project, one[0])])
+    opened = rows_from_packs(project, [one for one in packs if readable(project, one[0])])
     if not opened:
         return frozenset()
     own = pa.concat_tables(opened)
@@ -99,7 +99,7 @@ class _Proof:
         import pyarrow.compute as pc
 
         listed = snapshots.listed_packs(self._reader, one)
-        here = snapshots.reached(listed, self._staying.moved) & self._old
+        here = snapshots.follow_moves(listed, self._staying.moved) & self._old
         if not here:
             return
         chunks = snapshots.read_manifest(self._reader, one, columns=["chunks"])["chunks"].combine_chunks()
@@ -109,7 +109,7 @@ class _Proof:
         live = pc.unique(pa.concat_arrays([live, taught]))
         mine = self._own.filter(pc.and_(is_among(self._own["pack"], here), pc.is_in(self._own["chunk"], value_set=live)))
         needed = set(mine["chunk"].to_pylist())
-        now = snapshots.where_now(listed, self._staying.moved)
+        now = snapshots.current_packs(listed, self._staying.moved)
         there = self._elsewhere.filter(is_among(self._elsewhere["pack"], now & self._packs_elsewhere))
         there = there.filter(is_among(there["chunk"], needed))
         found = set(there["chunk"].to_pylist())

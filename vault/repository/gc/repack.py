@@ -20,7 +20,7 @@ from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc.prune_plan import PruneOptions, StoredPack
-from vault.repository.orphan_packs import rows_of
+from vault.repository.orphan_packs import rows_from_packs
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
 from vault.repository.project import Project
 from vault.repository.session import Session
@@ -122,7 +122,7 @@ class _Repack:
         write index segments. One that cannot be read whole, or of which nothing is needed, stays as it is."""
         import pyarrow.compute as pc
 
-        contents = rows_of(self._session.project, [pack])
+        contents = rows_from_packs(self._session.project, [pack])
         if not contents:
             self.damaged.append(pack.sha256)
             return
