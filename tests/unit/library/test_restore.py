@@ -1,4 +1,4 @@
-"""Restores through the library, without a terminal: to a folder, in place, an archive, a bucket, a stream; planned, then done."""
+"""Restores by the library, without a terminal: to a folder, in place, an archive, a bucket, a stream. Planned, then done."""
 
 from __future__ import annotations
 
