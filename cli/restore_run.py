@@ -23,7 +23,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.destinations import Archive, Bucket
-    from strongroom.restore_plan import RestoreOptions
+    from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_result import RestoreResult
     from strongroom.selection import SelectedItems, SelectionOptions
     from vault.repository.project import Project
@@ -103,11 +103,8 @@ def selected_items(
         return chosen(replace(options, source=prompts.source(error)))
 
 
-def agreed(planned: Planned, run: RunOptions) -> bool:
-    """Whether to write: the plan is shown, and asked about where it replaces or alters anything that exists.
-
-    Raises what `refuse` of the plan raises, `typer.Abort` where a person says no, and `UsageError` where nobody can be asked.
-    """
+def shown(planned: Planned, run: RunOptions) -> bool:
+    """Show a plan; whether it is to be carried out."""
     if not run.as_json:
         show_plan(planned)
     warn_of_shortage(planned.shortage)
@@ -116,15 +113,15 @@ def agreed(planned: Planned, run: RunOptions) -> bool:
         if run.as_json:
             run.document({"plan": planned.as_json(), "missing_snapshots": [*selected.missing_snapshots]})
         output.problems(selected.selection.damage)
-        return False
-    planned.refuse()
-    if (planned.replacing or planned.attributes_only) and not run.yes:
-        _ask(planned.replacing, planned.attributes_only)
-    return True
+    return not run.dry_run
 
 
-def _ask(replacing: int, setting: int) -> None:
-    """Raises `typer.Abort` where a person says no, `UsageError` where nobody can be asked."""
+def confirm(planned: PlannedRestore) -> None:
+    """Ask about a restore that replaces or alters anything that exists. Raises `typer.Abort` where a person says no,
+    `UsageError` where nobody can be asked."""
+    replacing, setting = planned.replacing, planned.attributes_only
+    if not replacing and not setting:
+        return
     parts = [f"replace {counted(replacing, 'item')}"] if replacing else []
     parts += [f"set the attributes of {counted(setting, 'item')}"] if setting else []
     what = " and ".join(parts)
@@ -156,8 +153,11 @@ def restore_project(context: Context, project: Project, options: SelectionOption
         _to_stdout(context, selected, request)
         return
     planned = plan_restore(context, selected, destination, request.options())
-    if not agreed(planned, run):
+    if not shown(planned, run):
         return
+    planned.refuse()
+    if not run.yes:
+        confirm(planned)
     with progress.shown(quiet=run.silent, project=project.name) as listener:
         result = restore(planned, progress=listener)
     if run.as_json:

@@ -27,7 +27,7 @@ from cli.options import (
     Source,
 )
 from cli.restore_output import show_tables
-from cli.restore_run import RunOptions, agreed, finish, selected_items
+from cli.restore_run import RunOptions, finish, selected_items, shown
 from cli.table_formats import As
 from restore.tables.write_options import Audience
 from strongroom import context
@@ -122,7 +122,7 @@ def export(
     with context.opened(config, identity, address=repository) as opened:
         selected = selected_items(opened, prompts.project(opened, project), options, run)
         planned = plan_export(opened, selected, expanded(to), tables=tables, reason=for_)
-        if not agreed(planned, run):
+        if not shown(planned, run):
             return
         with progress.shown(quiet=run.silent, project=selected.project.name) as listener:
             result = write_bag(planned, progress=listener)

@@ -1,4 +1,4 @@
-"""Restores through the library, without a terminal: to a folder, in place, an archive, a stream; planned first, then done."""
+"""Restores by the library, without a terminal: to a folder, in place, an archive, a bucket, a stream. Planned, then done."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ TABLES = SelectionOptions(formats=["csv"])
 @pytest.fixture(scope="module")
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenProject]:
     """Shared: a restore alters nothing of a repository."""
-    with restorable(tmp_path_factory.mktemp("library")) as place:
-        yield place
+    with restorable(tmp_path_factory.mktemp("library")) as opened:
+        yield opened
 
 
 class Recorder:
@@ -264,19 +264,19 @@ def test_nothing_is_restored_into_the_repository(acme: OpenProject) -> None:
 
 
 def test_content_that_is_missing_is_refused_or_given_up(tmp_path: Path) -> None:
-    with restorable(tmp_path) as place:
-        packs = (place.desk.folder / "repository/projects").glob("*/packs/*/*")
+    with restorable(tmp_path) as opened:
+        packs = (opened.desk.folder / "repository/projects").glob("*/packs/*/*")
         max(packs, key=lambda pack: pack.stat().st_mtime_ns).unlink()  # the second backup's: the notes
-        planned = place.plan(Folder(tmp_path / "back"))
+        planned = opened.plan(Folder(tmp_path / "back"))
         assert [one.path for one in planned.plans[0].missing] == [b"reports/notes.txt"]
         with pytest.raises(Damaged, match="1 item cannot be restored"):
             restore(planned)
         assert not (tmp_path / "back").exists()
-        result = place.restore(Folder(tmp_path / "back"), RestoreOptions(incomplete=True))
+        result = opened.restore(Folder(tmp_path / "back"), RestoreOptions(incomplete=True))
         assert [one.path for one in result.problems] == [b"reports/notes.txt"]
         assert contents(tmp_path / "back") == {name: data for name, data in EVERYTHING.items() if data != NOTES}
         with pytest.raises(Damaged, match="gone from the repository"):
-            stream(place.context, place.select(ONE), io.BytesIO())
+            stream(opened.context, opened.select(ONE), io.BytesIO())
 
 
 def test_objects_of_a_bucket_are_written_once_and_known_again(acme: OpenProject, moto_endpoint: str) -> None:
