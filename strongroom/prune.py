@@ -13,6 +13,7 @@ from vault.progress import Progress, Silence
 
 if TYPE_CHECKING:
     from strongroom.context import Context
+    from vault.repository.claims import WaitOptions
     from vault.repository.gc.prune_plan import PruneOptions, PrunePlan
     from vault.repository.gc.prune_report import PruneReport
     from vault.repository.project import Project
