@@ -95,6 +95,6 @@ def one_file(selection: Selection) -> Selection:
 def new_passphrase() -> str:
     """Twice, unseen. Raises `UsageError` where nobody can be asked."""
     if not environment.is_interactive():
-        raise UsageError("a passphrase can be asked for on a terminal only")
+        raise UsageError("there is no terminal to ask for a passphrase")
     passphrase: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return passphrase

@@ -76,7 +76,10 @@ def diff(
     from restore.history.suggestions import nothing_found
 
     if not since:
-        raise UsageError("from when?", hint="name the first moment with --from, the second one with --to or --live")
+        raise UsageError(
+            "missing first moment: use --from TIME",
+            hint="name the first moment with --from, the second one with --to or --live",
+        )
     if live and until is not None:
         raise UsageError("--to and --live exclude each other", hint="leave one of them out")
     silent = quiet or as_json
@@ -157,7 +160,9 @@ def _live(place: Context, known: History, question: Question) -> _Result:
         folders[name] = folder.path
         sides.append(Sides(name, record[0], None))
     if not sides:
-        raise NothingFound(f"project {project.name!r} has no snapshot up to then", hint=f"see `strongroom list {project.name}`")
+        raise NothingFound(
+            f"project {project.name!r} has no snapshot up to the moment of --from", hint=f"see `strongroom list {project.name}`"
+        )
     return _Result(Difference(united(found), tuple(sides)), tuple(problems), folders)
 
 

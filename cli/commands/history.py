@@ -84,7 +84,8 @@ def find(
         output.document({"project": project, "total": items.num_rows, "items": told, "damage": damage})
     else:
         heads = ["SIZE", "FIRST SEEN", "LAST SEEN", "VERSIONS", "MISSING SINCE", "NEWEST SNAPSHOT", "PATH"]
-        output.table([_found_cells(row, zone) for row in shown], heads, right=(0, 3))
+        cells = [_found_cells(row, zone) for row in shown]
+        output.tell_left_out(output.table(cells, heads, right=(0, 3), spare=(3, 5, 1)))
     more(items.num_rows - len(shown), "item")
     finish(known)
 

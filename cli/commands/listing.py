@@ -45,7 +45,7 @@ LETTERS = {"file": "-", "folder": "d", "link": "l"}
 
 
 def list_(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -73,11 +73,16 @@ def list_(
 def _tell(found: list[tuple[Project, Committed]], zones: dict[str, ZoneInfo]) -> None:
     if not found:
         output.notice("there is no project yet; add one with `strongroom project add NAME --source KIND=PATH`")
+    left_out: list[str] = []
     for project, committed in found:
         output.result(f"{project.name}: {counted(len(committed.records), 'snapshot')}")
         if committed.records:
             heads = ["  SNAPSHOT", "SOURCE", "TAKEN", "ITEMS", "SIZE", "STORED", "PROBLEMS"]
-            output.table([_cells(one, zones[project.name]) for one in committed.records], heads, right=(3, 4, 5, 6))
+            cells = [_cells(one, zones[project.name]) for one in committed.records]
+            spare = [5, 1, 3] if len({one.source for one in committed.records}) == 1 else [5, 3, 1]
+            spare = spare if any(one.counts.problems for one in committed.records) else [6, *spare]
+            left_out += output.table(cells, heads, right=(3, 4, 5, 6), spare=spare)
+    output.tell_left_out(left_out)
 
 
 def _cells(one: Record, zone: ZoneInfo) -> list[str]:
@@ -149,7 +154,7 @@ def ls(
         output.document({"project": project, "items": [_item_json(row, zone) for row in rows]})
     else:
         for row in rows:
-            output.result(_line(row, zone))
+            output.result(*_line(row, zone))
     output.problems(selection.damage)
     if selection.damage:
         raise typer.Exit(DONE_WITH_PROBLEMS)
@@ -159,14 +164,15 @@ _SHOWN = ["path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target",
 _SHOWN += ["kind", "format", "period_start", "period_end", "period_origin", "consistency"]
 
 
-def _line(row: tuple[Any, ...], zone: ZoneInfo) -> str:
+def _line(row: tuple[Any, ...], zone: ZoneInfo) -> tuple[str, str]:
+    """An item's facts, and its path."""
     path, kind, size, seconds, _, mode, target, vanished, _, _, start, end, origin, consistency = row
     letters = LETTERS[kind] + stat.filemode(mode)[1:]
     period = _period(start, end, zone) if origin not in (None, MTIME) else ""
     arrow = f" -> {printable(target)}" if target is not None else ""
     gone = f"  (vanished {wording.moment(vanished, zone)})" if vanished else ""
     notes = f"{gone}{wording.consistency(consistency)}"
-    return f"{letters} {size:>12} {_moment(seconds, zone)} {period or '-':<13} {printable(path)}{arrow}{notes}"
+    return f"{letters} {size:>12} {_moment(seconds, zone)} {period or '-':<13} ", f"{printable(path)}{arrow}{notes}"
 
 
 def _period(start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str | None:

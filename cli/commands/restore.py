@@ -160,7 +160,7 @@ def restore(
     asked = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     if not all_projects and project is None:
         raise UsageError(
-            "which project?", hint="name it, or say --all-projects; `strongroom project list` names those there are"
+            "missing project: name one, or use --all-projects", hint="`strongroom project list` names those there are"
         )
     with context.opened(config, identity, address=repository) as place:
         if all_projects:

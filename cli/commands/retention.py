@@ -26,7 +26,7 @@ SHOWN = 12
 """Snapshots that go which are shown one by one; `--all` shows every one, and those that stay."""
 
 app = typer.Typer(help="Which snapshots stay, which go, and why.", no_args_is_help=True, rich_markup_mode=None)
-Projects = Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all of the settings.")]
+Projects = Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all of the settings.")]
 All = Annotated[bool, typer.Option("--all", help="Show every snapshot, those that stay too.")]
 
 
@@ -81,7 +81,8 @@ def apply(
             digest = found.world.digest()
             if shown is not None and not (len(shown) >= len("12345678") and digest.startswith(shown)):
                 raise RefusedByRule(
-                    f"the world is not the one of plan {shown} any more; nothing was done",
+                    f"plan {shown} of project {project.name!r} is out of date: snapshots, holds or rules have changed; "
+                    "nothing was done",
                     hint=f"look at `strongroom retention plan {project.name}` again: it is {digest[:16]} now",
                 )
             if not as_json:
@@ -225,7 +226,7 @@ def _plan(place: context.Context, project: Project, on: str | None) -> tuple[Ret
 def _day(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     when = time_parsing.moment(text, zone, now)
     if when <= now:
-        raise UsageError(f"{text!r} is not a later day", hint="the plan for now is the one without --on")
+        raise UsageError(f"invalid --on {text!r}: it is not a later day", hint="the plan for now is the one without --on")
     return when
 
 
@@ -270,5 +271,5 @@ def _show(project: Project, found: RetentionPlan, zone: ZoneInfo, *, every: bool
 
 def ask(question: str) -> None:
     if not environment.is_interactive():
-        raise UsageError("nobody can be asked here, and nothing was done", hint="say yes beforehand with --yes")
+        raise UsageError("there is no terminal to confirm it, and nothing was done", hint="run it again with --yes")
     typer.confirm(question, err=True, abort=True)

@@ -70,7 +70,7 @@ def to_archive(work: RestoreJob, archive: Archive) -> None:
                 outcome = _give(work, plan, tarred, room=path.parent)
     if renamed:
         some = ", ".join(printable(name) for name in renamed[:NAMES_SHOWN])
-        output.notice(f"{counted(len(renamed), 'name')} of bytes that are no UTF-8 are written as text ({some}, …)")
+        output.notice(f"{counted(len(renamed), 'name')} of bytes that are not valid UTF-8 are written as text ({some}, …)")
     _finish(work, plan, outcome, archive.text)
 
 
@@ -124,7 +124,7 @@ def several_files(selection: Selection) -> UsageError:
 
     files = selection.table.filter(pc.equal(selection.table["type"], manifest.FILE))
     if not files.num_rows:
-        return UsageError("no file matches", hint="name one file, or restore to a folder")
+        return UsageError("no file matches, and one is to be written", hint="name one file, or restore to a folder")
     some = ", ".join(printable(path) for path in files["path"].slice(0, NAMES_SHOWN).to_pylist())
     return UsageError(
         f"{files.num_rows} files match, and one can be written there ({some}, …)",

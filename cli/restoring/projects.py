@@ -73,7 +73,10 @@ def everything(place: Context, asked: SelectionOptions, request: RestoreRequest,
     """Restore what is asked for of every project that opens. One that fails does not stop the others. Raises `typer.Exit` with
     the greatest exit code, `NothingFound` where no project has any of it, `UsageError`."""
     if not request.in_place and not isinstance(parse(request.to, tables=request.tables.wanted), Folder):
-        raise UsageError("all projects are restored to a folder", hint="name a folder with --to, or say --in-place")
+        raise UsageError(
+            "--all-projects needs --to DIR or --in-place: each project is restored to a folder",
+            hint="name a folder with --to, or say --in-place",
+        )
     projects = place.available([])
     outcomes = []
     for project in projects:

@@ -44,22 +44,28 @@ class TableOptions:
     def check(self, *, periods: bool) -> None:
         """Raises `UsageError` for options that make no sense together. periods: whether any is asked for."""
         if self.format == "original" and (self.rows_in_period or self.merge):
-            raise UsageError("--as original alters nothing", hint="leave it out, or name another format")
+            raise UsageError(
+                "--as original excludes --rows-in-period and --merge: it alters nothing",
+                hint="leave it out, or name another format",
+            )
         if not self.wanted and (self.profile or self.delimiter is not None or self.bom):
-            raise UsageError("--profile, --delimiter and --bom are about formats", hint="name one with --as")
+            raise UsageError("--profile, --delimiter and --bom need --as: they are about the format", hint="name one with --as")
         if self.rows_in_period and not periods:
-            raise UsageError("the rows of which period?", hint="name it with --period")
+            raise UsageError("missing period for --rows-in-period: use --period PERIOD", hint="for example --period 2024-05")
         if self.time_column is not None and not self.rows_in_period:
-            raise UsageError("--time-column is for --rows-in-period", hint="add that, or leave it out")
+            raise UsageError("--time-column needs --rows-in-period", hint="add that, or leave it out")
         if self.header is not None and not self.wanted:
-            raise UsageError("--header and --no-header are about tables", hint="name a format with --as, or leave them out")
+            raise UsageError(
+                "--header and --no-header need --as, --merge or --rows-in-period",
+                hint="name a format with --as, or leave them out",
+            )
         if self.sheets and not self.wanted:
             raise UsageError(
-                "--sheet is about tables, and nothing is to be converted",
+                "--sheet needs --as or --merge: nothing is to be converted",
                 hint="name a format with --as, or say --merge; or leave --sheet out to have whole workbooks",
             )
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
-            raise UsageError(f"{self.delimiter!r} cannot divide the columns of a CSV", hint="use one character: , ; | or a tab")
+            raise UsageError(f"invalid --delimiter {self.delimiter!r}", hint="use one character: , ; | or a tab")
 
     def conversion(self, query: ItemQuery, place: Context, project: str) -> Conversion | None:
         """What `restore.outputs` is to do; None where everything is given as it is."""
@@ -101,7 +107,8 @@ class TableOptions:
         """The same, in the format that a file's name tells, where none was asked for. Raises `UsageError` for another one."""
         if self.format not in (None, format_):
             raise UsageError(
-                f"a file of that name would hold {format_}, not {self.format}", hint="change --as or the file's name"
+                f"--as {self.format} and the file's name, which says {format_}, contradict each other",
+                hint="change --as or the file's name",
             )
         return replace(self, format=format_)
 
@@ -132,11 +139,19 @@ class RestoreRequest:
     def check(self, *, periods: bool) -> None:
         """Raises `UsageError` for what makes no sense."""
         if not self.to and not self.in_place:
-            raise UsageError("where to?", hint="name a folder or an archive with --to, or say --in-place, or --to - for stdout")
+            raise UsageError(
+                "missing destination: use --to PATH or --in-place",
+                hint="PATH is a folder or an archive, or - for one file to standard output",
+            )
         if self.to and self.in_place:
             raise UsageError("--to and --in-place exclude each other", hint="leave one of them out")
         if self.in_place and self.tables.wanted:
-            raise UsageError("what goes back in place is not converted", hint="name another place with --to")
+            raise UsageError(
+                "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
+                hint="name another place with --to",
+            )
         if (self.endpoint or self.region) and not self.to.lower().startswith("s3:"):
-            raise UsageError("--endpoint and --region are about a bucket", hint="name it with --to s3://bucket/prefix")
+            raise UsageError(
+                "--endpoint and --region need --to s3://bucket/prefix", hint="name it with --to s3://bucket/prefix"
+            )
         self.tables.check(periods=periods)

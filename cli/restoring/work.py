@@ -107,7 +107,7 @@ def _ask(replacing: int, setting: int) -> None:
     what = " and ".join(parts)
     if not environment.is_interactive():
         raise UsageError(
-            f"this would {what}, and nobody can be asked here; nothing was written", hint="say yes beforehand with --yes"
+            f"this would {what}, and there is no terminal to confirm it; nothing was written", hint="run it again with --yes"
         )
     typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True, abort=True)
 

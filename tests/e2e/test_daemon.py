@@ -89,7 +89,7 @@ def test_it_runs_what_is_due_tells_how_it_is_and_ends_when_it_is_asked_to(home: 
         wait(lambda: has(home, "ended", "acme/backup reports: done"), "no backup was made")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=PATIENCE) as answer:
             assert json.load(answer)["well"]
-        assert home.run("daemon", "--once", exits=11).err.startswith("strongroom: error: another process keeps the books")
+        assert home.run("daemon", "--once", exits=11).err.startswith("strongroom: error: another process keeps the run history")
         good = home.settings.read_text()
         home.settings.write_text(good + "\nnonsense = 1\n")
         daemon.send_signal(signal.SIGHUP)

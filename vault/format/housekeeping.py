@@ -62,7 +62,7 @@ class Mark:
         """Read back what lies under the id `mark`; its `host` and `started_at` may be absent. Raises `Damaged`."""
         what = "a prune's mark"
         if strict_json.field(value, "record", str, what) != "mark":
-            raise Damaged(f"{what} is not one")
+            raise Damaged(f"{what} has not the form of one")
         return cls(
             id=mark,
             packs=packs_in(value, "packs", what),
@@ -135,7 +135,7 @@ class Note:
         """Read back what lies under the id `note`. Raises `Damaged`."""
         what = f"the note {note} of forgotten snapshots"
         if strict_json.field(value, "record", str, what) != "forgotten" or strict_json.field(value, "id", str, what) != note:
-            raise Damaged(f"{what} is not one")
+            raise Damaged(f"{what} has not the form of one")
         listed = strict_json.field(value, "snapshots", list, what)
         if not all(isinstance(one, dict) for one in listed) or len(listed) > MOST_IN_NOTE:
             raise Damaged(f"{what} is not readable, or names more than {MOST_IN_NOTE} snapshots")
