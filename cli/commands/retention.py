@@ -81,7 +81,7 @@ def apply(
             digest = found.world.digest()
             if shown is not None and not (len(shown) >= len("12345678") and digest.startswith(shown)):
                 raise RefusedByRule(
-                    f"plan {shown} of project {project.name!r} is out of date: snapshots, holds or rules have changed; "
+                    f"plan {shown} of project {project.name!r} is not the current one: snapshots, holds or rules differ; "
                     "nothing was done",
                     hint=f"look at `strongroom retention plan {project.name}` again: it is {digest[:16]} now",
                 )

@@ -60,7 +60,7 @@ def test_a_plan_is_shown_then_done_and_prune_gives_the_room_back(aged: Desk, tmp
     assert snapshots(aged) == before, "a plan changes nothing"
 
     assert "there is no terminal" in aged.call("retention", "apply", exits=2).err
-    assert "not the one of plan" in aged.call("retention", "apply", "--plan", "0" * 16, "--yes", exits=21).err
+    assert "is not the current one" in aged.call("retention", "apply", "--plan", "0" * 16, "--yes", exits=21).err
     aged.call("retention", "apply", "--plan", plan["world"][:16], "--yes")
     assert set(snapshots(aged)) == set(before) - set(goes)
     assert "0 of 3 snapshots go" in aged.call("retention", "plan").text
