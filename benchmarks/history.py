@@ -22,7 +22,7 @@ from benchmarks.desk import Desk, opened, table_head, tell
 from benchmarks.history_data import SHAPES, SOURCE, Hours, path_of, write_history
 from benchmarks.scratch import say
 from strongroom import context, maintenance
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.progress import Silence
 
 COLD_SECONDS, WARM_SECONDS = 20.0, 2.0

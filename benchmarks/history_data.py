@@ -17,10 +17,11 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from vault.format import layout, manifest
-from vault.format.record import Counts, Record
+from vault.format.snapshot_record import Counts, Record
 from vault.format.tree import Tree
 from vault.repository.catalog_chunks import MetaWriter
-from vault.repository.chunk_index import ChunkIndex, store_segment
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.index_segments import store_segment
 from vault.repository.pack_reader import places
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project

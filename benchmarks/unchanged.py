@@ -23,7 +23,7 @@ from vault.backup.run import BackupOptions, Source, back_up
 from vault.clock import SystemClock
 from vault.format import layout
 from vault.format.descriptor import Descriptor
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.randomness import SystemRandomness
 from vault.repository.gc.forget import write_notes
 from vault.repository.project import Project

@@ -22,6 +22,9 @@ from vault import wording
 from vault.errors import StrongroomError, TargetError
 from vault.problems import Problem
 
+DONE_WITH_PROBLEMS = 3
+"""The exit code of a command that did its work, but for some items."""
+
 READER_PATIENCE = 1.0
 """Seconds that a program which logs waits for its reader."""
 
@@ -161,6 +164,14 @@ def problems(found: Sequence[Problem]) -> None:
     """The first problems, one a line, and how many more there are."""
     for line in wording.problem_lines(found):
         notice(line)
+
+
+def finish(found: Sequence[Problem], *, refused: Sequence[Problem] = ()) -> None:
+    """The end of a command that did its work: its problems, and exit 3 where there are some. refused: problems that were shown
+    already."""
+    problems(found)
+    if found or refused:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 class NoticeHandler(logging.Handler):

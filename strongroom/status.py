@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from policies.monitoring.alerts import Alert
     from policies.monitoring.state_store import StateStore
     from policies.scheduling.run_history import RunHistoryReader
-    from vault.format.record import Claim, Record
+    from vault.format.claim import Claim
+    from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
@@ -301,3 +302,9 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
     finally:
         findings.close()
         books.close()
+
+
+def project_status(place: context.Context, project: Project) -> ProjectStatus:
+    """How a project's sources and promises are, by the repository and by what this machine knows. Raises `StorageError`."""
+    with open_local_state(place.settings) as known:
+        return known.standing(project.name, ask_repository(place, project))

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from blake3 import blake3
 
-from vault.format.record import Process
+from vault.format.claim import Process
 
 MACHINE_NAMESPACE = "pid:[4026531836]"
 """The namespace of a machine itself (`PROC_PID_INIT_INO`), which has the same name on each: no container is in it."""

@@ -27,11 +27,13 @@ from cli.options import (
     Source,
     Yes,
 )
-from cli.restoring.request import As, RestoreRequest, TableOptions
-from cli.selection_options import SelectionOptions
+from cli.restore_run import RestoreRequest, RunOptions, restore_all, restore_project
+from cli.table_formats import As
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.tables.write_options import Audience
 from strongroom import context
+from strongroom.selection import SelectionOptions, parse_versions
+from strongroom.table_options import TableOptions
 from vault.errors import UsageError
 
 
@@ -144,26 +146,22 @@ def restore(
         existing=existing,
         tables=tables,
         incomplete=incomplete,
-        dry_run=dry_run,
-        yes=yes,
-        quiet=quiet,
-        as_json=as_json,
         endpoint=endpoint,
         region=region,
+        run=RunOptions(dry_run=dry_run, yes=yes, quiet=quiet, as_json=as_json),
     )
     request.check(periods=bool(periods))
-    from cli.restoring.projects import VersionCount, everything, of_project
-
-    wanted = VersionCount(versions)
     if all_projects:
         patterns = [*([] if project is None else [project]), *(patterns or [])]
-    asked = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    if not all_projects and project is None:
+    elif project is None:
         raise UsageError(
             "missing project: name one, or use --all-projects", hint="`strongroom project list` names those there are"
         )
-    with context.opened(config, identity, address=repository) as place:
+    options = SelectionOptions(
+        patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before, parse_versions(versions)
+    )
+    with context.opened(config, identity, address=repository) as opened:
         if all_projects:
-            everything(place, asked, request, wanted)
+            restore_all(opened, options, request)
         else:
-            of_project(place, prompts.project(place, project or ""), asked, request, wanted)
+            restore_project(opened, prompts.project(opened, project or ""), options, request)

@@ -18,7 +18,7 @@ from policies.monitoring.baseline import DAY, WEEK, PastSnapshot
 from vault.errors import UsageError
 from vault.format.changes import Changes
 from vault.format.hold import Hold, Scope
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository import holds, snapshots
 from vault.repository.project import Project
 

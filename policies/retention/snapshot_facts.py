@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from policies.retention.verdict import Snapshot
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 
 
 def described(

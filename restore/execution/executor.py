@@ -16,11 +16,10 @@ from restore.execution.row_view import Rows
 from restore.local_fs import Attributes, Target, Writer, colliding
 from restore.planning.conflicts import policies_for
 from restore.planning.plan import LinkGroup, RestorePlan
-from vault import memory
 from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
-from vault.progress import Progress, Silence
+from vault.progress import Progress, Silence, release_memory
 from vault.repository.pack_reader import PackReader
 from vault.wording import counted
 
@@ -80,7 +79,7 @@ def refuse(plan: RestorePlan) -> None:
 def execute(plan: RestorePlan, target: Target, stop: Callable[[], None], progress: Progress | None = None) -> RestoreReport:
     """Write what the plan says. Raises what `refuse` raises, `TargetError`, `Interrupted`, `StorageError`."""
     refuse(plan)
-    memory.give_back()
+    release_memory()
     clock = plan.project.services.clock
     began = clock.monotonic()
     if target.prepare():
@@ -225,7 +224,7 @@ class _Restorer:
         files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
         try:
             references = files.begin(pc.indices_nonzero(meant), references)
-            memory.give_back()
+            release_memory()
             for portion in fetch(references, self._reader, self._stop, files.write_small):
                 files.write(portion)
         finally:

@@ -33,7 +33,7 @@ from vault.problems import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
 
 VERSION = 1
 ROWS = 2048

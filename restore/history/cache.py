@@ -20,7 +20,7 @@ from restore.history import ledger
 from restore.history.ledger import Ledger
 from vault.errors import Damaged
 from vault.format import envelope, strict_json
-from vault.format.record import Record, read_record
+from vault.format.snapshot_record import Record, decode_record
 from vault.repository.project import Project
 
 VERSION = 3
@@ -109,7 +109,7 @@ class HistoryCache:
 
 
 def _record(value: dict[str, Any]) -> Record:
-    record = read_record(value, strict_json.field(value, "id", str, "a kept record"))
+    record = decode_record(value, strict_json.field(value, "id", str, "a kept record"))
     if record is None:
         raise Damaged("the kept history holds an evicted record")
     return record

@@ -13,7 +13,7 @@ from restore.history.ledger import Ledger, Mask
 from restore.history.timeline import Question
 from restore.history.update import History
 from vault.errors import NothingFound
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.problems import printable
 from vault.repository import snapshots
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from restore.history import versions
 from restore.history.alignment import Match, match
 from vault.format import parquet
-from vault.format.record import Record
 from vault.format.rollup import Rollup
+from vault.format.snapshot_record import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,7 +18,7 @@ from vault.backup import comparison as backup_comparison
 from vault.backup.manifest_rows import Unvanished
 from vault.backup.run import Source
 from vault.format import manifest
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.problems import Problem
 from vault.repository.catalog_chunks import MetaReader
 from vault.source.reader import Reader

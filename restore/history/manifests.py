@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from restore.history import versions
 from vault.errors import Damaged
 from vault.format import parquet_footer, tree
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.format.tree import ChunkRef
-from vault.memory import give_back
+from vault.progress import release_memory
 from vault.repository.catalog_chunks import MetaReader
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def read_in_order(
         for number, (record, rows) in enumerate(_ahead(_rows(pool, reader, fetched), 0 if large else ROWS_AHEAD)):
             stop()
             if number % TIDIED_EVERY == 0:
-                give_back()
+                release_memory()
             try:
                 yield record, rows.result() if isinstance(rows, Future) else rows
             except Damaged as error:

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from restore.history.ledger import Ledger
 from restore.history.update import PendingSnapshots, UpdateOptions, read_into
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository import forget_notes, rollups, snapshots
 from vault.repository.project import Project
 

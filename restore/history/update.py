@@ -18,8 +18,8 @@ from restore.history.ledger import Ledger, only
 from restore.history.manifests import read_in_order
 from vault.errors import Damaged
 from vault.format.layout import META_TIER
-from vault.format.record import Record
 from vault.format.rollup import Rollup
+from vault.format.snapshot_record import Record
 from vault.problems import Problem
 from vault.progress import Progress, Silence
 from vault.repository import forget_notes, rollups, snapshots

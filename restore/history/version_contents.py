@@ -14,7 +14,7 @@ from restore.execution.stream import stream
 from restore.selection.select import Selection
 from vault.errors import Damaged, UsageError
 from vault.format import manifest
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.problems import printable
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader

@@ -73,7 +73,7 @@ def locate_standing(project: Project, items: pa.Table, index: ChunkIndex) -> tup
         gone = missing_packs(project, sorted({*_different(references["pack"]).to_pylist(), *taught} - {None}))
         if not gone:
             return references, index
-        index = index.apart(frozenset(gone))[0]
+        index = index.split(frozenset(gone))[0]
 
 
 def find_missing(items: pa.Table, references: pa.Table, index: ChunkIndex) -> Iterable[Problem]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from restore.selection import filters, suggestions
 from restore.selection.query import ItemQuery
-from vault import memory
 from vault.errors import Damaged, NothingFound, UsageError
 from vault.format import manifest
 from vault.problems import Problem
+from vault.progress import release_memory
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
@@ -21,7 +21,7 @@ from vault.repository.project import Project
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
 
 __all__ = ["ItemQuery", "Selection", "folders_above", "select"]
 
@@ -76,7 +76,7 @@ def select(project: Project, query: ItemQuery) -> Selection:
     del whole
     if len(records) > 1:  # one manifest is sorted already
         table, above = _by_path(table), _by_path(above)
-    memory.give_back()
+    release_memory()
     return Selection(project, tuple(records), table, above, index, damage, beyond)
 
 

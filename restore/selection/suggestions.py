@@ -18,7 +18,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vault.format.record import Record
+    from vault.format.snapshot_record import Record
 
 _FEW = 5
 _MOST_PATHS = 20_000

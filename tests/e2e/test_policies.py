@@ -115,7 +115,7 @@ def test_two_runs_of_retention_at_once_both_end_well(aged: Desk, monkeypatch: py
     def ask(_question: str) -> None:
         others.append(aged.call("retention", "apply", "--yes"))
 
-    monkeypatch.setattr("cli.commands.retention.ask", ask)
+    monkeypatch.setattr("cli.commands.retention.confirm", ask)
     mine = aged.call("retention", "apply")
     assert "7 snapshots forgotten;" in others[0].err
     assert "7 snapshots forgotten by another run meanwhile" in mine.err
@@ -125,7 +125,7 @@ def test_two_runs_of_retention_at_once_both_end_well(aged: Desk, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "moment", ["cli.commands.prune.ask", "vault.repository.claims.wait", "vault.repository.gc.prune.repack"]
+    "moment", ["cli.commands.prune.confirm", "vault.repository.claims.wait", "vault.repository.gc.prune.repack"]
 )
 def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
     aged: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -137,7 +137,7 @@ def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
     placed: list[str] = []
 
     def then_hold(*arguments: Any, **more: Any) -> Any:
-        found = None if name == "ask" else original(*arguments, **more)
+        found = None if name == "confirm" else original(*arguments, **more)
         if not placed:
             placed.append(
                 aged.call("hold", "add", "acme", "--path", "reports/2023/**", "--reason", "an audit", "--json").document["hold"]
@@ -145,7 +145,7 @@ def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
         return found
 
     monkeypatch.setattr(moment, then_hold)
-    done = aged.call("prune", "--json", *([] if name == "ask" else ["--yes"])).document["projects"][0]
+    done = aged.call("prune", "--json", *([] if name == "confirm" else ["--yes"])).document["projects"][0]
     assert placed
     assert done["spared"] > 0
     assert done["forgotten"] < len(done["plan"]["forgotten"])

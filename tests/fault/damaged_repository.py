@@ -21,12 +21,14 @@ from tests.support.stage import StageClock
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity, parse_identities
 from vault.format import layout
-from vault.format.housekeeping import Evicted, Moved
-from vault.format.record import Record
+from vault.format.eviction import Eviction
+from vault.format.moved_packs import MovedPacks
+from vault.format.snapshot_record import Record
 from vault.repository import claims, snapshots
 from vault.repository.catalog_chunks import MetaReader
-from vault.repository.chunk_index import ChunkIndex, load_segment
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc import marks
+from vault.repository.index_segments import load_segment
 from vault.repository.key_objects import key_id
 from vault.repository.orphan_packs import standing
 from vault.repository.own_claim import OwnClaim
@@ -133,7 +135,7 @@ def _named(desk: Desk, project: Project) -> Objects:
     mine = [name for name in names if name.startswith(f"projects/{project.id}/")]
     by_folder = {part: sorted(one for one in mine if one.split("/")[2] == part) for part in FOLDERS}
     records = {name: snapshots.read_any(project, name.rpartition("/")[2]) for name in by_folder["snapshots"]}
-    sorts = {sort: [name for name, one in records.items() if isinstance(one, sort)] for sort in (Moved, Evicted)}
+    sorts = {sort: [name for name, one in records.items() if isinstance(one, sort)] for sort in (MovedPacks, Eviction)}
     by_time = snapshots.committed(project).records
     living = [layout.snapshot_name(project.id, one.id) for one in by_time]
     where = _packs(project)
@@ -149,8 +151,8 @@ def _named(desk: Desk, project: Project) -> Objects:
         "claim": tuple(by_folder["claims"]),
         "hold": tuple(by_folder["holds"]),
         "note": tuple(by_folder["forgotten"]),
-        "move": tuple(sorts[Moved]),
-        "eviction": tuple(sorts[Evicted]),
+        "move": tuple(sorts[MovedPacks]),
+        "eviction": tuple(sorts[Eviction]),
         "roll-up": tuple(by_folder["rollups"]),
         "newest record": (living[-1], living[-2]),
         "older record": (living[-2], living[-3]),

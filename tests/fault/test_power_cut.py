@@ -32,7 +32,7 @@ from vault.age import HybridIdentity
 from vault.clock import SystemClock
 from vault.errors import RefusedByRule
 from vault.format.layout import CONTENT_TIER
-from vault.repository import session, snapshots
+from vault.repository import index_writer, snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
 from vault.repository.repository import Repository
@@ -171,7 +171,7 @@ def restored(project: Project, back: Path, query: ItemQuery | None = None) -> di
 def test_a_writer_that_may_not_read_leans_on_the_full_packs_of_a_dead_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: Literal["before", "after"]
 ) -> None:
-    monkeypatch.setattr(session, "NAMED_EVERY", 0.0)  # as if each pack took a minute
+    monkeypatch.setattr(index_writer, "INTERIM_EVERY", 0.0)  # as if each pack took a minute
     folder = write_tree(tmp_path / "source", {"big": text("big", 40_000)})
     project = made_on(MemoryStore())
     writer = replace(project, capability=project.capability.without_reading())

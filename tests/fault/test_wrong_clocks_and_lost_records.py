@@ -16,11 +16,12 @@ from vault.errors import RefusedByRule
 from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.check import Depth, check
-from vault.repository.chunk_index import ChunkIndex, store_segments
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.gc import forget
 from vault.repository.gc.prune import PruneReport, apply
 from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.index_segments import store_segments
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore

@@ -16,15 +16,18 @@ from tests.support.randomness import SeededChance
 from vault import age
 from vault.age import HybridIdentity
 from vault.errors import Damaged, Unstorable, UnsupportedFormat
-from vault.format import envelope, hold, index, layout, manifest, pack, parquet, record, strict_json, tree
+from vault.format import envelope, hold, index, layout, manifest, pack, parquet, snapshot_record, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import Cutting
 from vault.format.descriptor import LARGEST_PACK, Descriptor, Limits
+from vault.format.eviction import Eviction
+from vault.format.forget_note import ForgetNote, ForgottenSnapshot
 from vault.format.hold import HeldPeriod, Hold, Release, Scope
-from vault.format.housekeeping import MOST_IN_MARK, Evicted, Forgotten, Mark, Moved, Note
-from vault.format.record import Counts, Record
+from vault.format.mark import MAX_PACKS_IN_MARK, Mark
+from vault.format.moved_packs import MovedPacks
 from vault.format.settings_copy import LARGEST as LARGEST_COPY
 from vault.format.settings_copy import MOST_RECIPIENTS, SettingsCopy
+from vault.format.snapshot_record import Counts, Record
 from vault.format.tree import ChunkRef, Tree
 from vault.problems import Problem
 from vault.repository.forget_notes import read_all as read_notes
@@ -57,23 +60,23 @@ problems = st.builds(
 
 def reread(one: Record) -> Record | None:
     stored = envelope.encode(one.as_json(), KEY, NAME, PROJECT)
-    return record.read_record(envelope.decode(stored, KEY, NAME, PROJECT, "it"), one.id)
+    return snapshot_record.decode_record(envelope.decode(stored, KEY, NAME, PROJECT, "it"), one.id)
 
 
 @usual
 @given(found=st.lists(problems, max_size=12), times=st.integers(1, 40))
 def test_a_record_with_any_problems_is_read_again(found: list[Problem], times: int) -> None:
-    one = replace(RECORD, problems=record.told(found * times))
-    record.refuse_unreadable(one)
+    one = replace(RECORD, problems=snapshot_record.recorded_problems(found * times))
+    snapshot_record.verify_readable(one)
     assert reread(one) == one
-    assert len(one.problems) <= record.MOST_PROBLEMS
+    assert len(one.problems) <= snapshot_record.MAX_PROBLEMS
     assert bool(one.problems) == bool(found)
 
 
 @pytest.mark.parametrize("byte", [0, 1, 0x1B, 0x7F, 0x80, 0xFF])
 def test_names_of_control_characters_do_not_fill_a_record(byte: int) -> None:
     found = [Problem(bytes([byte]) * 4096, "unreadable", "it cannot be read: " + "\x00" * 4096) for _ in range(5000)]
-    one = replace(RECORD, problems=record.told(found))
+    one = replace(RECORD, problems=snapshot_record.recorded_problems(found))
     assert reread(one) == one
     assert len(envelope.encode(one.as_json(), KEY, NAME, PROJECT)) < envelope.LARGEST // 4
     assert one.problems[0]["path"].endswith("…")
@@ -84,7 +87,7 @@ def test_names_of_control_characters_do_not_fill_a_record(byte: int) -> None:
 def test_what_is_committed_as_a_record_can_be_read(text: str, packs: int) -> None:
     one = replace(RECORD, source=text, own_packs=(b"p" * 32,) * packs)
     try:
-        record.refuse_unreadable(one)
+        snapshot_record.verify_readable(one)
     except Unstorable:
         with pytest.raises(UnicodeEncodeError):
             text.encode()
@@ -97,7 +100,7 @@ def test_what_is_committed_as_a_record_can_be_read(text: str, packs: int) -> Non
 def test_a_record_that_nobody_could_read_is_refused() -> None:
     one = replace(RECORD, own_packs=(b"p" * 32,) * 70_000)
     with pytest.raises(Unstorable):
-        record.refuse_unreadable(one)
+        snapshot_record.verify_readable(one)
     with pytest.raises(Unstorable):
         envelope.encode(one.as_json(), KEY, NAME, PROJECT)
 
@@ -190,28 +193,28 @@ ids = st.builds(
     st.binary(min_size=8, max_size=8),
 )
 moments = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)).map(lambda when: when.replace(tzinfo=UTC))
-forgotten = st.builds(Forgotten, ids, texts, moments, st.lists(ids, max_size=3).map(tuple))
+forgotten = st.builds(ForgottenSnapshot, ids, texts, moments, st.lists(ids, max_size=3).map(tuple))
 periods = st.builds(HeldPeriod, texts, st.none() | moments, st.none() | moments)
 scopes = st.builds(Scope, st.none() | texts, st.none() | periods, st.none() | texts, st.none() | ids)
 housekept = st.one_of(
     st.builds(Mark, hexes, st.lists(shas, max_size=3).map(tuple), texts, moments, st.lists(ids, max_size=3).map(tuple)),
-    st.builds(Note, hexes, st.lists(forgotten, max_size=3).map(tuple), texts, texts, moments, texts),
-    st.builds(Moved, ids, st.dictionaries(shas, st.lists(shas, max_size=3).map(tuple), max_size=3)),
-    st.builds(Evicted, ids),
+    st.builds(ForgetNote, hexes, st.lists(forgotten, max_size=3).map(tuple), texts, texts, moments, texts),
+    st.builds(MovedPacks, ids, st.dictionaries(shas, st.lists(shas, max_size=3).map(tuple), max_size=3)),
+    st.builds(Eviction, ids),
     st.builds(Hold, hexes, scopes, texts, texts, moments, st.none() | moments),
     st.builds(Release, hexes, hexes, texts, texts, moments),
 )
-Housekept = Mark | Note | Moved | Evicted | Hold | Release
+Housekept = Mark | ForgetNote | MovedPacks | Eviction | Hold | Release
 
 
 def read_housekept(value: dict[str, Any], one: Housekept) -> object:
     match one:
         case Mark():
             return Mark.from_json(value, one.id)
-        case Note():
-            return Note.from_json(value, one.id)
-        case Moved() | Evicted():
-            return record.read_any(value, one.id)
+        case ForgetNote():
+            return ForgetNote.from_json(value, one.id)
+        case MovedPacks() | Eviction():
+            return snapshot_record.decode_stored(value, one.id)
         case Hold() | Release():
             return hold.read(value, one.id)
 
@@ -226,7 +229,7 @@ def test_what_housekeeping_writes_it_reads_again(one: Housekept) -> None:
             strict_json.dump(one.as_json())
         return
     value = envelope.decode(stored, KEY, NAME, PROJECT, "it")
-    if isinstance(one, Moved) and not {pack for new in one.packs.values() for pack in new}.isdisjoint(one.packs):
+    if isinstance(one, MovedPacks) and not {pack for new in one.packs.values() for pack in new}.isdisjoint(one.packs):
         with pytest.raises(Damaged):
             read_housekept(value, one)
     else:
@@ -234,7 +237,7 @@ def test_what_housekeeping_writes_it_reads_again(one: Housekept) -> None:
 
 
 def test_the_fullest_mark_can_be_read() -> None:
-    packs = tuple(number.to_bytes(32, "big") for number in range(MOST_IN_MARK))
+    packs = tuple(number.to_bytes(32, "big") for number in range(MAX_PACKS_IN_MARK))
     one = Mark("a" * 32, packs, "h" * 2000, NOW)
     assert (
         Mark.from_json(envelope.decode(envelope.encode(one.as_json(), KEY, NAME, PROJECT), KEY, NAME, PROJECT, "it"), one.id)
@@ -246,7 +249,7 @@ def test_the_fullest_mark_can_be_read() -> None:
 def test_any_number_of_forgotten_snapshots_fits_into_notes(count: int, parents: int) -> None:
     project = made_on(MemoryStore())
     named = tuple(layout.snapshot_id(NOW, number.to_bytes(8, "big")) for number in range(max(count, parents)))
-    gone = [Forgotten(named[number], "s" * 100, NOW, named[:parents]) for number in range(count)]
+    gone = [ForgottenSnapshot(named[number], "s" * 100, NOW, named[:parents]) for number in range(count)]
     put_notes(project, gone, "r" * 2000, who="w" * 2000)
     found = read_notes(project)
     assert found.damaged == ()

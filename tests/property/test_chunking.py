@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.places import TINY
 from tests.support.randomness import SeededChance
 from vault.backup import file_reading
-from vault.backup.manifest_rows import HOLE
+from vault.backup.read_results import HOLE
 from vault.format.chunks import Cutting, chunk_id, content_hash, cut
 from vault.format.descriptor import CONTENT_CUTTING, META_CUTTING
 from vault.source.reader import Extent

@@ -19,10 +19,13 @@ from vault.errors import StrongroomError
 from vault.format import envelope, frames, index, manifest, pack, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id
+from vault.format.claim import Claim
 from vault.format.descriptor import Descriptor
-from vault.format.housekeeping import Forgotten, Moved, Note, read_mark
-from vault.format.record import Claim, Counts, Record, read_any, read_record
+from vault.format.forget_note import ForgetNote, ForgottenSnapshot
+from vault.format.mark import Mark
+from vault.format.moved_packs import MovedPacks
 from vault.format.settings_copy import SettingsCopy
+from vault.format.snapshot_record import Counts, Record, decode_record, decode_stored
 from vault.format.tree import Tree
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
@@ -71,8 +74,8 @@ def valid_json() -> dict[str, dict[str, Any]]:
         "record": record.as_json(),
         "claim": claim.as_json(),
         "mark": {"record": "mark", "packs": ["00" * 32]},
-        "note": Note("b" * 32, (Forgotten(SNAPSHOT, "s", moment, ("p",)),), "r", "h", moment).as_json(),
-        "moved": Moved(SNAPSHOT, {bytes(32): (bytes(32),)}).as_json(),
+        "note": ForgetNote("b" * 32, (ForgottenSnapshot(SNAPSHOT, "s", moment, ("p",)),), "r", "h", moment).as_json(),
+        "moved": MovedPacks(SNAPSHOT, {bytes(32): (bytes(32),)}).as_json(),
         "settings": strict_json.load(settings_copy().encode(COPY_NAME, {}).split(b"\n")[0], "it", largest=9999),
     }
 
@@ -80,11 +83,11 @@ def valid_json() -> dict[str, dict[str, Any]]:
 JSON_READERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "descriptor": lambda value: Descriptor.decode(strict_json.dump(value)),
     "capability": lambda value: Capability.decode(strict_json.dump(value)),
-    "record": lambda value: read_record(value, SNAPSHOT),
+    "record": lambda value: decode_record(value, SNAPSHOT),
     "claim": Claim.from_json,
-    "mark": read_mark,
-    "note": lambda value: Note.from_json(value, "b" * 32),
-    "moved": lambda value: read_any(value, SNAPSHOT),
+    "mark": lambda value: Mark.from_json(value, "a" * 32),
+    "note": lambda value: ForgetNote.from_json(value, "b" * 32),
+    "moved": lambda value: decode_stored(value, SNAPSHOT),
     "settings": copy_of,
 }
 

@@ -16,9 +16,12 @@ from vault.errors import Damaged, Unstorable
 from vault.format import envelope, frames, index, layout, pack, parquet, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id, cut
+from vault.format.claim import Claim
 from vault.format.descriptor import Descriptor, Limits, Trust
-from vault.format.housekeeping import Forgotten, Mark, Moved, Note, read_mark
-from vault.format.record import Claim, Counts, Record, read_any, read_record
+from vault.format.forget_note import ForgetNote, ForgottenSnapshot
+from vault.format.mark import Mark
+from vault.format.moved_packs import MovedPacks
+from vault.format.snapshot_record import Counts, Record, decode_record, decode_stored
 from vault.format.tree import Tree
 from vault.repository import pack_writer
 
@@ -52,7 +55,7 @@ records = st.builds(
     counts=st.builds(Counts, *[counts] * len(Counts.__slots__)),
     problems=st.lists(st.dictionaries(words, words, max_size=3), max_size=3).map(tuple),
 )
-forgotten = st.builds(Forgotten, words, words, moments, st.lists(words, max_size=3).map(tuple))
+forgotten = st.builds(ForgottenSnapshot, words, words, moments, st.lists(words, max_size=3).map(tuple))
 claims = st.builds(Claim, words, words, words, words, moments, moments, words, counts, counts)
 
 
@@ -60,7 +63,7 @@ claims = st.builds(Claim, words, words, words, words, moments, moments, words, c
 @given(record=records)
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     stored = envelope.encode(record.as_json(), KEY, NAME, "a" * 32)
-    assert read_record(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), SNAPSHOT) == record
+    assert decode_record(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), SNAPSHOT) == record
 
 
 @usual
@@ -74,14 +77,14 @@ def test_a_claim_is_read_as_it_was_written(claim: Claim) -> None:
 @given(mark=st.builds(Mark, words, st.lists(ids, max_size=5).map(tuple), words, moments))
 def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
     stored = envelope.encode(mark.as_json(), KEY, NAME, "a" * 32)
-    assert read_mark(envelope.decode(stored, KEY, NAME, "a" * 32, "it")) == set(mark.packs)
+    assert Mark.from_json(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), mark.id) == mark
 
 
 @usual
-@given(note=st.builds(Note, words, st.lists(forgotten, max_size=3).map(tuple), words, words, moments))
-def test_a_note_of_forgotten_snapshots_is_read_as_it_was_written(note: Note) -> None:
+@given(note=st.builds(ForgetNote, words, st.lists(forgotten, max_size=3).map(tuple), words, words, moments))
+def test_a_note_of_forgotten_snapshots_is_read_as_it_was_written(note: ForgetNote) -> None:
     stored = envelope.encode(note.as_json(), KEY, NAME, "a" * 32)
-    assert Note.from_json(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), note.id) == note
+    assert ForgetNote.from_json(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), note.id) == note
 
 
 def is_no_circle(packs: dict[bytes, tuple[bytes, ...]]) -> bool:
@@ -91,8 +94,8 @@ def is_no_circle(packs: dict[bytes, tuple[bytes, ...]]) -> bool:
 @usual
 @given(packs=st.dictionaries(ids, st.lists(ids, max_size=3).map(tuple), max_size=3).filter(is_no_circle))
 def test_a_record_of_moved_packs_is_read_as_it_was_written(packs: dict[bytes, tuple[bytes, ...]]) -> None:
-    stored = envelope.encode(Moved(SNAPSHOT, packs).as_json(), KEY, NAME, "a" * 32)
-    assert read_any(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), SNAPSHOT) == Moved(SNAPSHOT, packs)
+    stored = envelope.encode(MovedPacks(SNAPSHOT, packs).as_json(), KEY, NAME, "a" * 32)
+    assert decode_stored(envelope.decode(stored, KEY, NAME, "a" * 32, "it"), SNAPSHOT) == MovedPacks(SNAPSHOT, packs)
 
 
 @usual

@@ -18,7 +18,7 @@ from tests.support.places import back_up, checked, made_on, restore
 from tests.support.trees import Seen, look_at, next_tick, text
 from vault.backup.run import BackupOptions
 from vault.errors import UsageError
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 

@@ -17,7 +17,7 @@ from restore.execution.stream import stream
 from restore.selection.select import ItemQuery, select
 from tests.support.places import back_up, checked, copied, made_on, restore, through
 from tests.support.trees import text, write_tree
-from vault.backup import manifest_rows, new_manifest
+from vault.backup import manifest_rows, manifest_writer
 from vault.errors import StrongroomError, TargetError
 from vault.format import manifest
 from vault.repository import snapshots
@@ -86,7 +86,7 @@ def forged(project: Project, rows: list[dict[str, Any]], tmp: Path) -> Project:
     table = pa.Table.from_pylist(rows, schema=manifest.schema())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_rows, "merged", lambda *_: table)
-        patch.setattr(new_manifest, "needed_packs", lambda *_: (set(), True))
+        patch.setattr(manifest_writer, "needed_packs", lambda *_: (set(), True))
         back_up(again, write_tree(tmp / "source", {"something": b"else"}))
     return again
 

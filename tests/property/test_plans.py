@@ -22,8 +22,9 @@ from tests.support.randomness import SeededChance
 from tests.support.trees import text, write_tree
 from vault.errors import UsageError
 from vault.format import index as segments
-from vault.repository.chunk_index import ChunkIndex, KnownChunks, SortedIndex
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.pack_reader import GAP, ChunkPlace, PackReader, runs
+from vault.repository.sorted_index import KnownChunks, SortedIndex
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 

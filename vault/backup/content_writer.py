@@ -22,6 +22,7 @@ from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef
 from vault.repository.session import Session
+from vault.repository.sorted_index import KnownChunks
 
 WORKERS = 2
 """Threads that cut and compress; the packs' own threads seal and upload beside them."""
@@ -75,8 +76,9 @@ class Cutter:
 class ContentWriter:
     """Runs batches through the workers and their chunks into packs."""
 
-    def __init__(self, session: Session, trained: dict[str, Trained], *, workers: int = WORKERS) -> None:
+    def __init__(self, session: Session, known: KnownChunks, trained: dict[str, Trained], *, workers: int = WORKERS) -> None:
         self._session = session
+        self._known = known
         self._trained = trained
         self._own = threading.local()
         self._claims = threading.Lock()
@@ -121,9 +123,9 @@ class ContentWriter:
     def _claim_chunk(self, chunk: bytes) -> bool:
         """Whether this chunk is new and the caller is the first to meet it."""
         with self._claims:
-            if chunk in self._session.known:
+            if chunk in self._known:
                 return False
-            self._session.known.add((chunk,))
+            self._known.add((chunk,))
             return True
 
     def _take(self) -> None:
@@ -149,13 +151,13 @@ class ContentWriter:
         self._session.packs.submit(builder, CONTENT_TIER, trained.dictionary if trained else None)
 
 
-def store_dictionaries(session: Session, trained: Sequence[Trained]) -> None:
+def store_dictionaries(session: Session, known: KnownChunks, trained: Sequence[Trained]) -> None:
     """Put new dictionaries into a pack of their own and index it, before anything that needs them is stored."""
     compressor = Compressor()
     for one in trained:
-        if one.chunk not in session.known:
+        if one.chunk not in known:
             builder = PackBuilder()
             builder.add(one.chunk, compressor.frame(one.data), len(one.data))
             session.packs.submit(builder, CONTENT_TIER)
-            session.known.add((one.chunk,))
+            known.add((one.chunk,))
     session.close_index()

@@ -15,7 +15,7 @@ from classify.format import HEAD, sniff
 from vault.backup import unreadable_items
 from vault.backup.content_writer import ContentWriter, Cutter, Frames
 from vault.backup.dictionaries import group_of
-from vault.backup.manifest_rows import HOLE, ContentFacts, ReadResults, ScannedStatus, Xattrs
+from vault.backup.read_results import HOLE, ContentFacts, ReadResults, ScannedStatus, Xattrs
 from vault.format import manifest
 from vault.format.chunks import content_hash
 from vault.format.tree import ChunkRef

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from classify.path_layout import Layout
-    from vault.backup.manifest_rows import ReadResults
+    from vault.backup.read_results import ReadResults
     from vault.source.reader import Reader
 
 FINGERPRINT_SIZE = 8

@@ -17,13 +17,13 @@ from vault.backup.comparison import Comparison
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.layout import META_TIER
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
-from vault.repository.session import Session
+from vault.repository.writer_view import BasePacks, UsableIndex, WriterView
 from vault.storage.caching import uncached
 from vault.wording import counted
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import pyarrow as pa
+
+    from vault.backup.new_manifest import ItemRetirement
 
 MOST_NAMED = 1000
 """Lost items that a run names; of more it says how many."""
@@ -40,27 +42,45 @@ PACKS_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class LostContent:
-    """packs: gone, or known to be damaged · unnamed: that stand, but no index segment names them, and this machine may not
-    read what they hold · sound: where every chunk lies that can be had · whole: the same with what is lost."""
+    """Content that the last snapshots need and that cannot be read.
+
+    - `packs`: gone, or known to be damaged
+    - `unnamed`: in the store, but in no index segment, and this machine may not read what they hold
+    - `available`: rows of every chunk that can be read
+    - `index`: these rows and those of lost chunks
+    """
 
     packs: frozenset[bytes]
     unnamed: frozenset[bytes]
-    sound: ChunkIndex
-    whole: ChunkIndex
+    available: ChunkIndex
+    index: ChunkIndex
 
     @property
-    def held(self) -> frozenset[bytes]:
-        """The packs that a snapshot with a lost item goes on to list: no prune may take what is left of them."""
+    def listed(self) -> frozenset[bytes]:
+        """The packs that a snapshot with a lost item goes on listing, so that no prune deletes what is left of them."""
         return self.packs | self.unnamed
 
     def rows(self, chunks: pa.ChunkedArray) -> pa.Array:
-        """Which rows of a manifest have content that cannot be had. chunks: that column of it."""
+        """The numbers of a manifest's rows with lost content. chunks: that column of it."""
         import pyarrow.compute as pc
 
         flat = chunks.combine_chunks()
         ids = flat.flatten().field("id")
-        had = pc.is_in(ids, value_set=self.sound.table["chunk"].combine_chunks())
+        had = pc.is_in(ids, value_set=self.available.table["chunk"].combine_chunks())
         return pc.unique(pc.list_parent_indices(flat).filter(pc.and_not(pc.is_valid(ids), had)))
+
+    def given_up(self, table: pa.Table, give_up: ItemRetirement | None) -> pa.ChunkedArray | None:
+        """Which rows of a manifest need not be carried on, since a person has given them up and their content cannot be had;
+        None where there are none."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        lost = self.rows(table["chunks"])
+        if give_up is None or not len(lost):
+            return None
+        numbers = pa.array(range(table.num_rows), lost.type)
+        goes = pc.and_(give_up.retired(table), pc.is_in(numbers, value_set=lost))
+        return goes if pc.any(goes).as_py() else None
 
     def problems(self, table: pa.Table, rows: pa.Array) -> Iterator[Problem]:
         """One for each of these rows of a manifest; of very many, how many more. table: its paths and chunks."""
@@ -73,10 +93,10 @@ class LostContent:
         import pyarrow.compute as pc
 
         lost = ids.drop_null()
-        lost = lost.filter(pc.invert(pc.is_in(lost, value_set=self.sound.table["chunk"].combine_chunks())))
-        rows = self.whole.locate(lost[:1])
-        taught = self.whole.locate(pc.unique(rows["dictionary"]).drop_null())
-        packs = {*rows["pack"].to_pylist(), *taught["pack"].to_pylist()} & self.packs
+        lost = lost.filter(pc.invert(pc.is_in(lost, value_set=self.available.table["chunk"].combine_chunks())))
+        rows = self.index.locate(lost[:1])
+        dictionaries = self.index.locate(pc.unique(rows["dictionary"]).drop_null())
+        packs = {*rows["pack"].to_pylist(), *dictionaries["pack"].to_pylist()} & self.packs
         if not packs and self.unnamed:
             return Problem(
                 path,
@@ -85,7 +105,7 @@ class LostContent:
                 "a backup that needs it, with an identity that may read, names it again",
             )
         where = _named(packs or self.packs) or "no pack that the index names"
-        todo = "it stays listed, and is whole again if the pack comes back"
+        todo = "it stays listed, and is whole again if the pack comes back, until `strongroom check --acknowledge` gives it up"
         return Problem(
             path,
             "lost-content",
@@ -93,27 +113,24 @@ class LostContent:
         )
 
 
-def look(session: Session, heads: list[Record]) -> LostContent | None:
-    """What these snapshots need that cannot be had; None where all is there. Reads the whole index, and writes down again what
-    no segment names."""
-    index = session.index
-    session.lost = session.rest_on(heads)
-    here = session.carried & session.stored.keys()
-    whole = index.with_rows([session.avoided_rows])
-    unnamed = here - whole.packs()
-    if not session.lost and not unnamed and session.lists_read:
+def find(view: WriterView, index: UsableIndex, base: BasePacks) -> LostContent | None:
+    """What the base snapshots need and that cannot be read; None where everything can. Raises `StorageError`."""
+    rows = index.all_rows()
+    unnamed = (base.needed & view.stored.keys()) - rows.packs()
+    if not base.lost and not unnamed and base.lists_read:
         return None
-    bad = session.lost | session.gone_of_index()
-    return LostContent(session.lost, unnamed, whole.apart(bad)[0], whole)
+    return LostContent(base.lost, unnamed, rows.split(base.lost | view.gone_of_index())[0], rows)
 
 
-def now(session: Session, before: LostContent | None) -> LostContent:
-    """What cannot be had once this run has stored what it could. before: what could not be had until then."""
-    new = session.new_rows()
+def find_remaining(
+    view: WriterView, index: UsableIndex, base: BasePacks, before: LostContent | None, new: pa.Table
+) -> LostContent:
+    """What cannot be read once this run has stored what it could. before: what could not until then · new: index rows of what
+    the run has stored. Raises `StorageError`."""
     if before is None:
-        whole = session.index.with_rows([new, session.avoided_rows])
-        return LostContent(session.lost, frozenset(), whole.apart(session.lost | session.gone_of_index())[0], whole)
-    return replace(before, sound=before.sound.with_rows([new]), whole=before.whole.with_rows([new]))
+        rows = index.all_rows([new])
+        return LostContent(base.lost, frozenset(), rows.split(base.lost | view.gone_of_index())[0], rows)
+    return replace(before, available=before.available.with_rows([new]), index=before.index.with_rows([new]))
 
 
 def damaged_catalogue(project: Project, snapshot: str) -> frozenset[bytes]:
@@ -143,22 +160,24 @@ def _is_whole(project: Project, pack: bytes) -> bool:
         return False
 
 
-def catalogue_rests(session: Session, one: Record) -> bool:
-    """Whether a snapshot's own manifest and list lie in packs that stand, whatever this machine's cache still gives."""
+def catalogue_is_stored(view: WriterView, record: Record, base: BasePacks) -> bool:
+    """Whether a snapshot's own manifest and list are in packs that the store has: a cache may still give what the store
+    lost."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    reader = session.catalogue
+    reader = view.catalogue
     try:
-        chunks = reader.chunks_of(one.manifest, one.id) + reader.chunks_of(one.packs, one.id)
+        chunks = reader.chunks_of(record.manifest, record.id) + reader.chunks_of(record.packs, record.id)
     except Damaged:
         return False
-    sound = reader.index.of_tier(META_TIER).apart(session.lost | session.gone_of_index())[0]
-    return bool(pc.all(pc.is_in(pa.array(chunks, pa.binary(32)), value_set=sound.table["chunk"].combine_chunks())).as_py())
+    available = reader.index.of_tier(META_TIER).split(base.lost | view.gone_of_index())[0]
+    stored = pc.is_in(pa.array(chunks, pa.binary(32)), value_set=available.table["chunk"].combine_chunks())
+    return bool(pc.all(stored).as_py())
 
 
 def read_again(difference: Comparison, rows: pa.Array) -> tuple[Comparison, int]:
-    """The comparison in which these rows of the last manifest, unchanged or not, are read; and how many that adds."""
+    """The comparison with these rows of the last manifest among those that are read; and how many that adds."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -175,7 +194,7 @@ def read_again(difference: Comparison, rows: pa.Array) -> tuple[Comparison, int]
     return found, len(added)
 
 
-def refuse_lost_news(table: pa.Table, rows: pa.Array, taken_at: datetime) -> None:
+def refuse_lost_new_rows(table: pa.Table, rows: pa.Array, taken_at: datetime) -> None:
     """Raises `Damaged` where one of the rows is of an item that this very run has read: what was just stored must be found."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -1,4 +1,4 @@
-"""What is new or has changed is read into packs, in this order: samples for dictionaries, folders and links, files."""
+"""Reading what is new or has changed into packs: samples for dictionaries, then folders and links, then files."""
 
 from __future__ import annotations
 
@@ -8,27 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from classify.period import Period
-from vault.backup import (
-    content_writer,
-    dictionaries,
-    file_reading,
-    item_classification,
-    manifest_rows,
-    table_profiles,
-    unreadable_items,
-)
+from vault.backup import content_writer, dictionaries, file_reading, item_classification, table_profiles, unreadable_items
+from vault.backup.read_results import ReadResults
 from vault.problems import Problem
 from vault.progress import Progress
 from vault.repository.session import Session
+from vault.repository.sorted_index import KnownChunks
 from vault.source import scan_columns
 from vault.source.reader import Content, Reader
+from vault.source.scan import Scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class Grown(NamedTuple):
-    """A file that grew while it was read. size: how many of its first bytes were kept."""
+    """A file that grew while it was read. size: of its first bytes, which the snapshot has."""
 
     path: bytes
     size: int
@@ -36,11 +31,16 @@ class Grown(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewContent:
-    """What came of reading. results: rows of a manifest to be · of_content: periods that contents told, by path · profiles: of
-    tables that were looked into, by path · problems · failed: the paths whose last version may have to stay · grown: see
-    `Grown` · read_bytes: of content."""
+    """What was read.
 
-    results: manifest_rows.ReadResults
+    - `results`: rows of the manifest to be
+    - `of_content`: periods that were found in contents, by path
+    - `profiles`: of tables, by path
+    - `failed`: paths whose version in the last manifest may have to stay
+    - `read_bytes`: of contents
+    """
+
+    results: ReadResults
     of_content: dict[bytes, Period]
     profiles: dict[bytes, table_profiles.TableProfile]
     problems: tuple[Problem, ...]
@@ -51,10 +51,17 @@ class NewContent:
 
 @dataclass(frozen=True, slots=True)
 class ReadTools:
-    """session: into whose packs it goes · reader: of the source · options: how to tell what items are about · profiler: looks
-    into tables · progress, stop: of the run."""
+    """What reading needs.
+
+    - `session`: stores the packs
+    - `known`: the chunks that are stored; new ones are added
+    - `reader`: of the source
+    - `options`: how periods are found
+    - `profiler`: profiles tables; None where none can be read
+    """
 
     session: Session
+    known: KnownChunks
     reader: Reader
     options: item_classification.ClassifyOptions
     profiler: table_profiles.Profiler | None
@@ -62,41 +69,40 @@ class ReadTools:
     stop: Callable[[], None]
 
 
-def read(means: ReadTools, scans: list[pa.Table], fresh: pa.Array) -> NewContent:
-    """Read these rows of a scan. scans: that one, taken out so that its wide columns go while files are read. Raises
-    `StorageError`, and what `stop` raises."""
-    scan = scans.pop()
-    results = manifest_rows.ReadResults()
-    writer = content_writer.ContentWriter(means.session, _trained(means, scan, fresh))
+def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
+    """Read rows of a scan. fresh: their numbers. The scan keeps `path`, `type` and `size` alone: its other columns would take
+    memory while files are read. Raises `StorageError`, and what `stop` raises."""
+    results = ReadResults()
+    writer = content_writer.ContentWriter(tools.session, tools.known, _trained(tools, scan.table, fresh))
     try:
-        work = file_reading.Reading(means.reader, writer, results, means.progress, means.stop, means.session.tell)
-        _folders_and_links(work, scan, fresh)
-        scan = scan.select(["path", "type", "size"])
-        work.files(file_reading.wanted_files(scan, fresh))
+        work = file_reading.Reading(tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress)
+        _folders_and_links(work, scan.table, fresh)
+        scan.keep_columns("path", "type", "size")
+        work.files(file_reading.wanted_files(scan.table, fresh))
     finally:
         writer.close()
-    of_content = item_classification.asked(means.reader, scan["path"], results, means.options, means.stop)
-    looked = table_profiles.asked(means.reader, scan, results, means.profiler, means.stop)
+    of_content = item_classification.asked(tools.reader, scan.table["path"], results, tools.options, tools.stop)
+    profiles = table_profiles.asked(tools.reader, scan.table, results, tools.profiler, tools.stop)
     failed = frozenset(one.path for one in work.problems if one.what not in unreadable_items.KEPT_ALL_THE_SAME)
     grown = tuple(Grown(*one) for one in work.grown)
-    return NewContent(results, of_content, looked, tuple(work.problems), failed, grown, work.read_bytes)
+    return NewContent(results, of_content, profiles, tuple(work.problems), failed, grown, work.read_bytes)
 
 
-def _trained(means: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
-    """Dictionaries for the groups of small files that deserve one, stored before they are used."""
+def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
+    """Dictionaries for the groups of small files that gain from one, stored before they are used."""
     candidates = dictionaries.worth_training((one.path, one.size) for one in file_reading.wanted_files(scan, fresh))
-    key = means.session.project.capability.chunk_id_key
+    key = tools.session.project.capability.chunk_id_key
 
     def train(paths: list[bytes]) -> dictionaries.Trained | None:
-        means.stop()
-        samples = [answer.data for answer in means.reader.read_small(paths) if isinstance(answer, Content)]
+        tools.stop()
+        samples = [answer.data for answer in tools.reader.read_small(paths) if isinstance(answer, Content)]
         return dictionaries.train(samples, key)
 
     with ThreadPoolExecutor(content_writer.WORKERS, thread_name_prefix="train") as pool:
-        made = zip(candidates, pool.map(train, candidates.values()), strict=True)
-        trained = {name: one for name, one in made if one is not None}
+        results = zip(candidates, pool.map(train, candidates.values()), strict=True)
+        trained = {name: one for name, one in results if one is not None}
     if trained:
-        content_writer.store_dictionaries(means.session, list(trained.values()))
+        content_writer.store_dictionaries(tools.session, tools.known, list(trained.values()))
     return trained
 
 

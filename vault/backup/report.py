@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vault.backup.new_content import Grown
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.problems import Problem, printable
 from vault.source.scan import Skipped
 

@@ -21,7 +21,7 @@ from vault.problems import Problem
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vault.backup.manifest_rows import ReadResults
+    from vault.backup.read_results import ReadResults
     from vault.source.reader import Reader
 
 MOST_TABLES = 256

@@ -19,7 +19,7 @@ from blake3 import blake3
 
 from vault.errors import Damaged
 from vault.format import manifest, parquet, strict_json
-from vault.format.record import Record, read_record
+from vault.format.snapshot_record import Record, decode_record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,7 +110,7 @@ def decode_records(data: bytes | bytearray, key: bytes, rollup_id: bytes) -> tup
 def _record(value: object) -> Record:
     if not isinstance(value, dict):
         raise Damaged(f"{WHAT} holds something that is no record")
-    record = read_record(value, strict_json.field(value, "id", str, WHAT))
+    record = decode_record(value, strict_json.field(value, "id", str, WHAT))
     if record is None:
         raise Damaged(f"{WHAT} holds the record of something that is no snapshot")
     return record

@@ -74,6 +74,11 @@ def from_hex(text: str, size: int, what: str) -> bytes:
     return found
 
 
+def sha256_list(value: dict[str, Any], name: str, what: str) -> tuple[bytes, ...]:
+    """A list of SHA-256 in hexadecimal, of packs. Raises `Damaged`."""
+    return tuple(from_hex(str(text), 32, what) for text in field(value, name, list, what))
+
+
 def write_moment(moment: datetime) -> str:
     """A moment in UTC, to the microsecond: 2026-11-22T05:34:47.123456Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -13,11 +13,12 @@ from vault.format.frames import Compressor
 from vault.format.layout import META_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef, Tree
-from vault.repository.chunk_index import ChunkIndex, SortedIndex
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.orphan_packs import with_unnamed
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
+from vault.repository.sorted_index import SortedIndex
 from vault.repository.tree_file import TreeFile
 
 READERS = 8
@@ -95,7 +96,7 @@ class MetaReader:
         import pyarrow as pa
 
         whole = self.index
-        index = whole.apart(frozenset(unusable))[0] if unusable else self._sorted or whole
+        index = whole.split(frozenset(unusable))[0] if unusable else self._sorted or whole
         found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
         missing = len(wanted) - len(found)
         if missing and self._heal(whole):

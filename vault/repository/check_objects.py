@@ -19,7 +19,7 @@ from vault.age.stream import NONCE_SIZE
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.capability import LARGEST_KEY_OBJECT, Capability
-from vault.format.record import Claim
+from vault.format.claim import Claim
 from vault.problems import Problem, printable
 from vault.repository import holds, key_objects, missing_objects, settings_copies
 from vault.repository.client_memory import ClientMemory

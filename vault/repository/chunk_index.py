@@ -1,14 +1,11 @@
-"""Which chunk lies where: all index segments of a project, as one table.
+"""Which chunk lies in which pack: all index segments of a project, as one table.
 
-Two questions are asked of it. A reader asks for the places of many chunks at once, and a column operation answers. A writer
-asks of each new chunk whether it is stored already; `KnownChunks` answers in a microsecond out of 40 bytes a chunk.
+A reader asks for the locations of many chunks at once, which a column operation answers. For single look-ups, such as a
+writer's question whether a chunk is stored already, see `sorted_index`.
 """
 
 from __future__ import annotations
 
-import sys
-from array import array
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import index as segments
-from vault.format import strict_json
 from vault.format.chunks import ID_SIZE
 from vault.problems import Problem
+from vault.repository.index_segments import load_segment
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -28,46 +25,49 @@ READERS = 8
 SMALL_SEGMENT = 1024 * 1024
 """Bytes; smaller segments, of which hourly snapshots make thousands, are fetched several at once, larger ones one by one."""
 
-ROWS_IN_SEGMENT = 400_000
-"""About 40 MB: a segment is one object, and an object has at most 64 MiB."""
-
 RELISTINGS = 5
-"""Times that a listing is made anew because a compaction took away a segment between LIST and GET."""
+"""Times that the segments are listed again because a compaction deleted one between LIST and GET."""
 
 
-Kept = dict[str, "pa.Table"]
+SegmentCache = dict[str, "pa.Table"]
 """Small segments that were read, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkIndex:
-    """The rows of all segments, of one tier or of both. table: of `vault.format.index.schema()` · damaged: segments that
-    are not what a holder of the project's keys wrote, and are passed over."""
+    """The rows of all segments, of one tier or of both.
+
+    - `table`: in the schema `vault.format.index.schema()`
+    - `damaged`: segments that no holder of the project's keys wrote, or that were changed since; their rows are not in `table`
+    """
 
     table: pa.Table
     damaged: tuple[Problem, ...] = ()
 
     @classmethod
-    def load(cls, project: Project, *, tier: int | None = None, kept: Kept | None = None) -> ChunkIndex:
-        """Read every segment. tier: only its rows · kept: small segments that were read before, and are added to.
+    def load(cls, project: Project, *, tier: int | None = None, cache: SegmentCache | None = None) -> ChunkIndex:
+        """Read every segment. Damaged ones do not stop that: the caller reports them.
 
-        A damaged segment, or one that somebody planted, must not cost what the others say; whoever uses the index tells it.
+        - `tier`: only its rows
+        - `cache`: small segments that were read before; those that are read now are added
+
+        Raises `StorageError`.
         """
         for _ in range(RELISTINGS):
             try:
-                return cls(*_load_all(project, tier, {} if kept is None else kept))
+                return cls(*_load_all(project, tier, {} if cache is None else cache))
             except ObjectNotFound:
                 continue
         raise TransientStorageError(f"the index of project {project.name!r} keeps changing while it is read")
 
     def locate(self, chunks: pa.Array | pa.ChunkedArray) -> pa.Table:
-        """The row of each of `chunks`, in their order; a row of nulls for a chunk that no segment knows."""
+        """The row of each of `chunks`, in their order; a row of nulls for a chunk that is in no segment."""
         import pyarrow.compute as pc
 
-        near = self.table
-        if len(chunks) < near.num_rows // 2:  # few names out of many are found sooner among their own
-            near = near.filter(pc.is_in(near["chunk"], value_set=_plain(chunks)))
-        return near.take(pc.index_in(_plain(chunks), value_set=_plain(near["chunk"])))
+        rows = self.table
+        if len(chunks) < rows.num_rows // 2:  # a hash table of few chunks is built sooner than one of the whole index
+            rows = rows.filter(pc.is_in(rows["chunk"], value_set=contiguous(chunks)))
+        return rows.take(pc.index_in(contiguous(chunks), value_set=contiguous(rows["chunk"])))
 
     def of_tier(self, tier: int) -> ChunkIndex:
         """The rows of one tier."""
@@ -79,31 +79,32 @@ class ChunkIndex:
 
         return ChunkIndex(pa.concat_tables([self.table, *tables]), self.damaged)
 
-    def apart(self, avoided: frozenset[bytes]) -> tuple[ChunkIndex, pa.Table]:
-        """The rows that lean on none of the `avoided` packs, neither by themselves nor by their dictionary, which must lie
-        somewhere; and the others."""
+    def split(self, avoided: frozenset[bytes]) -> tuple[ChunkIndex, pa.Table]:
+        """The rows that need none of the `avoided` packs, and the others. A row needs its pack, and its dictionary, which must
+        be in the index."""
         import pyarrow.compute as pc
 
-        leans = is_among(self.table["pack"], avoided)
+        needs_avoided = is_among(self.table["pack"], avoided)
         dictionaries = pc.unique(self.table["dictionary"]).drop_null()
         if not avoided and not len(dictionaries):
             return self, self.table.slice(0, 0)
-        safe = self.table.filter(pc.invert(leans)) if avoided else self.table
-        taught = pc.is_in(dictionaries, value_set=_plain(safe["chunk"]))
-        lost = dictionaries.filter(pc.invert(taught))
+        safe = self.table.filter(pc.invert(needs_avoided)) if avoided else self.table
+        usable = pc.is_in(dictionaries, value_set=contiguous(safe["chunk"]))
+        lost = dictionaries.filter(pc.invert(usable))
         if not avoided and not len(lost):
             return self, self.table.slice(0, 0)
-        leans = pc.or_(leans, pc.is_in(self.table["dictionary"], value_set=lost))
-        return ChunkIndex(self.table.filter(pc.invert(leans)), self.damaged), self.table.filter(leans)
+        needs_avoided = pc.or_(needs_avoided, pc.is_in(self.table["dictionary"], value_set=lost))
+        return ChunkIndex(self.table.filter(pc.invert(needs_avoided)), self.damaged), self.table.filter(needs_avoided)
 
-    def unlike(self, stored: Mapping[bytes, int]) -> frozenset[bytes]:
-        """The packs that rows name and that are not among the `stored` ones (SHA-256 and length), or have another length."""
+    def mismatched(self, stored: Mapping[bytes, int]) -> frozenset[bytes]:
+        """The packs that rows name and that are not among the `stored` ones, or have another length there. stored: bytes of
+        each pack, by its SHA-256."""
         named = self.table.group_by(["pack", "pack_size"]).aggregate([])
         pairs = zip(named["pack"].to_pylist(), named["pack_size"].to_pylist(), strict=True)
         return frozenset(pack for pack, size in pairs if stored.get(pack) != size)
 
-    def others(self, chunks: Collection[bytes], packs: Collection[bytes]) -> pa.Table:
-        """Every row of these chunks but those in these packs."""
+    def rows_elsewhere(self, chunks: Collection[bytes], packs: Collection[bytes]) -> pa.Table:
+        """Every row of these chunks that is not in one of these packs."""
         import pyarrow.compute as pc
 
         rows = self.table.filter(is_among(self.table["chunk"], chunks))
@@ -114,17 +115,17 @@ class ChunkIndex:
         return frozenset(self.table["pack"].unique().to_pylist())
 
 
-def _load_all(project: Project, tier: int | None, kept: Kept) -> tuple[pa.Table, tuple[Problem, ...]]:
+def _load_all(project: Project, tier: int | None, cache: SegmentCache) -> tuple[pa.Table, tuple[Problem, ...]]:
     import pyarrow as pa
 
     listed = list(project.store.list(project.folder("index")))
     small = [info.name for info in listed if info.size <= SMALL_SEGMENT]
-    fresh = [name for name in small if name not in kept]
+    fresh = [name for name in small if name not in cache]
     with ThreadPoolExecutor(min(READERS, len(fresh)) or 1, thread_name_prefix="index") as pool:
         found = list(pool.map(lambda name: _segment_or_problem(project, name, None), fresh))
-    kept.update((name, one) for name, one in zip(fresh, found, strict=True) if not isinstance(one, Problem))
+    cache.update((name, one) for name, one in zip(fresh, found, strict=True) if not isinstance(one, Problem))
     found += [_segment_or_problem(project, info.name, tier) for info in listed if info.size > SMALL_SEGMENT]
-    others = pa.concat_tables([segments.schema().empty_table(), *(kept[name] for name in small if name in kept)])
+    others = pa.concat_tables([segments.schema().empty_table(), *(cache[name] for name in small if name in cache)])
     tables = [one for one in found[len(fresh) :] if not isinstance(one, Problem)]
     damaged = tuple(one for one in found if isinstance(one, Problem))
     return pa.concat_tables([others if tier is None else _of_tier(others, tier), *tables]), damaged
@@ -144,13 +145,6 @@ def _segment_or_problem(project: Project, name: str, tier: int | None) -> pa.Tab
         return Problem(name.encode(), "damaged-index", f"an index segment cannot be used: {error}")
 
 
-def load_segment(project: Project, name: str, tier: int | None = None) -> pa.Table:
-    """The rows of one segment. Raises `ObjectNotFound`, `Damaged`."""
-    segment_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")
-    key = project.capability.index_key
-    return project.read_sealed(name, lambda plain: segments.decode(plain, key, segment_id, tier=tier))
-
-
 def is_among(column: pa.ChunkedArray, names: Iterable[bytes]) -> pa.ChunkedArray:
     """Which of a column's values (32 bytes each) are among `names`."""
     import pyarrow as pa
@@ -159,108 +153,8 @@ def is_among(column: pa.ChunkedArray, names: Iterable[bytes]) -> pa.ChunkedArray
     return pc.is_in(column, value_set=pa.array(sorted(names), pa.binary(ID_SIZE)))
 
 
-def _sorted(ids: pa.Array) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return pc.sort_indices(ids)
-
-
-def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One contiguous array."""
+def contiguous(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The column as one array."""
     import pyarrow as pa
 
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-class SortedIds:
-    """Chunk ids, sorted, in flat memory: 40 bytes a chunk, and a microsecond to find one."""
-
-    def __init__(self, ids: pa.Array) -> None:
-        self._ids = ids.take(_sorted(ids)).buffers()[1].to_pybytes() if len(ids) else b""
-        self._prefixes = array("Q")
-        self._prefixes.frombytes(memoryview(self._ids).cast("Q")[:: ID_SIZE // 8].tobytes())
-        if sys.byteorder == "little":
-            self._prefixes.byteswap()
-
-    def find(self, chunk: bytes) -> int | None:
-        """Where the first such id stands in the sorted order."""
-        prefix = int.from_bytes(chunk[:8], "big")
-        place = bisect_left(self._prefixes, prefix)
-        while place < len(self._prefixes) and self._prefixes[place] == prefix:
-            if self._ids[place * ID_SIZE : (place + 1) * ID_SIZE] == chunk:
-                return place
-            place += 1
-        return None
-
-
-class SortedIndex:
-    """The rows of an index for who asks it a thousand times for a few chunks each."""
-
-    def __init__(self, index: ChunkIndex) -> None:
-        ids = _plain(index.table["chunk"])
-        self._ids = SortedIds(ids)
-        self._table = index.table.take(_sorted(ids)).combine_chunks()  # stable: of a chunk's rows the first stays the first
-        self._packs = _plain(self._table["pack"])
-
-    def locate(self, chunks: pa.Array) -> pa.Table:
-        """As that of `ChunkIndex`."""
-        import pyarrow as pa
-
-        return self._table.take(pa.array(map(self._ids.find, chunks.to_pylist()), pa.int64()))
-
-    def pack_of(self, chunk: bytes) -> bytes | None:
-        """Where one chunk lies (SHA-256 of the pack), if anywhere."""
-        row = self._ids.find(chunk)
-        return None if row is None else self._packs[row].as_py()
-
-
-class KnownChunks:
-    """A set of chunk ids: those that are stored, and those that this run adds in a Python set."""
-
-    def __init__(self, stored: ChunkIndex) -> None:
-        self._stored = SortedIds(_plain(stored.table["chunk"]))
-        self._added: set[bytes] = set()
-
-    def __contains__(self, chunk: bytes) -> bool:
-        return chunk in self._added or self._stored.find(chunk) is not None
-
-    def add(self, chunks: Iterable[bytes]) -> None:
-        """From now on these are known."""
-        self._added.update(chunks)
-
-
-def rows_of_pack(contents: pa.Table, pack: bytes, pack_size: int, tier: int) -> pa.Table:
-    """Index rows for a pack's table of contents."""
-    import pyarrow as pa
-
-    count = contents.num_rows
-    columns = {
-        "chunk": contents["chunk"],
-        "pack": pa.repeat(pa.scalar(pack, pa.binary(ID_SIZE)), count),
-        "tier": pa.repeat(pa.scalar(tier, pa.uint8()), count),
-        "pack_size": pa.repeat(pa.scalar(pack_size, pa.int32()), count),
-        "offset": contents["offset"],
-        "stored": contents["stored"],
-        "plain": contents["plain"],
-        "dictionary": contents["dictionary"],
-    }
-    return pa.table(columns, schema=segments.schema())
-
-
-def store_segment(project: Project, tables: Sequence[pa.Table]) -> str:
-    """Write the rows as one segment; gives its name."""
-    import pyarrow as pa
-
-    from vault.format.layout import index_name
-
-    nonce = project.services.randomness.token(segments.NONCE_SIZE)
-    plain = segments.encode(pa.concat_tables(tables).combine_chunks(), nonce)
-    name = index_name(project.id, segments.name(plain, project.capability.index_key))
-    project.store.put(name, project.seal_catalogue(plain))
-    return name
-
-
-def store_segments(project: Project, rows: pa.Table) -> list[str]:
-    """Write the rows as segments, usually one; gives their names."""
-    starts = range(0, rows.num_rows, ROWS_IN_SEGMENT)
-    return [store_segment(project, [rows.slice(start, ROWS_IN_SEGMENT)]) for start in starts]

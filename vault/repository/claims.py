@@ -19,8 +19,9 @@ from datetime import datetime, timedelta
 from vault.clock import Clock
 from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied
 from vault.format import layout
-from vault.format.housekeeping import Evicted
-from vault.format.record import Claim, read_any
+from vault.format.claim import Claim
+from vault.format.eviction import Eviction
+from vault.format.snapshot_record import decode_stored
 from vault.progress import Progress, Silence
 from vault.repository import presence, snapshots
 from vault.repository.gc import marks
@@ -128,7 +129,7 @@ def is_evicted(project: Project, claim: str) -> bool:
     """Whether an *evicted* record stands under the snapshot's name. One that cannot be read is none."""
     name = layout.snapshot_name(project.id, claim)
     try:
-        return isinstance(read_any(project.read_record(name, f"the record of snapshot {claim}"), claim), Evicted)
+        return isinstance(decode_stored(project.read_record(name, f"the record of snapshot {claim}"), claim), Eviction)
     except (ObjectNotFound, Damaged):
         return False
 
@@ -180,7 +181,7 @@ def _shut(project: Project, claim: str) -> bool:
     if presence.stands(project, name):
         return False
     try:
-        project.create_record(name, Evicted(claim).as_json())
+        project.create_record(name, Eviction(claim).as_json())
     except ObjectExists:
         return False
     return True

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 from vault.errors import Busy, Damaged, ObjectNotFound, StorageError
 from vault.format import layout
-from vault.format.housekeeping import Evicted, Moved
-from vault.format.record import Record, read_any
+from vault.format.eviction import Eviction
+from vault.format.moved_packs import MovedPacks
+from vault.format.snapshot_record import Record, decode_stored
 from vault.repository import presence, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.claims import evicted, is_evicted
@@ -35,25 +36,31 @@ from vault.storage.contract import Buffer
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.repository.session import Session
+    from vault.repository.session import Dependencies, Session
 
 
 class Unverified(StorageError):
     """The record was written, and the store could not be asked whether all that it needs stands."""
 
 
-def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
-    """Look after the commit. Raises `Busy` where the run was evicted and what it needs may go, `WriteLost`, `PromiseBroken`:
-    then the snapshot is taken back. Raises `Unverified` where the store does not answer: then it stays."""
+def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed: Dependencies) -> None:
+    """Verify a commit.
+
+    - `sealed`: the record's stored bytes
+    - `needed`: what the commit needs besides the session's packs
+
+    Raises `Busy` where the run was evicted and what it needs may be deleted, `WriteLost`, `PromiseBroken`: then the snapshot is
+    taken back. Raises `Unverified` where the store does not answer: then it stays.
+    """
     try:
         _read_back(session, sealed)
         late = marks.read(session.project)
         noted = session.id in late.evicted()
         was_evicted = noted or not session.claim_stands()
-        needed, unknown = (frozenset[bytes](), True) if noted else _needed(session, one, whole=was_evicted)
-        overtaken = _overtaken(session, late)
-        gone = presence.gone(session.project, needed)
-        session.keep_index_whole()
+        packs, unknown = (frozenset[bytes](), True) if noted else _packs(session, record, needed, everything=was_evicted)
+        overwritten = _overwritten(session, late, needed.bases)
+        gone = presence.gone(session.project, packs)
+        session.index.restore_lost()
     except (PromiseBroken, WriteLost):
         raise
     except StorageError as error:
@@ -61,19 +68,19 @@ def verify(session: Session, one: Record | Moved, sealed: Buffer) -> None:
             f"snapshot {session.id} was written, and the store could not be asked whether all that it needs stands: {error}",
             hint="run `strongroom check` once the store answers",
         ) from error
-    unknown = unknown or bool(late.unreadable - session.marks_met)
-    if was_evicted and (unknown or gone or needed & late.packs_beside(session.marks_met)):
-        _take_back(session, one, "its claim was evicted before it was committed")
+    unknown = unknown or bool(late.unreadable - needed.seen_marks)
+    if was_evicted and (unknown or gone or packs & late.packs_beside(needed.seen_marks)):
+        _take_back(session, record, "its claim was evicted before it was committed")
         raise evicted(session.id)
-    if overtaken:
-        _take_back(session, one, f"snapshot {overtaken}, which it carries forward, was evicted")
+    if overwritten:
+        _take_back(session, record, f"snapshot {overwritten}, which it carries forward, was evicted")
         raise Busy(
-            f"snapshot {overtaken}, which this run carries forward, was overwritten by a prune that evicted its writer; this "
+            f"snapshot {overwritten}, which this run carries forward, was overwritten by a prune that evicted its writer; this "
             f"one (snapshot {session.id}) was taken back",
             hint="run the backup again: what was stored and still stands is used",
         )
     if gone:
-        _take_back(session, one, "the store has lost what it needs")
+        _take_back(session, record, "the store has lost what it needs")
         which = counted(len(gone), "pack that this run stored is", "packs that this run stored are")
         raise WriteLost(f"{which} not in the store, {min(gone).hex()} for one; the snapshot was taken back")
 
@@ -83,38 +90,42 @@ def _read_back(session: Session, sealed: Buffer) -> None:
     project, name = session.project, layout.snapshot_name(session.project.id, session.id)
     if project.stands_as(name, sealed):
         return
-    found = read_any(project.read_below(name, f"the record {name}"), session.id)
-    if isinstance(found, Evicted) and not project.descriptor.trust.create_once:
+    found = decode_stored(project.read_below(name, f"the record {name}"), session.id)
+    if isinstance(found, Eviction) and not project.descriptor.trust.create_once:
         raise evicted(session.id)
     raise PromiseBroken(f"{name} was written, and something else stands there: the store broke its promise to create once")
 
 
-def _overtaken(session: Session, late: Marks) -> str | None:
-    """A snapshot that this run carries forward and over whose record an eviction was put since, on a store that overwrites."""
+def _overwritten(session: Session, late: Marks, bases: frozenset[str]) -> str | None:
+    """One of `bases`, the snapshots that this run carries forward, whose record an eviction has replaced since, on a store
+    without create-once."""
     below = replace(session.project, store=uncached(session.project.store))
-    found = (one for one in sorted(session.bases & late.evicted().keys()) if is_evicted(below, one))
+    found = (one for one in sorted(bases & late.evicted().keys()) if is_evicted(below, one))
     return next(found, None)
 
 
-def _needed(session: Session, one: Record | Moved, *, whole: bool) -> tuple[frozenset[bytes], bool]:
-    """What the run has stored or found, or (whole) all that the commit needs; and whether that could not be found out, since
-    what says it is gone."""
-    if not whole:
-        return session.relied, False
-    if isinstance(one, Moved):
-        return session.relied.union(*one.packs.values()), False
+def _packs(
+    session: Session, record: Record | MovedPacks, needed: Dependencies, *, everything: bool
+) -> tuple[frozenset[bytes], bool]:
+    """The packs that the run has stored or found in the index alone, or (everything) all that the commit needs; and whether
+    that could not be found out, since a part of the catalogue is gone."""
+    relied = session.index.packs() | needed.found
+    if not everything:
+        return relied, False
+    if isinstance(record, MovedPacks):
+        return relied.union(*record.packs.values()), False
     project = session.project
     try:
-        needed = snapshots.needed_packs(MetaReader(project), one, snapshots.committed(project).moved)
+        packs = snapshots.needed_packs(MetaReader(project), record, snapshots.committed(project).moved)
     except (Damaged, ObjectNotFound):
-        return session.relied, True
-    return session.relied | (needed - session.lost), False
+        return relied, True
+    return relied | (packs - needed.lost), False
 
 
-def _take_back(session: Session, one: Record | Moved, why: str) -> None:
-    """Somebody may be carrying a snapshot forward by now: its record stays until a prune that knows of that."""
-    if isinstance(one, Record):
-        forget.write_notes(session.project, [one], why)
+def _take_back(session: Session, record: Record | MovedPacks, why: str) -> None:
+    """Forget the snapshot by a note. Somebody may be carrying it forward by now, so its record stays until a prune."""
+    if isinstance(record, Record):
+        forget.write_notes(session.project, [record], why)
     else:
-        session.project.store.delete(layout.snapshot_name(session.project.id, one.id))
+        session.project.store.delete(layout.snapshot_name(session.project.id, record.id))
     session.in_doubt = False

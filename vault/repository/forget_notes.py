@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
-from vault.format.housekeeping import Forgotten, Note
+from vault.format.forget_note import ForgetNote, ForgottenSnapshot
 from vault.problems import Problem
 from vault.repository.project import Project
 from vault.wording import quoted
@@ -26,12 +26,13 @@ READERS = 8
 class Notes(NamedTuple):
     """by_id: the forgotten snapshots · damaged: notes that cannot be used; what they say is not forgotten is kept · lost: those
     that were not forgotten but are lost, which a person has accepted · packs_stay_until: until then no pack may go, as nobody
-    knows which of them these need."""
+    knows which of them these need · ids: of the notes themselves, readable or not."""
 
-    by_id: Mapping[str, Forgotten]
+    by_id: Mapping[str, ForgottenSnapshot]
     damaged: tuple[Problem, ...]
     lost: frozenset[str] = frozenset()
     packs_stay_until: datetime | None = None
+    ids: frozenset[str] = frozenset()
 
     def parents_of(self, parents: Iterable[str]) -> tuple[str, ...]:
         """These, and what they superseded where they themselves were forgotten, and so on."""
@@ -51,32 +52,33 @@ def read_all(project: Project) -> Notes:
     return joined(*each(project))
 
 
-def joined(notes: Iterable[Note], damaged: Iterable[Problem]) -> Notes:
+def joined(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
     """What these notes say together."""
-    notes = list(notes)
+    notes, damaged = list(notes), tuple(damaged)
     accepted = [note for note in notes if note.packs_stay_until is not None]
     return Notes(
         {one.id: one for note in notes for one in note.snapshots},
-        tuple(damaged),
+        damaged,
         frozenset(one.id for note in accepted for one in note.snapshots),
         max((note.packs_stay_until for note in accepted if note.packs_stay_until is not None), default=None),
+        frozenset([*(note.id for note in notes), *(one.path.decode().rpartition("/")[2] for one in damaged)]),
     )
 
 
-def each(project: Project) -> tuple[list[Note], list[Problem]]:
+def each(project: Project) -> tuple[list[ForgetNote], list[Problem]]:
     """Every note, oldest first, and those that cannot be used."""
     names = [info.name for info in project.store.list(project.folder("forgotten"))]
     wanted = [name for name in names if layout.is_id(name.rpartition("/")[2])]
     with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="forgotten") as pool:
         found = list(pool.map(lambda name: _note_or_problem(project, name), wanted))
-    notes = sorted((one for one in found if isinstance(one, Note)), key=lambda one: (one.forgotten_at, one.id))
+    notes = sorted((one for one in found if isinstance(one, ForgetNote)), key=lambda one: (one.forgotten_at, one.id))
     return notes, [one for one in found if isinstance(one, Problem)]
 
 
-def _note_or_problem(project: Project, name: str) -> Note | Problem | None:
+def _note_or_problem(project: Project, name: str) -> ForgetNote | Problem | None:
     leaf = name.rpartition("/")[2]
     try:
-        return Note.from_json(project.read_record(name, f"the note {leaf} of forgotten snapshots"), leaf)
+        return ForgetNote.from_json(project.read_record(name, f"the note {leaf} of forgotten snapshots"), leaf)
     except ObjectNotFound:
         return None  # put into another note meanwhile
     except Damaged as error:

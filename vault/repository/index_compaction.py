@@ -14,7 +14,8 @@ from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.chunks import ID_SIZE
 from vault.repository import presence
-from vault.repository.chunk_index import ROWS_IN_SEGMENT, SMALL_SEGMENT, ChunkIndex, is_among, load_segment, store_segments
+from vault.repository.chunk_index import SMALL_SEGMENT, ChunkIndex, is_among
+from vault.repository.index_segments import ROWS_IN_SEGMENT, load_segment, store_segments
 from vault.repository.orphan_packs import orphan_rows, stored_packs
 from vault.repository.project import Project
 

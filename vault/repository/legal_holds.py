@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vault.format import layout
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.client_memory import ClientMemory

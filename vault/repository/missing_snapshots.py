@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, RefusedByRule, StorageError, UsageError
 from vault.format import layout
-from vault.format.housekeeping import Evicted, Forgotten, Moved
-from vault.format.record import Record
+from vault.format.eviction import Eviction
+from vault.format.forget_note import ForgottenSnapshot
+from vault.format.moved_packs import MovedPacks
+from vault.format.snapshot_record import Record
 from vault.repository import forget_notes, presence, rollups, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.client_memory import ClientMemory
@@ -112,7 +114,7 @@ def accept(
     who: str,
     remembered: Iterable[str],
     packs_stay: timedelta = PACKS_STAY,
-) -> list[Forgotten]:
+) -> list[ForgottenSnapshot]:
     """Note that these snapshots, which are gone or damaged, are lost: from then on nobody misses them. Gives what was noted.
     packs_stay: so long no prune deletes a pack. Raises `UsageError` for one that nobody knows of, `RefusedByRule` for one whose
     record, manifest and list of packs can be read: then nothing is noted."""
@@ -152,7 +154,9 @@ def _is_readable(project: Project, snapshot: str) -> bool:
         found = snapshots.read_any(below, snapshot)
     except (Damaged, ObjectNotFound):
         return False
-    return not _lacks(reachability.reader_of(below), found) if isinstance(found, Record) else isinstance(found, Moved | Evicted)
+    if isinstance(found, Record):
+        return not _lacks(reachability.reader_of(below), found)
+    return isinstance(found, MovedPacks | Eviction)
 
 
 def _lacks(reader: MetaReader, one: Record) -> bool:
@@ -165,20 +169,20 @@ def _lacks(reader: MetaReader, one: Record) -> bool:
     return False
 
 
-def _as_forgotten(project: Project, snapshot: str, records: Iterable[Record], notes: Notes) -> Forgotten:
+def _as_forgotten(project: Project, snapshot: str, records: Iterable[Record], notes: Notes) -> ForgottenSnapshot:
     """What a note says of a snapshot that is lost: out of its record, where that can be read, or a roll-up, else out of those
     that name it."""
     records = list(records)
     own = next((one for one in records if one.id == snapshot), None)
     if own is not None:
-        return Forgotten(snapshot, own.source, own.taken_at, own.parents)
+        return ForgottenSnapshot(snapshot, own.source, own.taken_at, own.parents)
     rolled = [one for some in rollups.rolled_up(project) for one in some if one.id == snapshot]
     if rolled:
-        return Forgotten(snapshot, rolled[0].source, rolled[0].taken_at, rolled[0].parents)
+        return ForgottenSnapshot(snapshot, rolled[0].source, rolled[0].taken_at, rolled[0].parents)
     sources = [one.source for one in records if snapshot in one.parents]
     sources += [one.source for one in notes.by_id.values() if snapshot in one.parents]
     moment = layout.moment_of(snapshot) or project.services.clock.now()
     source = sources[0] if sources else ""
     older = [one for one in records if one.taken_at < moment and one.id not in notes.by_id]
     parents = tuple(one.id for one in snapshots.heads(older, source))  # or an older one would pass for a newest one beside
-    return Forgotten(snapshot, source, moment, parents)
+    return ForgottenSnapshot(snapshot, source, moment, parents)

@@ -16,7 +16,8 @@ from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout, pack
 from vault.format.layout import CONTENT_TIER, META_TIER, TIERS
 from vault.problems import Problem
-from vault.repository.chunk_index import ChunkIndex, rows_of_pack
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.index_segments import rows_of_pack
 from vault.repository.pack_reader import ChunkPlace, PackReader
 from vault.repository.project import Project
 from vault.wording import counted

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from vault.errors import Damaged, ObjectNotFound, StorageError, TransientStorageError
 from vault.format import layout
-from vault.format.record import Claim
+from vault.format.claim import Claim
 from vault.repository.claims import STALE_AFTER, evicted
 from vault.repository.project import Project
 

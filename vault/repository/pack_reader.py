@@ -102,7 +102,7 @@ class PackReader:
         found: dict[bytes, bytes] = {}
         if self._index is None:
             return found
-        others = self._index.others({place.chunk for place in unread}, {place.pack for place in unread})
+        others = self._index.rows_elsewhere({place.chunk for place in unread}, {place.pack for place in unread})
         for _, group in groupby(places(others), key=lambda place: place.pack):
             with suppress(ObjectNotFound):
                 for place, content in self.chunks([place for place in group if place.chunk not in found]):
@@ -200,7 +200,7 @@ class PackReader:
 
     def _dictionary_content(self, dictionary: bytes) -> bytes:
         index = self._index or ChunkIndex.load(self._project, tier=CONTENT_TIER)
-        found = places(index.others({dictionary}, ()))
+        found = places(index.rows_elsewhere({dictionary}, ()))
         if not found:
             raise Damaged(f"the compression dictionary {dictionary.hex()} is missing from the index")
         for place in found[:-1]:

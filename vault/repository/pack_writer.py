@@ -21,7 +21,7 @@ from vault.format.chunks import chunk_id
 from vault.format.frames import Dictionary, Expander
 from vault.format.layout import META_TIER, pack_name
 from vault.format.pack import PackBuilder
-from vault.repository.chunk_index import rows_of_pack
+from vault.repository.index_segments import rows_of_pack
 from vault.repository.project import Project
 
 if TYPE_CHECKING:

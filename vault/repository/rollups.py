@@ -13,8 +13,8 @@ from typing import TypeVar
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout, rollup, strict_json
 from vault.format.chunks import ID_SIZE
-from vault.format.record import Record
 from vault.format.rollup import Rollup
+from vault.format.snapshot_record import Record
 from vault.problems import Problem
 from vault.repository.project import Project
 from vault.storage.contract import LARGEST_OBJECT

@@ -14,10 +14,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
-from vault.format import layout, manifest, record
+from vault.format import layout, manifest
 from vault.format.chunks import ID_SIZE
-from vault.format.housekeeping import Evicted, Moved
-from vault.format.record import Claim, Record
+from vault.format.claim import Claim
+from vault.format.eviction import Eviction
+from vault.format.moved_packs import MovedPacks
+from vault.format.snapshot_record import Record, decode_stored
 from vault.problems import Problem
 from vault.repository import forget_notes, rollups
 from vault.repository.catalog_chunks import MetaReader
@@ -61,7 +63,7 @@ def read(project: Project, snapshot: str) -> Record | None:
     return found if isinstance(found, Record) else None
 
 
-def read_any(project: Project, snapshot: str) -> Record | Moved | Evicted | None:
+def read_any(project: Project, snapshot: str) -> Record | MovedPacks | Eviction | None:
     """What stands under a snapshot's name, if anything does. Raises `Damaged`."""
     name = layout.snapshot_name(project.id, snapshot)
     try:
@@ -70,7 +72,7 @@ def read_any(project: Project, snapshot: str) -> Record | Moved | Evicted | None
         if snapshot in stored_ids(project):  # without it, an older snapshot would silently pass for the newest
             raise NotGivenOut(f"the store lists snapshot {snapshot} and does not give it out") from error
         return None
-    return record.read_any(value, snapshot)
+    return decode_stored(value, snapshot)
 
 
 class Committed(NamedTuple):
@@ -79,7 +81,7 @@ class Committed(NamedTuple):
 
     records: list[Record]
     damaged: tuple[Problem, ...]
-    moves: tuple[Moved, ...]
+    moves: tuple[MovedPacks, ...]
 
     @property
     def moved(self) -> dict[bytes, frozenset[bytes]]:
@@ -117,7 +119,7 @@ def read_those(project: Project, wanted: Sequence[str]) -> Committed:
     with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="records") as pool:
         found = list(pool.map(lambda snapshot: _record_or_problem(project, snapshot), wanted))
     records = sorted((one for one in found if isinstance(one, Record)), key=lambda one: (one.taken_at, one.id))
-    moves = tuple(one for one in found if isinstance(one, Moved))
+    moves = tuple(one for one in found if isinstance(one, MovedPacks))
     return Committed(records, tuple(one for one in found if isinstance(one, Problem)), moves)
 
 
@@ -129,7 +131,7 @@ def read_all(project: Project) -> list[Record]:
     return found.records
 
 
-def _record_or_problem(project: Project, snapshot: str) -> Record | Moved | Evicted | Problem | None:
+def _record_or_problem(project: Project, snapshot: str) -> Record | MovedPacks | Eviction | Problem | None:
     name = layout.snapshot_name(project.id, snapshot).encode()
     for left in reversed(range(ASKED)):
         try:

@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
-from vault.format.housekeeping import Mark, Note
+from vault.format.forget_note import ForgetNote
+from vault.format.mark import Mark
 from vault.repository import forget_notes, missing_snapshots
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import marks
@@ -76,11 +77,11 @@ def accept(project: Project, memory: ClientMemory, found: Sequence[Unreadable], 
 def _write_note(project: Project, memory: ClientMemory, note: str, reason: str, who: str) -> None:
     """Over a note that still cannot be read: what it named that is known, others say by now."""
     name = layout.forgotten_name(project.id, note)
-    if not _still_unreadable(project, memory, name, lambda value: Note.from_json(value, note)):
+    if not _still_unreadable(project, memory, name, lambda value: ForgetNote.from_json(value, note)):
         return
     services = project.services
     said = f"{reason} (in place of a note that could not be read)"
-    made = Note(note, (), said, services.host, services.clock.now(), who)
+    made = ForgetNote(note, (), said, services.host, services.clock.now(), who)
     project.put_record(name, made.as_json())
 
 

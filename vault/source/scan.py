@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault import memory
 from vault.errors import SourceError, UsageError
 from vault.problems import Problem, printable
+from vault.progress import release_memory
 from vault.source.folder_descent import SUPPORTED, Descent
 from vault.source.patterns import HEADS, TAILS, Rules
 from vault.source.scan_columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row, packed
@@ -59,7 +59,7 @@ class Skipped:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scan:
     """What a scan found.
 
@@ -76,6 +76,14 @@ class Scan:
     unlisted: list[bytes]
     excluded: int
     by_default: Counter[str]
+
+    def keep_columns(self, *names: str) -> None:
+        """Drop the other columns of the table."""
+        self.table = self.table.select(list(names))
+
+    def drop_rows(self) -> None:
+        """Drop the rows of the table: a million of them take 100 MB."""
+        self.table = self.table.slice(0, 0)
 
 
 def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], bounds: Bounds = NOWHERE) -> Scan:
@@ -106,7 +114,7 @@ def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], 
         if walk.problems and prefix in walk.unlisted:
             raise SourceError(f"the source {printable(root)} cannot be listed", hint=walk.problems[0].message)
         table = walk.columns.table()
-        memory.give_back()
+        release_memory()
         return Scan(table, walk.skipped, walk.problems, walk.unlisted, walk.excluded, walk.by_default)
     finally:
         os.close(descriptor)

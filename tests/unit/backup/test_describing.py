@@ -14,7 +14,7 @@ from tests.support.places import made_on
 from tests.support.trees import write_tree
 from vault.backup import run
 from vault.backup.item_classification import ClassifyOptions
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex

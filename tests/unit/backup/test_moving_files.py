@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.places import back_up, checked, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, next_tick, text, write_tree
-from vault.backup import run
+from vault.backup import new_snapshot
 from vault.format import manifest
 from vault.problems import Problem
 from vault.repository import snapshots
@@ -68,7 +68,7 @@ def meddle(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], None]
 
     def install(path: str, action: Callable[[], None]) -> None:
         kind = type("Meddler", (Meddling,), {"path": f"reports/{path}".encode(), "action": staticmethod(action)})
-        monkeypatch.setattr(run, "Reader", kind)
+        monkeypatch.setattr(new_snapshot, "Reader", kind)
 
     return install
 

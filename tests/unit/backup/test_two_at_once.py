@@ -25,7 +25,7 @@ from tests.support.places import (
 )
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
-from vault.backup import run
+from vault.backup import new_snapshot, run
 from vault.backup.report import BackupReport
 from vault.errors import Busy, StorageDenied
 from vault.format import layout
@@ -279,7 +279,7 @@ def test_what_only_the_other_of_two_runs_had_and_cannot_be_read_has_not_vanished
             return [Problem(path, "unreadable", "it cannot be read") for path in paths]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "Reader", Shut)
+        patch.setattr(new_snapshot, "Reader", Shut)
         report = back_up(project, folder)
     assert other.id in report.record.parents
     assert {problem.path for problem in report.problems} >= {b"reports/only"}

@@ -16,7 +16,7 @@ from benchmarks.history_data import FIRST_HOUR, HOUR, Item, Items, content_of, t
 from restore.history.cache import HistoryCache
 from restore.history.update import History, UpdateOptions, update_history
 from tests.support.places import made_on
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 

@@ -23,7 +23,7 @@ from tests.support.places import FAR_AHEAD, TickingClock, back_up, made_on, thro
 from tests.support.randomness import SeededChance
 from vault.errors import Damaged, TransientStorageError, UsageError
 from vault.format.changes import Changes, Group
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository import holds, snapshots
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore

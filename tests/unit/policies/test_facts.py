@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from policies.retention.snapshot_facts import described
 from policies.retention.verdict import Snapshot
-from vault.format.record import Counts, Record
+from vault.format.snapshot_record import Counts, Record
 from vault.format.tree import Tree
 
 WHEN = datetime(2024, 5, 17, tzinfo=UTC)

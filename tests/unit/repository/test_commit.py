@@ -133,10 +133,10 @@ def test_a_writer_does_not_put_its_evicted_claim_back(*, create_once: bool) -> N
     clock = StillClock()
     session = Session.begin(on(project, project.store, clock), "files")
     evict_all(project)
-    session.tell(1, 1)  # it is not time yet
+    session.report_progress(1, 1)  # it is not time yet
     clock.sleep(61)
     with pytest.raises(Busy):
-        session.tell(2, 2)
+        session.report_progress(2, 2)
     session.withdraw()
     assert names(project.store, project.folder("claims")) == []
 
@@ -145,7 +145,7 @@ def test_a_claim_is_rewritten_after_a_sleep_that_only_the_time_of_day_shows() ->
     project, clock = made_on(MemoryStore()), SleepyClock()
     session = Session.begin(on(project, project.store, clock), "files")
     clock.asleep = timedelta(hours=3)
-    session.tell(7, 70)
+    session.report_progress(7, 70)
     (claim,) = snapshots.claims(project)
     assert (claim.items, claim.bytes, claim.updated_at) == (7, 70, clock.now())
     session.withdraw()
@@ -176,10 +176,10 @@ def test_a_store_that_does_not_answer_a_rewriting_ends_no_run() -> None:
     session = Session.begin(on(project, store, clock), "files")
     clock.sleep(61)
     with faults(store).on("put", name="*/claims/*", raises=TransientStorageError("away")) as plan:
-        session.tell(1, 1)
+        session.report_progress(1, 1)
         assert plan.all_happened
     clock.sleep(61)
-    session.tell(2, 2)
+    session.report_progress(2, 2)
     assert [one.items for one in snapshots.claims(project)] == [2]
     session.withdraw()
 
@@ -335,7 +335,7 @@ def test_a_claim_of_a_commit_of_today_stays_however_long_the_run_took() -> None:
     session = Session.begin(mine, "files")
     for _ in range(30):
         clock.sleep(3600)
-        session.tell(1, 1)
+        session.report_progress(1, 1)
     project.store.put(layout.snapshot_name(project.id, session.id), b"the record")
     claims.clear(mine, claims.Patience())
     assert session.claim_stands()

@@ -19,8 +19,8 @@ from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
 from vault.errors import Busy, Interrupted, TransientStorageError
 from vault.format import layout
-from vault.format.housekeeping import Evicted
-from vault.format.record import Process
+from vault.format.claim import Process
+from vault.format.eviction import Eviction
 from vault.process import LinuxProcesses
 from vault.repository import claims, snapshots
 from vault.repository.gc import marks
@@ -300,7 +300,7 @@ def test_who_carries_a_snapshot_forward_over_which_an_eviction_is_put_takes_its_
 
     def evict() -> None:
         marks.note_evicted(project, [overtaken])
-        project.put_record(layout.snapshot_name(project.id, overtaken), Evicted(overtaken).as_json())
+        project.put_record(layout.snapshot_name(project.id, overtaken), Eviction(overtaken).as_json())
 
     cached = CachingStore(LateCommit(project.store, evict, in_time=True), tmp_path / "cache", SeededChance("cache"))
     with pytest.raises(Busy, match=overtaken):

@@ -25,7 +25,7 @@ def twice_stored() -> tuple[Project, Tree, list[str]]:
     project = made_on(MemoryStore())
     for _ in range(2):
         session = Session.begin(project, "files")
-        writer = MetaWriter(project, ChunkIndex.load(project).apart(frozenset(standing(project, META_TIER)))[0], session.packs)
+        writer = MetaWriter(project, ChunkIndex.load(project).split(frozenset(standing(project, META_TIER)))[0], session.packs)
         root = writer.write(DATA)
         writer.flush()
         session.close_index()

@@ -16,15 +16,16 @@ from vault import age
 from vault.errors import Damaged
 from vault.format import layout, strict_json
 from vault.format.frames import Compressor
-from vault.format.housekeeping import Moved
 from vault.format.layout import CONTENT_TIER
+from vault.format.moved_packs import MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository import snapshots
-from vault.repository.chunk_index import ChunkIndex, rows_of_pack, store_segment
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.gc import forget, marks, prune, repack
 from vault.repository.gc.prune import PruneReport, apply
 from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.index_segments import rows_of_pack, store_segment
 from vault.repository.orphan_packs import rows_of, standing
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
@@ -48,7 +49,7 @@ def project(folder: Path) -> Project:
 def forge(project: Project, packs: Mapping[bytes, tuple[bytes, ...]], number: int = 0) -> None:
     """What whoever has a write capability can put."""
     snapshot = f"{FORGED}{number:02}"
-    project.put_record(layout.snapshot_name(project.id, snapshot), Moved(snapshot, dict(packs)).as_json())
+    project.put_record(layout.snapshot_name(project.id, snapshot), MovedPacks(snapshot, dict(packs)).as_json())
 
 
 def pruned(project: Project, options: PruneOptions = REPACKING) -> PruneReport:
@@ -179,7 +180,7 @@ def test_packs_that_have_moved_go_only_where_they_can_be_opened(project: Project
 def test_many_packs_are_moved_under_several_records_each_of_which_can_be_read(
     project: Project, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repack, "MOST_MOVED_BYTES", 300)
+    monkeypatch.setattr(repack, "MAX_MOVED_BYTES", 300)
     moved = moved_once(project, folder)
     moves = snapshots.committed(project).moves
     assert len(moves) > 1

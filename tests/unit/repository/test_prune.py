@@ -20,10 +20,11 @@ from tests.unit.backup.test_two_at_once import OnWrite
 from vault.backup.report import BackupReport as BackupReport
 from vault.errors import Busy, Damaged, Interrupted, RefusedByRule, StorageDenied, UsageError
 from vault.format import layout
-from vault.format.housekeeping import Evicted
+from vault.format.eviction import Eviction
 from vault.format.layout import CONTENT_TIER
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository import missing_snapshots, snapshots
+from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import Patience
 from vault.repository.client_memory import ClientMemory
@@ -34,6 +35,7 @@ from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, make_plan, n
 from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
 from vault.repository.session import Session
+from vault.repository.writer_view import WriterView
 from vault.storage.memory import MemoryStore
 
 AT_ONCE = PruneOptions(patience=Patience(seconds=0), repack_above=None)
@@ -311,7 +313,7 @@ def test_what_a_dead_prune_has_marked_keeps_no_backup_from_its_own_history(
     assert unchanged.record.counts.stored_bytes == 0
     write_tree(folder, {"new": b"new", "copy": text("kept", 6000)})
     report = back_up(project, folder)
-    needed = snapshots.needed_packs(Session.begin(project, "look").catalogue, report.record, {})
+    needed = snapshots.needed_packs(MetaReader(project), report.record, {})
     assert needed & set(everything)
     assert needed - set(everything)
     assert checked(project).sound
@@ -422,7 +424,7 @@ def test_objects_that_may_not_be_deleted_are_told_and_end_nothing(folder: Path) 
     forget.forget(project, ids(project)[:-1], reason="a test")
     pruned(project)
     stale = Session.begin(project, "another")
-    project.put_record(layout.snapshot_name(project.id, stale.id), Evicted(stale.id).as_json())
+    project.put_record(layout.snapshot_name(project.id, stale.id), Eviction(stale.id).as_json())
     (move,) = snapshots.committed(project).moves
     old = marks.write(project, [b"gone" * 8])
     store.kept = frozenset({layout.snapshot_name(project.id, move.id), old, layout.claim_name(project.id, stale.id)})
@@ -502,10 +504,10 @@ def test_a_record_of_moved_packs_goes_when_no_snapshot_names_them(project: Proje
 
 def test_whoever_begins_while_packs_are_moved_leans_on_none_of_them(project: Project, folder: Path) -> None:
     forget.forget(project, wasteful(project, folder), reason="a test")
-    begun: list[Session] = []
+    begun: list[WriterView] = []
 
     def begin() -> None:
-        begun.append(Session.begin(through(project, project.store, seed="begun meanwhile"), "files"))
+        begun.append(WriterView.read(Session.begin(through(project, project.store, seed="begun meanwhile"), "files")))
         assert begun[0].committed.moves == ()
 
     watched = through(project, OnWrite(project.store, "claims", begin), seed="prune")

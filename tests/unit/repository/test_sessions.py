@@ -14,11 +14,12 @@ from vault.format.chunks import chunk_id
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
-from vault.repository import session as session_module
+from vault.repository import index_writer
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.index_compaction import compact
 from vault.repository.orphan_packs import standing
 from vault.repository.session import Session
+from vault.repository.writer_view import BasePacks, WriterView
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
 
@@ -44,9 +45,13 @@ def test_a_session_does_not_wait_for_another_that_reads_a_slow_store() -> None:
     slow, other = made_on(slow_store), made_on(MemoryStore())
     slow_store.waited_for = other_done
     sessions = [Session.begin(slow, "files"), Session.begin(other, "files")]
-    thread = threading.Thread(target=lambda: sessions[0].index)
+
+    def read_index(session: Session) -> ChunkIndex:
+        return WriterView.read(session).read_index(BasePacks()).usable
+
+    thread = threading.Thread(target=lambda: read_index(sessions[0]))
     thread.start()
-    assert sessions[1].index.table.num_rows == 0
+    assert read_index(sessions[1]).table.num_rows == 0
     other_done.set()
     thread.join()
     assert not slow_store.in_vain
@@ -81,7 +86,7 @@ def stored_pack(session: Session, seed: str) -> bytes:
 def test_a_segment_that_a_prune_writes_is_none_of_those_that_a_backup_takes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments were named by what they say alone. A backup writes one for a full pack, and later one for all of its packs that
     takes its place; a prune that drops all but the first pack of that one then wrote the first again, by the same name."""
-    monkeypatch.setattr(session_module, "NAMED_EVERY", 0.0)
+    monkeypatch.setattr(index_writer, "INTERIM_EVERY", 0.0)
     store = Watched()
     project = made_on(store)
     session = Session.begin(project, "files")

@@ -13,7 +13,7 @@ from tests.support.places import back_up, made_on
 from tests.support.trees import write_tree
 from vault.errors import Damaged
 from vault.format import manifest
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.format.tree import ChunkRef
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader

@@ -24,8 +24,10 @@ from tests.support.places import TODAY, back_up, made_on, restore
 from tests.support.trees import contents, look_at, text, write_tree
 from vault.errors import Damaged, StrongroomError, TargetError
 from vault.format import manifest
+from vault.format.layout import META_TIER
 from vault.repository import snapshots
-from vault.repository.catalog_chunks import MetaReader
+from vault.repository.catalog_chunks import MetaReader, MetaWriter
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
 from vault.repository.session import Session
 from vault.storage.memory import MemoryStore
@@ -63,7 +65,7 @@ def forge(project: Project, rows: list[Row]) -> None:
     (last,) = snapshots.at(snapshots.read_all(project), None)
     session = Session.begin(project, last.source)
     table = pa.Table.from_pylist(sorted(rows, key=lambda row: bytes(row["path"])), manifest.schema())
-    writer = session.meta_writer()
+    writer = MetaWriter(project, ChunkIndex.load(project, tier=META_TIER), session.packs)
     root = writer.write(manifest.encode(table))
     writer.flush()
     forged = replace(last, id=session.id, taken_at=project.services.clock.now(), parents=(last.id,), manifest=root)

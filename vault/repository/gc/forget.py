@@ -8,13 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from vault.errors import RefusedByRule, UsageError
 from vault.format import layout, strict_json
-from vault.format.housekeeping import LONGEST_TEXT, MOST_IN_NOTE, MOST_NOTE_BYTES, Forgotten, Note
-from vault.format.record import Record
+from vault.format.forget_note import (
+    MAX_NOTE_BYTES,
+    MAX_REASON_LENGTH,
+    MAX_SNAPSHOTS_IN_NOTE,
+    ForgetNote,
+    ForgottenSnapshot,
+    GivenUpItem,
+)
+from vault.format.snapshot_record import Record
 from vault.repository import forget_notes, snapshots
 from vault.repository.project import Project
+
+Entry = TypeVar("Entry", ForgottenSnapshot, GivenUpItem)
 
 Held = Callable[[Sequence[Record]], Mapping[str, str]]
 """Asks the holds as they are now: which of these snapshots must stay, by id, and why."""
@@ -78,35 +88,35 @@ def refuse_unfit(reason: str) -> None:
     """Raises `UsageError` where this is no reason that a note can keep."""
     if not reason.strip():
         raise UsageError("a snapshot is not forgotten without a reason", hint="say why; it stays on record")
-    if len(reason) > LONGEST_TEXT or any("\ud800" <= char <= "\udfff" for char in reason):
-        raise UsageError(f"a reason must be at most {LONGEST_TEXT} characters of text", hint="say it in fewer words")
+    if len(reason) > MAX_REASON_LENGTH or any("\ud800" <= char <= "\udfff" for char in reason):
+        raise UsageError(f"a reason must be at most {MAX_REASON_LENGTH} characters of text", hint="say it in fewer words")
 
 
 def write_notes(project: Project, records: Sequence[Record], reason: str, *, who: str = "") -> None:
     """Say that these are forgotten."""
-    put_notes(project, [Forgotten(one.id, one.source, one.taken_at, one.parents) for one in records], reason, who=who)
+    put_notes(project, [ForgottenSnapshot(one.id, one.source, one.taken_at, one.parents) for one in records], reason, who=who)
 
 
 def put_notes(
-    project: Project, gone: Sequence[Forgotten], reason: str, *, who: str = "", packs_stay_until: datetime | None = None
+    project: Project, gone: Sequence[ForgottenSnapshot], reason: str, *, who: str = "", packs_stay_until: datetime | None = None
 ) -> None:
-    """Write as many notes as it takes. who: the person, where it was one · packs_stay_until: of `Note`."""
+    """Write as many notes as it takes. who: the person, where it was one · packs_stay_until: of `ForgetNote`."""
     services = project.services
-    for part in _parts(gone):
+    for part in parts(gone):
         note_id, now = layout.new_id(services.randomness.token(16)), services.clock.now()
-        note = Note(note_id, part, reason, services.host, now, who, packs_stay_until)
+        note = ForgetNote(note_id, part, reason, services.host, now, who, packs_stay_until)
         project.put_record(layout.forgotten_name(project.id, note.id), note.as_json())
 
 
-def _parts(gone: Sequence[Forgotten]) -> Iterator[tuple[Forgotten, ...]]:
+def parts(gone: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
     """As many in each as one note holds."""
-    part: list[Forgotten] = []
-    room = MOST_NOTE_BYTES
+    part: list[Entry] = []
+    room = MAX_NOTE_BYTES
     for one in gone:
         size = len(strict_json.dump(one.as_json()))
-        if part and (size > room or len(part) == MOST_IN_NOTE):
+        if part and (size > room or len(part) == MAX_SNAPSHOTS_IN_NOTE):
             yield tuple(part)
-            part, room = [], MOST_NOTE_BYTES
+            part, room = [], MAX_NOTE_BYTES
         part.append(one)
         room -= size
     if part:

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
-from vault.format.housekeeping import Mark
+from vault.format.mark import Mark
 from vault.problems import Problem
 from vault.repository.project import Project
 from vault.wording import quoted
@@ -84,7 +84,7 @@ def by_name(project: Project) -> dict[str, frozenset[bytes]]:
 
 
 def write(project: Project, packs: Sequence[bytes]) -> str:
-    """Mark these packs, at most `MOST_IN_MARK`; gives the name of the mark."""
+    """Mark these packs, at most `MAX_PACKS_IN_MARK`; gives the name of the mark."""
     return _write(project, tuple(packs), ())
 
 

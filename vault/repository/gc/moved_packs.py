@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, is_among

@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from vault import memory
 from vault.errors import StorageDenied
 from vault.format import layout
-from vault.format.housekeeping import MOST_IN_MARK, Forgotten
+from vault.format.forget_note import ForgottenSnapshot
+from vault.format.mark import MAX_PACKS_IN_MARK
+from vault.progress import release_memory
 from vault.repository import claims, forget_notes, presence, rollups, snapshots
-from vault.repository.chunk_index import store_segments
 from vault.repository.gc import marks, reachability
 from vault.repository.gc.forget import put_notes
 from vault.repository.gc.moved_packs import StayingPacks
@@ -41,6 +41,7 @@ from vault.repository.gc.prune_plan import (
 from vault.repository.gc.reachability import Needs, PackContents
 from vault.repository.gc.repack import SOURCE, RepackInputs, repack
 from vault.repository.index_compaction import compact
+from vault.repository.index_segments import store_segments
 from vault.repository.project import Project
 
 T = TypeVar("T")
@@ -126,12 +127,12 @@ class _Prune:
     def run(self) -> None:
         """All steps. The mark stands until `unmark`."""
         options, plan = self._wishes, self._plan
-        memory.give_back()
+        release_memory()
         meant = [*plan.dead, *(one.pack for one in plan.wasteful)]
         if meant or plan.forgotten:
             options.stop()
-            for start in range(0, len(meant), MOST_IN_MARK):
-                part = [one.sha256 for one in meant[start : start + MOST_IN_MARK]]
+            for start in range(0, len(meant), MAX_PACKS_IN_MARK):
+                part = [one.sha256 for one in meant[start : start + MAX_PACKS_IN_MARK]]
                 self._marks.append(marks.write(self._project, part))
             options.progress.phase("looking for backups under way")
             limits = [one for one in (self._time_left(), options.patience.altogether) if one is not None]
@@ -142,10 +143,10 @@ class _Prune:
                 self.report.waiting_for = [met.get(one, f"the evicted backup {one}") for one in self.report.waiting]
                 return
             moved = self._store_anew()
-            memory.give_back()
+            release_memory()
             self._delete_records()
             dead = self._still_dead()
-            memory.give_back()
+            release_memory()
             named = self._tidy(frozenset(one.sha256 for one in dead) | moved)
             self.report.refused += [one.sha256.hex() for one in dead if one.sha256 in named]
             self._delete_packs([one for one in dead if one.sha256 not in named])
@@ -240,7 +241,9 @@ class _Prune:
         names = self._unlocked([layout.snapshot_name(self._project.id, one.id) for one in over])
         over = [one for one in over if layout.snapshot_name(self._project.id, one.id) in names]
         moments = [(one.id, layout.moment_of(one.id) or self._project.services.clock.now()) for one in over]
-        put_notes(self._project, [Forgotten(snapshot, SOURCE, moment, ()) for snapshot, moment in moments], "nothing needs it")
+        put_notes(
+            self._project, [ForgottenSnapshot(snapshot, SOURCE, moment, ()) for snapshot, moment in moments], "nothing needs it"
+        )
         for name in names:
             self._wishes.stop()
             self._delete(name)

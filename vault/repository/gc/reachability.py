@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER, TIERS
-from vault.format.record import Record
+from vault.format.snapshot_record import Record
 from vault.lazily import lazily
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader

@@ -16,7 +16,7 @@ from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import frames
 from vault.format.chunks import ID_SIZE
 from vault.format.frames import Compressor, Dictionary
-from vault.format.housekeeping import MOST_MOVED_BYTES, Moved
+from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc.prune_plan import PruneOptions, StoredPack
@@ -78,17 +78,17 @@ def _repack_some(
     session = Session.begin(project, SOURCE)
     try:
         work = _Repack(session, live)
-        stop, number, size = session.telling(options.stop), 0, 0
-        while waiting and not (number and (late() or work.record_bytes > MOST_MOVED_BYTES or size > MOST_AT_ONCE)):
+        stop, number, size = session.refreshing_claim(options.stop), 0, 0
+        while waiting and not (number and (late() or work.record_bytes > MAX_MOVED_BYTES or size > MOST_AT_ONCE)):
             stop()
             pack = waiting.popleft()
             work.take(pack)
             number, size = number + 1, size + pack.size
-            session.tell(number, size)
+            session.report_progress(number, size)
             options.progress.advance(items=1, size=pack.size)
         moved = work.finish()
         if moved:
-            session.commit(Moved(session.id, moved))
+            session.commit(MovedPacks(session.id, moved))
         else:
             session.withdraw()
     except (StrongroomError, KeyboardInterrupt):
@@ -144,7 +144,7 @@ class _Repack:
         for key in list(self._builders):
             self._hand_over(key)
         self._session.close_index()
-        rows = self._session.new_rows()
+        rows = self._session.index.rows()
         where = dict(zip(rows["chunk"].to_pylist(), rows["pack"].to_pylist(), strict=True))
         return {old: tuple(sorted({where[chunk] for chunk in chunks})) for old, chunks in self._taken.items()}
 

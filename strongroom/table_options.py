@@ -1,14 +1,11 @@
-"""The options of a restore as values, and what they mean for tables."""
+"""What is asked for of tables on their way out: the options as a value, and the conversion that they mean."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from cli import output
-from restore.planning.conflict_policy import ConflictPolicy
 from restore.tables.registry import FORMATS
 from restore.tables.write_options import Audience, WriteOptions
 from vault.errors import UsageError
@@ -18,13 +15,19 @@ if TYPE_CHECKING:
     from restore.selection.query import ItemQuery
     from strongroom.context import Context
 
-As = Enum("As", {**{name: name for name in FORMATS}, "original": "original"})  # type: ignore[misc]  # made from the registry
-"""What `--as` takes."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOptions:
-    """What is asked for of tables. format: None where nothing is said."""
+    """What is asked for of tables.
+
+    format: to convert to, as `restore.tables.registry` names it; `original` or None for each table's own
+    profile: for machines (the default), or safe to open in a spreadsheet
+    delimiter: between the columns of a CSV, one character; None for a comma
+    bom: begin a CSV with a byte order mark
+    rows_in_period: only the rows of the periods that are selected, by time_column or the column that is found
+    header: whether the first row of CSV files has names; None to find out
+    merge: one table out of all of them
+    """
 
     format: str | None = None
     profile: Audience | None = None
@@ -67,8 +70,8 @@ class TableOptions:
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise UsageError(f"invalid --delimiter {self.delimiter!r}", hint="use one character: , ; | or a tab")
 
-    def conversion(self, query: ItemQuery, place: Context, project: str) -> Conversion | None:
-        """What `restore.outputs` is to do; None where everything is given as it is."""
+    def conversion(self, query: ItemQuery, context: Context, project: str) -> Conversion | None:
+        """What `restore.outputs` is to do; None where everything is written as it is."""
         from restore.outputs.conversion import Conversion, RowFilter
         from restore.selection import filters
         from restore.tables.times import Reading
@@ -76,17 +79,17 @@ class TableOptions:
 
         if not self.wanted:
             return None
-        zone = place.zone(project)
+        zone = context.zone(project)
         profile = self.profile or Audience.EXACT
         people = zone.key if profile is Audience.PEOPLE else None
         options = WriteOptions(profile, people, self.delimiter or ",", self.bom)
         rows = None
         if self.rows_in_period:
-            day_first = place.settings.project(project).dates == "day-first"
+            day_first = context.settings.project(project).dates == "day-first"
             reading = Reading(zone.key, day_first)
             rows = RowFilter(tuple(filters.periods_of(query, filters.zone_of("", query))), reading, self.time_column)
         target = self.format if self.format != "original" else None
-        headers = headers_of(place.settings, project, self.header)
+        headers = headers_of(context.settings, project, self.header)
         return Conversion(target or ("csv" if self.merge else None), options, rows, headers, self.sheets)
 
     def as_json(self) -> dict[str, Any]:
@@ -113,45 +116,9 @@ class TableOptions:
         return replace(self, format=format_)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreRequest:
-    """How to go about it. existing: None where nothing is said · endpoint, region: of a bucket that is restored to ·
-    document: takes the JSON document of one project's restore."""
-
-    to: str = ""
-    in_place: bool = False
-    existing: ConflictPolicy | None = None
-    tables: TableOptions = TableOptions()
-    incomplete: bool = False
-    dry_run: bool = False
-    yes: bool = False
-    quiet: bool = False
-    as_json: bool = False
-    endpoint: str | None = None
-    region: str | None = None
-    document: Callable[[dict[str, Any]], None] = output.document
-
-    @property
-    def policy(self) -> ConflictPolicy:
-        """What becomes of what is in the way."""
-        return self.existing or (ConflictPolicy.NEWER if self.in_place else ConflictPolicy.REFUSE)
-
-    def check(self, *, periods: bool) -> None:
-        """Raises `UsageError` for what makes no sense."""
-        if not self.to and not self.in_place:
-            raise UsageError(
-                "missing destination: use --to PATH or --in-place",
-                hint="PATH is a folder or an archive, or - for one file to standard output",
-            )
-        if self.to and self.in_place:
-            raise UsageError("--to and --in-place exclude each other", hint="leave one of them out")
-        if self.in_place and self.tables.wanted:
-            raise UsageError(
-                "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
-                hint="name another place with --to",
-            )
-        if (self.endpoint or self.region) and not self.to.lower().startswith("s3:"):
-            raise UsageError(
-                "--endpoint and --region need --to s3://bucket/prefix", hint="name it with --to s3://bucket/prefix"
-            )
-        self.tables.check(periods=periods)
+def merged_name(project: str, query: ItemQuery, conversion: Conversion | None) -> bytes:
+    """A name for the one table that all become, where nobody has named it: project, kinds, periods."""
+    target = (conversion.target if conversion else None) or "csv"
+    words = [project, *query.kinds, *query.periods]
+    stem = "-".join(words).replace("/", "_").replace("\0", "_")
+    return os.fsencode(f"{stem[:120]}.{FORMATS[target].endings[0]}")

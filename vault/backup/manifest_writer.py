@@ -1,0 +1,144 @@
+"""Storing a manifest and the list of the packs that its snapshot needs.
+
+A table of a million rows takes 300 MB, its bytes 100 MB: each value is dropped, and its memory released, before the next one is
+made. `store_manifest` alone decides in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from vault.format import manifest
+from vault.format.layout import META_TIER
+from vault.format.snapshot_record import Record
+from vault.format.tree import Buffer, Tree
+from vault.progress import release_memory
+from vault.repository.catalog_chunks import MetaWriter
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.session import Session
+from vault.repository.writer_view import UsableIndex, WriterView
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+MAX_OWN_PACK_CHUNKS = 50_000
+"""Chunks of the catalogue, stored while a manifest is written, whose packs are named in the record itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """What a record says of a manifest, and what the packs are that it needs.
+
+    - `manifest`, `packs`, `own_packs`: as in the record
+    - `needed`: every pack that the snapshot needs
+    - `found`: those of them that were found in the index alone
+    - `index`: every row that is known now
+    """
+
+    manifest: Tree
+    packs: Tree
+    own_packs: tuple[bytes, ...]
+    needed: frozenset[bytes]
+    found: frozenset[bytes]
+    index: ChunkIndex
+
+
+def store_manifest(
+    target: ManifestTarget, build: Callable[[], tuple[pa.Table, T]], find_lost: Callable[[pa.Table, bool], frozenset[bytes]]
+) -> tuple[StoredManifest, T]:
+    """Build a manifest and store it.
+
+    - `build`: makes the table, and drops what it was made of, while the last packs of the content are being stored; what it
+      returns besides the table is returned
+    - `find_lost`: is called with the table, and whether every chunk in it is stored; gives packs that the snapshot lists as
+      well
+
+    Raises `StorageError`, `PacksGone`, and what `build` and `find_lost` raise.
+    """
+    release_memory()
+    table, facts = build()
+    target.session.packs.drain()
+    release_memory()
+    writer = ManifestWriter(target, table["chunks"])
+    writer.needed |= find_lost(table, writer.complete)
+    release_memory()
+    encoded, rows = manifest.encode(table), table.num_rows
+    del table
+    release_memory()
+    root = writer.write(encoded, rows)
+    del encoded
+    release_memory()
+    return writer.finish(root), facts
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestTarget:
+    """Where a manifest is stored. heads: the snapshots that the new one follows."""
+
+    session: Session
+    view: WriterView
+    index: UsableIndex
+    heads: Sequence[Record]
+
+
+class ManifestWriter:
+    """Stores a manifest and the list of the packs that its snapshot needs: `write`, then `finish`.
+
+    - `chunks`: that column of the manifest, whose packs are stored
+    - `needed`: the packs of the snapshot, complete after `finish`
+    - `complete`: whether every chunk lies in one of them
+    """
+
+    def __init__(self, target: ManifestTarget, chunks: pa.ChunkedArray) -> None:
+        self._target = target
+        self._session = target.session
+        self._meta = MetaWriter(self._session.project, target.index.usable.of_tier(META_TIER), self._session.packs)
+        self._rows_before = self._session.index.rows().num_rows  # a long manifest fills packs while it is being written
+        self._index = target.index.all_rows([self._session.index.rows()])
+        self.needed, self.complete = needed_packs(chunks, self._index)
+
+    def write(self, encoded: Buffer, rows: int) -> Tree:
+        """Store the bytes of a manifest with so many rows."""
+        root = self._meta.write(encoded, finer=manifest.finer(rows))
+        self.needed |= self._meta.leaned_on
+        self._meta.leaned_on.clear()
+        return root
+
+    def finish(self, root: Tree) -> StoredManifest:
+        """Store the list of packs. root: of the manifest. Raises `PacksGone`, `Busy`, `StorageError`."""
+        session, meta = self._session, self._meta
+        session.packs.drain()
+        if session.index.rows().num_rows - self._rows_before > MAX_OWN_PACK_CHUNKS:  # too many for the record
+            meta.flush()
+            session.packs.drain()
+            self.needed |= self._new_packs()
+            self._rows_before = session.index.rows().num_rows
+        listed = "".join(f"{pack.hex()}\n" for pack in sorted(self.needed)).encode()
+        packs = meta.write(listed)
+        meta.flush()
+        session.packs.drain()
+        own = {*self._new_packs(), *meta.leaned_on}
+        found = self._target.view.verify_found(frozenset(self.needed | meta.leaned_on), self._target.heads)
+        index = self._index.with_rows([session.index.rows()])
+        return StoredManifest(root, packs, tuple(sorted(own)), frozenset(self.needed | own), found, index)
+
+    def _new_packs(self) -> set[bytes]:
+        """The packs that were stored since `_rows_before`."""
+        return set(self._session.index.rows().slice(self._rows_before)["pack"].unique().to_pylist())
+
+
+def needed_packs(chunks: pa.ChunkedArray, index: ChunkIndex) -> tuple[set[bytes], bool]:
+    """The packs that hold the content of a manifest's items, dictionaries included; and whether every chunk lies in one.
+    chunks: that column of the manifest."""
+    import pyarrow.compute as pc
+
+    ids = chunks.combine_chunks().flatten().field("id").drop_null()
+    rows = pc.index_in(ids, value_set=index.table["chunk"].combine_chunks())
+    used = pc.unique(rows).drop_null()
+    dictionaries = index.locate(pc.unique(index.table["dictionary"].take(used)).drop_null())
+    packs = {*pc.unique(index.table["pack"].take(used)).to_pylist(), *pc.unique(dictionaries["pack"]).to_pylist()} - {None}
+    return packs, not rows.null_count and not dictionaries["pack"].null_count

@@ -1,0 +1,316 @@
+"""One new snapshot, from the comparison with the last one to the commit.
+
+base snapshots -> compare -> (nothing changed: commit the last manifest again)
+-> index -> lost content -> read what is new -> manifest -> record
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from vault.backup import (
+    changes,
+    comparison,
+    lost_content,
+    manifest_rows,
+    manifest_writer,
+    new_content,
+    new_manifest,
+    unreadable_items,
+)
+from vault.backup.base_snapshots import BaseSnapshots
+from vault.backup.comparison import Comparison
+from vault.backup.lost_content import LostContent
+from vault.backup.manifest_writer import ManifestTarget, StoredManifest
+from vault.backup.new_content import Grown, NewContent, ReadTools
+from vault.backup.options import BackupOptions, Source
+from vault.errors import SourceError
+from vault.format.changes import Changes
+from vault.format.layout import CONTENT_TIER, META_TIER
+from vault.format.snapshot_record import Counts, Record, recorded_problems, verify_readable
+from vault.problems import Problem
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.object_lock import pack_names
+from vault.repository.session import Session
+from vault.repository.sorted_index import KnownChunks
+from vault.repository.writer_view import BasePacks, UsableIndex, WriterView
+from vault.source import scan_columns
+from vault.source.reader import Reader
+from vault.source.scan import Scan
+from vault.wording import counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """Of the source: its items, its files, and bytes of their content."""
+
+    items: int
+    files: int
+    size: int
+
+    @classmethod
+    def of(cls, scan: pa.Table) -> _Totals:
+        """Counted in the table of a scan."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        files = pc.sum(pc.equal(scan["type"], pa.scalar(scan_columns.FILE, pa.uint8()))).as_py() or 0
+        return cls(len(scan), files, pc.sum(scan["size"]).as_py() or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a run reads, and what for.
+
+    - `difference`: between the scan and the last manifest
+    - `reread`: how many unchanged files it reads, since their content is lost
+    - `lost`: content that is lost; None where none is
+    """
+
+    difference: Comparison
+    reread: int = 0
+    lost: LostContent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _ManifestFacts:
+    """What a record says of a new manifest."""
+
+    vanished: int
+    changes: Changes
+
+
+class NewSnapshot:
+    """The steps of one run. `commit` takes them all.
+
+    - `problems`: of the scan, the reading and the repository
+    - `doubtful`: paths that can be read as several periods
+    - `grown`: files that grew while they were read
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        view: WriterView,
+        source: Source,
+        options: BackupOptions,
+        scan: Scan,
+        taken_at: datetime,
+        distrusted: frozenset[str],
+    ) -> None:
+        self._session = session
+        self._view = view
+        self._source = source
+        self._options = options
+        self._scan = scan
+        self._taken_at = taken_at
+        self._totals = _Totals.of(scan.table)
+        self._unseen = frozenset(scan.unlisted) | {problem.path for problem in scan.problems}
+        self._base, unreadable = BaseSnapshots.choose(view, source.name, distrusted)
+        self.problems: list[Problem] = [*scan.problems, *unreadable]
+        self.doubtful: list[bytes] = []
+        self.grown: tuple[Grown, ...] = ()
+
+    def commit(self) -> Record:
+        """Compare, read, write the manifest, commit. Raises what `back_up` says."""
+        base, view = self._base, self._view
+        last = base.last_manifest(comparison.COLUMNS)
+        self._refuse_empty(last)
+        compared_at = base.last.taken_at if base.last else self._taken_at
+        difference = comparison.compare(self._scan.table, last, compared_at, self._source.ignored)
+        self._options.stop()
+        packs = view.base_packs(base.heads)
+        unchanged = difference.nothing_changed and base.only_one and not self._described_anew and not self._any_retired(last)
+        complete = not packs.lost and packs.lists_read and not view.catalogue.healed
+        if base.last and unchanged and complete:
+            return self._commit_unchanged(base.last, _Reading(difference), packs)
+        index = view.read_index(packs)
+        reading = _Reading(difference)
+        if base.last:
+            packs = view.base_packs(base.heads)  # the whole index says of more packs that they are gone
+            reading = self._with_lost(difference, index, packs)
+            unchanged = unchanged and reading.difference.nothing_changed and not self._any_given_up(reading)
+            if unchanged and lost_content.catalogue_is_stored(view, base.last, packs):
+                return self._commit_unchanged(base.last, reading, packs)
+        new = self._read(reading.difference, index)
+        return self._commit_changed(reading, new, index, packs)
+
+    @property
+    def _described_anew(self) -> bool:
+        """Whether the settings describe items otherwise than those of the last snapshot."""
+        return self._base.last is not None and self._base.last.described_by != self._source.classify_options.fingerprint
+
+    def _any_retired(self, last: pa.Table) -> bool:
+        """Whether items have outlived their retention, so that there is a manifest to write although nothing changed."""
+        import pyarrow.compute as pc
+
+        retire = self._options.retire
+        if retire is None or last["vanished_at"].null_count == len(last):
+            return False
+        return bool(pc.any(retire.retired(self._base.last_manifest([*retire.columns, "vanished_at"]))).as_py())
+
+    def _any_given_up(self, reading: _Reading) -> bool:
+        """The same for items whose content is lost and that a person has given up."""
+        give_up = self._options.give_up
+        if reading.lost is None or give_up is None:
+            return False
+        return reading.lost.given_up(self._base.last_manifest([*give_up.columns, "chunks"]), give_up) is not None
+
+    def _refuse_empty(self, last: pa.Table) -> None:
+        """A source that lost everything looks like an unmounted disk; a person must confirm that it is empty."""
+        superseded = self._base.superseded
+        before = max([last["vanished_at"].null_count, *(head.counts.items for head in superseded)])
+        if not superseded and self._view.committed.damaged:
+            before = max(before, 2)  # nobody knows what a snapshot had whose record cannot be read
+        if self._totals.items <= 1 and before > 1 and not self._options.allow_empty:
+            raise SourceError(
+                f"the source {self._source.name!r} is empty, and {counted(before - 1, 'item was', 'items were')} there "
+                "at the last snapshot",
+                hint="is it mounted? If it is meant to be empty, run the backup with --allow-empty",
+            )
+
+    def _with_lost(self, difference: Comparison, index: UsableIndex, packs: BasePacks) -> _Reading:
+        """What must be read: also what the repository has lost."""
+        lost = lost_content.find(self._view, index, packs)
+        if lost is None:
+            return _Reading(difference)
+        rows = lost.rows(self._base.last_manifest(["chunks"])["chunks"])
+        return _Reading(*lost_content.read_again(difference, rows), lost)
+
+    def _read(self, difference: Comparison, index: UsableIndex) -> NewContent:
+        import pyarrow.compute as pc
+
+        source, options, fresh = self._source, self._options, difference.fresh
+        size = pc.sum(self._scan.table["size"].take(fresh)).as_py() or 0
+        options.progress.phase(f"reading {source.name}", items=len(fresh), size=size)
+        known = KnownChunks(index.usable.of_tier(CONTENT_TIER))
+        with Reader(source.path, source.kind.encode()) as reader:
+            tools = ReadTools(
+                self._session, known, reader, source.classify_options, source.profiler, options.progress, options.stop
+            )
+            new = new_content.read(tools, self._scan, fresh)
+        unlisted = frozenset(self._scan.unlisted)
+        self.problems += [problem for problem in new.problems if problem.path not in unlisted]
+        self.grown = new.grown
+        return new
+
+    def _commit_unchanged(self, last: Record, reading: _Reading, packs: BasePacks) -> Record:
+        """Commit the last manifest again: it costs a record."""
+        if unreadable_items.any_asks(self.problems):
+            self.problems = unreadable_items.explained(self.problems, self._base.last_manifest(unreadable_items.COLUMNS))
+        if reading.lost is not None:
+            self._report_lost(self._base.last_manifest(["path", "seen_at", "chunks"]), reading.lost)
+        self.problems += self._view.damage()
+        self._extend_locks(packs.needed - packs.lost, self._view.catalogue.index)
+        repeated = changes.unchanged(last.changes, last.counts.files, self._base.backed_up_since(self._taken_at))
+        counts = self._counts(reading, vanished=0, read_bytes=0)
+        stored = StoredManifest(
+            last.manifest, last.packs, last.own_packs, packs.needed, frozenset(), self._view.catalogue.index
+        )
+        return self._commit_record(stored, counts, repeated, packs)
+
+    def _commit_changed(self, reading: _Reading, new: NewContent, index: UsableIndex, packs: BasePacks) -> Record:
+        self._options.progress.phase("writing the manifest")
+        target = ManifestTarget(self._session, self._view, index, self._base.heads)
+
+        def build() -> tuple[pa.Table, _ManifestFacts]:
+            table = self._manifest(reading, new)
+            self.problems = unreadable_items.explained(self.problems, table)
+            return table, _ManifestFacts(manifest_rows.newly_vanished(table, self._taken_at), self._changes(table))
+
+        def find_lost(table: pa.Table, complete: bool) -> frozenset[bytes]:  # noqa: FBT001
+            if reading.lost is None and complete:
+                return frozenset()
+            lost = lost_content.find_remaining(self._view, index, packs, reading.lost, self._session.index.rows())
+            lost_content.refuse_lost_new_rows(table, lost.rows(table["chunks"]), self._taken_at)
+            return lost.listed if self._report_lost(table, lost) else frozenset()
+
+        stored, facts = manifest_writer.store_manifest(target, build, find_lost)
+        self._extend_locks(stored.needed - packs.lost, stored.index)
+        self.problems += self._view.damage()
+        counts = self._counts(reading, vanished=facts.vanished, read_bytes=new.read_bytes)
+        return self._commit_record(stored, counts, facts.changes, packs)
+
+    def _manifest(self, reading: _Reading, new: NewContent) -> pa.Table:
+        """The table; what it is made of is dropped."""
+        import pyarrow.compute as pc
+
+        source, last = self._source, self._base.last
+        shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last.taken_at if last else None)
+        description = new_manifest.Description(
+            source.classify_options, new.of_content, new.profiles, anew=self._described_anew, doubtful=self.doubtful
+        )
+        rows = new_manifest.new_rows(new.results, self._scan.table, shared, description)
+        self._scan.drop_rows()
+        unvanished = manifest_rows.Unvanished(new.failed, self._unseen)
+        table = new_manifest.merge(rows, self._base, reading.difference, unvanished, shared)
+        del rows
+        table = new_manifest.finish(table, description, self._options.retire)
+        given_up = reading.lost.given_up(table, self._options.give_up) if reading.lost is not None else None
+        return table if given_up is None else table.filter(pc.invert(given_up))
+
+    def _changes(self, table: pa.Table) -> Changes:
+        """What the new manifest changes of the last one."""
+        last, since = self._base.last_manifest(changes.COLUMNS), self._base.backed_up_since(self._taken_at)
+        return changes.changes(last, table, self._taken_at, self._source.classify_options.zone, since)
+
+    def _report_lost(self, table: pa.Table, lost: LostContent) -> bool:
+        """Add a problem for each item of a manifest whose content is lost; returns whether there are any."""
+        rows = lost.rows(table["chunks"])
+        self.problems += lost.problems(table, rows)
+        return len(rows) > 0
+
+    def _extend_locks(self, packs: Iterable[bytes], index: ChunkIndex) -> None:
+        """Where objects are locked, lock these packs as long as what is stored today. index: with every pack of the
+        catalogue."""
+        locking = self._options.locking
+        if locking is not None:
+            self._options.stop()
+            meta_packs = index.of_tier(META_TIER).packs()
+            self.problems += locking.extend(pack_names(self._session.project, frozenset(packs), meta_packs))
+            self.problems += locking.extend_lasting()
+
+    def _counts(self, reading: _Reading, *, vanished: int, read_bytes: int) -> Counts:
+        difference = reading.difference
+        return Counts(
+            items=self._totals.items,
+            files=self._totals.files,
+            bytes=self._totals.size,
+            added=len(difference.fresh) - difference.replaced - reading.reread,
+            changed=difference.replaced,
+            unchanged=len(difference.kept) + reading.reread,
+            vanished=vanished,
+            read_bytes=read_bytes,
+            stored_bytes=self._session.packs.stored_bytes,
+            problems=len(self.problems),
+        )
+
+    def _commit_record(self, stored: StoredManifest, counts: Counts, changed: Changes, packs: BasePacks) -> Record:
+        services, source = self._session.project.services, self._source
+        record = Record(
+            id=self._session.id,
+            source=source.name,
+            kind=source.kind,
+            taken_at=self._taken_at,
+            finished_at=services.clock.now(),
+            host=services.host,
+            writer=services.writer,
+            parents=tuple(head.id for head in self._base.superseded),
+            manifest=stored.manifest,
+            packs=stored.packs,
+            own_packs=stored.own_packs,
+            counts=counts,
+            problems=recorded_problems(self.problems),
+            zone=source.classify_options.zone.key,
+            described_by=source.classify_options.fingerprint,
+            changes=changed,
+        )
+        verify_readable(record)
+        self._session.commit(record, self._view.dependencies(packs, stored.found))
+        return record

@@ -1,0 +1,61 @@
+"""What is backed up, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vault.backup import comparison, item_classification, table_profiles
+from vault.backup.new_manifest import ItemRetirement
+from vault.progress import Progress, Silence
+from vault.repository.object_lock import ObjectLock
+from vault.source.patterns import Rules
+from vault.source.scan import NOWHERE, Bounds, Scan, scan
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder that is backed up.
+
+    - `name`: unique in its project
+    - `kind`: `reports`, `tickets`, `raw` or another
+    - `path`: of the folder
+    - `rules`, `bounds`: what is left out
+    - `classify_options`: how the periods of its items are found
+    - `ignored`: columns that do not count as a change, see `comparison.compare`
+    - `profiler`: profiles tables; None where none can be read
+    """
+
+    name: str
+    kind: str
+    path: bytes
+    rules: Rules
+    classify_options: item_classification.ClassifyOptions = item_classification.UTC_MANNER
+    bounds: Bounds = NOWHERE
+    ignored: frozenset[comparison.Ignorable] = frozenset()
+    profiler: table_profiles.Profiler | None = None
+
+    def scan(self, stop: Callable[[], None]) -> Scan:
+        """Scan the folder. stop: called often, raises to end the scan. Raises `SourceError`."""
+        return scan(self.path, self.kind.encode(), self.rules, stop=stop, bounds=self.bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOptions:
+    """How a run behaves.
+
+    - `allow_empty`: an empty source is no error
+    - `locking`: locks stored objects against deletion; None where nothing is locked
+    - `damaged`: packs that are known to be damaged: nothing new refers to them
+    - `give_up`: which vanished items it carries on no more once their content is lost; None: none
+    - `retire`: which vanished items a new manifest no longer carries; None: it carries all
+    - `stop`: called often, raises to end the run
+    """
+
+    allow_empty: bool = False
+    locking: ObjectLock | None = None
+    damaged: frozenset[bytes] = frozenset()
+    retire: ItemRetirement | None = None
+    give_up: ItemRetirement | None = None
+    stop: Callable[[], None] = lambda: None
+    progress: Progress = field(default_factory=Silence)

@@ -1,0 +1,257 @@
+"""What became of the items that were read, in flat buffers instead of an object an item: 300,000 small files must not cost 300
+MB."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from vault.backup.comparison import TYPES
+from vault.backup.manifest_rows import SharedColumns, repeated
+from vault.format.chunks import ID_SIZE
+from vault.format.manifest import schema
+from vault.source.attributes import Owners
+from vault.source.scan_columns import bounded_ctime
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Xattrs = tuple[tuple[bytes, bytes], ...]
+HOLE = b""
+"""Takes the place of a chunk's id where a file has a hole."""
+
+_STATUS = ("size", "mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid", "nlink", "device")
+
+
+class ContentFacts(NamedTuple):
+    """The content of a file.
+
+    - `digest`: its BLAKE3
+    - `size`: its bytes, holes included
+    - `format`: by its first bytes; None where they say nothing
+    - `consistency`: see `vault.format.manifest.schema`
+    """
+
+    digest: bytes
+    size: int
+    format: str | None
+    consistency: str | None = None
+
+
+class ScannedStatus(NamedTuple):
+    """The status of an item when it was scanned, with the names of `os.stat_result`."""
+
+    st_size: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+    st_ino: int
+    st_dev: int
+    st_mode: int
+    st_uid: int
+    st_gid: int
+    st_nlink: int
+
+
+class ReadResults:
+    """Content, status and attributes of the rows of a scan that were read."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._rows = array("q")
+        self._status = {name: array("q") for name in _STATUS}
+        self._hashes = bytearray()
+        self._has_hash = bytearray()
+        self._chunk_ids = bytearray()
+        self._chunk_lengths = array("q")
+        self._is_hole = bytearray()
+        self._chunk_ends = array("i", [0])
+        self._targets: dict[int, bytes] = {}
+        self._xattrs: dict[int, Xattrs] = {}
+        self._consistency: dict[int, str] = {}
+        self._formats = array("h")
+        self._format_codes: dict[str | None, int] = {None: -1}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add_file(
+        self, row: int, status: os.stat_result, content: ContentFacts, chunks: Sequence[tuple[bytes, int]], xattrs: Xattrs
+    ) -> None:
+        """Add a file. row: of the scan · chunks: ids (or `HOLE`) and lengths in bytes."""
+        self._add(row, status, xattrs, content.format)
+        self._status["size"].append(content.size)
+        if content.consistency is not None:
+            self._consistency[len(self._rows) - 1] = content.consistency
+        self._hashes += content.digest
+        self._has_hash.append(1)
+        for chunk, length in chunks:
+            self._chunk_ids += chunk or bytes(ID_SIZE)
+            self._is_hole.append(not chunk)
+            self._chunk_lengths.append(length)
+        self._chunk_ends.append(len(self._chunk_lengths))
+
+    def add_other(self, row: int, status: ScannedStatus, xattrs: Xattrs, target: bytes | None) -> None:
+        """Add a folder, or a symbolic link with its target."""
+        if target is not None:
+            self._targets[len(self._rows)] = target
+        self._add(row, status, xattrs)
+        self._status["size"].append(0)
+        self._hashes += bytes(ID_SIZE)
+        self._has_hash.append(0)
+        self._chunk_ends.append(len(self._chunk_lengths))
+
+    def _add(self, row: int, status: os.stat_result | ScannedStatus, xattrs: Xattrs, format_: str | None = None) -> None:
+        if xattrs:
+            self._xattrs[len(self._rows)] = xattrs
+        self._rows.append(row)
+        codes = self._format_codes
+        self._formats.append(codes.setdefault(format_, len(codes) - 1))
+        values = self._status
+        seconds, nanos = divmod(status.st_mtime_ns, 1_000_000_000)
+        values["mtime"].append(seconds)
+        values["mtime_nanos"].append(nanos)
+        values["ctime_ns"].append(bounded_ctime(status.st_ctime_ns))
+        values["inode"].append(_signed(status.st_ino))
+        values["mode"].append(status.st_mode & 0o7777)
+        values["uid"].append(status.st_uid)
+        values["gid"].append(status.st_gid)
+        values["nlink"].append(status.st_nlink)
+        values["device"].append(_signed(status.st_dev))
+
+    def take_table(self, scan: pa.Table, shared: SharedColumns) -> pa.Table:
+        """The results as rows of a manifest, by path. They are empty afterwards: a million of them must not be in memory twice.
+
+        scan: the table that `row` counts in, sorted by path.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        count = len(self._rows)
+        rows = _flat(self._rows)
+        types = scan["type"].combine_chunks().take(rows).cast(pa.int64())
+        order = pc.sort_indices(rows)
+        kinds = {field.name: field.type for field in schema()}
+        columns: dict[str, pa.Array] = {
+            "path": scan["path"].combine_chunks().take(rows),
+            "source": repeated(shared.source, count),
+            "kind": repeated(shared.kind, count),
+            "type": pa.array([TYPES[code] for code in sorted(TYPES)]).take(types),
+            "link_group": self._link_group_column(types),
+            "link_target": _sparse(self._targets, count, kinds["link_target"]),
+            "xattrs": self._xattr_column(count, kinds["xattrs"]),
+            "blake3": self._hash_column(),
+            "format": self._format_column(),
+            "seen_at": repeated(shared.taken_at, count),
+            "chunks": self._chunk_column(kinds["chunks"]),
+            "consistency": _sparse(self._consistency, count, kinds["consistency"]),
+        }
+        for name in _STATUS[:8]:
+            columns[name] = _flat(self._status.pop(name)).cast(kinds[name])
+        self._status.clear()
+        owners = Owners()
+        columns["owner"] = _names(columns["uid"], owners.user)
+        columns["group"] = _names(columns["gid"], owners.group)
+        arrays = []
+        for name, kind in kinds.items():  # one at a time: the unsorted column goes before the next one is copied
+            column = columns.pop(name, None)
+            arrays.append(pa.nulls(count, kind) if column is None else column.take(order))
+            del column
+        self._reset()
+        return pa.Table.from_arrays(arrays, schema=schema())
+
+    def _link_group_column(self, types: pa.Array) -> pa.Array:
+        """Equal for names of one file: its inode in the lower 48 bits, the number of its file system in the upper ones."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        links = _flat(self._status["nlink"])
+        several = pc.and_(pc.greater(links, 1), pc.equal(types, 0))
+        inodes, devices = self._status["inode"], self._status["device"]
+        ranks = {device: rank for rank, device in enumerate(sorted(set(devices)))}
+        groups = {
+            row: _signed((inodes[row] & ((1 << 48) - 1)) | ranks[devices[row]] << 48)
+            for row in pc.indices_nonzero(several).to_pylist()
+        }
+        return _sparse(groups, len(types), pa.int64())
+
+    def _xattr_column(self, count: int, kind: pa.DataType) -> pa.Array:
+        pairs = {row: [{"name": n, "value": v} for n, v in values] for row, values in self._xattrs.items()}
+        return _sparse(pairs, count, kind)
+
+    def formats(self) -> pa.Table:
+        """Of everything read so far: `row` of the scan, and `format`."""
+        import pyarrow as pa
+
+        return pa.table({"row": _flat(self._rows), "format": self._format_column()})
+
+    def _format_column(self) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        codes = pa.array(self._formats, pa.int16())
+        names = pa.array([name for name in self._format_codes if name is not None], pa.string())
+        return names.take(pc.if_else(pc.less(codes, 0), pa.scalar(None, pa.int16()), codes))
+
+    def _hash_column(self) -> pa.Array:
+        import pyarrow as pa
+
+        hashes, self._hashes = self._hashes, bytearray()
+        raw = pa.Array.from_buffers(pa.binary(ID_SIZE), len(self._rows), [None, pa.py_buffer(hashes)])
+        return _nulled(raw, self._has_hash)
+
+    def _chunk_column(self, kind: pa.DataType) -> pa.Array:
+        import pyarrow as pa
+
+        count = len(self._chunk_lengths)
+        chunk_ids, self._chunk_ids = self._chunk_ids, bytearray()
+        ids = pa.Array.from_buffers(pa.binary(ID_SIZE), count, [None, pa.py_buffer(chunk_ids)])
+        ids = _nulled(ids, bytes(1 - hole for hole in self._is_hole))
+        items = pa.StructArray.from_arrays([ids, _flat(self._chunk_lengths)], fields=list(kind.value_type))
+        return pa.ListArray.from_arrays(_flat(self._chunk_ends), items, type=kind)
+
+
+def _sparse(values: Mapping[int, object], count: int, kind: pa.DataType) -> pa.Array:
+    """A column of nulls except for `values`, by row."""
+    import pyarrow as pa
+
+    if not values:
+        return pa.nulls(count, kind)
+    return pa.array((values.get(row) for row in range(count)), kind, size=count)
+
+
+def _flat(numbers: array[int]) -> pa.Array:
+    """The same memory, of 64 or 32 bits a number, as an array."""
+    import pyarrow as pa
+
+    kind = pa.int64() if numbers.typecode == "q" else pa.int32()
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def _nulled(values: pa.Array, valid: bytes | bytearray) -> pa.Array:
+    """`values`, with null where `valid` has a zero."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if all(valid):
+        return values
+    mask = pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(bytes(valid))])
+    return pc.if_else(pc.equal(mask, pa.scalar(1, pa.uint8())), values, pa.scalar(None, values.type))
+
+
+def _names(numbers: object, name_of: Callable[[int], str | None]) -> pa.Array:
+    """The name of each number; each distinct number is looked up once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    different = pc.unique(numbers)
+    names = pa.array([name_of(number) for number in different.to_pylist()], pa.string())
+    return names.take(pc.index_in(numbers, value_set=different))
+
+
+def _signed(number: int) -> int:
+    """The same 64 bits as a signed number, which is what Parquet columns hold."""
+    return number - (1 << 64) if number >= 1 << 63 else number
