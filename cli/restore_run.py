@@ -64,13 +64,21 @@ class RestoreRequest:
     def check(self, *, periods: bool) -> None:
         """Raises `UsageError` for what makes no sense."""
         if not self.to and not self.in_place:
-            raise UsageError("where to?", hint="name a folder or an archive with --to, or say --in-place, or --to - for stdout")
+            raise UsageError(
+                "missing destination: use --to PATH or --in-place",
+                hint="PATH is a folder or an archive, or - for one file to standard output",
+            )
         if self.to and self.in_place:
             raise UsageError("--to and --in-place exclude each other", hint="leave one of them out")
         if self.in_place and self.tables.wanted:
-            raise UsageError("what goes back in place is not converted", hint="name another place with --to")
+            raise UsageError(
+                "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
+                hint="name another place with --to",
+            )
         if (self.endpoint or self.region) and not self.to.lower().startswith("s3:"):
-            raise UsageError("--endpoint and --region are about a bucket", hint="name it with --to s3://bucket/prefix")
+            raise UsageError(
+                "--endpoint and --region need --to s3://bucket/prefix", hint="name it with --to s3://bucket/prefix"
+            )
         self.tables.check(periods=periods)
 
     def destination(self) -> Folder | Archive | TableFile | Bucket | InPlace | Stdout:
@@ -127,7 +135,7 @@ def confirm(planned: PlannedRestore) -> None:
     what = " and ".join(parts)
     if not environment.is_interactive():
         raise UsageError(
-            f"this would {what}, and nobody can be asked here; nothing was written", hint="say yes beforehand with --yes"
+            f"this would {what}, and there is no terminal to confirm it; nothing was written", hint="run it again with --yes"
         )
     typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True, abort=True)
 
@@ -204,7 +212,10 @@ def restore_all(context: Context, options: SelectionOptions, request: RestoreReq
     """Restore what is asked for of every project that opens. One that fails does not stop the others. Raises `typer.Exit` with
     the greatest exit code, `NothingFound` where no project has any of it, `UsageError`."""
     if not isinstance(request.destination(), InPlace | Folder):
-        raise UsageError("all projects are restored to a folder", hint="name a folder with --to, or say --in-place")
+        raise UsageError(
+            "--all-projects needs --to DIR or --in-place: each project is restored to a folder",
+            hint="name a folder with --to, or say --in-place",
+        )
     projects = context.available([])
     outcomes = []
     for project in projects:

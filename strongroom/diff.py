@@ -168,7 +168,10 @@ def _live(context: Context, known: History, question: Question, stop: Callable[[
         folders[name] = folder.path
         sides.append(Sides(name, record[0], None))
     if not sides:
-        raise NothingFound(f"project {project.name!r} has no snapshot up to then", hint=f"see `strongroom list {project.name}`")
+        raise NothingFound(
+            f"project {project.name!r} has no snapshot up to the moment that was asked for",
+            hint=f"see `strongroom list {project.name}`",
+        )
     return _Compared(Difference(united(tables), tuple(sides)), tuple(problems), folders)
 
 

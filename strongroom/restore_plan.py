@@ -159,7 +159,10 @@ def plan_restore(
         options = replace(options, tables=options.tables.named(destination.format))
     options.tables.check(periods=bool(selected.query.periods))
     if isinstance(destination, InPlace) and options.tables.wanted:
-        raise UsageError("what goes back in place is not converted", hint="name another place with --to")
+        raise UsageError(
+            "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
+            hint="name another place with --to",
+        )
     conversion = options.tables.conversion(selected.query, context, selected.project.name)
     parts = _Planner(context, selected, destination, options, conversion).parts()
     return PlannedRestore(
@@ -269,7 +272,7 @@ def refuse_several(selection: Selection, plan: RestorePlan, tables: TableOptions
         return
     files = selection.table.filter(pc.equal(selection.table["type"], manifest.FILE))
     if not files.num_rows:
-        raise UsageError("no file matches", hint="name one file, or restore to a folder")
+        raise UsageError("no file matches, and one is to be written", hint="name one file, or restore to a folder")
     some = ", ".join(printable(path) for path in files["path"].slice(0, FILES_NAMED).to_pylist())
     raise UsageError(
         f"{files.num_rows} files match, and one can be written there ({some}, …)",

@@ -108,9 +108,12 @@ def export(
         merge=merge,
     )
     if not to:
-        raise UsageError("where to?", hint="name a folder or a ZIP file with --to")
+        raise UsageError("missing destination: use --to DIR or --to FILE.zip", hint="for example --to /srv/audit.zip")
     if to == "-" or to.lower().startswith("s3:"):
-        raise UsageError("a bag is a folder or a ZIP file", hint="name one with --to, and copy it from there")
+        raise UsageError(
+            "an export cannot be written to {to}: it is a folder or a ZIP file",
+            hint="name one with --to, and copy it from there",
+        )
     tables.check(periods=bool(periods))
     run = RunOptions(dry_run=dry_run, quiet=quiet, as_json=as_json)
     options = SelectionOptions(

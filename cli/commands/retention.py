@@ -27,7 +27,7 @@ SHOWN = 12
 """Snapshots that go which are shown one by one; `--all` shows every one, and those that stay."""
 
 app = typer.Typer(help="Which snapshots stay, which go, and why.", no_args_is_help=True, rich_markup_mode=None)
-Projects = Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all of the settings.")]
+Projects = Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all of the settings.")]
 All = Annotated[bool, typer.Option("--all", help="Show every snapshot, those that stay too.")]
 
 
@@ -180,7 +180,7 @@ def _day(context: Context, project: Project, text: str | None) -> datetime | Non
     now = project.services.clock.now()
     when = time_parsing.moment(text, context.zone(project.name), now)
     if when <= now:
-        raise UsageError(f"{text!r} is not a later day", hint="the plan for now is the one without --on")
+        raise UsageError(f"invalid --on {text!r}: it is not a later day", hint="the plan for now is the one without --on")
     return when
 
 

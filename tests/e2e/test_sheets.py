@@ -102,7 +102,7 @@ def test_an_export_says_which_sheets_were_asked_for(books: Desk) -> None:
 def test_a_sheet_of_nothing_that_is_converted_is_refused_with_a_hint(books: Desk) -> None:
     for command in (("restore", "acme"), ("export", "acme")):
         said = refusal(books.call(*command, "--sheet", "Calls", "--to", "out", exits=2))
-        assert "--sheet is about tables" in said
+        assert "--sheet needs --as or --merge" in said
         assert not (books.folder / "out").exists()
 
 
