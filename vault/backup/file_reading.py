@@ -68,7 +68,7 @@ class Reading:
     results: ReadResults
     progress: Progress
     stop: Callable[[], None]
-    told: Callable[[int, int], None]
+    report_progress: Callable[[int, int], None]
     problems: list[Problem] = field(default_factory=list)
     grown: list[tuple[bytes, int]] = field(default_factory=list)
     """Files that grew while they were read: path, and how many of their first bytes were kept."""
@@ -223,7 +223,7 @@ class Reading:
         """So many items and bytes more; of_file: bytes of a large file that is not through yet."""
         self.read_items += items
         self.progress.advance(items=items, size=size)
-        self.told(self.read_items, self.read_bytes + of_file)
+        self.report_progress(self.read_items, self.read_bytes + of_file)
 
 
 class _Stream:
@@ -263,7 +263,7 @@ class _Stream:
             self._later([(HOLE, length)])
 
     def _extent(self, extent: Extent) -> None:
-        """Read, cut, and hand whole chunks to the workers; what lies behind the last cut is cut again with what follows."""
+        """Read, cut, and give whole chunks to the workers; what lies behind the last cut is cut again with what follows."""
         rest = b""
         end = extent.offset + extent.length
         while self._at < end:
