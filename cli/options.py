@@ -44,7 +44,7 @@ Before = Annotated[
 Source = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this source of the project.")]
 Patterns = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PATTERN]…", help="Paths (KIND/…) or globs; a folder means all in it. Default: everything."),
+    typer.Argument(metavar="PATTERN", help="Paths (KIND/…) or globs; a folder means all in it. Default: everything."),
 ]
 Paths = Annotated[list[str] | None, typer.Option("--path", metavar="GLOB", help="Like PATTERN; may be given again.")]
 Kinds = Annotated[
@@ -73,6 +73,15 @@ Header = Annotated[
         "--header/--no-header",
         help="The first row of a CSV names its columns, or is data. Default: what the source's setting `header` says, else "
         "what it looks like.",
+    ),
+]
+Sheets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sheet",
+        metavar="NAME|NUMBER",
+        help="Of workbooks (XLSX, ODS) only this sheet, of SQLite files only this table: by its name, or its place from 1 on; "
+        "may be given again.",
     ),
 ]
 Deleted = Annotated[bool, typer.Option("--deleted", help="What the source no longer has, instead of what it has.")]

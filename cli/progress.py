@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown(*, quiet: bool, project: str) -> Iterator[Progress]:
-    """A listener that draws a line on stderr while the block runs, where that is a terminal and nobody asked for quiet.
-    project: whose work it is, to be named in the line: a run may cover several."""
+    """A listener that draws a line on stderr from the first phase to the end of the block, where that is a terminal and nobody
+    asked for quiet. project: whose work it is, to be named in the line: a run may cover several."""
     if quiet or not environment.shows_progress():
         yield Silence()
         return
@@ -35,28 +35,38 @@ def shown(*, quiet: bool, project: str) -> Iterator[Progress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with RichProgress(*columns, console=Console(file=cast("IO[str]", output.Screen())), transient=True) as bar:
-        yield _Drawn(bar, f"{project}: ")
+    drawn = _Drawn(RichProgress(*columns, console=Console(file=cast("IO[str]", output.Screen())), transient=True), project)
+    try:
+        yield drawn
+    finally:
+        drawn.close()
 
 
 class _Drawn:
-    """Feeds a rich progress line."""
+    """Feeds a rich progress line. Nothing is drawn before the first phase: until then a person may be asked something."""
 
-    def __init__(self, bar: Bar, whose: str) -> None:
+    def __init__(self, bar: Bar, project: str) -> None:
         self._bar = bar
-        self._whose = whose
+        self._project = project
         self._task: TaskID | None = None
         self._items = 0
 
     def phase(self, name: str, *, items: int = 0, size: int = 0) -> None:
         """The line of the part before goes."""
-        if self._task is not None:
+        if self._task is None:
+            self._bar.start()
+        else:
             self._bar.remove_task(self._task)
         self._items = 0
-        self._task = self._bar.add_task(self._whose + name, total=size or None, items=counted(0, "item"))
+        self._task = self._bar.add_task(f"{self._project}: {name}", total=size or None, items=counted(0, "item"))
 
     def advance(self, *, items: int = 0, size: int = 0) -> None:
         """Moves the line."""
         self._items += items
         if self._task is not None:
             self._bar.update(self._task, advance=size, items=counted(self._items, "item"))
+
+    def close(self) -> None:
+        """The line goes."""
+        if self._task is not None:
+            self._bar.stop()

@@ -11,12 +11,13 @@ import typer
 
 from cli import output
 from strongroom import environment
-from vault.errors import TargetError, UsageError
+from vault.errors import UsageError
 from vault.problems import printable
 
 if TYPE_CHECKING:
     from restore.selection.select import Selection
     from strongroom.context import Context
+    from strongroom.selection import AmbiguousSource
     from vault.repository.project import Project
 
 MOST = 30
@@ -59,24 +60,12 @@ def _near(name: str, known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*begins, *close]))
 
 
-def source(selection: Selection) -> str | None:
-    """The source that is meant where several have an item of one path; None where none has.
-
-    Raises `TargetError` where nobody can be asked.
-    """
-    from restore.selection.duplicates import shared
-
-    found = shared(selection)
-    if found is None:
-        return None
-    path, sources = found
-    chosen = choose(f"Several sources have an item {printable(path)}. Which one do you mean", sources)
+def source(error: AmbiguousSource) -> str:
+    """The source that is meant where several have an item of one path. Raises the error where nobody can be asked."""
+    chosen = choose(f"Several sources have an item {printable(error.path)}. Which one do you mean", error.sources)
     if chosen is None:
-        raise TargetError(
-            f"the sources {' and '.join(sources)} have both an item {printable(path)}",
-            hint=f"restore one of them at a time: {' or '.join(f'--source {one}' for one in sources)}",
-        )
-    return sources[chosen]
+        raise error
+    return error.sources[chosen]
 
 
 def one_file(selection: Selection) -> Selection:
@@ -95,6 +84,13 @@ def one_file(selection: Selection) -> Selection:
 def new_passphrase() -> str:
     """Twice, unseen. Raises `UsageError` where nobody can be asked."""
     if not environment.is_interactive():
-        raise UsageError("a passphrase can be asked for on a terminal only")
+        raise UsageError("there is no terminal to ask for a passphrase")
     passphrase: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return passphrase
+
+
+def confirm(question: str) -> None:
+    """Go on only where a person says so. Raises `typer.Abort` where they do not, `UsageError` where nobody can be asked."""
+    if not environment.is_interactive():
+        raise UsageError("there is no terminal to confirm it, and nothing was done", hint="run it again with --yes")
+    typer.confirm(question, err=True, abort=True)

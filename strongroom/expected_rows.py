@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from strongroom.settings.projects import ProjectSettings, SourceSettings
     from vault.source.reader import Reader
 
-COLUMNS = ["format", "vanished_at", "size", "mtime", "period_origin"]
+COLUMNS = ["format", "vanished_at", "size", "mtime", "ctime_ns", "period_origin"]
 """Of a manifest, beside those of `policies.monitoring.expected_files`."""
 
 LARGEST = 128 * 1024 * 1024
@@ -123,24 +123,29 @@ def _listed(table: pa.Table, pattern: str) -> list[_Listed]:
 
     wanted = pc.and_(pc.equal(table["type"], "file"), pc.is_null(table["vanished_at"]))
     found = table.filter(pc.and_(wanted, pc.match_substring_regex(table["path"], pattern.encode())))
-    names = ("path", "format", "size", "mtime", "period_end", "period_origin")
+    names = ("path", "format", "size", "mtime", "ctime_ns", "period_end", "period_origin")
     rows = zip(*(found[name].to_pylist() for name in names), strict=True)
     listed = [
         _Listed(
-            path, str(format_), size or 0, _changed(mtime), end.astimezone(UTC) if origin in (LAYOUT, NAME, FOLDER) else None
+            path,
+            str(format_),
+            size or 0,
+            _changed(max(mtime or 0, (ctime or 0) // 1_000_000_000)),
+            end.astimezone(UTC) if origin in (LAYOUT, NAME, FOLDER) else None,
         )
-        for path, format_, size, mtime, end, origin in rows
+        for path, format_, size, mtime, ctime, end, origin in rows
     ]
     listed.sort(key=lambda one: one.path)
     return sorted(listed, key=lambda one: one.changed, reverse=True)
 
 
-def _changed(mtime: int | None) -> datetime:
-    """The time of modification; at the ends of the calendar where it is beyond."""
+def _changed(seconds: int) -> datetime:
+    """When a table was changed last, by its times of modification and of status: copying programs and exports set the first
+    one back. At the ends of the calendar where it is beyond."""
     try:
-        return _EPOCH + timedelta(seconds=mtime or 0)
+        return _EPOCH + timedelta(seconds=seconds)
     except OverflowError:
-        return datetime.max.replace(tzinfo=UTC) if (mtime or 0) > 0 else datetime.min.replace(tzinfo=UTC)
+        return datetime.max.replace(tzinfo=UTC) if seconds > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def _not_looked_at(paths: list[bytes]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from strongroom import retention
+from strongroom import held_snapshots
 from vault.storage.object_locks import locks_of
 
 if TYPE_CHECKING:
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-def of(place: Context, project: Project) -> ObjectLock | None:
+def of(context: Context, project: Project) -> ObjectLock | None:
     """What keeps a project's objects locked; None where nobody asked for it. Raises `StorageError` where the store cannot."""
     from vault.repository.object_lock import ObjectLock
 
-    lock = place.settings.project(project.name).lock
+    lock = context.settings.project(project.name).lock
     if lock.mode == "none" or lock.days is None:
         return None
-    return ObjectLock(project, lock.mode, lock.days, place.memory)
+    return ObjectLock(project, lock.mode, lock.days, context.memory)
 
 
-def begun(place: Context, project: Project) -> None:
+def begun(context: Context, project: Project) -> None:
     """What a command writes of a project from now on is locked, where the settings ask for it. Raises `StorageError`."""
-    locks = of(place, project)
+    locks = of(context, project)
     if locks is not None:
         locks.begin()
 
 
-def unlocked(place: Context, project: Project, *, packs: bool) -> list[str]:
+def unlocked(context: Context, project: Project, *, packs: bool) -> list[str]:
     """Objects that the settings want locked and that could be deleted: what lasts as long as the project, and the records of
     its newest snapshots. packs: what these need as well. Raises `StorageError`."""
     from vault.errors import Damaged
     from vault.format import layout
     from vault.repository import legal_holds, object_lock, snapshots
 
-    if place.settings.project(project.name).lock.mode == "none":
+    if context.settings.project(project.name).lock.mode == "none":
         return []
     newest = snapshots.at(snapshots.committed(project, rolled=True).records, None)
     names = {layout.snapshot_name(project.id, one.id) for one in newest}
@@ -52,44 +52,44 @@ def unlocked(place: Context, project: Project, *, packs: bool) -> list[str]:
     return object_lock.unlocked(project.store, sorted(names), project.services.clock.now())
 
 
-def snapshot_held(place: Context, project: Project, record: Record) -> tuple[Problem, ...]:
+def snapshot_held(context: Context, project: Project, record: Record) -> tuple[Problem, ...]:
     """A snapshot was committed: where holds are on it, its objects are put under legal holds. Gives what could not be."""
     from vault.repository import holds, legal_holds
 
     locks = locks_of(project.store)
-    if locks is None or of(place, project) is None:
+    if locks is None or of(context, project) is None:
         return ()
     binding = _of_people(holds.read_all(project).holds, project)
-    if not retention.covered(project, [record], binding):
+    if not held_snapshots.covered(project, [record], binding):
         return ()
     names = legal_holds.needed(project, [record])
-    return tuple(legal_holds.put_new(project, locks, names, [hold.id for hold in binding], place.memory))
+    return tuple(legal_holds.put_new(project, locks, names, [hold.id for hold in binding], context.memory))
 
 
-def hold_placed(place: Context, project: Project, hold: Hold) -> tuple[Problem, ...]:
+def hold_placed(context: Context, project: Project, hold: Hold) -> tuple[Problem, ...]:
     """A hold was placed: the objects of the snapshots that it is on are put under legal holds. Gives what could not be."""
     from vault.format import layout
     from vault.repository import legal_holds, snapshots
 
-    locks, keeper = locks_of(project.store), of(place, project)
+    locks, keeper = locks_of(project.store), of(context, project)
     if locks is None or keeper is None:
         return ()
     itself = keeper.extend([layout.hold_name(project.id, hold.id)])
-    records = retention.covered(project, snapshots.committed(project).records, [hold])
+    records = held_snapshots.covered(project, snapshots.committed(project).records, [hold])
     return (*itself, *legal_holds.put(locks, legal_holds.needed(project, records)))
 
 
-def hold_released(place: Context, project: Project, hold: Hold) -> tuple[Problem, ...]:
+def hold_released(context: Context, project: Project, hold: Hold) -> tuple[Problem, ...]:
     """A hold was released: the legal holds are lifted that no other hold needs. Gives what could not be."""
     from vault.repository import holds, legal_holds, snapshots
 
     locks = locks_of(project.store)
-    if locks is None or of(place, project) is None:
+    if locks is None or of(context, project) is None:
         return ()
     records = snapshots.committed(project).records
     others = _of_people(holds.read_all(project).holds, project)
-    free = legal_holds.needed(project, retention.covered(project, records, [hold]))
-    stay = legal_holds.needed(project, retention.covered(project, records, others))
+    free = legal_holds.needed(project, held_snapshots.covered(project, records, [hold]))
+    stay = legal_holds.needed(project, held_snapshots.covered(project, records, others))
     return tuple(legal_holds.lift(locks, free - stay))
 
 

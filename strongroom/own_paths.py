@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from strongroom.settings.projects import SourceSettings
     from vault.storage.address import BucketAddress
 
-OF_REPOSITORY = ("projects", "keys", "audit", "~temp", "strongroom.json")
+OF_REPOSITORY = ("projects", "keys", "settings", "audit", "~temp", "strongroom.json")
 """What a repository in a folder consists of; the folder may hold other things, which are nobody's but the person's."""
 
 

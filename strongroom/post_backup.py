@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a new snapshot means. flagged: why it is suspicious, so that retention is frozen · learning: why it would be, were
+    its source known for longer · missing: expected reports and rows that are not there."""
+
+    flagged: tuple[str, ...] = ()
+    learning: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"flagged": list(self.flagged), "learning": list(self.learning), "missing": list(self.missing)}
+
+
 def limits(project: ProjectSettings) -> Limits:
     """From when on a snapshot is suspicious."""
     from policies.monitoring.anomalies import Limits
@@ -28,17 +43,16 @@ def limits(project: ProjectSettings) -> Limits:
     return Limits(alarms.shrunk, alarms.changed, alarms.entropy, alarms.vanished, alarms.folder, alarms.emptied)
 
 
-def of_snapshot(settings: Settings, project: Project, source: SourceSettings, record: Record) -> dict[str, Any]:
+def of_snapshot(settings: Settings, project: Project, source: SourceSettings, record: Record) -> Findings:
     """Look at a snapshot that was just committed, freeze retention where it must be, and note what was found. Raises
     `StorageError`, `Damaged` where that cannot be done: the next backup does it then."""
     from policies.monitoring import retention_freeze
 
     own = settings.project(project.name)
     verdict = retention_freeze.watch(project, record, limits(own), ZoneInfo(own.zone))
-    flagged = list(verdict.reasons)
     for why in verdict.quiet:
         notices.notice(f"notice: {project.name}/{source.name}: {why}")
-    for why in flagged:
+    for why in verdict.reasons:
         notices.warn(
             f"{project.name}/{source.name}: {why}; retention is frozen until a person accepts it (`strongroom status`)"
         )
@@ -48,9 +62,9 @@ def of_snapshot(settings: Settings, project: Project, source: SourceSettings, re
         missing = list(_missing(project, own, source, record, since))
         if findings:
             _note(findings, project, source, record, missing)
-            if flagged or _is_frozen(findings, project.name):
+            if verdict.reasons or _is_frozen(findings, project.name):
                 note_freeze(findings, project)
-    return {"flagged": flagged, "learning": list(verdict.quiet), "missing": missing}
+    return Findings(tuple(verdict.reasons), tuple(verdict.quiet), tuple(missing))
 
 
 def note_freeze(findings: StateStore, project: Project) -> tuple[str, ...]:

@@ -17,9 +17,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from vault.errors import Damaged, NothingFound, TargetError
+from strongroom import local_state
+from vault.errors import Damaged, Interrupted, NothingFound, StrongroomError, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
 from vault.wording import counted
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from restore.planning.estimate import RestoreCost
     from restore.planning.plan import RestorePlan
     from restore.selection.select import Selection
+    from strongroom.context import Context
     from vault.progress import Progress
     from vault.repository.project import Project
 
@@ -245,3 +248,51 @@ def _only(selection: Selection, files: pa.Table) -> Selection:
     table = pa.concat_tables([files, folders_above(selection.table, files)])
     chosen = replace(selection, table=table.take(pc.sort_indices(table["path"])), above=selection.table.slice(0, 0))
     return without_twin_folders(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDrill:
+    """A drill, and the record that is kept of it. report: None where it could not be done · trouble: what is wrong, or nothing
+    · at: when it began · error: what a command ends with; None where all is well."""
+
+    project: str
+    at: datetime
+    report: DrillReport | None
+    trouble: str
+    error: StrongroomError | None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What the scratch folder does not take, for one."""
+        return () if self.report is None else self.report.problems
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`, and for the record."""
+        found: dict[str, Any] = {"project": self.project} if self.report is None else self.report.as_json()
+        return found | {"trouble": self.trouble, "at": self.at.isoformat()}
+
+
+def record_drill(
+    context: Context, project: Project, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
+) -> RecordedDrill:
+    """Drill a project, and keep a record of it on this machine. context, project: read below this machine's cache (see
+    `Context.uncached`). What is wrong is part of the result. Raises `Interrupted`."""
+    at = project.services.clock.now()
+    report, trouble = None, ""
+    error: StrongroomError | None = None
+    try:
+        report = drill(project, stop, progress=progress)
+        lost = [one.message for one in context.missing(project) if one.what == "snapshot"]
+        trouble = report.trouble or (f"an older state was restored: {lost[0]}" if lost else "")
+        error = Damaged(f"{project.name}: {trouble}") if trouble else None
+    except Interrupted:
+        raise
+    except StrongroomError as failed:
+        trouble, error = str(failed), failed
+    done = RecordedDrill(project.name, at, report, trouble, error)
+    with local_state.noted(context.settings) as state:
+        if state is not None:
+            state.drilled(project.name, at, done.as_json())
+    if error is None:
+        local_state.note_run(context.settings, project.name, "drill")
+    return done

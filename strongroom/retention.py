@@ -1,26 +1,127 @@
-"""What retention judges, gathered from a repository and the settings: snapshots, holds and rules of a project."""
+"""Retention: which snapshots of a project the rules of the settings let go, as a plan, and doing what a plan says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from strongroom import environment, held_snapshots, local_state, object_lock
 from strongroom.settings import resolve
+from vault import wording
+from vault.errors import RefusedByRule, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     import pyarrow as pa
 
-    from policies.retention.plan import RetentionInputs, StorageUse
+    from policies.retention.plan import RetentionInputs, RetentionPlan, StorageUse
+    from strongroom.context import Context
     from strongroom.settings import Settings
     from vault.backup.new_manifest import ItemRetirement
-    from vault.format.hold import Hold
-    from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.project import Project
 
+SHORTEST_DIGEST = 8
+"""Characters of a plan's digest that name it."""
 
-def world(settings: Settings, project: Project) -> tuple[RetentionInputs, tuple[Problem, ...]]:
+
+@dataclass(frozen=True, slots=True)
+class ProjectRetention:
+    """What retention would do to a project. problems: records and holds that could not be read; such a hold is taken to be on
+    everything."""
+
+    project: str
+    plan: RetentionPlan
+    problems: tuple[Problem, ...]
+
+    @property
+    def digest(self) -> str:
+        """Of all that the plan follows from: 64 hex digits."""
+        return self.plan.world.digest()
+
+    def refuse_unless(self, digest: str) -> None:
+        """Raises `RefusedByRule` where this is not the plan with the digest that was shown. digest: its beginning, of at least
+        `SHORTEST_DIGEST` characters."""
+        if len(digest) < SHORTEST_DIGEST or not self.digest.startswith(digest):
+            raise RefusedByRule(
+                f"the world is not the one of plan {digest} any more; nothing was done",
+                hint=f"look at `strongroom retention plan {self.project}` again: it is {self.digest[:16]} now",
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"project": self.project} | self.plan.as_json()
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedRetention:
+    """What retention did. forgotten: ids of the snapshots that this run forgot · by_others: how many of the plan another run
+    had forgotten meanwhile."""
+
+    project: str
+    plan: RetentionPlan
+    forgotten: tuple[str, ...]
+    by_others: int
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"project": self.project, "forgotten": list(self.forgotten)} | self.plan.as_json()
+
+
+def plan_retention(context: Context, project: Project, *, on: datetime | None = None) -> ProjectRetention:
+    """What would go, what stays, why, and what that frees. Nothing is changed. on: a later moment, aware: what would still
+    exist then if no further backup came.
+
+    Raises `UsageError` for a moment that has passed, `SettingsError`, `StorageError`, `Damaged`.
+    """
+    from policies.retention.plan import make_plan
+
+    now = project.services.clock.now()
+    if on is not None and on <= now:
+        raise UsageError(f"{wording.moment(on)} is not a later day", hint="the plan for now is the one without a day")
+    inputs, problems = retention_inputs(context.settings, project)
+    return ProjectRetention(project.name, make_plan(inputs, now, on=on, storage=storage(project)), problems)
+
+
+def apply_retention(context: Context, project: Project, planned: ProjectRetention) -> AppliedRetention:
+    """Forget what a plan says. What only these snapshots needed stays in the store until a prune.
+
+    Raises `RefusedByRule` where something has changed since the plan was made, a hold is on one of them or a hold is gone: then
+    nothing is forgotten. Raises `StorageError`, `Damaged`.
+    """
+    gone = _forget(context, project, planned.plan)
+    local_state.note_run(context.settings, project.name, "retention")
+    return AppliedRetention(project.name, planned.plan, tuple(gone), len(planned.plan.goes) - len(gone))
+
+
+def _forget(context: Context, project: Project, plan: RetentionPlan) -> list[str]:
+    """Gives the ids of the snapshots that this run forgot."""
+    from vault.repository import forget_notes
+    from vault.repository.gc.forget import forget
+
+    if not plan.goes:
+        return []
+    context.refuse_lost_holds(project)
+    object_lock.begun(context, project)
+    inputs, _ = retention_inputs(context.settings, project)
+    if not forget_notes.read_all(project).by_id.keys() >= set(plan.goes):
+        plan.refuse_unless_current(inputs)
+    gone = forget(
+        project,
+        plan.goes,
+        reason=f"retention, plan {plan.world.digest()[:16]}",
+        who=environment.person(),
+        held=held_snapshots.held(project),
+        unless_done=True,
+    )
+    context.memory.drop_snapshots(project.id, [one.id for one in gone])
+    return [one.id for one in gone]
+
+
+def retention_inputs(settings: Settings, project: Project) -> tuple[RetentionInputs, tuple[Problem, ...]]:
     """All that a verdict follows from, and what of it could not be read. Raises `StorageError`, `SettingsError`."""
     from policies.monitoring import retention_freeze
     from policies.retention.plan import RetentionInputs
@@ -32,85 +133,17 @@ def world(settings: Settings, project: Project) -> tuple[RetentionInputs, tuple[
     now = project.services.clock.now()
     rules = settings.project(project.name)
     frozen = "; ".join(retention_freeze.why(hold) for hold in retention_freeze.freezing(placed.holds, now))
-    seen = matching(project, committed.records, [hold for hold in placed.binding(now) if hold.scope.by_item])
+    by_item = [hold for hold in placed.binding(now) if hold.scope.by_item]
+    matches = held_snapshots.matching(project, committed.records, by_item)
     found = RetentionInputs(
         project=project.id,
-        snapshots=described(committed.records, flagged={}, matches=seen),
+        snapshots=described(committed.records, flagged={}, matches=matches),
         keep=resolve.keep(rules.keep),
         holds=placed.holds,
         zone=ZoneInfo(rules.zone),
         frozen=frozen,
     )
     return found, (*committed.damaged, *placed.problems)
-
-
-Known = dict[object, tuple[frozenset[str], frozenset[str]]]
-"""Of manifests: the holds that were compared with their items, and those that match some."""
-
-
-def matching(
-    project: Project, records: Iterable[Record], by_item: Sequence[Hold], known: Known | None = None
-) -> dict[str, frozenset[str]]:
-    """Which of these holds an item of each snapshot matches; without such holds nobody looks into manifests. A snapshot whose
-    manifest cannot be read is left out: it counts as held by all of them. known: from before, and added to."""
-    from classify.path_patterns import pattern_regex
-    from policies.retention.holds import COLUMNS, matches
-    from vault.errors import Damaged
-    from vault.repository import snapshots
-    from vault.repository.catalog_chunks import MetaReader
-    from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import repaired_index
-
-    known = {} if known is None else known
-    asked = frozenset(hold.id for hold in by_item)
-    reader = None
-    found = {}
-    for record in records if by_item else ():
-        before, matched = known.get(record.manifest, (frozenset(), frozenset()))
-        if asked - before:
-            reader = reader or MetaReader(project, repaired_index(project, ChunkIndex.load(project)))
-            try:
-                table = snapshots.read_manifest(reader, record, columns=list(COLUMNS))
-            except Damaged:
-                continue
-            matched |= matches(table, [hold for hold in by_item if hold.id not in before], pattern_regex)
-            known[record.manifest] = (before | asked, matched)
-        found[record.id] = matched
-    return found
-
-
-def covered(project: Project, records: list[Record], holds: list[Hold]) -> list[Record]:
-    """The snapshots that one of these holds is on."""
-    seen = matching(project, records, [hold for hold in holds if hold.scope.by_item])
-
-    def on(hold: Hold, record: Record) -> bool:
-        matched = seen.get(record.id)
-        of_items = not hold.scope.by_item or matched is None or hold.id in matched
-        return hold.scope.touches(record.id, record.kind) and of_items
-
-    return [record for record in records if any(on(hold, record) for hold in holds)]
-
-
-def held(project: Project) -> Callable[[Sequence[Record]], dict[str, str]]:
-    """Asks the holds, as they are at each call, which of some snapshots must stay, by id, and why. Forgotten snapshots are
-    judged by their items like others."""
-    known: Known = {}
-
-    def reasons(records: Sequence[Record]) -> dict[str, str]:
-        from vault.repository import holds
-
-        binding = holds.read_all(project).binding(project.services.clock.now()) if records else ()
-        seen = matching(project, records, [hold for hold in binding if hold.scope.by_item], known)
-        found: dict[str, str] = {}
-        for hold in binding:
-            for record in records:
-                matched = seen.get(record.id)
-                of_items = not hold.scope.by_item or matched is None or hold.id in matched
-                if hold.scope.touches(record.id, record.kind) and of_items:
-                    found.setdefault(record.id, f"{hold.reason} (by {hold.who}, hold {hold.id})")
-        return found
-
-    return reasons
 
 
 def storage(project: Project) -> StorageUse:
@@ -147,3 +180,27 @@ def retiring(settings: Settings, project: Project) -> ItemRetirement | None:
         return judge_items(table, rules, binding, times, pattern_regex).goes
 
     return ItemRetirement(COLUMNS, outlived)
+
+
+def giving_up(project: Project, holds_gone: Callable[[], object]) -> ItemRetirement:
+    """Which vanished items a person has given up (see `vault.repository.lost_items`), and no hold is on. Asks the store only
+    when it is asked. holds_gone: whether holds are gone, so that nobody knows what they were on."""
+    from policies.retention.holds import COLUMNS, items_held
+    from vault.backup.new_manifest import ItemRetirement
+    from vault.repository import lost_items
+
+    def given_up(table: pa.Table) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from classify.path_patterns import pattern_regex
+        from vault.repository import holds
+
+        goes = lost_items.given_up(project, table)
+        if not pc.any(goes).as_py() or holds_gone():
+            return pc.and_(goes, pa.scalar(value=False))
+        for hold in holds.read_all(project).binding(project.services.clock.now()):
+            goes = pc.and_not(goes, items_held(table, hold, pattern_regex))
+        return goes
+
+    return ItemRetirement(tuple({*COLUMNS, *lost_items.COLUMNS}), given_up)

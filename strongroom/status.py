@@ -302,3 +302,9 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
     finally:
         findings.close()
         books.close()
+
+
+def project_status(place: context.Context, project: Project) -> ProjectStatus:
+    """How a project's sources and promises are, by the repository and by what this machine knows. Raises `StorageError`."""
+    with open_local_state(place.settings) as known:
+        return known.standing(project.name, ask_repository(place, project))

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Source
-from strongroom import context, local_state, maintenance, object_lock, own_paths, post_backup, retention, sources
+from strongroom import cached_copies, context, local_state
 from strongroom import settings as settings_of
 from vault import wording
-from vault.errors import Interrupted, SettingsError, StrongroomError, TargetError, UsageError
+from vault.errors import Interrupted, StrongroomError, TargetError, UsageError
 from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from strongroom.settings import Settings
+    from strongroom.backup import SourceBackup
     from strongroom.settings.projects import SourceSettings
     from vault.backup.report import BackupReport
     from vault.repository.project import Project
@@ -30,7 +31,7 @@ LEFT_OUT_SHOWN = 5
 
 
 def backup(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all of the settings.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all of the settings.")] = None,
     source: Source = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="A source that is empty now is meant to be.")] = False,
     config: Config = None,
@@ -44,137 +45,68 @@ def backup(
     last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
     first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
+    from strongroom import backup as backups
     from strongroom import settings_copy
 
-    with _noted_if_it_cannot_begin(config, projects, source), context.opened(config, identity, commits=True) as place:
-        work = list(_work(place, projects or [], source))
-        kept = settings_copy.of_workplace(place, [project.capability for project, _ in work])
-        outcomes = [_one(place, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
-        missing = [one for project in {project.id: project for project, _ in work}.values() for one in place.missing(project)]
-        traffic = place.traffic.snapshot()
+    with _noted_if_it_cannot_begin(config, projects, source), context.opened(config, identity, commits=True) as opened:
+        work = list(backups.sources_of(opened, projects or [], source))
+        kept = settings_copy.of_workplace(opened, [project.capability for project, _ in work])
+        concerned = {project.id: project for project, _ in work}.values()
+        put_back = [name for project in concerned for name in cached_copies.put_back(opened, project)]
+        done = [_one(opened, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
+        missing = [one for project in concerned for one in opened.missing(project)]
+        traffic = opened.traffic.snapshot()
     if as_json:
         output.document(
             {
-                "snapshots": [told for told, _ in outcomes],
+                "snapshots": [one.as_json() for one in done],
                 "missing": [{"what": one.what, "id": one.id} for one in missing],
                 "settings_copy": kept.as_json(),
+                "put_back": put_back,
                 "requests": traffic.total_requests,
                 "bytes_up": traffic.bytes_up,
                 "bytes_down": traffic.bytes_down,
             }
         )
-    failed = [error for _, error in outcomes if error is not None]
+    failed = [one.error for one in done if one.error is not None]
     if failed:
         raise typer.Exit(failed[0].exit_code)
-    if missing or place.refused or any(told.get("problems") for told, _ in outcomes):
+    if missing or opened.refused or any(one.problems for one in done):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
 @contextmanager
 def _noted_if_it_cannot_begin(config: Path | None, projects: list[str] | None, source: str | None) -> Iterator[None]:
-    """A store that is away or a key that is refused ends the command before any source has its turn: each is noted."""
+    """A store that is away or a key that is refused ends the command before any source has its turn."""
+    from strongroom.backup import note_failure
+
     try:
         yield
     except (UsageError, Interrupted):
         raise
     except StrongroomError as error:
-        found = settings_of.load(settings_of.find(config))
-        for name in found.projects if not projects else set(projects) & found.projects.keys():
-            for one in found.project(name).sources:
-                if source in (None, one.name):
-                    local_state.note_run(found, name, f"backup {one.name}", error)
+        note_failure(settings_of.load(settings_of.find(config)), projects or [], source, error)
         raise
 
 
-def _work(place: context.Context, names: list[str], source: str | None) -> Iterator[tuple[Project, SourceSettings]]:
-    """Each project and source that is asked for. Raises before the first snapshot where one does not exist."""
-    found = place.settings
-    for project in place.projects(names) if names else place.available(_all(found)):
-        settings = found.project(project.name)
-        if not settings.sources:
-            raise SettingsError(f"{found.file} names no source for project {project.name!r}", hint="add one to the settings")
-        chosen = [one for one in settings.sources if source in (None, one.name)]
-        if not chosen:
-            raise UsageError(
-                f"project {project.name!r} has no source {source!r}",
-                hint=f"there are: {', '.join(one.name for one in settings.sources)}",
-            )
-        for one in chosen:
-            yield project, one
+def _one(opened: context.Context, project: Project, source: SourceSettings, *, quiet: bool, allow_empty: bool) -> SourceBackup:
+    from strongroom.backup import BackupOptions, back_up
 
+    unwritten: list[StrongroomError] = []
 
-def _all(found: Settings) -> list[str]:
-    if not found.projects:
-        raise SettingsError(
-            f"{found.file} names no project", hint="add one with `strongroom project add NAME --source KIND=PATH`"
-        )
-    return list(found.projects)
-
-
-def _one(
-    place: context.Context, project: Project, source: SourceSettings, *, quiet: bool, allow_empty: bool
-) -> tuple[dict[str, Any], StrongroomError | None]:
-    from vault.backup.run import BackupOptions, back_up
-
-    settings = place.settings
-    told: dict[str, Any] = {"project": project.name, "source": source.name}
-    try:
-        folder = sources.folder(settings.project(project.name), source, own_paths.paths(settings))
-        with progress.shown(quiet=quiet, project=project.name) as listener:
-            retire = retention.retiring(settings, project)
-            if retire is not None and place.holds_gone(project):
-                retire = None  # nobody knows what they were on
-            locks = object_lock.of(place, project)
-            damaged = _known_damage(settings, project)
-            backup_options = BackupOptions(
-                allow_empty=allow_empty, locking=locks, damaged=damaged, retire=retire, progress=listener
-            )
-            report = back_up(project, folder, backup_options)
-        told = report.as_json()
-        unwritten = None if quiet else _tell(report)
+    def committed(report: BackupReport) -> None:
+        if not quiet:
+            unwritten.extend(_tell(report))
         output.problems(report.problems)
-        told |= post_backup.of_snapshot(settings, project, source, report.record)
-        unheld = object_lock.snapshot_held(place, project, report.record)
-        output.problems(unheld)
-        told["problems"] += len(unheld)
-        first = [*report.problems, *unheld][:1]
-        problem = f"{counted(told['problems'], 'problem')}; {first[0].message}" if first else None
-        local_state.note_run(settings, project.name, f"backup {source.name}", problem)
-        if report.snapshots % maintenance.EVERY == 0:
-            _tidy(project, source.name, locked=locks is not None, quiet=quiet)
-        if unwritten is not None:
-            raise unwritten
-    except Interrupted:
-        raise
-    except StrongroomError as error:
-        output.failure(error)
-        local_state.note_run(settings, project.name, f"backup {source.name}", error)
-        return told | {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}, error
-    return told, None
 
-
-def _known_damage(settings: Settings, project: Project) -> frozenset[bytes]:
-    """The packs that a check of this machine has found to be damaged."""
-    with local_state.noted(settings) as findings:
-        if findings is not None:
-            return findings.damaged_packs(project.name)
-    return frozenset()
-
-
-def _tidy(project: Project, source: str, *, locked: bool, quiet: bool) -> None:
-    """A failure is no problem of the backup: it costs time of whoever asks later."""
-    try:
-        with progress.shown(quiet=quiet, project=project.name) as listener:
-            done = maintenance.run_maintenance(project, source, listener, locked=locked)
-    except Interrupted:
-        raise
-    except StrongroomError as error:
-        output.notice(f"the history of {project.name}/{source} was not tidied up, a later backup tries again: {error}")
-        return
-    if done.rolled_up and not quiet:
-        output.notice(f"rolled up the history of {counted(done.rolled_up, 'snapshot')}")
-    if done.joined and not quiet:
-        output.notice("joined small segments of the index")
+    with progress.shown(quiet=quiet, project=project.name) as listener:
+        done = back_up(opened, project, source, BackupOptions(allow_empty, listener, committed))
+    if done.error is None and unwritten:
+        done = replace(done, error=unwritten[0])
+        local_state.note_run(opened.settings, project.name, f"backup {source.name}", unwritten[0])
+    if done.error is not None:
+        output.failure(done.error)
+    return done
 
 
 def _tell_left_out(report: BackupReport) -> None:
@@ -194,10 +126,10 @@ def _tell_left_out(report: BackupReport) -> None:
         output.notice(f"left out by default patterns: {patterns} (an exclude pattern such as '!*.part' brings them back)")
 
 
-def _tell(report: BackupReport) -> StrongroomError | None:
+def _tell(report: BackupReport) -> Iterator[StrongroomError]:
     """What was done; gives the error where that cannot be written, since there is more to do. Who has seen enough of it
     (`| head`) does not keep the other sources from being backed up."""
-    counts, unwritten = report.record.counts, None
+    counts = report.record.counts
     try:
         output.result(
             f"{report.project}/{report.record.source}: {counted(counts.items, 'item')}, {wording.size(counts.bytes)}; "
@@ -207,7 +139,7 @@ def _tell(report: BackupReport) -> StrongroomError | None:
     except BrokenPipeError:
         output.discard_results()
     except TargetError as error:
-        unwritten = error
+        yield error
     _tell_left_out(report)
     for one in report.grown[:GROWN_SHOWN]:
         output.notice(f"grew while it was read: {printable(one.path)}; its first {wording.size(one.size)} are kept")
@@ -224,4 +156,3 @@ def _tell(report: BackupReport) -> StrongroomError | None:
         )
     if report.claim_stays:
         output.notice("notice: these credentials could not delete the run's claim; it stays until a prune takes it away")
-    return unwritten

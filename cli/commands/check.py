@@ -8,16 +8,14 @@ import typer
 
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Repository
-from strongroom import context, environment, local_state, object_lock
+from strongroom import context, local_state
 from vault import wording
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.progress import Progress
     from vault.repository.check import CheckReport
     from vault.repository.check_objects import RepositoryReport
-    from vault.repository.project import Project
 
 DONE_WITH_PROBLEMS = 3
 LINES_SHOWN = 50
@@ -26,7 +24,7 @@ STRAYS_SHOWN = 5
 
 def check(
     projects: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROJECT]… [PERCENT%]", help="Default: all. With --data, 10% is PERCENT.")
+        list[str] | None, typer.Argument(metavar="PROJECT|PERCENT%", help="Default: all. With --data, 10% is PERCENT.")
     ] = None,
     data: Annotated[bool, typer.Option("--data", help="Read packs too: re-hash them, open them, compare every chunk.")] = False,
     percent: Annotated[
@@ -57,40 +55,45 @@ def check(
 
     Every sort of object is opened, in the store and below this machine's cache; key objects of others are looked at from
     outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
-    then; with 3 where objects are not locked though the settings ask for it.
+    then; with 3 where objects are not locked though the settings ask for it. Says where this machine's cache has a whole copy
+    of what is damaged or gone: the next backup here puts most of it back.
 
     With --acknowledge a person gives up what a project misses or cannot read any more: snapshots (as `retention accept-loss`
-    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone. No pack is deleted for
-    seven days then.
+    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone, and vanished items
+    whose content is lost. No pack is deleted for seven days after snapshots were given up.
     """
+    from strongroom import checks
     from vault.repository import settings_copies
 
     _refuse_contradictions(percent, acknowledge, data=data, rolling=rolling)
     projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
-    with context.opened(config, identity, address=repository) as place:
-        chosen = place.projects(projects)
+    with context.opened(config, identity, address=repository) as opened:
+        chosen = opened.projects(projects)
         if acknowledge is not None:
             for project in chosen:
-                _acknowledge(place, project, acknowledge.strip())
-            place.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
-        whole = _repository(place, chosen, only=bool(projects))
+                checks.acknowledge(opened, project, acknowledge.strip())
+            opened.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
+        whole = checks.check_repository(opened, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
         reports = []
         for project in chosen:
             with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
-                reports.append(_one(place, project, share, listener, whole.damage, rolling=rolling))
+                found = checks.check_project(
+                    opened, project, data=share, rolling=rolling, beside=whole.damage, progress=listener
+                )
+                reports.append(found)
         for report in reports if whole.sound else ():
             if report.sound:
-                local_state.note_run(place.settings, report.project, "check")
+                local_state.note_run(opened.settings, report.project, "check")
     if as_json:
-        refused = [one.as_json() for one in place.refused]
-        found = [report.as_json() for report in reports]
-        output.document({"projects": found, "repository": whole.as_json(), "refused": refused})
+        refused = [one.as_json() for one in opened.refused]
+        documents = [report.as_json() for report in reports]
+        output.document({"projects": documents, "repository": whole.as_json(), "refused": refused})
     else:
         for report in reports:
             _tell(report)
         _tell_repository(whole)
-    if place.refused or not whole.sound or not all(report.sound for report in reports):
+    if opened.refused or not whole.sound or not all(report.sound for report in reports):
         raise typer.Exit(Damaged.exit_code)
     if any(report.unlocked for report in reports):
         raise typer.Exit(DONE_WITH_PROBLEMS)
@@ -98,64 +101,13 @@ def check(
 
 def _refuse_contradictions(percent: float, acknowledge: str | None, *, data: bool, rolling: bool) -> None:
     if percent < 100 and not data:
-        raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10%`")
+        raise UsageError("--percent needs --data", hint="write `strongroom check --data 10%`")
     if rolling and data:
-        raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
-    if acknowledge is not None and (rolling or not acknowledge.strip()):
         raise UsageError(
-            "--acknowledge needs a reason, and goes without --rolling", hint="say why nothing is wrong; it is kept"
+            "--rolling and --data exclude each other: --rolling chooses what is read itself", hint="leave --data out"
         )
-
-
-def _one(
-    place: context.Context, project: Project, share: float, listener: Progress, beside: list[str], *, rolling: bool
-) -> CheckReport:
-    from strongroom.rolling_check import noted, rolled
-    from vault.repository.check import Depth
-    from vault.repository.check import check as look
-    from vault.repository.missing_objects import Missing
-
-    depth = Depth(data=share, progress=listener)
-    missing = place.missing(project)
-    gone = [one.message for one in missing if one.what != "key"]  # those are the repository's
-    noted_as_notes = {Missing("snapshot", one.id).message for one in missing if one.what == "note"}
-    if rolling:
-        report = rolled(place.settings, project, depth, [*gone, *beside])
-    else:
-        report = noted(place.settings, project, depth, lambda depth: look(project, depth), [*gone, *beside])
-    # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
-    report.damage = [text for text in report.damage if text not in noted_as_notes]
-    report.damage += [text for text in gone if text not in report.damage]
-    report.unlocked = object_lock.unlocked(place, project, packs=share > 0)
-    return report
-
-
-def _repository(place: context.Context, chosen: list[Project], *, only: bool) -> RepositoryReport:
-    """What is outside of the projects. only: what is about the chosen ones."""
-    from vault import age
-    from vault.repository import check_objects
-
-    recovery = [one for one in map(age.parse_recipient, place.settings.recovery) if isinstance(one, age.HybridRecipient)]
-    ids = [project.id for project in chosen] if only else []
-    found = check_objects.of_repository(place.repository, place.identities, place.memory, recovery, ids)
-    if not only:
-        told = {project.name for project in chosen} | {one.path.decode() for one in place.refused}
-        lost = sorted(set(place.settings.projects) - told)
-        found.damage += [f"no key object opens project {name!r}, which the settings name" for name in lost]
-    return found
-
-
-def _acknowledge(place: context.Context, project: Project, reason: str) -> None:
-    """What is missing or unreadable now is known to be, from now on: the same as `retention accept-loss` for snapshots."""
-    from vault.repository import missing_objects, unreadable_objects
-
-    who = environment.person()
-    gone = missing_objects.look(project, place.memory)
-    missing_objects.acknowledge(project, place.memory, gone, reason=reason, who=who)
-    unreadable = unreadable_objects.look(project)
-    unreadable_objects.accept(project, place.memory, unreadable, reason=reason, who=who)
-    for message in (*(one.message for one in gone), *(one.message for one in unreadable)):
-        output.notice(f"{project.name}: acknowledged by {who}: {message}")
+    if acknowledge is not None and (rolling or not acknowledge.strip()):
+        raise UsageError("--acknowledge needs a reason, and excludes --rolling", hint="say why nothing is wrong; it is kept")
 
 
 def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
@@ -169,9 +121,11 @@ def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
         try:
             percent = float(word[:-1])
         except ValueError as error:
-            raise UsageError(f"{word!r} is not a percentage", hint="write a number above 0 and up to 100, as 10%") from error
+            raise UsageError(
+                f"{word!r} is not a valid percentage", hint="write a number above 0 and up to 100, as 10%"
+            ) from error
     if not 0 < percent <= 100:
-        raise UsageError(f"{percent:g} is not a percentage", hint="write a number above 0 and up to 100, as 10%")
+        raise UsageError(f"{percent:g} is not a valid percentage", hint="write a number above 0 and up to 100, as 10%")
     return names, percent
 
 
@@ -196,6 +150,8 @@ def _tell(report: CheckReport) -> None:
     for lines in (report.damage, report.lost):
         if len(lines) > LINES_SHOWN:
             output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")
+    for copy in report.copies[:LINES_SHOWN]:
+        output.notice(f"{report.project}: {copy.message}")
     if report.unlocked:
         many, some = counted(len(report.unlocked), "object"), ", ".join(report.unlocked[:STRAYS_SHOWN])
         output.notice(f"warning: {report.project}: {many} that the settings want locked can be deleted: {some}")

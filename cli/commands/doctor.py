@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    address: Annotated[str | None, typer.Argument(metavar="[ADDRESS]", help="Default: the settings' repository.")] = None,
+    address: Annotated[str | None, typer.Argument(metavar="ADDRESS", help="Default: the settings' repository.")] = None,
     endpoint: Endpoint = None,
     region: Region = None,
     path_style: PathStyle = None,

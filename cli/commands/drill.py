@@ -8,19 +8,20 @@ import typer
 
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet
-from strongroom import context, local_state
+from strongroom import context
 from vault import wording
-from vault.errors import Damaged, Interrupted, StrongroomError
+from vault.errors import Damaged, StrongroomError
 from vault.wording import counted
 
 DONE_WITH_PROBLEMS = 3
 
 if TYPE_CHECKING:
+    from strongroom.restore_drill import RecordedDrill
     from vault.repository.project import Project
 
 
 def drill(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     config: Config = None,
     identity: Identity = None,
     quiet: Quiet = False,
@@ -33,55 +34,36 @@ def drill(
     not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute.
     """
     with context.opened(config, identity) as opened:
-        place = opened.uncached()
-        outcomes = [_one(place, project, quiet=quiet or as_json) for project in place.projects(projects or [])]
+        below = opened.uncached()
+        done = [_one(below, project, quiet=quiet or as_json) for project in below.projects(projects or [])]
+    errors = [one.error for one in done if one.error is not None]
     if as_json:
-        output.document({"drills": [told for told, _ in outcomes]} | _first_error([error for _, error in outcomes]))
+        output.document({"drills": [one.as_json() for one in done]} | _first_error(errors))
     elif not quiet:
-        for told, _ in outcomes:
-            _tell(told)
-    failed = [error for _, error in outcomes if error is not None]
-    if failed:
-        raise typer.Exit(failed[0].exit_code)
-    if place.refused:
+        for one in done:
+            _tell(one.as_json())
+    if errors:
+        raise typer.Exit(errors[0].exit_code)
+    if below.refused:
         raise typer.Exit(Damaged.exit_code)
-    if any(told.get("problems") for told, _ in outcomes):
+    if any(one.problems for one in done):
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _one(place: context.Context, project: Project, *, quiet: bool) -> tuple[dict[str, Any], StrongroomError | None]:
-    from strongroom.restore_drill import drill as restore_sample
+def _one(opened: context.Context, project: Project, *, quiet: bool) -> RecordedDrill:
+    from strongroom.restore_drill import record_drill
 
-    now = project.services.clock.now()
-    error: StrongroomError | None = None
-    try:
-        with progress.shown(quiet=quiet, project=project.name) as listener:
-            done = restore_sample(project, lambda: None, progress=listener)
-        told = done.as_json()
-        output.problems(done.problems)
-        lost = [one.message for one in place.missing(project) if one.what == "snapshot"]
-        if lost and not done.trouble:
-            told["trouble"] = f"an older state was restored: {lost[0]}"
-        if told["trouble"]:
-            error = Damaged(f"{project.name}: {told['trouble']}")
-    except Interrupted:
-        raise
-    except StrongroomError as failed:
-        error = failed
-        told = {"project": project.name, "trouble": str(failed)}
-    if error is not None:
-        output.failure(error)
-    with local_state.noted(place.settings) as findings:
-        if findings is not None:
-            findings.drilled(project.name, now, told)
-    if error is None:
-        local_state.note_run(place.settings, project.name, "drill")
-    return told | {"at": now.isoformat()}, error
+    with progress.shown(quiet=quiet, project=project.name) as listener:
+        done = record_drill(opened, project, progress=listener)
+    output.problems(done.problems)
+    if done.error is not None:
+        output.failure(done.error)
+    return done
 
 
-def _first_error(errors: list[StrongroomError | None]) -> dict[str, Any]:
+def _first_error(errors: list[StrongroomError]) -> dict[str, Any]:
     """As whoever reads the document looks for it."""
-    first = next((one for one in errors if one is not None), None)
+    first = next(iter(errors), None)
     return {} if first is None else {"error": {"message": str(first), "hint": first.hint, "exit_code": first.exit_code}}
 
 

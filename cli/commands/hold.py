@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json
-from strongroom import context, environment, object_lock, time_parsing
+from strongroom import time_parsing
+from strongroom.context import opened
+from strongroom.holds import add_hold, held_period, list_holds, release_hold
 from vault import wording
-from vault.errors import UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.format.hold import HeldPeriod, Hold, Scope
-    from vault.problems import Problem
-    from vault.repository.project import Project
+    from vault.format.hold import Hold
 
-DONE_WITH_PROBLEMS = 3
 app = typer.Typer(
     help="Holds: what nobody may forget, prune or erase, with who, when and why.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -43,28 +39,24 @@ def add(
 ) -> None:
     """Place a hold. It binds retention, prune and erasing for everybody who writes to the repository."""
     from vault.format.hold import Scope
-    from vault.repository import holds
 
-    with context.opened(config, identity) as place:
-        found = place.project(project)
-        zone = place.zone(project)
-        now = found.services.clock.now()
-        scope = Scope(kind, None if period is None else _period(period, place, project, now), path, snapshot)
+    with opened(config, identity) as context:
+        own = context.project(project)
+        zone, now = context.zone(project), own.services.clock.now()
+        scope = Scope(kind, None if period is None else held_period(period, zone, now), path, snapshot)
         end = None if until is None else time_parsing.moment(until, zone, now)
-        items, size = _touched(found, scope)
-        hold = holds.place(found, scope, reason=reason, who=environment.person(), until=end)
-        problems = object_lock.hold_placed(place, found, hold)
+        made = add_hold(context, own, scope, reason=reason, until=end)
+    hold = made.placed.hold
     if as_json:
-        output.document({"project": project, "items": items, "bytes": size} | _as_json(hold, now))
+        output.document(made.as_json())
     else:
         output.result(f"hold {hold.id} on {project}: {scope.as_text()}, {_until(hold)}")
     if snapshot is None and not as_json:
-        output.result(
-            f"it is on {counted(items, 'item')} ({wording.size(size)}) of the newest snapshots, and on older versions"
-        )
-        if not items:
+        items, size = counted(made.items, "item"), wording.size(made.bytes)
+        output.result(f"it is on {items} ({size}) of the newest snapshots, and on older versions")
+        if not made.items:
             output.notice("notice: no item matches it now; it binds those that come, and those of older snapshots")
-    _end(problems)
+    output.finish(made.placed.problems)
 
 
 @app.command("release", epilog=EXIT_CODES)
@@ -77,110 +69,41 @@ def release(
     as_json: Json = False,
 ) -> None:
     """End a hold. That it was there, and who let go, stays on record."""
-    from vault.repository import holds
-
-    with context.opened(config, identity) as place:
-        found = place.project(project)
-        ids = [one.id for one in holds.read_all(found).holds if one.id.startswith(hold)]
-        if len(ids) > 1:
-            raise UsageError(f"{hold!r} is the beginning of {len(ids)} holds", hint=f"they are: {', '.join(ids)}")
-        ended = holds.release(found, ids[0] if ids else hold, reason=reason, who=environment.person())
-        problems = object_lock.hold_released(place, found, ended)
-        now = found.services.clock.now()
+    with opened(config, identity) as context:
+        ended = release_hold(context, context.project(project), hold, reason=reason)
     if as_json:
-        output.document({"project": project} | _as_json(ended, now))
+        output.document(ended.as_json())
     else:
-        output.result(f"hold {ended.id} on {project} ({ended.scope.as_text()}) is released")
-    _end(problems)
+        output.result(f"hold {ended.hold.id} on {project} ({ended.hold.scope.as_text()}) is released")
+    output.finish(ended.problems)
 
 
 @app.command("list", epilog=EXIT_CODES)
 def list_(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """The holds that bind."""
-    from vault.repository import holds
-
-    rows: list[tuple[str, Hold, datetime]] = []
-    problems: list[Problem] = []
-    with context.opened(config, identity) as place:
-        for project in place.projects(projects or []):
-            placed = holds.read_all(project)
-            now = project.services.clock.now()
-            problems += placed.problems
-            rows += [(project.name, hold, now) for hold in placed.holds if every or hold.binds(now)]
+    with opened(config, identity) as context:
+        found = [list_holds(project, ended=every) for project in context.projects(projects or [])]
+    holds = [one for project in found for one in project.holds]
     if as_json:
-        output.document({"holds": [{"project": name} | _as_json(hold, now) for name, hold, now in rows]})
+        output.document({"holds": [one.as_json() for one in holds]})
     else:
-        cells = [
-            (name, hold.id, hold.scope.as_text(), _placed(hold), hold.who, hold.reason, _until(hold)) for name, hold, _ in rows
-        ]
+        cells = [(one.project, *_cells(one.hold)) for one in holds]
         output.table(cells, ["PROJECT", "HOLD", "ON", "SINCE", "WHO", "WHY", "UNTIL"])
-    _end(problems, place.refused)
+    output.finish([problem for project in found for problem in project.problems], refused=context.refused)
 
 
-def _end(problems: Sequence[Problem], refused: Sequence[Problem] = ()) -> None:
-    output.problems(problems)
-    if problems or refused:
-        raise typer.Exit(DONE_WITH_PROBLEMS)
-
-
-def _period(text: str, place: context.Context, project: str, now: datetime) -> HeldPeriod:
-    from classify import period_grammar
-    from classify.period import EARLIEST, LATEST
-    from vault.format.hold import HeldPeriod
-
-    period = period_grammar.parse(text, place.zone(project), now)
-    start, end = period.moments()
-    return HeldPeriod(text, None if period.start == EARLIEST else start, None if period.end == LATEST else end)
-
-
-def _touched(project: Project, scope: Scope) -> tuple[int, int]:
-    """Items of the newest snapshots that a scope is on, folders aside, and their bytes."""
-    import pyarrow.compute as pc
-
-    from classify.path_patterns import pattern_regex
-    from policies.retention.holds import COLUMNS, items_held
-    from vault.format.hold import Hold
-    from vault.format.manifest import FOLDER
-    from vault.repository import snapshots
-    from vault.repository.catalog_chunks import MetaReader
-    from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import repaired_index
-
-    if scope.path is not None:
-        pattern_regex(scope.path)  # what is no pattern would hold everything, which nobody means who writes one
-    committed = snapshots.committed(project)
-    reader = MetaReader(project, repaired_index(project, ChunkIndex.load(project)))
-    probe = Hold("", scope, "", "", None)
-    items = size = 0
-    for record in snapshots.at(committed.records, None):
-        table = snapshots.read_manifest(reader, record, columns=[*COLUMNS, "type", "size"])
-        held = table.filter(items_held(table, probe, pattern_regex))
-        held = held.filter(pc.not_equal(held["type"], FOLDER))
-        items += held.num_rows
-        size += pc.sum(held["size"]).as_py() or 0
-    return items, size
-
-
-def _placed(hold: Hold) -> str:
-    return "?" if hold.placed_at is None else wording.moment(hold.placed_at)
+def _cells(hold: Hold) -> tuple[str, ...]:
+    placed = "?" if hold.placed_at is None else wording.moment(hold.placed_at)
+    return hold.id, hold.scope.as_text(), placed, hold.who, hold.reason, _until(hold)
 
 
 def _until(hold: Hold) -> str:
     if hold.release is not None:
         return f"released by {hold.release.who} on {wording.moment(hold.release.released_at)}: {hold.release.reason}"
     return "until it is released" if hold.until is None else f"until {wording.moment(hold.until)}"
-
-
-def _as_json(hold: Hold, now: datetime) -> dict[str, Any]:
-    released = hold.release
-    return hold.as_json() | {
-        "hold": hold.id,
-        "binds": hold.binds(now),
-        "released": None if released is None else released.as_json(),
-    }

@@ -141,7 +141,8 @@ def _sources(texts: list[str], more: dict[str, object]) -> list[SourceSettings]:
         kind, equals, path = text.partition("=")
         if not equals or not path or not KIND.match(kind):
             raise UsageError(
-                f"{text!r} is not KIND=PATH", hint="for example --source reports=/srv/reports; kinds are small letters"
+                f"invalid source {text!r}: expected KIND=PATH",
+                hint="for example --source reports=/srv/reports; kinds are small letters",
             )
         folder = environment.without_steps_up(Path(path).expanduser().absolute())
         if not folder.is_dir():

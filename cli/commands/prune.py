@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import output, progress
-from cli.commands.retention import ask
 from cli.options import Config, Identity, Json, Quiet, Yes
-from strongroom import context, local_state, object_lock, retention
+from cli.prompts import confirm
+from strongroom.context import Context, opened
+from strongroom.prune import PlannedPrune, PruneLimits, PruneResult, apply_prune, plan_prune
 from vault import wording
 from vault.errors import Busy, UsageError
 from vault.storage.object_locks import UNTIL_RELEASED
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.repository.claims import WaitOptions
     from vault.repository.gc.prune_plan import PrunePlan
     from vault.repository.gc.prune_report import PruneReport
+    from vault.repository.project import Project
 
-DONE_WITH_PROBLEMS = 3
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def prune(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     max_bytes: Annotated[
         str | None, typer.Option("--max-bytes", metavar="SIZE", help="Delete or store anew at most so much, such as 10G.")
     ] = None,
@@ -57,78 +57,64 @@ def prune(
 
     The plan is shown first. It may be interrupted anywhere; the next run goes on with the rest.
     """
-    from vault.repository.gc.planning import make_plan
-    from vault.repository.gc.prune import apply, refuse_without_rights
-    from vault.repository.gc.prune_plan import PruneOptions
-    from vault.repository.object_lock import locked
-
-    most = None if max_bytes is None else _bytes(max_bytes)
-    patience = _patience(wait)
+    limits = PruneLimits(
+        max_bytes=None if max_bytes is None else _bytes(max_bytes),
+        max_seconds=None if max_time is None else max_time * 60,
+        wait=_wait(wait),
+        repack_above=repack_above / 100,
+        allow_empty=allow_empty,
+    )
+    silent = quiet or as_json
     answers: list[dict[str, Any]] = []
-    done, busy = True, False
-    with context.opened(config, identity, commits=not dry_run) as place:
-        for project in place.projects(projects or []):
-            place.gone(project)
-            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
-                prune_options = PruneOptions(
-                    held=retention.held(project),
-                    locked=locked(project),
-                    remembered=frozenset(place.memory.lines("snapshots", project.id)),
-                    max_bytes=most,
-                    max_seconds=None if max_time is None else max_time * 60,
-                    repack_above=repack_above / 100,
-                    allow_empty=allow_empty,
-                    patience=patience,
-                    progress=listener,
-                )
-                plan = make_plan(project, prune_options)
+    reports: list[PruneReport] = []
+    with opened(config, identity, commits=not dry_run) as context:
+        for project in context.projects(projects or []):
+            with progress.shown(quiet=silent, project=project.name) as listener:
+                planned = plan_prune(context, project, limits, progress=listener)
             if not as_json:
-                _show(plan)
-            answer: dict[str, Any] = {"project": project.name, "plan": plan.as_json()}
-            answers.append(answer)
+                _show(planned.plan)
             if dry_run:
+                answers.append(planned.as_json())
                 continue
-            refuse_without_rights(project)
-            place.refuse_lost_holds(project)
-            object_lock.begun(place, project)
-            if (plan.dead or plan.wasteful or plan.forgotten) and not yes:
-                ask(f"Prune {project.name}?")
-            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
-                report = apply(project, plan, prune_options)
-            answer |= report.as_json()
-            busy = busy or bool(report.waiting)
-            done = done and (report.done or bool(report.waiting))
-            if report.done:
-                local_state.note_run(place.settings, project.name, "prune")
+            done = _applied(context, project, planned, yes=yes, quiet=silent)
+            answers.append(done.as_json())
+            reports.append(done.report)
             if not as_json:
-                _tell(report)
+                _show_report(done.report)
     if as_json:
         output.document({"projects": answers})
-    if place.refused or not done:
-        raise typer.Exit(DONE_WITH_PROBLEMS)
-    if busy:
+    if context.refused or not all(one.done or one.waiting for one in reports):
+        raise typer.Exit(output.DONE_WITH_PROBLEMS)
+    if any(one.waiting for one in reports):
         raise typer.Exit(Busy.exit_code)
 
 
-def _patience(wait: str | None) -> WaitOptions:
-    from strongroom.settings import durations
-    from vault.repository.claims import WaitOptions
+def _applied(context: Context, project: Project, planned: PlannedPrune, *, yes: bool, quiet: bool) -> PruneResult:
+    def ask() -> None:
+        if not yes:
+            confirm(f"Prune {project.name}?")
 
-    if wait is None:
-        return WaitOptions()
-    seconds = 0.0 if wait.strip() == "0" else durations.read(wait).total_seconds()
-    return WaitOptions(seconds=seconds, altogether=seconds)
+    with progress.shown(quiet=quiet, project=project.name) as listener:
+        return apply_prune(context, project, planned, confirm=ask, progress=listener)
+
+
+def _wait(text: str | None) -> timedelta | None:
+    from strongroom.settings import durations
+
+    if text is None:
+        return None
+    return timedelta(0) if text.strip() == "0" else durations.read(text)
 
 
 def _bytes(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise UsageError(f"{text!r} is not a size", hint="write 500M, 10G or a number of bytes")
+        raise UsageError(f"invalid size {text!r}", hint="write 500M, 10G or a number of bytes")
     return int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
 
 
 def _show(plan: PrunePlan) -> None:
-    told = plan.as_json()
+    sums = plan.as_json()
     output.result(f"{plan.project}: plan")
     for name, text in (
         ("dead", f"that no snapshot needs go{', if no backup under way needs them' if plan.claims else ''}"),
@@ -141,8 +127,8 @@ def _show(plan: PrunePlan) -> None:
             f"that no snapshot needs stay{_until(plan)}: the loss of a snapshot was accepted, whose packs nobody knows",
         ),
     ):
-        if told[name]["packs"]:
-            output.result(f"  {counted(told[name]['packs'], 'pack')} ({wording.size(told[name]['bytes'])}) {text}")
+        if sums[name]["packs"]:
+            output.result(f"  {counted(sums[name]['packs'], 'pack')} ({wording.size(sums[name]['bytes'])}) {text}")
     if plan.forgotten:
         output.result(f"  {counted(len(plan.forgotten), 'record')} of forgotten snapshots go")
     for snapshot, why in plan.held:
@@ -171,7 +157,7 @@ def _kept(until: datetime) -> str:
     return f"is locked by the store until {wording.moment(until)}"
 
 
-def _tell(report: PruneReport) -> None:
+def _show_report(report: PruneReport) -> None:
     if report.waiting:
         output.notice(f"{report.project}: backups are still under way; nothing was deleted ({'; '.join(report.waiting_for)})")
     output.result(

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from datetime import date, datetime
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
-from zoneinfo import ZoneInfo
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from classify import period_grammar
-from classify.period import Period
 from cli import output
 from cli.options import (
     At,
@@ -33,31 +26,28 @@ from cli.options import (
     Periods,
     Quiet,
     Repository,
+    Sheets,
     Source,
 )
-from cli.selection_options import SelectionOptions, tell_beyond, tell_consistency
-from strongroom import context
+from strongroom.context import opened
+from strongroom.query import MOST_ROWS, SEEKING_FORMATS, ProjectTables, QueryResult, open_tables
+from strongroom.selection import SelectionOptions, notice_beyond, warn_of_inconsistent
 from vault import wording
-from vault.errors import TargetError, UsageError
+from vault.errors import UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from restore.query.engine import QueryEngine, TableSummary
-    from restore.selection.select import Selection
-    from restore.tables.readers.csv_header import Headers
+    from restore.tables.loss_report import Loss
 
-DONE_WITH_PROBLEMS = 3
-ROWS_SHOWN, ROWS_IN_JSON = 100, 10_000
+ROWS_SHOWN = 100
 LONGEST_CELL = 80
-SEEKING = ("xlsx", "ods", "sqlite", "parquet", "feather")
-"""Formats whose writers go back in their file."""
 
 
 def query(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
-    sql: Annotated[str, typer.Argument(metavar="[SQL]", help="One SELECT; the tables are named by their folders.")] = "",
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; the tables are named by their folders.")] = "",
     tables: Annotated[bool, typer.Option("--tables", help="The tables there are: columns, files, periods.")] = False,
     target: Annotated[
         str,
@@ -73,6 +63,7 @@ def query(
     before: Before = None,
     deleted: Deleted = False,
     header: Header = None,
+    sheets: Sheets = None,
     source: Source = None,
     config: Config = None,
     repository: Repository = None,
@@ -82,119 +73,74 @@ def query(
 ) -> None:
     """Ask CSV, JSON, JSON Lines and Parquet files of any moment a question in SQL (DuckDB's), without restoring them.
 
-    Each folder is a table; every table also has the columns path, period, period_start, period_end and snapshot_time. A
-    condition on these leaves files out before they are read.
+    Workbooks (XLSX, ODS) and SQLite files are asked where --sheet names one of their sheets or tables. Each folder is a table;
+    every table also has the columns path, period, period_start, period_end and snapshot_time. A condition on these leaves files
+    out before they are read.
     """
-    from restore.selection.select import select
-    from strongroom.sources import headers_of
-
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
-    asked = SelectionOptions(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with context.opened(config, identity, address=repository) as place:
-        found = place.project(project)
-        found.capability.reading()
-        missing = place.gone(found)
-        selection = select(found, asked.query(place, found))
-        tell_beyond(selection, periods)
-        tell_consistency(selection.table)
-        zone = place.zone(project)
-        with _questions(selection, zone, headers_of(place.settings, found.name, header)) as questions:
+    options = SelectionOptions(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
+    with opened(config, identity, address=repository) as context:
+        own = context.project(project)
+        with open_tables(context, own, options.query(context, own), header=header, sheets=sheets or ()) as found:
+            notice_beyond(found.selection, periods)
+            warn_of_inconsistent(found.selection.table)
             if tables:
-                _tell_tables(questions.tables(), zone, as_json=as_json)
+                _show_tables(found, as_json=as_json)
             elif target:
-                _write(questions, sql, target, to)
+                _write(found, sql, target, to)
+            elif as_json:
+                output.document(found.read(sql, most=MOST_ROWS).as_json())
             else:
-                show = partial(_document, missing) if as_json else _table
-                questions.ask(sql, show)
+                _show(found.read(sql, most=ROWS_SHOWN))
             if not quiet and not tables:
-                output.notice(f"{counted(questions.opened, 'file')} of {len(questions)} looked into")
-    output.problems(selection.damage)
-    if selection.damage:
-        raise typer.Exit(DONE_WITH_PROBLEMS)
+                output.notice(f"{counted(found.files_opened, 'file')} of {found.files} looked into")
+            _show_losses(found.losses)
+            problems = found.problems
+    output.finish(problems)
 
 
 def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: bool) -> None:
     from restore.tables.registry import FORMATS
 
     if bool(sql) == tables:
-        raise UsageError("give a question or --tables", hint="strongroom query PROJECT 'select count(*) from calls'")
+        raise UsageError(
+            "missing query: give SQL or --tables, not both", hint="strongroom query PROJECT 'select count(*) from calls'"
+        )
     if target and target not in FORMATS:
-        raise UsageError(f"there is no format {target!r}", hint=f"--as {', '.join(FORMATS)}")
+        raise UsageError(f"unknown format {target!r} of --as", hint=f"known formats: {', '.join(FORMATS)}")
     if to and not target:
-        raise UsageError("--to needs a format", hint="add --as csv, or another")
-    if target in SEEKING and not to:
+        raise UsageError("--to needs --as", hint="add --as csv, or another")
+    if target in SEEKING_FORMATS and not to:
         raise UsageError(f"{target} cannot be written to stdout", hint="name a file with --to")
     if target and (tables or as_json):
-        raise UsageError("--as goes neither with --tables nor with --json")
+        raise UsageError("--as excludes --tables and --json")
 
 
-@contextmanager
-def _questions(selection: Selection, zone: ZoneInfo, headers: Headers) -> Iterator[QueryEngine]:
-    try:
-        from restore.query.engine import QueryEngine
-
-        opened = QueryEngine(selection, zone, output.notice, headers)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
-    with closing(opened):
-        yield opened
-
-
-def _tell_tables(found: list[TableSummary], zone: ZoneInfo, *, as_json: bool) -> None:
+def _show_tables(tables: ProjectTables, *, as_json: bool) -> None:
+    found = tables.describe()
     if as_json:
-        output.document({"tables": [_table_json(one, zone) for one in found]})
+        output.document({"tables": [one.as_json() for one in found]})
         return
     for one in found:
-        names = " = ".join(one.view.names)
-        output.result(f"{names}: {counted(one.files, 'file')} {one.view.format}, {wording.size(one.bytes)}, {_span(one, zone)}")
+        files, period = f"{counted(one.files, 'file')} {one.format}", one.period or "no period"
+        output.result(f"{' = '.join(one.names)}: {files}, {wording.size(one.bytes)}, {period}")
         for name, type_ in one.columns:
             output.result(f"    {name}  {type_}")
     output.notice("every table also has path, period, period_start, period_end, snapshot_time")
+    if tables.files_left_out:
+        count = counted(tables.files_left_out, "file")
+        output.notice(f"{count} with sheets (XLSX, ODS, SQLite) are not among them: name a sheet or table with --sheet")
 
 
-def _table_json(one: TableSummary, zone: ZoneInfo) -> dict[str, Any]:
-    return {
-        "names": list(one.view.names),
-        "folder": one.view.folder,
-        "format": one.view.format,
-        "files": one.files,
-        "bytes": one.bytes,
-        "period": None if one.period is None else _span(one, zone),
-        "columns": [{"name": name, "type": type_} for name, type_ in one.columns],
-    }
-
-
-def _span(one: TableSummary, zone: ZoneInfo) -> str:
-    return "no period" if one.period is None else period_grammar.written(Period.between(*one.period), zone)
-
-
-def _table(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
-    """The first rows, aligned."""
-    rows, more = _first(read(), ROWS_SHOWN)
-    numbers = [place for place, field in enumerate(schema) if _is_number(field)]
-    output.table([[_cell(cell) for cell in row] for row in rows], schema.names, right=numbers)
-    if more:
+def _show(answer: QueryResult) -> None:
+    """The rows, aligned."""
+    cells = answer.cells()
+    numbers = [column for column, field in enumerate(answer.rows.schema) if _is_number(field)]
+    output.table([[_cell(cell) for cell in row] for row in cells], answer.rows.schema.names, right=numbers)
+    if answer.more:
         output.notice(f"only the first {ROWS_SHOWN} rows are shown; all of them with --as csv, or another format")
     else:
-        output.notice(counted(len(rows), "row"))
-
-
-def _document(missing: list[str], schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
-    """The first rows as one JSON document. missing: ids of snapshots that are gone."""
-    rows, more = _first(read(), ROWS_IN_JSON)
-    columns = [{"name": field.name, "type": str(field.type)} for field in schema]
-    cells = [[_json(cell) for cell in row] for row in rows]
-    output.document({"columns": columns, "rows": cells, "more": more, "missing_snapshots": missing})
-
-
-def _first(batches: Iterator[pa.RecordBatch], count: int) -> tuple[list[tuple[Any, ...]], bool]:
-    """So many rows, and whether there are more."""
-    rows = list(itertools.islice((row for one in batches for row in _rows(one)), count + 1))
-    return rows[:count], len(rows) > count
-
-
-def _rows(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        output.notice(counted(len(cells), "row"))
 
 
 def _is_number(field: pa.Field) -> bool:
@@ -211,54 +157,19 @@ def _cell(cell: object) -> str:
     return plain if len(plain) <= LONGEST_CELL else f"{plain[: LONGEST_CELL - 1]}…"
 
 
-def _json(cell: Any) -> Any:  # noqa: ANN401 (a cell of any type)
-    if cell is None or isinstance(cell, bool | int | str):
-        return cell
-    if isinstance(cell, float):
-        return cell if cell == cell and abs(cell) != float("inf") else str(cell)
-    if isinstance(cell, dict):
-        return {str(key): _json(value) for key, value in cell.items()}
-    if isinstance(cell, list | tuple):
-        return [_json(value) for value in cell]
-    if isinstance(cell, bytes):
-        return cell.hex()
-    return cell.isoformat() if isinstance(cell, date) else str(cell)
-
-
-def _write(questions: QueryEngine, sql: str, target: str, to: str) -> None:
+def _write(tables: ProjectTables, sql: str, target: str, to: str) -> None:
     """All rows, in a file that has its name when it is whole, or on stdout."""
-    from restore.tables.loss_report import LossReport
-    from restore.tables.readers.arrow_source import ArrowTable
-    from restore.tables.registry import write_tables
-    from restore.tables.write_options import WriteOptions
-
-    found: list[LossReport] = []
-
-    def take(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
-        if found and not to:
-            raise UsageError("a cell is none of its column's type, and a part is written already", hint="name a file with --to")
-        found.append(LossReport())
-        with _opened(to) if to else output.standard_output() as out:
-            table = ArrowTable("answer", schema, read, found[-1])
-            write_tables([table], target, out or sys.stdout.buffer, WriteOptions(), found[-1])
-
-    questions.ask(sql, take)
-    for loss in found[-1].all():
-        output.notice(f"lost: {counted(loss.cells, 'cell')} of {loss.column}: {loss.what}")
+    _show_losses(tables.write_file(sql, target, to) if to else tables.write(sql, target, _standard_output, again=False))
     if to:
         output.result(f"written: {to}")
 
 
+def _show_losses(losses: Iterable[Loss]) -> None:
+    for loss in losses:
+        output.notice(f"lost: {counted(loss.cells, 'cell')} of {loss.column}: {loss.what}")
+
+
 @contextmanager
-def _opened(to: str) -> Iterator[BinaryIO]:
-    """A file that gets its name when it is whole. Raises `TargetError`."""
-    path = Path(to).expanduser()
-    half = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with half.open("xb") as out:
-            yield out
-        half.replace(path)
-    except OSError as error:
-        raise TargetError(f"cannot write {to}: {error.strerror}") from error
-    finally:
-        half.unlink(missing_ok=True)
+def _standard_output() -> Iterator[BinaryIO]:
+    with output.standard_output():
+        yield sys.stdout.buffer

@@ -23,14 +23,17 @@ from cli.options import (
     Periods,
     Quiet,
     Repository,
+    Sheets,
     Source,
     Yes,
 )
-from cli.restoring.request import As, RestoreRequest, TableOptions
-from cli.selection_options import SelectionOptions
+from cli.restore_run import RestoreRequest, RunOptions, restore_all, restore_project
+from cli.table_formats import As
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.tables.write_options import Audience
 from strongroom import context
+from strongroom.selection import SelectionOptions, parse_versions
+from strongroom.table_options import TableOptions
 from vault.errors import UsageError
 
 
@@ -86,6 +89,7 @@ def restore(
     ] = False,
     time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
     header: Header = None,
+    sheets: Sheets = None,
     merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
     versions: Annotated[
         str,
@@ -133,6 +137,7 @@ def restore(
         rows_in_period=rows_in_period,
         time_column=time_column,
         header=header,
+        sheets=tuple(sheets or ()),
         merge=merge,
     )
     request = RestoreRequest(
@@ -141,26 +146,22 @@ def restore(
         existing=existing,
         tables=tables,
         incomplete=incomplete,
-        dry_run=dry_run,
-        yes=yes,
-        quiet=quiet,
-        as_json=as_json,
         endpoint=endpoint,
         region=region,
+        run=RunOptions(dry_run=dry_run, yes=yes, quiet=quiet, as_json=as_json),
     )
     request.check(periods=bool(periods))
-    from cli.restoring.projects import VersionCount, everything, of_project
-
-    wanted = VersionCount(versions)
     if all_projects:
         patterns = [*([] if project is None else [project]), *(patterns or [])]
-    asked = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    if not all_projects and project is None:
+    elif project is None:
         raise UsageError(
-            "which project?", hint="name it, or say --all-projects; `strongroom project list` names those there are"
+            "missing project: name one, or use --all-projects", hint="`strongroom project list` names those there are"
         )
-    with context.opened(config, identity, address=repository) as place:
+    options = SelectionOptions(
+        patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before, parse_versions(versions)
+    )
+    with context.opened(config, identity, address=repository) as opened:
         if all_projects:
-            everything(place, asked, request, wanted)
+            restore_all(opened, options, request)
         else:
-            of_project(place, prompts.project(place, project or ""), asked, request, wanted)
+            restore_project(opened, prompts.project(opened, project or ""), options, request)

@@ -10,23 +10,24 @@ import typer
 
 from cli import output
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
-from strongroom import context, environment, local_state, object_lock, retention, time_parsing
+from cli.prompts import confirm
+from strongroom import time_parsing
+from strongroom.context import Context, opened
+from strongroom.forget import ForgetLog, accept_loss, forget_log, forget_snapshots, snapshots_of
+from strongroom.retention import AppliedRetention, ProjectRetention, apply_retention, plan_retention
 from strongroom.settings import durations
 from vault import wording
-from vault.errors import RefusedByRule, UsageError
+from vault.errors import UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from policies.retention.plan import RetentionPlan
-    from vault.format.forget_note import ForgetNote
     from vault.repository.project import Project
 
-DONE_WITH_PROBLEMS = 3
 SHOWN = 12
 """Snapshots that go which are shown one by one; `--all` shows every one, and those that stay."""
 
 app = typer.Typer(help="Which snapshots stay, which go, and why.", no_args_is_help=True, rich_markup_mode=None)
-Projects = Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all of the settings.")]
+Projects = Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all of the settings.")]
 All = Annotated[bool, typer.Option("--all", help="Show every snapshot, those that stay too.")]
 
 
@@ -43,18 +44,19 @@ def plan(
 
     With --on it is shown what would still exist then if no further backup came.
     """
-    with context.opened(config, identity) as place:
-        made = [(project, *_plan(place, project, on)) for project in place.projects(projects or list(place.settings.projects))]
-        zones = {one.name: place.zone(one.name) for one, _, _ in made}
+    with opened(config, identity) as context:
+        chosen = context.projects(projects or list(context.settings.projects))
+        made = [plan_retention(context, project, on=_day(context, project, on)) for project in chosen]
+        zones = {project.name: context.zone(project.name) for project in chosen}
     if as_json:
-        output.document({"projects": [{"project": one.name} | found.as_json() for one, found, _ in made]})
+        output.document({"projects": [one.as_json() for one in made]})
     else:
-        for project, found, _ in made:
-            _show(project, found, zones[project.name], every=every)
-    for _, _, problems in made:
-        output.problems(problems)
-    if any(problems for _, _, problems in made):
-        raise typer.Exit(DONE_WITH_PROBLEMS)
+        for one in made:
+            _show(one, zones[one.project], every=every)
+    for one in made:
+        output.problems(one.problems)
+    if any(one.problems for one in made):
+        raise typer.Exit(output.DONE_WITH_PROBLEMS)
 
 
 @app.command("apply", epilog=EXIT_CODES)
@@ -73,65 +75,46 @@ def apply(
 
     What only they needed stays in the store until `strongroom prune`.
     """
-    answers: list[dict[str, Any]] = []
-    with context.opened(config, identity) as place:
-        for project in place.projects(projects or list(place.settings.projects)):
-            found, problems = _plan(place, project, None)
-            output.problems(problems)
-            digest = found.world.digest()
-            if shown is not None and not (len(shown) >= len("12345678") and digest.startswith(shown)):
-                raise RefusedByRule(
-                    f"the world is not the one of plan {shown} any more; nothing was done",
-                    hint=f"look at `strongroom retention plan {project.name}` again: it is {digest[:16]} now",
-                )
+    done: list[dict[str, Any]] = []
+    with opened(config, identity) as context:
+        for project in context.projects(projects or list(context.settings.projects)):
+            planned = plan_retention(context, project)
+            output.problems(planned.problems)
+            if shown is not None:
+                planned.refuse_unless(shown)
             if not as_json:
-                _show(project, found, place.zone(project.name), every=every)
-            if found.goes and not yes:
-                ask(f"Forget {counted(len(found.goes), 'snapshot')} of {project.name}?")
-            gone = _apply(place, project, found)
-            local_state.note_run(place.settings, project.name, "retention")
-            answers.append({"project": project.name, "forgotten": gone} | found.as_json())
+                _show(planned, context.zone(project.name), every=every)
+            goes = planned.plan.goes
+            if goes and not yes:
+                confirm(f"Forget {counted(len(goes), 'snapshot')} of {project.name}?")
+            applied = apply_retention(context, project, planned)
+            _show_applied(applied)
+            done.append(applied.as_json())
     if as_json:
-        output.document({"projects": answers})
+        output.document({"projects": done})
 
 
 @app.command("log", epilog=EXIT_CODES)
 def log(
     projects: Projects = None,
-    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id, every item by its path.")] = False,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """Show which snapshots were forgotten or given up as lost: when, by whom and why."""
-    from vault.repository import forget_notes
-
-    with context.opened(config, identity) as place:
-        found = [(project, *forget_notes.read_notes(project)) for project in place.projects(projects or [])]
+    """Show which snapshots were forgotten or given up as lost, and which lost items: when, by whom and why."""
+    with opened(config, identity) as context:
+        found = [forget_log(project) for project in context.projects(projects or [])]
     if as_json:
-        output.document(
-            {
-                "projects": [
-                    {
-                        "project": project.name,
-                        "notes": [note.as_json() | {"snapshots": _logged(note)} for note in notes if _logged(note)],
-                        "damage": [problem.as_json() for problem in problems],
-                    }
-                    for project, notes, problems in found
-                ]
-            }
-        )
+        output.document({"projects": [one.as_json() for one in found]})
     else:
-        for project, notes, _ in found:
-            _show_log(project, notes, every=every)
-    problems = [problem for _, _, some in found for problem in some]
-    output.problems(problems)
-    if problems or place.refused:
-        raise typer.Exit(DONE_WITH_PROBLEMS)
+        for one in found:
+            _show_log(one, every=every)
+    output.finish([problem for one in found for problem in one.damage], refused=context.refused)
 
 
 @app.command("accept-loss", epilog=EXIT_CODES)
-def accept_loss(
+def accept(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     lost: Annotated[list[str], typer.Argument(metavar="SNAPSHOT…")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What happened; it is kept with the note.")],
@@ -148,21 +131,20 @@ def accept_loss(
     What only they needed goes with a prune after --grace: until then look for an older version or a copy of their records.
     `check --acknowledge` does the same for all snapshots that are missing or damaged, and for other objects.
     """
-    from vault.repository import missing_snapshots
-
     stay = timedelta(0) if grace.strip() == "0" else durations.read(grace)
-    with context.opened(config, identity) as place:
-        found = place.project(project)
-        place.gone(found)
+
+    def ask() -> None:
         if not yes:
-            ask(f"Give up {counted(len(set(lost)), 'snapshot')} of {project}? What only they needed goes with a later prune.")
-        remembered, who = place.memory.lines("snapshots", found.id), environment.person()
-        gone = missing_snapshots.accept(found, lost, reason=reason, who=who, remembered=remembered, packs_stay=stay)
-        place.memory.drop_snapshots(found.id, [one.id for one in gone])
+            count = counted(len(set(lost)), "snapshot")
+            confirm(f"Give up {count} of {project}? What only they needed goes with a later prune.")
+
+    with opened(config, identity) as context:
+        accepted = accept_loss(context, context.project(project), lost, reason=reason, grace=stay, confirm=ask)
     if as_json:
-        output.document({"project": project, "accepted": [one.as_json() for one in gone]})
+        output.document(accepted.as_json())
     else:
-        output.result(f"{project}: the loss of {counted(len(gone), 'snapshot')} is noted; nothing misses them from now on")
+        count = counted(len(accepted.snapshots), "snapshot")
+        output.result(f"{project}: the loss of {count} is noted; nothing misses them from now on")
 
 
 def forget(
@@ -176,89 +158,62 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Forget snapshots by their ids. What a hold is on stays, and so does the newest snapshot of each source."""
-    from vault.repository.gc.forget import forget as drop
 
-    with context.opened(config, identity) as place:
-        found = place.project(project)
-        place.refuse_lost_holds(found)
-        object_lock.begun(place, found)
+    def ask() -> None:
         if not yes:
-            ask(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
-        held = retention.held(found)
-        gone = drop(found, chosen, reason=reason, who=environment.person(), held=held, newest_too=newest_too)
-        place.memory.drop_snapshots(found.id, [one.id for one in gone])
+            confirm(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
+
+    with opened(config, identity) as context:
+        found = context.project(project)
+        gone = forget_snapshots(context, found, chosen, reason=reason, newest_too=newest_too, confirm=ask)
     if as_json:
-        output.document({"project": project, "forgotten": [one.id for one in gone]})
+        output.document(gone.as_json())
     else:
-        output.result(f"{project}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune {project}` reclaims the room")
+        count = counted(len(gone.snapshots), "snapshot")
+        output.result(f"{project}: {count} forgotten; `strongroom prune {project}` reclaims the room")
 
 
-def _logged(note: ForgetNote) -> list[dict[str, Any]]:
-    """The snapshots of a note, without what prunes write for themselves."""
-    from vault.repository.gc.repack import SOURCE
+def _day(context: Context, project: Project, text: str | None) -> datetime | None:
+    """The later moment that --on means; None for now. Raises `UsageError`."""
+    if text is None:
+        return None
+    now = project.services.clock.now()
+    when = time_parsing.moment(text, context.zone(project.name), now)
+    if when <= now:
+        raise UsageError(f"invalid --on {text!r}: it is not a later day", hint="the plan for now is the one without --on")
+    return when
 
-    return [one.as_json() for one in note.snapshots if one.source != SOURCE]
 
-
-def _show_log(project: Project, notes: list[ForgetNote], *, every: bool) -> None:
+def _show_log(found: ForgetLog, *, every: bool) -> None:
     rows = []
-    for note in notes:
-        gone = _logged(note)
-        sources = ", ".join(sorted({one["source"] or "?" for one in gone}))
-        what = [one["id"] for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
+    for note in found.notes:
+        gone = snapshots_of(note)
+        sources = ", ".join(sorted({one.source or "?" for one in gone}))
+        what = [one.id for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
         when, who = wording.moment(note.forgotten_at), note.who or f"? on {note.host}"
         rows += [(f"  {when}", who, one, sources, note.reason) for one in what]
-    output.result(f"{project.name}: {counted(len(rows), 'entry', 'entries')}")
+        lost = [one.path for one in note.items] if every else [counted(len(note.items), "lost item")] if note.items else []
+        of = ", ".join(sorted({one.source for one in note.items}))
+        rows += [(f"  {when}", who, one, of, note.reason) for one in lost]
+    output.result(f"{found.project}: {counted(len(rows), 'entry', 'entries')}")
     if rows:
         output.table(rows, ["  WHEN", "WHO", "FORGOTTEN", "OF", "WHY"])
 
 
-def _plan(place: context.Context, project: Project, on: str | None) -> tuple[RetentionPlan, tuple[Any, ...]]:
-    from policies.retention.plan import make_plan
-
-    now = project.services.clock.now()
-    world, problems = retention.world(place.settings, project)
-    when = None if on is None else _day(on, place.zone(project.name), now)
-    return make_plan(world, now, on=when, storage=retention.storage(project)), problems
-
-
-def _day(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    when = time_parsing.moment(text, zone, now)
-    if when <= now:
-        raise UsageError(f"{text!r} is not a later day", hint="the plan for now is the one without --on")
-    return when
+def _show_applied(found: AppliedRetention) -> None:
+    if found.forgotten:
+        count = counted(len(found.forgotten), "snapshot")
+        output.notice(f"{found.project}: {count} forgotten; `strongroom prune` reclaims the room")
+    if found.by_others:
+        output.notice(f"{found.project}: {counted(found.by_others, 'snapshot')} forgotten by another run meanwhile")
 
 
-def _apply(place: context.Context, project: Project, found: RetentionPlan) -> list[str]:
-    """Gives the ids of the snapshots that this run forgot."""
-    from vault.repository import forget_notes
-    from vault.repository.gc.forget import forget as drop
-
-    if not found.goes:
-        return []
-    place.refuse_lost_holds(project)
-    object_lock.begun(place, project)
-    world, _ = retention.world(place.settings, project)
-    if not forget_notes.read_all(project).by_id.keys() >= set(found.goes):
-        found.refuse_unless_current(world)
-    reason = f"retention, plan {found.world.digest()[:16]}"
-    held, who = retention.held(project), environment.person()
-    gone = drop(project, found.goes, reason=reason, who=who, held=held, unless_done=True)
-    place.memory.drop_snapshots(project.id, [one.id for one in gone])
-    if gone:
-        output.notice(f"{project.name}: {counted(len(gone), 'snapshot')} forgotten; `strongroom prune` reclaims the room")
-    if len(gone) < len(found.goes):
-        output.notice(f"{project.name}: {counted(len(found.goes) - len(gone), 'snapshot')} forgotten by another run meanwhile")
-    return [one.id for one in gone]
-
-
-def _show(project: Project, found: RetentionPlan, zone: ZoneInfo, *, every: bool) -> None:
-    output.result(f"{project.name}: plan {found.world.digest()[:16]}")
-    lines = list(found.lines() if every else found.summary())
-    for line in lines:
+def _show(found: ProjectRetention, zone: ZoneInfo, *, every: bool) -> None:
+    output.result(f"{found.project}: plan {found.digest[:16]}")
+    for line in found.plan.lines() if every else found.plan.summary():
         output.result(f"  {line}")
     if not every:
-        goes = list(found.verdict.forgotten)
+        goes = list(found.plan.verdict.forgotten)
         for one in goes[:SHOWN]:
             why = "; ".join(reason.text for reason in one.forget)
             output.result(
@@ -266,9 +221,3 @@ def _show(project: Project, found: RetentionPlan, zone: ZoneInfo, *, every: bool
             )
         if len(goes) > SHOWN:
             output.result(f"  … and {len(goes) - SHOWN} more; --all shows every one")
-
-
-def ask(question: str) -> None:
-    if not environment.is_interactive():
-        raise UsageError("nobody can be asked here, and nothing was done", hint="say yes beforehand with --yes")
-    typer.confirm(question, err=True, abort=True)

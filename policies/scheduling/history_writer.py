@@ -17,7 +17,7 @@ from policies.scheduling.run_history import RunHistory
 from vault.errors import StrongroomError
 
 MOST_KEPT = 10_000
-"""Runs that wait for the books to be written again; the oldest of more are lost to them, not to the jobs."""
+"""Runs that wait for the run history to be written again; the oldest of more are lost to them, not to the jobs."""
 
 
 class HistoryWriter:
@@ -71,7 +71,7 @@ class HistoryWriter:
             self.is_behind = False
             self._unwritten.clear()
             if was_behind:
-                self.notice("the books can be written again, and all runs are in them")
+                self.notice("the run history can be written again, and all runs are in it")
 
     def tell(self) -> None:
         """Tell everything that is not told. Raises what the watcher raises; the rest is told the next time."""

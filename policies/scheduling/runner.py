@@ -148,7 +148,7 @@ class Runner:
         if self._pen.unwritten:
             count = counted(len(self._pen.unwritten), "run")
             raise StrongroomError(
-                f"the books cannot be written: {count} will be unknown once this process ends",
+                f"the run history cannot be written: {count} will be unknown once this process ends",
                 hint="free some room, or mend the rights of the state folder; what was backed up is kept",
             )
 

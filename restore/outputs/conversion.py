@@ -12,6 +12,7 @@ from restore.tables.model import Batch, Column, Table
 from restore.tables.readers.csv_header import Headers
 from restore.tables.registry import is_table
 from restore.tables.rows_in_period import Cut, NoTimeColumn, RowsInPeriod
+from restore.tables.sheet_choice import HAVING_SHEETS, SheetChoice
 from restore.tables.times import Reading
 from restore.tables.write_options import WriteOptions
 from vault.errors import StrongroomError, UsageError
@@ -32,12 +33,19 @@ class RowFilter:
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """target: the format, as `restore.tables.registry` names it; None for each table's own · rows: None for all of them ·
-    headers: what the first rows of CSV files are."""
+    headers: what the first rows of CSV files are · sheets: the only ones of workbooks and databases that are wanted, by name or
+    place; none for all of them."""
 
     target: str | None
     options: WriteOptions = field(default_factory=WriteOptions)
     rows: RowFilter | None = None
     headers: Headers = field(default_factory=Headers)
+    sheets: tuple[str, ...] = ()
+
+    def choice(self, source: str) -> SheetChoice | None:
+        """Which sheets of a file of this format; None for all that it has."""
+        noun = "table" if source == "sqlite" else "sheet"
+        return SheetChoice(self.sheets, noun) if self.sheets and source in HAVING_SHEETS else None
 
     def source_of(self, told: str | None) -> str | None:
         """The format that an item is read as, if it is to be converted. told: its format, as its manifest names it."""
@@ -45,7 +53,8 @@ class Conversion:
         if name is None:
             return None
         # a CSV is always written anew: in one encoding, with one delimiter
-        same = name == (self.target or name) and name != "csv" and self.rows is None and not self.options.for_people
+        kept = self.rows is None and not self.options.for_people and self.choice(name) is None
+        same = name == (self.target or name) and name != "csv" and kept
         return None if same or (self.target is None and self.rows is None) else name
 
 

@@ -22,6 +22,7 @@ from restore.tables.convert import ConversionResult, ConvertOptions, convert
 from restore.tables.loss_report import LossReport
 from restore.tables.output_names import OutputNames
 from restore.tables.registry import ITEM_ERRORS
+from restore.tables.sheet_choice import SheetChoice
 from vault.errors import StrongroomError
 from vault.format import manifest
 from vault.problems import Problem
@@ -92,9 +93,11 @@ def _convert(file: Path, told: ItemOutcome, source: str, conversion: Conversion,
     cutting = None if conversion.rows is None else RowCutter(conversion.rows, losses)
     target = conversion.target or source
     header = conversion.headers.of(told.source)
-    query = ConvertOptions(target, conversion.options, None if cutting is None else cutting.change, header)
+    sheets = conversion.choice(source)
+    query = ConvertOptions(target, conversion.options, None if cutting is None else cutting.change, header, sheets)
     written = convert(file, source, decoded(told.path), query, names.given, outputs.opened, losses)
     tell(told, target, written, losses, cutting)
+    told.problems += missing_sheets(told, sheets)
     told.outputs = [encoded(one.name) for one in written]
     names.taken.update(one.name.casefold() for one in written)
 
@@ -110,6 +113,11 @@ def tell(
     if cutting is not None:
         told.cut = cutting.facts()
         told.problems += [Problem(told.path, "not-cut", why) for why in cutting.whole]
+
+
+def missing_sheets(told: ItemOutcome, sheets: SheetChoice | None) -> list[Problem]:
+    """What an item lacks of the sheets that were asked for, where it has others of them."""
+    return [Problem(told.path, "no-such-sheet", why) for why in (sheets.missing if sheets is not None else ())]
 
 
 class ItemFacts:

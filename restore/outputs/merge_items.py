@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from classify import period_grammar
 from classify.period import Period, micros
 from restore.outputs.conversion import Conversion, RowCutter, read_as
-from restore.outputs.convert_items import Contents, ItemFacts, Outputs, decoded, encoded, format_of, lost, tell
+from restore.outputs.convert_items import Contents, ItemFacts, Outputs, decoded, encoded, format_of, lost, missing_sheets, tell
 from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.outputs.scratch_dir import put_down
 from restore.tables.convert import ConvertOptions, write_all
@@ -23,6 +23,7 @@ from restore.tables.merge import Merged, Part
 from restore.tables.model import Table
 from restore.tables.output_names import OutputNames
 from restore.tables.registry import open_tables
+from restore.tables.sheet_choice import NoSuchSheet
 from vault.errors import StrongroomError
 from vault.problems import Problem, printable
 from vault.wording import counted
@@ -48,7 +49,7 @@ def merge_items(
         told.format = told.format or format_of(content, told.path)
         source = read_as(told.format)
         if source is None:
-            why = f"it is no table ({told.format or 'empty'}), and not in the merged one"
+            why = f"it is not a table ({told.format or 'empty'}), and not in the merged one"
             told.problems.append(Problem(told.path, "not-a-table", why))
             yield OutputItem(told.path, None, 0, told)
             continue
@@ -99,7 +100,9 @@ class _Merging:
 
         @contextmanager
         def opened(losses: LossReport) -> Iterator[Sequence[Table]]:
-            tables = open_tables(file, source, losses, self._conversion.headers.of(told.source))
+            sheets = self._conversion.choice(source)
+            tables = open_tables(file, source, losses, self._conversion.headers.of(told.source), sheets)
+            told.problems = missing_sheets(told, sheets)
             rows = self._conversion.rows
             if rows is None:
                 yield tables
@@ -108,7 +111,7 @@ class _Merging:
             cutting = self._cutting[shown] = RowCutter(rows, losses)
             change: Callable[[Table], Table] = cutting.change
             yield [change(table) for table in tables]
-            told.problems = [Problem(told.path, "not-cut", why) for why in cutting.whole]
+            told.problems += [Problem(told.path, "not-cut", why) for why in cutting.whole]
 
         return Part(shown, self._when(told), opened)
 
@@ -121,7 +124,8 @@ class _Merging:
     def _failed(self, part: Part, error: StrongroomError, rows: int) -> None:
         told = self._by_path[part.source]
         kept = f"; {rows} of its rows are in the merged table" if rows else ""
-        told.problems.append(Problem(told.path, "not-merged", f"it cannot be read as a table: {error}{kept}"))
+        why = "it is not in the merged table" if isinstance(error, NoSuchSheet) else "it cannot be read as a table"
+        told.problems.append(Problem(told.path, "not-merged", f"{why}: {error}{kept}"))
 
 
 class _Fixed(OutputNames):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from restore.outputs.output_item import ItemOutcome, OutputItem
@@ -22,23 +23,45 @@ def is_what_people_want(what: str) -> bool:
     return what in (DIGITS, FORMULA) or what.startswith(LOCAL.partition("{")[0])
 
 
+@dataclass(frozen=True, slots=True)
+class OutcomeCounts:
+    """What became of files, in numbers. items: files that were asked for · converted, as_they_are: of these, how they were
+    written · rows: of converted tables · cells_with_losses: cells that the format could not carry whole."""
+
+    items: int
+    converted: int
+    as_they_are: int
+    rows: int
+    cells_with_losses: int
+    problems: int
+
+    def as_json(self) -> dict[str, int]:
+        """For the report, and `--json`."""
+        return asdict(self)
+
+
+def counts_of(outcomes: Sequence[ItemOutcome]) -> OutcomeCounts:
+    """Of what became of each file."""
+    converted = [one for one in outcomes if one.target is not None]
+    return OutcomeCounts(
+        items=sum(one.row >= 0 for one in outcomes),
+        converted=len(converted),
+        as_they_are=sum(one.target is None and bool(one.outputs) for one in outcomes),
+        rows=sum(table["rows"] for one in converted for table in one.tables),
+        cells_with_losses=sum(loss.cells for one in outcomes for loss in one.losses),
+        problems=sum(len(one.problems) for one in outcomes),
+    )
+
+
 def report_of(selection: Selection, asked: Mapping[str, Any], told: Sequence[ItemOutcome]) -> dict[str, Any]:
     """The report. asked: the request, in plain values. No moment of making is in it: two reports can be compared."""
-    converted = [one for one in told if one.target is not None]
     return {
         "project": selection.project.name,
         "asked": dict(asked),
         "snapshots": [
             {"source": one.source, "snapshot": one.id, "taken_at": one.taken_at.isoformat()} for one in selection.records
         ],
-        "counts": {
-            "items": sum(one.row >= 0 for one in told),
-            "converted": len(converted),
-            "as_they_are": sum(one.target is None and bool(one.outputs) for one in told),
-            "rows": sum(table["rows"] for one in converted for table in one.tables),
-            "cells_with_losses": sum(loss.cells for one in told for loss in one.losses),
-            "problems": sum(len(one.problems) for one in told),
-        },
+        "counts": counts_of(told).as_json(),
         "items": [one.as_json() for one in told],
     }
 

@@ -30,6 +30,7 @@ SAMPLE_ROWS = 20_000
 NOT_OF_ITS_TYPE = "strongroom-cell"
 """Begins the message of the error that a cell raises when it is none of its column's type."""
 
+STAND_IN_ROWS = 1_000_000
 _INT = r"0|-?[1-9][0-9]{0,17}"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = _DAY + r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
@@ -70,17 +71,25 @@ class Shape:
         cells = [f"{_cell(self.view, one)} AS {quoted(shown(one.name))}" for one in self.columns]
         return self._views(cells, _scan(served, self.view, rows))
 
-    def create_stub(self, names: Sequence[str], function: str) -> str:
-        """SQL of a view that has the same columns, for planning alone: none of the files is opened. function: that reads them,
-        which tells it apart in a plan."""
+    def create_stub(self, names: Sequence[str]) -> str:
+        """SQL of a view that has the same columns and files, for planning alone: none of the files is opened."""
         cells = [f"CAST({quoted(one.name)} AS {one.type}) AS {quoted(shown(one.name))}" for one in self.columns]
         texts = ", ".join(f"{text(one.name)}: 'VARCHAR'" for one in self.columns) or "'-': 'VARCHAR'"
-        rest = ", auto_detect = false" if function == "read_csv" else ""
-        return self._views(cells, f"{function}({_list(names)}, columns = {{{texts}}}{rest}, {_HIVE})")
+        return self._views(cells, f"read_csv({_list(names)}, columns = {{{texts}}}, auto_detect = false, {_HIVE})")
+
+    def create_stand_in(self) -> str:
+        """SQL of a view that has the same columns and no files, for planning alone; its cells are no constants, which a plan
+        would leave out."""
+        types = {shown(one.name): one.type for one in self.columns} | META
+        cells = [f"TRY_CAST(CAST(row AS VARCHAR) AS {type_}) AS {quoted(name)}" for name, type_ in types.items()]
+        body = f"SELECT {', '.join(cells)} FROM range({STAND_IN_ROWS}) AS rows(row)"  # noqa: S608 (every part is quoted)
+        return self._create(body)
 
     def _views(self, cells: list[str], scan: str) -> str:
         meta = [f"{quoted(PREFIX + name)} AS {quoted(name)}" for name in META]
-        body = f"SELECT {', '.join([*cells, *meta])} FROM {scan}"  # noqa: S608 (every part is quoted)
+        return self._create(f"SELECT {', '.join([*cells, *meta])} FROM {scan}")  # noqa: S608 (every part is quoted)
+
+    def _create(self, body: str) -> str:
         return ";".join(f"CREATE OR REPLACE VIEW {quoted(name)} AS {body}" for name in self.view.names)
 
 
@@ -89,14 +98,14 @@ def shape(
 ) -> Shape:
     """The columns of these files of a table. texts: columns that stay text whatever they look like."""
     scan = _scan(served, view, rows)
-    if view.format in JSON:
+    if view.stored in JSON:
         found, looks = json_columns(database, scan), TIMES
     else:
         described = database.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608
         found = {name: (quoted(name), type_) for name, type_, *_ in described if not name.startswith(PREFIX)}
         looks = NUMBERS | TIMES
     asked = {}
-    if view.format != "parquet":
+    if view.stored != "parquet":
         asked = {name: raw for name, (raw, type_) in found.items() if type_ == "VARCHAR" and name not in texts}
     types = _looks_like(database, scan, asked, looks)
     columns = [Column(name, raw, types.get(name, type_), name in types) for name, (raw, type_) in found.items()]
@@ -140,16 +149,16 @@ _HIVE = f"hive_partitioning = true, hive_types = {{{_HIVE_TYPES}}}"
 
 def _scan(served: FileServer, view: QueryTable, rows: Sequence[int]) -> str:
     """What reads the files."""
-    if view.format in ("csv", "tsv"):
+    if view.stored in ("csv", "tsv"):
         parts = [
             f"SELECT * FROM read_csv({_list(served.names(some))}, {head.options()}, {_HIVE})"  # noqa: S608 (all is quoted)
-            for head, some in served.by_head(rows, "\t" if view.format == "tsv" else None).items()
+            for head, some in served.by_head(rows, "\t" if view.stored == "tsv" else None).items()
         ]
         return f"({' UNION ALL BY NAME '.join(parts)})"
     files = _list(served.names(rows))
-    if view.format == "parquet":
+    if view.stored == "parquet":
         return f"read_parquet({files}, union_by_name = true, {_HIVE})"
-    how = "newline_delimited" if view.format == "jsonl" else "auto"
+    how = "newline_delimited" if view.stored == "jsonl" else "auto"
     return f"read_json_objects({files}, format = '{how}', {_HIVE})"
 
 

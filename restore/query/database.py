@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MEMORY = "512MiB"
 THREADS = 2
 LONGEST_MESSAGE = 600
+_STREAMED_OUT_OF_MEMORY = "Out of Memory Error: "
+_STREAMED = ("Invalid Input Error: ", "Conversion Error: ", "Out of Range Error: ")
+"""How DuckDB's words about a question begin where they come out of a stream of batches: as an error of Arrow's."""
+
 _OTHERWISE = "narrow it with --period or --path, or restore the items and look at them with other programs"
 
 Result = TypeVar("Result")
@@ -83,22 +87,29 @@ def translated(served: FileServer) -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise UsageError(
-            f"the question needs more than {MEMORY} of memory",
-            hint="narrow it: a shorter --period, fewer columns, an aggregate; nothing is put down on the disk",
-        ) from error
+        raise _too_large() from error
     except (duckdb.Error, OSError) as error:
         problem = served.problem
         if problem is not None:
             served.problem = None
             raise problem from error
-        if type(error) is duckdb.Error or not isinstance(error, duckdb.Error):  # what Python raised below DuckDB
+        streamed = not isinstance(error, duckdb.Error)
+        if streamed and str(error).startswith(_STREAMED_OUT_OF_MEMORY):
+            raise _too_large() from error
+        if type(error) is duckdb.Error or (streamed and not str(error).startswith(_STREAMED)):  # Python raised it below DuckDB
             raise StrongroomError(f"the files cannot be read: {error}") from error
         raise UsageError(_shortened(str(error)), hint="see the tables and their columns with --tables") from error
     except StrongroomError:
         raise
     except Exception as error:  # pyarrow's, or Python's own, about what DuckDB hands over
-        raise StrongroomError(f"the question cannot be answered: {reason(error)}", hint=_OTHERWISE) from error
+        raise StrongroomError(f"the query cannot be answered: {reason(error)}", hint=_OTHERWISE) from error
+
+
+def _too_large() -> UsageError:
+    return UsageError(
+        f"the query needs more than {MEMORY} of memory",
+        hint="narrow it: a shorter --period, fewer columns, an aggregate; nothing is put down on the disk",
+    )
 
 
 def _shortened(message: str) -> str:

@@ -18,6 +18,7 @@ from restore.query.columns import JSON, NOT_OF_ITS_TYPE, Shape, shape, shown
 from restore.query.database import Database
 from restore.query.file_server import FileServer
 from restore.query.partition_pruning import files_needed
+from restore.query.sheet_files import SheetFiles, SheetQuery, with_sheets, workbooks
 from restore.query.sql_names import quoted, text
 from restore.query.tables import QueryTable, find_tables
 from restore.selection.select import Selection
@@ -57,20 +58,34 @@ class QueryEngine:
     """Questions to the items of a selection. `close` it."""
 
     def __init__(
-        self, selection: Selection, zone: ZoneInfo, tell: Callable[[str], None], headers: Headers | None = None
+        self,
+        selection: Selection,
+        zone: ZoneInfo,
+        tell: Callable[[str], None],
+        headers: Headers | None = None,
+        sheets: SheetQuery | None = None,
     ) -> None:
-        self._items = selection.table
-        self._contents = Contents(selection.project, selection.index, selection.table)
+        """sheets: of workbooks and SQLite files, which are left out where none is asked for."""
+        self._items, of_rows = with_sheets(selection.table, sheets.sheets if sheets is not None else ())
+        self._contents = Contents(selection.project, selection.index, self._items)
+        self.sheets = SheetFiles(self._items, self._contents, of_rows, sheets.room if sheets is not None else None)
+        self.left_out = 0 if sheets is not None else len(workbooks(selection.table))
         taken = {record.source: record.taken_at for record in selection.records}
-        self._served = FileServer(selection.table, self._contents, taken, zone, headers)
+        self._served = FileServer(self._items, self._contents, taken, zone, headers, self.sheets)
         self._tell = tell
         self._texts: dict[str, set[str]] = {}
         self._cut_told: set[str] = set()
-        self.views = find_tables(selection.table)
+        self.views = find_tables(self._items, of_rows)
         if not self.views:
-            raise NothingFound("none of these items is a table that can be asked", hint="CSV, JSON, JSON Lines and Parquet can")
+            raise NothingFound(
+                "none of these items is a table that can be queried",
+                hint="CSV, JSON, JSON Lines and Parquet can; of XLSX, ODS and SQLite the sheet or table named with --sheet",
+            )
         if len(self) > MOST_FILES:
-            raise UsageError(f"these are more than {MOST_FILES} files", hint="narrow them with --period, --kind or --path")
+            raise UsageError(
+                f"a query reads at most {MOST_FILES} files, and these are {len(self)}",
+                hint="narrow them with --period, --kind or --path",
+            )
         self._database = Database(self._served, zone.key)
 
     def close(self) -> None:
@@ -93,7 +108,8 @@ class QueryEngine:
     def _table(self, view: QueryTable) -> TableSummary:
         import pyarrow.compute as pc
 
-        found = self._database.do(lambda connection: self._shape(connection, view, _few(view.rows)))
+        few = self._some(view)
+        found = self._database.do(lambda connection: self._shape(connection, view, few)) if few else Shape(view, ())
         mine = taken(self._items.select(["size", "period_start", "period_end"]), view.rows)
         start, end = pc.min(mine["period_start"]).as_py(), pc.max(mine["period_end"]).as_py()
         return TableSummary(
@@ -109,33 +125,61 @@ class QueryEngine:
         asked = self._database.do(lambda connection: _one_question(connection, sql))
         folded = self._database.do(lambda connection: self._tables_of(connection, asked))
         views = [view for view in self.views if any(name.casefold() in folded for name in view.names)]
-        self._database.do(lambda connection: self._prepare(connection, views, asked))
+        self._prepare(views, asked)
         while True:
             try:
                 self._answer(asked, take)
                 return
             except UsageError as error:
                 self._as_text(str(error), error)
-            self._database.do(lambda connection: self._prepare(connection, views, asked))
+            self._prepare(views, asked)
 
     def _tables_of(self, connection: DuckDBPyConnection, sql: str) -> set[str]:
-        """The tables that a question names; views of an earlier one would be looked into."""
-        for name in (name for view in self.views for name in view.names):
-            connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
-        return {name.casefold() for name in connection.get_table_names(sql)}
-
-    def _prepare(self, connection: DuckDBPyConnection, views: Sequence[QueryTable], sql: str) -> None:
-        """Make the views that the question needs, over the files that it can need."""
+        """The tables that a question names; views of an earlier one would be looked into. All of them where DuckDB cannot tell
+        before it knows their columns (USING, NATURAL JOIN)."""
         import duckdb
 
+        for name in (name for view in self.views for name in view.names):
+            connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
         try:
-            shapes = [self._shape(connection, view, _few(view.rows)) for view in views]
-            kept = files_needed(connection, self._served, shapes, sql)
+            return {name.casefold() for name in connection.get_table_names(sql)}
+        except duckdb.BinderException:
+            return {name.casefold() for view in self.views for name in view.names if name.casefold() in sql.casefold()}
+
+    def _prepare(self, views: Sequence[QueryTable], sql: str) -> None:
+        """Make the views that the question needs, over the files that it can need."""
+        few = [self._some(view) for view in views]
+        kept = self._database.do(lambda connection: self._needed(connection, views, few, sql))
+        # here, not in the database's thread: Ctrl-C is heard between two workbooks
+        ready = [self.sheets.readable(rows) or some[:1] for rows, some in zip(kept, few, strict=True)]
+        self._database.do(lambda connection: self._make(connection, views, ready))
+
+    def _some(self, view: QueryTable) -> list[int]:
+        """A few files that can be read, whose columns are looked at first; of workbooks the first one that has the sheet, where
+        those few do not."""
+        few = self.sheets.readable(_few(view.rows))
+        return few or next(([row] for row in view.rows if self.sheets.readable([row])), [])
+
+    def _needed(
+        self, connection: DuckDBPyConnection, views: Sequence[QueryTable], few: Sequence[Sequence[int]], sql: str
+    ) -> list[list[int]]:
+        """The files that a question can need, for each table. Raises `NothingFound` for a table without any."""
+        import duckdb
+
+        for view, some in zip(views, few, strict=True):
+            if not some:
+                raise NothingFound(f"no file of table {view.name} can be queried: {self.sheets.why(view.rows)}")
+        try:
+            shapes = [self._shape(connection, view, some) for view, some in zip(views, few, strict=True)]
+            return files_needed(connection, self._served, shapes, sql)
         except duckdb.BinderException:  # perhaps a column that the first look did not meet
-            kept = [list(view.rows) for view in views]
-        self._contents.expect([row for view, rows in zip(views, kept, strict=True) if view.format != "parquet" for row in rows])
-        for view, rows in zip(views, kept, strict=True):
-            some = rows or list(view.rows[:1])
+            return [list(view.rows) for view in views]
+
+    def _make(self, connection: DuckDBPyConnection, views: Sequence[QueryTable], ready: Sequence[list[int]]) -> None:
+        self._contents.expect(
+            [row for view, rows in zip(views, ready, strict=True) if view.stored != "parquet" for row in rows]
+        )
+        for view, some in zip(views, ready, strict=True):
             found = self._shape(connection, view, self._looked_at(view, some))
             connection.execute(found.create(self._served, some))
             self._tell_cut_times(connection, view, _few(some))
@@ -204,7 +248,7 @@ def _one_question(connection: DuckDBPyConnection, sql: str) -> str:
 
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise UsageError("one question at a time, and it begins with SELECT (or WITH, FROM, …)")
+        raise UsageError("expected one query that begins with SELECT (or WITH, FROM, …)")
     query: str = statements[0].query
     return query
 

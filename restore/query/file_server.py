@@ -8,6 +8,7 @@ import errno
 import io
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from restore.fsspec.file import open_file
 from restore.fsspec.file_contents import Contents
 from restore.fsspec.tree import moment
 from restore.query.csv_sniffing import CsvDialect, dialect_of
+from restore.query.sheet_files import LocalFile, SheetFiles
 from restore.tables.readers.csv_header import Headers
 from vault.errors import Damaged, StrongroomError
 from vault.problems import printable
@@ -48,16 +50,23 @@ _FACTS = ["path", "source", "period_start", "period_end"]
 
 class FileServer(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
     """The files of `items`, for one DuckDB. taken: when each source's snapshot was · headers: what the
-    first rows of CSV files are · problem: the first error that a read met,
-    whose type DuckDB does not pass on."""
+    first rows of CSV files are · sheets: the files that are made of workbooks · problem: the first error that a read met, whose
+    type DuckDB does not pass on."""
 
     protocol = PROTOCOL
     cachable = False
 
     def __init__(
-        self, items: pa.Table, contents: Contents, taken: dict[str, datetime], zone: ZoneInfo, headers: Headers | None = None
+        self,
+        items: pa.Table,
+        contents: Contents,
+        taken: dict[str, datetime],
+        zone: ZoneInfo,
+        headers: Headers | None = None,
+        sheets: SheetFiles | None = None,
     ) -> None:
         super().__init__()
+        self._sheets = sheets
         self._headers = headers or Headers()
         self._items = items
         self._contents = contents
@@ -103,7 +112,10 @@ class FileServer(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
 
     def info(self, path: str, **_options: object) -> dict[str, Any]:
         """Name and size of a file."""
-        return {"name": path, "size": self._items["size"][self._row(path)].as_py(), "type": "file"}
+        row = self._row(path)
+        made = self._made(row)
+        size = self._items["size"][row].as_py() if made is None else made.stat().st_size
+        return {"name": path, "size": size, "type": "file"}
 
     def modified(self, path: str) -> datetime:
         """When the file was last written."""
@@ -127,8 +139,14 @@ class FileServer(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
             raise OSError(errno.EROFS, "history cannot be written", path)
         row = self._row(path)
         self.opened.add(row)
+        made = self._made(row)
+        if made is not None:
+            return io.BufferedReader(LocalFile(made))
         name = printable(self._items["path"][row].as_py())
         return io.BufferedReader(_Watched(open_file(self._contents, row, name), self))
+
+    def _made(self, row: int) -> Path | None:
+        return None if self._sheets is None else self._sheets.path(row)
 
     def _row(self, path: str) -> int:
         number = self._number(path)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _FILES = "strongroom_files"
-_SCANNED, _OTHER = "read_csv", "read_json"
+_SCANNED = "read_csv"
 
 
 def files_needed(database: DuckDBPyConnection, served: FileServer, shapes: Sequence[Shape], sql: str) -> list[list[int]]:
@@ -31,8 +31,8 @@ def files_needed(database: DuckDBPyConnection, served: FileServer, shapes: Seque
 
 def _survivors(database: DuckDBPyConnection, served: FileServer, shapes: Sequence[Shape], number: int, sql: str) -> list[int]:
     for other, shape in enumerate(shapes):
-        function = _SCANNED if other == number else _OTHER
-        database.execute(shape.create_stub(served.names(shape.view.rows), function))
+        stub = shape.create_stub(served.names(shape.view.rows)) if other == number else shape.create_stand_in()
+        database.execute(stub)
     plan = database.execute(f"EXPLAIN (FORMAT JSON) {sql}").fetchall()[0][1]
     rows = list(shapes[number].view.rows)
     scans = [scan for scan in _scans(json.loads(plan)) if scan.get("Function", "").lower() == _SCANNED]

@@ -7,6 +7,9 @@
 Every table also has its long name, kind and folders joined by `_` (`reports_hourly`); where two tables share a short name, only
 the long ones are left. A folder with files of several formats is several tables, `hourly_csv` and `hourly_parquet`. What is no
 letter, figure or `_` becomes `_`. Names are the same in capitals.
+
+Of workbooks and SQLite files the sheets that are asked for are read. Where it is one, its rows are in the table of the folder;
+of several each is a table, named after itself below the folder: `Calls`, and `reports_hourly_Calls`.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -24,7 +28,7 @@ from vault.format import manifest
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMATS = ("csv", "tsv", "jsonl", "json", "parquet")
+FORMATS: tuple[str, ...] = ("csv", "tsv", "jsonl", "json", "parquet")
 """What DuckDB reads."""
 
 _NOT_A_NAME = re.compile(r"\W+")
@@ -32,8 +36,8 @@ _NOT_A_NAME = re.compile(r"\W+")
 
 @dataclass(frozen=True, slots=True)
 class QueryTable:
-    """Files that are one table. names: the short one first, if it has one · folder: kind and folders, for people · rows: of the
-    items, in the order of their paths."""
+    """Files that are one table. names: the short one first, if it has one · folder: kind and folders, for people, and the sheet
+    where several are asked for · rows: of the items, in the order of their paths."""
 
     names: tuple[str, ...]
     folder: str
@@ -45,10 +49,15 @@ class QueryTable:
         """The shortest."""
         return self.names[0]
 
+    @property
+    def stored(self) -> str:
+        """The format of the files that DuckDB reads."""
+        return self.format if self.format in FORMATS else "parquet"
 
-def find_tables(items: pa.Table) -> list[QueryTable]:
-    """All tables among the items, by their folders."""
-    groups = _groups(items)
+
+def find_tables(items: pa.Table, sheets: Mapping[int, str] | None = None) -> list[QueryTable]:
+    """All tables among the items, by their folders. sheets: that are wanted of workbooks, by their rows."""
+    groups = _groups(items, sheets or {})
     formats = Counter(folder for folder, _ in groups)
     long = {(folder, name): _name([*folder, *([name] if formats[folder] > 1 else [])]) for folder, name in groups}
     short = {(folder, name): _name([folder[-1], *([name] if formats[folder] > 1 else [])]) for folder, name in groups}
@@ -65,7 +74,7 @@ def find_tables(items: pa.Table) -> list[QueryTable]:
     return views
 
 
-def _groups(items: pa.Table) -> dict[tuple[tuple[str, ...], str], list[int]]:
+def _groups(items: pa.Table, sheets: Mapping[int, str]) -> dict[tuple[tuple[str, ...], str], list[int]]:
     """Rows by the folders that do not say when, and format."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -73,15 +82,22 @@ def _groups(items: pa.Table) -> dict[tuple[tuple[str, ...], str], list[int]]:
     wanted = pc.and_(
         pc.equal(items["type"], manifest.FILE), pc.is_in(items["format"], value_set=pa.array(FORMATS, pa.string()))
     )
-    rows = pc.indices_nonzero(pc.fill_null(wanted, fill_value=False))
+    found = pc.indices_nonzero(pc.fill_null(wanted, fill_value=False)).to_pylist()
+    rows = pa.array([*found, *sheets], pa.int64())
+    several = len(set(sheets.values())) > 1
     near = items.select(["path", "format"]).take(rows)
     folders = pc.replace_substring_regex(near["path"], "(?s)/[^/]*$", "").combine_chunks().dictionary_encode()
     recogniser = PeriodRecognizer(ZoneInfo("UTC"))
     lasting = [_lasting(folder, recogniser) for folder in folders.dictionary.to_pylist()]
     groups: dict[tuple[tuple[str, ...], str], list[int]] = {}
     for row, folder, format_ in zip(rows.to_pylist(), folders.indices.to_pylist(), near["format"].to_pylist(), strict=True):
-        groups.setdefault((lasting[folder], format_), []).append(row)
+        sheet = (_of_place(sheets[row]),) if several and row in sheets else ()
+        groups.setdefault(((*lasting[folder], *sheet), "xlsx" if format_ == "xlsm" else format_), []).append(row)
     return groups
+
+
+def _of_place(sheet: str) -> str:
+    return f"sheet_{sheet}" if sheet.isdigit() else sheet
 
 
 def _lasting(folder: bytes, recogniser: PeriodRecognizer) -> tuple[str, ...]:

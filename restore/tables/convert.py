@@ -14,6 +14,7 @@ from restore.tables.model import Batch, Column, Table
 from restore.tables.output_names import OutputNames
 from restore.tables.readers.csv_header import Header
 from restore.tables.registry import FORMATS, open_tables, write_tables
+from restore.tables.sheet_choice import SheetChoice
 from restore.tables.write_options import WriteOptions
 
 Opener: TypeAlias = Callable[[str], AbstractContextManager[BinaryIO]]
@@ -39,21 +40,22 @@ class ConversionResult:
 @dataclass(frozen=True, slots=True)
 class ConvertOptions:
     """target: the format, as `registry.FORMATS` names it · change: what is done with each table on the way · header: what the
-    first row of a CSV is, where that is known."""
+    first row of a CSV is, where that is known · sheets: of a workbook, None for all of them."""
 
     target: str
     options: WriteOptions
     change: Change | None = None
     header: Header = None
+    sheets: SheetChoice | None = None
 
 
 def convert(
     file: Path, source: str, path: str, query: ConvertOptions, names: OutputNames, opened: Opener, losses: LossReport
 ) -> list[ConversionResult]:
     """Convert one item. file: its content · source: its format · path: its path, from which the outputs' names follow.
-    Raises `NotATable` before anything is opened, `Damaged` where the file cannot be read, `UnwritableTable` where it cannot be
-    written: an output open then is not whole."""
-    opened_tables = open_tables(file, source, losses, query.header)
+    Raises `NotATable` and `NoSuchSheet` before anything is opened, `Damaged` where the file cannot be read, `UnwritableTable`
+    where it cannot be written: an output open then is not whole."""
+    opened_tables = open_tables(file, source, losses, query.header, query.sheets)
     with reading(source):
         tables = [table if query.change is None else query.change(table) for table in opened_tables]
     return write_all(tables, path, query, names, opened, losses)

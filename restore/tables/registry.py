@@ -12,6 +12,7 @@ from restore.tables.guards import BoundedTable, UnwritableTable, reading, writin
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
 from restore.tables.readers.csv_header import Header
+from restore.tables.sheet_choice import HAVING_SHEETS, NoSuchSheet, SheetChoice
 from restore.tables.write_options import WriteOptions
 from vault.errors import Damaged, StrongroomError
 
@@ -25,7 +26,7 @@ class NotATable(StrongroomError):
     hint = "restore it as it is, without --as"
 
 
-ITEM_ERRORS = (Damaged, NotATable, UnwritableTable)
+ITEM_ERRORS = (Damaged, NotATable, UnwritableTable, NoSuchSheet)
 """What stands in the way of one item, and of no other."""
 
 
@@ -62,17 +63,22 @@ def is_table(name: str) -> bool:
     return name in FORMATS and FORMATS[name].reader
 
 
-def open_tables(path: Path, name: str, losses: LossReport, header: Header = None) -> Sequence[Table]:
-    """The tables of a file of a format. header: what the first row of a CSV is, where that is known.
+def open_tables(
+    path: Path, name: str, losses: LossReport, header: Header = None, sheets: SheetChoice | None = None
+) -> Sequence[Table]:
+    """The tables of a file of a format. header: what the first row of a CSV is, where that is known · sheets: which ones of a
+    format that has them, None for all; the others are not looked into.
 
-    Raises `NotATable` for a format that is none, `Damaged` for a file that cannot be read, whatever its reader says about it;
-    so do the tables.
+    Raises `NotATable` for a format that is none, `NoSuchSheet`, `Damaged` for a file that cannot be read, whatever its reader
+    says about it; so do the tables.
     """
     if not is_table(name):
-        raise NotATable(f"{name or 'an unknown format'} is not a table")
+        raise NotATable(f"{f'the format {name}' if name else 'an unknown format'} is not a table")
     with reading(name):
         reader = getattr(import_module(f"restore.tables.readers.{name}"), f"read_{name}")
-        more = {"header": header} if name == "csv" else {}
+        more: dict[str, object] = {"header": header} if name == "csv" else {}
+        if name in HAVING_SHEETS:
+            more = {"sheets": sheets}
         size = path.stat().st_size
         return [BoundedTable(table, name, size) for table in reader(path, losses, **more)]
 

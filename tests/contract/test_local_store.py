@@ -29,11 +29,11 @@ WRITER = textwrap.dedent(
     """
     import hashlib, sys
     from pathlib import Path
-    from vault.randomness import SystemChance
+    from vault.randomness import SystemRandomness
     from vault.clock import SystemClock
     from vault.storage.local import LocalStore
 
-    store = LocalStore(Path(sys.argv[1]), clock=SystemClock(), chance=SystemChance(), create_missing=True)
+    store = LocalStore(Path(sys.argv[1]), clock=SystemClock(), randomness=SystemRandomness(), create_missing=True)
     print("ready", flush=True)
     number = 0
     while True:

@@ -21,7 +21,7 @@ from policies.monitoring.alerts import COMMANDS
 from tests.docs.generated import commands, option_names
 from tests.docs.pages import ROOT, blocks, pages
 
-PACKAGES = ("cli", "policies", "restore", "vault")
+PACKAGES = ("classify", "cli", "policies", "restore", "strongroom", "vault")
 FILLED_IN = "42"
 """Stands for what a text fills in: a name, a number, an id."""
 

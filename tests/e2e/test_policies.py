@@ -59,8 +59,8 @@ def test_a_plan_is_shown_then_done_and_prune_gives_the_room_back(aged: Desk, tmp
     assert "7 of 10 snapshots go" in shown.text and plan["world"][:16] in shown.text
     assert snapshots(aged) == before, "a plan changes nothing"
 
-    assert "nobody can be asked" in aged.call("retention", "apply", exits=2).err
-    assert "not the one of plan" in aged.call("retention", "apply", "--plan", "0" * 16, "--yes", exits=21).err
+    assert "there is no terminal" in aged.call("retention", "apply", exits=2).err
+    assert "is not the current one" in aged.call("retention", "apply", "--plan", "0" * 16, "--yes", exits=21).err
     aged.call("retention", "apply", "--plan", plan["world"][:16], "--yes")
     assert set(snapshots(aged)) == set(before) - set(goes)
     assert "0 of 3 snapshots go" in aged.call("retention", "plan").text
@@ -115,7 +115,7 @@ def test_two_runs_of_retention_at_once_both_end_well(aged: Desk, monkeypatch: py
     def ask(_question: str) -> None:
         others.append(aged.call("retention", "apply", "--yes"))
 
-    monkeypatch.setattr("cli.commands.retention.ask", ask)
+    monkeypatch.setattr("cli.commands.retention.confirm", ask)
     mine = aged.call("retention", "apply")
     assert "7 snapshots forgotten;" in others[0].err
     assert "7 snapshots forgotten by another run meanwhile" in mine.err
@@ -125,7 +125,7 @@ def test_two_runs_of_retention_at_once_both_end_well(aged: Desk, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "moment", ["cli.commands.prune.ask", "vault.repository.claims.wait", "vault.repository.gc.prune.repack"]
+    "moment", ["cli.commands.prune.confirm", "vault.repository.claims.wait", "vault.repository.gc.prune.repack"]
 )
 def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
     aged: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -137,7 +137,7 @@ def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
     placed: list[str] = []
 
     def then_hold(*arguments: Any, **more: Any) -> Any:
-        found = None if name == "ask" else original(*arguments, **more)
+        found = None if name == "confirm" else original(*arguments, **more)
         if not placed:
             placed.append(
                 aged.call("hold", "add", "acme", "--path", "reports/2023/**", "--reason", "an audit", "--json").document["hold"]
@@ -145,7 +145,7 @@ def test_a_hold_placed_while_prune_asks_waits_or_stores_anew_is_respected(
         return found
 
     monkeypatch.setattr(moment, then_hold)
-    done = aged.call("prune", "--json", *([] if name == "ask" else ["--yes"])).document["projects"][0]
+    done = aged.call("prune", "--json", *([] if name == "confirm" else ["--yes"])).document["projects"][0]
     assert placed
     assert done["spared"] > 0
     assert done["forgotten"] < len(done["plan"]["forgotten"])
@@ -207,7 +207,7 @@ def test_a_prune_is_bounded_in_bytes(aged: Desk) -> None:
     aged.call("retention", "apply", "--yes")
     some = aged.call("prune", "--yes", "--max-bytes", "700k", "--json").document["projects"][0]
     assert 0 < some["freed"] <= 700 * 1024 and some["plan"]["later"]["packs"] > 0
-    assert "is not a size" in aged.call("prune", "--yes", "--max-bytes", "much", exits=2).err
+    assert "invalid size" in aged.call("prune", "--yes", "--max-bytes", "much", exits=2).err
     aged.call("prune", "--yes")
     assert "sound" in aged.call("check", "--data").text
 

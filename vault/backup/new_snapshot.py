@@ -135,7 +135,7 @@ class NewSnapshot:
         if base.last:
             packs = view.base_packs(base.heads)  # the whole index says of more packs that they are gone
             reading = self._with_lost(difference, index, packs)
-            unchanged = unchanged and reading.difference.nothing_changed
+            unchanged = unchanged and reading.difference.nothing_changed and not self._any_given_up(reading)
             if unchanged and lost_content.catalogue_is_stored(view, base.last, packs):
                 return self._commit_unchanged(base.last, reading, packs)
         new = self._read(reading.difference, index)
@@ -154,6 +154,13 @@ class NewSnapshot:
         if retire is None or last["vanished_at"].null_count == len(last):
             return False
         return bool(pc.any(retire.retired(self._base.last_manifest([*retire.columns, "vanished_at"]))).as_py())
+
+    def _any_given_up(self, reading: _Reading) -> bool:
+        """The same for items whose content is lost and that a person has given up."""
+        give_up = self._options.give_up
+        if reading.lost is None or give_up is None:
+            return False
+        return reading.lost.given_up(self._base.last_manifest([*give_up.columns, "chunks"]), give_up) is not None
 
     def _refuse_empty(self, last: pa.Table) -> None:
         """A source that lost everything looks like an unmounted disk; a person must confirm that it is empty."""
@@ -213,7 +220,7 @@ class NewSnapshot:
         target = ManifestTarget(self._session, self._view, index, self._base.heads)
 
         def build() -> tuple[pa.Table, _ManifestFacts]:
-            table = self._manifest(reading.difference, new)
+            table = self._manifest(reading, new)
             self.problems = unreadable_items.explain(self.problems, table)
             return table, _ManifestFacts(manifest_rows.newly_vanished(table, self._taken_at), self._changes(table))
 
@@ -230,8 +237,10 @@ class NewSnapshot:
         counts = self._counts(reading, vanished=facts.vanished, read_bytes=new.read_bytes)
         return self._commit_record(stored, counts, facts.changes, packs)
 
-    def _manifest(self, difference: Comparison, new: NewContent) -> pa.Table:
+    def _manifest(self, reading: _Reading, new: NewContent) -> pa.Table:
         """The table; what it is made of is dropped."""
+        import pyarrow.compute as pc
+
         source, last = self._source, self._base.last
         shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last.taken_at if last else None)
         description = new_manifest.Description(
@@ -240,9 +249,11 @@ class NewSnapshot:
         rows = new_manifest.new_rows(new.results, self._scan.table, shared, description)
         self._scan.drop_rows()
         unvanished = manifest_rows.Unvanished(new.failed, self._unseen)
-        table = new_manifest.merge(rows, self._base, difference, unvanished, shared)
+        table = new_manifest.merge(rows, self._base, reading.difference, unvanished, shared)
         del rows
-        return new_manifest.finish(table, description, self._options.retire)
+        table = new_manifest.finish(table, description, self._options.retire)
+        given_up = reading.lost.given_up(table, self._options.give_up) if reading.lost is not None else None
+        return table if given_up is None else table.filter(pc.invert(given_up))
 
     def _changes(self, table: pa.Table) -> Changes:
         """What the new manifest changes of the last one."""

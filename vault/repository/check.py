@@ -22,6 +22,7 @@ from vault.format.layout import META_TIER, TIERS
 from vault.problems import printable
 from vault.progress import Progress, Silence
 from vault.repository import check_objects, missing_snapshots, rollups, snapshots
+from vault.repository.cached_copies import CachedCopy, read_all_of
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.index_segments import rows_of_pack
@@ -65,6 +66,8 @@ class CheckReport:
     unlocked: list[str] = field(default_factory=list)
     inconsistent: list[LostItem] = field(default_factory=list)
     """Items that changed while a backup read them: what was read is whole, and may be of several moments. No damage."""
+    copies: list[CachedCopy] = field(default_factory=list)
+    """What this machine's cache has whole of what is damaged or gone."""
 
     @property
     def sound(self) -> bool:
@@ -89,7 +92,8 @@ class CheckReport:
             name: [{"snapshot": one.snapshot, "path": one.path} for one in getattr(self, name)]
             for name in ("lost", "inconsistent")
         }
-        return found | {"sound": self.sound} | marked
+        copies = [{"object": one.name, "file": str(one.file), "put_back_by_backup": not one.kept_back} for one in self.copies]
+        return found | {"sound": self.sound, "cached_copies": copies} | marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +252,7 @@ class _Check:
                 self._snapshot(one, index, bad, bad_chunks)
             except Damaged as error:
                 self._report.damage.append(f"snapshot {one.id}: {error}")
+                read_all_of(MetaReader(self._project, index.of_tier(META_TIER)), one)  # the cache may have more of it whole
 
     def _snapshot(self, one: Record, index: ChunkIndex, bad: set[bytes], bad_chunks: set[bytes]) -> None:
         """What a snapshot needs, and which of its items that costs."""

@@ -30,12 +30,14 @@ class Notes(NamedTuple):
     - `damaged`: notes that cannot be read; the snapshots in them count as not forgotten
     - `lost`: ids of snapshots that were lost, which a person has accepted
     - `packs_stay_until`: no pack may be deleted before that, since nobody knows which packs the lost snapshots need
+    - `ids`: of the notes themselves, readable or not
     """
 
     by_id: Mapping[str, ForgottenSnapshot]
     damaged: tuple[Problem, ...]
     lost: frozenset[str] = frozenset()
     packs_stay_until: datetime | None = None
+    ids: frozenset[str] = frozenset()
 
     def parents_of(self, parents: Iterable[str]) -> tuple[str, ...]:
         """The parents, and for each that was forgotten also the snapshots that it superseded, and so on."""
@@ -57,13 +59,14 @@ def read_all(project: Project) -> Notes:
 
 def merge(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
     """Several notes as one value."""
-    notes = list(notes)
+    notes, damaged = list(notes), tuple(damaged)
     accepted = [note for note in notes if note.packs_stay_until is not None]
     return Notes(
         {one.id: one for note in notes for one in note.snapshots},
-        tuple(damaged),
+        damaged,
         frozenset(one.id for note in accepted for one in note.snapshots),
         max((note.packs_stay_until for note in accepted if note.packs_stay_until is not None), default=None),
+        frozenset([*(note.id for note in notes), *(one.path.decode().rpartition("/")[2] for one in damaged)]),
     )
 
 

@@ -89,5 +89,8 @@ def read_table_of_contents(reader: PackReader, tier: int, sha256: bytes, size: i
     whole = ChunkPlace(b"", sha256, tier, size, 0, 0, 0, None)
     plain_size = reader.plain_size(whole)
     tail = reader.read_span(whole, max(0, plain_size - pack.TAIL_SIZE), min(plain_size, pack.TAIL_SIZE))
-    place = pack.find_contents(tail, plain_size)
-    return pack.decode_contents(reader.read_span(whole, place.start, place.length), place.start)
+    try:
+        place = pack.find_contents(tail, plain_size)
+        return pack.decode_contents(reader.read_span(whole, place.start, place.length), place.start)
+    except Damaged as error:
+        raise Damaged(f"pack {sha256.hex()}: {error}", hint=error.hint) from error

@@ -115,7 +115,7 @@ class Repository:
         """
         if not name or len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or name != name.strip():
             raise UsageError(
-                f"{name!r} cannot be a project's name",
+                f"invalid project name {name!r}",
                 hint="use printable characters without '/', at most 200, no outer spaces",
             )
         opened = self.open_keys(identities)

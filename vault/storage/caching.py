@@ -7,7 +7,8 @@ there is not read here, and a copy of another length than the listing says is dr
 SHA-256, is kept only if it is what its name says.
 
 A check, or whoever must know what a stranger to this machine would find, reads below the cache: `uncached`. What is found
-there to differ from what is kept here is dropped, so that from then on this machine sees what the store has.
+there to differ from what is kept here is dropped, so that from then on this machine sees what the store has. Where the store's
+object may be the one that is damaged, or is gone, the copy is saved first: see `saved_copies`.
 
 Who reads the packs of a thousand manifests reads them once and keeps what it made of them: they would crowd out what is asked
 for every day, and writing them down takes longer than reading them. For that there is `in_passing`.
@@ -24,9 +25,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from vault.errors import ObjectNotFound
 from vault.randomness import Randomness
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, locks_of
+from vault.storage.saved_copies import SavedCopies
 
 KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
@@ -53,6 +56,7 @@ class CachingStore:
         self._listed: dict[str, int] = {}
         self._unfit: set[str] = set()
         self._added = 0
+        self.saved = SavedCopies(folder, randomness)
 
     @property
     def locks(self) -> Locks | None:
@@ -106,6 +110,13 @@ class CachingStore:
         self._inner.delete(name)
         if _is_kept(name):
             self._drop(name)
+            self.saved.discard(name)
+
+    def save(self, name: str) -> None:
+        """Save what is kept here of an object, where that is whole: the store's is damaged or gone."""
+        kept = self._read_kept(name)
+        if kept is not None:
+            self.saved.save(name, kept)
 
     def describe(self) -> str:
         """The store's own address."""
@@ -142,19 +153,25 @@ class CachingStore:
         return self._folder / digest[:2] / digest
 
     def _load(self, name: str) -> bytes | None:
-        path = self._path(name)
-        try:
-            data = path.read_bytes()
-        except OSError:
-            return None
-        listed = self._listed.get(name, len(data) - _SUM)
-        if len(data) - _SUM != listed or hashlib.sha256(memoryview(data)[_SUM:]).digest() != data[:_SUM]:
+        data = self._read_kept(name)
+        if data is not None and len(data) != self._listed.get(name, len(data)):
+            self.saved.save(name, data)
+            data = None
+        if data is None:
             self._drop(name)
             return None
         self._sound.add(name)
         with suppress(OSError):
-            os.utime(path)  # the thinning goes by last use
-        return data[_SUM:]
+            os.utime(self._path(name))  # the thinning goes by last use
+        return data
+
+    def _read_kept(self, name: str) -> bytes | None:
+        """What is kept here; None where nothing is, or it is damaged."""
+        try:
+            data = self._path(name).read_bytes()
+        except OSError:
+            return None
+        return data[_SUM:] if hashlib.sha256(memoryview(data)[_SUM:]).digest() == data[:_SUM] else None
 
     def _drop(self, name: str) -> None:
         self._sound.discard(name)
@@ -191,7 +208,7 @@ class CachingStore:
 
     def _thin(self) -> None:
         files = []
-        for path in self._folder.glob("*/*"):
+        for path in self._folder.glob("[0-9a-f][0-9a-f]/*"):
             with suppress(OSError):
                 status = path.stat()
                 files.append((status.st_mtime_ns, status.st_size, path))
@@ -250,7 +267,11 @@ class _Beneath(CachingStore):
             return held
         if name in self._sound:
             return super().get(name)
-        data = self._inner.get(name)
+        try:
+            data = self._inner.get(name)
+        except ObjectNotFound:
+            self.save(name)
+            raise
         self._compare(name, data)
         return data
 
@@ -274,6 +295,7 @@ class _Beneath(CachingStore):
         """What was just read, with what is kept here."""
         kept = self._load(name)
         if kept is not None and kept != data:
+            self.saved.save(name, kept)
             self._drop(name)
         elif kept is None and _is_named_by_digest(name):
             self._keep(name, data)

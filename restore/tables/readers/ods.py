@@ -15,6 +15,7 @@ from pathlib import Path
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
+from restore.tables.sheet_choice import SheetChoice
 from restore.tables.workbook.ods_cells import IN_TAG, OdsCells, attributes_of, most_cells
 from restore.tables.workbook.ods_parts import NAMESPACES
 from restore.tables.workbook.package import HINT, Bounds, Package, open_package
@@ -90,8 +91,9 @@ class OdsSheet:
                 size *= 2
 
 
-def read_ods(path: Path, losses: LossReport, bounds: Bounds | None = None) -> list[Table]:
-    """The sheets of a workbook. Raises `Damaged`, which says what the file is where it is something else."""
+def read_ods(path: Path, losses: LossReport, bounds: Bounds | None = None, *, sheets: SheetChoice | None = None) -> list[Table]:
+    """The sheets of a workbook, or some of them. Raises `NoSuchSheet`, `Damaged`, which says what the file is where it is
+    something else."""
     bounds = bounds if bounds is not None else Bounds()
     with open_package(path, bounds) as package:
         _refuse_others(package)
@@ -105,21 +107,23 @@ def read_ods(path: Path, losses: LossReport, bounds: Bounds | None = None) -> li
     if body < 0 or b"</office:document-content" not in content.read(max(content.size - _TAIL, 0), content.size):
         raise Damaged("the workbook's content breaks off", hint=HINT)
     styles = _Styles(_durations(decoded(head[:body])), spaces_count)
-    return [
-        open_sheet(OdsSheet(content, span, name, styles, bounds), losses, bounds.empty)
-        for name, span in _sheets(content, body, bounds.block)
-    ]
+    found = _sheets(content, body, bounds.block)
+    if sheets is not None:
+        found = [found[place] for place in sheets.pick([name for name, _ in found])]
+    return [open_sheet(OdsSheet(content, span, name, styles, bounds), losses, bounds.empty) for name, span in found]
 
 
 def _refuse_others(package: Package) -> None:
     if "mimetype" in package:
         kind = package.whole("mimetype").strip()
         if b"opendocument" in kind and b"spreadsheet" not in kind:
-            raise Damaged("this is an OpenDocument file, but no spreadsheet", hint="restore it as it is, with `--as original`")
+            raise Damaged(
+                "this is an OpenDocument file, but not a spreadsheet", hint="restore it as it is, with `--as original`"
+            )
     if "META-INF/manifest.xml" in package and b"encryption-data" in package.whole("META-INF/manifest.xml"):
         raise Damaged("the workbook is encrypted with a password", hint="save it without a password to have it read")
     if _CONTENT not in package:
-        raise Damaged("this zip is no OpenDocument workbook", hint="restore it as it is, with `--as original`")
+        raise Damaged("this ZIP file is not an OpenDocument workbook", hint="restore it as it is, with `--as original`")
 
 
 def _spooled(blocks: Iterator[bytes], bounds: Bounds) -> tuple[Spool, bool]:
@@ -147,7 +151,7 @@ def _sheets(content: Spool, body: int, block: int) -> list[tuple[str, tuple[int,
         elif tag is None and depth == 0 and name:
             sheets.append((name, (inside, start)))
         if depth < 0 or len(sheets) > _MOST_SHEETS:
-            raise Damaged("the workbook's sheets make no sense", hint=HINT)
+            raise Damaged("the workbook's list of sheets is broken", hint=HINT)
     if depth:
         raise Damaged("the workbook's last sheet breaks off", hint=HINT)
     return sheets

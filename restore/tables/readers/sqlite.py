@@ -15,12 +15,13 @@ from pathlib import Path
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Batch, Column, Table, Value
+from restore.tables.sheet_choice import SheetChoice
 from vault.errors import Damaged
 
 LONGEST_CELL = 64 * 1024 * 1024
 """Bytes of a text or blob; longer ones end the table as damaged."""
 
-NOT_UTF8 = "text that is not UTF-8 is given as its bytes"
+NOT_UTF8 = "text that is not valid UTF-8 is given as its bytes"
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: LONGEST_CELL,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1024 * 1024,
@@ -36,21 +37,27 @@ class _Undecodable(bytes):
     """A text whose bytes are not UTF-8."""
 
 
-def read_sqlite(path: Path, losses: LossReport) -> list[Table]:
-    """The tables of a database, in the order in which they were made."""
+def read_sqlite(path: Path, losses: LossReport, *, sheets: SheetChoice | None = None) -> list[Table]:
+    """The tables of a database, or some of them, in the order in which they were made. Raises `NoSuchSheet`, `Damaged`."""
     with _opened(path) as database:
         entries = database.execute(
             "select type, name, sql from sqlite_schema where type in ('table', 'view') order by rowid"
         ).fetchall()
-        tables: list[Table] = []
+        ordinary = []
         for kind, name, sql in entries:
             if not isinstance(name, str) or name.lower().startswith("sqlite_"):
                 continue
             if kind == "view" or str(sql).lower().startswith(_VIRTUAL):
-                losses.add(
-                    f"a {'view' if kind == 'view' else 'virtual table'} is not read: it is a program, not rows", name, ""
-                )
+                if sheets is None:
+                    losses.add(
+                        f"a {'view' if kind == 'view' else 'virtual table'} is not read: it is a program, not rows", name, ""
+                    )
                 continue
+            ordinary.append(name)
+        if sheets is not None:
+            ordinary = [ordinary[place] for place in sheets.pick(ordinary)]
+        tables: list[Table] = []
+        for name in ordinary:
             columns = [row[1] for row in database.execute(f"pragma table_xinfo({_quoted(name)})") if row[6] != 1]
             tables.append(SqliteTable(path, name, [_plain(column) for column in columns], losses))
     return tables

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
+from restore.tables.sheet_choice import SheetChoice
 from restore.tables.workbook.dates import BUILT_IN, Shown, shown_by
 from restore.tables.workbook.package import HINT, Bounds, Package, open_package
 from restore.tables.workbook.rows import Notes, Row, SheetSummary, open_sheet
@@ -85,31 +86,34 @@ class XlsxSheet:
                 yield from reader.rows(text)
 
 
-def read_xlsx(path: Path, losses: LossReport, bounds: Bounds | None = None) -> list[Table]:
-    """The worksheets of a workbook. Raises `Damaged`, which says what the file is where it is another kind of workbook."""
+def read_xlsx(
+    path: Path, losses: LossReport, bounds: Bounds | None = None, *, sheets: SheetChoice | None = None
+) -> list[Table]:
+    """The worksheets of a workbook, or some of them. Raises `NoSuchSheet`, `Damaged`, which says what the file is where it is
+    another kind of workbook."""
     bounds = bounds if bounds is not None else Bounds()
     with open_package(path, bounds) as package:
         workbook = _workbook_part(package)
         relations = _relations(package, workbook)
-        sheets, since_1904 = _sheets(package, workbook)
+        named, since_1904 = _sheets(package, workbook)
         parts = {relation.kind: relation.part for relation in relations.values()}
         strings = SharedStrings(bounds.strings)
         if parts.get("sharedStrings", "") in package:
             strings = shared_strings(package, parts["sharedStrings"])
         book = Book(strings, _shown(package, parts.get("styles", "")), since_1904)
-        found = [(name, relations.get(identifier)) for name, identifier in sheets]
+        found = [(name, relations.get(identifier)) for name, identifier in named]
         held = [(name, relation) for name, relation in found if relation is not None and relation.part in package]
     if found and not held:
         raise Damaged(f"the workbook does not say where its sheet {found[0][0]!r} is", hint=HINT)
-    for name, relation in found:
-        if (name, relation) not in held:
-            losses.add(NO_PART, name, "")
     # sheets of other kinds are charts, dialogues and macros
-    return [
-        open_sheet(XlsxSheet(path, bounds, relation.part, name, book), losses, bounds.empty)
-        for name, relation in held
-        if relation.kind == "worksheet"
-    ]
+    tables = [(name, relation.part) for name, relation in held if relation.kind == "worksheet"]
+    if sheets is not None:
+        tables = [tables[place] for place in sheets.pick([name for name, _ in tables])]
+    else:
+        for name, relation in found:
+            if (name, relation) not in held:
+                losses.add(NO_PART, name, "")
+    return [open_sheet(XlsxSheet(path, bounds, part, name, book), losses, bounds.empty) for name, part in tables]
 
 
 def _workbook_part(package: Package) -> str:
@@ -122,7 +126,7 @@ def _workbook_part(package: Package) -> str:
                 return relation.part
     if "xl/workbook.xml" in package:
         return "xl/workbook.xml"
-    raise Damaged("this zip is no workbook", hint="restore it as it is, with `--as original`")
+    raise Damaged("this ZIP file is not a workbook", hint="restore it as it is, with `--as original`")
 
 
 def _relations(package: Package, part: str) -> dict[str, _Relation]:

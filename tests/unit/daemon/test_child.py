@@ -65,7 +65,7 @@ def test_a_run_of_ours_ends_with_the_daemon_that_started_it(tmp_path: Path) -> N
         f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(60)"
     )
     parent = (
-        "import os, subprocess, sys, time; from cli import environment;"
+        "import os, subprocess, sys, time; from strongroom import environment;"
         f"subprocess.Popen([sys.executable, '-c', {child!r}], env=environment.for_children()); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", parent]) as process:

@@ -24,7 +24,7 @@ REQUEST = ExportRequest(
 
 
 @pytest.mark.parametrize(
-    ("wish", "expected"),
+    ("query", "expected"),
     [
         (ItemQuery(), "everything of project acme, as of the newest snapshot"),
         (

@@ -109,6 +109,14 @@ def test_tables_of_long_ago_are_not_read(folder: Path) -> None:
     assert said(folder, "dead.csv", now=now, manifest=manifest) == [], "nothing was expected before somebody asked"
 
 
+def test_a_table_whose_time_of_modification_was_set_back_is_read(folder: Path) -> None:
+    """As programs do that copy or export it; its time of status shows that it was changed."""
+    now = DAY + 11 * HOUR
+    (folder / "calls/a.csv").write_text("time;calls\n17.05.2026 08:10;5\n17.05.2026 10:10;6\n")
+    set_back: dict[str, object] = {"mtime": 1_600_000_000, "ctime_ns": int((now - HOUR).timestamp()) * 1_000_000_000}
+    assert said(folder, "a.csv", now=now, manifest={"a.csv": set_back}) == ["reports/calls/a.csv: 2026-05-17 09h"]
+
+
 def test_tables_that_are_too_large_or_too_many_are_named_and_the_newest_are_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,20 @@ def test_a_condition_in_each_of_two_tables_prunes_each(calls: Kept, asking: Star
     assert here.questions.opened == 5
 
 
+def test_tables_of_parquet_are_joined_and_each_is_pruned(tmp_path: Path, asking: Start) -> None:
+    for folder in ("calls", "agents"):
+        (tmp_path / f"raw/{folder}").mkdir(parents=True)
+        for number, month in enumerate(MONTHS):
+            made = pa.table({"agent": [f"a{number}"], folder: [number], "day": pa.array([None], pa.date32())})
+            pq.write_table(made, tmp_path / f"raw/{folder}/{month}.parquet")
+    kept = Kept.empty()
+    kept.back_up(tmp_path, "raw")
+    here = asking(kept)
+    assert here.ask("select agents, calls from agents join calls using (agent, period) where period = '2024-03'") == [(2, 2)]
+    assert here.questions.opened == 8
+    assert here.ask("select count(*) from calls natural join agents") == [(0,)]  # no day is equal to another
+
+
 def test_leading_zeros_and_signs_stay_and_plain_numbers_are_numbers(tmp_path: Path, asking: Start) -> None:
     lines = (
         b"code,phone,long,count,share,day,at,mixed\n007,+7495,12345678901234567890,3,0.5,2024-05-01,2024-05-01T10:00:00Z,1\n"
@@ -254,7 +268,7 @@ def test_nothing_else_of_the_machine_can_be_reached(calls: Kept, asking: Start, 
         "select 1; select 2",
         "",
     ):
-        with pytest.raises(UsageError, match="one question at a time"):
+        with pytest.raises(UsageError, match="expected one query"):
             here.ask(sql)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.csv"]
 
@@ -302,7 +316,7 @@ def test_a_spreadsheets_own_csv_is_read_and_what_is_not_utf8_is_named(tmp_path: 
     )
     here = asking(kept)
     assert here.ask("select name, n from t") == [('a;"b"\r\nc', 1)]
-    with pytest.raises(UsageError, match=r"raw/old/2024-01\.csv is not in UTF-8"):
+    with pytest.raises(UsageError, match=r"raw/old/2024-01\.csv is not valid UTF-8"):
         here.ask("select * from old")
 
 

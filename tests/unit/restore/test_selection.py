@@ -1,4 +1,4 @@
-"""What a wish picks out of a snapshot, and what is said when it picks nothing."""
+"""What a query picks out of a snapshot, and what is said when it picks nothing."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
-WISH = ItemQuery(now=datetime(2024, 4, 2, tzinfo=UTC))
+QUERY = ItemQuery(now=datetime(2024, 4, 2, tzinfo=UTC))
 
 
 def picked(project: Project, **parts: object) -> set[str]:
-    found = select(project, replace(WISH, **parts)).table  # type: ignore[arg-type]  # parts of a Wish
+    found = select(project, replace(QUERY, **parts)).table  # type: ignore[arg-type]  # parts of a query
     return {
         path.decode()
         for path, type_ in zip(found["path"].to_pylist(), found["type"].to_pylist(), strict=True)
@@ -62,7 +62,7 @@ def picked(project: Project, **parts: object) -> set[str]:
 
 def refused(project: Project, **parts: object) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        select(project, replace(WISH, **parts))  # type: ignore[arg-type]  # parts of a Wish
+        select(project, replace(QUERY, **parts))  # type: ignore[arg-type]  # parts of a query
     return caught.value
 
 
@@ -93,7 +93,7 @@ def test_months_named_one_by_one_take_the_summary_of_their_quarter_too(project: 
 
 
 def test_what_reaches_beyond_the_period_is_left_out_counted_and_taken_on_request(project: Project) -> None:
-    within: Selection = select(project, replace(WISH, periods=("2024-03",), kinds=("reports",)))
+    within: Selection = select(project, replace(QUERY, periods=("2024-03",), kinds=("reports",)))
     assert (within.beyond.items, within.beyond.bytes > 0) == (2, True)
     wide = picked(project, periods=("2024-03",), kinds=("reports",), overlapping=True)
     assert wide - picked(project, periods=("2024-03",), kinds=("reports",)) == {
@@ -135,7 +135,7 @@ def test_a_selection_of_nothing_says_what_came_close(project: Project, parts: di
 @pytest.mark.parametrize("text", ["", "2024-13", "tomorrowish", "2024..2023", "2024-Q5"])
 def test_what_is_no_period_is_refused_with_the_forms_that_there_are(project: Project, text: str) -> None:
     error = refused(project, periods=(text,))
-    assert "is not a period" in str(error) and "2024-Q3" in (error.hint or "")
+    assert "invalid period" in str(error) and "2024-Q3" in (error.hint or "")
 
 
 names = st.sampled_from(

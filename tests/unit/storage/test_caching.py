@@ -14,7 +14,8 @@ from vault.storage.caching import CachingStore, in_passing, uncached
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 
-RECORD = "projects/" + "0" * 32 + "/snapshots/one"
+PROJECT = "projects/" + "0" * 32
+RECORD = f"{PROJECT}/snapshots/one"
 DIGEST = hashlib.sha256(b"a catalogue pack").hexdigest()
 META = "projects/" + "0" * 32 + f"/meta/{DIGEST[:2]}/{DIGEST}"
 PACK = "projects/" + "0" * 32 + "/packs/aa/one"
@@ -207,3 +208,71 @@ def test_a_copy_of_another_length_than_the_listing_says_is_fetched_anew(desk: De
     assert cache.get(RECORD) == b"a record"
     assert [info.size for info in cache.list("projects")] == [0]
     assert cache.get(RECORD) == b""
+
+
+@pytest.mark.parametrize("stored", [b"a RECORD", b"a rec", b""])
+def test_a_copy_that_differs_from_the_store_is_saved_before_it_is_dropped(desk: Desk, stored: bytes) -> None:
+    desk.open().put(RECORD, b"a record")
+    desk.inner.put(RECORD, stored)
+    below = uncached(desk.open())
+    assert [info.size for info in below.list("projects")] == [len(stored)]
+    assert below.get(RECORD) == stored
+    assert desk.open().get(RECORD) == stored, "nothing reads the saved copy in place of the store"
+    assert desk.open().saved.names(PROJECT) == [RECORD]
+    assert desk.open().saved.read(RECORD) == b"a record"
+
+
+def test_a_copy_whose_length_is_not_the_listed_one_is_saved(desk: Desk) -> None:
+    desk.open().put(RECORD, b"a record")
+    desk.inner.put(RECORD, b"")
+    cache = desk.open()
+    list(cache.list("projects"))
+    assert cache.get(RECORD) == b""
+    assert cache.saved.read(RECORD) == b"a record"
+
+
+def test_a_copy_of_what_is_gone_is_saved_and_serves_on(desk: Desk) -> None:
+    desk.open().put(META, b"a catalogue pack")
+    desk.inner.delete(META)
+    with pytest.raises(ObjectNotFound):
+        uncached(desk.open()).get_range(META, 0, 1)
+    assert desk.open().saved.read(META) == b"a catalogue pack"
+    assert desk.open().get(META) == b"a catalogue pack"
+
+
+def test_a_saved_copy_stays_as_it_was_first_until_it_is_discarded_or_the_object_deleted(desk: Desk) -> None:
+    cache = desk.open()
+    for name in (RECORD, META):
+        cache.saved.save(name, b"whole")
+        cache.saved.save(name, b"later")
+        assert cache.saved.read(name) == b"whole"
+    assert cache.saved.file(RECORD).read_bytes() == b"whole", "as it is stored, for who puts it back by hand"
+    assert {path.stat().st_mode & 0o077 for path in [desk.folder, *desk.folder.rglob("*")]} == {0}
+    desk.inner.put(RECORD, b"a record")
+    cache.delete(RECORD)
+    cache.saved.discard(META)
+    assert cache.saved.names(PROJECT) == []
+
+
+def test_a_damaged_copy_and_what_is_derived_are_not_saved_and_no_name_leads_out_of_the_folder(desk: Desk) -> None:
+    cache = desk.open()
+    segment = f"{PROJECT}/index/{'a' * 64}"
+    for name in (RECORD, segment):
+        cache.put(name, b"as it was")
+    for path in desk.folder.glob("*/*"):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    for name in (RECORD, segment, f"{PROJECT}/snapshots/../../../../out", "../out"):
+        cache.save(name)
+        cache.saved.save(name if name != RECORD else "nothing", b"bytes")
+    assert cache.saved.names(PROJECT) == []
+    assert not list(desk.folder.parent.glob("**/out"))
+
+
+def test_thinning_passes_over_saved_copies(desk: Desk) -> None:
+    cache = desk.open(limit=10)
+    cache.saved.save(META, b"saved " * 10)
+    cache.put(RECORD, b"a record " * 10)
+    cache.close()
+    assert cache.saved.read(META) == b"saved " * 10
+    cache.save(RECORD)
+    assert cache.saved.names(PROJECT) == [META], "the other one was thinned out"

@@ -1,0 +1,256 @@
+"""Restores of one project, and of all projects one after another: planned, shown, asked about, done, shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli import output, progress, prompts
+from cli.restore_output import Planned, show_plan, show_report, show_tables, warn_of_shortage
+from restore.planning.conflict_policy import ConflictPolicy
+from strongroom import destinations, environment
+from strongroom.destinations import Folder, InPlace, Stdout, TableFile
+from strongroom.table_options import TableOptions
+from vault.errors import Interrupted, NothingFound, StrongroomError, UsageError
+from vault.problems import Problem
+from vault.wording import counted
+
+if TYPE_CHECKING:
+    from strongroom.context import Context
+    from strongroom.destinations import Archive, Bucket
+    from strongroom.restore_plan import PlannedRestore, RestoreOptions
+    from strongroom.restore_result import RestoreResult
+    from strongroom.selection import SelectedItems, SelectionOptions
+    from vault.repository.project import Project
+
+DONE_WITH_PROBLEMS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What restore and export have in common: how to go about it. document: takes the JSON document."""
+
+    dry_run: bool = False
+    yes: bool = False
+    quiet: bool = False
+    as_json: bool = False
+    document: Callable[[dict[str, Any]], None] = output.document
+
+    @property
+    def silent(self) -> bool:
+        """Whether no progress is shown."""
+        return self.quiet or self.as_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """The options of a restore but for its selection. existing: None where nothing is said · endpoint, region: of a bucket that
+    is restored to."""
+
+    to: str = ""
+    in_place: bool = False
+    existing: ConflictPolicy | None = None
+    tables: TableOptions = field(default_factory=TableOptions)
+    incomplete: bool = False
+    endpoint: str | None = None
+    region: str | None = None
+    run: RunOptions = field(default_factory=RunOptions)
+
+    def check(self, *, periods: bool) -> None:
+        """Raises `UsageError` for what makes no sense."""
+        if not self.to and not self.in_place:
+            raise UsageError(
+                "missing destination: use --to PATH or --in-place",
+                hint="PATH is a folder or an archive, or - for one file to standard output",
+            )
+        if self.to and self.in_place:
+            raise UsageError("--to and --in-place exclude each other", hint="leave one of them out")
+        if self.in_place and self.tables.wanted:
+            raise UsageError(
+                "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
+                hint="name another place with --to",
+            )
+        if (self.endpoint or self.region) and not self.to.lower().startswith("s3:"):
+            raise UsageError(
+                "--endpoint and --region need --to s3://bucket/prefix", hint="name it with --to s3://bucket/prefix"
+            )
+        self.tables.check(periods=periods)
+
+    def destination(self) -> Folder | Archive | TableFile | Bucket | InPlace | Stdout:
+        """Where it goes. Raises `UsageError`."""
+        if self.in_place:
+            return InPlace()
+        return destinations.parse(self.to, tables=self.tables.wanted, endpoint=self.endpoint, region=self.region)
+
+    def options(self) -> RestoreOptions:
+        """For the library."""
+        from strongroom.restore_plan import RestoreOptions
+
+        return RestoreOptions(on_conflict=self.existing, tables=self.tables, incomplete=self.incomplete)
+
+
+def selected_items(
+    context: Context, project: Project, options: SelectionOptions, run: RunOptions, *, sources_apart: bool = False
+) -> SelectedItems:
+    """The items that are meant; where several sources have one path, those of the source that a person chooses. Raises what
+    `strongroom.selection.select` raises."""
+    from strongroom.selection import AmbiguousSource, select
+
+    def chosen(options: SelectionOptions) -> SelectedItems:
+        with progress.shown(quiet=run.silent or options.versions == 1, project=project.name) as listener:
+            return select(context, project, options, sources_apart=sources_apart, progress=listener)
+
+    try:
+        return chosen(options)
+    except AmbiguousSource as error:
+        return chosen(replace(options, source=prompts.source(error)))
+
+
+def shown(planned: Planned, run: RunOptions) -> bool:
+    """Show a plan; whether it is to be carried out."""
+    if not run.as_json:
+        show_plan(planned)
+    warn_of_shortage(planned.shortage)
+    selected = planned.selected
+    if run.dry_run:
+        if run.as_json:
+            run.document({"plan": planned.as_json(), "missing_snapshots": [*selected.missing_snapshots]})
+        output.problems(selected.selection.damage)
+    return not run.dry_run
+
+
+def confirm(planned: PlannedRestore) -> None:
+    """Ask about a restore that replaces or alters anything that exists. Raises `typer.Abort` where a person says no,
+    `UsageError` where nobody can be asked."""
+    replacing, setting = planned.replacing, planned.attributes_only
+    if not replacing and not setting:
+        return
+    parts = [f"replace {counted(replacing, 'item')}"] if replacing else []
+    parts += [f"set the attributes of {counted(setting, 'item')}"] if setting else []
+    what = " and ".join(parts)
+    if not environment.is_interactive():
+        raise UsageError(
+            f"this would {what}, and there is no terminal to confirm it; nothing was written", hint="run it again with --yes"
+        )
+    typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True, abort=True)
+
+
+def finish(problems: list[Problem]) -> None:
+    """The problems, and the exit code that they deserve."""
+    output.problems(problems)
+    if problems:
+        raise typer.Exit(DONE_WITH_PROBLEMS)
+
+
+def restore_project(context: Context, project: Project, options: SelectionOptions, request: RestoreRequest) -> None:
+    """Restore what is asked for of one project. Raises what the library raises, and `typer.Exit` after problems."""
+    from strongroom.restore import restore
+    from strongroom.restore_plan import plan_restore
+
+    run = request.run
+    selected = selected_items(context, project, options, run, sources_apart=request.in_place)
+    destination = request.destination()
+    if isinstance(destination, Stdout | TableFile) and not request.tables.merge:
+        selected = replace(selected, selection=prompts.one_file(selected.selection))
+    if isinstance(destination, Stdout):
+        _to_stdout(context, selected, request)
+        return
+    planned = plan_restore(context, selected, destination, request.options())
+    if not shown(planned, run):
+        return
+    planned.refuse()
+    if not run.yes:
+        confirm(planned)
+    with progress.shown(quiet=run.silent, project=project.name) as listener:
+        result = restore(planned, progress=listener)
+    if run.as_json:
+        run.document(result.as_json())
+    else:
+        _show(result)
+    finish(result.problems)
+
+
+def _to_stdout(context: Context, selected: SelectedItems, request: RestoreRequest) -> None:
+    from strongroom.restore import stream
+
+    quiet = request.run.silent or not request.tables.wanted
+    with output.standard_output(), progress.shown(quiet=quiet, project=selected.project.name) as listener:
+        result = stream(context, selected, sys.stdout.buffer, request.options(), progress=listener)
+    if result.outcomes is not None:
+        show_tables(result.outcomes)
+    finish(result.problems)
+
+
+def _show(result: RestoreResult) -> None:
+    for part in result.parts:
+        show_report(part.report, part.where)
+    if result.outcomes is not None:
+        show_tables(result.outcomes)
+
+
+@dataclass(slots=True)
+class _ProjectOutcome:
+    """What became of one project. found: whether it has anything of what was asked for · document: for `--json`, without the
+    project's name."""
+
+    exit_code: int = 0
+    found: bool = True
+    document: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self, project: Project) -> dict[str, Any]:
+        """For `--json`."""
+        about = {"project": project.name, "project_id": project.id, "found": self.found, "exit_code": self.exit_code}
+        return about | self.document
+
+
+def restore_all(context: Context, options: SelectionOptions, request: RestoreRequest) -> None:
+    """Restore what is asked for of every project that opens. One that fails does not stop the others. Raises `typer.Exit` with
+    the greatest exit code, `NothingFound` where no project has any of it, `UsageError`."""
+    if not isinstance(request.destination(), InPlace | Folder):
+        raise UsageError(
+            "--all-projects needs --to DIR or --in-place: each project is restored to a folder",
+            hint="name a folder with --to, or say --in-place",
+        )
+    projects = context.available([])
+    outcomes = []
+    for project in projects:
+        output.notice(f"project {project.name}:")
+        folder = str(Path(request.to) / destinations.project_folder(project))
+        own = request if request.in_place else replace(request, to=folder)
+        outcomes.append(_one_of_all(context, project, options, own))
+    worst = max([one.exit_code for one in outcomes] + [DONE_WITH_PROBLEMS if context.refused else 0])
+    done = sum(one.found and "error" not in one.document for one in outcomes)
+    if not done and not worst:
+        raise NothingFound("no project has anything that was asked for", hint="see what there is: `strongroom list`")
+    if request.run.as_json:
+        found = [one.as_json(project) for project, one in zip(projects, outcomes, strict=True)]
+        output.document({"projects": found, "refused": [one.as_json() for one in context.refused]})
+    else:
+        end = "would be restored" if request.run.dry_run else "restored"
+        output.result(f"{counted(done, 'project')} of {len(projects)} {end}")
+    if worst:
+        raise typer.Exit(worst)
+
+
+def _one_of_all(context: Context, project: Project, options: SelectionOptions, request: RestoreRequest) -> _ProjectOutcome:
+    outcome = _ProjectOutcome()
+    try:
+        run = replace(request.run, document=outcome.document.update)
+        restore_project(context, project, options, replace(request, run=run))
+    except typer.Exit as end:
+        outcome.exit_code = end.exit_code
+    except NothingFound as error:
+        output.notice(f"nothing to restore: {error}")
+        outcome.found = False
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        output.failure(error)
+        outcome.exit_code = error.exit_code
+        outcome.document["error"] = {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}
+    return outcome

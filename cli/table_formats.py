@@ -1,0 +1,9 @@
+"""What `--as` takes."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from restore.tables.registry import FORMATS
+
+As = Enum("As", {**{name: name for name in FORMATS}, "original": "original"})  # type: ignore[misc]  # made from the registry

@@ -1,0 +1,164 @@
+"""Backing up: a snapshot of one source, and all that belongs to it: locks, legal holds, suspicion, expected reports, upkeep.
+
+sources_of       which projects and sources are meant
+back_up          one source: the snapshot, then what follows from it
+settings_copy    once a run: the sealed copy of the settings in the repository
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from strongroom import local_state, maintenance, notices, object_lock, own_paths, post_backup, retention, sources
+from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
+from vault.progress import Progress, Silence
+from vault.wording import counted
+
+if TYPE_CHECKING:
+    from strongroom.context import Context
+    from strongroom.settings import Settings
+    from strongroom.settings.projects import SourceSettings
+    from vault.backup.report import BackupReport
+    from vault.problems import Problem
+    from vault.repository.object_lock import ObjectLock
+    from vault.repository.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBackup:
+    """What became of one source. report: of the snapshot, None where none was committed · findings: what the snapshot means ·
+    unheld: legal holds that could not be placed · error: what ended it, None where nothing did."""
+
+    project: str
+    source: str
+    report: BackupReport | None = None
+    findings: post_backup.Findings = field(default_factory=post_backup.Findings)
+    unheld: tuple[Problem, ...] = ()
+    error: StrongroomError | None = None
+
+    @property
+    def problems(self) -> int:
+        """How many items, and holds, did not go as they should."""
+        return (self.report.record.counts.problems if self.report is not None else 0) + len(self.unheld)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        values: dict[str, Any] = {"project": self.project, "source": self.source}
+        if self.report is not None:
+            values = self.report.as_json() | self.findings.as_json()
+            values["problems"] = self.problems
+        if self.error is not None:
+            values |= {"error": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOptions:
+    """allow_empty: a source that is empty now is meant to be · progress: hears how far it is · committed: hears of the snapshot
+    as soon as it is committed, before what follows from it."""
+
+    allow_empty: bool = False
+    progress: Progress = field(default_factory=Silence)
+    committed: Callable[[BackupReport], None] | None = None
+
+
+def sources_of(context: Context, names: Sequence[str], source: str | None = None) -> Iterator[tuple[Project, SourceSettings]]:
+    """Each project and source that is meant. names: of projects, empty for all of the settings · source: only this one of each.
+    Raises `UsageError`, `SettingsError` before the first one where something does not exist, `KeyRefused`."""
+    settings = context.settings
+    found = []
+    for project in context.projects(names) if names else context.available(_all(settings)):
+        own = settings.project(project.name)
+        if not own.sources:
+            raise SettingsError(f"{settings.file} names no source for project {project.name!r}", hint="add one to the settings")
+        chosen = [one for one in own.sources if source in (None, one.name)]
+        if not chosen:
+            raise UsageError(
+                f"project {project.name!r} has no source {source!r}",
+                hint=f"there are: {', '.join(one.name for one in own.sources)}",
+            )
+        found += [(project, one) for one in chosen]
+    yield from found
+
+
+def _all(settings: Settings) -> list[str]:
+    if not settings.projects:
+        raise SettingsError(
+            f"{settings.file} names no project", hint="add one with `strongroom project add NAME --source KIND=PATH`"
+        )
+    return list(settings.projects)
+
+
+def note_failure(settings: Settings, names: Sequence[str], source: str | None, error: StrongroomError) -> None:
+    """A store that is away, or a key that is refused, ended a run before any source had its turn: each is noted as failed."""
+    for name in settings.projects if not names else set(names) & settings.projects.keys():
+        for one in settings.project(name).sources:
+            if source in (None, one.name):
+                local_state.note_run(settings, name, f"backup {one.name}", error)
+
+
+def back_up(context: Context, project: Project, source: SourceSettings, options: BackupOptions | None = None) -> SourceBackup:
+    """A snapshot of one source, and what follows from it. What ends it is part of the result, so that other sources have their
+    turn. Raises `Interrupted`."""
+    options = options or BackupOptions()
+    settings, done = context.settings, SourceBackup(project.name, source.name)
+    job = f"backup {source.name}"
+    try:
+        locking = object_lock.of(context, project)
+        report = _commit(context, project, source, locking, options)
+        done = replace(done, report=report)
+        if options.committed is not None:
+            options.committed(report)
+        done = replace(done, findings=post_backup.of_snapshot(settings, project, source, report.record))
+        done = replace(done, unheld=tuple(object_lock.snapshot_held(context, project, report.record)))
+        notices.problems(done.unheld)
+        first = [*report.problems, *done.unheld][:1]
+        local_state.note_run(
+            settings, project.name, job, f"{counted(done.problems, 'problem')}; {first[0].message}" if first else None
+        )
+        if report.snapshots % maintenance.EVERY == 0:
+            _maintain(project, source.name, options.progress, locked=locking is not None)
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        local_state.note_run(settings, project.name, job, error)
+        return replace(done, error=error)
+    return done
+
+
+def _commit(
+    context: Context, project: Project, source: SourceSettings, locking: ObjectLock | None, options: BackupOptions
+) -> BackupReport:
+    from vault.backup import run
+
+    settings = context.settings
+    folder = sources.folder(settings.project(project.name), source, own_paths.paths(settings))
+    retire = retention.retiring(settings, project)
+    if retire is not None and context.holds_gone(project):
+        retire = None  # nobody knows what they were on
+    wanted = run.BackupOptions(
+        allow_empty=options.allow_empty,
+        locking=locking,
+        damaged=local_state.damaged_packs(settings, project.name),
+        retire=retire,
+        give_up=retention.giving_up(project, lambda: context.holds_gone(project)),
+        progress=options.progress,
+    )
+    return run.back_up(project, folder, wanted)
+
+
+def _maintain(project: Project, source: str, progress: Progress, *, locked: bool) -> None:
+    """A failure is no problem of the backup: it costs time of whoever asks later."""
+    try:
+        done = maintenance.run_maintenance(project, source, progress, locked=locked)
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        notices.notice(f"the history of {project.name}/{source} was not tidied up, a later backup tries again: {error}")
+        return
+    if done.rolled_up:
+        notices.notice(f"rolled up the history of {counted(done.rolled_up, 'snapshot')}")
+    if done.joined:
+        notices.notice("joined small segments of the index")

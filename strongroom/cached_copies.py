@@ -1,0 +1,45 @@
+"""What is damaged or gone in the store, and whole in this machine's cache, is put back where that is safe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from strongroom import local_state, notices, object_lock
+
+if TYPE_CHECKING:
+    from strongroom.context import Context
+    from vault.repository.project import Project
+
+
+def put_back(place: Context, project: Project) -> list[str]:
+    """Store again what this machine's cache has whole (see `vault.repository.cached_copies`); gives the names. That the store
+    refuses it is told, and ends nothing."""
+    from vault.errors import Interrupted, StrongroomError
+    from vault.format import layout
+    from vault.repository import cached_copies
+
+    try:
+        if all(one.kept_back for one in cached_copies.look(project)):
+            return []
+        object_lock.begun(place, project)
+        names = cached_copies.put_back(project)
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        notices.warn(f"{project.name}: whole copies out of this machine's cache could not be put back: {error} ({error.hint})")
+        return []
+    for name in names:
+        notices.notice(f"{project.name}: {name} was damaged or gone, and was put back out of this machine's cache")
+    _no_more_damaged(place, project, frozenset(pack for pack in map(layout.pack_sha256, names) if pack is not None))
+    return names
+
+
+def _no_more_damaged(place: Context, project: Project, packs: frozenset[bytes]) -> None:
+    """Backups may rely on these packs again, whatever a check has found."""
+    if not packs:
+        return
+    with local_state.noted(place.settings) as findings:
+        if findings is not None:
+            seen = findings.packs(project.name)
+            mended = {pack: seen[pack]._replace(whole=True) for pack in packs & seen.keys()}
+            findings.write_packs(project.name, {**seen, **mended})

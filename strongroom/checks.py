@@ -1,0 +1,93 @@
+"""Checks: is everything there, and is it whole; of a project, and of what belongs to no single one.
+
+What a check found is noted on this machine: for `status` and alerts, for backups, which rely on no damaged pack, and for
+rolling checks, which read a share of the packs each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from strongroom import cached_copies, environment, local_state, notices, object_lock, rolling_check
+from vault.progress import Progress, Silence
+
+if TYPE_CHECKING:
+    from strongroom.context import Context
+    from vault.repository.check import CheckReport
+    from vault.repository.check_objects import RepositoryReport
+    from vault.repository.project import Project
+
+    ProjectCheck: TypeAlias = CheckReport
+    RepositoryCheck: TypeAlias = RepositoryReport
+
+
+def check_project(
+    context: Context,
+    project: Project,
+    *,
+    data: float = 0.0,
+    rolling: bool = False,
+    beside: Sequence[str] = (),
+    stop: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
+) -> ProjectCheck:
+    """Check one project, below this machine's cache. Damage is part of the result.
+
+    data: the share of the packs that are read, 0 to 1 · rolling: as many are read, the longest unread first, as it takes to
+    read all within the time of the settings; excludes `data` · beside: damage of the repository that the project's record of
+    the check shall name too. Raises `StorageError` where the store cannot be asked.
+    """
+    from vault.repository.cached_copies import look as whole_copies
+    from vault.repository.check import Depth
+    from vault.repository.check import check as look
+    from vault.repository.missing_objects import Missing
+
+    depth = Depth(data=data, stop=stop, progress=progress or Silence())
+    missing = context.missing(project)
+    gone = [one.message for one in missing if one.what != "key"]  # those are the repository's
+    known_by_notes = {Missing("snapshot", one.id).message for one in missing if one.what == "note"}
+    if rolling:
+        report = rolling_check.rolled(context.settings, project, depth, [*gone, *beside])
+    else:
+        report = rolling_check.noted(context.settings, project, depth, lambda depth: look(project, depth), [*gone, *beside])
+    # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
+    report.damage = [text for text in report.damage if text not in known_by_notes]
+    report.damage += [text for text in gone if text not in report.damage]
+    report.copies = whole_copies(project)
+    report.unlocked = object_lock.unlocked(context, project, packs=data > 0)
+    return report
+
+
+def check_repository(context: Context, projects: Sequence[Project], *, only: bool = False) -> RepositoryCheck:
+    """Check what belongs to no single project: the descriptor, key objects, copies of settings, names that are never given.
+    projects: that were opened · only: look at what is about these alone. Raises `StorageError`."""
+    from vault import age
+    from vault.repository import check_objects
+
+    recovery = [one for one in map(age.parse_recipient, context.settings.recovery) if isinstance(one, age.HybridRecipient)]
+    ids = [project.id for project in projects] if only else []
+    found = check_objects.of_repository(context.repository, context.identities, context.memory, recovery, ids)
+    if not only:
+        known = {project.name for project in projects} | {one.path.decode() for one in context.refused}
+        lost = sorted(set(context.settings.projects) - known)
+        found.damage += [f"no key object opens project {name!r}, which the settings name" for name in lost]
+    return found
+
+
+def acknowledge(context: Context, project: Project, reason: str) -> None:
+    """Give up what a project misses or cannot read any more; it is on record, with the person's name. Each is said as a notice.
+    For snapshots the same as `retention accept-loss`. reason: why. Raises `StorageError`, `UsageError`."""
+    from vault.repository import lost_items, missing_objects, unreadable_objects
+
+    who = environment.person()
+    gone, unreadable = missing_objects.look(project, context.memory), unreadable_objects.look(project)
+    if cached_copies.put_back(context, project):
+        gone, unreadable = missing_objects.look(project, context.memory), unreadable_objects.look(project)
+    missing_objects.acknowledge(project, context.memory, gone, reason=reason, who=who)
+    unreadable_objects.accept(project, context.memory, unreadable, reason=reason, who=who)
+    lost = lost_items.look(project, local_state.damaged_packs(context.settings, project.name))
+    lost_items.accept(project, lost, reason=reason, who=who)
+    given_up = (f"the vanished item {one.path}, whose content is lost, is given up" for one in lost)
+    for message in (*(one.message for one in gone), *(one.message for one in unreadable), *given_up):
+        notices.notice(f"{project.name}: acknowledged by {who}: {message}")

@@ -1,0 +1,174 @@
+"""Where a restore writes to, and what `--to` means.
+
+-                       standard output             s3://bucket/prefix      objects of a bucket
+FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst       an archive
+FILE.csv, FILE.xlsx, …                              one table, where a format or --merge is asked for
+anything else, and any folder that exists           a folder
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restore.local_fs.syscalls import is_folder
+from restore.tables.registry import FORMATS
+from strongroom import own_paths
+from vault.errors import UsageError
+from vault.storage.address import BucketAddress, parse_address
+
+if TYPE_CHECKING:
+    from strongroom.context import Context
+    from strongroom.settings import Settings
+    from vault.repository.project import Project
+    from vault.storage.s3_objects import S3Objects
+
+ARCHIVES = {
+    ".zip": "zip",
+    ".tar": "none",
+    ".tar.gz": "gzip",
+    ".tgz": "gzip",
+    ".tar.zst": "zstd",
+    ".tzst": "zstd",
+}
+"""How an archive is packed, by the ending of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """Back below the folders of the sources, as the settings name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stdout:
+    """Standard output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder; items lie in it as KIND/path."""
+
+    path: Path
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive. packing: zip, or how a tar archive is compressed: none, gzip, zstd."""
+
+    path: Path
+    packing: str
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file that one table becomes. format: the one that its name says, as `restore.tables.registry` names it."""
+
+    path: Path
+    format: str
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Objects of a bucket. endpoint, region: of its server; None for both: as the settings reach the repository."""
+
+    address: BucketAddress
+    endpoint: str | None = None
+    region: str | None = None
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return self.address.text
+
+
+Destination = InPlace | Folder | Archive | TableFile | Bucket
+
+
+def expanded(text: str) -> Path:
+    """A path as somebody typed it, `~` and all. Raises `UsageError`."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{text}: there is no such home folder", hint="write the path without the ~") from error
+
+
+def parse(
+    text: str, *, tables: bool, endpoint: str | None = None, region: str | None = None
+) -> Folder | Archive | TableFile | Bucket | Stdout:
+    """The destination that a text means.
+
+    tables: whether tables are to be converted or merged · endpoint, region: of a bucket. Raises `UsageError`.
+    """
+    if text == "-":
+        return Stdout()
+    if text.lower().startswith("s3:"):
+        address = parse_address(text)
+        if not isinstance(address, BucketAddress):
+            raise UsageError(f"invalid address of a bucket: {text}", hint="write s3://bucket/prefix")
+        return Bucket(address, endpoint, region)
+    path = expanded(text)
+    if text.endswith("/") or is_folder(path):
+        return Folder(path)
+    name = path.name.lower()
+    for ending, packing in ARCHIVES.items():
+        if name.endswith(ending) and name != ending:
+            return Archive(path, packing)
+    if tables:
+        for known in FORMATS.values():
+            if path.suffix.lower().lstrip(".") in known.endings:
+                return TableFile(path, known.name)
+    return Folder(path)
+
+
+def project_folder(project: Project) -> str:
+    """A project's name as that of a folder which every file system takes."""
+    from restore.export.payload_names import portable
+
+    return portable(project.name.encode())
+
+
+def refuse_own(settings: Settings, destination: Destination) -> None:
+    """Raises `RefusedByRule` where a destination is Strongroom's own."""
+    match destination:
+        case Folder(path):
+            own_paths.refuse_target(settings, path, folder=True)
+        case Archive(path) | TableFile(path):
+            own_paths.refuse_target(settings, path, folder=False)
+        case Bucket(address, endpoint):
+            own_paths.refuse_bucket(settings, address, endpoint=endpoint)
+
+
+@contextmanager
+def opened_bucket(context: Context, project: Project, bucket: Bucket) -> Iterator[S3Objects]:
+    """The objects of a bucket, reached as the settings say where the destination says nothing. Raises `StorageError`."""
+    from strongroom.context import store_options
+    from vault.storage.s3_client import S3Options
+    from vault.storage.s3_objects import S3Objects
+
+    options, services = store_options(context.settings.repository), project.services
+    own = bucket.endpoint or bucket.region
+    s3 = S3Options(bucket.endpoint, bucket.region, profile=options.s3.profile) if own else options.s3
+    address = bucket.address
+    objects = S3Objects(address.bucket, address.prefix, s3, options.patience, services.clock, services.randomness)
+    try:
+        yield objects
+    finally:
+        objects.close()

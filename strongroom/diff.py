@@ -1,0 +1,215 @@
+"""What differs between two moments of a project, or between a moment and its sources' folders as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from strongroom import notices
+from vault.errors import NothingFound, SettingsError, UsageError
+from vault.progress import Progress, Silence
+from vault.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from restore.history.diff import Difference
+    from restore.history.row_diff import RowDifferences
+    from restore.history.timeline import Question
+    from restore.history.update import History
+    from restore.selection.query import ItemQuery
+    from strongroom.context import Context
+    from vault.backup.run import Source
+    from vault.problems import Problem
+    from vault.repository.project import Project
+
+MOST_TABLES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """How the rows of changed tables are compared. keys: columns that tell rows apart; found, where none is given · most:
+    tables that are compared · header: whether the first row of a CSV names its columns; None: what the settings say, else what
+    it looks like."""
+
+    keys: tuple[str, ...] = ()
+    most: int = MOST_TABLES
+    header: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiffOptions:
+    """What is compared. since, until: the first moment and the second one, aware; None for the newest snapshot · live: with the
+    sources' folders as they are now, in place of a second moment · rows: of changed tables too, and how; None for items alone ·
+    progress: hears how far the reading is · stop: called often, raises to end it."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    live: bool = False
+    rows: RowOptions | None = None
+    progress: Progress = field(default_factory=Silence)
+    stop: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectDifference:
+    """What was created, changed and deleted. items: what differs, as an Arrow table (see `restore.history.diff.Difference`) ·
+    live: sources that were compared with their folders · rows: of changed tables, where they were asked for · damage: snapshots
+    and items of folders that could not be read."""
+
+    project: str
+    items: Difference
+    live: frozenset[str]
+    rows: RowDifferences | None
+    damage: tuple[Problem, ...]
+
+    @property
+    def total(self) -> int:
+        """How many items differ."""
+        return int(self.items.table.num_rows)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The damage, and the tables that could not be compared."""
+        compared = self.rows.items if self.rows is not None else ()
+        return (*self.damage, *(one.problem for one in compared if one.problem is not None))
+
+    def as_json(self, most: int | None = None) -> dict[str, Any]:
+        """For `--json`. most: items that are listed."""
+        from restore.history.diff import as_json
+
+        table = self.items.table if most is None else self.items.table.slice(0, most)
+        document: dict[str, Any] = {
+            "project": self.project,
+            "sides": [
+                {
+                    "source": one.source,
+                    "before": None if one.before is None else one.before.id,
+                    "after": None if one.after is None else one.after.id,
+                    "live": one.source in self.live,
+                }
+                for one in self.items.sides
+            ],
+            "counts": self.items.counts(),
+            "items": [as_json(row) for row in table.to_pylist()],
+        }
+        if self.rows is not None:
+            document |= {"tables": [one.as_json() for one in self.rows.items], "tables_total": self.rows.total}
+        return document | {"damage": [one.as_json() for one in self.damage]}
+
+
+def compare(context: Context, project: Project, query: ItemQuery, options: DiffOptions) -> ProjectDifference:
+    """What differs among the items that a query means; its own moment counts for nothing.
+
+    Raises `NothingFound` where no snapshot has anything of it, `UsageError`, `SettingsError` where the settings do not say
+    where a source is, `KeyRefused` where rows are asked for without a key that reads content, `SourceError`, `StorageError`.
+    """
+    from restore.history.find import ever_matched
+    from restore.history.suggestions import nothing_found
+    from strongroom.history import HistoryOptions, load_history, question_of
+
+    if options.live and options.until is not None:
+        raise UsageError("a second moment and the live folder exclude each other", hint="leave one of them out")
+    if options.rows is not None:
+        project.capability.reading()
+    question = question_of(query, options.since, options.until)
+    reading = HistoryOptions(progress=options.progress, stop=options.stop)
+    known = load_history(context, project, reading, source=query.source)
+    compared = _live(context, known, question, options.stop) if options.live else _between(known, question)
+    if not compared.difference.table.num_rows and not ever_matched(known, question):
+        raise nothing_found(known, query)
+    return ProjectDifference(
+        project=project.name,
+        items=compared.difference,
+        live=frozenset(compared.folders),
+        rows=None if options.rows is None else _rows(context, known, compared, options.rows, options.stop),
+        damage=(*known.problems, *compared.problems),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """folders: of the sources that were compared live."""
+
+    difference: Difference
+    problems: tuple[Problem, ...] = ()
+    folders: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def _between(known: History, question: Question) -> _Compared:
+    from restore.history.diff import difference
+
+    return _Compared(difference(known, question))
+
+
+def _live(context: Context, known: History, question: Question, stop: Callable[[], None]) -> _Compared:
+    from restore.history.diff import Difference, Sides, united
+    from restore.history.live_diff import compared_with_live
+    from vault.format.layout import META_TIER
+    from vault.repository import snapshots
+    from vault.repository.catalog_chunks import MetaReader
+    from vault.repository.chunk_index import ChunkIndex
+    from vault.repository.orphan_packs import repaired_index
+
+    project = known.project
+    index = repaired_index(project, ChunkIndex.load(project, tier=META_TIER))
+    reader, tables, sides, folders = MetaReader(project, index), [], [], {}
+    problems: list[Problem] = list(index.damaged)
+    for name, ledger in known.ledgers.items():
+        record = snapshots.at(ledger.records, question.since)
+        if question.source not in (None, name) or not record:
+            continue
+        folder = _folder(context, project, name)
+        table, missed = compared_with_live(reader, record[0], folder, question.mask, stop)
+        tables.append(table)
+        problems += missed
+        folders[name] = folder.path
+        sides.append(Sides(name, record[0], None))
+    if not sides:
+        raise NothingFound(
+            f"project {project.name!r} has no snapshot up to the moment that was asked for",
+            hint=f"see `strongroom list {project.name}`",
+        )
+    return _Compared(Difference(united(tables), tuple(sides)), tuple(problems), folders)
+
+
+def _folder(context: Context, project: Project, name: str) -> Source:
+    """The source of that name, as a backup takes it. Raises `SettingsError`."""
+    from strongroom import own_paths, sources
+
+    settings = context.settings.project(project.name)
+    for one in settings.sources:
+        if one.name == name:
+            return sources.folder(settings, one, own_paths.paths(context.settings))
+    raise SettingsError(
+        f"{context.settings.file} does not say where the source {name!r} of project {project.name!r} is",
+        hint="add it to the settings, or compare one that is there with --source NAME",
+    )
+
+
+def _rows(
+    context: Context, known: History, compared: _Compared, options: RowOptions, stop: Callable[[], None]
+) -> RowDifferences:
+    from restore.history.row_diff import Opening, row_differences
+    from restore.history.version_contents import Contents
+    from restore.tables.loss_report import LossReport
+    from restore.tables.registry import FORMATS, is_table, open_tables
+    from strongroom.sources import headers_of
+
+    endings = {ending.encode(): name for name, one in FORMATS.items() for ending in one.endings}
+    headers, losses = headers_of(context.settings, known.project.name, options.header), LossReport()
+    opening = Opening(
+        open_tables=lambda file, name, source: open_tables(file, name, losses, headers.of(source)),
+        is_table=is_table,
+        format_of=lambda path: endings.get(path.rpartition(b".")[2].lower(), ""),
+        keys=options.keys,
+        most=options.most,
+        folders=compared.folders,
+        stop=stop,
+    )
+    differences = row_differences(Contents(known.project, opening.stop), compared.difference, opening)
+    for text, files in losses.notes().items():
+        notices.notice(f"{counted(files, 'version')} of files: {text}")
+    return differences

@@ -1,0 +1,133 @@
+"""Prune: room that no snapshot of a project needs is given back, beside backups and restores, without a lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from strongroom import held_snapshots, local_state, object_lock
+from strongroom.forget import Confirm, confirmed
+from vault.progress import Progress, Silence
+
+if TYPE_CHECKING:
+    from strongroom.context import Context
+    from vault.repository.claims import WaitOptions
+    from vault.repository.gc.prune_plan import PruneOptions, PrunePlan
+    from vault.repository.gc.prune_report import PruneReport
+    from vault.repository.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class PruneLimits:
+    """How far a prune goes. max_bytes: deleted or stored anew at most · max_seconds: after so many nothing new is begun,
+    waiting included · wait: for backups under way, at most so long; None: an hour · repack_above: share of a pack (0 to 1)
+    that is waste, from which on the rest is stored anew · allow_empty: that no record of a snapshot is left is meant."""
+
+    max_bytes: int | None = None
+    max_seconds: float | None = None
+    wait: timedelta | None = None
+    repack_above: float = 0.5
+    allow_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPrune:
+    """What a prune of a project would do. options: under which it was planned, and is done."""
+
+    project: str
+    plan: PrunePlan
+    options: PruneOptions
+
+    @property
+    def reclaims(self) -> bool:
+        """Whether there is anything to delete or to store anew."""
+        return bool(self.plan.dead or self.plan.wasteful or self.plan.forgotten)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"project": self.project, "plan": self.plan.as_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """What a prune of a project did, and what it had planned."""
+
+    planned: PlannedPrune
+    report: PruneReport
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return self.planned.as_json() | self.report.as_json()
+
+
+def plan_prune(
+    context: Context,
+    project: Project,
+    limits: PruneLimits | None = None,
+    *,
+    progress: Progress | None = None,
+    stop: Callable[[], None] = lambda: None,
+) -> PlannedPrune:
+    """What would go, what stays and why. Nothing is changed; which snapshots are gone is said as warnings. limits: none, if
+    nothing is said · progress: hears how far it is · stop: called often, raises to end it.
+
+    Raises `Damaged` where a record cannot be read, or is gone: what it needs nobody knows. Raises `RefusedByRule` where all
+    records are gone, `StorageError`.
+    """
+    from vault.repository.gc.planning import make_plan
+    from vault.repository.gc.prune_plan import PruneOptions
+    from vault.repository.object_lock import locked
+
+    limits = limits or PruneLimits()
+    context.gone(project)
+    options = PruneOptions(
+        held=held_snapshots.held(project),
+        locked=locked(project),
+        remembered=frozenset(context.memory.lines("snapshots", project.id)),
+        max_bytes=limits.max_bytes,
+        max_seconds=limits.max_seconds,
+        repack_above=limits.repack_above,
+        allow_empty=limits.allow_empty,
+        patience=_patience(limits.wait),
+        stop=stop,
+        progress=progress or Silence(),
+    )
+    return PlannedPrune(project.name, make_plan(project, options), options)
+
+
+def apply_prune(
+    context: Context,
+    project: Project,
+    planned: PlannedPrune,
+    *,
+    confirm: Confirm = confirmed,
+    progress: Progress | None = None,
+) -> PruneResult:
+    """Do what a plan says, as far as it still holds: it may be interrupted anywhere, and the next prune goes on with the rest.
+    The context must have been opened to commit (`opened(…, commits=True)`). confirm: not called where there is nothing to
+    reclaim · progress: hears how far it is.
+
+    Raises `StorageDenied` where these credentials may not delete, `RefusedByRule` where a hold is gone: then nothing was
+    changed. Raises `Busy`, `Damaged`, `StorageError`.
+    """
+    from vault.repository.gc.prune import apply, refuse_without_rights
+
+    refuse_without_rights(project)
+    context.refuse_lost_holds(project)
+    object_lock.begun(context, project)
+    if planned.reclaims:
+        confirm()
+    report = apply(project, planned.plan, replace(planned.options, progress=progress or Silence()))
+    if report.done:
+        local_state.note_run(context.settings, project.name, "prune")
+    return PruneResult(planned, report)
+
+
+def _patience(wait: timedelta | None) -> WaitOptions:
+    from vault.repository.claims import WaitOptions
+
+    if wait is None:
+        return WaitOptions()
+    return WaitOptions(seconds=wait.total_seconds(), altogether=wait.total_seconds())

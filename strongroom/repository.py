@@ -1,0 +1,287 @@
+"""The library's front door: a repository, its projects, and what can be done with them.
+
+    with open_repository("strongroom.toml") as repository:
+        project = repository.project("parcelo")
+        for done in project.backup():
+            print(done.source, done.problems)
+        project.restore(project.plan_restore(project.select(periods=["2024-05"]), to="back"))
+
+Every method calls one function of this package, with the repository that is open. Values go in and come out; what takes long
+tells a `progress` listener how far it is, and asks a `stop` callable (a `CancelToken` is one) whether it shall go on. What is
+to be said beside a result goes to the logger `strongroom`. Errors are of one tree, `vault.errors.StrongroomError`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from vault.errors import Interrupted
+from vault.progress import Progress, Silence
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from strongroom.backup import SourceBackup
+    from strongroom.checks import ProjectCheck, RepositoryCheck
+    from strongroom.context import Context
+    from strongroom.destinations import Destination
+    from strongroom.diff import DiffOptions, ProjectDifference
+    from strongroom.export import ExportResult, PlannedExport
+    from strongroom.history import HistoryOptions, ItemHistories
+    from strongroom.items import FoundItems, ItemListing
+    from strongroom.query import QueryResult
+    from strongroom.restore_drill import RecordedDrill
+    from strongroom.restore_plan import PlannedRestore, RestoreOptions
+    from strongroom.restore_result import RestoreResult
+    from strongroom.selection import SelectedItems, SelectionOptions
+    from strongroom.snapshots import ProjectSnapshots
+    from strongroom.status import ProjectStatus
+    from strongroom.table_options import TableOptions
+    from vault.repository.project import Project as StoredProject
+
+Stop = Callable[[], None]
+"""Called often; what it raises ends the work."""
+
+
+class CancelToken:
+    """Ends a long work from another thread: hand it in as `stop`, and call `cancel`."""
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """End the work soon; what was stored is kept."""
+        self._cancelled.set()
+
+    def __call__(self) -> None:
+        """Raises `Interrupted` once it was cancelled."""
+        if self._cancelled.is_set():
+            raise Interrupted("cancelled")
+
+
+def go_on() -> None:
+    """The default for `stop`: nothing ends the work."""
+
+
+class Repository:
+    """An open repository. Made by `open_repository`; a context manager that closes it."""
+
+    def __init__(self, context: Context, stack: ExitStack) -> None:
+        self._context = context
+        self._stack = stack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    def close(self) -> None:
+        """Close it; nothing can be asked of it any more."""
+        self._stack.close()
+
+    @property
+    def context(self) -> Context:
+        """What the functions of this package take: settings, store, identities."""
+        return self._context
+
+    def project(self, name: str) -> Project:
+        """A project by its name. Raises `UsageError` with the nearest name, `KeyRefused`."""
+        return Project(self._context, self._context.project(name))
+
+    def projects(self) -> list[Project]:
+        """All projects that the identities open. Raises `KeyRefused`, `StorageError`."""
+        return [Project(self._context, one) for one in self._context.available([])]
+
+    def check(self) -> RepositoryCheck:
+        """Whether what belongs to no single project is there and whole: the descriptor, key objects, copies of settings.
+        Raises `StorageError`."""
+        from strongroom.checks import check_repository
+
+        return check_repository(self._context, self._context.available([]))
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One client's data. Made by `Repository.project`."""
+
+    context: Context
+    stored: StoredProject
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.stored.name
+
+    def backup(
+        self,
+        source: str | None = None,
+        *,
+        allow_empty: bool = False,
+        progress: Progress | None = None,
+    ) -> list[SourceBackup]:
+        """A snapshot of each source that the settings name, or of one. A source that fails does not stop the others: see
+        `SourceBackup.error`.
+
+        source: only this one · allow_empty: a source that is empty now is meant to be. Raises `UsageError`, `SettingsError`,
+        `Interrupted`.
+        """
+        from strongroom.backup import BackupOptions, back_up, sources_of
+
+        options = BackupOptions(allow_empty, progress or Silence())
+        work = list(sources_of(self.context, [self.name], source))
+        return [back_up(self.context, project, one, options) for project, one in work]
+
+    def snapshots(self) -> ProjectSnapshots:
+        """Every snapshot that nobody has forgotten. Raises `StorageError`, `Damaged`."""
+        from strongroom.snapshots import list_snapshots
+
+        return list_snapshots(self.context, self.stored)
+
+    def select(self, options: SelectionOptions | None = None, *, stop: Stop = go_on, **parts: Any) -> SelectedItems:  # noqa: ANN401 (fields of SelectionOptions)
+        """Items of a moment. parts: fields of `SelectionOptions`, in place of `options`: `patterns=["reports/**"]`,
+        `periods=["2024-05"]`, `at="3 days ago"`, …
+
+        Raises `NothingFound`, `UsageError`, `AmbiguousSource`, `KeyRefused`, `Damaged`, `StorageError`.
+        """
+        from strongroom.selection import SelectionOptions, select
+
+        return select(self.context, self.stored, options or SelectionOptions(**parts), stop=stop)
+
+    def items(self, **parts: Any) -> ItemListing:  # noqa: ANN401 (fields of SelectionOptions)
+        """Items of a moment, without looking for what restoring them needs. Raises as `select`."""
+        from strongroom.items import list_items
+        from strongroom.selection import SelectionOptions
+
+        return list_items(self.context, self.stored, SelectionOptions(**parts).query(self.context, self.stored))
+
+    def plan_restore(
+        self, selected: SelectedItems, to: Destination | Path | str, options: RestoreOptions | None = None
+    ) -> PlannedRestore:
+        """What a restore would do; nothing is written. to: a folder, an archive (`back.zip`), `s3://bucket/prefix`, or a value
+        of `strongroom.destinations`, `InPlace()` among them.
+
+        Raises `UsageError`, `RefusedByRule`, `TargetError`, `StorageError`.
+        """
+        from strongroom.destinations import Stdout, parse
+        from strongroom.restore_plan import RestoreOptions, plan_restore
+        from vault.errors import UsageError
+
+        options = options or RestoreOptions()
+        destination = parse(str(to), tables=options.tables.wanted) if isinstance(to, Path | str) else to
+        if isinstance(destination, Stdout):
+            raise UsageError("a stream cannot be planned", hint="call `strongroom.restore.stream` with an open file")
+        return plan_restore(self.context, selected, destination, options)
+
+    def restore(self, planned: PlannedRestore, *, stop: Stop = go_on, progress: Progress | None = None) -> RestoreResult:
+        """Do what a plan says. Raises what the plan refuses, `TargetError`, `Busy`, `StorageError`."""
+        from strongroom.restore import restore
+
+        return restore(planned, stop=stop, progress=progress)
+
+    def plan_export(
+        self, selected: SelectedItems, path: Path | str, *, tables: TableOptions | None = None, reason: str = ""
+    ) -> PlannedExport:
+        """What an export would do: a BagIt bag as a folder or a new FILE.zip. Raises as `strongroom.export.plan_export`."""
+        from strongroom.export import plan_export
+
+        return plan_export(self.context, selected, Path(path), tables=tables, reason=reason)
+
+    def export(self, planned: PlannedExport, *, stop: Stop = go_on, progress: Progress | None = None) -> ExportResult:
+        """Write the bag. Raises `TargetError`, `Busy`, `StorageError`."""
+        from strongroom.export import export
+
+        return export(planned, stop=stop, progress=progress)
+
+    def query(self, sql: str, *, most: int = 10_000, sheets: Sequence[str] = (), **parts: Any) -> QueryResult:  # noqa: ANN401 (as above)
+        """The answer to one question in SQL to the tables among the items (see `select` for the parts). most: rows.
+
+        Raises `UsageError` with DuckDB's words, `NothingFound`, `Damaged`, `StorageError`.
+        """
+        from strongroom.query import open_tables
+        from strongroom.selection import SelectionOptions
+
+        items = SelectionOptions(**parts).query(self.context, self.stored)
+        with open_tables(self.context, self.stored, items, sheets=sheets) as tables:
+            return tables.read(sql, most=most)
+
+    def find(self, options: HistoryOptions | None = None, *, deleted: bool = False, **parts: Any) -> FoundItems:  # noqa: ANN401 (as above)
+        """Items over all snapshots. deleted: only those that the source no longer has.
+
+        Raises `NothingFound`, `UsageError`, `StorageError`.
+        """
+        from strongroom.history import HistoryOptions
+        from strongroom.items import find_items
+        from strongroom.selection import SelectionOptions
+
+        query = SelectionOptions(**parts).query(self.context, self.stored)
+        return find_items(self.context, self.stored, query, options or HistoryOptions(), deleted=deleted)
+
+    def history(self, options: HistoryOptions | None = None, *, most: int = 20, **parts: Any) -> ItemHistories:  # noqa: ANN401 (as above)
+        """What happened to items, and when. most: items. Raises `NothingFound`, `UsageError`, `StorageError`."""
+        from strongroom.history import HistoryOptions, item_history
+        from strongroom.selection import SelectionOptions
+
+        query = SelectionOptions(**parts).query(self.context, self.stored)
+        return item_history(self.context, self.stored, query, options or HistoryOptions(), most=most)
+
+    def diff(self, options: DiffOptions, **parts: Any) -> ProjectDifference:  # noqa: ANN401 (as above)
+        """What differs between two moments, or between one and the live folders. Raises as `strongroom.diff.compare`."""
+        from strongroom.diff import compare
+        from strongroom.selection import SelectionOptions
+
+        return compare(self.context, self.stored, SelectionOptions(**parts).query(self.context, self.stored), options)
+
+    def status(self) -> ProjectStatus:
+        """How its sources and promises are. Raises `StorageError`."""
+        from strongroom.status import project_status
+
+        return project_status(self.context, self.stored)
+
+    def check(self, *, data: float = 0.0, stop: Stop = go_on, progress: Progress | None = None) -> ProjectCheck:
+        """Whether everything that a snapshot needs is there, and whole. data: the share of the packs that are read, 0 to 1.
+        Damage is part of the result. Raises `StorageError`."""
+        from strongroom.checks import check_project
+
+        return check_project(self.context, self.stored, data=data, stop=stop, progress=progress)
+
+    def drill(self, *, stop: Stop = go_on, progress: Progress | None = None) -> RecordedDrill:
+        """Restore a sample to a scratch folder, compare it, and keep a record. Raises `Interrupted`."""
+        from strongroom.restore_drill import record_drill
+
+        below = self.context.uncached()
+        return record_drill(below, below.project(self.name), stop=stop, progress=progress)
+
+
+def open_repository(
+    settings: Path | str | None = None,
+    *,
+    address: str | None = None,
+    identity: Path | str | Sequence[Path | str] | None = None,
+) -> Repository:
+    """Open a repository by its settings file, or by its address alone.
+
+    settings: the file; None for the usual ones (see `strongroom.settings.find`) · address: in its place, a folder or
+    `s3://bucket/prefix?endpoint=URL&region=NAME` · identity: files in place of the settings' own; needed with an address,
+    unless the usual identity opens it.
+
+    Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, `Damaged`, `StorageError`.
+    """
+    from strongroom.context import opened
+
+    files = [identity] if isinstance(identity, Path | str) else list(identity or ())
+    with ExitStack() as stack:
+        context = stack.enter_context(
+            opened(
+                None if settings is None else Path(settings),
+                [Path(one) for one in files] or None,
+                commits=True,
+                address=address,
+            )
+        )
+        return Repository(context, stack.pop_all())

@@ -1,0 +1,123 @@
+"""Restores: a plan is carried out, or one file goes to a stream.
+
+    planned = plan_restore(context, selected, Archive(Path("back.zip"), "zip"))
+    result = restore(planned)
+    result.files, result.problems
+
+What stops one item only is a problem of the result; what stops everything is raised.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, BinaryIO
+
+from restore.execution.executor import RestoreReport, execute
+from restore.execution.in_place import apply_all
+from restore.execution.stream import stream as stream_content
+from restore.local_fs import Target
+from restore.planning.conflict_policy import ConflictPolicy
+from strongroom.destinations import Folder, InPlace
+from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_of_all, refuse_several
+from strongroom.restore_result import RestoredPart, RestoreResult
+from vault.progress import Progress, Silence
+
+if TYPE_CHECKING:
+    from restore.execution.in_place import SourceRoot
+    from restore.outputs.write_items import OutputReport
+    from restore.planning.plan import RestorePlan
+    from strongroom.context import Context
+    from strongroom.selection import SelectedItems
+
+
+def restore(
+    planned: PlannedRestore, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
+) -> RestoreResult:
+    """Do what a plan says.
+
+    planned: of `plan_restore`; what it replaces is replaced without another question · stop: called often; what it raises ends
+    the restore, and the same restore goes on from there later (an archive begins anew) · progress: hears how far it is.
+
+    Raises what `PlannedRestore.refuse` raises, `TargetError` where the destination cannot be written, `Busy` where another
+    restore writes to the same folder, `StorageError`.
+    """
+    progress = progress or Silence()
+    planned.refuse()
+    destination = planned.destination
+    if isinstance(destination, InPlace):
+        return _in_place(planned, stop, progress)
+    if isinstance(destination, Folder) and planned.conversion is None:
+        return _folder(planned, destination, stop, progress)
+    from strongroom.restore_outputs import OutputRun
+
+    outcome = OutputRun.of(planned, stop, progress).to(destination)
+    return _result(planned, outcome)
+
+
+def stream(
+    context: Context,
+    selected: SelectedItems,
+    out: BinaryIO,
+    options: RestoreOptions | None = None,
+    *,
+    stop: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
+) -> RestoreResult:
+    """Write one file to a stream: the one that is selected, as it is or converted, or the one table that all become.
+
+    out: open for writing bytes; it is flushed and stays open · options: None for the file as it is; `on_conflict` means nothing
+    here. Nothing is written of a file as it is that was not verified.
+
+    Raises `UsageError` where the selection does not come to one file, `Damaged` where content is missing or damaged,
+    `StorageError`, and what writing to the stream raises.
+    """
+    options = options or RestoreOptions()
+    options.tables.check(periods=bool(selected.query.periods))
+    conversion = options.tables.conversion(selected.query, context, selected.project.name)
+    if conversion is None:
+        clock = selected.project.services.clock
+        began = clock.monotonic()
+        size = stream_content(selected.selection, out, stop)
+        took = clock.monotonic() - began
+        report = RestoreReport(files=1, bytes=size, seconds=took, problems=[*selected.selection.damage])
+        return RestoreResult((RestoredPart("stream", report),), None, selected.missing_snapshots)
+    from strongroom.restore_outputs import OutputRun
+
+    plan = plan_of_all(selected, options)
+    refuse_several(selected.selection, plan, options.tables)
+    policy = ConflictPolicy.REFUSE  # nothing exists in a stream
+    run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress or Silence())
+    outcome = run.to_stream(out)
+    part = RestoredPart("stream", outcome.report, plan)
+    return RestoreResult((part,), tuple(outcome.told), selected.missing_snapshots)
+
+
+def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], progress: Progress) -> RestoreResult:
+    """Everything as it is, to a folder."""
+    (plan,) = planned.plans_to_execute()
+    with Target(os.fsencode(folder.path.absolute())) as target:
+        report = execute(plan, target, stop, progress)
+    part = RestoredPart(planned.where, report, plan)
+    return RestoreResult((part,), None, planned.selected.missing_snapshots, planned)
+
+
+def _in_place(planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> RestoreResult:
+    """Everything as it is, below the folders of the sources."""
+    roots = [part.source_root for part in planned.parts if part.source_root is not None]
+    with ExitStack() as stack:
+        work: list[tuple[SourceRoot, RestorePlan, Target]] = []
+        for root, plan in zip(roots, planned.plans_to_execute(), strict=True):
+            work.append((root, plan, stack.enter_context(Target(os.fsencode(root.folder)))))
+        reports = apply_all(work, stop, progress)
+    reports[0].problems = [*planned.selected.selection.damage, *reports[0].problems]
+    parts = (RestoredPart(str(root.folder), report, plan, root) for (root, plan, _), report in zip(work, reports, strict=True))
+    return RestoreResult(tuple(parts), None, planned.selected.missing_snapshots, planned)
+
+
+def _result(planned: PlannedRestore, outcome: OutputReport) -> RestoreResult:
+    (plan,) = planned.plans_to_execute()
+    outcomes = None if planned.conversion is None else tuple(outcome.told)
+    part = RestoredPart(planned.where, outcome.report, plan)
+    return RestoreResult((part,), outcomes, planned.selected.missing_snapshots, planned)

@@ -1,0 +1,153 @@
+"""Restores whose files are made on the way: converted tables, archives, objects of a bucket, one table out of many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from restore.local_fs import Target
+from restore.outputs.archive_file import whole_file
+from restore.outputs.conflict_guard import ConflictGuard
+from restore.outputs.folder_sink import FolderSink
+from restore.outputs.object_sink import BucketPlace, object_sink
+from restore.outputs.report import NAME, as_output_item, report_of
+from restore.outputs.scratch_dir import scratch_dir
+from restore.outputs.stream_sink import StreamSink
+from restore.outputs.tar_sink import tar_sink
+from restore.outputs.write_items import OutputOptions, OutputReport, write_items
+from restore.outputs.zip_sink import zip_sink
+from restore.planning.conflict_policy import ConflictPolicy
+from strongroom import notices
+from strongroom.destinations import Archive, Bucket, Folder, TableFile, opened_bucket
+from strongroom.restore_plan import today
+from strongroom.table_options import TableOptions, merged_name
+from vault.problems import printable
+from vault.wording import counted
+
+if TYPE_CHECKING:
+    from restore.outputs.conversion import Conversion
+    from restore.outputs.output_item import ItemOutcome, OutputItem
+    from restore.outputs.sink import Sink
+    from restore.planning.destination import Destination as ExistingItems
+    from restore.planning.plan import RestorePlan
+    from strongroom.context import Context
+    from strongroom.restore_plan import PlannedRestore
+    from strongroom.selection import SelectedItems
+    from vault.progress import Progress
+
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRun:
+    """One such restore. conversion: of tables, None to write everything as it is · policy: what becomes of files that exist."""
+
+    context: Context
+    selected: SelectedItems
+    tables: TableOptions
+    conversion: Conversion | None
+    plan: RestorePlan
+    policy: ConflictPolicy
+    stop: Callable[[], None]
+    progress: Progress
+
+    @classmethod
+    def of(cls, planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> OutputRun:
+        """That of a plan."""
+        (plan,) = planned.plans_to_execute()
+        tables, conversion = planned.options.tables, planned.conversion
+        return cls(planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress)
+
+    def to(self, destination: Folder | Archive | Bucket | TableFile) -> OutputReport:
+        """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
+        match destination:
+            case Folder():
+                return self._to_folder(destination)
+            case Archive():
+                return self._to_archive(destination)
+            case Bucket():
+                return self._to_bucket(destination)
+            case TableFile():
+                return self._to_table_file(destination)
+
+    def to_stream(self, out: BinaryIO) -> OutputReport:
+        """One table to a stream."""
+        return self._write(StreamSink(out), reported=False)
+
+    def _to_folder(self, folder: Folder) -> OutputReport:
+        """Converted, to a folder."""
+        with Target(os.fsencode(folder.path.absolute())) as target:
+            target.prepare()
+            return self._write_beside(FolderSink(target), target)
+
+    def _to_archive(self, archive: Archive) -> OutputReport:
+        """To a ZIP or tar archive, converted or as it is."""
+        path = archive.path.absolute()
+        with whole_file(path, self.policy) as out:
+            if archive.packing != "zip":
+                with tar_sink(out, archive.packing) as tarred:
+                    return self._write(tarred, scratch=path.parent)
+            with zip_sink(out, self.selected.zone) as zipped:
+                outcome = self._write(zipped, scratch=path.parent)
+        if zipped.renamed:
+            some = ", ".join(printable(name) for name in zipped.renamed[:NAMES_SHOWN])
+            names = counted(len(zipped.renamed), "name")
+            notices.notice(f"{names} of bytes that are not valid UTF-8 are written as text ({some}, …)")
+        return outcome
+
+    def _to_bucket(self, bucket: Bucket) -> OutputReport:
+        """To objects of a bucket, converted or as they are."""
+        with opened_bucket(self.context, self.selected.project, bucket) as objects, object_sink(objects) as sink:
+            if self.conversion is None:
+                return self._write(sink)
+            return self._write_beside(sink, BucketPlace(objects))
+
+    def _to_table_file(self, destination: TableFile) -> OutputReport:
+        """One table to a file, and the report of it to another one beside that."""
+        path = destination.path.absolute()
+        with whole_file(path, self.policy) as out:
+            outcome = self._write(StreamSink(out), scratch=path.parent, reported=False)
+        beside = path.with_name(f"{path.name}.report.json")
+        with whole_file(beside, ConflictPolicy.REPLACE) as out:
+            report = as_output_item(self._report(outcome.told), os.fsencode(beside.name))
+            out.write(report.content.read() if report.content else b"")
+        return outcome
+
+    def _write_beside(self, sink: Sink, existing: ExistingItems) -> OutputReport:
+        """Write everything where other files exist, which what is written must not replace against the policy."""
+        guard = ConflictGuard(sink, existing, self.policy, today(self.selected.project))
+        outcome = self._write(guard)
+        report, kept = outcome.report, guard.left
+        report.skipped += kept.skipped
+        report.newer += kept.newer
+        report.already_there += kept.already_there
+        report.files -= kept.files
+        report.links -= kept.links
+        report.bytes -= kept.bytes
+        return outcome
+
+    def _write(self, sink: Sink, *, scratch: Path | None = None, reported: bool = True) -> OutputReport:
+        """Write everything. scratch: the folder in which contents wait; None for the system's own · reported: whether the
+        report of a conversion is written too."""
+        with scratch_dir(scratch) as private:
+            project = self.selected.project.name
+            options = OutputOptions(
+                room=private,
+                conversion=self.conversion,
+                merged=merged_name(project, self.selected.query, self.conversion) if self.tables.merge else None,
+                zone=self.selected.zone,
+                report=self._last_item if reported and self.conversion is not None else None,
+            )
+            return write_items(self.plan, sink, options, self.stop, self.progress)
+
+    def _last_item(self, outcomes: list[ItemOutcome]) -> OutputItem:
+        """The report, as a file like the others."""
+        return as_output_item(self._report(outcomes), NAME)
+
+    def _report(self, outcomes: list[ItemOutcome]) -> dict[str, Any]:
+        """As JSON."""
+        asked = {**self.selected.options.as_json(), **self.tables.as_json()}
+        return report_of(self.selected.selection, asked, outcomes)

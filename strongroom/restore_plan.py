@@ -1,0 +1,299 @@
+"""What a restore would do, as a value: shown first, done afterwards (`strongroom.restore`). Planning writes nothing and leaves
+nothing open.
+
+    planned = plan_restore(context, selected, Folder(Path("back")))
+    planned.files, planned.estimate.seconds, planned.replacing
+    restore(planned)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restore.local_fs import Target
+from restore.local_fs.syscalls import stands
+from restore.outputs.archive_file import refuse_existing
+from restore.planning.conflict_policy import ConflictPolicy
+from restore.planning.destination import EmptyDestination
+from restore.planning.plan import RestorePlan, make_plan
+from strongroom.destinations import Archive, Bucket, Destination, Folder, InPlace, TableFile, opened_bucket, refuse_own
+from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
+from strongroom.table_options import TableOptions, merged_name
+from vault.errors import UsageError
+from vault.format import manifest
+from vault.problems import printable
+
+if TYPE_CHECKING:
+    from restore.execution.in_place import SourceRoot
+    from restore.outputs.conversion import Conversion
+    from restore.planning.destination import Destination as ExistingItems
+    from restore.selection.select import Selection
+    from strongroom.context import Context
+    from strongroom.selection import SelectedItems
+    from vault.repository.project import Project
+
+FILES_NAMED = 5
+
+_REPLACING = (ConflictPolicy.REPLACE, ConflictPolicy.NEWER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOptions:
+    """How to restore.
+
+    on_conflict: what becomes of what stands where an item shall go; None: refuse, and in place newer
+    tables: what to convert; nothing by default
+    incomplete: restore the other items where content of some is missing
+    """
+
+    on_conflict: ConflictPolicy | None = None
+    tables: TableOptions = field(default_factory=TableOptions)
+    incomplete: bool = False
+
+    def policy(self, destination: Destination) -> ConflictPolicy:
+        """What becomes of what is in the way."""
+        return self.on_conflict or (ConflictPolicy.NEWER if isinstance(destination, InPlace) else ConflictPolicy.REFUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """What goes to one place. source_root: in place, the source and its folder; None for every other destination ·
+    also_replaced: how many files that exist are replaced besides those of the plan: an archive, or what converted tables may
+    take the place of, as far as that is known before they are written."""
+
+    plan: RestorePlan
+    source_root: SourceRoot | None = None
+    also_replaced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRestore:
+    """What a restore would do.
+
+    parts: one; in place one for each source · conversion: of tables, None where everything is restored as it is · shortage:
+    None where the disk has room, or nobody can tell
+    """
+
+    context: Context
+    selected: SelectedItems
+    destination: Destination
+    options: RestoreOptions
+    parts: tuple[PlannedPart, ...]
+    conversion: Conversion | None
+    estimate: Estimate
+    shortage: DiskShortage | None
+
+    @property
+    def plans(self) -> list[RestorePlan]:
+        """Of all parts."""
+        return [part.plan for part in self.parts]
+
+    @property
+    def where(self) -> str:
+        """The destination, for people."""
+        if isinstance(self.destination, InPlace):
+            return " and ".join(str(part.source_root.folder) for part in self.parts if part.source_root)
+        return self.destination.text
+
+    @property
+    def policy(self) -> ConflictPolicy:
+        """What becomes of what is in the way."""
+        return self.options.policy(self.destination)
+
+    @property
+    def files(self) -> int:
+        """Files to be written."""
+        return sum(plan.files for plan in self.plans)
+
+    @property
+    def bytes_to_write(self) -> int:
+        """Content of these files."""
+        return sum(plan.bytes_to_write for plan in self.plans)
+
+    @property
+    def replacing(self) -> int:
+        """How many items that exist would be replaced."""
+        return sum(len(part.plan.replacing) + part.also_replaced for part in self.parts)
+
+    @property
+    def attributes_only(self) -> int:
+        """How many items exist with the right content, and would get their attributes."""
+        return sum(plan.attributes_only for plan in self.plans)
+
+    def refuse(self) -> None:
+        """Raises `Damaged` where content is missing and `TargetError` where something is in the way, unless the options say
+        what to do about it. `restore` does the same before it writes anything."""
+        from restore.execution.executor import refuse
+
+        for plan in self.plans_to_execute():
+            refuse(plan)
+
+    def plans_to_execute(self) -> list[RestorePlan]:
+        """The plans, without what is missing if the options say so."""
+        return [without_missing(plan, self.options) for plan in self.plans]
+
+    def as_json(self) -> dict[str, Any]:
+        """All plans as one, and the estimate."""
+        return plan_json(self.plans, self.estimate)
+
+
+def plan_restore(
+    context: Context, selected: SelectedItems, destination: Destination, options: RestoreOptions | None = None
+) -> PlannedRestore:
+    """What restoring the selected items to a destination would do.
+
+    selected: of `strongroom.selection.select`, with `sources_apart` for `InPlace` · options: None for the defaults.
+
+    Raises `UsageError` for options that make no sense together, `RefusedByRule` where the destination is Strongroom's own,
+    `TargetError` where it cannot be read or a file exists that must stay, `Damaged`, `StorageError`. What is in the way of
+    single items, or missing, is in the plans: see `PlannedRestore.refuse`.
+    """
+    options = options or RestoreOptions()
+    refuse_own(context.settings, destination)
+    if isinstance(destination, TableFile):
+        options = replace(options, tables=options.tables.named(destination.format))
+    options.tables.check(periods=bool(selected.query.periods))
+    if isinstance(destination, InPlace) and options.tables.wanted:
+        raise UsageError(
+            "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
+            hint="name another place with --to",
+        )
+    conversion = options.tables.conversion(selected.query, context, selected.project.name)
+    parts = _Planner(context, selected, destination, options, conversion).parts()
+    return PlannedRestore(
+        context=context,
+        selected=selected,
+        destination=destination,
+        options=options,
+        parts=tuple(parts),
+        conversion=conversion,
+        estimate=estimate_of(context, [part.plan for part in parts], selected.zone),
+        shortage=_shortage(destination, parts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """Plans for one destination."""
+
+    context: Context
+    selected: SelectedItems
+    destination: Destination
+    options: RestoreOptions
+    conversion: Conversion | None
+
+    def parts(self) -> list[PlannedPart]:
+        """What goes where."""
+        match self.destination:
+            case InPlace():
+                return self._in_place()
+            case Folder(path):
+                with Target(os.fsencode(path.absolute())) as target:
+                    if self.conversion is None:
+                        return [PlannedPart(self._against(target))]
+                    return [self._converted(self.conversion, target)]
+            case Bucket():
+                from restore.outputs.object_sink import BucketPlace
+
+                with opened_bucket(self.context, self.selected.project, self.destination) as objects:
+                    if self.conversion is None:
+                        return [PlannedPart(without_missing(self._against(BucketPlace(objects)), self.options))]
+                    return [self._converted(self.conversion, BucketPlace(objects))]
+            case Archive(path):
+                refuse_existing(path.absolute(), self._policy)
+                return [self._one_file(path)]
+            case TableFile(path):
+                part = self._one_file(path)
+                refuse_several(self.selected.selection, part.plan, self.options.tables)
+                refuse_existing(path.absolute(), self._policy)
+                return [part]
+
+    @property
+    def _policy(self) -> ConflictPolicy:
+        return self.options.policy(self.destination)
+
+    def _against(self, existing: ExistingItems) -> RestorePlan:
+        """The plan, with what exists at the destination."""
+        return make_plan(self.selected.selection, existing, self._policy, today(self.selected.project))
+
+    def _in_place(self) -> list[PlannedPart]:
+        """Raises `UsageError` where the folder of a source is not known, `TargetError` where it is not there."""
+        from restore.execution.in_place import source_roots
+
+        project = self.selected.project
+        sources = self.context.settings.project(project.name).sources
+        folders = {source.name: Path(source.path).absolute() for source in sources}
+        parts = []
+        for root in source_roots(self.selected.selection, folders):
+            with Target(os.fsencode(root.folder)) as target:
+                parts.append(PlannedPart(make_plan(root.selection, target, self._policy, today(project)), root))
+        return parts
+
+    def _one_file(self, path: Path) -> PlannedPart:
+        """An archive, or a table."""
+        return PlannedPart(plan_of_all(self.selected, self.options), also_replaced=int(stands(path.absolute())))
+
+    def _converted(self, conversion: Conversion, existing: ExistingItems) -> PlannedPart:
+        """Tables among files that exist. Raises `TargetError` where the names that they will have are taken and must stay."""
+        from restore.outputs.conflict_guard import in_the_way, refuse_foreseen
+
+        plan, merge = plan_of_all(self.selected, self.options), self.options.tables.merge
+        if self._policy is ConflictPolicy.REFUSE and not merge:
+            refuse_foreseen(plan.items, conversion, existing)
+        if self._policy not in _REPLACING:
+            return PlannedPart(plan)
+        if merge:
+            name = merged_name(self.selected.project.name, self.selected.query, conversion)
+            return PlannedPart(plan, also_replaced=len(existing.existing([name])))
+        return PlannedPart(plan, also_replaced=len(in_the_way(plan.items, conversion, existing)))
+
+
+def plan_of_all(selected: SelectedItems, options: RestoreOptions) -> RestorePlan:
+    """The plan for a destination where nothing exists yet, without what is missing if the options say so."""
+    plan = make_plan(selected.selection, EmptyDestination(), ConflictPolicy.REFUSE, today(selected.project))
+    return without_missing(plan, options)
+
+
+def without_missing(plan: RestorePlan, options: RestoreOptions) -> RestorePlan:
+    """The plan, with content that is missing given up if the options say so."""
+    return plan.without_missing() if options.incomplete and plan.missing else plan
+
+
+def refuse_several(selection: Selection, plan: RestorePlan, tables: TableOptions) -> None:
+    """Raises `UsageError` where a selection must come to one file and does not."""
+    import pyarrow.compute as pc
+
+    if tables.merge or plan.files == 1:
+        return
+    files = selection.table.filter(pc.equal(selection.table["type"], manifest.FILE))
+    if not files.num_rows:
+        raise UsageError("no file matches, and one is to be written", hint="name one file, or restore to a folder")
+    some = ", ".join(printable(path) for path in files["path"].slice(0, FILES_NAMED).to_pylist())
+    raise UsageError(
+        f"{files.num_rows} files match, and one can be written there ({some}, …)",
+        hint="narrow the pattern down to one file, make one table of them with --merge, or restore to a folder",
+    )
+
+
+def _shortage(destination: Destination, parts: Sequence[PlannedPart]) -> DiskShortage | None:
+    needed = sum(part.plan.bytes_to_write for part in parts)
+    match destination:
+        case InPlace():
+            root = parts[0].source_root
+            return None if root is None else disk_shortage(root.folder, needed)
+        case Folder(path):
+            return disk_shortage(path, needed)
+        case Archive(path) | TableFile(path):
+            return disk_shortage(path.absolute().parent, needed)
+        case Bucket():
+            return None
+
+
+def today(project: Project) -> date:
+    """For names of what is kept beside what is restored."""
+    return project.services.clock.now().astimezone().date()
