@@ -189,8 +189,8 @@ def _kept_bytes(old: pa.Table, new: pa.Table) -> dict[int, float]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    chunks, news = (pc.list_flatten(_whole(one, "chunks")) for one in (old, new))
-    there = pc.is_in(chunks.field("id"), value_set=news.field("id"))
+    chunks, new_chunks = (pc.list_flatten(_whole(one, "chunks")) for one in (old, new))
+    there = pc.is_in(chunks.field("id"), value_set=new_chunks.field("id"))
     lengths = chunks.field("length")
     held = pc.multiply(lengths, there.cast(pa.int64()))
     sums = pa.table({"row": pc.list_parent_indices(_whole(old, "chunks")), "all": lengths, "held": held})

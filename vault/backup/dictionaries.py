@@ -78,8 +78,8 @@ def groups_to_train(files: Iterable[tuple[bytes, int]]) -> dict[str, list[bytes]
 
 def train(samples: list[bytes], key: bytes) -> TrainedDictionary | None:
     """A dictionary out of samples, or None where they have nothing in common. key: the project's chunk-id key."""
-    made = frames.train([sample[:SAMPLE] for sample in samples if sample], DICTIONARY_SIZE)
-    if made is None:
+    dictionary = frames.train([sample[:SAMPLE] for sample in samples if sample], DICTIONARY_SIZE)
+    if dictionary is None:
         return None
-    data = made.as_bytes()
-    return TrainedDictionary(chunk_id(key, data), data, made)
+    data = dictionary.as_bytes()
+    return TrainedDictionary(chunk_id(key, data), data, dictionary)

@@ -37,31 +37,13 @@ from vault.repository.object_lock import pack_names
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
 from vault.repository.writer_view import BasePacks, UsableIndex, WriterView
-from vault.source import scan_columns
 from vault.source.reader import Reader
 from vault.source.scan import Scan
+from vault.source.scan_columns import SourceTotals
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True, slots=True)
-class _Totals:
-    """Of the source: its items, its files, and bytes of their content."""
-
-    items: int
-    files: int
-    size: int
-
-    @classmethod
-    def of(cls, scan: pa.Table) -> _Totals:
-        """Counted in the table of a scan."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        files = pc.sum(pc.equal(scan["type"], pa.scalar(scan_columns.FILE, pa.uint8()))).as_py() or 0
-        return cls(len(scan), files, pc.sum(scan["size"]).as_py() or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +92,7 @@ class NewSnapshot:
         self._options = options
         self._scan = scan
         self._taken_at = taken_at
-        self._totals = _Totals.of(scan.table)
+        self._totals = SourceTotals.of(scan.table)
         self._unseen = frozenset(scan.unlisted) | {problem.path for problem in scan.problems}
         self._base, unreadable = BaseSnapshots.choose(view, source.name, distrusted)
         self.problems: list[Problem] = [*scan.problems, *unreadable]

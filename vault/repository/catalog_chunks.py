@@ -29,7 +29,7 @@ Unusable = dict[bytes, tuple[str, StrongroomError]]
 
 
 class MetaReader:
-    """Reads trees of meta chunks, with one index for all of them. many: trees, so that sorting the index pays."""
+    """Reads trees of meta chunks. many: many trees will be read, so that sorting the index pays."""
 
     def __init__(self, project: Project, index: ChunkIndex | None = None, *, many: bool = False) -> None:
         self._project = project
@@ -38,7 +38,7 @@ class MetaReader:
         self._search_lock = threading.Lock()
         self._searched_orphans = False
         self.found_orphans = False
-        """Whether packs had to be looked into since no index segment names them."""
+        """Whether needed chunks were found in packs that no index segment names."""
         self._packs = PackReader(project, self.index)
 
     def read(self, root: Tree, what: str) -> bytearray:
@@ -72,8 +72,8 @@ class MetaReader:
     def _map_packs(
         self, read: Callable[[list[ChunkPlace]], dict[bytes, bytes]], groups: list[list[ChunkPlace]]
     ) -> Iterable[dict[bytes, bytes]]:
-        """What `read` makes of each pack's chunks: of several at once, as each waits for a round trip, but where many trees are
-        read and others wait beside."""
+        """The results of `read` for each pack's chunks. Several packs are read at once, as each waits for a round trip, unless
+        many trees are read, by several threads."""
         if len(groups) < 2 or self._sorted is not None:
             return map(read, groups)
         with ThreadPoolExecutor(min(READERS, len(groups)), thread_name_prefix="meta") as pool:
@@ -109,8 +109,8 @@ class MetaReader:
         return found
 
     def _find_orphans(self, searched: ChunkIndex) -> bool:
-        """Look, once, into the packs that no segment names. searched: the index in which a chunk was sought in vain. Gives
-        whether there is another index now."""
+        """Read, once, the packs that no segment names. searched: the index in which a chunk was not found. Returns whether
+        there is another index now."""
         with self._search_lock:
             if not self._searched_orphans:
                 self._searched_orphans = True
@@ -122,14 +122,17 @@ class MetaReader:
 
 
 class MetaWriter:
-    """Cuts catalogue data into chunks, keeps the new ones for a pack of their own, and knows where the others lie."""
+    """Cuts catalogue data into chunks and stores the new ones in packs.
+
+    `referenced`: the packs of known chunks that were used again
+    """
 
     def __init__(self, project: Project, index: ChunkIndex, packs: PackWriter) -> None:
         self._project = project
         self._cutting = project.descriptor.meta
         self._known = SortedIndex(index)
         self._stored: dict[bytes, bytes] = {}
-        """Packs of chunks beside those of the index: nothing where a chunk is in none yet."""
+        """The packs of chunks that the index lacks; empty for a chunk that is in no pack yet."""
         self._compressor = Compressor()
         self._packs = packs
         self._builder = PackBuilder()

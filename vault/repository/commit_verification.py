@@ -1,17 +1,17 @@
-"""What a writer looks at after its commit, whatever it believes of the store.
+"""What a writer verifies after its commit, whatever it believes of the store.
 
-    record      what was written is what stands, read below the cache
+    record      the store has what was written, read below the cache
     marks       whether a prune has evicted this run: such a prune may delete what the snapshot needs, or has done so, or may
                 yet put its own record over this one, where the store only seems to create once. Where one has evicted the
                 writer of a snapshot that this one carries forward, it may have put its record over that: nobody has waited
                 for those who read it before
-    packs       those that the run has stored, or found in the index alone, stand: an answered PUT may have stored nothing, and
-                a prune that evicted the run may be over by now. Where its claim is gone, whatever the snapshot needs is
-                looked for
-    index       the segments of the run stand
+    packs       the store has those that the run has stored, or found in the index alone: an answered PUT may have stored
+    nothing, and a prune that evicted the run may be over by now. Where the claim is gone, all packs of the snapshot are asked
+    for
+    index       the store has the segments of the run
 
 A prune that reads the records after the commit spares what this one needs. One that has read them before either waits for the
-claim, or says in a mark that it does not; that mark outlives it. So whoever finds none there, and its packs standing, has
+claim, or says in a mark that it does not; that mark outlives it. So a run that finds no such mark, and all of its packs, has
 committed. Where it was evicted, or something is gone, the snapshot is taken back by a note, and the run fails.
 """
 
@@ -69,7 +69,7 @@ def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed
             hint="run `strongroom check` once the store answers",
         ) from error
     unknown = unknown or bool(late.unreadable - needed.seen_marks)
-    if was_evicted and (unknown or gone or packs & late.packs_beside(needed.seen_marks)):
+    if was_evicted and (unknown or gone or packs & late.packs_except(needed.seen_marks)):
         _take_back(session, record, "its claim was evicted before it was committed")
         raise evicted_error(session.id)
     if overwritten:

@@ -1,8 +1,8 @@
 """Packs that no readable index segment names: left by a run that died between storing them and saying so, or named by a
 segment that is damaged or gone.
 
-A pack's own table of contents tells what it holds; it is content, so reading it needs a read capability. A writer without one
-leaves orphans to prune.
+A pack's own table of contents says what it holds; reading it needs a read capability. A writer without one leaves orphans to
+prune.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 READERS = 8
-"""Tables of contents that are read at once: each costs three requests, one after another."""
+"""Tables of contents that are read at once: each takes three requests, one after another."""
 
 
 def repaired_index(project: Project, index: ChunkIndex) -> ChunkIndex:
-    """An index with damaged segments, and what the packs themselves say instead of them."""
+    """The index; where segments are damaged, with rows out of the packs' own tables of contents."""
     return index.with_rows(orphan_rows(project, index.packs())) if index.damaged else index
 
 
 def with_orphans(project: Project, index: ChunkIndex, tier: int, *, named: frozenset[bytes] | None = None) -> ChunkIndex:
-    """An index in which a chunk was sought in vain, and what those packs of the tier say of themselves that stand and that no
-    segment names. Where there are any, `damaged` says so. Where this machine may not open them, the same index again. named:
-    the packs that segments name, where `index` is without some of them."""
+    """An index in which a chunk was not found, with rows of the packs of a tier that no segment names. Where there are any, a
+    problem is added to `damaged`; otherwise the same index is returned.
+
+    named: the packs that segments name, where `index` lacks some of them.
+    """
     rows = orphan_rows(project, index.packs() if named is None else named, [tier])
     if not rows:
         return index
@@ -46,7 +48,7 @@ def with_orphans(project: Project, index: ChunkIndex, tier: int, *, named: froze
 
 
 def missing_segment_problem(project: Project, packs: int) -> Problem:
-    """What is said where packs had to be opened because no index segment names them."""
+    """The problem that packs had to be opened because no index segment names them."""
     return Problem(
         project.folder("index").encode(),
         "missing-index",

@@ -1,4 +1,4 @@
-"""The claim of this very run: it is rewritten as the work goes on, and never put back once somebody has taken it away."""
+"""The claim of this run: it is rewritten as the work goes on, and never written again once it was taken away."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class OwnClaim:
         return layout.claim_name(self._project.id, self.value.id)
 
     def set_progress(self, items: int, size: int) -> None:
-        """How far the work is, for the next rewriting."""
+        """How far the work is, for the next refresh. size: in bytes."""
         self._progress = (items, size)
 
     def refresh_if_due(self) -> None:
@@ -79,7 +79,7 @@ class OwnClaim:
         self._refreshed_at = began
 
     def exists(self) -> bool:
-        """Whether nobody has taken it away. One that cannot be read stands: whoever evicts deletes it."""
+        """Whether it was not taken away. One that cannot be read exists: an eviction deletes it."""
         try:
             return Claim.from_json(self._project.read_record(self.name, "this run's claim")).nonce == self.value.nonce
         except ObjectNotFound:
@@ -93,7 +93,7 @@ class OwnClaim:
         return self._since(self._refreshed_at) > OLD.total_seconds()
 
     def delete(self) -> bool:
-        """Take it away; gives whether that could be done. One that stays is known by its record."""
+        """Delete it; returns whether that was possible. One that stays is known to be done by its record."""
         try:
             self._project.store.delete(self.name)
         except StorageError:
@@ -105,6 +105,6 @@ class OwnClaim:
         return clock.monotonic(), clock.now()
 
     def _since(self, moment: tuple[float, datetime]) -> float:
-        """Seconds, by the clock that says more: one of the two stands still while a machine sleeps."""
+        """Seconds, by the clock that says more: one of the two stops while a machine sleeps."""
         monotonic, wall = self._now()
         return max(monotonic - moment[0], (wall - moment[1]) / timedelta(seconds=1))

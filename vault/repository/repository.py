@@ -166,9 +166,9 @@ class Repository:
         object is opened; it is believed only where what is opened bears the name.
         """
         if names:
-            near = [self._remembered(name, identities, known) for name in names]
-            if all(near):
-                return Available([self._project(one) for one in near if one], [])
+            remembered = [self._remembered(name, identities, known) for name in names]
+            if all(remembered):
+                return Available([self._project(one) for one in remembered if one], [])
         opened = self.open_keys(identities)
         if (
             not opened.capabilities

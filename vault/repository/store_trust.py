@@ -21,7 +21,7 @@ KEPT = "create-once-kept"
 
 
 class PromiseBroken(StorageError):
-    """Something else stands under a name that was created, as if it had been free twice."""
+    """Another object has the name of one that was created, as if the name had been free twice."""
 
     hint = "from now on this machine does not trust this store to create once; run `strongroom doctor` on the others too"
 

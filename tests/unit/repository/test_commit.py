@@ -13,7 +13,7 @@ from tests.support.clock import StillClock
 from tests.support.faulty import Faults, FaultyStore, Overwriting, Verb, faults
 from tests.support.places import back_up, checked, copied, made_on, names, restore, through, tiny_descriptor
 from tests.support.trees import look_at, text, write_tree
-from vault.backup import file_reading
+from vault.backup import large_files
 from vault.errors import Busy, StorageError, TransientStorageError
 from vault.format import layout
 from vault.repository import claims, snapshots, store_trust
@@ -154,18 +154,18 @@ def test_a_claim_is_rewritten_after_a_sleep_that_only_the_time_of_day_shows() ->
 
 def test_progress_is_told_while_one_large_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A single file of a few pieces, a minute each: the claim is rewritten before the file is through."""
-    monkeypatch.setattr(file_reading, "PIECE", 600_000)
+    monkeypatch.setattr(large_files, "PIECE", 600_000)
     folder = write_tree(tmp_path / "source", {"large": text("large", 5_000_000)})
     project, clock = made_on(MemoryStore(), tiny_descriptor(pack=1_000_000)), StillClock()
     told: list[int] = []
-    reads = file_reading._Stream._hand_over
+    reads = large_files.LargeFileStream._submit
 
-    def a_minute_later(self: file_reading._Stream, pieces: list[memoryview]) -> None:
+    def a_minute_later(self: large_files.LargeFileStream, pieces: list[memoryview]) -> None:
         reads(self, pieces)
         clock.sleep(61)
         told.extend(one.bytes for one in snapshots.claims(project))
 
-    monkeypatch.setattr(file_reading._Stream, "_hand_over", a_minute_later)
+    monkeypatch.setattr(large_files.LargeFileStream, "_submit", a_minute_later)
     back_up(on(project, project.store, clock), folder)
     assert told == sorted(told)
     assert len(set(told)) >= 5

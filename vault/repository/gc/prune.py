@@ -181,7 +181,7 @@ class _Prune:
             self.report.spared = len(plan.dead)
             return []
         found, mine = marks.read(self._project), frozenset(self._marks)
-        others = found.packs_beside(mine)
+        others = found.packs_except(mine)
         unknown = bool(found.unreadable - mine)  # such a mark may name any pack: then none is known to stay
 
         def find(inputs: PruneInputs, contents: PackContents) -> tuple[frozenset[bytes], Needs, Packs]:

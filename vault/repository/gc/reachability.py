@@ -1,7 +1,7 @@
-"""What the snapshots need: packs by the lists in their records, and, where packs are looked into, chunks by their manifests.
+"""What the snapshots need: packs by the lists in their records, and chunks by their manifests.
 
-The lists are long and much alike, so they are joined as columns of 32 bytes a pack, each different list once: a thousand
-snapshots of thirty thousand packs take the room of a few.
+The lists are long and similar, so they are merged as columns of 32 bytes a pack, each distinct list once: a thousand snapshots
+of thirty thousand packs take the memory of a few.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 
 
 class Needs(NamedTuple):
-    """reached: the packs that records name, and all in which their content lay since · now: those in which it lies."""
+    """The packs that snapshots need.
+
+    - `reached`: those that records name, and all to which their content has moved since
+    - `now`: those that hold the content now
+    """
 
     reached: frozenset[bytes]
     now: frozenset[bytes]
 
 
 def catalogue_reader(project: Project) -> MetaReader:
-    """Reads manifests and lists, by what the packs say where an index segment is damaged."""
+    """Reads manifests and lists. Where an index segment is damaged, the packs' own tables of contents replace it."""
     return MetaReader(project, repaired_index(project, ChunkIndex.load(project, tier=META_TIER)))
 
 
@@ -70,8 +74,8 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
 
 
 def packs_with_only_copies(index: ChunkIndex, live: pa.Array, packs: frozenset[bytes]) -> frozenset[bytes]:
-    """Packs beside these in which chunks lie that are live and lie in none of these: no record names them, as where one of
-    moved packs is lost, and what they hold is needed all the same."""
+    """Further packs that hold the only copies of live chunks. packs: those that are needed already. No record names them, for
+    example where a pack to which content was moved is lost."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -82,7 +86,11 @@ def packs_with_only_copies(index: ChunkIndex, live: pa.Array, packs: frozenset[b
 
 
 class PackContents:
-    """What lies inside of packs, read once it is asked for. records: of the snapshots that count · needs: what they need."""
+    """What packs contain. Each part is read when it is used first, since a prune without repacking needs none of them.
+
+    - `records`: of the snapshots that count
+    - `needs`: what they need
+    """
 
     def __init__(self, project: Project, records: Sequence[Record], needs: Needs, stop: Callable[[], None]) -> None:
         self._project = project
@@ -92,12 +100,12 @@ class PackContents:
 
     @cached_property
     def index(self) -> ChunkIndex:
-        """Where everything lies, also what no segment names."""
+        """The whole index, with needed packs that no segment names."""
         return self._named.with_rows(self.unnamed)
 
     @cached_property
     def unnamed(self) -> list[pa.Table]:
-        """Rows, out of the packs themselves, of what is needed and in no segment: one was lost, or is damaged."""
+        """Rows of needed packs that no segment names, since one is lost or damaged: out of their own tables of contents."""
         wanted = self.needs.now - self._named.packs()
         stored = [(tier, *one) for tier in TIERS for one in list_packs(self._project, tier).items() if wanted]
         readable = [one for one in stored if one[1] in wanted and (one[0] == META_TIER or self._may_read)]
@@ -108,13 +116,13 @@ class PackContents:
         """The chunks that any snapshot needs."""
         return live_chunks(self._project, self._records, self.index, self._stop)
 
-    def unlisted(self, there: Collection[bytes]) -> frozenset[bytes]:
-        """Packs that no record names and in which lies what is needed, as some pack in which it should lie is gone. there: the
-        packs that stand."""
-        standing_still = self.needs.now.intersection(there)
-        if standing_still == self.needs.now:
+    def unlisted(self, stored: Collection[bytes]) -> frozenset[bytes]:
+        """Packs that no record names, and that hold the only copies of needed chunks since a needed pack is gone. stored: the
+        packs that the store has."""
+        present = self.needs.now.intersection(stored)
+        if present == self.needs.now:
             return frozenset()
-        return packs_with_only_copies(repaired_index(self._project, self.index), self.live, standing_still)
+        return packs_with_only_copies(repaired_index(self._project, self.index), self.live, present)
 
     @cached_property
     def _named(self) -> ChunkIndex:
@@ -126,14 +134,14 @@ class PackContents:
 
 
 class PackUsage(NamedTuple):
-    """What a pack holds, by its frames' stored bytes. waste: of chunks that are not live."""
+    """Stored bytes of a pack's frames. waste: of those whose chunks are not live."""
 
     frames: int
     waste: int
 
 
 def pack_usage(index: ChunkIndex, live: pa.Array) -> dict[bytes, PackUsage]:
-    """Of each pack that the index names."""
+    """The usage of each pack that the index names, by SHA-256."""
     import pyarrow.compute as pc
 
     rows = index.table.select(["pack", "stored"])
