@@ -36,28 +36,28 @@ class AlertGroups:
     def __init__(self) -> None:
         self._told: dict[str, _Told] = {}
 
-    def broken(self, alarms: Iterable[Alert], states: Sequence[ProjectState]) -> list[Line]:
+    def firing(self, alerts: Iterable[Alert], states: Sequence[ProjectState]) -> list[Line]:
         """What is to be told of alarms that are new. states: of all projects."""
         lines = []
-        for alarm in alarms:
-            cause = _alike(alarm.cause)
+        for alert in alerts:
+            cause = _alike(alert.cause)
             told = self._told.get(cause)
-            if told is None or alarm.title not in told.titles:
+            if told is None or alert.title not in told.titles:
                 affected = dict(_affected(cause, states)) if cause else {}
-                several = len({project for project in affected.values() if project != alarm.project}) > 0
+                several = len({project for project in affected.values() if project != alert.project}) > 0
                 if not several:
-                    lines.append(Line(alarm.title, alarm.promise, alarm.message, alarm.hint, alarm.severity))
+                    lines.append(Line(alert.title, alert.promise, alert.message, alert.hint, alert.severity))
                     continue
                 told = self._told.setdefault(cause, _Told(set()))
-                told.titles |= {alarm.title, *affected}
-                count = counted(len(set(affected.values()) | {alarm.project}), "project")
-                message = f"{alarm.message}; the same stops {count}: {', '.join(sorted(told.titles))}"
-                lines.append(Line(alarm.title, alarm.promise, message, alarm.hint, alarm.severity))
-            told.standing.add(alarm.key)
+                told.titles |= {alert.title, *affected}
+                count = counted(len(set(affected.values()) | {alert.project}), "project")
+                message = f"{alert.message}; the same stops {count}: {', '.join(sorted(told.titles))}"
+                lines.append(Line(alert.title, alert.promise, message, alert.hint, alert.severity))
+            told.standing.add(alert.key)
             told.all += 1
         return lines
 
-    def mended(self, over: Iterable[Key], noted: Mapping[Key, NotedAlert]) -> list[Line]:
+    def resolved(self, over: Iterable[Key], noted: Mapping[Key, NotedAlert]) -> list[Line]:
         """What is to be told of alarms that have ended."""
         lines = []
         for key in over:

@@ -38,7 +38,7 @@ from vault.repository.services import Services
 from vault.wording import counted
 
 TICK, LOOK, PING = 1.0, 15.0, 300.0
-LAST_LETTERS = 20.0
+LAST_MESSAGES = 20.0
 """Seconds that `once` waits for letters to be delivered."""
 _PAUSE = 0.1
 
@@ -58,7 +58,7 @@ class DaemonConfig:
     projects: Sequence[ProjectPlan]
     jobs: Sequence[Job]
     channels: Sequence[Channel] = ()
-    pings: Healthchecks | None = None
+    healthchecks: Healthchecks | None = None
     grace: float = 30.0
 
 
@@ -68,7 +68,7 @@ class DaemonParts:
     thread · reach: asks the store for anything; raises `StrongroomError`."""
 
     history: RunHistory
-    findings: StateStore
+    state_store: StateStore
     services: Services
     log: Log
     at_once: int = 2
@@ -89,8 +89,8 @@ class Daemon:
         self._started = self._clock.now()
         log = around.log
         self._runner = Runner(around.history, around.services, log, at_once=around.at_once, launch=around.launch)
-        self._post = Outbox(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
-        self._watch = AlertMonitor(around.findings, self._runner, self._post, log, around.services.host)
+        self._post = Outbox(around.state_store, wanted.channels, self._clock, log.notice, launch=around.launch)
+        self._watch = AlertMonitor(around.state_store, self._runner, self._post, log, around.services.host)
         self._runner.use(wanted.jobs)
         self._contact = FirstContact(around.reach, self._clock, log.notice, around.launch)
         self._pinging = False
@@ -110,7 +110,7 @@ class Daemon:
         metronome.every(PING, self._ping, "pinging")
         if self._around.systemd.watchdog is not None:
             metronome.every(self._around.systemd.watchdog / 3, lambda: self._around.systemd.tell("WATCHDOG=1"), "watchdog")
-        self._ask(self._wanted.pings.start if self._wanted.pings is not None else None)
+        self._ask(self._wanted.healthchecks.start if self._wanted.healthchecks is not None else None)
         self._around.systemd.tell("READY=1", f"STATUS={self._status()}")
         self._around.log.info(f"the daemon has begun: {self._status()}")
 
@@ -143,7 +143,7 @@ class Daemon:
             self._clock.sleep(_PAUSE)
         unfinished = self._runner.stop(self._wanted.grace) if hands.stop else []
         tried(self.look)
-        deadline = self._clock.monotonic() + LAST_LETTERS
+        deadline = self._clock.monotonic() + LAST_MESSAGES
         self._ping()
         tried(self._post.deliver)
         while not (self._post.is_idle and not self._pinging) and self._clock.monotonic() < deadline:
@@ -157,7 +157,7 @@ class Daemon:
         if troubles:
             raise troubles[0]
         unasked = "" if self._contact.reached else "; the store was not reached: nothing was due, or nothing of it succeeded"
-        log.info(f"all that was due is done, {counted(len(self._watch.alarms), 'promise is', 'promises are')} broken{unasked}")
+        log.info(f"all that was due is done, {counted(len(self._watch.alerts), 'promise is', 'promises are')} broken{unasked}")
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 
     def look(self) -> None:
@@ -173,8 +173,8 @@ class Daemon:
                 self._painted = metrics.text(self._numbers())
         finally:
             if self._around.health is not None:
-                alarms = [alarm.as_json() for alarm in self._watch.alarms]
-                self._around.health.show(self._painted, alarms, self._failing(), reached=self._contact.reached)
+                alerts = [alert.as_json() for alert in self._watch.alerts]
+                self._around.health.show(self._painted, alerts, self._failing(), reached=self._contact.reached)
             self._around.systemd.tell(f"STATUS={self._status()}")
 
     def _show_life(self, *, ended: bool = False) -> None:
@@ -207,7 +207,7 @@ class Daemon:
             endings=self._around.log.endings,
             next_runs=self._next_runs(self._wanted.jobs, now),
             states=self._watch.states,
-            alarms=self._watch.alarms,
+            alerts=self._watch.alerts,
         )
 
     def _next_runs(self, jobs: Iterable[Job], now: datetime) -> dict[tuple[str, str], datetime]:
@@ -241,13 +241,13 @@ class Daemon:
         return left
 
     def _ping(self) -> None:
-        pings = self._wanted.pings
+        healthchecks = self._wanted.healthchecks
         if not self._contact.reached and self._contact.failure is None and not self._pulse.once:
             return  # nothing can be said yet
-        broken = [f"{alarm.severity}: {alarm.title}: {alarm.message}" for alarm in self._watch.alarms]
+        firing = [f"{alert.severity}: {alert.title}: {alert.message}" for alert in self._watch.alerts]
         if self._contact.failure is not None:
-            broken.append(f"the store was not reached yet: {self._contact.failure.error}")
-        self._ask((lambda: pings.round(broken)) if pings is not None else None)
+            firing.append(f"the store was not reached yet: {self._contact.failure.error}")
+        self._ask((lambda: healthchecks.round(firing)) if healthchecks is not None else None)
 
     def _ask(self, ping: Callable[[], None] | None) -> None:
         """On a thread of its own; while one is on its way no other sets out."""
@@ -272,10 +272,10 @@ class Daemon:
             self._around.log.notice(f"no ping: {type(error).__name__}: {error}")
 
     def _status(self) -> str:
-        alarms = len(self._watch.alarms)
+        alerts = len(self._watch.alerts)
         projects, jobs = counted(len(self._wanted.projects), "project"), counted(len(self._wanted.jobs), "job")
         failing = "".join(f", {one['task']} fails" for one in self._failing())
         if not self._contact.reached:
-            known = f", {counted(alarms, 'broken promise')} so far" if alarms else ""
+            known = f", {counted(alerts, 'broken promise')} so far" if alerts else ""
             return f"{projects}, {jobs}, the store was not reached yet{known}{failing}"
-        return f"{projects}, {jobs}, {counted(alarms, 'broken promise')}{failing}"
+        return f"{projects}, {jobs}, {counted(alerts, 'broken promise')}{failing}"

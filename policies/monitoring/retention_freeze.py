@@ -59,9 +59,9 @@ def _judged(project: Project, one: Record, parent: Record, limits: Limits, zone:
     span = WEEK if now.changes.unformed or now.changes.unreadable else DAY
     if not anomalies.suspicious(now, [_seen(other, {}) for other in _before(project, one, parent, span)], limits):
         return Anomalies()
-    standing = flags_of(holds.read_all(project).holds)
+    stored = flags_of(holds.read_all(project).holds)
     known = snapshots.committed(project, rolled=True).records
-    past = [_seen(other, standing) for other in known if other.source == one.source and other.taken_at < one.taken_at]
+    past = [_seen(other, stored) for other in known if other.source == one.source and other.taken_at < one.taken_at]
     return anomalies.find_anomalies(now, past, limits, zone)
 
 
@@ -75,11 +75,11 @@ def _before(project: Project, one: Record, parent: Record, span: timedelta) -> l
     return found[::-1]
 
 
-def _seen(one: Record, standing: Mapping[str, bool]) -> PastSnapshot:
-    """standing: the flagged snapshots, and whether they were accepted."""
+def _seen(one: Record, stored: Mapping[str, bool]) -> PastSnapshot:
+    """stored: the flagged snapshots, and whether they were accepted."""
     counts = one.counts
     changes = one.changes or Changes(files=counts.files + counts.vanished, vanished=counts.vanished)
-    accepted = standing.get(one.id)
+    accepted = stored.get(one.id)
     return PastSnapshot(one.taken_at, changes, accepted=accepted is True, flagged=accepted is False)
 
 

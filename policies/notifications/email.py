@@ -42,7 +42,7 @@ class Email:
         password = self.password() if self.password is not None else None
         try:
             with Deadline() as deadline:
-                refused = self._given(self._letter(message), to, password, deadline)
+                refused = self._given(self._mail(message), to, password, deadline)
         except smtplib.SMTPRecipientsRefused as error:
             raise NotDelivered(f"{self.host} refuses {_named(error.recipients)}") from error
         except smtplib.SMTPAuthenticationError as error:
@@ -57,7 +57,7 @@ class Email:
             raise PartlyDelivered(f"{self.host} refuses {_named(refused)}; the others have got it", sorted(refused))
 
     def _given(
-        self, letter: EmailMessage, to: Sequence[str], password: str | None, deadline: Deadline
+        self, mail: EmailMessage, to: Sequence[str], password: str | None, deadline: Deadline
     ) -> dict[str, tuple[int, bytes]]:
         """Gives those who were refused. Once the server has taken the letter nothing that it says is an error any more: the
         letter would be sent again and again."""
@@ -71,22 +71,22 @@ class Email:
                 server.starttls(context=self.context())
             if self.user is not None and password is not None:
                 server.login(self.user, password)
-            refused = server.send_message(letter, self.sender, to)
+            refused = server.send_message(mail, self.sender, to)
             with suppress(OSError, smtplib.SMTPException):
                 server.quit()
             return refused
         finally:
             server.close()
 
-    def _letter(self, message: Message) -> EmailMessage:
-        letter = EmailMessage()
-        letter["From"], letter["To"] = self.sender, ", ".join(self.to)
-        letter["Subject"] = " ".join(message.subject.split())
-        letter["Date"] = format_datetime(message.at)
-        letter["Message-ID"] = make_msgid(domain="strongroom.invalid")
-        letter["Auto-Submitted"] = "auto-generated"
-        letter.set_content(message.text())
-        return letter
+    def _mail(self, message: Message) -> EmailMessage:
+        mail = EmailMessage()
+        mail["From"], mail["To"] = self.sender, ", ".join(self.to)
+        mail["Subject"] = " ".join(message.subject.split())
+        mail["Date"] = format_datetime(message.at)
+        mail["Message-ID"] = make_msgid(domain="strongroom.invalid")
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(message.text())
+        return mail
 
 
 class _Watched(smtplib.SMTP):

@@ -19,8 +19,8 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class JobState:
     """A job, and its newest runs, the newest first.
 
-    quiet_since, quiet_until: it was evaluated then, and has nothing to do until then · run, stop: while it runs · holds_slot: it
-    counts among those at once · last_success: when its newest run that did its work began · blocked_since: on the monotonic
+    quiet_since, quiet_until: it was evaluated then, and has nothing to do until then · run, stop: while it runs · holds_slot:
+    it counts among those at once · last_success: when its newest run that did its work began · blocked_since: on the monotonic
     clock, since when it has been due without a free slot · reported_blocked: whether that was logged.
     """
 
