@@ -28,11 +28,11 @@ def folder(settings: Settings) -> Path:
     return state / blake3(f"{address.text} {settings.repository.endpoint or ''}".encode()).hexdigest(length=16)
 
 
-def state_store(settings: Settings, tell: Callable[[str], None] | None = None) -> StateStore:
-    """Opened. tell: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
+def state_store(settings: Settings, report: Callable[[str], None] | None = None) -> StateStore:
+    """Opened. report: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
     from policies.monitoring.state_store import StateStore
 
-    return StateStore.open(folder(settings) / FINDINGS, tell)
+    return StateStore.open(folder(settings) / FINDINGS, report)
 
 
 def keep_settings(settings: Settings) -> Path:

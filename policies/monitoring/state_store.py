@@ -26,7 +26,7 @@ from policies.scheduling.due import A_LITTLE
 from policies.scheduling.run_history_file import lacks_room
 from vault.errors import StrongroomError
 
-DRILLS_KEPT = 100
+MOST_DRILLS = 100
 LONGEST_WAIT = timedelta(hours=1)
 """From one try of a letter to the next."""
 
@@ -77,7 +77,7 @@ class QueuedMessage(NamedTuple):
 
 
 class StateStore:
-    """See this module's text. Of one thread; others open it for themselves. tell: hears that the file was damaged, deleted or
+    """See this module's text. Of one thread; others open it for themselves. report: hears that the file was damaged, deleted or
     replaced."""
 
     def __init__(self, file: StateFile) -> None:
@@ -85,35 +85,35 @@ class StateStore:
         self._first_seen: dict[tuple[str, str], datetime] = {}
 
     @classmethod
-    def open(cls, file: Path, tell: Callable[[str], None] | None = None) -> Self:
+    def open(cls, file: Path, report: Callable[[str], None] | None = None) -> Self:
         """Made where there is none; a damaged one begins anew. Raises `UnsupportedFormat`, `StrongroomError`."""
-        made = cls(StateFile(file, state_file.opened, tell or _untold))
-        made._file.do("SELECT 1")
-        return made
+        store = cls(StateFile(file, state_file.opened, report or _ignore))
+        store._file.do("SELECT 1")
+        return store
 
     @classmethod
-    def open_anyhow(cls, file: Path, tell: Callable[[str], None]) -> Self:
+    def open_anyhow(cls, file: Path, report: Callable[[str], None]) -> Self:
         """As `open`; where the disk is full or fails, that is told, and the file is tried again with each question. Raises
         `UnsupportedFormat`, `StrongroomError`."""
         try:
-            return cls.open(file, tell)
+            return cls.open(file, report)
         except StrongroomError as error:
             if not lacks_room(error):
                 raise
-            tell(str(error))
-            return cls(StateFile(file, state_file.opened, tell))
+            report(str(error))
+            return cls(StateFile(file, state_file.opened, report))
 
     @classmethod
     def open_to_read(cls, file: Path) -> Self:
         """As it is, empty where there is none; nothing is changed. Raises `UnsupportedFormat`, `StrongroomError`."""
-        made = cls(StateFile(file, state_file.opened_to_read, _untold))
-        made._file.do("SELECT 1")
-        return made
+        store = cls(StateFile(file, state_file.opened_to_read, _ignore))
+        store._file.do("SELECT 1")
+        return store
 
     @classmethod
     def nothing(cls, file: Path) -> Self:
         """Where the file cannot be read: as if there were none."""
-        return cls(StateFile(file, state_file.empty, _untold))
+        return cls(StateFile(file, state_file.empty, _ignore))
 
     def close(self) -> None:
         self._file.close()
@@ -157,7 +157,7 @@ class StateStore:
             base.execute(
                 "DELETE FROM drills WHERE project = ?1 AND number <= "
                 "(SELECT number FROM drills WHERE project = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-                (project, DRILLS_KEPT),
+                (project, MOST_DRILLS),
             )
 
     def drills(self, project: str, most: int = 1) -> list[StateEntry]:
@@ -238,13 +238,13 @@ class StateStore:
 
     def not_sent(self, queued: QueuedMessage, due: datetime) -> None:
         """It could not be told, or not to all; the next try comes then. The letter as it is to be kept."""
-        kept = (queued.attempts, json.dumps(queued.value), _micros(due))
+        values = (queued.attempts, json.dumps(queued.value), _micros(due))
         where = (queued.number, queued.channel, _micros(queued.at))
         statement = "UPDATE outbox SET attempts = ?, value = ?, due = ? WHERE number = ? AND channel = ? AND at = ?"
-        self._file.do(statement, *kept, *where)
+        self._file.do(statement, *values, *where)
 
 
-def _untold(_text: str) -> None:
+def _ignore(_text: str) -> None:
     """Nobody needs to hear it."""
 
 

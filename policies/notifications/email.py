@@ -36,13 +36,13 @@ class Email:
     def name(self) -> str:
         return "email"
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """One letter to all, or to those who have not got it. Raises `NotDelivered`, `PartlyDelivered`, `SettingsError`."""
         to = [one for one in self.to if one in message.only] or list(self.to)
         password = self.password() if self.password is not None else None
         try:
             with Deadline() as deadline:
-                refused = self._given(self._mail(message), to, password, deadline)
+                refused = self._submit(self._mail(message), to, password, deadline)
         except smtplib.SMTPRecipientsRefused as error:
             raise NotDelivered(f"{self.host} refuses {_named(error.recipients)}") from error
         except smtplib.SMTPAuthenticationError as error:
@@ -56,7 +56,7 @@ class Email:
         if refused:
             raise PartlyDelivered(f"{self.host} refuses {_named(refused)}; the others have got it", sorted(refused))
 
-    def _given(
+    def _submit(
         self, mail: EmailMessage, to: Sequence[str], password: str | None, deadline: Deadline
     ) -> dict[str, tuple[int, bytes]]:
         """Gives those who were refused. Once the server has taken the letter nothing that it says is an error any more: the

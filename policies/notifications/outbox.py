@@ -33,20 +33,20 @@ _Key = tuple[int, str, datetime]
 
 
 class Outbox:
-    """tell: hears what could not be delivered."""
+    """report: hears what could not be delivered."""
 
     def __init__(
         self,
         state_store: StateStore,
         channels: Sequence[Channel],
         clock: Clock,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         *,
         launch: Launch = in_a_thread,
     ) -> None:
         self._state_store = state_store
         self._clock = clock
-        self._tell = tell
+        self._report = report
         self._launch = launch
         self._busy: set[str] = set()
         self._done: queue.SimpleQueue[tuple[QueuedMessage, Exception | None]] = queue.SimpleQueue()
@@ -62,11 +62,11 @@ class Outbox:
         """From now on these are the ways to tell people."""
         self._channels = {channel.name: channel for channel in channels}
 
-    def queued_messages(self, message: Message) -> list[tuple[str, dict[str, object]]]:
+    def for_channels(self, message: Message) -> list[tuple[str, dict[str, object]]]:
         """What goes into the outbox for a message: a letter for each channel."""
         return [(name, message.as_json()) for name in self._channels]
 
-    def keep(self, queued_messages: Sequence[tuple[str, dict[str, object]]]) -> None:
+    def add(self, queued_messages: Sequence[tuple[str, dict[str, object]]]) -> None:
         """Take letters that the outbox cannot take."""
         now = self._clock.now()
         for channel, value in queued_messages:
@@ -79,10 +79,10 @@ class Outbox:
         everything is done that can be done without them."""
         self._collect()
         now = self._clock.now()
-        self._give_out([queued for queued, due in self._in_memory.values() if _has_come(due, now)])
-        self._write_down()
-        self._give_out(list(self._due_messages(now)))
-        self._write_down()
+        self._start_sending([queued for queued, due in self._in_memory.values() if _has_come(due, now)])
+        self._record()
+        self._start_sending(list(self._due_messages(now)))
+        self._record()
 
     def _due_messages(self, now: datetime) -> Iterator[QueuedMessage]:
         for queued in self._state_store.queued_messages(now):
@@ -92,13 +92,13 @@ class Outbox:
             elif known[1] is not None and _has_come(known[1], now):
                 yield known[0]
 
-    def _give_out(self, queued_messages: Sequence[QueuedMessage]) -> None:
+    def _start_sending(self, queued_messages: Sequence[QueuedMessage]) -> None:
         for queued in queued_messages:
             channel = self._channels.get(queued.channel)
             if channel is None:  # the settings no longer have it
                 self._finish(queued)
             elif queued.channel not in self._busy:
-                self._launch(f"tell {queued.channel}", partial(self._give, channel, queued))
+                self._launch(f"tell {queued.channel}", partial(self._send, channel, queued))
                 self._busy.add(queued.channel)
 
     @property
@@ -106,11 +106,11 @@ class Outbox:
         """Whether no channel is being told anything."""
         return not self._busy
 
-    def _give(self, channel: Channel, queued: QueuedMessage) -> None:
+    def _send(self, channel: Channel, queued: QueuedMessage) -> None:
         """On a thread of its own."""
         trouble: Exception | None = None
         try:
-            channel.tell(Message.from_json(queued.value))
+            channel.send(Message.from_json(queued.value))
         except Exception as error:  # noqa: BLE001 (whatever it was is told, and the letter is tried again)
             trouble = error
         self._done.put((queued, trouble))
@@ -127,7 +127,7 @@ class Outbox:
             what = str(trouble) if isinstance(trouble, StrongroomError) else type(trouble).__name__
             if now - queued.at > GIVEN_UP_AFTER and queued.attempts + 1 >= FEWEST_TRIES:
                 self._finish(queued)
-                self._tell(f"a letter by {queued.channel} is given up after {queued.attempts + 1} tries: {what}")
+                self._report(f"a letter by {queued.channel} is given up after {queued.attempts + 1} tries: {what}")
                 continue
             due = now + min(LONGEST_WAIT, FIRST_WAIT * (1 << min(queued.attempts, 20)))
             value = queued.value | ({"only": list(trouble.left)} if isinstance(trouble, PartlyDelivered) else {})
@@ -136,7 +136,7 @@ class Outbox:
                 self._in_memory[_key(queued)] = (again, due)
             else:
                 self._unwritten[_key(queued)] = (again, due)
-            self._tell(f"a letter by {queued.channel} could not be delivered: {what}")
+            self._report(f"a letter by {queued.channel} could not be delivered: {what}")
 
     def _finish(self, queued: QueuedMessage) -> None:
         if queued.number < 0:
@@ -144,7 +144,7 @@ class Outbox:
         else:
             self._unwritten[_key(queued)] = (queued, None)
 
-    def _write_down(self) -> None:
+    def _record(self) -> None:
         for key, (queued, due) in list(self._unwritten.items()):
             if due is None:
                 self._state_store.sent(queued)

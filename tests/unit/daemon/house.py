@@ -41,7 +41,7 @@ class Channel:
     told: list[Message] = field(default_factory=list)
     name: str = "email"
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         self.told.append(message)
 
 

@@ -313,7 +313,7 @@ class Supervisor(Systemd):
 
     told: ClassVar[list[str]] = []
 
-    def tell(self, *words: str) -> None:
+    def notify(self, *words: str) -> None:
         self.told.extend(words)
 
 
@@ -336,7 +336,7 @@ def test_no_promise_is_called_kept_before_the_store_was_reached(make: Make) -> N
     daemon = _asked_of(house, reach)
     health = Health("127.0.0.1:0", house.clock)
     try:
-        daemon._around.health = health
+        daemon._parts.health = health
         house.live(0.2)
         assert Supervisor.told[0] == "READY=1" and "the store was not reached yet" in Supervisor.told[1]
         assert not [word for word in Supervisor.told if "0 broken promises" in word]

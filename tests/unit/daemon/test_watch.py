@@ -74,8 +74,8 @@ def test_a_delivered_letter_is_not_sent_again_while_that_cannot_be_written_down(
     class Full(Channel):
         """The disk fills up while the letter is on its way."""
 
-        def tell(self, message: Message) -> None:
-            super().tell(message)
+        def send(self, message: Message) -> None:
+            super().send(message)
             writable(house, yes=False)
 
     house.channel = Full()
@@ -85,7 +85,7 @@ def test_a_delivered_letter_is_not_sent_again_while_that_cannot_be_written_down(
     sent = len(house.channel.told)
     assert 1 <= sent <= 4 and told(house).count("rpo") == 1
     writable(house, yes=True)
-    house.channel.tell = house.channel.told.append  # type: ignore[method-assign,assignment] # from now on there is room
+    house.channel.send = house.channel.told.append  # type: ignore[method-assign,assignment] # from now on there is room
     house.live(0.2)
     assert house.state_store.queued_messages(house.clock.now()) == [] and told(house).count("rpo") == 1
 

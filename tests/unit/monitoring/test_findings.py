@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.monitoring.state_store import DRILLS_KEPT, Coverage, NotedAlert, PackSeen, StateEntry, StateStore
+from policies.monitoring.state_store import MOST_DRILLS, Coverage, NotedAlert, PackSeen, StateEntry, StateStore
 from vault.errors import StrongroomError, UnsupportedFormat
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -42,10 +42,10 @@ def test_the_first_meeting_is_never_forgotten(tmp_path: Path) -> None:
 
 def test_the_newest_hundred_drills_stay(tmp_path: Path) -> None:
     with opened(tmp_path) as state_store:
-        for number in range(DRILLS_KEPT + 5):
+        for number in range(MOST_DRILLS + 5):
             state_store.drilled("sdek", NOW + number * DAY, {"seconds": number})
         found = state_store.drills("sdek", 1000)
-        assert len(found) == DRILLS_KEPT and found[0].value == {"seconds": DRILLS_KEPT + 4}
+        assert len(found) == MOST_DRILLS and found[0].value == {"seconds": MOST_DRILLS + 4}
 
 
 def test_packs_are_written_all_or_none_and_covered_since_a_moment(tmp_path: Path) -> None:

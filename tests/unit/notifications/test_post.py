@@ -26,7 +26,7 @@ class Channel:
         self.told: list[Message] = []
         self.tries = 0
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         self.tries += 1
         if self.failures:
             self.failures -= 1
@@ -46,7 +46,7 @@ def at_once(_name: str, work: Callable[[], None]) -> None:
 
 def posted(state_store: StateStore, clock: StageClock, notices: list[str], *channels: Channel) -> Outbox:
     post = Outbox(state_store, channels, clock, notices.append, launch=at_once)
-    state_store.change_alerts([], [], post.queued_messages(MESSAGE), clock.now())
+    state_store.change_alerts([], [], post.for_channels(MESSAGE), clock.now())
     return post
 
 
@@ -101,7 +101,7 @@ def test_a_channel_that_hangs_is_asked_once_and_keeps_nobody_waiting(state_store
         hanging.append(work) if name == "tell email" else work()
 
     post = Outbox(state_store, [Channel(), other], clock, list[str]().append, launch=launch)
-    state_store.change_alerts([], [], [*post.queued_messages(MESSAGE), *post.queued_messages(MESSAGE)], clock.now())
+    state_store.change_alerts([], [], [*post.for_channels(MESSAGE), *post.for_channels(MESSAGE)], clock.now())
     for _ in range(5):
         post.deliver()
     assert len(hanging) == 1 and len(other.told) == 2
@@ -112,12 +112,12 @@ def test_a_letter_for_a_channel_that_is_no_longer_in_the_settings_goes(state_sto
     post = posted(state_store, clock, [], Channel())
     post.use([])
     post.deliver()
-    assert state_store.queued_messages(clock.now()) == [] and post.queued_messages(MESSAGE) == []
+    assert state_store.queued_messages(clock.now()) == [] and post.for_channels(MESSAGE) == []
 
 
 def test_a_mistake_in_a_channel_is_told_without_its_words(state_store: StateStore) -> None:
     class Careless(Channel):
-        def tell(self, message: Message) -> None:
+        def send(self, message: Message) -> None:
             raise ValueError("the password is hunter2")
 
     clock, notices = StageClock(), list[str]()
@@ -136,7 +136,7 @@ def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(state_store: St
         work()
 
     post = Outbox(state_store, [mail], clock, list[str]().append, launch=launch)
-    state_store.change_alerts([], [], post.queued_messages(MESSAGE), clock.now())
+    state_store.change_alerts([], [], post.for_channels(MESSAGE), clock.now())
     with pytest.raises(RuntimeError):
         post.deliver()
     assert post.is_idle
@@ -146,7 +146,7 @@ def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(state_store: St
 
 def test_a_letter_that_only_some_took_is_tried_again_for_the_others(state_store: StateStore) -> None:
     class Fussy(Channel):
-        def tell(self, message: Message) -> None:
+        def send(self, message: Message) -> None:
             self.told.append(message)
             if len(self.told) == 1:
                 raise PartlyDelivered("a server refuses one", ["b@example.org"])

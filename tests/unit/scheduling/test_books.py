@@ -103,7 +103,7 @@ def test_only_the_owner_can_read_them(history: RunHistory, file: Path) -> None:
 
 
 def test_old_runs_go_but_a_jobs_last_success_never(history: RunHistory, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(books_module, "KEPT", 10)
+    monkeypatch.setattr(books_module, "MOST_RUNS", 10)
     history.write(done(run(0, job="check")))
     history.write(done(run(0)))
     for number in range(1, 40):
