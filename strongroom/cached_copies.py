@@ -38,8 +38,8 @@ def _no_more_damaged(place: Context, project: Project, packs: frozenset[bytes]) 
     """Backups may rely on these packs again, whatever a check has found."""
     if not packs:
         return
-    with local_state.noted(place.settings) as findings:
-        if findings is not None:
-            seen = findings.packs(project.name)
-            mended = {pack: seen[pack]._replace(whole=True) for pack in packs & seen.keys()}
-            findings.write_packs(project.name, {**seen, **mended})
+    with local_state.noted(place.settings) as state_store:
+        if state_store is not None:
+            seen = state_store.packs(project.name)
+            whole_again = {pack: seen[pack]._replace(whole=True) for pack in packs & seen.keys()}
+            state_store.write_packs(project.name, {**seen, **whole_again})

@@ -105,7 +105,7 @@ def channels(notify: NotifySettings) -> tuple[Channel, ...]:
     return tuple(found)
 
 
-def pings(notify: NotifySettings) -> Healthchecks | None:
+def healthchecks(notify: NotifySettings) -> Healthchecks | None:
     """Whom to tell that all is well."""
     checks = notify.healthchecks
     return None if checks is None else Healthchecks(_url(checks.url, checks.url_file, checks.url_command))

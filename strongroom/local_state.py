@@ -28,11 +28,11 @@ def folder(settings: Settings) -> Path:
     return state / blake3(f"{address.text} {settings.repository.endpoint or ''}".encode()).hexdigest(length=16)
 
 
-def findings(settings: Settings, tell: Callable[[str], None] | None = None) -> StateStore:
-    """Opened. tell: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
+def state_store(settings: Settings, report: Callable[[str], None] | None = None) -> StateStore:
+    """Opened. report: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
     from policies.monitoring.state_store import StateStore
 
-    return StateStore.open(folder(settings) / FINDINGS, tell)
+    return StateStore.open(folder(settings) / FINDINGS, report)
 
 
 def keep_settings(settings: Settings) -> Path:
@@ -58,7 +58,7 @@ def keep_settings(settings: Settings) -> Path:
 def noted(settings: Settings) -> Iterator[StateStore | None]:
     """For what a command has found out: that it cannot be noted is said, and is no failure of the command."""
     try:
-        opened = findings(settings)
+        opened = state_store(settings)
     except StrongroomError as error:
         notices.warn(f"{error}")
         yield None
@@ -76,10 +76,10 @@ def note_run(settings: Settings, project: str, job: str, error: StrongroomError 
     ended with; a text where it did its work with problems; None where all is well."""
     now = context.services().clock.now()
     ending = "done" if error is None else "problems" if isinstance(error, str) else "failed"
-    with noted(settings) as findings:
-        if findings is not None:
+    with noted(settings) as state_store:
+        if state_store is not None:
             message = "" if error is None else str(error)[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
-            findings.note(project, "run", job, now, {"ending": ending, "message": message})
+            state_store.note(project, "run", job, now, {"ending": ending, "message": message})
 
 
 def damaged_packs(settings: Settings, project: str) -> frozenset[bytes]:

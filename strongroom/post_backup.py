@@ -57,35 +57,35 @@ def of_snapshot(settings: Settings, project: Project, source: SourceSettings, re
             f"{project.name}/{source.name}: {why}; retention is frozen until a person accepts it (`strongroom status`)"
         )
     now = project.services.clock.now()
-    with local_state.noted(settings) as findings:
-        since = findings.first_met(project.name, f"source {source.name}", now) if findings else record.taken_at
+    with local_state.noted(settings) as state_store:
+        since = state_store.first_seen(project.name, f"source {source.name}", now) if state_store else record.taken_at
         missing = list(_missing(project, own, source, record, since))
-        if findings:
-            _note(findings, project, source, record, missing)
-            if verdict.reasons or _is_frozen(findings, project.name):
-                note_freeze(findings, project)
+        if state_store:
+            _note(state_store, project, source, record, missing)
+            if verdict.reasons or _is_frozen(state_store, project.name):
+                note_freeze(state_store, project)
     return Findings(tuple(verdict.reasons), tuple(verdict.quiet), tuple(missing))
 
 
-def note_freeze(findings: StateStore, project: Project) -> tuple[str, ...]:
+def note_freeze(state_store: StateStore, project: Project) -> tuple[str, ...]:
     """Ask the repository why retention is frozen, and note it for those who do not ask."""
     from policies.monitoring import retention_freeze
     from vault.repository import holds
 
     now = project.services.clock.now()
     why = tuple(retention_freeze.why(hold) for hold in retention_freeze.freezing(holds.read_all(project).holds, now))
-    findings.note(project.name, "freeze", "", now, {"why": why})
+    state_store.note(project.name, "freeze", "", now, {"why": why})
     return why
 
 
-def _is_frozen(findings: StateStore, project: str) -> bool:
-    found = findings.found(project, "freeze")
+def _is_frozen(state_store: StateStore, project: str) -> bool:
+    found = state_store.found(project, "freeze")
     return found is not None and bool(found.value["why"])
 
 
-def _note(findings: StateStore, project: Project, source: SourceSettings, record: Record, missing: list[str]) -> None:
+def _note(state_store: StateStore, project: Project, source: SourceSettings, record: Record, missing: list[str]) -> None:
     value = {"snapshot": record.id, "taken_at": record.taken_at.isoformat(), "items": record.counts.items, "missing": missing}
-    findings.note(project.name, "backup", source.name, record.finished_at, value)
+    state_store.note(project.name, "backup", source.name, record.finished_at, value)
 
 
 def _missing(

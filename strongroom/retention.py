@@ -172,13 +172,13 @@ def retiring(settings: Settings, project: Project) -> ItemRetirement | None:
 
     def outlived(table: pa.Table) -> pa.Array:
         from classify.path_patterns import pattern_regex
-        from policies.retention.items import Times, judge_items
+        from policies.retention.items import Times, evaluate_items
         from vault.repository import holds
 
         now = project.services.clock.now()
         times = Times(now, ZoneInfo(settings.zone(project.name)))
         binding = holds.read_all(project).binding(now)
-        return judge_items(table, rules, binding, times, pattern_regex).goes
+        return evaluate_items(table, rules, binding, times, pattern_regex).goes
 
     return ItemRetirement(COLUMNS, outlived)
 

@@ -28,23 +28,23 @@ DAMAGE_NOTED = 20
 def rolled(settings: Settings, project: Project, depth: Depth, others: Sequence[str] = ()) -> CheckReport:
     """Check a project, and note what was read and found. others: damage that was found beside it. Raises `StorageError` where
     the store cannot be asked."""
-    with local_state.findings(settings) as findings:
+    with local_state.state_store(settings) as state_store:
         now = project.services.clock.now()
-        run = _Rolling(findings.packs(project.name), pace(settings.project(project.name), now), now)
+        run = _Rolling(state_store.packs(project.name), pace(settings.project(project.name), now), now)
         try:
             from vault.repository.check import check
 
             report = check(project, replace(depth, chosen=run.chosen, heard=run.heard))
         finally:
             if run.packs is not None:
-                findings.write_packs(project.name, run.packs)
-        _note_report(findings, project, report, others, now)
+                state_store.write_packs(project.name, run.packs)
+        _note_report(state_store, project, report, others, now)
         return report
 
 
-def _note_report(findings: StateStore, project: Project, report: CheckReport, others: Sequence[str], now: datetime) -> None:
+def _note_report(state_store: StateStore, project: Project, report: CheckReport, others: Sequence[str], now: datetime) -> None:
     damage = list(dict.fromkeys([*report.damage, *others, *(f"lost: {one.path}" for one in report.lost)]))
-    findings.note(project.name, "check", "", now, {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read})
+    state_store.note(project.name, "check", "", now, {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read})
 
 
 def noted(
@@ -63,9 +63,9 @@ def noted(
 
     try:
         report = look(replace(depth, heard=hear))
-        with local_state.noted(settings) as findings:
-            if findings is not None:
-                _note_report(findings, project, report, others, project.services.clock.now())
+        with local_state.noted(settings) as state_store:
+            if state_store is not None:
+                _note_report(state_store, project, report, others, project.services.clock.now())
         return report
     finally:
         if heard:
@@ -77,16 +77,16 @@ def _note_read(settings: Settings, project: Project, heard: Mapping[bytes, bool]
     from policies.monitoring.state_store import PackSeen
 
     now = project.services.clock.now()
-    with local_state.noted(settings) as findings:
-        if findings is None:
+    with local_state.noted(settings) as state_store:
+        if state_store is None:
             return
-        before = findings.packs(project.name)
+        before = state_store.packs(project.name)
         seen = {
             pack: PackSeen(before[pack].seen_at if pack in before else now, now, whole=whole)
             for pack, whole in heard.items()
             if every or not whole or pack in before
         }
-        findings.write_packs(project.name, seen if every else {**before, **seen})
+        state_store.write_packs(project.name, seen if every else {**before, **seen})
 
 
 def pace(settings: ProjectSettings, now: datetime) -> Pace:

@@ -58,7 +58,7 @@ class ProjectStatus:
 
     sources: list[dict[str, Any]]
     project: dict[str, Any]
-    alarms: tuple[Alert, ...]
+    alerts: tuple[Alert, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class LocalState:
 
     settings: Settings
     history: RunHistoryReader
-    findings: StateStore
+    state_store: StateStore
     heartbeat: Heartbeat
     now: datetime
     unreadable: list[StrongroomError] = field(default_factory=list)
@@ -131,17 +131,17 @@ class LocalState:
             rows.append({"project": name, "source": "-", "state": state, "damaged": names})
         for what, gone in asked.gone.items() if asked is not None else ():
             rows.append({"project": name, "source": "-", "state": f"{what}s are gone", "gone": gone})
-        frozen = asked.frozen if asked is not None else frozen_by(self.findings, name)
+        frozen = asked.frozen if asked is not None else frozen_by(self.state_store, name)
         repository = None
         if asked is not None:
             repository = RepositoryFacts({source: head.taken_at for source, head in heads.items()}, frozen)
-        alarms = (
+        alerts = (
             *_of_gone(name, asked),
-            *evaluate(state_of(plan, self.history, self.findings, self.now, repository), self.now),
+            *evaluate(state_of(plan, self.history, self.state_store, self.now, repository), self.now),
         )
         if not listed:
-            alarms = tuple(alarm for alarm in alarms if alarm.promise in _ALSO_UNLISTED)
-        return ProjectStatus(rows, self._of_project(plan, frozen), alarms)
+            alerts = tuple(alert for alert in alerts if alert.promise in _ALSO_UNLISTED)
+        return ProjectStatus(rows, self._of_project(plan, frozen), alerts)
 
     def of_daemon(self) -> tuple[Alert, ...]:
         """What is wrong with the daemon itself, and with what it keeps here."""
@@ -195,10 +195,10 @@ class LocalState:
         head = asked.heads.get(source) if asked is not None else None
         last = head.taken_at if head is not None else None
         if asked is None:
-            last = last_success(plan, source, self.history, self.findings)
+            last = last_success(plan, source, self.history, self.state_store)
         row: dict[str, Any] = {"project": plan.name, "source": source, "state": "never backed up"}
         promised = plan.rpo is not None and source in plan.sources
-        run = last_run(plan, f"backup {source}", self.history, self.findings)
+        run = last_run(plan, f"backup {source}", self.history, self.state_store)
         if run is not None and run.failed and (last is None or run.at > last):
             row["failed"] = {"at": run.at.isoformat(), "message": run.message}
         if last is not None:
@@ -231,12 +231,12 @@ class LocalState:
 
     def _of_project(self, plan: ProjectPlan, frozen: tuple[str, ...]) -> dict[str, Any]:
         row: dict[str, Any] = {"project": plan.name, "frozen": list(frozen), "retention": "FROZEN" if frozen else "free"}
-        for made in self.findings.drills(plan.name):
+        for made in self.state_store.drills(plan.name):
             row["last_drill"] = {"at": made.at.isoformat(), **made.value}
             row["drilled"] = wording.moment(made.at)
             failed = bool(made.value.get("trouble"))
             row["recovery"] = "FAILED" if failed else f"about {wording.duration(made.value['whole_seconds'])}"
-        coverage = self.findings.coverage(plan.name, self.now - plan.check_within)
+        coverage = self.state_store.coverage(plan.name, self.now - plan.check_within)
         if coverage.packs:
             row["checks"] = {
                 "packs": coverage.packs,
@@ -294,16 +294,16 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
         unreadable.append(error)
         history = empty_history(folder / local_state.BOOKS, services.host)
     try:
-        findings = StateStore.open_to_read(folder / local_state.FINDINGS)
-        findings.alarms()
+        state_store = StateStore.open_to_read(folder / local_state.FINDINGS)
+        state_store.alerts()
     except StrongroomError as error:
         unreadable.append(error)
-        findings = StateStore.nothing(folder / local_state.FINDINGS)
+        state_store = StateStore.nothing(folder / local_state.FINDINGS)
     now = services.clock.now()
     try:
-        yield LocalState(settings, history, findings, heartbeat.read(folder / local_state.BOOKS, now), now, unreadable)
+        yield LocalState(settings, history, state_store, heartbeat.read(folder / local_state.BOOKS, now), now, unreadable)
     finally:
-        findings.close()
+        state_store.close()
         history.close()
 
 

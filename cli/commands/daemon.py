@@ -96,7 +96,7 @@ def _wanted(found: Settings, identity: list[Path], log: Log) -> DaemonConfig:
         projects=projects,
         jobs=tuple(job_results.jobs(projects, commands, run)),
         channels=from_settings.channels(notify),
-        pings=from_settings.pings(notify),
+        healthchecks=from_settings.healthchecks(notify),
         grace=grace,
     )
 
@@ -129,13 +129,13 @@ def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iter
     with ExitStack() as stack:
         history = RunHistory.open(local_state.folder(found) / local_state.BOOKS, services.clock, log.notice)
         stack.callback(history.close)
-        findings = stack.enter_context(StateStore.open_anyhow(local_state.folder(found) / local_state.FINDINGS, log.notice))
+        state_store = stack.enter_context(StateStore.open_anyhow(local_state.folder(found) / local_state.FINDINGS, log.notice))
         health = Health(table.metrics, services.clock) if reach is not None and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)
         told, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
         supervisor = systemd.of(told, micros, pid, os.getpid())
-        yield DaemonParts(history, findings, services, log, table.at_once, health, supervisor, reach=reach)
+        yield DaemonParts(history, state_store, services, log, table.at_once, health, supervisor, reach=reach)
 
 
 @contextmanager

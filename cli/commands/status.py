@@ -92,7 +92,7 @@ def _looked(found: Settings, config: Path | None, identity: list[Path] | None, *
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """All that is shown. place: of the repository, in words; empty where it did not answer · alarms: of the daemon itself ·
+    """All that is shown. place: of the repository, in words; empty where it did not answer · alerts: of the daemon itself ·
     error: why the store was not asked."""
 
     repository: str
@@ -100,19 +100,19 @@ class _Whole:
     rows: list[dict[str, Any]]
     projects: list[ProjectStatus]
     heartbeat: Heartbeat
-    alarms: tuple[Alert, ...]
+    alerts: tuple[Alert, ...]
     refused: bool = False
     error: StrongroomError | None = None
 
     @property
-    def broken(self) -> tuple[Alert, ...]:
+    def firing(self) -> tuple[Alert, ...]:
         """What is critical first."""
-        found = (*self.alarms, *(alarm for one in self.projects for alarm in one.alarms))
-        return tuple(sorted(found, key=lambda alarm: alarm.severity != "critical"))
+        found = (*self.alerts, *(alert for one in self.projects for alert in one.alerts))
+        return tuple(sorted(found, key=lambda alert: alert.severity != "critical"))
 
     @property
     def has_problems(self) -> bool:
-        return self.refused or any(row["state"] not in strongroom_status.WELL for row in self.rows) or bool(self.broken)
+        return self.refused or any(row["state"] not in strongroom_status.WELL for row in self.rows) or bool(self.firing)
 
     @property
     def is_known(self) -> bool:
@@ -126,7 +126,7 @@ class _Whole:
             "daemon": self.heartbeat.as_json(),
             "sources": self.rows,
             "projects": [one.project for one in self.projects],
-            "broken": [alarm.as_json() for alarm in self.broken],
+            "broken": [alert.as_json() for alert in self.firing],
         }
         if self.error is not None:
             told["error"] = {"message": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
@@ -140,20 +140,20 @@ def _asked(found: Settings, config: Path | None, identity: list[Path] | None) ->
         identifier = place.repository.descriptor.repository
     with strongroom_status.open_local_state(found) as local_:
         projects = [local_.standing(name, one) for name, one in asked.items()]
-        heartbeat, alarms = local_.heartbeat, local_.of_daemon()
+        heartbeat, alerts = local_.heartbeat, local_.of_daemon()
     rows = [row for one in projects for row in one.sources]
     rows += [
         {"project": name, "source": "-", "state": "not in the repository"} for name in sorted(found.projects.keys() - asked)
     ]
-    return _Whole(identifier, address, rows, projects, heartbeat, alarms, refused)
+    return _Whole(identifier, address, rows, projects, heartbeat, alerts, refused)
 
 
 def _without_store(found: Settings, error: StrongroomError | None) -> _Whole:
     with strongroom_status.open_local_state(found) as local_:
         projects = [local_.standing(name, None) for name in found.projects]
-        heartbeat, alarms = local_.heartbeat, local_.of_daemon()
+        heartbeat, alerts = local_.heartbeat, local_.of_daemon()
     rows = [row for one in projects for row in one.sources]
-    return _Whole("", found.repository.address, rows, projects, heartbeat, alarms, error=error)
+    return _Whole("", found.repository.address, rows, projects, heartbeat, alerts, error=error)
 
 
 class _Meanwhile:
@@ -209,9 +209,9 @@ def _show(whole: _Whole) -> None:
             output.result(f"unfinished {title}: {row['unfinished']}; a prune takes it away when it is a day old")
         if "failed" in row:
             output.result(f"FAILED {row['project']}/{row['source']}: {row['failed']['message']}")
-    for alarm in whole.broken:
-        output.result(f"{alarm.severity}: BROKEN {alarm.title}: {alarm.message}")
-        output.result(f"  what to do: {alarm.hint}")
+    for alert in whole.firing:
+        output.result(f"{alert.severity}: BROKEN {alert.title}: {alert.message}")
+        output.result(f"  what to do: {alert.hint}")
 
 
 def _table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
@@ -225,9 +225,9 @@ def _accept(place: context.Context, name: str, reason: str, *, as_json: bool) ->
     project = place.project(name)
     who = f"{environment.user_name()}@{environment.host_name()}"
     released = retention_freeze.accept(project, reason=reason, who=who)
-    with local_state.noted(place.settings) as findings:
-        if findings is not None:
-            post_backup.note_freeze(findings, project)
+    with local_state.noted(place.settings) as state_store:
+        if state_store is not None:
+            post_backup.note_freeze(state_store, project)
     if as_json:
         output.document(
             {"project": name, "accepted": [{"hold": one.id, "why": retention_freeze.why(one)} for one in released], "who": who}

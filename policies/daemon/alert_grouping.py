@@ -22,56 +22,56 @@ _NUMBERS = re.compile(r"\d+")
 
 
 @dataclass(slots=True)
-class _Told:
-    """titles: whom the letters have named · standing: alarms of that cause that stand · all: how many there were."""
+class _Group:
+    """titles: whom the letters have named · firing: alarms of that cause that stand · total: how many there were."""
 
     titles: set[str]
-    standing: set[Key] = field(default_factory=set)
-    all: int = 0
+    firing: set[Key] = field(default_factory=set)
+    total: int = 0
 
 
 class AlertGroups:
     """In memory: after a restart, alarms that end are told one by one."""
 
     def __init__(self) -> None:
-        self._told: dict[str, _Told] = {}
+        self._groups: dict[str, _Group] = {}
 
-    def broken(self, alarms: Iterable[Alert], states: Sequence[ProjectState]) -> list[Line]:
+    def firing(self, alerts: Iterable[Alert], states: Sequence[ProjectState]) -> list[Line]:
         """What is to be told of alarms that are new. states: of all projects."""
         lines = []
-        for alarm in alarms:
-            cause = _alike(alarm.cause)
-            told = self._told.get(cause)
-            if told is None or alarm.title not in told.titles:
+        for alert in alerts:
+            cause = _without_numbers(alert.cause)
+            group = self._groups.get(cause)
+            if group is None or alert.title not in group.titles:
                 affected = dict(_affected(cause, states)) if cause else {}
-                several = len({project for project in affected.values() if project != alarm.project}) > 0
+                several = len({project for project in affected.values() if project != alert.project}) > 0
                 if not several:
-                    lines.append(Line(alarm.title, alarm.promise, alarm.message, alarm.hint, alarm.severity))
+                    lines.append(Line(alert.title, alert.promise, alert.message, alert.hint, alert.severity))
                     continue
-                told = self._told.setdefault(cause, _Told(set()))
-                told.titles |= {alarm.title, *affected}
-                count = counted(len(set(affected.values()) | {alarm.project}), "project")
-                message = f"{alarm.message}; the same stops {count}: {', '.join(sorted(told.titles))}"
-                lines.append(Line(alarm.title, alarm.promise, message, alarm.hint, alarm.severity))
-            told.standing.add(alarm.key)
-            told.all += 1
+                group = self._groups.setdefault(cause, _Group(set()))
+                group.titles |= {alert.title, *affected}
+                count = counted(len(set(affected.values()) | {alert.project}), "project")
+                message = f"{alert.message}; the same stops {count}: {', '.join(sorted(group.titles))}"
+                lines.append(Line(alert.title, alert.promise, message, alert.hint, alert.severity))
+            group.firing.add(alert.key)
+            group.total += 1
         return lines
 
-    def mended(self, over: Iterable[Key], noted: Mapping[Key, NotedAlert]) -> list[Line]:
+    def resolved(self, over: Iterable[Key], noted: Mapping[Key, NotedAlert]) -> list[Line]:
         """What is to be told of alarms that have ended."""
         lines = []
         for key in over:
-            cause = next((cause for cause, told in self._told.items() if key in told.standing), None)
+            cause = next((cause for cause, group in self._groups.items() if key in group.firing), None)
             title = "/".join(part for part in (key[0], key[2]) if part)
             if cause is None:
                 lines.append(Line(title, key[1], noted[key].message))
                 continue
-            told = self._told[cause]
-            told.standing.discard(key)
-            if not told.standing:
-                del self._told[cause]
-                what = f"{noted[key].message}; all {counted(told.all, 'promise')} that broke for this reason are kept again"
-                lines.append(Line(title, key[1], what if told.all > 1 else noted[key].message))
+            group = self._groups[cause]
+            group.firing.discard(key)
+            if not group.firing:
+                del self._groups[cause]
+                what = f"{noted[key].message}; all {counted(group.total, 'promise')} that broke for this reason are kept again"
+                lines.append(Line(title, key[1], what if group.total > 1 else noted[key].message))
         return lines
 
 
@@ -79,13 +79,13 @@ def _affected(cause: str, states: Sequence[ProjectState]) -> Iterator[tuple[str,
     """Sources and jobs whose newest run said the same, by their titles, and their projects."""
     for state in states:
         for source in state.sources:
-            if source.trouble.runs and _alike(source.trouble.message) == cause:
+            if source.trouble.runs and _without_numbers(source.trouble.message) == cause:
                 yield f"{state.project}/{source.name}", state.project
         for job, trouble in state.jobs:
-            if _alike(trouble.message) == cause:
+            if _without_numbers(trouble.message) == cause:
                 yield f"{state.project}/{job}", state.project
 
 
-def _alike(message: str) -> str:
+def _without_numbers(message: str) -> str:
     """Without what differs from run to run."""
     return _NUMBERS.sub("#", message)

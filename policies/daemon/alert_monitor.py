@@ -24,7 +24,7 @@ from policies.notifications.outbox import Outbox
 from policies.scheduling.loop import Failure
 from vault.errors import StrongroomError
 
-TELL_OF_ITSELF_AFTER = timedelta(minutes=5)
+REPORT_OWN_FAILURE_AFTER = timedelta(minutes=5)
 """So long a task of the daemon itself may fail before people are told."""
 
 RUNNING_JOBS = "running jobs"
@@ -39,97 +39,97 @@ Key = tuple[str, str, str]
 class AlertMonitor:
     """history: of runs · host: this machine's name, for the letters."""
 
-    def __init__(self, findings: StateStore, history: JobRuns, post: Outbox, log: Log, host: str) -> None:
-        self._findings = findings
+    def __init__(self, state_store: StateStore, history: JobRuns, outbox: Outbox, log: Log, host: str) -> None:
+        self._state_store = state_store
         self._history = history
-        self._post = post
+        self._outbox = outbox
         self._log = log
         self._host = host
-        self._standing: dict[Key, NotedAlert] = {}
+        self._known: dict[Key, NotedAlert] = {}
         self._has_read = False
         self._without = StateStore.nothing(Path())
         """For the time in which they cannot be read: it remembers since when a source is known."""
-        self._causes = AlertGroups()
+        self._groups = AlertGroups()
         self._severities: dict[Key, Severity] = {}
         self.states: tuple[ProjectState, ...] = ()
-        self.alarms: tuple[Alert, ...] = ()
+        self.alerts: tuple[Alert, ...] = ()
 
     def look(self, projects: Sequence[ProjectPlan], now: datetime, failing: Sequence[Failure] = ()) -> None:
         """Judge all promises, and tell what is new. failing: tasks of the daemon itself. Raises `StrongroomError` of the
         findings, once everything is told."""
-        trouble = self._judge(projects, now, failing)
-        standing = self._known_standing()
-        broken = [alarm for alarm in self.alarms if alarm.key not in standing]
-        over = sorted(standing.keys() - {alarm.key for alarm in self.alarms})
-        mended = [key for key in over if _is_watched(key, projects)]
-        worse = [alarm for alarm in self.alarms if _has_become_critical(alarm, self._severities)]
-        self._severities = {alarm.key: alarm.severity for alarm in self.alarms}
-        lines = self._causes.broken(broken, self.states)
+        trouble = self._evaluate(projects, now, failing)
+        known = self._known_alerts()
+        firing = [alert for alert in self.alerts if alert.key not in known]
+        over = sorted(known.keys() - {alert.key for alert in self.alerts})
+        resolved = [key for key in over if _is_watched(key, projects)]
+        worse = [alert for alert in self.alerts if _has_become_critical(alert, self._severities)]
+        self._severities = {alert.key: alert.severity for alert in self.alerts}
+        lines = self._groups.firing(firing, self.states)
         lines += [Line(one.title, one.promise, f"is critical by now: {one.message}", one.hint, one.severity) for one in worse]
-        good = self._causes.mended(mended, standing)
-        message = Message(self._host, now, tuple(lines), tuple(good))
-        letters = self._post.letters(message) if lines or good else []
-        self._standing = {key: noted for key, noted in standing.items() if key not in over}
-        self._standing |= {alarm.key: NotedAlert(now, alarm.message, alarm.hint) for alarm in broken}
-        for alarm in (*broken, *worse):
-            self._log.broken(alarm)
+        resolved_lines = self._groups.resolved(resolved, known)
+        message = Message(self._host, now, tuple(lines), tuple(resolved_lines))
+        queued_messages = self._outbox.for_channels(message) if lines or resolved_lines else []
+        self._known = {key: noted for key, noted in known.items() if key not in over}
+        self._known |= {alert.key: NotedAlert(now, alert.message, alert.hint) for alert in firing}
+        for alert in (*firing, *worse):
+            self._log.firing(alert)
         for key in over:
-            if key in mended:
-                self._log.mended(key)
+            if key in resolved:
+                self._log.resolved(key)
             else:
                 self._log.info(f"{_title(key)}: is no longer in the settings; its alarm ({key[1]}) is taken back")
-        self._record(self._standing, letters, now)
+        self._record(self._known, queued_messages, now)
         if trouble is not None:
             raise trouble
 
-    def _judge(self, projects: Sequence[ProjectPlan], now: datetime, failing: Sequence[Failure]) -> StrongroomError | None:
+    def _evaluate(self, projects: Sequence[ProjectPlan], now: datetime, failing: Sequence[Failure]) -> StrongroomError | None:
         """Where the findings cannot be read, what only they tell stays as it was. Gives that trouble."""
-        own = tuple(_of_itself(one, now) for one in failing if now - one.since >= TELL_OF_ITSELF_AFTER)
+        own = tuple(_own_failure(one, now) for one in failing if now - one.since >= REPORT_OWN_FAILURE_AFTER)
         trouble: StrongroomError | None = None
         try:
-            self.states = tuple(state_of(plan, self._history, self._findings, now) for plan in projects)
+            self.states = tuple(state_of(plan, self._history, self._state_store, now) for plan in projects)
         except StrongroomError as error:
             trouble = error
             states = [state_of(plan, self._history, self._without, now) for plan in projects]
-            found = [alarm for state in states for alarm in evaluate(state, now) if alarm.promise in OF_RUNS]
-            self.alarms = (*found, *(one for one in self.alarms if one.promise not in OF_RUNS and one.project), *own)
+            found = [alert for state in states for alert in evaluate(state, now) if alert.promise in OF_RUNS]
+            self.alerts = (*found, *(one for one in self.alerts if one.promise not in OF_RUNS and one.project), *own)
         else:
-            self.alarms = (*(alarm for state in self.states for alarm in evaluate(state, now)), *own)
+            self.alerts = (*(alert for state in self.states for alert in evaluate(state, now)), *own)
         return trouble
 
-    def _known_standing(self) -> Mapping[Key, NotedAlert]:
+    def _known_alerts(self) -> Mapping[Key, NotedAlert]:
         """Those that stood before this process are known as soon as the findings can be read; until then all are new."""
         if not self._has_read:
             with suppress(StrongroomError):
-                self._standing = self._findings.alarms() | self._standing
+                self._known = self._state_store.alerts() | self._known
                 self._has_read = True
-        return self._standing
+        return self._known
 
     def _record(
-        self, standing: Mapping[Key, NotedAlert], letters: Sequence[tuple[str, dict[str, object]]], now: datetime
+        self, known: Mapping[Key, NotedAlert], queued_messages: Sequence[tuple[str, dict[str, object]]], now: datetime
     ) -> None:
         """Into the findings, which may have been begun anew. Raises `StrongroomError`; the letters go out all the same."""
         try:
-            written = self._findings.alarms()
-            begun = [(*key, *noted) for key, noted in standing.items() if key not in written]
-            over: Iterable[Key] = written.keys() - standing.keys()
-            if begun or over or letters:
-                self._findings.change_alarms(begun, over, letters, now)
+            written = self._state_store.alerts()
+            begun = [(*key, *noted) for key, noted in known.items() if key not in written]
+            over: Iterable[Key] = written.keys() - known.keys()
+            if begun or over or queued_messages:
+                self._state_store.change_alerts(begun, over, queued_messages, now)
         except StrongroomError:
-            self._post.keep(letters)
+            self._outbox.add(queued_messages)
             raise
 
 
-def _of_itself(failure: Failure, now: datetime) -> Alert:
+def _own_failure(failure: Failure, now: datetime) -> Alert:
     message = f"the daemon itself has not been able to do this for {span(now - failure.since)}: {failure.error}"
     hint = "see its log; mend what the message names, and it goes on by itself"
     stops_backups = failure.beat in (RUNNING_JOBS, first_contact.TASK)
     return Alert("", "daemon", failure.beat, message, hint, severity="critical" if stops_backups else "warning")
 
 
-def _has_become_critical(alarm: Alert, before: Mapping[Key, Severity]) -> bool:
+def _has_become_critical(alert: Alert, before: Mapping[Key, Severity]) -> bool:
     """Of an alarm that has been told. What it was before a restart nobody knows."""
-    return alarm.severity == "critical" and before.get(alarm.key) == "warning"
+    return alert.severity == "critical" and before.get(alert.key) == "warning"
 
 
 def _is_watched(key: Key, projects: Sequence[ProjectPlan]) -> bool:

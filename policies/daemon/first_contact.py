@@ -20,12 +20,12 @@ TASK = "reaching the store"
 
 class FirstContact:
     """ask: raises `StrongroomError` where the store cannot be reached; None where nobody can ask, and it counts as reached ·
-    tell: hears why it cannot, once for each reason, and that it can · launch: gives the question a thread."""
+    report: hears why it cannot, once for each reason, and that it can · launch: gives the question a thread."""
 
-    def __init__(self, ask: Callable[[], None] | None, clock: Clock, tell: Callable[[str], None], launch: Launch) -> None:
+    def __init__(self, ask: Callable[[], None] | None, clock: Clock, report: Callable[[str], None], launch: Launch) -> None:
         self._ask = ask
         self._clock = clock
-        self._tell = tell
+        self._report = report
         self._launch = launch
         self._asking = False
         self._next = clock.monotonic()
@@ -48,7 +48,7 @@ class FirstContact:
         if not self.reached:
             self.reached, failed, self.failure = True, self.failure, None
             if failed is not None:
-                self._tell("the store is reached now")
+                self._report("the store is reached now")
 
     def _asked(self) -> None:
         try:
@@ -69,4 +69,4 @@ class FirstContact:
             return
         self.failure = Failure(TASK, self._clock.now() if before is None else before.since, why)
         if before is None or before.error != why:
-            self._tell(f"the store was not reached yet: {why}; it is asked again every {ASK_EVERY:g} seconds")
+            self._report(f"the store was not reached yet: {why}; it is asked again every {ASK_EVERY:g} seconds")

@@ -32,7 +32,7 @@ class HealthSnapshot:
 
     beat: float
     metrics: str
-    alarms: tuple[dict[str, str], ...]
+    alerts: tuple[dict[str, str], ...]
     failing: tuple[dict[str, str], ...] = ()
     reached: bool = True
 
@@ -80,13 +80,13 @@ class Health:
     def show(
         self,
         metrics: str,
-        alarms: Sequence[dict[str, str]],
+        alerts: Sequence[dict[str, str]],
         failing: Sequence[dict[str, str]] = (),
         *,
         reached: bool = True,
     ) -> None:
         """From now on this is answered."""
-        self._picture = HealthSnapshot(self._clock.monotonic(), metrics, tuple(alarms), tuple(failing), reached)
+        self._picture = HealthSnapshot(self._clock.monotonic(), metrics, tuple(alerts), tuple(failing), reached)
 
     def close(self) -> None:
         """Answer no more."""
@@ -101,12 +101,12 @@ class Health:
             _send(request, 200, "text/plain; version=0.0.4; charset=utf-8", picture.metrics)
         elif path == "/health":
             silent = self._clock.monotonic() - picture.beat
-            well = silent < STUCK_AFTER and picture.reached and not picture.alarms and not picture.failing
+            well = silent < STUCK_AFTER and picture.reached and not picture.alerts and not picture.failing
             value: dict[str, Any] = {
                 "well": well,
                 "seconds_since_beat": round(silent, 1),
                 "store_reached": picture.reached,
-                "broken": list(picture.alarms),
+                "broken": list(picture.alerts),
                 "failing": list(picture.failing),
             }
             _send(request, 200 if well else 503, "application/json", json.dumps(value, ensure_ascii=False))

@@ -52,11 +52,11 @@ class Log:
         """Something that is as it should be."""
         self.say("info", "notice", text)
 
-    def broken(self, alarm: Alert) -> None:
+    def firing(self, alert: Alert) -> None:
         """A promise is."""
-        self.say(alarm.severity, "broken", f"BROKEN {alarm.title}: {alarm.message} ({alarm.hint})", **alarm.as_json())
+        self.say(alert.severity, "broken", f"BROKEN {alert.title}: {alert.message} ({alert.hint})", **alert.as_json())
 
-    def mended(self, key: tuple[str, str, str]) -> None:
+    def resolved(self, key: tuple[str, str, str]) -> None:
         """A promise is kept again."""
         project, promise, subject = key
         title = f"{project}/{subject}" if subject else project

@@ -38,7 +38,7 @@ from vault.repository.services import Services
 from vault.wording import counted
 
 TICK, LOOK, PING = 1.0, 15.0, 300.0
-LAST_LETTERS = 20.0
+LAST_MESSAGES = 20.0
 """Seconds that `once` waits for letters to be delivered."""
 _PAUSE = 0.1
 
@@ -58,7 +58,7 @@ class DaemonConfig:
     projects: Sequence[ProjectPlan]
     jobs: Sequence[Job]
     channels: Sequence[Channel] = ()
-    pings: Healthchecks | None = None
+    healthchecks: Healthchecks | None = None
     grace: float = 30.0
 
 
@@ -68,7 +68,7 @@ class DaemonParts:
     thread · reach: asks the store for anything; raises `StrongroomError`."""
 
     history: RunHistory
-    findings: StateStore
+    state_store: StateStore
     services: Services
     log: Log
     at_once: int = 2
@@ -81,38 +81,38 @@ class DaemonParts:
 class Daemon:
     """read_anew: gives the settings as they are now. Raises `StrongroomError` where they cannot be used."""
 
-    def __init__(self, around: DaemonParts, wanted: DaemonConfig, read_anew: Callable[[], DaemonConfig]) -> None:
-        self._around = around
-        self._wanted = wanted
+    def __init__(self, parts: DaemonParts, config: DaemonConfig, read_anew: Callable[[], DaemonConfig]) -> None:
+        self._parts = parts
+        self._config = config
         self._read_anew = read_anew
-        self._clock: Clock = around.services.clock
+        self._clock: Clock = parts.services.clock
         self._started = self._clock.now()
-        log = around.log
-        self._runner = Runner(around.history, around.services, log, at_once=around.at_once, launch=around.launch)
-        self._post = Outbox(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
-        self._watch = AlertMonitor(around.findings, self._runner, self._post, log, around.services.host)
-        self._runner.use(wanted.jobs)
-        self._contact = FirstContact(around.reach, self._clock, log.notice, around.launch)
+        log = parts.log
+        self._runner = Runner(parts.history, parts.services, log, at_once=parts.at_once, launch=parts.launch)
+        self._outbox = Outbox(parts.state_store, config.channels, self._clock, log.notice, launch=parts.launch)
+        self._monitor = AlertMonitor(parts.state_store, self._runner, self._outbox, log, parts.services.host)
+        self._runner.use(config.jobs)
+        self._contact = FirstContact(parts.reach, self._clock, log.notice, parts.launch)
         self._pinging = False
         self._painted = ""
-        self._pulse = HeartbeatWriter(self._started)
+        self._heartbeat = HeartbeatWriter(self._started)
         self._loop = PeriodicLoop(self._clock, log.notice)
 
     def run(self, hands: DaemonSignals) -> list[Run]:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
-        metronome = self._loop = PeriodicLoop(self._clock, self._around.log.notice)
-        metronome.every(TICK, self._runner.tick, RUNNING_JOBS)
-        metronome.every(TICK, self._post.deliver, "delivering alarms")
-        metronome.every(TICK, self._contact.try_again, "asking the store")
-        metronome.every(LOOK, self.look, "watching promises")
-        metronome.every(LOOK, self.show, "showing metrics")
-        metronome.every(LOOK, self._show_life, "showing a sign of life")
-        metronome.every(PING, self._ping, "pinging")
-        if self._around.systemd.watchdog is not None:
-            metronome.every(self._around.systemd.watchdog / 3, lambda: self._around.systemd.tell("WATCHDOG=1"), "watchdog")
-        self._ask(self._wanted.pings.start if self._wanted.pings is not None else None)
-        self._around.systemd.tell("READY=1", f"STATUS={self._status()}")
-        self._around.log.info(f"the daemon has begun: {self._status()}")
+        loop = self._loop = PeriodicLoop(self._clock, self._parts.log.notice)
+        loop.every(TICK, self._runner.tick, RUNNING_JOBS)
+        loop.every(TICK, self._outbox.deliver, "delivering alarms")
+        loop.every(TICK, self._contact.try_again, "asking the store")
+        loop.every(LOOK, self.look, "watching promises")
+        loop.every(LOOK, self.show, "showing metrics")
+        loop.every(LOOK, self._show_life, "showing a sign of life")
+        loop.every(PING, self._ping, "pinging")
+        if self._parts.systemd.watchdog is not None:
+            loop.every(self._parts.systemd.watchdog / 3, lambda: self._parts.systemd.notify("WATCHDOG=1"), "watchdog")
+        self._ask(self._config.healthchecks.start if self._config.healthchecks is not None else None)
+        self._parts.systemd.notify("READY=1", f"STATUS={self._status()}")
+        self._parts.log.info(f"the daemon has begun: {self._status()}")
 
         def over() -> bool:
             if hands.reload:
@@ -120,13 +120,13 @@ class Daemon:
                 self._reload()
             return hands.stop
 
-        metronome.run(over)
+        loop.run(over)
         return self._end()
 
     def once(self, hands: DaemonSignals) -> list[Run]:
         """Run what is due, and end. Gives the runs that did not do all of their work. Raises `StrongroomError` where that
         cannot be written down, or promises cannot be judged: then nobody knows what is due next, or whether all is well."""
-        log, troubles = self._around.log, list[StrongroomError]()
+        log, troubles = self._parts.log, list[StrongroomError]()
 
         def tried(work: Callable[[], None]) -> None:
             try:
@@ -134,54 +134,56 @@ class Daemon:
             except StrongroomError as error:
                 troubles.append(error)
 
-        self._pulse = HeartbeatWriter(self._started, once=True)
+        self._heartbeat = HeartbeatWriter(self._started, once=True)
         tried(self._show_life)
         while not hands.stop:
             self._runner.tick()
             if not self._runner.running():
                 break
             self._clock.sleep(_PAUSE)
-        unfinished = self._runner.stop(self._wanted.grace) if hands.stop else []
+        unfinished = self._runner.stop(self._config.grace) if hands.stop else []
         tried(self.look)
-        deadline = self._clock.monotonic() + LAST_LETTERS
+        deadline = self._clock.monotonic() + LAST_MESSAGES
         self._ping()
-        tried(self._post.deliver)
-        while not (self._post.is_idle and not self._pinging) and self._clock.monotonic() < deadline:
+        tried(self._outbox.deliver)
+        while not (self._outbox.is_idle and not self._pinging) and self._clock.monotonic() < deadline:
             self._clock.sleep(_PAUSE)
-            tried(self._post.deliver)
+            tried(self._outbox.deliver)
         tried(self._runner.write)
-        newest = [run for job in self._wanted.jobs for run in self._runner.recent(*job.key)[:1]]
-        if not self._wanted.jobs:
+        newest = [run for job in self._config.jobs for run in self._runner.recent(*job.key)[:1]]
+        if not self._config.jobs:
             log.notice("no project has a schedule, so nothing can ever be due")
         self._show_end()
         if troubles:
             raise troubles[0]
         unasked = "" if self._contact.reached else "; the store was not reached: nothing was due, or nothing of it succeeded"
-        log.info(f"all that was due is done, {counted(len(self._watch.alarms), 'promise is', 'promises are')} broken{unasked}")
+        log.info(
+            f"all that was due is done, {counted(len(self._monitor.alerts), 'promise is', 'promises are')} broken{unasked}"
+        )
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 
     def look(self) -> None:
         """Judge the promises. Raises `StrongroomError`."""
-        if any(ending in SUCCESSES for _, _, ending in self._around.log.endings):
+        if any(ending in SUCCESSES for _, _, ending in self._parts.log.endings):
             self._contact.made()
-        self._watch.look(self._wanted.projects, self._clock.now(), self._own_failures())
+        self._monitor.look(self._config.projects, self._clock.now(), self._own_failures())
 
     def show(self) -> None:
         """Paint what monitors see. Raises `StrongroomError`; the alarms and what fails are shown all the same."""
         try:
-            if self._around.health is not None:
+            if self._parts.health is not None:
                 self._painted = metrics.text(self._numbers())
         finally:
-            if self._around.health is not None:
-                alarms = [alarm.as_json() for alarm in self._watch.alarms]
-                self._around.health.show(self._painted, alarms, self._failing(), reached=self._contact.reached)
-            self._around.systemd.tell(f"STATUS={self._status()}")
+            if self._parts.health is not None:
+                alerts = [alert.as_json() for alert in self._monitor.alerts]
+                self._parts.health.show(self._painted, alerts, self._failing(), reached=self._contact.reached)
+            self._parts.systemd.notify(f"STATUS={self._status()}")
 
     def _show_life(self, *, ended: bool = False) -> None:
         """For `status`. Raises `StrongroomError`."""
-        self._pulse.failing = self._failing()
+        self._heartbeat.failing = self._failing()
         try:
-            self._pulse.write(self._around.history.lock, self._clock.now(), ended=ended)
+            self._heartbeat.write(self._parts.history.lock, self._clock.now(), ended=ended)
         except OSError as error:
             raise StrongroomError(f"the sign of life for `strongroom status` cannot be written: {error.strerror}") from error
 
@@ -189,10 +191,10 @@ class Daemon:
         try:
             self._show_life(ended=True)
         except StrongroomError as error:
-            self._around.log.notice(str(error))
+            self._parts.log.notice(str(error))
 
     def _failing(self) -> list[dict[str, str]]:
-        return [*(one.as_json() for one in self._own_failures()), *self._around.log.failing]
+        return [*(one.as_json() for one in self._own_failures()), *self._parts.log.failing]
 
     def _own_failures(self) -> list[Failure]:
         contact = self._contact.failure
@@ -204,33 +206,33 @@ class Daemon:
         return metrics.DaemonMetrics(
             started=self._started,
             running=len(running),
-            endings=self._around.log.endings,
-            next_runs=self._next_runs(self._wanted.jobs, now),
-            states=self._watch.states,
-            alarms=self._watch.alarms,
+            endings=self._parts.log.endings,
+            next_runs=self._next_runs(self._config.jobs, now),
+            states=self._monitor.states,
+            alerts=self._monitor.alerts,
         )
 
     def _next_runs(self, jobs: Iterable[Job], now: datetime) -> dict[tuple[str, str], datetime]:
         return {(job.project, job.name): job.next_run(self._runner.recent(*job.key), now) for job in jobs}
 
     def _reload(self) -> None:
-        log, systemd = self._around.log, self._around.systemd
-        systemd.tell("RELOADING=1")
+        log, systemd = self._parts.log, self._parts.systemd
+        systemd.notify("RELOADING=1")
         try:
-            wanted = self._read_anew()
-            self._runner.use(wanted.jobs)
+            config = self._read_anew()
+            self._runner.use(config.jobs)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a file, the daemon goes on with what it has)
             what = str(error) if isinstance(error, StrongroomError) else mistake(error)
             log.notice(f"the settings are refused and the old ones go on: {what}")
         else:
-            self._wanted = wanted
-            self._post.use(wanted.channels)
+            self._config = config
+            self._outbox.use(config.channels)
             log.info(f"the settings are read anew: {self._status()}")
-        systemd.tell("READY=1", f"STATUS={self._status()}")
+        systemd.notify("READY=1", f"STATUS={self._status()}")
 
     def _end(self) -> list[Run]:
-        log, grace = self._around.log, self._wanted.grace
-        self._around.systemd.tell("STOPPING=1")
+        log, grace = self._parts.log, self._config.grace
+        self._parts.systemd.notify("STOPPING=1")
         running = len(self._runner.running())
         log.info(f"the end is wanted: {counted(running, 'run has', 'runs have')} {grace:g} seconds to withdraw")
         left = self._runner.stop(grace)
@@ -241,13 +243,13 @@ class Daemon:
         return left
 
     def _ping(self) -> None:
-        pings = self._wanted.pings
-        if not self._contact.reached and self._contact.failure is None and not self._pulse.once:
+        healthchecks = self._config.healthchecks
+        if not self._contact.reached and self._contact.failure is None and not self._heartbeat.once:
             return  # nothing can be said yet
-        broken = [f"{alarm.severity}: {alarm.title}: {alarm.message}" for alarm in self._watch.alarms]
+        firing = [f"{alert.severity}: {alert.title}: {alert.message}" for alert in self._monitor.alerts]
         if self._contact.failure is not None:
-            broken.append(f"the store was not reached yet: {self._contact.failure.error}")
-        self._ask((lambda: pings.round(broken)) if pings is not None else None)
+            firing.append(f"the store was not reached yet: {self._contact.failure.error}")
+        self._ask((lambda: healthchecks.round(firing)) if healthchecks is not None else None)
 
     def _ask(self, ping: Callable[[], None] | None) -> None:
         """On a thread of its own; while one is on its way no other sets out."""
@@ -259,23 +261,23 @@ class Daemon:
             try:
                 ping()
             except StrongroomError as error:
-                self._around.log.notice(f"no ping: {error}")
+                self._parts.log.notice(f"no ping: {error}")
             except Exception as error:  # noqa: BLE001 (its words may hold the URL, which is a secret)
-                self._around.log.notice(f"no ping: {type(error).__name__}")
+                self._parts.log.notice(f"no ping: {type(error).__name__}")
             finally:
                 self._pinging = False
 
         try:
-            self._around.launch("ping", work)
+            self._parts.launch("ping", work)
         except Exception as error:  # noqa: BLE001 (no thread is to be had: the next round asks again)
             self._pinging = False
-            self._around.log.notice(f"no ping: {type(error).__name__}: {error}")
+            self._parts.log.notice(f"no ping: {type(error).__name__}: {error}")
 
     def _status(self) -> str:
-        alarms = len(self._watch.alarms)
-        projects, jobs = counted(len(self._wanted.projects), "project"), counted(len(self._wanted.jobs), "job")
+        alerts = len(self._monitor.alerts)
+        projects, jobs = counted(len(self._config.projects), "project"), counted(len(self._config.jobs), "job")
         failing = "".join(f", {one['task']} fails" for one in self._failing())
         if not self._contact.reached:
-            known = f", {counted(alarms, 'broken promise')} so far" if alarms else ""
+            known = f", {counted(alerts, 'broken promise')} so far" if alerts else ""
             return f"{projects}, {jobs}, the store was not reached yet{known}{failing}"
-        return f"{projects}, {jobs}, {counted(alarms, 'broken promise')}{failing}"
+        return f"{projects}, {jobs}, {counted(alerts, 'broken promise')}{failing}"

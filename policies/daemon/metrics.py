@@ -19,7 +19,7 @@ class DaemonMetrics:
     endings: Mapping[tuple[str, str, str], int]
     next_runs: Mapping[tuple[str, str], datetime]
     states: Sequence[ProjectState]
-    alarms: Sequence[Alert]
+    alerts: Sequence[Alert]
 
 
 def text(numbers: DaemonMetrics) -> str:
@@ -49,11 +49,11 @@ def _lines(numbers: DaemonMetrics) -> Iterator[str]:
         if state.drills is not None and state.drills.last is not None
     ]
     yield from _metric("last_drill_timestamp_seconds", "gauge", "When a restore drill last succeeded.", drilled)
-    broken = [
+    firing = [
         ({"project": one.project, "promise": one.promise, "subject": one.subject, "severity": one.severity}, 1)
-        for one in numbers.alarms
+        for one in numbers.alerts
     ]
-    yield from _metric("promise_broken", "gauge", "A promise that is broken.", broken)
+    yield from _metric("promise_broken", "gauge", "A promise that is broken.", firing)
 
 
 def _metric(name: str, kind: str, about: str, values: Iterable[tuple[Mapping[str, str], float]]) -> Iterator[str]:

@@ -58,16 +58,16 @@ class RepositoryFacts:
 
 
 def state_of(
-    plan: ProjectPlan, history: JobRuns, findings: StateStore, now: datetime, repository: RepositoryFacts | None = None
+    plan: ProjectPlan, history: JobRuns, state_store: StateStore, now: datetime, repository: RepositoryFacts | None = None
 ) -> ProjectState:
     """All that promises to a project are judged by. repository: None where nobody has asked it."""
-    frozen = repository.frozen if repository is not None else frozen_by(findings, plan.name)
-    others = [(kind, trouble_of(plan, kind, history, findings)) for kind in _OTHERS if plan.job(kind) is not None]
+    frozen = repository.frozen if repository is not None else frozen_by(state_store, plan.name)
+    others = [(kind, trouble_of(plan, kind, history, state_store)) for kind in _OTHERS if plan.job(kind) is not None]
     return ProjectState(
         project=plan.name,
-        sources=tuple(_source(plan, name, history, findings, now, repository) for name in plan.sources),
-        checks=_checks(plan, findings, now),
-        drills=_drills(plan, findings, now),
+        sources=tuple(_source(plan, name, history, state_store, now, repository) for name in plan.sources),
+        checks=_checks(plan, state_store, now),
+        drills=_drills(plan, state_store, now),
         frozen=frozen,
         jobs=tuple((kind, one) for kind, one in others if one.runs >= plan.most_troubles),
     )
@@ -90,82 +90,82 @@ def trouble(runs: Sequence[Run]) -> FailedRuns:
     return FailedRuns(len(bad), next(iter(bad.values()), ""), len(failed))
 
 
-def last_run(plan: ProjectPlan, job: str, history: JobRuns, findings: StateStore) -> LastRun | None:
+def last_run(plan: ProjectPlan, job: str, history: JobRuns, state_store: StateStore) -> LastRun | None:
     """The newest run of a job that ended, by the daemon or by hand, if it was no success or nothing newer is known."""
     runs = [run for run in history.since_success(plan.name, job) if run.ending in TROUBLES]
     newest = LastRun(runs[0].ended or runs[0].started, runs[0].ending or "", runs[0].message) if runs else None
-    noted = findings.found(plan.name, "run", job)
+    noted = state_store.found(plan.name, "run", job)
     if noted is not None and (newest is None or noted.at > newest.at):
         return LastRun(noted.at, str(noted.value.get("ending")), str(noted.value.get("message", "")))
     return newest
 
 
-def trouble_of(plan: ProjectPlan, job: str, history: JobRuns, findings: StateStore) -> FailedRuns:
+def trouble_of(plan: ProjectPlan, job: str, history: JobRuns, state_store: StateStore) -> FailedRuns:
     """Of a job, by the daemon's runs and those that a person started: one of these that went well ends it."""
-    runs, noted = history.since_success(plan.name, job), findings.found(plan.name, "run", job)
+    runs, noted = history.since_success(plan.name, job), state_store.found(plan.name, "run", job)
     if noted is not None and noted.value.get("ending") == "done":
         runs = [run for run in runs if run.started > noted.at]
-    found, newest = trouble(runs), last_run(plan, job, history, findings)
+    found, newest = trouble(runs), last_run(plan, job, history, state_store)
     if newest is not None and newest.ending in TROUBLES and newest.message != found.message:
         return FailedRuns(max(1, found.runs), newest.message, found.failed if newest.failed else 0)
     return found
 
 
-def last_success(plan: ProjectPlan, name: str, history: JobRuns, findings: StateStore) -> datetime | None:
+def last_success(plan: ProjectPlan, name: str, history: JobRuns, state_store: StateStore) -> datetime | None:
     """When the newest snapshot of a source was taken, as far as this machine knows."""
-    found = findings.found(plan.name, "backup", name)
+    found = state_store.found(plan.name, "backup", name)
     taken = [datetime.fromisoformat(found.value["taken_at"])] if found and "taken_at" in found.value else []
     run = history.last_success(plan.name, f"backup {name}")
     taken += [run.started] if run is not None else []
     return max(taken, default=None)
 
 
-def frozen_by(findings: StateStore, project: str) -> tuple[str, ...]:
+def frozen_by(state_store: StateStore, project: str) -> tuple[str, ...]:
     """Why retention of a project is frozen, as far as this machine knows."""
-    found = findings.found(project, "freeze")
+    found = state_store.found(project, "freeze")
     return tuple(map(str, found.value.get("why", ()))) if found else ()
 
 
 def _source(
-    plan: ProjectPlan, name: str, history: JobRuns, findings: StateStore, now: datetime, repository: RepositoryFacts | None
+    plan: ProjectPlan, name: str, history: JobRuns, state_store: StateStore, now: datetime, repository: RepositoryFacts | None
 ) -> SourceState:
-    found = findings.found(plan.name, "backup", name)
-    last = repository.last.get(name) if repository is not None else last_success(plan, name, history, findings)
-    met = findings.first_met(plan.name, f"source {name}", now)
+    found = state_store.found(plan.name, "backup", name)
+    last = repository.last.get(name) if repository is not None else last_success(plan, name, history, state_store)
+    known_since = state_store.first_seen(plan.name, f"source {name}", now)
     if last is not None and last > now + A_LITTLE:
         # The clock was ahead then: nobody knows how old this snapshot is. Its time begins when that is noticed.
-        last = findings.first_met(plan.name, f"source {name} ahead of the clock, {last.isoformat()}", now)
+        last = state_store.first_seen(plan.name, f"source {name} ahead of the clock, {last.isoformat()}", now)
     return SourceState(
         name=name,
         rpo=plan.rpo,
-        met=met,
+        known_since=known_since,
         last=last,
         missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
-        trouble=trouble_of(plan, f"backup {name}", history, findings),
+        trouble=trouble_of(plan, f"backup {name}", history, state_store),
         most_troubles=plan.most_troubles,
     )
 
 
-def _checks(plan: ProjectPlan, findings: StateStore, now: datetime) -> CheckState | None:
-    found = findings.found(plan.name, "check")
-    coverage = findings.coverage(plan.name, now - plan.check_within)
+def _checks(plan: ProjectPlan, state_store: StateStore, now: datetime) -> CheckState | None:
+    found = state_store.found(plan.name, "check")
+    coverage = state_store.coverage(plan.name, now - plan.check_within)
     damage = list(map(str, found.value.get("damage", ()))) if found else []
     if coverage.damaged and not damage:
         damage.append(counted(coverage.damaged, "pack"))
     if plan.job("check") is None:
         return CheckState(plan.check_within, None, tuple(damage)) if damage or found else None
-    oldest = coverage.oldest or (None if found else findings.first_met(plan.name, "check", now))
+    oldest = coverage.oldest or (None if found else state_store.first_seen(plan.name, "check", now))
     return CheckState(plan.check_within, oldest, tuple(damage))
 
 
-def _drills(plan: ProjectPlan, findings: StateStore, now: datetime) -> DrillState | None:
-    made, job = findings.drills(plan.name, 100), plan.job("drill")
+def _drills(plan: ProjectPlan, state_store: StateStore, now: datetime) -> DrillState | None:
+    made, job = state_store.drills(plan.name, 100), plan.job("drill")
     if not made and job is None:
         return None
     # one from a clock that was ahead says nothing about when the next is due
     last = next((one.at for one in made if not one.value.get("trouble") and one.at <= now + A_LITTLE), None)
     newest = str(made[0].value.get("trouble", "")) if made else ""
-    return DrillState(last, _due(job, last or findings.first_met(plan.name, "drill", now)), newest)
+    return DrillState(last, _due(job, last or state_store.first_seen(plan.name, "drill", now)), newest)
 
 
 def _due(job: PlannedJob | None, since: datetime) -> datetime:

@@ -15,7 +15,7 @@ class Systemd:
     address: str | None = None
     watchdog: float | None = None
 
-    def tell(self, *words: str) -> None:
+    def notify(self, *words: str) -> None:
         """Such as READY=1. What cannot be told stops nothing: systemd draws its own conclusions from silence."""
         if self.address is None:
             return

@@ -55,12 +55,12 @@ class FailedRuns:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """rpo: None where nothing is promised · met: since when the source is known, where it has no success yet · last: its newest
-    success · missing: the periods of reports that did not appear, in words · most_troubles: so many are too many."""
+    """rpo: None where nothing is promised · known_since: when the source was first seen, where it has no success yet · last:
+    its newest success · missing: the periods of reports that did not appear, in words · most_troubles: so many are too many."""
 
     name: str
     rpo: timedelta | None
-    met: datetime
+    known_since: datetime
     last: datetime | None
     missing: tuple[str, ...] = ()
     trouble: FailedRuns = FailedRuns()
@@ -135,7 +135,7 @@ def evaluate(state: ProjectState, now: datetime) -> tuple[Alert, ...]:
 def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alert]:
     for source in state.sources:
         by_hand = f"run `strongroom backup {_quoted(state)} --source {shlex.quote(source.name)}` and read what it says"
-        since = source.last or source.met
+        since = source.last or source.known_since
         if source.rpo is not None and now - since > source.rpo:
             what = "no success" if source.last else "no success at all"
             why = f"; the last run said: {source.trouble.message}" if source.trouble.message else ""

@@ -40,7 +40,7 @@ def watch(project: Project, record: Record, limits: Limits, zone: ZoneInfo) -> A
         (one, parent, verdict)
         for one, parent in ((record, before), (before, earlier))
         if parent is not None
-        for verdict in [_judged(project, one, parent, limits, zone)]
+        for verdict in [_evaluate(project, one, parent, limits, zone)]
     ]
     if any(verdict.reasons for *_, verdict in suspects):
         flagged = flags_of(holds.read_all(project).holds)
@@ -51,7 +51,7 @@ def watch(project: Project, record: Record, limits: Limits, zone: ZoneInfo) -> A
     return suspects[0][2]
 
 
-def _judged(project: Project, one: Record, parent: Record, limits: Limits, zone: ZoneInfo) -> Anomalies:
+def _evaluate(project: Project, one: Record, parent: Record, limits: Limits, zone: ZoneInfo) -> Anomalies:
     """Look at what the day before says first, and at the weeks before only where that is suspicious."""
     now = _seen(one, {})
     if not any(getattr(now.changes, name) for name in _ALARMING):
@@ -59,9 +59,9 @@ def _judged(project: Project, one: Record, parent: Record, limits: Limits, zone:
     span = WEEK if now.changes.unformed or now.changes.unreadable else DAY
     if not anomalies.suspicious(now, [_seen(other, {}) for other in _before(project, one, parent, span)], limits):
         return Anomalies()
-    standing = flags_of(holds.read_all(project).holds)
+    flags = flags_of(holds.read_all(project).holds)
     known = snapshots.committed(project, rolled=True).records
-    past = [_seen(other, standing) for other in known if other.source == one.source and other.taken_at < one.taken_at]
+    past = [_seen(other, flags) for other in known if other.source == one.source and other.taken_at < one.taken_at]
     return anomalies.find_anomalies(now, past, limits, zone)
 
 
@@ -75,11 +75,11 @@ def _before(project: Project, one: Record, parent: Record, span: timedelta) -> l
     return found[::-1]
 
 
-def _seen(one: Record, standing: Mapping[str, bool]) -> PastSnapshot:
-    """standing: the flagged snapshots, and whether they were accepted."""
+def _seen(one: Record, flags: Mapping[str, bool]) -> PastSnapshot:
+    """flags: the flagged snapshots, and whether they were accepted."""
     counts = one.counts
     changes = one.changes or Changes(files=counts.files + counts.vanished, vanished=counts.vanished)
-    accepted = standing.get(one.id)
+    accepted = flags.get(one.id)
     return PastSnapshot(one.taken_at, changes, accepted=accepted is True, flagged=accepted is False)
 
 

@@ -48,13 +48,13 @@ Opener = Callable[[Path], sqlite3.Connection]
 
 
 class StateFile:
-    """opener: `opened`, `opened_to_read` or `empty` · tell: hears that the file was damaged, deleted or replaced."""
+    """opener: `opened`, `opened_to_read` or `empty` · report: hears that the file was damaged, deleted or replaced."""
 
-    def __init__(self, path: Path, opener: Opener, tell: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, opener: Opener, report: Callable[[str], None]) -> None:
         self.path = path
         self._opener = opener
         self._writes = opener is opened
-        self._tell = tell
+        self._report = report
         self._base: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
         self._journal: tuple[int, int] | None = None
@@ -110,7 +110,7 @@ class StateFile:
         if self._base is not None and there != self._opened:
             self.close()
             drop_journal(self.path, self._journal)
-            self._tell(f"{self.path} was {'deleted' if there is None else 'replaced'}: it is opened anew")
+            self._report(f"{self.path} was {'deleted' if there is None else 'replaced'}: it is opened anew")
         if self._base is None:
             self._opened = identity(self.path)
             self._base = self._opener(self.path)
@@ -130,7 +130,7 @@ class StateFile:
                     with suppress(FileNotFoundError):
                         aside = self.path.with_name(f"{self.path.name}.damaged{suffix}")
                         self.path.with_name(f"{self.path.name}{suffix}").replace(aside)
-                self._tell(f"{self.path} is damaged ({error}): it is set aside as {self.path.name}.damaged, another is begun")
+                self._report(f"{self.path} is damaged ({error}): it is set aside as {self.path.name}.damaged, another is begun")
         finally:
             os.close(folder)
 
@@ -161,7 +161,7 @@ def opened(file: Path) -> sqlite3.Connection:
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     base = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     try:
-        _make(file, base)
+        _create_tables(file, base)
         base.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         base.close()
@@ -169,7 +169,7 @@ def opened(file: Path) -> sqlite3.Connection:
     return base
 
 
-def _make(file: Path, base: sqlite3.Connection) -> None:
+def _create_tables(file: Path, base: sqlite3.Connection) -> None:
     """The tables, where there are none; two commands may come at once."""
     if _version(file, base) == VERSION:
         return

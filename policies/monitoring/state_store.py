@@ -26,7 +26,7 @@ from policies.scheduling.due import A_LITTLE
 from policies.scheduling.run_history_file import lacks_room
 from vault.errors import StrongroomError
 
-DRILLS_KEPT = 100
+MOST_DRILLS = 100
 LONGEST_WAIT = timedelta(hours=1)
 """From one try of a letter to the next."""
 
@@ -77,43 +77,43 @@ class QueuedMessage(NamedTuple):
 
 
 class StateStore:
-    """See this module's text. Of one thread; others open it for themselves. tell: hears that the file was damaged, deleted or
+    """See this module's text. Of one thread; others open it for themselves. report: hears that the file was damaged, deleted or
     replaced."""
 
     def __init__(self, file: StateFile) -> None:
         self._file = file
-        self._met: dict[tuple[str, str], datetime] = {}
+        self._first_seen: dict[tuple[str, str], datetime] = {}
 
     @classmethod
-    def open(cls, file: Path, tell: Callable[[str], None] | None = None) -> Self:
+    def open(cls, file: Path, report: Callable[[str], None] | None = None) -> Self:
         """Made where there is none; a damaged one begins anew. Raises `UnsupportedFormat`, `StrongroomError`."""
-        made = cls(StateFile(file, state_file.opened, tell or _untold))
-        made._file.do("SELECT 1")
-        return made
+        store = cls(StateFile(file, state_file.opened, report or _ignore))
+        store._file.do("SELECT 1")
+        return store
 
     @classmethod
-    def open_anyhow(cls, file: Path, tell: Callable[[str], None]) -> Self:
+    def open_anyhow(cls, file: Path, report: Callable[[str], None]) -> Self:
         """As `open`; where the disk is full or fails, that is told, and the file is tried again with each question. Raises
         `UnsupportedFormat`, `StrongroomError`."""
         try:
-            return cls.open(file, tell)
+            return cls.open(file, report)
         except StrongroomError as error:
             if not lacks_room(error):
                 raise
-            tell(str(error))
-            return cls(StateFile(file, state_file.opened, tell))
+            report(str(error))
+            return cls(StateFile(file, state_file.opened, report))
 
     @classmethod
     def open_to_read(cls, file: Path) -> Self:
         """As it is, empty where there is none; nothing is changed. Raises `UnsupportedFormat`, `StrongroomError`."""
-        made = cls(StateFile(file, state_file.opened_to_read, _untold))
-        made._file.do("SELECT 1")
-        return made
+        store = cls(StateFile(file, state_file.opened_to_read, _ignore))
+        store._file.do("SELECT 1")
+        return store
 
     @classmethod
     def nothing(cls, file: Path) -> Self:
         """Where the file cannot be read: as if there were none."""
-        return cls(StateFile(file, state_file.empty, _untold))
+        return cls(StateFile(file, state_file.empty, _ignore))
 
     def close(self) -> None:
         self._file.close()
@@ -130,18 +130,18 @@ class StateStore:
             "INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?)", project, what, subject, _micros(at), json.dumps(dict(value))
         )
 
-    def first_met(self, project: str, subject: str, now: datetime) -> datetime:
+    def first_seen(self, project: str, subject: str, now: datetime) -> datetime:
         """When somebody first asked this about it: now, where it is new. Where that cannot be written down it is remembered
         for as long as this is open."""
         found = self.found(project, "met", subject)
         if found is not None and found.at <= now + A_LITTLE:
             return found.at
-        met = self._met.setdefault((project, subject), now)
-        if met > now + A_LITTLE:  # the clock was ahead then, and nobody knows for how long
-            met = self._met[project, subject] = now
+        seen = self._first_seen.setdefault((project, subject), now)
+        if seen > now + A_LITTLE:  # the clock was ahead then, and nobody knows for how long
+            seen = self._first_seen[project, subject] = now
         with suppress(StrongroomError):
-            self._file.do("INSERT OR REPLACE INTO found VALUES (?, 'met', ?, ?, '{}')", project, subject, _micros(met))
-        return met
+            self._file.do("INSERT OR REPLACE INTO found VALUES (?, 'met', ?, ?, '{}')", project, subject, _micros(seen))
+        return seen
 
     def found(self, project: str, what: str, subject: str = "") -> StateEntry | None:
         """What was noted last."""
@@ -157,7 +157,7 @@ class StateStore:
             base.execute(
                 "DELETE FROM drills WHERE project = ?1 AND number <= "
                 "(SELECT number FROM drills WHERE project = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-                (project, DRILLS_KEPT),
+                (project, MOST_DRILLS),
             )
 
     def drills(self, project: str, most: int = 1) -> list[StateEntry]:
@@ -195,17 +195,17 @@ class StateStore:
         )
         return rows[0]
 
-    def alarms(self) -> dict[tuple[str, str, str], NotedAlert]:
+    def alerts(self) -> dict[tuple[str, str, str], NotedAlert]:
         """Those that stand, by project, promise and subject."""
         query = "SELECT project, promise, subject, since, message, hint FROM alarms"
         rows = self._file.ask(lambda row: ((row[0], row[1], row[2]), NotedAlert(_moment(row[3]), row[4], row[5])), query)
         return dict(rows)
 
-    def change_alarms(
+    def change_alerts(
         self,
         begun: Iterable[tuple[str, str, str, datetime, str, str]],
         over: Iterable[tuple[str, str, str]],
-        letters: Iterable[tuple[str, Mapping[str, Any]]],
+        queued_messages: Iterable[tuple[str, Mapping[str, Any]]],
         now: datetime,
     ) -> None:
         """Alarms that begin and end, and what is to be told of it, by channel: all of it or nothing. begun: project, promise,
@@ -216,13 +216,13 @@ class StateStore:
                 base.execute("INSERT OR REPLACE INTO alarms VALUES (?, ?, ?, ?, ?, ?)", row)
             for key in over:
                 base.execute("DELETE FROM alarms WHERE project = ? AND promise = ? AND subject = ?", key)
-            for channel, value in letters:
+            for channel, value in queued_messages:
                 base.execute(
                     "INSERT INTO outbox (channel, at, value, attempts, due) VALUES (?, ?, ?, 0, ?)",
                     (channel, _micros(now), json.dumps(dict(value)), _micros(now)),
                 )
 
-    def letters(self, now: datetime) -> list[QueuedMessage]:
+    def queued_messages(self, now: datetime) -> list[QueuedMessage]:
         """Those that may be sent now, the oldest first; those too that wait for longer than any does, since the clock was set
         back."""
         query = "SELECT number, channel, at, value, attempts FROM outbox WHERE due <= ? OR due > ? ORDER BY number"
@@ -231,20 +231,20 @@ class StateStore:
             lambda row: QueuedMessage(row[0], row[1], _moment(row[2]), _value(row[3]), row[4]), query, *moments
         )
 
-    def sent(self, letter: QueuedMessage) -> None:
+    def sent(self, queued: QueuedMessage) -> None:
         """It was told, or nobody can be told it any more."""
-        where = (letter.number, letter.channel, _micros(letter.at))
+        where = (queued.number, queued.channel, _micros(queued.at))
         self._file.do("DELETE FROM outbox WHERE number = ? AND channel = ? AND at = ?", *where)
 
-    def not_sent(self, letter: QueuedMessage, due: datetime) -> None:
+    def not_sent(self, queued: QueuedMessage, due: datetime) -> None:
         """It could not be told, or not to all; the next try comes then. The letter as it is to be kept."""
-        kept = (letter.attempts, json.dumps(letter.value), _micros(due))
-        where = (letter.number, letter.channel, _micros(letter.at))
+        values = (queued.attempts, json.dumps(queued.value), _micros(due))
+        where = (queued.number, queued.channel, _micros(queued.at))
         statement = "UPDATE outbox SET attempts = ?, value = ?, due = ? WHERE number = ? AND channel = ? AND at = ?"
-        self._file.do(statement, *kept, *where)
+        self._file.do(statement, *values, *where)
 
 
-def _untold(_text: str) -> None:
+def _ignore(_text: str) -> None:
     """Nobody needs to hear it."""
 
 

@@ -21,7 +21,7 @@ class Apprise:
     def name(self) -> str:
         return "apprise"
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Raises `NotDelivered`, `SettingsError`."""
         try:
             library = importlib.import_module("apprise")
@@ -29,10 +29,10 @@ class Apprise:
             raise SettingsError(
                 "[notify.apprise] needs a package that is not installed", hint="pip install 'strongroom[apprise]'"
             ) from error
-        told = library.Apprise()
+        notifier = library.Apprise()
         lines = [line.strip() for line in self.urls().splitlines()]
         for number, url in enumerate(line for line in lines if line and not line.startswith("#")):
-            if not told.add(url):
+            if not notifier.add(url):
                 raise NotDelivered(f"apprise does not understand the URL number {number + 1}")
-        if not told.notify(title=message.subject, body=message.text()):
+        if not notifier.notify(title=message.subject, body=message.text()):
             raise NotDelivered("apprise could not deliver the message to all of its URLs")

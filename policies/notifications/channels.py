@@ -33,6 +33,6 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Deliver it, on a thread of its own. Raises `NotDelivered`, `SettingsError`."""
         ...

@@ -36,13 +36,13 @@ class Email:
     def name(self) -> str:
         return "email"
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """One letter to all, or to those who have not got it. Raises `NotDelivered`, `PartlyDelivered`, `SettingsError`."""
         to = [one for one in self.to if one in message.only] or list(self.to)
         password = self.password() if self.password is not None else None
         try:
             with Deadline() as deadline:
-                refused = self._given(self._letter(message), to, password, deadline)
+                refused = self._submit(self._mail(message), to, password, deadline)
         except smtplib.SMTPRecipientsRefused as error:
             raise NotDelivered(f"{self.host} refuses {_named(error.recipients)}") from error
         except smtplib.SMTPAuthenticationError as error:
@@ -54,8 +54,8 @@ class Email:
         if refused:
             raise PartlyDelivered(f"{self.host} refuses {_named(refused)}; the others have got it", sorted(refused))
 
-    def _given(
-        self, letter: EmailMessage, to: Sequence[str], password: str | None, deadline: Deadline
+    def _submit(
+        self, mail: EmailMessage, to: Sequence[str], password: str | None, deadline: Deadline
     ) -> dict[str, tuple[int, bytes]]:
         """Gives those who were refused. Once the server has taken the letter nothing that it says is an error any more: the
         letter would be sent again and again."""
@@ -69,22 +69,22 @@ class Email:
                 server.starttls(context=self.context())
             if self.user is not None and password is not None:
                 server.login(self.user, password)
-            refused = server.send_message(letter, self.sender, to)
+            refused = server.send_message(mail, self.sender, to)
             with suppress(OSError, smtplib.SMTPException):
                 server.quit()
             return refused
         finally:
             server.close()
 
-    def _letter(self, message: Message) -> EmailMessage:
-        letter = EmailMessage()
-        letter["From"], letter["To"] = self.sender, ", ".join(self.to)
-        letter["Subject"] = " ".join(message.subject.split())
-        letter["Date"] = format_datetime(message.at)
-        letter["Message-ID"] = make_msgid(domain="strongroom.invalid")
-        letter["Auto-Submitted"] = "auto-generated"
-        letter.set_content(message.text())
-        return letter
+    def _mail(self, message: Message) -> EmailMessage:
+        mail = EmailMessage()
+        mail["From"], mail["To"] = self.sender, ", ".join(self.to)
+        mail["Subject"] = " ".join(message.subject.split())
+        mail["Date"] = format_datetime(message.at)
+        mail["Message-ID"] = make_msgid(domain="strongroom.invalid")
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(message.text())
+        return mail
 
 
 class _Watched(smtplib.SMTP):

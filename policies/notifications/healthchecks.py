@@ -24,9 +24,9 @@ class Healthchecks:
         """Raises `NotTold`, `SettingsError`, as all of these do."""
         self._ping("/start", "")
 
-    def round(self, broken: Sequence[str]) -> None:
-        """broken: a line for each promise that is."""
-        self._ping("/fail" if broken else "", "\n".join(broken))
+    def round(self, firing: Sequence[str]) -> None:
+        """firing: a line for each promise that is."""
+        self._ping("/fail" if firing else "", "\n".join(firing))
 
     def _ping(self, suffix: str, body: str) -> None:
         http.post(f"{self.url().rstrip('/')}{suffix}", body.encode(), "text/plain; charset=utf-8")

@@ -47,15 +47,15 @@ def _watched(
     host: str,
     **more: Any,  # noqa: ANN401 (as urllib gives them)
 ) -> http.client.HTTPConnection:
-    made = kind(host, **more)
+    connection = kind(host, **more)
 
     def connected(*where: Any, **how: Any) -> socket.socket:  # noqa: ANN401 (the signature is the library's)
         found = socket.create_connection(*where, **how)
         deadline.watch(found)
         return found
 
-    made._create_connection = connected  # type: ignore[attr-defined] # noqa: SLF001 (no other door before TLS begins)
-    return made
+    connection._create_connection = connected  # type: ignore[attr-defined] # noqa: SLF001 (no other door before TLS begins)
+    return connection
 
 
 def post(url: str, body: bytes, kind: str = "application/json") -> None:

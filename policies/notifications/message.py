@@ -31,28 +31,28 @@ class Message:
 
     host: str
     at: datetime
-    broken: tuple[Line, ...]
-    mended: tuple[Line, ...]
+    firing: tuple[Line, ...]
+    resolved: tuple[Line, ...]
     only: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
         """In a line."""
-        parts = [_part(self.broken, "broken"), _part(self.mended, "mended")]
+        parts = [_part(self.firing, "broken"), _part(self.resolved, "mended")]
         worst = f"{self.severity.upper()}: " if self.severity else ""
         return f"Strongroom on {self.host}: {worst}{', '.join(part for part in parts if part)}"
 
     @property
     def severity(self) -> str:
         """The worst of what is broken; "" where nothing is."""
-        return max((one.severity for one in self.broken), key=("warning", "critical").index, default="")
+        return max((one.severity for one in self.firing), key=("warning", "critical").index, default="")
 
     def text(self) -> str:
         """For people."""
         lines = [f"{self.at:%Y-%m-%d %H:%M} UTC, {self.host}"]
-        for one in self.broken:
+        for one in self.firing:
             lines += ["", f"{one.severity}: BROKEN  {one.title}: {one.message}", f"        what to do: {one.hint}"]
-        for one in self.mended:
+        for one in self.resolved:
             lines += ["", f"mended  {one.title}: {one.message}"]
         return "\n".join(lines) + "\n"
 
@@ -64,15 +64,15 @@ class Message:
             "severity": self.severity,
             "host": self.host,
             "at": self.at.isoformat(),
-            "broken": [one.as_json() for one in self.broken],
-            "mended": [one.as_json() for one in self.mended],
+            "broken": [one.as_json() for one in self.firing],
+            "mended": [one.as_json() for one in self.resolved],
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """As `as_json` wrote it."""
-        broken, mended = (tuple(Line(**one) for one in value[name]) for name in ("broken", "mended"))
-        return cls(value["host"], datetime.fromisoformat(value["at"]), broken, mended, tuple(value.get("only", ())))
+        firing, resolved = (tuple(Line(**one) for one in value[name]) for name in ("broken", "mended"))
+        return cls(value["host"], datetime.fromisoformat(value["at"]), firing, resolved, tuple(value.get("only", ())))
 
 
 def _part(lines: Sequence[Line], what: str) -> str:

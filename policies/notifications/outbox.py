@@ -33,20 +33,20 @@ _Key = tuple[int, str, datetime]
 
 
 class Outbox:
-    """tell: hears what could not be delivered."""
+    """report: hears what could not be delivered."""
 
     def __init__(
         self,
-        findings: StateStore,
+        state_store: StateStore,
         channels: Sequence[Channel],
         clock: Clock,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         *,
         launch: Launch = in_a_thread,
     ) -> None:
-        self._findings = findings
+        self._state_store = state_store
         self._clock = clock
-        self._tell = tell
+        self._report = report
         self._launch = launch
         self._busy: set[str] = set()
         self._done: queue.SimpleQueue[tuple[QueuedMessage, Exception | None]] = queue.SimpleQueue()
@@ -62,94 +62,94 @@ class Outbox:
         """From now on these are the ways to tell people."""
         self._channels = {channel.name: channel for channel in channels}
 
-    def letters(self, message: Message) -> list[tuple[str, dict[str, object]]]:
+    def for_channels(self, message: Message) -> list[tuple[str, dict[str, object]]]:
         """What goes into the outbox for a message: a letter for each channel."""
         return [(name, message.as_json()) for name in self._channels]
 
-    def keep(self, letters: Sequence[tuple[str, dict[str, object]]]) -> None:
+    def add(self, queued_messages: Sequence[tuple[str, dict[str, object]]]) -> None:
         """Take letters that the outbox cannot take."""
         now = self._clock.now()
-        for channel, value in letters:
+        for channel, value in queued_messages:
             self._last_number -= 1
-            letter = QueuedMessage(self._last_number, channel, now, value, 0)
-            self._in_memory[_key(letter)] = (letter, now)
+            queued = QueuedMessage(self._last_number, channel, now, value, 0)
+            self._in_memory[_key(queued)] = (queued, now)
 
     def deliver(self) -> None:
         """Hear what became of letters, and give out those whose time has come. Raises `StrongroomError` of the findings once
         everything is done that can be done without them."""
         self._collect()
         now = self._clock.now()
-        self._give_out([letter for letter, due in self._in_memory.values() if _has_come(due, now)])
-        self._write_down()
-        self._give_out(list(self._open_letters(now)))
-        self._write_down()
+        self._start_sending([queued for queued, due in self._in_memory.values() if _has_come(due, now)])
+        self._record()
+        self._start_sending(list(self._due_messages(now)))
+        self._record()
 
-    def _open_letters(self, now: datetime) -> Iterator[QueuedMessage]:
-        for letter in self._findings.letters(now):
-            known = self._unwritten.get(_key(letter))
+    def _due_messages(self, now: datetime) -> Iterator[QueuedMessage]:
+        for queued in self._state_store.queued_messages(now):
+            known = self._unwritten.get(_key(queued))
             if known is None:
-                yield letter
+                yield queued
             elif known[1] is not None and _has_come(known[1], now):
                 yield known[0]
 
-    def _give_out(self, letters: Sequence[QueuedMessage]) -> None:
-        for letter in letters:
-            channel = self._channels.get(letter.channel)
+    def _start_sending(self, queued_messages: Sequence[QueuedMessage]) -> None:
+        for queued in queued_messages:
+            channel = self._channels.get(queued.channel)
             if channel is None:  # the settings no longer have it
-                self._finish(letter)
-            elif letter.channel not in self._busy:
-                self._launch(f"tell {letter.channel}", partial(self._give, channel, letter))
-                self._busy.add(letter.channel)
+                self._finish(queued)
+            elif queued.channel not in self._busy:
+                self._launch(f"tell {queued.channel}", partial(self._send, channel, queued))
+                self._busy.add(queued.channel)
 
     @property
     def is_idle(self) -> bool:
         """Whether no channel is being told anything."""
         return not self._busy
 
-    def _give(self, channel: Channel, letter: QueuedMessage) -> None:
+    def _send(self, channel: Channel, queued: QueuedMessage) -> None:
         """On a thread of its own."""
         trouble: Exception | None = None
         try:
-            channel.tell(Message.from_json(letter.value))
+            channel.send(Message.from_json(queued.value))
         except Exception as error:  # noqa: BLE001 (whatever it was is told, and the letter is tried again)
             trouble = error
-        self._done.put((letter, trouble))
+        self._done.put((queued, trouble))
 
     def _collect(self) -> None:
         now = self._clock.now()
         while not self._done.empty():
-            letter, trouble = self._done.get()
-            self._busy.discard(letter.channel)
+            queued, trouble = self._done.get()
+            self._busy.discard(queued.channel)
             if trouble is None:
-                self._finish(letter)
+                self._finish(queued)
                 continue
             # what is not one of ours may hold a secret in its words
             what = str(trouble) if isinstance(trouble, StrongroomError) else type(trouble).__name__
-            if now - letter.at > GIVEN_UP_AFTER and letter.attempts + 1 >= FEWEST_TRIES:
-                self._finish(letter)
-                self._tell(f"a letter by {letter.channel} is given up after {letter.attempts + 1} tries: {what}")
+            if now - queued.at > GIVEN_UP_AFTER and queued.attempts + 1 >= FEWEST_TRIES:
+                self._finish(queued)
+                self._report(f"a letter by {queued.channel} is given up after {queued.attempts + 1} tries: {what}")
                 continue
-            due = now + min(LONGEST_WAIT, FIRST_WAIT * (1 << min(letter.attempts, 20)))
-            value = letter.value | ({"only": list(trouble.left)} if isinstance(trouble, PartlyDelivered) else {})
-            again = letter._replace(attempts=letter.attempts + 1, value=value)
-            if letter.number < 0:
-                self._in_memory[_key(letter)] = (again, due)
+            due = now + min(LONGEST_WAIT, FIRST_WAIT * (1 << min(queued.attempts, 20)))
+            value = queued.value | ({"only": list(trouble.left)} if isinstance(trouble, PartlyDelivered) else {})
+            again = queued._replace(attempts=queued.attempts + 1, value=value)
+            if queued.number < 0:
+                self._in_memory[_key(queued)] = (again, due)
             else:
-                self._unwritten[_key(letter)] = (again, due)
-            self._tell(f"a letter by {letter.channel} could not be delivered: {what}")
+                self._unwritten[_key(queued)] = (again, due)
+            self._report(f"a letter by {queued.channel} could not be delivered: {what}")
 
-    def _finish(self, letter: QueuedMessage) -> None:
-        if letter.number < 0:
-            self._in_memory.pop(_key(letter), None)
+    def _finish(self, queued: QueuedMessage) -> None:
+        if queued.number < 0:
+            self._in_memory.pop(_key(queued), None)
         else:
-            self._unwritten[_key(letter)] = (letter, None)
+            self._unwritten[_key(queued)] = (queued, None)
 
-    def _write_down(self) -> None:
-        for key, (letter, due) in list(self._unwritten.items()):
+    def _record(self) -> None:
+        for key, (queued, due) in list(self._unwritten.items()):
             if due is None:
-                self._findings.sent(letter)
+                self._state_store.sent(queued)
             else:
-                self._findings.not_sent(letter, due)
+                self._state_store.not_sent(queued, due)
             del self._unwritten[key]
 
 
@@ -158,6 +158,6 @@ def _has_come(due: datetime, now: datetime) -> bool:
     return due <= now or due > now + LONGEST_WAIT + A_LITTLE
 
 
-def _key(letter: QueuedMessage) -> _Key:
+def _key(queued: QueuedMessage) -> _Key:
     """Which one it is: numbers begin anew with the file."""
-    return letter.number, letter.channel, letter.at
+    return queued.number, queued.channel, queued.at

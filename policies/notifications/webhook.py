@@ -20,6 +20,6 @@ class Webhook:
     def name(self) -> str:
         return "webhook"
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Raises `NotTold`, `SettingsError`."""
         http.post(self.url(), json.dumps(message.as_json() | {"text": message.text()}, ensure_ascii=False).encode())

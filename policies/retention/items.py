@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = (*holding.COLUMNS, "type", "mtime", "seen_at", "vanished_at")
-"""Of a manifest: what `judge_items` reads."""
+"""Of a manifest: what `evaluate_items` reads."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ class Times:
         return pc.less(seconds, pa.scalar(edge, pa.int64()))
 
 
-def judge_items(table: pa.Table, rules: ItemRules, holds: Sequence[Hold], times: Times, regex: holding.Regex) -> ItemVerdict:
+def evaluate_items(table: pa.Table, rules: ItemRules, holds: Sequence[Hold], times: Times, regex: holding.Regex) -> ItemVerdict:
     """The verdict on the rows of a manifest. table: at least `COLUMNS`, in any order of rows."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -106,16 +106,16 @@ class RetentionPlan:
     def lines(self) -> Iterator[str]:
         """For people: the sum, then what goes and why, then what stays and why, a line each, by source, oldest first."""
         yield from self.summary()
-        for title, judgements in (("goes:", self.verdict.forgotten), ("stays:", self.verdict.kept)):
-            if judgements:
+        for title, decisions in (("goes:", self.verdict.forgotten), ("stays:", self.verdict.kept)):
+            if decisions:
                 yield title
-            for one in judgements:
+            for one in decisions:
                 when = shown(one.snapshot.taken_at, self.world.zone)
                 yield f"  {one.snapshot.source}  {when}  {one.snapshot.id}  {_why(one)}"
 
     def summary(self) -> Iterator[str]:
         """The sum of it in a few lines."""
-        total, goes = len(self.verdict.judgements), len(self.goes)
+        total, goes = len(self.verdict.decisions), len(self.goes)
         until = "" if self.on <= self.made_at else f" on {shown(self.on, self.world.zone)}, if no backup came until then"
         yield f"{goes} of {_number(total, 'snapshot')} {'goes' if goes == 1 else 'go'}, {_stay(total - goes)}{until}"
         for rule, count in sorted(_counted(self.verdict.kept).items()):
@@ -190,10 +190,10 @@ def _why(one: SnapshotDecision) -> str:
     return "; ".join(reason.text for reason in one.keep or one.forget)
 
 
-def _counted(judgements: Iterable[SnapshotDecision]) -> dict[str, int]:
+def _counted(decisions: Iterable[SnapshotDecision]) -> dict[str, int]:
     """How many snapshots each rule wants; most are wanted by several."""
     counts: dict[str, int] = {}
-    for one in judgements:
+    for one in decisions:
         for rule in {reason.rule for reason in one.keep}:
             counts[rule] = counts.get(rule, 0) + 1
     return counts

@@ -68,16 +68,16 @@ class SnapshotDecision:
 class RetentionDecision:
     """All judgements, by source, oldest first. frozen: why nothing may be forgotten, "" where it may."""
 
-    judgements: tuple[SnapshotDecision, ...]
+    decisions: tuple[SnapshotDecision, ...]
     frozen: str = ""
 
     @property
     def kept(self) -> tuple[SnapshotDecision, ...]:
-        return tuple(one for one in self.judgements if one.keep)
+        return tuple(one for one in self.decisions if one.keep)
 
     @property
     def forgotten(self) -> tuple[SnapshotDecision, ...]:
-        return tuple(one for one in self.judgements if not one.keep)
+        return tuple(one for one in self.decisions if not one.keep)
 
 
 def decide(
@@ -85,17 +85,17 @@ def decide(
 ) -> RetentionDecision:
     """The verdict on all snapshots of one project. frozen: why the whole project is, beside flagged snapshots."""
     found = sorted(snapshots, key=lambda one: (one.source, one.taken_at, one.id))
-    ice = frozen or next((f"snapshot {one.id} is flagged: {one.flagged}" for one in found if one.flagged), "")
+    freeze_reason = frozen or next((f"snapshot {one.id} is flagged: {one.flagged}" for one in found if one.flagged), "")
     binding = sorted((hold for hold in holds if hold.binds(now)), key=lambda hold: hold.id)
-    common = (Reason("frozen", f"the project is frozen: {ice}"),) if ice else ()
-    judgements: list[SnapshotDecision] = []
+    common = (Reason("frozen", f"the project is frozen: {freeze_reason}"),) if freeze_reason else ()
+    decisions: list[SnapshotDecision] = []
     for _, group in groupby(found, key=lambda one: one.source):
         source = _Source(list(group)[::-1], keep, now, zone)
         for place in reversed(range(len(source.newest_first))):
             one = source.newest_first[place]
             reasons = (*source.reasons[place], *_held(one, binding), *common)
-            judgements.append(SnapshotDecision(one, reasons, () if reasons else source.why_not(place)))
-    return RetentionDecision(tuple(judgements), ice)
+            decisions.append(SnapshotDecision(one, reasons, () if reasons else source.why_not(place)))
+    return RetentionDecision(tuple(decisions), freeze_reason)
 
 
 def _held(one: Snapshot, binding: Sequence[Hold]) -> list[Reason]:

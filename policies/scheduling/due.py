@@ -69,23 +69,23 @@ class DueDecision:
 def decide(name: str, schedule: Schedule, policy: JobPolicy, runs: Sequence[Run], now: datetime) -> DueDecision:
     """runs: of this job, the newest first; so many that one which says what is due is among them. name: for its jitter."""
     counted, ahead = _without_future(schedule, [run for run in runs if not run.set_aside], now)
-    judging = _Judging(schedule, policy, policy.delay_of(name), now)
+    evaluation = _Evaluation(schedule, policy, policy.delay_of(name), now)
     active = next((run for run in counted if run.ending is None), None)
     if active is not None:
-        return DueDecision(Wait(judging.start_after(active.planned), "it is running"), ahead)
+        return DueDecision(Wait(evaluation.start_after(active.planned), "it is running"), ahead)
     last = max(counted, key=lambda run: run.planned, default=None)
     if ahead and ahead[0].ending in SUCCESSES:
-        passed = judging.fresh(last)
+        passed = evaluation.fresh(last)
         if passed is not None:
-            return DueDecision(Skip(passed, judging.latest(passed), "the clock was set back after a later run"), ahead)
-    return DueDecision(judging.verdict(last), ahead)
+            return DueDecision(Skip(passed, evaluation.latest(passed), "the clock was set back after a later run"), ahead)
+    return DueDecision(evaluation.verdict(last), ahead)
 
 
 def next_run(name: str, schedule: Schedule, policy: JobPolicy, runs: Sequence[Run], now: datetime) -> datetime:
     """When the job will start next, for people: now, where it is due."""
     verdict = decide(name, schedule, policy, runs, now).verdict
     if isinstance(verdict, Skip):
-        return _Judging(schedule, policy, policy.delay_of(name), now).start_after(verdict.planned)
+        return _Evaluation(schedule, policy, policy.delay_of(name), now).start_after(verdict.planned)
     return verdict.until if isinstance(verdict, Wait) else now
 
 
@@ -101,7 +101,7 @@ def _without_future(schedule: Schedule, runs: Sequence[Run], now: datetime) -> t
 
 
 @dataclass(frozen=True, slots=True)
-class _Judging:
+class _Evaluation:
     schedule: Schedule
     policy: JobPolicy
     delay: timedelta

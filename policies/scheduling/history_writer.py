@@ -16,19 +16,19 @@ from policies.scheduling.run import Run
 from policies.scheduling.run_history import RunHistory
 from vault.errors import StrongroomError
 
-MOST_KEPT = 10_000
+MOST_UNWRITTEN = 10_000
 """Runs that wait for the run history to be written again; the oldest of more are lost to it, not to the jobs."""
 
 
 class HistoryWriter:
-    """history: written at each `write` · watcher: hears of each run at `tell`, and once when writing fails, and is possible
+    """history: written at each `write` · watcher: hears of each run at `report`, and once when writing fails, and is possible
     again."""
 
     def __init__(self, history: RunHistory, watcher: Watcher) -> None:
         self._history = history
         self._watcher = watcher
-        self._unwritten: deque[Run] = deque(maxlen=MOST_KEPT)
-        self._untold: deque[Run | str] = deque(maxlen=MOST_KEPT)
+        self._unwritten: deque[Run] = deque(maxlen=MOST_UNWRITTEN)
+        self._unreported: deque[Run | str] = deque(maxlen=MOST_UNWRITTEN)
         self.is_behind = False
 
     @property
@@ -39,7 +39,7 @@ class HistoryWriter:
     def note(self, run: Run) -> None:
         """It has begun, has ended or is passed over."""
         self._unwritten.append(run)
-        self._untold.append(run)
+        self._unreported.append(run)
 
     def write_anew(self, runs: Iterable[Run]) -> None:
         """Into a run history that was begun anew: all that is known, each job's runs in their order. What cannot be written
@@ -49,11 +49,11 @@ class HistoryWriter:
             self._history.write_anew(known)
         except StrongroomError:
             ids = {run.id for run in known}
-            self._unwritten = deque([*known, *(run for run in self._unwritten if run.id not in ids)], maxlen=MOST_KEPT)
+            self._unwritten = deque([*known, *(run for run in self._unwritten if run.id not in ids)], maxlen=MOST_UNWRITTEN)
 
     def notice(self, text: str) -> None:
         """Something that a person should know."""
-        self._untold.append(text)
+        self._unreported.append(text)
 
     def write(self) -> None:
         """Write everything that is not written. What the run history cannot take is kept; that is never an error."""
@@ -73,10 +73,10 @@ class HistoryWriter:
             if was_behind:
                 self.notice("the run history can be written again, and all runs are in it")
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Tell everything that is not told. Raises what the watcher raises; the rest is told the next time."""
-        while self._untold:
-            one = self._untold.popleft()
+        while self._unreported:
+            one = self._unreported.popleft()
             if isinstance(one, str):
                 self._watcher.notice(one)
             elif one.ending is None:

@@ -25,9 +25,9 @@ LONGEST_SLEEP = 1.0
 """Seconds; a signal that asks for the end is seen this much later at most."""
 
 
-TELL_EVERY = 3600.0
+REPORT_EVERY = 3600.0
 """Seconds between two words about a beat that goes on failing."""
-TELL_CHANGES_EVERY = 60.0
+REPORT_CHANGES_EVERY = 60.0
 """Seconds, where it fails otherwise than before."""
 
 
@@ -45,17 +45,17 @@ class Failure:
 
 
 class PeriodicLoop:
-    """clock: for the beats and the pauses · tell: hears what a beat has raised."""
+    """clock: for the beats and the pauses · report: hears what a beat has raised."""
 
-    def __init__(self, clock: Clock, tell: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, report: Callable[[str], None]) -> None:
         self._clock = clock
-        self._tell = tell
+        self._report = report
         self._beats: list[_Beat] = []
         self._scheduler = schedule.Scheduler()
 
     def every(self, seconds: float, work: Callable[[], object], name: str = "") -> None:
         """From now on do this so often; first at the next beat. name: what it does, for people."""
-        beat = _Beat(self._clock, self._tell, seconds, work, name)
+        beat = _Beat(self._clock, self._report, seconds, work, name)
         self._beats.append(beat)
         self._scheduler.jobs.append(beat)
 
@@ -79,16 +79,16 @@ class _Beat(schedule.Job):
     """A job of the library's that goes by our clock. Beats that were missed are not made up for."""
 
     def __init__(
-        self, clock: Clock, tell: Callable[[str], None], seconds: float, work: Callable[[], object], name: str
+        self, clock: Clock, report: Callable[[str], None], seconds: float, work: Callable[[], object], name: str
     ) -> None:
         super().__init__(1)
         self._clock = clock
-        self._tell = tell
+        self._report = report
         self._seconds = seconds
         self._work = work
         self._name = name
         self._next = clock.monotonic()
-        self._told_at = 0.0
+        self._reported_at = 0.0
         self.failure: Failure | None = None
 
     def __lt__(self, other: object) -> bool:
@@ -112,12 +112,12 @@ class _Beat(schedule.Job):
     def _failed(self, what: str) -> None:
         before, now = self.failure, self._clock.monotonic()
         self.failure = Failure(self._name, self._clock.now() if before is None else before.since, what)
-        pause = TELL_EVERY if before is not None and before.error == what else TELL_CHANGES_EVERY
-        if before is None or now - self._told_at >= pause:
-            self._told_at = now
+        pause = REPORT_EVERY if before is not None and before.error == what else REPORT_CHANGES_EVERY
+        if before is None or now - self._reported_at >= pause:
+            self._reported_at = now
             self._say(f"{self._name}: {what}" if self._name else what)
 
     def _say(self, text: str) -> None:
         """What cannot even be told stands in `failing`."""
         with suppress(Exception):
-            self._tell(text)
+            self._report(text)

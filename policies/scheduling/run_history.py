@@ -22,7 +22,7 @@ from policies.scheduling.run_history_file import history_errors
 from vault.clock import Clock
 from vault.errors import StrongroomError
 
-KEPT = 1000
+MOST_RUNS = 1000
 """Of each job: six weeks of hourly runs. 200 jobs are then about 40 MB."""
 RECENT = 16
 
@@ -110,14 +110,14 @@ def empty_history(file: Path, host: str) -> RunHistoryReader:
 
 @dataclass(slots=True)
 class RunHistory:
-    """The run history, to write. tell: hears that it was damaged, deleted or replaced. Of one thread.
+    """The run history, to write. report: hears that it was damaged, deleted or replaced. Of one thread.
 
     begun: how often the file was opened; after a further time it may hold less than was written, or other things.
     """
 
     file: Path
     clock: Clock
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     _lock: int
     _connection: sqlite3.Connection | None = None
     _opened: tuple[int, int] | None = None
@@ -127,11 +127,11 @@ class RunHistory:
     """Runs without an end are still in them, all of an earlier process: nothing was written since."""
 
     @classmethod
-    def open(cls, file: Path, clock: Clock, tell: Callable[[str], None]) -> RunHistory:
+    def open(cls, file: Path, clock: Clock, report: Callable[[str], None]) -> RunHistory:
         """Made where there are none; damaged ones are set aside. Where the disk is full or fails, that is told, and they
         are tried again with each change. Raises `Busy`, `UnsupportedFormat`, `StrongroomError`."""
         with history_errors(file):
-            history = cls(file, clock, tell, run_history_file.lock(file, clock))
+            history = cls(file, clock, report, run_history_file.lock(file, clock))
         try:
             history.abort_unended()
         except StrongroomError as error:
@@ -139,7 +139,7 @@ class RunHistory:
                 history.close()
                 raise
             history._owes_ends = True
-            tell(f"{error}; runs go on and are written down later")
+            report(f"{error}; runs go on and are written down later")
         except BaseException:
             history.close()
             raise
@@ -209,7 +209,7 @@ class RunHistory:
                     raise
                 self._disconnect()
                 aside = run_history_file.set_aside(self.file, self.clock.now())
-                self.tell(
+                self.report(
                     f"the run history {self.file} is damaged ({error}): it is set aside as {aside.name}, a new one begins"
                 )
                 return work(self._connected())
@@ -220,7 +220,7 @@ class RunHistory:
             self._disconnect()
             run_history_file.drop_journal(self.file, self._journal)
             what = "deleted" if there is None else "replaced"
-            self.tell(f"the run history {self.file} was {what}: it is begun anew with what is still in memory")
+            self.report(f"the run history {self.file} was {what}: it is begun anew with what is still in memory")
         if self._connection is None:
             self._connection = run_history_file.open_to_write(self.file)
             self._opened = run_history_file.identity(self.file)
@@ -245,7 +245,7 @@ def _write(base: sqlite3.Connection, runs: Sequence[Run], *, anew: bool = False)
         for run in runs:
             _change(base, _WRITE, *(_micros(value) if isinstance(value, datetime) else value for value in astuple(run)))
             if run.ending is not None:
-                _change(base, _THIN, run.project, run.job, KEPT)
+                _change(base, _THIN, run.project, run.job, MOST_RUNS)
         _change(base, "COMMIT")
     except sqlite3.Error:
         if base.in_transaction:  # a full disk has ended it already

@@ -21,7 +21,7 @@ from vault.clock import Clock
 from vault.errors import Busy, Damaged, StrongroomError, UnsupportedFormat
 
 VERSION = 1
-SET_ASIDE_KEPT = 3
+MOST_SET_ASIDE = 3
 BUSY_SECONDS = 5.0
 LOCK_TRIES, LOCK_PAUSE = 5, 0.05
 
@@ -235,7 +235,7 @@ def set_aside(file: Path, now: datetime) -> Path:
         with suppress(FileNotFoundError):
             file.with_name(f"{file.name}{suffix}").replace(aside.with_name(f"{aside.name}{suffix}"))
     file.replace(aside)
-    for old in sorted(file.parent.glob(f"{file.name}.damaged-*Z"))[:-SET_ASIDE_KEPT]:
+    for old in sorted(file.parent.glob(f"{file.name}.damaged-*Z"))[:-MOST_SET_ASIDE]:
         for suffix in ("", "-wal", "-shm"):
             old.with_name(f"{old.name}{suffix}").unlink(missing_ok=True)
     return aside

@@ -141,12 +141,12 @@ class Runner:
                 self._launch(job.title, partial(self._work, job, run, stop))
             except Exception as error:  # noqa: BLE001 (no thread or no memory is to be had: a run that never ends otherwise)
                 self._ends.put(End(job.key, run, error, now))
-        self._writer.tell()
+        self._writer.report()
 
     def write(self) -> None:
         """Write down what is not written yet. Raises `StrongroomError` where that cannot be done."""
         self._write()
-        self._writer.tell()
+        self._writer.report()
         if self._writer.unwritten:
             count = counted(len(self._writer.unwritten), "run")
             raise StrongroomError(
@@ -164,7 +164,7 @@ class Runner:
         while self.running() and self._clock.monotonic() < deadline:
             self._clock.sleep(_PAUSE)
             self._collect()
-        self._writer.tell()
+        self._writer.report()
         return self.running()
 
     def _next(self, now: datetime) -> list[tuple[JobState, Start]]:

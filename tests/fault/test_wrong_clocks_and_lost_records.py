@@ -142,10 +142,10 @@ def test_a_success_from_the_future_keeps_no_promise() -> None:
     now = made_on(MemoryStore()).services.clock.now()
     hour = timedelta(hours=1)
 
-    def alarms(last: timedelta) -> list[str]:
-        source = SourceState("reports", rpo=hour, met=now, last=now + last)
+    def alerts(last: timedelta) -> list[str]:
+        source = SourceState("reports", rpo=hour, known_since=now, last=now + last)
         return [one.message for one in evaluate(ProjectState("acme", (source,)), now)]
 
-    assert alarms(timedelta(0)) == alarms(timedelta(minutes=50)) == []
-    (message,) = alarms(YEAR)
+    assert alerts(timedelta(0)) == alerts(timedelta(minutes=50)) == []
+    (message,) = alerts(YEAR)
     assert "365 days in the future" in message

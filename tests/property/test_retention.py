@@ -147,7 +147,7 @@ def test_judging_what_is_left_lets_nothing_more_go_and_gives_the_same_reasons(
     found: list[Snapshot], keep: Keep, held: list[Hold], now: datetime, zone: ZoneInfo
 ) -> None:
     once = decide(found, keep, held, now, zone)
-    assert decide(survivors(once), keep, held, now, zone).judgements == once.kept
+    assert decide(survivors(once), keep, held, now, zone).decisions == once.kept
 
 
 @usual
@@ -169,8 +169,8 @@ def test_every_snapshot_is_judged_once_and_for_a_reason(
     found: list[Snapshot], keep: Keep, held: list[Hold], now: datetime, zone: ZoneInfo
 ) -> None:
     verdict = decide(found, keep, held, now, zone)
-    assert sorted(one.snapshot.id for one in verdict.judgements) == sorted(one.id for one in found)
-    for one in verdict.judgements:
+    assert sorted(one.snapshot.id for one in verdict.decisions) == sorted(one.id for one in found)
+    for one in verdict.decisions:
         assert bool(one.keep) != bool(one.forget)
 
 

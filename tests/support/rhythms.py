@@ -49,12 +49,12 @@ class WallClock:
 
 @dataclass
 class Centre:
-    """root: of the source · workbooks: how many · alarms: what was said, by the moment."""
+    """root: of the source · workbooks: how many · alerts: what was said, by the moment."""
 
     root: Path
     workbooks: int = 12
     clock: WallClock = field(default_factory=lambda: WallClock(START))
-    alarms: list[tuple[datetime, str]] = field(default_factory=list)
+    alerts: list[tuple[datetime, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.project: Project = made_on(MemoryStore(), clock=self.clock)
@@ -103,7 +103,7 @@ class Centre:
         source = run.Source(source.name, source.kind, source.path, source.rules, profiler=PROFILER)
         record = run.back_up(self.project, source, run.BackupOptions()).record
         verdict = retention_freeze.watch(self.project, record, Limits(), KYIV)
-        self.alarms += [(record.taken_at, why) for why in verdict.reasons]
+        self.alerts += [(record.taken_at, why) for why in verdict.reasons]
         return verdict
 
     def accept(self) -> None:

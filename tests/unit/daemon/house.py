@@ -41,7 +41,7 @@ class Channel:
     told: list[Message] = field(default_factory=list)
     name: str = "email"
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         self.told.append(message)
 
 
@@ -61,7 +61,7 @@ class House:
         self.folder = folder
         self.projects = projects
         self.as_json = as_json
-        self.findings = StateStore.open(folder / "findings.sqlite")
+        self.state_store = StateStore.open(folder / "findings.sqlite")
         self.begin()
 
     def begin(self) -> None:
@@ -69,7 +69,7 @@ class House:
         log = Log(self._line, self.clock, as_json=self.as_json)
         self.history = RunHistory.open(self.folder / "books.sqlite", self.clock, log.notice)
         self.around = DaemonParts(
-            self.history, self.findings, services(self.clock, len(self.ran)), log, 4, launch=self.stage.launch
+            self.history, self.state_store, services(self.clock, len(self.ran)), log, 4, launch=self.stage.launch
         )
         self.daemon = Daemon(self.around, self.wanted(*self.projects), lambda: self.read_anew())
 
@@ -99,7 +99,7 @@ class House:
 
     def close(self) -> None:
         self.history.close()
-        self.findings.close()
+        self.state_store.close()
 
 
 def with_job(plan: ProjectPlan, job: PlannedJob) -> ProjectPlan:

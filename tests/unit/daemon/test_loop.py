@@ -80,12 +80,12 @@ def test_a_promise_that_breaks_is_told_once_and_once_more_when_it_is_mended(make
     house.live(1)
     house.answer = lambda *_: UNREACHABLE
     house.live(9)
-    (broken,) = [told for told in house.channel.told if any(line.promise == "rpo" for line in told.broken)]
-    assert "the store does not answer" in broken.broken[0].message
+    (firing,) = [told for told in house.channel.told if any(line.promise == "rpo" for line in told.firing)]
+    assert "the store does not answer" in firing.firing[0].message
     house.answer = lambda *_: DONE
     house.live(2)
-    mended = [line.promise for told in house.channel.told for line in told.mended]
-    assert sorted(mended) == ["problems", "rpo"] and len(house.channel.told) <= 4
+    resolved = [line.promise for told in house.channel.told for line in told.resolved]
+    assert sorted(resolved) == ["problems", "rpo"] and len(house.channel.told) <= 4
 
 
 def test_a_restart_repeats_no_alarm_and_loses_none(make: Make) -> None:
@@ -99,7 +99,7 @@ def test_a_restart_repeats_no_alarm_and_loses_none(make: Make) -> None:
         house.history.close()
         house.begin()
         house.live(1)
-    assert [line.promise for one in house.channel.told for line in one.broken].count("rpo") == 1
+    assert [line.promise for one in house.channel.told for line in one.firing].count("rpo") == 1
 
 
 def test_one_projects_failures_delay_no_other(make: Make) -> None:
@@ -141,22 +141,22 @@ def test_once_runs_what_is_due_and_ends(make: Make) -> None:
 def test_findings_of_runs_become_alarms_with_what_to_do(make: Make) -> None:
     house = make(project(nightly=True))
     now = house.clock.now()
-    house.findings.note("sdek", "backup", "reports", now, {"taken_at": now.isoformat(), "missing": ["2026-03-14 09h"]})
-    house.findings.note("sdek", "freeze", "", now, {"why": ["x of reports: 9 of 10 items vanished"]})
-    house.findings.note("sdek", "check", "", now, {"damage": ["pack ab is gone"]})
-    house.findings.drilled("sdek", now, {"trouble": "1 of 9 files are not as they were"})
+    house.state_store.note("sdek", "backup", "reports", now, {"taken_at": now.isoformat(), "missing": ["2026-03-14 09h"]})
+    house.state_store.note("sdek", "freeze", "", now, {"why": ["x of reports: 9 of 10 items vanished"]})
+    house.state_store.note("sdek", "check", "", now, {"damage": ["pack ab is gone"]})
+    house.state_store.drilled("sdek", now, {"trouble": "1 of 9 files are not as they were"})
     house.live(0.1)
     (message,) = house.channel.told
-    assert sorted(line.promise for line in message.broken) == ["damage", "drill", "frozen", "missing"]
-    assert all(line.hint for line in message.broken)
+    assert sorted(line.promise for line in message.firing) == ["damage", "drill", "frozen", "missing"]
+    assert all(line.hint for line in message.firing)
 
 
 def test_packs_that_were_not_read_in_time_and_drills_that_never_came_are_told(make: Make) -> None:
     house = make(project(nightly=True))
     house.answer = lambda _name, job: DONE if job.startswith("backup") else UNREACHABLE
-    house.findings.write_packs("sdek", {b"x": PackSeen(house.clock.now() - timedelta(days=40), None, whole=True)})
+    house.state_store.write_packs("sdek", {b"x": PackSeen(house.clock.now() - timedelta(days=40), None, whole=True)})
     house.live(24 * 2)
-    told = [line.promise for message in house.channel.told for line in message.broken]
+    told = [line.promise for message in house.channel.told for line in message.firing]
     assert {"checked", "drill", "job"} <= set(told) and told.count("checked") == 1
 
 
@@ -195,7 +195,7 @@ def test_text_lines_stay_one_whatever_is_told(make: Make) -> None:
 
 def test_a_ping_that_gets_no_thread_does_not_end_all_pings(make: Make) -> None:
     house = make(project())
-    pings = Healthchecks(lambda: "https://example.org/x")
+    healthchecks = Healthchecks(lambda: "https://example.org/x")
     launched: list[str] = []
 
     def launch(name: str, work: Callable[[], None]) -> None:
@@ -205,7 +205,7 @@ def test_a_ping_that_gets_no_thread_does_not_end_all_pings(make: Make) -> None:
         house.stage.launch(name, work)
 
     around = replace(house.around, launch=launch)
-    daemon = Daemon(around, replace(house.wanted(project()), pings=pings), house.read_anew)
+    daemon = Daemon(around, replace(house.wanted(project()), healthchecks=healthchecks), house.read_anew)
     house.clock.after(3600, lambda: setattr(house.hands, "stop", True))
     daemon.run(house.hands)
     assert len(launched) > 10
@@ -313,7 +313,7 @@ class Supervisor(Systemd):
 
     told: ClassVar[list[str]] = []
 
-    def tell(self, *words: str) -> None:
+    def notify(self, *words: str) -> None:
         self.told.extend(words)
 
 
@@ -336,14 +336,14 @@ def test_no_promise_is_called_kept_before_the_store_was_reached(make: Make) -> N
     daemon = _asked_of(house, reach)
     health = Health("127.0.0.1:0", house.clock)
     try:
-        daemon._around.health = health
+        daemon._parts.health = health
         house.live(0.2)
         assert Supervisor.told[0] == "READY=1" and "the store was not reached yet" in Supervisor.told[1]
         assert not [word for word in Supervisor.told if "0 broken promises" in word]
         assert sum("not reached yet: storage.example does not answer" in line for line in house.lines) == 1
         code, found = _health(health)
         assert code == 503 and found["store_reached"] is False
-        assert [(line.promise, line.severity) for one in house.channel.told for line in one.broken] == [("daemon", "critical")]
+        assert [(line.promise, line.severity) for one in house.channel.told for line in one.firing] == [("daemon", "critical")]
         away = False
         Supervisor.told.clear()
         house.live(0.1)
@@ -351,7 +351,7 @@ def test_no_promise_is_called_kept_before_the_store_was_reached(make: Make) -> N
         house.daemon.show()
         assert _health(health)[0] == 200, _health(health)
         assert any("the store is reached now" in line for line in house.lines)
-        assert [line.promise for one in house.channel.told for line in one.mended] == ["daemon"]
+        assert [line.promise for one in house.channel.told for line in one.resolved] == ["daemon"]
     finally:
         health.close()
 
@@ -381,7 +381,7 @@ def test_all_is_well_is_not_pinged_before_the_store_was_reached(make: Make) -> N
         raise StrongroomError("storage.example does not answer")
 
     _asked_of(house, reach)
-    house.daemon = Daemon(house.around, replace(house.wanted(*house.projects), pings=Recorder(str)), house.read_anew)
+    house.daemon = Daemon(house.around, replace(house.wanted(*house.projects), healthchecks=Recorder(str)), house.read_anew)
     house.live(0.3)
     assert pinged[0].startswith("/start") and pinged[1:]
     assert all("/fail" in one and "the store was not reached yet" in one for one in pinged[1:])
@@ -395,5 +395,5 @@ def test_an_alarm_that_becomes_critical_is_told_again(make: Make) -> None:
     house.live(5)
     house.answer = lambda *_: UNREACHABLE
     house.live(5)
-    told = [(line.promise, line.severity) for one in house.channel.told for line in one.broken]
+    told = [(line.promise, line.severity) for one in house.channel.told for line in one.firing]
     assert [severity for promise, severity in told if promise == "problems"] == ["warning", "critical"]

@@ -24,7 +24,7 @@ def test_words_reach_the_socket(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as here:
         here.bind(str(tmp_path / "notify"))
         here.settimeout(10)
-        Systemd(str(tmp_path / "notify")).tell("READY=1", "STATUS=well")
+        Systemd(str(tmp_path / "notify")).notify("READY=1", "STATUS=well")
         assert here.recv(100) == b"READY=1\nSTATUS=well"
 
 
@@ -32,13 +32,13 @@ def test_an_abstract_socket_is_reached_too() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as here:
         here.bind("\0strongroom-test-notify")
         here.settimeout(10)
-        Systemd("@strongroom-test-notify").tell("STOPPING=1")
+        Systemd("@strongroom-test-notify").notify("STOPPING=1")
         assert here.recv(100) == b"STOPPING=1"
 
 
 def test_where_nobody_listens_nothing_happens(tmp_path: Path) -> None:
-    Systemd().tell("READY=1")
-    Systemd(str(tmp_path / "gone")).tell("READY=1")
+    Systemd().notify("READY=1")
+    Systemd(str(tmp_path / "gone")).notify("READY=1")
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 def writable(house: House, *, yes: bool) -> None:
     """From now on the findings can be read, and written or not."""
-    house.findings._file._connected().execute(f"PRAGMA query_only = {'OFF' if yes else 'ON'}")
+    house.state_store._file._connected().execute(f"PRAGMA query_only = {'OFF' if yes else 'ON'}")
 
 
 def told(house: House) -> list[str]:
-    return [line.promise for message in house.channel.told for line in message.broken]
+    return [line.promise for message in house.channel.told for line in message.firing]
 
 
 def restarted(house: House) -> None:
@@ -64,7 +64,7 @@ def test_an_alarm_that_cannot_be_written_down_is_mailed_and_logged_once(make: Ma
     assert told(house).count("daemon") == 1, "that the daemon cannot write its findings is told as well, once"
     restarted(house)
     house.live(1)
-    assert told(house).count("rpo") == 1 and set(house.findings.alarms()) >= {("sdek", "rpo", "reports")}
+    assert told(house).count("rpo") == 1 and set(house.state_store.alerts()) >= {("sdek", "rpo", "reports")}
     assert any("watching promises: works again" in line for line in house.lines)
 
 
@@ -74,8 +74,8 @@ def test_a_delivered_letter_is_not_sent_again_while_that_cannot_be_written_down(
     class Full(Channel):
         """The disk fills up while the letter is on its way."""
 
-        def tell(self, message: Message) -> None:
-            super().tell(message)
+        def send(self, message: Message) -> None:
+            super().send(message)
             writable(house, yes=False)
 
     house.channel = Full()
@@ -85,14 +85,14 @@ def test_a_delivered_letter_is_not_sent_again_while_that_cannot_be_written_down(
     sent = len(house.channel.told)
     assert 1 <= sent <= 4 and told(house).count("rpo") == 1
     writable(house, yes=True)
-    house.channel.tell = house.channel.told.append  # type: ignore[method-assign,assignment] # from now on there is room
+    house.channel.send = house.channel.told.append  # type: ignore[method-assign,assignment] # from now on there is room
     house.live(0.2)
-    assert house.findings.letters(house.clock.now()) == [] and told(house).count("rpo") == 1
+    assert house.state_store.queued_messages(house.clock.now()) == [] and told(house).count("rpo") == 1
 
 
 def test_where_the_findings_cannot_be_read_at_all_late_backups_are_told_and_nothing_is_called_mended(make: Make) -> None:
     house = make(project(nightly=True))
-    house.findings.note("sdek", "check", "", house.clock.now(), {"damage": ["pack ab is gone"]})
+    house.state_store.note("sdek", "check", "", house.clock.now(), {"damage": ["pack ab is gone"]})
     house.live(1)
     assert told(house) == ["damage"]
     file = house.folder / "findings.sqlite"
@@ -105,8 +105,8 @@ def test_where_the_findings_cannot_be_read_at_all_late_backups_are_told_and_noth
     aside.rename(file)
     house.answer = lambda *_: DONE
     house.live(2)
-    mended = {line.promise for message in house.channel.told for line in message.mended}
-    assert {"rpo", "problems", "daemon"} <= mended and "damage" not in mended
+    resolved = {line.promise for message in house.channel.told for line in message.resolved}
+    assert {"rpo", "problems", "daemon"} <= resolved and "damage" not in resolved
 
 
 def test_findings_that_are_deleted_repeat_no_alarm(make: Make) -> None:
@@ -118,19 +118,19 @@ def test_findings_that_are_deleted_repeat_no_alarm(make: Make) -> None:
     house.live(2)
     restarted(house)
     house.live(1)
-    assert told(house) == before and ("sdek", "rpo", "reports") in house.findings.alarms()
+    assert told(house) == before and ("sdek", "rpo", "reports") in house.state_store.alerts()
 
 
 def test_the_alarms_of_a_project_that_left_the_settings_go_and_are_not_called_mended(make: Make) -> None:
     house = make(project("stays"), project("leaves"))
     house.answer = lambda *_: UNREACHABLE
     house.live(5)
-    assert {key[0] for key in house.findings.alarms()} == {"stays", "leaves"}
+    assert {key[0] for key in house.state_store.alerts()} == {"stays", "leaves"}
     house.read_anew = lambda: house.wanted(project("stays"))
     house.hands.reload = True
     house.live(1)
-    assert {key[0] for key in house.findings.alarms()} == {"stays"}
-    assert [line for message in house.channel.told for line in message.mended] == []
+    assert {key[0] for key in house.state_store.alerts()} == {"stays"}
+    assert [line for message in house.channel.told for line in message.resolved] == []
     assert any("leaves/reports: is no longer in the settings" in line for line in house.lines)
 
 
@@ -143,10 +143,10 @@ def test_days_that_failed_are_counted_by_due_times_however_often_each_was_tried(
     house.live(1.2)  # two due times, with all of their tries
     assert told(house) == []
     house.live(10)
-    assert told(house) == ["problems"] and [one.mended for one in house.channel.told] == [()]
+    assert told(house) == ["problems"] and [one.resolved for one in house.channel.told] == [()]
     house.answer = lambda *_: DONE
     house.live(1)
-    assert [line.promise for message in house.channel.told for line in message.mended] == ["problems"]
+    assert [line.promise for message in house.channel.told for line in message.resolved] == ["problems"]
 
 
 def test_a_store_that_is_away_is_one_alarm_that_names_every_project_and_one_that_it_is_over(make: Make) -> None:
@@ -160,14 +160,14 @@ def test_a_store_that_is_away_is_one_alarm_that_names_every_project_and_one_that
     house.answer = away
     house.live(6)
     (message,) = house.channel.told
-    (line,) = message.broken
+    (line,) = message.firing
     assert all(one.name in line.message for one in projects) and "the same stops 11 projects" in line.message
-    assert "other" not in line.message and len(house.findings.alarms()) == 22
+    assert "other" not in line.message and len(house.state_store.alerts()) == 22
     house.answer = lambda *_: DONE
     house.live(2)
     assert len(house.channel.told) == 2
-    (mended,) = house.channel.told[1].mended
-    assert "all 22 promises that broke for this reason are kept again" in mended.message
+    (resolved,) = house.channel.told[1].resolved
+    assert "all 22 promises that broke for this reason are kept again" in resolved.message
 
 
 def test_a_project_that_begins_to_fail_later_for_the_same_reason_is_named_as_well(make: Make) -> None:
@@ -175,10 +175,10 @@ def test_a_project_that_begins_to_fail_later_for_the_same_reason_is_named_as_wel
     house.live(1)
     house.answer = lambda name, _job: DONE if name == "late" else UNREACHABLE
     house.live(4)
-    assert not any("late" in line.message for message in house.channel.told for line in message.broken)
+    assert not any("late" in line.message for message in house.channel.told for line in message.firing)
     house.answer = lambda *_: UNREACHABLE
     house.live(4)
-    assert sum("late/reports" in line.title for message in house.channel.told for line in message.broken) == 1
+    assert sum("late/reports" in line.title for message in house.channel.told for line in message.firing) == 1
 
 
 def test_a_snapshot_and_a_drill_from_a_clock_that_was_ahead_hide_no_broken_promise(make: Make) -> None:
@@ -186,14 +186,14 @@ def test_a_snapshot_and_a_drill_from_a_clock_that_was_ahead_hide_no_broken_promi
     right = house.clock.now()
     house.clock.set(right + timedelta(days=400))
     ahead = house.clock.now()
-    house.findings.note("sdek", "backup", "reports", ahead, {"taken_at": ahead.isoformat()})
-    house.findings.drilled("sdek", ahead, {"trouble": ""})
+    house.state_store.note("sdek", "backup", "reports", ahead, {"taken_at": ahead.isoformat()})
+    house.state_store.drilled("sdek", ahead, {"trouble": ""})
     house.live(0.2)
     house.clock.set(right)
     house.answer = lambda *_: UNREACHABLE
     house.live(4)
     assert "rpo" in told(house)
-    drills = state_of(house.projects[0], house.daemon._runner, house.findings, house.clock.now()).drills
+    drills = state_of(house.projects[0], house.daemon._runner, house.state_store, house.clock.now()).drills
     assert drills is not None and drills.last is None and drills.due < house.clock.now() + timedelta(days=2)
 
 
@@ -238,7 +238,7 @@ def test_a_daemon_that_begins_on_a_full_disk_runs_tells_and_writes_all_down_once
 
     monkeypatch.setattr(run_history_file, "open_to_write", opening(run_history_file.open_to_write))
     monkeypatch.setattr(state_file, "opened", opening(state_file.opened))
-    house.findings = StateStore.open_anyhow(house.folder / "findings.sqlite", house.lines.append)
+    house.state_store = StateStore.open_anyhow(house.folder / "findings.sqlite", house.lines.append)
     before = len(house.ran)
     house.begin()
     house.answer = lambda *_: UNREACHABLE
@@ -249,7 +249,7 @@ def test_a_daemon_that_begins_on_a_full_disk_runs_tells_and_writes_all_down_once
     house.live(2)
     written = house.history.recent("sdek", "backup reports", 100)
     assert len(written) == len(house.ran) + 1 and {run.ending for run in written} == {"done", "failed", "aborted"}
-    assert told(house).count("rpo") == 1 and house.findings.alarms() == {}
+    assert told(house).count("rpo") == 1 and house.state_store.alerts() == {}
 
 
 def test_a_run_that_was_under_way_before_the_disk_was_full_is_not_waited_for(make: Make) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.monitoring.state_store import DRILLS_KEPT, Coverage, NotedAlert, PackSeen, StateEntry, StateStore
+from policies.monitoring.state_store import MOST_DRILLS, Coverage, NotedAlert, PackSeen, StateEntry, StateStore
 from vault.errors import StrongroomError, UnsupportedFormat
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -23,29 +23,29 @@ def opened(folder: Path) -> StateStore:
 
 
 def test_the_newest_word_on_a_subject_counts_and_survives(tmp_path: Path) -> None:
-    with opened(tmp_path) as findings:
-        findings.note("sdek", "backup", "reports", NOW - DAY, {"missing": ["x"]})
-        findings.note("sdek", "backup", "reports", NOW, {"missing": []})
-        findings.note("sdek", "backup", "tickets", NOW, {"missing": ["y"]})
-    with opened(tmp_path) as findings:
-        assert findings.found("sdek", "backup", "reports") == StateEntry(NOW, {"missing": []})
-        assert findings.found("sdek", "backup") is None
+    with opened(tmp_path) as state_store:
+        state_store.note("sdek", "backup", "reports", NOW - DAY, {"missing": ["x"]})
+        state_store.note("sdek", "backup", "reports", NOW, {"missing": []})
+        state_store.note("sdek", "backup", "tickets", NOW, {"missing": ["y"]})
+    with opened(tmp_path) as state_store:
+        assert state_store.found("sdek", "backup", "reports") == StateEntry(NOW, {"missing": []})
+        assert state_store.found("sdek", "backup") is None
     file = tmp_path / "state" / "findings.sqlite"
     assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_first_meeting_is_never_forgotten(tmp_path: Path) -> None:
-    with opened(tmp_path) as findings:
-        assert findings.first_met("sdek", "source reports", NOW) == NOW
-        assert findings.first_met("sdek", "source reports", NOW + DAY) == NOW
+    with opened(tmp_path) as state_store:
+        assert state_store.first_seen("sdek", "source reports", NOW) == NOW
+        assert state_store.first_seen("sdek", "source reports", NOW + DAY) == NOW
 
 
 def test_the_newest_hundred_drills_stay(tmp_path: Path) -> None:
-    with opened(tmp_path) as findings:
-        for number in range(DRILLS_KEPT + 5):
-            findings.drilled("sdek", NOW + number * DAY, {"seconds": number})
-        found = findings.drills("sdek", 1000)
-        assert len(found) == DRILLS_KEPT and found[0].value == {"seconds": DRILLS_KEPT + 4}
+    with opened(tmp_path) as state_store:
+        for number in range(MOST_DRILLS + 5):
+            state_store.drilled("sdek", NOW + number * DAY, {"seconds": number})
+        found = state_store.drills("sdek", 1000)
+        assert len(found) == MOST_DRILLS and found[0].value == {"seconds": MOST_DRILLS + 4}
 
 
 def test_packs_are_written_all_or_none_and_covered_since_a_moment(tmp_path: Path) -> None:
@@ -54,35 +54,35 @@ def test_packs_are_written_all_or_none_and_covered_since_a_moment(tmp_path: Path
         b"b": PackSeen(NOW - 40 * DAY, NOW - 35 * DAY, whole=False),
         b"c": PackSeen(NOW - DAY, None, whole=True),
     }
-    with opened(tmp_path) as findings:
-        assert findings.coverage("sdek", NOW) == Coverage(0, 0, 0, None)
-        findings.write_packs("sdek", packs)
-        findings.write_packs("other", {b"a": packs[b"a"]})
-        findings.write_packs("sdek", packs)
-        assert findings.packs("sdek") == packs
-        assert findings.coverage("sdek", NOW - 30 * DAY) == Coverage(3, 1, 1, NOW - 35 * DAY)
+    with opened(tmp_path) as state_store:
+        assert state_store.coverage("sdek", NOW) == Coverage(0, 0, 0, None)
+        state_store.write_packs("sdek", packs)
+        state_store.write_packs("other", {b"a": packs[b"a"]})
+        state_store.write_packs("sdek", packs)
+        assert state_store.packs("sdek") == packs
+        assert state_store.coverage("sdek", NOW - 30 * DAY) == Coverage(3, 1, 1, NOW - 35 * DAY)
 
 
 def test_letters_wait_until_they_are_sent_and_alarms_change_with_them(tmp_path: Path) -> None:
-    with opened(tmp_path) as findings:
-        findings.change_alarms([(*KEY, NOW, "late", "do it")], [], [("email", {"n": 1}), ("webhook", {"n": 2})], NOW)
-        assert findings.alarms() == {KEY: NotedAlert(NOW, "late", "do it")}
-    with opened(tmp_path) as findings:
-        first, second = findings.letters(NOW)
-        findings.sent(first)
-        findings.not_sent(second._replace(attempts=1), NOW + HOUR)
-        assert findings.letters(NOW) == [] and findings.letters(NOW + HOUR)[0].attempts == 1
-        findings.change_alarms([], [KEY], [], NOW)
-        assert findings.alarms() == {}
+    with opened(tmp_path) as state_store:
+        state_store.change_alerts([(*KEY, NOW, "late", "do it")], [], [("email", {"n": 1}), ("webhook", {"n": 2})], NOW)
+        assert state_store.alerts() == {KEY: NotedAlert(NOW, "late", "do it")}
+    with opened(tmp_path) as state_store:
+        first, second = state_store.queued_messages(NOW)
+        state_store.sent(first)
+        state_store.not_sent(second._replace(attempts=1), NOW + HOUR)
+        assert state_store.queued_messages(NOW) == [] and state_store.queued_messages(NOW + HOUR)[0].attempts == 1
+        state_store.change_alerts([], [KEY], [], NOW)
+        assert state_store.alerts() == {}
 
 
 def test_a_damaged_file_begins_anew_and_is_kept_beside(tmp_path: Path) -> None:
     file = tmp_path / "state" / "findings.sqlite"
-    with opened(tmp_path) as findings:
-        findings.first_met("sdek", "x", NOW)
+    with opened(tmp_path) as state_store:
+        state_store.first_seen("sdek", "x", NOW)
     file.write_bytes(b"this is no database, though it is as long as one " * 100)
-    with opened(tmp_path) as findings:
-        assert findings.first_met("sdek", "x", NOW + DAY) == NOW + DAY
+    with opened(tmp_path) as state_store:
+        assert state_store.first_seen("sdek", "x", NOW + DAY) == NOW + DAY
     assert file.with_name("findings.sqlite.damaged").exists()
 
 
@@ -113,9 +113,9 @@ def test_a_file_that_is_deleted_or_replaced_is_opened_anew_by_whoever_has_it_ope
             command.note("sdek", "check", "", NOW + DAY, {"damage": ["pack ab"]})
         assert daemon.found("sdek", "check") == StateEntry(NOW + DAY, {"damage": ["pack ab"]})
         shutil.rmtree(file.parent)
-        daemon.change_alarms([(*KEY, NOW, "late", "do it")], [], [("email", {"n": 1})], NOW)
+        daemon.change_alerts([(*KEY, NOW, "late", "do it")], [], [("email", {"n": 1})], NOW)
         with opened(tmp_path) as command:
-            assert set(command.alarms()) == {KEY}
+            assert set(command.alerts()) == {KEY}
     assert len(told) == 2 and "replaced" in told[0] and "deleted" in told[1]
 
 
@@ -126,7 +126,7 @@ def test_a_file_that_is_damaged_while_it_is_open_is_set_aside_once_and_all_go_on
         for number in range(200):
             daemon.note("sdek", "check", f"{number}", NOW, {"text": "x" * 500})
         for one in (daemon, command):
-            one.alarms()
+            one.alerts()
         with closing(sqlite3.connect(file)) as base:
             base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with file.open("r+b") as raw:
@@ -140,30 +140,30 @@ def test_a_file_that_is_damaged_while_it_is_open_is_set_aside_once_and_all_go_on
 
 
 def test_a_row_that_nobody_can_have_written_is_damage(tmp_path: Path) -> None:
-    with opened(tmp_path) as findings:
-        findings.note("sdek", "check", "", NOW, {})
+    with opened(tmp_path) as state_store:
+        state_store.note("sdek", "check", "", NOW, {})
         with closing(sqlite3.connect(tmp_path / "state" / "findings.sqlite")) as base:
             base.execute("UPDATE found SET value = 'no json'")
             base.commit()
-        assert findings.found("sdek", "check") is None
-        findings.note("sdek", "check", "", NOW, {})
-        assert findings.found("sdek", "check") == StateEntry(NOW, {})
+        assert state_store.found("sdek", "check") is None
+        state_store.note("sdek", "check", "", NOW, {})
+        assert state_store.found("sdek", "check") == StateEntry(NOW, {})
 
 
 def test_a_first_meeting_that_cannot_be_written_down_is_remembered_meanwhile(tmp_path: Path) -> None:
     opened(tmp_path).close()
-    findings = StateStore.open_to_read(tmp_path / "state" / "findings.sqlite")
-    assert findings.first_met("sdek", "x", NOW) == findings.first_met("sdek", "x", NOW + DAY) == NOW
-    findings.close()
+    state_store = StateStore.open_to_read(tmp_path / "state" / "findings.sqlite")
+    assert state_store.first_seen("sdek", "x", NOW) == state_store.first_seen("sdek", "x", NOW + DAY) == NOW
+    state_store.close()
 
 
 def test_a_reader_changes_nothing_and_needs_no_rights_to_write(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     reader = StateStore.open_to_read(folder / "findings.sqlite")
-    assert reader.alarms() == {} and not folder.exists()
+    assert reader.alerts() == {} and not folder.exists()
     reader.close()
-    with opened(tmp_path) as findings:
-        findings.note("sdek", "check", "", NOW, {"damage": []})
+    with opened(tmp_path) as state_store:
+        state_store.note("sdek", "check", "", NOW, {"damage": []})
     (folder / "findings.sqlite").chmod(0o400)
     folder.chmod(0o500)
     try:

@@ -9,10 +9,10 @@ from policies.monitoring.alerts import Alert, CheckState, DrillState, FailedRuns
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-SOURCE = SourceState("reports", rpo=2 * HOUR, met=NOW - 30 * DAY, last=NOW - HOUR)
+SOURCE = SourceState("reports", rpo=2 * HOUR, known_since=NOW - 30 * DAY, last=NOW - HOUR)
 
 
-def alarms(state: ProjectState, now: datetime = NOW) -> list[tuple[str, str]]:
+def alerts(state: ProjectState, now: datetime = NOW) -> list[tuple[str, str]]:
     return [(one.promise, one.subject) for one in evaluate(state, now)]
 
 
@@ -27,8 +27,8 @@ def test_where_all_is_well_no_promise_is_broken() -> None:
 
 
 def test_silence_breaks_the_rpo_by_time_alone() -> None:
-    assert alarms(of_source()) == []
-    assert alarms(of_source(), NOW + HOUR) == []
+    assert alerts(of_source()) == []
+    assert alerts(of_source(), NOW + HOUR) == []
     late = evaluate(of_source(), NOW + HOUR + timedelta(minutes=1))
     assert [(one.promise, one.subject) for one in late] == [("rpo", "reports")]
     assert "no success for 2 h 1 min, and 2 h are promised" in late[0].message
@@ -36,12 +36,12 @@ def test_silence_breaks_the_rpo_by_time_alone() -> None:
 
 
 def test_a_source_that_never_succeeded_has_its_rpo_from_when_it_was_first_met() -> None:
-    assert alarms(of_source(last=None, met=NOW - HOUR)) == []
-    assert "no success at all" in evaluate(of_source(last=None, met=NOW - 3 * HOUR), NOW)[0].message
+    assert alerts(of_source(last=None, known_since=NOW - HOUR)) == []
+    assert "no success at all" in evaluate(of_source(last=None, known_since=NOW - 3 * HOUR), NOW)[0].message
 
 
 def test_without_a_promise_no_rpo_is_broken() -> None:
-    assert alarms(of_source(rpo=None, last=None)) == []
+    assert alerts(of_source(rpo=None, last=None)) == []
 
 
 def test_the_last_error_stands_in_the_alarm() -> None:
@@ -50,38 +50,38 @@ def test_the_last_error_stands_in_the_alarm() -> None:
 
 
 def test_problems_that_repeat_are_told_from_the_set_number_on() -> None:
-    assert alarms(of_source(trouble=FailedRuns(2, "unreadable"))) == []
-    assert alarms(of_source(trouble=FailedRuns(3, "unreadable"))) == [("problems", "reports")]
+    assert alerts(of_source(trouble=FailedRuns(2, "unreadable"))) == []
+    assert alerts(of_source(trouble=FailedRuns(3, "unreadable"))) == [("problems", "reports")]
 
 
 def test_missing_reports_are_named_and_counted() -> None:
-    (alarm,) = evaluate(of_source(missing=tuple(f"2026-11-22 {hour:02}h" for hour in range(8))), NOW)
-    assert alarm.message == (
+    (alert,) = evaluate(of_source(missing=tuple(f"2026-11-22 {hour:02}h" for hour in range(8))), NOW)
+    assert alert.message == (
         "8 reports did not appear: 2026-11-22 00h, 2026-11-22 01h, 2026-11-22 02h, 2026-11-22 03h, 2026-11-22 04h, and 3 more"
     )
 
 
 def test_a_frozen_project_shows_what_the_flagged_snapshot_did() -> None:
     why = "21270303t080000z-0123456789abcdef of raw data (after 21270303t070000z-fedcba9876543210): 9 of 10 files vanished"
-    (alarm,) = evaluate(ProjectState("two words", frozen=(why,)), NOW)
+    (alert,) = evaluate(ProjectState("two words", frozen=(why,)), NOW)
     between = "--from 21270303t070000z-fedcba9876543210 --to 21270303t080000z-0123456789abcdef"
-    assert f"`strongroom diff 'two words' {between}`" in alarm.hint
+    assert f"`strongroom diff 'two words' {between}`" in alert.hint
 
 
 def test_a_frozen_project_says_how_it_is_accepted() -> None:
-    (alarm,) = evaluate(ProjectState("sdek", frozen=("snapshot x of reports: 9 of 10 items vanished",)), NOW)
-    assert alarm.promise == "frozen" and "strongroom status --accept sdek" in alarm.hint
+    (alert,) = evaluate(ProjectState("sdek", frozen=("snapshot x of reports: 9 of 10 items vanished",)), NOW)
+    assert alert.promise == "frozen" and "strongroom status --accept sdek" in alert.hint
 
 
 def test_damage_stands_until_it_is_gone_and_unread_packs_are_told_a_day_later() -> None:
-    assert alarms(ProjectState("sdek", checks=CheckState(30 * DAY, None, ("pack ab",)))) == [("damage", "")]
-    assert alarms(ProjectState("sdek", checks=CheckState(30 * DAY, NOW - 31 * DAY))) == []
-    assert alarms(ProjectState("sdek", checks=CheckState(30 * DAY, NOW - 31 * DAY - HOUR))) == [("checked", "")]
+    assert alerts(ProjectState("sdek", checks=CheckState(30 * DAY, None, ("pack ab",)))) == [("damage", "")]
+    assert alerts(ProjectState("sdek", checks=CheckState(30 * DAY, NOW - 31 * DAY))) == []
+    assert alerts(ProjectState("sdek", checks=CheckState(30 * DAY, NOW - 31 * DAY - HOUR))) == [("checked", "")]
 
 
 def test_a_drill_is_told_when_it_failed_and_when_it_is_overdue() -> None:
-    assert alarms(ProjectState("sdek", drills=DrillState(None, NOW + DAY))) == []
-    assert alarms(ProjectState("sdek", drills=DrillState(NOW - 9 * DAY, NOW - HOUR))) == [("drill", "")]
+    assert alerts(ProjectState("sdek", drills=DrillState(None, NOW + DAY))) == []
+    assert alerts(ProjectState("sdek", drills=DrillState(NOW - 9 * DAY, NOW - HOUR))) == [("drill", "")]
     assert (
         "1 of 3 files"
         in evaluate(ProjectState("sdek", drills=DrillState(NOW, NOW + DAY, "1 of 3 files differ")), NOW)[0].message
@@ -89,8 +89,8 @@ def test_a_drill_is_told_when_it_failed_and_when_it_is_overdue() -> None:
 
 
 def test_other_jobs_in_trouble_are_told_by_name() -> None:
-    (alarm,) = evaluate(ProjectState("sdek", jobs=(("prune", FailedRuns(3, "denied")),)), NOW)
-    assert alarm == Alert(
+    (alert,) = evaluate(ProjectState("sdek", jobs=(("prune", FailedRuns(3, "denied")),)), NOW)
+    assert alert == Alert(
         "sdek",
         "job",
         "prune",

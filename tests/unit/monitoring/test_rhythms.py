@@ -202,7 +202,7 @@ def test_a_month_of_real_backups_has_at_most_one_false_alarm_and_no_catastrophe_
             if centre.frozen:
                 centre.accept()
         centre.clock.moment = START + (day + 1) * 24 * HOUR
-    assert len(centre.alarms) <= 1, centre.alarms
+    assert len(centre.alerts) <= 1, centre.alerts
     (centre.root / "archive" / "2126-09").rename(centre.root / "2126-09")
     (centre.root / "archive").rmdir()
     kept = tmp_path / "kept"

@@ -70,7 +70,7 @@ def test_a_letter_that_an_older_version_left_in_the_outbox_is_still_read() -> No
 
 def test_a_letter_reaches_everybody_with_what_to_do() -> None:
     with mail_sink() as sink:
-        mail(sink.port).tell(MESSAGE)
+        mail(sink.port).send(MESSAGE)
     assert [line.split("<")[1].rstrip(">") for line in sink.recipients] == ["a@example.org", "b@example.org"]
     letter = email.message_from_bytes(sink.letters[0], policy=default)
     assert letter["Subject"] == MESSAGE.subject and letter["To"] == "a@example.org, b@example.org"
@@ -80,18 +80,18 @@ def test_a_letter_reaches_everybody_with_what_to_do() -> None:
 
 def test_a_mail_server_that_refuses_or_is_not_there_is_told_in_a_sentence() -> None:
     with mail_sink("MAIL") as sink, pytest.raises(NotDelivered, match="refuses the mail"):
-        mail(sink.port).tell(MESSAGE)
+        mail(sink.port).send(MESSAGE)
     with pytest.raises(NotDelivered, match="no mail could be given"):
-        mail(sink.port).tell(MESSAGE)
+        mail(sink.port).send(MESSAGE)
 
 
 def test_recipients_that_are_refused_are_named_and_the_others_get_the_letter_once() -> None:
     with mail_sink("b@example.org") as sink:
         with pytest.raises(PartlyDelivered, match=r"refuses the recipient b@example\.org \(code 550\)") as partly:
-            mail(sink.port).tell(MESSAGE)
+            mail(sink.port).send(MESSAGE)
         assert partly.value.left == ("b@example.org",) and len(sink.letters) == 1
         with pytest.raises(NotDelivered, match=r"refuses the recipient b@example\.org"):
-            mail(sink.port).tell(replace(MESSAGE, only=partly.value.left))
+            mail(sink.port).send(replace(MESSAGE, only=partly.value.left))
     assert len(sink.letters) == 1 and ["a@example.org" in line for line in sink.recipients] == [True]
 
 
@@ -99,7 +99,7 @@ def test_recipients_that_are_refused_are_named_and_the_others_get_the_letter_onc
 def test_a_letter_that_was_taken_is_told_whatever_the_server_says_at_the_end(farewell: bytes) -> None:
     with mail_sink() as sink:
         sink.farewell = farewell
-        mail(sink.port).tell(MESSAGE)
+        mail(sink.port).send(MESSAGE)
     assert len(sink.letters) == 1
 
 
@@ -127,7 +127,7 @@ def test_a_mail_server_that_drips_is_left_after_a_while(monkeypatch: pytest.Monk
     begun = time.monotonic()
     for port in dripping(b"" if protection == "tls" else b"220-"):
         with pytest.raises(NotDelivered, match="no mail could be given"):
-            mail(port, protection).tell(MESSAGE)
+            mail(port, protection).send(MESSAGE)
     assert time.monotonic() - begun < 10
 
 
@@ -137,23 +137,23 @@ def test_a_web_server_that_drips_is_left_after_a_while_and_one_that_has_taken_it
     monkeypatch.setattr(deadline, "LONGEST", 0.3)
     for port in dripping(b"HTTP/1.1 "):
         with pytest.raises(NotDelivered, match="cannot be reached"):
-            Webhook(lambda port=port: f"http://127.0.0.1:{port}/x").tell(MESSAGE)  # type: ignore[misc] # a lambda with a default
+            Webhook(lambda port=port: f"http://127.0.0.1:{port}/x").send(MESSAGE)  # type: ignore[misc] # a lambda with a default
     monkeypatch.setattr(deadline, "LONGEST", 30.0)
     begun = time.monotonic()
     for port in dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"):
-        Webhook(lambda port=port: f"http://127.0.0.1:{port}/x").tell(MESSAGE)  # type: ignore[misc] # a lambda with a default
+        Webhook(lambda port=port: f"http://127.0.0.1:{port}/x").send(MESSAGE)  # type: ignore[misc] # a lambda with a default
     assert time.monotonic() - begun < 10
 
 
 def test_a_server_without_the_protection_that_is_asked_for_gets_neither_password_nor_letter() -> None:
     with mail_sink() as sink, pytest.raises(NotDelivered):
-        Email("127.0.0.1", sink.port, "starttls", "s@example.org", ("a@example.org",), "user", lambda: TOKEN).tell(MESSAGE)
+        Email("127.0.0.1", sink.port, "starttls", "s@example.org", ("a@example.org",), "user", lambda: TOKEN).send(MESSAGE)
     assert sink.letters == []
 
 
 def test_a_webhook_gets_the_message_as_json() -> None:
     with web_sink() as sink:
-        Webhook(lambda: sink.url("/hook")).tell(MESSAGE)
+        Webhook(lambda: sink.url("/hook")).send(MESSAGE)
     (path, body), found = sink.posts[0], json.loads(sink.posts[0][1])
     assert path == "/hook" and found["broken"] == [BROKEN.as_json()] and found["text"] == MESSAGE.text()
     assert body.decode()
@@ -164,17 +164,17 @@ def test_a_url_that_is_a_secret_is_never_told(answer: int) -> None:
     with web_sink() as sink:
         sink.answers = [answer]
         with pytest.raises(NotDelivered, match=f"127.0.0.1 answers {answer}") as refused:
-            Webhook(lambda: sink.url(f"/{TOKEN}")).tell(MESSAGE)
+            Webhook(lambda: sink.url(f"/{TOKEN}")).send(MESSAGE)
     assert TOKEN not in f"{refused.value!r} {refused.value.__cause__!r}" and len(sink.posts) == 1
     with pytest.raises(NotDelivered, match="cannot be reached") as unreachable:
-        Webhook(lambda: sink.url(f"/{TOKEN}")).tell(MESSAGE)
+        Webhook(lambda: sink.url(f"/{TOKEN}")).send(MESSAGE)
     assert TOKEN not in f"{unreachable.value!r} {unreachable.value.__cause__!r}"
 
 
 @pytest.mark.parametrize("text", ["", TOKEN, f"file:///etc/{TOKEN}", f"https://[{TOKEN}", f"http://127.0.0.1:9/{TOKEN} x"])
 def test_what_is_no_url_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(NotDelivered) as refused:
-        Webhook(lambda: text).tell(MESSAGE)
+        Webhook(lambda: text).send(MESSAGE)
     assert TOKEN not in str(refused.value)
 
 
@@ -190,7 +190,7 @@ def test_pings_tell_start_success_and_failure_apart() -> None:
 def test_without_apprise_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(SettingsError, match="not installed"):
-        Apprise(lambda: "tgram://token").tell(MESSAGE)
+        Apprise(lambda: "tgram://token").send(MESSAGE)
 
 
 def test_apprise_gets_every_url_and_its_failure_is_told_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,9 +212,9 @@ def test_apprise_gets_every_url_and_its_failure_is_told_without_them(monkeypatch
     module = ModuleType("apprise")
     module.Apprise = Fake  # type: ignore[attr-defined] # what the package has
     monkeypatch.setitem(sys.modules, "apprise", module)
-    Apprise(lambda: "# ours\ntgram://token\n\nmailto://x\n").tell(MESSAGE)
+    Apprise(lambda: "# ours\ntgram://token\n\nmailto://x\n").send(MESSAGE)
     assert told == [(["tgram://token", "mailto://x"], MESSAGE.subject)]
     for urls in ("nonsense", "down://"):
         with pytest.raises(NotDelivered) as refused:
-            Apprise(lambda urls=urls: urls).tell(MESSAGE)  # type: ignore[misc] # a lambda with a default
+            Apprise(lambda urls=urls: urls).send(MESSAGE)  # type: ignore[misc] # a lambda with a default
         assert urls not in str(refused.value)

@@ -26,7 +26,7 @@ class Channel:
         self.told: list[Message] = []
         self.tries = 0
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         self.tries += 1
         if self.failures:
             self.failures -= 1
@@ -35,7 +35,7 @@ class Channel:
 
 
 @pytest.fixture
-def findings(tmp_path: Path) -> Iterator[StateStore]:
+def state_store(tmp_path: Path) -> Iterator[StateStore]:
     with StateStore.open(tmp_path / "findings.sqlite") as opened:
         yield opened
 
@@ -44,24 +44,24 @@ def at_once(_name: str, work: Callable[[], None]) -> None:
     work()
 
 
-def posted(findings: StateStore, clock: StageClock, notices: list[str], *channels: Channel) -> Outbox:
-    post = Outbox(findings, channels, clock, notices.append, launch=at_once)
-    findings.change_alarms([], [], post.letters(MESSAGE), clock.now())
+def posted(state_store: StateStore, clock: StageClock, notices: list[str], *channels: Channel) -> Outbox:
+    post = Outbox(state_store, channels, clock, notices.append, launch=at_once)
+    state_store.change_alerts([], [], post.for_channels(MESSAGE), clock.now())
     return post
 
 
-def test_each_channel_gets_a_letter_once(findings: StateStore) -> None:
+def test_each_channel_gets_a_letter_once(state_store: StateStore) -> None:
     mail, hook, clock = Channel(), Channel("webhook"), StageClock()
-    post = posted(findings, clock, [], mail, hook)
+    post = posted(state_store, clock, [], mail, hook)
     for _ in range(5):
         post.deliver()
         clock.sleep(60)
-    assert mail.told == hook.told == [MESSAGE] and findings.letters(clock.now()) == []
+    assert mail.told == hook.told == [MESSAGE] and state_store.queued_messages(clock.now()) == []
 
 
-def test_a_letter_that_nobody_takes_is_tried_again_later_and_later_and_the_others_do_not_wait(findings: StateStore) -> None:
+def test_a_letter_that_nobody_takes_is_tried_again_later_and_later_and_the_others_do_not_wait(state_store: StateStore) -> None:
     mail, hook, clock, notices = Channel(failures=4), Channel("webhook"), StageClock(), list[str]()
-    post = posted(findings, clock, notices, mail, hook)
+    post = posted(state_store, clock, notices, mail, hook)
     post.deliver()
     assert hook.told == [MESSAGE]
     post.deliver()
@@ -75,59 +75,59 @@ def test_a_letter_that_nobody_takes_is_tried_again_later_and_later_and_the_other
     assert mail.told == [MESSAGE] and len(notices) == 4 and tries == [1, 3, 7, 15]
 
 
-def test_a_letter_is_given_up_after_three_days_and_that_is_told(findings: StateStore) -> None:
+def test_a_letter_is_given_up_after_three_days_and_that_is_told(state_store: StateStore) -> None:
     mail, clock, notices = Channel(failures=10_000), StageClock(), list[str]()
-    post = posted(findings, clock, notices, mail)
+    post = posted(state_store, clock, notices, mail)
     for _ in range(80):
         post.deliver()
         clock.sleep(3600)
-    assert "given up" in notices[-1] and findings.letters(clock.now() + timedelta(days=9)) == []
+    assert "given up" in notices[-1] and state_store.queued_messages(clock.now() + timedelta(days=9)) == []
 
 
-def test_a_letter_survives_the_process(findings: StateStore) -> None:
+def test_a_letter_survives_the_process(state_store: StateStore) -> None:
     clock = StageClock()
-    posted(findings, clock, [], Channel(failures=1)).deliver()
+    posted(state_store, clock, [], Channel(failures=1)).deliver()
     clock.sleep(3600)
     again = Channel()
-    post = Outbox(findings, [again], clock, list[str]().append, launch=at_once)
+    post = Outbox(state_store, [again], clock, list[str]().append, launch=at_once)
     post.deliver()
     assert again.told == [MESSAGE]
 
 
-def test_a_channel_that_hangs_is_asked_once_and_keeps_nobody_waiting(findings: StateStore) -> None:
+def test_a_channel_that_hangs_is_asked_once_and_keeps_nobody_waiting(state_store: StateStore) -> None:
     clock, hanging, other = StageClock(), list[Callable[[], None]](), Channel("webhook")
 
     def launch(name: str, work: Callable[[], None]) -> None:
         hanging.append(work) if name == "tell email" else work()
 
-    post = Outbox(findings, [Channel(), other], clock, list[str]().append, launch=launch)
-    findings.change_alarms([], [], [*post.letters(MESSAGE), *post.letters(MESSAGE)], clock.now())
+    post = Outbox(state_store, [Channel(), other], clock, list[str]().append, launch=launch)
+    state_store.change_alerts([], [], [*post.for_channels(MESSAGE), *post.for_channels(MESSAGE)], clock.now())
     for _ in range(5):
         post.deliver()
     assert len(hanging) == 1 and len(other.told) == 2
 
 
-def test_a_letter_for_a_channel_that_is_no_longer_in_the_settings_goes(findings: StateStore) -> None:
+def test_a_letter_for_a_channel_that_is_no_longer_in_the_settings_goes(state_store: StateStore) -> None:
     clock = StageClock()
-    post = posted(findings, clock, [], Channel())
+    post = posted(state_store, clock, [], Channel())
     post.use([])
     post.deliver()
-    assert findings.letters(clock.now()) == [] and post.letters(MESSAGE) == []
+    assert state_store.queued_messages(clock.now()) == [] and post.for_channels(MESSAGE) == []
 
 
-def test_a_mistake_in_a_channel_is_told_without_its_words(findings: StateStore) -> None:
+def test_a_mistake_in_a_channel_is_told_without_its_words(state_store: StateStore) -> None:
     class Careless(Channel):
-        def tell(self, message: Message) -> None:
+        def send(self, message: Message) -> None:
             raise ValueError("the password is hunter2")
 
     clock, notices = StageClock(), list[str]()
-    post = posted(findings, clock, notices, Careless())
+    post = posted(state_store, clock, notices, Careless())
     post.deliver()
     post.deliver()
     assert notices == ["a letter by email could not be delivered: ValueError"]
 
 
-def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(findings: StateStore) -> None:
+def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(state_store: StateStore) -> None:
     mail, clock, threads = Channel(), StageClock(), [False, True]
 
     def launch(name: str, work: Callable[[], None]) -> None:
@@ -135,8 +135,8 @@ def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(findings: State
             raise RuntimeError("can't start new thread")
         work()
 
-    post = Outbox(findings, [mail], clock, list[str]().append, launch=launch)
-    findings.change_alarms([], [], post.letters(MESSAGE), clock.now())
+    post = Outbox(state_store, [mail], clock, list[str]().append, launch=launch)
+    state_store.change_alerts([], [], post.for_channels(MESSAGE), clock.now())
     with pytest.raises(RuntimeError):
         post.deliver()
     assert post.is_idle
@@ -144,37 +144,37 @@ def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(findings: State
     assert mail.told == [MESSAGE]
 
 
-def test_a_letter_that_only_some_took_is_tried_again_for_the_others(findings: StateStore) -> None:
+def test_a_letter_that_only_some_took_is_tried_again_for_the_others(state_store: StateStore) -> None:
     class Fussy(Channel):
-        def tell(self, message: Message) -> None:
+        def send(self, message: Message) -> None:
             self.told.append(message)
             if len(self.told) == 1:
                 raise PartlyDelivered("a server refuses one", ["b@example.org"])
 
     mail, clock = Fussy(), StageClock()
-    post = posted(findings, clock, [], mail)
+    post = posted(state_store, clock, [], mail)
     for _ in range(100):
         post.deliver()
         clock.sleep(10)
-    assert [one.only for one in mail.told] == [(), ("b@example.org",)] and mail.told[1].broken == MESSAGE.broken
+    assert [one.only for one in mail.told] == [(), ("b@example.org",)] and mail.told[1].firing == MESSAGE.firing
 
 
-def test_a_letter_of_a_clock_that_was_ahead_is_tried_again_once_the_clock_is_right(findings: StateStore) -> None:
+def test_a_letter_of_a_clock_that_was_ahead_is_tried_again_once_the_clock_is_right(state_store: StateStore) -> None:
     mail, clock = Channel(failures=1), StageClock(NOON + timedelta(days=400))
-    post = posted(findings, clock, [], mail)
+    post = posted(state_store, clock, [], mail)
     post.deliver()
     post.deliver()
     clock.set(NOON)
     for _ in range(3):
         post.deliver()
-    assert mail.told == [MESSAGE] and findings.letters(clock.now()) == []
+    assert mail.told == [MESSAGE] and state_store.queued_messages(clock.now()) == []
 
 
 def test_a_machine_that_boots_without_a_clock_and_a_network_gives_up_no_letter_when_the_clock_is_set(
-    findings: StateStore,
+    state_store: StateStore,
 ) -> None:
     mail, clock, notices = Channel(failures=3), StageClock(NOON - timedelta(days=20_000)), list[str]()
-    post = posted(findings, clock, notices, mail)
+    post = posted(state_store, clock, notices, mail)
     post.deliver()
     clock.set(NOON)
     for _ in range(20):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from classify.path_patterns import pattern_regex
 from policies.retention.calendar_span import CalendarSpan
-from policies.retention.items import ItemVerdict, Times, judge_items
+from policies.retention.items import ItemVerdict, Times, evaluate_items
 from policies.retention.rules import ItemRules
 from tests.unit.policies.manifests import about, day, going, item, table
 from vault.format.hold import HeldPeriod, Hold, Scope
@@ -30,7 +30,7 @@ usual = settings(derandomize=True, deadline=None, max_examples=100)
 
 
 def judged(found: pa.Table, *holds: Hold, now: datetime = NOW, **rules: str) -> ItemVerdict:
-    return judge_items(found, ItemRules.parse(rules, KINDS), holds, Times(now, KYIV), pattern_regex)
+    return evaluate_items(found, ItemRules.parse(rules, KINDS), holds, Times(now, KYIV), pattern_regex)
 
 
 def goes(found: pa.Table, *holds: Hold, now: datetime = NOW, **rules: str) -> list[str]:
@@ -140,7 +140,7 @@ def test_a_folder_stays_while_anything_below_it_stays() -> None:
 
 
 def test_an_empty_manifest_is_judged_too() -> None:
-    verdict = judge_items(schema().empty_table(), ItemRules(), [], Times(NOW, KYIV), pattern_regex)
+    verdict = evaluate_items(schema().empty_table(), ItemRules(), [], Times(NOW, KYIV), pattern_regex)
     assert len(verdict.goes) == 0
 
 
@@ -190,7 +190,7 @@ def test_an_item_goes_when_its_own_time_is_over_and_nothing_below_it_stays(
 ) -> None:
     found = made(facts)
     rules = ItemRules.parse({"reports": reports, "tickets": tickets, "raw": raw}, KINDS)
-    verdict = judge_items(found, rules, [], Times(NOW, KYIV), pattern_regex)
+    verdict = evaluate_items(found, rules, [], Times(NOW, KYIV), pattern_regex)
     stay = {row["path"] for row in found.to_pylist() if stays_by_itself(row, rules)}
     for row, gone in zip(found.to_pylist(), verdict.goes.to_pylist(), strict=True):
         leads = row["type"] == "folder" and any(path.startswith(row["path"] + b"/") for path in stay)

@@ -32,7 +32,7 @@ def kept(verdict: RetentionDecision) -> list[str]:
 
 
 def why(verdict: RetentionDecision, snapshot: str) -> list[str]:
-    one = next(one for one in verdict.judgements if one.snapshot.id == snapshot)
+    one = next(one for one in verdict.decisions if one.snapshot.id == snapshot)
     return [reason.text for reason in one.keep or one.forget]
 
 
@@ -210,7 +210,7 @@ def test_two_years_of_hourly_snapshots_are_judged_at_once() -> None:
     began = time.process_time()
     verdict = decide(found, DEFAULT_KEEP, [], NOW, KYIV)
     assert time.process_time() - began < 1.0  # 0.12 s where it was measured; a loop in a loop would take minutes
-    assert len(verdict.judgements) == 17_520
+    assert len(verdict.decisions) == 17_520
 
 
 def test_a_project_without_snapshots_is_judged_too() -> None:

@@ -52,10 +52,10 @@ class House:
         return made
 
     def live(self, hours: float, step: float = 10.0) -> None:
-        metronome = PeriodicLoop(self.clock, self.witness.notice)
-        metronome.every(step, self.runner.tick)
+        loop = PeriodicLoop(self.clock, self.witness.notice)
+        loop.every(step, self.runner.tick)
         end = self.clock.monotonic() + hours * 3600
-        metronome.run(lambda: self.clock.monotonic() >= end)
+        loop.run(lambda: self.clock.monotonic() >= end)
 
     def runs(self, project: str = "sdek", name: str = "backup") -> list[Run]:
         """From the run history, the oldest first."""

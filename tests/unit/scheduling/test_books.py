@@ -103,7 +103,7 @@ def test_only_the_owner_can_read_them(history: RunHistory, file: Path) -> None:
 
 
 def test_old_runs_go_but_a_jobs_last_success_never(history: RunHistory, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(books_module, "KEPT", 10)
+    monkeypatch.setattr(books_module, "MOST_RUNS", 10)
     history.write(done(run(0, job="check")))
     history.write(done(run(0)))
     for number in range(1, 40):
@@ -324,14 +324,14 @@ def test_what_was_written_into_the_former_books_does_not_come_into_those_that_re
 
 def test_a_pipe_in_the_place_of_a_state_file_keeps_nobody_waiting(file: Path, told: list[str]) -> None:
     file.parent.mkdir(parents=True)
-    lock, findings = run_history_file.lock_file(file), file.with_name("findings.sqlite")
-    for one in (file, lock, findings):
+    lock, state_store = run_history_file.lock_file(file), file.with_name("findings.sqlite")
+    for one in (file, lock, state_store):
         os.mkfifo(one)
     assert heartbeat.read(file, NOON).state in ("none", "unknown")
     for opening in (
         lambda: RunHistoryReader.open(file, "here"),
-        lambda: StateStore.open_to_read(findings),
-        lambda: StateStore.open(findings),
+        lambda: StateStore.open_to_read(state_store),
+        lambda: StateStore.open(state_store),
         lambda: RunHistory.open(file, StageClock(), told.append),
     ):
         with pytest.raises(StrongroomError, match="something that is no file is in its place"):
