@@ -85,26 +85,26 @@ def measure(projects: int, ticks: int, folder: Path) -> dict[str, float]:
         runner.use(jobs())
         return runner
 
-    books = RunHistory.open(folder / "books.sqlite", clock, silence.notice)
-    first = begin(books, projects * 2)
+    history = RunHistory.open(folder / "books.sqlite", clock, silence.notice)
+    first = begin(history, projects * 2)
     for _ in range(20):  # a past of twenty hours
         first.tick()
         clock.sleep(3600)
     first.tick()
     first.tick()  # which writes down how the last ones ended
-    books.close()
+    history.close()
     opened = time.thread_time()
-    books = RunHistory.open(folder / "books.sqlite", clock, silence.notice)
-    runner = begin(books, projects * 2)
+    history = RunHistory.open(folder / "books.sqlite", clock, silence.notice)
+    runner = begin(history, projects * 2)
     started = time.thread_time()
     first_tick = _ticks(runner, clock, 1, 1.0)
     idle = _ticks(runner, clock, ticks, 1.0)
     memory = _resident_mb()
     all_due = _ticks(runner, clock, 5, 3600.0)
     clock.sleep(3600)
-    runner = begin(books, 2)
+    runner = begin(history, 2)
     crowded = _ticks(runner, clock, 20, 1.0)
-    books.close()
+    history.close()
     heavy = [name for name in HEAVY if name in sys.modules]
     if heavy:
         raise SystemExit(f"imported although nothing runs: {', '.join(heavy)}")

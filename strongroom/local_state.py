@@ -1,4 +1,4 @@
-"""What this machine keeps of a repository, beside the repository: the books of runs, and what they found out."""
+"""What this machine keeps of a repository, beside the repository: the run history of runs, and what they found out."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ class ProjectRetention:
         `SHORTEST_DIGEST` characters."""
         if len(digest) < SHORTEST_DIGEST or not self.digest.startswith(digest):
             raise RefusedByRule(
-                f"the world is not the one of plan {digest} any more; nothing was done",
+                f"plan {digest} of project {self.project!r} is not the current one: snapshots, holds or rules differ; "
+                "nothing was done",
                 hint=f"look at `strongroom retention plan {self.project}` again: it is {self.digest[:16]} now",
             )
 

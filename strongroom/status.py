@@ -111,7 +111,7 @@ class LocalState:
     """What this machine knows. heartbeat: of the daemon · unreadable: what could not be read, as errors."""
 
     settings: Settings
-    books: RunHistoryReader
+    history: RunHistoryReader
     findings: StateStore
     heartbeat: Heartbeat
     now: datetime
@@ -135,7 +135,10 @@ class LocalState:
         repository = None
         if asked is not None:
             repository = RepositoryFacts({source: head.taken_at for source, head in heads.items()}, frozen)
-        alarms = (*_of_gone(name, asked), *evaluate(state_of(plan, self.books, self.findings, self.now, repository), self.now))
+        alarms = (
+            *_of_gone(name, asked),
+            *evaluate(state_of(plan, self.history, self.findings, self.now, repository), self.now),
+        )
         if not listed:
             alarms = tuple(alarm for alarm in alarms if alarm.promise in _ALSO_UNLISTED)
         return ProjectStatus(rows, self._of_project(plan, frozen), alarms)
@@ -179,7 +182,7 @@ class LocalState:
         found = []
         for plan in from_settings.projects(self.settings):
             for job in plan.jobs:
-                runs = self.books.recent(plan.name, job.name)
+                runs = self.history.recent(plan.name, job.name)
                 verdict = decide(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, self.now).verdict
                 if isinstance(verdict, Start) and self.now - verdict.ready > LATE_TO_START:
                     found.append(verdict.ready)
@@ -192,10 +195,10 @@ class LocalState:
         head = asked.heads.get(source) if asked is not None else None
         last = head.taken_at if head is not None else None
         if asked is None:
-            last = last_success(plan, source, self.books, self.findings)
+            last = last_success(plan, source, self.history, self.findings)
         row: dict[str, Any] = {"project": plan.name, "source": source, "state": "never backed up"}
         promised = plan.rpo is not None and source in plan.sources
-        run = last_run(plan, f"backup {source}", self.books, self.findings)
+        run = last_run(plan, f"backup {source}", self.history, self.findings)
         if run is not None and run.failed and (last is None or run.at > last):
             row["failed"] = {"at": run.at.isoformat(), "message": run.message}
         if last is not None:
@@ -251,7 +254,7 @@ class LocalState:
         from policies.scheduling.due import next_run
 
         title = f"{plan.name}/{job.name}"
-        return next_run(title, job.schedule, job.policy, self.books.recent(plan.name, job.name), self.now)
+        return next_run(title, job.schedule, job.policy, self.history.recent(plan.name, job.name), self.now)
 
 
 def _under_way(claims: Sequence[Claim], now: datetime) -> dict[str, str]:
@@ -285,11 +288,11 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
 
     services, folder, unreadable = context.services(), local_state.folder(settings), list[StrongroomError]()
     try:
-        books = RunHistoryReader.open(folder / local_state.BOOKS, services.host)
-        books.jobs()
+        history = RunHistoryReader.open(folder / local_state.BOOKS, services.host)
+        history.jobs()
     except StrongroomError as error:
         unreadable.append(error)
-        books = empty_history(folder / local_state.BOOKS, services.host)
+        history = empty_history(folder / local_state.BOOKS, services.host)
     try:
         findings = StateStore.open_to_read(folder / local_state.FINDINGS)
         findings.alarms()
@@ -298,10 +301,10 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
         findings = StateStore.nothing(folder / local_state.FINDINGS)
     now = services.clock.now()
     try:
-        yield LocalState(settings, books, findings, heartbeat.read(folder / local_state.BOOKS, now), now, unreadable)
+        yield LocalState(settings, history, findings, heartbeat.read(folder / local_state.BOOKS, now), now, unreadable)
     finally:
         findings.close()
-        books.close()
+        history.close()
 
 
 def project_status(place: context.Context, project: Project) -> ProjectStatus:

@@ -127,15 +127,15 @@ def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iter
     services = context.services()
     table = found.document.daemon
     with ExitStack() as stack:
-        books = RunHistory.open(local_state.folder(found) / local_state.BOOKS, services.clock, log.notice)
-        stack.callback(books.close)
+        history = RunHistory.open(local_state.folder(found) / local_state.BOOKS, services.clock, log.notice)
+        stack.callback(history.close)
         findings = stack.enter_context(StateStore.open_anyhow(local_state.folder(found) / local_state.FINDINGS, log.notice))
         health = Health(table.metrics, services.clock) if reach is not None and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)
         told, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
         supervisor = systemd.of(told, micros, pid, os.getpid())
-        yield DaemonParts(books, findings, services, log, table.at_once, health, supervisor, reach=reach)
+        yield DaemonParts(history, findings, services, log, table.at_once, health, supervisor, reach=reach)
 
 
 @contextmanager

@@ -68,11 +68,11 @@ class HeartbeatWriter:
         os.pwrite(handle, text.ljust(SIZE - 1) + b"\n", 0)
 
 
-def read(books: Path, now: datetime) -> Heartbeat:
-    """Of the daemon of these books."""
+def read(history: Path, now: datetime) -> Heartbeat:
+    """Of the daemon of this run history."""
     try:
-        locked = run_history_file.is_locked(books)
-        text = _text(run_history_file.lock_file(books))
+        locked = run_history_file.is_locked(history)
+        text = _text(run_history_file.lock_file(history))
     except OSError:
         return Heartbeat("unknown")
     try:

@@ -67,7 +67,7 @@ class DaemonParts:
     """What it works with. at_once: so many runs · health: None where nobody asks · launch: how runs and letters get a
     thread · reach: asks the store for anything; raises `StrongroomError`."""
 
-    books: RunHistory
+    history: RunHistory
     findings: StateStore
     services: Services
     log: Log
@@ -88,7 +88,7 @@ class Daemon:
         self._clock: Clock = around.services.clock
         self._started = self._clock.now()
         log = around.log
-        self._runner = Runner(around.books, around.services, log, at_once=around.at_once, launch=around.launch)
+        self._runner = Runner(around.history, around.services, log, at_once=around.at_once, launch=around.launch)
         self._post = Outbox(around.findings, wanted.channels, self._clock, log.notice, launch=around.launch)
         self._watch = AlertMonitor(around.findings, self._runner, self._post, log, around.services.host)
         self._runner.use(wanted.jobs)
@@ -96,11 +96,11 @@ class Daemon:
         self._pinging = False
         self._painted = ""
         self._pulse = HeartbeatWriter(self._started)
-        self._metronome = PeriodicLoop(self._clock, log.notice)
+        self._loop = PeriodicLoop(self._clock, log.notice)
 
     def run(self, hands: DaemonSignals) -> list[Run]:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
-        metronome = self._metronome = PeriodicLoop(self._clock, self._around.log.notice)
+        metronome = self._loop = PeriodicLoop(self._clock, self._around.log.notice)
         metronome.every(TICK, self._runner.tick, RUNNING_JOBS)
         metronome.every(TICK, self._post.deliver, "delivering alarms")
         metronome.every(TICK, self._contact.try_again, "asking the store")
@@ -181,7 +181,7 @@ class Daemon:
         """For `status`. Raises `StrongroomError`."""
         self._pulse.failing = self._failing()
         try:
-            self._pulse.write(self._around.books.lock, self._clock.now(), ended=ended)
+            self._pulse.write(self._around.history.lock, self._clock.now(), ended=ended)
         except OSError as error:
             raise StrongroomError(f"the sign of life for `strongroom status` cannot be written: {error.strerror}") from error
 
@@ -196,7 +196,7 @@ class Daemon:
 
     def _own_failures(self) -> list[Failure]:
         contact = self._contact.failure
-        return [*self._metronome.failing, *([contact] if contact is not None else [])]
+        return [*self._loop.failing, *([contact] if contact is not None else [])]
 
     def _numbers(self) -> metrics.DaemonMetrics:
         now = self._clock.now()

@@ -23,7 +23,7 @@ class PlannedJob:
 
     @property
     def name(self) -> str:
-        """In the books, for ever: `backup reports`, `check`."""
+        """In the run history, for ever: `backup reports`, `check`."""
         return f"{self.kind} {self.source}".strip()
 
 

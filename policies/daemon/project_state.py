@@ -1,4 +1,4 @@
-"""What is known of a project, out of the books of its runs and of what these found out: for `promises.judge`.
+"""What is known of a project, out of the run history of its runs and of what these found out: for `promises.judge`.
 
 `status` asks the same way, and knows better than the findings what the repository itself says.
 """

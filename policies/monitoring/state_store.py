@@ -1,4 +1,4 @@
-"""What this machine's runs found out, in a file beside the books.
+"""What this machine's runs found out, in a file beside the run history.
 
     found     the newest word on a subject: the last backup of a source, the last check of a project, when a source was first
     met drills    the newest hundred of each project: what was restored, and how long it took

@@ -1,10 +1,9 @@
-"""Schedules: when a job is due, what happened to it, and the loop that starts it.
+"""Which job runs when. Records and the clock decide; nothing that lives in memory only matters.
 
-    forms      what people write, read into a Schedule; rules and walltime say which moments it means
-    policy     how a job is started: catching up, jitter, window, time limit, retries
-    books      what was run, in a file; records is a row of it
-    due        a pure function of schedule, policy, records and now: start, skip or wait
-    runner     judges all jobs at each beat of the metronome and starts those that are due
-
-A job is due by its records, never by a timer's memory: a restart, a sleep or a changed clock loses nothing.
+parser          how often, in words or as cron; rules are the days and times, wall_clock the zone and its changes
+job_policy      what else decides on a start: retries, missed due times, window, jitter, time limit
+due             is a job due? A pure function of schedule, policy, runs and the moment
+run_history     the runs, in a file of this machine; run is a row of it, history_writer writes it
+loop            the loop that drives everything else: by `schedule`, on the monotonic clock
+runner          evaluates all jobs at each tick of the loop and starts those that are due; job_state is what it knows of one
 """

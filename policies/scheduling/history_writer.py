@@ -1,4 +1,4 @@
-"""Writes runs into the books, all of a tick in one go; what the books cannot take now is kept and written later.
+"""Writes runs into the run history, all of a tick in one go; what the run history cannot take now is kept and written later.
 
 Whoever watches hears of a run once it is written, or once it is known that it cannot be yet: a disk that is full must not keep
 an alarm silent. Writing and telling are apart, so that runs can start between the two: a watcher that fails keeps no run from
@@ -17,15 +17,15 @@ from policies.scheduling.run_history import RunHistory
 from vault.errors import StrongroomError
 
 MOST_KEPT = 10_000
-"""Runs that wait for the run history to be written again; the oldest of more are lost to them, not to the jobs."""
+"""Runs that wait for the run history to be written again; the oldest of more are lost to it, not to the jobs."""
 
 
 class HistoryWriter:
-    """books: written at each `write` · watcher: hears of each run at `tell`, and once when writing fails, and is possible
+    """history: written at each `write` · watcher: hears of each run at `tell`, and once when writing fails, and is possible
     again."""
 
-    def __init__(self, books: RunHistory, watcher: Watcher) -> None:
-        self._books = books
+    def __init__(self, history: RunHistory, watcher: Watcher) -> None:
+        self._history = history
         self._watcher = watcher
         self._unwritten: deque[Run] = deque(maxlen=MOST_KEPT)
         self._untold: deque[Run | str] = deque(maxlen=MOST_KEPT)
@@ -33,7 +33,7 @@ class HistoryWriter:
 
     @property
     def unwritten(self) -> list[Run]:
-        """What the books do not have yet, the oldest first."""
+        """What the run history does not have yet, the oldest first."""
         return list(self._unwritten)
 
     def note(self, run: Run) -> None:
@@ -42,11 +42,11 @@ class HistoryWriter:
         self._untold.append(run)
 
     def write_anew(self, runs: Iterable[Run]) -> None:
-        """Into books that were begun anew: all that is known, each job's runs in their order. What cannot be written now is
-        written later."""
+        """Into a run history that was begun anew: all that is known, each job's runs in their order. What cannot be written
+        now is written later."""
         known = list(runs)
         try:
-            self._books.write_anew(known)
+            self._history.write_anew(known)
         except StrongroomError:
             ids = {run.id for run in known}
             self._unwritten = deque([*known, *(run for run in self._unwritten if run.id not in ids)], maxlen=MOST_KEPT)
@@ -56,12 +56,12 @@ class HistoryWriter:
         self._untold.append(text)
 
     def write(self) -> None:
-        """Write everything that is not written. What the books cannot take is kept; that is never an error."""
+        """Write everything that is not written. What the run history cannot take is kept; that is never an error."""
         if not self._unwritten:
             return
         was_behind = self.is_behind
         try:
-            self._books.write(*self._unwritten)
+            self._history.write(*self._unwritten)
         except Exception as error:  # noqa: BLE001 (whatever it is, runs that are about to start must not wait for it)
             self.is_behind = True
             if not was_behind:

@@ -19,9 +19,9 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class JobState:
     """A job, and its newest runs, the newest first.
 
-    quiet_since, quiet_until: it was judged then, and has nothing to do until then · run, stop: while it runs · holds_place: it
-    counts among those at once · last_success: when its newest run that did its work began · blocked_since: on the monotonic
-    clock, since when it has been due without a place · told_blocked: whether that was told.
+    quiet_since, quiet_until: it was evaluated then, and has nothing to do until then · run, stop: while it runs · holds_slot:
+    it counts among those at once · last_success: when its newest run that did its work began · blocked_since: on the monotonic
+    clock, since when it has been due without a free slot · reported_blocked: whether that was logged.
     """
 
     job: Job
@@ -30,21 +30,21 @@ class JobState:
     quiet_until: datetime | None = None
     run: Run | None = None
     stop: Stop | None = None
-    holds_place: bool = False
+    holds_slot: bool = False
     last_success: datetime | None = None
     blocked_since: float | None = None
-    told_blocked: bool = False
+    reported_blocked: bool = False
 
     def is_quiet(self, now: datetime) -> bool:
-        """Whether it need not be judged now. A moment earlier than the last one: the clock was set back, and it must."""
+        """Whether it need not be evaluated now. A moment earlier than the last one: the clock was set back, and it must."""
         return self.quiet_since is not None and self.quiet_until is not None and self.quiet_since <= now < self.quiet_until
 
     def wait(self, now: datetime, until: datetime) -> None:
-        """It was judged, and has nothing to do for so long."""
+        """It was evaluated, and has nothing to do for so long."""
         self.quiet_since, self.quiet_until = now, until
 
-    def is_due_without_judging(self, now: datetime) -> bool:
-        """Whether the time has come for which it was told to wait."""
+    def wait_is_over(self, now: datetime) -> bool:
+        """Whether the time until which it waits has come."""
         return self.run is None and self.quiet_until is not None and not self.is_quiet(now)
 
     def turn(self, ready: datetime, now: datetime) -> tuple[bool, float, datetime, datetime]:
@@ -95,7 +95,7 @@ def ended_run(end: End, stop: Stop | None) -> Run:
 
 
 def _bounded(text: str) -> str:
-    """As the books can hold it: not too long, and without what is no character (a JSON document may have such)."""
+    """As the run history can hold it: not too long, and without what is no character (a JSON document may have such)."""
     return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
 
 

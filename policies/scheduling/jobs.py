@@ -57,9 +57,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """name: what is done, within its project: `backup reports`. The two together are one job for ever, in the books too. run:
-    the work itself, on a thread of its own; what it raises is written down and stops nobody else · slot: which places it takes
-    · rpo: how long it may be without a success; of those that are later than that the latest one goes first."""
+    """name: what is done, within its project: `backup reports`. The two together are one job for ever, in the run history too.
+    run: the work itself, on a thread of its own; what it raises is written down and stops nobody else · slot: which places it
+    takes · rpo: how long it may be without a success; of those that are later than that the latest one goes first."""
 
     name: str
     project: str
@@ -80,7 +80,7 @@ class Job:
         return f"{self.project}/{self.name}"
 
     def next_run(self, runs: list[Run], now: datetime) -> datetime:
-        """When it will start next; now, where it is due. runs: from the books, the newest first."""
+        """When it will start next; now, where it is due. runs: from the run history, the newest first."""
         return next_run(self.title, self.schedule, self.policy, runs, now)
 
 

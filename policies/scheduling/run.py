@@ -1,4 +1,4 @@
-"""A run as the books have it: which due times it stands for, and what became of it."""
+"""A run as the run history has it: which due times it stands for, and what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The books: every run of every job, in a file of this machine, the newest thousand of each job and its last success.
+"""The history: every run of every job, in a file of this machine, the newest thousand of each job and its last success.
 
 They are what due times follow from, and what `status` shows. The daemon opens them to write; anybody may read meanwhile. When
 they are opened to write, no other writer lives: a run without an end is one that nobody will end, and is written down as
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from policies.scheduling import process, run_history_file
 from policies.scheduling.run import Run
-from policies.scheduling.run_history_file import book_errors
+from policies.scheduling.run_history_file import history_errors
 from vault.clock import Clock
 from vault.errors import StrongroomError
 
@@ -59,7 +59,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(slots=True)
 class RunHistoryReader:
-    """The books as somebody else's daemon writes them. host: this machine."""
+    """The run history as somebody else's daemon writes it. host: this machine."""
 
     file: Path
     host: str
@@ -68,7 +68,7 @@ class RunHistoryReader:
     @classmethod
     def open(cls, file: Path, host: str) -> RunHistoryReader:
         """Empty where there are none yet. Raises `Damaged`, `UnsupportedFormat`, `StrongroomError`."""
-        with book_errors(file):
+        with history_errors(file):
             return cls(file, host, run_history_file.open_to_read(file))
 
     def jobs(self) -> list[tuple[str, str]]:
@@ -97,12 +97,12 @@ class RunHistoryReader:
         return run
 
     def _ask(self, question: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        with book_errors(self.file):
+        with history_errors(self.file):
             return question(self._connection)
 
 
 def empty_history(file: Path, host: str) -> RunHistoryReader:
-    """Where the books cannot be read: as if there were none."""
+    """Where the run history cannot be read: as if there were none."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.execute(run_history_file.TABLE)
     return RunHistoryReader(file, host, connection)
@@ -110,7 +110,7 @@ def empty_history(file: Path, host: str) -> RunHistoryReader:
 
 @dataclass(slots=True)
 class RunHistory:
-    """The books, to write. tell: hears that they were damaged, deleted or replaced. Of one thread.
+    """The run history, to write. tell: hears that it was damaged, deleted or replaced. Of one thread.
 
     begun: how often the file was opened; after a further time it may hold less than was written, or other things.
     """
@@ -130,20 +130,20 @@ class RunHistory:
     def open(cls, file: Path, clock: Clock, tell: Callable[[str], None]) -> RunHistory:
         """Made where there are none; damaged ones are set aside. Where the disk is full or fails, that is told, and they
         are tried again with each change. Raises `Busy`, `UnsupportedFormat`, `StrongroomError`."""
-        with book_errors(file):
-            books = cls(file, clock, tell, run_history_file.lock(file, clock))
+        with history_errors(file):
+            history = cls(file, clock, tell, run_history_file.lock(file, clock))
         try:
-            books.abort_unended()
+            history.abort_unended()
         except StrongroomError as error:
             if not run_history_file.lacks_room(error):
-                books.close()
+                history.close()
                 raise
-            books._owes_ends = True
+            history._owes_ends = True
             tell(f"{error}; runs go on and are written down later")
         except BaseException:
-            books.close()
+            history.close()
             raise
-        return books
+        return history
 
     def write(self, *runs: Run) -> None:
         """Write runs down when they start, and again when they have ended; of a job that has more than a thousand the oldest
@@ -201,7 +201,7 @@ class RunHistory:
         return [replace(run, ending="aborted", ended=now, message=ABORTED) if run.ending is None else run for run in runs]
 
     def _do(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        with book_errors(self.file):
+        with history_errors(self.file):
             try:
                 return work(self._connected())
             except sqlite3.DatabaseError as error:

@@ -1,8 +1,8 @@
-"""The file under the books: made so that its owner alone can read it, of a known version, and sound.
+"""The file under the run history: made so that its owner alone can read it, of a known version, and sound.
 
 One process at a time may write; it holds a lock beside the file, which the system takes away with the process. A file that
-SQLite calls damaged is set aside under another name, and new books are begun: what is due follows from the records, so jobs
-whose records are lost are due at once. A file of a newer version is refused.
+SQLite calls damaged is set aside under another name, and a new run history is begun: what is due follows from the records, so
+jobs whose records are lost are due at once. A file of a newer version is refused.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def lacks_room(error: StrongroomError) -> bool:
 
 
 @contextmanager
-def book_errors(file: Path) -> Iterator[None]:
+def history_errors(file: Path) -> Iterator[None]:
     """Errors of SQLite and of the file system become ours."""
     try:
         yield
@@ -98,7 +98,7 @@ def open_to_write(file: Path) -> sqlite3.Connection:
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:
-    """The file as it is, while somebody else may be writing; empty books where there are none yet. Raises as above."""
+    """The file as it is, while somebody else may be writing; an empty run history where there is none yet. Raises as above."""
     if identity(file) is not None:
         connection = connected_to_read(file)
         try:
@@ -224,7 +224,7 @@ def _take(handle: int, file: Path, clock: Clock) -> None:
 
 
 def lock_file(file: Path) -> Path:
-    """The file of the writer's lock, beside the books."""
+    """The file of the writer's lock, beside the run history."""
     return file.with_name(f"{file.name}.lock")
 
 

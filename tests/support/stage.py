@@ -2,7 +2,7 @@
 
 clock = StageClock(datetime(2026, 3, 28, tzinfo=UTC))
 stage = Stage(clock, lasts=lambda name: 90.0)
-runner = Runner(books, services(clock), watcher, launch=stage.launch)
+runner = Runner(history, services(clock), watcher, launch=stage.launch)
 clock.sleep(60)     # runs whose time has come end at their own moments, in order
 """
 

@@ -41,7 +41,7 @@ def life(folder: Path, seed: int, runs: int) -> World:
         elif event < 0.5:
             assert world.runner.stop(4 * 3600.0) == []
     assert world.runner.stop(4 * 3600.0) == []
-    world.books.close()
+    world.history.close()
     assert luck.raised == set(), "a failure is not in the books"
     return world
 

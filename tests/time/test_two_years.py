@@ -93,7 +93,7 @@ def test_a_daemons_two_years_lose_no_due_time_and_run_none_twice(catch_up: Catch
     while world.clock.now() < end:
         world.live(min(end, world.clock.now() + 15 * DAY))
         world.killed()
-    world.books.close()
+    world.history.close()
     hourly = [run for run in world.ended_runs if run.job == texts[0] and run.attempt == 1]
     stood_for = sum(1 for run in hourly for _ in jobs[0].schedule.due_between(run.since - HOUR / 60, run.planned))
     real_hours = (end - start) / HOUR - 72 + 24 + 72  # asleep they were missed, and made up for or passed over

@@ -1,7 +1,8 @@
-"""A daemon's life in simulated time: jobs with a will of their own, bad luck by a seed, and the books checked after every run.
+"""A daemon's life in simulated time: jobs with a will of their own, bad luck by a seed, and the run history checked after
+every run.
 
 What is checked at each end of a run, and at each due time that is passed over:
-    the books say of it exactly what happened
+    the run history say of it exactly what happened
     it begins after the job's last one ended: no overlap
     it is another try of the last one, or stands for the due times right after it: none is lost, none is run twice
     its window was open, and its own share of the jitter had passed
@@ -51,7 +52,7 @@ class Luck:
 
 
 class World:
-    """One daemon, its jobs and its books. It is a `Watcher` itself."""
+    """One daemon, its jobs and its run history. It is a `Watcher` itself."""
 
     def __init__(self, folder: Path, clock: StageClock, luck: Luck, jobs: Sequence[Job], *, at_once: int = 4) -> None:
         self.clock = clock
@@ -64,7 +65,7 @@ class World:
         self._file = folder / "books.sqlite"
         self._last: dict[tuple[str, str], Run] = {}
         self._last_end: dict[tuple[str, str], float] = {}
-        self.books, self.runner = self._begin()
+        self.history, self.runner = self._begin()
 
     def live(self, end: datetime, step: float = DOZE) -> None:
         """Tick after tick until then."""
@@ -76,10 +77,10 @@ class World:
         """kill -9, and a new process at once."""
         cut_off = set(self.runner.running())
         self.clock.forget()
-        self.books.close()
-        self.books, self.runner = self._begin()
+        self.history.close()
+        self.history, self.runner = self._begin()
         for run in cut_off:
-            self.ended(self.books.recent(run.project, run.job, 1)[0])
+            self.ended(self.history.recent(run.project, run.job, 1)[0])
             assert self._last[run.project, run.job].ending == "aborted"
 
     def sleeps(self, span: timedelta) -> None:
@@ -97,12 +98,12 @@ class World:
         self._follows(job, run, last)
         assert job.policy.start_at(run.started, job.schedule.zone) == run.started, "its window is closed"
         assert run.started >= run.planned + job.policy.delay_of(job.title)
-        assert self.books.recent(*key, 1) == [run]
+        assert self.history.recent(*key, 1) == [run]
 
     def ended(self, run: Run) -> None:
         key = (run.project, run.job)
         # its next run may have begun in the same tick
-        assert run in self.books.recent(*key, 2), "the books say something else"
+        assert run in self.history.recent(*key, 2), "the books say something else"
         if run.ending == "skipped":
             self._follows(self.jobs[key], run, self._last.get(key))
         if run.ending == "failed":
@@ -136,7 +137,7 @@ class World:
 
     def _begin(self) -> tuple[RunHistory, Runner]:
         stage = Stage(self.clock, self._luck.lasts)
-        books = RunHistory.open(self._file, self.clock, self.notice)
-        runner = Runner(books, services(self.clock, len(self.ended_runs)), self, at_once=self._at_once, launch=stage.launch)
+        history = RunHistory.open(self._file, self.clock, self.notice)
+        runner = Runner(history, services(self.clock, len(self.ended_runs)), self, at_once=self._at_once, launch=stage.launch)
         runner.use(self.jobs.values())
-        return books, runner
+        return history, runner

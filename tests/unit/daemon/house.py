@@ -67,9 +67,9 @@ class House:
     def begin(self) -> None:
         """A process; the one before is gone."""
         log = Log(self._line, self.clock, as_json=self.as_json)
-        self.books = RunHistory.open(self.folder / "books.sqlite", self.clock, log.notice)
+        self.history = RunHistory.open(self.folder / "books.sqlite", self.clock, log.notice)
         self.around = DaemonParts(
-            self.books, self.findings, services(self.clock, len(self.ran)), log, 4, launch=self.stage.launch
+            self.history, self.findings, services(self.clock, len(self.ran)), log, 4, launch=self.stage.launch
         )
         self.daemon = Daemon(self.around, self.wanted(*self.projects), lambda: self.read_anew())
 
@@ -98,7 +98,7 @@ class House:
         self.live((moment - self.clock.now()).total_seconds() / 3600)
 
     def close(self) -> None:
-        self.books.close()
+        self.history.close()
         self.findings.close()
 
 

@@ -58,7 +58,7 @@ def test_the_daemon_beats_each_second(make: Make) -> None:
     assert 600 < house.clock.monotonic() - begun <= 602, "a signal is heeded within a second"
     house.hands.stop = False
     house.live(0.51)
-    starts = [run.started for run in house.books.recent("sdek", "backup reports")]
+    starts = [run.started for run in house.history.recent("sdek", "backup reports")]
     assert (starts[0] - NOON - timedelta(minutes=65)).total_seconds() <= 1.0
 
 
@@ -72,7 +72,7 @@ def test_a_store_that_is_unreachable_for_an_hour_is_tried_again_and_breaks_no_pr
     house.answer = lambda *_: DONE
     house.live(2)
     assert house.channel.told == []
-    assert [run.ending for run in house.books.recent("sdek", "backup reports", 2)] == ["done", "done"]
+    assert [run.ending for run in house.history.recent("sdek", "backup reports", 2)] == ["done", "done"]
 
 
 def test_a_promise_that_breaks_is_told_once_and_once_more_when_it_is_mended(make: Make) -> None:
@@ -96,7 +96,7 @@ def test_a_restart_repeats_no_alarm_and_loses_none(make: Make) -> None:
     assert told >= 1
     for _ in range(3):
         house.stage._clock.forget()
-        house.books.close()
+        house.history.close()
         house.begin()
         house.live(1)
     assert [line.promise for one in house.channel.told for line in one.broken].count("rpo") == 1
@@ -163,7 +163,7 @@ def test_packs_that_were_not_read_in_time_and_drills_that_never_came_are_told(ma
 def test_a_full_disk_under_the_books_stops_no_run_and_is_told(make: Make) -> None:
     house = make(project())
     house.live(1)
-    house.books._disconnect()
+    house.history._disconnect()
     file = house.folder / "books.sqlite"
     aside = file.rename(file.with_name("aside"))
     file.mkdir()
@@ -173,7 +173,7 @@ def test_a_full_disk_under_the_books_stops_no_run_and_is_told(make: Make) -> Non
     file.rmdir()
     aside.rename(file)
     house.live(1)
-    assert len(house.books.recent("sdek", "backup reports")) == len(house.ran)
+    assert len(house.history.recent("sdek", "backup reports")) == len(house.ran)
 
 
 def test_json_lines_are_one_document_each(make: Make) -> None:
@@ -242,7 +242,7 @@ def test_what_fails_in_the_daemon_itself_is_shown_to_monitors_until_it_works_aga
 def test_settings_that_are_read_while_the_books_cannot_be_do_not_end_the_daemon(make: Make) -> None:
     house = make(project())
     house.live(1)
-    house.books._disconnect()
+    house.history._disconnect()
     file = house.folder / "books.sqlite"
     aside = file.rename(file.with_name("aside"))
     file.mkdir()
@@ -257,7 +257,7 @@ def test_settings_that_are_read_while_the_books_cannot_be_do_not_end_the_daemon(
     file.rmdir()
     aside.rename(file)
     house.live(1)
-    assert len(house.books.recent("new", "backup reports")) >= 3
+    assert len(house.history.recent("new", "backup reports")) >= 3
 
 
 @pytest.mark.parametrize("name", ["books.sqlite", "findings.sqlite"])
@@ -282,20 +282,20 @@ def test_once_ends_with_an_error_where_what_it_did_cannot_be_written_down(make: 
 
 def test_a_sign_of_life_tells_a_living_daemon_from_one_that_was_killed_hangs_or_ended(make: Make) -> None:
     house = make(project())
-    books, seen = house.folder / "books.sqlite", list[Heartbeat]()
+    history, seen = house.folder / "books.sqlite", list[Heartbeat]()
     assert heartbeat.read(house.folder / "others.sqlite", house.clock.now()).state == "none"
-    house.clock.after(1000, lambda: seen.append(heartbeat.read(books, house.clock.now())))
+    house.clock.after(1000, lambda: seen.append(heartbeat.read(history, house.clock.now())))
     house.live(0.5)
     assert (seen[0].state, seen[0].failing) == ("running", ()) and seen[0].since is not None
     house.daemon._show_life()
     house.clock.sleep(1000)
-    assert heartbeat.read(books, house.clock.now()).state == "stuck"
-    house.books.close()
-    assert heartbeat.read(books, house.clock.now()).state == "killed"
+    assert heartbeat.read(history, house.clock.now()).state == "stuck"
+    house.history.close()
+    assert heartbeat.read(history, house.clock.now()).state == "killed"
     house.begin()
     house.live(0.1)
-    house.books.close()
-    assert heartbeat.read(books, house.clock.now()).state == "ended"
+    house.history.close()
+    assert heartbeat.read(history, house.clock.now()).state == "ended"
     house.begin()
 
 

@@ -48,7 +48,7 @@ def told(house: House) -> list[str]:
 
 def restarted(house: House) -> None:
     house.stage._clock.forget()
-    house.books.close()
+    house.history.close()
     house.begin()
 
 
@@ -201,15 +201,15 @@ def test_what_a_job_did_since_its_last_success_is_asked_of_the_books_once_after_
     house = make(project())
     house.answer = lambda *_: UNREACHABLE
     asked: list[str] = []
-    ask = house.books.since_success
+    ask = house.history.since_success
 
     class Counted:
         def __getattr__(self, name: str) -> object:
             if name == "since_success":
                 asked.append(name)
-            return getattr(house.books, name)
+            return getattr(house.history, name)
 
-    house.daemon._runner._books = Counted()  # type: ignore[assignment] # passes everything on
+    house.daemon._runner._history = Counted()  # type: ignore[assignment] # passes everything on
     house.live(12)
     ran = len(house.ran)
     assert ran > 12 and len(asked) <= 2 * ran + 2
@@ -247,7 +247,7 @@ def test_a_daemon_that_begins_on_a_full_disk_runs_tells_and_writes_all_down_once
     is_full.clear()
     house.answer = lambda *_: DONE
     house.live(2)
-    written = house.books.recent("sdek", "backup reports", 100)
+    written = house.history.recent("sdek", "backup reports", 100)
     assert len(written) == len(house.ran) + 1 and {run.ending for run in written} == {"done", "failed", "aborted"}
     assert told(house).count("rpo") == 1 and house.findings.alarms() == {}
 
@@ -258,10 +258,10 @@ def test_a_run_that_was_under_way_before_the_disk_was_full_is_not_waited_for(mak
     house.stage._lasts = lambda _title: 10_000.0
     house.live(1)
     house.stage._lasts = lambda _title: 30.0
-    restarted_with = house.books
+    restarted_with = house.history
     house.ran.append(("sdek", "killed"))  # runs of the next process have other ids
     house.stage._clock.forget()
-    house.books.close()
+    house.history.close()
     real = run_history_file.open_to_write
 
     def only_read(file: Path) -> sqlite3.Connection:
@@ -274,8 +274,8 @@ def test_a_run_that_was_under_way_before_the_disk_was_full_is_not_waited_for(mak
         patch.setattr(run_history_file, "lacks_room", lambda _error: True)
         house.begin()
         house.live(2)
-    assert house.books is not restarted_with and house.ran.count(("sdek", "backup reports")) >= 2
-    house.books._disconnect()
+    assert house.history is not restarted_with and house.ran.count(("sdek", "backup reports")) >= 2
+    house.history._disconnect()
     house.live(1)
-    endings = [run.ending for run in house.books.recent("sdek", "backup reports", 100)]
+    endings = [run.ending for run in house.history.recent("sdek", "backup reports", 100)]
     assert endings.count("aborted") == 1 and None not in endings

@@ -92,6 +92,6 @@ def test_nothing_is_exported_among_other_files_or_into_the_repository(acme: Open
         plan_export(acme.context, acme.select(), tmp_path)
     with pytest.raises(RefusedByRule, match="lies in the repository"):
         plan_export(acme.context, acme.select(), acme.desk.folder / "repository")
-    with pytest.raises(UsageError, match="which period"):
+    with pytest.raises(UsageError, match="missing period for --rows-in-period"):
         plan_export(acme.context, acme.select(), tmp_path / "new", tables=TableOptions(rows_in_period=True))
     assert contents(tmp_path) == {"mine": b"mine"}

@@ -58,7 +58,7 @@ def test_a_plan_of_retention_is_done_as_it_was_shown(lived: LivedProject) -> Non
     assert planned.plan.goes == tuple(ids[:2]) and lived.ids == ids and not planned.problems
     planned.refuse_unless(planned.digest[:8])
     for other in (planned.digest[:7], "0" * 16, ""):
-        with pytest.raises(RefusedByRule, match="not the one of plan"):
+        with pytest.raises(RefusedByRule, match="is not the current one"):
             planned.refuse_unless(other)
     applied = apply_retention(lived.context, lived.project, planned)
     assert applied.forgotten == tuple(ids[:2]) and applied.by_others == 0 and lived.ids == ids[2:]

@@ -85,7 +85,7 @@ def test_all_rows_are_written_in_a_format_to_a_file_that_is_whole(lived: LivedPr
         for name in ("calls.csv", "no/folder/calls.csv"):
             with pytest.raises((UsageError, TargetError)):
                 tables.write_file("select nosuch from calls" if name == "calls.csv" else "from calls", "csv", tmp_path / name)
-        with pytest.raises(UsageError, match="there is no format 'pdf'"):
+        with pytest.raises(UsageError, match="unknown format 'pdf'"):
             tables.write_file("from calls", "pdf", tmp_path / "calls.pdf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calls.parquet", "late.csv"]
 

@@ -161,7 +161,7 @@ def test_many_tables_become_one_with_a_report_beside_it(acme: OpenProject, tmp_p
     assert report["asked"]["merge"] is True and report["counts"]["rows"] == 3 and result.problems == []
     with pytest.raises(UsageError, match="2 files match"):
         acme.plan(TableFile(tmp_path / "two.csv", "csv"), None, TABLES)
-    with pytest.raises(UsageError, match="would hold csv, not xlsx"):
+    with pytest.raises(UsageError, match="which says csv, contradict"):
         acme.plan(TableFile(tmp_path / "two.csv", "csv"), RestoreOptions(tables=TableOptions(format="xlsx")), TABLES)
 
 

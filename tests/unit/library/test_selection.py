@@ -91,5 +91,5 @@ def test_options_are_reported_as_they_were_written() -> None:
 def test_a_number_of_versions_is_at_least_one() -> None:
     assert (parse_versions("all"), parse_versions("1"), parse_versions("12")) == (None, 1, 12)
     for wrong in ("", "0", "-1", "1.5", "²", "ALL"):
-        with pytest.raises(UsageError, match="not a number of versions"):
+        with pytest.raises(UsageError, match="invalid number of versions"):
             parse_versions(wrong)

@@ -42,12 +42,12 @@ class House:
         self.stage = Stage(self.clock, lambda title: self.lasts.get(title, 60.0))
         self.file = folder / "books.sqlite"
         self.jobs, self.at_once = jobs, at_once
-        self.books = RunHistory.open(self.file, self.clock, self.witness.notice)
+        self.history = RunHistory.open(self.file, self.clock, self.witness.notice)
         self.runner = self.make()
 
     def make(self, launch: Launch | None = None) -> Runner:
         seed, starter = len(self.stage.launched), launch or self.stage.launch
-        made = Runner(self.books, services(self.clock, seed), self.witness, at_once=self.at_once, launch=starter)
+        made = Runner(self.history, services(self.clock, seed), self.witness, at_once=self.at_once, launch=starter)
         made.use(self.jobs)
         return made
 
@@ -58,12 +58,12 @@ class House:
         metronome.run(lambda: self.clock.monotonic() >= end)
 
     def runs(self, project: str = "sdek", name: str = "backup") -> list[Run]:
-        """From the books, the oldest first."""
-        return self.books.recent(project, name, 1000)[::-1]
+        """From the run history, the oldest first."""
+        return self.history.recent(project, name, 1000)[::-1]
 
     def killed(self) -> None:
         """The process is gone with everything in it, and is started again."""
         self.clock.forget()
-        self.books.close()
-        self.books = RunHistory.open(self.file, self.clock, self.witness.notice)
+        self.history.close()
+        self.history = RunHistory.open(self.file, self.clock, self.witness.notice)
         self.runner = self.make()

@@ -1,4 +1,4 @@
-"""The books: what is written stays, is bounded, is private, and no damage to them stops anybody."""
+"""The history: what is written stays, is bounded, is private, and no damage to them stops anybody."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def books(file: Path, told: list[str]) -> Iterator[RunHistory]:
+def history(file: Path, told: list[str]) -> Iterator[RunHistory]:
     opened = RunHistory.open(file, StageClock(), told.append)
     yield opened
     opened.close()
@@ -53,28 +53,28 @@ def done(started: Run) -> Run:
     return replace(started, ended=started.started + MINUTE, ending="problems", problems=3, message="три файла")
 
 
-def test_a_run_is_read_as_it_was_written_and_its_end_takes_the_place_of_its_beginning(books: RunHistory) -> None:
-    books.write(run())
-    assert books.recent("sdek", "backup") == [run()]
-    books.write(done(run()))
-    assert books.recent("sdek", "backup") == [done(run())]
-    assert books.recent("sdek", "check") == []
+def test_a_run_is_read_as_it_was_written_and_its_end_takes_the_place_of_its_beginning(history: RunHistory) -> None:
+    history.write(run())
+    assert history.recent("sdek", "backup") == [run()]
+    history.write(done(run()))
+    assert history.recent("sdek", "backup") == [done(run())]
+    assert history.recent("sdek", "check") == []
 
 
-def test_the_newest_runs_come_first(books: RunHistory) -> None:
+def test_the_newest_runs_come_first(history: RunHistory) -> None:
     for number in range(30):
-        books.write(run(number))
-    assert books.recent("sdek", "backup", 3) == [run(29), run(28), run(27)]
+        history.write(run(number))
+    assert history.recent("sdek", "backup", 3) == [run(29), run(28), run(27)]
 
 
 def test_what_was_written_is_there_after_the_process_is_gone(file: Path) -> None:
-    books = RunHistory.open(file, StageClock(), lambda _text: None)
-    books.write(done(run()))
-    os.close(books._lock)  # the process is killed: nothing is closed in order
+    history = RunHistory.open(file, StageClock(), lambda _text: None)
+    history.write(done(run()))
+    os.close(history._lock)  # the process is killed: nothing is closed in order
     again = RunHistory.open(file, StageClock(), lambda _text: None)
     assert again.recent("sdek", "backup") == [done(run())]
     again.close()
-    books._disconnect()
+    history._disconnect()
 
 
 def test_a_run_that_nobody_ended_is_seen_as_aborted_when_the_books_are_opened_again(file: Path) -> None:
@@ -90,10 +90,10 @@ def test_a_run_that_nobody_ended_is_seen_as_aborted_when_the_books_are_opened_ag
     second.close()
 
 
-def test_only_the_owner_can_read_them(books: RunHistory, file: Path) -> None:
+def test_only_the_owner_can_read_them(history: RunHistory, file: Path) -> None:
     old = os.umask(0)
     try:
-        books.write(run())
+        history.write(run())
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
     finally:
         os.umask(old)
@@ -102,15 +102,15 @@ def test_only_the_owner_can_read_them(books: RunHistory, file: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_old_runs_go_but_a_jobs_last_success_never(books: RunHistory, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_runs_go_but_a_jobs_last_success_never(history: RunHistory, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(books_module, "KEPT", 10)
-    books.write(done(run(0, job="check")))
-    books.write(done(run(0)))
+    history.write(done(run(0, job="check")))
+    history.write(done(run(0)))
     for number in range(1, 40):
         failed = replace(run(number), ended=run(number).started, ending="failed")
-        books.write(failed)
-        assert len(books.recent("sdek", "backup", 1000)) <= 11
-    kept = books.recent("sdek", "backup", 1000)
+        history.write(failed)
+        assert len(history.recent("sdek", "backup", 1000)) <= 11
+    kept = history.recent("sdek", "backup", 1000)
     assert [one.planned for one in kept] == [run(number).planned for number in (*range(39, 29, -1), 0)]
     reader = RunHistoryReader.open(file, HERE)
     assert reader.last_success("sdek", "backup") == done(run(0))
@@ -119,35 +119,35 @@ def test_old_runs_go_but_a_jobs_last_success_never(books: RunHistory, file: Path
     reader.close()
 
 
-def test_runs_from_a_clock_that_was_ahead_are_set_aside_and_stay_readable(books: RunHistory, file: Path) -> None:
+def test_runs_from_a_clock_that_was_ahead_are_set_aside_and_stay_readable(history: RunHistory, file: Path) -> None:
     for number in range(5):
-        books.write(done(run(number)))
-    books.write(done(run(4, job="check")))
-    books.set_aside("sdek", "backup", later_than=run(2).planned)
-    assert books.recent("sdek", "backup") == [done(run(number)) for number in (2, 1, 0)]
-    assert books.recent("sdek", "check") == [done(run(4, job="check"))]
+        history.write(done(run(number)))
+    history.write(done(run(4, job="check")))
+    history.set_aside("sdek", "backup", later_than=run(2).planned)
+    assert history.recent("sdek", "backup") == [done(run(number)) for number in (2, 1, 0)]
+    assert history.recent("sdek", "check") == [done(run(4, job="check"))]
     reader = RunHistoryReader.open(file, HERE)
     assert [one.set_aside for one in reader.recent("sdek", "backup")] == [True, True, False, False, False]
     reader.close()
 
 
-def test_a_second_writer_is_refused_and_readers_are_not(books: RunHistory, file: Path, told: list[str]) -> None:
-    with pytest.raises(Busy, match="keeps the run history"):
+def test_a_second_writer_is_refused_and_readers_are_not(history: RunHistory, file: Path, told: list[str]) -> None:
+    with pytest.raises(Busy, match="keeps the books"):
         RunHistory.open(file, StageClock(), told.append)
-    books.write(run())
+    history.write(run())
     reader = RunHistoryReader.open(file, HERE)
     assert reader.recent("sdek", "backup") == [run()]
-    books.write(done(run()))
+    history.write(done(run()))
     assert reader.recent("sdek", "backup") == [done(run())]
     assert reader.jobs() == [("sdek", "backup")]
     reader.close()
 
 
-def test_a_reader_sees_that_the_process_of_a_run_is_dead(books: RunHistory, file: Path) -> None:
+def test_a_reader_sees_that_the_process_of_a_run_is_dead(history: RunHistory, file: Path) -> None:
     boot, number, began = process.marker().split()
-    books.write(run(0))
-    books.write(replace(run(1), process=f"{boot} {number} {int(began) - 1}"))
-    books.write(replace(run(2), process=f"{boot} {number} {int(began) - 1}", host="elsewhere"))
+    history.write(run(0))
+    history.write(replace(run(1), process=f"{boot} {number} {int(began) - 1}"))
+    history.write(replace(run(2), process=f"{boot} {number} {int(began) - 1}", host="elsewhere"))
     reader = RunHistoryReader.open(file, HERE)
     assert [one.ending for one in reader.recent("sdek", "backup")] == [None, "aborted", None]
     reader.close()
@@ -168,10 +168,10 @@ def test_books_that_are_not_there_yet_are_empty_to_a_reader_and_are_not_made(fil
 
 @pytest.mark.parametrize("damage", ["nonsense", "middle", "cut"])
 def test_damaged_books_are_set_aside_and_said_and_new_ones_begun(file: Path, told: list[str], damage: str) -> None:
-    books = RunHistory.open(file, StageClock(), told.append)
+    history = RunHistory.open(file, StageClock(), told.append)
     for number in range(200):
-        books.write(done(run(number)))
-    books.close()
+        history.write(done(run(number)))
+    history.close()
     content = file.read_bytes()
     assert len(content) > 30_000
     file.write_bytes(
@@ -190,18 +190,18 @@ def test_damaged_books_are_set_aside_and_said_and_new_ones_begun(file: Path, tol
     assert (file.parent / "books.sqlite.damaged-20260314T120000Z").exists()
 
 
-def test_books_that_are_damaged_under_way_are_replaced_under_way(books: RunHistory, file: Path, told: list[str]) -> None:
+def test_books_that_are_damaged_under_way_are_replaced_under_way(history: RunHistory, file: Path, told: list[str]) -> None:
     for number in range(200):
-        books.write(done(run(number)))
-    books._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-    books._connected().execute("PRAGMA shrink_memory").close()
+        history.write(done(run(number)))
+    history._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    history._connected().execute("PRAGMA shrink_memory").close()
     with file.open("r+b") as raw:
         raw.seek(4096)
         raw.write(b"\xff" * 60_000)
     for number in range(200, 300):
-        books.write(done(run(number)))
+        history.write(done(run(number)))
     assert len(told) == 1
-    assert books.recent("sdek", "backup", 1) == [done(run(299))]
+    assert history.recent("sdek", "backup", 1) == [done(run(299))]
 
 
 def test_of_damaged_books_the_newest_few_are_kept(file: Path, told: list[str]) -> None:
@@ -216,15 +216,15 @@ def test_of_damaged_books_the_newest_few_are_kept(file: Path, told: list[str]) -
     assert len(told) == 6
 
 
-def test_books_of_a_newer_version_are_refused_and_left_alone(books: RunHistory, file: Path, told: list[str]) -> None:
-    books.write(run())
-    books._connected().execute(f"PRAGMA user_version = {run_history_file.VERSION + 1}")
-    books._disconnect()
+def test_books_of_a_newer_version_are_refused_and_left_alone(history: RunHistory, file: Path, told: list[str]) -> None:
+    history.write(run())
+    history._connected().execute(f"PRAGMA user_version = {run_history_file.VERSION + 1}")
+    history._disconnect()
     before = file.read_bytes()
     with pytest.raises(UnsupportedFormat, match="newer version"):
         RunHistoryReader.open(file, HERE)
     with pytest.raises(UnsupportedFormat, match="newer version"):
-        books.recent("sdek", "backup")
+        history.recent("sdek", "backup")
     assert file.read_bytes() == before
     assert told == []
 
@@ -239,19 +239,19 @@ def test_books_that_cannot_be_written_are_an_error_that_says_what_to_do(file: Pa
 
 
 def test_books_that_are_in_the_way_of_sqlite_for_a_while_work_again_afterwards(
-    books: RunHistory, file: Path, monkeypatch: pytest.MonkeyPatch
+    history: RunHistory, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_history_file, "BUSY_SECONDS", 0.01)
-    books._disconnect()
-    books.write(run(0))
+    history._disconnect()
+    history.write(run(0))
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StrongroomError, match="locked"):
-            books.write(run(1))
+            history.write(run(1))
         other.execute("COMMIT")
     other.close()
-    books.write(run(1))
-    assert books.recent("sdek", "backup") == [run(1), run(0)]
+    history.write(run(1))
+    assert history.recent("sdek", "backup") == [run(1), run(0)]
 
 
 def test_books_whose_folder_went_away_are_begun_anew_by_the_next_process(file: Path, told: list[str]) -> None:
@@ -263,14 +263,14 @@ def test_books_whose_folder_went_away_are_begun_anew_by_the_next_process(file: P
 
 
 def test_books_that_are_deleted_or_replaced_under_way_are_begun_anew_and_that_is_told(
-    books: RunHistory, file: Path, told: list[str]
+    history: RunHistory, file: Path, told: list[str]
 ) -> None:
-    books.write(done(run(0)))
+    history.write(done(run(0)))
     file.unlink()
-    books.write(done(run(1)))
-    assert books.recent("sdek", "backup") == [done(run(1))] and books.begun == 2
+    history.write(done(run(1)))
+    assert history.recent("sdek", "backup") == [done(run(1))] and history.begun == 2
     shutil.rmtree(file.parent)
-    books.write(done(run(2)))
+    history.write(done(run(2)))
     reader = RunHistoryReader.open(file, HERE)
     assert reader.recent("sdek", "backup") == [done(run(2))]
     reader.close()
@@ -279,46 +279,46 @@ def test_books_that_are_deleted_or_replaced_under_way_are_begun_anew_and_that_is
         RunHistory.open(file, StageClock(), told.append)
 
 
-def test_another_daemon_that_took_the_books_meanwhile_is_an_error_and_no_fight(books: RunHistory, file: Path) -> None:
+def test_another_daemon_that_took_the_books_meanwhile_is_an_error_and_no_fight(history: RunHistory, file: Path) -> None:
     file.with_name("books.sqlite.lock").unlink()
     other = RunHistory.open(file, StageClock(), lambda _text: None)
     with pytest.raises(Busy, match="another process"):
-        books.write(run())
+        history.write(run())
     other.write(run(1))
     other.close()
-    books.write(run(2))
-    assert [one.id for one in books.recent("sdek", "backup")] == ["backup 2", "backup 1"]
+    history.write(run(2))
+    assert [one.id for one in history.recent("sdek", "backup")] == ["backup 2", "backup 1"]
 
 
-def test_a_row_that_nobody_can_have_written_is_damage(books: RunHistory, file: Path, told: list[str]) -> None:
-    books.write(done(run()))
+def test_a_row_that_nobody_can_have_written_is_damage(history: RunHistory, file: Path, told: list[str]) -> None:
+    history.write(done(run()))
     with sqlite3.connect(file) as other:
         other.execute("UPDATE runs SET planned = 'soon'")
     other.close()
-    assert books.recent("sdek", "backup") == [] and len(told) == 1
+    assert history.recent("sdek", "backup") == [] and len(told) == 1
 
 
-def test_whether_a_daemon_has_the_books_is_seen_without_being_in_its_way(books: RunHistory, file: Path) -> None:
+def test_whether_a_daemon_has_the_books_is_seen_without_being_in_its_way(history: RunHistory, file: Path) -> None:
     assert run_history_file.is_locked(file)
-    books.close()
+    history.close()
     assert not run_history_file.is_locked(file) and not run_history_file.is_locked(file.with_name("others.sqlite"))
     os.close(run_history_file.lock(file, StageClock()))
-    books._lock = run_history_file.lock(file, StageClock())
+    history._lock = run_history_file.lock(file, StageClock())
 
 
 def test_what_was_written_into_the_former_books_does_not_come_into_those_that_replace_them(
-    books: RunHistory, file: Path, told: list[str]
+    history: RunHistory, file: Path, told: list[str]
 ) -> None:
-    books.write(done(run(0)))
+    history.write(done(run(0)))
     other = RunHistory.open(file.with_name("other.sqlite"), StageClock(), lambda _text: None)
     other.write(done(run(5)))
     other.close()
     file.with_name("other.sqlite").replace(file)
-    assert books.recent("sdek", "backup") == [done(run(5))]
+    assert history.recent("sdek", "backup") == [done(run(5))]
     file.with_name("garbage").write_bytes(b"x" * 5000)
     file.with_name("garbage").replace(file)
-    books.write(done(run(6)))
-    assert books.recent("sdek", "backup") == [done(run(6))]
+    history.write(done(run(6)))
+    assert history.recent("sdek", "backup") == [done(run(6))]
     assert ["replaced" in text for text in told] == [True, True, False] and "set aside" in told[2]
 
 

@@ -33,7 +33,7 @@ def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
 
     yield build
     for one in built:
-        one.books.close()
+        one.history.close()
 
 
 def test_an_hourly_job_runs_at_once_and_then_every_hour(house: Callable[..., House]) -> None:
@@ -244,7 +244,7 @@ def test_a_clock_set_back_by_a_day_is_said_once_and_the_hours_go_on(house: Calla
 def test_books_that_cannot_be_written_hold_up_no_run_and_are_caught_up_with(house: Callable[..., House]) -> None:
     home = house(job())
     home.live(1)
-    home.books._disconnect()
+    home.history._disconnect()
     aside = home.file.with_name("elsewhere")
     home.file.rename(aside)
     home.file.mkdir()  # neither to be opened nor to be written
@@ -265,8 +265,8 @@ def test_what_is_in_memory_goes_into_books_that_are_begun_anew(house: Callable[.
     if what == "deleted":
         home.file.unlink()
     else:
-        home.books._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-        home.books._disconnect()
+        home.history._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        home.history._disconnect()
         home.file.write_bytes(b"x" * 5000)
     home.live(2)
     assert [run.planned for run in home.runs()] == [NOON + number * HOUR for number in range(6)]
@@ -352,8 +352,8 @@ def test_runs_on_real_threads_run_beside_each_other_and_beside_the_runner(tmp_pa
 
         in_a_thread(title, whole)
 
-    books = RunHistory.open(tmp_path / "books.sqlite", clock, witness.notice)
-    runner = Runner(books, services(clock), witness, launch=launch)
+    history = RunHistory.open(tmp_path / "books.sqlite", clock, witness.notice)
+    runner = Runner(history, services(clock), witness, launch=launch)
     runner.use([job("one", run=meets), job("two", run=meets)])
     with no_hang():
         runner.tick()
@@ -364,4 +364,4 @@ def test_runs_on_real_threads_run_beside_each_other_and_beside_the_runner(tmp_pa
         runner.tick()
     assert {run.project: run.message for run in witness.over} == {"one": "one/backup", "two": "two/backup"}
     assert runner.running() == []
-    books.close()
+    history.close()

@@ -25,7 +25,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
     yield build
     for one in built:
-        one.books.close()
+        one.history.close()
 
 
 def test_no_backup_waits_for_maintenance_however_long_that_takes(make: Make) -> None:
