@@ -2,7 +2,7 @@
 
     path --layout--> period        the settings say how paths are built
     path --recognise--> period     what people write into names
-    content --format--> format     told by content, never by the name alone
+    content --format--> format     found by content, never by the name alone
 
 Values in, values out: no input, no output, no clock.
 """

@@ -60,7 +60,7 @@ def zip_format(head: bytes, name: bytes) -> str:
 
 
 def _by_entry(entry: bytes, data: bytes, method: int, size: int) -> str | None:
-    """What one entry says. data: the head from its content on · size: its stored length, 0 where that is not told."""
+    """What one entry says. data: the head from its content on · size: its stored length, 0 where that is not stated."""
     if entry == b"mimetype":
         mimetype = data[: size or 64] if not method else _inflated(data)
         return next((known for text, known in _BY_MIMETYPE.items() if mimetype.startswith(text)), "zip")
@@ -80,7 +80,7 @@ def _begin(data: bytes, method: int) -> bytes:
 
 
 def _entries(head: bytes) -> Iterator[tuple[bytes, int, int, int]]:
-    """The first entries: name, method, where the content begins, its stored length (0 where it is not told)."""
+    """The first entries: name, method, where the content begins, its stored length (0 where it is not stated)."""
     at = 0
     for _ in range(_MOST_ENTRIES):
         if at < 0 or len(head) < at + _HEADER.size:

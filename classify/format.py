@@ -1,4 +1,4 @@
-"""The format of a file, told by its first bytes; its name only breaks ties.
+"""The format of a file, by its first bytes; its name only breaks ties.
 
     marks at the beginning      pdf, png, jpeg, parquet, sqlite, wav, gzip, …
     containers                  a zip's first entries: xlsx, xlsm, docx, pptx, ods, odt; an OLE file's streams: xls, doc

@@ -109,9 +109,10 @@ class PeriodRecognizer:
             found = []
         if not found and above is None and _SHORT_YEAR.search(text) is None:
             return None
-        told = self._in_words(text, found, above, is_file=is_file)
-        if told:
-            found = [one for one in found if not any(word.begin <= one.begin and one.end <= word.end for word in told)] + told
+        worded = self._in_words(text, found, above, is_file=is_file)
+        if worded:
+            outside = (one for one in found if not any(word.begin <= one.begin and one.end <= word.end for word in worded))
+            found = [*outside, *worded]
         reading = name_dates.combined(text, found)
         if reading is None:
             reading = None if above is None else _next_finer(text, above.span, is_file=is_file, day_first=self._day_first)

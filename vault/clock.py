@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where every part gets its time from; tests hand in a clock of their own."""
+    """Where every part gets its time from; tests pass a clock of their own."""
 
     def now(self) -> datetime:
         """The moment, aware, in UTC."""

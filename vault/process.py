@@ -2,7 +2,7 @@
 
 A process is known by its number, the moment at which it started and the start of the machine, so that a number that is used
 again is nobody else's. Numbers count in a namespace: a container has its own, and one of another container says nothing.
-Where a system does not tell these things, nothing is known of any process.
+Where a system does not say these things, nothing is known of any process.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MACHINE_NAMESPACE = "pid:[4026531836]"
 
 
 class Processes(Protocol):
-    """What a machine tells of its processes; tests hand in their own."""
+    """What a machine says about its processes; tests pass their own."""
 
     def own(self) -> Process | None:
-        """This process, where it can be told."""
+        """This process; None where the system does not say."""
         ...
 
     def ended(self, process: Process) -> bool:
@@ -44,7 +44,7 @@ class UnknownProcesses:
 
 
 class LinuxProcesses:
-    """As `/proc` tells. host: this machine's name · root: of the file system, for tests."""
+    """By `/proc`. host: this machine's name · root: of the file system, for tests."""
 
     def __init__(self, host: str, root: Path = Path("/")) -> None:
         self._host = host

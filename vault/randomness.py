@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Randomness(Protocol):
-    """Where every part gets its randomness from; tests hand in a seeded one."""
+    """Where every part gets its randomness from; tests pass a seeded one."""
 
     def token(self, size: int) -> bytes:
         """`size` unpredictable bytes, fit for keys."""

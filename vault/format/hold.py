@@ -37,7 +37,7 @@ class Scope:
 
     @property
     def by_item(self) -> bool:
-        """Whether only a look at a snapshot's items can tell that it holds something of this."""
+        """Whether a snapshot's items must be read to know whether it holds something of this."""
         return self.snapshot is None and (self.period is not None or self.path is not None)
 
     def touches(self, snapshot: str, kind: str) -> bool:

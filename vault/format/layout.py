@@ -1,4 +1,4 @@
-"""Names of stored objects, and the ids in them. Leaves have one fixed length per folder; no object stands where a folder is."""
+"""Names of stored objects, and the ids in them. Leaves have one fixed length per folder; no object has the name of a folder."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def hold_name(project: str, hold: str) -> str:
 
 
 def mark_name(project: str, mark: str) -> str:
-    """A mark: packs that a prune means to delete."""
+    """A mark: packs that a prune is about to delete."""
     return f"projects/{project}/marks/{mark}"
 
 

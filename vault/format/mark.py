@@ -1,4 +1,4 @@
-"""The mark of a prune: the packs that it means to delete, or the writers that it does not wait for."""
+"""The mark of a prune: the packs that it is about to delete, or the writers that it does not wait for."""
 
 from __future__ import annotations
 

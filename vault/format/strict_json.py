@@ -30,7 +30,7 @@ def load(data: bytes | bytearray | memoryview, what: str, *, largest: int) -> di
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two readers must not understand one text differently, so a name may stand only once."""
+    """Two readers must not understand one text differently, so a name may occur only once."""
     value = dict(pairs)
     if len(value) != len(pairs):
         raise ValueError("a name stands twice in one object")

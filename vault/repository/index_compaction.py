@@ -2,7 +2,7 @@
 
 New segments are written before old ones are deleted, so every row that stays is in the store all the while; who reads the
 index meanwhile lists it again. Nobody is kept out: a writer may add segments, and two prunes may do this at once. One of them
-may then bring back a row that the other has dropped; whoever of the two acts last looks again and drops it.
+may then bring back a row that the other has dropped; the one that acts last reads the index again and drops it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_SEGMENTS = 64
-"""Small segments that may stand beside each other: each costs a reader without a cache a request."""
+"""Small segments that an index may have: each costs a reader without a cache a request."""
 
 SMALL_ROWS = ROWS_IN_SEGMENT // 4
 """A segment of more is not worth joining with others."""
@@ -57,7 +57,7 @@ def join_if_many(project: Project, stop: Callable[[], None]) -> bool:
 def compact(
     project: Project, dropped: frozenset[bytes], *, most_segments: int = MOST_SEGMENTS, stop: Callable[[], None]
 ) -> CompactionResult:
-    """Drop the rows of these packs and of those that do not stand; join the small segments where they are too many."""
+    """Drop the rows of these packs and of those that are gone; join the small segments where they are too many."""
     # what a segment names was stored before it: packs are listed after segments, or those of a running backup would be missed
     names = [info.name for info in project.store.list(project.folder("index"))]
     work = _Work(project, dropped)

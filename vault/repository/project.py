@@ -48,7 +48,7 @@ class Project:
         return age.seal(plain, [self.capability.catalogue.recipient], self.services.randomness).data
 
     def open_catalogue(self, sealed: bytes) -> bytearray:
-        """Open what `seal_catalogue` made. Raises `Damaged`, also where it was sealed to another key."""
+        """Open what `seal_catalogue` sealed. Raises `Damaged`, also where it was sealed to another key."""
         try:
             return age.open_sealed(sealed, [self.capability.catalogue])
         except age.NoMatchingIdentity as error:
@@ -57,7 +57,7 @@ class Project:
             ) from error
 
     def put_record(self, name: str, value: dict[str, Any]) -> None:
-        """Write a tagged record, over what stands there."""
+        """Create or replace a tagged record."""
         self.store.put(name, self.seal_record(name, value))
 
     def create_record(self, name: str, value: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ class Project:
             )
 
     def stands_as(self, name: str, sealed: Buffer) -> bool:
-        """Whether these very bytes stand in the store itself, whatever is kept on this machine. Raises `WriteLost` where
+        """Whether the store itself has these bytes, whatever this machine's cache has. Raises `WriteLost` where
         nothing does."""
         try:
             return uncached(self.store).get(name) == sealed

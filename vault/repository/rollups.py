@@ -1,6 +1,6 @@
-"""Roll-ups in the store: written beside what they roll up, read instead of it, and taken away when little of it is left.
+"""Roll-ups in the store: read in place of the manifests that they sum up, and deleted when few of these are left.
 
-They are derived. Nothing relies on one that stands, and nothing is lost with one that does not.
+They are derived from manifests: nothing is lost with one that is missing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Decode = Callable[[bytes | bytearray, bytes, bytes], T | None]
 
 
 def read_all(project: Project) -> tuple[list[Rollup], list[Problem]]:
-    """Every roll-up that stands, and those that cannot be used. One of another version of this program counts as not there."""
+    """Every roll-up, and those that cannot be used. One of another version of this program counts as not there."""
     found, damaged = _each(project, rollup.decode)
     return list(found.values()), damaged
 
@@ -54,8 +54,8 @@ def write(project: Project, one: Rollup) -> bool:
 
 
 def thin(project: Project, standing: Collection[str], stop: Callable[[], None]) -> int:
-    """Delete roll-ups that are damaged, or of whose snapshots less than half stand; gives how many. What still stands is rolled
-    up anew with others. One that the store will not delete stays, and costs its room."""
+    """Delete roll-ups that are damaged, or of whose snapshots less than half exist; returns how many. What still stands is
+    rolled up anew with others. One that the store will not delete stays, and costs its room."""
     found, damaged = _each(project, rollup.decode_records)
     spent = [name for name, records in found.items() if sum(one.id in standing for one in records) * 2 < len(records)]
     deleted = 0

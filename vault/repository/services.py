@@ -12,7 +12,7 @@ from vault.randomness import Randomness
 @dataclass(frozen=True, slots=True)
 class Services:
     """clock, randomness: the doors to time and randomness · host: this machine's name · writer: program and version ·
-    processes: what this machine tells of its processes."""
+    processes: what this machine says about its processes."""
 
     clock: Clock
     randomness: Randomness

@@ -39,7 +39,7 @@ LARGEST_STORED = LARGEST_HEADER + NONCE_SIZE + sealed_length(LARGEST)
 
 
 class StoredCopy(NamedTuple):
-    """id: begins with its moment, so copies sort by it · origin: stands for a machine and a file · size: stored bytes."""
+    """id: begins with its moment, so copies sort by it · origin: identifies a machine and a file · size: stored bytes."""
 
     id: str
     origin: str
@@ -55,7 +55,7 @@ class Written(NamedTuple):
 
 
 def origin_of(anchor: HybridRecipient, host: str, file: str) -> str:
-    """What stands for a machine and a settings file in names: 32 hex digits, which only who knows the recipient can link to
+    """What identifies a machine and a settings file in names: 32 hex digits, which only who knows the recipient can link to
     a host's name."""
     return blake3(f"{anchor.encode()} {host} {file}".encode()).hexdigest(length=16)
 
@@ -115,7 +115,7 @@ def remembered(memory: ClientMemory) -> list[str]:
 
 
 def stands(store: Store, written: Written) -> bool:
-    """Whether a copy stands as it was written: one request."""
+    """Whether the store has a copy as it was written: one request."""
     try:
         return hashlib.sha256(store.get(written.name)).hexdigest() == written.sha256
     except ObjectNotFound:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class BucketFacts:
-    """versioning: "off", "enabled", "suspended", or None where the store does not tell · object_lock: likewise ·
+    """versioning: "off", "enabled", "suspended", or None where the store does not say · object_lock: likewise ·
     server_time: the store's clock, to the second."""
 
     versioning: str | None
@@ -19,7 +19,7 @@ class BucketFacts:
 
 @runtime_checkable
 class StoreFacts(Protocol):
-    """Offered beside `Store` by stores behind a network."""
+    """Offered besides `Store` by stores behind a network."""
 
     def facts(self) -> BucketFacts:
         """Raises `StorageError`."""

@@ -43,7 +43,7 @@ class Store(Protocol):
     """Whole objects under names; see this module's text for what is promised."""
 
     def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
-        """Write a whole object, over whatever stands there. `sha256` (32 bytes), where the caller knows it already,
+        """Create or replace a whole object. `sha256` (32 bytes), where the caller knows it already,
         lets a store that can check it at upload do so without a second reading."""
         ...
 
@@ -83,7 +83,7 @@ class Store(Protocol):
 
 @runtime_checkable
 class ChoosesChecksum(Protocol):
-    """A store that can be told, once the descriptor is read, what it has been found to verify."""
+    """A store whose checksum can be chosen once the descriptor is read."""
 
     def choose_checksum(self, checksum: Checksum) -> None:
         """From now on only this accompanies uploads."""

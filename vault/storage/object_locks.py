@@ -1,4 +1,4 @@
-"""Object Lock: what a store may offer beside keeping objects, so that they can be deleted by nobody for some time.
+"""Object Lock: what a store may offer besides keeping objects, so that they can be deleted by nobody for some time.
 
 A *retention* keeps an object until a moment, and is only ever made longer. A *legal hold* keeps it until it is taken off. Both
 are on the version of an object that was written under its name last. A store that offers this has a property `locks`; whoever
@@ -23,7 +23,7 @@ NO_OBJECT_LOCK = (
 """The hint where something cannot be locked."""
 
 UNTIL_RELEASED = datetime.max.replace(tzinfo=UTC)
-"""What stands for the end of a legal hold, which has none."""
+"""Takes the place of the end of a legal hold, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Locks(Protocol):
     """Used from several threads at once. What leaves it is a `StorageError`."""
 
     def available(self) -> bool | None:
-        """Whether Object Lock is on in this place; None where the store does not tell."""
+        """Whether Object Lock is on in this place; None where the store does not say."""
         ...
 
     def lock_uploads(self, folder: str, choose: Callable[[], Retention]) -> None:
@@ -61,7 +61,7 @@ class Locks(Protocol):
         ...
 
     def retain(self, name: str, retention: Retention) -> None:
-        """Lock an object that stands; the caller has looked that this makes its retention longer."""
+        """Lock an existing object. The caller has made sure that its retention becomes longer by that."""
         ...
 
     def kept(self, name: str) -> LockState:
@@ -69,11 +69,11 @@ class Locks(Protocol):
         ...
 
     def put_legal_hold(self, name: str) -> None:
-        """Keep an object that stands until `lift_legal_hold`."""
+        """Keep an existing object until `lift_legal_hold`."""
         ...
 
     def lift_legal_hold(self, name: str) -> None:
-        """Take the legal hold off an object that stands."""
+        """Take the legal hold off an existing object."""
         ...
 
 

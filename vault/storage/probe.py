@@ -1,7 +1,7 @@
 """What can this store be trusted with? The probe behind `strongroom doctor`, and the few questions of `init`.
 
 Documents of providers are not evidence: some stores answer 200 to a conditional write and overwrite. So each property
-that the commit protocol may lean on is tried on the very place, raced where a race could break it. Everything happens
+that the commit protocol may rely on is tried on the very place, raced where a race could break it. Everything happens
 in a folder `probe-<random>` of its own, which is removed at the end and when interrupted. The stores that are handed in
 must not retry: a repeated request would hide what is to be seen.
 """
@@ -174,7 +174,7 @@ def _create_once(ground: _Ground, rounds: int) -> CreateOnce:
 
 
 def _race(ground: _Ground, number: int) -> bool:
-    """Whether one writer won, and it is that one's object that stands there."""
+    """Whether one writer won, and the object is that writer's."""
     name = ground.name(f"race-{number}")
     bodies = [ground.randomness.token(32) * (_SIZE // 32) for _ in ground.stores]
 

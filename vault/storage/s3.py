@@ -111,7 +111,7 @@ class S3Store:
         self._client.close()
 
     def facts(self) -> BucketFacts:
-        """What the bucket itself says about versioning, Object Lock and time; None for what it does not tell."""
+        """What the bucket itself says about versioning, Object Lock and time; None for what it does not say."""
         with s3_errors("list", self.describe()):
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
         return BucketFacts(self._versioning(), self._locks.available(), _server_time(answer))

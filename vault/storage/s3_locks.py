@@ -1,7 +1,7 @@
 """Object Lock of a bucket: headers of an upload, and three requests.
 
-What keeps an object is read by HEAD: every store that has Object Lock tells it there, and not all of them answer the requests
-that are meant for it. HEAD tells nothing to those who may not know; `retain` then leaves it to the store to refuse what would
+What keeps an object is read by HEAD: every store that has Object Lock says it there, and not all of them answer the requests
+that are meant for it. HEAD says nothing to clients without the right; `retain` then leaves it to the store to refuse what would
 be shorter.
 """
 
