@@ -57,11 +57,12 @@ class SourceBackup:
 @dataclass(frozen=True, slots=True)
 class BackupOptions:
     """allow_empty: a source that is empty now is meant to be · progress: hears how far it is · committed: hears of the snapshot
-    as soon as it is committed, before what follows from it."""
+    as soon as it is committed, before what follows from it · stop: called often; what it raises ends the run."""
 
     allow_empty: bool = False
     progress: Progress = field(default_factory=Silence)
     committed: Callable[[BackupReport], None] | None = None
+    stop: Callable[[], None] = lambda: None
 
 
 def sources_of(context: Context, names: Sequence[str], source: str | None = None) -> Iterator[tuple[Project, SourceSettings]]:
@@ -144,6 +145,7 @@ def _commit(
         damaged=local_state.damaged_packs(settings, project.name),
         retire=retire,
         give_up=retention.giving_up(project, lambda: context.holds_gone(project)),
+        stop=options.stop,
         progress=options.progress,
     )
     return run.back_up(project, folder, wanted)

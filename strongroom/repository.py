@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from vault.errors import Interrupted
 from vault.progress import Progress, Silence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from strongroom.restore_drill import RecordedDrill
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_result import RestoreResult
-    from strongroom.selection import SelectedItems, SelectionOptions
+    from strongroom.selection import ItemParts, SelectedItems, SelectionOptions
     from strongroom.snapshots import ProjectSnapshots
     from strongroom.status import ProjectStatus
     from strongroom.table_options import TableOptions
@@ -123,6 +123,7 @@ class Project:
         source: str | None = None,
         *,
         allow_empty: bool = False,
+        stop: Stop = go_on,
         progress: Progress | None = None,
     ) -> list[SourceBackup]:
         """A snapshot of each source that the settings name, or of one. A source that fails does not stop the others: see
@@ -133,7 +134,7 @@ class Project:
         """
         from strongroom.backup import BackupOptions, back_up, sources_of
 
-        options = BackupOptions(allow_empty, progress or Silence())
+        options = BackupOptions(allow_empty, progress or Silence(), stop=stop)
         work = list(sources_of(self.context, [self.name], source))
         return [back_up(self.context, project, one, options) for project, one in work]
 
@@ -143,17 +144,25 @@ class Project:
 
         return list_snapshots(self.context, self.stored)
 
-    def select(self, options: SelectionOptions | None = None, *, stop: Stop = go_on, **parts: Any) -> SelectedItems:  # noqa: ANN401 (fields of SelectionOptions)
+    def select(
+        self,
+        options: SelectionOptions | None = None,
+        *,
+        sources_apart: bool = False,
+        stop: Stop = go_on,
+        **parts: Unpack[ItemParts],
+    ) -> SelectedItems:
         """Items of a moment. parts: fields of `SelectionOptions`, in place of `options`: `patterns=["reports/**"]`,
-        `periods=["2024-05"]`, `at="3 days ago"`, …
+        `periods=["2024-05"]`, `at="3 days ago"`, … · sources_apart: for a restore in place, where each source has a folder of
+        its own, so that two of them may have one path.
 
         Raises `NothingFound`, `UsageError`, `AmbiguousSource`, `KeyRefused`, `Damaged`, `StorageError`.
         """
         from strongroom.selection import SelectionOptions, select
 
-        return select(self.context, self.stored, options or SelectionOptions(**parts), stop=stop)
+        return select(self.context, self.stored, options or SelectionOptions(**parts), sources_apart=sources_apart, stop=stop)
 
-    def items(self, **parts: Any) -> ItemListing:  # noqa: ANN401 (fields of SelectionOptions)
+    def items(self, **parts: Unpack[ItemParts]) -> ItemListing:
         """Items of a moment, without looking for what restoring them needs. Raises as `select`."""
         from strongroom.items import list_items
         from strongroom.selection import SelectionOptions
@@ -198,7 +207,7 @@ class Project:
 
         return export(planned, stop=stop, progress=progress)
 
-    def query(self, sql: str, *, most: int = 10_000, sheets: Sequence[str] = (), **parts: Any) -> QueryResult:  # noqa: ANN401 (as above)
+    def query(self, sql: str, *, most: int = 10_000, sheets: Sequence[str] = (), **parts: Unpack[ItemParts]) -> QueryResult:
         """The answer to one question in SQL to the tables among the items (see `select` for the parts). most: rows.
 
         Raises `UsageError` with DuckDB's words, `NothingFound`, `Damaged`, `StorageError`.
@@ -210,8 +219,8 @@ class Project:
         with open_tables(self.context, self.stored, items, sheets=sheets) as tables:
             return tables.read(sql, most=most)
 
-    def find(self, options: HistoryOptions | None = None, *, deleted: bool = False, **parts: Any) -> FoundItems:  # noqa: ANN401 (as above)
-        """Items over all snapshots. deleted: only those that the source no longer has.
+    def find(self, options: HistoryOptions | None = None, **parts: Unpack[ItemParts]) -> FoundItems:
+        """Items over all snapshots. parts: as for `select`; with `deleted` only those that the source no longer has.
 
         Raises `NothingFound`, `UsageError`, `StorageError`.
         """
@@ -219,10 +228,11 @@ class Project:
         from strongroom.items import find_items
         from strongroom.selection import SelectionOptions
 
-        query = SelectionOptions(**parts).query(self.context, self.stored)
-        return find_items(self.context, self.stored, query, options or HistoryOptions(), deleted=deleted)
+        selection = SelectionOptions(**parts)
+        query = selection.query(self.context, self.stored)
+        return find_items(self.context, self.stored, query, options or HistoryOptions(), deleted=selection.deleted)
 
-    def history(self, options: HistoryOptions | None = None, *, most: int = 20, **parts: Any) -> ItemHistories:  # noqa: ANN401 (as above)
+    def history(self, options: HistoryOptions | None = None, *, most: int = 20, **parts: Unpack[ItemParts]) -> ItemHistories:
         """What happened to items, and when. most: items. Raises `NothingFound`, `UsageError`, `StorageError`."""
         from strongroom.history import HistoryOptions, item_history
         from strongroom.selection import SelectionOptions
@@ -230,7 +240,7 @@ class Project:
         query = SelectionOptions(**parts).query(self.context, self.stored)
         return item_history(self.context, self.stored, query, options or HistoryOptions(), most=most)
 
-    def diff(self, options: DiffOptions, **parts: Any) -> ProjectDifference:  # noqa: ANN401 (as above)
+    def diff(self, options: DiffOptions, **parts: Unpack[ItemParts]) -> ProjectDifference:
         """What differs between two moments, or between one and the live folders. Raises as `strongroom.diff.compare`."""
         from strongroom.diff import compare
         from strongroom.selection import SelectionOptions

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 from zoneinfo import ZoneInfo
 
 from strongroom import notices, time_parsing
@@ -106,6 +106,22 @@ class SelectionOptions:
             "versions": "all" if self.versions is None else "" if self.versions == 1 else str(self.versions),
         }
         return {name: value for name, value in said.items() if value}
+
+
+class ItemParts(TypedDict, total=False):
+    """The fields of `SelectionOptions` as keywords, for the methods of `strongroom.Project`."""
+
+    patterns: Sequence[str]
+    paths: Sequence[str]
+    kinds: Sequence[str]
+    periods: Sequence[str]
+    formats: Sequence[str]
+    overlapping: bool
+    at: str
+    deleted: bool
+    source: str
+    before: str
+    versions: int | None
 
 
 def parse_versions(text: str) -> int | None:
