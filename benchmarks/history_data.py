@@ -100,7 +100,7 @@ class _LearningWriter(MetaWriter):
 
     def leant_on(self) -> set[bytes]:
         """The packs of chunks that were written since this was asked last."""
-        packs, self.leaned_on = self.leaned_on, set()
+        packs, self.referenced = self.referenced, set()
         return packs
 
 

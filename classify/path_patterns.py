@@ -77,7 +77,7 @@ def _members(chars: str, pattern: str) -> set[str]:
         if chars[at + 1 : at + 2] == "-" and at + 2 < len(chars):
             last, step = chars[at + 2], 3
         if not 0 <= ord(last) - ord(first) < _MOST_IN_RANGE:
-            raise UsageError(f"the pattern {pattern!r} holds a range of characters that makes no sense", hint=SETS)
+            raise UsageError(f"the pattern {pattern!r} holds an invalid range of characters", hint=SETS)
         members.update(map(chr, range(ord(first), ord(last) + 1)))
         at += step
     return members

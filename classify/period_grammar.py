@@ -52,7 +52,7 @@ def parse(text: str, zone: ZoneInfo, now: datetime) -> Period:
         end = _one(last.lstrip(), zone, now).end if last.strip() else LATEST
         return _run(start, end)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a period: {error}", hint=_FORMS) from error
+        raise UsageError(f"invalid period {text!r}: {error}", hint=_FORMS) from error
 
 
 def _run(start: int, end: int) -> Period:

@@ -44,7 +44,7 @@ Before = Annotated[
 Source = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this source of the project.")]
 Patterns = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PATTERN]…", help="Paths (KIND/…) or globs; a folder means all in it. Default: everything."),
+    typer.Argument(metavar="PATTERN", help="Paths (KIND/…) or globs; a folder means all in it. Default: everything."),
 ]
 Paths = Annotated[list[str] | None, typer.Option("--path", metavar="GLOB", help="Like PATTERN; may be given again.")]
 Kinds = Annotated[

@@ -16,6 +16,7 @@ from typing import Any
 
 import typer
 
+from cli import terminal_layout
 from strongroom import notices
 from vault import wording
 from vault.errors import StrongroomError, TargetError
@@ -86,10 +87,14 @@ class Screen:
         return self._stream.fileno()
 
 
-def result(text: str) -> None:
-    """A line of the result."""
+def result(text: str, tail: str = "") -> None:
+    """A line of the result; several on a terminal that is too narrow for it. tail: its end, which begins a line of its own
+    there."""
+    width = terminal_layout.width_of(sys.stdout)
+    lines = [f"{text}{tail}"] if width is None or len(text) + len(tail) <= width else [text.rstrip(), f"  {tail}".rstrip()]
     with standard_output():
-        typer.echo(text)
+        for line in lines if tail else [text]:
+            typer.echo(terminal_layout.wrapped(line, width))
 
 
 def document(value: dict[str, Any]) -> None:
@@ -145,7 +150,7 @@ class Lines:
 def notice(text: str) -> None:
     """A line that is not the result. That nobody can read it stops nothing."""
     with suppress(OSError, ValueError):
-        typer.echo(text, err=True)
+        typer.echo(terminal_layout.wrapped(text, terminal_layout.width_of(sys.stderr)), err=True)
 
 
 def failure(error: StrongroomError) -> None:
@@ -185,16 +190,29 @@ def show_library_notices() -> None:
     logger.setLevel(logging.INFO)
 
 
-def table(rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequence[int] = ()) -> None:
-    """Aligned columns. right: numbers of the columns that hold numbers."""
-    everything = [list(heads), *map(list, rows)]
-    widths = [max(len(row[column]) for row in everything) for column in range(len(heads))]
-    for row in everything:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        result("  ".join(cells).rstrip())
+def table(
+    rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequence[int] = (), spare: Sequence[int] = ()
+) -> list[str]:
+    """Aligned columns; on a terminal that is too narrow without some of them, else row by row. right: numbers of columns that
+    hold numbers · spare: of those that may be left out, the least important one first. Gives the heads that were left out."""
+    cells, width = [list(row) for row in rows], terminal_layout.width_of(sys.stdout)
+    kept = terminal_layout.fitting(cells, heads, spare, width)
+    if kept is None and width is not None:
+        lines, kept = terminal_layout.records(cells, heads, width), list(range(len(heads)))
+    else:
+        kept = list(range(len(heads))) if kept is None else kept
+        lines = terminal_layout.aligned(cells, heads, right, kept)
+    with standard_output():
+        for line in lines:
+            typer.echo(line)
+    return [head.strip() for number, head in enumerate(heads) if number not in kept]
+
+
+def tell_left_out(heads: Iterable[str]) -> None:
+    """Say which columns `table` has left out, once each."""
+    left_out = list(dict.fromkeys(heads))
+    if left_out:
+        notice(f"left out on this narrow terminal: {', '.join(left_out)}; --json has everything")
 
 
 def flush() -> None:

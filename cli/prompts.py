@@ -84,7 +84,7 @@ def one_file(selection: Selection) -> Selection:
 def new_passphrase() -> str:
     """Twice, unseen. Raises `UsageError` where nobody can be asked."""
     if not environment.is_interactive():
-        raise UsageError("a passphrase can be asked for on a terminal only")
+        raise UsageError("there is no terminal to ask for a passphrase")
     passphrase: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return passphrase
 
@@ -92,5 +92,5 @@ def new_passphrase() -> str:
 def confirm(question: str) -> None:
     """Go on only where a person says so. Raises `typer.Abort` where they do not, `UsageError` where nobody can be asked."""
     if not environment.is_interactive():
-        raise UsageError("nobody can be asked here, and nothing was done", hint="say yes beforehand with --yes")
+        raise UsageError("there is no terminal to confirm it, and nothing was done", hint="run it again with --yes")
     typer.confirm(question, err=True, abort=True)

@@ -21,9 +21,7 @@ def shortage(error: BaseException) -> StrongroomError | None:
             "the system gives this process no further thread: its memory or its processes are limited", hint=_HINT
         )
     if isinstance(error, FileNotFoundError) and not _has_folder():
-        return StrongroomError(
-            "the folder that this was started in is gone", hint="change to another one (cd), and run it again"
-        )
+        return StrongroomError("the current folder is gone", hint="change to another one (cd), and run it again")
     if isinstance(error, ImportError) and any(words in text.lower() for words in _NO_MAPPING):
         return StrongroomError("there is not enough memory to load a library", hint=_HINT)
     return None

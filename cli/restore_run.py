@@ -23,7 +23,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.destinations import Archive, Bucket
-    from strongroom.restore_plan import RestoreOptions
+    from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_result import RestoreResult
     from strongroom.selection import SelectedItems, SelectionOptions
     from vault.repository.project import Project
@@ -64,13 +64,21 @@ class RestoreRequest:
     def check(self, *, periods: bool) -> None:
         """Raises `UsageError` for what makes no sense."""
         if not self.to and not self.in_place:
-            raise UsageError("where to?", hint="name a folder or an archive with --to, or say --in-place, or --to - for stdout")
+            raise UsageError(
+                "missing destination: use --to PATH or --in-place",
+                hint="PATH is a folder or an archive, or - for one file to standard output",
+            )
         if self.to and self.in_place:
             raise UsageError("--to and --in-place exclude each other", hint="leave one of them out")
         if self.in_place and self.tables.wanted:
-            raise UsageError("what goes back in place is not converted", hint="name another place with --to")
+            raise UsageError(
+                "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
+                hint="name another place with --to",
+            )
         if (self.endpoint or self.region) and not self.to.lower().startswith("s3:"):
-            raise UsageError("--endpoint and --region are about a bucket", hint="name it with --to s3://bucket/prefix")
+            raise UsageError(
+                "--endpoint and --region need --to s3://bucket/prefix", hint="name it with --to s3://bucket/prefix"
+            )
         self.tables.check(periods=periods)
 
     def destination(self) -> Folder | Archive | TableFile | Bucket | InPlace | Stdout:
@@ -103,11 +111,8 @@ def selected_items(
         return chosen(replace(options, source=prompts.source(error)))
 
 
-def agreed(planned: Planned, run: RunOptions) -> bool:
-    """Whether to write: the plan is shown, and asked about where it replaces or alters anything that exists.
-
-    Raises what `refuse` of the plan raises, `typer.Abort` where a person says no, and `UsageError` where nobody can be asked.
-    """
+def shown(planned: Planned, run: RunOptions) -> bool:
+    """Show a plan; whether it is to be carried out."""
     if not run.as_json:
         show_plan(planned)
     warn_of_shortage(planned.shortage)
@@ -116,21 +121,21 @@ def agreed(planned: Planned, run: RunOptions) -> bool:
         if run.as_json:
             run.document({"plan": planned.as_json(), "missing_snapshots": [*selected.missing_snapshots]})
         output.problems(selected.selection.damage)
-        return False
-    planned.refuse()
-    if (planned.replacing or planned.attributes_only) and not run.yes:
-        _ask(planned.replacing, planned.attributes_only)
-    return True
+    return not run.dry_run
 
 
-def _ask(replacing: int, setting: int) -> None:
-    """Raises `typer.Abort` where a person says no, `UsageError` where nobody can be asked."""
+def confirm(planned: PlannedRestore) -> None:
+    """Ask about a restore that replaces or alters anything that exists. Raises `typer.Abort` where a person says no,
+    `UsageError` where nobody can be asked."""
+    replacing, setting = planned.replacing, planned.attributes_only
+    if not replacing and not setting:
+        return
     parts = [f"replace {counted(replacing, 'item')}"] if replacing else []
     parts += [f"set the attributes of {counted(setting, 'item')}"] if setting else []
     what = " and ".join(parts)
     if not environment.is_interactive():
         raise UsageError(
-            f"this would {what}, and nobody can be asked here; nothing was written", hint="say yes beforehand with --yes"
+            f"this would {what}, and there is no terminal to confirm it; nothing was written", hint="run it again with --yes"
         )
     typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True, abort=True)
 
@@ -156,8 +161,11 @@ def restore_project(context: Context, project: Project, options: SelectionOption
         _to_stdout(context, selected, request)
         return
     planned = plan_restore(context, selected, destination, request.options())
-    if not agreed(planned, run):
+    if not shown(planned, run):
         return
+    planned.refuse()
+    if not run.yes:
+        confirm(planned)
     with progress.shown(quiet=run.silent, project=project.name) as listener:
         result = restore(planned, progress=listener)
     if run.as_json:
@@ -204,7 +212,10 @@ def restore_all(context: Context, options: SelectionOptions, request: RestoreReq
     """Restore what is asked for of every project that opens. One that fails does not stop the others. Raises `typer.Exit` with
     the greatest exit code, `NothingFound` where no project has any of it, `UsageError`."""
     if not isinstance(request.destination(), InPlace | Folder):
-        raise UsageError("all projects are restored to a folder", hint="name a folder with --to, or say --in-place")
+        raise UsageError(
+            "--all-projects needs --to DIR or --in-place: each project is restored to a folder",
+            hint="name a folder with --to, or say --in-place",
+        )
     projects = context.available([])
     outcomes = []
     for project in projects:

@@ -141,17 +141,12 @@ def _commit(
     wanted = run.BackupOptions(
         allow_empty=options.allow_empty,
         locking=locking,
-        damaged=_known_damage(settings, project),
+        damaged=local_state.damaged_packs(settings, project.name),
         retire=retire,
+        give_up=retention.giving_up(project, lambda: context.holds_gone(project)),
         progress=options.progress,
     )
     return run.back_up(project, folder, wanted)
-
-
-def _known_damage(settings: Settings, project: Project) -> frozenset[bytes]:
-    """The packs that a check of this machine has found to be damaged."""
-    with local_state.noted(settings) as state:
-        return frozenset() if state is None else state.damaged_packs(project.name)
 
 
 def _maintain(project: Project, source: str, progress: Progress, *, locked: bool) -> None:

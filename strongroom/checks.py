@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from strongroom import cached_copies, environment, notices, object_lock, rolling_check
+from strongroom import cached_copies, environment, local_state, notices, object_lock, rolling_check
 from vault.progress import Progress, Silence
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def check_repository(context: Context, projects: Sequence[Project], *, only: boo
 def acknowledge(context: Context, project: Project, reason: str) -> None:
     """Give up what a project misses or cannot read any more; it is on record, with the person's name. Each is said as a notice.
     For snapshots the same as `retention accept-loss`. reason: why. Raises `StorageError`, `UsageError`."""
-    from vault.repository import missing_objects, unreadable_objects
+    from vault.repository import lost_items, missing_objects, unreadable_objects
 
     who = environment.person()
     gone, unreadable = missing_objects.look(project, context.memory), unreadable_objects.look(project)
@@ -86,5 +86,8 @@ def acknowledge(context: Context, project: Project, reason: str) -> None:
         gone, unreadable = missing_objects.look(project, context.memory), unreadable_objects.look(project)
     missing_objects.acknowledge(project, context.memory, gone, reason=reason, who=who)
     unreadable_objects.accept(project, context.memory, unreadable, reason=reason, who=who)
-    for message in (*(one.message for one in gone), *(one.message for one in unreadable)):
+    lost = lost_items.look(project, local_state.damaged_packs(context.settings, project.name))
+    lost_items.accept(project, lost, reason=reason, who=who)
+    given_up = (f"the vanished item {one.path}, whose content is lost, is given up" for one in lost)
+    for message in (*(one.message for one in gone), *(one.message for one in unreadable), *given_up):
         notices.notice(f"{project.name}: acknowledged by {who}: {message}")

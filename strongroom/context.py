@@ -47,14 +47,14 @@ def services() -> Services:
 def store_options(repository: RepositorySettings, *, brief: bool = False) -> StoreOptions:
     """How to reach the store that the settings name. brief: for a question that somebody waits for."""
     from vault.storage.address import StoreOptions
-    from vault.storage.retrying import FOR_UNATTENDED, MINUTES, Patience
+    from vault.storage.retrying import FOR_UNATTENDED, MINUTES, RetryPolicy
     from vault.storage.s3_client import LONGEST_SILENCE, S3Options
 
     timeout = ANSWER_WITHIN if brief else LONGEST_SILENCE
     s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile, timeout)
     unattended = environment.parent() is not None
     total = BRIEF if brief else MINUTES
-    return StoreOptions(s3=s3, patience=Patience.network(FOR_UNATTENDED if unattended else total))
+    return StoreOptions(s3=s3, patience=RetryPolicy.network(FOR_UNATTENDED if unattended else total))
 
 
 def located(text: str, folder: Path) -> Address:
@@ -96,7 +96,7 @@ class Context:
             return self.available([])
         found = self.repository.choose(names, self.identities, self.memory.projects())
         for project in found:
-            self.memory.recognise(project.capability)
+            self.memory.verify_keys(project.capability)
         return found
 
     def available(self, names: Sequence[str]) -> list[Project]:
@@ -107,7 +107,7 @@ class Context:
         good = []
         for project in found.projects:
             try:
-                self.memory.recognise(project.capability)
+                self.memory.verify_keys(project.capability)
             except KeyRefused as error:
                 errors.append((project.name, error))
             else:
@@ -210,8 +210,8 @@ def _repository(store: Store, services: Services, memory: ClientMemory) -> Repos
         hint = f"this machine has a copy in {copy}: put it back as strongroom.json" if copy else LOST_DESCRIPTOR
         what = f"is damaged: {error}" if isinstance(error, Damaged) else "is gone, and its keys and projects stand"
         raise Damaged(f"the descriptor (strongroom.json) of the repository at {store.describe()} {what}", hint=hint) from error
-    memory.recognise_repository(repository.descriptor.repository)
-    memory.recognise_descriptor(data)
+    memory.verify_repository(repository.descriptor.repository)
+    memory.save_descriptor(data)
     return repository
 
 

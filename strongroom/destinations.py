@@ -122,7 +122,7 @@ def parse(
     if text.lower().startswith("s3:"):
         address = parse_address(text)
         if not isinstance(address, BucketAddress):
-            raise UsageError(f"{text} is no place in a bucket", hint="write s3://bucket/prefix")
+            raise UsageError(f"invalid address of a bucket: {text}", hint="write s3://bucket/prefix")
         return Bucket(address, endpoint, region)
     path = expanded(text)
     if text.endswith("/") or is_folder(path):

@@ -151,10 +151,10 @@ def _live(context: Context, known: History, question: Question, stop: Callable[[
     from vault.repository import snapshots
     from vault.repository.catalog_chunks import MetaReader
     from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import healed
+    from vault.repository.orphan_packs import repaired_index
 
     project = known.project
-    index = healed(project, ChunkIndex.load(project, tier=META_TIER))
+    index = repaired_index(project, ChunkIndex.load(project, tier=META_TIER))
     reader, tables, sides, folders = MetaReader(project, index), [], [], {}
     problems: list[Problem] = list(index.damaged)
     for name, ledger in known.ledgers.items():
@@ -168,7 +168,10 @@ def _live(context: Context, known: History, question: Question, stop: Callable[[
         folders[name] = folder.path
         sides.append(Sides(name, record[0], None))
     if not sides:
-        raise NothingFound(f"project {project.name!r} has no snapshot up to then", hint=f"see `strongroom list {project.name}`")
+        raise NothingFound(
+            f"project {project.name!r} has no snapshot up to the moment that was asked for",
+            hint=f"see `strongroom list {project.name}`",
+        )
     return _Compared(Difference(united(tables), tuple(sides)), tuple(problems), folders)
 
 

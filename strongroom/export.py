@@ -66,19 +66,6 @@ class PlannedExport:
         """Who asked for what."""
         return self.work.request
 
-    @property
-    def replacing(self) -> int:
-        """Nothing: a bag takes the place of nothing."""
-        return 0
-
-    @property
-    def attributes_only(self) -> int:
-        """Nothing: in a bag everything is new."""
-        return 0
-
-    def refuse(self) -> None:
-        """Never raises: what is missing is left out, and reported."""
-
     def as_json(self) -> dict[str, Any]:
         """The plan and the estimate."""
         return plan_json(self.plans, self.estimate)

@@ -65,7 +65,9 @@ class ForgetLog:
         named = [(note, snapshots_of(note)) for note in self.notes]
         return {
             "project": self.project,
-            "notes": [note.as_json() | {"snapshots": [one.as_json() for one in some]} for note, some in named if some],
+            "notes": [
+                note.as_json() | {"snapshots": [one.as_json() for one in some]} for note, some in named if some or note.items
+            ],
             "damage": [problem.as_json() for problem in self.damage],
         }
 
@@ -92,7 +94,7 @@ def forget_snapshots(
     confirm()
     held, who = held_snapshots.held(project), environment.person()
     gone = forget(project, snapshots, reason=reason, who=who, held=held, newest_too=newest_too)
-    context.memory.forget(project.id, [one.id for one in gone])
+    context.memory.drop_snapshots(project.id, [one.id for one in gone])
     return ForgottenSnapshots(project.name, tuple(gone))
 
 
@@ -115,9 +117,9 @@ def accept_loss(
 
     context.gone(project)
     confirm()
-    remembered, who = context.memory.recall("snapshots", project.id), environment.person()
+    remembered, who = context.memory.lines("snapshots", project.id), environment.person()
     lost = missing_snapshots.accept(project, snapshots, reason=reason, who=who, remembered=remembered, packs_stay=grace)
-    context.memory.forget(project.id, [one.id for one in lost])
+    context.memory.drop_snapshots(project.id, [one.id for one in lost])
     return AcceptedLoss(project.name, tuple(lost))
 
 
@@ -125,7 +127,7 @@ def forget_log(project: Project) -> ForgetLog:
     """Who forgot which snapshots, or gave them up, when and why. Raises `StorageError`."""
     from vault.repository import forget_notes
 
-    notes, problems = forget_notes.each(project)
+    notes, problems = forget_notes.read_notes(project)
     return ForgetLog(project.name, tuple(notes), tuple(problems))
 
 

@@ -25,7 +25,7 @@ def matching(
     from vault.repository import snapshots
     from vault.repository.catalog_chunks import MetaReader
     from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import healed
+    from vault.repository.orphan_packs import repaired_index
 
     known = {} if known is None else known
     wanted = frozenset(hold.id for hold in by_item)
@@ -34,7 +34,7 @@ def matching(
     for record in records if by_item else ():
         before, matched = known.get(record.manifest, (frozenset(), frozenset()))
         if wanted - before:
-            reader = reader or MetaReader(project, healed(project, ChunkIndex.load(project)))
+            reader = reader or MetaReader(project, repaired_index(project, ChunkIndex.load(project)))
             try:
                 table = snapshots.read_manifest(reader, record, columns=list(COLUMNS))
             except Damaged:

@@ -133,12 +133,12 @@ def _touched(project: Project, scope: Scope) -> tuple[int, int]:
     from vault.repository import snapshots
     from vault.repository.catalog_chunks import MetaReader
     from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import healed
+    from vault.repository.orphan_packs import repaired_index
 
     if scope.path is not None:
         pattern_regex(scope.path)  # what is no pattern would hold everything, which nobody means who writes one
     committed = snapshots.committed(project)
-    reader = MetaReader(project, healed(project, ChunkIndex.load(project)))
+    reader = MetaReader(project, repaired_index(project, ChunkIndex.load(project)))
     probe = Hold("", scope, "", "", None)
     items = size = 0
     for record in snapshots.at(committed.records, None):

@@ -99,13 +99,15 @@ def _passphrase(what: str, settings: IdentitySettings) -> str:
         return _run(settings.passphrase_command).decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not environment.is_interactive():
         raise KeyRefused(
-            f"{what} is sealed to a passphrase, and nobody can be asked for it",
+            f"{what} is encrypted with a passphrase, and there is no terminal to ask for it",
             hint="set [identity] passphrase_command in the settings, or run this on a terminal",
         )
     try:
         return getpass.getpass(f"Passphrase of {what}: ")
     except EOFError as error:
-        raise KeyRefused(f"{what} is sealed to a passphrase, and none was given", hint="run this again and type it") from error
+        raise KeyRefused(
+            f"{what} is encrypted with a passphrase, and none was given", hint="run this again and type it"
+        ) from error
 
 
 def _run(command: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vault.problems import printable
@@ -52,10 +53,7 @@ class Item:
         """What it is about, as `--period` takes it; None where nobody knows. zone: in which it is written."""
         if self.period_start is None or self.period_end is None:
             return None
-        from classify import period_grammar
-        from classify.period import Period
-
-        return period_grammar.written(Period.between(self.period_start, self.period_end), zone)
+        return _period(self.period_start, self.period_end, zone)
 
     def as_json(self, zone: ZoneInfo) -> dict[str, Any]:
         """For `--json`. zone: in which its period is written."""
@@ -238,6 +236,15 @@ def find_items(
         notices.problems(known.problems)
         raise nothing_found(known, query)
     return FoundItems(table, known, context.zone(project.name))
+
+
+@lru_cache(maxsize=4096)
+def _period(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """As `--period` takes it. Many items share one, and to find its shortest form takes up to a millisecond."""
+    from classify import period_grammar
+    from classify.period import Period
+
+    return period_grammar.written(Period.between(start, end), zone)
 
 
 def _written(moment: datetime | None) -> str | None:

@@ -80,3 +80,9 @@ def note_run(settings: Settings, project: str, job: str, error: StrongroomError 
         if state_store is not None:
             message = "" if error is None else str(error)[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
             state_store.note(project, "run", job, now, {"ending": ending, "message": message})
+
+
+def damaged_packs(settings: Settings, project: str) -> frozenset[bytes]:
+    """The packs that a check of this machine has found to be damaged."""
+    with noted(settings) as found:
+        return frozenset() if found is None else found.damaged_packs(project)

@@ -100,9 +100,9 @@ def _missing(
     from vault.repository import snapshots
     from vault.repository.catalog_chunks import MetaReader
     from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import healed
+    from vault.repository.orphan_packs import repaired_index
 
-    reader = MetaReader(project, healed(project, ChunkIndex.load(project, tier=META_TIER)))
+    reader = MetaReader(project, repaired_index(project, ChunkIndex.load(project, tier=META_TIER)))
     table = snapshots.read_manifest(reader, record, columns=[*expected_files.COLUMNS, *expected_rows.COLUMNS])
     zone = ZoneInfo(settings.zone)
     for one in source.expect:

@@ -13,9 +13,9 @@ from vault.progress import Progress, Silence
 
 if TYPE_CHECKING:
     from strongroom.context import Context
-    from vault.repository.claims import Patience
-    from vault.repository.gc.prune import PruneReport
+    from vault.repository.claims import WaitOptions
     from vault.repository.gc.prune_plan import PruneOptions, PrunePlan
+    from vault.repository.gc.prune_report import PruneReport
     from vault.repository.project import Project
 
 
@@ -76,7 +76,8 @@ def plan_prune(
     Raises `Damaged` where a record cannot be read, or is gone: what it needs nobody knows. Raises `RefusedByRule` where all
     records are gone, `StorageError`.
     """
-    from vault.repository.gc.prune_plan import PruneOptions, make_plan
+    from vault.repository.gc.planning import make_plan
+    from vault.repository.gc.prune_plan import PruneOptions
     from vault.repository.object_lock import locked
 
     limits = limits or PruneLimits()
@@ -84,7 +85,7 @@ def plan_prune(
     options = PruneOptions(
         held=held_snapshots.held(project),
         locked=locked(project),
-        remembered=frozenset(context.memory.recall("snapshots", project.id)),
+        remembered=frozenset(context.memory.lines("snapshots", project.id)),
         max_bytes=limits.max_bytes,
         max_seconds=limits.max_seconds,
         repack_above=limits.repack_above,
@@ -124,9 +125,9 @@ def apply_prune(
     return PruneResult(planned, report)
 
 
-def _patience(wait: timedelta | None) -> Patience:
-    from vault.repository.claims import Patience
+def _patience(wait: timedelta | None) -> WaitOptions:
+    from vault.repository.claims import WaitOptions
 
     if wait is None:
-        return Patience()
-    return Patience(seconds=wait.total_seconds(), altogether=wait.total_seconds())
+        return WaitOptions()
+    return WaitOptions(seconds=wait.total_seconds(), altogether=wait.total_seconds())

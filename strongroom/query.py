@@ -166,7 +166,7 @@ class ProjectTables:
         from restore.tables.write_options import WriteOptions
 
         if format_ not in FORMATS:
-            raise UsageError(f"there is no format {format_!r}", hint=f"there are {', '.join(FORMATS)}")
+            raise UsageError(f"unknown format {format_!r}", hint=f"known formats: {', '.join(FORMATS)}")
         reports: list[LossReport] = []
 
         def take(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:

@@ -20,7 +20,6 @@ from restore.execution.stream import stream as stream_content
 from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.destinations import Folder, InPlace
-from strongroom.restore_outputs import OutputRun
 from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_of_all, refuse_several
 from strongroom.restore_result import RestoredPart, RestoreResult
 from vault.progress import Progress, Silence
@@ -51,6 +50,8 @@ def restore(
         return _in_place(planned, stop, progress)
     if isinstance(destination, Folder) and planned.conversion is None:
         return _folder(planned, destination, stop, progress)
+    from strongroom.restore_outputs import OutputRun
+
     outcome = OutputRun.of(planned, stop, progress).to(destination)
     return _result(planned, outcome)
 
@@ -82,6 +83,8 @@ def stream(
         took = clock.monotonic() - began
         report = RestoreReport(files=1, bytes=size, seconds=took, problems=[*selected.selection.damage])
         return RestoreResult((RestoredPart("stream", report),), None, selected.missing_snapshots)
+    from strongroom.restore_outputs import OutputRun
+
     plan = plan_of_all(selected, options)
     refuse_several(selected.selection, plan, options.tables)
     policy = ConflictPolicy.REFUSE  # nothing exists in a stream

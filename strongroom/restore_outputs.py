@@ -95,7 +95,7 @@ class OutputRun:
         if zipped.renamed:
             some = ", ".join(printable(name) for name in zipped.renamed[:NAMES_SHOWN])
             names = counted(len(zipped.renamed), "name")
-            notices.notice(f"{names} of bytes that are no UTF-8 are written as text ({some}, …)")
+            notices.notice(f"{names} of bytes that are not valid UTF-8 are written as text ({some}, …)")
         return outcome
 
     def _to_bucket(self, bucket: Bucket) -> OutputReport:

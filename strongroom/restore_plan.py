@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 from restore.local_fs import Target
 from restore.local_fs.syscalls import stands
 from restore.outputs.archive_file import refuse_existing
-from restore.outputs.conflict_guard import in_the_way, refuse_foreseen
-from restore.outputs.object_sink import BucketPlace
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import RestorePlan, make_plan
@@ -64,19 +62,21 @@ class RestoreOptions:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPart:
-    """What goes to one place. source_root: in place, the source and its folder; None for every other destination."""
+    """What goes to one place. source_root: in place, the source and its folder; None for every other destination ·
+    also_replaced: how many files that exist are replaced besides those of the plan: an archive, or what converted tables may
+    take the place of, as far as that is known before they are written."""
 
     plan: RestorePlan
     source_root: SourceRoot | None = None
+    also_replaced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRestore:
     """What a restore would do.
 
-    parts: one; in place one for each source · conversion: of tables, None where everything is restored as it is ·
-    replaced_by_tables: how many files that exist converted tables may take the place of, as far as that is known beforehand
-    · shortage: None where the disk has room, or nobody can tell
+    parts: one; in place one for each source · conversion: of tables, None where everything is restored as it is · shortage:
+    None where the disk has room, or nobody can tell
     """
 
     context: Context
@@ -85,7 +85,6 @@ class PlannedRestore:
     options: RestoreOptions
     parts: tuple[PlannedPart, ...]
     conversion: Conversion | None
-    replaced_by_tables: int
     estimate: Estimate
     shortage: DiskShortage | None
 
@@ -119,7 +118,7 @@ class PlannedRestore:
     @property
     def replacing(self) -> int:
         """How many items that exist would be replaced."""
-        return sum(len(plan.replacing) for plan in self.plans) + self.replaced_by_tables
+        return sum(len(part.plan.replacing) + part.also_replaced for part in self.parts)
 
     @property
     def attributes_only(self) -> int:
@@ -158,10 +157,14 @@ def plan_restore(
     refuse_own(context.settings, destination)
     if isinstance(destination, TableFile):
         options = replace(options, tables=options.tables.named(destination.format))
-    _check(selected, destination, options)
+    options.tables.check(periods=bool(selected.query.periods))
+    if isinstance(destination, InPlace) and options.tables.wanted:
+        raise UsageError(
+            "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
+            hint="name another place with --to",
+        )
     conversion = options.tables.conversion(selected.query, context, selected.project.name)
-    parts, replaced = _Planner(context, selected, destination, options, conversion).parts()
-    plans = [part.plan for part in parts]
+    parts = _Planner(context, selected, destination, options, conversion).parts()
     return PlannedRestore(
         context=context,
         selected=selected,
@@ -169,17 +172,9 @@ def plan_restore(
         options=options,
         parts=tuple(parts),
         conversion=conversion,
-        replaced_by_tables=replaced,
-        estimate=estimate_of(context, plans, selected.zone),
+        estimate=estimate_of(context, [part.plan for part in parts], selected.zone),
         shortage=_shortage(destination, parts),
     )
-
-
-def _check(selected: SelectedItems, destination: Destination, options: RestoreOptions) -> None:
-    """Raises `UsageError`."""
-    options.tables.check(periods=bool(selected.query.periods))
-    if isinstance(destination, InPlace) and options.tables.wanted:
-        raise UsageError("what goes back in place is not converted", hint="name another place with --to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,30 +187,31 @@ class _Planner:
     options: RestoreOptions
     conversion: Conversion | None
 
-    def parts(self) -> tuple[list[PlannedPart], int]:
-        """The parts, and how many files that exist converted tables may replace."""
+    def parts(self) -> list[PlannedPart]:
+        """What goes where."""
         match self.destination:
             case InPlace():
-                return self._in_place(), 0
+                return self._in_place()
             case Folder(path):
                 with Target(os.fsencode(path.absolute())) as target:
                     if self.conversion is None:
-                        return [PlannedPart(self._against(target))], 0
-                    return self._converted(target)
+                        return [PlannedPart(self._against(target))]
+                    return [self._converted(self.conversion, target)]
             case Bucket():
+                from restore.outputs.object_sink import BucketPlace
+
                 with opened_bucket(self.context, self.selected.project, self.destination) as objects:
                     if self.conversion is None:
-                        plan = without_missing(self._against(BucketPlace(objects)), self.options)
-                        return [PlannedPart(plan)], 0
-                    return self._converted(BucketPlace(objects))
+                        return [PlannedPart(without_missing(self._against(BucketPlace(objects)), self.options))]
+                    return [self._converted(self.conversion, BucketPlace(objects))]
             case Archive(path):
                 refuse_existing(path.absolute(), self._policy)
-                return [PlannedPart(self._of_all())], int(stands(path.absolute()))
+                return [self._one_file(path)]
             case TableFile(path):
-                plan = self._of_all()
-                refuse_several(self.selected.selection, plan, self.options.tables)
+                part = self._one_file(path)
+                refuse_several(self.selected.selection, part.plan, self.options.tables)
                 refuse_existing(path.absolute(), self._policy)
-                return [PlannedPart(plan)], int(stands(path.absolute()))
+                return [part]
 
     @property
     def _policy(self) -> ConflictPolicy:
@@ -224,9 +220,6 @@ class _Planner:
     def _against(self, existing: ExistingItems) -> RestorePlan:
         """The plan, with what exists at the destination."""
         return make_plan(self.selected.selection, existing, self._policy, today(self.selected.project))
-
-    def _of_all(self) -> RestorePlan:
-        return plan_of_all(self.selected, self.options)
 
     def _in_place(self) -> list[PlannedPart]:
         """Raises `UsageError` where the folder of a source is not known, `TargetError` where it is not there."""
@@ -241,19 +234,23 @@ class _Planner:
                 parts.append(PlannedPart(make_plan(root.selection, target, self._policy, today(project)), root))
         return parts
 
-    def _converted(self, existing: ExistingItems) -> tuple[list[PlannedPart], int]:
-        """For tables: their names and bytes are known for sure only when they are written."""
-        plan, merge = self._of_all(), self.options.tables.merge
-        if self.conversion is None:
-            return [PlannedPart(plan)], 0
+    def _one_file(self, path: Path) -> PlannedPart:
+        """An archive, or a table."""
+        return PlannedPart(plan_of_all(self.selected, self.options), also_replaced=int(stands(path.absolute())))
+
+    def _converted(self, conversion: Conversion, existing: ExistingItems) -> PlannedPart:
+        """Tables among files that exist. Raises `TargetError` where the names that they will have are taken and must stay."""
+        from restore.outputs.conflict_guard import in_the_way, refuse_foreseen
+
+        plan, merge = plan_of_all(self.selected, self.options), self.options.tables.merge
         if self._policy is ConflictPolicy.REFUSE and not merge:
-            refuse_foreseen(plan.items, self.conversion, existing)
+            refuse_foreseen(plan.items, conversion, existing)
         if self._policy not in _REPLACING:
-            return [PlannedPart(plan)], 0
+            return PlannedPart(plan)
         if merge:
-            name = merged_name(self.selected.project.name, self.selected.query, self.conversion)
-            return [PlannedPart(plan)], len(existing.existing([name]))
-        return [PlannedPart(plan)], len(in_the_way(plan.items, self.conversion, existing))
+            name = merged_name(self.selected.project.name, self.selected.query, conversion)
+            return PlannedPart(plan, also_replaced=len(existing.existing([name])))
+        return PlannedPart(plan, also_replaced=len(in_the_way(plan.items, conversion, existing)))
 
 
 def plan_of_all(selected: SelectedItems, options: RestoreOptions) -> RestorePlan:
@@ -275,7 +272,7 @@ def refuse_several(selection: Selection, plan: RestorePlan, tables: TableOptions
         return
     files = selection.table.filter(pc.equal(selection.table["type"], manifest.FILE))
     if not files.num_rows:
-        raise UsageError("no file matches", hint="name one file, or restore to a folder")
+        raise UsageError("no file matches, and one is to be written", hint="name one file, or restore to a folder")
     some = ", ".join(printable(path) for path in files["path"].slice(0, FILES_NAMED).to_pylist())
     raise UsageError(
         f"{files.num_rows} files match, and one can be written there ({some}, …)",

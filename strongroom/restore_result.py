@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from restore.outputs.report import counts_of
 from strongroom.estimate import summed
 
 if TYPE_CHECKING:
@@ -90,5 +89,7 @@ class RestoreResult:
         if any(part.source_root is not None for part in self.parts):
             found["folders"] = [part.as_json() for part in self.parts]
         if self.outcomes is not None:
+            from restore.outputs.report import counts_of
+
             found["export"] = counts_of(self.outcomes).as_json()
         return found | {"missing_snapshots": [*self.missing_snapshots]}

@@ -12,6 +12,7 @@ from vault import wording
 from vault.errors import RefusedByRule, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     import pyarrow as pa
@@ -46,7 +47,8 @@ class ProjectRetention:
         `SHORTEST_DIGEST` characters."""
         if len(digest) < SHORTEST_DIGEST or not self.digest.startswith(digest):
             raise RefusedByRule(
-                f"the world is not the one of plan {digest} any more; nothing was done",
+                f"plan {digest} of project {self.project!r} is not the current one: snapshots, holds or rules differ; "
+                "nothing was done",
                 hint=f"look at `strongroom retention plan {self.project}` again: it is {self.digest[:16]} now",
             )
 
@@ -116,7 +118,7 @@ def _forget(context: Context, project: Project, plan: RetentionPlan) -> list[str
         held=held_snapshots.held(project),
         unless_done=True,
     )
-    context.memory.forget(project.id, [one.id for one in gone])
+    context.memory.drop_snapshots(project.id, [one.id for one in gone])
     return [one.id for one in gone]
 
 
@@ -151,12 +153,12 @@ def storage(project: Project) -> StorageUse:
     from vault.format.layout import TIERS
     from vault.repository import snapshots
     from vault.repository.gc import reachability
-    from vault.repository.orphan_packs import standing
+    from vault.repository.stored_packs import list_packs
 
     committed = snapshots.committed(project)
     records = {one.id: one for one in committed.records}
-    sizes = {pack: size for tier in TIERS for pack, size in standing(project, tier).items()}
-    reader, moved = reachability.reader_of(project), committed.moved
+    sizes = {pack: size for tier in TIERS for pack, size in list_packs(project, tier).items()}
+    reader, moved = reachability.catalogue_reader(project), committed.moved
     return StorageUse(lambda snapshot: snapshots.needed_packs(reader, records[snapshot], moved), sizes)
 
 
@@ -179,3 +181,27 @@ def retiring(settings: Settings, project: Project) -> ItemRetirement | None:
         return evaluate_items(table, rules, binding, times, pattern_regex).goes
 
     return ItemRetirement(COLUMNS, outlived)
+
+
+def giving_up(project: Project, holds_gone: Callable[[], object]) -> ItemRetirement:
+    """Which vanished items a person has given up (see `vault.repository.lost_items`), and no hold is on. Asks the store only
+    when it is asked. holds_gone: whether holds are gone, so that nobody knows what they were on."""
+    from policies.retention.holds import COLUMNS, items_held
+    from vault.backup.new_manifest import ItemRetirement
+    from vault.repository import lost_items
+
+    def given_up(table: pa.Table) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from classify.path_patterns import pattern_regex
+        from vault.repository import holds
+
+        goes = lost_items.given_up(project, table)
+        if not pc.any(goes).as_py() or holds_gone():
+            return pc.and_(goes, pa.scalar(value=False))
+        for hold in holds.read_all(project).binding(project.services.clock.now()):
+            goes = pc.and_not(goes, items_held(table, hold, pattern_regex))
+        return goes
+
+    return ItemRetirement(tuple({*COLUMNS, *lost_items.COLUMNS}), given_up)

@@ -114,7 +114,7 @@ def parse_versions(text: str) -> int | None:
         return None
     if text.isascii() and text.isdigit() and int(text) > 0:
         return int(text)
-    raise UsageError(f"{text!r} is not a number of versions", hint="write --versions 3, or --versions all")
+    raise UsageError(f"invalid number of versions {text!r}", hint="write --versions 3, or --versions all")
 
 
 class AmbiguousSource(TargetError):

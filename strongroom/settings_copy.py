@@ -147,11 +147,11 @@ class Holder:
         return WrittenCopy(written.name, written=True)
 
     def _recalled(self) -> dict[str, _Remembered]:
-        found = (_Remembered.of_line(line) for line in self.memory.recall(*settings_copies.MEMORY))
+        found = (_Remembered.of_line(line) for line in self.memory.lines(*settings_copies.MEMORY))
         return {one.written.name.split("/")[1]: one for one in found if one is not None and one.written.name.count("/") == 2}
 
     def _remember(self, origin: str, one: _Remembered) -> None:
-        self.memory.remember(*settings_copies.MEMORY, [each.line() for each in ({**self._recalled(), origin: one}).values()])
+        self.memory.save_lines(*settings_copies.MEMORY, [each.line() for each in ({**self._recalled(), origin: one}).values()])
 
 
 def opened(repository: Repository, identities: Sequence[Identity], memory: ClientMemory) -> list[Capability]:
@@ -159,7 +159,7 @@ def opened(repository: Repository, identities: Sequence[Identity], memory: Clien
     found = []
     for capability in repository.open_keys(identities).capabilities:
         try:
-            memory.recognise(capability)
+            memory.verify_keys(capability)
         except KeyRefused:
             continue
         found.append(capability)

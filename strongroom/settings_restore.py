@@ -61,7 +61,7 @@ class Found:
 
 @dataclass(slots=True)
 class Copies:
-    """found: those that opened, the newest first · unopened: how many are sealed to others · problems: damaged ones."""
+    """found: those that opened, the newest first · unopened: how many are encrypted for others · problems: damaged ones."""
 
     found: list[Found] = field(default_factory=list)
     unopened: int = 0
@@ -134,7 +134,7 @@ class Choice:
             opened = counted(len(found_copies.found), "copy", "copies")
             raise NothingFound(
                 "the repository has no such copy of settings that these identities open "
-                f"({opened} opened, {found_copies.unopened} sealed to others, {len(found_copies.problems)} damaged)",
+                f"({opened} opened, {found_copies.unopened} encrypted for others, {len(found_copies.problems)} damaged)",
                 hint="see which there are: `strongroom settings restore --list`",
             )
         good = [one for one in fitting if one.verified or self.unverified]

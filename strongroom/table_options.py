@@ -47,22 +47,28 @@ class TableOptions:
     def check(self, *, periods: bool) -> None:
         """Raises `UsageError` for options that make no sense together. periods: whether any is asked for."""
         if self.format == "original" and (self.rows_in_period or self.merge):
-            raise UsageError("--as original alters nothing", hint="leave it out, or name another format")
+            raise UsageError(
+                "--as original excludes --rows-in-period and --merge: it alters nothing",
+                hint="leave it out, or name another format",
+            )
         if not self.wanted and (self.profile or self.delimiter is not None or self.bom):
-            raise UsageError("--profile, --delimiter and --bom are about formats", hint="name one with --as")
+            raise UsageError("--profile, --delimiter and --bom need --as: they are about the format", hint="name one with --as")
         if self.rows_in_period and not periods:
-            raise UsageError("the rows of which period?", hint="name it with --period")
+            raise UsageError("missing period for --rows-in-period: use --period PERIOD", hint="for example --period 2024-05")
         if self.time_column is not None and not self.rows_in_period:
-            raise UsageError("--time-column is for --rows-in-period", hint="add that, or leave it out")
+            raise UsageError("--time-column needs --rows-in-period", hint="add that, or leave it out")
         if self.header is not None and not self.wanted:
-            raise UsageError("--header and --no-header are about tables", hint="name a format with --as, or leave them out")
+            raise UsageError(
+                "--header and --no-header need --as, --merge or --rows-in-period",
+                hint="name a format with --as, or leave them out",
+            )
         if self.sheets and not self.wanted:
             raise UsageError(
-                "--sheet is about tables, and nothing is to be converted",
+                "--sheet needs --as or --merge: nothing is to be converted",
                 hint="name a format with --as, or say --merge; or leave --sheet out to have whole workbooks",
             )
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
-            raise UsageError(f"{self.delimiter!r} cannot divide the columns of a CSV", hint="use one character: , ; | or a tab")
+            raise UsageError(f"invalid --delimiter {self.delimiter!r}", hint="use one character: , ; | or a tab")
 
     def conversion(self, query: ItemQuery, context: Context, project: str) -> Conversion | None:
         """What `restore.outputs` is to do; None where everything is written as it is."""
@@ -104,7 +110,8 @@ class TableOptions:
         """The same, in the format that a file's name tells, where none was asked for. Raises `UsageError` for another one."""
         if self.format not in (None, format_):
             raise UsageError(
-                f"a file of that name would hold {format_}, not {self.format}", hint="change --as or the file's name"
+                f"--as {self.format} and the file's name, which says {format_}, contradict each other",
+                hint="change --as or the file's name",
             )
         return replace(self, format=format_)
 

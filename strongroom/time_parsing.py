@@ -65,7 +65,7 @@ def moment(text: str, zone: ZoneInfo, now: datetime, *, begin: bool = False) -> 
             at += timedelta(days=1, microseconds=-1)
         return at if at.tzinfo is not None else at.replace(tzinfo=zone)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a moment", hint=_FORMS) from error
+        raise UsageError(f"invalid time {text!r}", hint=_FORMS) from error
 
 
 def in_words(text: str | None, at: datetime, zone: ZoneInfo, *, before: bool = False) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Progress(Protocol):
@@ -36,3 +39,11 @@ def release_memory() -> None:
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
+
+
+def run_phase(work: Callable[[], T]) -> T:
+    """Do some work, and release the memory that it used."""
+    try:
+        return work()
+    finally:
+        release_memory()

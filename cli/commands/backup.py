@@ -31,7 +31,7 @@ LEFT_OUT_SHOWN = 5
 
 
 def backup(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all of the settings.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all of the settings.")] = None,
     source: Source = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="A source that is empty now is meant to be.")] = False,
     config: Config = None,

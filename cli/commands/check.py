@@ -24,7 +24,7 @@ STRAYS_SHOWN = 5
 
 def check(
     projects: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROJECT]… [PERCENT%]", help="Default: all. With --data, 10% is PERCENT.")
+        list[str] | None, typer.Argument(metavar="PROJECT|PERCENT%", help="Default: all. With --data, 10% is PERCENT.")
     ] = None,
     data: Annotated[bool, typer.Option("--data", help="Read packs too: re-hash them, open them, compare every chunk.")] = False,
     percent: Annotated[
@@ -59,8 +59,8 @@ def check(
     of what is damaged or gone: the next backup here puts most of it back.
 
     With --acknowledge a person gives up what a project misses or cannot read any more: snapshots (as `retention accept-loss`
-    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone. No pack is deleted for
-    seven days then.
+    does for some), notes of forgotten snapshots, marks of prunes, holds and key objects that are gone, and vanished items
+    whose content is lost. No pack is deleted for seven days after snapshots were given up.
     """
     from strongroom import checks
     from vault.repository import settings_copies
@@ -72,7 +72,7 @@ def check(
         if acknowledge is not None:
             for project in chosen:
                 checks.acknowledge(opened, project, acknowledge.strip())
-            opened.memory.remember(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
+            opened.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = checks.check_repository(opened, chosen, only=bool(projects))
         share = percent / 100 if data else 0.0
         reports = []
@@ -101,13 +101,13 @@ def check(
 
 def _refuse_contradictions(percent: float, acknowledge: str | None, *, data: bool, rolling: bool) -> None:
     if percent < 100 and not data:
-        raise UsageError("--percent goes with --data", hint="write `strongroom check --data 10%`")
+        raise UsageError("--percent needs --data", hint="write `strongroom check --data 10%`")
     if rolling and data:
-        raise UsageError("--rolling chooses what is read itself", hint="leave --data out")
-    if acknowledge is not None and (rolling or not acknowledge.strip()):
         raise UsageError(
-            "--acknowledge needs a reason, and goes without --rolling", hint="say why nothing is wrong; it is kept"
+            "--rolling and --data exclude each other: --rolling chooses what is read itself", hint="leave --data out"
         )
+    if acknowledge is not None and (rolling or not acknowledge.strip()):
+        raise UsageError("--acknowledge needs a reason, and excludes --rolling", hint="say why nothing is wrong; it is kept")
 
 
 def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
@@ -121,9 +121,11 @@ def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
         try:
             percent = float(word[:-1])
         except ValueError as error:
-            raise UsageError(f"{word!r} is not a percentage", hint="write a number above 0 and up to 100, as 10%") from error
+            raise UsageError(
+                f"{word!r} is not a valid percentage", hint="write a number above 0 and up to 100, as 10%"
+            ) from error
     if not 0 < percent <= 100:
-        raise UsageError(f"{percent:g} is not a percentage", hint="write a number above 0 and up to 100, as 10%")
+        raise UsageError(f"{percent:g} is not a valid percentage", hint="write a number above 0 and up to 100, as 10%")
     return names, percent
 
 

@@ -67,7 +67,10 @@ def diff(
 ) -> None:
     """What was created, changed and deleted between two moments, or between a moment and the live folder."""
     if not since:
-        raise UsageError("from when?", hint="name the first moment with --from, the second one with --to or --live")
+        raise UsageError(
+            "missing first moment: use --from TIME",
+            hint="name the first moment with --from, the second one with --to or --live",
+        )
     if live and until is not None:
         raise UsageError("--to and --live exclude each other", hint="leave one of them out")
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, source=source)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    address: Annotated[str | None, typer.Argument(metavar="[ADDRESS]", help="Default: the settings' repository.")] = None,
+    address: Annotated[str | None, typer.Argument(metavar="ADDRESS", help="Default: the settings' repository.")] = None,
     endpoint: Endpoint = None,
     region: Region = None,
     path_style: PathStyle = None,
@@ -97,7 +97,7 @@ def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport
             descriptor = Repository.open(store, context.services()).descriptor
         except StrongroomError:
             return Belief(None)
-    why = memory.recall(store_trust.LOWERED, descriptor.repository)
+    why = memory.lines(store_trust.LOWERED, descriptor.repository)
     if report.creates_once:
         store_trust.note_repository(memory, descriptor.repository)
     if why and again and report.creates_once:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def drill(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     config: Config = None,
     identity: Identity = None,
     quiet: Quiet = False,

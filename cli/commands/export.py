@@ -27,7 +27,7 @@ from cli.options import (
     Source,
 )
 from cli.restore_output import show_tables
-from cli.restore_run import RunOptions, agreed, finish, selected_items
+from cli.restore_run import RunOptions, finish, selected_items, shown
 from cli.table_formats import As
 from restore.tables.write_options import Audience
 from strongroom import context
@@ -108,9 +108,12 @@ def export(
         merge=merge,
     )
     if not to:
-        raise UsageError("where to?", hint="name a folder or a ZIP file with --to")
+        raise UsageError("missing destination: use --to DIR or --to FILE.zip", hint="for example --to /srv/audit.zip")
     if to == "-" or to.lower().startswith("s3:"):
-        raise UsageError("a bag is a folder or a ZIP file", hint="name one with --to, and copy it from there")
+        raise UsageError(
+            "an export cannot be written to {to}: it is a folder or a ZIP file",
+            hint="name one with --to, and copy it from there",
+        )
     tables.check(periods=bool(periods))
     run = RunOptions(dry_run=dry_run, quiet=quiet, as_json=as_json)
     options = SelectionOptions(
@@ -122,7 +125,7 @@ def export(
     with context.opened(config, identity, address=repository) as opened:
         selected = selected_items(opened, prompts.project(opened, project), options, run)
         planned = plan_export(opened, selected, expanded(to), tables=tables, reason=for_)
-        if not agreed(planned, run):
+        if not shown(planned, run):
             return
         with progress.shown(quiet=run.silent, project=selected.project.name) as listener:
             result = write_bag(planned, progress=listener)

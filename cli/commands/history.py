@@ -66,7 +66,8 @@ def find(
         output.document(found.as_json(limit))
     else:
         heads = ["SIZE", "FIRST SEEN", "LAST SEEN", "VERSIONS", "MISSING SINCE", "NEWEST SNAPSHOT", "PATH"]
-        output.table([_cells(item, found.zone) for item in found.items(limit)], heads, right=(0, 3))
+        cells = [_cells(item, found.zone) for item in found.items(limit)]
+        output.tell_left_out(output.table(cells, heads, right=(0, 3), spare=(3, 5, 1)))
     more(found.total - limit, "item")
     output.finish(found.damage)
 

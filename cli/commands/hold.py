@@ -80,7 +80,7 @@ def release(
 
 @app.command("list", epilog=EXIT_CODES)
 def list_(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
     config: Config = None,
     identity: Identity = None,

@@ -115,7 +115,7 @@ class _Init:
             descriptor = Descriptor(repository_id, services.clock.now(), trust=trust)
             repository = begun or Repository.create(store, descriptor, services)
             memory = context.remembered(address, self._repository)
-            memory.begin(repository_id)
+            memory.start_over(repository_id)
             if report.creates_once:
                 note_repository(memory, repository_id)
             identity = IdentitySettings(file=self._identity)

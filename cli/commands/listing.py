@@ -43,7 +43,7 @@ LETTERS = {"file": "-", "folder": "d", "link": "l"}
 
 
 def list_(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -62,11 +62,16 @@ def list_(
 def _show(found: Sequence[ProjectSnapshots]) -> None:
     if not found:
         output.notice("there is no project yet; add one with `strongroom project add NAME --source KIND=PATH`")
+    left_out: list[str] = []
     for project in found:
         output.result(f"{project.project}: {counted(len(project.snapshots), 'snapshot')}")
         if project.snapshots:
             heads = ["  SNAPSHOT", "SOURCE", "TAKEN", "ITEMS", "SIZE", "STORED", "PROBLEMS"]
-            output.table([_cells(one, project.zone) for one in project.snapshots], heads, right=(3, 4, 5, 6))
+            cells = [_cells(one, project.zone) for one in project.snapshots]
+            spare = [5, 1, 3] if len({one.source for one in project.snapshots}) == 1 else [5, 3, 1]
+            spare = spare if any(one.counts.problems for one in project.snapshots) else [6, *spare]
+            left_out += output.table(cells, heads, right=(3, 4, 5, 6), spare=spare)
+    output.tell_left_out(left_out)
 
 
 def _cells(one: Record, zone: ZoneInfo) -> list[str]:
@@ -111,18 +116,19 @@ def ls(
         output.document(listing.as_json())
     else:
         for item in listing.items():
-            output.result(_line(item, listing.zone))
+            output.result(*_line(item, listing.zone))
     output.finish(listing.damage)
 
 
-def _line(item: Item, zone: ZoneInfo) -> str:
+def _line(item: Item, zone: ZoneInfo) -> tuple[str, str]:
+    """An item's facts, and its path."""
     letters = LETTERS[item.type] + stat.filemode(item.mode)[1:]
     period = item.period(zone) if item.period_origin not in (None, MTIME) else ""
     arrow = f" -> {printable(item.link_target)}" if item.link_target is not None else ""
     gone = f"  (vanished {wording.moment(item.vanished_at, zone)})" if item.vanished_at else ""
     notes = f"{gone}{wording.consistency(item.consistency)}"
     modified = _moment(item.mtime_ns // 1_000_000_000, zone)
-    return f"{letters} {item.size:>12} {modified} {period or '-':<13} {printable(item.path)}{arrow}{notes}"
+    return f"{letters} {item.size:>12} {modified} {period or '-':<13} ", f"{printable(item.path)}{arrow}{notes}"
 
 
 def _moment(seconds: int, zone: ZoneInfo) -> str:

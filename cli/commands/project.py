@@ -77,7 +77,7 @@ def add(
         recovery = [age.parse_recipient(text) for text in opened.settings.recovery]
         recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
         made = opened.repository.add_project(name, recipients, opened.identities, opened.memory.projects())
-        opened.memory.recognise(made.capability)
+        opened.memory.verify_keys(made.capability)
         writer.add_project(opened.settings.file, name, written_zone, sources)
         settings_copy.of_context(opened, [made.capability], settings.load(opened.settings.file))
     told = {
@@ -141,7 +141,8 @@ def _sources(texts: list[str], more: dict[str, object]) -> list[SourceSettings]:
         kind, equals, path = text.partition("=")
         if not equals or not path or not KIND.match(kind):
             raise UsageError(
-                f"{text!r} is not KIND=PATH", hint="for example --source reports=/srv/reports; kinds are small letters"
+                f"invalid source {text!r}: expected KIND=PATH",
+                hint="for example --source reports=/srv/reports; kinds are small letters",
             )
         folder = environment.without_steps_up(Path(path).expanduser().absolute())
         if not folder.is_dir():

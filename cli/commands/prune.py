@@ -19,8 +19,8 @@ from vault.storage.object_locks import UNTIL_RELEASED
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.repository.gc.prune import PruneReport
     from vault.repository.gc.prune_plan import PrunePlan
+    from vault.repository.gc.prune_report import PruneReport
     from vault.repository.project import Project
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -28,7 +28,7 @@ _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def prune(
-    projects: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all.")] = None,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     max_bytes: Annotated[
         str | None, typer.Option("--max-bytes", metavar="SIZE", help="Delete or store anew at most so much, such as 10G.")
     ] = None,
@@ -109,7 +109,7 @@ def _wait(text: str | None) -> timedelta | None:
 def _bytes(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise UsageError(f"{text!r} is not a size", hint="write 500M, 10G or a number of bytes")
+        raise UsageError(f"invalid size {text!r}", hint="write 500M, 10G or a number of bytes")
     return int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
 
 

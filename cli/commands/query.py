@@ -47,7 +47,7 @@ LONGEST_CELL = 80
 
 def query(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
-    sql: Annotated[str, typer.Argument(metavar="[SQL]", help="One SELECT; the tables are named by their folders.")] = "",
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; the tables are named by their folders.")] = "",
     tables: Annotated[bool, typer.Option("--tables", help="The tables there are: columns, files, periods.")] = False,
     target: Annotated[
         str,
@@ -103,15 +103,17 @@ def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: b
     from restore.tables.registry import FORMATS
 
     if bool(sql) == tables:
-        raise UsageError("give a question or --tables", hint="strongroom query PROJECT 'select count(*) from calls'")
+        raise UsageError(
+            "missing query: give SQL or --tables, not both", hint="strongroom query PROJECT 'select count(*) from calls'"
+        )
     if target and target not in FORMATS:
-        raise UsageError(f"there is no format {target!r}", hint=f"--as {', '.join(FORMATS)}")
+        raise UsageError(f"unknown format {target!r} of --as", hint=f"known formats: {', '.join(FORMATS)}")
     if to and not target:
-        raise UsageError("--to needs a format", hint="add --as csv, or another")
+        raise UsageError("--to needs --as", hint="add --as csv, or another")
     if target in SEEKING_FORMATS and not to:
         raise UsageError(f"{target} cannot be written to stdout", hint="name a file with --to")
     if target and (tables or as_json):
-        raise UsageError("--as goes neither with --tables nor with --json")
+        raise UsageError("--as excludes --tables and --json")
 
 
 def _show_tables(tables: ProjectTables, *, as_json: bool) -> None:

@@ -155,7 +155,7 @@ def restore(
         patterns = [*([] if project is None else [project]), *(patterns or [])]
     elif project is None:
         raise UsageError(
-            "which project?", hint="name it, or say --all-projects; `strongroom project list` names those there are"
+            "missing project: name one, or use --all-projects", hint="`strongroom project list` names those there are"
         )
     options = SelectionOptions(
         patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before, parse_versions(versions)

@@ -27,7 +27,7 @@ SHOWN = 12
 """Snapshots that go which are shown one by one; `--all` shows every one, and those that stay."""
 
 app = typer.Typer(help="Which snapshots stay, which go, and why.", no_args_is_help=True, rich_markup_mode=None)
-Projects = Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]…", help="Default: all of the settings.")]
+Projects = Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all of the settings.")]
 All = Annotated[bool, typer.Option("--all", help="Show every snapshot, those that stay too.")]
 
 
@@ -97,12 +97,12 @@ def apply(
 @app.command("log", epilog=EXIT_CODES)
 def log(
     projects: Projects = None,
-    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id, every item by its path.")] = False,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """Show which snapshots were forgotten or given up as lost: when, by whom and why."""
+    """Show which snapshots were forgotten or given up as lost, and which lost items: when, by whom and why."""
     with opened(config, identity) as context:
         found = [forget_log(project) for project in context.projects(projects or [])]
     if as_json:
@@ -180,7 +180,7 @@ def _day(context: Context, project: Project, text: str | None) -> datetime | Non
     now = project.services.clock.now()
     when = time_parsing.moment(text, context.zone(project.name), now)
     if when <= now:
-        raise UsageError(f"{text!r} is not a later day", hint="the plan for now is the one without --on")
+        raise UsageError(f"invalid --on {text!r}: it is not a later day", hint="the plan for now is the one without --on")
     return when
 
 
@@ -192,6 +192,9 @@ def _show_log(found: ForgetLog, *, every: bool) -> None:
         what = [one.id for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
         when, who = wording.moment(note.forgotten_at), note.who or f"? on {note.host}"
         rows += [(f"  {when}", who, one, sources, note.reason) for one in what]
+        lost = [one.path for one in note.items] if every else [counted(len(note.items), "lost item")] if note.items else []
+        of = ", ".join(sorted({one.source for one in note.items}))
+        rows += [(f"  {when}", who, one, of, note.reason) for one in lost]
     output.result(f"{found.project}: {counted(len(rows), 'entry', 'entries')}")
     if rows:
         output.table(rows, ["  WHEN", "WHO", "FORGOTTEN", "OF", "WHY"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import output
+from cli import output, terminal_layout
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from strongroom import context, environment, settings
 from vault import wording
@@ -18,6 +19,7 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from strongroom.settings.errors import Placed
+    from strongroom.settings.origin import Entry
     from strongroom.settings_restore import Choice, Copies, Found, Needs
 
 DONE_WITH_PROBLEMS = 3
@@ -95,10 +97,16 @@ def show(
         width = min(WIDEST_SETTING, max(len(one.text()) for one in found))
         output.result(f"{'SETTING'.ljust(width)}  ORIGIN")
         for one in found:
-            output.result(f"{one.text().ljust(width)}  {one.origin.text(file)}")
+            output.result(f"{_text(one).ljust(width)}  ", one.origin.text(file))
     else:
         for one in found:
-            output.result(one.text())
+            output.result(_text(one))
+    if not as_json and any(_text(one) != one.text() for one in found):
+        output.notice("recipients are shown by their ends; --json has them whole")
+
+
+def _text(one: Entry) -> str:
+    return terminal_layout.shortened(one.text(), terminal_layout.width_of(sys.stdout))
 
 
 @app.command("example", epilog=EXIT_CODES)
@@ -220,7 +228,7 @@ def _list(copies: Copies, *, as_json: bool) -> None:
         ]
         output.table(rows, ["ID", "WRITTEN", "HOST", "FILE", "PROJECTS", "VERIFIED"], right=[4])
         if copies.unopened:
-            output.notice(f"notice: {counted(copies.unopened, 'copy', 'copies')} sealed to others")
+            output.notice(f"notice: {counted(copies.unopened, 'copy', 'copies')} encrypted for others")
         output.problems(copies.problems)
     if copies.problems:
         raise typer.Exit(DONE_WITH_PROBLEMS)

@@ -57,7 +57,7 @@ def status(
     problems.
     """
     if reason and not accept:
-        raise UsageError("--reason goes with --accept PROJECT")
+        raise UsageError("--reason needs --accept PROJECT")
     if accept:
         if not reason.strip():
             raise UsageError("--accept needs a reason", hint="say what you found, with --reason 'they moved the archive'")

@@ -131,7 +131,7 @@ def _loopback(address: str) -> tuple[str, int]:
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
         number = int(port)
     except ValueError as error:
-        raise SettingsError(f"{address!r} is not an address and a port", hint="write '127.0.0.1:9898'") from error
+        raise SettingsError(f"{address!r} is not an address with a port", hint="write '127.0.0.1:9898'") from error
     if not local:
         raise SettingsError(f"{address!r} can be reached from other machines", hint="write '127.0.0.1:9898'")
     return ("127.0.0.1" if host == "localhost" else host), number

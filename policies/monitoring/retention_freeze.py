@@ -120,5 +120,5 @@ def _flagged(hold: Hold) -> Iterator[str]:
 
 def _parent(project: Project, record: Record) -> Record | None:
     """The newest one that it supersedes; None for the first of a source, and where that was forgotten or cannot be read."""
-    found = snapshots.read_those(project, record.parents).records
+    found = snapshots.read_records(project, record.parents).records
     return max(found, key=lambda one: (one.taken_at, one.id), default=None)

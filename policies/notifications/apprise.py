@@ -35,4 +35,4 @@ class Apprise:
             if not notifier.add(url):
                 raise NotDelivered(f"apprise does not understand the URL number {number + 1}")
         if not notifier.notify(title=message.subject, body=message.text()):
-            raise NotDelivered("apprise could not deliver it to all of its URLs")
+            raise NotDelivered("apprise could not deliver the message to all of its URLs")

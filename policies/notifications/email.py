@@ -48,11 +48,9 @@ class Email:
         except smtplib.SMTPAuthenticationError as error:
             raise NotDelivered(f"{self.host} refuses the user {self.user!r} or the password (code {error.smtp_code})") from None
         except smtplib.SMTPResponseException as error:
-            raise NotDelivered(f"{self.host} refuses the letter (code {error.smtp_code})") from error
+            raise NotDelivered(f"{self.host} refuses the mail (code {error.smtp_code})") from error
         except (OSError, smtplib.SMTPException) as error:
-            raise NotDelivered(
-                f"no letter could be given to {self.host}:{self.port}: {type(error).__name__}: {error}"
-            ) from error
+            raise NotDelivered(f"no mail could be given to {self.host}:{self.port}: {type(error).__name__}: {error}") from error
         if refused:
             raise PartlyDelivered(f"{self.host} refuses {_named(refused)}; the others have got it", sorted(refused))
 

@@ -86,7 +86,7 @@ def host_of(url: str) -> str:
     except ValueError:
         host = None
     if host is None:
-        raise NotDelivered("what should be a URL is none", hint="it begins with https://")
+        raise NotDelivered("the URL of a notification is not a URL", hint="it begins with https://")
     return host
 
 

@@ -41,13 +41,13 @@ class CalendarSpan:
         """From "90 days" or "7 years". Raises `SettingsError`, with the nearest unit."""
         match = _TEXT.match(text)
         if match is None:
-            raise SettingsError(f"{text!r} is not a length of time", hint="write a number and a unit, such as '90 days'")
+            raise SettingsError(f"invalid duration {text!r}", hint="write a number and a unit, such as '90 days'")
         count, word = int(match[1]), match[2].lower()
         unit = word if word in UNITS else word.removesuffix("s")
         if unit not in UNITS:
             close = difflib.get_close_matches(unit, UNITS, n=1)
             hint = f"did you mean {str(cls(count, close[0]))!r}?" if close else f"there are: {', '.join(UNITS)}"
-            raise SettingsError(f"{match[2]!r} is not a unit of time", hint=hint)
+            raise SettingsError(f"unknown unit of time {match[2]!r}", hint=hint)
         if count > LARGEST:
             raise SettingsError(f"{text!r} is longer than {LARGEST} {unit}s", hint="where no end is meant, write 'forever'")
         return cls(count, unit)

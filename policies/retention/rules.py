@@ -163,7 +163,7 @@ def _count(name: str, value: object) -> int:
 
 def _span(value: object) -> CalendarSpan:
     if not isinstance(value, str):
-        raise SettingsError(f"within must be a length of time, not {value!r}", hint="write a text such as '90 days'")
+        raise SettingsError(f"within must be a duration, not {value!r}", hint="write a text such as '90 days'")
     return CalendarSpan.parse(value)
 
 

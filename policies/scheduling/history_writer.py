@@ -71,7 +71,7 @@ class HistoryWriter:
             self.is_behind = False
             self._unwritten.clear()
             if was_behind:
-                self.notice("the books can be written again, and all runs are in them")
+                self.notice("the run history can be written again, and all runs are in it")
 
     def report(self) -> None:
         """Tell everything that is not told. Raises what the watcher raises; the rest is told the next time."""

@@ -80,5 +80,5 @@ def read_window(text: str) -> Window:
     opens, _, closes = text.partition("-")
     start, end = read_time(opens.strip()), read_time(closes.strip())
     if start is None or end is None or start == end:
-        raise SettingsError(f"{text!r} is not a window of time", hint="write two different times: '22:00-06:00'")
+        raise SettingsError(f"invalid window of time {text!r}", hint="write two different times: '22:00-06:00'")
     return Window(start, end)

@@ -93,7 +93,7 @@ class Schedule:
 def read(*, every: str | None = None, cron: str | None = None, zone: ZoneInfo) -> Schedule:
     """A schedule from its settings, one of the two. Raises `SettingsError`."""
     if (every is None) == (cron is None):
-        raise SettingsError("a schedule has either every or cron", hint=f"write every = one of {_EXAMPLES}")
+        raise SettingsError("a schedule needs either `every` or `cron`", hint=f"write every = one of {_EXAMPLES}")
     return Schedule(_read_every(every) if every is not None else _read_cron(cron or "", zone), zone)
 
 
@@ -101,7 +101,7 @@ def read_span(text: str) -> timedelta:
     """A length such as '15 minutes' or '2 hours'. Raises `SettingsError`."""
     found = _INTERVAL.match(_plain(text))
     if found is None or not int(found[1] or 1):
-        raise SettingsError(f"{text!r} is not a length of time", hint="write '15 minutes' or '2 hours'")
+        raise SettingsError(f"invalid duration {text!r}", hint="write '15 minutes' or '2 hours'")
     return timedelta(**{f"{found[2]}s": int(found[1] or 1)})
 
 
@@ -225,4 +225,4 @@ def _parts(text: str) -> list[str]:
 
 
 def _not_one(written: str, what: str, *, hint: str) -> SettingsError:
-    return SettingsError(f"{written!r} is not a schedule: {what}", hint=hint)
+    return SettingsError(f"invalid schedule {written!r}: {what}", hint=hint)

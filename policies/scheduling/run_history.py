@@ -209,7 +209,9 @@ class RunHistory:
                     raise
                 self._disconnect()
                 aside = run_history_file.set_aside(self.file, self.clock.now())
-                self.report(f"the books {self.file} are damaged ({error}): they are set aside as {aside.name}, new ones begin")
+                self.report(
+                    f"the run history {self.file} is damaged ({error}): it is set aside as {aside.name}, a new one begins"
+                )
                 return work(self._connected())
 
     def _connected(self) -> sqlite3.Connection:
@@ -218,7 +220,7 @@ class RunHistory:
             self._disconnect()
             run_history_file.drop_journal(self.file, self._journal)
             what = "deleted" if there is None else "replaced"
-            self.report(f"the books {self.file} were {what}: they are begun anew with what is still in memory")
+            self.report(f"the run history {self.file} was {what}: it is begun anew with what is still in memory")
         if self._connection is None:
             self._connection = run_history_file.open_to_write(self.file)
             self._opened = run_history_file.identity(self.file)

@@ -70,7 +70,7 @@ def history_errors(file: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if is_damage(error):
             hint = "the daemon sets them aside and begins new ones when it starts"
-            raise Damaged(f"the books {file} are damaged: {error}", hint=hint) from error
+            raise Damaged(f"the run history {file} is damaged: {error}", hint=hint) from error
         raise _unusable(file, error) from error
     except OSError as error:
         raise _unusable(file, error) from error
@@ -216,7 +216,8 @@ def _take(handle: int, file: Path, clock: Clock) -> None:
         except BlockingIOError as error:
             if last:
                 raise Busy(
-                    f"another process keeps the books {file}", hint="one daemon a machine is enough: it serves all projects"
+                    f"another process keeps the run history {file}",
+                    hint="one daemon a machine is enough: it serves all projects",
                 ) from error
         clock.sleep(LOCK_PAUSE)  # `status` looks for a moment whether somebody has it
     return None
@@ -244,7 +245,7 @@ def _check_version(file: Path, connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise UnsupportedFormat(
-            f"the books {file} were written by a newer version (format {version}; this one knows {VERSION})"
+            f"the run history {file} was written by a newer version (format {version}; this one knows {VERSION})"
         )
 
 
@@ -261,4 +262,4 @@ def _check_sound(connection: sqlite3.Connection) -> None:
 
 def _unusable(file: Path, error: Exception) -> StrongroomError:
     hint = "see whether the disk is full, and whether the file belongs to the user that runs Strongroom"
-    return StrongroomError(f"the books {file} cannot be used: {error}", hint=hint)
+    return StrongroomError(f"the run history {file} cannot be used: {error}", hint=hint)

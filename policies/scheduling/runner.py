@@ -150,7 +150,7 @@ class Runner:
         if self._writer.unwritten:
             count = counted(len(self._writer.unwritten), "run")
             raise StrongroomError(
-                f"the books cannot be written: {count} will be unknown once this process ends",
+                f"the run history cannot be written: {count} will be unknown once this process ends",
                 hint="free some room, or mend the rights of the state folder; what was backed up is kept",
             )
 

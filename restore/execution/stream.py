@@ -27,7 +27,9 @@ def stream(selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int
     if files.num_rows != 1:
         some = ", ".join(printable(path) for path in files["path"].slice(0, 3).to_pylist())
         raise UsageError(
-            f"{files.num_rows} files match, and one can be streamed ({some}…)" if files.num_rows else "no file matches",
+            f"{files.num_rows} files match, and one can be streamed ({some}…)"
+            if files.num_rows
+            else "no file matches, and one is to be written to standard output",
             hint="narrow the pattern down to one file, or restore to a folder",
         )
     return _write(files, selection, out, stop)

@@ -63,8 +63,9 @@ def difference(history: History, question: Question) -> Difference:
         sides.append(Sides(source, pair[0], pair[1]))
     if not any(one.after for one in sides):
         name = history.project.name
+        up_to = "" if question.until is None else f" up to {question.until:%Y-%m-%d %H:%M:%S %Z}"
         raise NothingFound(
-            f"project {name!r} has no snapshot up to then", hint=f"see when there are some: `strongroom list {name}`"
+            f"project {name!r} has no snapshot{up_to}", hint=f"see when there are some: `strongroom list {name}`"
         )
     return Difference(united(tables), tuple(sides))
 

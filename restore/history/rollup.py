@@ -32,7 +32,7 @@ def roll_up(project: Project, source: str, options: UpdateOptions) -> int:
     loose = set(snapshots.stored_ids(project)) - gone.by_id.keys() - {record.id for one in rolled for record in one}
     if len(loose) < FEWEST:
         return 0
-    records = [one for one in snapshots.read_those(project, sorted(loose)).records if one.source == source]
+    records = [one for one in snapshots.read_records(project, sorted(loose)).records if one.source == source]
     run = _waiting(records, [one for one in rolled if one[0].source == source])
     if not run or run[-1].manifest.length > LARGEST_MANIFEST:
         return 0

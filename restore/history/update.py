@@ -25,7 +25,7 @@ from vault.progress import Progress, Silence
 from vault.repository import forget_notes, rollups, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.orphan_packs import healed
+from vault.repository.orphan_packs import repaired_index
 from vault.repository.project import Project
 from vault.storage.caching import in_passing
 
@@ -67,7 +67,7 @@ def update_history(project: Project, kept: HistoryCache, options: UpdateOptions)
         ledger.keep(listed)
     missing = listed - known
     rolled, unusable = _rolled_up(project, missing, ledgers) if len(missing) > MANY else ([], [])
-    found = snapshots.read_those(project, sorted(missing - {record.id for one in rolled for record in one.records}))
+    found = snapshots.read_records(project, sorted(missing - {record.id for one in rolled for record in one.records}))
     problems = [*gone.damaged, *unusable, *found.damaged]
     try:
         if found.records or rolled:
@@ -116,7 +116,7 @@ def read_into(
     options.progress.phase("reading manifests", items=count)
     reader = None
     if records:
-        index = healed(project, ChunkIndex.load(project, tier=META_TIER))
+        index = repaired_index(project, ChunkIndex.load(project, tier=META_TIER))
         yield from index.damaged
         many = len(records) > MANY
         reader = MetaReader(replace(project, store=in_passing(project.store)) if many else project, index, many=many)

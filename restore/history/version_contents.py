@@ -19,7 +19,7 @@ from vault.problems import printable
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.orphan_packs import healed
+from vault.repository.orphan_packs import repaired_index
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Contents:
     def __init__(self, project: Project, stop: Callable[[], None]) -> None:
         self._project = project
         self._stop = stop
-        self._index = healed(project, ChunkIndex.load(project))
+        self._index = repaired_index(project, ChunkIndex.load(project))
         self._reader = MetaReader(project, self._index)
 
     def rows(self, record: Record, paths: Iterable[bytes]) -> pa.Table:

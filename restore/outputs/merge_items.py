@@ -49,7 +49,7 @@ def merge_items(
         told.format = told.format or format_of(content, told.path)
         source = read_as(told.format)
         if source is None:
-            why = f"it is no table ({told.format or 'empty'}), and not in the merged one"
+            why = f"it is not a table ({told.format or 'empty'}), and not in the merged one"
             told.problems.append(Problem(told.path, "not-a-table", why))
             yield OutputItem(told.path, None, 0, told)
             continue

@@ -50,7 +50,7 @@ def _compressed(out: BinaryIO, compression: str) -> Iterator[IO[bytes]]:
             with packer.stream_writer(out, closefd=False) as packed:
                 yield packed
         case _:
-            raise UsageError(f"a tar archive is not compressed with {compression}")
+            raise UsageError(f"a tar archive cannot be compressed with {compression}")
 
 
 class TarSink:

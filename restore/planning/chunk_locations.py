@@ -10,7 +10,7 @@ from vault.format import layout
 from vault.format.layout import CONTENT_TIER
 from vault.problems import Problem
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.orphan_packs import with_unnamed
+from vault.repository.orphan_packs import with_orphans
 from vault.repository.pack_reader import GAP
 from vault.repository.project import Project
 
@@ -65,7 +65,7 @@ def locate_standing(project: Project, items: pa.Table, index: ChunkIndex) -> tup
         references = locate(items, index)
         if references["pack"].null_count and not looked:
             looked, before = True, index
-            index = with_unnamed(project, index, CONTENT_TIER, named=whole.packs())
+            index = with_orphans(project, index, CONTENT_TIER, named=whole.packs())
             if index is not before:
                 continue
         dictionaries = _different(references["dictionary"])

@@ -45,7 +45,8 @@ def dialect_of(file: BinaryIO, path: str, delimiter: str | None, header: Header 
         sample = codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < SAMPLE)
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path} is not in UTF-8, and only that can be asked", hint="leave it out with --path, or restore it with --as csv"
+            f"{path} is not valid UTF-8, and only that can be queried",
+            hint="leave it out with --path, or restore it with --as csv",
         ) from error
     named = separator_line(sample)
     rest = sample[named[1] :] if named else sample

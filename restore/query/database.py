@@ -102,12 +102,12 @@ def translated(served: FileServer) -> Iterator[None]:
     except StrongroomError:
         raise
     except Exception as error:  # pyarrow's, or Python's own, about what DuckDB hands over
-        raise StrongroomError(f"the question cannot be answered: {reason(error)}", hint=_OTHERWISE) from error
+        raise StrongroomError(f"the query cannot be answered: {reason(error)}", hint=_OTHERWISE) from error
 
 
 def _too_large() -> UsageError:
     return UsageError(
-        f"the question needs more than {MEMORY} of memory",
+        f"the query needs more than {MEMORY} of memory",
         hint="narrow it: a shorter --period, fewer columns, an aggregate; nothing is put down on the disk",
     )
 

@@ -78,11 +78,14 @@ class QueryEngine:
         self.views = find_tables(self._items, of_rows)
         if not self.views:
             raise NothingFound(
-                "none of these items is a table that can be asked",
+                "none of these items is a table that can be queried",
                 hint="CSV, JSON, JSON Lines and Parquet can; of XLSX, ODS and SQLite the sheet or table named with --sheet",
             )
         if len(self) > MOST_FILES:
-            raise UsageError(f"these are more than {MOST_FILES} files", hint="narrow them with --period, --kind or --path")
+            raise UsageError(
+                f"a query reads at most {MOST_FILES} files, and these are {len(self)}",
+                hint="narrow them with --period, --kind or --path",
+            )
         self._database = Database(self._served, zone.key)
 
     def close(self) -> None:
@@ -165,7 +168,7 @@ class QueryEngine:
 
         for view, some in zip(views, few, strict=True):
             if not some:
-                raise NothingFound(f"no file of table {view.name} can be asked: {self.sheets.why(view.rows)}")
+                raise NothingFound(f"no file of table {view.name} can be queried: {self.sheets.why(view.rows)}")
         try:
             shapes = [self._shape(connection, view, some) for view, some in zip(views, few, strict=True)]
             return files_needed(connection, self._served, shapes, sql)
@@ -245,7 +248,7 @@ def _one_question(connection: DuckDBPyConnection, sql: str) -> str:
 
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise UsageError("one question at a time, and it begins with SELECT (or WITH, FROM, …)")
+        raise UsageError("expected one query that begins with SELECT (or WITH, FROM, …)")
     query: str = statements[0].query
     return query
 

@@ -68,7 +68,7 @@ def _by_pattern(paths: pa.ChunkedArray, query: ItemQuery) -> pa.ChunkedArray:
         # bytes of a name that are no text come from the command line as surrogates
         return pc.match_substring_regex(paths, regex.encode("utf-8", "surrogateescape"))
     except pa.ArrowInvalid as error:
-        raise UsageError(f"not a pattern: {' or '.join(map(repr, patterns))}", hint=SETS) from error
+        raise UsageError(f"invalid pattern: {' or '.join(map(repr, patterns))}", hint=SETS) from error
 
 
 def _there(paths: pa.ChunkedArray, patterns: tuple[str, ...]) -> set[str]:

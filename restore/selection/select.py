@@ -15,7 +15,7 @@ from vault.progress import release_memory
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.orphan_packs import healed
+from vault.repository.orphan_packs import repaired_index
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def select(project: Project, query: ItemQuery) -> Selection:
     """The items that are meant. Raises `NothingFound` (there is no snapshot, or nothing matches), `UsageError`, `Damaged`."""
     import pyarrow as pa
 
-    index = healed(project, ChunkIndex.load(project))
+    index = repaired_index(project, ChunkIndex.load(project))
     committed = snapshots.committed(project, rolled=True)
     reader = MetaReader(project, index)
     tables, lost = _manifests(project, reader, _records(project, query, committed), committed.records)

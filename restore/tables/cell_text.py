@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 BASE64 = "bytes became base64 text"
 NESTED = "a list or an object became JSON text"
-HALF = "half of a surrogate pair, which no UTF-8 can hold, became its number"
+HALF = "half of a surrogate pair, which is not valid UTF-8, became its number"
 LOCAL = "a moment became local time in {zone}, without its offset"
 
 Text: TypeAlias = tuple[str, str | None]

@@ -235,7 +235,7 @@ def _check_width(types: dict[Key, pa.DataType | None], found: Sequence[dict[Key,
     """Raises `UnwritableTable` where a file brings more columns than a table may have."""
     width = len({*types, *(key for columns in found for key in columns)})
     if width > LARGEST_WIDTH:
-        raise UnwritableTable(f"with its columns the table would have {width}, more than the {LARGEST_WIDTH} that one may have")
+        raise UnwritableTable(f"with its columns the merged table would have {width}, and a table may have {LARGEST_WIDTH}")
 
 
 def _most_rows(columns: int) -> int:

@@ -73,7 +73,7 @@ def open_tables(
     says about it; so do the tables.
     """
     if not is_table(name):
-        raise NotATable(f"{name or 'an unknown format'} is not a table")
+        raise NotATable(f"{f'the format {name}' if name else 'an unknown format'} is not a table")
     with reading(name):
         reader = getattr(import_module(f"restore.tables.readers.{name}"), f"read_{name}")
         more: dict[str, object] = {"header": header} if name == "csv" else {}

@@ -59,10 +59,10 @@ def of_address(text: str) -> Settings:
     values: dict[str, object] = {"address": address}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in _OF_ADDRESS:
-            raise UsageError(f"{name!r} is nothing that an address can say", hint=f"it can say {', '.join(_OF_ADDRESS)}")
+            raise UsageError(f"unknown option {name!r} in the address", hint=f"known ones: {', '.join(_OF_ADDRESS)}")
         values[name] = value.lower() == "true" if name == "path_style" else value
     if mark and len(values) == 1:
-        raise UsageError(f"{text!r} says nothing after the ?", hint="write s3://bucket/prefix?endpoint=URL")
+        raise UsageError(f"the address {text!r} has nothing after the ?", hint="write s3://bucket/prefix?endpoint=URL")
     document = Document(repository=reader.made(RepositorySettings, values))
     return Settings(Path("strongroom.toml"), "", document)
 

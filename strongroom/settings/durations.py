@@ -26,15 +26,15 @@ def read(text: str) -> timedelta:
     """A length; never nothing. Raises `SettingsError`."""
     found = _TEXT.match(" ".join(text.lower().split()))
     if found is None:
-        raise SettingsError(f"{text!r} is not a length of time", hint="write a number and a unit, such as '15 minutes'")
+        raise SettingsError(f"invalid duration {text!r}", hint="write a number and a unit, such as '15 minutes'")
     word = _SHORT.get(found[2], found[2])
     unit = word if word in _UNITS else word.removesuffix("s")
     if unit not in _UNITS:
         close = difflib.get_close_matches(unit, _UNITS, n=1)
         hint = f"did you mean '{found[1]} {close[0]}s'?" if close else f"there are: {', '.join(_UNITS)}"
-        raise SettingsError(f"{found[2]!r} is not a unit of time", hint=hint)
+        raise SettingsError(f"unknown unit of time {found[2]!r}", hint=hint)
     if not int(found[1]):
-        raise SettingsError(f"{text!r} is no time at all", hint="leave the setting out, or write '1 minute'")
+        raise SettingsError(f"invalid duration {text!r}: it is zero", hint="leave the setting out, or write '1 minute'")
     return int(found[1]) * _UNITS[unit]
 
 

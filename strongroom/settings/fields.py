@@ -48,7 +48,7 @@ def _zone(name: str) -> None:
         close = close or [last[one] for one in difflib.get_close_matches(name.rpartition("/")[2].lower(), last, n=1)]
         shown = name if len(name) <= _LONGEST_ZONE else f"{name[:_LONGEST_ZONE]}…"
         hint = f"did you mean {close[0]!r}?" if close else "write a name such as 'Europe/Kyiv' or 'UTC'"
-        raise SettingsError(f"{shown!r} is not a time zone", hint=hint) from error
+        raise SettingsError(f"unknown time zone {shown!r}", hint=hint) from error
 
 
 def _word(text: str) -> None:

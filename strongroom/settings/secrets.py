@@ -74,7 +74,7 @@ def loopback(text: str) -> None:
     try:
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError as error:
-        raise SettingsError(f"{text!r} is not an address and a port", hint="write '127.0.0.1:9898'") from error
+        raise SettingsError(f"{text!r} is not an address with a port", hint="write '127.0.0.1:9898'") from error
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise SettingsError(f"{text!r} has no port from 1 to 65535", hint="write '127.0.0.1:9898'")
     if not local:

@@ -20,7 +20,7 @@ from vault.errors import (
     StorageFull,
     TransientStorageError,
 )
-from vault.storage.retrying import Patience, RetryingStore
+from vault.storage.retrying import RetryingStore, RetryPolicy
 from vault.storage.s3 import S3Store
 from vault.storage.s3_client import S3Options
 
@@ -49,7 +49,7 @@ def shared(moto_endpoint: str) -> Iterator[tuple[ChaosProxy, S3Store]]:
 def line(shared: tuple[ChaosProxy, S3Store]) -> Iterator[Line]:
     proxy, store = shared
     clock = StillClock()
-    yield Line(proxy, store, RetryingStore(store, Patience.network(), clock, SeededChance(7)), clock)
+    yield Line(proxy, store, RetryingStore(store, RetryPolicy.network(), clock, SeededChance(7)), clock)
     assert proxy.all_happened
     for row in list(store.list("")):
         store.delete(row.name)

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from strongroom import context
 from tests.support.desk import Desk, Place
 from tests.support.places import names
 from tests.support.trees import contents, text, write_tree
 from vault.errors import StorageDenied
+from vault.format import layout
+from vault.repository import snapshots
+from vault.repository.catalog_chunks import MetaReader
+from vault.repository.chunk_index import ChunkIndex
 from vault.storage.contract import Buffer
 from vault.storage.local import LocalStore
 
@@ -159,3 +164,64 @@ def test_where_the_store_refuses_what_the_cache_has_whole_the_backup_says_so_and
     assert desk.call("backup", "--json").document["put_back"] == [name]
     desk.call("check", "--data")
     assert restored(desk, "one") == contents(desk.folder / "source")
+
+
+def vanished(desk: Desk) -> set[str]:
+    """Of what has vanished, as the newest snapshot has it."""
+    listed = desk.call("ls", "parcelo", "--deleted", "--json", exits=(0, 1)).document
+    return {one["path"] for one in listed.get("items", ())}
+
+
+def lose_what_vanished(desk: Desk) -> dict[str, bytes]:
+    """The pack of old.csv, what else may lie in it the source has; gives what it was."""
+    with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
+        project = place.project("parcelo")
+        newest = snapshots.read_all(project)[-1]
+        rows = snapshots.read_manifest(MetaReader(project), newest).to_pylist()
+        (chunk, *_) = next(row["chunks"] for row in rows if row["path"] == b"reports/old.csv")
+        (row,) = [row for row in ChunkIndex.load(project).table.to_pylist() if row["chunk"] == chunk["id"]]
+        name = layout.pack_name(project.id, layout.CONTENT_TIER, row["pack"])
+    data = (desk.folder / "repository" / name).read_bytes()
+    lose(desk, [name])
+    return {name: data}
+
+
+def test_a_lost_item_that_a_person_has_given_up_is_carried_on_no_more(desk: Desk) -> None:
+    lose_what_vanished(desk)
+    for _ in range(2):
+        assert "reports/old.csv" in desk.call("backup", exits=3).err
+    told = desk.call("check", "parcelo", "--acknowledge", "the disk was wiped", exits=20)
+    assert "the vanished item reports/old.csv, whose content is lost, is given up" in told.err
+    desk.call("backup")
+    assert "reports/old.csv" not in vanished(desk)
+    again = desk.call("check", "parcelo", "--acknowledge", "once more", exits=20)
+    assert "given up" not in again.err, "older snapshots name it, about which nothing is to be said"
+    (row,) = [one for one in desk.call("retention", "log", "--json").document["projects"][0]["notes"] if "items" in one]
+    assert (row["reason"], [one["path"] for one in row["items"]]) == ("the disk was wiped", ["reports/old.csv"])
+    log = desk.call("retention", "log").text
+    assert "1 lost item" in log
+    assert "the disk was wiped" in log
+    older = [one["snapshot"] for one in desk.call("list", "--json").document["projects"][0]["snapshots"]][:-1]
+    desk.call("forget", "parcelo", *older, "--reason", "they name what is lost", "--yes")
+    desk.call("prune", "--yes")
+    desk.call("backup")
+    desk.call("check", "--data")
+    assert restored(desk, "one") == contents(desk.folder / "source")
+
+
+def test_a_given_up_item_stays_while_a_hold_is_on_it_and_where_its_pack_came_back(desk: Desk) -> None:
+    packs = lose_what_vanished(desk)
+    hold = desk.call("hold", "add", "parcelo", "--path", "reports/old.csv", "--reason", "a claim", "--json").document["hold"]
+    desk.call("backup", exits=3)
+    desk.call("check", "parcelo", "--acknowledge", "the disk was wiped", exits=20)
+    desk.call("backup", exits=3)
+    assert "reports/old.csv" in vanished(desk)
+    desk.call("hold", "release", "parcelo", hold, "--reason", "settled")
+    with desk.store() as store:
+        for name, data in packs.items():
+            store.put(name, data)
+    desk.call("backup")
+    assert "reports/old.csv" in vanished(desk), "its content is there again"
+    lose(desk, list(packs))
+    desk.call("backup")
+    assert "reports/old.csv" not in vanished(desk)

@@ -52,7 +52,7 @@ def set_identity(desk: Desk, key: str, value: str) -> None:
 
 def test_a_wrong_passphrase_is_refused_and_the_right_one_taken(used: Desk) -> None:
     seal_identity(used, "correct horse")
-    assert "nobody can be asked" in refusal(used.call("list", exits=12))
+    assert "there is no terminal" in refusal(used.call("list", exits=12))
     set_identity(used, "passphrase_command", "echo wrong")
     assert "--identity" not in refusal(used.call("list", exits=12))
     used.settings.write_text(used.settings.read_text().replace("echo wrong", "echo correct horse"))

@@ -101,7 +101,7 @@ def test_an_address_that_is_none_is_refused(desk: Desk) -> None:
         ("s3:bucket", "s3://bucket/prefix"),
         ("s3://user:secret@bucket/x", "credentials"),
         ("sftp://host/x", "not supported"),
-        ("", "no address"),
+        ("", "the address is empty"),
     ):
         message = refusal(desk.call("init", address, exits=2))
         assert words in message and "secret" not in message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tests.support.desk import Desk
 from tests.support.tree_facts import tree_facts, write_files
 from vault.age import HybridIdentity, parse_identities
 from vault.repository.key_objects import key_id
+from vault.storage.contract import ObjectInfo
+from vault.storage.local import LocalStore
 
 GARBAGE = b"age-encryption.org/v1\nnothing of the sort"
 
@@ -132,7 +135,12 @@ def test_a_note_that_is_gone_is_told_and_written_anew_once_a_person_knows(used: 
         note.unlink()
     assert first in used.call("backup", exits=3).err
     used.call("status", exits=3)
-    assert first in used.call("check", exits=20).text
+    found = used.call("check", "--json", exits=20).document["projects"][0]["damage"]
+    assert found == [f"the note that snapshot {first} was forgotten was here and is gone"], (
+        "and not a second time, as a snapshot"
+    )
+    assert used.call("check", exits=20).text.count(first) == 1
+    shutil.rmtree(used.folder / "home/.cache")  # else it is put back from there
     used.call("check", "acme", "--acknowledge", "the note was lost with a disk")
     used.call("check")
     used.call("backup")
@@ -140,6 +148,25 @@ def test_a_note_that_is_gone_is_told_and_written_anew_once_a_person_knows(used: 
     stranger(used)
     used.call("check")
     comes_back(used)
+
+
+def test_a_snapshot_that_a_listing_leaves_out_is_damage_though_it_stands(used: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    used.call("backup")
+    (first, _) = (one["snapshot"] for one in used.call("list", "--json").document["projects"][0]["snapshots"])
+    list_all = LocalStore.list
+
+    def forgetful(store: LocalStore, wanted: str) -> Iterator[ObjectInfo]:
+        return (info for info in list_all(store, wanted) if not info.name.endswith(f"snapshots/{first}"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "list", forgetful)
+        found = used.call("check", "--json", exits=20).document["projects"][0]["damage"]
+        assert found == [
+            f"the store's listing leaves out snapshot {first}, which stands: whoever goes by the listing does not see it"
+        ]
+        stranger(used)
+        assert used.call("check", exits=20).text.count(first) == 1
+    used.call("check")
 
 
 def test_a_parent_that_neither_stands_nor_was_forgotten_is_damage_on_every_machine(used: Desk) -> None:

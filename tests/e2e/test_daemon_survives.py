@@ -141,13 +141,13 @@ def a_full_disk(day: Day) -> None:
 def state_that_goes(day: Day) -> None:
     for file in day.state.iterdir():
         file.unlink()
-    day.wait(lambda: day.logged("were deleted"), "that the books went was not seen")
+    day.wait(lambda: day.logged("was deleted"), "that the books went was not seen")
     day.backs_up("deleted")
     assert day.desk.run("daemon", "--once", exits=11).err, "a second daemon is refused although the lock was deleted"
     for name in ("books.sqlite", "findings.sqlite"):
         (day.state / "new").write_bytes(b"this is no database" * 500)
         (day.state / "new").replace(day.state / name)
-    day.wait(lambda: day.logged("books.sqlite are damaged"), "damage was not seen")
+    day.wait(lambda: day.logged("books.sqlite is damaged"), "damage was not seen")
     day.wait(lambda: (day.state / "findings.sqlite.damaged").exists(), "damage was not seen by anybody")
     day.backs_up("damaged")
     findings = day.state / "findings.sqlite"

@@ -59,8 +59,8 @@ def test_a_plan_is_shown_then_done_and_prune_gives_the_room_back(aged: Desk, tmp
     assert "7 of 10 snapshots go" in shown.text and plan["world"][:16] in shown.text
     assert snapshots(aged) == before, "a plan changes nothing"
 
-    assert "nobody can be asked" in aged.call("retention", "apply", exits=2).err
-    assert "not the one of plan" in aged.call("retention", "apply", "--plan", "0" * 16, "--yes", exits=21).err
+    assert "there is no terminal" in aged.call("retention", "apply", exits=2).err
+    assert "is not the current one" in aged.call("retention", "apply", "--plan", "0" * 16, "--yes", exits=21).err
     aged.call("retention", "apply", "--plan", plan["world"][:16], "--yes")
     assert set(snapshots(aged)) == set(before) - set(goes)
     assert "0 of 3 snapshots go" in aged.call("retention", "plan").text
@@ -207,7 +207,7 @@ def test_a_prune_is_bounded_in_bytes(aged: Desk) -> None:
     aged.call("retention", "apply", "--yes")
     some = aged.call("prune", "--yes", "--max-bytes", "700k", "--json").document["projects"][0]
     assert 0 < some["freed"] <= 700 * 1024 and some["plan"]["later"]["packs"] > 0
-    assert "is not a size" in aged.call("prune", "--yes", "--max-bytes", "much", exits=2).err
+    assert "invalid size" in aged.call("prune", "--yes", "--max-bytes", "much", exits=2).err
     aged.call("prune", "--yes")
     assert "sound" in aged.call("check", "--data").text
 

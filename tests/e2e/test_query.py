@@ -67,8 +67,8 @@ def test_tables_are_listed_with_columns_files_and_periods(asked: Desk) -> None:
 
 def test_what_makes_no_sense_is_said_in_a_sentence(asked: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "nosuch" in asked.call("query", "sdek", "select nosuch from calls", exits=2).err
-    assert "give a question" in asked.call("query", "sdek", exits=2).err
-    assert "no format" in asked.call("query", "sdek", SQL, "--as", "pdf", exits=2).err
+    assert "missing query" in asked.call("query", "sdek", exits=2).err
+    assert "unknown format" in asked.call("query", "sdek", SQL, "--as", "pdf", exits=2).err
     assert "--to FILE" not in asked.call("query", "sdek", SQL, "--as", "xlsx", exits=2).out.decode()
     monkeypatch.setitem(sys.modules, "duckdb", None)
     assert "pip install 'strongroom[query]'" in asked.call("query", "sdek", SQL, exits=2).err

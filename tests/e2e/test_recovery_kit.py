@@ -82,7 +82,7 @@ def test_one_project_that_fails_does_not_stop_the_others_and_decides_the_exit_co
     assert "in the way" in result.err
     assert (kept.folder / "out/globex/reports/2024/calls-05.csv").read_text() == "globex"
     assert (kept.folder / "out/acme/reports/2024/calls-05.csv").read_text() == "in the way"
-    assert "which project" in refusal(kept.call("restore", "--to", "out", exits=2))
+    assert "missing project" in refusal(kept.call("restore", "--to", "out", exits=2))
     assert "to a folder" in refusal(kept.call("restore", "--all-projects", "--to", "all.zip", exits=2))
     none = kept.call("restore", "--all-projects", "**/*.nothing", "--to", "none", exits=1)
     assert "no project has" in none.err

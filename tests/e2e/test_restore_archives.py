@@ -91,7 +91,7 @@ def test_tar_itself_unpacks_what_was_written(mixed: Desk) -> None:
 
 def test_a_zip_archive_holds_names_modes_links_and_folders(mixed: Desk) -> None:
     result = mixed.call("restore", "acme", "--to", "out.zip")
-    assert "1 name of bytes that are no UTF-8" in result.err
+    assert "1 name of bytes that are not valid UTF-8" in result.err
     with zipfile.ZipFile(mixed.folder / "out.zip") as archive:
         assert archive.testzip() is None
         infos = {info.filename: info for info in archive.infolist()}

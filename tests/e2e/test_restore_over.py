@@ -82,7 +82,7 @@ def test_bytes_that_changed_under_the_same_time_and_size_are_seen(kept: Desk) ->
     document = kept.call(*IN_PLACE, "--existing", "skip").document  # that it stays is what was asked for
     assert (document["skipped"], document["problems"]) == (1, 0)
     assert [(one["path"], one["why"]) for one in document["plan"]["left"]] == [("d/b.csv", "skipped")]
-    assert "nobody can be asked" in kept.call(*IN_PLACE, exits=2).err and rotten.read_bytes() == b"b!"
+    assert "there is no terminal" in kept.call(*IN_PLACE, exits=2).err and rotten.read_bytes() == b"b!"
     assert kept.call(*IN_PLACE, "--yes").document["files"] == 1
     assert rotten.read_bytes() == b"bb" and rotten.stat().st_mtime == OLD
 

@@ -76,7 +76,7 @@ def test_one_table_out_of_many_files_says_where_each_row_is_from(tables: Desk) -
     streamed = tables.call("restore", "acme", "reports/2024*", "--merge", "--to", "-")
     assert streamed.text == text
     result = tables.call("restore", "acme", "reports/2024*", "reports/act.pdf", "--merge", "--to", "x.csv", exits=3)
-    assert "act.pdf: it is no table" in result.err and (tables.folder / "x.csv").read_text() == text
+    assert "act.pdf: it is not a table" in result.err and (tables.folder / "x.csv").read_text() == text
 
 
 def test_only_the_rows_of_the_period_are_given_and_counted(tables: Desk) -> None:

@@ -102,7 +102,7 @@ def test_an_export_says_which_sheets_were_asked_for(history: Desk) -> None:
 def test_a_sheet_of_nothing_that_is_converted_is_refused_with_a_hint(history: Desk) -> None:
     for command in (("restore", "acme"), ("export", "acme")):
         said = refusal(history.call(*command, "--sheet", "Calls", "--to", "out", exits=2))
-        assert "--sheet is about tables" in said
+        assert "--sheet needs --as or --merge" in said
         assert not (history.folder / "out").exists()
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from cli.commands import status
+from strongroom import context
 from strongroom import status as strongroom_status
 from strongroom.context import Context
 from strongroom.status import RepositoryState
 from tests.support.desk import Desk, Place, without_root_powers
+from tests.support.stage import StageClock
 from tests.support.tree_facts import write_files
 from vault.format.claim import Claim
 from vault.repository.missing_objects import Missing
@@ -188,6 +190,23 @@ def test_a_run_that_died_here_is_not_shown_as_running(desk: Desk) -> None:
     assert [file for file in claims.glob("*/claims/*") if file.is_file()], "it was killed before its end"
     row = desk.call("status", "--json", exits=3).document["sources"][0]
     assert row["state"] == "never backed up" and "running" not in row
+
+
+def test_a_newest_snapshot_that_is_dated_in_the_future_is_a_problem_until_there_is_a_right_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(context, "SystemClock", lambda: StageClock(datetime.now(UTC) + timedelta(days=3)))
+        desk.call("backup")
+    shown = desk.call("status", exits=3)
+    assert "dated in the future" in shown.text
+    (row,) = desk.call("status", "--json", exits=3).document["sources"]
+    assert row["state"] == "dated in the future"
+    assert row["age_seconds"] < 0
+    desk.call("backup")
+    (row,) = desk.call("status", "--json").document["sources"]
+    assert row["state"] == "ok"
+    assert row["age_seconds"] >= 0
 
 
 def test_nothing_is_accepted_without_a_reason(desk: Desk) -> None:

@@ -30,9 +30,9 @@ from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc import marks
 from vault.repository.index_segments import load_segment
 from vault.repository.key_objects import key_id
-from vault.repository.orphan_packs import standing
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
+from vault.repository.stored_packs import list_packs
 
 PACK = 20_000
 FIRST_DESCRIPTOR = "first.json"
@@ -117,7 +117,7 @@ def _ids(desk: Desk, name: str) -> list[str]:
 
 def _left_by_the_dead(project: Project) -> None:
     """Marks of prunes that died, claims of backups that did, and an eviction."""
-    for pack in sorted(standing(project, layout.CONTENT_TIER))[:2]:
+    for pack in sorted(list_packs(project, layout.CONTENT_TIER))[:2]:
         marks.write(project, [pack])
     clock = StageClock(project.services.clock.now() - LONG_AGO)
     earlier = replace(project, services=replace(project.services, clock=clock))

@@ -36,10 +36,11 @@ from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply as prune
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
-from vault.repository.orphan_packs import stored_packs
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.project import Project
+from vault.repository.stored_packs import list_all_packs
 from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
@@ -211,12 +212,12 @@ def test_a_backup_writes_a_deleted_index_segment_anew(world: World, *, changed: 
 def test_a_writer_that_may_not_read_stores_again_what_no_segment_names_and_says_so(world: World) -> None:
     world.lose(*world.names("index"))
     writer = replace(world.project, capability=world.project.capability.without_reading())
-    before = stored_packs(world.stranger)
+    before = list_all_packs(world.stranger)
     report = back_up(writer, world.folder)
     assert ("unindexed-content", "old") in told(report)
     assert world.given_back()[0] == world.source()
     world.prune()
-    assert stored_packs(world.stranger).keys() >= {
+    assert list_all_packs(world.stranger).keys() >= {
         bytes.fromhex(name.rpartition("/")[2]) for name in before_of(world, before)
     }, "what holds the vanished item is still needed"
 

@@ -17,12 +17,15 @@ from vault.errors import Busy, Damaged, StorageError
 from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import forget
-from vault.repository.gc.prune import PruneReport, apply
-from vault.repository.gc.prune_plan import PruneInputs as Seen
-from vault.repository.gc.prune_plan import PruneOptions, make_plan, steadily
+from vault.repository.gc.planning import make_plan
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_inputs import PruneInputs as Seen
+from vault.repository.gc.prune_inputs import read_until_consistent
+from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_report import PruneReport
 from vault.repository.gc.reachability import Needs, needs
 from vault.repository.missing_snapshots import SnapshotsMissing, gone
 from vault.repository.project import Project
@@ -30,7 +33,7 @@ from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
 
-WISHES = PruneOptions(patience=Patience(seconds=0), repack_above=0.3, most_segments=2)
+WISHES = PruneOptions(patience=WaitOptions(seconds=0), repack_above=0.3, most_segments=2)
 
 
 @dataclass
@@ -188,7 +191,7 @@ class Forgetful(MemoryStore):
 def test_a_record_that_no_listing_names_is_asked_for_by_its_name(world: World, tmp_path: Path) -> None:
     memory = ClientMemory(tmp_path / "memory", SeededChance("memory"))
     assert gone(world.project, memory) == []
-    seen = frozenset(memory.recall("snapshots", world.project.id))
+    seen = frozenset(memory.lines("snapshots", world.project.id))
     before = world.restorable()
     for snapshot in sorted({snapshot for snapshot, _ in before}):
         hidden = Forgetful(world.store, {layout.snapshot_name(world.project.id, snapshot)})
@@ -268,5 +271,5 @@ def test_a_snapshot_that_is_taken_back_while_a_prune_looks_ends_it_with_run_agai
 
     asked: list[Seen] = []
     with pytest.raises(Busy, match="was forgotten while this prune was at work"):
-        steadily(project, frozenset(), WISHES, find)
+        read_until_consistent(project, frozenset(), WISHES, find)
     assert apply(project, make_plan(project, WISHES), WISHES).forgotten == 1

@@ -18,16 +18,17 @@ from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.format.layout import TIERS
 from vault.repository import snapshots
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget, marks
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
-from vault.repository.orphan_packs import standing
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.project import Project
+from vault.repository.stored_packs import list_packs
 from vault.storage.memory import MemoryStore
 
 EFFECTS: tuple[Literal["before", "after"], ...] = ("before", "after")
-NO_PATIENCE = Patience(seconds=0, stale_after=timedelta(0), grace=timedelta(0))
+NO_PATIENCE = WaitOptions(seconds=0, stale_after=timedelta(0), grace=timedelta(0))
 """A dead run's claim is evicted at once."""
 
 PRUNE = PruneOptions(patience=NO_PATIENCE, repack_above=None)
@@ -126,7 +127,9 @@ def look_after(project: Project, folder: Path, back: Path) -> None:
     assert (found.sound, found.orphans) == (True, 0)
     assert make_plan(project, PRUNE).dead == ()
     assert list(project.store.list(project.folder("claims"))) == []
-    there = {pack for tier in TIERS for pack in standing(project, tier)}
-    assert all(packs & there for packs in marks.by_name(project).values())  # such a mark stays, and keeps nobody from anything
+    there = {pack for tier in TIERS for pack in list_packs(project, tier)}
+    assert all(
+        packs & there for packs in marks.read_by_name(project).values()
+    )  # such a mark stays, and keeps nobody from anything
     restore(project, back / "later")
     assert look_at(back / "later/reports") == look_at(folder)

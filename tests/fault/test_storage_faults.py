@@ -29,7 +29,7 @@ from vault.repository import snapshots
 from vault.repository.project import Project
 from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
-from vault.storage.retrying import Patience, RetryingStore
+from vault.storage.retrying import RetryingStore, RetryPolicy
 
 WRITES: tuple[Verb, ...] = ("put", "create", "delete")
 READS: tuple[Verb, ...] = ("get", "get_range", "size", "list")
@@ -264,7 +264,7 @@ def attempt(action: Callable[[], T]) -> T | None:
 
 
 def patient(store: FaultyStore) -> RetryingStore:
-    return RetryingStore(store, Patience.network(), TickingClock(), SeededChance("patience"))
+    return RetryingStore(store, RetryPolicy.network(), TickingClock(), SeededChance("patience"))
 
 
 def calls(failure: Failure, requests: Counter[str], stride: int) -> Iterator[tuple[Verb, int]]:

@@ -31,23 +31,24 @@ from vault.backup import run
 from vault.clock import Clock
 from vault.errors import Busy, StorageError, UsageError
 from vault.repository import missing_snapshots, snapshots
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget_notes import read_all as read_notes
 from vault.repository.gc import forget
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo, Store
 from vault.storage.memory import MemoryStore
-from vault.storage.retrying import Patience as Tries
 from vault.storage.retrying import RetryingStore
+from vault.storage.retrying import RetryPolicy as Tries
 
 IN_CI = 24
 IN_FULL = 3000
 KEEPS = {f"small {number}": text(number, 300) for number in range(6)}
-USUAL = Patience(look_every=120.0)
+USUAL = WaitOptions(look_every=120.0)
 """As users have it: an hour for who is at work, a day until a claim is stale, an hour of grace."""
 
 HASTY = replace(USUAL, stale_after=timedelta(0))

@@ -17,16 +17,18 @@ from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.check import Depth, check
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget
-from vault.repository.gc.prune import PruneReport, apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.planning import make_plan
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_report import PruneReport
 from vault.repository.index_segments import store_segments
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 
-WISHES = PruneOptions(patience=Patience(seconds=0))
+WISHES = PruneOptions(patience=WaitOptions(seconds=0))
 YEAR = timedelta(days=365)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.places import TINY
 from tests.support.randomness import SeededChance
-from vault.backup import file_reading
+from vault.backup import large_files
 from vault.backup.read_results import HOLE
 from vault.format.chunks import Cutting, chunk_id, content_hash, cut
 from vault.format.descriptor import CONTENT_CUTTING, META_CUTTING
@@ -127,7 +127,7 @@ class Reading:
 def stream(file: File, cutting: Cutting) -> tuple[list[tuple[bytes, int]], bytes, dict[bytes, bytes]]:
     """References and digest of a file that is read as a stream, and the chunks that were kept."""
     work = Reading(cutting)
-    refs, hashed = file_reading._Stream(work, file, b"x").run()  # type: ignore[arg-type]  # both stand in for what they are named after
+    refs, hashed = large_files.LargeFileStream(work, file, b"x").run()  # type: ignore[arg-type]  # both stand in for what they are named after
     return refs, hashed.digest, work.writer.chunks
 
 
@@ -135,7 +135,7 @@ def stream(file: File, cutting: Cutting) -> tuple[list[tuple[bytes, int]], bytes
 @given(cutting=cuttings, content=contents, piece=st.integers(1024, 9000))
 def test_a_stream_is_cut_as_the_whole_is(cutting: Cutting, content: bytes, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file_reading, "PIECE", max(piece, cutting.largest))
+        patch.setattr(large_files, "PIECE", max(piece, cutting.largest))
         refs, digest, _ = stream(File(content), cutting)
     assert refs == [(chunk_id(KEY, whole), len(whole)) for whole in cut(cutting.cutter(), content)]
     assert digest == content_hash(content)
@@ -150,7 +150,7 @@ def test_a_file_with_holes_comes_together_again(content: bytes, edges: list[int]
     for start, end in holes:
         sparse[start:end] = bytes(end - start)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file_reading, "PIECE", piece)
+        patch.setattr(large_files, "PIECE", piece)
         refs, digest, chunks = stream(File(bytes(sparse), holes), TINY)
     assert b"".join(bytes(length) if chunk == HOLE else chunks[chunk] for chunk, length in refs) == sparse
     assert sum(length for chunk, length in refs if chunk == HOLE) == sum(end - start for start, end in holes)

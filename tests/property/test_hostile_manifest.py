@@ -85,7 +85,7 @@ def forged(project: Project, rows: list[dict[str, Any]], tmp: Path) -> Project:
     again = through(project, copied(project.store), seed="forger")
     table = pa.Table.from_pylist(rows, schema=manifest.schema())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest_rows, "merged", lambda *_: table)
+        patch.setattr(manifest_rows, "merge_last", lambda *_: table)
         patch.setattr(manifest_writer, "needed_packs", lambda *_: (set(), True))
         back_up(again, write_tree(tmp / "source", {"something": b"else"}))
     return again

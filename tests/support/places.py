@@ -33,7 +33,7 @@ from vault.format.chunks import Cutting
 from vault.format.descriptor import Descriptor, Limits, Trust
 from vault.format.layout import CONTENT_TIER
 from vault.repository.check import CheckReport, Depth, check
-from vault.repository.orphan_packs import read_contents
+from vault.repository.orphan_packs import read_table_of_contents
 from vault.repository.pack_reader import PackReader
 from vault.repository.project import Project
 from vault.repository.repository import Repository
@@ -155,7 +155,7 @@ def chunks_in_packs(project: Project, tier: int = CONTENT_TIER) -> Counter[bytes
     reader = PackReader(project)
     found: Counter[bytes] = Counter()
     for sha256, size in _packs(project, tier):
-        found.update(read_contents(reader, tier, sha256, size)["chunk"].to_pylist())
+        found.update(read_table_of_contents(reader, tier, sha256, size)["chunk"].to_pylist())
     return found
 
 

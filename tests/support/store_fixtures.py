@@ -24,7 +24,7 @@ from vault.storage.caching import CachingStore
 from vault.storage.counting import CountingStore
 from vault.storage.local import LocalStore
 from vault.storage.memory import MemoryStore
-from vault.storage.retrying import Patience, RetryingStore
+from vault.storage.retrying import RetryingStore, RetryPolicy
 from vault.storage.s3 import S3Store
 from vault.storage.s3_client import S3Options
 
@@ -93,7 +93,7 @@ def _in_memory(kind: str, folder: Path) -> StorePlace:
         return StorePlace(kind, lambda: CachingStore(inner, folder / "cache", SeededChance(next(_numbers))))
     if kind == RETRYING:
         randomness = SeededChance(1)
-        return StorePlace(kind, lambda: RetryingStore(inner, Patience.network(), SystemClock(), randomness))
+        return StorePlace(kind, lambda: RetryingStore(inner, RetryPolicy.network(), SystemClock(), randomness))
     if kind == COUNTING:
         return StorePlace(kind, lambda: CountingStore(inner))
     return StorePlace(kind, lambda: inner)

@@ -16,13 +16,13 @@ from tests.support.desk import STRONGROOM, Desk
 class Terminal:
     """A command on a terminal of its own: what it shows, and what is typed."""
 
-    def __init__(self, desk: Desk, *arguments: str) -> None:
+    def __init__(self, desk: Desk, *arguments: str, columns: int = 120) -> None:
         self._mine, theirs = pty.openpty()
 
         def take() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-        environment = desk.environment | {"TERM": "xterm", "COLUMNS": "120"}
+        environment = desk.environment | {"TERM": "xterm", "COLUMNS": str(columns)}
         self.process = subprocess.Popen(
             [STRONGROOM, *arguments],
             cwd=desk.folder,

@@ -41,7 +41,7 @@ def parse_identity(text: str) -> HybridIdentity | X25519Identity:
     if text.startswith(x25519.IDENTITY_PREFIX.upper() + "1"):
         return X25519Identity.parse(text)
     if text.startswith(_SEALED_FILE_MARKS):
-        raise KeyUnreadable("this identity file is itself sealed with age", hint="open it with its passphrase first")
+        raise KeyUnreadable("this identity file is itself encrypted with age", hint="open it with its passphrase first")
     if text.startswith(x25519.RECIPIENT_PREFIX + "1"):
         raise KeyUnreadable(
             "this is a recipient (public) where an identity (secret) is wanted",

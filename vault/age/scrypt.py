@@ -44,7 +44,9 @@ class ScryptRecipient:
 
     def __init__(self, passphrase: str, work_factor: int = USUAL_WORK_FACTOR) -> None:
         if not passphrase:
-            raise UsageError("an empty passphrase protects nothing", hint="choose one of at least five random words")
+            raise UsageError(
+                "the passphrase is empty and would protect nothing", hint="choose one of at least five random words"
+            )
         if not 1 <= work_factor <= LARGEST_WORK_FACTOR:
             raise UsageError(f"a work factor is 1 to {LARGEST_WORK_FACTOR}, not {work_factor}")
         self._passphrase = _utf8(passphrase)
@@ -109,7 +111,7 @@ def _utf8(passphrase: str) -> bytes:
         return passphrase.encode("utf-8")
     except UnicodeEncodeError:
         # The cause would quote the passphrase.
-        raise KeyUnreadable("the passphrase holds bytes that are not UTF-8 text", hint="type it again") from None
+        raise KeyUnreadable("the passphrase is not valid UTF-8", hint="type it again") from None
 
 
 def _stretch(passphrase: bytes, salt: bytes, work_factor: int) -> bytes:

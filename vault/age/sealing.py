@@ -111,19 +111,19 @@ def _file_key(header: Header, identities: Sequence[Identity]) -> bytes:
         raise NoMatchingIdentity(f"none of the identities at hand ({len(identities)}) is among the recipients of this file")
     if any(isinstance(identity, scrypt.ScryptIdentity) for identity in identities):
         raise NoMatchingIdentity("the passphrase is wrong", hint="type it again; capitals and blanks count")
-    raise NoMatchingIdentity("this file is sealed to a passphrase, and none was given", hint="give the passphrase")
+    raise NoMatchingIdentity("this file is encrypted with a passphrase, and none was given", hint="give the passphrase")
 
 
 def _refuse_bad_company(stanzas: Sequence[Stanza]) -> None:
     types = {stanza.type for stanza in stanzas}
     if not stanzas:
-        raise UsageError("nobody to seal to: what is sealed to no recipient cannot be opened again")
+        raise UsageError("no recipient: what is encrypted for nobody cannot be opened again")
     if scrypt.STANZA_TYPE in types and len(stanzas) > 1:
         raise UsageError("a passphrase must be the only recipient of a file")
     if hybrid.STANZA_TYPE in types and len(types) > 1:
         raise UsageError(
             "a post-quantum recipient and one that is not cannot share a file: the weaker would decide",
-            hint="use `age1pq1…` recipients only, or seal a second file",
+            hint="use `age1pq1…` recipients only, or make a second file",
         )
 
 

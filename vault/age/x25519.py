@@ -60,7 +60,7 @@ class X25519Recipient:
         try:
             secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(self.public))
         except ValueError as error:
-            raise KeyUnreadable("the recipient is a point of low order: anybody could open what is sealed to it") from error
+            raise KeyUnreadable("the recipient is a point of low order: anybody could open what is encrypted for it") from error
         body = wrap_file_key(file_key, _wrap_key(secret, share, self.public))
         return Stanza(STANZA_TYPE, (unpadded.encode(share).decode("ascii"),), body)
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from classify.format import BINARY
 from classify.period_columns import MTIME
-from vault.backup.table_profiles import TableProfile, from_row, stayed
+from vault.backup.table_profiles import TableProfile, from_row, remaining_share
 from vault.format.changes import LONGEST_NAME, MOST_EXAMPLES, MOST_GROUPS, Changes, Group
 from vault.format.manifest import FILE
 from vault.problems import printable
@@ -160,7 +160,7 @@ def _compare(found: _Rewritten, path: bytes, old: TableProfile, new: TableProfil
     empty = old.rows > 0 and new.rows * NEXT_TO_NOTHING <= old.rows
     if not empty and _emptied_columns(old, new):
         found.count("columns", path)
-    return stayed(old, new) < STAYED, empty
+    return remaining_share(old, new) < STAYED, empty
 
 
 def _emptied_columns(old: TableProfile, new: TableProfile) -> int:
@@ -189,8 +189,8 @@ def _kept_bytes(old: pa.Table, new: pa.Table) -> dict[int, float]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    chunks, news = (pc.list_flatten(_whole(one, "chunks")) for one in (old, new))
-    there = pc.is_in(chunks.field("id"), value_set=news.field("id"))
+    chunks, new_chunks = (pc.list_flatten(_whole(one, "chunks")) for one in (old, new))
+    there = pc.is_in(chunks.field("id"), value_set=new_chunks.field("id"))
     lengths = chunks.field("length")
     held = pc.multiply(lengths, there.cast(pa.int64()))
     sums = pa.table({"row": pc.list_parent_indices(_whole(old, "chunks")), "all": lengths, "held": held})

@@ -1,7 +1,7 @@
-"""Content on its way into packs: cut, named, compared with what is known, compressed.
+"""Writing content into packs: it is cut, hashed, compared with what is known, and compressed.
 
     worker threads    (small files: read) -> cut -> id -> known? -> compress        batches, in parallel
-    one thread        takes their results in order, fills pack builders, hands full ones to the pack writer
+    one thread        takes their results in order, fills pack builders, gives full ones to the pack writer
 
 Every library used gives the GIL away for the length of a call, so batches are large and few. The number of batches on their
 way is bounded, and with it the memory.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from vault.backup.dictionaries import Trained
+from vault.backup.dictionaries import TrainedDictionary
 from vault.format.chunks import chunk_id, cut
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
@@ -27,10 +27,10 @@ from vault.repository.sorted_index import KnownChunks
 WORKERS = 2
 """Threads that cut and compress; the packs' own threads seal and upload beside them."""
 
-ON_THEIR_WAY = 4
+MAX_BATCHES = 4
 """Batches that are read but not yet in a pack builder, of about 8 MiB each."""
 
-MOST_IN_PACK = 65_536
+MAX_CHUNKS_IN_PACK = 65_536
 """Chunks; a table of contents of tiny ones must not outgrow what they hold."""
 
 Buffer = bytes | bytearray | memoryview
@@ -47,7 +47,7 @@ class Frames:
 class Cutter:
     """One worker thread's tools: none of them may be shared."""
 
-    def __init__(self, session: Session, claim_chunk: Callable[[bytes], bool], trained: dict[str, Trained]) -> None:
+    def __init__(self, session: Session, claim_chunk: Callable[[bytes], bool], trained: dict[str, TrainedDictionary]) -> None:
         descriptor = session.project.descriptor
         self._key = session.project.capability.chunk_id_key
         self._claim_chunk = claim_chunk
@@ -76,7 +76,9 @@ class Cutter:
 class ContentWriter:
     """Runs batches through the workers and their chunks into packs."""
 
-    def __init__(self, session: Session, known: KnownChunks, trained: dict[str, Trained], *, workers: int = WORKERS) -> None:
+    def __init__(
+        self, session: Session, known: KnownChunks, trained: dict[str, TrainedDictionary], *, workers: int = WORKERS
+    ) -> None:
         self._session = session
         self._known = known
         self._trained = trained
@@ -89,7 +91,7 @@ class ContentWriter:
 
     def submit(self, work: Callable[[Cutter, Frames], None], done: Callable[[], None]) -> None:
         """Run `work` in a worker; when its chunks lie in builders, and in the order of submission, `done` is called."""
-        while len(self._queue) >= ON_THEIR_WAY:
+        while len(self._queue) >= MAX_BATCHES:
             self._take()
         self._queue.append((self._pool.submit(self._run, work), done))
 
@@ -98,11 +100,11 @@ class ContentWriter:
         return list(cut(self._large_cutter, content))
 
     def finish(self) -> None:
-        """Take every result and hand the last builders to the pack writer."""
+        """Take every result and give the last builders to the pack writer."""
         while self._queue:
             self._take()
         for group in list(self._builders):
-            self._hand_over(group)
+            self._close_pack(group)
 
     def close(self) -> None:
         """Let the workers end, whatever became of the run."""
@@ -137,21 +139,21 @@ class ContentWriter:
     def _builder(self, group: str, more: int) -> PackBuilder:
         limit = self._session.project.descriptor.limits.pack
         builder = self._builders.get(group)
-        if builder and builder.size and (builder.size + more > limit or len(builder.chunks) >= MOST_IN_PACK):
-            self._hand_over(group)
+        if builder and builder.size and (builder.size + more > limit or len(builder.chunks) >= MAX_CHUNKS_IN_PACK):
+            self._close_pack(group)
             builder = None
         if builder is None:
             trained = self._trained.get(group)
             builder = self._builders[group] = PackBuilder(trained.chunk if trained else None)
         return builder
 
-    def _hand_over(self, group: str) -> None:
+    def _close_pack(self, group: str) -> None:
         builder = self._builders.pop(group)
         trained = self._trained.get(group)
         self._session.packs.submit(builder, CONTENT_TIER, trained.dictionary if trained else None)
 
 
-def store_dictionaries(session: Session, known: KnownChunks, trained: Sequence[Trained]) -> None:
+def store_dictionaries(session: Session, known: KnownChunks, trained: Sequence[TrainedDictionary]) -> None:
     """Put new dictionaries into a pack of their own and index it, before anything that needs them is stored."""
     compressor = Compressor()
     for one in trained:

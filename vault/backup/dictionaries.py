@@ -27,7 +27,7 @@ and 138.4 MB, 400 samples 1.2 s and 138.1 MB; larger dictionaries win less than 
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedDictionary:
     """A dictionary: its chunk id, its bytes, and what zstd makes of them."""
 
     chunk: bytes
@@ -63,7 +63,7 @@ def group_of(path: bytes) -> str:
     return extension.lower().decode("ascii", "replace") if dot and stem else "-"
 
 
-def worth_training(files: Iterable[tuple[bytes, int]]) -> dict[str, list[bytes]]:
+def groups_to_train(files: Iterable[tuple[bytes, int]]) -> dict[str, list[bytes]]:
     """Groups that deserve a dictionary, each with the paths to learn from. files: path and size of what will be read."""
     groups: dict[str, Group] = {}
     for path, size in files:
@@ -76,10 +76,10 @@ def worth_training(files: Iterable[tuple[bytes, int]]) -> dict[str, list[bytes]]
     }
 
 
-def train(samples: list[bytes], key: bytes) -> Trained | None:
+def train(samples: list[bytes], key: bytes) -> TrainedDictionary | None:
     """A dictionary out of samples, or None where they have nothing in common. key: the project's chunk-id key."""
-    made = frames.train([sample[:SAMPLE] for sample in samples if sample], DICTIONARY_SIZE)
-    if made is None:
+    dictionary = frames.train([sample[:SAMPLE] for sample in samples if sample], DICTIONARY_SIZE)
+    if dictionary is None:
         return None
-    data = made.as_bytes()
-    return Trained(chunk_id(key, data), data, made)
+    data = dictionary.as_bytes()
+    return TrainedDictionary(chunk_id(key, data), data, dictionary)

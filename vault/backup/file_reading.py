@@ -15,7 +15,8 @@ from classify.format import HEAD, sniff
 from vault.backup import unreadable_items
 from vault.backup.content_writer import ContentWriter, Cutter, Frames
 from vault.backup.dictionaries import group_of
-from vault.backup.read_results import HOLE, ContentFacts, ReadResults, ScannedStatus, Xattrs
+from vault.backup.large_files import PIECE, LargeFileStream
+from vault.backup.read_results import ContentFacts, ReadResults, ScannedStatus, Xattrs
 from vault.format import manifest
 from vault.format.chunks import content_hash
 from vault.format.tree import ChunkRef
@@ -28,7 +29,6 @@ from vault.source.reader import (
     TRIES,
     Consistency,
     Content,
-    Extent,
     LargeFile,
     Reader,
     TooLarge,
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 BATCH_FILES = 256
 BATCH_BYTES = 8 * 1024 * 1024
 """A batch of small files ends at so many, or so many bytes; a thread's start costs as much as reading ten of them."""
-
-PIECE = 8 * 1024 * 1024
-"""Bytes of a large file that are read and cut at once."""
 
 SLICE = 4096
 """Rows of a table that are Python objects at once."""
@@ -68,7 +65,7 @@ class Reading:
     results: ReadResults
     progress: Progress
     stop: Callable[[], None]
-    told: Callable[[int, int], None]
+    report_progress: Callable[[int, int], None]
     problems: list[Problem] = field(default_factory=list)
     grown: list[tuple[bytes, int]] = field(default_factory=list)
     """Files that grew while they were read: path, and how many of their first bytes were kept."""
@@ -163,7 +160,7 @@ class Reading:
     def _streamed(self, file: LargeFile, path: bytes) -> tuple[list[ChunkRef], ContentFacts] | Problem:
         """A large file's content, of one moment where that can be had."""
         for attempt in range(1, TRIES + 1):
-            stream = _Stream(self, file, path)
+            stream = LargeFileStream(self, file, path)
             refs, content = stream.run()
             now = file.status_now()
             if same_status(file.status, now):
@@ -223,83 +220,7 @@ class Reading:
         """So many items and bytes more; of_file: bytes of a large file that is not through yet."""
         self.read_items += items
         self.progress.advance(items=items, size=size)
-        self.told(self.read_items, self.read_bytes + of_file)
-
-
-class _Stream:
-    """One reading of a large file: extents are cut piece by piece, holes become references without a chunk."""
-
-    def __init__(self, reading: Reading, file: LargeFile, path: bytes) -> None:
-        self._reading = reading
-        self._file = file
-        self._path = path
-        self._head = b""
-        self._refs: list[ChunkRef] = []
-        self._digest = blake3()
-        self._at = 0
-        self.short = False
-        """Whether the file ended before the size that it had at opening."""
-
-    def run(self) -> tuple[list[ChunkRef], ContentFacts]:
-        """The references (complete when the workers are through) and what the content is, holes as zeros."""
-        for extent in self._file.extents():
-            self._hole(extent.offset - self._at)
-            self._extent(extent)
-            if self.short:
-                break
-        else:
-            self._hole(self._file.status.st_size - self._at)
-        size = self._at
-        return self._refs, ContentFacts(self._digest.digest(), size, sniff(self._head, size=size, name=self._path))
-
-    def _hole(self, length: int) -> None:
-        if length > 0:
-            zeros = bytes(min(length, PIECE))
-            for start in range(0, length, PIECE):
-                self._reading.stop()
-                self._digest.update(zeros[: min(PIECE, length - start)])
-                self._reading.advance(of_file=self._at + start)
-            self._at += length
-            self._later([(HOLE, length)])
-
-    def _extent(self, extent: Extent) -> None:
-        """Read, cut, and hand whole chunks to the workers; what lies behind the last cut is cut again with what follows."""
-        rest = b""
-        end = extent.offset + extent.length
-        while self._at < end:
-            self._reading.stop()
-            buffer = bytearray(len(rest) + min(PIECE, end - self._at))
-            buffer[: len(rest)] = rest
-            view = memoryview(buffer)
-            count = self._file.readinto(view[len(rest) :], self._at)
-            if count == 0:
-                self.short = True
-                break
-            view = view[: len(rest) + count]
-            self._digest.update(view[len(rest) :])
-            if self._at < HEAD and self._at == len(self._head):
-                self._head += bytes(view[len(rest) :][: HEAD - self._at])
-            self._at += count
-            pieces = self._reading.writer.cut(view)
-            final = self._at >= end
-            whole = pieces if final else pieces[:-1]
-            rest = b"" if final else bytes(pieces[-1])
-            self._hand_over(whole)
-            self._reading.advance(size=count, of_file=self._at)
-        if rest:
-            self._hand_over([memoryview(rest)])
-
-    def _hand_over(self, pieces: list[memoryview]) -> None:
-        refs: list[ChunkRef] = []
-
-        def work(cutter: Cutter, frames: Frames) -> None:
-            refs.extend(cutter.keep_chunk(piece, "", frames) for piece in pieces)
-
-        self._reading.writer.submit(work, lambda: self._refs.extend(refs))
-
-    def _later(self, refs: list[ChunkRef]) -> None:
-        """In order behind the pieces that are still with the workers."""
-        self._reading.writer.submit(lambda _cutter, _frames: None, lambda: self._refs.extend(refs))
+        self.report_progress(self.read_items, self.read_bytes + of_file)
 
 
 _NOT_READ = ContentFacts(b"", 0, None)

@@ -1,4 +1,4 @@
-"""What the items of a source are about: the period and the format of each, as columns of the manifest.
+"""The periods and formats of a source's items, as columns of the manifest.
 
     layout of the settings -> what people write into names -> a time column of the content -> the day of modification
 
@@ -32,14 +32,19 @@ _RECOGNITION = "recognition 2"
 _COLUMNS = ("period_start", "period_end", "period_origin")
 
 OfContent = Callable[[int, str], Period | None]
-"""The period of a table: its open file's descriptor, its format; None where its content tells none. Raises nothing."""
+"""Finds the period of a table by its content: called with its open file's descriptor and its format. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifyOptions:
-    """How the settings say that a source's items are to be understood. zone: of its dates · layouts: the first that fits
-    decides · day_first: 01.02.2024 is the first of February · content: asks files for the period that their names do not
-    tell, `content_key` says in words what it asks for."""
+    """How the periods of a source's items are found.
+
+    - `zone`: of the dates
+    - `layouts`: of paths; the first that fits decides
+    - `day_first`: 01.02.2024 is the first of February
+    - `content`: finds periods in the contents of files whose paths have none
+    - `content_key`: names what `content` looks at, for the fingerprint
+    """
 
     zone: ZoneInfo
     layouts: Sequence[Layout] = ()
@@ -55,15 +60,18 @@ class ClassifyOptions:
         return blake3("\0".join(parts).encode()).hexdigest(FINGERPRINT_SIZE)
 
 
-UTC_MANNER = ClassifyOptions(ZoneInfo("UTC"))
+UTC_OPTIONS = ClassifyOptions(ZoneInfo("UTC"))
 """For sources whose settings say nothing."""
 
 
-def classified(
+def with_periods(
     table: pa.Table, options: ClassifyOptions, of_content: dict[bytes, Period], doubtful: list[bytes] | None = None
 ) -> pa.Table:
-    """Rows of a manifest with their periods. of_content: what the content of some has told, by path; periods that content told
-    an earlier run stay · doubtful: takes the paths that can be read in several ways, and whose period covers them all."""
+    """Rows of a manifest with their periods.
+
+    - `of_content`: periods that were found in contents, by path; those that an earlier run found there stay
+    - `doubtful`: takes the paths that can be read as several periods; theirs covers them all
+    """
     import pyarrow.compute as pc
 
     if not table.num_rows:
@@ -71,18 +79,18 @@ def classified(
     columns: list[pa.Array | pa.ChunkedArray] = _named(table["path"], options, doubtful)
     known = pc.and_(pc.equal(pc.fill_null(table["period_origin"], ""), period_columns.CONTENT), pc.is_null(columns[2]))
     columns = [pc.if_else(known, table[name], column) for name, column in zip(_COLUMNS, columns, strict=True)]
-    columns = [_or(column, told) for column, told in zip(columns, _of_content(table["path"], of_content), strict=True)]
-    columns = [_or(column, told) for column, told in zip(columns, _of_mtime(table, options.zone, columns[2]), strict=True)]
+    columns = [_or(column, other) for column, other in zip(columns, _of_content(table["path"], of_content), strict=True)]
+    columns = [_or(column, other) for column, other in zip(columns, _of_mtime(table, options.zone, columns[2]), strict=True)]
     for name, column in zip(_COLUMNS, columns, strict=True):
         place = table.schema.get_field_index(name)
         table = table.set_column(place, table.schema.field(place), column)
     return table
 
 
-def asked(
+def periods_of_contents(
     reader: Reader, paths: pa.ChunkedArray, results: ReadResults, options: ClassifyOptions, stop: Callable[[], None]
 ) -> dict[bytes, Period]:
-    """What the content of tables tells of periods that their paths do not tell. paths: of the scan."""
+    """Periods found in the contents of tables whose paths have none, by path. paths: of the scan."""
     import pyarrow.compute as pc
 
     if options.content is None or not len(results):
@@ -90,22 +98,22 @@ def asked(
     found = results.formats()
     found = found.filter(pc.is_valid(found["format"]))
     named = paths.combine_chunks().take(found["row"].combine_chunks())
-    mute = unnamed(named, options)
-    told = {}
+    mute = paths_without_period(named, options)
+    periods = {}
     for path, format_ in zip(named.filter(mute).to_pylist(), found["format"].filter(mute).to_pylist(), strict=True):
         stop()
         file = reader.open_large(path)
         if isinstance(file, Problem):
-            continue  # it went meanwhile; what was read of it is kept, and its time of modification tells the period
+            continue  # it vanished meanwhile; what was read of it is kept, and its period is that of its time of modification
         with file:
             period = options.content(file.descriptor, format_)
         if period is not None:
-            told[path] = period
-    return told
+            periods[path] = period
+    return periods
 
 
-def unnamed(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions) -> pa.Array:
-    """Which of the paths tell no period. paths: KIND/relative/path, of one kind."""
+def paths_without_period(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions) -> pa.Array:
+    """A boolean for each path: whether it has no period. paths: KIND/relative/path, of one kind."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -113,7 +121,7 @@ def unnamed(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions) -> pa.A
 
 
 def _named(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions, doubtful: list[bytes] | None = None) -> list[pa.Array]:
-    """What paths tell of periods. A layout is of what stands behind KIND/."""
+    """The periods in paths. A layout is of the part after KIND/."""
     from classify.period_recognizer import (
         PeriodRecognizer,  # 20 ms of regular expressions, for runs that have something to describe
     )
@@ -129,30 +137,30 @@ def _or(column: pa.ChunkedArray, other: pa.Array) -> pa.ChunkedArray:
     return pc.coalesce(column, other)
 
 
-def _of_content(paths: pa.ChunkedArray, told: dict[bytes, Period]) -> tuple[pa.Array, pa.Array, pa.Array]:
+def _of_content(paths: pa.ChunkedArray, periods: dict[bytes, Period]) -> tuple[pa.Array, pa.Array, pa.Array]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     moment = pa.timestamp("us", tz="UTC")
-    keys = list(told)
+    keys = list(periods)
     places = pc.index_in(paths, value_set=pa.array(keys, pa.binary())).combine_chunks()
-    starts = pa.array([told[key].start for key in keys], pa.int64()).cast(moment)
-    ends = pa.array([told[key].end for key in keys], pa.int64()).cast(moment)
+    starts = pa.array([periods[key].start for key in keys], pa.int64()).cast(moment)
+    ends = pa.array([periods[key].end for key in keys], pa.int64()).cast(moment)
     origins = pa.array([period_columns.CONTENT] * len(keys), pa.string())
     return starts.take(places), ends.take(places), origins.take(places)
 
 
 def _of_mtime(table: pa.Table, zone: ZoneInfo, known: pa.ChunkedArray) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """The day of the last change in a zone, for rows that nothing else tells of. Folders have none: they are not about
-    anything, their files are. known: the origins so far."""
+    """The day of the last change in a zone, for rows without a period. Folders have none, only their files have. known: the
+    origins so far."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from vault.format.manifest import FOLDER
 
-    asked = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
+    periods_of_contents = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
     moment = pa.timestamp("us", tz="UTC")
-    places = pc.indices_nonzero(asked)
+    places = pc.indices_nonzero(periods_of_contents)
     coded = table["mtime"].take(places).combine_chunks().dictionary_encode()
     days = _Days(zone)
     periods = [days.of(second) for second in coded.dictionary.to_pylist()]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from vault.backup.new_manifest import ItemRetirement
+
 MOST_NAMED = 1000
 """Lost items that a run names; of more it says how many."""
 
@@ -67,6 +69,19 @@ class LostContent:
         had = pc.is_in(ids, value_set=self.available.table["chunk"].combine_chunks())
         return pc.unique(pc.list_parent_indices(flat).filter(pc.and_not(pc.is_valid(ids), had)))
 
+    def given_up(self, table: pa.Table, give_up: ItemRetirement | None) -> pa.ChunkedArray | None:
+        """Which rows of a manifest need not be carried on, since a person has given them up and their content cannot be had;
+        None where there are none."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        lost = self.rows(table["chunks"])
+        if give_up is None or not len(lost):
+            return None
+        numbers = pa.array(range(table.num_rows), lost.type)
+        goes = pc.and_(give_up.retired(table), pc.is_in(numbers, value_set=lost))
+        return goes if pc.any(goes).as_py() else None
+
     def problems(self, table: pa.Table, rows: pa.Array) -> Iterator[Problem]:
         """One for each of these rows of a manifest; of very many, how many more. table: its paths and chunks."""
         for row in rows[:MOST_NAMED].to_pylist():
@@ -90,7 +105,7 @@ class LostContent:
                 "a backup that needs it, with an identity that may read, names it again",
             )
         where = _named(packs or self.packs) or "no pack that the index names"
-        todo = "it stays listed, and is whole again if the pack comes back"
+        todo = "it stays listed, and is whole again if the pack comes back, until `strongroom check --acknowledge` gives it up"
         return Problem(
             path,
             "lost-content",

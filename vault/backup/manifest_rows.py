@@ -24,7 +24,7 @@ class SharedColumns:
     last_seen_at: datetime | None
 
 
-def merged(
+def merge_last(
     last: pa.Table, comparison: Comparison, new_rows: pa.Table, unvanished: Unvanished, shared: SharedColumns
 ) -> pa.Table:
     """The new manifest: the last one, and `new_rows` of what was read."""
@@ -35,7 +35,7 @@ def merged(
         return new_rows
     gone = last.take(comparison.gone)
     stays = unvanished.mask(gone["path"])
-    new_rows, unread_paths = unreadable_items.settled(new_rows, last, unvanished.failed)
+    new_rows, unread_paths = unreadable_items.prefer_sound_versions(new_rows, last, unvanished.failed)
     failed = pc.is_in(last["path"], value_set=pa.array(sorted(unread_paths), pa.binary()))
     parts = [
         new_rows,
@@ -48,7 +48,7 @@ def merged(
     return sort_by_path(pa.concat_tables(parts))
 
 
-def joined(table: pa.Table, other: pa.Table, unvanished: Unvanished, shared: SharedColumns) -> pa.Table:
+def merge_other(table: pa.Table, other: pa.Table, unvanished: Unvanished, shared: SharedColumns) -> pa.Table:
     """A new manifest, and the items that only `other` has: the manifest of the second of two snapshots that the new one
     follows."""
     import pyarrow as pa

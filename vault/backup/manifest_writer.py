@@ -104,8 +104,8 @@ class ManifestWriter:
     def write(self, encoded: Buffer, rows: int) -> Tree:
         """Store the bytes of a manifest with so many rows."""
         root = self._meta.write(encoded, finer=manifest.finer(rows))
-        self.needed |= self._meta.leaned_on
-        self._meta.leaned_on.clear()
+        self.needed |= self._meta.referenced
+        self._meta.referenced.clear()
         return root
 
     def finish(self, root: Tree) -> StoredManifest:
@@ -121,8 +121,8 @@ class ManifestWriter:
         packs = meta.write(listed)
         meta.flush()
         session.packs.drain()
-        own = {*self._new_packs(), *meta.leaned_on}
-        found = self._target.view.verify_found(frozenset(self.needed | meta.leaned_on), self._target.heads)
+        own = {*self._new_packs(), *meta.referenced}
+        found = self._target.view.verify_found(frozenset(self.needed | meta.referenced), self._target.heads)
         index = self._index.with_rows([session.index.rows()])
         return StoredManifest(root, packs, tuple(sorted(own)), frozenset(self.needed | own), found, index)
 

@@ -81,19 +81,19 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
         work.files(file_reading.wanted_files(scan.table, fresh))
     finally:
         writer.close()
-    of_content = item_classification.asked(tools.reader, scan.table["path"], results, tools.options, tools.stop)
-    profiles = table_profiles.asked(tools.reader, scan.table, results, tools.profiler, tools.stop)
-    failed = frozenset(one.path for one in work.problems if one.what not in unreadable_items.KEPT_ALL_THE_SAME)
+    of_content = item_classification.periods_of_contents(tools.reader, scan.table["path"], results, tools.options, tools.stop)
+    profiles = table_profiles.profile_tables(tools.reader, scan.table, results, tools.profiler, tools.stop)
+    failed = frozenset(one.path for one in work.problems if one.what not in unreadable_items.READ_WITH_PROBLEM)
     grown = tuple(Grown(*one) for one in work.grown)
     return NewContent(results, of_content, profiles, tuple(work.problems), failed, grown, work.read_bytes)
 
 
-def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.Trained]:
+def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.TrainedDictionary]:
     """Dictionaries for the groups of small files that gain from one, stored before they are used."""
-    candidates = dictionaries.worth_training((one.path, one.size) for one in file_reading.wanted_files(scan, fresh))
+    candidates = dictionaries.groups_to_train((one.path, one.size) for one in file_reading.wanted_files(scan, fresh))
     key = tools.session.project.capability.chunk_id_key
 
-    def train(paths: list[bytes]) -> dictionaries.Trained | None:
+    def train(paths: list[bytes]) -> dictionaries.TrainedDictionary | None:
         tools.stop()
         samples = [answer.data for answer in tools.reader.read_small(paths) if isinstance(answer, Content)]
         return dictionaries.train(samples, key)

@@ -57,7 +57,7 @@ class Description:
 
 def new_rows(results: ReadResults, scan: pa.Table, shared: SharedColumns, description: Description) -> pa.Table:
     """Manifest rows of what was read. scan: `path`, `type` and `size` of the scan; `results` are empty afterwards."""
-    rows = item_classification.classified(
+    rows = item_classification.with_periods(
         results.take_table(scan, shared), description.options, description.of_content, description.doubtful
     )
     return table_profiles.with_profiles(rows, description.profiles)
@@ -73,10 +73,10 @@ def merge(
     """
     if not base.heads:
         return rows
-    table = manifest_rows.merged(base.manifest(base.heads[-1]), difference, rows, unvanished, shared)
+    table = manifest_rows.merge_last(base.manifest(base.heads[-1]), difference, rows, unvanished, shared)
     for head in base.heads[:-1]:
         other = base.manifest(head)
-        table = manifest_rows.joined(table, other, unvanished, replace(shared, last_seen_at=head.taken_at))
+        table = manifest_rows.merge_other(table, other, unvanished, replace(shared, last_seen_at=head.taken_at))
     return table
 
 
@@ -86,7 +86,7 @@ def finish(table: pa.Table, description: Description, retire: ItemRetirement | N
 
     if description.anew:
         description.doubtful.clear()  # the rows of what was read are among these
-        table = item_classification.classified(table, description.options, description.of_content, description.doubtful)
+        table = item_classification.with_periods(table, description.options, description.of_content, description.doubtful)
     if retire is None:
         return table
     retired = retire.retired(table)

@@ -37,31 +37,13 @@ from vault.repository.object_lock import pack_names
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
 from vault.repository.writer_view import BasePacks, UsableIndex, WriterView
-from vault.source import scan_columns
 from vault.source.reader import Reader
 from vault.source.scan import Scan
+from vault.source.scan_columns import SourceTotals
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True, slots=True)
-class _Totals:
-    """Of the source: its items, its files, and bytes of their content."""
-
-    items: int
-    files: int
-    size: int
-
-    @classmethod
-    def of(cls, scan: pa.Table) -> _Totals:
-        """Counted in the table of a scan."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        files = pc.sum(pc.equal(scan["type"], pa.scalar(scan_columns.FILE, pa.uint8()))).as_py() or 0
-        return cls(len(scan), files, pc.sum(scan["size"]).as_py() or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +92,7 @@ class NewSnapshot:
         self._options = options
         self._scan = scan
         self._taken_at = taken_at
-        self._totals = _Totals.of(scan.table)
+        self._totals = SourceTotals.of(scan.table)
         self._unseen = frozenset(scan.unlisted) | {problem.path for problem in scan.problems}
         self._base, unreadable = BaseSnapshots.choose(view, source.name, distrusted)
         self.problems: list[Problem] = [*scan.problems, *unreadable]
@@ -127,7 +109,7 @@ class NewSnapshot:
         self._options.stop()
         packs = view.base_packs(base.heads)
         unchanged = difference.nothing_changed and base.only_one and not self._described_anew and not self._any_retired(last)
-        complete = not packs.lost and packs.lists_read and not view.catalogue.healed
+        complete = not packs.lost and packs.lists_read and not view.catalogue.found_orphans
         if base.last and unchanged and complete:
             return self._commit_unchanged(base.last, _Reading(difference), packs)
         index = view.read_index(packs)
@@ -135,7 +117,7 @@ class NewSnapshot:
         if base.last:
             packs = view.base_packs(base.heads)  # the whole index says of more packs that they are gone
             reading = self._with_lost(difference, index, packs)
-            unchanged = unchanged and reading.difference.nothing_changed
+            unchanged = unchanged and reading.difference.nothing_changed and not self._any_given_up(reading)
             if unchanged and lost_content.catalogue_is_stored(view, base.last, packs):
                 return self._commit_unchanged(base.last, reading, packs)
         new = self._read(reading.difference, index)
@@ -154,6 +136,13 @@ class NewSnapshot:
         if retire is None or last["vanished_at"].null_count == len(last):
             return False
         return bool(pc.any(retire.retired(self._base.last_manifest([*retire.columns, "vanished_at"]))).as_py())
+
+    def _any_given_up(self, reading: _Reading) -> bool:
+        """The same for items whose content is lost and that a person has given up."""
+        give_up = self._options.give_up
+        if reading.lost is None or give_up is None:
+            return False
+        return reading.lost.given_up(self._base.last_manifest([*give_up.columns, "chunks"]), give_up) is not None
 
     def _refuse_empty(self, last: pa.Table) -> None:
         """A source that lost everything looks like an unmounted disk; a person must confirm that it is empty."""
@@ -195,8 +184,8 @@ class NewSnapshot:
 
     def _commit_unchanged(self, last: Record, reading: _Reading, packs: BasePacks) -> Record:
         """Commit the last manifest again: it costs a record."""
-        if unreadable_items.any_asks(self.problems):
-            self.problems = unreadable_items.explained(self.problems, self._base.last_manifest(unreadable_items.COLUMNS))
+        if unreadable_items.any_to_explain(self.problems):
+            self.problems = unreadable_items.explain(self.problems, self._base.last_manifest(unreadable_items.COLUMNS))
         if reading.lost is not None:
             self._report_lost(self._base.last_manifest(["path", "seen_at", "chunks"]), reading.lost)
         self.problems += self._view.damage()
@@ -213,8 +202,8 @@ class NewSnapshot:
         target = ManifestTarget(self._session, self._view, index, self._base.heads)
 
         def build() -> tuple[pa.Table, _ManifestFacts]:
-            table = self._manifest(reading.difference, new)
-            self.problems = unreadable_items.explained(self.problems, table)
+            table = self._manifest(reading, new)
+            self.problems = unreadable_items.explain(self.problems, table)
             return table, _ManifestFacts(manifest_rows.newly_vanished(table, self._taken_at), self._changes(table))
 
         def find_lost(table: pa.Table, complete: bool) -> frozenset[bytes]:  # noqa: FBT001
@@ -230,8 +219,10 @@ class NewSnapshot:
         counts = self._counts(reading, vanished=facts.vanished, read_bytes=new.read_bytes)
         return self._commit_record(stored, counts, facts.changes, packs)
 
-    def _manifest(self, difference: Comparison, new: NewContent) -> pa.Table:
+    def _manifest(self, reading: _Reading, new: NewContent) -> pa.Table:
         """The table; what it is made of is dropped."""
+        import pyarrow.compute as pc
+
         source, last = self._source, self._base.last
         shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last.taken_at if last else None)
         description = new_manifest.Description(
@@ -240,9 +231,11 @@ class NewSnapshot:
         rows = new_manifest.new_rows(new.results, self._scan.table, shared, description)
         self._scan.drop_rows()
         unvanished = manifest_rows.Unvanished(new.failed, self._unseen)
-        table = new_manifest.merge(rows, self._base, difference, unvanished, shared)
+        table = new_manifest.merge(rows, self._base, reading.difference, unvanished, shared)
         del rows
-        return new_manifest.finish(table, description, self._options.retire)
+        table = new_manifest.finish(table, description, self._options.retire)
+        given_up = reading.lost.given_up(table, self._options.give_up) if reading.lost is not None else None
+        return table if given_up is None else table.filter(pc.invert(given_up))
 
     def _changes(self, table: pa.Table) -> Changes:
         """What the new manifest changes of the last one."""

@@ -30,7 +30,7 @@ class Source:
     kind: str
     path: bytes
     rules: Rules
-    classify_options: item_classification.ClassifyOptions = item_classification.UTC_MANNER
+    classify_options: item_classification.ClassifyOptions = item_classification.UTC_OPTIONS
     bounds: Bounds = NOWHERE
     ignored: frozenset[comparison.Ignorable] = frozenset()
     profiler: table_profiles.Profiler | None = None
@@ -47,6 +47,7 @@ class BackupOptions:
     - `allow_empty`: an empty source is no error
     - `locking`: locks stored objects against deletion; None where nothing is locked
     - `damaged`: packs that are known to be damaged: nothing new refers to them
+    - `give_up`: which vanished items it carries on no more once their content is lost; None: none
     - `retire`: which vanished items a new manifest no longer carries; None: it carries all
     - `stop`: called often, raises to end the run
     """
@@ -55,5 +56,6 @@ class BackupOptions:
     locking: ObjectLock | None = None
     damaged: frozenset[bytes] = frozenset()
     retire: ItemRetirement | None = None
+    give_up: ItemRetirement | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)

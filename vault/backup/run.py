@@ -17,7 +17,7 @@ from vault.backup.new_snapshot import NewSnapshot
 from vault.backup.options import BackupOptions, Source
 from vault.backup.report import BackupReport
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
-from vault.repository.claims import evicted
+from vault.repository.claims import evicted_error
 from vault.repository.index_compaction import compact
 from vault.repository.project import Project
 from vault.repository.session import Session
@@ -73,11 +73,11 @@ def _back_up(
         snapshot = NewSnapshot(session, view, source, options, scan, taken_at, distrusted)
         record = snapshot.commit()
     except (Damaged, ObjectNotFound) as error:
-        claim_stands = session.claim_stands()
+        claim_exists = session.claim_exists()
         session.withdraw()
-        if claim_stands:
+        if claim_exists:
             raise
-        raise evicted(session.id) from error  # what it needs may have been deleted since
+        raise evicted_error(session.id) from error  # what it needs may have been deleted since
     except (StrongroomError, KeyboardInterrupt):
         session.withdraw()
         raise

@@ -1,9 +1,9 @@
-"""What stands in tables, in a few numbers: so that a later version can be compared with this one by whoever cannot read it.
+"""Profiles of tables: a few numbers by which a later version can be compared with this one without reading this one.
 
 A host that backs up has no key to what it stored before. The profile of a table stays in the manifest: its rows, how many cells
 of each column are not empty, and a sketch of its rows, by which the rows that two versions share are estimated.
 
-Only so many tables are looked into, and small ones, that an hourly backup costs a second or two more at most. Which they are is
+Only so many tables are profiled, and small ones, that an hourly backup costs a second or two more at most. Which they are is
 decided by a hash of their paths, so that it is the same ones every time.
 """
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from vault.source.reader import Reader
 
 MOST_TABLES = 256
-"""Tables that one run looks into."""
+"""Tables that one run profiles."""
 
 LARGEST = 512 * 1024
-"""Bytes of a file that is looked into. A workbook of so many takes half a second."""
+"""Bytes of a file that is profiled. A workbook of so many takes half a second."""
 
 MOST_BYTES = 4 * 1024 * 1024
 """Of all these files together."""
@@ -79,7 +79,7 @@ def column_hash(table: str, column: str) -> int:
     return int.from_bytes(blake3(f"{table}\0{column}".encode("utf-8", "surrogatepass")).digest(4), "little", signed=True)
 
 
-def stayed(old: TableProfile, new: TableProfile) -> float:
+def remaining_share(old: TableProfile, new: TableProfile) -> float:
     """The share of the old version's rows that the new one has, estimated; 1 where the old one had none."""
     if not old.rows:
         return 1.0
@@ -88,10 +88,10 @@ def stayed(old: TableProfile, new: TableProfile) -> float:
     return min(1.0, common / (1 + common) * (old.rows + (new.rows or 0)) / old.rows)
 
 
-def asked(
+def profile_tables(
     reader: Reader, scan: pa.Table, results: ReadResults, profiler: Profiler | None, stop: Callable[[], None]
 ) -> dict[bytes, TableProfile]:
-    """The profiles of tables among what was read, by path. scan: `path` and `size`."""
+    """The profiles of tables among what was read, by path. scan: with `path` and `size`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -101,19 +101,19 @@ def asked(
     read = read.filter(pc.is_in(read["format"], value_set=pa.array(sorted(profiler.formats), pa.string())))
     found = scan.select(["path", "size"]).take(read["row"].combine_chunks()).append_column("format", read["format"])
     found = found.filter(pc.and_(pc.greater(found["size"], 0), pc.less_equal(found["size"], LARGEST)))
-    told = {}
+    profiles = {}
     for path, format_ in _chosen(zip(*(found[name].to_pylist() for name in ("path", "size", "format")), strict=True)):
         stop()
         file = reader.open_large(path)
         if isinstance(file, Problem):
             continue  # it went meanwhile
         with file:
-            told[path] = profiler.of(file.descriptor, format_)
-    return told
+            profiles[path] = profiler.of(file.descriptor, format_)
+    return profiles
 
 
 def _chosen(tables: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, str]]:
-    """Those that are looked into. tables: path, bytes, format."""
+    """The tables that are profiled. tables: path, bytes, format."""
     left = MOST_BYTES
     ordered = sorted(tables, key=lambda one: blake3(one[0]).digest(_HASH))
     for path, size, format_ in ordered[:MOST_TABLES]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vault.problems import Problem
 
-KEPT_ALL_THE_SAME = frozenset({"attribute-too-large"})
+READ_WITH_PROBLEM = frozenset({"attribute-too-large"})
 """Problems of items that were read."""
 
 NO_ATTRIBUTES = "attributes-unreadable"
@@ -34,10 +34,10 @@ _ASKING = frozenset({CHANGED, UNLISTED, "unreadable", "vanished-while-read", "si
 """Problems of items after which one asks what the snapshot has instead."""
 
 COLUMNS = ["path", "seen_at", "consistency"]
-"""What `explained` needs of a manifest."""
+"""What `explain` needs of a manifest."""
 
 
-def settled(read: pa.Table, last: pa.Table, failed: frozenset[bytes]) -> tuple[pa.Table, frozenset[bytes]]:
+def prefer_sound_versions(read: pa.Table, last: pa.Table, failed: frozenset[bytes]) -> tuple[pa.Table, frozenset[bytes]]:
     """What was read, without what is worse than the last manifest has it, and the paths whose row in the last manifest stays.
     failed: paths with problems while they were read, which may have rows all the same."""
     import pyarrow as pa
@@ -55,12 +55,12 @@ def settled(read: pa.Table, last: pa.Table, failed: frozenset[bytes]) -> tuple[p
     return read, failed - ({row["path"] for row in rows} - set(worse))
 
 
-def any_asks(problems: Iterable[Problem]) -> bool:
-    """Whether there is anything for `explained` to explain."""
+def any_to_explain(problems: Iterable[Problem]) -> bool:
+    """Whether there is anything for `explain` to explain."""
     return any(map(_asks, problems))
 
 
-def explained(problems: Iterable[Problem], table: pa.Table) -> list[Problem]:
+def explain(problems: Iterable[Problem], table: pa.Table) -> list[Problem]:
     """The same problems, each with what the snapshot has of its item. table: `COLUMNS` of the snapshot's manifest."""
     paths = _Paths(table["path"].combine_chunks())
     return [replace(one, message=f"{one.message}; {_has(one, table, paths)}") if _asks(one) else one for one in problems]

@@ -127,5 +127,5 @@ class Capability:
         if capability.content_identity and capability.content_identity.recipient != capability.content_recipient:
             raise Damaged(f"{WHAT} holds a key that does not belong to the other")
         if not is_id(capability.project) or not is_id(capability.repository) or len(capability.name) > LONGEST_NAME:
-            raise Damaged(f"{WHAT} holds a value that makes no sense")
+            raise Damaged(f"{WHAT} holds an invalid value")
         return capability

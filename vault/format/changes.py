@@ -59,15 +59,15 @@ class Changes:
 
     def as_json(self) -> dict[str, Any]:
         """As a record holds it: what is zero or empty is left out."""
-        told: dict[str, Any] = {name: count for name in NUMBERS if (count := getattr(self, name))}
+        value: dict[str, Any] = {name: count for name in NUMBERS if (count := getattr(self, name))}
         for name in _GROUPS:
             if groups := getattr(self, name):
-                told[name] = [list(one) for one in groups]
+                value[name] = [list(one) for one in groups]
         if self.examples:
-            told["examples"] = {name: list(paths) for name, paths in self.examples.items()}
+            value["examples"] = {name: list(paths) for name, paths in self.examples.items()}
         if self.since is not None:
-            told["since"] = strict_json.write_moment(self.since)
-        return told
+            value["since"] = strict_json.write_moment(self.since)
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any], what: str) -> Changes:
@@ -75,14 +75,14 @@ class Changes:
         examples = value.get("examples", {})
         if not isinstance(examples, dict) or not all(isinstance(paths, list) for paths in examples.values()):
             raise Damaged(f"{what}: 'examples' is not an object of lists")
-        made = cls(
+        changes = cls(
             folders=_groups(value, "folders", what),
             periods=_groups(value, "periods", what),
             examples={str(name): tuple(map(str, paths)) for name, paths in examples.items()},
             since=strict_json.moment(value, "since", what) if "since" in value else None,
         )
         numbers: dict[str, Any] = {name: strict_json.count(value, name, what) for name in NUMBERS if name in value}
-        return replace(made, **numbers)
+        return replace(changes, **numbers)
 
 
 NUMBERS = tuple(one.name for one in fields(Changes) if one.type == "int")

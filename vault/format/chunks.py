@@ -75,11 +75,11 @@ class Cutting:
         smallest, average, largest = (count(value, name, what) for name in ("smallest", "average", "largest"))
         normalisation = count(value, "normalisation", what)
         if normalisation > 3:
-            raise Damaged(f"{what}: the chunks' normalisation makes no sense")
+            raise Damaged(f"{what}: the normalisation of chunks is invalid")
         cutting = cls(smallest, average, largest, cast(Literal[0, 1, 2, 3], normalisation))
         in_order = _LEAST[0] <= cutting.smallest <= cutting.average <= cutting.largest <= LARGEST_CHUNK
         if not in_order or cutting.smallest > 1 << 20 or cutting.average > 1 << 22:
-            raise Damaged(f"{what}: the sizes of chunks make no sense")
+            raise Damaged(f"{what}: the sizes of chunks are invalid")
         if cutting.finer(1) != cutting:
             raise Damaged(f"{what}: the sizes of chunks are too small")
         return cutting

@@ -95,7 +95,7 @@ class Descriptor:
         repository = strict_json.field(value, "repository", str, WHAT)
         pack = count(strict_json.field(value, "limits", dict, WHAT), "pack", WHAT)
         if checksum not in ("sha256", "md5", "both") or not is_id(repository) or not 1 <= pack <= LARGEST_PACK * 3 // 4:
-            raise Damaged(f"{WHAT} holds a value that makes no sense")
+            raise Damaged(f"{WHAT} holds an invalid value")
         return cls(
             repository=repository,
             created=moment(value, "created", WHAT),

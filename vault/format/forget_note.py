@@ -49,6 +49,39 @@ class ForgottenSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUpItem:
+    """A vanished item whose content is lost, and that no manifest need carry on.
+
+    - `item`: tells it from every other
+    - `path`: printable, for people
+    """
+
+    item: bytes
+    source: str
+    path: str
+    vanished_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """As a note holds it."""
+        return {
+            "item": self.item.hex(),
+            "source": self.source,
+            "path": self.path,
+            "vanished_at": strict_json.write_moment(self.vanished_at),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> GivenUpItem:
+        """Read back. Raises `Damaged`."""
+        return cls(
+            item=strict_json.hexadecimal(value, "item", 16, what),
+            source=strict_json.field(value, "source", str, what),
+            path=strict_json.field(value, "path", str, what),
+            vanished_at=strict_json.moment(value, "vanished_at", what),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetNote:
     """Snapshots that were forgotten together.
 
@@ -57,6 +90,7 @@ class ForgetNote:
     - `host`, `who`: the machine, and the person as user@host; `who` is empty where a policy forgot them
     - `packs_stay_until`: set where the snapshots are lost and a person has accepted the loss: until then no prune deletes a
       pack, as nobody knows which packs the lost snapshots need
+    - `items`: vanished items that a person has given up
     """
 
     id: str
@@ -66,6 +100,7 @@ class ForgetNote:
     forgotten_at: datetime
     who: str = ""
     packs_stay_until: datetime | None = None
+    items: tuple[GivenUpItem, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -80,6 +115,8 @@ class ForgetNote:
         }
         if self.packs_stay_until is not None:
             value["packs_stay_until"] = strict_json.write_moment(self.packs_stay_until)
+        if self.items:
+            value["items"] = [item.as_json() for item in self.items]
         return value
 
     @classmethod
@@ -87,10 +124,13 @@ class ForgetNote:
         """Read back the note with the id `note_id`. Raises `Damaged`."""
         what = f"the note {note_id} of forgotten snapshots"
         if strict_json.field(value, "record", str, what) != "forgotten" or strict_json.field(value, "id", str, what) != note_id:
-            raise Damaged(f"{what} is not one")
+            raise Damaged(f"{what} has not the form of one")
         listed = strict_json.field(value, "snapshots", list, what)
         if not all(isinstance(entry, dict) for entry in listed) or len(listed) > MAX_SNAPSHOTS_IN_NOTE:
             raise Damaged(f"{what} is not readable, or names more than {MAX_SNAPSHOTS_IN_NOTE} snapshots")
+        items = strict_json.field(value, "items", list, what) if "items" in value else []
+        if not all(isinstance(entry, dict) for entry in items) or len(items) > MAX_SNAPSHOTS_IN_NOTE:
+            raise Damaged(f"{what} is not readable, or names more than {MAX_SNAPSHOTS_IN_NOTE} items")
         return cls(
             id=note_id,
             snapshots=tuple(ForgottenSnapshot.from_json(entry, what) for entry in listed),
@@ -99,4 +139,5 @@ class ForgetNote:
             forgotten_at=strict_json.moment(value, "forgotten_at", what),
             who=str(value.get("who", "")),  # absent in notes of the first version
             packs_stay_until=strict_json.moment(value, "packs_stay_until", what) if "packs_stay_until" in value else None,
+            items=tuple(GivenUpItem.from_json(entry, what) for entry in items),
         )

@@ -57,10 +57,10 @@ class Expander:
             # zstandard ignores max_output_size where the frame declares a size, so the declared one is checked first
             declared = zstandard.frame_content_size(frame)
             if declared != plain_size:
-                raise Damaged(f"a frame declares {declared} bytes where {plain_size} belong")
+                raise Damaged(f"its frame declares {declared} bytes where {plain_size} belong")
             return self._zstd.decompress(frame, max_output_size=max(plain_size, 1))
         except zstandard.ZstdError as error:
-            raise Damaged(f"a frame does not decompress: {error}") from error
+            raise Damaged(f"its frame does not decompress: {error}") from error
 
 
 def train(samples: Sequence[bytes], size: int) -> Dictionary | None:
@@ -76,4 +76,4 @@ def dictionary(data: bytes | bytearray | memoryview) -> Dictionary:
     try:
         return zstandard.ZstdCompressionDict(bytes(data), dict_type=zstandard.DICT_TYPE_FULLDICT)
     except (zstandard.ZstdError, ValueError) as error:
-        raise Damaged(f"a compression dictionary does not load: {error}") from error
+        raise Damaged(f"it does not load: {error}") from error

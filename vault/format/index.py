@@ -82,7 +82,7 @@ def decode(data: bytes | bytearray, key: bytes, segment_id: bytes, *, tier: int 
     table = parquet.read(data, schema(), "an index segment", most_rows=most, only=only)
     wrong = _nonsense(table)
     if wrong:
-        raise Damaged(f"an index segment holds a value that makes no sense: {wrong}")
+        raise Damaged(f"an index segment holds an invalid value: {wrong}")
     return table
 
 

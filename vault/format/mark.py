@@ -47,7 +47,7 @@ class Mark:
         """Read back the mark with the id `mark`; `host` and `started_at` may be absent. Raises `Damaged`."""
         what = "a prune's mark"
         if strict_json.field(value, "record", str, what) != "mark":
-            raise Damaged(f"{what} is not one")
+            raise Damaged(f"{what} has not the form of one")
         return cls(
             id=mark,
             packs=strict_json.sha256_list(value, "packs", what),

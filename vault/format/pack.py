@@ -110,11 +110,11 @@ class ContentsPlace:
 def find_contents(tail: bytes | bytearray | memoryview, plain_size: int) -> ContentsPlace:
     """From the last `TAIL_SIZE` bytes of a pack's plain stream, which is `plain_size` bytes long. Raises `Damaged`."""
     if len(tail) != TAIL_SIZE:
-        raise Damaged("a pack is too short to have a table of contents")
+        raise Damaged("it is too short to have a table of contents")
     length, mark = _TAIL.unpack(tail)
     start = plain_size - length
     if mark != _TAIL_MARK or length <= TAIL_SIZE or length > LARGEST_CONTENTS or start < _HEAD.size:
-        raise Damaged("a pack has no table of contents")
+        raise Damaged("it has no table of contents")
     return ContentsPlace(start, length - TAIL_SIZE)
 
 
@@ -123,12 +123,12 @@ def decode_contents(table: bytes | bytearray | memoryview, frames_end: int) -> p
     import pyarrow.compute as pc
 
     most = min(MOST_CHUNKS, len(table) // LEAST_IN_ROW)
-    contents = parquet.read(table, contents_schema(), "a pack's table of contents", most_rows=most)
+    contents = parquet.read(table, contents_schema(), "its table of contents", most_rows=most)
     if contents.num_rows:
         ends = pc.add_checked(contents["offset"].cast("int64"), contents["stored"].cast("int64"))
         low = min(pc.min(contents[name]).as_py() for name in ("offset", "stored", "plain"))
         if low < 0 or pc.max(ends).as_py() > frames_end or pc.max(contents["plain"]).as_py() > LARGEST_CHUNK:
-            raise Damaged("a pack's table of contents points outside the pack")
+            raise Damaged("its table of contents points outside of it")
     return contents
 
 

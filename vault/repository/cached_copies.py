@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +28,7 @@ from vault.format.eviction import Eviction
 from vault.format.forget_note import ForgetNote
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
-from vault.lazily import lazily
-from vault.repository import forget_notes, presence, snapshots
+from vault.repository import forget_notes, snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore, uncached
@@ -189,7 +189,7 @@ class _Copies:
             packs = self._packs_of(one)
         except Damaged as error:
             return f"what it needs cannot be told: {error}"
-        lost = presence.gone(self._project, packs - {layout.pack_sha256(name) for name in self._whole})
+        lost = stored_packs.missing(self._project, packs - {layout.pack_sha256(name) for name in self._whole})
         return f"the pack {min(lost).hex()} that it needs is gone" if lost else ""
 
     def _packs_of(self, one: Record | MovedPacks | Eviction) -> frozenset[bytes]:
@@ -197,14 +197,14 @@ class _Copies:
             return frozenset()
         moved = snapshots.committed(self._project).moved
         if isinstance(one, MovedPacks):
-            return snapshots.where_now(frozenset[bytes]().union(*one.packs.values()), moved)
+            return snapshots.current_packs(frozenset[bytes]().union(*one.packs.values()), moved)
         return snapshots.needed_packs(MetaReader(self._mended), one, moved)
 
-    @lazily
+    @cached_property
     def _needed(self) -> frozenset[bytes] | None:
         """The packs that the snapshots need, forgotten ones included, since a hold may be on them; None where that cannot be
         told, as something that says it cannot be read."""
-        standing = snapshots.read_those(self._project, snapshots.stored_ids(self._project))
+        standing = snapshots.read_records(self._project, snapshots.stored_ids(self._project))
         if standing.damaged:
             return None
         reader, found = MetaReader(self._mended), frozenset[bytes]()

@@ -14,7 +14,7 @@ from vault.format.layout import META_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef, Tree
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.orphan_packs import with_unnamed
+from vault.repository.orphan_packs import with_orphans
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
@@ -29,16 +29,16 @@ Unusable = dict[bytes, tuple[str, StrongroomError]]
 
 
 class MetaReader:
-    """Reads trees of meta chunks, with one index for all of them. many: trees, so that sorting the index pays."""
+    """Reads trees of meta chunks. many: many trees will be read, so that sorting the index pays."""
 
     def __init__(self, project: Project, index: ChunkIndex | None = None, *, many: bool = False) -> None:
         self._project = project
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
         self._sorted = SortedIndex(self.index) if many else None
-        self._healing = threading.Lock()
-        self._looked = False
-        self.healed = False
-        """Whether packs had to be looked into since no index segment names them."""
+        self._search_lock = threading.Lock()
+        self._searched_orphans = False
+        self.found_orphans = False
+        """Whether needed chunks were found in packs that no index segment names."""
         self._packs = PackReader(project, self.index)
 
     def read(self, root: Tree, what: str) -> bytearray:
@@ -63,17 +63,17 @@ class MetaReader:
             by_pack: dict[bytes, list[ChunkPlace]] = {}
             for place in self._locate(list(dict.fromkeys(wanted)), what, unusable):
                 by_pack.setdefault(place.pack, []).append(place)
-            for found in self._each(lambda group: self._of_pack(group, unusable), list(by_pack.values())):
+            for found in self._map_packs(lambda group: self._of_pack(group, unusable), list(by_pack.values())):
                 contents |= found
         if any(len(contents[chunk]) != length for chunk, length in refs):
             raise Damaged(f"{what} names a chunk with another length than it has")
         return [contents[chunk] for chunk, _ in refs]
 
-    def _each(
+    def _map_packs(
         self, read: Callable[[list[ChunkPlace]], dict[bytes, bytes]], groups: list[list[ChunkPlace]]
     ) -> Iterable[dict[bytes, bytes]]:
-        """What `read` makes of each pack's chunks: of several at once, as each waits for a round trip, but where many trees are
-        read and others wait beside."""
+        """The results of `read` for each pack's chunks. Several packs are read at once, as each waits for a round trip, unless
+        many trees are read, by several threads."""
         if len(groups) < 2 or self._sorted is not None:
             return map(read, groups)
         with ThreadPoolExecutor(min(READERS, len(groups)), thread_name_prefix="meta") as pool:
@@ -99,7 +99,7 @@ class MetaReader:
         index = whole.split(frozenset(unusable))[0] if unusable else self._sorted or whole
         found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
         missing = len(wanted) - len(found)
-        if missing and self._heal(whole):
+        if missing and self._find_orphans(whole):
             return self._locate(wanted, what, unusable)
         if missing and unusable:
             why, cause = next(iter(unusable.values()))
@@ -108,35 +108,38 @@ class MetaReader:
             raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")
         return found
 
-    def _heal(self, searched: ChunkIndex) -> bool:
-        """Look, once, into the packs that no segment names. searched: the index in which a chunk was sought in vain. Gives
-        whether there is another index now."""
-        with self._healing:
-            if not self._looked:
-                self._looked = True
-                self.index = with_unnamed(self._project, searched, META_TIER)
-                self.healed = self.index is not searched
+    def _find_orphans(self, searched: ChunkIndex) -> bool:
+        """Read, once, the packs that no segment names. searched: the index in which a chunk was not found. Returns whether
+        there is another index now."""
+        with self._search_lock:
+            if not self._searched_orphans:
+                self._searched_orphans = True
+                self.index = with_orphans(self._project, searched, META_TIER)
+                self.found_orphans = self.index is not searched
                 if self._sorted is not None:
                     self._sorted = SortedIndex(self.index)
             return self.index is not searched
 
 
 class MetaWriter:
-    """Cuts catalogue data into chunks, keeps the new ones for a pack of their own, and knows where the others lie."""
+    """Cuts catalogue data into chunks and stores the new ones in packs.
+
+    `referenced`: the packs of known chunks that were used again
+    """
 
     def __init__(self, project: Project, index: ChunkIndex, packs: PackWriter) -> None:
         self._project = project
         self._cutting = project.descriptor.meta
         self._known = SortedIndex(index)
         self._stored: dict[bytes, bytes] = {}
-        """Packs of chunks beside those of the index: nothing where a chunk is in none yet."""
+        """The packs of chunks that the index lacks; empty for a chunk that is in no pack yet."""
         self._compressor = Compressor()
         self._packs = packs
         self._builder = PackBuilder()
-        self.leaned_on: set[bytes] = set()
+        self.referenced: set[bytes] = set()
 
     def write(self, data: tree.Buffer, *, finer: int = 1) -> Tree:
-        """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `leaned_on`. finer: how
+        """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `referenced`. finer: how
         many times smaller than the descriptor's the chunks are."""
         cutter = self._cutting.finer(finer).cutter()
         return tree.build(data, lambda part: [self._keep_chunk(piece) for piece in cut(cutter, part)])
@@ -158,5 +161,5 @@ class MetaWriter:
             self._builder.add(chunk, self._compressor.frame(plain), len(plain))
             self._stored[chunk] = b""
         elif pack:
-            self.leaned_on.add(pack)
+            self.referenced.add(pack)
         return chunk, len(plain)

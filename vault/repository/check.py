@@ -27,7 +27,7 @@ from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.index_segments import rows_of_pack
 from vault.repository.missing_objects import Missing
-from vault.repository.orphan_packs import healed, missing_segment, orphan_rows, read_contents
+from vault.repository.orphan_packs import missing_segment_problem, orphan_rows, read_table_of_contents, repaired_index
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
 from vault.storage.caching import uncached
@@ -127,7 +127,7 @@ class _Check:
     def run(self) -> CheckReport:
         index = ChunkIndex.load(self._project)
         self._report.damage += [f"the index: {printable(one.path)}: {one.message}" for one in index.damaged]
-        index = healed(self._project, index)
+        index = repaired_index(self._project, index)
         standing = {tier: self._standing(folder) for tier, folder in TIERS.items()}
         self._report.orphans = sum(len(packs.keys() - index.packs()) for packs in standing.values())
         bad = self._bad_packs(index, standing)
@@ -139,7 +139,7 @@ class _Check:
         self._snapshots(index, bad, bad_chunks | _lost_dictionaries(index, bad))
         if self._unnamed:
             which = ", ".join(pack.hex() for pack in sorted(self._unnamed)[:PACKS_NAMED])
-            self._report.damage.append(f"{missing_segment(self._project, len(self._unnamed)).message}: {which}")
+            self._report.damage.append(f"{missing_segment_problem(self._project, len(self._unnamed)).message}: {which}")
         others = [*rollups.damage(self._project), *check_objects.of_project(self._project)]
         self._report.damage += [f"{printable(one.path)}: {one.message}" for one in others]
         return self._report
@@ -221,7 +221,7 @@ class _Check:
         try:
             if not rows.num_rows:
                 size = self._project.store.size(layout.pack_name(self._project.id, tier, pack))
-                rows = rows_of_pack(read_contents(reader, tier, pack, size), pack, size, tier)
+                rows = rows_of_pack(read_table_of_contents(reader, tier, pack, size), pack, size, tier)
             for place, content in reader.chunks(places(rows)):
                 self._report.chunks_read += 1
                 if isinstance(content, StrongroomError):

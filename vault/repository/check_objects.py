@@ -170,7 +170,7 @@ class _Look:
         names = {one.id for one in listed}
         for recipient in recovery if whole else ():
             if key_id(recipient, scope) not in names:
-                self._report.unsealed.append(f"{whom} is not sealed to {recipient.encode()[:SHOWN_OF_RECIPIENT]}…")
+                self._report.unsealed.append(f"{whom} is not encrypted for {recipient.encode()[:SHOWN_OF_RECIPIENT]}…")
 
     def _settings(self, copies: Sequence[StoredCopy]) -> None:
         """The copies of settings. An older one that cannot be used is history that is lost, and nothing else."""

@@ -1,11 +1,11 @@
-"""Waiting for the writers of a project: those whose claims stand, until they are done or evicted.
+"""Waiting for the writers of a project until they are done or evicted.
 
-A claim is done when it is gone, or when its record stands: then it is committed. One whose process has ended on this machine is
+A claim is done when it is gone, or when its record exists: then it is committed. One whose process has ended on this machine is
 withdrawn at once; one without progress for a day is evicted. A mark says so first, and stays: the writer looks for it after its
 commit. Where the store can create once, a record under the snapshot's own name follows: a writer that wakes up late finds it
 taken. Elsewhere the claim is taken away and a grace period follows, for a commit that was sent and has not arrived.
 
-A claim beside an *evicted* record is not done before it is gone: on a store that only seems to create once, its writer may yet
+A claim with an *evicted* record is not done before it is gone: on a store that only seems to create once, its writer may yet
 commit over that record. Where the prune that evicted it has died, the next one deletes the claim, once it is stale by then.
 """
 
@@ -23,7 +23,7 @@ from vault.format.claim import Claim
 from vault.format.eviction import Eviction
 from vault.format.snapshot_record import decode_stored
 from vault.progress import Progress, Silence
-from vault.repository import presence, snapshots
+from vault.repository import snapshots, stored_packs
 from vault.repository.gc import marks
 from vault.repository.project import Project
 from vault.wording import counted
@@ -38,10 +38,15 @@ STOP_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How claims are waited for. seconds: at most so long · stale_after: without progress, until a claim is evicted · grace:
-    after evictions, where the store cannot create once · look_every: seconds · altogether: seconds, the grace period
-    included."""
+class WaitOptions:
+    """How long claims are waited for.
+
+    - `seconds`: at most
+    - `stale_after`: how long a claim may show no progress before it is evicted
+    - `grace`: to wait after evictions, where the store cannot create once
+    - `look_every`: seconds between two looks at the claims
+    - `altogether`: seconds, the grace period included; None: no such limit
+    """
 
     seconds: float = 3600.0
     stale_after: timedelta = STALE_AFTER
@@ -50,22 +55,22 @@ class Patience:
     altogether: float | None = None
 
 
-def evicted(snapshot: str) -> Busy:
-    """What a run ends with whose claim was taken away."""
+def evicted_error(snapshot: str) -> Busy:
+    """The error of a run whose claim was taken away."""
     return Busy(
         f"this run (snapshot {snapshot}) made no progress for so long that a prune took its claim away; nothing was committed",
         hint="run the backup again: what was stored and still stands is used",
     )
 
 
-def standing(project: Project) -> list[str]:
-    """The ids of all claims that stand, readable or not, as two listings together name them."""
+def list_ids(project: Project) -> list[str]:
+    """The ids of all claims, readable or not, that one of two listings names."""
     listed = (info.name.rpartition("/")[2] for _ in range(2) for info in project.store.list(project.folder("claims")))
     return sorted({name for name in listed if layout.is_snapshot_id(name)})
 
 
 def unfinished(project: Project, ids: Iterable[str], recorded: Container[str]) -> list[str]:
-    """Those of these claims that a prune waits for as long as they stand: nothing was committed under their ids. recorded: the
+    """Those of these claims that a prune waits for as long as they exist: nothing was committed under their ids. recorded: the
     ids of all records in the store."""
     return [one for one in ids if one not in recorded or is_evicted(project, one)]
 
@@ -73,7 +78,7 @@ def unfinished(project: Project, ids: Iterable[str], recorded: Container[str]) -
 def wait(
     project: Project,
     ids: Sequence[str],
-    patience: Patience,
+    patience: WaitOptions,
     stop: Callable[[], None],
     progress: Progress | None = None,
 ) -> list[str]:
@@ -84,7 +89,7 @@ def wait(
     seconds = patience.seconds if patience.altogether is None else min(patience.seconds, patience.altogether)
     withdraw_dead(project)
     ids = _at_work(project, ids)
-    told: list[str] = []
+    reported: list[str] = []
     kept: set[str] = set()  # such a claim must not end all prunes
     gone_since: dict[str, datetime] = {}
     while ids:
@@ -99,8 +104,8 @@ def wait(
         ids = [one for one in _at_work(project, ids) if one not in kept]
         if not ids or clock.monotonic() - began >= seconds:
             break
-        if ids != told:
-            told = ids
+        if ids != reported:
+            reported = ids
             progress.phase(f"waiting for {_described(ids, claims)}")
         _pause(clock, patience.look_every, stop)
         ids = _at_work(project, ids)
@@ -109,11 +114,11 @@ def wait(
 
 def evict(project: Project, claim: str) -> bool:
     """Take a claim away, so that its writer cannot commit any more, or takes back what it commits; one that has committed
-    keeps what it has. Gives False where an *evicted* record stands and the store would not delete the claim. Raises
+    keeps what it has. Returns False where an *evicted* record exists and the store would not delete the claim. Raises
     `PromiseBroken`, `StorageDenied`."""
     once = project.descriptor.trust.create_once
     if not (once and is_evicted(project, claim)):  # whoever put it there has said so before
-        marks.note_evicted(project, [claim])
+        marks.write_evictions(project, [claim])
         if once and not (_shut(project, claim) or is_evicted(project, claim)):
             return True
     try:
@@ -126,7 +131,7 @@ def evict(project: Project, claim: str) -> bool:
 
 
 def is_evicted(project: Project, claim: str) -> bool:
-    """Whether an *evicted* record stands under the snapshot's name. One that cannot be read is none."""
+    """Whether an *evicted* record is stored under the snapshot's name. One that cannot be read is none."""
     name = layout.snapshot_name(project.id, claim)
     try:
         return isinstance(decode_stored(project.read_record(name, f"the record of snapshot {claim}"), claim), Eviction)
@@ -147,11 +152,11 @@ def has_ended(project: Project, claim: Claim) -> bool:
     return claim.process is not None and project.services.processes.ended(claim.process)
 
 
-def clear(project: Project, patience: Patience) -> list[str]:
+def delete_committed(project: Project, patience: WaitOptions) -> list[str]:
     """Delete the claims of snapshots that were committed long ago: writers that may delete nothing leave theirs. One that was
     rewritten today stays, whose writer may still look at it. What was said of writers that were evicted goes after a month.
     Gives the names of what the store would not delete."""
-    left = standing(project)
+    left = list_ids(project)
     committed = frozenset(snapshots.stored_ids(project)) if left else frozenset()
     before = project.services.clock.now() - patience.stale_after
     old = [one for one in left if one in committed and (moment := layout.moment_of(one)) is not None and moment < before]
@@ -175,10 +180,10 @@ def _withdraw(project: Project, claim: Claim) -> bool:
 
 
 def _shut(project: Project, claim: str) -> bool:
-    """Put an *evicted* record where the claim's snapshot would be committed; gives whether nothing stood there. What stands is
-    looked for first: a store that is only believed to create once would put this over a committed record."""
+    """Put an *evicted* record where the claim's snapshot would be committed; returns whether nothing was there. That is
+    looked up first: a store that is only believed to create once would put this over a committed record."""
     name = layout.snapshot_name(project.id, claim)
-    if presence.stands(project, name):
+    if stored_packs.exists(project, name):
         return False
     try:
         project.create_record(name, Eviction(claim).as_json())
@@ -188,9 +193,9 @@ def _shut(project: Project, claim: str) -> bool:
 
 
 def _at_work(project: Project, ids: Sequence[str]) -> list[str]:
-    claimed, recorded = set(standing(project)), set(snapshots.stored_ids(project))
+    claimed, recorded = set(list_ids(project)), set(snapshots.stored_ids(project))
     left = unfinished(project, ids, recorded)
-    return [one for one in left if one in claimed or presence.stands(project, layout.claim_name(project.id, one))]
+    return [one for one in left if one in claimed or stored_packs.exists(project, layout.claim_name(project.id, one))]
 
 
 def _read(project: Project, claim: str) -> Claim | None:
@@ -201,12 +206,12 @@ def _read(project: Project, claim: str) -> Claim | None:
         return None
 
 
-def _shows_no_progress(project: Project, name: str, patience: Patience) -> bool:
+def _shows_no_progress(project: Project, name: str, patience: WaitOptions) -> bool:
     return _is_stale(project, name, _read(project, name), patience)
 
 
-def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patience) -> bool:
-    """Whether a claim shows no progress. Of one that cannot be read, its name tells the age. One from the future is of a clock
+def _is_stale(project: Project, name: str, claim: Claim | None, patience: WaitOptions) -> bool:
+    """Whether a claim shows no progress. Of one that cannot be read, its name says the age. One from the future is of a clock
     that was wrong: nothing would end it before that day comes."""
     last: datetime | None = layout.moment_of(name) if claim is None else claim.updated_at
     return last is None or abs(project.services.clock.now() - last) > patience.stale_after
@@ -214,7 +219,7 @@ def _is_stale(project: Project, name: str, claim: Claim | None, patience: Patien
 
 def _grace(
     project: Project,
-    patience: Patience,
+    patience: WaitOptions,
     began: float,
     gone_since: dict[str, datetime],
     stop: Callable[[], None],
@@ -226,11 +231,11 @@ def _grace(
     if project.descriptor.trust.create_once:
         return []
     clock = project.services.clock
-    met = marks.read(project)
-    moments = met.evicted()
+    found = marks.read(project)
+    moments = found.evicted()
     moments |= {one: max(moment, moments.get(one, moment)) for one, moment in gone_since.items()}
     now = clock.now()
-    moments |= dict.fromkeys(met.unreadable, now)  # it may name a writer that was evicted just now
+    moments |= dict.fromkeys(found.unreadable, now)  # it may name a writer that was evicted just now
     left = {
         one: min(patience.grace, moment + patience.grace - now)
         for one, moment in moments.items()
@@ -256,7 +261,7 @@ def _pause(clock: Clock, seconds: float, stop: Callable[[], None]) -> None:
     stop()
 
 
-def described(project: Project, claim: str) -> str:
+def describe(project: Project, claim: str) -> str:
     """A claim by whose it is and how old."""
     return _in_words(claim, _read(project, claim))
 

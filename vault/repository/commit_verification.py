@@ -1,17 +1,17 @@
-"""What a writer looks at after its commit, whatever it believes of the store.
+"""What a writer verifies after its commit, whatever it believes of the store.
 
-    record      what was written is what stands, read below the cache
+    record      the store has what was written, read below the cache
     marks       whether a prune has evicted this run: such a prune may delete what the snapshot needs, or has done so, or may
                 yet put its own record over this one, where the store only seems to create once. Where one has evicted the
                 writer of a snapshot that this one carries forward, it may have put its record over that: nobody has waited
                 for those who read it before
-    packs       those that the run has stored, or found in the index alone, stand: an answered PUT may have stored nothing, and
-                a prune that evicted the run may be over by now. Where its claim is gone, whatever the snapshot needs is
-                looked for
-    index       the segments of the run stand
+    packs       the store has those that the run has stored, or found in the index alone: an answered PUT may have stored
+    nothing, and a prune that evicted the run may be over by now. Where the claim is gone, all packs of the snapshot are asked
+    for
+    index       the store has the segments of the run
 
 A prune that reads the records after the commit spares what this one needs. One that has read them before either waits for the
-claim, or says in a mark that it does not; that mark outlives it. So whoever finds none there, and its packs standing, has
+claim, or says in a mark that it does not; that mark outlives it. So a run that finds no such mark, and all of its packs, has
 committed. Where it was evicted, or something is gone, the snapshot is taken back by a note, and the run fails.
 """
 
@@ -25,9 +25,9 @@ from vault.format import layout
 from vault.format.eviction import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
-from vault.repository import presence, snapshots
+from vault.repository import snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
-from vault.repository.claims import evicted, is_evicted
+from vault.repository.claims import evicted_error, is_evicted
 from vault.repository.gc import forget, marks
 from vault.repository.gc.marks import Marks
 from vault.repository.store_trust import PromiseBroken, WriteLost
@@ -56,10 +56,10 @@ def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed
         _read_back(session, sealed)
         late = marks.read(session.project)
         noted = session.id in late.evicted()
-        was_evicted = noted or not session.claim_stands()
+        was_evicted = noted or not session.claim_exists()
         packs, unknown = (frozenset[bytes](), True) if noted else _packs(session, record, needed, everything=was_evicted)
         overwritten = _overwritten(session, late, needed.bases)
-        gone = presence.gone(session.project, packs)
+        gone = stored_packs.missing(session.project, packs)
         session.index.restore_lost()
     except (PromiseBroken, WriteLost):
         raise
@@ -69,9 +69,9 @@ def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed
             hint="run `strongroom check` once the store answers",
         ) from error
     unknown = unknown or bool(late.unreadable - needed.seen_marks)
-    if was_evicted and (unknown or gone or packs & late.packs_beside(needed.seen_marks)):
+    if was_evicted and (unknown or gone or packs & late.packs_except(needed.seen_marks)):
         _take_back(session, record, "its claim was evicted before it was committed")
-        raise evicted(session.id)
+        raise evicted_error(session.id)
     if overwritten:
         _take_back(session, record, f"snapshot {overwritten}, which it carries forward, was evicted")
         raise Busy(
@@ -92,7 +92,7 @@ def _read_back(session: Session, sealed: Buffer) -> None:
         return
     found = decode_stored(project.read_below(name, f"the record {name}"), session.id)
     if isinstance(found, Eviction) and not project.descriptor.trust.create_once:
-        raise evicted(session.id)
+        raise evicted_error(session.id)
     raise PromiseBroken(f"{name} was written, and something else stands there: the store broke its promise to create once")
 
 

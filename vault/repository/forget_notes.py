@@ -1,8 +1,8 @@
 """The snapshots that were forgotten, as the notes in the store say.
 
 Forgetting is writing a note. From then on nobody sees the snapshot; its record stays until a prune that began after the
-note has waited for everybody who may still lean on it. Notes stay for ever: a client that misses a snapshot finds it there,
-and what a forgotten snapshot had superseded stays superseded.
+note has waited for every writer that may still refer to it. Notes stay for ever: a client that misses a snapshot finds it
+there, and what a forgotten snapshot had superseded stays superseded.
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ READERS = 8
 
 
 class Notes(NamedTuple):
-    """by_id: the forgotten snapshots · damaged: notes that cannot be used; what they say is not forgotten is kept · lost: those
-    that were not forgotten but are lost, which a person has accepted · packs_stay_until: until then no pack may go, as nobody
-    knows which of them these need · ids: of the notes themselves, readable or not."""
+    """What the notes say.
+
+    - `by_id`: the forgotten snapshots
+    - `damaged`: notes that cannot be read; the snapshots in them count as not forgotten
+    - `lost`: ids of snapshots that were lost, which a person has accepted
+    - `packs_stay_until`: no pack may be deleted before that, since nobody knows which packs the lost snapshots need
+    - `ids`: of the notes themselves, readable or not
+    """
 
     by_id: Mapping[str, ForgottenSnapshot]
     damaged: tuple[Problem, ...]
@@ -35,7 +40,7 @@ class Notes(NamedTuple):
     ids: frozenset[str] = frozenset()
 
     def parents_of(self, parents: Iterable[str]) -> tuple[str, ...]:
-        """These, and what they superseded where they themselves were forgotten, and so on."""
+        """The parents, and for each that was forgotten also the snapshots that it superseded, and so on."""
         found: dict[str, None] = {}
         waiting = list(parents)[::-1]
         while waiting:
@@ -48,12 +53,12 @@ class Notes(NamedTuple):
 
 
 def read_all(project: Project) -> Notes:
-    """Everything that the notes say."""
-    return joined(*each(project))
+    """Read every note. Raises `StorageError`."""
+    return merge(*read_notes(project))
 
 
-def joined(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
-    """What these notes say together."""
+def merge(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
+    """Several notes as one value."""
     notes, damaged = list(notes), tuple(damaged)
     accepted = [note for note in notes if note.packs_stay_until is not None]
     return Notes(
@@ -65,8 +70,8 @@ def joined(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
     )
 
 
-def each(project: Project) -> tuple[list[ForgetNote], list[Problem]]:
-    """Every note, oldest first, and those that cannot be used."""
+def read_notes(project: Project) -> tuple[list[ForgetNote], list[Problem]]:
+    """Every note, oldest first, and a problem for each that cannot be read."""
     names = [info.name for info in project.store.list(project.folder("forgotten"))]
     wanted = [name for name in names if layout.is_id(name.rpartition("/")[2])]
     with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="forgotten") as pool:
@@ -80,14 +85,14 @@ def _note_or_problem(project: Project, name: str) -> ForgetNote | Problem | None
     try:
         return ForgetNote.from_json(project.read_record(name, f"the note {leaf} of forgotten snapshots"), leaf)
     except ObjectNotFound:
-        return None  # put into another note meanwhile
+        return None  # deleted since the listing
     except Damaged as error:
-        message = f"a note of forgotten snapshots cannot be used: {error}; {mending(project)}"
+        message = f"a note of forgotten snapshots cannot be used: {error}; {repair_hint(project)}"
         return Problem(name.encode(), "damaged-note", message)
 
 
-def mending(project: Project) -> str:
-    """What to do about a small object that cannot be read and says nothing of its own any more."""
+def repair_hint(project: Project) -> str:
+    """What to do about a small object that cannot be read."""
     return (
         "put an older version of the object back, or have it written anew, with what is known: "
         f"`strongroom check {quoted(project.name)} --acknowledge REASON`"

@@ -103,9 +103,9 @@ def release(project: Project, hold_id: str, *, reason: str, who: str) -> Hold:
         )
     services = project.services
     new_id = layout.new_id(services.randomness.token(16))
-    made = Release(new_id, hold.id, reason.strip(), who.strip(), services.clock.now())
-    project.put_record(layout.hold_name(project.id, made.id), made.as_json())
-    return replace(hold, release=made)
+    release = Release(new_id, hold.id, reason.strip(), who.strip(), services.clock.now())
+    project.put_record(layout.hold_name(project.id, release.id), release.as_json())
+    return replace(hold, release=release)
 
 
 def _first_of_each(releases: Iterable[Release]) -> dict[str, Release]:

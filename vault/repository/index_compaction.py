@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.chunks import ID_SIZE
-from vault.repository import presence
+from vault.repository import stored_packs
 from vault.repository.chunk_index import SMALL_SEGMENT, ChunkIndex, is_among
 from vault.repository.index_segments import ROWS_IN_SEGMENT, load_segment, store_segments
-from vault.repository.orphan_packs import orphan_rows, stored_packs
+from vault.repository.orphan_packs import orphan_rows
 from vault.repository.project import Project
+from vault.repository.stored_packs import list_all_packs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -150,9 +151,9 @@ class _Work:
     def _gone(self, packs: Collection[bytes]) -> frozenset[bytes]:
         """Those that are dropped or gone. What one listing left out is asked for by name before its rows are given up."""
         if self._standing is None:
-            self._standing = set(stored_packs(self._project))
+            self._standing = set(list_all_packs(self._project))
         unlisted = [pack for pack in packs if pack not in self._standing and pack not in self._absent]
-        self._absent |= presence.gone(self._project, frozenset(unlisted))
+        self._absent |= stored_packs.missing(self._project, frozenset(unlisted))
         self._standing |= set(unlisted) - self._absent
         return frozenset(pack for pack in packs if pack in self._dropped or pack in self._absent)
 

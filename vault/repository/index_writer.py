@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vault.errors import StorageDenied, StorageError
 from vault.format import index
-from vault.repository import presence
+from vault.repository import stored_packs
 from vault.repository.index_segments import store_segments
 from vault.repository.project import Project
 from vault.repository.store_trust import WriteLost
@@ -87,12 +87,12 @@ class IndexWriter:
     def restore_lost(self) -> None:
         """Write all rows again where a segment is not in the store: its PUT stored nothing although it was answered, or a prune
         has joined segments. Raises `WriteLost`, `StorageError`."""
-        if all(presence.stands(self._project, name) for name in self._segments):
+        if all(stored_packs.exists(self._project, name) for name in self._segments):
             return
         with self._lock:
             self._segments = self._store(self._rows)
         for name in self._segments:
-            if not presence.stands(self._project, name):
+            if not stored_packs.exists(self._project, name):
                 raise WriteLost(f"the index segment {name} was written, the store has answered, and it is not there")
 
     def _store(self, tables: Sequence[pa.Table]) -> list[str]:

@@ -15,8 +15,8 @@ from vault.repository import snapshots
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import reachability
 from vault.repository.object_lock import each, told
-from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
+from vault.repository.stored_packs import list_packs
 from vault.storage.object_locks import Locks
 
 _WHAT = "legal-holds"
@@ -28,7 +28,7 @@ def needed(project: Project, records: Sequence[Record]) -> frozenset[str]:
         return frozenset()
     packs = reachability.needs(project, records, snapshots.committed(project).moved).reached  # who moved them may have lied
     names = {
-        layout.pack_name(project.id, tier, pack) for tier in layout.TIERS for pack in standing(project, tier) if pack in packs
+        layout.pack_name(project.id, tier, pack) for tier in layout.TIERS for pack in list_packs(project, tier) if pack in packs
     }
     return frozenset(names | {layout.snapshot_name(project.id, one.id) for one in records})
 
@@ -47,10 +47,10 @@ def put_new(project: Project, locks: Locks, names: frozenset[str], holds: Iterab
     """As `put`, without those that this machine has put there since these very holds (their ids) began to bind: after a release
     it knows nothing any more."""
     line = " ".join(sorted(holds))
-    before = memory.recall(_WHAT, project.id)
+    before = memory.lines(_WHAT, project.id)
     known = frozenset(before[1:]) if before[:1] == [line] else frozenset()
     fresh = names - known
     problems = put(locks, fresh)
     if fresh and not problems:
-        memory.remember(_WHAT, project.id, [line, *sorted(known | names)])
+        memory.save_lines(_WHAT, project.id, [line, *sorted(known | names)])
     return problems

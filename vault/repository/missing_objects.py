@@ -88,33 +88,33 @@ def acknowledge(project: Project, memory: ClientMemory, found: Sequence[Missing]
     for hold in of["hold"]:
         made = Release(layout.new_id(project.services.randomness.token(16)), hold, f"{reason} (found missing)", who, now)
         project.put_record(layout.hold_name(project.id, made.id), made.as_json())
-    memory.forget(project.id, lost)
-    memory.remember("keys", project.id, [])  # the next check remembers them as they are now
+    memory.drop_snapshots(project.id, lost)
+    memory.save_lines("keys", project.id, [])  # the next check remembers them as they are now
 
 
 def holds_gone(project: Project, memory: ClientMemory) -> list[str]:
     """The holds and releases that were seen, and are gone, and that no release names. What could never be read was none."""
     listed = {info.name.rpartition("/")[2] for info in project.store.list(project.folder("holds"))}
     readable, released = holds.readable(project) if listed else (frozenset(), frozenset())
-    known = listed & set(memory.recall("holds", project.id))
+    known = listed & set(memory.lines("holds", project.id))
     return sorted(set(memory.missing(project.id, readable | known, kind="holds")) - released)
 
 
 def remember_keys(project: str, memory: ClientMemory, seen: dict[str, str], whole: Iterable[str]) -> list[str]:
     """Remember the key objects of a project (SHA-256 by name). whole: those that were opened and are right, whatever they were
     before. Gives those that are others than they were, which stay remembered as they were."""
-    before = dict(line.split(" ", 1) for line in memory.recall("keys", project) if " " in line)
+    before = dict(line.split(" ", 1) for line in memory.lines("keys", project) if " " in line)
     right = frozenset(whole)
     changed = sorted(name for name, sha256 in seen.items() if before.get(name, sha256) != sha256 and name not in right)
     now = before | {name: sha256 for name, sha256 in seen.items() if name not in changed}
     if now != before:
-        memory.remember("keys", project, [f"{name} {sha256}" for name, sha256 in sorted(now.items())])
+        memory.save_lines("keys", project, [f"{name} {sha256}" for name, sha256 in sorted(now.items())])
     return changed
 
 
 def keys_gone(store: Store, project: str, memory: ClientMemory) -> list[str]:
     """The key objects of a project that a check of this machine has seen and that are gone."""
-    known = [line.split(" ", 1)[0] for line in memory.recall("keys", project)]
+    known = [line.split(" ", 1)[0] for line in memory.lines("keys", project)]
     if not known:
         return []
     there = {info.name for info in store.list(layout.keys_folder(project))}
@@ -123,7 +123,7 @@ def keys_gone(store: Store, project: str, memory: ClientMemory) -> list[str]:
 
 def _standing(project: Project, ids: Collection[str]) -> list[ForgottenSnapshot]:
     """What a new note says of forgotten snapshots whose records stand, as no prune has come by since."""
-    found = snapshots.read_those(project, [one for one in snapshots.stored_ids(project) if one in frozenset(ids)])
+    found = snapshots.read_records(project, [one for one in snapshots.stored_ids(project) if one in frozenset(ids)])
     now = project.services.clock.now()
     records = [ForgottenSnapshot(one.id, one.source, one.taken_at, one.parents) for one in found.records]
     return [*records, *(ForgottenSnapshot(one.id, "", layout.moment_of(one.id) or now, ()) for one in found.moves)]

@@ -19,7 +19,7 @@ from vault.format.eviction import Eviction
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.repository import forget_notes, presence, rollups, snapshots
+from vault.repository import forget_notes, rollups, snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget_notes import Notes
@@ -86,7 +86,7 @@ def absent(project: Project, listed: Collection[str], records: Iterable[Record],
     notes = forget_notes.read_all(project)  # after the listing: whoever deletes a record has written a note before
     unlisted |= {parent for one in notes.by_id.values() for parent in one.parents} - set(listed)
     wanted = sorted(one for one in unlisted - notes.by_id.keys() if layout.is_snapshot_id(one))
-    hidden = [one for one in wanted if presence.stands(project, layout.snapshot_name(project.id, one))]
+    hidden = [one for one in wanted if stored_packs.exists(project, layout.snapshot_name(project.id, one))]
     gone = set(wanted) - set(hidden)
     if gone:  # one of them may have been forgotten, and pruned, while this was looked for
         gone -= forget_notes.read_all(project).by_id.keys()
@@ -102,7 +102,7 @@ def gone(project: Project, memory: ClientMemory) -> list[str]:
     found = absent(project, listed, records, unseen).gone
     explained = set(unseen).difference(found)
     if explained:
-        memory.forget(project.id, explained & forget_notes.read_all(project).by_id.keys())
+        memory.drop_snapshots(project.id, explained & forget_notes.read_all(project).by_id.keys())
     return list(found)
 
 
@@ -121,7 +121,7 @@ def accept(
     refuse_unfit(reason)
     wanted = list(dict.fromkeys(ids))
     listed = snapshots.stored_ids(project)
-    found = snapshots.read_those(project, listed)
+    found = snapshots.read_records(project, listed)
     lost = absent(project, listed, found.records, remembered).gone
     notes = forget_notes.read_all(project)
     for snapshot in wanted:
@@ -144,7 +144,7 @@ def unreadable(project: Project) -> list[str]:
     below = replace(project, store=uncached(project.store))
     found = snapshots.committed(below)
     bad = [one.path.decode().rpartition("/")[2] for one in found.damaged]
-    reader = reachability.reader_of(below)
+    reader = reachability.catalogue_reader(below)
     return sorted([one for one in bad if layout.is_snapshot_id(one)] + [one.id for one in found.records if _lacks(reader, one)])
 
 
@@ -155,7 +155,7 @@ def _is_readable(project: Project, snapshot: str) -> bool:
     except (Damaged, ObjectNotFound):
         return False
     if isinstance(found, Record):
-        return not _lacks(reachability.reader_of(below), found)
+        return not _lacks(reachability.catalogue_reader(below), found)
     return isinstance(found, MovedPacks | Eviction)
 
 

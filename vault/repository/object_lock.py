@@ -1,10 +1,10 @@
-"""Object Lock for a project: what is uploaded is locked, and what a new snapshot leans on stays locked for as long.
+"""Object Lock for a project: what is uploaded is locked, and what a new snapshot refers to stays locked for as long.
 
     at upload   packs, index segments, records of snapshots, notes and holds are locked for the days that the settings say
-    extended    the locks of older packs that a new snapshot leans on, and of what stays for ever (the descriptor, key objects,
+    extended    the locks of older packs that a new snapshot refers to, and of what stays for ever (the descriptor, key objects,
                 notes and holds), once a tenth of these days has gone by; only ever longer
-    never       claims and marks, which are rewritten and deleted; an index segment is not extended: packs tell what it says;
-                roll-ups, which manifests tell
+    never       claims and marks, which are rewritten and deleted; an index segment is not extended: packs say the same;
+                roll-ups, which are derived from manifests
 
 Nothing is overwritten or deleted for it. This machine remembers until when it saw each pack locked, so that an hourly backup
 asks about none but the new ones; what it has forgotten it asks again.
@@ -68,7 +68,7 @@ class ObjectLock:
             self._locks.lock_uploads(folder, lambda: Retention(self._mode, self._goal()))
 
     def extend_lasting(self) -> list[Problem]:
-        """As `extend`, what no run writes anew: without it nobody could open what is locked beside it."""
+        """As `extend`, what no run writes anew: without it nobody could open what is locked."""
         return self.extend(lasting(self._project.store, self._project.id))
 
     def extend(self, names: Iterable[str]) -> list[Problem]:
@@ -81,7 +81,7 @@ class ObjectLock:
             outcomes = list(pool.map(lambda name: self._extend(name, enough), due))
         known |= {name: one for name, one in zip(due, outcomes, strict=True) if isinstance(one, datetime)}
         if due:
-            self._memory.remember(
+            self._memory.save_lines(
                 _WHAT, self._project.id, [f"{name} {until.isoformat()}" for name, until in sorted(known.items())]
             )
         failed = [(name, one) for name, one in zip(due, outcomes, strict=True) if isinstance(one, StorageError)]
@@ -108,7 +108,7 @@ class ObjectLock:
     def _remembered(self, now: datetime) -> dict[str, datetime]:
         """Objects that are locked, and until when, as far as this machine knows."""
         found: dict[str, datetime] = {}
-        for line in self._memory.recall(_WHAT, self._project.id):
+        for line in self._memory.lines(_WHAT, self._project.id):
             name, _, text = line.partition(" ")
             try:
                 until = datetime.fromisoformat(text)
@@ -126,7 +126,7 @@ def lasting(store: Store, project: str) -> list[str]:
 
 
 def unlocked(store: Store, names: Iterable[str], now: datetime) -> list[str]:
-    """Those of these objects that could be deleted now, as far as the store tells. All of them where it has no locks."""
+    """Those of these objects that could be deleted now, as far as the store says. All of them where it has no locks."""
     names, locks = list(names), locks_of(store)
     if locks is None or locks.available() is False:
         return names

@@ -1,4 +1,4 @@
-"""The claim of this very run: it is rewritten as the work goes on, and never put back once somebody has taken it away."""
+"""The claim of this run: it is rewritten as the work goes on, and never written again once it was taken away."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from vault.errors import Damaged, ObjectNotFound, StorageError, TransientStorageError
 from vault.format import layout
 from vault.format.claim import Claim
-from vault.repository.claims import STALE_AFTER, evicted
+from vault.repository.claims import STALE_AFTER, evicted_error
 from vault.repository.project import Project
 
-CLAIM_EVERY = 60.0
+REFRESH_EVERY = 60.0
 """Seconds between two rewritings of the claim, which are the progress that `status` shows."""
 
 OLD = STALE_AFTER / 4
@@ -27,8 +27,8 @@ class OwnClaim:
         self._project = project
         self.value = claim
         self._lock = threading.Lock()
-        self._done = (0, 0)
-        self._told = self._tried = self._now()
+        self._progress = (0, 0)
+        self._refreshed_at = self._tried_at = self._now()
 
     @classmethod
     def put(cls, project: Project, source: str) -> OwnClaim:
@@ -53,33 +53,33 @@ class OwnClaim:
         """In the store."""
         return layout.claim_name(self._project.id, self.value.id)
 
-    def done(self, items: int, size: int) -> None:
-        """How far the work is, for the next rewriting."""
-        self._done = (items, size)
+    def set_progress(self, items: int, size: int) -> None:
+        """How far the work is, for the next refresh. size: in bytes."""
+        self._progress = (items, size)
 
-    def tell(self) -> None:
+    def refresh_if_due(self) -> None:
         """Rewrite it, if it is time to; from any thread. A store that does not answer is no failure: the next call of a minute
         later tries again. Raises `Busy` where the run was evicted."""
-        if self._since(self._tried) < CLAIM_EVERY or not self._lock.acquire(blocking=False):
+        if self._since(self._tried_at) < REFRESH_EVERY or not self._lock.acquire(blocking=False):
             return
         try:
-            self._tried = self._now()
+            self._tried_at = self._now()
             with suppress(TransientStorageError):
-                self.rewrite()
+                self.refresh()
         finally:
             self._lock.release()
 
-    def rewrite(self, *, committing: bool = False) -> None:
+    def refresh(self, *, committing: bool = False) -> None:
         """Look first: a claim that was taken away must not come back. Raises `Busy`."""
-        if not self.stands():
-            raise evicted(self.value.id)
-        began, (items, size) = self._now(), self._done
+        if not self.exists():
+            raise evicted_error(self.value.id)
+        began, (items, size) = self._now(), self._progress
         self.value = replace(self.value, updated_at=began[1], items=items, bytes=size, committing=committing)
         self._project.put_record(self.name, self.value.as_json())
-        self._told = began
+        self._refreshed_at = began
 
-    def stands(self) -> bool:
-        """Whether nobody has taken it away. One that cannot be read stands: whoever evicts deletes it."""
+    def exists(self) -> bool:
+        """Whether it was not taken away. One that cannot be read exists: an eviction deletes it."""
         try:
             return Claim.from_json(self._project.read_record(self.name, "this run's claim")).nonce == self.value.nonce
         except ObjectNotFound:
@@ -90,10 +90,10 @@ class OwnClaim:
     @property
     def is_old(self) -> bool:
         """Whether it was not rewritten for so long that somebody may have evicted it."""
-        return self._since(self._told) > OLD.total_seconds()
+        return self._since(self._refreshed_at) > OLD.total_seconds()
 
-    def drop(self) -> bool:
-        """Take it away; gives whether that could be done. One that stays is known by its record."""
+    def delete(self) -> bool:
+        """Delete it; returns whether that was possible. One that stays is known to be done by its record."""
         try:
             self._project.store.delete(self.name)
         except StorageError:
@@ -105,6 +105,6 @@ class OwnClaim:
         return clock.monotonic(), clock.now()
 
     def _since(self, moment: tuple[float, datetime]) -> float:
-        """Seconds, by the clock that says more: one of the two stands still while a machine sleeps."""
+        """Seconds, by the clock that says more: one of the two stops while a machine sleeps."""
         monotonic, wall = self._now()
         return max(monotonic - moment[0], (wall - moment[1]) / timedelta(seconds=1))

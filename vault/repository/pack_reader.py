@@ -128,7 +128,7 @@ class PackReader:
         try:
             content = self._expander(place.dictionary).expand(frame, place.plain)
         except Damaged as error:
-            return error
+            return Damaged(f"chunk {place.chunk.hex()} in pack {place.pack.hex()}: {error}", hint=error.hint)
         if chunk_id(self._project.capability.chunk_id_key, content) != place.chunk:
             return Damaged(f"chunk {place.chunk.hex()} in pack {place.pack.hex()} is not what its name says")
         return content
@@ -157,7 +157,7 @@ class PackReader:
         try:
             opened = self._twice(name, 0, min(HEADER_GUESS, pack.pack_size), lambda front: age.read_header(front, [identity]))
         except age.NoMatchingIdentity as error:
-            raise Damaged(f"pack {pack.pack.hex()} is not sealed to this project's key") from error
+            raise Damaged(f"pack {pack.pack.hex()} is not encrypted with this project's key") from error
         with self._lock:
             self._headers[pack.pack] = opened
             if len(self._headers) > KEYS_KEPT:
@@ -189,7 +189,11 @@ class PackReader:
         with self._lock:
             known = self._dictionaries.get(dictionary)
         if known is None:
-            known = frames.dictionary(self._dictionary_content(dictionary))
+            content = self._dictionary_content(dictionary)
+            try:
+                known = frames.dictionary(content)
+            except Damaged as error:
+                raise Damaged(f"the compression dictionary {dictionary.hex()}: {error}", hint=error.hint) from error
             with self._lock:
                 self._dictionaries[dictionary] = known
         return known

@@ -52,7 +52,9 @@ class Project:
         try:
             return age.open_sealed(sealed, [self.capability.catalogue])
         except age.NoMatchingIdentity as error:
-            raise Damaged("an object of the catalogue is not sealed to this project's key") from error
+            raise Damaged(
+                f"an object of the catalogue of project {self.name!r} is not encrypted with this project's key"
+            ) from error
 
     def put_record(self, name: str, value: dict[str, Any]) -> None:
         """Write a tagged record, over what stands there."""

@@ -115,7 +115,7 @@ class Repository:
         """
         if not name or len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or name != name.strip():
             raise UsageError(
-                f"{name!r} cannot be a project's name",
+                f"invalid project name {name!r}",
                 hint="use printable characters without '/', at most 200, no outer spaces",
             )
         opened = self.open_keys(identities)
@@ -166,9 +166,9 @@ class Repository:
         object is opened; it is believed only where what is opened bears the name.
         """
         if names:
-            near = [self._remembered(name, identities, known) for name in names]
-            if all(near):
-                return Available([self._project(one) for one in near if one], [])
+            remembered = [self._remembered(name, identities, known) for name in names]
+            if all(remembered):
+                return Available([self._project(one) for one in remembered if one], [])
         opened = self.open_keys(identities)
         if (
             not opened.capabilities

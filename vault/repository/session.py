@@ -20,8 +20,8 @@ from vault.errors import Damaged, ObjectExists, StorageError
 from vault.format import layout
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.repository import claims, commit_verification, presence
-from vault.repository.claims import evicted
+from vault.repository import claims, commit_verification, stored_packs
+from vault.repository.claims import evicted_error
 from vault.repository.index_writer import IndexWriter
 from vault.repository.own_claim import OwnClaim
 from vault.repository.pack_writer import PackWriter
@@ -77,15 +77,15 @@ class Session:
 
     def report_progress(self, items: int, size: int) -> None:
         """Rewrite the claim, if it is time to. items, size: what is done so far. Raises `Busy` where the run was evicted."""
-        self._claim.done(items, size)
-        self._claim.tell()
+        self._claim.set_progress(items, size)
+        self._claim.refresh_if_due()
 
     def refreshing_claim(self, stop: Callable[[], None]) -> Callable[[], None]:
         """`stop`, which is called often wherever something takes long, and which then also rewrites the claim in time."""
 
         def both() -> None:
             stop()
-            self._claim.tell()
+            self._claim.refresh_if_due()
 
         return both
 
@@ -109,10 +109,10 @@ class Session:
                 self.project.store.put(name, sealed)
         except ObjectExists as error:
             self.in_doubt = False
-            raise evicted(self.id) from error
+            raise evicted_error(self.id) from error
         commit_verification.verify(self, record, sealed, needed or Dependencies())
         self.in_doubt = False
-        self._drop_claim()
+        self._delete_claim()
         with suppress(StorageError):  # of runs that died on this machine: what they had stored was found by their claims
             claims.withdraw_dead(self.project)
 
@@ -123,34 +123,34 @@ class Session:
         if self.in_doubt:
             return
         with suppress(StorageError, Damaged):
-            if self.claim_stands():  # packs that were stored without a claim may be deleted by now, and must not be named
+            if self.claim_exists():  # packs that were stored without a claim may be deleted by now, and must not be named
                 self.index.write_all()
-            self._drop_claim()  # not reached where the packs could not be named: the claim tells the next run to look for them
+            self._delete_claim()  # not reached if packs could not be named: the claim tells the next run to look for them
 
-    def claim_stands(self) -> bool:
+    def claim_exists(self) -> bool:
         """Whether nobody has taken this run's claim away."""
-        return self._claim.stands()
+        return self._claim.exists()
 
     def _check_before_commit(self) -> None:
         """What can be found out before the commit costs less then. Raises `Busy`, `WriteLost`."""
         if self._claim.is_old:
-            self._claim.rewrite()
-            gone = presence.gone(self.project, self.index.packs())
+            self._claim.refresh()
+            gone = stored_packs.missing(self.project, self.index.packs())
             if gone:
-                raise evicted(self.id) if not self.claim_stands() else _lost(gone)
+                raise evicted_error(self.id) if not self.claim_exists() else _lost(gone)
         if not self.project.descriptor.trust.create_once:
-            if presence.stands(self.project, layout.snapshot_name(self.project.id, self.id)):
-                raise evicted(self.id)
-            self._claim.rewrite(committing=True)
+            if stored_packs.exists(self.project, layout.snapshot_name(self.project.id, self.id)):
+                raise evicted_error(self.id)
+            self._claim.refresh(committing=True)
 
-    def _drop_claim(self) -> None:
+    def _delete_claim(self) -> None:
         """A claim that stays beside its record is known to be done: no reason to call a committed run failed."""
-        self.claim_stays = not self._claim.drop()
+        self.claim_stays = not self._claim.delete()
 
     def _pack_stored(self, rows: pa.Table) -> None:
         """From a worker thread: a pack is in the store."""
         self.index.add([rows])
-        self._claim.tell()
+        self._claim.refresh_if_due()
         self.index.write_interim_if_due()
 
 

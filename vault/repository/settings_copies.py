@@ -82,7 +82,7 @@ def newest(copies: Iterable[StoredCopy]) -> dict[str, StoredCopy]:
 def read(
     store: Store, one: StoredCopy, identities: Sequence[Identity], keys: TagKeys, repository: str
 ) -> tuple[Decoded | None, bytes]:
-    """A copy and its stored bytes; None where it is sealed to others, and then looked at from outside. repository: its id.
+    """A copy and its stored bytes; None where it is encrypted for others, and then looked at from outside. repository: its id.
     Raises `Damaged`, `ObjectNotFound`."""
     if one.size > LARGEST_STORED:
         raise Damaged(f"the copy of settings {one.name} has {one.size} bytes; more than {LARGEST_STORED} are never written")
@@ -110,7 +110,7 @@ def _look_from_outside(data: bytes, name: str) -> None:
 
 def remembered(memory: ClientMemory) -> list[str]:
     """The copies that this machine has written or found, by name: the newest of each settings file."""
-    names = (line.partition(" ")[0] for line in memory.recall(*MEMORY))
+    names = (line.partition(" ")[0] for line in memory.lines(*MEMORY))
     return [name for name in names if read_name(name, 0) is not None]
 
 

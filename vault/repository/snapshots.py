@@ -32,7 +32,7 @@ READERS = 8
 """Records that are fetched at once: each waits for a round trip."""
 
 ASKED, PAUSE = 3, 1.0
-"""How often a record is asked for that the store lists and does not give out; seconds between."""
+"""How often a record is requested that the store lists and does not find; seconds in between."""
 
 WORTH_ROLLUPS = 256
 """Snapshots. A thousand records out of the cache take 0.6 s, out of roll-ups 0.05 s; from S3 a request each."""
@@ -41,12 +41,12 @@ WORTH_PICKING = 16 * 1024 * 1024
 """Bytes of a manifest; of larger ones only the columns that are asked for are read."""
 
 
-class NotGivenOut(TransientStorageError):
-    """A record that the store lists, and says is not there."""
+class ListedButMissing(TransientStorageError):
+    """A record that the store lists, and does not find."""
 
 
 def stored_ids(project: Project) -> list[str]:
-    """The ids of all records that stand in the store, of whatever sort, by time."""
+    """The ids of all stored records, of whatever kind, by time."""
     names = (info.name.rpartition("/")[2] for info in project.store.list(project.folder("snapshots")))
     return sorted(name for name in names if layout.is_snapshot_id(name))
 
@@ -64,20 +64,24 @@ def read(project: Project, snapshot: str) -> Record | None:
 
 
 def read_any(project: Project, snapshot: str) -> Record | MovedPacks | Eviction | None:
-    """What stands under a snapshot's name, if anything does. Raises `Damaged`."""
+    """What is stored under a snapshot's name; None where nothing is. Raises `Damaged`, `ListedButMissing`."""
     name = layout.snapshot_name(project.id, snapshot)
     try:
         value = project.read_record(name, f"the record of snapshot {snapshot}")
     except ObjectNotFound as error:
         if snapshot in stored_ids(project):  # without it, an older snapshot would silently pass for the newest
-            raise NotGivenOut(f"the store lists snapshot {snapshot} and does not give it out") from error
+            raise ListedButMissing(f"the store lists snapshot {snapshot} and does not give it out") from error
         return None
     return decode_stored(value, snapshot)
 
 
 class Committed(NamedTuple):
-    """The snapshots of a project, by the moment that each is of, and the records that cannot be used. moves: what prunes have
-    committed."""
+    """The snapshots of a project.
+
+    - `records`: by `taken_at`
+    - `damaged`: records that cannot be used
+    - `moves`: the records of moved packs, which prunes have committed
+    """
 
     records: list[Record]
     damaged: tuple[Problem, ...]
@@ -85,8 +89,8 @@ class Committed(NamedTuple):
 
     @property
     def moved(self) -> dict[bytes, frozenset[bytes]]:
-        """The packs whose content lies in others now, and in which. Two prunes may have moved one pack at once: then what is
-        needed of it may lie with either. What is said to lie nowhere has not moved."""
+        """For each moved pack, the packs that hold its content now. Two prunes may have moved one pack at once: then either may
+        hold what is needed of it. A pack without targets has not moved."""
         joined: dict[bytes, frozenset[bytes]] = {}
         for one in self.moves:
             for old, new in one.packs.items():
@@ -96,26 +100,28 @@ class Committed(NamedTuple):
 
 
 def committed(project: Project, *, rolled: bool = False) -> Committed:
-    """Every committed snapshot that nobody has forgotten. rolled: where there are many, out of roll-ups, which say nothing of
-    problems; not for who deletes. One damaged record, or one that somebody planted, must not cost the others; whoever uses
-    them tells it."""
+    """Every committed snapshot that was not forgotten. Damaged records do not stop that: the caller reports them.
+
+    rolled: read many snapshots out of roll-ups, which have no problems of runs. Not for callers that delete. Raises
+    `StorageError`.
+    """
     gone = forget_notes.read_all(project)
     wanted = [snapshot for snapshot in stored_ids(project) if snapshot not in gone.by_id]
     known = _in_rollups(project, wanted) if rolled and len(wanted) >= WORTH_ROLLUPS else {}
-    found = read_those(project, [snapshot for snapshot in wanted if snapshot not in known])
+    found = read_records(project, [snapshot for snapshot in wanted if snapshot not in known])
     records = [replace(one, parents=gone.parents_of(one.parents)) for one in (*found.records, *known.values())]
     records.sort(key=lambda one: (one.taken_at, one.id))
     return found._replace(records=records, damaged=(*found.damaged, *gone.damaged))
 
 
 def _in_rollups(project: Project, wanted: Collection[str]) -> dict[str, Record]:
-    """What roll-ups say of the wanted snapshots; what else they hold is gone."""
+    """The records of wanted snapshots that are in roll-ups."""
     there = frozenset(wanted)
     return {one.id: one for records in rollups.rolled_up(project) for one in records if one.id in there}
 
 
-def read_those(project: Project, wanted: Sequence[str]) -> Committed:
-    """The committed ones of these ids, forgotten ones included. Damaged records are told, as for `committed`."""
+def read_records(project: Project, wanted: Sequence[str]) -> Committed:
+    """The committed snapshots of these ids, forgotten ones included; damaged records as for `committed`."""
     with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="records") as pool:
         found = list(pool.map(lambda snapshot: _record_or_problem(project, snapshot), wanted))
     records = sorted((one for one in found if isinstance(one, Record)), key=lambda one: (one.taken_at, one.id))
@@ -138,7 +144,7 @@ def _record_or_problem(project: Project, snapshot: str) -> Record | MovedPacks |
             return read_any(project, snapshot)
         except Damaged as error:
             return Problem(name, "damaged-record", f"a snapshot cannot be used: {error}")
-        except NotGivenOut as error:  # for ever, perhaps: that must not keep the others from being used
+        except ListedButMissing as error:  # for ever, perhaps: that must not keep the others from being used
             if not left:
                 return Problem(name, "lost-record", f"a snapshot cannot be used: {error}")
             project.services.clock.sleep(PAUSE)
@@ -171,7 +177,7 @@ def read_manifest(reader: MetaReader, one: Record, *, columns: list[str] | None 
 def newest_readable(reader: MetaReader, records: Iterable[Record], one: Record, distrusted: Collection[str]) -> Record | None:
     """Of the snapshots of its source that came before `one`, the nearest whose manifest can be read, if any can. distrusted:
     ids of those that cannot. Raises `StorageError`."""
-    waiting = [other for other in before(records, one) if other.id not in distrusted]
+    waiting = [other for other in earlier(records, one) if other.id not in distrusted]
     at_once = 1  # the nearest one mostly can; where thousands cannot, each waits for a round trip
     with ThreadPoolExecutor(READERS, thread_name_prefix="manifests") as pool:
         while waiting:
@@ -184,7 +190,7 @@ def newest_readable(reader: MetaReader, records: Iterable[Record], one: Record, 
     return None
 
 
-def before(records: Iterable[Record], one: Record) -> list[Record]:
+def earlier(records: Iterable[Record], one: Record) -> list[Record]:
     """The snapshots of its source that came before `one`, the nearest first: those that it follows, by its parents and theirs,
     whatever a clock said, then others that are older by their times."""
     own = {other.id: other for other in records if other.source == one.source and other.id != one.id}
@@ -211,7 +217,8 @@ def _is_readable(reader: MetaReader, one: Record) -> bool:
 
 
 def unreadable(project: Project, one: Record, instead: Record | None, why: str = "") -> Problem:
-    """What is said of a snapshot whose manifest cannot be read, and what stands in for it. why: the error."""
+    """The problem of a snapshot whose manifest cannot be read. instead: the snapshot that is used in its place · why: the
+    error."""
     said = f"the manifest of snapshot {one.id} ({one.taken_at:%Y-%m-%d %H:%M:%S} UTC) cannot be read{why and f' ({why})'}; "
     if instead is None:
         said += "there is no older one that can: what the source no longer has is lost with it"
@@ -222,17 +229,17 @@ def unreadable(project: Project, one: Record, instead: Record | None, why: str =
 
 
 def needed_packs(reader: MetaReader, one: Record, moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
-    """Every pack that a snapshot needs (SHA-256 each). moved: of `Committed`. Raises `Damaged`."""
-    return where_now(listed_packs(reader, one), moved)
+    """The SHA-256 of every pack that a snapshot needs. moved: as in `Committed`. Raises `Damaged`."""
+    return current_packs(listed_packs(reader, one), moved)
 
 
 def listed_packs(reader: MetaReader, one: Record) -> frozenset[bytes]:
-    """Every pack that a snapshot's record names, wherever their content lies now. Raises `Damaged`."""
-    flat = flat_list(reader, one)
+    """The SHA-256 of every pack that a snapshot's record names, moved or not. Raises `Damaged`."""
+    flat = packs_as_bytes(reader, one)
     return frozenset(flat[start : start + ID_SIZE] for start in range(0, len(flat), ID_SIZE)) | set(one.own_packs)
 
 
-def flat_list(reader: MetaReader, one: Record) -> bytes:
+def packs_as_bytes(reader: MetaReader, one: Record) -> bytes:
     """The packs that a record's list names, without those in the record itself: 32 bytes each. Raises `Damaged`."""
     what = f"the list of packs of snapshot {one.id}"
     try:
@@ -244,15 +251,15 @@ def flat_list(reader: MetaReader, one: Record) -> bytes:
     return flat
 
 
-def where_now(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
-    """The packs in which the content of `packs` lies, which may have moved more than once. Packs that are said to have moved in
-    a circle have not: nobody but a forger writes that."""
-    found = reached(packs, moved)
-    return found - _leading_out(found & moved.keys(), moved)
+def current_packs(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """The packs that hold the content of `packs` now; it may have moved more than once. Packs that moved in a circle, by forged
+    records, count as not moved."""
+    found = follow_moves(packs, moved)
+    return found - _moved_without_circle(found & moved.keys(), moved)
 
 
-def _leading_out(old: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
-    """Those of the packs that have moved from which every way ends at packs that have not."""
+def _moved_without_circle(old: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """Those of the moved packs whose content is, by every record, in packs that have not moved."""
     left = {pack: len(moved[pack] & old) for pack in old}
     sources: dict[bytes, list[bytes]] = {}
     for pack in old:
@@ -270,8 +277,8 @@ def _leading_out(old: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]])
     return frozenset(settled)
 
 
-def reached(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
-    """These packs, those in which their content lay for a time, and those in which it lies now."""
+def follow_moves(packs: frozenset[bytes], moved: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """These packs, and all to which their content has moved since."""
     seen: set[bytes] = set()
     waiting = list(packs)
     while waiting:

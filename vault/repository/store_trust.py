@@ -21,7 +21,7 @@ KEPT = "create-once-kept"
 
 
 class PromiseBroken(StorageError):
-    """Something else stands under a name that was created, as if it had been free twice."""
+    """Another object has the name of one that was created, as if the name had been free twice."""
 
     hint = "from now on this machine does not trust this store to create once; run `strongroom doctor` on the others too"
 
@@ -48,7 +48,7 @@ def prove(store: Store, descriptor: Descriptor, memory: ClientMemory) -> Descrip
     neither, this run does not rely on it, and the next one asks again.
     """
     found = believed(descriptor, memory)
-    if not found.trust.create_once or memory.recall(KEPT, descriptor.repository):
+    if not found.trust.create_once or memory.lines(KEPT, descriptor.repository):
         return found
     try:
         store.create(layout.DESCRIPTOR, store.get(layout.DESCRIPTOR))
@@ -63,20 +63,20 @@ def prove(store: Store, descriptor: Descriptor, memory: ClientMemory) -> Descrip
 
 def note_repository(memory: ClientMemory, repository: str) -> None:
     """This machine has seen that the store at this address creates once."""
-    memory.remember(KEPT, repository, ["seen"])
+    memory.save_lines(KEPT, repository, ["seen"])
 
 
 def lowered(memory: ClientMemory, repository: str) -> bool:
     """Whether this machine knows better than the descriptor that the store does not create once."""
-    return bool(memory.recall(LOWERED, repository))
+    return bool(memory.lines(LOWERED, repository))
 
 
 def lower(memory: ClientMemory, repository: str, why: str) -> None:
     """Trust the store at this address no more to create once. why: in words."""
-    memory.remember(LOWERED, repository, [why])
-    memory.remember(KEPT, repository, [])
+    memory.save_lines(LOWERED, repository, [why])
+    memory.save_lines(KEPT, repository, [])
 
 
 def restore(memory: ClientMemory, repository: str) -> None:
     """Trust what the descriptor says again, after a probe."""
-    memory.remember(LOWERED, repository, [])
+    memory.save_lines(LOWERED, repository, [])

@@ -66,7 +66,7 @@ def accept(project: Project, memory: ClientMemory, found: Sequence[Unreadable], 
     lost = [one.id for one in found if one.what == "snapshot"]
     if lost:
         missing_snapshots.accept(project, lost, reason=reason, who=who, remembered=lost)
-        memory.forget(project.id, lost)
+        memory.drop_snapshots(project.id, lost)
     for one in found:
         if one.what == "note":
             _write_note(project, memory, one.id, reason, who)
@@ -100,6 +100,6 @@ def _still_unreadable(project: Project, memory: ClientMemory, name: str, decode:
         return False
     except Damaged:
         with suppress(ObjectNotFound):
-            memory.keep(name, uncached(project.store).get(name))
+            memory.save_replaced(name, uncached(project.store).get(name))
         return True
     return False

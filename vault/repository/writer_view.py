@@ -20,15 +20,16 @@ from vault.errors import Damaged
 from vault.format.layout import META_TIER
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
-from vault.repository import presence, snapshots
+from vault.repository import snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, SegmentCache
-from vault.repository.claims import evicted
+from vault.repository.claims import evicted_error
 from vault.repository.gc import marks
 from vault.repository.gc.marks import Marks
-from vault.repository.orphan_packs import missing_segment, orphan_rows, stored_packs
+from vault.repository.orphan_packs import missing_segment_problem, orphan_rows
 from vault.repository.session import Dependencies, Session
 from vault.repository.snapshots import Committed
+from vault.repository.stored_packs import list_all_packs
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -100,12 +101,12 @@ class WriterView:
         self.committed = committed
         small_segments: SegmentCache = {}
         meta = ChunkIndex.load(self.project, tier=META_TIER, cache=small_segments)
-        self.stored = stored_packs(self.project)
+        self.stored = list_all_packs(self.project)
         under_marks = frozenset(self.stored) if seen.damaged else seen.packs
         self.avoided = under_marks | committed.moved.keys() | known_gone
         self._small_segments = small_segments
         self._current = self._split(meta)
-        self._index = self._load_index(BasePacks(), catalogue_healed=False) if meta.damaged else None
+        self._index = self._load_index(BasePacks(), catalogue_has_orphans=False) if meta.damaged else None
         self.catalogue = MetaReader(self.project, self._current.all_rows())
 
     @classmethod
@@ -122,7 +123,7 @@ class WriterView:
         base: its packs must be named by some segment. Raises `StorageError`.
         """
         if self._index is None:
-            self._index = self._load_index(base, catalogue_healed=self.catalogue.healed)
+            self._index = self._load_index(base, catalogue_has_orphans=self.catalogue.found_orphans)
         return self._index
 
     def base_packs(self, heads: Sequence[Record]) -> BasePacks:
@@ -138,13 +139,13 @@ class WriterView:
         present = needed & self.stored.keys()
         too_short = frozenset(pack for pack in present if self.stored[pack] < SMALLEST_PACK)
         damaged = needed & ((self._current.mismatched & self.stored.keys()) | self._known_gone)
-        lost = presence.gone(self.project, needed - present) | too_short | damaged
+        lost = stored_packs.missing(self.project, needed - present) | too_short | damaged
         return BasePacks(frozenset(head.id for head in heads), needed, lists_read, lost)
 
     def gone_of_index(self) -> frozenset[bytes]:
         """The packs that the index names and that are gone (they were asked for by name), or have another length."""
         mismatched = self._current.mismatched
-        return presence.gone(self.project, mismatched - self.stored.keys()) | (mismatched & self.stored.keys())
+        return stored_packs.missing(self.project, mismatched - self.stored.keys()) | (mismatched & self.stored.keys())
 
     def dependencies(self, base: BasePacks, found: frozenset[bytes]) -> Dependencies:
         """What a commit that carries `base` forward needs. found: packs that were found in the index alone."""
@@ -160,9 +161,9 @@ class WriterView:
                 carried |= snapshots.needed_packs(self.catalogue, head, self.committed.moved)
                 carried |= snapshots.listed_packs(self.catalogue, head)
         found = packs.difference(self._session.index.packs(), carried, self._known_gone)
-        gone = presence.gone(self.project, found)
-        if gone and not self._session.claim_stands():
-            raise evicted(self._session.id)
+        gone = stored_packs.missing(self.project, found)
+        if gone and not self._session.claim_exists():
+            raise evicted_error(self._session.id)
         if gone:
             raise PacksGone(gone)
         return found
@@ -178,16 +179,16 @@ class WriterView:
         usable, avoided = index.split(self.avoided | mismatched)
         return UsableIndex(usable, avoided, mismatched)
 
-    def _load_index(self, base: BasePacks, *, catalogue_healed: bool) -> UsableIndex:
+    def _load_index(self, base: BasePacks, *, catalogue_has_orphans: bool) -> UsableIndex:
         index = self._split(ChunkIndex.load(self.project, cache=self._small_segments))
         self._small_segments = {}
-        self._current = self._with_orphans(index, base, catalogue_healed=catalogue_healed)
+        self._current = self._with_orphans(index, base, catalogue_has_orphans=catalogue_has_orphans)
         return self._current
 
-    def _with_orphans(self, index: UsableIndex, base: BasePacks, *, catalogue_healed: bool) -> UsableIndex:
+    def _with_orphans(self, index: UsableIndex, base: BasePacks, *, catalogue_has_orphans: bool) -> UsableIndex:
         named = index.usable.packs() | frozenset(index.avoided["pack"].unique().to_pylist()) | self.avoided
         unnamed = base.needed - named - index.mismatched
-        missing = bool(unnamed & self.stored.keys()) or catalogue_healed
+        missing = bool(unnamed & self.stored.keys()) or catalogue_has_orphans
         if not index.usable.damaged and not missing and not self._others_at_work():
             return index
         orphans = orphan_rows(self.project, named)
@@ -196,7 +197,7 @@ class WriterView:
         self._session.index.add(orphans)
         usable, _ = index.usable.with_rows(orphans).split(self.avoided | index.mismatched)  # their dictionary may be lost
         if missing:
-            usable = replace(usable, damaged=(*usable.damaged, missing_segment(self.project, len(orphans))))
+            usable = replace(usable, damaged=(*usable.damaged, missing_segment_problem(self.project, len(orphans))))
         return replace(index, usable=usable)
 
     def _others_at_work(self) -> bool:

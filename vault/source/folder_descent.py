@@ -58,12 +58,12 @@ class Descent:
         if descriptor is not None:
             self._open[folder] = descriptor  # the youngest again
             return descriptor
-        near, parts = self._nearest(folder)
-        descriptor = self.reach(near)
+        nearest, parts = self._nearest(folder)
+        descriptor = self.reach(nearest)
         for part in parts:
-            near = near + b"/" + part if near else part
-            descriptor = self._step(descriptor, part, near)
-            self._keep(near, descriptor)
+            nearest = nearest + b"/" + part if nearest else part
+            descriptor = self._step(descriptor, part, nearest)
+            self._keep(nearest, descriptor)
         return descriptor
 
     def forget(self, folder: bytes) -> None:

@@ -86,7 +86,7 @@ def _compiled(lines: Sequence[str]) -> GitIgnoreSpec | None:
         # "simple": the optional engines differ in what they take for a character
         return GitIgnoreSpec.from_lines(lines, backend="simple")
     except (ValueError, re.error) as error:
-        raise UsageError(f"not a pattern: {error}", hint="patterns follow the grammar of .gitignore") from error
+        raise UsageError(f"invalid pattern: {error}", hint="patterns follow the grammar of .gitignore") from error
 
 
 def _text(relative: bytes) -> str:

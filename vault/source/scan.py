@@ -99,7 +99,9 @@ def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], 
     is missing, no folder, out of bounds, or cannot be listed, UsageError for a prefix that is empty or ends in "/".
     """
     if not prefix or prefix.endswith(b"/"):
-        raise UsageError("a source's prefix is a clean, relative path")
+        raise UsageError(
+            f"{printable(prefix)!r} cannot stand before the paths of a source: use a relative path without a slash at its end"
+        )
     descriptor = open_root(root)
     try:
         status = os.fstat(descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 import struct
 from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vault.errors import SourceError
@@ -154,3 +155,21 @@ def _dealt(fields: list[pa.Array]) -> dict[str, pa.Array]:
         "nlink": owned(nlink),
         "blocks": pc.multiply(blocks, number(512)),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTotals:
+    """Of the source: its items, its files, and bytes of their content."""
+
+    items: int
+    files: int
+    size: int
+
+    @classmethod
+    def of(cls, scan: pa.Table) -> SourceTotals:
+        """Counted in the table of a scan."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        files = pc.sum(pc.equal(scan["type"], pa.scalar(FILE, pa.uint8()))).as_py() or 0
+        return cls(len(scan), files, pc.sum(scan["size"]).as_py() or 0)

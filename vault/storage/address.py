@@ -18,7 +18,7 @@ from vault.errors import UsageError
 from vault.randomness import Randomness
 from vault.storage.contract import Checksum, Store
 from vault.storage.local import LocalStore
-from vault.storage.retrying import Patience, RetryingStore
+from vault.storage.retrying import RetryingStore, RetryPolicy
 from vault.storage.s3_client import S3Options
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a drive
@@ -61,13 +61,13 @@ class StoreOptions:
 
     s3: S3Options = field(default_factory=S3Options)
     checksum: Checksum = "both"
-    patience: Patience = field(default_factory=Patience.network)
+    patience: RetryPolicy = field(default_factory=RetryPolicy.network)
 
 
 def parse_address(text: str) -> Address:
     """Raises `UsageError` with a hint for whatever is not one of the forms above."""
     if not text.strip() or any(not char.isprintable() for char in text):
-        raise UsageError("an empty or unprintable text is no address", hint=_FORMS)
+        raise UsageError("the address is empty or holds characters that cannot be printed", hint=_FORMS)
     scheme = _SCHEME.match(text)
     if scheme is None:
         return _folder(text)
@@ -79,7 +79,7 @@ def parse_address(text: str) -> Address:
             return _file_url(rest)
         case "http" | "https":
             raise UsageError(
-                "an address names a bucket, not a server",
+                "the address is that of a server, and that of a bucket is wanted",
                 hint="write s3://bucket/prefix as the address, and the server's URL as the endpoint in the settings",
             )
         case other:
@@ -117,9 +117,9 @@ def open_store(
 
 def _folder(text: str) -> FolderAddress:
     if text.startswith("~"):
-        raise UsageError(f"{text} is not expanded here", hint="write the folder's full path")
+        raise UsageError(f"the address {text} is not expanded here", hint="write the folder's full path")
     if "\0" in text:
-        raise UsageError("a path has no NUL in it", hint=_FORMS)
+        raise UsageError("the address holds a NUL, which no path may have", hint=_FORMS)
     return FolderAddress(Path(text))
 
 
@@ -127,29 +127,29 @@ def _file_url(rest: str) -> FolderAddress:
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
         if host not in {"", "localhost"} or not slash:
-            raise UsageError("a file: address has no host in it", hint="write file:/path")
+            raise UsageError("the file: address names another host", hint="write file:/path")
         rest = f"/{path}"
     if not rest:
-        raise UsageError("this file: address has no path", hint="write file:/path")
+        raise UsageError("the address file: has no path", hint="write file:/path")
     return _folder(unquote(rest))
 
 
 def _bucket(rest: str) -> BucketAddress:
-    if not rest.startswith("//"):
-        raise UsageError("this s3: address is incomplete", hint="write s3://bucket/prefix")
-    bucket, _, prefix = rest[2:].partition("/")
     if "@" in rest or "?" in rest:
         raise UsageError(
-            "an address has no credentials in it",
+            "the s3: address holds credentials or options, which do not belong there",
             hint="write s3://bucket/prefix; credentials come from where the AWS tools find them",
         )
+    if not rest.startswith("//"):
+        raise UsageError(f"the address s3:{rest} is incomplete", hint="write s3://bucket/prefix")
+    bucket, _, prefix = rest[2:].partition("/")
     prefix = prefix.removesuffix("/")
     if _BUCKET.match(bucket) is None:
-        raise UsageError("this s3: address does not name a bucket", hint="write s3://bucket/prefix")
+        raise UsageError(f"the address s3:{rest} does not name a bucket", hint="write s3://bucket/prefix")
     parts = prefix.split("/")
     if prefix and (_PREFIX.match(prefix) is None or "." in parts or ".." in parts or len(prefix) > _LONGEST_PREFIX):
         raise UsageError(
-            "this s3: address has a prefix that not every store can hold",
+            f"the address s3:{rest} has a prefix that not every store can hold",
             hint="use letters, digits, . _ - and single slashes between",
         )
     return BucketAddress(bucket, prefix)

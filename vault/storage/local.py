@@ -77,12 +77,12 @@ class LocalStore:
 
     def get(self, name: str) -> bytes:
         with self._reading(name), self._opened(name) as (handle, size):
-            return _read_at(handle, 0, within_limit(name, size))
+            return _read_at(handle, name, 0, within_limit(name, size))
 
     def get_range(self, name: str, start: int, length: int) -> bytes:
         check_range(name, start, length)
         with self._reading(name), self._opened(name) as (handle, size):
-            return _read_at(handle, start, max(0, min(length, size - start)))
+            return _read_at(handle, name, start, max(0, min(length, size - start)))
 
     def size(self, name: str) -> int:
         with self._reading(name):
@@ -214,15 +214,15 @@ def _regular(name: str, facts: os.stat_result) -> int:
     return facts.st_size
 
 
-def _read_at(handle: int, start: int, length: int) -> bytes:
-    """Exactly `length` bytes from `start`; the file is known to have them, and files of ours never shrink."""
+def _read_at(handle: int, name: str, start: int, length: int) -> bytes:
+    """Exactly `length` bytes from `start` of an object; the file is known to have them, and files of ours never shrink."""
     os.lseek(handle, start, os.SEEK_SET)
     pieces: list[bytes] = []
     missing = length
     while missing:
         piece = os.read(handle, missing)
         if not piece:
-            raise StorageError("a stored file became shorter while it was being read")
+            raise StorageError(f"the stored file {name} became shorter while it was being read")
         pieces.append(piece)
         missing -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -39,7 +39,7 @@ line for one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long to go on: no pause that would end later than `total` seconds after the store stopped answering, pauses of
     half to all of min(cap, base * 2^n) seconds, and at most `tries` attempts."""
 
@@ -49,12 +49,12 @@ class Patience:
     tries: int = 1_000_000
 
     @classmethod
-    def network(cls, total: float = MINUTES) -> Patience:
+    def network(cls, total: float = MINUTES) -> RetryPolicy:
         """For stores behind a network."""
         return cls(total)
 
     @classmethod
-    def none(cls) -> Patience:
+    def none(cls) -> RetryPolicy:
         """One attempt."""
         return cls(total=0.0, tries=1)
 
@@ -84,7 +84,9 @@ class NoListener:
 class Retries:
     """Patience with one store, shared by all requests to it."""
 
-    def __init__(self, patience: Patience, clock: Clock, randomness: Randomness, listener: RetryListener | None = None) -> None:
+    def __init__(
+        self, patience: RetryPolicy, clock: Clock, randomness: Randomness, listener: RetryListener | None = None
+    ) -> None:
         self._patience = patience
         self._clock = clock
         self._chance = randomness
@@ -159,10 +161,16 @@ class Attempts:
 
 
 class RetryingStore:
-    """A `Store` over another one, with `Patience`."""
+    """A `Store` over another one, with `RetryPolicy`."""
 
     def __init__(
-        self, inner: Store, patience: Patience, clock: Clock, randomness: Randomness, *, listener: RetryListener | None = None
+        self,
+        inner: Store,
+        patience: RetryPolicy,
+        clock: Clock,
+        randomness: Randomness,
+        *,
+        listener: RetryListener | None = None,
     ) -> None:
         self._inner = inner
         self._retries = Retries(patience, clock, randomness, listener)

@@ -8,9 +8,8 @@ it stopped, and every length is compared with what was announced.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -21,9 +20,10 @@ from vault.storage.bucket_facts import BucketFacts
 from vault.storage.contract import Buffer, Checksum, ObjectInfo
 from vault.storage.object_names import is_name, validate, validate_folder
 from vault.storage.s3_body import read_object, read_range
-from vault.storage.s3_client import S3Client, S3Options, make_client
+from vault.storage.s3_client import Answer, S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors, status_of
 from vault.storage.s3_locks import S3Locks, lock_errors
+from vault.storage.s3_requests import listing_pages, md5_checksum, sha256_checksum
 
 
 class S3Store:
@@ -86,23 +86,18 @@ class S3Store:
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
         start = self._prefix + (f"{validate_folder(folder)}/" if folder else "")
-        given: set[str] = set()  # some stores repeat keys at the edges of pages, and order cannot be relied on
-        tokens: set[str] = set()
-        more: dict[str, str] = {}
-        while True:
-            with s3_errors("list", folder or self.describe()):
-                page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=start, MaxKeys=self._page, **more)
+        what = folder or self.describe()
+
+        def request(parameters: Mapping[str, str]) -> Answer:
+            with s3_errors("list", what):
+                return self._client.list_objects_v2(Bucket=self._bucket, Prefix=start, MaxKeys=self._page, **parameters)
+
+        seen: set[str] = set()  # some stores repeat keys at the edges of pages, and their order cannot be relied on
+        for page in listing_pages(request, what):
             for row in _rows(page, self._prefix, start):
-                if row.name not in given:
-                    given.add(row.name)
+                if row.name not in seen:
+                    seen.add(row.name)
                     yield row
-            if not page.get("IsTruncated"):
-                return
-            token = page.get("NextContinuationToken")
-            if not isinstance(token, str) or token in tokens:
-                raise StorageError(f"the store's listing of {folder or self.describe()} does not come to an end")
-            tokens.add(token)
-            more = {"ContinuationToken": token}
 
     def delete(self, name: str) -> None:
         key = self._key(name)
@@ -125,8 +120,8 @@ class S3Store:
         """Whether the store turns away an upload of `name` whose checksum does not fit its bytes."""
         data = b"these bytes do not have the checksum that is sent along"
         wrong = {
-            "sha256": {"ChecksumSHA256": _base64(hashlib.sha256(b"other bytes").digest())},
-            "md5": {"ContentMD5": _base64(hashlib.md5(b"other bytes", usedforsecurity=False).digest())},
+            "sha256": sha256_checksum(hashlib.sha256(b"other bytes").digest()),
+            "md5": _md5(b"other bytes"),
         }
         try:
             self._upload("write", name, data, wrong[kind])
@@ -160,7 +155,7 @@ class S3Store:
     def _checksums(self, data: Buffer, sha256: bytes | None) -> dict[str, str]:
         extra: dict[str, str] = {}
         if self._checksum in {"sha256", "both"}:
-            extra["ChecksumSHA256"] = _base64(sha256 or hashlib.sha256(data).digest())
+            extra |= sha256_checksum(sha256 or hashlib.sha256(data).digest())
         if self._checksum in {"md5", "both"}:
             extra |= _md5(data)
         return extra
@@ -194,8 +189,4 @@ def _server_time(answer: Any) -> datetime | None:  # noqa: ANN401
 
 
 def _md5(data: Buffer) -> dict[str, str]:
-    return {"ContentMD5": _base64(hashlib.md5(data, usedforsecurity=False).digest())}
-
-
-def _base64(digest: bytes) -> str:
-    return base64.b64encode(digest).decode("ascii")
+    return md5_checksum(hashlib.md5(data, usedforsecurity=False).digest())

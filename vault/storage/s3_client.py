@@ -75,7 +75,7 @@ def make_client(options: S3Options) -> S3Client:
                 client.close()
                 client = _create(options, "signed")
         except ValueError as error:
-            raise StorageError(f"the S3 settings make no sense: {error}", hint=_HINT) from error
+            raise StorageError(f"the S3 settings are invalid: {error}", hint=_HINT) from error
     client.meta.events.register_last("before-call.s3.PutObject", _send_at_once)
     return cast(S3Client, client)
 

@@ -19,7 +19,7 @@ from vault.errors import Damaged
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NOT_UTF8 = "bytes that are not UTF-8 were replaced by U+FFFD"
+NOT_UTF8 = "bytes that are not valid UTF-8 were replaced by U+FFFD"
 _LARGEST_SCALE = 76
 _MILLIS_OF_A_DAY = 86_400_000
 

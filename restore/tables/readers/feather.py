@@ -31,7 +31,7 @@ def read_feather(path: Path, losses: LossReport) -> list[Table]:
     with path.open("rb") as file:
         if file.read(len(_OLD)) == _OLD:
             raise Damaged(
-                "the file is Feather version 1, which is read no more", hint="rewrite it with an older pandas or pyarrow"
+                "the file is Feather version 1, which is no longer read", hint="rewrite it with an older pandas or pyarrow"
             )
     with translated(_WHAT), pa.OSFile(str(path)) as opened, pa.ipc.open_file(opened) as reader:
         schema = reader.schema

@@ -71,7 +71,7 @@ def _is_table(path: Path, encoding: Encoding, member: Member) -> bool:
 def _name(path: Path, encoding: Encoding, member: Member) -> str:
     name = parse(_part(path, encoding, member.start, member.colon)).value
     if not isinstance(name, str):
-        raise Damaged("this is no JSON: a name that is no text")
+        raise Damaged("the file is not valid JSON: a name that is not a text")
     return name
 
 

@@ -24,7 +24,7 @@ Rows: TypeAlias = Callable[[], Iterator[tuple[int, bytes]]]
 VALUE = "value"
 ABSENT = "a name that a row lacks became null"
 TWICE = "a name that stands twice in a row: the last one was taken"
-UNDECODED = "bytes that are no UTF-8 became \\xNN"
+UNDECODED = "bytes that are not valid UTF-8 became \\xNN"
 
 _BATCH_JSON = BATCH_BYTES // 4
 """Bytes of JSON whose values take about as much room as a batch may."""

@@ -135,7 +135,7 @@ def elements(blocks: Iterable[bytes], *, alone: bool) -> Iterator[bytes]:
                         _nothing_follows(block[mark.at - at + 1 :], blocks)
                     return
                 if mark.sign != ",":
-                    raise Damaged(f"this is no JSON: {mark.sign!r} in a list")
+                    raise Damaged(f"the file is not valid JSON: {mark.sign!r} in a list")
                 yield element
                 pieces, size, several = [], 0, True
             opened, cursor = True, mark.at - at + 1
@@ -162,7 +162,7 @@ def members(blocks: Iterable[bytes], most: int) -> list[Member]:
             if mark.sign in ",}" and colon >= 0:
                 found.append(Member(start, colon, mark.at))
             elif start >= 0 and (mark.sign != "}" or found):
-                raise Damaged(f"this is no JSON: {mark.sign!r} in an object")
+                raise Damaged(f"the file is not valid JSON: {mark.sign!r} in an object")
             if mark.sign == "}":
                 _nothing_follows(block[mark.at - at + 1 :], blocks)
                 return found

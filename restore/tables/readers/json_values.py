@@ -109,7 +109,7 @@ def _parsed_with_care(data: bytes) -> Value:
     except RecursionError as error:
         raise _too_deep() from error
     except (ValueError, InvalidOperation) as error:
-        raise Damaged(f"this is no JSON: {error}") from error
+        raise Damaged(f"the file is not valid JSON: {error}") from error
     return value
 
 

@@ -117,11 +117,13 @@ def _refuse_others(package: Package) -> None:
     if "mimetype" in package:
         kind = package.whole("mimetype").strip()
         if b"opendocument" in kind and b"spreadsheet" not in kind:
-            raise Damaged("this is an OpenDocument file, but no spreadsheet", hint="restore it as it is, with `--as original`")
+            raise Damaged(
+                "this is an OpenDocument file, but not a spreadsheet", hint="restore it as it is, with `--as original`"
+            )
     if "META-INF/manifest.xml" in package and b"encryption-data" in package.whole("META-INF/manifest.xml"):
         raise Damaged("the workbook is encrypted with a password", hint="save it without a password to have it read")
     if _CONTENT not in package:
-        raise Damaged("this zip is no OpenDocument workbook", hint="restore it as it is, with `--as original`")
+        raise Damaged("this ZIP file is not an OpenDocument workbook", hint="restore it as it is, with `--as original`")
 
 
 def _spooled(blocks: Iterator[bytes], bounds: Bounds) -> tuple[Spool, bool]:
@@ -149,7 +151,7 @@ def _sheets(content: Spool, body: int, block: int) -> list[tuple[str, tuple[int,
         elif tag is None and depth == 0 and name:
             sheets.append((name, (inside, start)))
         if depth < 0 or len(sheets) > _MOST_SHEETS:
-            raise Damaged("the workbook's sheets make no sense", hint=HINT)
+            raise Damaged("the workbook's list of sheets is broken", hint=HINT)
     if depth:
         raise Damaged("the workbook's last sheet breaks off", hint=HINT)
     return sheets

@@ -21,7 +21,7 @@ from vault.errors import Damaged
 LONGEST_CELL = 64 * 1024 * 1024
 """Bytes of a text or blob; longer ones end the table as damaged."""
 
-NOT_UTF8 = "text that is not UTF-8 is given as its bytes"
+NOT_UTF8 = "text that is not valid UTF-8 is given as its bytes"
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: LONGEST_CELL,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1024 * 1024,

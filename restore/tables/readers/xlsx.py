@@ -126,7 +126,7 @@ def _workbook_part(package: Package) -> str:
                 return relation.part
     if "xl/workbook.xml" in package:
         return "xl/workbook.xml"
-    raise Damaged("this zip is no workbook", hint="restore it as it is, with `--as original`")
+    raise Damaged("this ZIP file is not a workbook", hint="restore it as it is, with `--as original`")
 
 
 def _relations(package: Package, part: str) -> dict[str, _Relation]:

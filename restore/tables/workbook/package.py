@@ -149,4 +149,4 @@ def _broken(what: str) -> Iterator[None]:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError) as error:
         raise Damaged(f"the workbook's zip is broken at {what}: {error}", hint=HINT) from error
     except (OSError, RuntimeError, ValueError, IndexError, struct.error) as error:
-        raise Damaged(f"the workbook's zip makes no sense at {what}: {error}", hint=HINT) from error
+        raise Damaged(f"the workbook's zip is invalid at {what}: {error}", hint=HINT) from error

@@ -112,7 +112,7 @@ class SharedStrings:
     def get(self, index: str) -> str:
         """A text, by its number as a cell has it. Raises `Damaged` where there is none of this number."""
         if not (index.isdecimal() and len(index) <= _LONGEST_INDEX):
-            raise Damaged(f"a cell points to shared text {index[:20]!r}, which is no number", hint=HINT)
+            raise Damaged(f"a cell points to shared text {index[:20]!r}, which is not a number", hint=HINT)
         number = int(index)
         if number < len(self._kept):
             return self._kept[number]

@@ -45,7 +45,7 @@ def _entity(match: re.Match[str]) -> str:
         return _NAMED[name]
     number = int(hexadecimal, 16) if hexadecimal else int(decimal) if decimal else -1
     if not 0 < number <= 0x10FFFF or 0xD800 <= number <= 0xDFFF:
-        raise Damaged(f"the workbook's XML has an entity that is none: {match.group()}", hint=HINT)
+        raise Damaged(f"the workbook's XML has an unknown entity: {match.group()}", hint=HINT)
     return chr(number)
 
 
@@ -54,7 +54,7 @@ def decoded(data: bytes) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Damaged(f"the workbook's text is not UTF-8: {error}", hint=HINT) from error
+        raise Damaged(f"the workbook's text is not valid UTF-8: {error}", hint=HINT) from error
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 

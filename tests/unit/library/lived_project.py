@@ -1,6 +1,6 @@
 """A project with some past that the library has open, as a program would have it that knows no terminal.
 
-with lived_project(tmp_path) as lived:
+with opened_project(lived_desk(tmp_path)) as lived:
     list_snapshots(lived.context, lived.project)
 """
 
@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+
+import pytest
 
 from restore.selection.query import ItemQuery
 from strongroom import context
 from strongroom.context import Context
+from tests.e2e.test_story import Calendar
 from tests.support.desk import Desk, Place
 from tests.support.tree_facts import write_files
 from vault.format.snapshot_record import Record
@@ -84,21 +88,27 @@ def change(folder: Path, state: dict[str, bytes | None]) -> None:
             (folder / name).unlink()
 
 
-@contextmanager
-def lived_project(
-    folder: Path, states: tuple[dict[str, bytes | None], ...] = STATES, *, more_settings: str = ""
-) -> Iterator[LivedProject]:
-    """One snapshot after each state, in a repository below a folder, with the environment of a person who has nothing else."""
+def lived_desk(folder: Path, states: tuple[dict[str, bytes | None], ...] = STATES, *, more_settings: str = "") -> Desk:
+    """One snapshot after each state, two days apart, in a repository below a folder; the last one was two days ago."""
     desk = Desk(folder / "desk", Place("repository"))
-    desk.init()
     source = desk.folder / "source"
-    change(source, states[0])
-    desk.add("acme", f"reports={source}")
-    with desk.settings.open("a") as settings:
-        settings.write(more_settings)
-    desk.call("backup", "-q")
-    for state in states[1:]:
-        change(source, state)
-        desk.call("backup", "-q")
+    with pytest.MonkeyPatch.context() as patch:
+        calendar = Calendar(-timedelta(days=2 * len(states)))
+        patch.setattr(context, "SystemClock", lambda: calendar)
+        desk.init()
+        for number, state in enumerate(states):
+            change(source, state)
+            if not number:
+                desk.add("acme", f"reports={source}")
+                with desk.settings.open("a") as settings:
+                    settings.write(more_settings)
+            desk.call("backup", "-q")
+            calendar.ahead += timedelta(days=2)
+    return desk
+
+
+@contextmanager
+def opened_project(desk: Desk) -> Iterator[LivedProject]:
+    """The project of a desk, with the environment of a person who has nothing else."""
     with desk.surroundings(["library"]), context.opened(desk.settings, commits=True) as opened:
         yield LivedProject(desk, opened, opened.project("acme"))

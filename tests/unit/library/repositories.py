@@ -1,7 +1,7 @@
 """A project that the library has open, as a program would have it that knows no terminal.
 
-with restorable(tmp_path) as place:
-    select(place.context, place.project, SelectionOptions())
+with restorable(tmp_path) as opened:
+    select(opened.context, opened.project, SelectionOptions())
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from strongroom.diff import DiffOptions, RowOptions, compare
 from strongroom.history import HistoryOptions, item_history
 from strongroom.items import find_items, list_items
 from strongroom.snapshots import list_snapshots
-from tests.unit.library.lived_project import CALLS, Heard, LivedProject, lived_project
+from tests.unit.library.lived_project import CALLS, Heard, LivedProject, lived_desk, opened_project
 from vault.errors import Interrupted, NothingFound, SettingsError, UsageError
 
 NOW = HistoryOptions()
@@ -24,7 +24,7 @@ NOW = HistoryOptions()
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedProject]:
     """Read only: all tests of this file share it."""
-    with lived_project(tmp_path_factory.mktemp("lived")) as made:
+    with opened_project(lived_desk(tmp_path_factory.mktemp("lived"))) as made:
         yield made
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from strongroom import notices
 from strongroom.query import open_tables, query
-from tests.unit.library.lived_project import CALLS, LivedProject, lived_project
+from tests.unit.library.lived_project import CALLS, LivedProject, lived_desk, opened_project
 from vault.errors import NothingFound, TargetError, UsageError
 
 LATE_TEXT = b"n\n" + b"".join(b"%d\n" % n for n in range(60_000)) + b"none\n"
@@ -28,7 +28,7 @@ LATE_TEXT = b"n\n" + b"".join(b"%d\n" % n for n in range(60_000)) + b"none\n"
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedProject]:
     """Read only: all tests of this file share it."""
     files: dict[str, bytes | None] = {"calls/2024-05.csv": CALLS, "calls/2024-06.csv": CALLS, "late/2024.csv": LATE_TEXT}
-    with lived_project(tmp_path_factory.mktemp("lived"), ({**files, "note.txt": b"n"},)) as made:
+    with opened_project(lived_desk(tmp_path_factory.mktemp("lived"), ({**files, "note.txt": b"n"},))) as made:
         yield made
 
 
@@ -85,7 +85,7 @@ def test_all_rows_are_written_in_a_format_to_a_file_that_is_whole(lived: LivedPr
         for name in ("calls.csv", "no/folder/calls.csv"):
             with pytest.raises((UsageError, TargetError)):
                 tables.write_file("select nosuch from calls" if name == "calls.csv" else "from calls", "csv", tmp_path / name)
-        with pytest.raises(UsageError, match="there is no format 'pdf'"):
+        with pytest.raises(UsageError, match="unknown format 'pdf'"):
             tables.write_file("from calls", "pdf", tmp_path / "calls.pdf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calls.parquet", "late.csv"]
 

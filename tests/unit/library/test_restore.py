@@ -1,4 +1,4 @@
-"""Restores through the library, without a terminal: to a folder, in place, an archive, a stream; planned first, then done."""
+"""Restores by the library, without a terminal: to a folder, in place, an archive, a bucket, a stream. Planned, then done."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom.destinations import Archive, Folder, InPlace, TableFile
+from strongroom.destinations import Archive, Bucket, Folder, InPlace, TableFile, opened_bucket
 from strongroom.restore import restore, stream
 from strongroom.restore_plan import RestoreOptions
 from strongroom.selection import SelectionOptions
 from strongroom.table_options import TableOptions
+from tests.support.store_fixtures import BUCKET
 from tests.unit.library.repositories import EVERYTHING, MAY, NOTES, OpenProject, contents, restorable
 from vault.errors import Damaged, Interrupted, RefusedByRule, TargetError, UsageError
+from vault.storage.address import BucketAddress
 
 ONE = SelectionOptions(patterns=["reports/notes.txt"])
 TABLES = SelectionOptions(formats=["csv"])
@@ -28,8 +30,8 @@ TABLES = SelectionOptions(formats=["csv"])
 @pytest.fixture(scope="module")
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenProject]:
     """Shared: a restore alters nothing of a repository."""
-    with restorable(tmp_path_factory.mktemp("library")) as place:
-        yield place
+    with restorable(tmp_path_factory.mktemp("library")) as opened:
+        yield opened
 
 
 class Recorder:
@@ -159,7 +161,7 @@ def test_many_tables_become_one_with_a_report_beside_it(acme: OpenProject, tmp_p
     assert report["asked"]["merge"] is True and report["counts"]["rows"] == 3 and result.problems == []
     with pytest.raises(UsageError, match="2 files match"):
         acme.plan(TableFile(tmp_path / "two.csv", "csv"), None, TABLES)
-    with pytest.raises(UsageError, match="would hold csv, not xlsx"):
+    with pytest.raises(UsageError, match="which says csv, contradict"):
         acme.plan(TableFile(tmp_path / "two.csv", "csv"), RestoreOptions(tables=TableOptions(format="xlsx")), TABLES)
 
 
@@ -262,16 +264,35 @@ def test_nothing_is_restored_into_the_repository(acme: OpenProject) -> None:
 
 
 def test_content_that_is_missing_is_refused_or_given_up(tmp_path: Path) -> None:
-    with restorable(tmp_path) as place:
-        packs = (place.desk.folder / "repository/projects").glob("*/packs/*/*")
+    with restorable(tmp_path) as opened:
+        packs = (opened.desk.folder / "repository/projects").glob("*/packs/*/*")
         max(packs, key=lambda pack: pack.stat().st_mtime_ns).unlink()  # the second backup's: the notes
-        planned = place.plan(Folder(tmp_path / "back"))
+        planned = opened.plan(Folder(tmp_path / "back"))
         assert [one.path for one in planned.plans[0].missing] == [b"reports/notes.txt"]
         with pytest.raises(Damaged, match="1 item cannot be restored"):
             restore(planned)
         assert not (tmp_path / "back").exists()
-        result = place.restore(Folder(tmp_path / "back"), RestoreOptions(incomplete=True))
+        result = opened.restore(Folder(tmp_path / "back"), RestoreOptions(incomplete=True))
         assert [one.path for one in result.problems] == [b"reports/notes.txt"]
         assert contents(tmp_path / "back") == {name: data for name, data in EVERYTHING.items() if data != NOTES}
         with pytest.raises(Damaged, match="gone from the repository"):
-            stream(place.context, place.select(ONE), io.BytesIO())
+            stream(opened.context, opened.select(ONE), io.BytesIO())
+
+
+def test_objects_of_a_bucket_are_written_once_and_known_again(acme: OpenProject, moto_endpoint: str) -> None:
+    bucket = Bucket(BucketAddress(BUCKET, "library-restore"), moto_endpoint, "us-east-1")
+    result = acme.restore(bucket)
+    assert (result.files, result.problems) == (4, [])
+    again = acme.restore(bucket)
+    assert (again.files, again.already_there) == (0, 4)
+    tables = RestoreOptions(tables=TableOptions(format="jsonl"))
+    converted = acme.restore(bucket, tables, TABLES)
+    assert converted.files == 2 and converted.problems == []
+    assert acme.restore(bucket, tables, TABLES).already_there == 2
+    with opened_bucket(acme.context, acme.project, bucket) as objects:
+        assert {*objects.sizes()} == {
+            *EVERYTHING,
+            "reports/2024-05/a.jsonl",
+            "reports/2024-06/b.jsonl",
+            "strongroom-report.json",
+        }

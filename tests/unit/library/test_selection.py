@@ -16,13 +16,13 @@ from vault.errors import NothingFound, UsageError
 
 @pytest.fixture(scope="module")
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenProject]:
-    with restorable(tmp_path_factory.mktemp("selection")) as place:
-        yield place
+    with restorable(tmp_path_factory.mktemp("selection")) as opened:
+        yield opened
 
 
-def paths(place: OpenProject, options: SelectionOptions) -> set[str]:
+def paths(opened: OpenProject, options: SelectionOptions) -> set[str]:
     """Of the files that are selected."""
-    table = place.select(options).selection.table
+    table = opened.select(options).selection.table
     return {
         path.decode()
         for path, kind in zip(*(table[name].to_pylist() for name in ("path", "type")), strict=True)
@@ -62,19 +62,19 @@ def test_what_a_wider_reading_of_the_period_would_add_is_said_to_whoever_listens
 
 
 def test_two_sources_with_one_path_are_told_apart_by_name_or_by_place(tmp_path: Path) -> None:
-    with restorable(tmp_path) as place:
-        write_files(place.desk.folder / "second", {"notes.txt": b"of another source"})
-        with place.desk.settings.open("a") as settings:
+    with restorable(tmp_path) as opened:
+        write_files(opened.desk.folder / "second", {"notes.txt": b"of another source"})
+        with opened.desk.settings.open("a") as settings:
             settings.write(
-                f'\n[[projects.acme.sources]]\nkind = "reports"\nname = "second"\npath = "{place.desk.folder}/second"\n'
+                f'\n[[projects.acme.sources]]\nkind = "reports"\nname = "second"\npath = "{opened.desk.folder}/second"\n'
             )
-        place.desk.call("backup")
+        opened.desk.call("backup")
         with pytest.raises(AmbiguousSource) as found:
-            place.select()
+            opened.select()
         assert (found.value.path, found.value.sources) == (b"reports/notes.txt", ("reports", "second"))
         assert str(found.value.hint).endswith("--source reports or --source second")
-        assert paths(place, SelectionOptions(source="second")) == {"reports/notes.txt"}
-        apart = select(place.context, place.project, SelectionOptions(), sources_apart=True)
+        assert paths(opened, SelectionOptions(source="second")) == {"reports/notes.txt"}
+        apart = select(opened.context, opened.project, SelectionOptions(), sources_apart=True)
         assert apart.selection.table["path"].to_pylist().count(b"reports/notes.txt") == 2
 
 
@@ -91,5 +91,5 @@ def test_options_are_reported_as_they_were_written() -> None:
 def test_a_number_of_versions_is_at_least_one() -> None:
     assert (parse_versions("all"), parse_versions("1"), parse_versions("12")) == (None, 1, 12)
     for wrong in ("", "0", "-1", "1.5", "²", "ALL"):
-        with pytest.raises(UsageError, match="not a number of versions"):
+        with pytest.raises(UsageError, match="invalid number of versions"):
             parse_versions(wrong)

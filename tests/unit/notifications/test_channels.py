@@ -79,9 +79,9 @@ def test_a_letter_reaches_everybody_with_what_to_do() -> None:
 
 
 def test_a_mail_server_that_refuses_or_is_not_there_is_told_in_a_sentence() -> None:
-    with mail_sink("MAIL") as sink, pytest.raises(NotDelivered, match="refuses the letter"):
+    with mail_sink("MAIL") as sink, pytest.raises(NotDelivered, match="refuses the mail"):
         mail(sink.port).send(MESSAGE)
-    with pytest.raises(NotDelivered, match="no letter could be given"):
+    with pytest.raises(NotDelivered, match="no mail could be given"):
         mail(sink.port).send(MESSAGE)
 
 
@@ -126,7 +126,7 @@ def test_a_mail_server_that_drips_is_left_after_a_while(monkeypatch: pytest.Monk
     monkeypatch.setattr(deadline, "LONGEST", 0.3)
     begun = time.monotonic()
     for port in dripping(b"" if protection == "tls" else b"220-"):
-        with pytest.raises(NotDelivered, match="no letter could be given"):
+        with pytest.raises(NotDelivered, match="no mail could be given"):
             mail(port, protection).send(MESSAGE)
     assert time.monotonic() - begun < 10
 

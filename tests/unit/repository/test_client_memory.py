@@ -27,51 +27,51 @@ def memory(tmp_path: Path) -> ClientMemory:
 def test_a_project_is_recognised_by_its_keys_again_and_again(memory: ClientMemory) -> None:
     keys = capability(2)
     for _ in range(3):
-        memory.recognise(keys)
-    memory.recognise(keys.without_reading())
+        memory.verify_keys(keys)
+    memory.verify_keys(keys.without_reading())
 
 
 def test_other_keys_under_the_same_id_are_refused_and_the_first_stay_known(memory: ClientMemory) -> None:
     keys = capability(2)
-    memory.recognise(keys)
+    memory.verify_keys(keys)
     with pytest.raises(KeyRefused, match="other keys") as refused:
-        memory.recognise(capability(3))
+        memory.verify_keys(capability(3))
     assert refused.value.hint is not None
-    memory.recognise(keys)
+    memory.verify_keys(keys)
 
 
 def test_the_same_name_under_another_id_is_refused_too(memory: ClientMemory) -> None:
-    memory.recognise(capability(2))
+    memory.verify_keys(capability(2))
     with pytest.raises(KeyRefused, match="other keys"):
-        memory.recognise(replace(capability(2), project="6" * 32))
+        memory.verify_keys(replace(capability(2), project="6" * 32))
 
 
 def test_another_repository_at_a_known_address_is_refused(memory: ClientMemory) -> None:
-    memory.recognise_repository("0" * 32)
-    memory.recognise_repository("0" * 32)
+    memory.verify_repository("0" * 32)
+    memory.verify_repository("0" * 32)
     with pytest.raises(KeyRefused, match="another repository"):
-        memory.recognise_repository("1" * 32)
+        memory.verify_repository("1" * 32)
 
 
 def test_whoever_makes_a_repository_anew_begins_anew(memory: ClientMemory) -> None:
-    memory.recognise_repository("0" * 32)
-    memory.recognise(capability(2))
+    memory.verify_repository("0" * 32)
+    memory.verify_keys(capability(2))
     memory.missing(PROJECT, ["a"])
-    memory.begin("1" * 32)
-    memory.recognise_repository("1" * 32)
-    memory.recognise(capability(3))
+    memory.start_over("1" * 32)
+    memory.verify_repository("1" * 32)
+    memory.verify_keys(capability(3))
     assert memory.missing(PROJECT, []) == []
 
 
 def test_each_address_has_a_memory_of_its_own(tmp_path: Path) -> None:
     one, two = (ClientMemory.of(tmp_path, address, SeededChance(1)) for address in ("/a", "/b"))
-    one.recognise_repository("0" * 32)
-    two.recognise_repository("1" * 32)
+    one.verify_repository("0" * 32)
+    two.verify_repository("1" * 32)
 
 
 def test_the_memory_holds_no_secret(memory: ClientMemory) -> None:
     keys = capability(2)
-    memory.recognise(keys)
+    memory.verify_keys(keys)
     written = b"".join(path.read_bytes() for path in memory.folder.iterdir())
     assert keys.chunk_id_key.hex().encode() not in written
     assert b"AGE-SECRET-KEY" not in written
@@ -86,7 +86,7 @@ def test_a_snapshot_that_was_seen_and_is_gone_is_reported_every_time(memory: Cli
 
 def test_a_snapshot_that_is_known_to_be_forgotten_is_not_missed(memory: ClientMemory) -> None:
     memory.missing(PROJECT, ["a", "b"])
-    memory.forget(PROJECT, ["a"])
+    memory.drop_snapshots(PROJECT, ["a"])
     assert memory.missing(PROJECT, ["b"]) == []
 
 
@@ -100,5 +100,5 @@ def test_a_broken_memory_is_no_memory_and_no_failure(memory: ClientMemory) -> No
 def test_a_folder_that_cannot_be_made_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     memory = ClientMemory(tmp_path / "file" / "state", SeededChance(1))
-    memory.recognise(capability(2))
+    memory.verify_keys(capability(2))
     assert memory.missing(PROJECT, ["a"]) == []

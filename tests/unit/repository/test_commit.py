@@ -13,7 +13,7 @@ from tests.support.clock import StillClock
 from tests.support.faulty import Faults, FaultyStore, Overwriting, Verb, faults
 from tests.support.places import back_up, checked, copied, made_on, names, restore, through, tiny_descriptor
 from tests.support.trees import look_at, text, write_tree
-from vault.backup import file_reading
+from vault.backup import large_files
 from vault.errors import Busy, StorageError, TransientStorageError
 from vault.format import layout
 from vault.repository import claims, snapshots, store_trust
@@ -21,8 +21,9 @@ from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
 from vault.repository.commit_verification import Unverified
 from vault.repository.gc import forget, marks
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.project import Project
 from vault.repository.session import Session
 from vault.storage.caching import CachingStore
@@ -108,12 +109,12 @@ def on(project: Project, store: Store, clock: StillClock | None = None) -> Proje
 
 
 def evict_all(project: Project) -> None:
-    for claim in claims.standing(project):
+    for claim in claims.list_ids(project):
         claims.evict(project, claim)
 
 
 def prune_hastily(project: Project) -> None:
-    options = PruneOptions(patience=claims.Patience(seconds=0, stale_after=timedelta(seconds=-1), grace=timedelta(0)))
+    options = PruneOptions(patience=claims.WaitOptions(seconds=0, stale_after=timedelta(seconds=-1), grace=timedelta(0)))
     assert apply(project, make_plan(project, options), options).waiting == []
 
 
@@ -153,18 +154,18 @@ def test_a_claim_is_rewritten_after_a_sleep_that_only_the_time_of_day_shows() ->
 
 def test_progress_is_told_while_one_large_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A single file of a few pieces, a minute each: the claim is rewritten before the file is through."""
-    monkeypatch.setattr(file_reading, "PIECE", 600_000)
+    monkeypatch.setattr(large_files, "PIECE", 600_000)
     folder = write_tree(tmp_path / "source", {"large": text("large", 5_000_000)})
     project, clock = made_on(MemoryStore(), tiny_descriptor(pack=1_000_000)), StillClock()
     told: list[int] = []
-    reads = file_reading._Stream._hand_over
+    reads = large_files.LargeFileStream._submit
 
-    def a_minute_later(self: file_reading._Stream, pieces: list[memoryview]) -> None:
+    def a_minute_later(self: large_files.LargeFileStream, pieces: list[memoryview]) -> None:
         reads(self, pieces)
         clock.sleep(61)
         told.extend(one.bytes for one in snapshots.claims(project))
 
-    monkeypatch.setattr(file_reading._Stream, "_hand_over", a_minute_later)
+    monkeypatch.setattr(large_files.LargeFileStream, "_submit", a_minute_later)
     back_up(on(project, project.store, clock), folder)
     assert told == sorted(told)
     assert len(set(told)) >= 5
@@ -304,7 +305,7 @@ def test_a_claim_outlives_a_commit_without_an_answer(
     outer = replace(sent, store=Remembering(store, "snapshots", lambda: None))
     with faults(store).on(verb, name="*/snapshots/*", raises=error), pytest.raises(type(error)):
         back_up(outer, folder)
-    options = PruneOptions(patience=claims.Patience(seconds=1))
+    options = PruneOptions(patience=claims.WaitOptions(seconds=1))
     report = apply(project, make_plan(project, options), options)
     assert len(report.waiting) == 1
     ((name, data),) = late
@@ -320,7 +321,7 @@ def test_an_eviction_keeps_a_late_commit_out_where_the_store_creates_once(folder
     lost = faults(store).on("create", name="*/snapshots/*", raises=TransientStorageError("no answer"))
     with lost, pytest.raises(TransientStorageError):
         back_up(project, folder)
-    (claim,) = claims.standing(project)
+    (claim,) = claims.list_ids(project)
     prune_hastily(project)
     assert names(store, project.folder("packs")) == []
     with pytest.raises(StorageError, match="exists"):
@@ -337,11 +338,11 @@ def test_a_claim_of_a_commit_of_today_stays_however_long_the_run_took() -> None:
         clock.sleep(3600)
         session.report_progress(1, 1)
     project.store.put(layout.snapshot_name(project.id, session.id), b"the record")
-    claims.clear(mine, claims.Patience())
-    assert session.claim_stands()
+    claims.delete_committed(mine, claims.WaitOptions())
+    assert session.claim_exists()
     clock.sleep(25 * 3600)
-    claims.clear(mine, claims.Patience())
-    assert not session.claim_stands()
+    claims.delete_committed(mine, claims.WaitOptions())
+    assert not session.claim_exists()
     session.packs.close()
 
 
@@ -364,7 +365,7 @@ def test_what_a_failed_run_has_stored_is_used_by_the_next(folder: Path, failing:
         plan.on("put", name="*/packs/*", nth=3, raises=away).on("put", name="*/packs/*", nth=4, raises=away)
     with plan, pytest.raises(TransientStorageError):
         back_up(project, folder)
-    assert claims.standing(project) == []
+    assert claims.list_ids(project) == []
     stored = names(store, project.folder("packs"))
     assert len(stored) >= 2
     assert {layout.pack_sha256(name) for name in stored} <= ChunkIndex.load(project).packs()
@@ -378,7 +379,7 @@ def test_a_refused_commit_leaves_no_claim(folder: Path) -> None:
     outer = on(project, Acting(project.store, "snapshots", lambda: evict_all(project)))
     with pytest.raises(Busy):
         back_up(outer, folder)
-    assert claims.standing(project) == []
+    assert claims.list_ids(project) == []
 
 
 def test_a_claim_says_that_a_commit_is_under_way_where_the_store_cannot_create_once(folder: Path) -> None:
@@ -397,7 +398,7 @@ def test_a_pack_that_was_answered_for_and_never_stored_fails_the_run_and_not_the
     with pytest.raises(store_trust.WriteLost):
         back_up(project, folder)
     assert snapshots.read_all(project) == []
-    assert claims.standing(project) == []
+    assert claims.list_ids(project) == []
     life_goes_on(project, folder, tmp_path)
 
 
@@ -491,11 +492,11 @@ def test_what_was_said_of_evicted_writers_goes_after_a_month() -> None:
     project = made_on(MemoryStore())
     clock = StillClock()
     mine = on(project, project.store, clock)
-    marks.note_evicted(mine, ["one"])
+    marks.write_evictions(mine, ["one"])
     clock.sleep(29 * 86400.0)
-    claims.clear(mine, claims.Patience())
+    claims.delete_committed(mine, claims.WaitOptions())
     assert set(marks.read(mine).evicted()) == {"one"}
     clock.sleep(2 * 86400.0)
-    claims.clear(mine, claims.Patience())
+    claims.delete_committed(mine, claims.WaitOptions())
     assert marks.read(mine).evicted() == {}
     assert names(project.store, project.folder("marks")) == []

@@ -24,8 +24,9 @@ from vault.format.eviction import Eviction
 from vault.process import LinuxProcesses
 from vault.repository import claims, snapshots
 from vault.repository.gc import marks
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore
@@ -86,9 +87,9 @@ def ended_process() -> Process:
 def test_a_claim_whose_process_has_ended_here_goes_at_once(create_once: bool) -> None:  # noqa: FBT001
     project = here(create_once)
     claim = claim_of(project, ended_process())
-    assert claims.wait(project, claims.standing(project), claims.Patience(seconds=0), lambda: None) == []
-    assert claims.standing(project) == []
-    assert not claim.stands()
+    assert claims.wait(project, claims.list_ids(project), claims.WaitOptions(seconds=0), lambda: None) == []
+    assert claims.list_ids(project) == []
+    assert not claim.exists()
 
 
 def test_a_number_that_is_used_again_is_another_process() -> None:
@@ -109,15 +110,15 @@ def test_where_it_is_in_doubt_a_claim_stays(what: str) -> None:
     }
     claim_of(project, whose[what])
     assert claims.withdraw_dead(project) == []
-    assert len(claims.standing(project)) == 1
+    assert len(claims.list_ids(project)) == 1
 
 
 def test_a_dead_writer_that_may_have_sent_its_commit_keeps_its_claim_where_nothing_creates_once() -> None:
     project = here(create_once=False)
     claim = claim_of(project, ended_process())
-    claim.rewrite(committing=True)
+    claim.refresh(committing=True)
     assert claims.withdraw_dead(project) == []
-    assert claim.stands()
+    assert claim.exists()
 
 
 def test_a_run_that_was_killed_after_its_commit_keeps_its_snapshot_where_nothing_creates_once(tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_a_run_that_was_killed_after_its_commit_keeps_its_snapshot_where_nothing
         only = back_up(ended, write_tree(tmp_path / "source", {"a": text("a", 2000)})).record
         assert plan.all_happened
     assert claims.withdraw_dead(ended) == [only.id]
-    assert claims.standing(project) == []
+    assert claims.list_ids(project) == []
     assert [one.id for one in snapshots.read_all(project)] == [only.id]
     assert checked(project).sound
 
@@ -150,7 +151,7 @@ def test_a_writer_that_is_killed_while_a_prune_waits_is_waited_for_no_longer() -
                 child.kill()
                 child.wait()
 
-        assert claims.wait(project, claims.standing(project), claims.Patience(), stop) == []
+        assert claims.wait(project, claims.list_ids(project), claims.WaitOptions(), stop) == []
     assert project.services.clock.monotonic() < 60
 
 
@@ -164,7 +165,7 @@ def test_whom_a_prune_waits_for_is_told_and_stop_is_heard() -> None:
             raise Interrupted("enough")
 
     with pytest.raises(Interrupted):
-        claims.wait(project, claims.standing(project), claims.Patience(), stop, hears)
+        claims.wait(project, claims.list_ids(project), claims.WaitOptions(), stop, hears)
     assert project.services.clock.monotonic() < claims.LOOK_EVERY
     (told,) = hears.phases
     assert "files of test, begun 2026-03-14 12:00 UTC, last progress 2026-03-14 12:00 UTC" in told
@@ -173,21 +174,21 @@ def test_whom_a_prune_waits_for_is_told_and_stop_is_heard() -> None:
 def test_waiting_ends_with_the_time_that_there_is_altogether() -> None:
     project = here(create_once=True)
     claim_of(project, process())
-    patience = claims.Patience(seconds=3600, altogether=30)
-    assert claims.wait(project, claims.standing(project), patience, lambda: None) == claims.standing(project)
+    patience = claims.WaitOptions(seconds=3600, altogether=30)
+    assert claims.wait(project, claims.list_ids(project), patience, lambda: None) == claims.list_ids(project)
     assert project.services.clock.monotonic() < 60
 
 
 def test_a_grace_period_that_was_cut_short_is_waited_for_by_the_next_prune() -> None:
     project = here(create_once=False)
     claim_of(project, process())
-    hasty = claims.Patience(seconds=0, stale_after=timedelta(seconds=-1), altogether=60)
-    (claim,) = claims.standing(project)
+    hasty = claims.WaitOptions(seconds=0, stale_after=timedelta(seconds=-1), altogether=60)
+    (claim,) = claims.list_ids(project)
     assert claims.wait(project, [claim], hasty, lambda: None) == [claim]
-    assert claims.standing(project) == []
+    assert claims.list_ids(project) == []
     assert claims.wait(project, [], hasty, lambda: None) == [claim]
     began = project.services.clock.monotonic()
-    assert claims.wait(project, [], claims.Patience(), lambda: None) == []
+    assert claims.wait(project, [], claims.WaitOptions(), lambda: None) == []
     assert project.services.clock.monotonic() - began == pytest.approx(3600, abs=1)
 
 
@@ -197,8 +198,8 @@ def test_the_grace_period_counts_from_when_the_claim_was_taken_away() -> None:
     clock = StillClock()
     project = made_on(store, tiny_descriptor(create_once=False), clock)
     claim_of(project, process())
-    hasty = claims.Patience(seconds=0, stale_after=timedelta(seconds=-1))
-    assert claims.wait(project, claims.standing(project), hasty, lambda: None) == []
+    hasty = claims.WaitOptions(seconds=0, stale_after=timedelta(seconds=-1))
+    assert claims.wait(project, claims.list_ids(project), hasty, lambda: None) == []
     assert clock.monotonic() >= 6 * 3600.0
 
 
@@ -220,12 +221,12 @@ def test_a_claim_that_a_dead_prune_left_beside_its_eviction_goes_once_it_is_stal
     project = made_on(MemoryStore(), tiny_descriptor(create_once=True), clock)
     claim = claim_of(project, process())
     evict_and_die(project, claim.value.id)
-    waiting = claims.wait(project, claims.standing(project), claims.Patience(seconds=0), lambda: None)
+    waiting = claims.wait(project, claims.list_ids(project), claims.WaitOptions(seconds=0), lambda: None)
     assert waiting == [claim.value.id]
     assert [one for one, _ in make_plan(project, PruneOptions()).claims] == waiting, "whom a prune would wait for is shown"
     clock.sleep(25 * 3600.0)
-    assert claims.wait(project, waiting, claims.Patience(seconds=0), lambda: None) == []
-    assert claims.standing(project) == []
+    assert claims.wait(project, waiting, claims.WaitOptions(seconds=0), lambda: None) == []
+    assert claims.list_ids(project) == []
 
 
 def test_a_commit_that_is_late_beside_two_prunes_that_evict_its_writer_is_whole(tmp_path: Path) -> None:
@@ -237,22 +238,22 @@ def test_a_commit_that_is_late_beside_two_prunes_that_evict_its_writer_is_whole(
 
     def first_prune() -> None:
         clock.sleep(26 * 3600.0)
-        (standing,) = claims.standing(project)
+        (standing,) = claims.list_ids(project)
         evict_and_die(project, standing)
 
     unsure = LateCommit(project.store, first_prune)
     with pytest.raises(TransientStorageError):
         back_up(replace(project, store=unsure), folder)
-    impatient = PruneOptions(patience=claims.Patience(seconds=0))
-    assert apply(project, make_plan(project, impatient), impatient).waiting == claims.standing(project)
+    impatient = PruneOptions(patience=claims.WaitOptions(seconds=0))
+    assert apply(project, make_plan(project, impatient), impatient).waiting == claims.list_ids(project)
     unsure.arrive()
-    assert [one.id for one in snapshots.read_all(project)] == claims.standing(project)
+    assert [one.id for one in snapshots.read_all(project)] == claims.list_ids(project)
     assert apply(project, make_plan(project, impatient), impatient).waiting == []
     assert checked(project).sound
     back_up(project, folder)
     clock.sleep(26 * 3600.0)
     assert apply(project, make_plan(project, impatient), impatient).done
-    assert claims.standing(project) == []
+    assert claims.list_ids(project) == []
     assert checked(project).sound
     restore(project, tmp_path / "back")
     assert contents(tmp_path / "back/reports") == contents(folder)
@@ -299,7 +300,7 @@ def test_who_carries_a_snapshot_forward_over_which_an_eviction_is_put_takes_its_
     (folder / "b").write_bytes(text("b", 500))
 
     def evict() -> None:
-        marks.note_evicted(project, [overtaken])
+        marks.write_evictions(project, [overtaken])
         project.put_record(layout.snapshot_name(project.id, overtaken), Eviction(overtaken).as_json())
 
     cached = CachingStore(LateCommit(project.store, evict, in_time=True), tmp_path / "cache", SeededChance("cache"))

@@ -18,8 +18,9 @@ from vault.errors import Damaged
 from vault.format.chunks import Cutting
 from vault.format.layout import CONTENT_TIER, pack_name
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore

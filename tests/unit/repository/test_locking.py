@@ -17,11 +17,12 @@ from vault.errors import StorageDenied, StorageError
 from vault.format import layout
 from vault.format.layout import CONTENT_TIER
 from vault.repository import claims, object_lock
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc.forget import forget
+from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply, refuse_without_rights
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.object_lock import ObjectLock
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore
@@ -29,8 +30,8 @@ from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 from vault.storage.object_locks import UNTIL_RELEASED, LockState, Retention, locks_of
 from vault.storage.readonly import ReadOnlyStore
-from vault.storage.retrying import Patience as Tries
 from vault.storage.retrying import RetryingStore
+from vault.storage.retrying import RetryPolicy as Tries
 
 DAY = timedelta(days=1)
 
@@ -84,7 +85,7 @@ def test_a_memory_that_is_lost_or_spoilt_costs_questions_alone(
     kept.begin()
     name = pack(project, 1)
     kept.extend([name])
-    memory.remember("locks", project.id, [name, f"{name} never", f"{name} 2099-01-01T00:00:00"])
+    memory.save_lines("locks", project.id, [name, f"{name} never", f"{name} 2099-01-01T00:00:00"])
     before = store.locked[name]
     assert kept.extend([name]) == [] and store.asked == [name, name] and store.locked[name] == before
 
@@ -150,7 +151,7 @@ def test_a_store_that_refuses_to_delete_what_it_keeps_is_reported_and_packs_that
     write_tree(folder, {"going": text("b", 30_000)})
     back_up(project, folder)
     forget(project, [first.id], reason="a test")
-    unasking = PruneOptions(patience=Patience(seconds=0), repack_above=None)
+    unasking = PruneOptions(patience=WaitOptions(seconds=0), repack_above=None)
     report = apply(project, make_plan(project, unasking), unasking)
     assert first.id in report.refused and len(report.refused) > 1 and not report.done and report.deleted == 0
     asking = replace(unasking, locked=object_lock.locked(project))
@@ -179,5 +180,5 @@ def test_claims_that_writers_left_go_a_day_after_their_commit(project: Project, 
         project.store.put(layout.claim_name(project.id, one), b"claim")
     for one in ids[:2]:
         project.store.put(layout.snapshot_name(project.id, one), b"record")
-    claims.clear(project, Patience())
-    assert claims.standing(project) == sorted([ids[0], ids[2]]), "one of today, and one that nobody has committed"
+    claims.delete_committed(project, WaitOptions())
+    assert claims.list_ids(project) == sorted([ids[0], ids[2]]), "one of today, and one that nobody has committed"

@@ -11,9 +11,9 @@ from vault.format.layout import META_TIER, pack_name
 from vault.format.tree import Tree
 from vault.repository.catalog_chunks import MetaReader, MetaWriter
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.orphan_packs import standing
 from vault.repository.project import Project
 from vault.repository.session import Session
+from vault.repository.stored_packs import list_packs
 from vault.storage.memory import MemoryStore
 
 DATA = SeededChance("catalogue").token(20_000)
@@ -25,7 +25,9 @@ def twice_stored() -> tuple[Project, Tree, list[str]]:
     project = made_on(MemoryStore())
     for _ in range(2):
         session = Session.begin(project, "files")
-        writer = MetaWriter(project, ChunkIndex.load(project).split(frozenset(standing(project, META_TIER)))[0], session.packs)
+        writer = MetaWriter(
+            project, ChunkIndex.load(project).split(frozenset(list_packs(project, META_TIER)))[0], session.packs
+        )
         root = writer.write(DATA)
         writer.flush()
         session.close_index()

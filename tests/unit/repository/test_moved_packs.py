@@ -21,16 +21,19 @@ from vault.format.moved_packs import MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget, marks, prune, repack
-from vault.repository.gc.prune import PruneReport, apply
-from vault.repository.gc.prune_plan import PruneOptions, make_plan
+from vault.repository.gc.planning import make_plan
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_report import PruneReport
 from vault.repository.index_segments import rows_of_pack, store_segment
-from vault.repository.orphan_packs import rows_of, standing
+from vault.repository.orphan_packs import rows_from_packs
 from vault.repository.project import Project
+from vault.repository.stored_packs import list_packs
 from vault.storage.memory import MemoryStore
 
-REPACKING = PruneOptions(patience=Patience(seconds=0), repack_above=0.5)
+REPACKING = PruneOptions(patience=WaitOptions(seconds=0), repack_above=0.5)
 FORGED = "21260101t000000z-00000000000000"
 
 
@@ -57,7 +60,7 @@ def pruned(project: Project, options: PruneOptions = REPACKING) -> PruneReport:
 
 
 def content(project: Project) -> list[bytes]:
-    return sorted(standing(project, CONTENT_TIER))
+    return sorted(list_packs(project, CONTENT_TIER))
 
 
 def assert_whole(project: Project, folder: Path, back: Path) -> None:
@@ -121,7 +124,7 @@ def test_a_forged_pack_that_only_claims_to_hold_the_chunks_is_read_and_not_belie
     project: Project, folder: Path, tmp_path: Path
 ) -> None:
     old = content(project)[0]
-    (rows,) = rows_of(project, [(CONTENT_TIER, old, standing(project, CONTENT_TIER)[old])])
+    (rows,) = rows_from_packs(project, [(CONTENT_TIER, old, list_packs(project, CONTENT_TIER)[old])])
     builder = PackBuilder()
     for chunk, plain in zip(rows["chunk"].to_pylist(), rows["plain"].to_pylist(), strict=True):
         builder.add(chunk, Compressor().frame(bytes(plain)), plain)
@@ -205,7 +208,7 @@ def test_when_time_is_up_no_further_pack_is_stored_anew_and_what_was_is_committe
     plan = make_plan(project, REPACKING)
     with pytest.MonkeyPatch.context() as patch:
         looks = iter([False, False, False])
-        patch.setattr(prune._Prune, "_late", lambda _self: next(looks, True))
+        patch.setattr(prune._Prune, "_out_of_time", lambda _self: next(looks, True))
         report = apply(project, plan, REPACKING)
     assert 0 < report.moved < len(plan.wasteful)
     assert report.left >= len(plan.wasteful) - report.moved
@@ -222,7 +225,7 @@ def test_a_pack_stays_whose_content_moved_into_one_that_somebody_means_to_delete
     project.store.delete(others)
     kept = {}
     for pack in new:
-        name = next(layout.pack_name(project.id, tier, pack) for tier in layout.TIERS if pack in standing(project, tier))
+        name = next(layout.pack_name(project.id, tier, pack) for tier in layout.TIERS if pack in list_packs(project, tier))
         kept[name] = project.store.get(name)
         project.store.put(name, kept[name][:1500] + bytes(200) + kept[name][1700:])
     pruned(project)

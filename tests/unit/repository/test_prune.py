@@ -26,19 +26,21 @@ from vault.format.snapshot_record import Record
 from vault.repository import missing_snapshots, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.claims import Patience
+from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
-from vault.repository.forget_notes import each as each_note
+from vault.repository.forget_notes import read_notes as each_note
 from vault.repository.gc import forget, marks
-from vault.repository.gc.prune import PruneReport, apply
-from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, make_plan, name_of
-from vault.repository.orphan_packs import standing
+from vault.repository.gc.planning import make_plan, name_of
+from vault.repository.gc.prune import apply
+from vault.repository.gc.prune_plan import PruneOptions, PrunePlan
+from vault.repository.gc.prune_report import PruneReport
 from vault.repository.project import Project
 from vault.repository.session import Session
+from vault.repository.stored_packs import list_packs
 from vault.repository.writer_view import WriterView
 from vault.storage.memory import MemoryStore
 
-AT_ONCE = PruneOptions(patience=Patience(seconds=0), repack_above=None)
+AT_ONCE = PruneOptions(patience=WaitOptions(seconds=0), repack_above=None)
 REPACKING = replace(AT_ONCE, repack_above=0.5)
 
 
@@ -237,7 +239,7 @@ def test_a_claim_without_progress_is_evicted_and_its_writer_commits_nothing(*, f
     project = made_on(MemoryStore(), tiny_descriptor(create_once=create_once))
     first = history(project, folder, 2)[0]
     forget.forget(project, [first.record.id], reason="a test")
-    hasty = replace(AT_ONCE, patience=Patience(seconds=0, stale_after=timedelta(0)))
+    hasty = replace(AT_ONCE, patience=WaitOptions(seconds=0, stale_after=timedelta(0)))
     ran: list[PruneReport] = []
     prune_in_between = OnWrite(
         project.store, "snapshots" if create_once else "meta", lambda: ran.append(pruned(project, hasty))
@@ -258,7 +260,7 @@ def test_an_evicted_writer_whose_last_snapshot_was_pruned_is_told_why(project: P
 
     def prune_all() -> None:
         forget.forget(project, [only], reason="a test", newest_too=True)
-        pruned(project, replace(AT_ONCE, patience=Patience(seconds=0, stale_after=timedelta(0))))
+        pruned(project, replace(AT_ONCE, patience=WaitOptions(seconds=0, stale_after=timedelta(0))))
 
     write_tree(folder, {"new": text("new", 9000)})
     with pytest.raises(Busy) as refusal:
@@ -307,7 +309,7 @@ def test_what_a_dead_prune_has_marked_keeps_no_backup_from_its_own_history(
 ) -> None:
     """A mark for ever on everything that stands: what is carried forward stays where it lies, what is new is stored anew."""
     history(project, folder, 2)
-    everything = [pack for tier in (0, 1) for pack in standing(project, tier)]
+    everything = [pack for tier in (0, 1) for pack in list_packs(project, tier)]
     mark = marks.write(project, everything)
     unchanged = back_up(project, folder)
     assert unchanged.record.counts.stored_bytes == 0
@@ -326,7 +328,7 @@ def test_a_mark_that_names_nothing_that_stands_is_taken_away(project: Project, f
     first = history(project, folder, 2)[0]
     forget.forget(project, [first.record.id], reason="a test")
     dead = [one.sha256 for one in make_plan(project, AT_ONCE).dead]
-    living = marks.write(project, [pack for pack in standing(project, CONTENT_TIER) if pack not in dead][:1])
+    living = marks.write(project, [pack for pack in list_packs(project, CONTENT_TIER) if pack not in dead][:1])
     marks.write(project, dead)
     pruned(project)
     assert names(project.store, project.folder("marks")) == [living]
@@ -430,7 +432,7 @@ def test_objects_that_may_not_be_deleted_are_told_and_end_nothing(folder: Path) 
     store.kept = frozenset({layout.snapshot_name(project.id, move.id), old, layout.claim_name(project.id, stale.id)})
     first = history(project, folder, 2)[0].record.id
     forget.forget(project, [first], reason="a test")
-    late = replace(AT_ONCE, patience=Patience(seconds=0, stale_after=timedelta(days=-1)))
+    late = replace(AT_ONCE, patience=WaitOptions(seconds=0, stale_after=timedelta(days=-1)))
     report = pruned(project, late)
     assert report.deleted > 0
     assert set(report.refused) == store.kept
@@ -563,4 +565,4 @@ def test_rows_of_packs_that_are_gone_are_dropped_and_no_snapshot_leans_on_them(
     assert look_at(tmp_path / "back/reports") == look_at(folder)
     pruned(project)
     named = ChunkIndex.load(project).packs()
-    assert named == {pack for tier in (0, 1) for pack in standing(project, tier)}
+    assert named == {pack for tier in (0, 1) for pack in list_packs(project, tier)}

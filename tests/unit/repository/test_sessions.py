@@ -17,8 +17,8 @@ from vault.format.pack import PackBuilder
 from vault.repository import index_writer
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.index_compaction import compact
-from vault.repository.orphan_packs import standing
 from vault.repository.session import Session
+from vault.repository.stored_packs import list_packs
 from vault.repository.writer_view import BasePacks, WriterView
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
@@ -73,13 +73,13 @@ class Watched(MemoryStore):
 
 def stored_pack(session: Session, seed: str) -> bytes:
     """A full pack; its SHA-256."""
-    before = set(standing(session.project, CONTENT_TIER))
+    before = set(list_packs(session.project, CONTENT_TIER))
     builder = PackBuilder()
     content = SeededChance(seed).token(session.project.descriptor.limits.pack)
     builder.add(chunk_id(session.project.capability.chunk_id_key, content), Compressor().frame(content), len(content))
     session.packs.submit(builder, CONTENT_TIER)
     session.packs.drain()
-    (pack,) = set(standing(session.project, CONTENT_TIER)) - before
+    (pack,) = set(list_packs(session.project, CONTENT_TIER)) - before
     return pack
 
 
@@ -99,5 +99,5 @@ def test_a_segment_that_a_prune_writes_is_none_of_those_that_a_backup_takes_away
     store.before_a_segment_goes = prune
     session.close_index()
     session.packs.close()
-    assert set(standing(project, CONTENT_TIER)) == {needed}
+    assert set(list_packs(project, CONTENT_TIER)) == {needed}
     assert ChunkIndex.load(project).packs() == {needed}

@@ -178,7 +178,7 @@ def test_damaged_books_are_set_aside_and_said_and_new_ones_begun(file: Path, tol
         {"nonsense": b"x" * 5000, "middle": content[:4096] + b"\xff" * 8192 + content[12_288:], "cut": content[:9000]}[damage]
     )
     if damage == "nonsense":
-        with pytest.raises(Damaged, match="are damaged"):
+        with pytest.raises(Damaged, match="is damaged"):
             RunHistoryReader.open(file, HERE)
     again = RunHistory.open(file, StageClock(), told.append)
     assert again.recent("sdek", "backup") == []

@@ -13,7 +13,7 @@ from classify.period import Period
 from strongroom import environment, sources
 from strongroom.settings.projects import ProjectSettings
 from tests.support.randomness import SeededChance
-from vault.backup.item_classification import UTC_MANNER
+from vault.backup.item_classification import UTC_OPTIONS
 
 Ask = Callable[[bytes, str], Period | None]
 
@@ -93,12 +93,12 @@ def test_a_source_says_how_its_items_are_to_be_understood() -> None:
     assert [layout.text for layout in first.classify_options.layouts] == ["{year}"]
     assert (first.classify_options.content_key, first.classify_options.content is None) == ("time column created", False)
     assert (second.classify_options.content, second.classify_options.layouts) == (None, ())
-    assert len({first.classify_options.fingerprint, second.classify_options.fingerprint, UTC_MANNER.fingerprint}) == 3
+    assert len({first.classify_options.fingerprint, second.classify_options.fingerprint, UTC_OPTIONS.fingerprint}) == 3
 
 
 def test_a_source_that_says_nothing_is_described_as_before() -> None:
     project = ProjectSettings.model_validate({"sources": [{"kind": "raw", "path": "/r"}]})
-    assert sources.folder(project, project.sources[0]).classify_options.fingerprint == UTC_MANNER.fingerprint
+    assert sources.folder(project, project.sources[0]).classify_options.fingerprint == UTC_OPTIONS.fingerprint
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from tests.support.places import TickingClock
 from tests.support.randomness import SeededChance
 from vault.errors import StorageDenied, StorageError, TransientStorageError
-from vault.storage.retrying import Patience
+from vault.storage.retrying import RetryPolicy
 from vault.storage.s3_client import S3Options
 from vault.storage.s3_objects import IN_MEMORY, LARGEST_PUT, S3Objects
 
@@ -61,7 +61,7 @@ class FakeClient:
 
 
 def opened(client: FakeClient, prefix: str = "p", tries: int = 3) -> S3Objects:
-    patience = Patience(tries=tries, base=0.1, cap=1.0, total=60.0)
+    patience = RetryPolicy(tries=tries, base=0.1, cap=1.0, total=60.0)
     options = S3Options(endpoint="http://127.0.0.1:1", region="x")
     objects = S3Objects("bucket", prefix, options, patience, TickingClock(), SeededChance("objects"))
     objects.close()

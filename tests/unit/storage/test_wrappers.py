@@ -19,13 +19,13 @@ from vault.storage.counting import LIST_PAGE, CountingStore, Traffic
 from vault.storage.memory import MemoryStore
 from vault.storage.object_names import is_name, validate, validate_folder
 from vault.storage.readonly import ReadOnlyStore
-from vault.storage.retrying import Patience, RetryingStore
+from vault.storage.retrying import RetryingStore, RetryPolicy
 
 RESET = TransientStorageError("reset")
-PATIENCE = Patience(tries=4, base=1.0, cap=3.0, total=100.0)
+PATIENCE = RetryPolicy(tries=4, base=1.0, cap=3.0, total=100.0)
 
 
-def _patient(store: FaultyStore, patience: Patience = PATIENCE) -> tuple[RetryingStore, StillClock]:
+def _patient(store: FaultyStore, patience: RetryPolicy = PATIENCE) -> tuple[RetryingStore, StillClock]:
     clock = StillClock()
     return RetryingStore(store, patience, clock, SeededChance(3)), clock
 
@@ -42,7 +42,7 @@ def test_transient_errors_are_sat_out() -> None:
 
 def test_pauses_grow_are_capped_and_end() -> None:
     inner = FaultyStore(MemoryStore())
-    store, clock = _patient(inner, Patience(tries=6, base=1.0, cap=3.0, total=100.0))
+    store, clock = _patient(inner, RetryPolicy(tries=6, base=1.0, cap=3.0, total=100.0))
     for nth in range(1, 7):
         faults(inner).on("get", nth=nth, raises=RESET)
     with pytest.raises(TransientStorageError):
@@ -54,7 +54,7 @@ def test_pauses_grow_are_capped_and_end() -> None:
 
 def test_patience_ends_with_its_total() -> None:
     inner = FaultyStore(MemoryStore())
-    store, clock = _patient(inner, Patience(tries=1000, base=1.0, cap=10.0, total=20.0))
+    store, clock = _patient(inner, RetryPolicy(tries=1000, base=1.0, cap=10.0, total=20.0))
     for nth in range(1, 1000):
         faults(inner).on("size", nth=nth, raises=RESET)
     with pytest.raises(TransientStorageError):
@@ -81,7 +81,7 @@ class Heard:
 def test_an_outage_of_minutes_is_sat_out_and_told_as_it_happens() -> None:
     inner = FaultyStore(MemoryStore())
     clock, heard = StillClock(), Heard()
-    store = RetryingStore(inner, Patience.network(), clock, SeededChance(3), listener=heard)
+    store = RetryingStore(inner, RetryPolicy.network(), clock, SeededChance(3), listener=heard)
     for nth in range(1, 20):
         faults(inner).on("put", nth=nth, raises=RESET)
     store.put("a", b"1")
@@ -94,7 +94,7 @@ def test_an_outage_of_minutes_is_sat_out_and_told_as_it_happens() -> None:
 def test_a_store_that_was_given_up_is_not_waited_for_again_by_each_request() -> None:
     inner = FaultyStore(MemoryStore())
     clock = StillClock()
-    store = RetryingStore(inner, Patience(total=20.0, base=1.0, cap=10.0), clock, SeededChance(3))
+    store = RetryingStore(inner, RetryPolicy(total=20.0, base=1.0, cap=10.0), clock, SeededChance(3))
     for nth in range(1, 100):
         faults(inner).on("get", nth=nth, raises=RESET)
     with pytest.raises(TransientStorageError):
@@ -212,7 +212,7 @@ class BreakingLater(MemoryStore):
 
 def test_a_request_that_broke_after_a_long_time_on_a_slow_line_is_tried_again() -> None:
     clock = StillClock()
-    store = RetryingStore(SlowLine(clock, breaks=1), Patience.network(), clock, SeededChance(3))
+    store = RetryingStore(SlowLine(clock, breaks=1), RetryPolicy.network(), clock, SeededChance(3))
     store.put("a", b"1")
     assert store.get("a") == b"1"
 
@@ -222,7 +222,7 @@ def test_a_long_listing_has_patience_again_after_each_row_that_it_went_on_by() -
     names = [f"x/{number}" for number in range(4)]
     for name in names:
         inner.put(name, b"")
-    store = RetryingStore(inner, Patience(total=20.0, tries=2), clock, SeededChance(3), listener=heard)
+    store = RetryingStore(inner, RetryPolicy(total=20.0, tries=2), clock, SeededChance(3), listener=heard)
     assert sorted(row.name for row in store.list("x")) == names
     assert len(heard.waits) == len(heard.back) == 4
 

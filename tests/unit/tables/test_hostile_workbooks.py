@@ -53,8 +53,8 @@ def refused(path: Path) -> str:
         ('<row r="1"><c r="A1"><v>1e999999999</v></c></row>', "said to be a number"),
         (f'<row r="1"><c r="A1"><v>{"9" * 500}</v></c></row>', "said to be a number"),
         ('<row r="1"><c r="A1" t="s"><v>5</v></c></row>', "does not have"),
-        ('<row r="1"><c r="A1" t="s"><v>-1</v></c></row>', "no number"),
-        ('<row r="1"><c r="A1" t="s"><v>99999999999999999999</v></c></row>', "no number"),
+        ('<row r="1"><c r="A1" t="s"><v>-1</v></c></row>', "not a number"),
+        ('<row r="1"><c r="A1" t="s"><v>99999999999999999999</v></c></row>', "not a number"),
         ('<row r="1"><c r="A1"><v>1</v></row>', "break off"),
         ('<row r="1"><c r="A1"><c r="A1"><v>1</v></c></c></row>', "break off"),
         ('<row r="1"><c r="A1" t="inlineStr"><is><t>&boom;</t></is></c></row>', "entity"),
@@ -76,7 +76,7 @@ def test_cells_that_make_no_sense_are_named(tmp_path: Path, rows: str, sentence:
         (f'<table:table-row {FOR_EVER}><table:table-cell {ONE} table:number-columns-repeated="16384"/>', "made to harm"),
         ('<table:table-row><table:table-cell><text:p><text:s text:c="900000000"/></text:p></table:table-cell>', "spaces"),
         (f"<table:table-row><table:table-cell {ONE.replace('1', 'x')}/></table:table-row>", "said to be a number"),
-        ("</table:table></table:table>", "no sense"),
+        ("</table:table></table:table>", "list of sheets is broken"),
         ("<table:table>", "breaks off"),
     ],
 )
@@ -188,11 +188,11 @@ def test_what_is_no_workbook_is_told_what_it_is(tmp_path: Path) -> None:
     ):
         path.write_bytes(content)
         assert word in refused(path)
-    assert "no workbook" in refused(zipped(path, {"a.txt": "hello"}))
+    assert "not a workbook" in refused(zipped(path, {"a.txt": "hello"}))
     assert "binary workbook" in refused(zipped(path, {"xl/workbook.bin": b"x"}))
-    assert "no OpenDocument workbook" in refused(zipped(tmp_path / "w.ods", {"a.txt": "hello"}))
+    assert "not an OpenDocument workbook" in refused(zipped(tmp_path / "w.ods", {"a.txt": "hello"}))
     text = {**ods_parts(""), "mimetype": "application/vnd.oasis.opendocument.text"}
-    assert "no spreadsheet" in refused(zipped(tmp_path / "w.ods", text))
+    assert "not a spreadsheet" in refused(zipped(tmp_path / "w.ods", text))
     locked = {**ods_parts(""), "META-INF/manifest.xml": "<manifest:encryption-data/>"}
     assert "password" in refused(zipped(tmp_path / "w.ods", locked))
 

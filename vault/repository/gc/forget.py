@@ -8,13 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from vault.errors import RefusedByRule, UsageError
 from vault.format import layout, strict_json
-from vault.format.forget_note import MAX_NOTE_BYTES, MAX_REASON_LENGTH, MAX_SNAPSHOTS_IN_NOTE, ForgetNote, ForgottenSnapshot
+from vault.format.forget_note import (
+    MAX_NOTE_BYTES,
+    MAX_REASON_LENGTH,
+    MAX_SNAPSHOTS_IN_NOTE,
+    ForgetNote,
+    ForgottenSnapshot,
+    GivenUpItem,
+)
 from vault.format.snapshot_record import Record
 from vault.repository import forget_notes, snapshots
 from vault.repository.project import Project
+
+Entry = TypeVar("Entry", ForgottenSnapshot, GivenUpItem)
 
 Held = Callable[[Sequence[Record]], Mapping[str, str]]
 """Asks the holds as they are now: which of these snapshots must stay, by id, and why."""
@@ -43,11 +53,11 @@ def forget(
     """
     refuse_unfit(reason)
     wanted = list(dict.fromkeys(wanted))
-    written, damaged = forget_notes.each(project)
-    notes = forget_notes.joined(written, damaged)
+    written, damaged = forget_notes.read_notes(project)
+    notes = forget_notes.merge(written, damaged)
     done = {one.id: note for note in written for one in note.snapshots}
     # a note names the parents that the record does, not theirs in turn: notes would grow with the square of the history
-    stored = snapshots.read_those(project, [one for one in snapshots.stored_ids(project) if one not in done]).records
+    stored = snapshots.read_records(project, [one for one in snapshots.stored_ids(project) if one not in done]).records
     records = [replace(one, parents=notes.parents_of(one.parents)) for one in stored]
     by_id = {one.id: one for one in stored}
     if unless_done:
@@ -92,15 +102,15 @@ def put_notes(
 ) -> None:
     """Write as many notes as it takes. who: the person, where it was one · packs_stay_until: of `ForgetNote`."""
     services = project.services
-    for part in _parts(gone):
+    for part in parts(gone):
         note_id, now = layout.new_id(services.randomness.token(16)), services.clock.now()
         note = ForgetNote(note_id, part, reason, services.host, now, who, packs_stay_until)
         project.put_record(layout.forgotten_name(project.id, note.id), note.as_json())
 
 
-def _parts(gone: Sequence[ForgottenSnapshot]) -> Iterator[tuple[ForgottenSnapshot, ...]]:
+def parts(gone: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
     """As many in each as one note holds."""
-    part: list[ForgottenSnapshot] = []
+    part: list[Entry] = []
     room = MAX_NOTE_BYTES
     for one in gone:
         size = len(strict_json.dump(one.as_json()))

@@ -1,15 +1,15 @@
-"""The marks of prunes: packs that somebody means to delete, so that nothing new leans on them, and writers whom somebody
+"""The marks of prunes: packs that a prune is about to delete, so that nothing new refers to them, and writers that a prune
 does not wait for.
 
-A mark is taken away only by the prune that wrote it, or once none of its packs stands: nobody can know of another prune that
+A mark is deleted only by the prune that wrote it, or once none of its packs exists: nobody can know of another prune that
 it will not delete any more. A mark that a dead prune left does no harm: what a snapshot carries forward from a committed one
 may stay where it lies, marked or not, and waste under it goes with the next prune, which marks it too.
 
 A mark that names evicted writers names no packs and stays for a month, whatever becomes of its prune. A claim may come back
 after its eviction, by a request that was late; what such a mark says is never taken back while its writer may live.
 
-A mark that cannot be read may name anything: as long as it stands nothing new leans on any stored pack, and nobody is kept from
-working. Only a person can know that its prune has ended, and take it away.
+A mark that cannot be read may name anything: as long as it exists nothing new refers to any stored pack, and nobody is kept
+from working. Only a person can know that its prune has ended, and take it away.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNREADABLE = "a prune's mark cannot be read, so what is new is stored without lo
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """All marks that were met in two listings, by name. damaged: those that cannot be read."""
+    """All marks of two listings, by name. damaged: those that cannot be read."""
 
     by_name: dict[str, Mark]
     damaged: tuple[Problem, ...] = ()
@@ -46,9 +46,9 @@ class Marks:
     @property
     def packs(self) -> frozenset[bytes]:
         """Those under any of the marks."""
-        return self.packs_beside(())
+        return self.packs_except(())
 
-    def packs_beside(self, known: Container[str]) -> frozenset[bytes]:
+    def packs_except(self, known: Container[str]) -> frozenset[bytes]:
         """The packs under those of the marks that are not among `known` (names of marks)."""
         return frozenset().union(*(one.packs for name, one in self.by_name.items() if name not in known))
 
@@ -78,8 +78,8 @@ def marked(project: Project) -> frozenset[bytes]:
     return read(project).packs
 
 
-def by_name(project: Project) -> dict[str, frozenset[bytes]]:
-    """Every mark on packs that stands and can be read."""
+def read_by_name(project: Project) -> dict[str, frozenset[bytes]]:
+    """The packs of every mark that can be read, by the mark's name."""
     return {name: frozenset(one.packs) for name, one in _read(project, ()) if isinstance(one, Mark) and not one.evicted}
 
 
@@ -88,7 +88,7 @@ def write(project: Project, packs: Sequence[bytes]) -> str:
     return _write(project, tuple(packs), ())
 
 
-def note_evicted(project: Project, writers: Iterable[str]) -> str:
+def write_evictions(project: Project, writers: Iterable[str]) -> str:
     """Say that these writers are evicted, before anything is done about them; gives the name of the mark."""
     return _write(project, (), tuple(writers))
 

@@ -1,4 +1,4 @@
-"""Whether a pack may go because its content is said to lie in others now.
+"""Whether a pack may be deleted because its content has moved to others.
 
 Whoever holds a write capability can write a record of moved packs, index segments and packs, but cannot read content. So a
 prune believes none of them. What a pack holds, its own table of contents says; each chunk of it that a snapshot needs must be
@@ -19,7 +19,7 @@ from vault.format.snapshot_record import Record
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, is_among
-from vault.repository.orphan_packs import rows_of
+from vault.repository.orphan_packs import rows_from_packs
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
 from vault.repository.project import Project
 from vault.storage.caching import uncached
@@ -33,8 +33,13 @@ Pack = tuple[int, bytes, int]
 
 @dataclass(frozen=True, slots=True)
 class StayingPacks:
-    """What is known to stay. records: of the snapshots that count · moved: of `Committed` · index: where chunks lie · stored:
-    the packs that stand and that nobody means to delete, by tier and SHA-256, with their stored bytes."""
+    """What stays after a prune.
+
+    - `records`: of the snapshots that count
+    - `moved`: as in `Committed`
+    - `index`: where chunks lie
+    - `stored`: stored bytes of the packs that no prune is about to delete, by tier and SHA-256
+    """
 
     records: Sequence[Record]
     moved: Mapping[bytes, frozenset[bytes]]
@@ -50,15 +55,17 @@ def readable(project: Project, tier: int) -> bool:
 def proven(
     project: Project, packs: Sequence[Pack], staying: StayingPacks, *, whole: bool, stop: Callable[[], None]
 ) -> frozenset[bytes]:
-    """Those of the packs, all of which are said to have moved, of which nothing is needed but what stands elsewhere. whole:
-    every such chunk is read there and compared with its name. Raises `StorageError`, `Damaged` where a manifest cannot be
-    read."""
+    """Those of the packs whose needed content lies elsewhere as well. Records say of all of them that they have moved.
+
+    whole: every such chunk is read there and compared with its id. Raises `StorageError`, `Damaged` where a manifest cannot be
+    read.
+    """
     import pyarrow as pa
 
     if staying.index.damaged:  # which dictionaries are needed, the damaged segment might say
         return frozenset()
     stop()
-    opened = rows_of(project, [one for one in packs if readable(project, one[0])])
+    opened = rows_from_packs(project, [one for one in packs if readable(project, one[0])])
     if not opened:
         return frozenset()
     own = pa.concat_tables(opened)
@@ -87,7 +94,7 @@ class _Proof:
         table = staying.index.table
         held = pc.unique(own["chunk"])
         self._elsewhere = self._whole(table.filter(pc.is_in(table["chunk"], value_set=held)))
-        self._taught = table.filter(pc.is_in(table["dictionary"], value_set=held))
+        self._dictionaries = table.filter(pc.is_in(table["dictionary"], value_set=held))
         self._packs_elsewhere = frozenset(self._elsewhere["pack"].unique().to_pylist())
         self._found: dict[frozenset[bytes], set[bytes]] = {}
         self.missing: set[bytes] = set()
@@ -99,17 +106,19 @@ class _Proof:
         import pyarrow.compute as pc
 
         listed = snapshots.listed_packs(self._reader, one)
-        here = snapshots.reached(listed, self._staying.moved) & self._old
+        here = snapshots.follow_moves(listed, self._staying.moved) & self._old
         if not here:
             return
         chunks = snapshots.read_manifest(self._reader, one, columns=["chunks"])["chunks"].combine_chunks()
         tree = self._reader.chunks_of(one.manifest, one.id) + self._reader.chunks_of(one.packs, one.id)
         live = pa.concat_arrays([chunks.flatten().field("id").drop_null(), pa.array(tree, pa.binary(ID_SIZE))])
-        taught = self._taught.filter(pc.is_in(self._taught["chunk"], value_set=live))["dictionary"].combine_chunks()
-        live = pc.unique(pa.concat_arrays([live, taught]))
+        dictionaries = self._dictionaries.filter(pc.is_in(self._dictionaries["chunk"], value_set=live))[
+            "dictionary"
+        ].combine_chunks()
+        live = pc.unique(pa.concat_arrays([live, dictionaries]))
         mine = self._own.filter(pc.and_(is_among(self._own["pack"], here), pc.is_in(self._own["chunk"], value_set=live)))
         needed = set(mine["chunk"].to_pylist())
-        now = snapshots.where_now(listed, self._staying.moved)
+        now = snapshots.current_packs(listed, self._staying.moved)
         there = self._elsewhere.filter(is_among(self._elsewhere["pack"], now & self._packs_elsewhere))
         there = there.filter(is_among(there["chunk"], needed))
         found = set(there["chunk"].to_pylist())

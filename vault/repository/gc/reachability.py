@@ -1,38 +1,43 @@
-"""What the snapshots need: packs by the lists in their records, and, where packs are looked into, chunks by their manifests.
+"""What the snapshots need: packs by the lists in their records, and chunks by their manifests.
 
-The lists are long and much alike, so they are joined as columns of 32 bytes a pack, each different list once: a thousand
-snapshots of thirty thousand packs take the room of a few.
+The lists are long and similar, so they are merged as columns of 32 bytes a pack, each distinct list once: a thousand snapshots
+of thirty thousand packs take the memory of a few.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER, TIERS
 from vault.format.snapshot_record import Record
-from vault.lazily import lazily
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.orphan_packs import healed, rows_of, standing
+from vault.repository.orphan_packs import repaired_index, rows_from_packs
 from vault.repository.project import Project
+from vault.repository.stored_packs import list_packs
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class Needs(NamedTuple):
-    """reached: the packs that records name, and all in which their content lay since · now: those in which it lies."""
+    """The packs that snapshots need.
+
+    - `reached`: those that records name, and all to which their content has moved since
+    - `now`: those that hold the content now
+    """
 
     reached: frozenset[bytes]
     now: frozenset[bytes]
 
 
-def reader_of(project: Project) -> MetaReader:
-    """Reads manifests and lists, by what the packs say where an index segment is damaged."""
-    return MetaReader(project, healed(project, ChunkIndex.load(project, tier=META_TIER)))
+def catalogue_reader(project: Project) -> MetaReader:
+    """Reads manifests and lists. Where an index segment is damaged, the packs' own tables of contents replace it."""
+    return MetaReader(project, repaired_index(project, ChunkIndex.load(project, tier=META_TIER)))
 
 
 def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, frozenset[bytes]]) -> Needs:
@@ -40,15 +45,15 @@ def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, fro
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    reader = reader_of(project)
+    reader = catalogue_reader(project)
     kind = pa.binary(ID_SIZE)
     found = pa.array([pack for one in records for pack in one.own_packs], kind).unique()
     for one in {one.packs: one for one in records}.values():
-        flat = snapshots.flat_list(reader, one)
+        flat = snapshots.packs_as_bytes(reader, one)
         listed = pa.Array.from_buffers(kind, len(flat) // ID_SIZE, [None, pa.py_buffer(flat)])
         found = pc.unique(pa.concat_arrays([found, listed]))
     packs = frozenset(found.to_pylist())
-    return Needs(snapshots.reached(packs, moved), snapshots.where_now(packs, moved))
+    return Needs(snapshots.follow_moves(packs, moved), snapshots.current_packs(packs, moved))
 
 
 def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, stop: Callable[[], None]) -> pa.Array:
@@ -68,9 +73,9 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
     return pc.unique(pa.concat_arrays([live, used.combine_chunks().drop_null()]))
 
 
-def alone_in(index: ChunkIndex, live: pa.Array, packs: frozenset[bytes]) -> frozenset[bytes]:
-    """Packs beside these in which chunks lie that are live and lie in none of these: no record names them, as where one of
-    moved packs is lost, and what they hold is needed all the same."""
+def packs_with_only_copies(index: ChunkIndex, live: pa.Array, packs: frozenset[bytes]) -> frozenset[bytes]:
+    """Further packs that hold the only copies of live chunks. packs: those that are needed already. No record names them, for
+    example where a pack to which content was moved is lost."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -81,7 +86,11 @@ def alone_in(index: ChunkIndex, live: pa.Array, packs: frozenset[bytes]) -> froz
 
 
 class PackContents:
-    """What lies inside of packs, read once it is asked for. records: of the snapshots that count · needs: what they need."""
+    """What packs contain. Each part is read when it is used first, since a prune without repacking needs none of them.
+
+    - `records`: of the snapshots that count
+    - `needs`: what they need
+    """
 
     def __init__(self, project: Project, records: Sequence[Record], needs: Needs, stop: Callable[[], None]) -> None:
         self._project = project
@@ -89,33 +98,33 @@ class PackContents:
         self.needs = needs
         self._stop = stop
 
-    @lazily
+    @cached_property
     def index(self) -> ChunkIndex:
-        """Where everything lies, also what no segment names."""
+        """The whole index, with needed packs that no segment names."""
         return self._named.with_rows(self.unnamed)
 
-    @lazily
+    @cached_property
     def unnamed(self) -> list[pa.Table]:
-        """Rows, out of the packs themselves, of what is needed and in no segment: one was lost, or is damaged."""
+        """Rows of needed packs that no segment names, since one is lost or damaged: out of their own tables of contents."""
         wanted = self.needs.now - self._named.packs()
-        stored = [(tier, *one) for tier in TIERS for one in standing(self._project, tier).items() if wanted]
+        stored = [(tier, *one) for tier in TIERS for one in list_packs(self._project, tier).items() if wanted]
         readable = [one for one in stored if one[1] in wanted and (one[0] == META_TIER or self._may_read)]
-        return rows_of(self._project, readable)
+        return rows_from_packs(self._project, readable)
 
-    @lazily
+    @cached_property
     def live(self) -> pa.Array:
         """The chunks that any snapshot needs."""
         return live_chunks(self._project, self._records, self.index, self._stop)
 
-    def unlisted(self, there: Collection[bytes]) -> frozenset[bytes]:
-        """Packs that no record names and in which lies what is needed, as some pack in which it should lie is gone. there: the
-        packs that stand."""
-        standing_still = self.needs.now.intersection(there)
-        if standing_still == self.needs.now:
+    def unlisted(self, stored: Collection[bytes]) -> frozenset[bytes]:
+        """Packs that no record names, and that hold the only copies of needed chunks since a needed pack is gone. stored: the
+        packs that the store has."""
+        present = self.needs.now.intersection(stored)
+        if present == self.needs.now:
             return frozenset()
-        return alone_in(healed(self._project, self.index), self.live, standing_still)
+        return packs_with_only_copies(repaired_index(self._project, self.index), self.live, present)
 
-    @lazily
+    @cached_property
     def _named(self) -> ChunkIndex:
         return ChunkIndex.load(self._project)
 
@@ -125,14 +134,14 @@ class PackContents:
 
 
 class PackUsage(NamedTuple):
-    """What a pack holds, by its frames' stored bytes. waste: of chunks that are not live."""
+    """Stored bytes of a pack's frames. waste: of those whose chunks are not live."""
 
     frames: int
     waste: int
 
 
 def pack_usage(index: ChunkIndex, live: pa.Array) -> dict[bytes, PackUsage]:
-    """Of each pack that the index names."""
+    """The usage of each pack that the index names, by SHA-256."""
     import pyarrow.compute as pc
 
     rows = index.table.select(["pack", "stored"])

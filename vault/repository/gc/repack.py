@@ -1,8 +1,8 @@
-"""What is needed of wasteful packs is stored anew, in packs of its own.
+"""Repacking: what is needed of wasteful packs is stored again, in new ones.
 
 It is written as a snapshot is: under a claim, packs first, then the index, then a record under the claim's id that says
-where the content of each old pack lies now. Records of snapshots are never edited: whoever asks what they need looks there
-too. The old packs are not named by the index from then on and go with the next prune, so that who is reading them can go on.
+where the content of each old pack lies now. Records of snapshots are never edited: readers of what they need follow this
+record. The old packs are not named by the index from then on and go with the next prune, so that who is reading them can go on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc.prune_plan import PruneOptions, StoredPack
-from vault.repository.orphan_packs import rows_of
+from vault.repository.orphan_packs import rows_from_packs
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
 from vault.repository.project import Project
 from vault.repository.session import Session
@@ -112,7 +112,7 @@ class _Repack:
         self._compressors: dict[bytes | None, Compressor] = {}
         self._taken: dict[bytes, list[bytes]] = {}
         self._lies: dict[bytes, _Destination] = {}
-        self._handed_over = 0
+        self._closed_packs = 0
         self.record_bytes = 0
         """Of the record of what was taken so far, at most."""
         self.damaged: list[bytes] = []
@@ -122,7 +122,7 @@ class _Repack:
         write index segments. One that cannot be read whole, or of which nothing is needed, stays as it is."""
         import pyarrow.compute as pc
 
-        contents = rows_of(self._session.project, [pack])
+        contents = rows_from_packs(self._session.project, [pack])
         if not contents:
             self.damaged.append(pack.sha256)
             return
@@ -142,7 +142,7 @@ class _Repack:
     def finish(self) -> dict[bytes, tuple[bytes, ...]]:
         """Store the rest and name it in the index; gives, for each old pack, those that hold what was needed of it."""
         for key in list(self._builders):
-            self._hand_over(key)
+            self._close_pack(key)
         self._session.close_index()
         rows = self._session.index.rows()
         where = dict(zip(rows["chunk"].to_pylist(), rows["pack"].to_pylist(), strict=True))
@@ -163,12 +163,12 @@ class _Repack:
         frame = self._compressors[place.dictionary].frame(content)
         builder = self._builders.get(key)
         if builder and builder.size + len(frame) > self._session.project.descriptor.limits.pack:
-            self._hand_over(key)
+            self._close_pack(key)
         self._builders.setdefault(key, PackBuilder(place.dictionary)).add(place.chunk, frame, len(content))
-        self._lies[place.chunk] = (*key, self._handed_over)
+        self._lies[place.chunk] = (*key, self._closed_packs)
 
-    def _hand_over(self, key: tuple[int, bytes | None]) -> None:
-        self._handed_over += 1
+    def _close_pack(self, key: tuple[int, bytes | None]) -> None:
+        self._closed_packs += 1
         self._session.packs.submit(self._builders.pop(key), key[0], self._dictionary(key[1]))
 
     def _dictionary(self, chunk: bytes | None) -> Dictionary | None:

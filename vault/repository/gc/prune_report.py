@@ -1,0 +1,50 @@
+"""What a prune did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class PruneReport:
+    """What a prune did.
+
+    - `waiting`, `waiting_for`: claims that still existed when its patience ran out, and whose they are; then it did nothing
+      else
+    - `forgotten`: deleted records of forgotten snapshots
+    - `deleted`, `freed`: deleted packs and their bytes
+    - `spared`: packs of the plan that are needed by now
+    - `refused`: names of objects that the store would not delete
+    - `left`: packs that there was no time for
+    - `moved`, `stored`: packs that were repacked, and bytes of the new ones
+    - `damaged`: packs that could not be repacked since they cannot be read whole
+    - `segments_written`, `segments_replaced`: of the index
+    - `rollups_deleted`: roll-ups of whose snapshots few are left
+    """
+
+    project: str
+    waiting: list[str] = field(default_factory=list)
+    waiting_for: list[str] = field(default_factory=list)
+    forgotten: int = 0
+    deleted: int = 0
+    freed: int = 0
+    spared: int = 0
+    refused: list[str] = field(default_factory=list)
+    left: int = 0
+    moved: int = 0
+    stored: int = 0
+    damaged: list[str] = field(default_factory=list)
+    segments_written: int = 0
+    segments_replaced: int = 0
+    rollups_deleted: int = 0
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether the whole plan was carried out."""
+        return not (self.waiting or self.refused or self.left or self.damaged)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"done": self.done}
