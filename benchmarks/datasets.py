@@ -25,7 +25,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from benchmarks.contents import csv_report, json_report, records_of_day, xlsx_report
-from cli.demo.calls import SeededChance
+from cli.demo.calls import SeededRandomness
 
 GENERATION = 1  # raised when the same scale gives other bytes: an older cache is then made anew
 REPORTS, REPORTS_A_FOLDER = 20_000, 200
@@ -77,7 +77,7 @@ def reports(writer: _Writer, scale: float) -> str:
         folder = f"{projects[number % len(projects)]}/{day:%Y/%m/%d}"
         for place in range(REPORTS_A_FOLDER):
             seed = f"{folder}/{place}"
-            spread = 0.3 + 1.4 * SeededChance(seed).fraction()
+            spread = 0.3 + 1.4 * SeededRandomness(seed).fraction()
             make = (csv_report, json_report, xlsx_report)[place % 3]
             kind = ("csv", "json", "xlsx")[place % 3]
             content = make(number + place, day, seed, int(_TARGETS_KB[kind] * 1000 * spread))
@@ -89,7 +89,7 @@ def records(writer: _Writer, scale: float) -> str:
     """JSON Lines, a client's day after another until the file is as long as it should be; a folder for each client."""
     left, number, day, limit = int(RECORD_BYTES * scale), 0, _FIRST_DAY, max(1 << 16, int((128 << 20) * min(1, scale)))
     while left > 0:
-        fraction = SeededChance(f"records/{number}").fraction()
+        fraction = SeededRandomness(f"records/{number}").fraction()
         size = min(left, int(limit * 128 ** (fraction - 1)))
         kind = "tickets" if number % 8 == 7 else "calls"
         name = f"client-{number % 5}/{kind}_{day}_{number:04d}.jsonl"
@@ -110,7 +110,7 @@ def recordings(writer: _Writer, scale: float) -> str:
     """A WAV header, then noise: what an encoder leaves over. A folder for every forty recordings."""
     left, number, folder = int(RECORDING_BYTES * scale), 0, ""
     while left > 0:
-        fraction = SeededChance(f"recordings/{number}/size").fraction()
+        fraction = SeededRandomness(f"recordings/{number}/size").fraction()
         size = min(left, int(50_000 * 400**fraction))
         folder = f"calls/{_FIRST_DAY + timedelta(days=number // 40)}"
         left -= writer.put(f"{folder}/call_{number:06d}.wav", _noise(number, size))

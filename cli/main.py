@@ -82,11 +82,11 @@ def _exit_code() -> int:
     try:
         app(prog_name="strongroom")
     except StrongroomError as error:
-        _tell(error)
+        _report(error)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 (nothing is above this to hear of it)
-        known = resources.shortage(error) or unexpected.told(error)
-        _tell(known)
+        known = resources.shortage(error) or unexpected.fault_as_error(error)
+        _report(known)
         return known.exit_code
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
@@ -97,7 +97,7 @@ def _exit_code() -> int:
     return 0
 
 
-def _tell(error: StrongroomError) -> None:
+def _report(error: StrongroomError) -> None:
     if sys.argv[1:2] == ["check"] and error.hint == Damaged.hint:  # no command tells people to run itself
         error.hint = "put an older version of the object back, or one from a copy of the repository"
     if "--json" in sys.argv:

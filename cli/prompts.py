@@ -38,22 +38,22 @@ def choose(question: str, choices: Sequence[str]) -> int | None:
         output.notice(f"a number from 1 to {len(choices)}")
 
 
-def project(place: Context, name: str) -> Project:
+def project(context: Context, name: str) -> Project:
     """The project of that name; on a terminal also one that is spelt nearly so, or begins so. Raises `UsageError`."""
     try:
-        return place.project(name)
+        return context.project(name)
     except UsageError as error:
-        known = [capability.name for capability in place.repository.open_keys(place.identities).capabilities]
-        near = _near(name, known)
-        if not near:
+        known = [capability.name for capability in context.repository.open_keys(context.identities).capabilities]
+        suggestions = _suggestions(name, known)
+        if not suggestions:
             raise
-        chosen = choose(f"There is no project {name!r}. Did you mean", near)
+        chosen = choose(f"There is no project {name!r}. Did you mean", suggestions)
         if chosen is None:
-            raise UsageError(str(error), hint=f"did you mean {' or '.join(map(repr, near))}?") from error
-        return place.project(near[chosen])
+            raise UsageError(str(error), hint=f"did you mean {' or '.join(map(repr, suggestions))}?") from error
+        return context.project(suggestions[chosen])
 
 
-def _near(name: str, known: Sequence[str]) -> list[str]:
+def _suggestions(name: str, known: Sequence[str]) -> list[str]:
     plain = name.casefold()
     begins = [one for one in known if one.casefold().startswith(plain)]
     close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)

@@ -44,12 +44,12 @@ class CommandsByName(Mapping[str, object]):
     """The commands as typer wants them, by name; their class is one that typer keeps to itself."""
 
     def __init__(self) -> None:
-        self._made: dict[str, object] = {}
+        self._built: dict[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
-        if name not in self._made:
-            self._made[name] = _made(name, *_PLACES[name])
-        return self._made[name]
+        if name not in self._built:
+            self._built[name] = _built(name, *_PLACES[name])
+        return self._built[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(_PLACES)
@@ -58,7 +58,7 @@ class CommandsByName(Mapping[str, object]):
         return len(_PLACES)
 
 
-def _made(name: str, module: str, attribute: str) -> object:
+def _built(name: str, module: str, attribute: str) -> object:
     found = getattr(import_module(f"cli.commands.{module}"), attribute)
     if isinstance(found, typer.Typer):
         group = get_group(found)

@@ -17,7 +17,7 @@ _LONGEST = 300
 """Characters of the foreign error's own words that are shown."""
 
 
-def told(error: Exception) -> StrongroomError:
+def fault_as_error(error: Exception) -> StrongroomError:
     """The error that a person is told; its details are written down, or are part of its hint where no place takes them."""
     details = "".join(traceback.format_exception(error))
     words = printable(str(error).encode("utf-8", "backslashreplace"))[:_LONGEST]

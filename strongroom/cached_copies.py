@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-def put_back(place: Context, project: Project) -> list[str]:
+def put_back(context: Context, project: Project) -> list[str]:
     """Store again what this machine's cache has whole (see `vault.repository.cached_copies`); gives the names. That the store
     refuses it is told, and ends nothing."""
     from vault.errors import Interrupted, StrongroomError
@@ -19,9 +19,9 @@ def put_back(place: Context, project: Project) -> list[str]:
     from vault.repository import cached_copies
 
     try:
-        if all(one.kept_back for one in cached_copies.look(project)):
+        if all(one.withheld for one in cached_copies.look(project)):
             return []
-        object_lock.begun(place, project)
+        object_lock.begun(context, project)
         names = cached_copies.put_back(project)
     except Interrupted:
         raise
@@ -30,15 +30,15 @@ def put_back(place: Context, project: Project) -> list[str]:
         return []
     for name in names:
         notices.notice(f"{project.name}: {name} was damaged or gone, and was put back out of this machine's cache")
-    _no_more_damaged(place, project, frozenset(pack for pack in map(layout.pack_sha256, names) if pack is not None))
+    _no_more_damaged(context, project, frozenset(pack for pack in map(layout.pack_sha256, names) if pack is not None))
     return names
 
 
-def _no_more_damaged(place: Context, project: Project, packs: frozenset[bytes]) -> None:
+def _no_more_damaged(context: Context, project: Project, packs: frozenset[bytes]) -> None:
     """Backups may rely on these packs again, whatever a check has found."""
     if not packs:
         return
-    with local_state.noted(place.settings) as state_store:
+    with local_state.noted(context.settings) as state_store:
         if state_store is not None:
             seen = state_store.packs(project.name)
             whole_again = {pack: seen[pack]._replace(whole=True) for pack in packs & seen.keys()}

@@ -79,7 +79,7 @@ class _Budget:
         return False
 
 
-def missing(table: pa.Table, asked: RowExpectation, project: ProjectSettings, source: SourceSettings) -> Iterator[str]:
+def missing(table: pa.Table, expectation: RowExpectation, project: ProjectSettings, source: SourceSettings) -> Iterator[str]:
     """The rows that are not there in time, by table, and which tables were not looked at. table: of a manifest. They are read
     in the source's folder: a host that backs up cannot read what it stored."""
     from policies.monitoring.expected_files import absent, looked_back
@@ -87,10 +87,10 @@ def missing(table: pa.Table, asked: RowExpectation, project: ProjectSettings, so
     from vault.source.reader import Reader
 
     zone = ZoneInfo(project.zone)
-    begins = asked.now - looked_back(asked.expected)
-    tables = _listed(table, asked.expected.pattern)
+    begins = expectation.now - looked_back(expectation.expected)
+    tables = _listed(table, expectation.expected.pattern)
     if not tables:
-        yield from absent([], asked.expected, asked.since, asked.now, zone)
+        yield from absent([], expectation.expected, expectation.since, expectation.now, zone)
         return
     budget = _Budget(MOST_BYTES, MOST_ROWS)
     with Reader(os.fsencode(source.path), source.kind.encode()) as reader:
@@ -98,18 +98,18 @@ def missing(table: pa.Table, asked: RowExpectation, project: ProjectSettings, so
             if one.until is not None and one.until <= begins:
                 continue
             if one.changed < begins:
-                if begins > asked.since:
+                if begins > expectation.since:
                     yield f"{printable(one.path)}: no row since {shown(one.changed, zone)}, when it was last changed"
                 continue
             if not budget.allows(one):
                 continue
             try:
-                there = _rows(reader, one, asked.column, project, budget)
+                there = _rows(reader, one, expectation.column, project, budget)
             except StrongroomError as error:
                 yield f"{printable(one.path)}: {error}"
                 continue
             if there is not None:
-                labels = absent(there, asked.expected, asked.since, asked.now, zone, until=one.until)
+                labels = absent(there, expectation.expected, expectation.since, expectation.now, zone, until=one.until)
                 yield from (f"{printable(one.path)}: {label}" for label in labels)
     if budget.passed_over:
         yield _not_looked_at(budget.passed_over)

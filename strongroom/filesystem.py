@@ -50,13 +50,13 @@ class StrongroomFileSystem(HistoryFileSystem):
         weakref.finalize(self, self._stack.close)
 
     def project_names(self) -> list[str]:
-        return [project.name for project in self._workplace().projects([])]
+        return [project.name for project in self._opened_context().projects([])]
 
     def open_project(self, name: str) -> OpenProject:
-        place = self._workplace()
-        project = place.project(name)
+        opened = self._opened_context()
+        project = opened.project(name)
         project.capability.reading()
-        zone = place.zone(name)
+        zone = opened.zone(name)
         query = ItemQuery(
             at=time_parsing.parse(self._at, project, zone),
             deleted=self._deleted,
@@ -66,7 +66,7 @@ class StrongroomFileSystem(HistoryFileSystem):
         )
         return OpenProject.of(select(project, query), zone)
 
-    def _workplace(self) -> Context:
+    def _opened_context(self) -> Context:
         with self._entering:
             if self._place is None:
                 self._place = self._stack.enter_context(context.opened(self._config, self._identity))

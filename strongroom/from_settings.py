@@ -41,7 +41,7 @@ def project(name: str, settings: ProjectSettings) -> ProjectPlan:
         sources=tuple(source.name for source in settings.sources),
         jobs=tuple(_jobs(settings)),
         rpo=resolve.rpo(settings),
-        most_troubles=settings.alarms.problems_in_a_row,
+        max_failures=settings.alarms.problems_in_a_row,
         check_within=durations.read(settings.schedule.check.all_within),
     )
 
@@ -78,8 +78,8 @@ class Commands:
         return self._whole(("status",))
 
     def _whole(self, words: Sequence[str]) -> Sequence[str]:
-        given = [word for file in self.identity for word in ("--identity", str(file))]
-        return (sys.executable, "-P", "-c", _BEGIN, *words, "--json", "--config", str(self.config), *given)
+        identity_options = [word for file in self.identity for word in ("--identity", str(file))]
+        return (sys.executable, "-P", "-c", _BEGIN, *words, "--json", "--config", str(self.config), *identity_options)
 
 
 def channels(notify: NotifySettings) -> tuple[Channel, ...]:

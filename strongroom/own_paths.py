@@ -74,11 +74,11 @@ def refuse_target(settings: Settings, path: Path, *, folder: bool) -> None:
     path, under the names of their kinds, which may be those of a repository's parts; a file may lie beside these."""
     place = path.absolute().resolve()
     taken = [(one.path.resolve(), one.what) for one in own_paths(settings)]
-    refused = [(standing, what) for standing, what in taken if place == standing or standing in place.parents]
+    refused = [(taken_path, what) for taken_path, what in taken if place == taken_path or taken_path in place.parents]
     if folder:
         refused += [(place, "the repository") for one in _repository(settings) if one.resolve() == place]
-    for standing, what in refused:
-        raise RefusedByRule(f"{path} lies in {what} ({standing})", hint=_ELSEWHERE)
+    for taken_path, what in refused:
+        raise RefusedByRule(f"{path} lies in {what} ({taken_path})", hint=_ELSEWHERE)
 
 
 def refuse_bucket(settings: Settings, address: BucketAddress, *, endpoint: str | None) -> None:

@@ -111,5 +111,5 @@ def _missing(
         if one.column is None:
             yield from expected_files.missing(table, wanted, since, record.taken_at, zone)
         else:
-            asked = expected_rows.RowExpectation(wanted, one.column, since, record.taken_at)
-            yield from expected_rows.missing(table, asked, settings, source)
+            expectation = expected_rows.RowExpectation(wanted, one.column, since, record.taken_at)
+            yield from expected_rows.missing(table, expectation, settings, source)

@@ -242,12 +242,12 @@ def _only(selection: Selection, files: pa.Table) -> Selection:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from restore.selection.duplicates import without_twin_folders
+    from restore.selection.duplicates import without_duplicate_folders
     from restore.selection.select import folders_above
 
     table = pa.concat_tables([files, folders_above(selection.table, files)])
     chosen = replace(selection, table=table.take(pc.sort_indices(table["path"])), above=selection.table.slice(0, 0))
-    return without_twin_folders(chosen)
+    return without_duplicate_folders(chosen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,9 +110,9 @@ class OutputRun:
         path = destination.path.absolute()
         with whole_file(path, self.policy) as out:
             outcome = self._write(StreamSink(out), scratch=path.parent, reported=False)
-        beside = path.with_name(f"{path.name}.report.json")
-        with whole_file(beside, ConflictPolicy.REPLACE) as out:
-            report = as_output_item(self._report(outcome.told), os.fsencode(beside.name))
+        report_file = path.with_name(f"{path.name}.report.json")
+        with whole_file(report_file, ConflictPolicy.REPLACE) as out:
+            report = as_output_item(self._report(outcome.told), os.fsencode(report_file.name))
             out.write(report.content.read() if report.content else b"")
         return outcome
 

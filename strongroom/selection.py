@@ -184,7 +184,7 @@ def select(
     are not what a file at rest had. Raises `AmbiguousSource`, `NothingFound`, `UsageError`, `KeyRefused`, `Damaged`,
     `StorageError`.
     """
-    from restore.selection.duplicates import shared, without_twin_folders
+    from restore.selection.duplicates import shared, without_duplicate_folders
     from restore.selection.select import select as select_rows
 
     project.capability.reading()
@@ -192,7 +192,7 @@ def select(
     query = options.query(context, project)
     selection = select_rows(project, query)
     if not sources_apart:
-        selection = without_twin_folders(selection)
+        selection = without_duplicate_folders(selection)
         found = shared(selection)
         if found is not None:
             raise AmbiguousSource(*found)

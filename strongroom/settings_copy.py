@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class WrittenCopy:
     """What became of the copy. name: of the object, None where there is none · written: just now · problem: why these settings
     have none."""
 
@@ -62,21 +62,21 @@ class _Remembered(NamedTuple):
         return cls(Written(parts[0], parts[1]), parts[2], _apart(parts[3]), _apart(parts[4]))
 
 
-def of_workplace(place: Context, capabilities: Sequence[Capability], settings: Settings | None = None) -> Kept:
+def of_context(context: Context, capabilities: Sequence[Capability], settings: Settings | None = None) -> WrittenCopy:
     """`keep`, and what is wrong as a notice. capabilities: of the projects that were opened · settings: as they are now, where
     the command has changed them."""
-    holder = Holder(place.repository, place.identities, place.memory)
-    return noticed(holder, settings or place.settings, capabilities)
+    holder = Holder(context.repository, context.identities, context.memory)
+    return noticed(holder, settings or context.settings, capabilities)
 
 
-def noticed(holder: Holder, settings: Settings, capabilities: Sequence[Capability]) -> Kept:
+def noticed(holder: Holder, settings: Settings, capabilities: Sequence[Capability]) -> WrittenCopy:
     """`Holder.keep`; that there is no copy is a notice, and nothing that fails a command."""
     try:
         kept = holder.keep(settings, capabilities)
     except Interrupted:
         raise
     except StrongroomError as error:
-        kept = Kept(problem=str(error))
+        kept = WrittenCopy(problem=str(error))
     if kept.problem is not None:
         notices.warn(f"the repository has no copy of these settings: {kept.problem}")
     return kept
@@ -90,13 +90,13 @@ class Holder:
     identities: Sequence[Identity]
     memory: ClientMemory
 
-    def keep(self, settings: Settings, capabilities: Sequence[Capability]) -> Kept:
+    def keep(self, settings: Settings, capabilities: Sequence[Capability]) -> WrittenCopy:
         """See that the newest copy of these settings is as they are now. One request where it is. capabilities: of the projects
         that this command has opened. Raises `StorageError`, `Unstorable`, `UsageError`."""
         recovery = recovery_of(settings)
         recipients = [*recovery, *(own_of(self.identities) if may_all_read(capabilities) else ())]
         if not recipients:
-            return Kept(problem="they name no recovery recipient that it could be sealed to")
+            return WrittenCopy(problem="they name no recovery recipient that it could be sealed to")
         file = printable(os.fsencode(settings.file.absolute()))
         anchor = min(recovery or recipients, key=HybridRecipient.encode)
         origin = settings_copies.origin_of(anchor, self.repository.services.host, file)
@@ -105,11 +105,11 @@ class Holder:
         )
         known = self._recalled().get(origin)
         if known is not None and _covers(known, wanted) and settings_copies.stands(self.repository.store, known.written):
-            return Kept(known.written.name)
+            return WrittenCopy(known.written.name)
         found = self._found(origin, settings, recipients, capabilities)
         if found is not None:
             self._remember(origin, wanted._replace(written=found))
-            return Kept(found.name)
+            return WrittenCopy(found.name)
         return self._write(origin, file, settings, recovery)
 
     def _found(
@@ -133,18 +133,18 @@ class Holder:
             return None
         return Written(newest.name, hashlib.sha256(data).hexdigest())
 
-    def _write(self, origin: str, file: str, settings: Settings, recovery: Sequence[HybridRecipient]) -> Kept:
+    def _write(self, origin: str, file: str, settings: Settings, recovery: Sequence[HybridRecipient]) -> WrittenCopy:
         capabilities = opened(self.repository, self.identities, self.memory)
         own = own_of(self.identities)
         sealed_to = [*recovery, *(own if may_all_read(capabilities) else ())]
         if not sealed_to:
-            return Kept(problem="they name no recovery recipient that it could be sealed to")
+            return WrittenCopy(problem="they name no recovery recipient that it could be sealed to")
         unique = list({one.encode(): one for one in sealed_to}.values())
         keys = tag_keys(capabilities)
         written = settings_copies.write(self.repository, origin, file, settings.text, unique, keys)
         thought_of = _readers([*recovery, *own])
         self._remember(origin, _Remembered(written, _digest(settings.text), thought_of, frozenset(keys)))
-        return Kept(written.name, written=True)
+        return WrittenCopy(written.name, written=True)
 
     def _recalled(self) -> dict[str, _Remembered]:
         found = (_Remembered.of_line(line) for line in self.memory.lines(*settings_copies.MEMORY))

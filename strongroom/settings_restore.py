@@ -68,34 +68,34 @@ class Copies:
     problems: list[Problem] = field(default_factory=list)
 
 
-def copies(place: Context) -> Copies:
+def copies(opened: Context) -> Copies:
     """The newest copies in the repository, opened. Raises `StorageError`."""
-    repository = place.repository
-    capabilities = settings_copy.opened(repository, place.identities, place.memory)
+    repository = opened.repository
+    capabilities = settings_copy.opened(repository, opened.identities, opened.memory)
     keys, names = settings_copy.tag_keys(capabilities), {one.name: one.project for one in capabilities}
     stored, left_out = _newest(settings_copies.listed(repository.store))
 
     def read(one: StoredCopy) -> Decoded | StrongroomError | None:
         try:
-            return settings_copies.read(repository.store, one, place.identities, keys, repository.descriptor.repository)[0]
+            return settings_copies.read(repository.store, one, opened.identities, keys, repository.descriptor.repository)[0]
         except (Damaged, ObjectNotFound) as error:
             return error
 
     with ThreadPoolExecutor(min(READERS, len(stored)) or 1, thread_name_prefix="settings") as pool:
         outcomes = list(pool.map(read, stored))
-    told = Copies()
+    found_copies = Copies()
     if left_out:
         message = f"{counted(len(left_out), 'older copy', 'older copies')} of settings were left out: there are too many"
-        told.problems.append(Problem(left_out[0].name.encode(), "left-out-settings", message))
+        found_copies.problems.append(Problem(left_out[0].name.encode(), "left-out-settings", message))
     for one, outcome in zip(stored, outcomes, strict=True):
         if isinstance(outcome, Damaged):
-            told.problems.append(Problem(one.name.encode(), "damaged-settings", str(outcome)))
+            found_copies.problems.append(Problem(one.name.encode(), "damaged-settings", str(outcome)))
         elif outcome is None:
-            told.unopened += 1
+            found_copies.unopened += 1
         elif not isinstance(outcome, StrongroomError):
             named = {names[name] for name in projects_in(outcome.copy.text) & names.keys()}
-            told.found.append(Found(one, outcome.copy, bool(outcome.vouched) and named <= outcome.vouched))
-    return told
+            found_copies.found.append(Found(one, outcome.copy, bool(outcome.vouched) and named <= outcome.vouched))
+    return found_copies
 
 
 def _newest(stored: Sequence[StoredCopy]) -> tuple[list[StoredCopy], list[StoredCopy]]:
@@ -127,14 +127,14 @@ class Choice:
     at: datetime | None = None
     unverified: bool = False
 
-    def of(self, told: Copies) -> Found:
+    def of(self, found_copies: Copies) -> Found:
         """The copy. Raises `NothingFound`, `RefusedByRule`, `UsageError` where several machines are meant."""
-        fitting = [one for one in told.found if self._fits(one)]
+        fitting = [one for one in found_copies.found if self._fits(one)]
         if not fitting:
-            opened = counted(len(told.found), "copy", "copies")
+            opened = counted(len(found_copies.found), "copy", "copies")
             raise NothingFound(
                 "the repository has no such copy of settings that these identities open "
-                f"({opened} opened, {told.unopened} encrypted for others, {len(told.problems)} damaged)",
+                f"({opened} opened, {found_copies.unopened} encrypted for others, {len(found_copies.problems)} damaged)",
                 hint="see which there are: `strongroom settings restore --list`",
             )
         good = [one for one in fitting if one.verified or self.unverified]
@@ -155,7 +155,7 @@ class Choice:
         chosen = good[0]
         if fitting[0] is not chosen:
             notices.warn(f"the newer copy {fitting[0].copy.id} was passed over: nothing proves who wrote it")
-        for problem in told.problems:
+        for problem in found_copies.problems:
             if _is_newer(problem, chosen):
                 notices.warn(f"a newer copy was passed over: {problem.message}")
         return chosen
@@ -190,7 +190,7 @@ class Needs:
         return {"missing": dict(self.missing), "commands": dict(self.commands), "notes": list(self.notes)}
 
 
-def needs(place: Context, found: Found, file: Path) -> Needs:
+def needs(opened: Context, found: Found, file: Path) -> Needs:
     """file: where the settings will lie."""
     from strongroom.settings import reader
     from strongroom.settings.errors import SettingsInvalid
@@ -203,8 +203,8 @@ def needs(place: Context, found: Found, file: Path) -> Needs:
     notes = []
     if dict(_values(before, Path)) != dict(_values(document, Path)):
         notes.append(f"relative paths in it count from its folder, which was {printable(found.copy.file.encode())}'s")
-    address, named = document.repository, place.settings.repository
-    if (_place_of(address, file), address.endpoint) != (_place_of(named, place.settings.file.absolute()), named.endpoint):
+    address, named = document.repository, opened.settings.repository
+    if (_place_of(address, file), address.endpoint) != (_place_of(named, opened.settings.file.absolute()), named.endpoint):
         notes.append(f"its repository is at {printable(address.address.encode())}, not at {named.address}")
     commands = {key: text for key, text in _values(document, str) if key.rpartition(".")[2].endswith("command")}
     missing = {key: str(path) for key, path in _files(document) if not os.path.exists(path)}  # noqa: PTH110 (never raises)

@@ -38,7 +38,7 @@ def folder(project: ProjectSettings, source: SourceSettings, own: tuple[bytes, .
         source.kind,
         os.fsencode(source.path),
         rules,
-        _manner(project, source),
+        _classify_options(project, source),
         bounds,
         ignored,
         _profiler(),
@@ -60,7 +60,7 @@ def _profiler() -> Profiler:
     return Profiler(TABLE_FORMATS, lambda descriptor, format_: table_profile(Path(f"/dev/fd/{descriptor}"), format_))
 
 
-def _manner(project: ProjectSettings, source: SourceSettings) -> ClassifyOptions:
+def _classify_options(project: ProjectSettings, source: SourceSettings) -> ClassifyOptions:
     from vault.backup.item_classification import ClassifyOptions
 
     column = source.time_column

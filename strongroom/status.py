@@ -89,12 +89,12 @@ class RepositoryState:
         return found
 
 
-def ask_repository(place: context.Context, project: Project) -> RepositoryState:
+def ask_repository(opened: context.Context, project: Project) -> RepositoryState:
     """Raises `StorageError`."""
     from policies.monitoring import retention_freeze
     from vault.repository import claims, holds, snapshots
 
-    missing = place.missing(project)
+    missing = opened.missing(project)
     committed = snapshots.committed(project, rolled=True)
     placed = holds.read_all(project)
     damaged = (*committed.damaged, *placed.problems)
@@ -117,7 +117,7 @@ class LocalState:
     now: datetime
     unreadable: list[StrongroomError] = field(default_factory=list)
 
-    def standing(self, name: str, asked: RepositoryState | None) -> ProjectStatus:
+    def status_of(self, name: str, asked: RepositoryState | None) -> ProjectStatus:
         """asked: None where the store could not be."""
         from policies.daemon.project_state import RepositoryFacts, frozen_by, state_of
         from policies.monitoring.alerts import evaluate
@@ -307,7 +307,7 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
         history.close()
 
 
-def project_status(place: context.Context, project: Project) -> ProjectStatus:
+def project_status(opened: context.Context, project: Project) -> ProjectStatus:
     """How a project's sources and promises are, by the repository and by what this machine knows. Raises `StorageError`."""
-    with open_local_state(place.settings) as known:
-        return known.standing(project.name, ask_repository(place, project))
+    with open_local_state(opened.settings) as known:
+        return known.status_of(project.name, ask_repository(opened, project))

@@ -26,8 +26,8 @@ _DAYS = ("today", "yesterday")
 
 def is_day(text: str) -> bool:
     """Whether a whole day is named, which begins and ends."""
-    asked = text.strip().lower()
-    return asked in _DAYS or (len(asked) <= len("2026-11-01") and asked[:1].isdigit() and _AGO.fullmatch(asked) is None)
+    words = text.strip().lower()
+    return words in _DAYS or (len(words) <= len("2026-11-01") and words[:1].isdigit() and _AGO.fullmatch(words) is None)
 
 
 def parse(text: str | None, project: Project, zone: ZoneInfo, *, begin: bool = False) -> datetime | None:
@@ -48,15 +48,15 @@ def parse(text: str | None, project: Project, zone: ZoneInfo, *, begin: bool = F
 def moment(text: str, zone: ZoneInfo, now: datetime, *, begin: bool = False) -> datetime:
     """The same without snapshots. now: aware. Raises `UsageError`."""
     here = now.astimezone(zone)
-    asked = " ".join(text.lower().split())
-    if asked == "now":
+    words = " ".join(text.lower().split())
+    if words == "now":
         return here
-    if asked in _DAYS:
+    if words in _DAYS:
         midnight = here.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if begin:
-            return midnight - timedelta(days=asked == "yesterday")
-        return here if asked == "today" else midnight - timedelta.resolution
-    ago = _AGO.fullmatch(asked)
+            return midnight - timedelta(days=words == "yesterday")
+        return here if words == "today" else midnight - timedelta.resolution
+    ago = _AGO.fullmatch(words)
     try:
         if ago is not None:
             return _ago(here, ago)

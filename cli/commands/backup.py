@@ -50,7 +50,7 @@ def backup(
 
     with _noted_if_it_cannot_begin(config, projects, source), context.opened(config, identity, commits=True) as opened:
         work = list(backups.sources_of(opened, projects or [], source))
-        kept = settings_copy.of_workplace(opened, [project.capability for project, _ in work])
+        kept = settings_copy.of_context(opened, [project.capability for project, _ in work])
         concerned = {project.id: project for project, _ in work}.values()
         put_back = [name for project in concerned for name in cached_copies.put_back(opened, project)]
         done = [_one(opened, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
@@ -96,7 +96,7 @@ def _one(opened: context.Context, project: Project, source: SourceSettings, *, q
 
     def committed(report: BackupReport) -> None:
         if not quiet:
-            unwritten.extend(_tell(report))
+            unwritten.extend(_report(report))
         output.problems(report.problems)
 
     with progress.shown(quiet=quiet, project=project.name) as listener:
@@ -109,7 +109,7 @@ def _one(opened: context.Context, project: Project, source: SourceSettings, *, q
     return done
 
 
-def _tell_left_out(report: BackupReport) -> None:
+def _report_left_out(report: BackupReport) -> None:
     from vault.source.scan import OTHER_FILE_SYSTEM, OWN
 
     without_content = [one for one in report.skipped if one.what not in (OWN, OTHER_FILE_SYSTEM)]
@@ -126,7 +126,7 @@ def _tell_left_out(report: BackupReport) -> None:
         output.notice(f"left out by default patterns: {patterns} (an exclude pattern such as '!*.part' brings them back)")
 
 
-def _tell(report: BackupReport) -> Iterator[StrongroomError]:
+def _report(report: BackupReport) -> Iterator[StrongroomError]:
     """What was done; gives the error where that cannot be written, since there is more to do. Who has seen enough of it
     (`| head`) does not keep the other sources from being backed up."""
     counts = report.record.counts
@@ -140,7 +140,7 @@ def _tell(report: BackupReport) -> Iterator[StrongroomError]:
         output.discard_results()
     except TargetError as error:
         yield error
-    _tell_left_out(report)
+    _report_left_out(report)
     for one in report.grown[:GROWN_SHOWN]:
         output.notice(f"grew while it was read: {printable(one.path)}; its first {wording.size(one.size)} are kept")
     if len(report.grown) > GROWN_SHOWN:

@@ -91,8 +91,8 @@ def check(
         output.document({"projects": documents, "repository": whole.as_json(), "refused": refused})
     else:
         for report in reports:
-            _tell(report)
-        _tell_repository(whole)
+            _report(report)
+        _report_repository(whole)
     if opened.refused or not whole.sound or not all(report.sound for report in reports):
         raise typer.Exit(Damaged.exit_code)
     if any(report.unlocked for report in reports):
@@ -129,7 +129,7 @@ def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
     return names, percent
 
 
-def _tell(report: CheckReport) -> None:
+def _report(report: CheckReport) -> None:
     packs, chunks = counted(report.packs_read, "pack"), counted(report.chunks_read, "chunk")
     read = f"; {packs} read ({wording.size(report.bytes_read)}), {chunks} compared"
     output.result(
@@ -157,7 +157,7 @@ def _tell(report: CheckReport) -> None:
         output.notice(f"warning: {report.project}: {many} that the settings want locked can be deleted: {some}")
 
 
-def _tell_repository(whole: RepositoryReport) -> None:
+def _report_repository(whole: RepositoryReport) -> None:
     said = f"{counted(whole.opened, 'key object')} opened"
     if whole.outside:
         said += f", {whole.outside} of others looked at from outside"

@@ -57,17 +57,19 @@ def daemon(
 
     clock = context.services().clock
     log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
-    given = [one.expanduser().absolute() for one in identity or []]
-    hands = DaemonSignals()
-    reach = None if once else lambda: _reach(found, given)
-    with _around(found, log, reach) as around, _signals(hands):
-        one = Daemon(around, _wanted(found, given, log), lambda: _wanted(settings.load(file), given, log))
-        left = one.once(hands) if once else one.run(hands)
+    identities = [one.expanduser().absolute() for one in identity or []]
+    signals = DaemonSignals()
+    reach = None if once else lambda: _reach(found, identities)
+    with _daemon_parts(found, log, reach) as parts, _signals(signals):
+        one = Daemon(
+            parts, _daemon_config(found, identities, log), lambda: _daemon_config(settings.load(file), identities, log)
+        )
+        left = one.once(signals) if once else one.run(signals)
     if once and left:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _wanted(found: Settings, identity: list[Path], log: Log) -> DaemonConfig:
+def _daemon_config(found: Settings, identity: list[Path], log: Log) -> DaemonConfig:
     from policies.daemon import job_results
     from policies.daemon.child_processes import Children
     from policies.daemon.loop import DaemonConfig
@@ -116,7 +118,7 @@ def _reach(found: Settings, identity: list[Path]) -> None:
 
 
 @contextmanager
-def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iterator[DaemonParts]:
+def _daemon_parts(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iterator[DaemonParts]:
     """reach: asks the store for anything; None where it is to run what is due and end, and metrics are not served."""
     from policies.daemon import systemd
     from policies.daemon.health import Health
@@ -133,21 +135,21 @@ def _around(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iter
         health = Health(table.metrics, services.clock) if reach is not None and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)
-        told, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
-        supervisor = systemd.of(told, micros, pid, os.getpid())
+        notify_socket, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+        supervisor = systemd.of(notify_socket, micros, pid, os.getpid())
         yield DaemonParts(history, state_store, services, log, table.at_once, health, supervisor, reach=reach)
 
 
 @contextmanager
-def _signals(hands: DaemonSignals) -> Iterator[None]:
+def _signals(signals: DaemonSignals) -> Iterator[None]:
     """SIGTERM, Ctrl-C and SIGHUP raise a hand; a second one of the first two ends the process at once."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        hands.stop = True
+        signals.stop = True
         signal.signal(number, signal.SIG_DFL)
 
     def reload(_number: int, _frame: FrameType | None) -> None:
-        hands.reload = True
+        signals.reload = True
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:

@@ -73,7 +73,7 @@ def doctor(
     if wanted and not report.object_lock:
         output.notice(f"warning: the settings want Object Lock for {', '.join(wanted)}, which this store does not say it has")
     elif wanted:
-        _tell_unlocked(make, context.remembered(place, repository), wanted)
+        _report_unlocked(make, context.remembered(place, repository), wanted)
     if not report.usable:
         raise typer.Exit(StorageError.exit_code)
 
@@ -99,7 +99,7 @@ def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport
             return Belief(None)
     why = memory.lines(store_trust.LOWERED, descriptor.repository)
     if report.creates_once:
-        store_trust.note_kept(memory, descriptor.repository)
+        store_trust.note_repository(memory, descriptor.repository)
     if why and again and report.creates_once:
         store_trust.restore(memory, descriptor.repository)
         return Belief(descriptor.trust.create_once, ("This machine relies on that again.",))
@@ -116,7 +116,7 @@ def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport
     )
 
 
-def _tell_unlocked(make: Callable[[], Store], memory: ClientMemory, wanted: list[str]) -> None:
+def _report_unlocked(make: Callable[[], Store], memory: ClientMemory, wanted: list[str]) -> None:
     """What lasts as long as a project and can be deleted now, though the settings want it locked."""
     from vault.repository import object_lock
 

@@ -41,7 +41,7 @@ def drill(
         output.document({"drills": [one.as_json() for one in done]} | _first_error(errors))
     elif not quiet:
         for one in done:
-            _tell(one.as_json())
+            _report(one.as_json())
     if errors:
         raise typer.Exit(errors[0].exit_code)
     if below.refused:
@@ -67,22 +67,22 @@ def _first_error(errors: list[StrongroomError]) -> dict[str, Any]:
     return {} if first is None else {"error": {"message": str(first), "hint": first.hint, "exit_code": first.exit_code}}
 
 
-def _tell(told: dict[str, Any]) -> None:
-    if "items" not in told:
+def _report(report: dict[str, Any]) -> None:
+    if "items" not in report:
         return
-    verdict = "DAMAGED" if told["wrong"] else "NOT ALL COMPARED" if told["trouble"] else "as they were"
+    verdict = "DAMAGED" if report["wrong"] else "NOT ALL COMPARED" if report["trouble"] else "as they were"
     parts = (
-        counted(told["compared"], "file"),
-        counted(told["folders_compared"], "folder"),
-        f"attributes of {counted(told['attributes_compared'], 'item')}",
+        counted(report["compared"], "file"),
+        counted(report["folders_compared"], "folder"),
+        f"attributes of {counted(report['attributes_compared'], 'item')}",
     )
     output.result(
-        f"{told['project']}: {counted(told['items'], 'file')} ({wording.size(told['bytes'])}) restored in "
-        f"{wording.duration(told['seconds'])}, {told['newest']} among them; compared: {', '.join(parts)}: {verdict}"
+        f"{report['project']}: {counted(report['items'], 'file')} ({wording.size(report['bytes'])}) restored in "
+        f"{wording.duration(report['seconds'])}, {report['newest']} among them; compared: {', '.join(parts)}: {verdict}"
     )
     output.result(
-        f"  all {counted(told['whole_items'], 'file')} ({wording.size(told['whole_bytes'])}) would take about "
-        f"{wording.duration(told['whole_seconds'])}"
+        f"  all {counted(report['whole_items'], 'file')} ({wording.size(report['whole_bytes'])}) would take about "
+        f"{wording.duration(report['whole_seconds'])}"
     )
-    for line in told["wrong"]:
+    for line in report["wrong"]:
         output.result(f"  wrong: {line}")

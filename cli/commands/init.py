@@ -53,7 +53,7 @@ def init(
     if config.exists():
         raise RefusedByRule(f"{config} exists; it was left alone", hint="name another file with --config FILE")
     made = _Init(repository, config, place, kit_place).run(wants_passphrase=passphrase)
-    _tell(made, config, place, kit_place, as_json=as_json)
+    _report(made, config, place, kit_place, as_json=as_json)
 
 
 def repository_of(
@@ -85,7 +85,7 @@ class _Init:
         from vault.format.descriptor import Descriptor, Trust
         from vault.format.layout import new_id
         from vault.repository.repository import Repository
-        from vault.repository.store_trust import note_kept
+        from vault.repository.store_trust import note_repository
         from vault.storage.address import open_bare_store
         from vault.storage.probe import probe_quickly
         from vault.storage.retrying import RetryingStore
@@ -117,7 +117,7 @@ class _Init:
             memory = context.remembered(address, self._repository)
             memory.start_over(repository_id)
             if report.creates_once:
-                note_kept(memory, repository_id)
+                note_repository(memory, repository_id)
             identity = IdentitySettings(file=self._identity)
             writer.write(self._config, self._repository, identity, kit.recipient.encode())
             settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(self._config), [])
@@ -183,7 +183,7 @@ def _kit_text(secret: str, repository: RepositorySettings, repository_id: str) -
     )
 
 
-def _tell(made: dict[str, object], config: Path, identity: Path, kit: Path | None, *, as_json: bool) -> None:
+def _report(made: dict[str, object], config: Path, identity: Path, kit: Path | None, *, as_json: bool) -> None:
     if as_json:
         output.document(made | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)})
         return

@@ -65,25 +65,25 @@ def add(
 
     more = {"include": include, "exclude": exclude, "layout": layout, "time_column": time_column}
     sources = _sources(source, {name: value for name, value in more.items() if value})
-    with context.opened(config, identity) as place:
-        if name in place.settings.projects:
-            raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {place.settings.file}")
-        for _, fault in own_paths.faults(place.settings, sources):
+    with context.opened(config, identity) as opened:
+        if name in opened.settings.projects:
+            raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {opened.settings.file}")
+        for _, fault in own_paths.faults(opened.settings, sources):
             raise RefusedByRule(f"the source {fault.what}", hint=fault.hint)
-        own = [one.recipient for one in place.identities if isinstance(one, HybridIdentity)]
+        own = [one.recipient for one in opened.identities if isinstance(one, HybridIdentity)]
         if not own:
             raise UsageError("a project needs a post-quantum identity", hint="make one with `strongroom init`")
-        written_zone = _zone(place.settings, zone)
-        recovery = [age.parse_recipient(text) for text in place.settings.recovery]
+        written_zone = _zone(opened.settings, zone)
+        recovery = [age.parse_recipient(text) for text in opened.settings.recovery]
         recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
-        made = place.repository.add_project(name, recipients, place.identities, place.memory.projects())
-        place.memory.verify_keys(made.capability)
-        writer.add_project(place.settings.file, name, written_zone, sources)
-        settings_copy.of_workplace(place, [made.capability], settings.load(place.settings.file))
+        made = opened.repository.add_project(name, recipients, opened.identities, opened.memory.projects())
+        opened.memory.verify_keys(made.capability)
+        writer.add_project(opened.settings.file, name, written_zone, sources)
+        settings_copy.of_context(opened, [made.capability], settings.load(opened.settings.file))
     told = {
         "project": name,
         "project_id": made.id,
-        "zone": written_zone or place.settings.zone(name),
+        "zone": written_zone or opened.settings.zone(name),
         "sources": [{"name": s.name, "path": str(s.path)} for s in sources],
     }
     if as_json:
@@ -98,25 +98,25 @@ def add(
 @app.command("list", epilog=EXIT_CODES)
 def list_(config: Config = None, repository: Repository = None, identity: Identity = None, as_json: Json = False) -> None:
     """The projects that your identity opens."""
-    with context.opened(config, identity, address=repository) as place:
-        found = [project.capability for project in place.available([])]
+    with context.opened(config, identity, address=repository) as opened:
+        found = [project.capability for project in opened.available([])]
         rows = [
             {
                 "project": one.name,
                 "project_id": one.project,
                 "capability": one.kind,
-                "sources": [source.name for source in place.settings.projects.get(one.name, ())],
+                "sources": [source.name for source in opened.settings.projects.get(one.name, ())],
             }
             for one in found
         ]
     if as_json:
-        output.document({"projects": rows, "refused": [one.as_json() for one in place.refused]})
+        output.document({"projects": rows, "refused": [one.as_json() for one in opened.refused]})
     else:
         cells = [
             (str(r["project"]), str(r["project_id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows
         ]
         output.table(cells, ["PROJECT", "ID", "CAPABILITY", "SOURCES"])
-    if place.refused:
+    if opened.refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 

@@ -145,8 +145,8 @@ def restore(
     from strongroom import settings_restore
 
     choice = _choice(host, at, unverified=unverified)
-    with context.opened(config, identity, brief=True, address=repository) as place:
-        copies = settings_restore.copies(place)
+    with context.opened(config, identity, brief=True, address=repository) as opened:
+        copies = settings_restore.copies(opened)
         if listing:
             _list(copies, as_json=as_json)
             return
@@ -156,12 +156,12 @@ def restore(
                 typer.echo(found.copy.text, nl=False)
             return
         file = Path(to).expanduser()
-        needs = settings_restore.needs(place, found, file.absolute())
+        needs = settings_restore.needs(opened, found, file.absolute())
         _write(file, found.copy.text, replace=replace)
     if as_json:
         output.document({"restored": str(file), "copy": found.as_json()} | needs.as_json())
     else:
-        _tell(file, found, needs)
+        _report(file, found, needs)
 
 
 def _choice(host: str | None, at: str | None, *, unverified: bool) -> Choice:
@@ -195,7 +195,7 @@ def _write(file: Path, text: str, *, replace: bool) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}", hint="name another file with --to") from error
 
 
-def _tell(file: Path, found: Found, needs: Needs) -> None:
+def _report(file: Path, found: Found, needs: Needs) -> None:
     copy = found.copy
     output.result(
         f"{file}: the settings of {printable(copy.host.encode())} ({printable(copy.file.encode())}), as of "

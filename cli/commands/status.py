@@ -61,8 +61,8 @@ def status(
     if accept:
         if not reason.strip():
             raise UsageError("--accept needs a reason", hint="say what you found, with --reason 'they moved the archive'")
-        with context.opened(config, identity, brief=True) as place:
-            _accept(place, accept, reason, as_json=as_json)
+        with context.opened(config, identity, brief=True) as opened:
+            _accept(opened, accept, reason, as_json=as_json)
         return
     whole = _looked(settings.load(settings.find(config)), config, identity, as_json=as_json)
     if as_json:
@@ -92,7 +92,7 @@ def _looked(found: Settings, config: Path | None, identity: list[Path] | None, *
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """All that is shown. place: of the repository, in words; empty where it did not answer · alerts: of the daemon itself ·
+    """All that is shown. opened: of the repository, in words; empty where it did not answer · alerts: of the daemon itself ·
     error: why the store was not asked."""
 
     repository: str
@@ -134,12 +134,12 @@ class _Whole:
 
 
 def _asked(found: Settings, config: Path | None, identity: list[Path] | None) -> _Whole:
-    with context.opened(config, identity, brief=True) as place:
-        asked = {project.name: strongroom_status.ask_repository(place, project) for project in place.projects([])}
-        address, refused = place.repository.store.describe(), bool(place.refused)
-        identifier = place.repository.descriptor.repository
+    with context.opened(config, identity, brief=True) as opened:
+        asked = {project.name: strongroom_status.ask_repository(opened, project) for project in opened.projects([])}
+        address, refused = opened.repository.store.describe(), bool(opened.refused)
+        identifier = opened.repository.descriptor.repository
     with strongroom_status.open_local_state(found) as local_:
-        projects = [local_.standing(name, one) for name, one in asked.items()]
+        projects = [local_.status_of(name, one) for name, one in asked.items()]
         heartbeat, alerts = local_.heartbeat, local_.of_daemon()
     rows = [row for one in projects for row in one.sources]
     rows += [
@@ -150,7 +150,7 @@ def _asked(found: Settings, config: Path | None, identity: list[Path] | None) ->
 
 def _without_store(found: Settings, error: StrongroomError | None) -> _Whole:
     with strongroom_status.open_local_state(found) as local_:
-        projects = [local_.standing(name, None) for name in found.projects]
+        projects = [local_.status_of(name, None) for name in found.projects]
         heartbeat, alerts = local_.heartbeat, local_.of_daemon()
     rows = [row for one in projects for row in one.sources]
     return _Whole("", found.repository.address, rows, projects, heartbeat, alerts, error=error)
@@ -215,17 +215,17 @@ def _show(whole: _Whole) -> None:
 
 
 def _table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
-    right = [place for place, name in enumerate(columns) if name == "items"]
+    right = [index for index, name in enumerate(columns) if name == "items"]
     output.table([[str(row.get(name, "-")) for name in columns] for row in rows], list(columns.values()), right=right)
 
 
-def _accept(place: context.Context, name: str, reason: str, *, as_json: bool) -> None:
+def _accept(opened: context.Context, name: str, reason: str, *, as_json: bool) -> None:
     from policies.monitoring import retention_freeze
 
-    project = place.project(name)
+    project = opened.project(name)
     who = f"{environment.user_name()}@{environment.host_name()}"
     released = retention_freeze.accept(project, reason=reason, who=who)
-    with local_state.noted(place.settings) as state_store:
+    with local_state.noted(opened.settings) as state_store:
         if state_store is not None:
             post_backup.note_freeze(state_store, project)
     if as_json:

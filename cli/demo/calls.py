@@ -47,7 +47,7 @@ _STATUSES = ("new", "open", "pending", "solved", "closed")
 _PRIORITIES = ("low", "normal", "high", "urgent")
 
 
-class SeededChance:
+class SeededRandomness:
     """A `vault.randomness.Randomness` that repeats itself: the BLAKE3 stream of a seed. For data sets, never for keys."""
 
     def __init__(self, seed: str) -> None:
@@ -145,7 +145,7 @@ def clock_time(second: int) -> str:
 
 def volume_of(client: Client, day: date, seed: str) -> int:
     """How many calls that day has: quiet weekends, slow growth over the years, some weather."""
-    weather = 0.85 + 0.3 * SeededChance(f"{seed}/{client.name}/{day}/weather").fraction()
+    weather = 0.85 + 0.3 * SeededRandomness(f"{seed}/{client.name}/{day}/weather").fraction()
     growth = 1 + 0.08 * (day.year - 2024 + day.month / 12)
     return max(1, int(client.daily_calls * growth * weather * (client.weekend if day.weekday() > 4 else 1)))
 
@@ -153,7 +153,7 @@ def volume_of(client: Client, day: date, seed: str) -> int:
 def calls_of(client: Client, day: date, seed: str, *, volume: int | None = None) -> list[Call]:
     """The day's calls, by time. `volume` overrides the client's usual number of calls."""
     count = volume_of(client, day, seed) if volume is None else volume
-    drawn = SeededChance(f"{seed}/{client.name}/{day}/calls").token(count * _DRAW.size)
+    drawn = SeededRandomness(f"{seed}/{client.name}/{day}/calls").token(count * _DRAW.size)
     prefix = f"{client.code}{day:%y%m%d}"
     exponential, queue_count, mobile = _QUANTILES, len(client.queues), client.mobile
     starts = sorted(
@@ -216,7 +216,7 @@ class Ticket(NamedTuple):
 
 def tickets_of(client: Client, day: date, seed: str, calls: list[Call], *, every: int = 6) -> list[Ticket]:
     """The tickets that the day's `calls` led to, by time: one for `every` so many calls that have a comment."""
-    randomness = SeededChance(f"{seed}/{client.name}/{day}/tickets")
+    randomness = SeededRandomness(f"{seed}/{client.name}/{day}/tickets")
     return [_ticket(client, day, call, randomness.token(4)) for call in [call for call in calls if call.comment][::every]]
 
 

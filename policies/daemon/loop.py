@@ -98,7 +98,7 @@ class Daemon:
         self._heartbeat = HeartbeatWriter(self._started)
         self._loop = PeriodicLoop(self._clock, log.notice)
 
-    def run(self, hands: DaemonSignals) -> list[Run]:
+    def run(self, signals: DaemonSignals) -> list[Run]:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
         loop = self._loop = PeriodicLoop(self._clock, self._parts.log.notice)
         loop.every(TICK, self._runner.tick, RUNNING_JOBS)
@@ -115,15 +115,15 @@ class Daemon:
         self._parts.log.info(f"the daemon has begun: {self._status()}")
 
         def over() -> bool:
-            if hands.reload:
-                hands.reload = False
+            if signals.reload:
+                signals.reload = False
                 self._reload()
-            return hands.stop
+            return signals.stop
 
         loop.run(over)
         return self._end()
 
-    def once(self, hands: DaemonSignals) -> list[Run]:
+    def once(self, signals: DaemonSignals) -> list[Run]:
         """Run what is due, and end. Gives the runs that did not do all of their work. Raises `StrongroomError` where that
         cannot be written down, or promises cannot be judged: then nobody knows what is due next, or whether all is well."""
         log, troubles = self._parts.log, list[StrongroomError]()
@@ -136,12 +136,12 @@ class Daemon:
 
         self._heartbeat = HeartbeatWriter(self._started, once=True)
         tried(self._show_life)
-        while not hands.stop:
+        while not signals.stop:
             self._runner.tick()
             if not self._runner.running():
                 break
             self._clock.sleep(_PAUSE)
-        unfinished = self._runner.stop(self._config.grace) if hands.stop else []
+        unfinished = self._runner.stop(self._config.grace) if signals.stop else []
         tried(self.look)
         deadline = self._clock.monotonic() + LAST_MESSAGES
         self._ping()

@@ -29,14 +29,14 @@ class PlannedJob:
 
 @dataclass(frozen=True, slots=True)
 class ProjectPlan:
-    """sources: names · rpo: how long one may be without a success · most_troubles: so many bad runs in a row are too many ·
+    """sources: names · rpo: how long one may be without a success · max_failures: so many bad runs in a row are too many ·
     check_within: everything is to be read in that time."""
 
     name: str
     sources: tuple[str, ...]
     jobs: tuple[PlannedJob, ...]
     rpo: timedelta | None = None
-    most_troubles: int = 3
+    max_failures: int = 3
     check_within: timedelta = timedelta(days=30)
 
     def job(self, kind: Kind) -> PlannedJob | None:

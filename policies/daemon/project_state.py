@@ -62,14 +62,14 @@ def state_of(
 ) -> ProjectState:
     """All that promises to a project are judged by. repository: None where nobody has asked it."""
     frozen = repository.frozen if repository is not None else frozen_by(state_store, plan.name)
-    others = [(kind, trouble_of(plan, kind, history, state_store)) for kind in _OTHERS if plan.job(kind) is not None]
+    others = [(kind, failed_runs(plan, kind, history, state_store)) for kind in _OTHERS if plan.job(kind) is not None]
     return ProjectState(
         project=plan.name,
         sources=tuple(_source(plan, name, history, state_store, now, repository) for name in plan.sources),
         checks=_checks(plan, state_store, now),
         drills=_drills(plan, state_store, now),
         frozen=frozen,
-        jobs=tuple((kind, one) for kind, one in others if one.runs >= plan.most_troubles),
+        jobs=tuple((kind, one) for kind, one in others if one.runs >= plan.max_failures),
     )
 
 
@@ -100,7 +100,7 @@ def last_run(plan: ProjectPlan, job: str, history: JobRuns, state_store: StateSt
     return newest
 
 
-def trouble_of(plan: ProjectPlan, job: str, history: JobRuns, state_store: StateStore) -> FailedRuns:
+def failed_runs(plan: ProjectPlan, job: str, history: JobRuns, state_store: StateStore) -> FailedRuns:
     """Of a job, by the daemon's runs and those that a person started: one of these that went well ends it."""
     runs, noted = history.since_success(plan.name, job), state_store.found(plan.name, "run", job)
     if noted is not None and noted.value.get("ending") == "done":
@@ -141,8 +141,8 @@ def _source(
         known_since=known_since,
         last=last,
         missing=tuple(map(str, found.value.get("missing", ()))) if found else (),
-        trouble=trouble_of(plan, f"backup {name}", history, state_store),
-        most_troubles=plan.most_troubles,
+        trouble=failed_runs(plan, f"backup {name}", history, state_store),
+        max_failures=plan.max_failures,
     )
 
 

@@ -56,7 +56,7 @@ class FailedRuns:
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """rpo: None where nothing is promised · known_since: when the source was first seen, where it has no success yet · last:
-    its newest success · missing: the periods of reports that did not appear, in words · most_troubles: so many are too many."""
+    its newest success · missing: the periods of reports that did not appear, in words · max_failures: so many are too many."""
 
     name: str
     rpo: timedelta | None
@@ -64,7 +64,7 @@ class SourceState:
     last: datetime | None
     missing: tuple[str, ...] = ()
     trouble: FailedRuns = FailedRuns()
-    most_troubles: int = 3
+    max_failures: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +145,9 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alert]:
             message = f"the newest success is dated {span(since - now)} in the future: how old it is nobody knows"
             hint = f"set the clocks right, then {by_hand}"
             yield Alert(state.project, "rpo", source.name, message, hint, source.trouble.message, "critical")
-        if source.trouble.runs >= source.most_troubles:
+        if source.trouble.runs >= source.max_failures:
             message = f"{counted(source.trouble.runs, 'run')} in a row met problems; the last one: {source.trouble.message}"
-            severity: Severity = "critical" if source.trouble.failed >= source.most_troubles else "warning"
+            severity: Severity = "critical" if source.trouble.failed >= source.max_failures else "warning"
             yield Alert(state.project, "problems", source.name, message, by_hand, source.trouble.message, severity)
         if source.missing:
             message = f"{counted(len(source.missing), 'report')} did not appear: {_named(source.missing)}"

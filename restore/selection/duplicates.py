@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def without_twin_folders(selection: Selection) -> Selection:
+def without_duplicate_folders(selection: Selection) -> Selection:
     """Folders of one path count as one, the first source's: only what lies in them can be in each other's way."""
     import pyarrow as pa
     import pyarrow.compute as pc

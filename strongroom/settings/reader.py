@@ -104,8 +104,8 @@ def _fault(key: Key, one: ErrorDetails, context: Mapping[str, Any]) -> SettingsF
     if one["type"] == "extra_forbidden":
         return _unknown(key)
     what = _WORDS[one["type"]].format(**context) if one["type"] in _WORDS else one["msg"]
-    told = what if what.startswith(("must ", "is ", "has ", "needs ", "would ")) else f"cannot be used: {what}"
-    return SettingsFault(key, told, context.get("hint"))
+    message = what if what.startswith(("must ", "is ", "has ", "needs ", "would ")) else f"cannot be used: {what}"
+    return SettingsFault(key, message, context.get("hint"))
 
 
 def _unknown(key: Key) -> SettingsFault:

@@ -143,7 +143,7 @@ def test_unchanged_settings_cost_a_backup_one_request(desk: Desk) -> None:
     with desk.surroundings(["backup"]), context.opened(desk.settings) as place:
         opened = [project.capability for project in place.projects(["acme"])]
         before = place.traffic.snapshot().requests
-        assert not settings_copy.of_workplace(place, opened).written
+        assert not settings_copy.of_context(place, opened).written
         after = place.traffic.snapshot().requests
     assert {what: after[what] - before.get(what, 0) for what in after if after[what] != before.get(what, 0)} == {"get": 1}
 
@@ -288,7 +288,7 @@ def test_the_last_copies_of_a_file_stay_and_as_many_of_others(
         with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
             changed = replace(place.settings, text=place.settings.text + f"# {number}\n")
             opened = [project.capability for project in place.projects(["acme"])]
-            assert settings_copy.of_workplace(place, opened, changed).written
+            assert settings_copy.of_context(place, opened, changed).written
     assert set(first) < set(stored(desk))
     assert len(stored(desk)) == len(first) + settings_copies.KEPT
     assert len({one["written_at"] for one in listed(desk)}) == len(stored(desk))

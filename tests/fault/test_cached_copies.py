@@ -132,7 +132,7 @@ def test_what_is_damaged_is_put_back_by_whose_cache_has_it_whole(world: World, t
     name = choose(world)
     whole = hurt(world, name)
     (copy,) = world.look()
-    assert (copy.name, copy.gone, copy.kept_back) == (name, False, "")
+    assert (copy.name, copy.gone, copy.withheld) == (name, False, "")
     assert not checked(world.stranger).sound
     assert cached_copies.put_back(world.project) == [name]
     assert world.store.get(name) == whole
@@ -147,7 +147,7 @@ def test_notes_and_catalogue_packs_that_are_gone_are_put_back(world: World, tmp_
     whole = world.store.get(name)
     world.store.delete(name)
     (copy,) = world.look()
-    assert (copy.name, copy.gone, copy.kept_back) == (name, True, "")
+    assert (copy.name, copy.gone, copy.withheld) == (name, True, "")
     assert cached_copies.put_back(world.project) == [name]
     assert world.store.get(name) == whole
     world.life_goes_on(tmp_path / "back")
@@ -159,7 +159,7 @@ def test_a_record_that_is_gone_is_left_to_a_person_who_has_the_file(world: World
     world.store.delete(name)
     (copy,) = world.look()
     assert copy.gone
-    assert copy.kept_back
+    assert copy.withheld
     assert cached_copies.put_back(world.project) == []
     assert name not in world.names("snapshots")
     assert str(copy.file) in copy.message
@@ -198,7 +198,7 @@ def test_a_record_whose_packs_are_gone_is_left_to_a_person(world: World) -> None
     hurt(world, name)
     world.store.delete(min(content & set(world.names("packs"))))
     (copy,) = [copy for copy in world.look() if copy.name == name]
-    assert copy.kept_back
+    assert copy.withheld
     assert name not in cached_copies.put_back(world.project)
 
 
@@ -206,7 +206,7 @@ def test_on_a_store_that_does_not_create_once_a_record_is_left_to_a_person(tmp_p
     world = made(tmp_path, create_once=False)
     hurt(world, the_newest_record(world))
     (copy,) = world.look()
-    assert "create once" in copy.kept_back
+    assert "create once" in copy.withheld
     assert cached_copies.put_back(world.project) == []
 
 
@@ -274,4 +274,4 @@ def test_a_record_of_moved_packs_names_only_what_stands(world: World) -> None:
     targets = {layout.pack_name(world.project.id, 0, pack) for packs in found.packs.values() for pack in packs}
     world.store.delete(min(targets & set(world.names("packs"))))
     (copy,) = [copy for copy in world.look() if copy.name == name]
-    assert copy.kept_back
+    assert copy.withheld

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cli.demo.calls import CLIENTS, SeededChance, calls_of
+from cli.demo.calls import CLIENTS, SeededRandomness, calls_of
 from cli.demo.data import grow, write_contact_centre
 from cli.demo.files import Table, csv_bytes, pdf_bytes, xlsx_bytes
 from vault.errors import TargetError
@@ -149,11 +149,11 @@ def test_calls_are_in_order_and_their_volume_can_be_set() -> None:
 
 
 def test_seeded_chance_repeats_itself_and_does_not_depend_on_how_it_is_cut() -> None:
-    whole = SeededChance("a").token(100)
-    cut = SeededChance("a")
+    whole = SeededRandomness("a").token(100)
+    cut = SeededRandomness("a")
     assert cut.token(33) + cut.token(67) == whole
-    assert SeededChance("b").token(100) != whole
-    randomness = SeededChance("c")
+    assert SeededRandomness("b").token(100) != whole
+    randomness = SeededRandomness("c")
     fractions = [randomness.fraction() for _ in range(2000)]
     assert all(0 <= fraction < 1 for fraction in fractions)
     assert 0.45 < sum(fractions) / len(fractions) < 0.55

@@ -38,21 +38,21 @@ from vault.storage.saved_copies import SavedCopies
 
 
 class CachedCopy(NamedTuple):
-    """name: of the object · file: where the copy lies · gone: whether the store has none; else a damaged one · kept_back: why
+    """name: of the object · file: where the copy lies · gone: whether the store has none; else a damaged one · withheld: why
     no backup puts it back by itself; empty where the next one does."""
 
     name: str
     file: Path
     gone: bool
-    kept_back: str
+    withheld: str
 
     @property
     def message(self) -> str:
         """In words."""
         said = f"{self.name} is {'gone' if self.gone else 'damaged'}, and this machine has a whole copy of it in its cache: "
-        if not self.kept_back:
+        if not self.withheld:
             return f"{said}its next backup puts it back"
-        return f"{said}{self.file}; to have it back, store that file under this name ({self.kept_back})"
+        return f"{said}{self.file}; to have it back, store that file under this name ({self.withheld})"
 
 
 def look(project: Project) -> list[CachedCopy]:
@@ -64,7 +64,7 @@ def put_back(project: Project) -> list[str]:
     """Store them again where that is safe; gives the names. Raises `StorageError` where the store refuses it."""
     copies, done = _Copies(project), []
     for one, data in copies.found():
-        if one.kept_back:
+        if one.withheld:
             continue
         project.store.put(one.name, data)
         if project.stands_as(one.name, data):
@@ -126,7 +126,7 @@ class _Copies:
             except ObjectNotFound:
                 stored = None
             whole = self._proves(name, data) and not (stored is not None and self._proves(name, stored))
-            why = self._kept_back(name, data, gone=stored is None) if whole else None
+            why = self._withheld(name, data, gone=stored is None) if whole else None
             if why is None:
                 store.saved.discard(name)
             else:
@@ -168,7 +168,7 @@ class _Copies:
             ForgetNote.from_json(value, leaf) if name == layout.forgotten_name(project.id, leaf) else decode_stored(value, leaf)
         )
 
-    def _kept_back(self, name: str, data: bytes, *, gone: bool) -> str | None:
+    def _withheld(self, name: str, data: bytes, *, gone: bool) -> str | None:
         """Why it is not put back; empty where it may be; None where nobody needs it."""
         sha256 = layout.pack_sha256(name)
         if sha256 is not None:

@@ -92,7 +92,7 @@ class CheckReport:
             name: [{"snapshot": one.snapshot, "path": one.path} for one in getattr(self, name)]
             for name in ("lost", "inconsistent")
         }
-        copies = [{"object": one.name, "file": str(one.file), "put_back_by_backup": not one.kept_back} for one in self.copies]
+        copies = [{"object": one.name, "file": str(one.file), "put_back_by_backup": not one.withheld} for one in self.copies]
         return found | {"sound": self.sound, "cached_copies": copies} | marked
 
 

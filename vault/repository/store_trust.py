@@ -53,7 +53,7 @@ def prove(store: Store, descriptor: Descriptor, memory: ClientMemory) -> Descrip
     try:
         store.create(layout.DESCRIPTOR, store.get(layout.DESCRIPTOR))
     except ObjectExists:
-        note_kept(memory, descriptor.repository)
+        note_repository(memory, descriptor.repository)
         return found
     except StorageError:
         return replace(found, trust=replace(found.trust, create_once=False))
@@ -61,7 +61,7 @@ def prove(store: Store, descriptor: Descriptor, memory: ClientMemory) -> Descrip
     return believed(descriptor, memory)
 
 
-def note_kept(memory: ClientMemory, repository: str) -> None:
+def note_repository(memory: ClientMemory, repository: str) -> None:
     """This machine has seen that the store at this address creates once."""
     memory.save_lines(KEPT, repository, ["seen"])
 
