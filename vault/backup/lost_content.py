@@ -105,7 +105,10 @@ class LostContent:
                 "a backup that needs it, with an identity that may read, names it again",
             )
         where = _named(packs or self.packs) or "no pack that the index names"
-        todo = "it stays listed, and is whole again if the pack comes back, until `strongroom check --acknowledge` gives it up"
+        todo = (
+            "it stays listed, and is whole again if the pack comes back; "
+            "`strongroom check PROJECT --acknowledge REASON` gives it up"
+        )
         return Problem(
             path,
             "lost-content",
