@@ -94,7 +94,7 @@ class Daemon:
         self._runner.use(config.jobs)
         self._contact = FirstContact(parts.reach, self._clock, log.notice, parts.launch)
         self._pinging = False
-        self._painted = ""
+        self._metrics = ""
         self._heartbeat = HeartbeatWriter(self._started)
         self._loop = PeriodicLoop(self._clock, log.notice)
 
@@ -172,11 +172,11 @@ class Daemon:
         """Write what monitors see. Raises `StrongroomError`; the alerts and what fails are shown all the same."""
         try:
             if self._parts.health is not None:
-                self._painted = metrics.text(self._numbers())
+                self._metrics = metrics.text(self._numbers())
         finally:
             if self._parts.health is not None:
                 alerts = [alert.as_json() for alert in self._monitor.alerts]
-                self._parts.health.show(self._painted, alerts, self._failing(), reached=self._contact.reached)
+                self._parts.health.show(self._metrics, alerts, self._failing(), reached=self._contact.reached)
             self._parts.systemd.notify(f"STATUS={self._status()}")
 
     def _show_life(self, *, ended: bool = False) -> None:

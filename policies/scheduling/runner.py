@@ -181,7 +181,7 @@ class Runner:
             if state.run is None and not state.is_quiet(now) and has_room(state.job):
                 start = self._evaluate(state, now)
                 if start is not None:
-                    waiting.append((*state.turn(start.ready, now), state.job.key, start))
+                    waiting.append((*state.priority(start.ready, now), state.job.key, start))
         chosen = []
         for *_, key, start in sorted(waiting, key=lambda one: one[:5]):
             state = self._states[key]
