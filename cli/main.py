@@ -91,8 +91,8 @@ def _exit_code() -> int:
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
         if code == UsageError.exit_code and "--json" in sys.argv:  # typer has said on stderr what is wrong with the words
-            told = {"message": "invalid command line; stderr says what is wrong", "hint": "see --help"}
-            output.document({"error": told | {"exit_code": code}})
+            error_document = {"message": "invalid command line; stderr says what is wrong", "hint": "see --help"}
+            output.document({"error": error_document | {"exit_code": code}})
         return code
     return 0
 

@@ -72,7 +72,7 @@ def noted(settings: Settings) -> Iterator[StateStore | None]:
 
 
 def note_run(settings: Settings, project: str, job: str, error: StrongroomError | str | None = None) -> None:
-    """How a run of a job ended, whoever started it: for `status`, and for the alarms that a clean run ends. error: what it
+    """How a run of a job ended, whoever started it: for `status`, and for the alerts that a clean run ends. error: what it
     ended with; a text where it did its work with problems; None where all is well."""
     now = context.services().clock.now()
     ending = "done" if error is None else "problems" if isinstance(error, str) else "failed"

@@ -55,7 +55,7 @@ def noted(
     others: Sequence[str] = (),
 ) -> CheckReport:
     """A check that reads packs as it was asked to; what it read is noted for backups, which rely on no damaged pack, and for
-    rolling checks; what it found, for `status` and alarms. others: damage that was found beside it."""
+    rolling checks; what it found, for `status` and alerts. others: damage that was found beside it."""
     heard: dict[bytes, bool] = {}
 
     def hear(pack: bytes, whole: bool) -> None:  # noqa: FBT001 (the form that `Depth.heard` has)

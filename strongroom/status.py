@@ -117,26 +117,26 @@ class LocalState:
     now: datetime
     unreadable: list[StrongroomError] = field(default_factory=list)
 
-    def status_of(self, name: str, asked: RepositoryState | None) -> ProjectStatus:
-        """asked: None where the store could not be."""
+    def status_of(self, name: str, repository_state: RepositoryState | None) -> ProjectStatus:
+        """repository_state: None where the store could not be asked."""
         from policies.daemon.project_state import RepositoryFacts, frozen_by, state_of
         from policies.monitoring.alerts import evaluate
         from strongroom import from_settings
 
         listed = name in self.settings.projects
         plan = from_settings.project(name, self.settings.project(name))
-        heads = asked.heads if asked is not None else {}
-        rows = [self._row(plan, source, asked, listed=listed) for source in sorted({*plan.sources, *heads})]
-        for state, names in asked.unreadable.items() if asked is not None else ():
+        heads = repository_state.heads if repository_state is not None else {}
+        rows = [self._row(plan, source, repository_state, listed=listed) for source in sorted({*plan.sources, *heads})]
+        for state, names in repository_state.unreadable.items() if repository_state is not None else ():
             rows.append({"project": name, "source": "-", "state": state, "damaged": names})
-        for what, gone in asked.gone.items() if asked is not None else ():
+        for what, gone in repository_state.gone.items() if repository_state is not None else ():
             rows.append({"project": name, "source": "-", "state": f"{what}s are gone", "gone": gone})
-        frozen = asked.frozen if asked is not None else frozen_by(self.state_store, name)
+        frozen = repository_state.frozen if repository_state is not None else frozen_by(self.state_store, name)
         repository = None
-        if asked is not None:
+        if repository_state is not None:
             repository = RepositoryFacts({source: head.taken_at for source, head in heads.items()}, frozen)
         alerts = (
-            *_of_gone(name, asked),
+            *_of_gone(name, repository_state),
             *evaluate(state_of(plan, self.history, self.state_store, self.now, repository), self.now),
         )
         if not listed:
@@ -188,13 +188,13 @@ class LocalState:
                     found.append(verdict.ready)
         return found
 
-    def _row(self, plan: ProjectPlan, source: str, asked: RepositoryState | None, *, listed: bool) -> dict[str, Any]:
+    def _row(self, plan: ProjectPlan, source: str, repository_state: RepositoryState | None, *, listed: bool) -> dict[str, Any]:
         from policies.daemon.project_state import last_run, last_success
         from policies.monitoring.alerts import CLOCKS_DIFFER
 
-        head = asked.heads.get(source) if asked is not None else None
+        head = repository_state.heads.get(source) if repository_state is not None else None
         last = head.taken_at if head is not None else None
-        if asked is None:
+        if repository_state is None:
             last = last_success(plan, source, self.history, self.state_store)
         row: dict[str, Any] = {"project": plan.name, "source": source, "state": "never backed up"}
         promised = plan.rpo is not None and source in plan.sources
@@ -204,7 +204,7 @@ class LocalState:
         if last is not None:
             age = self.now - last
             late = plan.rpo is not None and promised and age > plan.rpo
-            well = "ok" if asked is not None else NOT_ASKED
+            well = "ok" if repository_state is not None else NOT_ASKED
             bad = "failed" if "failed" in row else "problems" if head is not None and head.counts.problems else well
             row |= {
                 "state": AHEAD if -age > CLOCKS_DIFFER else "late" if late else bad,
@@ -213,7 +213,7 @@ class LocalState:
                 "age": wording.duration(age.total_seconds()),
                 "age_seconds": round(age.total_seconds(), 3),
             }
-        elif asked is None:
+        elif repository_state is None:
             row["state"] = "failed" if "failed" in row else NOT_ASKED
         if head is not None:
             row |= {"items": head.counts.items, "snapshot": head.id}
@@ -225,8 +225,8 @@ class LocalState:
         if job is not None:
             upcoming = self._next_run(plan, job)
             row |= {"next": wording.moment(upcoming), "next_run": upcoming.isoformat()}
-        if asked is not None:
-            row |= _under_way([claim for claim in asked.claims if claim.source == source], self.now)
+        if repository_state is not None:
+            row |= _under_way([claim for claim in repository_state.claims if claim.source == source], self.now)
         return row
 
     def _of_project(self, plan: ProjectPlan, frozen: tuple[str, ...]) -> dict[str, Any]:
@@ -269,11 +269,11 @@ def _under_way(claims: Sequence[Claim], now: datetime) -> dict[str, str]:
     return {"running": f"{done}, last seen {seen} ago"}
 
 
-def _of_gone(name: str, asked: RepositoryState | None) -> Iterator[Alert]:
+def _of_gone(name: str, repository_state: RepositoryState | None) -> Iterator[Alert]:
     """Of what was here and is gone."""
     from policies.monitoring.alerts import Alert
 
-    for what, gone in asked.gone.items() if asked is not None else ():
+    for what, gone in repository_state.gone.items() if repository_state is not None else ():
         message = f"{counted(len(gone), f'{what} was', f'{what}s were')} here, and nobody removed them: {', '.join(gone[:5])}"
         hint = f"run `strongroom check {quoted(name)}`: it says what that costs, and what to do"
         yield Alert(name, "damage", f"{what}s", message, hint, severity="critical")

@@ -80,14 +80,14 @@ def add(
         opened.memory.verify_keys(made.capability)
         writer.add_project(opened.settings.file, name, written_zone, sources)
         settings_copy.of_context(opened, [made.capability], settings.load(opened.settings.file))
-    told = {
+    document = {
         "project": name,
         "project_id": made.id,
         "zone": written_zone or opened.settings.zone(name),
         "sources": [{"name": s.name, "path": str(s.path)} for s in sources],
     }
     if as_json:
-        output.document(told)
+        output.document(document)
         return
     output.result(f"Project {name} has the id {made.id}; its objects lie under projects/{made.id}/.")
     if not recovery:

@@ -120,7 +120,7 @@ class _Whole:
         return self.heartbeat.since is not None or any("taken_at" in row or "failed" in row for row in self.rows)
 
     def as_json(self) -> dict[str, Any]:
-        told = {
+        document = {
             "repository": self.repository,
             "address": self.address,
             "daemon": self.heartbeat.as_json(),
@@ -129,8 +129,8 @@ class _Whole:
             "broken": [alert.as_json() for alert in self.firing],
         }
         if self.error is not None:
-            told["error"] = {"message": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
-        return told
+            document["error"] = {"message": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+        return document
 
 
 def _asked(found: Settings, config: Path | None, identity: list[Path] | None) -> _Whole:

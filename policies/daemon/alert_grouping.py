@@ -1,8 +1,9 @@
-"""What is told of alarms that have one cause: a store that is away is one letter that names every project, and not eleven.
+"""Alerts that have one cause are sent together: a store that does not answer is one message that names every project, not
+eleven.
 
-Runs of several projects whose newest errors are the same have one cause. The first alarm of it names all of these, those too
-whose promises still hold; when their promises break as well, nothing new is to be told. When the last one of them is mended
-that is told, once.
+Runs of several projects whose newest errors are the same have one cause. The first alert of it names all of these, those too
+whose promises still hold; when their promises break as well, nothing new is to be sent. When the last one of them is resolved
+that is sent, once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _NUMBERS = re.compile(r"\d+")
 
 @dataclass(slots=True)
 class _Group:
-    """titles: whom the letters have named · firing: alarms of that cause that stand · total: how many there were."""
+    """titles: whom the messages have named · firing: the alerts of that cause that are firing · total: how many there were."""
 
     titles: set[str]
     firing: set[Key] = field(default_factory=set)
@@ -31,13 +32,13 @@ class _Group:
 
 
 class AlertGroups:
-    """In memory: after a restart, alarms that end are told one by one."""
+    """In memory: after a restart, alerts that end are sent one by one."""
 
     def __init__(self) -> None:
         self._groups: dict[str, _Group] = {}
 
     def firing(self, alerts: Iterable[Alert], states: Sequence[ProjectState]) -> list[Line]:
-        """What is to be told of alarms that are new. states: of all projects."""
+        """What is to be sent of new alerts. states: of all projects."""
         lines = []
         for alert in alerts:
             cause = _without_numbers(alert.cause)
@@ -58,7 +59,7 @@ class AlertGroups:
         return lines
 
     def resolved(self, over: Iterable[Key], noted: Mapping[Key, NotedAlert]) -> list[Line]:
-        """What is to be told of alarms that have ended."""
+        """What is to be sent of alerts that have ended."""
         lines = []
         for key in over:
             cause = next((cause for cause, group in self._groups.items() if key in group.firing), None)

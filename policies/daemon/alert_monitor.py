@@ -1,7 +1,7 @@
-"""Promises are judged again and again; what breaks is told once, and once more when it is mended.
+"""The alerts are evaluated again and again; each is sent once when it fires, and once more when it is resolved.
 
-Which alarms stand is known in memory, and kept in the findings together with the letters that tell of it: a restart neither
-repeats nor loses one. Where the findings cannot be written or read, what can be judged without them is, and is told from
+Which alerts fire is known in memory, and kept in the state store together with the messages about it: a restart neither
+repeats nor loses one. Where the state store cannot be written or read, what can be evaluated without it is, and is sent from
 memory: the disk that is full must not be the reason that nobody hears of it.
 """
 
@@ -25,19 +25,19 @@ from policies.scheduling.loop import Failure
 from vault.errors import StrongroomError
 
 REPORT_OWN_FAILURE_AFTER = timedelta(minutes=5)
-"""So long a task of the daemon itself may fail before people are told."""
+"""So long a task of the daemon itself may fail before people are notified."""
 
 RUNNING_JOBS = "running jobs"
 """The task of the daemon's that starts runs."""
 
 OF_RUNS = frozenset({"rpo", "problems", "job"})
-"""Promises that can be judged by the runs alone."""
+"""Promises that can be evaluated by the runs alone."""
 
 Key = tuple[str, str, str]
 
 
 class AlertMonitor:
-    """history: of runs · host: this machine's name, for the letters."""
+    """history: of runs · host: this machine's name, for the messages."""
 
     def __init__(self, state_store: StateStore, history: JobRuns, outbox: Outbox, log: Log, host: str) -> None:
         self._state_store = state_store
@@ -55,8 +55,8 @@ class AlertMonitor:
         self.alerts: tuple[Alert, ...] = ()
 
     def look(self, projects: Sequence[ProjectPlan], now: datetime, failing: Sequence[Failure] = ()) -> None:
-        """Judge all promises, and tell what is new. failing: tasks of the daemon itself. Raises `StrongroomError` of the
-        findings, once everything is told."""
+        """Evaluate all alerts, and notify of what is new. failing: tasks of the daemon itself. Raises `StrongroomError` of the
+        state store, once everything is queued."""
         trouble = self._evaluate(projects, now, failing)
         known = self._known_alerts()
         firing = [alert for alert in self.alerts if alert.key not in known]
@@ -83,7 +83,7 @@ class AlertMonitor:
             raise trouble
 
     def _evaluate(self, projects: Sequence[ProjectPlan], now: datetime, failing: Sequence[Failure]) -> StrongroomError | None:
-        """Where the findings cannot be read, what only they tell stays as it was. Gives that trouble."""
+        """Where the state store cannot be read, what only it knows stays as it was. Returns that error."""
         own = tuple(_own_failure(one, now) for one in failing if now - one.since >= REPORT_OWN_FAILURE_AFTER)
         trouble: StrongroomError | None = None
         try:
@@ -98,7 +98,7 @@ class AlertMonitor:
         return trouble
 
     def _known_alerts(self) -> Mapping[Key, NotedAlert]:
-        """Those that stood before this process are known as soon as the findings can be read; until then all are new."""
+        """Those that fired before this process are known as soon as the state store can be read; until then all are new."""
         if not self._has_read:
             with suppress(StrongroomError):
                 self._known = self._state_store.alerts() | self._known
@@ -108,7 +108,7 @@ class AlertMonitor:
     def _record(
         self, known: Mapping[Key, NotedAlert], queued_messages: Sequence[tuple[str, dict[str, object]]], now: datetime
     ) -> None:
-        """Into the findings, which may have been begun anew. Raises `StrongroomError`; the letters go out all the same."""
+        """Into the state store, which may have been begun anew. Raises `StrongroomError`; the messages go out all the same."""
         try:
             written = self._state_store.alerts()
             begun = [(*key, *noted) for key, noted in known.items() if key not in written]
@@ -128,12 +128,12 @@ def _own_failure(failure: Failure, now: datetime) -> Alert:
 
 
 def _has_become_critical(alert: Alert, before: Mapping[Key, Severity]) -> bool:
-    """Of an alarm that has been told. What it was before a restart nobody knows."""
+    """Of an alert that has been sent. What it was before a restart nobody knows."""
     return alert.severity == "critical" and before.get(alert.key) == "warning"
 
 
 def _is_watched(key: Key, projects: Sequence[ProjectPlan]) -> bool:
-    """Whether the settings still name what an alarm is about: if not, it has not ended because all is well."""
+    """Whether the settings still name what an alert is about: if not, it has not ended because all is well."""
     name, promise, subject = key
     if promise == "daemon":
         return True

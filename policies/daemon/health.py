@@ -44,7 +44,7 @@ class Health:
     def __init__(self, address: str, clock: Clock) -> None:
         host, port = _loopback(address)
         self._clock = clock
-        self._picture = HealthSnapshot(clock.monotonic(), "", ())
+        self._snapshot = HealthSnapshot(clock.monotonic(), "", ())
         health = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -86,7 +86,7 @@ class Health:
         reached: bool = True,
     ) -> None:
         """From now on this is answered."""
-        self._picture = HealthSnapshot(self._clock.monotonic(), metrics, tuple(alerts), tuple(failing), reached)
+        self._snapshot = HealthSnapshot(self._clock.monotonic(), metrics, tuple(alerts), tuple(failing), reached)
 
     def close(self) -> None:
         """Answer no more."""
@@ -96,18 +96,18 @@ class Health:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """One question, on its own thread."""
-        picture, path = self._picture, request.path.partition("?")[0]
+        snapshot, path = self._snapshot, request.path.partition("?")[0]
         if path == "/metrics":
-            _send(request, 200, "text/plain; version=0.0.4; charset=utf-8", picture.metrics)
+            _send(request, 200, "text/plain; version=0.0.4; charset=utf-8", snapshot.metrics)
         elif path == "/health":
-            silent = self._clock.monotonic() - picture.beat
-            well = silent < STUCK_AFTER and picture.reached and not picture.alerts and not picture.failing
+            silent = self._clock.monotonic() - snapshot.beat
+            well = silent < STUCK_AFTER and snapshot.reached and not snapshot.alerts and not snapshot.failing
             value: dict[str, Any] = {
                 "well": well,
                 "seconds_since_beat": round(silent, 1),
-                "store_reached": picture.reached,
-                "broken": list(picture.alerts),
-                "failing": list(picture.failing),
+                "store_reached": snapshot.reached,
+                "broken": list(snapshot.alerts),
+                "failing": list(snapshot.failing),
             }
             _send(request, 200 if well else 503, "application/json", json.dumps(value, ensure_ascii=False))
         else:

@@ -42,7 +42,7 @@ def _work(command: Sequence[str], run: Run, stop: Stop) -> Outcome:
 def outcome(ended: ProcessResult) -> Outcome:
     """What a run came to. Raises `Interrupted`, `RunFailed`."""
     if ended.code == DONE:
-        return Outcome(message=_told(ended.document))
+        return Outcome(message=_error_of(ended.document))
     if ended.code == DONE_WITH_PROBLEMS:
         problems, first = _problems(ended)
         return Outcome(problems=problems, message=first)
@@ -51,7 +51,7 @@ def outcome(ended: ProcessResult) -> Outcome:
         raise Interrupted(f"the run {how}")
     message, hint = _error(ended)
     if ended.code == Busy.exit_code:
-        raise RunFailed(_told(ended.document) or message, hint=hint)
+        raise RunFailed(_error_of(ended.document) or message, hint=hint)
     if ended.code == Interrupted.exit_code:
         raise Interrupted(message, hint=hint)
     raise RunFailed(message, hint=hint)
@@ -65,7 +65,7 @@ def reached(ended: ProcessResult) -> None:
     raise RunFailed(message if not ended.asked else f"it did not answer in time: {message}", hint=hint)
 
 
-def _told(document: dict[str, Any]) -> str:
+def _error_of(document: dict[str, Any]) -> str:
     """What a run did, in a few words."""
     parts = [
         describe(one)
@@ -113,14 +113,14 @@ def _problems(ended: ProcessResult) -> tuple[int, str]:
     snapshots = [one for one in ended.document.get("snapshots", []) if isinstance(one, dict)]
     count = sum(int(one.get("problems", 0)) for one in snapshots)
     listed = [problem for one in snapshots for problem in one.get("problem_list", [])]
-    first = f"{listed[0]['path']}: {listed[0]['message']}" if listed else _told(ended.document) or _last_line(ended)
+    first = f"{listed[0]['path']}: {listed[0]['message']}" if listed else _error_of(ended.document) or _last_line(ended)
     return max(1, count), first
 
 
 def _error(ended: ProcessResult) -> tuple[str, str | None]:
-    told = ended.document.get("error")
-    if isinstance(told, dict):
-        return str(told.get("message")), told.get("hint")
+    error = ended.document.get("error")
+    if isinstance(error, dict):
+        return str(error.get("message")), error.get("hint")
     for one in ended.document.get("snapshots", []):
         if "error" in one:
             return str(one["error"]), one.get("hint")

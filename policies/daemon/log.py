@@ -20,7 +20,7 @@ from vault.wording import counted
 
 class Log:
     """write: takes a line, raises where it cannot · as_json: in that form. endings: how many runs ended how, by project, job
-    and ending · lost: lines that could not be written, since `lost_since`, and were not told of yet."""
+    and ending · lost: lines that could not be written, since `lost_since`, and were not reported yet."""
 
     def __init__(self, write: Callable[[str], None], clock: Clock, *, as_json: bool) -> None:
         self._write = write
@@ -89,7 +89,7 @@ class Log:
             whole = f"{now:%Y-%m-%dT%H:%M:%SZ} {level:8} {' '.join(text.split())}"
         try:
             self._write(whole)
-        except Exception:  # noqa: BLE001 (a full disk, a reader that is gone: it is counted, and told later)
+        except Exception:  # noqa: BLE001 (a full disk, a reader that is gone: it is counted, and reported later)
             return False
         return True
 

@@ -1,11 +1,11 @@
-"""The daemon itself: everything wired to one metronome, until somebody asks for the end.
+"""The daemon itself: everything wired to one loop, until somebody asks for the end.
 
-    every second      runs that are due start, ended ones are written down; letters go out
-    every 15 seconds  promises are judged, metrics painted
+    every second      runs that are due start, ended ones are written down; messages go out
+    every 15 seconds  alerts are evaluated, metrics written
     every 5 minutes   a ping says that all is well, or not
 
-Signals only raise a hand (`DaemonSignals`): what they ask for is done between two beats. Whatever fails in a beat is told and
-tried again at the next: a full disk must not end the one who would tell of it.
+Signals only set flags (`DaemonSignals`): what they ask for is done between two beats. Whatever fails in a beat is reported
+and tried again at the next: a full disk must not end the one who would report it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from vault.wording import counted
 
 TICK, LOOK, PING = 1.0, 15.0, 300.0
 LAST_MESSAGES = 20.0
-"""Seconds that `once` waits for letters to be delivered."""
+"""Seconds that `once` waits for messages to be delivered."""
 _PAUSE = 0.1
 
 
@@ -64,7 +64,7 @@ class DaemonConfig:
 
 @dataclass(slots=True)
 class DaemonParts:
-    """What it works with. at_once: so many runs · health: None where nobody asks · launch: how runs and letters get a
+    """What it works with. at_once: so many runs · health: None where nobody asks · launch: how runs and messages get a
     thread · reach: asks the store for anything; raises `StrongroomError`."""
 
     history: RunHistory
@@ -94,7 +94,7 @@ class Daemon:
         self._runner.use(config.jobs)
         self._contact = FirstContact(parts.reach, self._clock, log.notice, parts.launch)
         self._pinging = False
-        self._painted = ""
+        self._metrics = ""
         self._heartbeat = HeartbeatWriter(self._started)
         self._loop = PeriodicLoop(self._clock, log.notice)
 
@@ -125,7 +125,7 @@ class Daemon:
 
     def once(self, signals: DaemonSignals) -> list[Run]:
         """Run what is due, and end. Gives the runs that did not do all of their work. Raises `StrongroomError` where that
-        cannot be written down, or promises cannot be judged: then nobody knows what is due next, or whether all is well."""
+        cannot be written down, or alerts cannot be evaluated: then nobody knows what is due next, or whether all is well."""
         log, troubles = self._parts.log, list[StrongroomError]()
 
         def tried(work: Callable[[], None]) -> None:
@@ -169,14 +169,14 @@ class Daemon:
         self._monitor.look(self._config.projects, self._clock.now(), self._own_failures())
 
     def show(self) -> None:
-        """Paint what monitors see. Raises `StrongroomError`; the alarms and what fails are shown all the same."""
+        """Write what monitors see. Raises `StrongroomError`; the alerts and what fails are shown all the same."""
         try:
             if self._parts.health is not None:
-                self._painted = metrics.text(self._numbers())
+                self._metrics = metrics.text(self._numbers())
         finally:
             if self._parts.health is not None:
                 alerts = [alert.as_json() for alert in self._monitor.alerts]
-                self._parts.health.show(self._painted, alerts, self._failing(), reached=self._contact.reached)
+                self._parts.health.show(self._metrics, alerts, self._failing(), reached=self._contact.reached)
             self._parts.systemd.notify(f"STATUS={self._status()}")
 
     def _show_life(self, *, ended: bool = False) -> None:

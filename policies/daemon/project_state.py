@@ -1,6 +1,6 @@
-"""What is known of a project, out of the run history of its runs and of what these found out: for `promises.judge`.
+"""What is known of a project, out of the run history of its runs and of what these found out: for `monitoring.alerts.evaluate`.
 
-`status` asks the same way, and knows better than the findings what the repository itself says.
+`status` asks the same way, and knows better than the state store what the repository itself says.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class RepositoryFacts:
 def state_of(
     plan: ProjectPlan, history: JobRuns, state_store: StateStore, now: datetime, repository: RepositoryFacts | None = None
 ) -> ProjectState:
-    """All that promises to a project are judged by. repository: None where nobody has asked it."""
+    """All that the alerts of a project are evaluated by. repository: None where nobody has asked it."""
     frozen = repository.frozen if repository is not None else frozen_by(state_store, plan.name)
     others = [(kind, failed_runs(plan, kind, history, state_store)) for kind in _OTHERS if plan.job(kind) is not None]
     return ProjectState(
@@ -169,5 +169,5 @@ def _drills(plan: ProjectPlan, state_store: StateStore, now: datetime) -> DrillS
 
 
 def _due(job: PlannedJob | None, since: datetime) -> datetime:
-    """The second one after the last: one that fails now and then is tried again before anybody is told."""
+    """The second one after the last: one that fails now and then is tried again before anybody is notified."""
     return NEVER if job is None else job.schedule.next_after(job.schedule.next_after(since))

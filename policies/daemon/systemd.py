@@ -1,4 +1,4 @@
-"""Telling systemd how we are, in its own few words over its socket; where there is none, nobody is told."""
+"""Notifies systemd of the daemon's state over its socket; where there is none, nothing is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Systemd:
     watchdog: float | None = None
 
     def notify(self, *words: str) -> None:
-        """Such as READY=1. What cannot be told stops nothing: systemd draws its own conclusions from silence."""
+        """Such as READY=1. What cannot be sent stops nothing: systemd draws its own conclusions from silence."""
         if self.address is None:
             return
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address

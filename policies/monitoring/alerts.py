@@ -10,7 +10,7 @@
     job        retention, prune, or another job, fails again and again
     daemon     the daemon itself cannot do a part of its work (see `policies.daemon.alert_monitor`)
 
-An alarm has a key that stays the same for as long as it stands, whatever its words say meanwhile, tells what to do, and is
+An alert has a key that stays the same for as long as it fires, whatever its words say meanwhile, tells what to do, and is
 critical or a warning by what it means for the data: it is critical where no backup is made, where what is stored is damaged,
 gone or could not be restored, and where a snapshot looks as if the source had been wiped or encrypted.
 """
@@ -40,7 +40,7 @@ CLOCKS_DIFFER = timedelta(hours=1)
 """What was done by another clock may be dated so far ahead of this one."""
 
 SLACK = timedelta(days=1)
-"""A check that comes by night may be so much late before anybody is told."""
+"""A check that comes by night may be so much late before anybody is notified."""
 
 
 @dataclass(frozen=True, slots=True)

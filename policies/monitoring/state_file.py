@@ -1,4 +1,4 @@
-"""The file under the findings: of a known version, healed where it is damaged, opened anew where it was deleted or replaced."""
+"""The file of the state store: of a known version, healed where it is damaged, opened anew where it was deleted or replaced."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""What this machine's runs found out, in a file beside the run history.
+"""What this machine's runs found out, in a file beside the run history, a table for each of these.
 
-    found     the newest word on a subject: the last backup of a source, the last check of a project, when a source was first
-    met drills    the newest hundred of each project: what was restored, and how long it took
+    found     the newest entry on a subject: the last backup of a source, the last check of a project, when a source was first
+              seen
+    drills    the newest hundred of each project: what was restored, and how long it took
     packs     which were seen, and which were read, when, and whether they were whole
-    alarms    promises that are broken, since when
-    outbox    what is still to be told, and to whom
+    alarms    alerts that are firing, since when
+    outbox    messages that are still to be sent, and by which channel
 
 Every command writes here what it has found out, for one short moment; whoever asks, reads. It can be lost: what is known then
 is found out anew by the next runs, and packs count as unread. A file that was deleted or replaced is opened anew by whoever has
@@ -28,7 +29,7 @@ from vault.errors import StrongroomError
 
 MOST_DRILLS = 100
 LONGEST_WAIT = timedelta(hours=1)
-"""From one try of a letter to the next."""
+"""From one try of a message to the next."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -59,7 +60,7 @@ class Coverage(NamedTuple):
 
 
 class NotedAlert(NamedTuple):
-    """An alarm that stands: since when, what was said of it when it began, and what to do."""
+    """An alert that is firing: since when, what was said of it when it began, and what to do."""
 
     since: datetime
     message: str
@@ -67,7 +68,7 @@ class NotedAlert(NamedTuple):
 
 
 class QueuedMessage(NamedTuple):
-    """Something that is to be told through a channel."""
+    """A message that waits for its channel."""
 
     number: int
     channel: str
@@ -93,7 +94,7 @@ class StateStore:
 
     @classmethod
     def open_anyhow(cls, file: Path, report: Callable[[str], None]) -> Self:
-        """As `open`; where the disk is full or fails, that is told, and the file is tried again with each question. Raises
+        """As `open`; where the disk is full or fails, that is reported, and the file is tried again with each question. Raises
         `UnsupportedFormat`, `StrongroomError`."""
         try:
             return cls.open(file, report)
@@ -196,7 +197,7 @@ class StateStore:
         return rows[0]
 
     def alerts(self) -> dict[tuple[str, str, str], NotedAlert]:
-        """Those that stand, by project, promise and subject."""
+        """Those that are firing, by project, promise and subject."""
         query = "SELECT project, promise, subject, since, message, hint FROM alarms"
         rows = self._file.ask(lambda row: ((row[0], row[1], row[2]), NotedAlert(_moment(row[3]), row[4], row[5])), query)
         return dict(rows)
@@ -208,7 +209,7 @@ class StateStore:
         queued_messages: Iterable[tuple[str, Mapping[str, Any]]],
         now: datetime,
     ) -> None:
-        """Alarms that begin and end, and what is to be told of it, by channel: all of it or nothing. begun: project, promise,
+        """Alerts that begin and end, and the messages about them, by channel: all of it or nothing. begun: project, promise,
         subject, since, message, hint."""
         with self._file.whole() as base:
             for project, promise, subject, since, message, hint in begun:
@@ -232,12 +233,12 @@ class StateStore:
         )
 
     def sent(self, queued: QueuedMessage) -> None:
-        """It was told, or nobody can be told it any more."""
+        """It was sent, or its channel is gone."""
         where = (queued.number, queued.channel, _micros(queued.at))
         self._file.do("DELETE FROM outbox WHERE number = ? AND channel = ? AND at = ?", *where)
 
     def not_sent(self, queued: QueuedMessage, due: datetime) -> None:
-        """It could not be told, or not to all; the next try comes then. The letter as it is to be kept."""
+        """It could not be sent, or not to all; the next try comes then. The message as it is to be kept."""
         values = (queued.attempts, json.dumps(queued.value), _micros(due))
         where = (queued.number, queued.channel, _micros(queued.at))
         statement = "UPDATE outbox SET attempts = ?, value = ?, due = ? WHERE number = ? AND channel = ? AND at = ?"

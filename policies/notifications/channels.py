@@ -28,7 +28,7 @@ class PartlyDelivered(NotDelivered):
 
 
 class Channel(Protocol):
-    """A way to tell people. name: as in the settings."""
+    """A channel that reaches people. name: as in the settings."""
 
     @property
     def name(self) -> str: ...

@@ -37,7 +37,7 @@ class Email:
         return "email"
 
     def send(self, message: Message) -> None:
-        """One letter to all, or to those who have not got it. Raises `NotDelivered`, `PartlyDelivered`, `SettingsError`."""
+        """One message to all, or to those who have not got it. Raises `NotDelivered`, `PartlyDelivered`, `SettingsError`."""
         to = [one for one in self.to if one in message.only] or list(self.to)
         password = self.password() if self.password is not None else None
         try:
@@ -57,8 +57,8 @@ class Email:
     def _submit(
         self, mail: EmailMessage, to: Sequence[str], password: str | None, deadline: Deadline
     ) -> dict[str, tuple[int, bytes]]:
-        """Gives those who were refused. Once the server has taken the letter nothing that it says is an error any more: the
-        letter would be sent again and again."""
+        """Gives those who were refused. Once the server has taken the message nothing that it says is an error any more: the
+        message would be sent again and again."""
         server = (
             _WatchedTls(deadline, self.host, self.port, self.context())
             if self.protection == "tls"

@@ -1,4 +1,4 @@
-"""Pings in the manner of healthchecks: whoever hears none for a while raises the alarm, also when this machine is gone.
+"""Pings as healthchecks.io takes them: whoever hears none for a while raises the alarm, also when this machine is gone.
 
 URL/start    the daemon has begun
 URL          every promise is kept
@@ -21,7 +21,7 @@ class Healthchecks:
     url: Secret
 
     def start(self) -> None:
-        """Raises `NotTold`, `SettingsError`, as all of these do."""
+        """Raises `NotDelivered`, `SettingsError`, as all of these do."""
         self._ping("/start", "")
 
     def round(self, firing: Sequence[str]) -> None:

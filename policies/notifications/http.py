@@ -1,4 +1,4 @@
-"""Requests to a URL that may be a secret itself: what goes wrong is told without it. No redirection is followed."""
+"""Requests to a URL that may be a secret itself: what goes wrong is said without it. No redirection is followed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def post(url: str, body: bytes, kind: str = "application/json") -> None:
     try:
         with Deadline() as deadline:
             opener = urllib.request.build_opener(_Stay, _Watched(deadline), _WatchedTls(deadline))
-            # a success is one by its first line: what follows is not waited for, or a slow one would be told again
+            # a success is one by its first line: what follows is not waited for, or a slow one would be sent again
             opener.open(request, timeout=TIMEOUT).close()
     except urllib.error.HTTPError as error:
         error.close()
@@ -79,7 +79,7 @@ def post(url: str, body: bytes, kind: str = "application/json") -> None:
 
 
 def host_of(url: str) -> str:
-    """The part of a URL that may be told. Raises `NotDelivered` where it is none."""
+    """The part of a URL that may be shown. Raises `NotDelivered` where it is none."""
     try:
         parts = urlsplit(url)
         host = parts.hostname if parts.scheme in ("http", "https") else None

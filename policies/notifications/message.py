@@ -1,4 +1,4 @@
-"""What is told: promises that broke, and such as are mended, in one letter."""
+"""What is sent: alerts that fire and alerts that are resolved, in one message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vault.wording import counted
 @dataclass(frozen=True, slots=True)
 class Line:
     """title: of the project, and source or job · promise: a short word for programs · hint: what to do, "" once it is
-    mended · severity: of the alarm, "critical" or "warning"."""
+    resolved · severity: of the alert, "critical" or "warning"."""
 
     title: str
     promise: str

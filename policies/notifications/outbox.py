@@ -1,12 +1,12 @@
-"""Letters on their way: they wait in the findings until their channel has taken them, through every restart.
+"""Messages on their way: they wait in the state store until their channel has taken them, through every restart.
 
-Everything that touches the findings happens on the daemon's thread; a channel is given a letter on a thread of its own, one
-at a time for each, so that a mail server that hangs keeps nobody from anything. A letter that nobody takes is tried again
-after a minute, two, four, … up to an hour, and given up after three days and ten tries: by then another way must have told it.
-One that only some took is tried again for the others.
+Everything that touches the state store happens on the daemon's thread; a channel is given a message on a thread of its own, one
+at a time for each, so that a mail server that hangs keeps nobody from anything. A message that nobody takes is tried again
+after a minute, two, four, … up to an hour, and given up after three days and ten tries: by then another way must have reached
+people. One that only some took is tried again for the others.
 
-Where the findings cannot be written, letters and what became of them are kept in memory until they can be: nothing is told
-again and again, and nothing is kept from anybody.
+Where the state store cannot be written, messages and what became of them are kept in memory until they can be: nothing is sent
+again and again, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vault.errors import StrongroomError
 FIRST_WAIT = timedelta(minutes=1)
 GIVEN_UP_AFTER = timedelta(days=3)
 FEWEST_TRIES = 10
-"""Before a letter is given up: a clock that is set right makes days of a moment, and so does a daemon that was off."""
+"""Before a message is given up: a clock that is set right makes days of a moment, and so does a daemon that was off."""
 
 _Key = tuple[int, str, datetime]
 
@@ -52,22 +52,22 @@ class Outbox:
         self._done: queue.SimpleQueue[tuple[QueuedMessage, Exception | None]] = queue.SimpleQueue()
         self._channels: dict[str, Channel] = {}
         self._in_memory: dict[_Key, tuple[QueuedMessage, datetime]] = {}
-        """Letters that are in no outbox, and when they are due."""
+        """Messages that are in no outbox, and when they are due."""
         self._unwritten: dict[_Key, tuple[QueuedMessage, datetime | None]] = {}
-        """What became of letters of the outbox, which does not have it yet: when they are due again, None where never."""
+        """What became of messages of the outbox, which does not have it yet: when they are due again, None where never."""
         self._last_number = 0
         self.use(channels)
 
     def use(self, channels: Sequence[Channel]) -> None:
-        """From now on these are the ways to tell people."""
+        """From now on these are the channels."""
         self._channels = {channel.name: channel for channel in channels}
 
     def for_channels(self, message: Message) -> list[tuple[str, dict[str, object]]]:
-        """What goes into the outbox for a message: a letter for each channel."""
+        """What goes into the outbox for a message: one for each channel."""
         return [(name, message.as_json()) for name in self._channels]
 
     def add(self, queued_messages: Sequence[tuple[str, dict[str, object]]]) -> None:
-        """Take letters that the outbox cannot take."""
+        """Hold messages in memory that the state store cannot take."""
         now = self._clock.now()
         for channel, value in queued_messages:
             self._last_number -= 1
@@ -75,8 +75,8 @@ class Outbox:
             self._in_memory[_key(queued)] = (queued, now)
 
     def deliver(self) -> None:
-        """Hear what became of letters, and give out those whose time has come. Raises `StrongroomError` of the findings once
-        everything is done that can be done without them."""
+        """Collect what became of messages, and start sending those that are due. Raises `StrongroomError` of the state store
+        once everything is done that can be done without it."""
         self._collect()
         now = self._clock.now()
         self._start_sending([queued for queued, due in self._in_memory.values() if _has_come(due, now)])
@@ -103,7 +103,7 @@ class Outbox:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no channel is being told anything."""
+        """Whether no channel is sending."""
         return not self._busy
 
     def _send(self, channel: Channel, queued: QueuedMessage) -> None:
@@ -111,7 +111,7 @@ class Outbox:
         trouble: Exception | None = None
         try:
             channel.send(Message.from_json(queued.value))
-        except Exception as error:  # noqa: BLE001 (whatever it was is told, and the letter is tried again)
+        except Exception as error:  # noqa: BLE001 (whatever it was is reported, and the message is tried again)
             trouble = error
         self._done.put((queued, trouble))
 

@@ -21,5 +21,5 @@ class Webhook:
         return "webhook"
 
     def send(self, message: Message) -> None:
-        """Raises `NotTold`, `SettingsError`."""
+        """Raises `NotDelivered`, `SettingsError`."""
         http.post(self.url(), json.dumps(message.as_json() | {"text": message.text()}, ensure_ascii=False).encode())

@@ -40,7 +40,7 @@ class ItemVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When items are judged: at `now`, on the calendar of `zone`."""
+    """When items are evaluated: at `now`, on the calendar of `zone`."""
 
     now: datetime
     zone: ZoneInfo

@@ -1,7 +1,7 @@
 """A verdict as a plan: to be shown, to be asked about, and to be done only while the world is the one it was made for.
 
 A plan for a later date says what would still exist then if no further backup came. One look is enough for that: it makes no
-difference to what is left how often a judge has looked on the way (see `decide`).
+difference to what is left how often it was decided on the way (see `decide`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a judge must know of snapshots, from their records.
+"""What a decision must know of snapshots, from their records.
 
 A record does not tell which holds on periods and paths its items match: that takes a look at its manifest (`holds.matches`).
 Where nobody has looked, all such holds bind.
@@ -15,8 +15,8 @@ from vault.format.snapshot_record import Record
 def described(
     records: Iterable[Record], *, flagged: Mapping[str, str], matches: Mapping[str, frozenset[str]]
 ) -> tuple[Snapshot, ...]:
-    """Facts for the judge. records: all of a project, their parents such that those of forgotten snapshots are bridged ·
-    flagged: snapshots with an alarm that nobody has accepted, and why · matches: the holds that the items of a snapshot
+    """Facts for the decision. records: all of a project, their parents such that those of forgotten snapshots are bridged ·
+    flagged: snapshots with an alert that nobody has accepted, and why · matches: the holds that the items of a snapshot
     match, for those whose manifests were looked at."""
     found = list(records)
     superseded = {(one.source, parent) for one in found for parent in one.parents}

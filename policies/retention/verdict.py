@@ -9,9 +9,9 @@
     for the project: while it is frozen, everything stays
 
 A bucket is represented by its *newest* good snapshot: the last state of a day holds what came during that day. It is also what
-makes judging stable. When a bucket has just ended, its newest snapshot was the newest of all a moment ago, so that no earlier
+makes decisions stable. When a bucket has just ended, its newest snapshot was the newest of all a moment ago, so that no earlier
 verdict can have let it go; and its place among the buckets only ever gets worse. So it makes no difference when, how often, or
-whether a judge has looked before: what is left is what one look at everything that ever was would leave.
+whether it was decided before: what is left is what one look at everything that ever was would leave.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from vault.wording import counted
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is known of a snapshot when it is judged.
+    """What is known of a snapshot when it is decided on.
 
     good: it was taken without problems · superseded: another snapshot of the source carries it on, or did before that was
-    forgotten · flagged: why an alarm stands against it that nobody has accepted yet, "" without one · matches: the ids of
+    forgotten · flagged: why an alert stands against it that nobody has accepted yet, "" without one · matches: the ids of
     holds on periods or paths that an item of it matches; None where nobody has looked, and then every such hold binds it.
     """
 

@@ -1,7 +1,7 @@
 """Writes runs into the run history, all of a tick in one go; what the run history cannot take now is kept and written later.
 
 Whoever watches hears of a run once it is written, or once it is known that it cannot be yet: a disk that is full must not keep
-an alarm silent. Writing and telling are apart, so that runs can start between the two: a watcher that fails keeps no run from
+an alert silent. Writing and reporting are apart, so that runs can start between the two: a watcher that fails keeps no run from
 its start, and hears the rest the next time.
 """
 
@@ -74,7 +74,7 @@ class HistoryWriter:
                 self.notice("the run history can be written again, and all runs are in it")
 
     def report(self) -> None:
-        """Tell everything that is not told. Raises what the watcher raises; the rest is told the next time."""
+        """Report everything that is not reported yet. Raises what the watcher raises; the rest is reported the next time."""
         while self._unreported:
             one = self._unreported.popleft()
             if isinstance(one, str):

@@ -47,14 +47,14 @@ class JobState:
         """Whether the time until which it waits has come."""
         return self.run is None and self.quiet_until is not None and not self.is_quiet(now)
 
-    def turn(self, ready: datetime, now: datetime) -> tuple[bool, float, datetime, datetime]:
+    def priority(self, ready: datetime, now: datetime) -> tuple[bool, float, datetime, datetime]:
         """Among those that are due: backups first, of these the one that is latest against its promise; then the longest
         waiting first, and of these the one that ran the longest ago. A job without any runs goes before others, since nobody
         knows how long it has been waiting."""
         waiting = (ready, self.runs[0].started) if self.runs else (LONG_AGO, LONG_AGO)
-        return (self.job.slot != "backup", -self.late(now), *waiting)
+        return (self.job.slot != "backup", -self.lateness(now), *waiting)
 
-    def late(self, now: datetime) -> float:
+    def lateness(self, now: datetime) -> float:
         """Seconds by which its promise is broken; 0 where it is kept or none was made."""
         if self.job.rpo is None:
             return 0.0

@@ -1,4 +1,4 @@
-"""A job, as it is handed in; what it is told while it runs, what it tells when it is done, and who hears of it."""
+"""A job, as it is handed in; what it can ask while it runs, what it returns when it is done, and who hears of it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a job that did its work tells: how many problems there were, and a sentence for people."""
+    """What a job that did its work returns: how many problems there were, and a sentence for people."""
 
     problems: int = 0
     message: str = ""

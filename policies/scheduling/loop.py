@@ -1,11 +1,11 @@
 """The loop that makes everything else move: certain things again and again, so many seconds apart.
 
-What a beat raises is told when it begins to fail, once an hour while it goes on, and when it works again; `failing` has those
-that fail just now.
+What a beat raises is reported when it begins to fail, once an hour while it goes on, and when it works again; `failing` has
+those that fail just now.
 
 The `schedule` library keeps the beats and nothing else. Left alone it reads the wall clock itself, so that a clock set back by
 a day would stop it for a day; and what one job raises keeps all later ones from their turn. So its beats go by our monotonic
-clock here, and what they raise is told and not let out. When something is due is never asked of it (see `due`).
+clock here, and what they raise is reported and not let out. When something is due is never asked of it (see `due`).
 """
 
 from __future__ import annotations
@@ -118,6 +118,6 @@ class _Beat(schedule.Job):
             self._say(f"{self._name}: {what}" if self._name else what)
 
     def _say(self, text: str) -> None:
-        """What cannot even be told stands in `failing`."""
+        """What cannot even be reported is in `failing`."""
         with suppress(Exception):
             self._report(text)

@@ -128,7 +128,7 @@ class RunHistory:
 
     @classmethod
     def open(cls, file: Path, clock: Clock, report: Callable[[str], None]) -> RunHistory:
-        """Made where there are none; damaged ones are set aside. Where the disk is full or fails, that is told, and they
+        """Made where there are none; damaged ones are set aside. Where the disk is full or fails, that is reported, and they
         are tried again with each change. Raises `Busy`, `UnsupportedFormat`, `StrongroomError`."""
         with history_errors(file):
             history = cls(file, clock, report, run_history_file.lock(file, clock))

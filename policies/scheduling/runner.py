@@ -3,7 +3,7 @@
     tick    runs that have ended go into the run history
             a run whose time is over was asked to stop; one that does not listen loses its slot, not its job's lock
             where there is room for them, jobs without a run under way are evaluated, unless they are known to wait for longer
-            those that are due start while there is room, the longest waiting first; then whoever watches is told
+            those that are due start while there is room, the longest waiting first; then the watcher is notified
 
 All of this happens on one thread, which is the only one that touches the run history; a run has a thread of its own. At most
 `at_once` backups run together and at most half of these are one project's, so that neither its failures nor its slowness delay
@@ -181,7 +181,7 @@ class Runner:
             if state.run is None and not state.is_quiet(now) and has_room(state.job):
                 start = self._evaluate(state, now)
                 if start is not None:
-                    waiting.append((*state.turn(start.ready, now), state.job.key, start))
+                    waiting.append((*state.priority(start.ready, now), state.job.key, start))
         chosen = []
         for *_, key, start in sorted(waiting, key=lambda one: one[:5]):
             state = self._states[key]
@@ -251,7 +251,7 @@ class Runner:
         outcome: Outcome | BaseException
         try:
             outcome = job.run(stop)
-        except BaseException as error:  # noqa: BLE001 (whatever ended it must be told, or it would look busy for ever)
+        except BaseException as error:  # noqa: BLE001 (whatever ended it must be reported, or it would look busy for ever)
             outcome = error
         self._ends.put(End(job.key, run, outcome, self._clock.now()))
 

@@ -98,7 +98,7 @@ def test_it_runs_what_is_due_tells_how_it_is_and_ends_when_it_is_asked_to(home: 
     with running(home) as daemon:
         wait(lambda: has(home, "ended", "acme/backup reports: done"), "no backup was made")
         wait(lambda: is_well(port), "the daemon does not say that it is well")
-        assert home.run("daemon", "--once", exits=11).err.startswith("strongroom: error: another process keeps the books")
+        assert home.run("daemon", "--once", exits=11).err.startswith("strongroom: error: another process keeps the run history")
         good = home.settings.read_text()
         home.settings.write_text(good + "\nnonsense = 1\n")
         daemon.send_signal(signal.SIGHUP)

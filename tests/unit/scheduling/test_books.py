@@ -132,7 +132,7 @@ def test_runs_from_a_clock_that_was_ahead_are_set_aside_and_stay_readable(histor
 
 
 def test_a_second_writer_is_refused_and_readers_are_not(history: RunHistory, file: Path, told: list[str]) -> None:
-    with pytest.raises(Busy, match="keeps the books"):
+    with pytest.raises(Busy, match="keeps the run history"):
         RunHistory.open(file, StageClock(), told.append)
     history.write(run())
     reader = RunHistoryReader.open(file, HERE)
