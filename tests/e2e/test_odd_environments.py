@@ -101,7 +101,7 @@ def test_a_current_folder_that_is_gone_is_told_and_stops_no_backup(two: Desk) ->
     gone = "mkdir gone; cd gone; rmdir ../gone; "
     shell(two, f"{gone} strongroom backup --config {two.settings}")
     told = shell(two, f"{gone} strongroom restore acme --to x --config {two.settings} --json", exits=1)
-    assert "the folder that this was started in is gone" in json.loads(told.stdout)["error"]["message"]
+    assert "the current folder is gone" in json.loads(told.stdout)["error"]["message"]
 
 
 def test_an_identity_that_does_not_end_is_refused(two: Desk) -> None:
