@@ -52,29 +52,29 @@ class Contest:
 
 _OURS = """
 from pathlib import Path
-from restore.tables.loss_report import Losses
-from restore.tables.write_options import Manner
+from restore.tables.loss_report import LossReport
+from restore.tables.write_options import WriteOptions
 from restore.tables.registry import open_tables, write_tables
-losses = Losses()
+losses = LossReport()
 tables = open_tables(Path(SOURCE), FROM, losses)
 with open(TARGET, "w+b") as out:
-    write_tables(tables[:1], TO, out, Manner(), losses)
+    write_tables(tables[:1], TO, out, WriteOptions(), losses)
 """
 
 _OUR_MERGE = """
 from contextlib import nullcontext
 from pathlib import Path
-from restore.tables.loss_report import Losses
-from restore.tables.write_options import Manner
+from restore.tables.loss_report import LossReport
+from restore.tables.write_options import WriteOptions
 from restore.tables.merge import Merged, Part
 from restore.tables.registry import open_tables, write_tables
-losses = Losses()
+losses = LossReport()
 def opened(path):
     return lambda counted: nullcontext(open_tables(path, "csv", counted))
 parts = [Part(path.name, path.stem, opened(path)) for path in sorted(Path(SOURCE).iterdir())]
 merged = Merged(parts, lambda *told: print(told), losses)
 with open(TARGET, "w+b") as out:
-    write_tables([merged], "csv", out, Manner(), losses)
+    write_tables([merged], "csv", out, WriteOptions(), losses)
 """
 
 

@@ -78,7 +78,7 @@ def run() -> None:
 
 
 def _exit_code() -> int:
-    """Run the command. Whatever is no error of ours is a bug: it is told in a line, and its traceback is in a file."""
+    """Run the command. Whatever is no error of ours is a bug: it is reported in one line, and its traceback is in a file."""
     try:
         app(prog_name="strongroom")
     except StrongroomError as error:

@@ -1,4 +1,4 @@
-"""What no error of ours names: a fault of Strongroom. A person is told in a line, and the details lie in a file, for a report.
+"""An unexpected error: a fault of Strongroom. It is reported in one line, and the details are in a file, for a bug report.
 The same fault has the same file, so that one which comes back every hour fills no disk."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LONGEST = 300
 
 
 def fault_as_error(error: Exception) -> StrongroomError:
-    """The error that a person is told; its details are written down, or are part of its hint where no place takes them."""
+    """The error to report; its details are in a file, or part of its hint where no file can be written."""
     details = "".join(traceback.format_exception(error))
     words = printable(str(error).encode("utf-8", "backslashreplace"))[:_LONGEST]
     what = f"{type(error).__name__}: {words}" if words else type(error).__name__

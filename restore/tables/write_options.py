@@ -2,13 +2,13 @@
 
 Every writer has one shape, so that whoever converts picks one by the format's name and knows no more about it:
 
-    def write_csv(tables: Sequence[Table], out: BinaryIO, manner: Manner, losses: Losses) -> None
+    def write_csv(tables: Sequence[Table], out: BinaryIO, options: WriteOptions, losses: LossReport) -> None
 
 `out` is a binary stream, open for writing, that the caller closes. CSV, JSON Lines, JSON and HTML only write forward, so a pipe
 will do; a writer that must go back says so in its docstring and gets a seekable file. CSV, JSON Lines, Parquet and Feather hold
 one table: they are called with one, and the caller makes several files of several tables. Every reader has one shape too:
 
-    def read_csv(path: Path, losses: Losses) -> list[Table]
+    def read_csv(path: Path, losses: LossReport) -> list[Table]
 
 Opening counts what the file itself does not tell plainly (bytes that are no text, rows cut short); reading the batches, once or
 again, adds nothing more to `losses`.

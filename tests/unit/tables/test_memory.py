@@ -17,9 +17,9 @@ CHILD = """
 import resource, sys, tempfile
 from pathlib import Path
 
-from restore.tables.convert import Counted
-from restore.tables.loss_report import Losses
-from restore.tables.write_options import Manner
+from restore.tables.convert import CountedTable
+from restore.tables.loss_report import LossReport
+from restore.tables.write_options import WriteOptions
 from restore.tables.model import Batch, Column
 from restore.tables.registry import FORMATS, open_tables, write_tables
 
@@ -37,10 +37,10 @@ class Long:
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "file"
     with path.open("wb") as out:
-        write_tables([Long()], sys.argv[1], out, Manner(), Losses())
+        write_tables([Long()], sys.argv[1], out, WriteOptions(), LossReport())
     if FORMATS[sys.argv[1]].reader:
-        for table in open_tables(path, sys.argv[1], Losses()):
-            counted = Counted(table)
+        for table in open_tables(path, sys.argv[1], LossReport()):
+            counted = CountedTable(table)
             for _ in counted.batches():
                 pass
             if counted.rows != int(sys.argv[2]):
