@@ -155,7 +155,7 @@ def export(
     """
     write = to_zip if planned.zipped else to_folder
     exported = write(planned.work, planned.path, stop, progress)
-    outcomes = None if planned.work.conversion is None else tuple(exported.outcome.told)
+    outcomes = None if planned.work.conversion is None else tuple(exported.output.outcomes)
     return ExportResult(planned, done(exported), outcomes)
 
 

@@ -91,7 +91,7 @@ def stream(
     run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress or Silence())
     outcome = run.to_stream(out)
     part = RestoredPart("stream", outcome.report, plan)
-    return RestoreResult((part,), tuple(outcome.told), selected.missing_snapshots)
+    return RestoreResult((part,), tuple(outcome.outcomes), selected.missing_snapshots)
 
 
 def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], progress: Progress) -> RestoreResult:
@@ -118,6 +118,6 @@ def _in_place(planned: PlannedRestore, stop: Callable[[], None], progress: Progr
 
 def _result(planned: PlannedRestore, outcome: OutputReport) -> RestoreResult:
     (plan,) = planned.plans_to_execute()
-    outcomes = None if planned.conversion is None else tuple(outcome.told)
+    outcomes = None if planned.conversion is None else tuple(outcome.outcomes)
     part = RestoredPart(planned.where, outcome.report, plan)
     return RestoreResult((part,), outcomes, planned.selected.missing_snapshots, planned)

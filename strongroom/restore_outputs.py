@@ -112,7 +112,7 @@ class OutputRun:
             outcome = self._write(StreamSink(out), scratch=path.parent, reported=False)
         report_file = path.with_name(f"{path.name}.report.json")
         with whole_file(report_file, ConflictPolicy.REPLACE) as out:
-            report = as_output_item(self._report(outcome.told), os.fsencode(report_file.name))
+            report = as_output_item(self._report(outcome.outcomes), os.fsencode(report_file.name))
             out.write(report.content.read() if report.content else b"")
         return outcome
 
@@ -135,7 +135,7 @@ class OutputRun:
         with scratch_dir(scratch) as private:
             project = self.selected.project.name
             options = OutputOptions(
-                room=private,
+                scratch=private,
                 conversion=self.conversion,
                 merged=merged_name(project, self.selected.query, self.conversion) if self.tables.merge else None,
                 zone=self.selected.zone,

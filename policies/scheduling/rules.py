@@ -5,7 +5,7 @@
     Cron        five fields, as Debian's cron reads them
 
 An interval is never exceeded: on the day of 25 hours an hourly job runs 25 times, and where the clock is moved by half an hour
-it keeps to the old minutes until then. Times on the wall come once a day, whatever the clock does (see `walltime`). In
+it keeps to the old minutes until then. Times on the wall come once a day, whatever the clock does (see `wall_clock`). In
 cron's grammar a star in the hour's or minute's field follows the wall (a missing hour is missed), fixed times come once.
 """
 

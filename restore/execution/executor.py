@@ -215,8 +215,8 @@ class _Restorer:
         import pyarrow.compute as pc
 
         if self._given_up:
-            spared = pc.is_in(self._plan.items["path"], value_set=pa.array(sorted(self._given_up), pa.binary()))
-            meant = pc.and_not(meant, spared.combine_chunks())
+            incomplete = pc.is_in(self._plan.items["path"], value_set=pa.array(sorted(self._given_up), pa.binary()))
+            meant = pc.and_not(meant, incomplete.combine_chunks())
         references = self._plan.references
         own = meant.take(references["row"].combine_chunks())
         if not pc.all(own).as_py():  # a forged manifest may give content to what is no file

@@ -33,7 +33,7 @@ class PortionResult:
     bytes: int = 0
 
 
-class _Hand:
+class _ThreadWriter:
     """One writer, and what it has not committed. `lock` is held by whoever uses it."""
 
     def __init__(self, writer: Writer) -> None:
@@ -48,41 +48,41 @@ class _Hand:
 
 
 class SmallFiles:
-    """Writes the small ones among the files of a plan. hands: threads that may call `write` at once ·
+    """Writes the small ones among the files of a plan. threads: threads that may call `write` at once ·
     several: rows whose files have more chunks than one."""
 
-    def __init__(self, plan: RestorePlan, rows: Rows, target: Target, several: Container[int], hands: int) -> None:
+    def __init__(self, plan: RestorePlan, rows: Rows, target: Target, several: Container[int], threads: int) -> None:
         self._plan = plan
         self._rows = rows
         self._several = several
-        self._hands = [_Hand(target.writer()) for _ in range(hands)]
-        self._free = deque(self._hands)
+        self._writers = [_ThreadWriter(target.writer()) for _ in range(threads)]
+        self._free = deque(self._writers)
         self._leaving = False
 
     def write(self, contents: Sequence[Fetched]) -> PortionResult:
         """Of the contents of a portion, those that are whole files. Raises `TargetError`."""
         written = PortionResult()
-        hand = self._free.pop()
+        writer = self._free.pop()
         try:
-            with hand.lock:
+            with writer.lock:
                 for use, content in contents:
                     if self._leaving:
                         break
-                    self._give_out(hand, use, content, written)
+                    self._give_out(writer, use, content, written)
         finally:
-            self._free.append(hand)
+            self._free.append(writer)
         return written
 
     def leave(self) -> list[Problem]:
-        """Commit what is finished; a thread that is writing stops after the file in its hands. Raises `TargetError`."""
+        """Commit what is finished; a thread that is writing stops after the file in its threads. Raises `TargetError`."""
         self._leaving = True
         problems = []
-        for hand in self._hands:
-            with hand.lock:
-                problems += hand.writer.commit()
+        for writer in self._writers:
+            with writer.lock:
+                problems += writer.writer.commit()
         return problems
 
-    def _give_out(self, hand: _Hand, use: ChunkUse, content: bytes | StrongroomError, written: PortionResult) -> None:
+    def _give_out(self, writer: _ThreadWriter, use: ChunkUse, content: bytes | StrongroomError, written: PortionResult) -> None:
         if isinstance(content, StrongroomError):
             written.left.append((use, content))
             return
@@ -92,21 +92,21 @@ class SmallFiles:
             if row in self._several or len(content) != self._rows.size[row]:
                 others.append(target)
             else:
-                self._write(hand, row, content, written)
+                self._write(writer, row, content, written)
         if others:
             written.left.append((replace(use, targets=others), content))
 
-    def _write(self, hand: _Hand, row: int, content: bytes, written: PortionResult) -> None:
+    def _write(self, writer: _ThreadWriter, row: int, content: bytes, written: PortionResult) -> None:
         path = self._plan.renamed.get(row) or self._rows.path(row)
         attributes, in_place = self._rows.attributes(row), row in self._plan.replacing
-        problems = hand.writer.write_small(path, content, attributes, replace=in_place)
+        problems = writer.writer.write_small(path, content, attributes, replace=in_place)
         written.problems += problems
         if all(problem.what == "attributes" for problem in problems):
             written.files += 1
             written.bytes += len(content)
-        hand.files += 1
-        hand.bytes += len(content)
-        if hand.files >= COMMIT_FILES or hand.bytes >= COMMIT_BYTES:
-            failed = hand.commit_ahead()
+        writer.files += 1
+        writer.bytes += len(content)
+        if writer.files >= COMMIT_FILES or writer.bytes >= COMMIT_BYTES:
+            failed = writer.commit_ahead()
             written.problems += failed
             written.files -= len(failed)

@@ -6,14 +6,14 @@
     report.json  report.html                who asked for what; each item's history, checksums, losses, problems
     tagmanifest-sha256.txt                  checksums of all but data/
 
-request     who asks, when, for what, as values
-words       the selection in a sentence
-names       portable names below data/
-sink        items on their way into a bag: named, hashed, compared with the manifest's checksum
-schemas     columns of tables that are given as they are
-tags        the texts of a bag
-counts      how much of which kind, period and format
-report      report.json; page: the same for people, report.html
-bag         a plan's items into a bag
-folder      a folder that becomes one; write: into a folder or a ZIP file
+request         who asks, when, for what, as values
+selection_text  the selection in a sentence
+payload_names   portable names below data/
+sink            items on their way into a bag: named, hashed, compared with the manifest's checksum
+schemas         columns of tables that are exported as they are
+tags            the texts of a bag
+counts          how much of which kind, period and format
+report          report.json; html_report is the same for people
+bag             a plan's items into a bag
+folder          a folder that becomes one; write puts a bag into a folder or a ZIP file
 """

@@ -44,24 +44,24 @@ class Bag:
     def fill(
         self,
         plan: RestorePlan,
-        giving: OutputOptions,
+        options: OutputOptions,
         stop: Callable[[], None] = lambda: None,
         progress: Progress | None = None,
     ) -> Exported:
         """Everything. What is missing, damaged or not to be converted is left out or given as it is, and told.
 
         Raises `TargetError`, `StorageError`."""
-        sink = BagSink(self._inner, self._base, giving.room)
+        sink = BagSink(self._inner, self._base, options.scratch)
         self._refuse(self._inner.folder((self._base + DATA).encode(), Entry(self._entry.attributes._replace(mode=0o755))))
-        outcome = write_items(plan.without_missing(), sink, giving, stop, progress)
+        output = write_items(plan.without_missing(), sink, options, stop, progress)
         payload = list(sink.payload.values())
         items = plan.items.slice(0, self._selection.table.num_rows)  # without the folders above them
-        exported = Exported(self._request, self._selection, items, outcome, payload)
+        exported = Exported(self._request, self._selection, items, output, payload)
         report = ExportReport(exported)
         for name, write in ((tags.REPORT, report.write), (tags.PAGE, lambda out: write_page(report, out))):
-            self._written(name, giving, write)
+            self._written(name, options, write)
         self._text(tags.BAGIT, tags.DECLARATION)
-        self._text(tags.INFO, tags.info(self._info(payload, outcome)))
+        self._text(tags.INFO, tags.info(self._info(payload, output)))
         self._refuse(self._inner.finish())
         self._text(tags.MANIFEST, tags.manifest((one.file, one.sha256) for one in payload))
         self._refuse(self._inner.finish())
@@ -69,7 +69,7 @@ class Bag:
         self._refuse(self._inner.finish())
         return exported
 
-    def _info(self, payload: list[Payload], outcome: OutputReport) -> list[tuple[str, str]]:
+    def _info(self, payload: list[Payload], output: OutputReport) -> list[tuple[str, str]]:
         request, project = self._request, self._selection.project
         asker = request.asker
         moment = "" if request.moment is None else request.moment.astimezone(UTC).isoformat()
@@ -85,11 +85,11 @@ class Bag:
             ("Strongroom-Asked-For", asker.reason),
             ("Strongroom-Moment", moment),
             *(("Strongroom-Snapshot", f"{one.id} {one.source}") for one in self._selection.records),
-            ("Strongroom-Problems", str(len(outcome.report.problems))),
+            ("Strongroom-Problems", str(len(output.report.problems))),
         ]
 
-    def _written(self, name: str, giving: OutputOptions, write: Callable[[IO[bytes]], None]) -> None:
-        file = giving.room / name
+    def _written(self, name: str, options: OutputOptions, write: Callable[[IO[bytes]], None]) -> None:
+        file = options.scratch / name
         with new_file(file) as content:
             write(content)
             size = content.tell()
@@ -104,8 +104,8 @@ class Bag:
     def _put(self, name: str, content: IO[bytes], size: int) -> None:
         self._tags.append((name, digests(content)[0]))
         path = (self._base + name).encode()
-        given = OutputItem(path, content, size, ItemOutcome(-1, path, None, outputs=[path]))
-        self._refuse(self._inner.file(given, self._entry, replace=True))
+        item = OutputItem(path, content, size, ItemOutcome(-1, path, None, outputs=[path]))
+        self._refuse(self._inner.file(item, self._entry, replace=True))
 
     def _refuse(self, problems: list[Problem]) -> None:
         """Raises `TargetError`: without one of these files a bag is none."""
@@ -116,7 +116,7 @@ class Bag:
 
 def done(exported: Exported) -> Done:
     """What was done, in numbers: the files of the bag, which has no folders and links."""
-    report = exported.outcome.report
+    report = exported.output.report
     report.folders = report.links = 0
     report.files, report.bytes = len(exported.payload), sum(one.size for one in exported.payload)
     return report

@@ -41,13 +41,13 @@ ROWS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was asked for and what came of it. items: those that were asked for, as the outcome counts
+    """What was asked for and what came of it. items: those that were asked for, as the output counts
     their rows · payload: files of the bag."""
 
     request: ExportRequest
     selection: Selection
     items: pa.Table
-    outcome: OutputReport
+    output: OutputReport
     payload: Sequence[Payload]
 
 
@@ -56,15 +56,15 @@ class ExportReport:
 
     def __init__(self, exported: Exported) -> None:
         self._exported = exported
-        self._told = {one.row: one for one in exported.outcome.told if one.row >= 0}
-        self._merged = [one for one in exported.outcome.told if one.row < 0]
+        self._by_row = {one.row: one for one in exported.output.outcomes if one.row >= 0}
+        self._merged = [one for one in exported.output.outcomes if one.row < 0]
         self._files: dict[int, list[Payload]] = {}
         for one in exported.payload:
             self._files.setdefault(one.row, []).append(one)
         self._schemas: dict[str, int] = {}
         schemas: list[dict[str, Any]] = []
-        for told in exported.outcome.told:
-            for table in told.tables:
+        for outcome in exported.output.outcomes:
+            for table in outcome.tables:
                 self._count_schema(table, schemas)
         self.head = self._head(schemas)
 
@@ -88,9 +88,9 @@ class ExportReport:
 
     def _head(self, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         exported = self._exported
-        request, selection, outcome = exported.request, exported.selection, exported.outcome
+        request, selection, output = exported.request, exported.selection, exported.output
         project = selection.project
-        told = outcome.told
+        outcomes = output.outcomes
         return {
             "report": "export",
             "version": VERSION,
@@ -111,10 +111,10 @@ class ExportReport:
             "exported": {
                 "files": len(exported.payload),
                 "bytes": sum(one.size for one in exported.payload),
-                "converted": sum(one.target is not None for one in told),
-                "rows_converted": sum(table["rows"] for one in told if one.target is not None for table in one.tables),
-                "cells_with_losses": sum(loss.cells for one in told for loss in one.losses),
-                "problems": len(outcome.report.problems),
+                "converted": sum(one.target is not None for one in outcomes),
+                "rows_converted": sum(table["rows"] for one in outcomes if one.target is not None for table in one.tables),
+                "cells_with_losses": sum(loss.cells for one in outcomes for loss in one.losses),
+                "problems": len(output.report.problems),
             },
             "schemas": schemas,
             "renamed": [
@@ -122,8 +122,8 @@ class ExportReport:
                 for one in exported.payload
                 if one.file.encode() != DATA.encode() + b"/" + one.path
             ],
-            "merged": [self._outcome(one, -1) for one in self._merged],
-            "problems": [problem.as_json() for problem in outcome.report.problems],
+            "merged": [self._outcome_facts(one, -1) for one in self._merged],
+            "problems": [problem.as_json() for problem in output.report.problems],
         }
 
     def _item(self, row: int, values: dict[str, Any]) -> dict[str, Any]:
@@ -150,20 +150,20 @@ class ExportReport:
             "consistency": values["consistency"],
             "points_to": None if values["link_target"] is None else printable(values["link_target"]),
         }
-        told = self._told.get(row)
-        became = {} if told is None else self._outcome(told, row)
-        if told is None and values["type"] == manifest.FILE and self._merged:
+        outcome = self._by_row.get(row)
+        became = {} if outcome is None else self._outcome_facts(outcome, row)
+        if outcome is None and values["type"] == manifest.FILE and self._merged:
             became = {"given_as": "merged"}
         return {name: value for name, value in (facts | became).items() if value not in (None, [])}
 
-    def _outcome(self, told: ItemOutcome, row: int) -> dict[str, Any]:
-        facts = told.as_json()
+    def _outcome_facts(self, outcome: ItemOutcome, row: int) -> dict[str, Any]:
+        facts = outcome.as_json()
         del facts["path"], facts["format"], facts["outputs"]
         files = self._files.get(row, [])
         if row >= 0 and not files:
             del facts["given_as"]
-        if told.tables:
-            facts["tables"] = [self._with_schema(table) for table in told.tables]
+        if outcome.tables:
+            facts["tables"] = [self._with_schema(table) for table in outcome.tables]
         return {"files": [{"file": one.file, "size": one.size, "sha256": one.sha256} for one in files], **facts}
 
     def _count_schema(self, table: dict[str, Any], schemas: list[dict[str, Any]]) -> None:

@@ -13,19 +13,19 @@ from restore.tables.model import Table
 from restore.tables.registry import ITEM_ERRORS, open_tables
 
 
-def look(given: OutputItem, room: Path) -> None:
+def look(item: OutputItem, scratch: Path) -> None:
     """Enter the tables of a file into what is told of it, where it seems to hold any; its content is at its start afterwards.
 
     One that cannot be read as a table is no problem: it is given as it is, and that is said. Raises `TargetError`."""
-    source = read_as(given.told.format)
-    if source is None or given.content is None:
+    source = read_as(item.outcome.format)
+    if source is None or item.content is None:
         return
-    file = put_down(given.content, room / "looked-at")
-    given.content.seek(0)
+    file = put_down(item.content, scratch / "looked-at")
+    item.content.seek(0)
     try:
-        given.told.tables = [_facts(table) for table in open_tables(file, source, LossReport())]
+        item.outcome.tables = [_facts(table) for table in open_tables(file, source, LossReport())]
     except ITEM_ERRORS as error:
-        given.told.notes.append(f"it cannot be read as a table: {error}")
+        item.outcome.notes.append(f"it cannot be read as a table: {error}")
     finally:
         file.unlink()
 

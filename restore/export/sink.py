@@ -35,10 +35,10 @@ class Payload(NamedTuple):
 class BagSink:
     """A sink before another one. base: what the bag's paths begin with there · payload: what is in the bag, by path there."""
 
-    def __init__(self, inner: Sink, base: str, room: Path) -> None:
+    def __init__(self, inner: Sink, base: str, scratch: Path) -> None:
         self._inner = inner
         self._base = base
-        self._room = room
+        self._scratch = scratch
         self._names = BagNames()
         self.payload: dict[bytes, Payload] = {}
 
@@ -50,22 +50,22 @@ class BagSink:
         """Told in the report."""
         return []
 
-    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """A file below `data/`; one that is not what the snapshot's manifest says is left out."""
-        if given.content is None:
+        if item.content is None:
             return []
-        told = given.told
-        sha256, digest = digests(given.content)
-        if told.target is None and entry.digest is not None and digest != entry.digest:
-            problem = Problem(told.path, "damaged", "its content is not what the snapshot's manifest says; it was left out")
-            told.problems.append(problem)
+        outcome = item.outcome
+        sha256, digest = digests(item.content)
+        if outcome.target is None and entry.digest is not None and digest != entry.digest:
+            problem = Problem(outcome.path, "damaged", "its content is not what the snapshot's manifest says; it was left out")
+            outcome.problems.append(problem)
             return [problem]
-        if told.target is None:
-            schemas.look(given, self._room)
-        name = self._names.of(given.path)
+        if outcome.target is None:
+            schemas.look(item, self._scratch)
+        name = self._names.of(item.path)
         place = (self._base + name).encode()
-        self.payload[place] = Payload(name, given.path, told.row, given.size, sha256)
-        return self._without(self._inner.file(given._replace(path=place), _plain(entry)))
+        self.payload[place] = Payload(name, item.path, outcome.row, item.size, sha256)
+        return self._without(self._inner.file(item._replace(path=place), _plain(entry)))
 
     def finish(self) -> list[Problem]:
         """Bring everything to its names."""

@@ -72,6 +72,6 @@ def to_zip(
 def _fill(
     order: ExportOptions, sink: Sink, base: str, beside: Path, stop: Callable[[], None], progress: Progress | None
 ) -> Exported:
-    with scratch_dir(beside) as room:
-        giving = OutputOptions(room, order.conversion, order.merged, order.request.zone)
-        return Bag(sink, base, order.request, order.selection).fill(order.plan, giving, stop, progress)
+    with scratch_dir(beside) as scratch:
+        options = OutputOptions(scratch, order.conversion, order.merged, order.request.zone)
+        return Bag(sink, base, order.request, order.selection).fill(order.plan, options, stop, progress)

@@ -67,7 +67,7 @@ class HistoryFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has
             if inside and not opened.tree.is_folder(inside):
                 found = [self.info(path)]
             else:
-                found = [_below(name, info) for info in opened.tree.told(list(opened.tree.children(inside)))]
+                found = [_below(name, info) for info in opened.tree.infos(list(opened.tree.children(inside)))]
         return found if detail else [one["name"] for one in found]
 
     def info(self, path: str, **_options: object) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class HistoryFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has
         row = opened.tree.row(inside)
         if row is None and not opened.tree.is_folder(inside):
             raise _missing(path)
-        return _below(name, opened.tree.told([TreeEntry(inside, row)])[0])
+        return _below(name, opened.tree.infos([TreeEntry(inside, row)])[0])
 
     def find(
         self,
@@ -103,7 +103,7 @@ class HistoryFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has
 
             paths = table.filter(pc.not_equal(table["type"], manifest.FOLDER))["path"].to_pylist()
             return [f"{name}/{os.fsdecode(one)}" for one in paths]
-        infos = opened.tree.told([TreeEntry(b"", row) for row in rows])
+        infos = opened.tree.infos([TreeEntry(b"", row) for row in rows])
         return {one["name"]: one for one in (_below(name, info) for info in infos) if one["type"] != "directory"}
 
     def created(self, path: str) -> Any:  # noqa: ANN401 (fsspec's form)

@@ -80,7 +80,7 @@ class Tree:
             before = child
             at += 1
 
-    def told(self, children: list[TreeEntry]) -> list[dict[str, Any]]:
+    def infos(self, children: list[TreeEntry]) -> list[dict[str, Any]]:
         """What fsspec calls the info of each."""
         rows = [child.row for child in children if child.row is not None]
         facts = iter(self.table.select(_SHOWN).take(rows).to_pylist() if rows else [])

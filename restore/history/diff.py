@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CREATED, CHANGED, TOUCHED, DELETED = "created", "changed", "attributes changed", "deleted"
 KINDS_OF_CHANGE = (CREATED, CHANGED, TOUCHED, DELETED)
 
-_TOLD = ("kind", "type", "size", "mtime", "format", "period_start", "period_end")
+_SHOWN = ("kind", "type", "size", "mtime", "format", "period_start", "period_end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _rows(source: str, before: pa.Table, after: pa.Table, what: pa.Array) -> pa.
         "what": what,
     }
     for side, table in (("before", before), ("after", after)):
-        for name in _TOLD:
+        for name in _SHOWN:
             kind = versions.schema().field(name).type
             columns[f"{side}_{name}"] = table[name] if len(table) else pa.nulls(len(what), kind)
     return pa.table(columns)

@@ -54,10 +54,10 @@ def _summed_up(source: str, ledger: Ledger, rows: pa.Table, over: Window) -> pa.
     dropped = pc.less(newest["last"], pa.scalar(over.last, pa.int32()))  # newer manifests do not even have it as vanished
     dropped_at = moments.take(pc.if_else(dropped, pc.add(newest["last"], pa.scalar(1, pa.int32())), None).combine_chunks())
     missing_since = pc.coalesce(newest["vanished_at"].combine_chunks(), dropped_at)
-    told = pc.coalesce(newest["last_seen_at"], newest["seen_at"]).combine_chunks()
-    last_seen = pc.if_else(newest["present"].combine_chunks(), moments.take(seen_last), told)
-    told_of = ("path", "kind", "type", "size", "format", "period_start", "period_end", "consistency")
-    columns = {name: newest[name] for name in told_of}
+    last_known = pc.coalesce(newest["last_seen_at"], newest["seen_at"]).combine_chunks()
+    last_seen = pc.if_else(newest["present"].combine_chunks(), moments.take(seen_last), last_known)
+    names = ("path", "kind", "type", "size", "format", "period_start", "period_end", "consistency")
+    columns = {name: newest[name] for name in names}
     return pa.table(
         {
             "path": columns.pop("path"),

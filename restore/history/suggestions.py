@@ -1,4 +1,4 @@
-"""Which items a wish means over all snapshots; and where it means none, what comes near."""
+"""Which items a query means over all snapshots; and where it means none, what comes near."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FOLDERS_COMPARED = 2000
 
 
 def mask_of(query: ItemQuery) -> Mask | None:
-    """The items that a wish names: paths, kinds, formats, periods (in its own time zone). None where all are meant. Whether the
-    source still has them is another question. Raises `UsageError`."""
+    """The items that a query names: paths, kinds, formats, periods (in its own time zone). None where all are meant. Whether
+    the source still has them is another question. Raises `UsageError`."""
     periods = filters.periods_of(query, filters.zone_of(query.zone, query))
     if not (query.patterns or query.kinds or query.formats or periods):
         return None
@@ -50,11 +50,13 @@ def nothing_found(history: History, query: ItemQuery) -> NothingFound:
     if not history.ledgers:
         return NothingFound(f"project {name!r} has no snapshot yet", hint="take one with `strongroom backup`")
     newest = [(ledger.records[-1], ledger.open_rows) for ledger in history.ledgers.values()]
-    told = selection.nothing(history.project, query, newest)
+    selection_error = selection.nothing(history.project, query, newest)
     close = [path for pattern in query.patterns for path in _near(history, pattern)][:MOST]
     count = sum(len(ledger.records) for ledger in history.ledgers.values())
-    hint = f"there is: {', '.join(map(printable, close))}" if close else told.hint
-    return NothingFound(f"{told}, in any of {counted(count, 'snapshot')}" if count > 1 else str(told), hint=hint)
+    hint = f"there is: {', '.join(map(printable, close))}" if close else selection_error.hint
+    return NothingFound(
+        f"{selection_error}, in any of {counted(count, 'snapshot')}" if count > 1 else str(selection_error), hint=hint
+    )
 
 
 def _near(history: History, pattern: str) -> list[bytes]:

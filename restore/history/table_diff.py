@@ -208,11 +208,11 @@ class _Comparison:
         for row in side.rows():
             for number in list(seen):
                 value = row[number]
-                told = hash(_told(value))
-                if value is None or value == "" or isinstance(value, float | Decimal | list | dict) or told in seen[number]:
+                hashed = hash(_comparable(value))
+                if value is None or value == "" or isinstance(value, float | Decimal | list | dict) or hashed in seen[number]:
                     del seen[number]
                 else:
-                    seen[number].add(told)
+                    seen[number].add(hashed)
             if not seen:
                 break
         return seen
@@ -232,8 +232,8 @@ class _Comparison:
         for place, row in enumerate(side.rows()):
             key = _hash(tuple(row[number] for number in numbers))
             if places.setdefault(key, place) != place:
-                told = " / ".join(str(row[number]) for number in numbers)
-                raise UsageError(f"two rows have the key {told!r}", hint="name further columns with --key, or leave it out")
+                key_text = " / ".join(str(row[number]) for number in numbers)
+                raise UsageError(f"two rows have the key {key_text!r}", hint="name further columns with --key, or leave it out")
         return places
 
     def _by_position(self, old: list[bytes], new: list[bytes]) -> None:
@@ -302,11 +302,11 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def _hash(row: Row) -> bytes:
-    return blake3("\0".join(map(_told, row)).encode("utf-8", "surrogatepass")).digest(length=16)
+    return blake3("\0".join(map(_comparable, row)).encode("utf-8", "surrogatepass")).digest(length=16)
 
 
-def _told(value: Value) -> str:
-    """A cell as text that is the same for equal cells; nulls and texts are told apart."""
+def _comparable(value: Value) -> str:
+    """A cell as text that is the same for equal cells; nulls and texts differ."""
     if isinstance(value, bool) or value is None:
         return f"\1{value}"
     if isinstance(value, int | float | Decimal):
@@ -327,16 +327,16 @@ def _number(value: float | Decimal) -> str:
         return str(value)
     if abs(value.adjusted()) > _LONG_EXPONENT:  # its digits would fill the memory
         sign, digits, exponent = value.as_tuple()
-        told = "".join(map(str, digits))
-        short = told.rstrip("0")
-        return f"{'-' * sign}{short}E{int(exponent) + len(told) - len(short)}" if short else "0"
+        figures = "".join(map(str, digits))
+        short = figures.rstrip("0")
+        return f"{'-' * sign}{short}E{int(exponent) + len(figures) - len(short)}" if short else "0"
     plain = format(value, "f")
     plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
     return "0" if plain == "-0" else plain
 
 
 def _same(one: Value, two: Value) -> bool:
-    return _told(one) == _told(two)
+    return _comparable(one) == _comparable(two)
 
 
 def _plain(value: Value) -> object:

@@ -1,6 +1,6 @@
 """Writing into a folder so that nothing ever leaves it.
 
-How a restore uses this room:
+How a restore uses this package:
 
 1. planning, nothing is written: `unsafe_reason` for every path, `Target.existing` and `Target.compare` for conflicts,
 `FreeNames` where both are to be kept, `colliding` where the target is blind to case; 2. `Target.prepare` makes the root, proves
@@ -10,7 +10,7 @@ before it renames them into place; 4. `Target.finish` sets modes and times of fo
 renames durable.
 
 Every folder is reached part by part from the root's descriptor and no link is ever passed (see `vault.source.folder_descent`).
-Trouble with one item comes back as a `Problem`; trouble that would meet every item (no room, a read-only file system)
+Trouble with one item comes back as a `Problem`; trouble that would meet every item (a full disk, a read-only file system)
 is a `TargetError`. One limit: whoever may move a folder out of the target *while* a restore writes to it moves what is
 written with it.
 """

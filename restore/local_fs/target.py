@@ -25,7 +25,7 @@ from vault.problems import Problem, printable
 from vault.source.folder_descent import FOLDER_FLAGS, SUPPORTED, Descent
 
 _PROBE = ".strongroom-probe-\u00c9.part"  # É, in one character
-_PROBE_TWINS = (_PROBE.upper(), _PROBE.replace("\u00c9", "E\u0301"))
+_PROBE_VARIANTS = (_PROBE.upper(), _PROBE.replace("\u00c9", "E\u0301"))
 _ONE_AT_A_TIME = "run the same command again when it has ended; what is there by then is not written twice"
 _NEEDS_PERMISSION = "let the user that restores write there, or restore to another folder"
 
@@ -85,7 +85,7 @@ class Target:
             probe = os.fsencode(_PROBE)
             os.close(create(self._descriptor, probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW))
             try:
-                return any(self._has(os.fsencode(twin)) for twin in _PROBE_TWINS)
+                return any(self._has(os.fsencode(twin)) for twin in _PROBE_VARIANTS)
             finally:
                 remove(self._descriptor, probe)
         except OSError as error:

@@ -66,36 +66,36 @@ class ConflictGuard:
             self.left.already_there += 1
             self.left.links += 1
             return []
-        way = self._way(path, entry, None)
-        if not isinstance(way, tuple):
-            self.left.links += not way
-            return way
-        return self._sink.link(way[0], points_to, entry, replace=way[1])
+        resolution = self._resolution(path, entry, None)
+        if not isinstance(resolution, tuple):
+            self.left.links += not resolution
+            return resolution
+        return self._sink.link(resolution[0], points_to, entry, replace=resolution[1])
 
-    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """Passed on, unless something stands there."""
-        if given.content is None or replace:
-            return self._sink.file(given, entry, replace=replace)
-        reason = unsafe_reason(given.path)
+        if item.content is None or replace:
+            return self._sink.file(item, entry, replace=replace)
+        reason = unsafe_reason(item.path)
         if reason is not None:
-            return [Problem(given.path, "unwritable", reason)]
+            return [Problem(item.path, "unwritable", reason)]
         digest = blake3()
-        while piece := given.content.read(PIECE):
+        while piece := item.content.read(PIECE):
             digest.update(piece)
-        given.content.seek(0)
+        item.content.seek(0)
         entry = entry._replace(digest=digest.digest())
-        way = self._way(given.path, entry, given.size)
-        if not isinstance(way, tuple):
-            self.left.files += not way
-            self.left.bytes += 0 if way else given.size
-            return way
-        return self._sink.file(given._replace(path=way[0]), entry, replace=way[1])
+        resolution = self._resolution(item.path, entry, item.size)
+        if not isinstance(resolution, tuple):
+            self.left.files += not resolution
+            self.left.bytes += 0 if resolution else item.size
+            return resolution
+        return self._sink.file(item._replace(path=resolution[0]), entry, replace=resolution[1])
 
     def finish(self) -> list[Problem]:
         """Passed on."""
         return self._sink.finish()
 
-    def _way(self, path: bytes, entry: Entry, size: int | None) -> tuple[bytes, bool] | list[Problem]:
+    def _resolution(self, path: bytes, entry: Entry, size: int | None) -> tuple[bytes, bool] | list[Problem]:
         """Where it shall go, and whether in something's place; else the problems of its being left out."""
         standing = self._place.existing([path]).get(path)
         mtime_ns = entry.attributes.mtime_ns or 0
@@ -151,8 +151,8 @@ def _foreseen(items: pa.Table, conversion: Conversion) -> Iterator[tuple[bytes, 
     """Names and times of what will be given."""
     names, rows = OutputNames(), Rows(items)
     described = zip(items["path"].to_pylist(), items["format"].to_pylist(), items["type"].to_pylist(), strict=True)
-    for row, (path, told, type_) in enumerate(described):
+    for row, (path, format_name, type_) in enumerate(described):
         if type_ == manifest.FILE:
-            source = conversion.source_of(told)
-            given = path if source is None else encoded(names.give(decoded(path), conversion.target or source, [""])[0])
-            yield given, rows.mtime_ns(row)
+            source = conversion.source_of(format_name)
+            output = path if source is None else encoded(names.give(decoded(path), conversion.target or source, [""])[0])
+            yield output, rows.mtime_ns(row)

@@ -47,9 +47,9 @@ class Conversion:
         noun = "table" if source == "sqlite" else "sheet"
         return SheetChoice(self.sheets, noun) if self.sheets and source in HAVING_SHEETS else None
 
-    def source_of(self, told: str | None) -> str | None:
-        """The format that an item is read as, if it is to be converted. told: its format, as its manifest names it."""
-        name = read_as(told)
+    def source_of(self, format_name: str | None) -> str | None:
+        """The format that an item is read as, if it is to be converted. format_name: its format, as its manifest names it."""
+        name = read_as(format_name)
         if name is None:
             return None
         # a CSV is always written anew: in one encoding, with one delimiter
@@ -58,9 +58,9 @@ class Conversion:
         return None if same or (self.target is None and self.rows is None) else name
 
 
-def read_as(told: str | None) -> str | None:
+def read_as(format_name: str | None) -> str | None:
     """The table format that an item of this format is read as; None where it is no table."""
-    name = _SAME_AS.get(told or "", told or "")
+    name = _SAME_AS.get(format_name or "", format_name or "")
     return name if is_table(name) else None
 
 

@@ -41,83 +41,85 @@ def as_they_are(items: pa.Table, contents: Contents) -> Iterator[OutputItem]:
     """Every file as it is; for one that cannot be had, a `OutputItem` without content."""
     about = ItemFacts(items)
     for row, content in contents:
-        told = about.told(row)
-        yield lost(told, content) if isinstance(content, StrongroomError) else about.as_it_is(told, content)
+        outcome = about.outcome(row)
+        yield lost(outcome, content) if isinstance(content, StrongroomError) else about.as_it_is(outcome, content)
 
 
-def convert_items(items: pa.Table, contents: Contents, conversion: Conversion, room: Path) -> Iterator[OutputItem]:
-    """Every file as `conversion` wants it. room: a private folder. Raises `TargetError` where that takes no more."""
+def convert_items(items: pa.Table, contents: Contents, conversion: Conversion, scratch: Path) -> Iterator[OutputItem]:
+    """Every file as `conversion` wants it. scratch: a private folder. Raises `TargetError` where that takes no more."""
     about = ItemFacts(items)
     names = UniqueNames(about.kept(conversion))
     for row, content in contents:
-        told = about.told(row)
+        outcome = about.outcome(row)
         if isinstance(content, StrongroomError):
-            yield lost(told, content)
+            yield lost(outcome, content)
             continue
-        told.format = told.format or format_of(content, told.path)
-        source = conversion.source_of(told.format)
+        outcome.format = outcome.format or format_of(content, outcome.path)
+        source = conversion.source_of(outcome.format)
         if source is None:
-            told.notes += [] if read_as(told.format) else [NOT_A_TABLE]
-            names.keep(told)
-            yield about.as_it_is(told, content)
+            outcome.notes += [] if read_as(outcome.format) else [NOT_A_TABLE]
+            names.keep(outcome)
+            yield about.as_it_is(outcome, content)
             continue
-        yield from _converted(told, source, (content, about.size(row)), conversion, (names, room))
+        yield from _converted(outcome, source, (content, about.size(row)), conversion, (names, scratch))
 
 
 def _converted(
-    told: ItemOutcome, source: str, item: tuple[IO[bytes], int], conversion: Conversion, place: tuple[UniqueNames, Path]
+    outcome: ItemOutcome, source: str, item: tuple[IO[bytes], int], conversion: Conversion, place: tuple[UniqueNames, Path]
 ) -> Iterator[OutputItem]:
     content, size = item
-    names, room = place
-    file = put_down(content, room / "item")
-    outputs = Outputs(room)
+    names, scratch = place
+    file = put_down(content, scratch / "item")
+    outputs = Outputs(scratch)
     try:
         try:
-            _convert(file, told, source, conversion, names, outputs)
+            _convert(file, outcome, source, conversion, names, outputs)
         except ITEM_ERRORS as error:
-            told.problems.append(Problem(told.path, "not-converted", f"it is given as it is: {error}"))
-            names.keep(told)
+            outcome.problems.append(Problem(outcome.path, "not-converted", f"it is given as it is: {error}"))
+            names.keep(outcome)
             content.seek(0)
-            yield OutputItem(told.outputs[-1], content, size, told)
+            yield OutputItem(outcome.outputs[-1], content, size, outcome)
             return
         for name, made in outputs.made.items():
             with made.open("rb") as out:
-                yield OutputItem(encoded(name), out, made.stat().st_size, told)
+                yield OutputItem(encoded(name), out, made.stat().st_size, outcome)
     finally:
         outputs.clear()
         file.unlink()
 
 
-def _convert(file: Path, told: ItemOutcome, source: str, conversion: Conversion, names: UniqueNames, outputs: Outputs) -> None:
+def _convert(
+    file: Path, outcome: ItemOutcome, source: str, conversion: Conversion, names: UniqueNames, outputs: Outputs
+) -> None:
     losses = LossReport()
     cutting = None if conversion.rows is None else RowCutter(conversion.rows, losses)
     target = conversion.target or source
-    header = conversion.headers.of(told.source)
+    header = conversion.headers.of(outcome.source)
     sheets = conversion.choice(source)
     query = ConvertOptions(target, conversion.options, None if cutting is None else cutting.change, header, sheets)
-    written = convert(file, source, decoded(told.path), query, names.given, outputs.opened, losses)
-    tell(told, target, written, losses, cutting)
-    told.problems += missing_sheets(told, sheets)
-    told.outputs = [encoded(one.name) for one in written]
+    written = convert(file, source, decoded(outcome.path), query, names.converted, outputs.opened, losses)
+    tell(outcome, target, written, losses, cutting)
+    outcome.problems += missing_sheets(outcome, sheets)
+    outcome.outputs = [encoded(one.name) for one in written]
     names.taken.update(one.name.casefold() for one in written)
 
 
 def tell(
-    told: ItemOutcome, target: str, written: Sequence[ConversionResult], losses: LossReport, cutting: RowCutter | None
+    outcome: ItemOutcome, target: str, written: Sequence[ConversionResult], losses: LossReport, cutting: RowCutter | None
 ) -> None:
     """Enter what a conversion did."""
-    told.target = target
-    told.tables = [table for one in written for table in one.tables]
-    told.losses = losses.all()
-    told.guesses = losses.notes()
+    outcome.target = target
+    outcome.tables = [table for one in written for table in one.tables]
+    outcome.losses = losses.all()
+    outcome.guesses = losses.notes()
     if cutting is not None:
-        told.cut = cutting.facts()
-        told.problems += [Problem(told.path, "not-cut", why) for why in cutting.whole]
+        outcome.cut = cutting.facts()
+        outcome.problems += [Problem(outcome.path, "not-cut", why) for why in cutting.whole]
 
 
-def missing_sheets(told: ItemOutcome, sheets: SheetChoice | None) -> list[Problem]:
+def missing_sheets(outcome: ItemOutcome, sheets: SheetChoice | None) -> list[Problem]:
     """What an item lacks of the sheets that were asked for, where it has others of them."""
-    return [Problem(told.path, "no-such-sheet", why) for why in (sheets.missing if sheets is not None else ())]
+    return [Problem(outcome.path, "no-such-sheet", why) for why in (sheets.missing if sheets is not None else ())]
 
 
 class ItemFacts:
@@ -126,7 +128,7 @@ class ItemFacts:
     def __init__(self, items: pa.Table) -> None:
         self._items = items
 
-    def told(self, row: int) -> ItemOutcome:
+    def outcome(self, row: int) -> ItemOutcome:
         """Of an item that nothing has become of yet."""
         path, format_, source = (self._items[name][row].as_py() for name in ("path", "format", "source"))
         return ItemOutcome(row, path, format_, source)
@@ -136,11 +138,11 @@ class ItemFacts:
         size: int = self._items["size"][row].as_py()
         return size
 
-    def as_it_is(self, told: ItemOutcome, content: IO[bytes]) -> OutputItem:
+    def as_it_is(self, outcome: ItemOutcome, content: IO[bytes]) -> OutputItem:
         """Give an item as it is."""
-        if not told.outputs:
-            told.outputs = [told.path]
-        return OutputItem(told.outputs[-1], content, self.size(told.row), told)
+        if not outcome.outputs:
+            outcome.outputs = [outcome.path]
+        return OutputItem(outcome.outputs[-1], content, self.size(outcome.row), outcome)
 
     def kept(self, conversion: Conversion) -> list[bytes]:
         """The paths of what will be given as it is, as far as the manifest tells."""
@@ -155,29 +157,29 @@ class ItemFacts:
 
 
 class UniqueNames:
-    """Names for what is given, none twice. given: makes those of what is converted."""
+    """Names for what is given, none twice. converted: makes those of what is converted."""
 
     def __init__(self, kept: Iterable[bytes]) -> None:
-        self.given = OutputNames()
+        self.converted = OutputNames()
         self.taken: set[str] = set()
-        self._kept = {self.given.take(decoded(path)) for path in kept}
+        self._kept = {self.converted.take(decoded(path)) for path in kept}
 
-    def keep(self, told: ItemOutcome) -> None:
+    def keep(self, outcome: ItemOutcome) -> None:
         """Settle the name of an item that is given as it is: its own, unless a converted one has that by now."""
-        name = decoded(told.path)
+        name = decoded(outcome.path)
         if name not in self._kept:
             while name.casefold() in self.taken:
                 name += ".original"
-            self.given.take(name)
+            self.converted.take(name)
             self.taken.add(name.casefold())
-        told.outputs = [encoded(name)]
+        outcome.outputs = [encoded(name)]
 
 
 class Outputs:
     """Files that a conversion writes, by their names, in a private folder until they are given."""
 
-    def __init__(self, room: Path) -> None:
-        self._room = room
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
         self.made: dict[str, Path] = {}
 
     def opened(self, name: str) -> AbstractContextManager[BinaryIO]:
@@ -186,7 +188,7 @@ class Outputs:
 
     @contextmanager
     def _open(self, name: str) -> Iterator[BinaryIO]:
-        path = self._room / f"out-{len(self.made)}"
+        path = self._scratch / f"out-{len(self.made)}"
         self.made[name] = path
         with new_file(path) as file:
             yield file
@@ -197,10 +199,10 @@ class Outputs:
             path.unlink(missing_ok=True)
 
 
-def lost(told: ItemOutcome, error: StrongroomError) -> OutputItem:
+def lost(outcome: ItemOutcome, error: StrongroomError) -> OutputItem:
     """An item whose content cannot be had."""
-    told.problems.append(Problem(told.path, "damaged", f"its content cannot be restored: {error}"))
-    return OutputItem(told.path, None, 0, told)
+    outcome.problems.append(Problem(outcome.path, "damaged", f"its content cannot be restored: {error}"))
+    return OutputItem(outcome.path, None, 0, outcome)
 
 
 def format_of(content: IO[bytes], path: bytes) -> str | None:

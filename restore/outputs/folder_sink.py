@@ -34,16 +34,16 @@ class FolderSink:
         """A link."""
         return self._writer.write_link(path, points_to, entry.attributes, replace=replace)
 
-    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """A file, piece by piece."""
-        if given.content is None:
+        if item.content is None:
             return []
-        begun = self._writer.begin(given.path, given.size, replace=replace)
+        begun = self._writer.begin(item.path, item.size, replace=replace)
         if isinstance(begun, Problem):
             return [begun]
-        problems = _fill(begun, given.content, entry.attributes)
+        problems = _fill(begun, item.content, entry.attributes)
         self._files += 1
-        self._bytes += given.size
+        self._bytes += item.size
         if self._files >= COMMIT_FILES or self._bytes >= COMMIT_BYTES:
             self._files = self._bytes = 0
             problems += self._writer.commit_ahead()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def merge_items(
-    items: pa.Table, contents: Contents, conversion: Conversion, name: bytes, room: Path, zone: ZoneInfo
+    items: pa.Table, contents: Contents, conversion: Conversion, name: bytes, scratch: Path, zone: ZoneInfo
 ) -> Iterator[OutputItem]:
     """The merged table under `name`, and before it a `OutputItem` without content for every item that is not in it.
 
@@ -42,30 +42,30 @@ def merge_items(
     about = ItemFacts(items)
     waiting: list[tuple[ItemOutcome, Path, str]] = []
     for row, content in contents:
-        told = about.told(row)
+        outcome = about.outcome(row)
         if isinstance(content, StrongroomError):
-            yield lost(told, content)
+            yield lost(outcome, content)
             continue
-        told.format = told.format or format_of(content, told.path)
-        source = read_as(told.format)
+        outcome.format = outcome.format or format_of(content, outcome.path)
+        source = read_as(outcome.format)
         if source is None:
-            why = f"it is not a table ({told.format or 'empty'}), and not in the merged one"
-            told.problems.append(Problem(told.path, "not-a-table", why))
-            yield OutputItem(told.path, None, 0, told)
+            why = f"it is not a table ({outcome.format or 'empty'}), and not in the merged one"
+            outcome.problems.append(Problem(outcome.path, "not-a-table", why))
+            yield OutputItem(outcome.path, None, 0, outcome)
             continue
-        waiting.append((told, put_down(content, room / f"part-{row}"), source))
+        waiting.append((outcome, put_down(content, scratch / f"part-{row}"), source))
     starts = items["period_start"].cast("int64").to_pylist()
     waiting.sort(key=lambda one: _rank(starts[one[0].row], one[0].path))
-    yield from _Merging(items, conversion, room, zone).give(waiting, name)
+    yield from _Merging(items, conversion, scratch, zone).give(waiting, name)
 
 
 class _Merging:
     """One merged table on its way."""
 
-    def __init__(self, items: pa.Table, conversion: Conversion, room: Path, zone: ZoneInfo) -> None:
+    def __init__(self, items: pa.Table, conversion: Conversion, scratch: Path, zone: ZoneInfo) -> None:
         self._items = items
         self._conversion = conversion
-        self._room = room
+        self._scratch = scratch
         self._zone = zone
         self._by_path: dict[str, ItemOutcome] = {}
         self._cutting: dict[str, RowCutter] = {}
@@ -74,35 +74,35 @@ class _Merging:
         losses = LossReport()
         parts = [self._part(*one) for one in waiting]
         merged = Merged(parts, self._failed, losses)
-        told = ItemOutcome(-1, name, None, notes=[f"merged out of {counted(len(parts), 'file')}"])
-        outputs = Outputs(self._room)
+        outcome = ItemOutcome(-1, name, None, notes=[f"merged out of {counted(len(parts), 'file')}"])
+        outputs = Outputs(self._scratch)
         target = self._conversion.target or "csv"
         query = ConvertOptions(target, self._conversion.options)
         try:
             written = write_all([merged], decoded(name), query, _Fixed(decoded(name)), outputs.opened, losses)
-            tell(told, target, written, losses, None)
-            told.notes += merged.changes
+            tell(outcome, target, written, losses, None)
+            outcome.notes += merged.changes
             for cutting in self._cutting.values():
-                told.cut += cutting.facts()
+                outcome.cut += cutting.facts()
             yield from (OutputItem(one.path, None, 0, one) for one in self._by_path.values() if one.problems)
             for made_name, made in outputs.made.items():
-                told.outputs.append(encoded(made_name))
+                outcome.outputs.append(encoded(made_name))
                 with made.open("rb") as out:
-                    yield OutputItem(encoded(made_name), out, made.stat().st_size, told)
+                    yield OutputItem(encoded(made_name), out, made.stat().st_size, outcome)
         finally:
             outputs.clear()
             for _, file, _ in waiting:
                 file.unlink()
 
-    def _part(self, told: ItemOutcome, file: Path, source: str) -> Part:
-        shown = printable(told.path)
-        self._by_path[shown] = told
+    def _part(self, outcome: ItemOutcome, file: Path, source: str) -> Part:
+        shown = printable(outcome.path)
+        self._by_path[shown] = outcome
 
         @contextmanager
         def opened(losses: LossReport) -> Iterator[Sequence[Table]]:
             sheets = self._conversion.choice(source)
-            tables = open_tables(file, source, losses, self._conversion.headers.of(told.source), sheets)
-            told.problems = missing_sheets(told, sheets)
+            tables = open_tables(file, source, losses, self._conversion.headers.of(outcome.source), sheets)
+            outcome.problems = missing_sheets(outcome, sheets)
             rows = self._conversion.rows
             if rows is None:
                 yield tables
@@ -111,21 +111,21 @@ class _Merging:
             cutting = self._cutting[shown] = RowCutter(rows, losses)
             change: Callable[[Table], Table] = cutting.change
             yield [change(table) for table in tables]
-            told.problems += [Problem(told.path, "not-cut", why) for why in cutting.whole]
+            outcome.problems += [Problem(outcome.path, "not-cut", why) for why in cutting.whole]
 
-        return Part(shown, self._when(told), opened)
+        return Part(shown, self._when(outcome), opened)
 
-    def _when(self, told: ItemOutcome) -> str:
-        start, end = (self._items[name][told.row].as_py() for name in ("period_start", "period_end"))
+    def _when(self, outcome: ItemOutcome) -> str:
+        start, end = (self._items[name][outcome.row].as_py() for name in ("period_start", "period_end"))
         if start is None or end is None:
-            return printable(told.path)
+            return printable(outcome.path)
         return period_grammar.written(Period(micros(start), micros(end)), self._zone)
 
     def _failed(self, part: Part, error: StrongroomError, rows: int) -> None:
-        told = self._by_path[part.source]
+        outcome = self._by_path[part.source]
         kept = f"; {rows} of its rows are in the merged table" if rows else ""
         why = "it is not in the merged table" if isinstance(error, NoSuchSheet) else "it cannot be read as a table"
-        told.problems.append(Problem(told.path, "not-merged", f"{why}: {error}{kept}"))
+        outcome.problems.append(Problem(outcome.path, "not-merged", f"{why}: {error}{kept}"))
 
 
 class _Fixed(OutputNames):

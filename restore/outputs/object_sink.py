@@ -94,18 +94,18 @@ class ObjectSink:
         """Cannot be."""
         return [Problem(path, "not-carried", f"a bucket holds no links; it points to {printable(points_to)}")]
 
-    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """An object."""
-        key = key_of(given.path)
-        if given.content is None:
+        key = key_of(item.path)
+        if item.content is None:
             return []
-        if given.size > LARGEST_PUT or not self._objects.key_fits(key):
-            return [Problem(given.path, "not-carried", "its name or its content is too large for one object")]
+        if item.size > LARGEST_PUT or not self._objects.key_fits(key):
+            return [Problem(item.path, "not-carried", "its name or its content is too large for one object")]
         metadata = _metadata(entry)
-        if given.size > SMALL:
-            return self._put(given.path, given.content, given.size, metadata)
-        body = io.BytesIO(given.content.read())
-        self._waiting.append(self._pool.submit(self._put, given.path, body, given.size, metadata))
+        if item.size > SMALL:
+            return self._put(item.path, item.content, item.size, metadata)
+        body = io.BytesIO(item.content.read())
+        self._waiting.append(self._pool.submit(self._put, item.path, body, item.size, metadata))
         return self._waiting.popleft().result() if len(self._waiting) > AHEAD else []
 
     def finish(self) -> list[Problem]:

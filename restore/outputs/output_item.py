@@ -51,9 +51,9 @@ class ItemOutcome:
 
 class OutputItem(NamedTuple):
     """A file to give. path: where it belongs · content: open at its start until the next one is asked for; None where the item
-    could not be had at all, and `told` says why · size: of the content, bytes."""
+    could not be had at all, and `outcome` says why · size: of the content, bytes."""
 
     path: bytes
     content: IO[bytes] | None
     size: int
-    told: ItemOutcome
+    outcome: ItemOutcome

@@ -53,7 +53,7 @@ def counts_of(outcomes: Sequence[ItemOutcome]) -> OutcomeCounts:
     )
 
 
-def report_of(selection: Selection, asked: Mapping[str, Any], told: Sequence[ItemOutcome]) -> dict[str, Any]:
+def report_of(selection: Selection, asked: Mapping[str, Any], outcomes: Sequence[ItemOutcome]) -> dict[str, Any]:
     """The report. asked: the request, in plain values. No moment of making is in it: two reports can be compared."""
     return {
         "project": selection.project.name,
@@ -61,8 +61,8 @@ def report_of(selection: Selection, asked: Mapping[str, Any], told: Sequence[Ite
         "snapshots": [
             {"source": one.source, "snapshot": one.id, "taken_at": one.taken_at.isoformat()} for one in selection.records
         ],
-        "counts": counts_of(told).as_json(),
-        "items": [one.as_json() for one in told],
+        "counts": counts_of(outcomes).as_json(),
+        "items": [one.as_json() for one in outcomes],
     }
 
 

@@ -22,13 +22,13 @@ def scratch_dir(parent: Path | None = None) -> Iterator[Path]:
     if parent is not None and not _is_utf8(parent):
         parent = None
     try:
-        room = Path(tempfile.mkdtemp(prefix="strongroom-", dir=parent))  # made 0700
+        scratch = Path(tempfile.mkdtemp(prefix="strongroom-", dir=parent))  # made 0700
     except OSError as error:
         raise _no_room(error) from error
     try:
-        yield room
+        yield scratch
     finally:
-        shutil.rmtree(room, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Sink(Protocol):
         """A symbolic link."""
         ...
 
-    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """A file; its content is read to the end. Raises `TargetError`, `StorageError` where no other could be given either."""
         ...
 

@@ -28,9 +28,9 @@ class StreamSink:
         """Cannot be."""
         return [Problem(path, "not-carried", f"it is a link; it points to {printable(points_to)}")]
 
-    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """Its content. Raises `UsageError` for a second one, and where an item has become several files."""
-        outputs = given.told.outputs
+        outputs = item.outcome.outputs
         if len(outputs) > 1 or self.files:
             some = ", ".join(printable(path) for path in outputs[:5])
             raise UsageError(
@@ -38,8 +38,8 @@ class StreamSink:
                 hint="use a format that holds several tables (xlsx, ods, sqlite, json), or restore to a folder or an archive",
             )
         self.files += 1
-        if given.content is not None:
-            shutil.copyfileobj(given.content, self._out, PIECE)
+        if item.content is not None:
+            shutil.copyfileobj(item.content, self._out, PIECE)
         return []
 
     def finish(self) -> list[Problem]:

@@ -73,11 +73,11 @@ class TarSink:
         self._archive.addfile(info)
         return problems
 
-    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """A file's entry and its content."""
-        info, problems = _info(given.path, tarfile.REGTYPE, entry)
-        info.size = given.size
-        self._archive.addfile(info, given.content)
+        info, problems = _info(item.path, tarfile.REGTYPE, entry)
+        info.size = item.size
+        self._archive.addfile(info, item.content)
         return problems
 
     def finish(self) -> list[Problem]:

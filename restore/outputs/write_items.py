@@ -35,11 +35,11 @@ UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """How things are given. room: a private folder for plain contents · conversion: of tables, None to give everything as it is
-    · merged: the path of the one table that all become · zone: in which periods are told · report: what is given last, out of
-    what became of everything."""
+    """How items are written. scratch: a private folder for plain contents · conversion: of tables, None to write everything as
+    it is · merged: the path of the one table that all become · zone: of the periods in texts · report: makes what is written
+    last, out of what became of everything."""
 
-    room: Path
+    scratch: Path
     conversion: Conversion | None = None
     merged: bytes | None = None
     zone: ZoneInfo = UTC
@@ -48,16 +48,16 @@ class OutputOptions:
 
 @dataclass(slots=True)
 class OutputReport:
-    """What was given. told: what became of each file."""
+    """What was written. outcomes: what became of each file."""
 
     report: RestoreReport
-    told: list[ItemOutcome] = field(default_factory=list)
+    outcomes: list[ItemOutcome] = field(default_factory=list)
 
 
 def write_items(
     plan: RestorePlan,
     sink: Sink,
-    giving: OutputOptions,
+    options: OutputOptions,
     stop: Callable[[], None] = lambda: None,
     progress: Progress | None = None,
 ) -> OutputReport:
@@ -65,21 +65,21 @@ def write_items(
     refuse(plan)
     clock = plan.project.services.clock
     began = clock.monotonic()
-    giver = _Giver(plan, sink, giving, progress or Silence())
-    outcome = giver.run(stop)
+    writer = _ItemWriter(plan, sink, options, progress or Silence())
+    outcome = writer.run(stop)
     outcome.report.seconds = clock.monotonic() - began
     return outcome
 
 
-class _Giver:
-    def __init__(self, plan: RestorePlan, sink: Sink, giving: OutputOptions, progress: Progress) -> None:
+class _ItemWriter:
+    def __init__(self, plan: RestorePlan, sink: Sink, options: OutputOptions, progress: Progress) -> None:
         self._plan = plan
         self._sink = sink
-        self._giving = giving
+        self._options = options
         self._progress = progress
         self._entries = Entries(plan.items)
         self._given_up = {problem.path for problem in plan.given_up}
-        self._outcome = OutputReport(
+        self._output = OutputReport(
             RestoreReport(
                 skipped=plan.skipped,
                 newer=plan.newer,
@@ -90,32 +90,32 @@ class _Giver:
 
     def run(self, stop: Callable[[], None]) -> OutputReport:
         reader = PackReader(self._plan.project, self._plan.index)
-        report = self._outcome.report
+        report = self._output.report
         self._progress.phase("restoring", items=self._plan.files, size=self._plan.bytes_to_write)
         others = self._others()
         waiting = next(others, None)
         last: ItemOutcome | None = None
-        for given in self._given(self._contents(reader, stop)):
-            told = given.told
-            while told.row >= 0 and waiting is not None and waiting[1] < told.path:
+        for item in self._items(self._contents(reader, stop)):
+            outcome = item.outcome
+            while outcome.row >= 0 and waiting is not None and waiting[1] < outcome.path:
                 self._other(*waiting)
                 waiting = next(others, None)
-            if told is not last:
-                self._tell(told)
-                last = told
-            if given.content is not None:
-                self._file(given)
+            if outcome is not last:
+                self._tell(outcome)
+                last = outcome
+            if item.content is not None:
+                self._file(item)
         while waiting is not None:
             self._other(*waiting)
             waiting = next(others, None)
-        if self._giving.report is not None:
-            last_of_all = self._giving.report(self._outcome.told)
+        if self._options.report is not None:
+            last_of_all = self._options.report(self._output.outcomes)
             report.problems += self._sink.file(last_of_all, self._entries.newest(), replace=True)
         late = self._sink.finish()
         report.files -= sum(problem.what != "attributes" for problem in late)
         report.problems += late
         report.requests = reader.requests
-        return self._outcome
+        return self._output
 
     def _contents(self, reader: PackReader, stop: Callable[[], None]) -> Contents:
         """Contents of the files; of those that the person gives up, why they cannot be had."""
@@ -123,49 +123,49 @@ class _Giver:
 
         plan = self._plan
         references = plan.references.filter(pc.is_valid(plan.references["pack"])) if plan.given_up else plan.references
-        for row, content in contents(plan.items, references, reader, stop, self._giving.room):
+        for row, content in contents(plan.items, references, reader, stop, self._options.scratch):
             gone = bool(plan.given_up) and plan.items["path"][row].as_py() in self._given_up
             yield row, Damaged("a part of its content is gone from the repository") if gone else content
 
-    def _given(self, found: Contents) -> Iterator[OutputItem]:
-        plan, giving = self._plan, self._giving
-        if giving.conversion is None:
+    def _items(self, found: Contents) -> Iterator[OutputItem]:
+        plan, options = self._plan, self._options
+        if options.conversion is None:
             return as_they_are(plan.items, found)
-        if giving.merged is not None:
-            return merge_items(plan.items, found, giving.conversion, giving.merged, giving.room, giving.zone)
-        return convert_items(plan.items, found, giving.conversion, giving.room)
+        if options.merged is not None:
+            return merge_items(plan.items, found, options.conversion, options.merged, options.scratch, options.zone)
+        return convert_items(plan.items, found, options.conversion, options.scratch)
 
-    def _tell(self, told: ItemOutcome) -> None:
-        """Before anything of an item is given: all is known of it by then."""
-        self._outcome.told.append(told)
-        if told.path not in self._given_up:  # told already
-            self._outcome.report.problems += told.problems
-        if told.row >= 0:
-            self._progress.advance(items=1, size=self._plan.items["size"][told.row].as_py())
+    def _tell(self, outcome: ItemOutcome) -> None:
+        """Before anything of an item is item: all is known of it by then."""
+        self._output.outcomes.append(outcome)
+        if outcome.path not in self._given_up:  # told already
+            self._output.report.problems += outcome.problems
+        if outcome.row >= 0:
+            self._progress.advance(items=1, size=self._plan.items["size"][outcome.row].as_py())
 
-    def _file(self, given: OutputItem) -> None:
-        path = self._plan.renamed.get(given.told.row, given.path)
-        problems = self._sink.file(given._replace(path=path), self._entry(given.told))
-        self._outcome.report.problems += problems
+    def _file(self, item: OutputItem) -> None:
+        path = self._plan.renamed.get(item.outcome.row, item.path)
+        problems = self._sink.file(item._replace(path=path), self._entry(item.outcome))
+        self._output.report.problems += problems
         if all(problem.what == "attributes" for problem in problems):
-            self._outcome.report.files += 1
-            self._outcome.report.bytes += given.size
+            self._output.report.files += 1
+            self._output.report.bytes += item.size
 
-    def _entry(self, told: ItemOutcome) -> Entry:
-        if told.row < 0:
+    def _entry(self, outcome: ItemOutcome) -> Entry:
+        if outcome.row < 0:
             return self._entries.newest()
-        return self._entries.of(told.row) if told.target is None else self._entries.of_made(told.row)
+        return self._entries.of(outcome.row) if outcome.target is None else self._entries.of_made(outcome.row)
 
     def _others(self) -> Iterator[tuple[int, bytes]]:
         """Folders and links, by path: none of them belongs to a merged table."""
-        if self._giving.merged is not None:
+        if self._options.merged is not None:
             return
         rows = _not_files(self._plan.items)
         paths = taken(self._plan.items.select(["path"]), rows)["path"].to_pylist()
         yield from sorted(zip(rows, paths, strict=True), key=lambda one: one[1])
 
     def _other(self, row: int, path: bytes) -> None:
-        entry, report = self._entries.of(row), self._outcome.report
+        entry, report = self._entries.of(row), self._output.report
         if self._plan.items["type"][row].as_py() == manifest.FOLDER:
             problems: list[Problem] = self._sink.folder(path, entry)
             report.folders += not problems

@@ -62,13 +62,13 @@ class ZipSink:
         self._archive.writestr(info, points_to)
         return []
 
-    def file(self, given: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
         """A file and its content."""
-        info = self._info(self._name(given.path), stat.S_IFREG, entry)
-        info.file_size = given.size  # tells beforehand whether 64-bit lengths are needed
-        if given.content is not None:
+        info = self._info(self._name(item.path), stat.S_IFREG, entry)
+        info.file_size = item.size  # tells beforehand whether 64-bit lengths are needed
+        if item.content is not None:
             with self._archive.open(info, "w") as out:
-                shutil.copyfileobj(given.content, out, PIECE)
+                shutil.copyfileobj(item.content, out, PIECE)
         return []
 
     def finish(self) -> list[Problem]:

@@ -66,10 +66,10 @@ class Shape:
     view: QueryTable
     columns: tuple[Column, ...]
 
-    def create(self, served: FileServer, rows: Sequence[int]) -> str:
+    def create(self, server: FileServer, rows: Sequence[int]) -> str:
         """SQL of a view over these files."""
         cells = [f"{_cell(self.view, one)} AS {quoted(shown(one.name))}" for one in self.columns]
-        return self._views(cells, _scan(served, self.view, rows))
+        return self._views(cells, _scan(server, self.view, rows))
 
     def create_stub(self, names: Sequence[str]) -> str:
         """SQL of a view that has the same columns and files, for planning alone: none of the files is opened."""
@@ -94,10 +94,10 @@ class Shape:
 
 
 def shape(
-    database: DuckDBPyConnection, served: FileServer, view: QueryTable, rows: Sequence[int], texts: Collection[str]
+    database: DuckDBPyConnection, server: FileServer, view: QueryTable, rows: Sequence[int], texts: Collection[str]
 ) -> Shape:
     """The columns of these files of a table. texts: columns that stay text whatever they look like."""
-    scan = _scan(served, view, rows)
+    scan = _scan(server, view, rows)
     if view.stored in JSON:
         found, looks = json_columns(database, scan), TIMES
     else:
@@ -147,15 +147,15 @@ _HIVE_TYPES = ", ".join(f"'{PREFIX}{name}': {type_}" for name, type_ in META.ite
 _HIVE = f"hive_partitioning = true, hive_types = {{{_HIVE_TYPES}}}"
 
 
-def _scan(served: FileServer, view: QueryTable, rows: Sequence[int]) -> str:
+def _scan(server: FileServer, view: QueryTable, rows: Sequence[int]) -> str:
     """What reads the files."""
     if view.stored in ("csv", "tsv"):
         parts = [
-            f"SELECT * FROM read_csv({_list(served.names(some))}, {head.options()}, {_HIVE})"  # noqa: S608 (all is quoted)
-            for head, some in served.by_head(rows, "\t" if view.stored == "tsv" else None).items()
+            f"SELECT * FROM read_csv({_list(server.names(some))}, {head.options()}, {_HIVE})"  # noqa: S608 (all is quoted)
+            for head, some in server.by_head(rows, "\t" if view.stored == "tsv" else None).items()
         ]
         return f"({' UNION ALL BY NAME '.join(parts)})"
-    files = _list(served.names(rows))
+    files = _list(server.names(rows))
     if view.stored == "parquet":
         return f"read_parquet({files}, union_by_name = true, {_HIVE})"
     how = "newline_delimited" if view.stored == "jsonl" else "auto"

@@ -34,16 +34,16 @@ Result = TypeVar("Result")
 class Database:
     """One connection, worked with in a thread of its own, so that Ctrl-C is heard while a question runs."""
 
-    def __init__(self, served: FileServer, zone: str) -> None:
-        self._served = served
+    def __init__(self, server: FileServer, zone: str) -> None:
+        self._server = server
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="query")
-        self._connection = self._pool.submit(_open, served, zone).result()
+        self._connection = self._pool.submit(_open, server, zone).result()
 
     def do(self, work: Callable[[DuckDBPyConnection], Result]) -> Result:
         """What `work` gives. Raises `UsageError` with DuckDB's words, and what reading the files raised."""
         future = self._pool.submit(work, self._connection)
         try:
-            with translated(self._served):
+            with translated(self._server):
                 return future.result()
         except KeyboardInterrupt:
             self._connection.interrupt()
@@ -56,7 +56,7 @@ class Database:
         self._pool.shutdown(wait=False)
 
 
-def _open(served: FileServer, zone: str) -> DuckDBPyConnection:
+def _open(server: FileServer, zone: str) -> DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(
@@ -71,7 +71,7 @@ def _open(served: FileServer, zone: str) -> DuckDBPyConnection:
             "allow_community_extensions": False,
         },
     )
-    connection.register_filesystem(served)
+    connection.register_filesystem(server)
     connection.execute(f"SET TimeZone = {text(zone)}")
     connection.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
     connection.execute("SET enable_external_access = false")
@@ -80,7 +80,7 @@ def _open(served: FileServer, zone: str) -> DuckDBPyConnection:
 
 
 @contextmanager
-def translated(served: FileServer) -> Iterator[None]:
+def translated(server: FileServer) -> Iterator[None]:
     """DuckDB's errors as ours."""
     import duckdb
 
@@ -89,9 +89,9 @@ def translated(served: FileServer) -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise _too_large() from error
     except (duckdb.Error, OSError) as error:
-        problem = served.problem
+        problem = server.problem
         if problem is not None:
-            served.problem = None
+            server.problem = None
             raise problem from error
         streamed = not isinstance(error, duckdb.Error)
         if streamed and str(error).startswith(_STREAMED_OUT_OF_MEMORY):

@@ -68,13 +68,13 @@ class QueryEngine:
         """sheets: of workbooks and SQLite files, which are left out where none is asked for."""
         self._items, of_rows = with_sheets(selection.table, sheets.sheets if sheets is not None else ())
         self._contents = Contents(selection.project, selection.index, self._items)
-        self.sheets = SheetFiles(self._items, self._contents, of_rows, sheets.room if sheets is not None else None)
+        self.sheets = SheetFiles(self._items, self._contents, of_rows, sheets.scratch if sheets is not None else None)
         self.left_out = 0 if sheets is not None else len(workbooks(selection.table))
         taken = {record.source: record.taken_at for record in selection.records}
-        self._served = FileServer(self._items, self._contents, taken, zone, headers, self.sheets)
+        self._server = FileServer(self._items, self._contents, taken, zone, headers, self.sheets)
         self._tell = tell
         self._texts: dict[str, set[str]] = {}
-        self._cut_told: set[str] = set()
+        self._reported_cuts: set[str] = set()
         self.views = find_tables(self._items, of_rows)
         if not self.views:
             raise NothingFound(
@@ -86,7 +86,7 @@ class QueryEngine:
                 f"a query reads at most {MOST_FILES} files, and these are {len(self)}",
                 hint="narrow them with --period, --kind or --path",
             )
-        self._database = Database(self._served, zone.key)
+        self._database = Database(self._server, zone.key)
 
     def close(self) -> None:
         """End whatever still runs."""
@@ -99,7 +99,7 @@ class QueryEngine:
     @property
     def opened(self) -> int:
         """How many files have been looked into so far."""
-        return len(self._served.opened)
+        return len(self._server.opened)
 
     def tables(self) -> list[TableSummary]:
         """All tables, with the columns of a few of their files."""
@@ -171,7 +171,7 @@ class QueryEngine:
                 raise NothingFound(f"no file of table {view.name} can be queried: {self.sheets.why(view.rows)}")
         try:
             shapes = [self._shape(connection, view, some) for view, some in zip(views, few, strict=True)]
-            return files_needed(connection, self._served, shapes, sql)
+            return files_needed(connection, self._server, shapes, sql)
         except duckdb.BinderException:  # perhaps a column that the first look did not meet
             return [list(view.rows) for view in views]
 
@@ -181,24 +181,24 @@ class QueryEngine:
         )
         for view, some in zip(views, ready, strict=True):
             found = self._shape(connection, view, self._looked_at(view, some))
-            connection.execute(found.create(self._served, some))
+            connection.execute(found.create(self._server, some))
             self._tell_cut_times(connection, view, _few(some))
             self._tell_headers(view, some)
 
     def _tell_headers(self, view: QueryTable, rows: Sequence[int]) -> None:
         """Say of how many files the first row was taken for data."""
         if view.format in ("csv", "tsv"):
-            heads = self._served.by_head(rows, "\t" if view.format == "tsv" else None)
+            heads = self._server.by_head(rows, "\t" if view.format == "tsv" else None)
             count = sum(len(some) for head, some in heads.items() if head.guessed)
             if count:
                 self._tell(f"{counted(count, 'file')} of {view.name}: {NO_HEADER}")
 
     def _tell_cut_times(self, connection: DuckDBPyConnection, view: QueryTable, rows: Sequence[int]) -> None:
         """Say which columns have times that a question sees to the microsecond, where a restore may give them finer."""
-        if view.format != "parquet" or view.name in self._cut_told:
+        if view.format != "parquet" or view.name in self._reported_cuts:
             return
-        self._cut_told.add(view.name)
-        names = ", ".join(map(text, self._served.names(rows)))
+        self._reported_cuts.add(view.name)
+        names = ", ".join(map(text, self._server.names(rows)))
         asked = f"SELECT DISTINCT name FROM parquet_schema([{names}]) WHERE type = 'INT96' ORDER BY name"  # noqa: S608 (quoted)
         for (column,) in connection.execute(asked).fetchall():
             self._tell(f"the times of {column} in {view.name} are INT96: they are seen to the microsecond")
@@ -216,7 +216,7 @@ class QueryEngine:
         return rows
 
     def _shape(self, connection: DuckDBPyConnection, view: QueryTable, rows: Sequence[int]) -> Shape:
-        return shape(connection, self._served, view, rows, self._texts.get(view.name, frozenset()))
+        return shape(connection, self._server, view, rows, self._texts.get(view.name, frozenset()))
 
     def _answer(self, sql: str, take: Taken) -> None:
         def begin(connection: DuckDBPyConnection) -> Any:  # noqa: ANN401 (pyarrow has no types)

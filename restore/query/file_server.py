@@ -163,9 +163,9 @@ class FileServer(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
 class _Watched(io.RawIOBase):
     """A file whose errors are remembered."""
 
-    def __init__(self, inner: io.BufferedReader, served: FileServer) -> None:
+    def __init__(self, inner: io.BufferedReader, server: FileServer) -> None:
         self._inner = inner
-        self._served = served
+        self._server = server
 
     def readable(self) -> bool:
         return True
@@ -183,10 +183,10 @@ class _Watched(io.RawIOBase):
         try:
             return self._inner.readinto(buffer)
         except OSError as error:
-            if self._served.problem is None:
+            if self._server.problem is None:
                 cause = error.__cause__
                 kind = type(cause) if isinstance(cause, StrongroomError) else Damaged
-                self._served.problem = kind(f"{error.filename}: {error.strerror}")
+                self._server.problem = kind(f"{error.filename}: {error.strerror}")
             raise
 
 

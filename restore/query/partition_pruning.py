@@ -24,14 +24,14 @@ _FILES = "strongroom_files"
 _SCANNED = "read_csv"
 
 
-def files_needed(database: DuckDBPyConnection, served: FileServer, shapes: Sequence[Shape], sql: str) -> list[list[int]]:
+def files_needed(database: DuckDBPyConnection, server: FileServer, shapes: Sequence[Shape], sql: str) -> list[list[int]]:
     """For each table the rows of the files that may be needed. Raises what DuckDB says about the question."""
-    return [_survivors(database, served, shapes, number, sql) for number in range(len(shapes))]
+    return [_survivors(database, server, shapes, number, sql) for number in range(len(shapes))]
 
 
-def _survivors(database: DuckDBPyConnection, served: FileServer, shapes: Sequence[Shape], number: int, sql: str) -> list[int]:
+def _survivors(database: DuckDBPyConnection, server: FileServer, shapes: Sequence[Shape], number: int, sql: str) -> list[int]:
     for other, shape in enumerate(shapes):
-        stub = shape.create_stub(served.names(shape.view.rows)) if other == number else shape.create_stand_in()
+        stub = shape.create_stub(server.names(shape.view.rows)) if other == number else shape.create_stand_in()
         database.execute(stub)
     plan = database.execute(f"EXPLAIN (FORMAT JSON) {sql}").fetchall()[0][1]
     rows = list(shapes[number].view.rows)
@@ -40,7 +40,7 @@ def _survivors(database: DuckDBPyConnection, served: FileServer, shapes: Sequenc
         return rows
     kept: set[int] = set()
     for scan in scans:
-        some = _matching(database, served, rows, scan["File Filters"])
+        some = _matching(database, server, rows, scan["File Filters"])
         if some is None or f"{len(some)}/{len(rows)}" != scan.get("Scanning Files"):
             return rows
         kept.update(some)
@@ -53,17 +53,17 @@ def _scans(node: object) -> list[dict[str, Any]]:
         return [scan for one in node for scan in _scans(one)]
     if not isinstance(node, dict):
         return []
-    told = node.get("extra_info")
-    own = [told] if isinstance(told, dict) and "Scanning Files" in told else []
+    extra = node.get("extra_info")
+    own = [extra] if isinstance(extra, dict) and "Scanning Files" in extra else []
     return own + _scans(node.get("children", []))
 
 
-def _matching(database: DuckDBPyConnection, served: FileServer, rows: list[int], condition: str) -> list[int] | None:
+def _matching(database: DuckDBPyConnection, server: FileServer, rows: list[int], condition: str) -> list[int] | None:
     """The files for which a condition of a plan holds; None where it cannot be asked."""
     import duckdb
     import pyarrow as pa
 
-    facts, moment = served.facts(rows), pa.timestamp("us", tz="UTC")
+    facts, moment = server.facts(rows), pa.timestamp("us", tz="UTC")
     types = {name: pa.string() if type_ == "VARCHAR" else moment for name, type_ in META.items()}
     columns = {PREFIX + name: pa.array(facts[name], types[name]) for name in META}
     database.register(_FILES, pa.table({"row": pa.array(rows, pa.int64()), **columns}))

@@ -33,10 +33,10 @@ PIECE = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SheetQuery:
-    """sheets: names or places of those that are wanted · room: a private folder for what is made of them."""
+    """sheets: names or places of those that are wanted · scratch: a private folder for what is made of them."""
 
     sheets: tuple[str, ...]
-    room: Path
+    scratch: Path
 
 
 def workbooks(items: pa.Table) -> list[int]:
@@ -97,11 +97,11 @@ class LocalFile(io.RawIOBase):
 class SheetFiles:
     """The files. problems: of the workbooks that a question needed · losses: what Parquet cannot carry of them."""
 
-    def __init__(self, items: pa.Table, contents: Contents, sheets: dict[int, str], room: Path | None) -> None:
+    def __init__(self, items: pa.Table, contents: Contents, sheets: dict[int, str], scratch: Path | None) -> None:
         self._items = items
         self._contents = contents
         self._sheets = sheets
-        self._room = room
+        self._scratch = scratch
         self._made: dict[int, Path | None] = {}
         self.problems: list[Problem] = []
         self.losses = LossReport()
@@ -126,11 +126,11 @@ class SheetFiles:
         return self._made[row]
 
     def _convert(self, row: int) -> Path | None:
-        path, told = (self._items[name][row].as_py() for name in ("path", "format"))
-        format_ = read_as(told) or ""
-        if self._room is None:
+        path, format_name = (self._items[name][row].as_py() for name in ("path", "format"))
+        format_ = read_as(format_name) or ""
+        if self._scratch is None:
             return None
-        book, made = self._room / "workbook", self._room / f"{row}.parquet"
+        book, made = self._scratch / "workbook", self._scratch / f"{row}.parquet"
         try:
             self._put_down(row, book)
             choice = SheetChoice([self._sheets[row]], "table" if format_ == "sqlite" else "sheet")

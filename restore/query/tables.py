@@ -104,13 +104,13 @@ def _lasting(folder: bytes, recogniser: PeriodRecognizer) -> tuple[str, ...]:
     """The kind, and the folders below it that say something else than when."""
     parts = folder.split(b"/")
     kept, so_far = [parts[0]], parts[0]
-    told = recogniser.find(so_far + b"/-")
+    period_above = recogniser.find(so_far + b"/-")
     for part in parts[1:]:
         so_far += b"/" + part
-        now = recogniser.find(so_far + b"/-")
-        if now == told:
+        period = recogniser.find(so_far + b"/-")
+        if period == period_above:
             kept.append(part)
-        told = now
+        period_above = period
     return tuple(os.fsdecode(part) for part in kept)
 
 

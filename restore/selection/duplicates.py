@@ -1,4 +1,4 @@
-"""Paths that several sources of a project have: in one folder there is room for one of them."""
+"""Paths that several sources of a project have: in one folder only one of them can be."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def without_duplicate_folders(selection: Selection) -> Selection:
     import pyarrow.compute as pc
 
     table = selection.table
-    twins = _twins(selection)
-    if not len(twins):
+    duplicates = _duplicates(selection)
+    if not len(duplicates):
         return selection
-    rows = pc.indices_nonzero(pc.and_(pc.is_in(table["path"], value_set=twins), pc.equal(table["type"], manifest.FOLDER)))
+    rows = pc.indices_nonzero(pc.and_(pc.is_in(table["path"], value_set=duplicates), pc.equal(table["type"], manifest.FOLDER)))
     seen: set[bytes] = set()
     spare = []
     for row, path in zip(rows.to_pylist(), table["path"].take(rows).to_pylist(), strict=True):
@@ -38,15 +38,15 @@ def shared(selection: Selection) -> tuple[bytes, list[str]] | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    twins = _twins(selection)
-    if not len(twins):
+    duplicates = _duplicates(selection)
+    if not len(duplicates):
         return None
-    path: bytes = twins[0].as_py()
+    path: bytes = duplicates[0].as_py()
     mine = selection.table.filter(pc.equal(selection.table["path"], pa.scalar(path, pa.binary())))
     return path, sorted(mine["source"].to_pylist())
 
 
-def _twins(selection: Selection) -> pa.Array:
+def _duplicates(selection: Selection) -> pa.Array:
     """The paths that stand there more than once, in order."""
     import pyarrow as pa
     import pyarrow.compute as pc

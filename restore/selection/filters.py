@@ -1,4 +1,4 @@
-"""Which rows of a manifest are meant, each part of a wish as a mask over columns."""
+"""Which rows of a manifest are meant, each part of a query as a mask over columns."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _exactly(path: str) -> str:
 
 
 def zone_of(name: str, query: ItemQuery) -> ZoneInfo:
-    """The zone that a snapshot's record names, else the wish's."""
+    """The zone that a snapshot's record names, else the query's."""
     for one in (name, query.zone):
         try:
             return ZoneInfo(one)

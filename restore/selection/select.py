@@ -1,4 +1,4 @@
-"""Which items are meant: a project, a moment, and the parts of a wish, as rows of manifests."""
+"""Which items are meant: a project, a moment, and the parts of a query, as rows of manifests."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _MOST_PATHS = 20_000
 
 
 def nothing(project: Project, query: ItemQuery, tables: list[tuple[Record, pa.Table]]) -> NothingFound:
-    """The error for a wish that none of these manifests fulfils."""
+    """The error for a query that none of these manifests fulfils."""
     what = "no deleted item" if query.deleted else "no item"
     message = f"{what} of project {project.name!r}{_asked(query)}"
     whole = [table for _, table in tables]

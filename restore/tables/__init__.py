@@ -1,13 +1,13 @@
 """Tables in files: read by streaming, converted, merged, written by streaming.
 
     model           what a table is: named columns, batches of cells
-    losses          what a conversion could not carry, counted
-    manner          for whom a table is written
+    loss_report     what a conversion could not carry, counted
+    write_options   for whom a table is written, and how
     registry        formats by name: their readers and writers
     convert         one item's file into another format; output_names says what the files are called
     rows_in_period  a table cut to the rows of a period; times reads what people write
     merge           one table out of many files
-    survey          the narrowest types that hold every cell
+    type_inference  the narrowest types that hold every cell; schema_cast fits a table to them
 
 Readers turn a file into tables, writers turn tables into a file; neither knows the other.
 """

@@ -60,7 +60,7 @@ class CellPosition:
     column: str
     first: int
 
-    def told(self, row: int, what: str, text: str) -> None:
+    def record(self, row: int, what: str, text: str) -> None:
         """One cell, `row` after the first."""
         self.losses.add(what, self.table, self.column, example=f"row {self.first + row}: {shown(text)}")
 
@@ -128,14 +128,14 @@ def strings(cells: list[str | None], spot: CellPosition) -> pa.StringArray:
     try:
         return pa.array(cells, pa.string())
     except UnicodeEncodeError:
-        return pa.array([_whole(row, cell, spot.told) for row, cell in enumerate(cells)], pa.string())
+        return pa.array([_whole(row, cell, spot.record) for row, cell in enumerate(cells)], pa.string())
 
 
-def _whole(row: int, cell: str | None, told: Callable[[int, str, str], None]) -> str | None:
+def _whole(row: int, cell: str | None, record: Callable[[int, str, str], None]) -> str | None:
     if cell is None or _HALVES.search(cell) is None:
         return cell
     whole = _HALVES.sub(lambda half: f"\\u{ord(half.group()):04x}", cell)
-    told(row, HALF, whole)
+    record(row, HALF, whole)
     return whole
 
 
@@ -153,7 +153,7 @@ def _texts(cells: list[Value], options: WriteOptions, spot: CellPosition) -> pa.
         text, lost = people_text_of(cell, options.zone) if options.for_people else text_of(cell)
         texts.append(text)
         if lost is not None:
-            spot.told(row, lost, text)
+            spot.record(row, lost, text)
     return strings(texts, spot)
 
 

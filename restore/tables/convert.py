@@ -66,10 +66,10 @@ def write_all(
 ) -> list[ConversionResult]:
     """Write tables as a file, or as one file each where the format holds one only."""
     counted = [CountedTable(table) for table in tables]
-    given = names.give(path, query.target, [table.name for table in tables])
+    file_names = names.give(path, query.target, [table.name for table in tables])
     groups = [counted] if FORMATS[query.target].several else [[table] for table in counted]
     written = []
-    for name, group in zip(given, groups, strict=True):
+    for name, group in zip(file_names, groups, strict=True):
         with opened(name) as out:
             write_tables(group, query.target, out, query.options, losses)
         written.append(ConversionResult(name, tuple(table.facts() for table in group)))

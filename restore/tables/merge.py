@@ -36,7 +36,7 @@ Key: TypeAlias = tuple[str, int]
 KEPT_BYTES = 64 * 1024 * 1024
 """What is kept of the files between the first opening and the second."""
 
-Told: TypeAlias = Callable[["Part", StrongroomError, int], None]
+ProblemListener: TypeAlias = Callable[["Part", StrongroomError, int], None]
 """Told of a part that could not be read, why, and how many of its rows are in the table all the same."""
 
 
@@ -53,11 +53,11 @@ class Part:
 class Merged:
     """The table. changes: what changed when, known in full after the rows have been read once."""
 
-    def __init__(self, parts: Iterable[Part], told: Told, losses: LossReport, *, name: str = "") -> None:
+    def __init__(self, parts: Iterable[Part], on_problem: ProblemListener, losses: LossReport, *, name: str = "") -> None:
         self.name = name
         self.changes: list[str] = []
         self._parts = parts
-        self._told = told
+        self._on_problem = on_problem
         self._losses: LossReport | None = losses
         self._failed: set[str] = set()
         self._shown: dict[Key, str] = {}
@@ -65,7 +65,7 @@ class Merged:
         self._spellings: set[tuple[Key, str]] = set()
         self._kept: dict[int, Sequence[Table]] = {}
         self._room = KEPT_BYTES
-        types = self._survey()
+        types = self._inferred_type()
         self._keys = list(types)
         names = [self._shown[key] for key in self._keys]
         source = Column(distinct([*names, "source"])[-1], _text())
@@ -84,7 +84,7 @@ class Merged:
             yield _gathered(waiting, self.columns)
         self._losses = None
 
-    def _survey(self) -> dict[Key, pa.DataType | None]:
+    def _inferred_type(self) -> dict[Key, pa.DataType | None]:
         """The columns of all parts and a type for each; what appeared, went and changed is told on the way."""
         types: dict[Key, pa.DataType | None] = {}
         before: dict[Key, pa.DataType | None] | None = None
@@ -152,7 +152,7 @@ class Merged:
     def _fail(self, part: Part, error: StrongroomError, rows: int) -> None:
         if part.source not in self._failed:
             self._failed.add(part.source)
-            self._told(part, error, rows)
+            self._on_problem(part, error, rows)
 
     def _walked(self) -> Iterator[Batch]:
         kinds: dict[Key, frozenset[str]] = {}

@@ -52,7 +52,7 @@ def _fitted(cells: pa.Array | list[Value], fit: InferredType, type_: pa.DataType
     import pyarrow as pa
 
     if fit.why:
-        return strings(as_texts(values_of(cells, spot.told), fit.why, spot), spot)
+        return strings(as_texts(values_of(cells, spot.record), fit.why, spot), spot)
     if not isinstance(cells, list):
         return cells.cast(type_) if cells.type != type_ else cells
     if pa.types.is_string(type_):
@@ -78,6 +78,6 @@ def as_texts(cells: Sequence[Value], why: str, spot: CellPosition) -> list[str |
             texts.append(cell)
             continue
         text, lost = text_of(cell)
-        spot.told(row, lost or why, text)
+        spot.record(row, lost or why, text)
         texts.append(text)
     return texts

@@ -18,7 +18,7 @@ from restore.tables.model import Value
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Told = Callable[[int, str, str], None]
+LossListener = Callable[[int, str, str], None]
 """Told of a cell that became text: its row in the batch, what was lost, and the text."""
 
 ODD_TIME = "a time finer than a microsecond, or outside the years 1 to 9999, became text"
@@ -31,7 +31,7 @@ _LAST = 253_402_300_800 - _DAY
 """Seconds that lie in the years 1 to 9999 in every zone."""
 
 
-def values_of(column: pa.Array | list[Value], told: Told | None = None) -> list[Value]:
+def values_of(column: pa.Array | list[Value], on_loss: LossListener | None = None) -> list[Value]:
     """A batch's column as Python values: lists and dicts for nested types, text for times that do not fit Python's."""
     import pyarrow as pa
 
@@ -39,13 +39,13 @@ def values_of(column: pa.Array | list[Value], told: Told | None = None) -> list[
         return column
     type_ = column.type
     if pa.types.is_dictionary(type_):
-        return values_of(column.dictionary_decode(), told)
+        return values_of(column.dictionary_decode(), on_loss)
     if isinstance(type_, pa.BaseExtensionType):
-        return values_of(column.storage, told)
+        return values_of(column.storage, on_loss)
     if pa.types.is_nested(type_):
-        return _nested(column, told)
+        return _nested(column, on_loss)
     if pa.types.is_temporal(type_):
-        return _times(column, told)
+        return _times(column, on_loss)
     plain: list[Value] = column.to_pylist()
     return plain
 
@@ -57,7 +57,7 @@ def zone_of(name: str) -> tzinfo:
     return ZoneInfo(name)
 
 
-def _times(column: pa.Array, told: Told | None) -> list[Value]:
+def _times(column: pa.Array, on_loss: LossListener | None) -> list[Value]:
     """Timestamps, dates, times of day and durations; Arrow's own way where nothing can go wrong."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -74,10 +74,10 @@ def _times(column: pa.Array, told: Told | None) -> list[Value]:
         plain: list[Value] = column.to_pylist()
         return plain
     cells = [None if number is None else make(number) for number in numbers.to_pylist()]
-    if told is not None:
+    if on_loss is not None:
         for row, cell in enumerate(cells):
             if isinstance(cell, str):
-                told(row, ODD_TIME, cell)
+                on_loss(row, ODD_TIME, cell)
     return cells
 
 
@@ -136,12 +136,12 @@ def _duration(nanos: int) -> Value:
         return f"{nanos} nanoseconds"
 
 
-def _nested(column: pa.Array, told: Told | None) -> list[Value]:
+def _nested(column: pa.Array, on_loss: LossListener | None) -> list[Value]:
     import pyarrow as pa
 
     if pa.types.is_struct(column.type):
         names = _distinct([field.name for field in column.type])
-        fields = [values_of(child, told) for child in column.flatten()]
+        fields = [values_of(child, on_loss) for child in column.flatten()]
         there = column.is_valid().to_pylist()
         return [
             {name: cells[row] for name, cells in zip(names, fields, strict=True)} if is_ else None
@@ -149,18 +149,18 @@ def _nested(column: pa.Array, told: Told | None) -> list[Value]:
         ]
     if pa.types.is_map(column.type):
         pairs = pa.list_(pa.struct([pa.field("key", column.type.key_type), pa.field("value", column.type.item_type)]))
-        return [_mapping(cell) for cell in _lists(column.cast(pairs), told)]
+        return [_mapping(cell) for cell in _lists(column.cast(pairs), on_loss)]
     if pa.types.is_union(column.type):
         plain: list[Value] = column.to_pylist()
         return plain
-    return list(_lists(column, told))
+    return list(_lists(column, on_loss))
 
 
-def _lists(column: pa.Array, told: Told | None) -> Iterator[list[Value] | None]:
+def _lists(column: pa.Array, on_loss: LossListener | None) -> Iterator[list[Value] | None]:
     """The cells of any type of list. told hears of the inner cells' own places: they are counted, not found."""
     import pyarrow.compute as pc
 
-    inner = values_of(column.flatten(), told)
+    inner = values_of(column.flatten(), on_loss)
     end = 0
     for length in pc.list_value_length(column).to_pylist():
         if length is None:

@@ -4,11 +4,12 @@
     [projects.NAME]       sources, zone, schedule, keep, …      [defaults] for all of them
     [daemon], [notify.…]
 
-    tables, projects, notices    the models: what a table may hold; document is the whole file
-    reading                      text -> models, or every fault with its line and key (places, faults, secrecy)
-    effective                    what commands get: a project with all that applies to it
-    meaning                      models -> schedules, rules and layouts of the other floors
-    origin, oddities             where a value came from; what is allowed and still looks wrong
+    tables, projects, notifications  the models: what a table may hold; document is the whole file
+    reader                           text -> models, or all errors with line and key (toml_positions, errors, secrets)
+    effective                        what commands get: a project with all that applies to it
+    resolve                          models -> schedules, rules and layouts of the other floors
+    origin, lint                     where a value came from; what is allowed and still looks wrong
+    writer, example                  changing a file and keeping its comments; a file that explains every setting
 
 Unknown keys are errors, with a suggestion. Secrets are never in the file: identities are files or commands, S3 credentials come
 from the SDK's own chain. The models are imported when a file is read: `--help` does not wait for them.

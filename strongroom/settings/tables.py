@@ -1,6 +1,7 @@
-"""The tables of the settings file that are not about projects, as frozen models; `projects` and `notices` have the others.
+"""The tables of the settings file that are not about projects, as frozen models; the others are in `projects` and
+`notifications`.
 
-A model says what a table may hold, and nothing more: what a text means is worked out by `meaning`. The descriptions are the
+A model says what a table may hold, and nothing more: what a text means is worked out by `resolve`. The descriptions are the
 documentation: docs/settings.md and docs/settings.schema.json are made from them.
 """
 

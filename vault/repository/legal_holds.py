@@ -14,7 +14,7 @@ from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import reachability
-from vault.repository.object_lock import each, told
+from vault.repository.object_lock import each, one_problem
 from vault.repository.project import Project
 from vault.repository.stored_packs import list_packs
 from vault.storage.object_locks import Locks
@@ -35,12 +35,12 @@ def needed(project: Project, records: Sequence[Record]) -> frozenset[str]:
 
 def put(locks: Locks, names: Iterable[str]) -> list[Problem]:
     """Keep these objects until `lift`."""
-    return told("no-legal-hold", "could not be put under a legal hold", each(sorted(names), locks.put_legal_hold))
+    return one_problem("no-legal-hold", "could not be put under a legal hold", each(sorted(names), locks.put_legal_hold))
 
 
 def lift(locks: Locks, names: Iterable[str]) -> list[Problem]:
     """Let go of these objects."""
-    return told("legal-hold-stays", "stay under a legal hold", each(sorted(names), locks.lift_legal_hold))
+    return one_problem("legal-hold-stays", "stay under a legal hold", each(sorted(names), locks.lift_legal_hold))
 
 
 def put_new(project: Project, locks: Locks, names: frozenset[str], holds: Iterable[str], memory: ClientMemory) -> list[Problem]:

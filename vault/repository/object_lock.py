@@ -85,7 +85,7 @@ class ObjectLock:
                 _WHAT, self._project.id, [f"{name} {until.isoformat()}" for name, until in sorted(known.items())]
             )
         failed = [(name, one) for name, one in zip(due, outcomes, strict=True) if isinstance(one, StorageError)]
-        return told("not-locked", "could not be locked for longer", failed)
+        return one_problem("not-locked", "could not be locked for longer", failed)
 
     def _extend(self, name: str, enough: datetime) -> datetime | StorageError:
         """Until when it is locked now, or why not."""
@@ -163,7 +163,7 @@ def locked(project: Project) -> Locked:
     return until
 
 
-def told(what: str, text: str, failed: list[tuple[str, StorageError]]) -> list[Problem]:
+def one_problem(what: str, text: str, failed: list[tuple[str, StorageError]]) -> list[Problem]:
     """One problem for all objects with which something went wrong."""
     if not failed:
         return []

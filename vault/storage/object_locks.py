@@ -2,7 +2,7 @@
 
 A *retention* keeps an object until a moment, and is only ever made longer. A *legal hold* keeps it until it is taken off. Both
 are on the version of an object that was written under its name last. A store that offers this has a property `locks`; whoever
-wraps it passes that on in its own manner. Nothing has to be overwritten or deleted for any of it.
+wraps it passes that on in its own way. Nothing has to be overwritten or deleted for any of it.
 """
 
 from __future__ import annotations

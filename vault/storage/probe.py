@@ -35,8 +35,8 @@ _Outcome = Literal["won", "lost", "unclear", "refused"]
 
 def probe_quickly(store: Store, randomness: Randomness) -> QuickReport:
     """About 20 small requests. Raises `StorageError` where not even a plain write or read works."""
-    with _playground([store] * _QUICK_WRITERS, randomness) as ground:
-        return QuickReport(*_asked(ground, _QUICK_ROUNDS), *_read_back(ground))
+    with _trial_area([store] * _QUICK_WRITERS, randomness) as area:
+        return QuickReport(*_asked(area, _QUICK_ROUNDS), *_read_back(area))
 
 
 def probe(make: Callable[[], Store], clock: Clock, randomness: Randomness) -> ProbeReport:
@@ -52,11 +52,11 @@ def probe(make: Callable[[], Store], clock: Clock, randomness: Randomness) -> Pr
 
 
 def _probe(stores: Sequence[Store], clock: Clock, randomness: Randomness) -> ProbeReport:
-    with _playground(stores, randomness) as ground:
-        round_trip = min(ground.timed_write(clock) for _ in range(3))
-        create_once, checksum, can_delete = _asked(ground, _ROUNDS)
-        facts, skew = _facts(ground.store, clock)
-        visible, ranges, overwrite = _visible(ground), _ranges(ground), _overwrite(ground)
+    with _trial_area(stores, randomness) as area:
+        round_trip = min(area.timed_write(clock) for _ in range(3))
+        create_once, checksum, can_delete = _asked(area, _ROUNDS)
+        facts, skew = _facts(area.store, clock)
+        visible, ranges, overwrite = _visible(area), _ranges(area), _overwrite(area)
     return ProbeReport(
         create_once=create_once,
         checksum=checksum,
@@ -68,11 +68,11 @@ def _probe(stores: Sequence[Store], clock: Clock, randomness: Randomness) -> Pro
         object_lock=facts.object_lock,
         clock_skew=skew,
         round_trip=round_trip,
-        left_behind=ground.left_behind,
+        left_behind=area.left_behind,
     )
 
 
-class _Ground:
+class _TrialArea:
     """A folder to play in, with a store for each player."""
 
     def __init__(self, stores: Sequence[Store], randomness: Randomness) -> None:
@@ -120,27 +120,27 @@ class _Ground:
 
 
 @contextmanager
-def _playground(stores: Sequence[Store], randomness: Randomness) -> Iterator[_Ground]:
-    ground = _Ground(stores, randomness)
-    next(iter(ground.store.list(ground.folder)), None)  # a bucket that is not there must not be made by the first write
+def _trial_area(stores: Sequence[Store], randomness: Randomness) -> Iterator[_TrialArea]:
+    area = _TrialArea(stores, randomness)
+    next(iter(area.store.list(area.folder)), None)  # a bucket that is not there must not be made by the first write
     try:
-        yield ground
+        yield area
     finally:
-        ground.clean()
+        area.clean()
 
 
-def _asked(ground: _Ground, rounds: int) -> tuple[CreateOnce, Enforced, bool]:
-    return _create_once(ground, rounds), _checksum(ground), _can_delete(ground)
+def _asked(area: _TrialArea, rounds: int) -> tuple[CreateOnce, Enforced, bool]:
+    return _create_once(area, rounds), _checksum(area), _can_delete(area)
 
 
-def _read_back(ground: _Ground) -> tuple[Verdict, Verdict]:
+def _read_back(area: _TrialArea) -> tuple[Verdict, Verdict]:
     """Whether one object that was written is seen at once, whole and in part."""
-    name, body = ground.name("read-back"), ground.randomness.token(_SIZE)
+    name, body = area.name("read-back"), area.randomness.token(_SIZE)
     try:
-        ground.store.put(name, body)
-        listed = {row.name: row.size for row in ground.store.list(ground.folder)}
-        seen = ground.store.get(name) == body and listed.get(name) == _SIZE
-        part = ground.store.get_range(name, 10, 20) == body[10:30]
+        area.store.put(name, body)
+        listed = {row.name: row.size for row in area.store.list(area.folder)}
+        seen = area.store.get(name) == body and listed.get(name) == _SIZE
+        part = area.store.get_range(name, 10, 20) == body[10:30]
     except TransientStorageError:
         raise
     except ObjectNotFound:
@@ -150,19 +150,19 @@ def _read_back(ground: _Ground) -> tuple[Verdict, Verdict]:
     return "ok" if seen else "broken", "ok" if part else "broken"
 
 
-def _create_once(ground: _Ground, rounds: int) -> CreateOnce:
-    name = ground.name("once")
-    first, second = (ground.randomness.token(32) for _ in range(2))
+def _create_once(area: _TrialArea, rounds: int) -> CreateOnce:
+    name = area.name("once")
+    first, second = (area.randomness.token(32) for _ in range(2))
     try:
-        ground.store.create(name, first)
+        area.store.create(name, first)
     except TransientStorageError:
         raise
     except StorageError:
         return "refused"
     try:
-        ground.store.create(name, second)
+        area.store.create(name, second)
     except ObjectExists:
-        if ground.store.get(name) != first:
+        if area.store.get(name) != first:
             return "ignored"
     except TransientStorageError:
         raise
@@ -170,13 +170,13 @@ def _create_once(ground: _Ground, rounds: int) -> CreateOnce:
         return "refused"
     else:
         return "ignored"
-    return "kept" if all(_race(ground, number) for number in range(rounds)) else "not-atomic"
+    return "kept" if all(_race(area, number) for number in range(rounds)) else "not-atomic"
 
 
-def _race(ground: _Ground, number: int) -> bool:
+def _race(area: _TrialArea, number: int) -> bool:
     """Whether one writer won, and the object is that writer's."""
-    name = ground.name(f"race-{number}")
-    bodies = [ground.randomness.token(32) * (_SIZE // 32) for _ in ground.stores]
+    name = area.name(f"race-{number}")
+    bodies = [area.randomness.token(32) * (_SIZE // 32) for _ in area.stores]
 
     def write(player: int, store: Store) -> _Outcome:
         try:
@@ -189,32 +189,32 @@ def _race(ground: _Ground, number: int) -> bool:
             return "refused"
         return "won"
 
-    outcomes = ground.together(write)
-    standing = ground.store.get(name) if set(outcomes) & {"won", "lost", "unclear"} else b""
+    outcomes = area.together(write)
+    standing = area.store.get(name) if set(outcomes) & {"won", "lost", "unclear"} else b""
     may_stand = [body for body, outcome in zip(bodies, outcomes, strict=True) if outcome == "won"] or [
         body for body, outcome in zip(bodies, outcomes, strict=True) if outcome == "unclear"
     ]
     return outcomes.count("won") <= 1 and standing in may_stand
 
 
-def _checksum(ground: _Ground) -> Enforced:
+def _checksum(area: _TrialArea) -> Enforced:
     """What the store verifies at upload; nobody asks a store that has no wire before it."""
-    store = ground.store
+    store = area.store
     if not isinstance(store, StoreFacts):
         return "none"
-    sha256 = store.refuses_wrong_checksum(ground.name("wrong-sha256"), "sha256")
+    sha256 = store.refuses_wrong_checksum(area.name("wrong-sha256"), "sha256")
     # where both are verified the cheaper one will do; it is the SHA-256, which is known anyway
     if sha256:
         return "sha256"
-    return "md5" if store.refuses_wrong_checksum(ground.name("wrong-md5"), "md5") else "none"
+    return "md5" if store.refuses_wrong_checksum(area.name("wrong-md5"), "md5") else "none"
 
 
-def _can_delete(ground: _Ground) -> bool:
-    name = ground.name("delete")
-    ground.store.put(name, b"1")
+def _can_delete(area: _TrialArea) -> bool:
+    name = area.name("delete")
+    area.store.put(name, b"1")
     try:
-        ground.store.delete(name)
-        ground.store.size(name)
+        area.store.delete(name)
+        area.store.size(name)
     except ObjectNotFound:
         return True
     except StorageError:
@@ -222,25 +222,25 @@ def _can_delete(ground: _Ground) -> bool:
     return False
 
 
-def _visible(ground: _Ground) -> Verdict:
+def _visible(area: _TrialArea) -> Verdict:
     """Everybody writes, then lists: of each two at least one must see the other, and each its own, whole. A passing error says
     nothing about that, so everybody does it once more. Raises `TransientStorageError` where it does not pass."""
     for attempt in range(_ATTEMPTS - 1):
         with suppress(TransientStorageError):
-            return _seen_by_all(ground, f"seen/{attempt}")
-    return _seen_by_all(ground, f"seen/{_ATTEMPTS}")
+            return _seen_by_all(area, f"seen/{attempt}")
+    return _seen_by_all(area, f"seen/{_ATTEMPTS}")
 
 
-def _seen_by_all(ground: _Ground, folder: str) -> Verdict:
-    names = [ground.name(f"{folder}/{number}") for number in range(len(ground.stores))]
+def _seen_by_all(area: _TrialArea, folder: str) -> Verdict:
+    names = [area.name(f"{folder}/{number}") for number in range(len(area.stores))]
     seen: dict[int, set[str]] = {}
 
     def write_and_look(player: int, store: Store) -> _Outcome:
-        name, body = names[player], ground.randomness.token(_SIZE)
+        name, body = names[player], area.randomness.token(_SIZE)
         try:
             store.put(name, body)
-            seen[player] = {row.name for row in store.list(f"{ground.folder}/{folder}") if row.size == _SIZE}
-            other = ground.stores[player - 1]
+            seen[player] = {row.name for row in store.list(f"{area.folder}/{folder}") if row.size == _SIZE}
+            other = area.stores[player - 1]
             found = other.get(name), other.get_range(name, 10, 20), other.size(name)
         except ObjectNotFound:
             return "lost"
@@ -250,7 +250,7 @@ def _seen_by_all(ground: _Ground, folder: str) -> Verdict:
             return "refused"
         return "won" if found == (body, body[10:30], _SIZE) and name in seen[player] else "lost"
 
-    outcomes = ground.together(write_and_look)
+    outcomes = area.together(write_and_look)
     if "refused" in outcomes:
         return "refused"
     if "unclear" in outcomes:
@@ -260,25 +260,25 @@ def _seen_by_all(ground: _Ground, folder: str) -> Verdict:
     return "ok" if set(outcomes) == {"won"} and in_pairs else "broken"
 
 
-def _ranges(ground: _Ground) -> Verdict:
-    name, body = ground.name("range"), ground.randomness.token(_SIZE)
+def _ranges(area: _TrialArea) -> Verdict:
+    name, body = area.name("range"), area.randomness.token(_SIZE)
     wanted = [(0, 1), (100, 100), (_SIZE - 10, 50), (_SIZE - 1, 1), (_SIZE, 10), (_SIZE + 10, 10)]
     try:
-        ground.store.put(name, body, sha256=hashlib.sha256(body).digest())
-        found = [ground.store.get_range(name, start, length) for start, length in wanted]
+        area.store.put(name, body, sha256=hashlib.sha256(body).digest())
+        found = [area.store.get_range(name, start, length) for start, length in wanted]
     except StorageError:
         return "refused"
     return "ok" if found == [body[start : start + length] for start, length in wanted] else "broken"
 
 
-def _overwrite(ground: _Ground) -> Verdict:
-    name = ground.name("overwrite")
+def _overwrite(area: _TrialArea) -> Verdict:
+    name = area.name("overwrite")
     try:
         for body in (b"old", b"newer"):
-            ground.store.put(name, body)
+            area.store.put(name, body)
     except StorageError:
         return "refused"
-    return "ok" if ground.store.get(name) == b"newer" and ground.store.size(name) == 5 else "broken"
+    return "ok" if area.store.get(name) == b"newer" and area.store.size(name) == 5 else "broken"
 
 
 def _facts(store: Store, clock: Clock) -> tuple[BucketFacts, float | None]:

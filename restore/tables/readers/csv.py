@@ -62,7 +62,7 @@ def read_csv(path: Path, losses: LossReport, *, delimiter: str | None = None, he
     head = _head(path, encoding, delimiter, header, losses)
     if _is_even(path, head):
         return [CsvTable(path, head)]
-    width = _survey(path, head, losses)
+    width = _inferred_type(path, head, losses)
     return [CsvTable(path, Layout(encoding, head.delimiter, head.header, head.start, width, even=False))]
 
 
@@ -167,7 +167,7 @@ def _mend(row: Row, number: int, header: tuple[str, ...], losses: LossReport) ->
             losses.add(UNDECODED, "", column, 1, f"row {number}: {whole[:40]!r}")
 
 
-def _survey(path: Path, layout: Layout, losses: LossReport) -> int:
+def _inferred_type(path: Path, layout: Layout, losses: LossReport) -> int:
     """The widest row's width; what the rows lack is counted."""
     width = len(layout.header)
     for row in _rows(path, layout, losses):

@@ -36,7 +36,7 @@ class JsonTable:
     def __init__(self, name: str, rows: Rows, losses: LossReport) -> None:
         self.name = name
         self._rows = rows
-        self._names = _survey(name, rows, losses)
+        self._names = _inferred_type(name, rows, losses)
         self.columns: Sequence[Column] = [Column(column) for column in self._names]
 
     def batches(self) -> Iterator[Batch]:
@@ -68,7 +68,7 @@ def _named(value: Value) -> dict[str, Value]:
     return value if isinstance(value, dict) else {VALUE: value}
 
 
-def _survey(table: str, rows: Rows, losses: LossReport) -> list[str]:
+def _inferred_type(table: str, rows: Rows, losses: LossReport) -> list[str]:
     """The names; what is odd is counted."""
     present: dict[str, int] = {}
     count = same = 0  # rows, and those among them whose names are all in `present` but not yet counted there

@@ -122,15 +122,15 @@ def _text(raw: bytes) -> str | bytes:
 
 def _rows(database: sqlite3.Connection, query: str) -> Iterator[tuple[Value, ...]]:
     """Every row once. Texts are decoded by SQLite's own driver until one is not UTF-8; from that row on one by one, by us."""
-    given = 0
+    count = 0
     with suppress(sqlite3.OperationalError):
         database.text_factory = str
         for row in database.execute(query):
             yield row
-            given += 1
+            count += 1
         return
     database.text_factory = _text
-    yield from islice(database.execute(query), given, None)
+    yield from islice(database.execute(query), count, None)
 
 
 def _portions(source: Iterator[tuple[Value, ...]]) -> Iterator[list[tuple[Value, ...]]]:

@@ -38,8 +38,8 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")
 class CellSpelling(Protocol):
     """How a format writes one cell."""
 
-    def text(self, text: str, told: Callable[[str], None]) -> str:
-        """A text. told: hears what of it cannot be carried."""
+    def text(self, text: str, on_loss: Callable[[str], None]) -> str:
+        """A text. on_loss: hears what of it cannot be carried."""
 
     def number(self, digits: str) -> str:
         """A number, by its digits."""
@@ -79,62 +79,62 @@ class CellWriter:
                 lost = []
                 written = self._other(cell, lost.append)
             for what in lost:
-                spot.told(row, what, text_of(cell)[0])
+                spot.record(row, what, text_of(cell)[0])
             spelt.append(written)
         return spelt
 
-    def _text(self, text: str, told: Callable[[str], None]) -> str:
+    def _text(self, text: str, on_loss: Callable[[str], None]) -> str:
         if self._people and len(text) <= _EXACT_DIGITS + 2 and _is_number(text):
-            told(DIGITS)
+            on_loss(DIGITS)
             return self._spelling.number(text)
-        return self._spelling.text(text, told)
+        return self._spelling.text(text, on_loss)
 
-    def _other(self, cell: Value, told: Callable[[str], None]) -> str:
+    def _other(self, cell: Value, on_loss: Callable[[str], None]) -> str:
         if isinstance(cell, bool):
             return self._spelling.truth(true=cell)
         if isinstance(cell, (int, float, Decimal)):
-            digits = _digits(cell, told)
+            digits = _digits(cell, on_loss)
             if digits is not None:
                 return self._spelling.number(digits)
         elif isinstance(cell, (date, time, timedelta)):
-            spelt = self._moment(cell, told)
+            spelt = self._moment(cell, on_loss)
             if spelt is not None:
                 return spelt
         text, lost = text_of(cell)
         if lost is not None:
-            told(lost)
-        return self._spelling.text(text, told)
+            on_loss(lost)
+        return self._spelling.text(text, on_loss)
 
-    def _moment(self, moment: Moment, told: Callable[[str], None]) -> str | None:
+    def _moment(self, moment: Moment, on_loss: Callable[[str], None]) -> str | None:
         if isinstance(moment, (datetime, time)) and moment.tzinfo is not None:
             if self._zone is None or not isinstance(moment, datetime):
-                told(ZONED)
+                on_loss(ZONED)
                 return None
             try:
                 spelt = self._spelling.moment(moment.astimezone(zone_of(self._zone)).replace(tzinfo=None))
             except OverflowError:  # in that zone it is no year that the calendar has
                 spelt = None
-            told(ODD_MOMENT if spelt is None else LOCAL.format(zone=self._zone))
+            on_loss(ODD_MOMENT if spelt is None else LOCAL.format(zone=self._zone))
             return spelt
         spelt = self._spelling.moment(moment)
         if spelt is None:
-            told(ODD_MOMENT)
+            on_loss(ODD_MOMENT)
         return spelt
 
 
-def _digits(number: float | Decimal, told: Callable[[str], None]) -> str | None:
+def _digits(number: float | Decimal, on_loss: Callable[[str], None]) -> str | None:
     """The digits of a number that a double gives back, or None."""
     if isinstance(number, int):
         if abs(number) <= _EXACT_INTEGERS:
             return str(number)
     elif not (number.is_finite() if isinstance(number, Decimal) else isfinite(number)):
-        told(NOT_FINITE)
+        on_loss(NOT_FINITE)
         return None
     elif isinstance(number, float):
         return repr(number)
     elif len(number.as_tuple().digits) <= _EXACT_DIGITS and abs(number.adjusted()) <= _WIDEST_EXPONENT:
         return str(number)
-    told(BIG)
+    on_loss(BIG)
     return None
 
 
@@ -143,9 +143,9 @@ def _is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None and text != "-0" and sum(map(str.isdigit, text)) <= _EXACT_DIGITS
 
 
-def without_halves(text: str, told: Callable[[str], None]) -> str:
+def without_halves(text: str, on_loss: Callable[[str], None]) -> str:
     """Text that UTF-8 can hold."""
     whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if whole != text:
-        told(HALF)
+        on_loss(HALF)
     return whole

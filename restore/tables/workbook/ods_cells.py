@@ -161,8 +161,8 @@ class OdsCells:
             self._notes.error(self._number, self._column, text or "")
             return text or ""
         if kind == "string":
-            told = attributes.get("office:string-value")
-            return (text or "") if told is None else unescaped(told)
+            attribute_text = attributes.get("office:string-value")
+            return (text or "") if attribute_text is None else unescaped(attribute_text)
         if text is None and "table:formula" in attributes:
             self._notes.formula(self._number, self._column)
         return text

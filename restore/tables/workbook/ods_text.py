@@ -33,14 +33,14 @@ _WHITE = re.compile(r"[ \t\n\r]+")
 _LINE_ENDS = re.compile(r"[ \t]*[\n\r\t][ \t\n\r]*")
 
 
-def written_cell(text: str, told: Callable[[str], None]) -> tuple[str, str]:
-    """A text as attributes of its cell and as its paragraphs. told: hears what of it cannot be carried."""
+def written_cell(text: str, on_loss: Callable[[str], None]) -> tuple[str, str]:
+    """A text as attributes of its cell and as its paragraphs. on_loss: hears what of it cannot be carried."""
     if text.isprintable() and not ("&" in text or "<" in text or ">" in text or " " in text):
         return "", f"<text:p>{text}</text:p>"
-    text = without_halves(text, told)
+    text = without_halves(text, on_loss)
     spoken = _CONTROLS.sub("\ufffd", text)
     if spoken != text:
-        told(UNSPEAKABLE)
+        on_loss(UNSPEAKABLE)
     attribute = f' office:string-value="{escaped(spoken)}"' if "\r" in spoken else ""
     return attribute, "".join([f"<text:p>{_paragraph(line)}</text:p>" for line in spoken.split("\n")])
 

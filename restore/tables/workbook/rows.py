@@ -39,14 +39,14 @@ Row: TypeAlias = tuple[int, list[Value]]
 class Notes:
     """What a reading could not give as it stands in the sheet, by kind and column, with the first few places."""
 
-    met: dict[tuple[str, int], tuple[int, list[tuple[int, str]]]] = field(default_factory=dict)
+    occurrences: dict[tuple[str, int], tuple[int, list[tuple[int, str]]]] = field(default_factory=dict)
 
     def add(self, what: str, row: int, column: int, text: str) -> None:
         """One cell."""
-        cells, places = self.met.get((what, column), (0, []))
+        cells, places = self.occurrences.get((what, column), (0, []))
         if len(places) < EXAMPLES:
             places.append((row, text))
-        self.met[(what, column)] = (cells + 1, places)
+        self.occurrences[(what, column)] = (cells + 1, places)
 
     def formula(self, row: int, column: int) -> None:
         """A formula that the program which wrote it never computed."""
@@ -58,7 +58,7 @@ class Notes:
 
     def tell(self, losses: LossReport, table: str, columns: Sequence[Column], header: int) -> None:
         """Add all to the losses, in the words and numbers of the table."""
-        for (what, column), (cells, places) in self.met.items():
+        for (what, column), (cells, places) in self.occurrences.items():
             name = columns[column].name if column < len(columns) else ""
             losses.add(what, table, name, cells)
             for row, text in places:

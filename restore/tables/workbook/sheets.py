@@ -56,7 +56,7 @@ class Sheets(CellSpelling, Protocol):
     def line(self, number: int, row: Cells) -> str:
         """A row. number: from 1, for the header."""
 
-    def header(self, text: str, told: Callable[[str], None]) -> str:
+    def header(self, text: str, on_loss: Callable[[str], None]) -> str:
         """The cell of a column's name."""
 
 
@@ -129,7 +129,7 @@ class _TableWriter:
             spelt = []
             for column, cells in zip(self._columns, batch.columns, strict=False):
                 spot = CellPosition(self._losses, self._table.name, column.name, first)
-                spelt.append(self._writer.column(values_of(cells, spot.told), spot))
+                spelt.append(self._writer.column(values_of(cells, spot.record), spot))
             for column, cells in zip(self._table.columns[MOST_COLUMNS:], batch.columns[MOST_COLUMNS:], strict=True):
                 lost = batch.rows - (cells.count(None) if isinstance(cells, list) else cells.null_count)
                 self._losses.add(TOO_WIDE, self._table.name, column.name, lost)

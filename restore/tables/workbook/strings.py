@@ -57,21 +57,21 @@ def unescaped_characters(text: str) -> str:
     return plain
 
 
-def written_text(text: str, told: Callable[[str], None]) -> str:
-    """A text as `<t>`. told: hears what of it Excel cannot hold."""
+def written_text(text: str, on_loss: Callable[[str], None]) -> str:
+    """A text as `<t>`. on_loss: hears what of it Excel cannot hold."""
     if len(text) * 2 > LONGEST_TEXT:
-        text = _cut(text, told)
+        text = _cut(text, on_loss)
     if text.isprintable() and not ("&" in text or "<" in text or ">" in text or "_x" in text):
         return f"<t>{text}</t>" if text.strip() == text else f'<t xml:space="preserve">{text}</t>'
-    plain = _TO_ESCAPE.sub(lambda match: f"_x{ord(match[0]):04X}_", without_halves(text, told))
+    plain = _TO_ESCAPE.sub(lambda match: f"_x{ord(match[0]):04X}_", without_halves(text, on_loss))
     return f'<t xml:space="preserve">{plain.translate(_MARKUP)}</t>'
 
 
-def _cut(text: str, told: Callable[[str], None]) -> str:
-    units = without_halves(text, told).encode("utf-16-le")
+def _cut(text: str, on_loss: Callable[[str], None]) -> str:
+    units = without_halves(text, on_loss).encode("utf-16-le")
     if len(units) <= LONGEST_TEXT * 2:
         return text
-    told(TOO_LONG)
+    on_loss(TOO_LONG)
     return units[: LONGEST_TEXT * 2].decode("utf-16-le", "ignore")
 
 

@@ -88,4 +88,4 @@ def _count(texts: pa.StringArray, changed: pa.BooleanArray, what: str, spot: Cel
     import pyarrow.compute as pc
 
     for row in pc.indices_nonzero(changed).to_pylist():
-        spot.told(row, what, texts[row].as_py())
+        spot.record(row, what, texts[row].as_py())

@@ -11,11 +11,11 @@ from restore.tables.schema_cast import CastTable
 from restore.tables.write_options import WriteOptions
 
 
-def write_feather(tables: Sequence[Table], out: BinaryIO, manner: WriteOptions, losses: LossReport) -> None:
-    """One table; writes forward only. manner: no choice of it matters here."""
+def write_feather(tables: Sequence[Table], out: BinaryIO, options: WriteOptions, losses: LossReport) -> None:
+    """One table; writes forward only. options: no choice of it matters here."""
     import pyarrow as pa
 
-    del manner
+    del options
     (table,) = tables
     fitted = CastTable(table, losses, lambda _: True)
     options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)

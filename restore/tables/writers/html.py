@@ -90,7 +90,7 @@ def _escaped(texts: pa.StringArray, spot: CellPosition) -> pa.StringArray:
         after = [None if text is None else text.translate(_PICTURES) for text in before]
         for row, (old, new) in enumerate(zip(before, after, strict=True)):
             if new is not None and old != new:
-                spot.told(row, CONTROL, new)
+                spot.record(row, CONTROL, new)
         texts = pa.array(after, pa.string())
     for sign in "&<>\r":
         if has_any(texts, sign.encode()):

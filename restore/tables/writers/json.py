@@ -14,7 +14,7 @@ from restore.tables.writers.json_columns import write_rows
 from restore.tables.writers.json_text import encoded
 
 
-def write_json(tables: Sequence[Table], out: BinaryIO, _manner: WriteOptions, losses: LossReport) -> None:
+def write_json(tables: Sequence[Table], out: BinaryIO, _options: WriteOptions, losses: LossReport) -> None:
     """Writes forward only. Machines and people get the same."""
     if len(tables) == 1:
         _write_list(tables[0], out, losses)

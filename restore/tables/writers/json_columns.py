@@ -94,10 +94,10 @@ def _cell(row: int, value: Value, spot: CellPosition) -> object:
     if isinstance(value, (list, dict)):
         text = encoded(value)
         for reason in dict.fromkeys(filter(None, map(_lost, inside(value)))):
-            spot.told(row, reason, text.decode("utf-8"))
+            spot.record(row, reason, text.decode("utf-8"))
         return orjson.Fragment(text)
     if (what := _lost(value)) is not None:
-        spot.told(row, what, scalar_text(value))
+        spot.record(row, what, scalar_text(value))
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, Decimal):

@@ -11,7 +11,7 @@ from restore.tables.write_options import WriteOptions
 from restore.tables.writers.json_columns import write_rows
 
 
-def write_jsonl(tables: Sequence[Table], out: BinaryIO, _manner: WriteOptions, losses: LossReport) -> None:
+def write_jsonl(tables: Sequence[Table], out: BinaryIO, _options: WriteOptions, losses: LossReport) -> None:
     """Writes the one table, forward only. Machines and people get the same."""
     (table,) = tables
     if write_rows(table, out, b"\n", losses):

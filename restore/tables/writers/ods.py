@@ -88,16 +88,16 @@ class _OdsSheets:
         """A row, empty ones too: rows are not numbered."""
         return f"<table:table-row>{''.join([cell or '<table:table-cell/>' for cell in row])}</table:table-row>"
 
-    def header(self, text: str, told: Callable[[str], None]) -> str:
+    def header(self, text: str, on_loss: Callable[[str], None]) -> str:
         """A column's name."""
-        return self._text(text, told, f' table:style-name="{HEADER}"' if self._people else "")
+        return self._text(text, on_loss, f' table:style-name="{HEADER}"' if self._people else "")
 
-    def text(self, text: str, told: Callable[[str], None]) -> str:
+    def text(self, text: str, on_loss: Callable[[str], None]) -> str:
         """A text, never a formula."""
-        return self._text(text, told, "")
+        return self._text(text, on_loss, "")
 
-    def _text(self, text: str, told: Callable[[str], None], style: str) -> str:
-        attributes, paragraphs = written_cell(text, told)
+    def _text(self, text: str, on_loss: Callable[[str], None], style: str) -> str:
+        attributes, paragraphs = written_cell(text, on_loss)
         return f'<table:table-cell{style} office:value-type="string"{attributes}>{paragraphs}</table:table-cell>'
 
     def number(self, digits: str) -> str:

@@ -117,7 +117,7 @@ def _columns(table: Table, name: str, batch: Batch, first: int, losses: LossRepo
 
 
 def _held(column: pa.Array | list[Value], spot: CellPosition) -> list[Value]:
-    cells = values_of(column, spot.told)
+    cells = values_of(column, spot.record)
     kinds = set(map(type, cells)) - {type(None), bytes}
     if kinds <= {str}:
         return _encodable(cells, spot)
@@ -131,7 +131,7 @@ def _held_cell(row: int, cell: Value, spot: CellPosition) -> Value:
     if cell is None or isinstance(cell, str | bytes):
         return cell
     if isinstance(cell, bool):
-        spot.told(row, BOOL, str(int(cell)))
+        spot.record(row, BOOL, str(int(cell)))
         return int(cell)
     if isinstance(cell, int) and -_LARGEST <= cell < _LARGEST:
         return cell
@@ -139,7 +139,7 @@ def _held_cell(row: int, cell: Value, spot: CellPosition) -> Value:
         return cell
     text, lost = text_of(cell)
     why = BIG if isinstance(cell, int) else NO_NAN if isinstance(cell, float) else TEXT
-    spot.told(row, lost or why, text)
+    spot.record(row, lost or why, text)
     return text
 
 

@@ -90,15 +90,15 @@ class _XlsxSheets:
         )
         return f'<row r="{number}">{cells}</row>' if cells else ""
 
-    def header(self, text: str, told: Callable[[str], None]) -> str:
+    def header(self, text: str, on_loss: Callable[[str], None]) -> str:
         """A column's name."""
         style = f' s="{Style.HEADER}"' if self._people else ""
-        return f'{style} t="inlineStr"><is>{written_text(text, told)}</is></c>'
+        return f'{style} t="inlineStr"><is>{written_text(text, on_loss)}</is></c>'
 
-    def text(self, text: str, told: Callable[[str], None]) -> str:
+    def text(self, text: str, on_loss: Callable[[str], None]) -> str:
         """An inline text, never a formula: people who edit one that looks so keep it a text."""
         style = f' s="{Style.QUOTED}"' if self._people and text[:1] in {"=", "+", "-", "@"} else ""
-        return f'{style} t="inlineStr"><is>{written_text(text, told)}</is></c>'
+        return f'{style} t="inlineStr"><is>{written_text(text, on_loss)}</is></c>'
 
     def number(self, digits: str) -> str:
         """A number; long integers in a format that shows all their digits."""

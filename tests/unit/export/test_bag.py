@@ -171,14 +171,14 @@ def test_what_is_damaged_or_missing_is_left_out_and_told(tmp_path: Path) -> None
     project.store.delete(packs[-1])
     assert len(packs) > 2
     exported = to_folder(ordered(project), tmp_path / "bag")
-    lost = {problem.path.decode() for problem in exported.outcome.report.problems}
+    lost = {problem.path.decode() for problem in exported.output.report.problems}
     validate(tmp_path / "bag")
     there = {name.removeprefix("data/") for name in files_of(tmp_path / "bag") if name.startswith("data/")}
     assert there and lost and there | lost == {f"reports/{name}" for name in files} and not there & lost
     told = {one["path"] for one in report_of(tmp_path / "bag")["problems"]}
     assert told == lost
     assert all(path in (tmp_path / "bag/report.html").read_text() for path in lost)
-    assert f"Strongroom-Problems: {len(exported.outcome.report.problems)}\n" in (tmp_path / "bag/bag-info.txt").read_text()
+    assert f"Strongroom-Problems: {len(exported.output.report.problems)}\n" in (tmp_path / "bag/bag-info.txt").read_text()
 
 
 def test_a_content_that_is_not_what_the_manifest_says_is_left_out(project: Project, tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_a_table_that_cannot_be_read_is_given_as_it_is_and_that_is_said(tmp_path
     exported = to_folder(ordered(project), tmp_path / "bag")
     (item,) = (item for item in report_of(tmp_path / "bag")["items"] if item["type"] == "file")
     assert item["format"] == "sqlite" and "cannot be read as a table" in item["notes"][0] and "tables" not in item
-    assert exported.outcome.report.problems == []
+    assert exported.output.report.problems == []
     assert files_of(tmp_path / "bag")["data/reports/broken.sqlite"] == broken
 
 

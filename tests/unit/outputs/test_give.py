@@ -197,7 +197,7 @@ def test_what_is_given_as_it_is_among_converted_things_never_takes_their_name(sh
     assert found["x.jsonl"] == b'{"a":1}\n' and found["x.csv.jsonl"] == b'{"a":"1"}\n'
     assert found["y.parquet"] == b"PAR1 no PAR1"
     assert look_at(to)[b"reports/l"].points_to == b"x.csv"
-    assert sorted(path for one in outcome.told for path in one.outputs) == sorted(
+    assert sorted(path for one in outcome.outcomes for path in one.outputs) == sorted(
         b"reports/" + name.encode() for name in found if name != "l"
     )
 
