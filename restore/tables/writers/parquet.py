@@ -1,7 +1,7 @@
 """Parquet, written row group by row group.
 
-Columns have the types that `type_inference` finds, statistics and page indexes tell readers what to leave out, and the same table
-gives the same bytes with the same version of Arrow, whose name the format wants in its footer.
+Columns have the types that `type_inference` finds, statistics and page indexes tell readers what to leave out, and the same
+table gives the same bytes with the same version of Arrow, whose name the format wants in its footer.
 """
 
 from __future__ import annotations
