@@ -26,7 +26,7 @@ WORDS = {
     "judging": "an evaluation",
     "lane": "a job has a state",
     "lanes": "jobs have states",
-    "lazily": "a plain attribute, or cached_property",
+    "lazily": "a plain attribute",
     "leans": "a snapshot references another",
     "looking": "inspect",
     "manner": "options",

@@ -46,7 +46,7 @@ from vault.storage.retrying import RetryingStore
 from vault.storage.retrying import RetryPolicy as Tries
 
 IN_CI = 24
-IN_FULL = 3000
+IN_FULL = 400
 KEEPS = {f"small {number}": text(number, 300) for number in range(6)}
 USUAL = WaitOptions(look_every=120.0)
 """As users have it: an hour for who is at work, a day until a claim is stale, an hour of grace."""

@@ -18,7 +18,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,6 +108,7 @@ class _Copies:
         self._below = replace(project, store=uncached(project.store))
         self._whole: dict[str, bytes] = {}
         self._mended = replace(project, store=_Mended(project.store, self._whole))
+        self._needed: tuple[frozenset[bytes] | None, ...] = ()  # one, once it was asked for
 
     def found(self) -> Iterator[tuple[CachedCopy, bytes]]:
         """Each copy that the store lacks, with its bytes: notes, catalogue packs, then records, which need those."""
@@ -172,7 +172,8 @@ class _Copies:
         """Why it is not put back; empty where it may be; None where nobody needs it."""
         sha256 = layout.pack_sha256(name)
         if sha256 is not None:
-            return "" if self._needed is None or sha256 in self._needed else None
+            needed = self._needed_packs()
+            return "" if needed is None or sha256 in needed else None
         one = self._decoded(name, data)
         if isinstance(one, ForgetNote):
             return ""
@@ -200,10 +201,14 @@ class _Copies:
             return snapshots.current_packs(frozenset[bytes]().union(*one.packs.values()), moved)
         return snapshots.needed_packs(MetaReader(self._mended), one, moved)
 
-    @cached_property
-    def _needed(self) -> frozenset[bytes] | None:
-        """The packs that the snapshots need, forgotten ones included, since a hold may be on them; None where that cannot be
-        told, as something that says it cannot be read."""
+    def _needed_packs(self) -> frozenset[bytes] | None:
+        """The packs that the snapshots need, forgotten ones included, since a hold may be on them; None where something that
+        says it cannot be read."""
+        if not self._needed:
+            self._needed = (self._read_needed(),)
+        return self._needed[0]
+
+    def _read_needed(self) -> frozenset[bytes] | None:
         standing = snapshots.read_records(self._project, snapshots.stored_ids(self._project))
         if standing.damaged:
             return None

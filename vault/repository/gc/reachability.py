@@ -7,7 +7,6 @@ of thirty thousand packs take the memory of a few.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.format.chunks import ID_SIZE
@@ -97,24 +96,34 @@ class PackContents:
         self._records = records
         self.needs = needs
         self._stop = stop
+        self._named: ChunkIndex | None = None
+        self._unnamed: list[pa.Table] | None = None
+        self._index: ChunkIndex | None = None
+        self._live: pa.Array | None = None
 
-    @cached_property
+    @property
     def index(self) -> ChunkIndex:
         """The whole index, with needed packs that no segment names."""
-        return self._named.with_rows(self.unnamed)
+        if self._index is None:
+            self._index = self._segments().with_rows(self.unnamed)
+        return self._index
 
-    @cached_property
+    @property
     def unnamed(self) -> list[pa.Table]:
         """Rows of needed packs that no segment names, since one is lost or damaged: out of their own tables of contents."""
-        wanted = self.needs.now - self._named.packs()
-        stored = [(tier, *one) for tier in TIERS for one in list_packs(self._project, tier).items() if wanted]
-        readable = [one for one in stored if one[1] in wanted and (one[0] == META_TIER or self._may_read)]
-        return rows_from_packs(self._project, readable)
+        if self._unnamed is None:
+            wanted = self.needs.now - self._segments().packs()
+            stored = [(tier, *one) for tier in TIERS for one in list_packs(self._project, tier).items() if wanted]
+            readable = [one for one in stored if one[1] in wanted and (one[0] == META_TIER or self._may_read)]
+            self._unnamed = rows_from_packs(self._project, readable)
+        return self._unnamed
 
-    @cached_property
+    @property
     def live(self) -> pa.Array:
         """The chunks that any snapshot needs."""
-        return live_chunks(self._project, self._records, self.index, self._stop)
+        if self._live is None:
+            self._live = live_chunks(self._project, self._records, self.index, self._stop)
+        return self._live
 
     def unlisted(self, stored: Collection[bytes]) -> frozenset[bytes]:
         """Packs that no record names, and that hold the only copies of needed chunks since a needed pack is gone. stored: the
@@ -124,9 +133,10 @@ class PackContents:
             return frozenset()
         return packs_with_only_copies(repaired_index(self._project, self.index), self.live, present)
 
-    @cached_property
-    def _named(self) -> ChunkIndex:
-        return ChunkIndex.load(self._project)
+    def _segments(self) -> ChunkIndex:
+        if self._named is None:
+            self._named = ChunkIndex.load(self._project)
+        return self._named
 
     @property
     def _may_read(self) -> bool:
