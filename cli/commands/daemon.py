@@ -137,7 +137,7 @@ def _daemon_parts(found: Settings, log: Log, reach: Callable[[], None] | None) -
             stack.callback(health.close)
         notify_socket, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
         supervisor = systemd.of(notify_socket, micros, pid, os.getpid())
-        yield DaemonParts(history, state_store, services, log, table.at_once, health, supervisor, reach=reach)
+        yield DaemonParts(history, state_store, services, log, table.max_parallel, health, supervisor, reach=reach)
 
 
 @contextmanager
