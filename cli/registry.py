@@ -33,7 +33,7 @@ _PLACES = {
     "prune": ("prune", "prune"),
     "check": ("check", "check"),
     "drill": ("drill", "drill"),
-    "daemon": ("daemon", "daemon"),
+    "daemon": ("daemon", "app"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
 }

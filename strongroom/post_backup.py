@@ -40,7 +40,7 @@ def limits(project: ProjectSettings) -> Limits:
     from policies.monitoring.anomalies import Limits
 
     alarms = project.alarms
-    return Limits(alarms.shrunk, alarms.changed, alarms.entropy, alarms.vanished, alarms.folder, alarms.emptied)
+    return Limits(alarms.deleted_share, alarms.rewritten_share, alarms.entropy, alarms.vanished, alarms.folder, alarms.emptied)
 
 
 def of_snapshot(settings: Settings, project: Project, source: SourceSettings, record: Record) -> Findings:
@@ -91,7 +91,7 @@ def _note(state_store: StateStore, project: Project, source: SourceSettings, rec
 def _missing(
     project: Project, settings: ProjectSettings, source: SourceSettings, record: Record, since: datetime
 ) -> Iterator[str]:
-    if not source.expect:
+    if not source.expected:
         return
     from classify.path_patterns import pattern_regex
     from policies.monitoring import expected_files
@@ -105,7 +105,7 @@ def _missing(
     reader = MetaReader(project, repaired_index(project, ChunkIndex.load(project, tier=META_TIER)))
     table = snapshots.read_manifest(reader, record, columns=[*expected_files.COLUMNS, *expected_rows.COLUMNS])
     zone = ZoneInfo(settings.zone)
-    for one in source.expect:
+    for one in source.expected:
         pattern = pattern_regex(f"{source.kind}/{one.path.strip('/')}")
         wanted = expected_files.Expected(pattern, one.every, durations.read(one.grace))
         if one.column is None:

@@ -165,7 +165,7 @@ def storage(project: Project) -> StorageUse:
 def retiring(settings: Settings, project: Project) -> ItemRetirement | None:
     """Which items have outlived their retention; None where every item stays for ever."""
     rules = resolve.items(settings.project(project.name))
-    if not settings.project(project.name).items:
+    if not settings.project(project.name).item_retention:
         return None
     from policies.retention.items import COLUMNS
     from vault.backup.new_manifest import ItemRetirement

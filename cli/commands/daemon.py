@@ -1,4 +1,4 @@
-"""`strongroom daemon`: backups, checks, drills, retention and prune by their schedules, for all projects."""
+"""`strongroom daemon`: backups, checks, drills, retention and prune by their schedules, or one of them now."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output
-from cli.options import Config, Identity
+from cli.commands import daemon_logs
+from cli.options import EXIT_CODES, Config, Identity, Json
 from strongroom import context, environment, local_state, settings
-from vault.errors import SettingsError, StrongroomError
+from vault.errors import Busy, Interrupted, SettingsError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
     from policies.daemon.child_processes import ProcessResult
@@ -30,7 +31,12 @@ REACH_WITHIN = 120.0
 """Seconds that the store has to answer to the daemon's first question."""
 
 
+app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+@app.callback(epilog=EXIT_CODES)
 def daemon(
+    context_: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Run what is due now, and end: for cron.")] = False,
     systemd: Annotated[bool, typer.Option("--systemd", help="Print a unit for systemd, and end.")] = False,
     json_log: Annotated[
@@ -45,6 +51,11 @@ def daemon(
     goes on with the old ones where the new cannot be used. With --once it ends with exit code 3 where a run did not do all of
     its work. Another daemon of this machine for the same repository is refused with exit code 11.
     """
+    if context_.invoked_subcommand is not None:
+        if once or systemd or json_log or config or identity:
+            behind = context_.invoked_subcommand
+            raise UsageError(f"options of `daemon {behind}` stand behind it", hint=f"see `strongroom daemon {behind} --help`")
+        return
     file = settings.find(config).absolute()
     found = settings.load(file)
     if systemd:
@@ -69,11 +80,60 @@ def daemon(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
+@app.command("run", epilog=EXIT_CODES)
+def run(
+    job: daemon_logs.JobArgument,
+    project: daemon_logs.ProjectArgument = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Where it is running already, run it again after that.")] = False,
+    config: Config = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Run a job of the daemon's now, whatever its schedule says, and show what came of it.
+
+    JOB is `backup`, `check`, `drill`, `retention`, `prune`, or a name that `daemon jobs` lists. The run is like every other: in
+    the history, with the same retries, locks and alarms. A daemon that is running is asked to start it; where none is, this
+    command does, and no daemon starts meanwhile. Ends with 3 where a run had problems, with 1 where it failed.
+    """
+    from strongroom import daemon_jobs
+
+    file = settings.find(config).absolute()
+    found = settings.load(file)
+    keys = daemon_jobs.choose(daemon_jobs.scheduled(found), job, project)
+    identities = [one.expanduser().absolute() for one in identity or []]
+    with daemon_jobs.RequestedRuns.of(found, keys, wait=wait) as asked:
+        while not asked.over(output.notice):
+            if asked.waits and not asked.somebody_else_starts():
+                with suppress(Busy):  # a daemon has begun just now, and starts it
+                    _run_requested(found, identities)
+                    asked.require_started()
+            else:
+                context.services().clock.sleep(daemon_jobs.LOOK_EVERY)
+        logs = asked.logs()
+    daemon_logs.show(logs, as_json=as_json)
+    if any(one.run.ending != "done" for one in logs):
+        raise typer.Exit(DONE_WITH_PROBLEMS if all(one.run.ending in ("done", "problems") for one in logs) else 1)
+
+
+def _run_requested(found: Settings, identities: list[Path]) -> None:
+    """Be the daemon for what is asked for. Raises `Busy`, `Interrupted`."""
+    from policies.daemon.log import Log
+    from policies.daemon.loop import Daemon, DaemonSignals
+
+    log = Log(output.notice, context.services().clock, as_json=False)
+    signals = DaemonSignals()
+    with _daemon_parts(found, log, None) as parts, _signals(signals):
+        wanted = _daemon_config(found, identities, log)
+        Daemon(parts, wanted, lambda: wanted).once(signals, requested_only=True)
+    if signals.stop:
+        raise Interrupted("interrupted by a signal; the runs were asked to withdraw")
+
+
 def _daemon_config(found: Settings, identity: list[Path], log: Log) -> DaemonConfig:
     from policies.daemon import job_results
     from policies.daemon.child_processes import Children
     from policies.daemon.loop import DaemonConfig
-    from strongroom import from_settings
+    from strongroom import daemon_jobs, from_settings
     from strongroom.settings import durations
 
     projects = from_settings.projects(found)
@@ -87,6 +147,11 @@ def _daemon_config(found: Settings, identity: list[Path], log: Log) -> DaemonCon
     children = Children(environment.for_children(copy), kill_after=max(1.0, grace * 0.8))
 
     def run(command: Sequence[str], stop: Stop) -> ProcessResult:
+        ended = run_alone(command, stop)
+        daemon_jobs.keep_output(found, stop.run, ended, log.notice)
+        return ended
+
+    def run_alone(command: Sequence[str], stop: Stop) -> ProcessResult:
         if copy is not None and not copy.exists():  # somebody has deleted it
             with suppress(StrongroomError):
                 local_state.keep_settings(found)
@@ -125,6 +190,7 @@ def _daemon_parts(found: Settings, log: Log, reach: Callable[[], None] | None) -
     from policies.daemon.loop import DaemonParts
     from policies.monitoring.state_store import StateStore
     from policies.scheduling.run_history import RunHistory
+    from policies.scheduling.run_requests import RunRequests
 
     services = context.services()
     table = found.document.daemon
@@ -137,7 +203,10 @@ def _daemon_parts(found: Settings, log: Log, reach: Callable[[], None] | None) -
             stack.callback(health.close)
         notify_socket, micros, pid = (environment.variable(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
         supervisor = systemd.of(notify_socket, micros, pid, os.getpid())
-        yield DaemonParts(history, state_store, services, log, table.at_once, health, supervisor, reach=reach)
+        requests = RunRequests(local_state.folder(found))
+        yield DaemonParts(
+            history, state_store, services, log, table.max_parallel, health, supervisor, reach=reach, requests=requests
+        )
 
 
 @contextmanager
@@ -180,3 +249,7 @@ def _unit(found: Settings, identity: list[Path]) -> str:
             read=[source.path for project in found.document.projects.values() for source in project.sources],
         )
     )
+
+
+app.command("jobs", epilog=EXIT_CODES)(daemon_logs.jobs)
+app.command("logs", epilog=EXIT_CODES)(daemon_logs.logs)

@@ -79,7 +79,8 @@ def add(
         made = opened.repository.add_project(name, recipients, opened.identities, opened.memory.projects())
         opened.memory.verify_keys(made.capability)
         writer.add_project(opened.settings.file, name, written_zone, sources)
-        settings_copy.of_context(opened, [made.capability], settings.load(opened.settings.file))
+        as_written = settings.load(opened.settings.file, tell_old_names=False)
+        settings_copy.of_context(opened, [made.capability], as_written)
     document = {
         "project": name,
         "project_id": made.id,

@@ -1,15 +1,15 @@
-"""`strongroom settings …`: whether the settings file is right, what applies, an example, and the way back to a lost one."""
+"""`strongroom settings …`: whether the settings file is right, what applies, changing it, and the way back to a lost one."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import output, terminal_layout
+from cli.commands import settings_edit
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from strongroom import context, environment, settings
 from vault import wording
@@ -18,7 +18,6 @@ from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from strongroom.settings.errors import Placed
     from strongroom.settings.origin import Entry
     from strongroom.settings_restore import Choice, Copies, Found, Needs
 
@@ -28,10 +27,14 @@ WIDEST_SETTING = 48
 """Characters of the column of settings; one long value does not push the origins of all others off the screen."""
 
 app = typer.Typer(
-    help="The settings file: is it right, what applies, an example, bringing a lost one back.",
+    help="The settings file: is it right, what applies, changing it, an example, bringing a lost one back.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+app.command("edit", epilog=EXIT_CODES)(settings_edit.edit)
+app.command("migrate", epilog=EXIT_CODES)(settings_edit.migrate)
 
 
 @app.command("check", epilog=EXIT_CODES)
@@ -41,13 +44,11 @@ def check(config: Config = None, as_json: Json = False) -> None:
 
     Ends with exit code 1 where anything is wrong; what is odd is told and changes nothing.
     """
-    from strongroom.settings.errors import SettingsInvalid
+    from strongroom.settings import edit as editing
 
     file = settings.find(config)
-    try:
-        errors, warnings = _looked_at(settings.load(file))
-    except SettingsInvalid as error:
-        errors, warnings = error.faults, ()
+    checked = editing.check(file, settings.read_text(file), context.services().clock.now())
+    errors, warnings = checked.errors, checked.warnings
     if as_json:
         output.document(
             {
@@ -63,16 +64,6 @@ def check(config: Config = None, as_json: Json = False) -> None:
         output.result(f"{file}: {counted(len(errors), 'error')}, {counted(len(warnings), 'warning')}")
     if errors:
         raise typer.Exit(1)
-
-
-def _looked_at(found: settings.Settings) -> tuple[Sequence[Placed], Sequence[Placed]]:
-    from strongroom.settings import lint
-    from strongroom.settings.errors import placed
-    from strongroom.settings.toml_positions import places
-
-    known = places(found.text)
-    now = context.services().clock.now()
-    return placed(lint.failing(found), known), placed(lint.odd(found, now), known)
 
 
 @app.command("show", epilog=EXIT_CODES)

@@ -31,6 +31,7 @@ from policies.scheduling.jobs import Job, Launch, in_a_thread
 from policies.scheduling.loop import Failure, PeriodicLoop
 from policies.scheduling.run import SUCCESSES, Run
 from policies.scheduling.run_history import RunHistory
+from policies.scheduling.run_requests import RunRequests
 from policies.scheduling.runner import Runner
 from vault.clock import Clock
 from vault.errors import StrongroomError
@@ -65,7 +66,7 @@ class DaemonConfig:
 @dataclass(slots=True)
 class DaemonParts:
     """What it works with. at_once: so many runs · health: None where nobody asks · launch: how runs and messages get a
-    thread · reach: asks the store for anything; raises `StrongroomError`."""
+    thread · reach: asks the store for anything; raises `StrongroomError` · requests: what a person asks to run now."""
 
     history: RunHistory
     state_store: StateStore
@@ -76,6 +77,7 @@ class DaemonParts:
     systemd: Systemd = field(default_factory=Systemd)
     launch: Launch = in_a_thread
     reach: Callable[[], None] | None = None
+    requests: RunRequests | None = None
 
 
 class Daemon:
@@ -88,7 +90,9 @@ class Daemon:
         self._clock: Clock = parts.services.clock
         self._started = self._clock.now()
         log = parts.log
-        self._runner = Runner(parts.history, parts.services, log, at_once=parts.at_once, launch=parts.launch)
+        self._runner = Runner(
+            parts.history, parts.services, log, at_once=parts.at_once, launch=parts.launch, requests=parts.requests
+        )
         self._outbox = Outbox(parts.state_store, config.channels, self._clock, log.notice, launch=parts.launch)
         self._monitor = AlertMonitor(parts.state_store, self._runner, self._outbox, log, parts.services.host)
         self._runner.use(config.jobs)
@@ -123,9 +127,10 @@ class Daemon:
         loop.run(over)
         return self._end()
 
-    def once(self, signals: DaemonSignals) -> list[Run]:
-        """Run what is due, and end. Gives the runs that did not do all of their work. Raises `StrongroomError` where that
-        cannot be written down, or alerts cannot be evaluated: then nobody knows what is due next, or whether all is well."""
+    def once(self, signals: DaemonSignals, *, requested_only: bool = False) -> list[Run]:
+        """Run what is due, and end. requested_only: only what a person asks for; monitors are not told that all is well.
+        Gives the runs that did not do all of their work. Raises `StrongroomError` where that cannot be written down, or alerts
+        cannot be evaluated: then nobody knows what is due next, or whether all is well."""
         log, troubles = self._parts.log, list[StrongroomError]()
 
         def tried(work: Callable[[], None]) -> None:
@@ -137,14 +142,15 @@ class Daemon:
         self._heartbeat = HeartbeatWriter(self._started, once=True)
         tried(self._show_life)
         while not signals.stop:
-            self._runner.tick()
+            self._runner.tick(requested_only=requested_only)
             if not self._runner.running():
                 break
             self._clock.sleep(_PAUSE)
         unfinished = self._runner.stop(self._config.grace) if signals.stop else []
         tried(self.look)
         deadline = self._clock.monotonic() + LAST_MESSAGES
-        self._ping()
+        if not requested_only:
+            self._ping()
         tried(self._outbox.deliver)
         while not (self._outbox.is_idle and not self._pinging) and self._clock.monotonic() < deadline:
             self._clock.sleep(_PAUSE)
@@ -156,6 +162,8 @@ class Daemon:
         self._show_end()
         if troubles:
             raise troubles[0]
+        if requested_only:
+            return [*unfinished, *(run for run in newest if run.ending != "done" and run.started >= self._started)]
         unasked = "" if self._contact.reached else "; the store was not reached: nothing was due, or nothing of it succeeded"
         log.info(
             f"all that was due is done, {counted(len(self._monitor.alerts), 'promise is', 'promises are')} broken{unasked}"

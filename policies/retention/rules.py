@@ -1,7 +1,7 @@
 """What the settings say about retention, as frozen values.
 
     keep  = { last = 3, hourly = 48, daily = 30, weekly = 12, monthly = "all", yearly = 10, within = "90 days" }
-    items = { reports = "7 years after period", tickets = "5 years", raw = "90 days after deletion" }
+    item_retention = { reports = "7 years after period", tickets = "5 years", raw = "90 days after deletion" }
 
 A mistake is mostly found late. So everything younger than 90 days stays unless `within` says otherwise; without any `keep` a
 snapshot a day stays for a year after that, and one a month for ever. Items stay for ever unless a rule is there for their

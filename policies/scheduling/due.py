@@ -81,6 +81,18 @@ def decide(name: str, schedule: Schedule, policy: JobPolicy, runs: Sequence[Run]
     return DueDecision(evaluation.verdict(last), ahead)
 
 
+def requested(verdict: Start | Skip | Wait, runs: Sequence[Run], now: datetime) -> Start:
+    """The start of a run that a person asks for, whatever is due. It stands for the due times that have come, and for none that
+    is still to come: what is due later runs all the same. verdict: what would be done without them."""
+    if isinstance(verdict, Start):
+        return verdict
+    if isinstance(verdict, Skip):
+        return Start(verdict.since, verdict.planned, attempt=1, ready=now)
+    last = max((run for run in runs if not run.set_aside and run.planned <= now), key=lambda run: run.planned, default=None)
+    since, planned = (now, now) if last is None else (last.since, last.planned)
+    return Start(since, planned, attempt=1, ready=now)
+
+
 def next_run(name: str, schedule: Schedule, policy: JobPolicy, runs: Sequence[Run], now: datetime) -> datetime:
     """When the job will start next, for people: now, where it is due."""
     verdict = decide(name, schedule, policy, runs, now).verdict

@@ -22,11 +22,13 @@ Slot = Literal["backup", "maintenance"]
 @dataclass(slots=True)
 class Stop:
     """Asked by a running job between its steps: true once it should end. A job that ends early because of it raises
-    `vault.errors.Interrupted`; one that can still finish just does. deadline: on the monotonic clock."""
+    `vault.errors.Interrupted`; one that can still finish just does. deadline: on the monotonic clock · run: this
+    one, where it is in a history."""
 
     clock: Clock
     deadline: float
     _stopped: bool = False
+    run: Run | None = None
 
     def __call__(self) -> bool:
         return self.reason is not None

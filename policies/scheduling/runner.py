@@ -3,7 +3,8 @@
     tick    runs that have ended go into the run history
             a run whose time is over was asked to stop; one that does not listen loses its slot, not its job's lock
             where there is room for them, jobs without a run under way are evaluated, unless they are known to wait for longer
-            those that are due start while there is room, the longest waiting first; then the watcher is notified
+            those that a person asks for and those that are due start while there is room, the longest waiting first; then the
+            watcher is notified
 
 All of this happens on one thread, which is the only one that touches the run history; a run has a thread of its own. At most
 `at_once` backups run together and at most half of these are one project's, so that neither its failures nor its slowness delay
@@ -16,20 +17,21 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
 
-from policies.scheduling import process
+from policies.scheduling import due, process
 from policies.scheduling.due import DueDecision, Start, Wait, decide
 from policies.scheduling.history_writer import HistoryWriter
 from policies.scheduling.job_state import End, JobState, ended_run, mistake
 from policies.scheduling.jobs import Job, Launch, Outcome, Slot, Stop, Watcher, in_a_thread
 from policies.scheduling.run import SUCCESSES, Run
 from policies.scheduling.run_history import RunHistory
+from policies.scheduling.run_requests import RunRequest, RunRequests
 from vault.errors import StrongroomError
 from vault.repository.services import Services
 from vault.wording import counted
@@ -45,10 +47,18 @@ _PAUSE = 0.1
 
 
 class Runner:
-    """services: the clock, the randomness from which runs get their ids, and this machine's name · launch: how a run starts."""
+    """services: the clock, the randomness from which runs get their ids, and this machine's name · launch: how a run starts ·
+    requests: what a person asks to run now."""
 
     def __init__(
-        self, history: RunHistory, services: Services, watcher: Watcher, *, at_once: int = AT_ONCE, launch: Launch = in_a_thread
+        self,
+        history: RunHistory,
+        services: Services,
+        watcher: Watcher,
+        *,
+        at_once: int = AT_ONCE,
+        launch: Launch = in_a_thread,
+        requests: RunRequests | None = None,
     ) -> None:
         self._history = history
         self._services = services
@@ -58,6 +68,7 @@ class Runner:
         self._slots: dict[Slot, int] = {"backup": at_once, "maintenance": half}
         self._of_one_project: dict[Slot, int] = {"backup": half, "maintenance": 1}
         self._launch = launch
+        self._requests = requests
         self._states: dict[tuple[str, str], JobState] = {}
         self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
         self._writer = HistoryWriter(history, watcher)
@@ -128,12 +139,14 @@ class Runner:
                 return self._history.last_success(*state.job.key)
         return known
 
-    def tick(self) -> None:
-        """One round; quick, whatever the jobs do."""
+    def tick(self, *, requested_only: bool = False) -> None:
+        """One round; quick, whatever the jobs do. requested_only: start what a person asks for, and nothing that is due."""
         self._collect()
         self._release_overdue()
         now = self._clock.now()
-        starting_runs = [self._begin(state, start, now) for state, start in self._next(now)]
+        requests = self._requested()
+        chosen = self._next(now, requests, requested_only=requested_only)
+        starting_runs = [self._begin(state, start, now, requests.get(state.job.key)) for state, start in chosen]
         # before anything starts: a job that kills the process at once is tried only so often all the same
         self._write()
         for job, run, stop in starting_runs:
@@ -167,7 +180,18 @@ class Runner:
         self._writer.report()
         return self.running()
 
-    def _next(self, now: datetime) -> list[tuple[JobState, Start]]:
+    def _requested(self) -> Mapping[tuple[str, str], RunRequest]:
+        """What a person asks for, of the jobs that there are."""
+        requests = self._requests.pending() if self._requests is not None else {}
+        for key, request in requests.items():
+            if key not in self._wanted and self._requests is not None:
+                self._requests.withdraw(request.id)
+                self._writer.notice(f"{'/'.join(key)}: a person asks for it, and the settings that were read have no such job")
+        return {key: request for key, request in requests.items() if key in self._wanted}
+
+    def _next(
+        self, now: datetime, requests: Mapping[tuple[str, str], RunRequest], *, requested_only: bool
+    ) -> list[tuple[JobState, Start]]:
         """Those that are to start, in the order of their turns, as many as there is room for."""
         taken: Counter[Slot] = Counter(state.job.slot for state in self._states.values() if state.holds_slot)
         of_project = Counter((state.job.slot, state.job.project) for state in self._states.values() if state.holds_slot)
@@ -178,12 +202,14 @@ class Runner:
 
         waiting = []
         for state in self._states.values():
-            if state.run is None and not state.is_quiet(now) and has_room(state.job):
-                start = self._evaluate(state, now)
+            asked = state.job.key in requests
+            considered = asked or not (requested_only or state.is_quiet(now))
+            if state.run is None and considered and has_room(state.job):
+                start = self._evaluate(state, now, requested=asked)
                 if start is not None:
-                    waiting.append((*state.priority(start.ready, now), state.job.key, start))
+                    waiting.append((not asked, *state.priority(start.ready, now), state.job.key, start))
         chosen = []
-        for *_, key, start in sorted(waiting, key=lambda one: one[:5]):
+        for *_, key, start in sorted(waiting, key=lambda one: one[:6]):
             state = self._states[key]
             if has_room(state.job):
                 taken[state.job.slot] += 1
@@ -204,10 +230,12 @@ class Runner:
                 busy = [one.job.title for one in self._states.values() if one.holds_slot and one.job.slot == state.job.slot]
                 self._writer.notice(f"{state.job.title}: is due and waits until one of these ends: {', '.join(busy)}")
 
-    def _evaluate(self, state: JobState, now: datetime) -> Start | None:
+    def _evaluate(self, state: JobState, now: datetime, *, requested: bool) -> Start | None:
         """What is to start; where nothing is, it is known until when. A mistake costs this job alone its turn."""
         try:
             verdict = self._decide(state, now).verdict
+            if requested:
+                return due.requested(verdict, state.runs, now)
         except Exception as error:  # noqa: BLE001 (one job's schedule must not keep the others from their turn)
             state.wait(now, now + AFTER_A_MISTAKE)
             self._writer.notice(f"{state.job.title}: {mistake(error)}")
@@ -238,10 +266,13 @@ class Runner:
             self._writer.notice(str(error))
         return decide(job.title, job.schedule, job.policy, [*decision.ahead, *state.runs], now)
 
-    def _begin(self, state: JobState, start: Start, now: datetime) -> tuple[Job, Run, Stop]:
+    def _begin(self, state: JobState, start: Start, now: datetime, request: RunRequest | None) -> tuple[Job, Run, Stop]:
         job = state.job
         run = self._run_of(job, start.since, start.planned, attempt=start.attempt, started=now)
-        stop = Stop(self._clock, self._clock.monotonic() + job.policy.timeout.total_seconds())
+        if request is not None and self._requests is not None:
+            run = replace(run, id=request.id)
+            self._requests.withdraw(request.id)
+        stop = Stop(self._clock, self._clock.monotonic() + job.policy.timeout.total_seconds(), run=run)
         self._note(state, run)
         state.run, state.stop, state.holds_slot = run, stop, True
         return job, run, stop

@@ -6,10 +6,12 @@
 
     tables, projects, notifications  the models: what a table may hold; document is the whole file
     reader                           text -> models, or all errors with line and key (toml_positions, errors, secrets)
+    renamed                          names of earlier versions, taken as those of today
     effective                        what commands get: a project with all that applies to it
     resolve                          models -> schedules, rules and layouts of the other floors
     origin, lint                     where a value came from; what is allowed and still looks wrong
-    writer, example                  changing a file and keeping its comments; a file that explains every setting
+    writer, edit                     adding to a file, new names, a person's editor; comments stay, and never half of it
+    example                          a file that explains every setting
 
 Unknown keys are errors, with a suggestion. Secrets are never in the file: identities are files or commands, S3 credentials come
 from the SDK's own chain. The models are imported when a file is read: `--help` does not wait for them.
@@ -21,14 +23,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
-from strongroom import environment
+from strongroom import environment, notices
 from strongroom.settings.effective import Settings
 from vault.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
     from strongroom.settings.tables import RepositorySettings
+    from strongroom.settings.toml_positions import Key
 
-__all__ = ["Settings", "find", "in_address", "load", "of_address"]
+__all__ = ["Settings", "find", "in_address", "load", "of_address", "read_text"]
+
+LARGEST = 4 << 20
+"""Bytes of a settings file."""
+
+_NAME_ANOTHER = "name another file with --config FILE"
 
 _OF_ADDRESS = ("endpoint", "region", "profile", "path_style")
 """What an address may say besides, of the settings' [repository]."""
@@ -77,17 +85,39 @@ def in_address(repository: RepositorySettings) -> str:
     return f"{repository.address}?{query}" if query else repository.address
 
 
-def load(file: Path) -> Settings:
-    """Read a settings file; a run of the daemon's reads what the daemon has read, whatever the file says meanwhile. Raises
-    `SettingsError` with file, line and key of everything that is wrong."""
-    try:
-        text = _in_use() or file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "settings are TOML, which is UTF-8 text; name another file with --config FILE"
-        raise SettingsError(f"{file} cannot be read: {error}", hint=hint) from error
-    from strongroom.settings import reader
+def load(file: Path, *, tell_old_names: bool = True) -> Settings:
+    """Read a settings file; a run of the daemon's reads what the daemon has read, whatever the file says meanwhile.
+    tell_old_names: say which settings have another name now; to a run of the daemon's nobody listens. Raises `SettingsError`
+    with file, line and key of everything that is wrong."""
+    text = read_text(file)
+    from strongroom.settings import reader, renamed
+    from strongroom.settings.toml_positions import places
 
-    return Settings(file, text, reader.read(file, text))
+    old: list[Key] = []
+    document = reader.read(file, text, old.append)
+    if old and tell_old_names and environment.settings_in_use() is None:
+        for sentence in renamed.notices(old, places(text)):
+            notices.notice(f"{file}: {sentence}")
+    return Settings(file, text, document)
+
+
+def read_text(file: Path) -> str:
+    """What a settings file holds, or what the daemon has read where this is a run of it. Raises `SettingsError`."""
+    try:
+        return _in_use() or _bounded(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{file} cannot be read: {error}", hint=f"settings are TOML, which is UTF-8 text; {_NAME_ANOTHER}"
+        ) from error
+
+
+def _bounded(file: Path) -> str:
+    """Raises `OSError`, `UnicodeDecodeError`, `SettingsError` for what is too large to be settings, a device for example."""
+    with file.open("rb") as opened:
+        data = opened.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise SettingsError(f"{file} is too large for a settings file: more than {LARGEST >> 20} MiB", hint=_NAME_ANOTHER)
+    return data.decode("utf-8").replace("\r\n", "\n")
 
 
 def _in_use() -> str | None:

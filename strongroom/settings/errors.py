@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from strongroom.settings.renamed import as_written
 from strongroom.settings.toml_positions import Key, line_of
 from vault.errors import SettingsError
 
@@ -65,9 +66,9 @@ def placed(faults: Iterable[SettingsFault], known: Mapping[Key, int]) -> list[Pl
 
 
 def _source(key: Key, known: Mapping[Key, int]) -> Key:
-    """Where a project's value is written: with the project, or in [defaults]."""
-    above = ("defaults", *key[2:])
-    return above if key[:1] == ("projects",) and key not in known and above in known else key
+    """Where a project's value is written, and under which name: with the project, or in [defaults]."""
+    own, above = as_written(key, known), as_written(("defaults", *key[2:]), known)
+    return above if key[:1] == ("projects",) and own not in known and above in known else own
 
 
 def written(key: Key) -> str:

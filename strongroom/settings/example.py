@@ -37,14 +37,14 @@ within = "90 days"
 daily = 366
 monthly = "all"
 
-[defaults.items]                           # how long items stay that the source no longer has
+[defaults.item_retention]                  # how long items stay that the source no longer has
 reports = "7 years after period"
 tickets = "5 years"
 raw = "2 years"
 
 [defaults.alarms]                          # what of a new snapshot freezes retention until a person looks
-shrunk = 0.3
-changed = 0.5
+deleted_share = 0.3
+rewritten_share = 0.5
 
 [projects.parcelo]
 
@@ -54,7 +54,7 @@ path = "/srv/clients/parcelo/reports"
 exclude = ["*.tmp", "/drafts/"]
 layout = "hourly/{year}/{month:02}/{day:02}/report-{hour:02}.csv"
 header = true                              # the first row of a CSV names its columns; false, or their names
-expect = [{ path = "hourly/**", every = "hour", grace = "30 minutes" }]
+expected = [{ path = "hourly/**", every = "hour", grace = "30 minutes" }]
 
 [[projects.parcelo.sources]]
 kind = "tickets"
@@ -70,10 +70,10 @@ lock = { mode = "governance", days = 30 }  # Object Lock, where the bucket has i
 [[projects.mobifon.sources]]
 kind = "reports"
 path = "/srv/clients/mobifon/reports"
-expect = "daily"
+expected = "daily"
 
 [daemon]
-at_once = 2
+max_parallel = 2
 metrics = "127.0.0.1:9898"
 grace = "30 seconds"
 log = "text"

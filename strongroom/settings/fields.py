@@ -90,7 +90,7 @@ def _span(text: str) -> None:
 def _item_rule(text: str) -> None:
     from policies.retention.rules import ItemRule
 
-    ItemRule.parse("items", text)
+    ItemRule.parse("item_retention", text)
 
 
 def _glob(text: str) -> None:

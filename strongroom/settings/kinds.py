@@ -12,14 +12,14 @@ from strongroom.settings.toml_positions import Key, at
 
 
 def unknown_kinds(value: Mapping[str, Any]) -> Iterator[SettingsFault]:
-    """Every such rule of a parsed file, whatever else is wrong with it."""
+    """Every such rule of a parsed file that has the names of today, whatever else is wrong with it."""
     everybodys: set[str] = set()
     projects = value.get("projects")
     for name in projects if isinstance(projects, dict) else ():
         kinds = _kinds(at(projects, (name, "sources")))
         everybodys |= kinds
-        yield from _unknown(value, ("projects", name, "items"), kinds)
-    yield from _unknown(value, ("defaults", "items"), everybodys)
+        yield from _unknown(value, ("projects", name, "item_retention"), kinds)
+    yield from _unknown(value, ("defaults", "item_retention"), everybodys)
 
 
 def _kinds(sources: object) -> set[str]:

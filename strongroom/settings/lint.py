@@ -6,7 +6,7 @@ Unlike reading, this looks at the machine: folders, files, commands.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from strongroom import own_paths
-from strongroom.settings import durations, resolve
+from strongroom.settings import durations, renamed, resolve
 from strongroom.settings.errors import SettingsFault
 from strongroom.settings.toml_positions import Key
 from vault.errors import StrongroomError, UsageError
@@ -46,6 +46,13 @@ def failing(settings: Settings) -> Iterator[SettingsFault]:
             yield from _patterns(("projects", name, "sources", number), source)
         for number, fault in own_paths.faults(settings, project.sources):
             yield replace(fault, key=("projects", name, "sources", number, *fault.key))
+
+
+def old_names(keys: Iterable[Key]) -> Iterator[SettingsFault]:
+    """Keys that go by the name of an earlier version."""
+    for key in keys:
+        new = renamed.new_name(key[:-1], str(key[-1]))
+        yield SettingsFault(key, f"is now called {new}", renamed.MIGRATE)
 
 
 def odd(settings: Settings, now: datetime) -> Iterator[SettingsFault]:
@@ -195,9 +202,9 @@ def _unverified(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:
 
 def _unreachable(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:
     """Alarms that cannot ring."""
-    if project.alarms.shrunk >= 1:
+    if project.alarms.deleted_share >= 1:
         yield SettingsFault(
-            (*key, "shrunk"),
+            (*key, "deleted_share"),
             "cannot be reached: of a source that has lost everything no snapshot is taken",
             "choose a share below 1, such as 0.3",
         )

@@ -16,6 +16,7 @@ from strongroom.settings.effective import Settings
 from strongroom.settings.errors import written
 from strongroom.settings.names import NEVER
 from strongroom.settings.projects import Job, KeepSettings
+from strongroom.settings.renamed import as_written
 from strongroom.settings.toml_positions import Key, places
 
 _VARIABLES: Mapping[Key, tuple[str, ...]] = {
@@ -107,14 +108,14 @@ def _value(known: Mapping[Key, int], key: Key, value: Any) -> Iterator[Entry]:  
 
 
 def _entry(known: Mapping[Key, int], key: Key, value: Any) -> Entry:  # noqa: ANN401 (whatever a model holds)
-    if key in known:
-        return Entry(key, value, Origin("file", known[key]))
-    above = ("defaults", *key[2:])
+    own, above = as_written(key, known), as_written(("defaults", *key[2:]), known)
+    if own in known:
+        return Entry(key, value, Origin("file", known[own]))
     if key[0] == "projects" and above in known:
         return Entry(key, value, Origin("defaults", known[above]))
-    for end, part in enumerate(key):
-        if isinstance(part, int) and key[:end] in known and key[: end + 1] not in known:
-            return Entry(key, value, Origin("file", known[key[:end]]))  # of a table that was written in short
+    for end, part in enumerate(own):
+        if isinstance(part, int) and own[:end] in known and own[: end + 1] not in known:
+            return Entry(key, value, Origin("file", known[own[:end]]))  # of a table that was written in short
     if key == ("identity", "file"):
         return _place(key, environment.identity_file(), "XDG_CONFIG_HOME")
     if key == ("daemon", "state"):

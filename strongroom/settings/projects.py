@@ -78,11 +78,11 @@ class SourceSettings(Table):
         description="whether the first row of a CSV names its columns: `true`, `false`, or the names of the columns of files "
         "without such a row; where it is not said, what the rows look like",
     )
-    expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
+    expected: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
         default=(), description='what must appear: `"hourly"`, or tables as below'
     )
 
-    @field_validator("expect", mode="before", json_schema_input_type=_InShort | list[Expectation])
+    @field_validator("expected", mode="before", json_schema_input_type=_InShort | list[Expectation])
     @classmethod
     def _in_short(cls, value: object) -> object:
         if isinstance(value, str):
@@ -169,13 +169,15 @@ class LockSettings(Table):
 class AlarmSettings(Table):
     """What of a new snapshot raises an alarm and freezes retention until a person looks."""
 
-    shrunk: Share = Field(default=0.3, description="this share of a source's files vanished, at once or within a day")
+    deleted_share: Share = Field(default=0.3, description="this share of a source's files vanished, at once or within a day")
     vanished: Annotated[int, Field(ge=1)] = Field(default=50, description="so many of them vanished, whatever share that is")
     folder: Annotated[int, Field(ge=0)] = Field(
         default=5,
         description="a folder of at least so many files vanished as a whole, or everything about a day or a month; 0 for never",
     )
-    changed: Share = Field(default=0.5, description="this share of them was rewritten as a whole: rows that are added are not")
+    rewritten_share: Share = Field(
+        default=0.5, description="this share of them was rewritten as a whole: rows that are added are not"
+    )
     entropy: bool = Field(default=True, description="files look encrypted now or do not open any more, as after ransomware")
     emptied: bool = Field(default=True, description="files, or a column in tables, were emptied")
     problems_in_a_row: Annotated[int, Field(ge=1)] = Field(
@@ -194,7 +196,7 @@ class DefaultSettings(Table):
     rpo: Length | None = Field(default=None, description="no source may be without a success for longer: `1 hour`")
     schedule: Schedules = Field(default=Schedules(), description="when what runs")
     keep: KeepSettings = Field(default=KeepSettings(), description="which snapshots stay")
-    items: Mapping[Word, ItemRuleText] = Field(
+    item_retention: Mapping[Word, ItemRuleText] = Field(
         default={},
         description="by kind, how long items stay that the source no longer has: `7 years after period`, `90 days after "
         "deletion`, `1 year after backup`, `forever`. A kind that is not named stays for ever",

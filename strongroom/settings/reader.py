@@ -1,6 +1,6 @@
 """From the text of a settings file to its models, or to all that is wrong with it.
 
-    text -> tomllib -> secrets refused -> [defaults] put under each project -> models -> faults with lines
+    text -> tomllib -> secrets refused -> old names -> [defaults] put under each project -> models -> faults with lines
 
 A key that is missing, a word too many, a text that means nothing: each is told, in the order of the file.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -18,11 +18,12 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from strongroom.settings import secrets
+from strongroom.settings import renamed, secrets
 from strongroom.settings.document import Document
 from strongroom.settings.errors import SEE, Placed, SettingsFault, SettingsInvalid, placed, written
 from strongroom.settings.kinds import unknown_kinds
 from strongroom.settings.projects import inherited
+from strongroom.settings.renamed import as_written
 from strongroom.settings.toml_positions import Key, places
 from vault.errors import UsageError
 
@@ -48,23 +49,33 @@ _WORDS = {
 }
 
 
-def read(file: Path, text: str) -> Document:
-    """The settings of a file. Raises `SettingsInvalid`."""
+def read(file: Path, text: str, old: Callable[[Key], None] | None = None) -> Document:
+    """The settings of a file. old: hears of every key that bears the name of an earlier version. Raises `SettingsInvalid`."""
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = _LINE.search(str(error))
         fault = SettingsFault((), f"is not valid TOML: {error}", "mend the line that it names")
         raise SettingsInvalid(file, [Placed(fault, int(line[1]) if line else None)]) from error
-    faults = [*secrets.secrets_in(value), *unknown_kinds(value)]
+    names = renamed.with_new_names(value)
+    faults = [*secrets.secrets_in(value), *map(_both, names.both), *unknown_kinds(names.value)]
     try:
-        document = Document.model_validate(_complete(value), context={"folder": file.absolute().parent})
+        document = Document.model_validate(_complete(names.value), context={"folder": file.absolute().parent})
     except ValidationError as error:
         known = places(text)
         raise SettingsInvalid(file, placed(_sorted_out([*faults, *_faults(error, known)]), known)) from error
     if faults:
         raise SettingsInvalid(file, placed(faults, places(text)))
+    if old is not None:
+        for key in names.old:
+            old(key)
     return document
+
+
+def _both(key: Key) -> SettingsFault:
+    name = str(key[-1])
+    new = renamed.new_name(key[:-1], name)
+    return SettingsFault(key, f"is there beside {new}, which is its name now", f"leave {name} out")
 
 
 def made(model: type[Model], values: dict[str, Any]) -> Model:
@@ -95,8 +106,9 @@ def _faults(error: ValidationError, known: Mapping[Key, int]) -> Iterator[Settin
             continue  # it would have been made of a value that has a fault itself
         context = one.get("ctx", {})
         key: Key = tuple(part for part in (*one["loc"], *context.get("at", ())) if part != "[key]")
-        while key and isinstance(key[-1], int) and key not in known and key[:-1] in known:
-            key = key[:-1]  # one text, where several may stand
+        own = as_written(key, known)
+        while key and isinstance(key[-1], int) and own not in known and own[:-1] in known:
+            key, own = key[:-1], own[:-1]  # one text, where several may stand
         yield _fault(key, one, context)
 
 

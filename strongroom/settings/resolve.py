@@ -71,7 +71,7 @@ def items(project: ProjectSettings) -> ItemRules:
     """How long items stay that the source no longer has."""
     from policies.retention.rules import ItemRules
 
-    return ItemRules.parse(project.items, list(project.items))
+    return ItemRules.parse(project.item_retention, list(project.item_retention))
 
 
 def rpo(project: ProjectSettings) -> timedelta | None:

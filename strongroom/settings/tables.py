@@ -1,5 +1,4 @@
-"""The tables of the settings file that are not about projects, as frozen models; the others are in `projects` and
-`notifications`.
+"""The tables of the settings file as frozen models; `projects` and `notifications` have those about projects and messages.
 
 A model says what a table may hold, and nothing more: what a text means is worked out by `resolve`. The descriptions are the
 documentation: docs/settings.md and docs/settings.schema.json are made from them.
@@ -63,7 +62,7 @@ class RecoverySettings(Table):
 class DaemonSettings(Table):
     """How the daemon runs."""
 
-    at_once: Annotated[int, Field(ge=1, le=64)] = Field(
+    max_parallel: Annotated[int, Field(ge=1, le=64)] = Field(
         default=2,
         description="so many backups run at once; half as many checks, drills, prunes and runs of retention beside them",
     )

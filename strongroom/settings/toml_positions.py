@@ -19,7 +19,7 @@ Key: TypeAlias = tuple[str | int, ...]
 """The way to a value from the top of the file: names of keys, and numbers of elements."""
 
 _BLANK = re.compile(r"[ \t]*")
-_VOID = re.compile(r"(?:[ \t\n]+|#[^\n]*)*")
+_VOID = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _QUOTED = re.compile(r"'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"")
 _LONG = re.compile(r"'''.*?'''(?:'(?!''')){0,2}|\"\"\"(?:[^\\]|\\.)*?\"\"\"(?:\"(?!\"\"\")){0,2}", re.DOTALL)
@@ -29,6 +29,13 @@ _PLAIN = re.compile(r"[^,\]}#\n]+")
 def places(text: str) -> dict[Key, int]:
     """The line of every table, key and element, from 1."""
     return _Walk(text).run()
+
+
+def name_spans(text: str) -> list[tuple[Key, int, int]]:
+    """Where each name of a key stands, in the order of the text: the key up to this name, and the name's begin and end."""
+    walk = _Walk(text)
+    walk.run()
+    return walk.names
 
 
 def line_of(known: Mapping[Key, int], key: Key) -> int | None:
@@ -47,6 +54,7 @@ class _Walk:
         self._breaks = [found.start() for found in re.finditer("\n", text)]
         self._found: dict[Key, int] = {}
         self._lists: dict[Key, int] = {}
+        self.names: list[tuple[Key, int, int]] = []
 
     def run(self) -> dict[Key, int]:
         table: Key = ()
@@ -67,8 +75,9 @@ class _Walk:
         names = self._names()
         self._at += 1 + several
         key: Key = ()
-        for number, name in enumerate(names):
+        for number, (name, begin, end) in enumerate(names):
             key = (*key, name)
+            self.names.append((key, begin, end))
             last = number == len(names) - 1
             if last and several:
                 self._note(key, start)
@@ -83,20 +92,23 @@ class _Walk:
     def _pair(self, table: Key) -> None:
         start = self._at
         key = table
-        for name in self._names():
+        for name, begin, end in self._names():
             key = (*key, name)
+            self.names.append((key, begin, end))
             self._note(key, start)
         self._at += 1  # =
         self._skip(_BLANK)
         self._value(key)
 
-    def _names(self) -> list[str]:
-        """The parts of a dotted key, up to the sign behind it."""
+    def _names(self) -> list[tuple[str, int, int]]:
+        """The parts of a dotted key, up to the sign behind it, each with its begin and its end."""
         names = []
         while True:
             self._skip(_BLANK)
+            begin = self._at
             bare = self._skip(_BARE)
-            names.append(bare or next(iter(tomllib.loads(f"{self._skip(_QUOTED)} = 0"))))
+            name = bare or next(iter(tomllib.loads(f"{self._skip(_QUOTED)} = 0")))
+            names.append((name, begin, self._at))
             self._skip(_BLANK)
             if self._text[self._at] != ".":
                 return names

@@ -40,10 +40,13 @@ def write(file: Path, repository: RepositorySettings, identity: IdentitySettings
 
 def add_project(file: Path, name: str, zone: str | None, sources: Sequence[SourceSettings]) -> None:
     """A project and its sources at the end of the file. zone: None where [defaults] says it. Raises `UsageError` where it
-    cannot be written."""
+    cannot be written, `RefusedByRule` where somebody else changes it meanwhile."""
     import tomlkit
 
-    document = tomlkit.parse(file.read_text("utf-8"))
+    from strongroom.settings.edit import SettingsFile
+
+    before = SettingsFile.read(file)
+    document = tomlkit.parse(before.text)
     projects = document.setdefault("projects", tomlkit.table(is_super_table=True))
     project = tomlkit.table(is_super_table=zone is None)
     if zone is not None:
@@ -65,7 +68,7 @@ def add_project(file: Path, name: str, zone: str | None, sources: Sequence[Sourc
         listed.append(entry)
     project["sources"] = listed
     projects[name] = project
-    _save(file, document)
+    before.replace(tomlkit.dumps(document))
 
 
 def _save(file: Path, document: TOMLDocument) -> None:

@@ -50,8 +50,9 @@ def commands() -> dict[str, Any]:
 
 def _leaves(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     inner = getattr(command, "commands", None)
-    if inner is None:
+    if inner is None or command.invoke_without_command:
         yield " ".join(words), command
+    if inner is None:
         return
     for name, one in inner.items():
         yield from _leaves(one, (*words, name))

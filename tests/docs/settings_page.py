@@ -21,7 +21,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "recovery": tables.RecoverySettings,
     "projects.NAME": projects.ProjectSettings,
     "projects.NAME.sources": projects.SourceSettings,
-    "projects.NAME.sources.expect": projects.Expectation,
+    "projects.NAME.sources.expected": projects.Expectation,
     "defaults": projects.DefaultSettings,
     "defaults.schedule": projects.Schedules,
     "defaults.schedule.backup": projects.Job,
@@ -50,6 +50,8 @@ One TOML file. It is looked for in this order: `--config FILE`; `$STRONGROOM_CON
 | --- | --- |
 | `strongroom settings check` | tells all that is wrong, each with its line, its key and what to do, then what looks odd |
 | `strongroom settings show --origin` | tells every value that applies, and where it came from |
+| `strongroom settings edit` | opens a copy in your editor, checks it, and puts it in place only when it can be used |
+| `strongroom settings migrate` | rewrites names of earlier versions to those of today; comments and layout stay |
 | `strongroom settings example` | prints the example below |
 
 - **Nothing is guessed.** An unknown key is an error, with the nearest one that exists; so is a text that means nothing.
@@ -59,10 +61,14 @@ One TOML file. It is looked for in this order: `--config FILE`; `$STRONGROOM_CON
   message repeats them.
 - **Paths** that are relative count from the folder of the file; `~` is the home folder.
 - **Lengths of time** are `30 seconds`, `15 minutes`, `1 hour`, `30 days`, `1 week`. Where the calendar counts, in `keep`
-  and `items`, they are `90 days`, `6 months`, `7 years`.
+  and `item_retention`, they are `90 days`, `6 months`, `7 years`.
 - **Projects inherit.** What a project does not say it has from `[defaults]`, key by key, also within tables: a project that
   says `keep = {{ hourly = 48 }}` still has the `daily` of the defaults. Lists are not put together. A project that says
   `every` or `cron` has said when; `every = "never"` leaves a job out.
+
+Settings that had other names in earlier versions still work by these, with one line that says the new name; a table that has
+both is an error: `at_once` (now `max_parallel`), `items` (`item_retention`), `shrunk` (`deleted_share`), `changed`
+(`rewritten_share`), `expect` (`expected`).
 
 An editor that knows JSON Schema checks the file while it is written, with [settings.schema.json](settings.schema.json);
 some want to be told so in its first line: `#:schema settings.schema.json`.

@@ -176,7 +176,7 @@ def test_a_row_that_is_missing_in_a_table_breaks_a_promise(home: Desk) -> None:
     sources = f'[[projects.acme.sources]]\nkind = "reports"\npath = "{home.folder / "source"}"\n'
     text = home.settings.read_text()
     start = text.index("[[projects.acme.sources]]") if "[[projects.acme.sources]]" in text else text.index("[projects.acme]")
-    rows = 'expect = [{ path = "hours.csv", every = "hour", column = "time" }]\n'
+    rows = 'expected = [{ path = "hours.csv", every = "hour", column = "time" }]\n'
     home.settings.write_text(text[:start] + sources + rows)
     now = time.time() // 3600 * 3600
     kept = [time.strftime("%Y-%m-%d %H:%M", time.gmtime(now - 3600 * back)) for back in (5, 4, 2, 1, 0)]

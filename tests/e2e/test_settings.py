@@ -106,7 +106,7 @@ def test_what_applies_is_shown_with_its_origin(used: Desk) -> None:
     assert shown["projects.acme.rpo"].endswith(f"inherited from [defaults], strongroom.toml:{len(lines)}")
     zone = lines.index('zone = "UTC"') + 1
     assert shown["projects.acme.zone"].endswith(f"strongroom.toml:{zone}")
-    assert shown["daemon.at_once"].endswith("default")
+    assert shown["daemon.max_parallel"].endswith("default")
     assert "found where settings may lie" in result.err
     long = next(line for line in shown.values() if line.startswith("recovery.recipients"))
     assert len(long) > 1000 > 3 * max(len(line) for line in shown.values() if line != long), (
@@ -189,9 +189,9 @@ def test_commands_are_listed_without_waiting_for_the_models() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("key", ["time_column", "expect", "layout"])
+@pytest.mark.parametrize("key", ["time_column", "expected", "layout"])
 def test_old_settings_gain_keys_without_a_new_form(used: Desk, key: str) -> None:
-    value = {"time_column": '"created"', "expect": '"hourly"', "layout": '"{year}"'}[key]
+    value = {"time_column": '"created"', "expected": '"hourly"', "layout": '"{year}"'}[key]
     with used.settings.open("a") as settings:
         settings.write(f"{key} = {value}\n")
     used.call("backup")

@@ -47,7 +47,7 @@ BEFORE = st.sampled_from(
         "",
         "# the end of the file, without a line break",
         '[daemon]\nlog = "json"  # as it was\n',
-        '[projects.old]\nsources = [{ kind = "raw", path = "/raw" }]\n[daemon]\nat_once = 3\n',
+        '[projects.old]\nsources = [{ kind = "raw", path = "/raw" }]\n[daemon]\nmax_parallel = 3\n',
         '[[projects.old.sources]]\nkind = "raw" # of old\npath = "/raw"\n\n[recovery]\nrecipients = []\n',
         "[projects]\n# none so far\n",
         '[projects]\nold.sources = [{ kind = "raw", path = "/raw" }]\n',

@@ -28,7 +28,7 @@ address = "/srv/backup"
 zone = "Europe/Kyiv"
 rpo = "2 hours"
 keep = { daily = 30, within = "100 days" }
-items = { reports = "7 years after period", raw = "90 days after deletion" }
+item_retention = { reports = "7 years after period", raw = "90 days after deletion" }
 [defaults.schedule]
 backup = { every = "hour at :05", jitter = "10 minutes" }
 drill = { every = "week" }
@@ -46,10 +46,10 @@ def test_a_project_has_what_it_does_not_say_from_the_defaults_key_by_key(tmp_pat
     found = project(
         tmp_path,
         "[projects.a]\nzone = 'UTC'\nkeep = { hourly = 48 }\nlock = { days = 3 }\n"
-        "items = { raw = '1 year', tickets = 'forever' }\n",
+        "item_retention = { raw = '1 year', tickets = 'forever' }\n",
     )
     assert (found.zone, found.rpo, found.lock.days, found.lock.mode) == ("UTC", "2 hours", 3, "none")
-    assert found.items == {"reports": "7 years after period", "raw": "1 year", "tickets": "forever"}
+    assert found.item_retention == {"reports": "7 years after period", "raw": "1 year", "tickets": "forever"}
     assert resolve.keep(found.keep) == Keep(hourly=48, daily=30, within=CalendarSpan(100, "day"))
     assert resolve.items(found).of("raw") == ItemRule("raw", CalendarSpan(1, "year"))
     assert resolve.items(found).of("reports").after is After.PERIOD
@@ -113,7 +113,7 @@ def test_everything_in_the_example_means_something(tmp_path: Path) -> None:
         assert {job.name for job in resolve.scheduled(one)} == set(resolve.JOBS)
         assert resolve.keep(one.keep).monthly == ALL
         assert {rule.kind for rule in resolve.items(one).rules} == {"reports", "tickets", "raw"}
-        assert all(source.expect for source in one.sources if source.kind == "reports")
+        assert all(source.expected for source in one.sources if source.kind == "reports")
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ keep.daily = 7
 schedule.backup = { every = "hour" }
 [projects.a]
 dates = "month-first"
-items.raw = "2 years"
+item_retention.raw = "2 years"
 [[projects.a.sources]]
 kind = "raw"
 path = "/r"
-expect = "hourly"
+expected = "hourly"
 """
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -65,9 +65,9 @@ def test_every_value_says_where_it_came_from(tmp_path: Path) -> None:
     assert found["projects.a.schedule.prune.every"] == ('"never"', "default")
     assert "projects.a.schedule.prune.retries" not in found
     assert found["projects.a.dates"] == ('"month-first"', "strongroom.toml:8")
-    assert found["projects.a.items.raw"] == ('"2 years"', "strongroom.toml:9")
+    assert found["projects.a.item_retention.raw"] == ('"2 years"', "strongroom.toml:9")
     assert found["projects.a.sources[0].name"] == ('"raw"', "default")
-    assert found["projects.a.sources[0].expect[0].every"] == ('"hour"', "strongroom.toml:13")
+    assert found["projects.a.sources[0].expected[0].every"] == ('"hour"', "strongroom.toml:13")
     assert found["projects.a.sources[0].include"] == ("[]", "default")
     assert found["daemon.log"] == ('"text"', "default")
 
@@ -197,7 +197,7 @@ address = "/x"
 recipients = ["age1x"]
 [projects.a]
 rpo = "2 hours"
-alarms.shrunk = 1
+alarms.deleted_share = 1
 schedule = { backup = { every = "hour" }, check = { every = "day" } }
 sources = [{ kind = "raw", path = "r" }]
 """
@@ -205,6 +205,6 @@ sources = [{ kind = "raw", path = "r" }]
     shown = [(line, key, words.split(",")[0]) for line, key, words in told(settings, list(odd(settings, NOW)))]
     assert shown == [
         (None, "notify", "is missing"),
-        (7, "projects.a.alarms.shrunk", "cannot be reached: of a source that has lost everything no snapshot is taken"),
+        (7, "projects.a.alarms.deleted_share", "cannot be reached: of a source that has lost everything no snapshot is taken"),
         (8, "projects.a.schedule", "has no drill"),
     ]

@@ -27,7 +27,7 @@ list = [1, # one ]
 zone = "E"
 [[projects.parcelo.sources]]
 kind = "x"
-expect = [{ path = "h/**", every = "hour" },
+expected = [{ path = "h/**", every = "hour" },
  { path = "x" }]
 [projects.parcelo.sources.inner]
 k = 1
@@ -56,7 +56,7 @@ def test_every_form_of_key_is_found_on_its_line() -> None:
         ("repository",): "[repository]",
         ("repository", "end point", "y z"): "\"end point\".'y z'",
         ("repository", "list", 3, "b", "c"): "  2, [3], {a",
-        ("projects", "parcelo", "sources", 0, "expect", 1, "path"): " { path",
+        ("projects", "parcelo", "sources", 0, "expected", 1, "path"): " { path",
         ("projects", "parcelo", "sources", 0, "inner", "k"): "k = 1",
         ("projects", "parcelo", "sources", 1): "[[projects",
         ("projects", "parcelo", "sources", 1, "kind"): "kind = 'y'",

@@ -60,8 +60,8 @@ def test_an_old_and_small_file_means_what_it_meant(tmp_path: Path) -> None:
         ("[recovery]\nrecipients = 'x'", 4, "recovery.recipients", "must be a list", None),
         ("[recovery]\nrecipients = ['x', 3]", 4, "recovery.recipients[1]", "must be a text", None),
         ("[projects]\na = 1", 4, "projects.a", "must be a table", None),
-        ("[daemon]\nat_once = 0", 4, "daemon.at_once", "must be at least 1", None),
-        ("[daemon]\nat_once = true", 4, "daemon.at_once", "must be a whole number", None),
+        ("[daemon]\nmax_parallel = 0", 4, "daemon.max_parallel", "must be at least 1", None),
+        ("[daemon]\nmax_parallel = true", 4, "daemon.max_parallel", "must be a whole number", None),
         ("[daemon]\nlog = 'xml'", 4, "daemon.log", "must be 'text' or 'json'", None),
         ("[daemon]\ngrace = '30 sconds'", 4, "daemon.grace", "unknown unit of time", "did you mean '30 seconds'?"),
         ("[daemon]\nmetrics = '0.0.0.0:80'", 4, "daemon.metrics", "can be reached from other machines", "127.0.0.1"),
@@ -83,13 +83,19 @@ def test_an_old_and_small_file_means_what_it_meant(tmp_path: Path) -> None:
             "did you mean '3 days'?",
         ),
         (
-            "[projects.a]\nitems = { report = '1 year' }",
+            "[projects.a]\nitem_retention = { report = '1 year' }",
             4,
-            "projects.a.items.report",
+            "projects.a.item_retention.report",
             "no source has",
             "did you mean 'reports'?",
         ),
-        ("[projects.a]\nitems = { raw = '1 year after lunch' }", 4, "projects.a.items.raw", "can run from", None),
+        (
+            "[projects.a]\nitem_retention = { raw = '1 year after lunch' }",
+            4,
+            "projects.a.item_retention.raw",
+            "can run from",
+            None,
+        ),
         ("[projects.a]\nschedule.backup.every = 'huor'", 4, "projects.a.schedule.backup.every", "invalid schedule", "'hour'"),
         ("[projects.a]\nschedule.backup.cron = '* * *'", 4, "projects.a.schedule.backup.cron", "five fields", None),
         (
@@ -108,7 +114,7 @@ def test_an_old_and_small_file_means_what_it_meant(tmp_path: Path) -> None:
         ),
         ("[projects.a]\nschedule.bakup = {}", 4, "projects.a.schedule.bakup", "is not a setting", "did you mean 'backup'?"),
         ("[projects.a]\nlock = { mode = 'governance' }", 4, "projects.a.lock", "has a mode without days", "days = 30"),
-        ("[projects.a]\nalarms = { shrunk = 3 }", 4, "projects.a.alarms.shrunk", "must be at most 1", None),
+        ("[projects.a]\nalarms = { deleted_share = 3 }", 4, "projects.a.alarms.deleted_share", "must be at most 1", None),
         ("[projects.a]\nsources = [{ kind = 'Big', path = '/' }]", 4, "projects.a.sources[0].kind", "small letters", None),
         ("[projects.a]\nsources = [\n{ kind = 'big' }]", 5, "projects.a.sources[0].path", "is missing", None),
         (
@@ -133,16 +139,16 @@ def test_an_old_and_small_file_means_what_it_meant(tmp_path: Path) -> None:
             None,
         ),
         (
-            "[[projects.a.sources]]\nkind = 'raw'\npath = '/r'\nexpect = 'hour'",
+            "[[projects.a.sources]]\nkind = 'raw'\npath = '/r'\nexpected = 'hour'",
             6,
-            "projects.a.sources[0].expect",
+            "projects.a.sources[0].expected",
             "must be one of 'hourly', 'daily'",
             None,
         ),
         (
-            "[[projects.a.sources]]\nkind = 'raw'\npath = '/r'\nexpect = [\n{ every = 'hourly' }]",
+            "[[projects.a.sources]]\nkind = 'raw'\npath = '/r'\nexpected = [\n{ every = 'hourly' }]",
             7,
-            "projects.a.sources[0].expect[0].every",
+            "projects.a.sources[0].expected[0].every",
             "must be 'hour', 'day'",
             None,
         ),
@@ -177,7 +183,7 @@ def test_what_is_no_toml_names_its_line(tmp_path: Path) -> None:
     assert (line, key) == (3, "") and "is not valid TOML" in words
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_faults_are_told_max_parallel_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = HEAD + "[daemon]\nlog = 1\nlgo = 1\n[projects.a]\nzone = 'x/y'\nsources = [{ kind = 'raw' }]\n[identity]\nfile = 1\n"
     found = faults(tmp_path, text)
     assert [(line, key) for line, key, _, _ in found] == [
@@ -207,13 +213,13 @@ def test_what_projects_inherit_is_told_once_where_it_is_written(tmp_path: Path) 
 
 
 def test_a_rule_for_a_kind_that_nobody_has_is_a_fault_of_the_defaults_too(tmp_path: Path) -> None:
-    kinds = HEAD + f"[projects.a]\nsources = [{SOURCE.replace('reports', 'calls', 1)}]\n[defaults.items]\n"
-    assert loaded(tmp_path, kinds + "calls = '1 year'\nraw = 'forever'\n").project("a").items == {
+    kinds = HEAD + f"[projects.a]\nsources = [{SOURCE.replace('reports', 'calls', 1)}]\n[defaults.item_retention]\n"
+    assert loaded(tmp_path, kinds + "calls = '1 year'\nraw = 'forever'\n").project("a").item_retention == {
         "calls": "1 year",
         "raw": "forever",
     }
     ((_, key, _, hint),) = faults(tmp_path, kinds + "cals = '1 year'\n")
-    assert (key, hint) == ("defaults.items.cals", "did you mean 'calls'?")
+    assert (key, hint) == ("defaults.item_retention.cals", "did you mean 'calls'?")
 
 
 SECRETS = [
