@@ -44,16 +44,11 @@ class Command(TyperCommand):
         """As the parent does, saying as much as was asked for."""
         command_line.prefer_what_was_typed(ctx)
         asked = logs.Verbosity(*(ctx.params[name] for name in EVERYWHERE))
-        for name in EVERYWHERE:
-            if name not in self._declared:
-                del ctx.params[name]
+        for one in everywhere():
+            if one in self.params:  # the command's function does not know it
+                del ctx.params[one.name]
         with logs.shown(asked, self.path):
             return super().invoke(ctx)
-
-    @property
-    def _declared(self) -> set[str]:
-        shared = everywhere()
-        return {one.name for one in self.params if one not in shared}
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
         """Our own form of it."""

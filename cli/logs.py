@@ -3,7 +3,7 @@
     strongroom            notices, warnings and problems: shown always, with --quiet no notices
     strongroom.steps      what is being done (info): shown with --verbose and --debug
     strongroom.requests   every request to the store (debug): shown with --debug
-    strongroom.command    which command begins and how it ends: only in the file
+    strongroom.command    which command begins, what it says itself, and how it ends: only in the file
 
 The file has the same as the screen would have with --verbose (with --debug: as with that), with times and the number of the
 process. Only its owner may read it.
@@ -24,11 +24,10 @@ from cli import output
 from strongroom import notices
 from vault.errors import StrongroomError, TargetError
 
-COMMAND = f"{notices.NAME}.command"
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 """Of an address that names a user and a password."""
 
-_command = logging.getLogger(COMMAND)
+_command = logging.getLogger(output.COMMAND_LOG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,12 @@ class ScreenHandler(output.NoticeHandler):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """What is being done is shown to who asked for it."""
-        return record.name == notices.NAME or (record.name != COMMAND and (self._asked.verbose or self._asked.debug))
+        return record.name == notices.NAME or (record.name != output.COMMAND_LOG and (self._asked.verbose or self._asked.debug))
 
     def emit(self, record: logging.LogRecord) -> None:
         """With --debug the time stands before it."""
         if self._asked.debug:
-            output.notice(f"{_time(record)} {_word(record)}{record.getMessage()}")
+            output.show(f"{_time(record)} {_word(record)}{record.getMessage()}")
         else:
             super().emit(record)
 

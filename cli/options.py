@@ -33,7 +33,8 @@ Repository = Annotated[
     typer.Option(
         "--repository",
         metavar="ADDRESS",
-        help="A repository by its address alone, without settings: a folder, or s3://bucket/prefix?endpoint=URL&region=NAME.",
+        help="A repository by its address alone, without settings: a folder, or s3://bucket/prefix (with "
+        "?endpoint=URL&region=NAME behind it).",
         envvar="STRONGROOM_REPOSITORY",
         rich_help_panel=GLOBAL,
     ),
@@ -57,7 +58,7 @@ Quiet = Annotated[
     typer.Option(
         "--quiet",
         "-q",
-        help="Results, warnings and errors alone: no progress, no notices.",
+        help="Say less: no progress, no summary of a backup or a drill.",
         envvar="STRONGROOM_QUIET",
         rich_help_panel=GLOBAL,
     ),

@@ -35,10 +35,11 @@ switched on by `1`, `true`, `yes` or `on`. No variable holds a secret: identitie
 the AWS tools find them. The daemon passes none of `STRONGROOM_JSON`, `STRONGROOM_QUIET`, `STRONGROOM_VERBOSE`,
 `STRONGROOM_DEBUG`, `STRONGROOM_YES` and `STRONGROOM_REPOSITORY` on to the runs that it starts."""
 
-VERBOSITY = """`--quiet` leaves results, warnings and errors. `--verbose` also says what is being done: settings, repository,
-identities, phases. `--debug` says it with times, and every request to the store. `--log-file` appends the same to a file that
-only its owner may read (at least what `--verbose` says), each line with its moment and the number of the process, and how the
-command ended; passwords in addresses are left out, and keys and passphrases are never among what is said."""
+VERBOSITY = """`--quiet` leaves out progress, what is only worth knowing, and the summary of a backup or a drill. `--verbose`
+says what is being done: settings, repository, identities, phases. `--debug` says it with times, and every request to the store.
+`--log-file` appends the same to a file that only its owner may read (at least what `--verbose` says), each line with its moment
+and the number of the process, and how the command ended; passwords in addresses are left out, and keys and passphrases are
+never among what is said."""
 
 HELP_ROWS = [
     "| `-h, --help` | Show the help of the command. | |",
