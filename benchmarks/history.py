@@ -67,7 +67,7 @@ def questions(first: Record, last: Record, items: int) -> dict[str, tuple[str, .
         "history of one item": ("history", PROJECT, item),
         "find by a pattern": ("find", PROJECT, "reports/*/01/**", "--json"),
         "find what is deleted": ("find", PROJECT, "--deleted", "--json"),
-        "diff of two moments": ("diff", PROJECT, "--from", first.id, "--to", last.id, "--json"),
+        "diff of two moments": ("diff", PROJECT, "--since", first.id, "--until", last.id, "--json"),
     }
 
 

@@ -11,20 +11,25 @@ from collections.abc import MutableMapping
 from typing import Annotated, Any, cast
 
 import typer
-from typer.core import TyperGroup
 
-from cli import output, parent, resources, runtime, signals, unexpected
-from cli.registry import CommandsByName
+from cli import command_line, help_pages, output, parent, registry, resources, runtime, signals, unexpected, usage_errors
+from cli.command_classes import Group, global_options
+from cli.options import GLOBAL
+from strongroom import environment
 from strongroom.context import VERSION
-from vault.errors import Damaged, StrongroomError, UsageError
+from vault.errors import Damaged, StrongroomError
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """The commands; typer itself would make a wordless exit of a signal."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (what typer makes of the application's own)
         super().__init__(**settings)
-        self.commands = cast("MutableMapping[str, Any]", CommandsByName())  # it is only read
+        self.commands = cast("MutableMapping[str, Any]", registry.CommandsByName())  # it is only read
+
+    def page(self) -> help_pages.HelpPage:
+        """The commands in groups; none of them is imported for that."""
+        return help_pages.of_group(self, registry.groups(), [*global_options(), *self.params])
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 (a class that typer keeps to itself)
         try:
@@ -40,7 +45,6 @@ app = typer.Typer(
     cls=_Commands,
     name="strongroom",
     help="Backup and recovery for contact centres: sealed snapshots of reports, tickets and raw data, and the way back.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -55,10 +59,12 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 (typer's form of a callback)
 
 @app.callback()
 def everything(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and stop.")] = False,  # noqa: FBT002
+    version: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version.", rich_help_panel=GLOBAL),
+    ] = False,
 ) -> None:
     """Backup and recovery for contact centres: sealed snapshots of reports, tickets and raw data, and the way back."""
-    output.show_library_notices()
 
 
 def run() -> None:
@@ -80,26 +86,26 @@ def run() -> None:
 def _exit_code() -> int:
     """Run the command. Whatever is no error of ours is a bug: it is reported in one line, and its traceback is in a file."""
     try:
-        app(prog_name="strongroom")
+        left = app(prog_name="strongroom", standalone_mode=False)
+    except typer.TyperException as error:
+        return _report(usage_errors.as_error(error))
+    except typer.Abort:
+        output.notice("Aborted!")
+        return 1
     except StrongroomError as error:
-        _report(error)
-        return error.exit_code
+        return _report(error)
     except Exception as error:  # noqa: BLE001 (nothing is above this to hear of it)
-        known = resources.shortage(error) or unexpected.fault_as_error(error)
-        _report(known)
-        return known.exit_code
-    except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else int(left.code is not None)
-        if code == UsageError.exit_code and "--json" in sys.argv:  # typer has said on stderr what is wrong with the words
-            error_document = {"message": "invalid command line; stderr says what is wrong", "hint": "see --help"}
-            output.document({"error": error_document | {"exit_code": code}})
-        return code
-    return 0
+        return _report(resources.shortage(error) or unexpected.fault_as_error(error))
+    except SystemExit as end:
+        left = end.code
+    return left if isinstance(left, int) else int(left is not None)
 
 
-def _report(error: StrongroomError) -> None:
-    if sys.argv[1:2] == ["check"] and error.hint == Damaged.hint:  # no command tells people to run itself
-        error.hint = "put an older version of the object back, or one from a copy of the repository"
-    if "--json" in sys.argv:
+def _report(error: StrongroomError) -> int:
+    """Show an error; gives its exit code."""
+    if command_line.command_words(sys.argv[1:])[:1] == ["check"] and error.hint == Damaged.hint:
+        error.hint = "put an older version of the object back, or one from a copy of the repository"  # not to run itself again
+    if "--json" in sys.argv or environment.switched_on("STRONGROOM_JSON"):
         output.document({"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}})
     output.failure(error)
+    return error.exit_code

@@ -25,6 +25,11 @@ from vault.problems import Problem
 DONE_WITH_PROBLEMS = 3
 """The exit code of a command that did its work, but for some items."""
 
+COMMAND_LOG = f"{notices.NAME}.command"
+"""The logger of what commands say themselves: for the log file, as it is on the screen already."""
+
+_said = logging.getLogger(COMMAND_LOG)
+
 READER_PATIENCE = 1.0
 """Seconds that a program which logs waits for its reader."""
 
@@ -147,17 +152,23 @@ class Lines:
         return data
 
 
-def notice(text: str) -> None:
-    """A line that is not the result. That nobody can read it stops nothing."""
+def notice(text: str, *, level: int = logging.INFO) -> None:
+    """A line that is not the result, for the log file too. level: as in `logging`."""
+    _said.log(level, "%s", text)
+    show(text)
+
+
+def show(text: str) -> None:
+    """A line on stderr. That nobody can read it stops nothing."""
     with suppress(OSError, ValueError):
         typer.echo(terminal_layout.wrapped(text, terminal_layout.width_of(sys.stderr)), err=True)
 
 
 def failure(error: StrongroomError) -> None:
     """An error and its hint, as text."""
-    notice(f"strongroom: error: {error}")
+    notice(f"strongroom: error: {error}", level=logging.ERROR)
     if error.hint:
-        notice(f"hint: {error.hint}")
+        notice(f"hint: {error.hint}", level=logging.ERROR)
 
 
 def problems(found: Sequence[Problem]) -> None:
@@ -178,16 +189,7 @@ class NoticeHandler(logging.Handler):
     """Shows what the library says through its logger as notices."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        notice(f"warning: {record.getMessage()}" if record.levelno == logging.WARNING else record.getMessage())
-
-
-def show_library_notices() -> None:
-    """Whatever the library says from now on is shown, once."""
-    logger = logging.getLogger(notices.NAME)
-    for handler in [one for one in logger.handlers if isinstance(one, NoticeHandler)]:
-        logger.removeHandler(handler)
-    logger.addHandler(NoticeHandler())
-    logger.setLevel(logging.INFO)
+        show(f"warning: {record.getMessage()}" if record.levelno == logging.WARNING else record.getMessage())
 
 
 def table(

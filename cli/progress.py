@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
 from cli import output
-from strongroom import environment
+from strongroom import environment, notices
 from vault.progress import Progress, Silence
 from vault.wording import counted
 
@@ -21,7 +21,7 @@ def shown(*, quiet: bool, project: str) -> Iterator[Progress]:
     """A listener that draws a line on stderr from the first phase to the end of the block, where that is a terminal and nobody
     asked for quiet. project: whose work it is, to be named in the line: a run may cover several."""
     if quiet or not environment.shows_progress():
-        yield Silence()
+        yield notices.LoggedPhases(Silence(), project)
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -37,7 +37,7 @@ def shown(*, quiet: bool, project: str) -> Iterator[Progress]:
     )
     drawn = _Drawn(RichProgress(*columns, console=Console(file=cast("IO[str]", output.Screen())), transient=True), project)
     try:
-        yield drawn
+        yield notices.LoggedPhases(drawn, project)
     finally:
         drawn.close()
 

@@ -11,6 +11,7 @@ from importlib import import_module
 import typer
 from typer.main import get_command, get_group
 
+from cli.command_classes import Command, Group
 from cli.options import EXIT_CODES
 
 _PLACES = {
@@ -36,8 +37,46 @@ _PLACES = {
     "daemon": ("daemon", "app"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
+    "help": ("help", "help_"),
 }
-"""By the name that is typed, in the order of the help: the module below `cli.commands`, and what it has there."""
+"""By the name that is typed: the module below `cli.commands`, and what it has there."""
+
+GROUPS: dict[str, dict[str, str]] = {
+    "Everyday": {
+        "status": "Is everything backed up, and what is wrong",
+        "backup": "Take a snapshot of each source",
+        "list": "List snapshots",
+        "ls": "List the items of a project at a moment",
+        "restore": "Bring items back: to a folder, an archive, a bucket, or in place",
+    },
+    "Look": {
+        "find": "Find items in all snapshots, deleted ones too",
+        "history": "Show every version of an item",
+        "diff": "Show what changed between two moments",
+        "query": "Ask tables of any moment in SQL, without restoring them",
+        "export": "Export items as a bag with checksums, for an auditor",
+    },
+    "Keep": {
+        "retention": "Show and apply which snapshots stay and which go",
+        "hold": "Place, list and release holds: what nobody may forget",
+        "forget": "Forget snapshots by their ids",
+        "prune": "Delete what no snapshot needs",
+        "check": "Check that everything is there and whole",
+        "drill": "Test a restore: restore a sample and compare every byte",
+    },
+    "Set up": {
+        "init": "Make a repository, keys, a recovery kit and settings",
+        "project": "Add and list the clients whose data is kept",
+        "settings": "Check, show and restore the settings file",
+        "daemon": "Run backups, checks and retention by their schedules",
+        "doctor": "Probe what a store can be trusted with",
+        "demo": "See a loss and its recovery, in a temporary folder",
+        "help": "Show the help of a command, or write man pages",
+    },
+}
+"""The order of the help, and what each command does in one short line."""
+
+OTHERS = "Others"
 
 
 class CommandsByName(Mapping[str, object]):
@@ -58,12 +97,27 @@ class CommandsByName(Mapping[str, object]):
         return len(_PLACES)
 
 
+def groups() -> dict[str, dict[str, str]]:
+    """The commands by group, each with its short line."""
+    grouped = {name for group in GROUPS.values() for name in group}
+    others = {name: "" for name in _PLACES if name not in grouped}
+    return GROUPS | ({OTHERS: others} if others else {})
+
+
 def _built(name: str, module: str, attribute: str) -> object:
     found = getattr(import_module(f"cli.commands.{module}"), attribute)
-    if isinstance(found, typer.Typer):
-        group = get_group(found)
-        group.name = name
-        return group
-    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    alone.command(name, epilog=EXIT_CODES)(found)
-    return get_command(alone)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        alone.command(name, cls=Command, epilog=EXIT_CODES)(found)
+        command = get_command(alone)
+        command.path = name  # type: ignore[attr-defined]  # typer does not say which class it makes
+        return command
+    found.info.cls = Group
+    for one in found.registered_commands:
+        one.cls = Command
+    group = get_group(found)
+    group.name = name
+    group.path = name  # type: ignore[attr-defined]
+    for inner, command in group.commands.items():
+        command.path = f"{name} {inner}"  # type: ignore[attr-defined]
+    return group

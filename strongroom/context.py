@@ -17,6 +17,7 @@ from vault.problems import Problem
 from vault.process import LinuxProcesses
 from vault.randomness import SystemRandomness
 from vault.repository.services import Services
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from strongroom.settings.tables import RepositorySettings
@@ -238,6 +239,7 @@ def opened(
     if address is not None and config is not None:
         raise UsageError("--repository and --config exclude each other", hint="leave one of them out")
     found = settings.load(settings.find(config)) if address is None else settings.of_address(address)
+    notices.step(f"settings: {found.file}" if address is None else "no settings: a repository by its address")
     everything = services()
     options = store_options(found.repository, brief=brief)
     place = located(found.repository.address, found.file.absolute().parent)
@@ -252,7 +254,9 @@ def opened(
             bare.choose_checksum(repository.descriptor.trust.checksum)
         cache = environment.cache_folder() / repository.descriptor.repository
         cached = CachingStore(patient, cache, everything.randomness)
+        notices.step(f"opened the repository {repository.descriptor.repository} at {patient.describe()}")
         mine = identities.load(found.identity, identity or [])
+        notices.step(f"opened {counted(len(mine), 'identity', 'identities')}")
         described = repository.descriptor
         believed = store_trust.prove(counting, described, memory) if commits else store_trust.believed(described, memory)
         try:

@@ -227,7 +227,7 @@ class RequestedRuns:
 
     settings: Settings
     runs: dict[Key, str]
-    _told: set[str] = field(default_factory=set)
+    _reported: set[str] = field(default_factory=set)
     _reported_waiting: bool = False
 
     @classmethod
@@ -282,8 +282,8 @@ class RequestedRuns:
                     f"the daemon that is running does not know the job {key[0]}/{key[1]}, or has ended before it wrote it down",
                     hint="have it read the settings anew: `systemctl reload strongroom`",
                 )
-            if run is not None and run_id not in self._told:
-                self._told.add(run_id)
+            if run is not None and run_id not in self._reported:
+                self._reported.add(run_id)
                 report(f"{key[0]}/{key[1]}: started {wording.moment(run.started)}")
             ended = ended and run is not None and run.ending is not None
         if not ended and self.waits and not self._reported_waiting and self.somebody_else_starts():

@@ -14,11 +14,18 @@ from vault.errors import SettingsError
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
 SETTINGS_IN_USE = "STRONGROOM_SETTINGS_IN_USE"
+OF_ONE_COMMAND = tuple(f"STRONGROOM_{name}" for name in ("JSON", "QUIET", "VERBOSE", "DEBUG", "YES", "REPOSITORY"))
+"""Variables that stand for options of the command that a person runs, and not for those that it starts."""
 
 
 def variable(name: str) -> str | None:
     """An environment variable, or None where it is not set or empty."""
     return os.environ.get(name) or None
+
+
+def switched_on(name: str) -> bool:
+    """Whether a variable says yes, as an option without a value does on the command line."""
+    return (variable(name) or "").strip().lower() in ("1", "true", "yes", "on", "y", "t")
 
 
 def set_default(name: str, value: str) -> None:
@@ -29,7 +36,7 @@ def set_default(name: str, value: str) -> None:
 def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
     """For the processes that the daemon starts: everything but what is meant for itself; they end when it does.
     settings_in_use: a copy of the settings as the daemon has read them, None where there is none."""
-    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE}
+    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE, *OF_ONE_COMMAND}
     copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}
     return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())} | copy
 

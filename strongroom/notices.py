@@ -4,6 +4,13 @@ the store does not answer. The command line shows it on stderr; whoever uses the
     warning    something is wrong or will be
     info       worth knowing
     error      a problem: one item's trouble, that stopped nothing
+
+Loggers below it say more, for whoever wants to see what happens:
+
+    strongroom.steps      info: what is being done: settings and identities read, the repository opened, phases of long work
+    strongroom.requests   debug: every request to the store
+
+No record holds a key, a passphrase or what is in a file.
 """
 
 from __future__ import annotations
@@ -15,8 +22,10 @@ from collections.abc import Sequence
 from vault import wording
 from vault.errors import TransientStorageError
 from vault.problems import Problem
+from vault.progress import Progress
 
 NAME = "strongroom"
+STEPS = f"{NAME}.steps"
 
 RETRIES_SHOWN_AFTER = 3.0
 RETRIES_SHOWN_EVERY = 60.0
@@ -24,6 +33,7 @@ RETRIES_SHOWN_EVERY = 60.0
 
 _log = logging.getLogger(NAME)
 _log.addHandler(logging.NullHandler())
+_steps = logging.getLogger(STEPS)
 
 
 def warn(text: str) -> None:
@@ -34,6 +44,27 @@ def warn(text: str) -> None:
 def notice(text: str) -> None:
     """Worth knowing."""
     _log.info("%s", text)
+
+
+def step(text: str) -> None:
+    """What is being done now."""
+    _steps.info("%s", text)
+
+
+class LoggedPhases:
+    """A listener that says which phase begins, and passes everything on. project: whose work it is."""
+
+    def __init__(self, inner: Progress, project: str) -> None:
+        self._inner = inner
+        self._project = project
+        self.advance = inner.advance
+
+    def phase(self, name: str, *, items: int = 0, size: int = 0) -> None:
+        """See `Progress`."""
+        amounts = [wording.counted(items, "item")] * bool(items) + [wording.size(size)] * bool(size)
+        about = f" ({', '.join(amounts)})" if amounts else ""
+        step(f"{self._project}: {name}{about}")
+        self._inner.phase(name, items=items, size=size)
 
 
 def problems(found: Sequence[Problem]) -> None:

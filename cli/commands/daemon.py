@@ -52,8 +52,9 @@ def daemon(
     its work. Another daemon of this machine for the same repository is refused with exit code 11.
     """
     if context_.invoked_subcommand is not None:
-        if once or systemd or json_log or config or identity:
-            behind = context_.invoked_subcommand
+        behind = context_.invoked_subcommand
+        own = ("once", "systemd", "json_log", "config", "identity")
+        if any(getattr(context_.get_parameter_source(name), "name", "") == "COMMANDLINE" for name in own):
             raise UsageError(f"options of `daemon {behind}` stand behind it", hint=f"see `strongroom daemon {behind} --help`")
         return
     file = settings.find(config).absolute()

@@ -1,4 +1,4 @@
-"""`strongroom diff PROJECT --from TIME [--to TIME | --live]`: what differs between two moments."""
+"""`strongroom diff PROJECT --since TIME [--until TIME | --live]`: what differs between two moments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import typer
 from cli import output, progress
 from cli.commands.history import more
 from cli.options import (
+    MOMENT,
+    TABLES,
     Config,
     Formats,
     Header,
@@ -48,16 +50,27 @@ def diff(
     periods: Periods = None,
     formats: Formats = None,
     overlapping: Overlapping = False,
-    since: Annotated[str, typer.Option("--from", metavar="TIME", help="The first moment, or a snapshot's id.")] = "",
-    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The second one. Default: now.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="Compare with the source's folder as it is now.")] = False,
-    rows: Annotated[bool, typer.Option("--rows", help="Of changed tables, also rows and cells.")] = False,
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="The first moment, or a snapshot's id.", rich_help_panel=MOMENT)
+    ] = "",
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="The second one. Default: now.", rich_help_panel=MOMENT)
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare with the source's folder as it is now.", rich_help_panel=MOMENT)
+    ] = False,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Of changed tables, also rows and cells.", rich_help_panel=TABLES)
+    ] = False,
     key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="COLUMN", help="Tells rows apart; may be given again.")
+        list[str] | None,
+        typer.Option("--key", metavar="COLUMN", help="Tells rows apart; may be given again.", rich_help_panel=TABLES),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
     header: Header = None,
-    tables: Annotated[int, typer.Option("--tables", min=1, help="Compare the rows of at most so many tables.")] = MOST_TABLES,
+    tables: Annotated[
+        int, typer.Option("--max-tables", min=1, help="Compare the rows of at most so many tables.", rich_help_panel=TABLES)
+    ] = MOST_TABLES,
     source: Source = None,
     config: Config = None,
     repository: Repository = None,
@@ -68,11 +81,11 @@ def diff(
     """What was created, changed and deleted between two moments, or between a moment and the live folder."""
     if not since:
         raise UsageError(
-            "missing first moment: use --from TIME",
-            hint="name the first moment with --from, the second one with --to or --live",
+            "missing first moment: use --since TIME",
+            hint="name the first moment with --since, the second one with --until or --live",
         )
     if live and until is not None:
-        raise UsageError("--to and --live exclude each other", hint="leave one of them out")
+        raise UsageError("--until and --live exclude each other", hint="leave one of them out")
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, source=source)
     by_row = RowOptions(tuple(key or ()), tables, header) if rows or key else None
     with opened(config, identity, brief=True, address=repository) as context:

@@ -8,6 +8,9 @@ import typer
 
 from cli import output, progress, prompts
 from cli.options import (
+    DESTINATION,
+    MOMENT,
+    TABLES,
     At,
     Before,
     Config,
@@ -46,9 +49,17 @@ def export(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     patterns: Patterns = None,
     to: Annotated[
-        str, typer.Option("--to", metavar="DIR|FILE.zip", help="A folder that is empty or not there yet, or a ZIP file.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="DIR|FILE.zip",
+            help="A folder that is empty or not there yet, or a ZIP file.",
+            rich_help_panel=DESTINATION,
+        ),
     ] = "",
-    for_: Annotated[str, typer.Option("--for", metavar="TEXT", help="Why: a reason, a ticket's number. For the report.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why: a reason, a ticket's number. For the report.")
+    ] = "",
     paths: Paths = None,
     kinds: Kinds = None,
     periods: Periods = None,
@@ -59,27 +70,47 @@ def export(
     deleted: Deleted = False,
     as_: Annotated[
         As | None,
-        typer.Option("--as", metavar="FORMAT", help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html."),
+        typer.Option(
+            "--as",
+            metavar="FORMAT",
+            help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html.",
+            rich_help_panel=TABLES,
+        ),
     ] = None,
     profile: Annotated[
         Audience | None,
-        typer.Option("--profile", metavar="exact|people", help="For machines (the default), or safe to open in a spreadsheet."),
+        typer.Option(
+            "--profile",
+            metavar="exact|people",
+            help="For machines (the default), or safe to open in a spreadsheet.",
+            rich_help_panel=TABLES,
+        ),
     ] = None,
-    delimiter: Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.")] = None,
-    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.")] = False,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.", rich_help_panel=TABLES)
+    ] = None,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.", rich_help_panel=TABLES)] = False,
     rows_in_period: Annotated[
-        bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
+        bool,
+        typer.Option(
+            "--rows-in-period", help="Of tables, only the rows of the period, by their column of times.", rich_help_panel=TABLES
+        ),
     ] = False,
-    time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.", rich_help_panel=TABLES)
+    ] = None,
     header: Header = None,
     sheets: Sheets = None,
-    merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.", rich_help_panel=TABLES)
+    ] = False,
     versions: Annotated[
         str,
         typer.Option(
             "--versions",
             metavar="all|N",
             help="Of each file, the newest N contents that differ, or all; a deleted one is found too.",
+            rich_help_panel=MOMENT,
         ),
     ] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
@@ -124,7 +155,7 @@ def export(
 
     with context.opened(config, identity, address=repository) as opened:
         selected = selected_items(opened, prompts.project(opened, project), options, run)
-        planned = plan_export(opened, selected, expanded(to), tables=tables, reason=for_)
+        planned = plan_export(opened, selected, expanded(to), tables=tables, reason=reason)
         if not shown(planned, run):
             return
         with progress.shown(quiet=run.silent, project=selected.project.name) as listener:

@@ -10,7 +10,22 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import output, progress
-from cli.options import Config, Formats, Identity, Json, Kinds, Overlapping, Paths, Patterns, Periods, Quiet, Repository, Source
+from cli.options import (
+    ITEMS,
+    MOMENT,
+    Config,
+    Formats,
+    Identity,
+    Json,
+    Kinds,
+    Overlapping,
+    Paths,
+    Patterns,
+    Periods,
+    Quiet,
+    Repository,
+    Source,
+)
 from strongroom import time_parsing
 from strongroom.context import opened
 from strongroom.history import HistoryOptions, item_history
@@ -25,8 +40,12 @@ if TYPE_CHECKING:
     from strongroom.context import Context
     from vault.repository.project import Project
 
-Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only snapshots from then on.")]
-Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only snapshots up to then.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only snapshots from then on.", rich_help_panel=MOMENT)
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Only snapshots up to then.", rich_help_panel=MOMENT)
+]
 
 
 def find(
@@ -37,9 +56,11 @@ def find(
     periods: Periods = None,
     formats: Formats = None,
     overlapping: Overlapping = False,
-    deleted: Annotated[bool, typer.Option("--deleted", help="Only what the source no longer has.")] = False,
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Only what the source no longer has.", rich_help_panel=ITEMS)
+    ] = False,
     case_sensitive: Annotated[
-        bool, typer.Option("--case-sensitive", help="Tell capitals from small letters in patterns.")
+        bool, typer.Option("--case-sensitive", help="Tell capitals from small letters in patterns.", rich_help_panel=ITEMS)
     ] = False,
     since: Since = None,
     until: Until = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output, prompts
-from cli.options import Json
+from cli.options import BUCKET, GLOBAL, Json
 from strongroom import context, environment, settings
 from strongroom.settings import in_address, writer
 from vault.errors import RefusedByRule, StorageError, UsageError
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from strongroom.settings.tables import RepositorySettings
     from vault.age import Identity
 
-Endpoint = Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.")]
-Region = Annotated[str | None, typer.Option("--region", help="The bucket's region.")]
-PathStyle = Annotated[
-    bool | None, typer.Option("--path-style/--host-style", help="The bucket in the path, or in the host's name.")
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.", rich_help_panel=BUCKET)
 ]
-Profile = Annotated[str | None, typer.Option("--profile", help="A profile of the AWS configuration files.")]
+Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="The bucket's region.", rich_help_panel=BUCKET)]
+PathStyle = Annotated[
+    bool | None,
+    typer.Option("--path-style/--host-style", help="The bucket in the path, or in the host's name.", rich_help_panel=BUCKET),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--aws-profile", metavar="NAME", help="A profile of the AWS configuration files.", rich_help_panel=BUCKET),
+]
 
 
 def init(
@@ -32,9 +38,21 @@ def init(
     region: Region = None,
     path_style: PathStyle = None,
     profile: Profile = None,
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="Where the settings go.")] = Path("strongroom.toml"),
+    config: Annotated[
+        Path,
+        typer.Option(
+            "--config", metavar="FILE", help="Where the settings go.", envvar="STRONGROOM_CONFIG", rich_help_panel=GLOBAL
+        ),
+    ] = Path("strongroom.toml"),
     identity: Annotated[
-        Path | None, typer.Option("--identity", metavar="FILE", help="Your identity; made where there is none.")
+        Path | None,
+        typer.Option(
+            "--identity",
+            metavar="FILE",
+            help="Your identity; made where there is none.",
+            envvar="STRONGROOM_IDENTITY",
+            rich_help_panel=GLOBAL,
+        ),
     ] = None,
     recovery_kit: Annotated[
         Path | None, typer.Option("--recovery-kit", metavar="FILE", help="Write the kit there instead of showing it once.")

@@ -12,6 +12,8 @@ import typer
 
 from cli import output
 from cli.options import (
+    DESTINATION,
+    TABLES,
     At,
     Before,
     Config,
@@ -51,9 +53,19 @@ def query(
     tables: Annotated[bool, typer.Option("--tables", help="The tables there are: columns, files, periods.")] = False,
     target: Annotated[
         str,
-        typer.Option("--as", metavar="FORMAT", help="All rows as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html."),
+        typer.Option(
+            "--as",
+            metavar="FORMAT",
+            help="All rows as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html.",
+            rich_help_panel=TABLES,
+        ),
     ] = "",
-    to: Annotated[str, typer.Option("--to", metavar="FILE", help="Where to with --as; stdout if nothing is said.")] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="FILE", help="With --as: the file to write. Default: stdout.", rich_help_panel=DESTINATION
+        ),
+    ] = "",
     paths: Paths = None,
     kinds: Kinds = None,
     periods: Periods = None,

@@ -8,6 +8,12 @@ import typer
 
 from cli import prompts
 from cli.options import (
+    BUCKET,
+    CONFLICTS,
+    DESTINATION,
+    ITEMS,
+    MOMENT,
+    TABLES,
     At,
     Before,
     Config,
@@ -43,7 +49,9 @@ def restore(
     all_projects: Annotated[
         bool,
         typer.Option(
-            "--all-projects", help="Every project that opens, each to a folder of its name below --to, or --in-place."
+            "--all-projects",
+            help="Every project that opens, each to a folder of its name below --to, or --in-place.",
+            rich_help_panel=ITEMS,
         ),
     ] = False,
     to: Annotated[
@@ -53,10 +61,14 @@ def restore(
             metavar="PLACE",
             help="A folder, FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst, s3://bucket/prefix, FILE.csv (one table, with --as "
             "or --merge), or - for one file to stdout.",
+            rich_help_panel=DESTINATION,
         ),
     ] = "",
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Back below the folders of the sources; what is newer there stays.")
+        bool,
+        typer.Option(
+            "--in-place", help="Back below the folders of the sources; what is newer there stays.", rich_help_panel=DESTINATION
+        ),
     ] = False,
     paths: Paths = None,
     kinds: Kinds = None,
@@ -72,31 +84,52 @@ def restore(
             "--existing",
             metavar="refuse|skip|newer|replace|keep-both",
             help="What to do with what is there and differs; newer keeps only what is newer. Default: refuse, in place: newer.",
+            rich_help_panel=CONFLICTS,
         ),
     ] = None,
     as_: Annotated[
         As | None,
-        typer.Option("--as", metavar="FORMAT", help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html."),
+        typer.Option(
+            "--as",
+            metavar="FORMAT",
+            help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html.",
+            rich_help_panel=TABLES,
+        ),
     ] = None,
     profile: Annotated[
         Audience | None,
-        typer.Option("--profile", metavar="exact|people", help="For machines (the default), or safe to open in a spreadsheet."),
+        typer.Option(
+            "--profile",
+            metavar="exact|people",
+            help="For machines (the default), or safe to open in a spreadsheet.",
+            rich_help_panel=TABLES,
+        ),
     ] = None,
-    delimiter: Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.")] = None,
-    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.")] = False,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.", rich_help_panel=TABLES)
+    ] = None,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.", rich_help_panel=TABLES)] = False,
     rows_in_period: Annotated[
-        bool, typer.Option("--rows-in-period", help="Of tables, only the rows of the period, by their column of times.")
+        bool,
+        typer.Option(
+            "--rows-in-period", help="Of tables, only the rows of the period, by their column of times.", rich_help_panel=TABLES
+        ),
     ] = False,
-    time_column: Annotated[str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.")] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.", rich_help_panel=TABLES)
+    ] = None,
     header: Header = None,
     sheets: Sheets = None,
-    merge: Annotated[bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.")] = False,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.", rich_help_panel=TABLES)
+    ] = False,
     versions: Annotated[
         str,
         typer.Option(
             "--versions",
             metavar="all|N",
             help="Of each file, the newest N contents that differ, or all; a deleted one is found too.",
+            rich_help_panel=MOMENT,
         ),
     ] = "1",
     incomplete: Annotated[
@@ -104,9 +137,14 @@ def restore(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     endpoint: Annotated[
-        str | None, typer.Option("--endpoint", metavar="URL", help="Of the S3 server of --to s3://…; else the repository's.")
+        str | None,
+        typer.Option(
+            "--endpoint", metavar="URL", help="Of the S3 server of --to s3://…; else the repository's.", rich_help_panel=BUCKET
+        ),
     ] = None,
-    region: Annotated[str | None, typer.Option("--region", metavar="NAME", help="The region of --to s3://….")] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="NAME", help="The region of --to s3://….", rich_help_panel=BUCKET)
+    ] = None,
     source: Source = None,
     config: Config = None,
     repository: Repository = None,

@@ -128,7 +128,7 @@ def _show(checked: Checked) -> None:
 
 
 def _read(draft: Path) -> str | None:
-    from strongroom.settings.edit import LARGEST
+    from strongroom.settings import LARGEST
 
     try:
         with draft.open("rb") as opened:

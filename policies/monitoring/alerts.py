@@ -167,7 +167,7 @@ def _frozen(state: ProjectState) -> Iterator[Alert]:
 def _between(why: str) -> str:
     """The options that show what a flagged snapshot did. why: `freeze.why` of it."""
     found = _FLAGGED.match(why)
-    return f"--from {found['before']} --to {found['flagged']}" if found else "--from '2 days ago'"
+    return f"--since {found['before']} --until {found['flagged']}" if found else "--since '2 days ago'"
 
 
 def _checks(state: ProjectState, now: datetime) -> Iterator[Alert]:

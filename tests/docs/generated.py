@@ -8,15 +8,16 @@ docs/settings.md, docs/settings.schema.json    every setting, from the models in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
+from cli import help_pages
+from cli.command_classes import global_options
 from cli.main import app
-from cli.options import EXIT_CODES
+from cli.options import EXIT_CODES, GLOBAL
 from tests.docs import settings_page
 from tests.docs.pages import DOCS
 from vault import errors
@@ -26,6 +27,28 @@ NOTE = "Made from the code by `python -m tests.docs.generated`; a test keeps it 
 
 JSON = """With `--json` a command writes one JSON document to stdout, refusals too. In all of them `project` is a project's name
 and `project_id` its id; moments are ISO 8601 with an offset; sizes are bytes, and durations are seconds."""
+
+GLOBAL_OPTIONS = """They stand before or after the command: `strongroom --json list` is `strongroom list --json`. Each has a
+variable, for containers, units and cron; what is typed goes before it, and `STRONGROOM_REPOSITORY` before
+`STRONGROOM_CONFIG`. Several files in `STRONGROOM_IDENTITY` stand with a colon between them. Options without a value are
+switched on by `1`, `true`, `yes` or `on`. No variable holds a secret: identities are files, and S3 credentials come from where
+the AWS tools find them. The daemon passes none of `STRONGROOM_JSON`, `STRONGROOM_QUIET`, `STRONGROOM_VERBOSE`,
+`STRONGROOM_DEBUG`, `STRONGROOM_YES` and `STRONGROOM_REPOSITORY` on to the runs that it starts."""
+
+VERBOSITY = """`--quiet` leaves out progress, what is only worth knowing, and the summary of a backup or a drill. `--verbose`
+says what is being done: settings, repository, identities, phases. `--debug` says it with times, and every request to the store.
+`--log-file` appends the same to a file that only its owner may read (at least what `--verbose` says), each line with its moment
+and the number of the process, and how the command ended; passwords in addresses are left out, and keys and passphrases are
+never among what is said."""
+
+HELP_ROWS = [
+    "| `-h, --help` | Show the help of the command. | |",
+    "| `-V, --version` | Show the version (of `strongroom` itself). | |",
+]
+
+VARIABLES = {"config": "STRONGROOM_CONFIG"} | {one.name: one.envvar for one in global_options() if one.envvar}
+
+BAR = "\\|"
 
 MEANINGS = {
     0: "done",
@@ -70,36 +93,47 @@ def _options(command: Any) -> list[Any]:
 def cli_page() -> str:
     """docs/cli.md."""
     parts = [f"# Commands\n\n{NOTE}\n\n{_paragraph(EXIT_CODES)} What each means: [errors](errors.md).\n\n{JSON}\n"]
-    parts += [_command(words, command) for words, command in commands().items()]
+    parts.append(f"## Global options\n\n{GLOBAL_OPTIONS}\n\n{_global_options()}\n\n{VERBOSITY}\n")
+    parts += [_command(command) for command in commands().values()]
     return "\n".join(parts)
 
 
-def _command(words: str, command: Any) -> str:
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    usage = " ".join(["strongroom", words, *(one.metavar for one in arguments), "[OPTIONS]"])
-    rows = [f"| `{one.metavar}` | {_text(one.help)} |" for one in arguments if one.help]
-    rows += [f"| `{_written(one)}` | {_text(one.help)}{_default(one)} |" for one in _options(command)]
-    table = "\n".join(["| | |", "| --- | --- |", *rows])
-    return f"## strongroom {words}\n\n```\n{usage}\n```\n\n{_text(command.help)}\n\n{table}\n"
+def _command(command: Any) -> str:
+    page = help_pages.of_command(command)
+    shown = "\n".join(f"# {one.explanation}\n{one.command}" for one in page.examples)
+    text = "\n\n".join(map(_text, (page.summary, *page.details)))
+    parts = [f"## {page.name}\n\n```\n{page.usage}\n```\n\n{text}\n\n```sh\n{shown}\n```\n"]
+    everywhere = _global_entries()
+    for section in page.sections:
+        own = [one for one in section.entries if one not in everywhere]
+        if own:
+            parts.append(f"{section.title if section.title != GLOBAL else help_pages.OPTIONS}:\n\n{_table(own)}")
+    given = [one for section in page.sections for one in section.entries if one in everywhere]
+    names = ", ".join(f"`{_longest(one.written)}`" for one in given)
+    parts.append(f"Global options: {names}.\n")
+    return "\n".join(parts)
 
 
-def _written(option: Any) -> str:
-    names = "/".join([", ".join(option.opts), *option.secondary_opts])
-    return names if option.is_flag else f"{names} {option.metavar or _values(option.default)}".replace("|", "\\|")
+def _global_options() -> str:
+    rows = [
+        f"| `{help_pages.written(one)}` | {_text(one.help)} | {f'`{VARIABLES[one.name]}`' if one.name in VARIABLES else ''} |"
+        for one in global_options()
+    ]
+    return "\n".join(["| option | what it does | variable |", "| --- | --- | --- |", *rows, *HELP_ROWS])
 
 
-def _values(default: object) -> str:
-    """What an option without a word of its own takes."""
-    if isinstance(default, Enum):
-        return "|".join(one.value for one in type(default))
-    return "NUMBER" if isinstance(default, int | float) else "TEXT"
+def _global_entries() -> set[help_pages.Entry]:
+    found = {help_pages.Entry(help_pages.written(one), help_pages.explained(one)) for one in global_options()}
+    return found | {help_pages.Entry("-h, --help", "Show this help.")}
 
 
-def _default(option: Any) -> str:
-    value = option.default
-    if option.is_flag or value in (None, "", [], ()) or callable(value):
-        return ""
-    return f" Default: `{getattr(value, 'value', value)}`."
+def _table(entries: list[help_pages.Entry]) -> str:
+    rows = [f"| `{one.written.replace('|', BAR)}` | {_text(one.help)} |" for one in entries]
+    return "\n".join(["| | |", "| --- | --- |", *rows]) + "\n"
+
+
+def _longest(written: str) -> str:
+    return next(word.strip(",") for word in written.split() if word.startswith("--"))
 
 
 def _text(text: str | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, get_args
 import pytest
 import typer
 
+from cli.command_line import OLD_SPELLINGS, with_options_behind
 from policies.daemon.plan import Kind
 from policies.monitoring.alerts import COMMANDS
 from tests.docs.generated import commands, option_names
@@ -30,7 +31,7 @@ _PROMPT = re.compile(r"""^\$ (strongroom [a-z](?:"[^"\n]*"|'[^'\n]*'|[^|>\n"'])*
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 _GROUPS = frozenset(name.split()[0] for name in commands() if " " in name)
 _PARTS = frozenset(part for name in commands() for part in name.split())
-_NO_COMMANDS = frozenset({*_GROUPS, "", "--help", "--version"})
+_NO_COMMANDS = frozenset({*_GROUPS, "", "--help", "--version", "COMMAND"})
 _CONTEXT = re.compile(r"strongroom \d{4}-\d\d-\d\d ")
 """Of keys that are derived."""
 _ELSEWHERE = frozenset({"--version", "--now"})
@@ -88,7 +89,7 @@ def shown() -> Iterator[tuple[str, str]]:
 
 def parsed(line: str) -> Any:
     """What the command line makes of a command, without running it. Raises `UsageError`."""
-    words = shlex.split(line.replace("…", " "), comments=True)[1:]
+    words = with_options_behind(shlex.split(line.replace("…", " "), comments=True)[1:])
     length = 2 if " ".join(words[:2]) in commands() else 1
     name, rest = " ".join(words[:length]), words[length:]
     if name not in commands():
@@ -125,6 +126,7 @@ def test_every_job_whose_failure_raises_an_alarm_is_a_command_that_takes_a_proje
 
 def test_every_option_that_a_text_names_exists() -> None:
     known = {name for command in commands().values() for name in option_names(command)} | _ELSEWHERE
+    known |= {old for spellings in OLD_SPELLINGS.values() for old in spellings}
     wrong = [
         f"{text.place}: {option}"
         for text in texts()
@@ -138,7 +140,7 @@ def test_every_option_that_a_text_names_exists() -> None:
 def test_the_source_does_hint_at_commands_and_a_wrong_one_is_found() -> None:
     assert sum(place.partition("/")[0] in PACKAGES for place, _ in shown()) > 20
     for line in (
-        "strongroom diff acme --since x",
+        "strongroom diff acme --sins x",
         "strongroom nonsense",
         "strongroom retention acme",
         "strongroom history acme",

@@ -77,5 +77,5 @@ def test_a_comparison_of_rows_sees_the_first_call_too(calls: Desk) -> None:
     path = calls.folder / "source/cdr/2024-05-01.csv"
     path.write_text(path.read_text().replace('"0","ANSWERED"', '"7","ANSWERED"'))
     calls.call("backup")
-    found = calls.call("diff", "acme", "--rows", "--from", first, "--json").document["tables"][0]["tables"][0]
+    found = calls.call("diff", "acme", "--rows", "--since", first, "--json").document["tables"][0]["tables"][0]
     assert [(cell["column"], cell["before"], cell["after"]) for cell in found["cells"]] == [("column_4", "0", "7")]

@@ -40,7 +40,7 @@ def report_of(bag: Path) -> dict[str, Any]:
 
 
 def test_a_period_is_exported_with_proof(audited: Desk) -> None:
-    result = audited.call("export", "acme", "--period", "2024", "--to", "bag", "--for", "audit 2024/7")
+    result = audited.call("export", "acme", "--period", "2024", "--to", "bag", "--reason", "audit 2024/7")
     assert "exported 3 files" in result.text
     bag = audited.folder / "bag"
     assert validate(bag).info["Strongroom-Asked-For"] == "audit 2024/7"

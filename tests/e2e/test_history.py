@@ -63,13 +63,13 @@ def test_find_tells_what_ever_matched(lived: tuple[Desk, list[str]]) -> None:
     assert "reports/2024/05/a.csv" in gone and "calls.csv" not in gone
     limited = desk.call("find", "acme", "--limit", "1")
     assert len(limited.text.splitlines()) == 2 and "more: narrow it down" in limited.err
-    first = desk.call("find", "acme", "--to", snapshots[0], "--json").document["items"]
+    first = desk.call("find", "acme", "--until", snapshots[0], "--json").document["items"]
     assert not any(item["deleted"] for item in first)
 
 
 def test_diff_tells_what_differs_down_to_the_cell(lived: tuple[Desk, list[str]]) -> None:
     desk, snapshots = lived
-    command = ("diff", "acme", "**/*.*", "--from", snapshots[0], "--to", snapshots[1])
+    command = ("diff", "acme", "**/*.*", "--since", snapshots[0], "--until", snapshots[1])
     document = desk.call(*command, "--rows", "--json").document
     assert {item["path"]: item["what"] for item in document["items"]} == {
         "reports/2024/calls.csv": "changed",
@@ -82,7 +82,7 @@ def test_diff_tells_what_differs_down_to_the_cell(lived: tuple[Desk, list[str]])
     text = desk.call(*command, "--rows", "--key", "call_id").text
     assert "row 18 (call_id 117), minutes: '5' -> '500'" in text
     assert "1 changed" in text and "1 deleted" in text
-    back = desk.call("diff", "acme", "--from", snapshots[1], "--json").document
+    back = desk.call("diff", "acme", "--since", snapshots[1], "--json").document
     told = {item["path"]: item["what"] for item in back["items"]}
     assert (told["reports/note.txt"], told["reports/2024/05/a.csv"]) == ("created", "deleted")
 
@@ -90,7 +90,7 @@ def test_diff_tells_what_differs_down_to_the_cell(lived: tuple[Desk, list[str]])
 def test_diff_compares_a_moment_with_the_live_folder(lived: tuple[Desk, list[str]]) -> None:
     desk, snapshots = lived
     source = desk.folder / "source"
-    live = ("diff", "acme", "--from", snapshots[2], "--live")
+    live = ("diff", "acme", "--since", snapshots[2], "--live")
     assert desk.call(*live, "--json").document["items"] == []
     calls = source / "2024/calls.csv"
     before = calls.stat()
@@ -114,7 +114,7 @@ def test_what_nothing_matches_says_what_is_near(lived: tuple[Desk, list[str]]) -
     desk, _ = lived
     assert "reports/2024/calls.csv" in refusal(desk.call("history", "acme", "reports/2023/calls.csv", exits=1))
     assert "reports/2024" in refusal(desk.call("find", "acme", "report/2024", exits=1))
-    assert "reports/2024/calls.csv" in refusal(desk.call("diff", "acme", "2024/calls.csv", "--from", "1 hour ago", exits=1))
+    assert "reports/2024/calls.csv" in refusal(desk.call("diff", "acme", "2024/calls.csv", "--since", "1 hour ago", exits=1))
     assert "strongroom find acme" in refusal(desk.call("find", "acme", "zzz", exits=1))
     assert "reports" in refusal(desk.call("find", "acme", "--source", "tickets", exits=2))
 
@@ -122,8 +122,8 @@ def test_what_nothing_matches_says_what_is_near(lived: tuple[Desk, list[str]]) -
 def test_diff_without_a_moment_or_with_two_ends_is_refused(lived: tuple[Desk, list[str]]) -> None:
     desk, snapshots = lived
     refusal(desk.call("diff", "acme", exits=2))
-    refusal(desk.call("diff", "acme", "--from", snapshots[0], "--to", snapshots[1], "--live", exits=2))
-    refusal(desk.call("diff", "acme", "--from", "2001-01-01", "--to", "2001-01-02", exits=1))
+    refusal(desk.call("diff", "acme", "--since", snapshots[0], "--until", snapshots[1], "--live", exits=2))
+    refusal(desk.call("diff", "acme", "--since", "2001-01-01", "--until", "2001-01-02", exits=1))
 
 
 def test_a_project_without_snapshots_has_no_history(desk: Desk) -> None:

@@ -38,7 +38,7 @@ COMMANDS = [
     ("ls", "acme"),
     ("find", "acme"),
     ("history", "acme", "**/*.csv"),
-    ("diff", "acme", "--from", "2199-01-01"),
+    ("diff", "acme", "--since", "2199-01-01"),
     ("backup",),
     ("restore", "acme", "--to", "out", "--as", "xlsx"),
     ("export", "acme", "--to", "bag"),

@@ -78,7 +78,7 @@ def test_a_missing_parent_is_told_by_every_command_until_its_loss_is_accepted(ke
     warned(kept.call("status", exits=PROBLEMS))
     warned(kept.call("backup", exits=PROBLEMS))
     assert warned(kept.call("restore", "acme", "--to", "back", "--json")).document["missing_snapshots"] == [lost]
-    assert warned(kept.call("export", "acme", "--to", "bag", "--for", "test", "--json")).document["missing_snapshots"] == [lost]
+    assert warned(kept.call("export", "acme", "--to", "bag", "--reason", "x", "--json")).document["missing_snapshots"] == [lost]
     assert warned(kept.call("query", "acme", "select * from reports", "--json")).document["missing_snapshots"] == [lost]
     assert lost in warned(kept.call("check", exits=DAMAGED)).text
     refused = warned(kept.call("prune", "--yes", exits=DAMAGED))

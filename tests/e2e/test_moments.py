@@ -74,5 +74,5 @@ def test_before_is_strictly_before_a_moment_a_day_or_a_snapshot(kyiv: Desk, tmp_
 
 def test_from_yesterday_and_from_today_begin_at_the_beginning_of_that_day(kyiv: Desk) -> None:
     for day in ("yesterday", "today"):
-        assert len(kyiv.call("find", "acme", "**/*.csv", "--from", day, "--json").document["items"]) == 2
-    assert "no item" in kyiv.call("find", "acme", "**/*.csv", "--to", "yesterday", exits=1).err
+        assert len(kyiv.call("find", "acme", "**/*.csv", "--since", day, "--json").document["items"]) == 2
+    assert "no item" in kyiv.call("find", "acme", "**/*.csv", "--until", "yesterday", exits=1).err

@@ -109,6 +109,11 @@ def test_an_identity_that_does_not_end_is_refused(two: Desk) -> None:
     shell(two, f"strongroom list --identity <(cat {two.identity})")  # one that a program prints is as good as a file
 
 
+def test_a_settings_file_that_does_not_end_is_refused(two: Desk) -> None:
+    assert "too large for a settings file" in two.call("list", "--config", "/dev/zero", exits=2).err
+    shell(two, f"strongroom list --config <(cat {two.settings})")
+
+
 def test_who_has_no_home_folder_is_told_what_to_set(two: Desk) -> None:
     if os.geteuid() != 0:
         not_covered("a user without a home folder: only root can become one")

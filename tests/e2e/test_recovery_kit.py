@@ -63,7 +63,7 @@ def test_a_repository_is_read_by_its_address_alone(kept: Desk, tmp_path: Path) -
         ("ls", "acme"),
         ("find", "acme", "calls"),
         ("history", "acme", "**/*.csv"),
-        ("diff", "acme", "--from", "2199-01-01"),
+        ("diff", "acme", "--since", "2199-01-01"),
         ("export", "acme", "--to", "bag"),
         ("check",),
     ):

@@ -99,6 +99,6 @@ def test_a_comparison_of_rows_names_what_it_could_not_compare(attacked: Desk, ho
         path = attacked.folder / "source" / name
         path.write_bytes(path.read_bytes() + b"3,c\n")
     attacked.call("backup")
-    code, memory, said = ended(attacked, "diff", "acme", "--rows", "--from", first["snapshot"], "--tables", "100")
+    code, memory, said = ended(attacked, "diff", "acme", "--rows", "--since", first["snapshot"], "--max-tables", "100")
     assert code == 3 and "Traceback" not in said and memory < MOST_MEMORY
     assert "2024-05.csv" not in said

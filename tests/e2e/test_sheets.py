@@ -92,7 +92,7 @@ def test_a_merged_table_has_the_rows_of_the_chosen_sheets_alone(history: Desk) -
 
 
 def test_an_export_says_which_sheets_were_asked_for(history: Desk) -> None:
-    options = ("--as", "csv", "--sheet", "Calls", "--for", "audit", "--to", "bag")
+    options = ("--as", "csv", "--sheet", "Calls", "--reason", "audit", "--to", "bag")
     history.call("export", "acme", "reports/*.xlsx", "reports/*.ods", *options, exits=3)
     data = history.folder / "bag/data/reports"
     assert sorted(path.name for path in data.iterdir()) == ["2024-05.csv", "2024-06.csv", "2024-09.xlsx"]

@@ -44,14 +44,16 @@ def test_a_reader_that_has_seen_enough_ends_a_command_quietly(large: Desk, argum
     process.stderr.close()
 
 
-def test_help_loads_neither_an_sdk_nor_arrow(desk: Desk) -> None:
+@pytest.mark.parametrize("words", ["--help", "restore -h", "help backup", "settings --help"])
+def test_help_loads_neither_an_sdk_nor_arrow(desk: Desk, words: str) -> None:
     code = (
-        "import sys, cli.main\nsys.argv = ['strongroom', '--help']\ntry:\n    cli.main.app(prog_name='strongroom')\nfinally:\n"
+        f"import sys, cli.main\nsys.argv = ['strongroom', *{words.split()}]\n"
+        "try:\n    cli.main.app(prog_name='strongroom')\nfinally:\n"
         "    heavy = {'boto3', 'botocore', 'pyarrow', 'rich', 'pathspec', 'tomlkit', 'numpy'}\n"
         "    print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=desk.environment, check=True)
-    assert "Commands:" in done.stdout and done.stderr == "[]\n"
+    assert "Examples:" in done.stdout and done.stderr == "[]\n"
 
 
 def test_a_command_on_a_folder_loads_no_sdk(large: Desk) -> None:

@@ -1,7 +1,8 @@
-"""Counts what goes through: requests by verb, bytes up and down."""
+"""Counts what goes through: requests by verb, bytes up and down. The logger `strongroom.requests` names each (debug)."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, LockState, Retention, locks_of
+
+_log = logging.getLogger("strongroom.requests")
 
 LIST_PAGE = 1000
 """Rows that an S3 listing answers to one request; a listing is counted as that many requests."""
@@ -57,34 +60,34 @@ class CountingStore:
             return Traffic(dict(self._requests), self._up, self._down)
 
     def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
-        self._count("put", up=memoryview(data).nbytes)
+        self._count("put", name, up=memoryview(data).nbytes)
         self._inner.put(name, data, sha256=sha256)
 
     def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
-        self._count("create", up=memoryview(data).nbytes)
+        self._count("create", name, up=memoryview(data).nbytes)
         self._inner.create(name, data, sha256=sha256)
 
     def get(self, name: str) -> bytes:
-        self._count("get")
+        self._count("get", name)
         return self._came_down(self._inner.get(name))
 
     def get_range(self, name: str, start: int, length: int) -> bytes:
-        self._count("get_range")
+        self._count("get_range", name)
         return self._came_down(self._inner.get_range(name, start, length))
 
     def size(self, name: str) -> int:
-        self._count("size")
+        self._count("size", name)
         return self._inner.size(name)
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
-        self._count("list")
+        self._count("list", folder)
         for number, row in enumerate(self._inner.list(folder)):
             if number and number % LIST_PAGE == 0:
-                self._count("list")
+                self._count("list", folder)
             yield row
 
     def delete(self, name: str) -> None:
-        self._count("delete")
+        self._count("delete", name)
         self._inner.delete(name)
 
     def describe(self) -> str:
@@ -93,7 +96,8 @@ class CountingStore:
     def close(self) -> None:
         self._inner.close()
 
-    def _count(self, verb: str, *, up: int = 0) -> None:
+    def _count(self, verb: str, name: str, *, up: int = 0) -> None:
+        _log.debug("%s %s", verb, name)
         with self._lock:
             self._requests[verb] += 1
             self._up += up
@@ -107,29 +111,29 @@ class CountingStore:
 class _CountingLocks:
     """Passes everything on and counts it."""
 
-    def __init__(self, inner: Locks, count: Callable[[str], None]) -> None:
+    def __init__(self, inner: Locks, count: Callable[[str, str], None]) -> None:
         self._inner = inner
         self._count = count
 
     def available(self) -> bool | None:
-        self._count("lock_available")
+        self._count("lock_available", "")
         return self._inner.available()
 
     def lock_uploads(self, folder: str, choose: Callable[[], Retention]) -> None:
         self._inner.lock_uploads(folder, choose)
 
     def retain(self, name: str, retention: Retention) -> None:
-        self._count("retain")
+        self._count("retain", name)
         self._inner.retain(name, retention)
 
     def kept(self, name: str) -> LockState:
-        self._count("kept")
+        self._count("kept", name)
         return self._inner.kept(name)
 
     def put_legal_hold(self, name: str) -> None:
-        self._count("legal_hold")
+        self._count("legal_hold", name)
         self._inner.put_legal_hold(name)
 
     def lift_legal_hold(self, name: str) -> None:
-        self._count("legal_hold")
+        self._count("legal_hold", name)
         self._inner.lift_legal_hold(name)

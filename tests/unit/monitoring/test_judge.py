@@ -64,7 +64,7 @@ def test_missing_reports_are_named_and_counted() -> None:
 def test_a_frozen_project_shows_what_the_flagged_snapshot_did() -> None:
     why = "21270303t080000z-0123456789abcdef of raw data (after 21270303t070000z-fedcba9876543210): 9 of 10 files vanished"
     (alert,) = evaluate(ProjectState("two words", frozen=(why,)), NOW)
-    between = "--from 21270303t070000z-fedcba9876543210 --to 21270303t080000z-0123456789abcdef"
+    between = "--since 21270303t070000z-fedcba9876543210 --until 21270303t080000z-0123456789abcdef"
     assert f"`strongroom diff 'two words' {between}`" in alert.hint
 
 
@@ -116,7 +116,7 @@ def test_a_hint_is_a_command_that_runs_whatever_a_project_is_called() -> None:
     )
     hints = {one.promise: one.hint for one in evaluate(state, NOW)}
     assert "`strongroom backup 'two words' --source reports`" in hints["rpo"]
-    assert "`strongroom diff 'two words' --from '2 days ago'`" in hints["frozen"]
+    assert "`strongroom diff 'two words' --since '2 days ago'`" in hints["frozen"]
     assert "`strongroom status --accept 'two words' --reason '…'`" in hints["frozen"]
     assert "`strongroom retention apply 'two words'`" in hints["job"]
 

@@ -1,0 +1,242 @@
+"""Examples of every command, shown at the beginning of its help. A test parses each of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Example(NamedTuple):
+    """A command line, and what it does."""
+
+    command: str
+    explanation: str
+
+
+def _of(*pairs: tuple[str, str]) -> tuple[Example, ...]:
+    return tuple(Example(f"strongroom {line}".rstrip(), does) for line, does in pairs)
+
+
+EXAMPLES: dict[str, tuple[Example, ...]] = {
+    "": _of(
+        ("status", "is everything backed up?"),
+        ("restore acme --period last-month --to /tmp/acme", "last month's files of the project acme, to a folder"),
+        ("help restore", "the help of a command, with examples"),
+    ),
+    "init": _of(
+        ("init /srv/backup --recovery-kit /media/usb/kit.txt", "a repository in a folder, the recovery kit on a stick"),
+        ("init s3://backups/strongroom --region eu-central-1", "a repository in a bucket of AWS"),
+        (
+            "init s3://backups/strongroom --endpoint https://minio.example.com --path-style",
+            "a repository on another S3 server",
+        ),
+    ),
+    "project": _of(
+        ("project list", "the projects that your identity opens"),
+        ("project add acme --source reports=/srv/acme/reports", "a new one, with one folder of reports"),
+    ),
+    "settings": _of(
+        ("settings check", "is the settings file right?"),
+        ("settings show --origin", "what applies, and where it comes from"),
+    ),
+    "retention": _of(
+        ("retention plan", "what would go, and why"),
+        ("retention apply acme", "show the plan, ask, and forget"),
+    ),
+    "hold": _of(
+        ("hold list", "the holds that bind"),
+        ("hold add acme --period 2026-03 --reason 'case 17'", "nobody may forget anything about March"),
+    ),
+    "project add": _of(
+        ("project add acme --source reports=/srv/acme/reports", "a project with one folder of reports"),
+        (
+            "project add acme --source reports=/srv/acme/reports --source tickets=/srv/acme/tickets --exclude '*.tmp'",
+            "several sources, without temporary files",
+        ),
+        (
+            "project add acme --source raw=/srv/acme/calls --layout '{year}/{month:02}/{day:02}.csv' --zone Europe/Kyiv",
+            "say how paths name their period, and in which time zone",
+        ),
+    ),
+    "project list": _of(
+        ("project list", "the projects of the settings' repository that your identity opens"),
+        (
+            "project list --repository s3://backups/strongroom --identity kit.txt",
+            "on a new machine: what the recovery kit opens",
+        ),
+    ),
+    "backup": _of(
+        ("backup", "every source of every project"),
+        ("backup acme --source reports", "one source of one project"),
+        ("backup --quiet --json", "for a script: one JSON document, no progress"),
+    ),
+    "list": _of(
+        ("list", "the snapshots of all projects"),
+        ("list acme --json", "those of one project, for a script"),
+    ),
+    "ls": _of(
+        ("ls acme --kind reports --period 2026-03", "the reports about March, as they are in the newest snapshots"),
+        ("ls acme reports/daily --at '3 days ago'", "a folder as it was three days ago"),
+        ("ls acme --deleted", "what the source no longer has"),
+    ),
+    "find": _of(
+        ("find acme invoice", "every item that ever had `invoice` in its path"),
+        ("find acme '*.xlsx' --deleted", "workbooks that are gone from the source"),
+        ("find acme --kind reports --since 2026-01-01 --until 2026-03-31", "what the snapshots of three months had"),
+    ),
+    "history": _of(
+        ("history acme reports/2026/summary.csv", "every version of a file: when, how large, in which snapshot"),
+        ("history acme 'reports/**/summary_*.csv' --since '30 days ago'", "of several files, what happened in the last days"),
+    ),
+    "diff": _of(
+        ("diff acme --since '7 days ago'", "what was created, changed and deleted in the last week"),
+        ("diff acme --since yesterday --live", "compare yesterday's state with the folder as it is now"),
+        ("diff acme reports/calls.csv --since 2026-11-01 --rows --key call_id", "which rows and cells of a table changed"),
+    ),
+    "restore": _of(
+        ("restore acme --period 2026-03 --to /tmp/march", "everything about March, to a folder"),
+        (
+            "restore acme --kind reports --deleted --in-place --dry-run",
+            "show what would bring deleted reports back to where they were",
+        ),
+        ("restore acme reports/calls.csv --at '3 days ago' --to -", "one file as it was three days ago, to stdout"),
+        (
+            "restore acme --kind reports --period 2026-Q3 --as xlsx --to q3.zip",
+            "a quarter's tables as workbooks, in an archive",
+        ),
+    ),
+    "query": _of(
+        ("query acme --tables", "which tables there are, and their columns"),
+        ("query acme 'select count(*) from calls' --period 2026-03", "a question to what is about March"),
+        (
+            "query acme 'select * from calls' --at 2026-10-31 --as parquet --to calls.parquet",
+            "all rows of a past state, to a file",
+        ),
+    ),
+    "export": _of(
+        ("export acme --period 2026-Q3 --to /srv/audit.zip --reason 'audit 17'", "a quarter in a bag with checksums"),
+        ("export acme --kind reports --as xlsx --to /srv/audit", "reports as workbooks, in a folder"),
+        ("export acme --period 2026 --to /srv/audit --dry-run", "show what would be in it"),
+    ),
+    "settings check": _of(
+        ("settings check", "is the settings file right, and does anything look odd?"),
+        ("settings check --config new.toml --json", "another file, for a script"),
+    ),
+    "settings show": _of(
+        ("settings show", "every setting that applies"),
+        ("settings show --origin", "and where each comes from"),
+    ),
+    "settings example": _of(
+        ("settings example", "a settings file with a word on everything"),
+        ("settings example > strongroom.toml", "a file to begin with"),
+    ),
+    "settings edit": _of(
+        ("settings edit", "open the file in your editor, and put it in place only if it can be used"),
+        ("settings edit --config /etc/strongroom/strongroom.toml", "another file"),
+    ),
+    "settings migrate": _of(
+        ("settings migrate --dry-run", "show which settings have another name now"),
+        ("settings migrate", "rename them in the file; comments and layout stay"),
+    ),
+    "settings restore": _of(
+        ("settings restore --repository s3://backups/strongroom --identity kit.txt", "on a new machine, with the recovery kit"),
+        ("settings restore --list --repository /srv/backup", "which copies there are"),
+        ("settings restore --at '3 days ago' --to old.toml", "as the settings were three days ago"),
+    ),
+    "status": _of(
+        ("status", "every source: its last snapshot, its age, what is wrong"),
+        ("status --json", "the same for a program; exit code 3 where something is wrong"),
+        (
+            "status --accept acme --reason 'they moved the archive'",
+            "somebody has looked at a flagged snapshot, and all is well",
+        ),
+    ),
+    "retention plan": _of(
+        ("retention plan", "what would go and what would stay, and why"),
+        ("retention plan acme --all", "every snapshot of one project"),
+        ("retention plan acme --on 2027-01-01", "what would still be there on that day"),
+    ),
+    "retention apply": _of(
+        ("retention apply acme", "show the plan, ask, and forget"),
+        ("retention apply --yes", "for a script: all projects, without a question"),
+        ("retention apply acme --plan 3f9a1c --yes", "only if nothing has changed since that plan was shown"),
+    ),
+    "retention log": _of(
+        ("retention log", "who forgot what, when and why"),
+        ("retention log acme --all", "every snapshot by its id"),
+    ),
+    "retention accept-loss": _of(
+        (
+            "retention accept-loss acme 20261101t020000z-3f9a1c0b7d5e2a48 --reason 'disk lost in the fire'",
+            "go on without a snapshot that is lost",
+        ),
+        (
+            "retention accept-loss acme 20261101t020000z-3f9a1c0b7d5e2a48 --reason 'disk lost' --grace '30 days'",
+            "and let no prune delete a pack for 30 days",
+        ),
+    ),
+    "hold add": _of(
+        ("hold add acme --period 2026-03 --reason 'case 17'", "nobody may forget anything about March"),
+        ("hold add acme --kind raw --until 2027-12-31 --reason 'tax audit'", "raw data, until a day"),
+        ("hold add acme --snapshot 20261101t020000z-3f9a1c0b7d5e2a48 --reason 'case 17'", "one snapshot as a whole"),
+    ),
+    "hold release": _of(
+        ("hold release acme 3f9a1c --reason 'case 17 is closed'", "the hold whose id begins so"),
+        ("hold release acme 3f9a1c --reason 'case 17 is closed' --json", "for a script"),
+    ),
+    "hold list": _of(
+        ("hold list", "the holds that bind, of all projects"),
+        ("hold list acme --all", "those that have ended too"),
+    ),
+    "forget": _of(
+        ("forget acme 20261101t020000z-3f9a1c0b7d5e2a48 --reason 'taken of the wrong folder'", "one snapshot"),
+        (
+            "forget acme 20261101t020000z-3f9a1c0b7d5e2a48 --reason 'wrong folder' --newest-too --yes",
+            "even if it is the newest",
+        ),
+    ),
+    "prune": _of(
+        ("prune --dry-run", "what would be deleted, and what it would free"),
+        ("prune acme --yes", "one project, without a question"),
+        ("prune --max-time 60 --max-bytes 50G", "at night: for an hour, and not more than 50 GiB"),
+    ),
+    "check": _of(
+        ("check", "is everything there that a snapshot needs?"),
+        ("check acme --data", "read every pack of a project, and compare every chunk"),
+        ("check --rolling", "read a share, so that run after run everything is read"),
+    ),
+    "drill": _of(
+        ("drill", "restore a sample of each project and compare every byte"),
+        ("drill acme --json", "one project, for a script"),
+    ),
+    "daemon": _of(
+        ("daemon", "run all jobs by their schedules, until it is stopped"),
+        ("daemon --once", "run what is due now, and end: for cron"),
+        ("daemon --systemd", "a unit for systemd, on stdout"),
+    ),
+    "daemon run": _of(
+        ("daemon run backup acme", "back up one project now, as the daemon would"),
+        ("daemon run drill", "the restore test of every project, now"),
+    ),
+    "daemon jobs": _of(
+        ("daemon jobs", "every job: when it ran last, what came of it, when it is next"),
+        ("daemon jobs --json", "for a script"),
+    ),
+    "daemon logs": _of(
+        ("daemon logs backup --lines 50", "what the last backups said"),
+        ("daemon logs --follow", "what runs say, until Ctrl-C"),
+    ),
+    "doctor": _of(
+        ("doctor", "probe the repository of the settings"),
+        ("doctor s3://backups/strongroom --endpoint https://minio.example.com", "a bucket, before a repository is made there"),
+    ),
+    "demo": _of(
+        ("demo", "a loss and its recovery, in less than a minute"),
+        ("demo --keep --years 1", "leave the folder, to look around in it"),
+    ),
+    "help": _of(
+        ("help", "which commands there are"),
+        ("help restore", "the help of a command"),
+        ("help --man /usr/local/share/man/man1", "write man pages of all commands"),
+    ),
+}
+"""By the words of a command; empty for `strongroom` itself."""
