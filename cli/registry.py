@@ -34,6 +34,7 @@ _PLACES = {
     "check": ("check", "check"),
     "drill": ("drill", "drill"),
     "daemon": ("daemon", "app"),
+    "cache": ("cache", "app"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
 }
