@@ -35,6 +35,7 @@ _PLACES = {
     "drill": ("drill", "drill"),
     "daemon": ("daemon", "app"),
     "cache": ("cache", "app"),
+    "support-bundle": ("support_bundle", "support_bundle"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
 }
