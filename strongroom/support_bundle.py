@@ -39,7 +39,7 @@ KEPT_SETTINGS = frozenset(
         "last", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly", "within", "mode", "days", "grace", "log", "tls",
     }
 )  # fmt: skip
-"""Settings whose values are words of a fixed grammar: there is no place in them for a name."""
+"""Settings whose values are words of a fixed grammar: no name fits into them."""
 
 _NAMED = {
     "kind": "kind", "name": "source", "path": "path", "file": "path", "state": "path", "address": "address", "to": "person",
