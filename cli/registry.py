@@ -35,6 +35,8 @@ _PLACES = {
     "check": ("check", "check"),
     "drill": ("drill", "drill"),
     "daemon": ("daemon", "app"),
+    "cache": ("cache", "app"),
+    "support-bundle": ("support_bundle", "support_bundle"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
     "help": ("help", "help_"),

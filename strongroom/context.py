@@ -230,6 +230,7 @@ def opened(
     `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
     from strongroom import identities
     from vault.repository import store_trust
+    from vault.storage import cache_lock
     from vault.storage.address import open_bare_store
     from vault.storage.caching import CachingStore
     from vault.storage.contract import ChoosesChecksum
@@ -260,7 +261,8 @@ def opened(
         described = repository.descriptor
         believed = store_trust.prove(counting, described, memory) if commits else store_trust.believed(described, memory)
         try:
-            yield Context(found, replace(repository, store=cached, descriptor=believed), mine, counting, memory)
+            with cache_lock.shared(cache, everything.clock):
+                yield Context(found, replace(repository, store=cached, descriptor=believed), mine, counting, memory)
         except store_trust.PromiseBroken as error:
             store_trust.lower(memory, repository.descriptor.repository, str(error))
             raise

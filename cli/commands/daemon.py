@@ -96,20 +96,20 @@ def run(
     the history, with the same retries, locks and alarms. A daemon that is running is asked to start it; where none is, this
     command does, and no daemon starts meanwhile. Ends with 3 where a run had problems, with 1 where it failed.
     """
-    from strongroom import daemon_jobs
+    from strongroom import daemon_jobs, requested_runs
 
     file = settings.find(config).absolute()
     found = settings.load(file)
     keys = daemon_jobs.choose(daemon_jobs.scheduled(found), job, project)
     identities = [one.expanduser().absolute() for one in identity or []]
-    with daemon_jobs.RequestedRuns.of(found, keys, wait=wait) as asked:
+    with requested_runs.RequestedRuns.of(found, keys, wait=wait) as asked:
         while not asked.over(output.notice):
             if asked.waits and not asked.somebody_else_starts():
                 with suppress(Busy):  # a daemon has begun just now, and starts it
                     _run_requested(found, identities)
                     asked.require_started()
             else:
-                context.services().clock.sleep(daemon_jobs.LOOK_EVERY)
+                context.services().clock.sleep(requested_runs.LOOK_EVERY)
         logs = asked.logs()
     daemon_logs.show(logs, as_json=as_json)
     if any(one.run.ending != "done" for one in logs):

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from cli.commands.daemon_logs import complete_job, complete_project
 from policies.daemon.child_processes import ProcessResult
 from policies.daemon.run_output import MOST_BYTES, MOST_RUNS, RunOutput, text_of
+from policies.scheduling import process
+from policies.scheduling.run import Run
+from policies.scheduling.run_history import RunHistory
+from strongroom.environment import host_name
 from tests.e2e.test_daemon import has, home, running, settle, wait  # noqa: F401 (a fixture)
 from tests.support.desk import Desk, refusal
 from tests.support.tree_facts import tree_facts
+from vault.clock import SystemClock
 from vault.errors import StrongroomError
 
 SCHEDULE = """
@@ -97,6 +103,33 @@ def test_names_that_are_no_jobs_are_refused_with_the_nearest(home: Desk) -> None
     assert "daemon jobs" in refusal(home.call("daemon", "logs", "zzzzzz", exits=2))
     assert "stand behind it" in refusal(home.call("daemon", "--once", "run", "check", exits=2))
     assert not list((home.folder / "home/.local/state/strongroom").glob("*/requests/*"))
+
+
+def test_a_job_that_is_running_is_refused_and_nothing_is_asked_for(home: Desk) -> None:  # noqa: F811
+    settle(home, SCHEDULE)
+    home.run("daemon", "run", "check")
+    clock = SystemClock()
+    history = RunHistory.open(state(home) / "books.sqlite", clock, lambda _text: None)
+    now = clock.now()
+    history.write(Run("ab" * 8, "acme", "backup reports", now, now, 1, now, host=host_name(), process=process.marker()))
+    history.close()
+    message = refusal(home.call("daemon", "run", "backup", exits=11))
+    assert "acme/backup reports is running since" in message
+    assert "strongroom daemon logs 'backup reports' acme --follow" in message and "--wait" in message
+    assert not list(state(home).glob("requests/*"))
+    assert "started, and running" in home.call("daemon", "logs", "backup").text
+    (listed, _) = home.call("daemon", "jobs", "--json").document["jobs"]
+    assert listed["running"]
+
+
+def test_the_shell_is_offered_the_jobs_and_projects_of_the_settings(home: Desk) -> None:  # noqa: F811
+    settle(home, SCHEDULE)
+    with home.surroundings([]):
+        assert complete_job("ba") == ["backup", "backup reports"] and complete_job("acme/c") == ["acme/check"]
+        assert complete_project("a") == ["acme"]
+    home.settings.write_text("nonsense")
+    with home.surroundings([]):
+        assert complete_job("") == [] == complete_project("")
 
 
 def test_what_runs_said_is_bounded_and_readable_by_its_owner_alone(tmp_path: Path) -> None:

@@ -61,6 +61,10 @@ class ClientMemory:
         if not known:
             self._files.write_lines("repository", [repository])
 
+    def repository(self) -> str | None:
+        """The id of the repository that was first seen at this address; None where none was."""
+        return next(iter(self._files.read_lines("repository")), None)
+
     def verify_keys(self, capability: Capability) -> None:
         """Remember a project's id and keys, or compare them. Raises `KeyRefused` where its name had others."""
         list_name = f"keys-{blake3(capability.name.encode()).hexdigest(length=16)}"
