@@ -37,6 +37,7 @@ _PLACES = {
     "daemon": ("daemon", "daemon"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
+    "completion": ("completion", "completion"),
     "help": ("help", "help_"),
 }
 """By the name that is typed: the module below `cli.commands`, and what it has there."""
@@ -71,6 +72,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "daemon": "Run backups, checks and retention by their schedules",
         "doctor": "Probe what a store can be trusted with",
         "demo": "See a loss and its recovery, in a temporary folder",
+        "completion": "Print the script for completion in bash, zsh or fish",
         "help": "Show the help of a command, or write man pages",
     },
 }
