@@ -5,7 +5,7 @@ Projects, sources and kinds are those of the settings; projects and snapshots al
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,9 +38,16 @@ class KnownNames:
 
     def snapshots(self, project: str | None = None) -> list[str]:
         """The ids of those that were seen, the newest first; of a project, or of all."""
+        return sorted(self._remembered("snapshots", project), reverse=True)
+
+    def holds(self, project: str | None = None) -> list[str]:
+        """The ids of those that were seen, of a project, or of all."""
+        return sorted(self._remembered("holds", project))
+
+    def _remembered(self, kind: str, project: str | None) -> Iterator[str]:
         ids = self.memory.projects()
-        chosen = ids.values() if project is None else [ids[project]] if project in ids else []
-        return sorted((line for one in chosen for line in self.memory.lines("snapshots", one)), reverse=True)
+        for one in ids.values() if project is None else [ids[project]] if project in ids else []:
+            yield from self.memory.lines(kind, one)
 
     def _of(self, project: str | None) -> Iterable[str]:
         return self.settings.projects if project not in self.settings.projects else [project or ""]

@@ -27,6 +27,9 @@ class Names:
     def kinds(self, project: str | None = None) -> list[str]:
         return ["reports"] if project == "acme" else ["raw"]
 
+    def holds(self, project: str | None = None) -> list[str]:
+        return ["c0ffee"] if project == "acme" else []
+
     def snapshots(self, project: str | None = None) -> list[str]:
         return ["20261129t140829z-d1a44e0b151138b5"] if project == "acme" else []
 
@@ -60,6 +63,7 @@ def offered(*words: str) -> list[str]:
         (("ls", "acme", "--kind", "="), ["reports"]),
         (("forget", "acme", ""), ["20261129t140829z-d1a44e0b151138b5"]),
         (("forget", "acme", "20261129t140829z-d1a44e0b151138b5", ""), []),
+        (("hold", "release", "acme", ""), ["c0ffee"]),
         (("status", "--accept", "ac"), ["acme"]),
         (("help", "settings", "sh"), ["show"]),
         (("completion", "z"), ["zsh"]),
