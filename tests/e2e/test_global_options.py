@@ -111,7 +111,7 @@ def test_wrong_values_and_missing_words_are_explained(used: Desk) -> None:
     said = refusal(used.call("restore", "acme", "--to", "x", "--existing", "newr", exits=2))
     assert "invalid value for '--existing': 'newr' is not one of" in said and "did you mean newer?" in said
     assert "it must be greater than or equal to 0" in refusal(used.call("prune", "--max-time", "-3", exits=2))
-    assert "hint: usage: strongroom find PROJECT [PATTERN…] [OPTIONS]" in refusal(used.call("find", exits=2))
+    assert "hint: usage: strongroom find PROJECT [PATTERN...] [OPTIONS]" in refusal(used.call("find", exits=2))
     assert "option '--to' requires an argument" in refusal(used.call("restore", "acme", "--to", exits=2))
 
 
