@@ -233,6 +233,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("demo", "a loss and its recovery, in less than a minute"),
         ("demo --keep --years 1", "leave the folder, to look around in it"),
     ),
+    "completion": _of(
+        ("completion bash > ~/.local/share/bash-completion/completions/strongroom", "for bash, from the next shell on"),
+        ("completion zsh > ~/.zfunc/_strongroom", "for zsh, where ~/.zfunc is in $fpath before compinit"),
+        ("completion fish > ~/.config/fish/completions/strongroom.fish", "for fish"),
+    ),
     "help": _of(
         ("help", "which commands there are"),
         ("help restore", "the help of a command"),

@@ -85,7 +85,7 @@ def of_group(group: Any, sections: Mapping[str, Mapping[str, str]], more: Iterab
 
 
 def usage(path: str, command: Any) -> str:  # noqa: ANN401
-    """`strongroom ls PROJECT [PATTERN…] [OPTIONS]`."""
+    """`strongroom ls PROJECT [PATTERN...] [OPTIONS]`."""
     arguments = [_argument(one) for one in command.params if one.param_type_name == "argument"]
     return " ".join(["strongroom", path, *arguments, "[OPTIONS]"])
 
@@ -113,7 +113,7 @@ def explained(option: Any) -> str:  # noqa: ANN401
 
 
 def _argument(one: Any) -> str:  # noqa: ANN401
-    name = (one.metavar or one.name.upper()).removesuffix("…") + ("…" if one.nargs != 1 else "")
+    name = (one.metavar or one.name.upper()).removesuffix("…") + ("..." if one.nargs != 1 else "")
     return name if one.required else f"[{name}]"
 
 

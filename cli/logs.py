@@ -26,6 +26,8 @@ from vault.errors import StrongroomError, TargetError
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 """Of an address that names a user and a password."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What would make one line look like others on a terminal."""
 
 _command = logging.getLogger(output.COMMAND_LOG)
 
@@ -67,13 +69,15 @@ class ScreenHandler(output.NoticeHandler):
 
 
 class LineFormatter(logging.Formatter):
-    """A line of the log file. What a record says in several lines stays one line."""
+    """A line of the log file. What a record says in several lines, or with control characters, stays one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """`2026-11-29T14:30:00.125+00:00 [4711] info: …`"""
         zone = self.formatTime(record, "%z")
         day = self.formatTime(record, "%Y-%m-%d")
-        text = without_passwords(record.getMessage()).replace("\n", "\\n")
+        text = _CONTROL.sub(
+            lambda found: f"\\x{ord(found[0]):02x}", without_passwords(record.getMessage()).replace("\n", "\\n")
+        )
         return f"{day}T{_time(record)}{zone[:3]}:{zone[3:]} [{os.getpid()}] {record.levelname.lower()}: {text}"
 
 

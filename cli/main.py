@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from typing import Annotated, Any, cast
 
 import typer
+from typer.main import get_command
 
 from cli import command_line, help_pages, output, parent, registry, resources, runtime, signals, unexpected, usage_errors
 from cli.command_classes import Group, global_options
@@ -18,6 +19,9 @@ from cli.options import GLOBAL
 from strongroom import environment
 from strongroom.context import VERSION
 from vault.errors import Damaged, StrongroomError
+
+COMPLETE = "__complete"
+"""The word with which the scripts of shells ask what may come next."""
 
 
 class _Commands(Group):
@@ -76,6 +80,10 @@ def run() -> None:
     output.ensure_streams()
     runtime.ensure_utf8()
     runtime.set_up()
+    if sys.argv[1:2] == [COMPLETE]:
+        from cli import completion
+
+        completion.run(get_command(app), sys.argv[2:])
     signals.listen()
     parent.follow()
     code = _exit_code()

@@ -39,6 +39,7 @@ _PLACES = {
     "support-bundle": ("support_bundle", "support_bundle"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
+    "completion": ("completion", "completion"),
     "help": ("help", "help_"),
 }
 """By the name that is typed: the module below `cli.commands`, and what it has there."""
@@ -73,6 +74,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "daemon": "Run backups, checks and retention by their schedules",
         "doctor": "Probe what a store can be trusted with",
         "demo": "See a loss and its recovery, in a temporary folder",
+        "completion": "Print the script for completion in bash, zsh or fish",
         "help": "Show the help of a command, or write man pages",
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,15 +11,18 @@ import typer
 
 from vault.errors import StrongroomError, UsageError
 
-UNKNOWN_COMMAND = "No such command "
+UNKNOWN_COMMAND = "no such command "
+VALUE_ERROR = "Value error, "
+_REFUSED = re.compile(r"'([^']*)' is not one of ")
 
 
 def as_error(error: typer.TyperException) -> StrongroomError:
     """Our error for one of typer's."""
     context: Any = getattr(error, "ctx", None)
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace(VALUE_ERROR, "").replace("Input should be", "it must be")
+    message = message[:1].lower() + message[1:]
     if context is None:
-        return UsageError(message[:1].lower() + message[1:])
+        return UsageError(message, hint="`strongroom help COMMAND` shows how it is written")
     path = context.command_path
     option = getattr(error, "option_name", None)
     if option is not None and hasattr(error, "possibilities"):
@@ -27,7 +31,17 @@ def as_error(error: typer.TyperException) -> StrongroomError:
         name = message.removeprefix(UNKNOWN_COMMAND).partition("'. ")[0].strip("'\"")
         near = [f"`{path} {one}`" for one in similar(name, context.command.commands)]
         return UsageError(f"there is no command {name!r}", hint=_hint(path, near, what="commands"))
-    return UsageError(f"{message[:1].lower()}{message[1:]}", hint=f"see `{path} --help`")
+    if message.startswith("missing "):
+        return UsageError(message, hint=f"usage: {context.command.page().usage}")
+    return UsageError(message, hint=_hint(path, _similar_choices(error), what="values"))
+
+
+def _similar_choices(error: Any) -> list[str]:  # noqa: ANN401 (typer's own)
+    """Values that an option takes which are nearly what was typed."""
+    parameter = getattr(error, "param", None)
+    choices = [one.value for one in parameter.type_descriptor.choices or ()] if parameter is not None else []
+    typed = _REFUSED.search(error.format_message())
+    return similar(typed[1], choices) if typed and choices else []
 
 
 def similar_options(command: Any, name: str) -> list[str]:  # noqa: ANN401 (a class that typer keeps to itself)

@@ -107,6 +107,21 @@ def test_nearby_names_are_suggested(used: Desk) -> None:
     assert "--since" not in refusal(used.call("ls", "acme", "--frm", "x", exits=2))
 
 
+def test_wrong_values_and_missing_words_are_explained(used: Desk) -> None:
+    said = refusal(used.call("restore", "acme", "--to", "x", "--existing", "newr", exits=2))
+    assert "invalid value for '--existing': 'newr' is not one of" in said and "did you mean newer?" in said
+    assert "it must be greater than or equal to 0" in refusal(used.call("prune", "--max-time", "-3", exits=2))
+    assert "hint: usage: strongroom find PROJECT [PATTERN...] [OPTIONS]" in refusal(used.call("find", exits=2))
+    assert "option '--to' requires an argument" in refusal(used.call("restore", "acme", "--to", exits=2))
+
+
+def test_no_record_can_pretend_to_be_several(used: Desk) -> None:
+    used.call("list", "a\n2026-01-01T00:00:00.000+00:00 [1] info: \x1b[2J", "--log-file", "log", exits=2)
+    (begun, *others) = (used.folder / "log").read_text().splitlines()
+    assert "list a\\n2026" in begun and "\\x1b[2J" in begun
+    assert all("\x1b" not in one and "[1]" not in one[:40] for one in (begun, *others))
+
+
 def test_old_spellings_go_on_working_with_a_notice(used: Desk) -> None:
     for old, new, words in (
         ("--from", "--since", ("find", "acme", "--from", "2001-01-01")),
