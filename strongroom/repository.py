@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     from strongroom.export import ExportResult, PlannedExport
     from strongroom.history import HistoryOptions, ItemHistories
     from strongroom.items import FoundItems, ItemListing
+    from strongroom.project_status import ProjectStatus
     from strongroom.query import QueryResult
     from strongroom.restore_drill import RecordedDrill
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_result import RestoreResult
     from strongroom.selection import ItemParts, SelectedItems, SelectionOptions
+    from strongroom.snapshot_details import SnapshotDetails
+    from strongroom.snapshot_review import AcceptedSnapshots, FlaggedSnapshot
     from strongroom.snapshots import ProjectSnapshots
-    from strongroom.status import ProjectStatus
+    from strongroom.status import RepositoryStatus
     from strongroom.table_options import TableOptions
     from vault.repository.project import Project as StoredProject
 
@@ -98,6 +101,14 @@ class Repository:
         """All projects that the identities open. Raises `KeyRefused`, `StorageError`."""
         return [Project(self._context, one) for one in self._context.available([])]
 
+    def status(self, *projects: str) -> RepositoryStatus:
+        """How everything is: a verdict in words, what is wrong and what to do, every source. projects: only these.
+
+        Raises `UsageError` where one is neither here nor in the settings, `KeyRefused`, `Damaged`, `StorageError`."""
+        from strongroom.status import repository_status
+
+        return repository_status(self._context, projects)
+
     def check(self) -> RepositoryCheck:
         """Whether what belongs to no single project is there and whole: the descriptor, key objects, copies of settings.
         Raises `StorageError`."""
@@ -143,6 +154,27 @@ class Project:
         from strongroom.snapshots import list_snapshots
 
         return list_snapshots(self.context, self.stored)
+
+    def snapshot(self, snapshot: str, source: str | None = None) -> SnapshotDetails:
+        """Everything about one. snapshot: `latest`, an id, its beginning, or a time: the newest one up to then · source: only
+        of this one. Raises `UsageError`, `StorageError`."""
+        from strongroom.snapshot_details import snapshot_details
+
+        return snapshot_details(self.context, self.stored, snapshot, source)
+
+    def flagged_snapshots(self, *snapshots: str) -> tuple[FlaggedSnapshot, ...]:
+        """Those that were found suspicious and that nobody has accepted, with what each changed. snapshots: only these. Raises
+        `UsageError` where there is none, `StorageError`."""
+        from strongroom.snapshot_review import flagged_snapshots
+
+        return flagged_snapshots(self.context, self.stored, snapshots)
+
+    def accept_snapshots(self, flagged: Sequence[FlaggedSnapshot], *, reason: str) -> AcceptedSnapshots:
+        """Accept flagged snapshots: retention goes on once none is left. reason: why all is well; it stays in the repository.
+        Raises `UsageError`, `StorageError`."""
+        from strongroom.snapshot_review import accept_snapshots
+
+        return accept_snapshots(self.context, self.stored, flagged, reason=reason)
 
     def select(
         self,

@@ -51,7 +51,7 @@ def test_the_whole_cycle_in_words(desk: Desk) -> None:
         "reports/2026/voice.bin",
     ]
     assert "(vanished " in desk.call("ls", "acme", "--deleted").text
-    assert desk.call("status").text.count(" ok ") == 2
+    assert desk.call("status", "--all").text.count(" ok ") == 2
     assert desk.call("check").text.startswith("acme: 3 snapshots") and "sound" in desk.call("check", "--data").text
     few, all_of_them = (
         desk.call("check", "acme", "--data", share, "--json").document["projects"][0] for share in ("1%", "100%")

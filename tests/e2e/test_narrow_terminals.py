@@ -13,6 +13,8 @@ COMMANDS = [
     "list",
     "ls acme",
     "status",
+    "status --all",
+    "snapshot show acme",
     "find acme *.csv",
     "history acme reports",
     "settings show",
