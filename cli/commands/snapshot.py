@@ -144,9 +144,9 @@ def _details(found: SnapshotDetails) -> Iterator[str]:
     yield f"  items      {counts.items} of kind {one.kind}, {counted(counts.files, 'file')}"
     read, stored = wording.size(counts.read_bytes), wording.size(counts.stored_bytes)
     yield f"  size       {wording.size(counts.bytes)}, {read} read, {stored} stored"
-    follows = f"against {found.before}" if found.before is not None else "the first one of its source that is left"
+    follows = f"compared with {found.before}" if found.before is not None else "no earlier one of its source is left"
     changed = f"{counts.added} added, {counts.changed} changed, {counts.vanished} vanished, {counts.unchanged} unchanged"
-    yield f"  changes    {changed} ({follows})"
+    yield f"  changes    {changed}; {follows}"
     yield f"  retention  {_retention(found)}"
     for flag in found.flags:
         yield f"  flagged    {_flag(flag)}"
