@@ -24,6 +24,7 @@ from vault.errors import Interrupted
 from vault.progress import Progress, Silence
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from types import TracebackType
 
     from strongroom.backup import SourceBackup
@@ -149,11 +150,14 @@ class Project:
         work = list(sources_of(self.context, [self.name], source))
         return [back_up(self.context, project, one, options) for project, one in work]
 
-    def snapshots(self) -> ProjectSnapshots:
-        """Every snapshot that nobody has forgotten. Raises `StorageError`, `Damaged`."""
+    def snapshots(
+        self, *, since: datetime | None = None, until: datetime | None = None, last: int | None = None
+    ) -> ProjectSnapshots:
+        """The snapshots that nobody has forgotten. since, until: only those that were taken from then on, and up to then, aware
+        · last: only so many of these, the newest. Raises `StorageError`, `Damaged`."""
         from strongroom.snapshots import list_snapshots
 
-        return list_snapshots(self.context, self.stored)
+        return list_snapshots(self.context, self.stored, since=since, until=until, last=last)
 
     def snapshot(self, snapshot: str, source: str | None = None) -> SnapshotDetails:
         """Everything about one. snapshot: `latest`, an id, its beginning, or a time: the newest one up to then · source: only
