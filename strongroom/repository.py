@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from strongroom.export import ExportResult, PlannedExport
     from strongroom.history import HistoryOptions, ItemHistories
     from strongroom.items import FoundItems, ItemListing
+    from strongroom.project_details import ProjectDetails
     from strongroom.project_status import ProjectStatus
     from strongroom.query import QueryResult
     from strongroom.restore_drill import RecordedDrill
@@ -149,6 +150,12 @@ class Project:
         options = BackupOptions(allow_empty, progress or Silence(), stop=stop)
         work = list(sources_of(self.context, [self.name], source))
         return [back_up(self.context, project, one, options) for project, one in work]
+
+    def details(self) -> ProjectDetails:
+        """Everything about it: sources, schedule, retention, what is stored, keys, holds. Raises `StorageError`."""
+        from strongroom.project_details import project_details
+
+        return project_details(self.context, self.stored)
 
     def snapshots(
         self, *, since: datetime | None = None, until: datetime | None = None, last: int | None = None

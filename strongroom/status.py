@@ -103,9 +103,8 @@ def repository_status(opened: context.Context, names: Sequence[str] = ()) -> Rep
     repository nor in the settings, `KeyRefused`, `Damaged`, `StorageError`."""
     asked_names = [name for name in names if name not in opened.settings.projects]
     available = opened.available([])
-    if asked_names:
-        opened.projects(asked_names)  # says which are near
-    chosen = [one for one in available if not names or {one.name, one.id} & set(names)]
+    others = {one.id for one in opened.projects(asked_names)} if asked_names else set()  # or says which names are near
+    chosen = [one for one in available if not names or one.name in names or one.id in others]
     states = {one.name: status_facts.ask_repository(opened, one) for one in chosen}
     refused = tuple(one for one in opened.refused if not names or printable(one.path) in names)
     closed = {printable(one.path) for one in refused}
