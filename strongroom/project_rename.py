@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from strongroom import local_state, notices, settings_copy
+from strongroom import local_state, notices
 from strongroom import settings as settings_module
 from strongroom.settings import edits
 from vault.errors import RefusedByRule, StrongroomError, UsageError
@@ -123,6 +123,7 @@ def rename_project(context: Context, planned: PlannedRename) -> DoneRename:
     """Do it. Where the settings must be changed by hand nothing is done but what follows from a change that was made already.
     Raises `RefusedByRule`, `UsageError` where the settings cannot be written."""
     from policies.daemon import heartbeat
+    from strongroom import settings_copy
 
     read = context.settings
     if planned.by_hand:

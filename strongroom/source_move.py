@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strongroom import environment, local_state, own_paths, settings_copy, sources
+from strongroom import environment, local_state, own_paths, sources
 from strongroom import settings as settings_module
 from strongroom.settings import edits
 from vault.errors import RefusedByRule, SourceError, UsageError
@@ -166,6 +166,8 @@ def _compared(stored: pa.Table | None, scanned: pa.Table) -> tuple[int, int, int
 def move_source(context: Context, planned: PlannedMove) -> None:
     """Write the new path into the settings. Raises `RefusedByRule` where that must be done by hand, `UsageError` where the file
     cannot be written."""
+    from strongroom import settings_copy
+
     read = context.settings
     if planned.text is None:
         raise RefusedByRule(f"{read.file} cannot be changed by this command", hint=planned.by_hand)

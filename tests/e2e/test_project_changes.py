@@ -219,3 +219,11 @@ def test_settings_that_give_a_name_to_another_project_leave_no_two_projects_of_o
     }
     assert names.get("zeta") in (None, ids["acme"]) and names.get(ids["zeta"]) == ids["zeta"]
     assert "has other keys" in refusal(desk.call("backup", "zeta", exits=12)), "nothing is put into the wrong project"
+
+
+def test_two_projects_of_the_settings_with_one_id_are_refused_where_the_second_stands(desk: Desk) -> None:
+    desk.call("project", "rename", "acme", "beta", "--yes")
+    project_id = tomllib.loads(desk.settings.read_text())["projects"]["beta"]["id"]
+    desk.settings.write_text(f'{desk.settings.read_text()}\n[projects.gamma]\nid = "{project_id}"\n')
+    told = refusal(desk.call("list", exits=2))
+    assert "has the same id as project 'beta'" in told and "projects.gamma.id" in told.replace("[", "").replace("]", "")
