@@ -19,6 +19,7 @@ _PLACES = {
     "project": ("project", "app"),
     "backup": ("backup", "backup"),
     "list": ("listing", "list_"),
+    "snapshot": ("snapshot", "app"),
     "ls": ("listing", "ls"),
     "find": ("history", "find"),
     "history": ("history", "history"),

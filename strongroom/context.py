@@ -95,30 +95,41 @@ class Context:
         this machine knows, `Damaged` where it does not open."""
         if not names:
             return self.available([])
-        found = self.repository.choose(names, self.identities, self.memory.projects())
-        for project in found:
-            self.memory.verify_keys(project.capability)
-        return found
+        found = self.repository.choose(self._wanted(names), self.identities, self.memory.projects())
+        return [self._verified(project) for project in found]
 
     def available(self, names: Sequence[str]) -> list[Project]:
         """The projects of these names, or all, that open and have the keys that this machine knows; the others are told as
         problems, and are among `refused`."""
-        found = self.repository.available(names, self.identities, self.memory.projects())
-        errors = [(one.name, one.error) for one in found.refused]
+        found = self.repository.available(self._wanted(names), self.identities, self.memory.projects())
+        errors = [(self.settings.name_of(one.name, one.name), one.error) for one in found.refused]
         good = []
         for project in found.projects:
             try:
-                self.memory.verify_keys(project.capability)
+                good.append(self._verified(project))
             except KeyRefused as error:
                 errors.append((project.name, error))
-            else:
-                good.append(project)
         if errors and not good:
             raise errors[0][1]
         problems = [Problem(name.encode(), "refused-project", f"left out: {error} ({error.hint})") for name, error in errors]
         notices.problems(problems)
         self.refused.extend(problems)
         return good
+
+    def _wanted(self, names: Sequence[str]) -> list[str]:
+        """By what the repository is asked for these projects: by their ids, where the settings have other names for them."""
+        return [self.settings.project_id(name) or name for name in names]
+
+    def _verified(self, project: Project) -> Project:
+        """A project under the name that it has in the settings. Raises `KeyRefused` where it has other keys than this machine
+        knows by that name, or by the one that is stored."""
+        self.memory.verify_keys(project.capability)
+        name = self.settings.name_of(project.id, project.name)
+        if name == project.name:
+            return project
+        named = replace(project, capability=replace(project.capability, name=name))
+        self.memory.verify_keys(named.capability)
+        return named
 
     def uncached(self) -> Context:
         """The same repository as a machine would find it that knows nothing of it: read below this machine's cache, from which

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vault.problems import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from restore.selection.select import Selection
     from strongroom.context import Context
     from strongroom.history import HistoryOptions
+    from strongroom.item_levels import ItemLevel
     from vault.problems import Problem
     from vault.repository.project import Project
 
@@ -32,7 +33,7 @@ class Item:
     1970 · mode: permission bits · link_target: of a link · vanished_at: when it was found missing; None while the source has
     it · kind, format: as its manifest names them · period_start, period_end: what it is about, half-open; None where nobody
     knows · period_origin: where that is known from, such as `name` or `mtime` · consistency: `prefix` or `inconsistent` where
-    its content is not that of a file at rest.
+    its content is not that of a file at rest · uid, gid, owner, group: whose it is, the names where they are known.
     """
 
     path: bytes
@@ -48,6 +49,10 @@ class Item:
     period_end: datetime | None
     period_origin: str | None
     consistency: str | None
+    uid: int
+    gid: int
+    owner: str | None
+    group: str | None
 
     def period(self, zone: ZoneInfo) -> str | None:
         """What it is about, as `--period` takes it; None where nobody knows. zone: in which it is written."""
@@ -72,13 +77,23 @@ class Item:
             "period_end": _written(self.period_end),
             "period_origin": self.period_origin,
             "consistency": self.consistency,
+            "uid": self.uid,
+            "gid": self.gid,
+            "owner": self.owner,
+            "group": self.group,
         }
 
 
 _COLUMNS = (
     *("path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target", "vanished_at", "kind", "format"),
-    *("period_start", "period_end", "period_origin", "consistency"),
+    *("period_start", "period_end", "period_origin", "consistency", "uid", "gid", "owner", "group"),
 )
+
+
+def items_of(table: pa.Table) -> Iterator[Item]:
+    """Rows of manifests as values, one after another."""
+    for path, kind, size, seconds, nanos, *others in zip(*(table[name].to_pylist() for name in _COLUMNS), strict=True):
+        yield Item(path, kind, size, seconds * 1_000_000_000 + nanos, *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +116,23 @@ class ItemListing:
 
     def items(self) -> Iterator[Item]:
         """One after another, by path."""
-        table = self.selection.table
-        for path, kind, size, seconds, nanos, *others in zip(*(table[name].to_pylist() for name in _COLUMNS), strict=True):
-            yield Item(path, kind, size, seconds * 1_000_000_000 + nanos, *others)
+        return items_of(self.selection.table)
 
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {"project": self.project, "items": [one.as_json(self.zone) for one in self.items()]}
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return int(self.selection.table.num_rows)
+
+    def as_json(self, most: int | None = None) -> dict[str, Any]:
+        """For `--json`. most: items that are listed."""
+        table = self.selection.table if most is None else self.selection.table.slice(0, most)
+        return {"project": self.project, "total": self.total, "items": [one.as_json(self.zone) for one in items_of(table)]}
+
+    def level(self, patterns: Sequence[str] = ()) -> ItemLevel:
+        """What lies right in the folder that patterns mean; the kinds where none is given."""
+        from strongroom.item_levels import level_of
+
+        return level_of(self, patterns)
 
 
 def list_items(context: Context, project: Project, query: ItemQuery) -> ItemListing:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from strongroom import local_state, notices
 from strongroom.settings import durations
+from vault.wording import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,8 @@ def of_snapshot(settings: Settings, project: Project, source: SourceSettings, re
         notices.notice(f"notice: {project.name}/{source.name}: {why}")
     for why in verdict.reasons:
         notices.warn(
-            f"{project.name}/{source.name}: {why}; retention is frozen until a person accepts it (`strongroom status`)"
+            f"{project.name}/{source.name}: {why}; retention is frozen until a person accepts it "
+            f"(`strongroom snapshot accept {quoted(project.name)}`)"
         )
     now = project.services.clock.now()
     with local_state.noted(settings) as state_store:

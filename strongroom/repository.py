@@ -24,6 +24,7 @@ from vault.errors import Interrupted
 from vault.progress import Progress, Silence
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from types import TracebackType
 
     from strongroom.backup import SourceBackup
@@ -34,13 +35,17 @@ if TYPE_CHECKING:
     from strongroom.export import ExportResult, PlannedExport
     from strongroom.history import HistoryOptions, ItemHistories
     from strongroom.items import FoundItems, ItemListing
+    from strongroom.project_details import ProjectDetails
+    from strongroom.project_status import ProjectStatus
     from strongroom.query import QueryResult
     from strongroom.restore_drill import RecordedDrill
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_result import RestoreResult
     from strongroom.selection import ItemParts, SelectedItems, SelectionOptions
+    from strongroom.snapshot_details import SnapshotDetails
+    from strongroom.snapshot_review import AcceptedSnapshots, FlaggedSnapshot
     from strongroom.snapshots import ProjectSnapshots
-    from strongroom.status import ProjectStatus
+    from strongroom.status import RepositoryStatus
     from strongroom.table_options import TableOptions
     from vault.repository.project import Project as StoredProject
 
@@ -98,6 +103,14 @@ class Repository:
         """All projects that the identities open. Raises `KeyRefused`, `StorageError`."""
         return [Project(self._context, one) for one in self._context.available([])]
 
+    def status(self, *projects: str) -> RepositoryStatus:
+        """How everything is: a verdict in words, what is wrong and what to do, every source. projects: only these.
+
+        Raises `UsageError` where one is neither here nor in the settings, `KeyRefused`, `Damaged`, `StorageError`."""
+        from strongroom.status import repository_status
+
+        return repository_status(self._context, projects)
+
     def check(self) -> RepositoryCheck:
         """Whether what belongs to no single project is there and whole: the descriptor, key objects, copies of settings.
         Raises `StorageError`."""
@@ -138,11 +151,41 @@ class Project:
         work = list(sources_of(self.context, [self.name], source))
         return [back_up(self.context, project, one, options) for project, one in work]
 
-    def snapshots(self) -> ProjectSnapshots:
-        """Every snapshot that nobody has forgotten. Raises `StorageError`, `Damaged`."""
+    def details(self) -> ProjectDetails:
+        """Everything about it: sources, schedule, retention, what is stored, keys, holds. Raises `StorageError`."""
+        from strongroom.project_details import project_details
+
+        return project_details(self.context, self.stored)
+
+    def snapshots(
+        self, *, since: datetime | None = None, until: datetime | None = None, last: int | None = None
+    ) -> ProjectSnapshots:
+        """The snapshots that nobody has forgotten. since, until: only those that were taken from then on, and up to then, aware
+        · last: only so many of these, the newest. Raises `StorageError`, `Damaged`."""
         from strongroom.snapshots import list_snapshots
 
-        return list_snapshots(self.context, self.stored)
+        return list_snapshots(self.context, self.stored, since=since, until=until, last=last)
+
+    def snapshot(self, snapshot: str, source: str | None = None) -> SnapshotDetails:
+        """Everything about one. snapshot: `latest`, an id, its beginning, or a time: the newest one up to then · source: only
+        of this one. Raises `UsageError`, `StorageError`."""
+        from strongroom.snapshot_details import snapshot_details
+
+        return snapshot_details(self.context, self.stored, snapshot, source)
+
+    def flagged_snapshots(self, *snapshots: str) -> tuple[FlaggedSnapshot, ...]:
+        """Those that were found suspicious and that nobody has accepted, with what each changed. snapshots: only these. Raises
+        `UsageError` where there is none, `StorageError`."""
+        from strongroom.snapshot_review import flagged_snapshots
+
+        return flagged_snapshots(self.context, self.stored, snapshots)
+
+    def accept_snapshots(self, flagged: Sequence[FlaggedSnapshot], *, reason: str) -> AcceptedSnapshots:
+        """Accept flagged snapshots: retention goes on once none is left. reason: why all is well; it stays in the repository.
+        Raises `UsageError`, `StorageError`."""
+        from strongroom.snapshot_review import accept_snapshots
+
+        return accept_snapshots(self.context, self.stored, flagged, reason=reason)
 
     def select(
         self,

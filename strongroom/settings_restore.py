@@ -93,7 +93,8 @@ def copies(opened: Context) -> Copies:
         elif outcome is None:
             found_copies.unopened += 1
         elif not isinstance(outcome, StrongroomError):
-            named = {names[name] for name in projects_in(outcome.copy.text) & names.keys()}
+            text = outcome.copy.text
+            named = {names[name] for name in projects_in(text) & names.keys()} | (project_ids_in(text) & set(names.values()))
             found_copies.found.append(Found(one, outcome.copy, bool(outcome.vouched) and named <= outcome.vouched))
     return found_copies
 
@@ -115,6 +116,16 @@ def projects_in(text: str) -> frozenset[str]:
     except (tomllib.TOMLDecodeError, RecursionError):
         return frozenset()
     return frozenset(projects) if isinstance(projects, dict) else frozenset()
+
+
+def project_ids_in(text: str) -> frozenset[str]:
+    """The ids by which a settings file names projects that have other names in the repository."""
+    try:
+        projects = tomllib.loads(text).get("projects", {})
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return frozenset()
+    tables = projects.values() if isinstance(projects, dict) else ()
+    return frozenset(str(one["id"]) for one in tables if isinstance(one, dict) and "id" in one)
 
 
 @dataclass(frozen=True, slots=True)

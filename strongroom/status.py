@@ -1,313 +1,153 @@
-"""How a project stands: what the repository says of its sources, what this machine knows of runs, checks and drills, and which
-promises are broken.
+"""How everything is: a verdict in words, what is wrong and what to do, and every source and project behind it.
 
-What the repository says is asked apart from what this machine knows: where the store is away the rest is shown all the same.
+repository_status    of an open repository, and of what this machine knows
+known_status         of what this machine knows alone, where the store does not answer
+project_status       of one project
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from strongroom import context, local_state, notices
+from strongroom import context, status_facts, status_verdict
+from strongroom.project_status import NOT_STORED, WHOLE_PROJECT, ProjectStatus, SourceStatus
 from strongroom.settings import Settings
-from vault import wording
-from vault.errors import StrongroomError
-from vault.problems import printable
-from vault.wording import counted, quoted
+from vault.errors import StrongroomError, UsageError
+from vault.problems import Problem, printable
 
 if TYPE_CHECKING:
     from policies.daemon.heartbeat import Heartbeat
-    from policies.daemon.plan import PlannedJob, ProjectPlan
     from policies.monitoring.alerts import Alert
-    from policies.monitoring.state_store import StateStore
-    from policies.scheduling.run_history import RunHistoryReader
-    from vault.format.claim import Claim
-    from vault.format.snapshot_record import Record
-    from vault.problems import Problem
-    from vault.repository.missing_objects import Missing
+    from strongroom.status_verdict import StatusProblem, Verdict
     from vault.repository.project import Project
 
-LATE_TO_START = timedelta(minutes=10)
-"""A job may be due for so long before somebody must be there to start it."""
-
-AHEAD = "dated in the future"
-"""A snapshot of a clock that was wrong: how old it is nobody knows."""
-
-SILENT_AFTER = timedelta(hours=1)
-"""A run that has said nothing for so long is not called running: its claim is rewritten every minute or so while it reads."""
-
-UNLISTED = "not in the settings"
-NOT_ASKED = "store not reached"
-WELL = frozenset({"ok", UNLISTED, NOT_ASKED})
-"""States of a source that are no problem by themselves."""
-
-_UNREADABLE = {"damaged-note": "notes are damaged", "damaged-hold": "holds are damaged"}
-"""What is said of problems that are not about records."""
-
-_ALSO_UNLISTED = frozenset({"damage", "frozen"})
-"""Promises that are kept to a project which the settings do not name: a command ends them."""
-
 
 @dataclass(frozen=True, slots=True)
-class ProjectStatus:
-    """sources: a row each, and one for whatever else is wrong · project: the row of what is about all of it."""
+class RepositoryStatus:
+    """How everything is.
 
-    sources: list[dict[str, Any]]
-    project: dict[str, Any]
-    alerts: tuple[Alert, ...]
+    repository: its id; empty where it did not answer · address: of the store · projects: those that open, or without the
+    store those of the settings · not_stored: a row of each project that the settings name and the repository does not have ·
+    heartbeat, daemon_alerts: of the daemon of this machine · refused: projects that do not open · error: why the store was not
+    asked · at: when this was found.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class RepositoryState:
-    """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
-    records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is."""
-
-    heads: Mapping[str, Record]
-    claims: Sequence[Claim]
-    damaged: Sequence[Problem]
-    missing: Sequence[Missing]
-    frozen: tuple[str, ...]
-
-    @property
-    def unreadable(self) -> dict[str, list[str]]:
-        """The names of what cannot be read, by what it is, in words."""
-        found: dict[str, list[str]] = {}
-        for one in self.damaged:
-            found.setdefault(_UNREADABLE.get(one.what, "records are damaged"), []).append(printable(one.path))
-        return found
-
-    @property
-    def gone(self) -> dict[str, list[str]]:
-        """The ids of what is missing, by what it is, snapshots first."""
-        found: dict[str, list[str]] = {}
-        for one in self.missing:
-            found.setdefault(one.what, []).append(one.id)
-        return found
-
-
-def ask_repository(opened: context.Context, project: Project) -> RepositoryState:
-    """Raises `StorageError`."""
-    from policies.monitoring import retention_freeze
-    from vault.repository import claims, holds, snapshots
-
-    missing = opened.missing(project)
-    committed = snapshots.committed(project, rolled=True)
-    placed = holds.read_all(project)
-    damaged = (*committed.damaged, *placed.problems)
-    notices.problems(damaged)
-    heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
-    ids = {one.id for one in committed.records}
-    running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
-    frozen = retention_freeze.freezing(placed.holds, project.services.clock.now())
-    return RepositoryState(heads, running, damaged, missing, tuple(retention_freeze.why(hold) for hold in frozen))
-
-
-@dataclass(frozen=True, slots=True)
-class LocalState:
-    """What this machine knows. heartbeat: of the daemon · unreadable: what could not be read, as errors."""
-
-    settings: Settings
-    history: RunHistoryReader
-    state_store: StateStore
+    repository: str
+    address: str
+    projects: tuple[ProjectStatus, ...]
+    not_stored: tuple[SourceStatus, ...]
     heartbeat: Heartbeat
-    now: datetime
-    unreadable: list[StrongroomError] = field(default_factory=list)
+    daemon_alerts: tuple[Alert, ...]
+    at: datetime
+    refused: tuple[Problem, ...] = ()
+    error: StrongroomError | None = None
 
-    def status_of(self, name: str, repository_state: RepositoryState | None) -> ProjectStatus:
-        """repository_state: None where the store could not be asked."""
-        from policies.daemon.project_state import RepositoryFacts, frozen_by, state_of
-        from policies.monitoring.alerts import evaluate
-        from strongroom import from_settings
+    @property
+    def sources(self) -> tuple[SourceStatus, ...]:
+        """Every source, and rows for what else is wrong with a project."""
+        return (*(row for one in self.projects for row in one.sources), *self.not_stored)
 
-        listed = name in self.settings.projects
-        plan = from_settings.project(name, self.settings.project(name))
-        heads = repository_state.heads if repository_state is not None else {}
-        rows = [self._row(plan, source, repository_state, listed=listed) for source in sorted({*plan.sources, *heads})]
-        for state, names in repository_state.unreadable.items() if repository_state is not None else ():
-            rows.append({"project": name, "source": "-", "state": state, "damaged": names})
-        for what, gone in repository_state.gone.items() if repository_state is not None else ():
-            rows.append({"project": name, "source": "-", "state": f"{what}s are gone", "gone": gone})
-        frozen = repository_state.frozen if repository_state is not None else frozen_by(self.state_store, name)
-        repository = None
-        if repository_state is not None:
-            repository = RepositoryFacts({source: head.taken_at for source, head in heads.items()}, frozen)
-        alerts = (
-            *_of_gone(name, repository_state),
-            *evaluate(state_of(plan, self.history, self.state_store, self.now, repository), self.now),
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Every broken promise, what is critical first."""
+        found = (*self.daemon_alerts, *(alert for one in self.projects for alert in one.alerts))
+        return tuple(sorted(found, key=lambda alert: alert.severity != "critical"))
+
+    @property
+    def problems(self) -> tuple[StatusProblem, ...]:
+        """All that is wrong and what to do, what is critical first; but for the store that does not answer (see `error`)."""
+        found = status_verdict.problems_of(self.projects, self.not_stored, self.alerts)
+        hint = "its message says why, and what to do"
+        closed = [status_verdict.StatusProblem("critical", printable(one.path), one.message, hint) for one in self.refused]
+        return (*closed, *found)
+
+    @property
+    def has_problems(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self.problems)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this machine knows anything by itself."""
+        known = any(row.taken_at is not None or row.failed is not None for row in self.sources)
+        return self.heartbeat.since is not None or known
+
+    @property
+    def verdict(self) -> Verdict:
+        """What all of it comes to, in words and in parts."""
+        asked = bool(self.repository)
+        return status_verdict.verdict_of(self.projects, self.not_stored, self.problems, asked=asked, now=self.at)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        document = {
+            "verdict": self.verdict.as_json(),
+            "repository": self.repository,
+            "address": self.address,
+            "daemon": self.heartbeat.as_json(),
+            "sources": [row.as_json() for row in self.sources],
+            "projects": [one.as_json() for one in self.projects],
+            "broken": [alert.as_json() for alert in self.alerts],
+        }
+        if self.error is not None:
+            document["error"] = {"message": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+        return document
+
+
+def repository_status(opened: context.Context, names: Sequence[str] = ()) -> RepositoryStatus:
+    """How everything is. names: of projects; all where none is given. Raises `UsageError` where one of them is neither in the
+    repository nor in the settings, `KeyRefused`, `Damaged`, `StorageError`."""
+    asked_names = [name for name in names if name not in opened.settings.projects]
+    available = opened.available([])
+    others = {one.id for one in opened.projects(asked_names)} if asked_names else set()  # or says which names are near
+    chosen = [one for one in available if not names or one.name in names or one.id in others]
+    states = {one.name: status_facts.ask_repository(opened, one) for one in chosen}
+    refused = tuple(one for one in opened.refused if not names or printable(one.path) in names)
+    closed = {printable(one.path) for one in refused}
+    absent = sorted((set(names) or set(opened.settings.projects)) & set(opened.settings.projects) - set(states) - closed)
+    with status_facts.open_local_state(opened.settings) as known:
+        return RepositoryStatus(
+            repository=opened.repository.descriptor.repository,
+            address=opened.repository.store.describe(),
+            projects=tuple(known.status_of(name, one) for name, one in states.items()),
+            not_stored=tuple(SourceStatus(name, WHOLE_PROJECT, NOT_STORED) for name in absent),
+            heartbeat=known.heartbeat,
+            daemon_alerts=known.of_daemon(),
+            at=known.now,
+            refused=refused,
         )
-        if not listed:
-            alerts = tuple(alert for alert in alerts if alert.promise in _ALSO_UNLISTED)
-        return ProjectStatus(rows, self._of_project(plan, frozen), alerts)
-
-    def of_daemon(self) -> tuple[Alert, ...]:
-        """What is wrong with the daemon itself, and with what it keeps here."""
-        from policies.monitoring.alerts import Alert
-
-        found = [Alert("", "daemon", "state", str(error), error.hint or "see its message") for error in self.unreadable]
-        beat = self.heartbeat
-        for one in beat.failing if beat.state in ("running", "stuck") else ():
-            message = f"{one.get('task')} fails since {one.get('since')}: {one.get('error')}"
-            found.append(Alert("", "daemon", "daemon", message, "mend what the message names; it goes on by itself"))
-        seen = f", its last sign of life was {wording.moment(beat.seen)}" if beat.seen is not None else ""
-        start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
-        if beat.state == "killed":
-            found.append(
-                Alert(
-                    "",
-                    "daemon",
-                    "daemon",
-                    f"the daemon was killed{seen}: nothing is backed up by schedule",
-                    start,
-                    severity="critical",
-                )
-            )
-        if beat.state == "stuck":
-            found.append(Alert("", "daemon", "daemon", f"the daemon does not move any more{seen}", start, severity="critical"))
-        due = self._overdue() if beat.state == "ended" else []
-        if due:
-            first = min(since for since in due)
-            message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {wording.moment(first)}"
-            found.append(Alert("", "daemon", "daemon", message, start, severity="critical"))
-        return tuple(found)
-
-    def _overdue(self) -> list[datetime]:
-        """Since when jobs are due that nobody starts."""
-        from policies.scheduling.due import Start, decide
-        from strongroom import from_settings
-
-        found = []
-        for plan in from_settings.projects(self.settings):
-            for job in plan.jobs:
-                runs = self.history.recent(plan.name, job.name)
-                verdict = decide(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, self.now).verdict
-                if isinstance(verdict, Start) and self.now - verdict.ready > LATE_TO_START:
-                    found.append(verdict.ready)
-        return found
-
-    def _row(self, plan: ProjectPlan, source: str, repository_state: RepositoryState | None, *, listed: bool) -> dict[str, Any]:
-        from policies.daemon.project_state import last_run, last_success
-        from policies.monitoring.alerts import CLOCKS_DIFFER
-
-        head = repository_state.heads.get(source) if repository_state is not None else None
-        last = head.taken_at if head is not None else None
-        if repository_state is None:
-            last = last_success(plan, source, self.history, self.state_store)
-        row: dict[str, Any] = {"project": plan.name, "source": source, "state": "never backed up"}
-        promised = plan.rpo is not None and source in plan.sources
-        run = last_run(plan, f"backup {source}", self.history, self.state_store)
-        if run is not None and run.failed and (last is None or run.at > last):
-            row["failed"] = {"at": run.at.isoformat(), "message": run.message}
-        if last is not None:
-            age = self.now - last
-            late = plan.rpo is not None and promised and age > plan.rpo
-            well = "ok" if repository_state is not None else NOT_ASKED
-            bad = "failed" if "failed" in row else "problems" if head is not None and head.counts.problems else well
-            row |= {
-                "state": AHEAD if -age > CLOCKS_DIFFER else "late" if late else bad,
-                "last": wording.moment(last),
-                "taken_at": last.isoformat(),
-                "age": wording.duration(age.total_seconds()),
-                "age_seconds": round(age.total_seconds(), 3),
-            }
-        elif repository_state is None:
-            row["state"] = "failed" if "failed" in row else NOT_ASKED
-        if head is not None:
-            row |= {"items": head.counts.items, "snapshot": head.id}
-        if not listed or source not in plan.sources:
-            row["state"] = UNLISTED
-        if plan.rpo is not None and promised:
-            row |= {"rpo": wording.duration(plan.rpo.total_seconds()), "rpo_seconds": plan.rpo.total_seconds()}
-        job = next((one for one in plan.jobs if one.kind == "backup" and one.source == source), None)
-        if job is not None:
-            upcoming = self._next_run(plan, job)
-            row |= {"next": wording.moment(upcoming), "next_run": upcoming.isoformat()}
-        if repository_state is not None:
-            row |= _under_way([claim for claim in repository_state.claims if claim.source == source], self.now)
-        return row
-
-    def _of_project(self, plan: ProjectPlan, frozen: tuple[str, ...]) -> dict[str, Any]:
-        row: dict[str, Any] = {"project": plan.name, "frozen": list(frozen), "retention": "FROZEN" if frozen else "free"}
-        for made in self.state_store.drills(plan.name):
-            row["last_drill"] = {"at": made.at.isoformat(), **made.value}
-            row["drilled"] = wording.moment(made.at)
-            failed = bool(made.value.get("trouble"))
-            row["recovery"] = "FAILED" if failed else f"about {wording.duration(made.value['whole_seconds'])}"
-        coverage = self.state_store.coverage(plan.name, self.now - plan.check_within)
-        if coverage.packs:
-            row["checks"] = {
-                "packs": coverage.packs,
-                "read": coverage.read,
-                "damaged": coverage.damaged,
-                "within_seconds": plan.check_within.total_seconds(),
-                "oldest": coverage.oldest and coverage.oldest.isoformat(),
-            }
-            row["checked"] = f"{100 * coverage.read // coverage.packs} % within {counted(plan.check_within.days, 'day')}"
-        upcoming = {one.kind: self._next_run(plan, one) for one in plan.jobs if one.kind != "backup"}
-        row["next_runs"] = {kind: when.isoformat() for kind, when in upcoming.items()}
-        return row
-
-    def _next_run(self, plan: ProjectPlan, job: PlannedJob) -> datetime:
-        from policies.scheduling.due import next_run
-
-        title = f"{plan.name}/{job.name}"
-        return next_run(title, job.schedule, job.policy, self.history.recent(plan.name, job.name), self.now)
 
 
-def _under_way(claims: Sequence[Claim], now: datetime) -> dict[str, str]:
-    """Of the newest run of a source that has not ended: that it is running, or that nothing was heard of it for long."""
-    if not claims:
-        return {}
-    newest = max(claims, key=lambda claim: claim.updated_at)
-    seen = wording.duration((now - newest.updated_at).total_seconds())
-    done = f"{counted(newest.items, 'item')} done, {wording.size(newest.bytes)} read, on {newest.host}"
-    if now - newest.updated_at > SILENT_AFTER:
-        return {"unfinished": f"{done}, no sign of life for {seen}"}
-    return {"running": f"{done}, last seen {seen} ago"}
+def known_status(settings: Settings, names: Sequence[str] = (), error: StrongroomError | None = None) -> RepositoryStatus:
+    """What this machine knows without asking the store. names: of projects of the settings; all where none is given · error:
+    why the store was not asked. Raises `UsageError`."""
+    for name in names:
+        if name not in settings.projects:
+            raise _not_in_settings(settings, name)
+    with status_facts.open_local_state(settings) as known:
+        return RepositoryStatus(
+            repository="",
+            address=settings.repository.address,
+            projects=tuple(known.status_of(name, None) for name in names or settings.projects),
+            not_stored=(),
+            heartbeat=known.heartbeat,
+            daemon_alerts=known.of_daemon(),
+            at=known.now,
+            error=error,
+        )
 
 
-def _of_gone(name: str, repository_state: RepositoryState | None) -> Iterator[Alert]:
-    """Of what was here and is gone."""
-    from policies.monitoring.alerts import Alert
-
-    for what, gone in repository_state.gone.items() if repository_state is not None else ():
-        message = f"{counted(len(gone), f'{what} was', f'{what}s were')} here, and nobody removed them: {', '.join(gone[:5])}"
-        hint = f"run `strongroom check {quoted(name)}`: it says what that costs, and what to do"
-        yield Alert(name, "damage", f"{what}s", message, hint, severity="critical")
-
-
-@contextmanager
-def open_local_state(settings: Settings) -> Iterator[LocalState]:
-    """What this machine knows; of what cannot be read, that it cannot. Nothing is changed."""
-    from policies.daemon import heartbeat
-    from policies.monitoring.state_store import StateStore
-    from policies.scheduling.run_history import RunHistoryReader, empty_history
-
-    services, folder, unreadable = context.services(), local_state.folder(settings), list[StrongroomError]()
-    try:
-        history = RunHistoryReader.open(folder / local_state.BOOKS, services.host)
-        history.jobs()
-    except StrongroomError as error:
-        unreadable.append(error)
-        history = empty_history(folder / local_state.BOOKS, services.host)
-    try:
-        state_store = StateStore.open_to_read(folder / local_state.FINDINGS)
-        state_store.alerts()
-    except StrongroomError as error:
-        unreadable.append(error)
-        state_store = StateStore.nothing(folder / local_state.FINDINGS)
-    now = services.clock.now()
-    try:
-        yield LocalState(settings, history, state_store, heartbeat.read(folder / local_state.BOOKS, now), now, unreadable)
-    finally:
-        state_store.close()
-        history.close()
+def _not_in_settings(settings: Settings, name: str) -> UsageError:
+    close = difflib.get_close_matches(name, list(settings.projects), n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(settings.projects) or 'none'}"
+    return UsageError(f"the settings name no project {name!r}", hint=hint)
 
 
 def project_status(opened: context.Context, project: Project) -> ProjectStatus:
     """How a project's sources and promises are, by the repository and by what this machine knows. Raises `StorageError`."""
-    with open_local_state(opened.settings) as known:
-        return known.status_of(project.name, ask_repository(opened, project))
+    with status_facts.open_local_state(opened.settings) as known:
+        return known.status_of(project.name, status_facts.ask_repository(opened, project))

@@ -49,6 +49,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def rough_duration(seconds: float) -> str:
+    """Seconds in a sentence, by their largest unit: a few seconds, 32 minutes, 5 hours, 2 days."""
+    if seconds < 10:
+        return "a few seconds"
+    for unit, length, most in (("second", 1, 60), ("minute", 60, 120), ("hour", 3600, 48)):
+        if seconds < most * length:
+            return counted(int(seconds // length), unit)
+    return counted(int(seconds // 86400), "day")
+
+
 def moment(when: datetime, zone: ZoneInfo | None = None) -> str:
     """A moment to the second, with the name of its time zone: this machine's own one, where none is given."""
     return f"{when.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"

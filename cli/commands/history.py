@@ -176,7 +176,8 @@ def _modified(seconds: int, zone: ZoneInfo) -> str:
         return f"@{seconds}"
 
 
-def more(count: int, what: str) -> None:
-    """Say that not all is shown."""
+def more(count: int, what: str, many: str | None = None) -> None:
+    """Say that not all is shown. many: where it is not `what` with an s."""
     if count > 0:
-        output.notice(f"… and {counted(count, f'{what} more', f'{what}s more')}: narrow it down, or raise --limit")
+        said = counted(count, f"{what} more", f"{many or what + 's'} more")
+        output.notice(f"… and {said}: narrow it down, or raise --limit")

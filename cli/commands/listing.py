@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ import typer
 
 from classify.period_columns import MTIME
 from cli import output
+from cli.commands.history import more
 from cli.options import (
     At,
     Before,
@@ -28,35 +30,53 @@ from cli.options import (
     Repository,
     Source,
 )
+from strongroom import time_parsing
 from strongroom.context import opened
 from strongroom.items import Item, list_items
 from strongroom.selection import SelectionOptions, notice_beyond, notice_moment
 from strongroom.snapshots import ProjectSnapshots, list_snapshots
 from vault import wording
 from vault.problems import printable
-from vault.wording import counted
+from vault.wording import counted, quoted
 
 if TYPE_CHECKING:
+    from strongroom.context import Context
+    from strongroom.item_levels import ItemLevel, LevelEntry
+    from strongroom.items import ItemListing
     from vault.format.snapshot_record import Record
+    from vault.repository.project import Project
 
 LETTERS = {"file": "-", "folder": "d", "link": "l"}
 
 
 def list_(
     projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", metavar="NUMBER", min=1, help="Only so many of each project, the newest.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only those from then on: 2026-11-01, '3 days ago', …")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only those up to then.")] = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """The snapshots of each project: when, how many items, bytes, new bytes stored, problems."""
+    """The snapshots of each project, the newest last: when, how many items, bytes, new bytes stored, problems."""
     with opened(config, identity, brief=True, address=repository) as context:
-        found = [list_snapshots(context, project) for project in context.projects(projects or [])]
+        found = [_snapshots(context, project, last, since, until) for project in context.projects(projects or [])]
     if as_json:
         output.document({"projects": [one.as_json() for one in found]})
     else:
         _show(found)
     output.finish([problem for one in found for problem in one.damage], refused=context.refused)
+
+
+def _snapshots(context: Context, project: Project, last: int | None, since: str | None, until: str | None) -> ProjectSnapshots:
+    zone = context.zone(project.name)
+    first = time_parsing.parse(since, project, zone, begin=True)
+    return list_snapshots(context, project, since=first, until=time_parsing.parse(until, project, zone), last=last)
 
 
 def _show(found: Sequence[ProjectSnapshots]) -> None:
@@ -71,6 +91,9 @@ def _show(found: Sequence[ProjectSnapshots]) -> None:
             spare = [5, 1, 3] if len({one.source for one in project.snapshots}) == 1 else [5, 3, 1]
             spare = spare if any(one.counts.problems for one in project.snapshots) else [6, *spare]
             left_out += output.table(cells, heads, right=(3, 4, 5, 6), spare=spare)
+        if project.left_out:
+            others = counted(project.left_out, "other snapshot is", "other snapshots are")
+            output.notice(f"… {others} left out: `strongroom list {quoted(project.project)}` shows all")
     output.tell_left_out(left_out)
 
 
@@ -98,13 +121,21 @@ def ls(
     at: At = None,
     before: Before = None,
     deleted: Deleted = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All items below, with their whole paths.")] = False,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Also mode, owner and group.")] = False,
+    exact: Annotated[bool, typer.Option("--bytes", help="Sizes as numbers of bytes.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="NUMBER", min=1, help="Show at most so many.")] = None,
     source: Source = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """The items of a project at a moment."""
+    """The items of a project at a moment: what lies right in a folder; of each folder, how many items are below and their size.
+
+    Without PATTERN the kinds are listed; with a folder (`reports/2024`) what is in it; with a glob what matches, from the
+    folder in front of its first `*` on.
+    """
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
     with opened(config, identity, brief=True, address=repository) as context:
         found = context.project(project)
@@ -112,23 +143,88 @@ def ls(
         listing = list_items(context, found, query)
     notice_moment(query, listing.selection, listing.zone)
     notice_beyond(listing.selection, periods)
-    if as_json:
-        output.document(listing.as_json())
+    form = _Form(listing.zone, long=long, exact=exact)
+    if recursive:
+        _show_all(listing, form, limit, as_json=as_json)
     else:
-        for item in listing.items():
-            output.result(*_line(item, listing.zone))
+        _show_level(listing.level([*(patterns or ()), *(paths or ())]), form, limit, as_json=as_json)
     output.finish(listing.damage)
 
 
-def _line(item: Item, zone: ZoneInfo) -> tuple[str, str]:
-    """An item's facts, and its path."""
-    letters = LETTERS[item.type] + stat.filemode(item.mode)[1:]
-    period = item.period(zone) if item.period_origin not in (None, MTIME) else ""
-    arrow = f" -> {printable(item.link_target)}" if item.link_target is not None else ""
-    gone = f"  (vanished {wording.moment(item.vanished_at, zone)})" if item.vanished_at else ""
-    notes = f"{gone}{wording.consistency(item.consistency)}"
-    modified = _moment(item.mtime_ns // 1_000_000_000, zone)
-    return f"{letters} {item.size:>12} {modified} {period or '-':<13} ", f"{printable(item.path)}{arrow}{notes}"
+class _Form:
+    """How items are written."""
+
+    def __init__(self, zone: ZoneInfo, *, long: bool, exact: bool) -> None:
+        self._zone = zone
+        self.long = long
+        self._exact = exact
+
+    def size(self, count: int) -> str:
+        return str(count) if self._exact else wording.size(count)
+
+    def facts(self, item: Item | None, size: int) -> list[str]:
+        """The cells of an item before its name; None: of a folder of which nothing else is known."""
+        if item is None:
+            return [*(["-", "-"] if self.long else []), self.size(size), "-", "-"]
+        period = item.period(self._zone) if item.period_origin not in (None, MTIME) else None
+        modified = _moment(item.mtime_ns // 1_000_000_000, self._zone)
+        owner = [self._mode(item), f"{item.owner or item.uid}:{item.group or item.gid}"] if self.long else []
+        return [*owner, self.size(size), modified, period or "-"]
+
+    def name(self, item: Item | None, name: bytes, *, folder: bool) -> str:
+        """Its name, a folder's with a slash behind it, and what is to be said of it."""
+        shown = printable(name) + "/" * folder
+        if item is None:
+            return shown
+        arrow = f" -> {printable(item.link_target)}" if item.link_target is not None else ""
+        gone = f"  (vanished {wording.moment(item.vanished_at, self._zone)})" if item.vanished_at else ""
+        return f"{shown}{arrow}{gone}{wording.consistency(item.consistency)}"
+
+    @staticmethod
+    def _mode(item: Item) -> str:
+        return LETTERS[item.type] + stat.filemode(item.mode)[1:]
+
+
+def _show_level(level: ItemLevel, form: _Form, limit: int | None, *, as_json: bool) -> None:
+    if as_json:
+        output.document(level.as_json(limit))
+        return
+    heads = [*(["MODE", "OWNER"] if form.long else []), "SIZE", "MODIFIED", "PERIOD", "ITEMS", "NAME"]
+    if level.folder:
+        output.result(f"{printable(level.folder)}/")
+    first = heads.index("SIZE")
+    left_out = output.table(
+        _level_cells(level.entries(limit), form), heads, right=(first, first + 3), spare=[first + 2, first + 1]
+    )
+    output.tell_left_out(left_out)
+    if limit is not None:
+        more(level.total - limit, "entry", "entries")
+
+
+def _level_cells(entries: Iterator[LevelEntry], form: _Form) -> Iterator[list[str]]:
+    for one in entries:
+        items = "-" if one.items is None else str(one.items)
+        yield [*form.facts(one.item, one.bytes), items, form.name(one.item, one.name, folder=one.is_folder)]
+
+
+def _show_all(listing: ItemListing, form: _Form, limit: int | None, *, as_json: bool) -> None:
+    """A line an item, as they come: there may be millions."""
+    if as_json:
+        output.document(listing.as_json(limit))
+        return
+    mode, owner = ("MODE", "OWNER") if form.long else ("", "")
+    output.result(*_aligned([*([mode, owner] if form.long else []), "SIZE", "MODIFIED", "PERIOD"], "PATH"))
+    for item in islice(listing.items(), limit):
+        output.result(*_aligned(form.facts(item, item.size), form.name(item, item.path, folder=item.type == "folder")))
+    if limit is not None:
+        more(listing.total - limit, "item")
+
+
+def _aligned(facts: list[str], path: str) -> tuple[str, str]:
+    """The facts in columns, and the path."""
+    *owner, size, modified, period = facts
+    begin = f"{owner[0]:<10} {owner[1]:<17} " if owner else ""
+    return f"{begin}{size:>12} {modified:<23} {period:<13} ", path
 
 
 def _moment(seconds: int, zone: ZoneInfo) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output
+from cli.commands import project_changes
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from strongroom import context, environment, own_paths, settings
 from strongroom.settings import writer
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 DONE_WITH_PROBLEMS = 3
 
 app = typer.Typer(help="The clients whose data is kept: each has keys of its own.", no_args_is_help=True, rich_markup_mode=None)
+
+app.command("show", epilog=EXIT_CODES)(project_changes.show)
+app.command("rename", epilog=EXIT_CODES)(project_changes.rename)
+app.command("move-source", epilog=EXIT_CODES)(project_changes.move_source)
 
 SourceTexts = Annotated[
     list[str], typer.Option("--source", metavar="KIND=PATH", help="A folder: reports=/srv/reports. May be given again.")

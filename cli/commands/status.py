@@ -1,166 +1,166 @@
-"""`strongroom status`: is every promise kept, and how does everything stand."""
+"""`strongroom status`: is everything backed up, and what is wrong."""
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output
+from cli import output, terminal_layout
 from cli.options import Config, Identity, Json
-from strongroom import context, environment, local_state, post_backup, settings
+from strongroom import context, settings
 from strongroom import status as strongroom_status
 from vault import wording
 from vault.errors import Damaged, NoRepository, StorageError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
-    from policies.daemon.heartbeat import Heartbeat
-    from policies.monitoring.alerts import Alert
+    from strongroom.project_status import ProjectStatus, SourceStatus
     from strongroom.settings import Settings
-    from strongroom.status import ProjectStatus
+    from strongroom.status import RepositoryStatus
 
 DONE_WITH_PROBLEMS = 3
 SHOW_AFTER = 3.0
 """Seconds that the store has to answer before what this machine knows is shown."""
 
-SOURCES = {
-    "project": "PROJECT", "source": "SOURCE", "state": "STATE", "last": "LAST SNAPSHOT", "age": "AGE", "rpo": "PROMISED",
-    "next": "NEXT RUN", "items": "ITEMS", "running": "RUNNING",
-}  # fmt: skip
-PROJECTS = {
-    "project": "PROJECT", "drilled": "LAST DRILL", "recovery": "RECOVERY TAKES", "checked": "READ AND CHECKED",
-    "retention": "RETENTION",
-}  # fmt: skip
+SOURCES = ["PROJECT", "SOURCE", "STATE", "LAST SNAPSHOT", "AGE", "PROMISED", "NEXT RUN", "ITEMS", "RUNNING"]
+PROJECTS = ["PROJECT", "LAST DRILL", "RECOVERY TAKES", "READ AND CHECKED", "RETENTION"]
+CLEARED = "\x1b[H\x1b[2J"
+"""What takes everything off a terminal."""
 
 
 def status(
-    accept: Annotated[
-        str,
-        typer.Option("--accept", metavar="PROJECT", help="A person has looked at its flagged snapshots: retention goes on."),
-    ] = "",
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="With --accept: why all is well; it is kept.")] = "",
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also every source and project, in tables.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", min=1.0, help="With --watch: from one time to the next.")
+    ] = 5.0,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page of HTML, too.")] = None,
+    accept: Annotated[str, typer.Option("--accept", metavar="PROJECT", hidden=True)] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", hidden=True)] = "",
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """Every project and source with its last snapshot, its age and the promise, the next run, what is being written just now;
-    of every project the last restore drill, how long it took, how much of the data was read and checked, whether retention is
-    frozen; and whether the daemon lives.
+    """Whether everything is backed up, how old the oldest backup is, how the last restore test went; then what is wrong and
+    what to do about it, what is critical first.
+
+    With --all also every source with its last snapshot, its age and the promise, the next run and what is being written just
+    now; of every project the last restore drill, how long it took, how much of the data was read and checked, whether retention
+    is frozen; and whether the daemon lives.
 
     Where the store does not answer, what this machine knows is shown, and the exit code says that the store did not. Ends with
     exit code 3 where a promise is broken, the daemon was killed, a source of the settings has no snapshot, or its last one had
     problems.
     """
-    if reason and not accept:
-        raise UsageError("--reason needs --accept PROJECT")
-    if accept:
-        if not reason.strip():
-            raise UsageError("--accept needs a reason", hint="say what you found, with --reason 'they moved the archive'")
-        with context.opened(config, identity, brief=True) as opened:
-            _accept(opened, accept, reason, as_json=as_json)
+    if accept or reason:
+        _accept(accept, reason, config, identity, as_json=as_json)
         return
-    whole = _looked(settings.load(settings.find(config)), config, identity, as_json=as_json)
+    names = projects or []
+    if watch:
+        _watch(names, config, identity, interval, everything=everything, refused=as_json or html is not None)
+        return
+    found = _found(settings.load(settings.find(config)), names, config, identity, as_json=as_json, everything=everything)
+    if html is not None:
+        from strongroom import status_page
+
+        status_page.write_page(found, html)
     if as_json:
-        output.document(whole.as_json())
-    if whole.error is not None:
+        output.document(found.as_json())
+    if found.error is not None:
         if not as_json:
-            output.failure(whole.error)
-        raise typer.Exit(whole.error.exit_code)
-    if whole.has_problems:
+            output.failure(found.error)
+        raise typer.Exit(found.error.exit_code)
+    if found.has_problems:
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _looked(found: Settings, config: Path | None, identity: list[Path] | None, *, as_json: bool) -> _Whole:
+def _found(
+    read: Settings,
+    names: list[str],
+    config: Path | None,
+    identity: list[Path] | None,
+    *,
+    as_json: bool,
+    everything: bool,
+) -> RepositoryStatus:
     """All that can be known; shown as a text, unless it is to be a document. Raises what opening the repository raises, where
     this machine knows nothing by itself."""
-    with _shown_meanwhile(found, as_json=as_json) as meanwhile:
-        try:
-            whole = _asked(found, config, identity)
-        except (StorageError, NoRepository, Damaged) as error:
-            whole = _without_store(found, error)
-            if not whole.is_known:
-                raise
-    if not as_json and not (whole.error is not None and meanwhile.was_shown):
-        _show(whole)
-    return whole
+    with _shown_meanwhile(read, names, as_json=as_json, everything=everything) as meanwhile:
+        found = _looked(read, names, config, identity)
+    if not as_json and not (found.error is not None and meanwhile.was_shown):
+        _show(found, everything=everything)
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    """All that is shown. opened: of the repository, in words; empty where it did not answer · alerts: of the daemon itself ·
-    error: why the store was not asked."""
-
-    repository: str
-    address: str
-    rows: list[dict[str, Any]]
-    projects: list[ProjectStatus]
-    heartbeat: Heartbeat
-    alerts: tuple[Alert, ...]
-    refused: bool = False
-    error: StrongroomError | None = None
-
-    @property
-    def firing(self) -> tuple[Alert, ...]:
-        """What is critical first."""
-        found = (*self.alerts, *(alert for one in self.projects for alert in one.alerts))
-        return tuple(sorted(found, key=lambda alert: alert.severity != "critical"))
-
-    @property
-    def has_problems(self) -> bool:
-        return self.refused or any(row["state"] not in strongroom_status.WELL for row in self.rows) or bool(self.firing)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether this machine knows anything by itself."""
-        return self.heartbeat.since is not None or any("taken_at" in row or "failed" in row for row in self.rows)
-
-    def as_json(self) -> dict[str, Any]:
-        document = {
-            "repository": self.repository,
-            "address": self.address,
-            "daemon": self.heartbeat.as_json(),
-            "sources": self.rows,
-            "projects": [one.project for one in self.projects],
-            "broken": [alert.as_json() for alert in self.firing],
-        }
-        if self.error is not None:
-            document["error"] = {"message": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
-        return document
+def _looked(read: Settings, names: list[str], config: Path | None, identity: list[Path] | None) -> RepositoryStatus:
+    try:
+        with context.opened(config, identity, brief=True) as opened:
+            return strongroom_status.repository_status(opened, names)
+    except (StorageError, NoRepository, Damaged) as error:
+        found = strongroom_status.known_status(read, [name for name in names if name in read.projects], error)
+        if not found.is_known:
+            raise
+        return found
 
 
-def _asked(found: Settings, config: Path | None, identity: list[Path] | None) -> _Whole:
-    with context.opened(config, identity, brief=True) as opened:
-        asked = {project.name: strongroom_status.ask_repository(opened, project) for project in opened.projects([])}
-        address, refused = opened.repository.store.describe(), bool(opened.refused)
-        identifier = opened.repository.descriptor.repository
-    with strongroom_status.open_local_state(found) as local_:
-        projects = [local_.status_of(name, one) for name, one in asked.items()]
-        heartbeat, alerts = local_.heartbeat, local_.of_daemon()
-    rows = [row for one in projects for row in one.sources]
-    rows += [
-        {"project": name, "source": "-", "state": "not in the repository"} for name in sorted(found.projects.keys() - asked)
-    ]
-    return _Whole(identifier, address, rows, projects, heartbeat, alerts, refused)
+def _watch(
+    names: list[str],
+    config: Path | None,
+    identity: list[Path] | None,
+    interval: float,
+    *,
+    everything: bool,
+    refused: bool,
+) -> None:
+    """Show it again and again. refused: whether options were given that say something else. Raises `UsageError`."""
+    if refused:
+        raise UsageError("--watch shows it on a terminal, and excludes --json and --html", hint="leave one of them out")
+    if terminal_layout.width_of(sys.stdout) is None and not sys.stdout.isatty():
+        raise UsageError("--watch needs a terminal", hint="run it without --watch, from time to time")
+    clock = context.services().clock
+    try:
+        while True:
+            show = _round(names, config, identity, everything=everything)
+            typer.echo(CLEARED, nl=False)
+            output.result(f"{wording.moment(clock.now())}, every {wording.duration(interval)}; Ctrl-C ends it\n")
+            show()
+            clock.sleep(interval)
+    except KeyboardInterrupt as end:
+        if str(end) == "SIGTERM":
+            raise
 
 
-def _without_store(found: Settings, error: StrongroomError | None) -> _Whole:
-    with strongroom_status.open_local_state(found) as local_:
-        projects = [local_.status_of(name, None) for name in found.projects]
-        heartbeat, alerts = local_.heartbeat, local_.of_daemon()
-    rows = [row for one in projects for row in one.sources]
-    return _Whole("", found.repository.address, rows, projects, heartbeat, alerts, error=error)
+def _round(names: list[str], config: Path | None, identity: list[Path] | None, *, everything: bool) -> Callable[[], None]:
+    """What shows how everything is now; an error is shown, and may be over by the next time."""
+    try:
+        found = _looked(settings.load(settings.find(config)), names, config, identity)
+    except UsageError:
+        raise
+    except StrongroomError as failed:
+        error = failed
+        return lambda: output.failure(error)
+
+    def show() -> None:
+        _show(found, everything=everything)
+        if found.error is not None:
+            output.failure(found.error)
+
+    return show
 
 
 class _Meanwhile:
     """Shows what this machine knows where the store takes long to answer: once."""
 
-    def __init__(self, found: Settings, *, as_json: bool) -> None:
-        self._found = found
+    def __init__(self, read: Settings, names: list[str], *, as_json: bool, everything: bool) -> None:
+        self._settings = read
+        self._names = [name for name in names if name in read.projects]
+        self._everything = everything
         self.was_shown = False
         self._timer = threading.Timer(SHOW_AFTER, self._show)
         self._timer.daemon = True
@@ -175,62 +175,84 @@ class _Meanwhile:
 
     def _show(self) -> None:
         with suppress(StrongroomError):
-            whole = _without_store(self._found, None)
-            if whole.is_known:
+            found = strongroom_status.known_status(self._settings, self._names)
+            if found.is_known:
                 self.was_shown = True
                 output.notice("the store has not answered yet; this is what this machine knows:")
-                _show(whole)
+                _show(found, everything=self._everything)
 
 
 @contextmanager
-def _shown_meanwhile(found: Settings, *, as_json: bool) -> Iterator[_Meanwhile]:
-    meanwhile = _Meanwhile(found, as_json=as_json)
+def _shown_meanwhile(read: Settings, names: list[str], *, as_json: bool, everything: bool) -> Iterator[_Meanwhile]:
+    meanwhile = _Meanwhile(read, names, as_json=as_json, everything=everything)
     try:
         yield meanwhile
     finally:
         meanwhile.cancel()
 
 
-def _show(whole: _Whole) -> None:
-    name = f"repository {whole.repository}" if whole.repository else "the repository, which was not reached,"
-    output.result(f"{name} at {whole.address}")
-    beat = whole.heartbeat
+def _show(found: RepositoryStatus, *, everything: bool) -> None:
+    output.result(found.verdict.text)
+    for problem in found.problems:
+        output.result(f"{problem.severity.upper()} {problem.title}: {problem.message}")
+        output.result(f"  what to do: {problem.hint}")
+    if everything:
+        _show_all(found)
+
+
+def _show_all(found: RepositoryStatus) -> None:
+    name = f"repository {found.repository}" if found.repository else "the repository, which was not reached,"
+    output.result(f"\n{name} at {found.address}")
+    beat = found.heartbeat
     if beat.state != "none":
         words = {"running": "runs", "stuck": "DOES NOT MOVE", "killed": "WAS KILLED", "ended": "has ended"}
         since = f", begun {wording.moment(beat.since)}" if beat.since is not None else ""
         seen = f", last sign of life {wording.moment(beat.seen)}" if beat.seen is not None else ""
         output.result(f"the daemon {words.get(beat.state, 'cannot be seen by this user')}{since}{seen}")
-    _table(whole.rows, SOURCES)
+    output.table([_source_cells(row) for row in found.sources], SOURCES, right=[SOURCES.index("ITEMS")])
     output.result("")
-    _table([one.project for one in whole.projects], PROJECTS)
-    for row in whole.rows:
-        if "unfinished" in row:
-            title = f"{row['project']}/{row['source']}"
-            output.result(f"unfinished {title}: {row['unfinished']}; a prune takes it away when it is a day old")
-        if "failed" in row:
-            output.result(f"FAILED {row['project']}/{row['source']}: {row['failed']['message']}")
-    for alert in whole.firing:
-        output.result(f"{alert.severity}: BROKEN {alert.title}: {alert.message}")
-        output.result(f"  what to do: {alert.hint}")
+    output.table([_project_cells(one) for one in found.projects], PROJECTS)
+    for row in found.sources:
+        if row.running is not None and row.running.is_dead:
+            output.result(f"unfinished {row.title}: {row.running.in_words()}; a prune takes it away when it is a day old")
 
 
-def _table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
-    right = [index for index, name in enumerate(columns) if name == "items"]
-    output.table([[str(row.get(name, "-")) for name in columns] for row in rows], list(columns.values()), right=right)
+def _source_cells(row: SourceStatus) -> list[str]:
+    return [
+        row.project,
+        row.source,
+        row.state,
+        wording.moment(row.taken_at) if row.taken_at is not None else "-",
+        wording.duration(row.age.total_seconds()) if row.age is not None else "-",
+        wording.duration(row.rpo.total_seconds()) if row.rpo is not None else "-",
+        wording.moment(row.next_run) if row.next_run is not None else "-",
+        "-" if row.items is None else str(row.items),
+        row.running.in_words() if row.running is not None and not row.running.is_dead else "-",
+    ]
 
 
-def _accept(opened: context.Context, name: str, reason: str, *, as_json: bool) -> None:
-    from policies.monitoring import retention_freeze
+def _project_cells(one: ProjectStatus) -> list[str]:
+    drill = one.drill
+    recovery = "-" if drill is None or drill.recovery is None else f"about {wording.duration(drill.recovery.total_seconds())}"
+    return [
+        one.project,
+        wording.moment(drill.at) if drill is not None else "-",
+        recovery if drill is None or drill.passed else "FAILED",
+        one.checks.in_words() if one.checks is not None else "-",
+        "FROZEN" if one.frozen else "free",
+    ]
 
-    project = opened.project(name)
-    who = f"{environment.user_name()}@{environment.host_name()}"
-    released = retention_freeze.accept(project, reason=reason, who=who)
-    with local_state.noted(opened.settings) as state_store:
-        if state_store is not None:
-            post_backup.note_freeze(state_store, project)
-    if as_json:
-        output.document(
-            {"project": name, "accepted": [{"hold": one.id, "why": retention_freeze.why(one)} for one in released], "who": who}
-        )
-    for one in released if not as_json else ():
-        output.result(f"{name}: accepted by {who}: {retention_freeze.why(one)}")
+
+def _accept(name: str, reason: str, config: Path | None, identity: list[Path] | None, *, as_json: bool) -> None:
+    """The older form of `strongroom snapshot accept`. Raises `UsageError`."""
+    from cli.commands import snapshot
+    from strongroom import snapshot_review
+
+    if not name:
+        raise UsageError("--reason needs --accept PROJECT")
+    if not reason.strip():
+        raise snapshot_review.missing_reason(name)
+    output.notice(
+        f"notice: `status --accept` is now `strongroom snapshot accept {wording.quoted(name)}`, which shows what changed"
+    )
+    snapshot.accept(name, reason=reason, yes=True, config=config, identity=identity, as_json=as_json)

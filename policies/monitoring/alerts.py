@@ -158,8 +158,8 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alert]:
 def _frozen(state: ProjectState) -> Iterator[Alert]:
     if state.frozen:
         hint = (
-            f"look at it with `strongroom diff {_quoted(state)} {_between(state.frozen[0])}`; if all is well: "
-            f"`strongroom status --accept {_quoted(state)} --reason '…'`"
+            f"`strongroom snapshot accept {_quoted(state)} --reason '…'` shows what changed, and asks; every item: "
+            f"`strongroom diff {_quoted(state)} {_between(state.frozen[0])}`"
         )
         yield Alert(state.project, "frozen", "", f"retention is frozen: {_named(state.frozen)}", hint, severity="critical")
 

@@ -8,7 +8,7 @@ too; a snapshot that was flagged once, and accepted, is not flagged again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -102,15 +102,27 @@ def why(hold: Hold) -> str:
     return hold.reason.removeprefix(_BEGINS)
 
 
-def accept(project: Project, *, reason: str, who: str) -> list[Hold]:
-    """Let retention go on. Raises `UsageError` where it is not frozen."""
+def accept(project: Project, *, reason: str, who: str, only: Collection[str] | None = None) -> list[Hold]:
+    """Let retention go on. only: the ids of the flags (see `freezing`) that are accepted; None for all. Raises `UsageError`
+    where it is not frozen by any of them."""
     found = freezing(holds.read_all(project).holds, project.services.clock.now())
-    if not found:
-        raise UsageError(
-            f"retention of project {project.name!r} is not frozen",
-            hint="see `strongroom status`; other holds end with `hold release`",
-        )
-    return [holds.release(project, hold.id, reason=reason, who=who) for hold in found]
+    chosen = [hold for hold in found if only is None or hold.id in only]
+    if not chosen:
+        raise not_frozen(project)
+    return [holds.release(project, hold.id, reason=reason, who=who) for hold in chosen]
+
+
+def not_frozen(project: Project) -> UsageError:
+    """That nothing is there to be accepted."""
+    return UsageError(
+        f"no snapshot of project {project.name!r} is flagged: its retention is not frozen",
+        hint="see `strongroom status`; other holds end with `hold release`",
+    )
+
+
+def flagged(hold: Hold) -> tuple[str, ...]:
+    """The snapshots that such a hold is about."""
+    return tuple(_flagged(hold))
 
 
 def _flagged(hold: Hold) -> Iterator[str]:

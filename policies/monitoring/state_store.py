@@ -196,6 +196,15 @@ class StateStore:
         )
         return rows[0]
 
+    def rename_project(self, old: str, new: str) -> None:
+        """What is known of a project, from now on by its new name; what is known by that already stays. Alerts that are firing
+        keep the old one: they are over with it."""
+        with self._file.whole() as base:
+            for table in ("found", "packs"):
+                base.execute(f"UPDATE OR IGNORE {table} SET project = ?2 WHERE project = ?1", (old, new))  # noqa: S608
+                base.execute(f"DELETE FROM {table} WHERE project = ?", (old,))  # noqa: S608
+            base.execute("UPDATE drills SET project = ?2 WHERE project = ?1", (old, new))
+
     def alerts(self) -> dict[tuple[str, str, str], NotedAlert]:
         """Those that are firing, by project, promise and subject."""
         query = "SELECT project, promise, subject, since, message, hint FROM alarms"

@@ -108,6 +108,16 @@ def empty_history(file: Path, host: str) -> RunHistoryReader:
     return RunHistoryReader(file, host, connection)
 
 
+def rename_project(file: Path, old: str, new: str) -> int:
+    """The runs of a project, from now on by its new name; gives how many. A daemon may have the file open meanwhile. Raises
+    `Damaged`, `UnsupportedFormat`, `StrongroomError`."""
+    with history_errors(file):
+        if run_history_file.identity(file) is None:
+            return 0
+        with closing(run_history_file.open_to_write(file)) as base:
+            return base.execute("UPDATE runs SET project = ? WHERE project = ?", (new, old)).rowcount
+
+
 @dataclass(slots=True)
 class RunHistory:
     """The run history, to write. report: hears that it was damaged, deleted or replaced. Of one thread.

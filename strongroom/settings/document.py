@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import DefaultSettings, ProjectSettings
@@ -23,3 +24,16 @@ class Document(Table):
     projects: Mapping[str, ProjectSettings] = Field(default={}, description="the clients whose data is kept, by name")
     daemon: DaemonSettings = Field(default=DaemonSettings(), description="how the daemon runs")
     notify: NotifySettings = Field(default=NotifySettings(), description="who is told when a promise breaks")
+
+    @field_validator("projects")
+    @classmethod
+    def _each_id_once(cls, projects: Mapping[str, ProjectSettings]) -> Mapping[str, ProjectSettings]:
+        names: dict[str, str] = {}
+        for name, project in projects.items():
+            if project.id is not None and names.setdefault(project.id, name) != name:
+                raise PydanticCustomError(
+                    "meaning",
+                    "has the same id as project {name}",
+                    {"name": repr(names[project.id]), "at": (name, "id"), "hint": "a project has one name: remove one of them"},
+                )
+        return projects

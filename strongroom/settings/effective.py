@@ -50,6 +50,18 @@ class Settings:
             return found
         return ProjectSettings.model_construct(**dict(self.document.defaults))
 
+    def project_id(self, name: str) -> str | None:
+        """The id by which the settings name a project; None where its name is the one that it has in the repository."""
+        found = self.document.projects.get(name)
+        return found.id if found is not None else None
+
+    def name_of(self, project_id: str, stored: str) -> str:
+        """What a project is called here. stored: its name in the repository, unless the settings give that to another one."""
+        for name, project in self.document.projects.items():
+            if project.id == project_id:
+                return name
+        return project_id if self.project_id(stored) not in (None, project_id) else stored
+
     def zone(self, project: str) -> str:
         """The name of a project's time zone."""
         return self.project(project).zone

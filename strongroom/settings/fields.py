@@ -56,6 +56,13 @@ def _word(text: str) -> None:
         raise SettingsError("must be small letters, digits, - and _, at most 40", hint="for example 'reports'")
 
 
+def _project_id(text: str) -> None:
+    from vault.format.layout import is_id
+
+    if not is_id(text):
+        raise SettingsError("must be a project's id: 32 digits of 0-9 and a-f", hint="`strongroom project list` shows it")
+
+
 def _every(text: str) -> None:
     if text != NEVER:
         from policies.scheduling import parser
@@ -122,6 +129,7 @@ def _several(value: object) -> object:
 
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 Word: TypeAlias = Annotated[str, checked(_word), Field(json_schema_extra={"pattern": f"^{KIND.pattern}".replace(r"\Z", "$")})]
+ProjectId: TypeAlias = Annotated[str, checked(_project_id)]
 Zone: TypeAlias = Annotated[str, checked(_zone)]
 Every: TypeAlias = Annotated[str, checked(_every)]
 Cron: TypeAlias = Annotated[str, checked(_cron)]

@@ -20,6 +20,7 @@ from strongroom.settings.fields import (
     Layouts,
     Length,
     Place,
+    ProjectId,
     Share,
     SpanText,
     Text,
@@ -208,6 +209,10 @@ class DefaultSettings(Table):
 class ProjectSettings(DefaultSettings):
     """A client. What it does not say it has from `[defaults]`."""
 
+    id: ProjectId | None = Field(
+        default=None,
+        description="the project's id in the repository, where it has another name there; `project rename` writes it",
+    )
     sources: Annotated[tuple[SourceSettings, ...], Field(strict=False)] = Field(default=(), description="what is backed up")
 
     @field_validator("sources")

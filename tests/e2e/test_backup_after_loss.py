@@ -168,7 +168,7 @@ def test_where_the_store_refuses_what_the_cache_has_whole_the_backup_says_so_and
 
 def vanished(desk: Desk) -> set[str]:
     """Of what has vanished, as the newest snapshot has it."""
-    listed = desk.call("ls", "parcelo", "--deleted", "--json", exits=(0, 1)).document
+    listed = desk.call("ls", "parcelo", "--deleted", "-r", "--json", exits=(0, 1)).document
     return {one["path"] for one in listed.get("items", ())}
 
 

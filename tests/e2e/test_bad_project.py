@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_a_problem_and_its_last_version_stays(used: Desk)
     (used.folder / "source/sub").chmod(0)
     told = used.run("backup", "--json", exits=3, preexec_fn=without_root_powers).document["snapshots"][0]
     assert {problem["path"] for problem in told["problem_list"]} == {"reports/sub"} and told["vanished"] == 0
-    assert used.call("status", exits=3).text.count("problems") == 1
+    assert used.call("status", "--all", exits=3).text.count("  problems  ") == 1
     used.call("restore", "acme", "reports/sub/b.csv", "--to", "back")
     assert (used.folder / "back/reports/sub/b.csv").read_bytes() == b"2" * 1000
     (used.folder / "source").chmod(0)

@@ -45,13 +45,16 @@ def test_the_whole_cycle_in_words(desk: Desk) -> None:
     listed = desk.call("list").text
     assert listed.startswith("acme: 3 snapshots\n") and listed.count("reports") == 2 and listed.count("tickets") == 1
     lines = desk.call("ls", "acme", "reports/2026").text.splitlines()
+    assert [re.sub(r"^.* ", "", line) for line in lines] == ["reports/2026/", "NAME", "hourly.csv", "voice.bin"]
+    lines = desk.call("ls", "acme", "reports/2026", "--recursive").text.splitlines()
     assert [re.sub(r"^.* ", "", line) for line in lines] == [
-        "reports/2026",
+        "PATH",
+        "reports/2026/",
         "reports/2026/hourly.csv",
         "reports/2026/voice.bin",
     ]
-    assert "(vanished " in desk.call("ls", "acme", "--deleted").text
-    assert desk.call("status").text.count(" ok ") == 2
+    assert "(vanished " in desk.call("ls", "acme", "--deleted", "-r").text
+    assert desk.call("status", "--all").text.count(" ok ") == 2
     assert desk.call("check").text.startswith("acme: 3 snapshots") and "sound" in desk.call("check", "--data").text
     few, all_of_them = (
         desk.call("check", "acme", "--data", share, "--json").document["projects"][0] for share in ("1%", "100%")
@@ -91,7 +94,7 @@ def test_the_whole_cycle_in_json(any_desk: Desk) -> None:
 
     snapshots = desk.call("list", "--json").document["projects"][0]["snapshots"]
     assert [one["source"] for one in snapshots].count("reports") == 3 and len(snapshots) == 6
-    items = {one["path"]: one for one in desk.call("ls", "acme", "--json").document["items"]}
+    items = {one["path"]: one for one in desk.call("ls", "acme", "-r", "--json").document["items"]}
     assert items["reports/2026/new.csv"]["size"] == 3 and "reports/2025/hourly.csv" not in items
     assert {row["state"] for row in desk.call("status", "--json").document["sources"]} == {"ok"}
     sound = desk.call("check", "--data", "--json").document["projects"][0]

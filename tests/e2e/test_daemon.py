@@ -164,10 +164,11 @@ def test_a_flagged_snapshot_breaks_a_promise_until_a_person_accepts_it(home: Des
     told = home.call("backup", "--json").document["snapshots"][0]
     (why,) = told["flagged"]
     assert why.startswith("12 of 20 files vanished (60 %), as reports/") and "nothing of the sort is usual on such a day" in why
-    shown = home.call("status", exits=3).text
-    assert "BROKEN acme: retention is frozen" in shown and "FROZEN" in shown
+    shown = home.call("status", "--all", exits=3).text
+    assert "CRITICAL acme: retention is frozen" in shown and "FROZEN" in shown
     assert "needs a reason" in home.call("status", "--accept", "acme", exits=2).err
-    assert why in home.call("status", "--accept", "acme", "--reason", "meant").text
+    older = home.call("status", "--accept", "acme", "--reason", "meant")
+    assert why in older.text and "is now `strongroom snapshot accept acme`" in older.err
     assert home.call("status", "--json").document["projects"][0]["frozen"] == []
     home.call("status", "--accept", "acme", "--reason", "again", exits=2)
 

@@ -32,7 +32,7 @@ def test_a_drill_says_how_much_was_compared_and_status_shows_it(stored: Desk) ->
     assert document["folders"] == document["folders_compared"] == 3
     assert document["attributes_compared"] == 15 and document["trouble"] == ""
     assert "compared: 12 files, 3 folders, attributes of 15 items: as they were" in stored.call("drill").text
-    assert "about" in stored.call("status").text
+    assert "about" in stored.call("status", "--all").text
 
 
 def test_what_the_scratch_folder_refuses_is_a_problem_by_name_and_content_is_compared_all_the_same(

@@ -84,8 +84,8 @@ def test_any_name_comes_back(desk: Desk, source: Path) -> None:
     desk.init()
     desk.add("acme", f"reports={source}")
     desk.run("backup")
-    assert "reports/two\\nlines\\r" in desk.run("ls", "acme").text
-    paths = [item["path"] for item in desk.call("ls", "acme", "--json").document["items"]]
+    assert "reports/two\\nlines\\r" in desk.run("ls", "acme", "-r").text
+    paths = [item["path"] for item in desk.call("ls", "acme", "-r", "--json").document["items"]]
     assert "reports/not utf-8 \\xff\\xfe\\x80" in paths and len(paths) == 1 + 2 * len(NAMES) + 1 + len(NAMES) + 26
     desk.run("restore", "acme", "--to", "back")
     listing = ["find", ".", "-printf", r"%P\0%y %s\0"]
@@ -146,7 +146,7 @@ def test_kinds_modes_owners_and_times_come_back(desk: Desk, source: Path) -> Non
     os.utime(source / "locked", ns=(0, TIMES["in 1901"]))
     os.utime(source, ns=(0, 1_500_000_000_000_000_001))
     there_and_back(desk, source)
-    items = {item["path"]: item for item in desk.call("ls", "acme", "--json").document["items"]}
+    items = {item["path"]: item for item in desk.call("ls", "acme", "-r", "--json").document["items"]}
     assert {name: items[f"reports/{name}"]["mtime_ns"] for name in TIMES} == TIMES
     assert "already" in desk.run("restore", "acme", "--to", "back").text
 

@@ -67,7 +67,7 @@ def restored(desk: Desk, to: str) -> bytes:
 
 def mark(desk: Desk) -> Any:
     """What `ls` says of the file."""
-    [item] = [one for one in desk.call("ls", "acme", "--json").document["items"] if one["type"] == "file"]
+    [item] = [one for one in desk.call("ls", "acme", "-r", "--json").document["items"] if one["type"] == "file"]
     return item["consistency"]
 
 
@@ -98,7 +98,7 @@ def test_a_file_that_is_rewritten_all_the_while_is_kept_with_a_mark_until_it_res
             assert "its version of" not in result.err
             assert mark(desk) == "inconsistent"
             assert len(restored(desk, f"changing {number}")) == SIZE
-    [listed] = [line for line in desk.call("ls", "acme").text.splitlines() if "raw/queue" in line]
+    [listed] = [line for line in desk.call("ls", "acme", "-r").text.splitlines() if "raw/queue" in line]
     assert listed.endswith("raw/queue  (inconsistent: it changed while it was read)")
     shown = desk.call("restore", "acme", "--to", "again", "--dry-run", "--json")
     assert shown.document["plan"]["inconsistent"] == ["raw/queue"]

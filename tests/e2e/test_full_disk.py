@@ -68,7 +68,7 @@ def test_a_stream_into_a_full_device_is_told(desk: Desk) -> None:
     desk.init()
     desk.add("acme", f"reports={source}")
     desk.call("backup")
-    for arguments in (["restore", "acme", "reports/large.bin", "--to", "-"], ["list"], ["ls", "acme", "--json"]):
+    for arguments in (["restore", "acme", "reports/large.bin", "--to", "-"], ["list"], ["ls", "acme", "-r", "--json"]):
         with Path("/dev/full").open("wb") as full:
             process = desk.start(*arguments, stdout=full)
             _, err = process.communicate(timeout=60)

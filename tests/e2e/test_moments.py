@@ -33,7 +33,7 @@ def test_a_machine_without_the_projects_zone_counts_by_the_zone_of_its_snapshots
     command = ("restore", "acme", "--to", str(tmp_path / "out"), "--dry-run")
     lines = kyiv.call(*command, "--json").document["plan"]["by_period"]
     assert {line["period"] for line in lines if line["files"]} == {"2024-01", "2024-02"}
-    assert [item["period"] for item in kyiv.call("ls", "acme", "**/*.csv", "--json").document["items"]] == [
+    assert [item["period"] for item in kyiv.call("ls", "acme", "**/*.csv", "-r", "--json").document["items"]] == [
         "2024-01",
         "2024-02",
     ]
@@ -41,7 +41,7 @@ def test_a_machine_without_the_projects_zone_counts_by_the_zone_of_its_snapshots
 
 
 @pytest.mark.parametrize(
-    "command", [("list",), ("ls", "acme", "**/*.csv"), ("find", "acme"), ("history", "acme", "**/*01.csv")]
+    "command", [("list",), ("ls", "acme", "**/*.csv", "-r"), ("find", "acme"), ("history", "acme", "**/*01.csv")]
 )
 def test_every_time_that_is_printed_names_its_zone_and_one_line_has_one_zone(kyiv: Desk, command: tuple[str, ...]) -> None:
     lines = [line for line in kyiv.call(*command).text.splitlines() if re.search(r"\d\d:\d\d:\d\d", line)]
@@ -62,10 +62,10 @@ def test_before_is_strictly_before_a_moment_a_day_or_a_snapshot(kyiv: Desk, tmp_
     first = kyiv.call("list", "--json").document["projects"][0]["snapshots"][0]["snapshot"]
     (kyiv.folder / "source" / "summary-2024-03.csv").write_bytes(b"c\n")
     second = kyiv.call("backup", "--json").document["snapshots"][0]["snapshot"]
-    told = kyiv.call("ls", "acme", "**/*.csv", "--before", second, "--json").document
+    told = kyiv.call("ls", "acme", "**/*.csv", "--before", second, "-r", "--json").document
     assert [item["path"] for item in told["items"]] == ["reports/summary-2024-01.csv", "reports/summary-2024-02.csv"]
     assert "has no snapshot up to right before" in refusal(kyiv.call("ls", "acme", "--before", first, exits=1))
-    assert len(kyiv.call("ls", "acme", "**/*.csv", "--before", "2199-03-08", "--json").document["items"]) == 3
+    assert len(kyiv.call("ls", "acme", "**/*.csv", "--before", "2199-03-08", "-r", "--json").document["items"]) == 3
     plan = kyiv.call("restore", "acme", "--to", str(tmp_path / "out"), "--before", "2199-03-08", "--dry-run").err
     assert "right before 2199-03-08 00:00:00 EET" in plan
     both = kyiv.call("restore", "acme", "--to", "x", "--before", "today", "--at", "today", exits=2)

@@ -61,7 +61,7 @@ def test_a_backup_needs_neither_streams_nor_a_locale_nor_time_zones_nor_a_tempor
 def test_names_come_back_as_they_are_under_a_locale_from_before_utf_8(two: Desk) -> None:
     shell(two, "strongroom backup acme && strongroom restore acme --to назад", LEGACY)
     assert tree_facts(two.folder / "назад/raw") == tree_facts(two.folder / "звонки")
-    assert "raw/1/1/день" in shell(two, "strongroom ls acme", LEGACY).stdout
+    assert "raw/1/1/день" in shell(two, "strongroom ls acme -r", LEGACY).stdout
     assert "0 errors" in shell(two, "strongroom settings check", LEGACY).stdout
 
 

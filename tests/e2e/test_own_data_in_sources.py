@@ -14,7 +14,7 @@ from tests.support.tree_facts import write_files
 
 
 def listed(desk: Desk, project: str) -> set[str]:
-    return {one["path"] for one in desk.call("ls", project, "--json").document["items"]}
+    return {one["path"] for one in desk.call("ls", project, "-r", "--json").document["items"]}
 
 
 def set_path(desk: Desk, path: Path) -> None:

@@ -46,6 +46,6 @@ def test_patterns_of_the_settings_decide_what_is_taken(desk: Desk, source: Path,
     with desk.settings.open("a") as settings:
         settings.write(f"{patterns}\n")
     excluded = desk.call("backup", "--json").document["snapshots"][0]["excluded"]
-    items = desk.call("ls", "acme", "--json").document["items"]
+    items = desk.call("ls", "acme", "-r", "--json").document["items"]
     assert {item["path"].removeprefix("reports/") for item in items if item["type"] == "file"} == expected
     assert excluded > 0

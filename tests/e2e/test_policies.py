@@ -172,7 +172,7 @@ def test_a_hold_on_a_path_keeps_only_those_forgotten_snapshots_that_have_somethi
 
 def test_an_item_that_has_outlived_its_rule_is_left_out_of_the_next_manifest_and_a_held_one_is_not(aged: Desk) -> None:
     def vanished() -> set[str]:
-        found = aged.call("ls", "acme", "--deleted", "--json", exits=0).document["items"]
+        found = aged.call("ls", "acme", "--deleted", "-r", "--json", exits=0).document["items"]
         return {one["path"] for one in found}
 
     source = aged.folder / "source"

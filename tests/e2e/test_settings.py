@@ -168,7 +168,7 @@ def test_layouts_zones_and_columns_of_times_tell_what_items_are_about(desk: Desk
         *("--layout", "{year}/Q{quarter}/{any}.csv", "--layout", "{year}", "--time-column", "Created"),
     )
     desk.call("backup")
-    about = {item["path"]: item for item in desk.call("ls", "acme", "--json").document["items"]}
+    about = {item["path"]: item for item in desk.call("ls", "acme", "-r", "--json").document["items"]}
     quarter, calls = about["raw/2024/Q3/sums.csv"], about["raw/calls-north.csv"]
     assert (quarter["period"], quarter["period_origin"]) == ("2024-Q3", "layout")
     assert (calls["period_origin"], calls["period_start"]) == ("content", "2024-01-31T22:30:00+00:00")
@@ -179,7 +179,7 @@ def test_layouts_zones_and_columns_of_times_tell_what_items_are_about(desk: Desk
     os.utime(desk.folder / "source/calls-north.csv")
     (desk.folder / "source/calls-north.csv").write_bytes(files["calls-north.csv"] + b"3,\n")
     desk.call("backup")
-    about = {item["path"]: item for item in desk.call("ls", "acme", "--json").document["items"]}
+    about = {item["path"]: item for item in desk.call("ls", "acme", "-r", "--json").document["items"]}
     assert about["raw/calls-north.csv"]["period_start"] == "2024-01-02T00:30:00+00:00"
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from cli.commands import status
-from strongroom import context
-from strongroom import status as strongroom_status
+from strongroom import context, status_facts
 from strongroom.context import Context
-from strongroom.status import RepositoryState
+from strongroom.project_status import running_backup
+from strongroom.status_facts import RepositoryState
 from tests.support.desk import Desk, Place, without_root_powers
 from tests.support.stage import StageClock
+from tests.support.terminal import Terminal
 from tests.support.tree_facts import write_files
 from vault.format.claim import Claim
 from vault.repository.missing_objects import Missing
@@ -47,8 +48,12 @@ def test_where_the_store_is_away_ages_and_alarms_are_shown_and_the_exit_code_say
     desk.call("backup")
     time.sleep(1.1)
     (desk.folder / "repository").rename(desk.folder / "away")
-    shown = desk.call("status", exits=10)
-    assert "late" in shown.text and "BROKEN two words/reports: no success" in shown.text
+    shown = desk.call("status", "--all", exits=10)
+    assert shown.text.startswith(
+        "The repository was not reached; as far as this machine knows, the only source is not backed up as intended: "
+        "two words/reports is late;"
+    )
+    assert "  late  " in shown.text and "CRITICAL two words/reports: no success" in shown.text
     assert "`strongroom backup 'two words' --source reports`" in shown.text
     assert "strongroom: error:" in shown.err
     document = desk.call("status", "--json", exits=10).document
@@ -65,15 +70,15 @@ def test_while_the_store_takes_its_time_what_this_machine_knows_is_shown_at_once
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.call("backup")
-    ask = strongroom_status.ask_repository
+    ask = status_facts.ask_repository
 
     def slowly(place: Context, project: Project) -> RepositoryState:
         time.sleep(0.6)
         return ask(place, project)
 
-    monkeypatch.setattr(strongroom_status, "ask_repository", slowly)
+    monkeypatch.setattr(status_facts, "ask_repository", slowly)
     monkeypatch.setattr(status, "SHOW_AFTER", 0.01)
-    shown = desk.call("status")
+    shown = desk.call("status", "--all")
     assert "the store has not answered yet" in shown.err
     assert shown.text.index("store not reached") < shown.text.index("  ok  ")
 
@@ -90,7 +95,7 @@ def test_a_backup_that_failed_by_hand_leaves_a_trace_until_one_by_hand_is_clean(
     (desk.folder / "repository").rename(desk.folder / "away")
     desk.call("backup", exits=10)
     (desk.folder / "away").rename(desk.folder / "repository")
-    assert "FAILED two words/reports" in desk.call("status", exits=3).text
+    assert "WARNING two words/reports: the last backup failed: " in desk.call("status", exits=3).text
 
 
 def test_an_alarm_about_failing_runs_ends_after_a_clean_run_by_hand(desk: Desk) -> None:
@@ -220,16 +225,72 @@ def test_a_run_that_has_gone_silent_is_not_called_running_and_a_large_file_shows
     def claim(silent: timedelta) -> Claim:
         return Claim("id", "reports", "desk", "strongroom/1", now - timedelta(hours=9), now - silent, "nonce", 0, 3 << 30)
 
-    (large,) = strongroom_status._under_way([claim(timedelta(seconds=40)), claim(timedelta(hours=5))], now).items()
-    assert large == ("running", "0 items done, 3.0 GiB read, on desk, last seen 40 s ago")
-    (dead,) = strongroom_status._under_way([claim(timedelta(hours=5))], now).items()
-    assert dead == ("unfinished", "0 items done, 3.0 GiB read, on desk, no sign of life for 5 h 0 min")
-    assert strongroom_status._under_way([], now) == {}
+    large = running_backup([claim(timedelta(seconds=40)), claim(timedelta(hours=5))], now)
+    assert large is not None and not large.is_dead
+    assert large.in_words() == "0 items done, 3.0 GiB read, on desk, last seen 40 s ago"
+    dead = running_backup([claim(timedelta(hours=5))], now)
+    assert dead is not None and dead.is_dead
+    assert dead.in_words() == "0 items done, 3.0 GiB read, on desk, no sign of life for 5 h 0 min"
+    assert running_backup([], now) is None
 
 
 def test_what_is_gone_from_the_store_is_a_critical_alarm() -> None:
     gone = [Missing("snapshot", "20261122T120000Z-a"), Missing("hold", "x"), Missing("hold", "y")]
-    found = list(strongroom_status._of_gone("two words", RepositoryState({}, [], damaged=[], missing=gone, frozen=())))
+    found = list(status_facts.alerts_of_gone("two words", RepositoryState({}, [], damaged=[], missing=gone, frozen=())))
     assert [(one.promise, one.severity) for one in found] == [("damage", "critical")] * 2
     assert found[0].message.startswith("1 snapshot was here") and found[1].message.startswith("2 holds were here")
     assert "`strongroom check 'two words'`" in found[0].hint
+
+
+def test_the_verdict_comes_first_and_the_tables_only_where_they_are_asked_for(desk: Desk) -> None:
+    desk.call("backup")
+    shown = desk.call("status").text
+    assert shown == "The only source is backed up; the backup is a few seconds old; no restore was tested yet.\n"
+    every = desk.call("status", "--all").text
+    assert every.startswith(shown) and "LAST SNAPSHOT" in every and "READ AND CHECKED" in every
+    verdict = desk.call("status", "--json").document["verdict"]
+    assert verdict["text"] == shown.strip() and (verdict["level"], verdict["sources"], verdict["sources_backed_up"]) == (
+        "ok",
+        1,
+        1,
+    )
+
+
+def test_only_the_projects_that_are_named_are_shown_and_decide_on_the_exit_code(desk: Desk) -> None:
+    desk.call("backup")
+    desk.add("new", f"reports={desk.folder / 'source'}")
+    assert "new/reports: it was never backed up" in desk.call("status", exits=3).text
+    assert desk.call("status", "two words").text.startswith("The only source is backed up;")
+    rows = desk.call("status", "new", "--json", exits=3).document["sources"]
+    assert [row["project"] for row in rows] == ["new"]
+    assert "did you mean 'two words'?" in desk.call("status", "two wrds", exits=2).err
+    (desk.folder / "repository").rename(desk.folder / "away")
+    assert desk.call("status", "two words", exits=10).text.startswith("The repository was not reached;")
+
+
+def test_a_page_for_people_without_a_terminal_is_written_whatever_the_verdict(desk: Desk) -> None:
+    desk.call("status", "--html", "status.html", exits=3)
+    page = (desk.folder / "status.html").read_text()
+    assert "Critical." in page and "not backed up as intended: two words/reports was never backed up;" in page
+    desk.call("backup")
+    desk.call("status", "--html", "status.html", "--json")
+    assert "All is well." in (desk.folder / "status.html").read_text()
+    assert "cannot be written" in desk.call("status", "--html", "none/status.html", exits=1).err
+
+
+def test_watching_needs_a_terminal_and_no_other_form(desk: Desk) -> None:
+    desk.call("backup")
+    assert "--watch needs a terminal" in desk.call("status", "--watch", exits=2).err
+    assert "exclude" in desk.call("status", "--watch", "--json", exits=2).err
+
+
+def test_watching_redraws_until_ctrl_c_which_ends_it_without_a_word(desk: Desk) -> None:
+    desk.call("backup")
+    terminal = Terminal(desk, "status", "--watch", "--interval", "1")
+    terminal.wait_for(b"The only source is backed up")
+    first, terminal.shown = terminal.shown, b""
+    terminal.wait_for(b"The only source is backed up")
+    assert first.count(b"Ctrl-C ends it") == 1
+    terminal.type(b"\x03")
+    assert terminal.end() == 0
+    assert b"Traceback" not in terminal.shown and b"error" not in terminal.shown

@@ -33,7 +33,7 @@ def test_one_file_is_streamed_byte_for_byte(large: Desk) -> None:
     assert result.out == LARGE and result.err == ""
 
 
-@pytest.mark.parametrize("arguments", ["restore acme reports/large.bin --to -", "ls acme"])
+@pytest.mark.parametrize("arguments", ["restore acme reports/large.bin --to -", "ls acme -r"])
 def test_a_reader_that_has_seen_enough_ends_a_command_quietly(large: Desk, arguments: str) -> None:
     process = large.start(*arguments.split())
     assert process.stdout is not None and process.stderr is not None

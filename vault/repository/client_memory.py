@@ -78,6 +78,11 @@ class ClientMemory:
             projects |= {capability.name: capability.project}
             self._files.write_lines("projects", [f"{project} {name}" for name, project in sorted(projects.items())])
 
+    def has_other_keys(self, capability: Capability) -> bool:
+        """Whether the project's name had other keys on this machine. Nothing is remembered."""
+        known = self._files.read_lines(f"keys-{blake3(capability.name.encode()).hexdigest(length=16)}")
+        return bool(known) and known != [fingerprint(capability)]
+
     def projects(self) -> dict[str, str]:
         """The ids of the projects that were opened on this machine, by their names: hints, which the reader verifies."""
         parts = (line.partition(" ") for line in self._files.read_lines("projects"))

@@ -40,7 +40,7 @@ def test_a_project_is_backed_up_looked_at_and_restored_through_its_methods(desk:
         assert repository.check().sound and project.check(data=1.0).sound
         exported = project.export(project.plan_export(project.select(), desk.folder / "bag.zip", reason="audit 17"))
         assert exported.files == 1 and (desk.folder / "bag.zip").is_file()
-        assert project.status().sources[0]["state"] == "ok"
+        assert project.status().sources[0].state == "ok"
         assert project.drill().error is None
 
 

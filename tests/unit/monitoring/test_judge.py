@@ -70,7 +70,7 @@ def test_a_frozen_project_shows_what_the_flagged_snapshot_did() -> None:
 
 def test_a_frozen_project_says_how_it_is_accepted() -> None:
     (alert,) = evaluate(ProjectState("sdek", frozen=("snapshot x of reports: 9 of 10 items vanished",)), NOW)
-    assert alert.promise == "frozen" and "strongroom status --accept sdek" in alert.hint
+    assert alert.promise == "frozen" and "strongroom snapshot accept sdek" in alert.hint
 
 
 def test_damage_stands_until_it_is_gone_and_unread_packs_are_told_a_day_later() -> None:
@@ -117,7 +117,7 @@ def test_a_hint_is_a_command_that_runs_whatever_a_project_is_called() -> None:
     hints = {one.promise: one.hint for one in evaluate(state, NOW)}
     assert "`strongroom backup 'two words' --source reports`" in hints["rpo"]
     assert "`strongroom diff 'two words' --since '2 days ago'`" in hints["frozen"]
-    assert "`strongroom status --accept 'two words' --reason '…'`" in hints["frozen"]
+    assert "`strongroom snapshot accept 'two words' --reason '…'`" in hints["frozen"]
     assert "`strongroom retention apply 'two words'`" in hints["job"]
 
 

@@ -1,0 +1,123 @@
+"""Changes of a settings file that a command makes: the text stays as it is but for what changes, and what comes out is compared
+with what was meant before it is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tomllib
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from vault.errors import RefusedByRule, UsageError
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
+_KEY = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
+_HEADER = re.compile(rf"^(?P<begin>[ \t]*\[\[?[ \t]*projects[ \t]*\.[ \t]*)(?P<key>{_KEY})(?=[ \t]*[.\]])", re.MULTILINE)
+
+
+class ByHand(RefusedByRule):
+    """The file is written in a form that a command does not change."""
+
+
+def renamed_project(text: str, old: str, new: str, project_id: str) -> str:
+    """The text with a project under another name, and its id. Raises `ByHand`."""
+    wanted = tomllib.loads(text)
+    if old not in wanted.get("projects", {}) or new in wanted["projects"]:
+        raise ByHand(f"the settings do not name {old!r}, or name {new!r} already")
+    wanted["projects"][new] = wanted["projects"].pop(old) | {"id": project_id}
+
+    def put(found: re.Match[str]) -> str:
+        return f"{found['begin']}{written_key(new)}" if _key_of(found["key"]) == old else found[0]
+
+    changed = _with_id(_HEADER.sub(put, text), new, project_id)
+    return _verified(changed, wanted, f'rename [projects.{written_key(old)}], and add `id = "{project_id}"` to it')
+
+
+def _with_id(text: str, name: str, project_id: str) -> str:
+    """With the id in the project's own table, which is made where it has only tables below it."""
+    if tomllib.loads(text).get("projects", {}).get(name, {}).get("id") == project_id:
+        return text
+    line = f'id = "{project_id}"\n'
+    for found in _HEADER.finditer(text):
+        if _key_of(found["key"]) != name:
+            continue
+        end = text.find("\n", found.end())
+        end = len(text) if end < 0 else end + 1
+        if re.match(r"[ \t]*\][ \t]*(#.*)?$", text[found.end() : end].rstrip("\n")) and "[[" not in found["begin"]:
+            return f"{text[:end]}{'' if text[end - 1] == chr(10) else chr(10)}{line}{text[end:]}"
+    first = next((found for found in _HEADER.finditer(text) if _key_of(found["key"]) == name), None)
+    if first is None:
+        return text
+    return f"{text[: first.start()]}[projects.{written_key(name)}]\n{line}\n{text[first.start() :]}"
+
+
+def moved_source(text: str, project: str, number: int, path: str) -> str:
+    """The text with another path for a source. number: its place among those of the project, from 0. Raises `ByHand`."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    wanted = tomllib.loads(text)
+    by_hand = f"set `path` of source number {number + 1} of [projects.{written_key(project)}] to {path!r}"
+    try:
+        changed = deepcopy(wanted)
+        changed["projects"][project]["sources"][number]["path"] = path
+        document: Any = tomlkit.parse(text)
+        document["projects"][project]["sources"][number]["path"] = path
+        return _verified(tomlkit.dumps(document), changed, by_hand)
+    except (TOMLKitError, LookupError, TypeError, ValueError) as error:
+        raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
+
+
+def replace(file: Path, before: str, after: str) -> None:
+    """Write the new text in the file's place, at once, with its rights; through a link, where the link leads. before: what it
+    must still hold. Raises `RefusedByRule` where it has changed meanwhile, `UsageError`."""
+    real = file.resolve()
+    half = real.with_name(f".{real.name}.{os.getpid()}")
+    try:
+        if real.read_text("utf-8") != before:
+            raise RefusedByRule(f"{file} has changed meanwhile, and was left alone", hint="run the command again")
+        with os.fdopen(
+            os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8"
+        ) as out:
+            out.write(after)
+            out.flush()
+            os.fsync(out.fileno())
+        shutil.copymode(real, half)
+        half.replace(real)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise UsageError(
+            f"{file} cannot be written: {error.strerror}", hint="run it as the user whom the file belongs to"
+        ) from error
+
+
+def is_writable(file: Path) -> bool:
+    """Whether this process may replace the file."""
+    return os.access(file.resolve().parent, os.W_OK | os.X_OK)
+
+
+def _verified(text: str, wanted: dict[str, Any], by_hand: str) -> str:
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        found = {}
+    if found != wanted:
+        raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand)
+    return text
+
+
+def _key_of(written: str) -> str:
+    """What a key means. Raises nothing: what cannot be read is compared with nothing."""
+    try:
+        return next(iter(tomllib.loads(f"{written} = 0")))
+    except tomllib.TOMLDecodeError:
+        return ""
+
+
+def written_key(name: str) -> str:
+    """A name as a TOML file has it."""
+    return name if _BARE.match(name) else json.dumps(name, ensure_ascii=False)

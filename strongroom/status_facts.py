@@ -1,0 +1,285 @@
+"""What a status is made of: what the repository says of a project, and what this machine knows of its runs, checks and drills.
+
+What the repository says is asked apart from what this machine knows: where the store is away the rest is shown all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from strongroom import context, local_state, notices
+from strongroom.project_status import (
+    AHEAD,
+    FAILED,
+    LATE,
+    NEVER,
+    NOT_ASKED,
+    OK,
+    PROBLEMS,
+    UNLISTED,
+    WHOLE_PROJECT,
+    CheckedPacks,
+    FailedBackup,
+    LastDrill,
+    ProjectStatus,
+    SourceStatus,
+    running_backup,
+)
+from strongroom.settings import Settings
+from vault import wording
+from vault.errors import StrongroomError
+from vault.problems import printable
+from vault.wording import counted, quoted
+
+if TYPE_CHECKING:
+    from policies.daemon.heartbeat import Heartbeat
+    from policies.daemon.plan import PlannedJob, ProjectPlan
+    from policies.monitoring.alerts import Alert
+    from policies.monitoring.state_store import StateStore
+    from policies.scheduling.run_history import RunHistoryReader
+    from vault.format.claim import Claim
+    from vault.format.snapshot_record import Record
+    from vault.problems import Problem
+    from vault.repository.missing_objects import Missing
+    from vault.repository.project import Project
+
+LATE_TO_START = timedelta(minutes=10)
+"""A job may be due for so long before somebody must be there to start it."""
+
+_UNREADABLE = {"damaged-note": "notes are damaged", "damaged-hold": "holds are damaged"}
+"""What is said of problems that are not about records."""
+
+_ALSO_UNLISTED = frozenset({"damage", "frozen"})
+"""Promises that are kept to a project which the settings do not name: a command ends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryState:
+    """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
+    records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is."""
+
+    heads: Mapping[str, Record]
+    claims: Sequence[Claim]
+    damaged: Sequence[Problem]
+    missing: Sequence[Missing]
+    frozen: tuple[str, ...]
+
+    @property
+    def unreadable(self) -> dict[str, list[str]]:
+        """The names of what cannot be read, by what it is, in words."""
+        found: dict[str, list[str]] = {}
+        for one in self.damaged:
+            found.setdefault(_UNREADABLE.get(one.what, "records are damaged"), []).append(printable(one.path))
+        return found
+
+    @property
+    def gone(self) -> dict[str, list[str]]:
+        """The ids of what is missing, by what it is, snapshots first."""
+        found: dict[str, list[str]] = {}
+        for one in self.missing:
+            found.setdefault(one.what, []).append(one.id)
+        return found
+
+
+def ask_repository(opened: context.Context, project: Project) -> RepositoryState:
+    """Raises `StorageError`."""
+    from policies.monitoring import retention_freeze
+    from vault.repository import claims, holds, snapshots
+
+    missing = opened.missing(project)
+    committed = snapshots.committed(project, rolled=True)
+    placed = holds.read_all(project)
+    damaged = (*committed.damaged, *placed.problems)
+    notices.problems(damaged)
+    heads = {name: snapshots.heads(committed.records, name)[-1] for name in {one.source for one in committed.records}}
+    ids = {one.id for one in committed.records}
+    running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
+    frozen = retention_freeze.freezing(placed.holds, project.services.clock.now())
+    return RepositoryState(heads, running, damaged, missing, tuple(retention_freeze.why(hold) for hold in frozen))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalState:
+    """What this machine knows. heartbeat: of the daemon · unreadable: what could not be read, as errors."""
+
+    settings: Settings
+    history: RunHistoryReader
+    state_store: StateStore
+    heartbeat: Heartbeat
+    now: datetime
+    unreadable: list[StrongroomError] = field(default_factory=list)
+
+    def status_of(self, name: str, repository_state: RepositoryState | None) -> ProjectStatus:
+        """repository_state: None where the store could not be asked."""
+        from policies.daemon.project_state import RepositoryFacts, frozen_by, state_of
+        from policies.monitoring.alerts import evaluate
+        from strongroom import from_settings
+
+        listed = name in self.settings.projects
+        plan = from_settings.project(name, self.settings.project(name))
+        heads = repository_state.heads if repository_state is not None else {}
+        rows = [self._source(plan, source, repository_state, listed=listed) for source in sorted({*plan.sources, *heads})]
+        for state, names in repository_state.unreadable.items() if repository_state is not None else ():
+            rows.append(SourceStatus(name, WHOLE_PROJECT, state, damaged=tuple(names)))
+        for what, gone in repository_state.gone.items() if repository_state is not None else ():
+            rows.append(SourceStatus(name, WHOLE_PROJECT, f"{what}s are gone", gone=tuple(gone)))
+        frozen = repository_state.frozen if repository_state is not None else frozen_by(self.state_store, name)
+        repository = None
+        if repository_state is not None:
+            repository = RepositoryFacts({source: head.taken_at for source, head in heads.items()}, frozen)
+        alerts = (
+            *alerts_of_gone(name, repository_state),
+            *evaluate(state_of(plan, self.history, self.state_store, self.now, repository), self.now),
+        )
+        if not listed:
+            alerts = tuple(alert for alert in alerts if alert.promise in _ALSO_UNLISTED)
+        return ProjectStatus(
+            project=name,
+            sources=tuple(rows),
+            frozen=tuple(frozen),
+            drill=next((LastDrill.of(one) for one in self.state_store.drills(name)), None),
+            checks=CheckedPacks.of(self.state_store.coverage(name, self.now - plan.check_within), plan.check_within),
+            next_runs={one.kind: self._next_run(plan, one) for one in plan.jobs if one.kind != "backup"},
+            alerts=alerts,
+        )
+
+    def of_daemon(self) -> tuple[Alert, ...]:
+        """What is wrong with the daemon itself, and with what it keeps here."""
+        from policies.monitoring.alerts import Alert
+
+        found = [Alert("", "daemon", "state", str(error), error.hint or "see its message") for error in self.unreadable]
+        beat = self.heartbeat
+        for one in beat.failing if beat.state in ("running", "stuck") else ():
+            message = f"{one.get('task')} fails since {one.get('since')}: {one.get('error')}"
+            found.append(Alert("", "daemon", "daemon", message, "mend what the message names; it goes on by itself"))
+        seen = f", its last sign of life was {wording.moment(beat.seen)}" if beat.seen is not None else ""
+        start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
+        if beat.state == "killed":
+            found.append(
+                Alert(
+                    "",
+                    "daemon",
+                    "daemon",
+                    f"the daemon was killed{seen}: nothing is backed up by schedule",
+                    start,
+                    severity="critical",
+                )
+            )
+        if beat.state == "stuck":
+            found.append(Alert("", "daemon", "daemon", f"the daemon does not move any more{seen}", start, severity="critical"))
+        due = self._overdue() if beat.state == "ended" else []
+        if due:
+            first = min(since for since in due)
+            message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {wording.moment(first)}"
+            found.append(Alert("", "daemon", "daemon", message, start, severity="critical"))
+        return tuple(found)
+
+    def _overdue(self) -> list[datetime]:
+        """Since when jobs are due that nobody starts."""
+        from policies.scheduling.due import Start, decide
+        from strongroom import from_settings
+
+        found = []
+        for plan in from_settings.projects(self.settings):
+            for job in plan.jobs:
+                runs = self.history.recent(plan.name, job.name)
+                verdict = decide(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, self.now).verdict
+                if isinstance(verdict, Start) and self.now - verdict.ready > LATE_TO_START:
+                    found.append(verdict.ready)
+        return found
+
+    def _source(
+        self, plan: ProjectPlan, source: str, repository_state: RepositoryState | None, *, listed: bool
+    ) -> SourceStatus:
+        from policies.daemon.project_state import last_run, last_success
+
+        wanted = listed and source in plan.sources
+        head = repository_state.heads.get(source) if repository_state is not None else None
+        last = head.taken_at if head is not None else None
+        claims: list[Claim] = []
+        if repository_state is None:
+            last = last_success(plan, source, self.history, self.state_store)
+        else:
+            claims = [claim for claim in repository_state.claims if claim.source == source]
+        run = last_run(plan, f"backup {source}", self.history, self.state_store)
+        failed = None
+        if run is not None and run.failed and (last is None or run.at > last):
+            failed = FailedBackup(run.at, run.message)
+        problems = head.counts.problems if head is not None else 0
+        rpo = plan.rpo if source in plan.sources else None
+        state = self._state(last, rpo, failed=failed is not None, problems=problems, asked=repository_state is not None)
+        job = next((one for one in plan.jobs if one.kind == "backup" and one.source == source), None)
+        return SourceStatus(
+            project=plan.name,
+            source=source,
+            state=state if wanted else UNLISTED,
+            taken_at=last,
+            age=None if last is None else self.now - last,
+            rpo=rpo,
+            next_run=None if job is None else self._next_run(plan, job),
+            items=None if head is None else head.counts.items,
+            snapshot=None if head is None else head.id,
+            problems=problems,
+            failed=failed,
+            running=running_backup(claims, self.now),
+        )
+
+    def _state(self, last: datetime | None, rpo: timedelta | None, *, failed: bool, problems: int, asked: bool) -> str:
+        """In a word. last: when the newest snapshot was taken · asked: whether the repository could be."""
+        from policies.monitoring.alerts import CLOCKS_DIFFER
+
+        if last is None:
+            return NEVER if asked else FAILED if failed else NOT_ASKED
+        if last - self.now > CLOCKS_DIFFER:
+            return AHEAD
+        if rpo is not None and self.now - last > rpo:
+            return LATE
+        return FAILED if failed else PROBLEMS if problems else OK if asked else NOT_ASKED
+
+    def _next_run(self, plan: ProjectPlan, job: PlannedJob) -> datetime:
+        from policies.scheduling.due import next_run
+
+        title = f"{plan.name}/{job.name}"
+        return next_run(title, job.schedule, job.policy, self.history.recent(plan.name, job.name), self.now)
+
+
+def alerts_of_gone(name: str, repository_state: RepositoryState | None) -> Iterator[Alert]:
+    """Of what was here and is gone."""
+    from policies.monitoring.alerts import Alert
+
+    for what, gone in repository_state.gone.items() if repository_state is not None else ():
+        message = f"{counted(len(gone), f'{what} was', f'{what}s were')} here, and nobody removed them: {', '.join(gone[:5])}"
+        hint = f"run `strongroom check {quoted(name)}`: it says what that costs, and what to do"
+        yield Alert(name, "damage", f"{what}s", message, hint, severity="critical")
+
+
+@contextmanager
+def open_local_state(settings: Settings) -> Iterator[LocalState]:
+    """What this machine knows; of what cannot be read, that it cannot. Nothing is changed."""
+    from policies.daemon import heartbeat
+    from policies.monitoring.state_store import StateStore
+    from policies.scheduling.run_history import RunHistoryReader, empty_history
+
+    services, folder, unreadable = context.services(), local_state.folder(settings), list[StrongroomError]()
+    try:
+        history = RunHistoryReader.open(folder / local_state.BOOKS, services.host)
+        history.jobs()
+    except StrongroomError as error:
+        unreadable.append(error)
+        history = empty_history(folder / local_state.BOOKS, services.host)
+    try:
+        state_store = StateStore.open_to_read(folder / local_state.FINDINGS)
+        state_store.alerts()
+    except StrongroomError as error:
+        unreadable.append(error)
+        state_store = StateStore.nothing(folder / local_state.FINDINGS)
+    now = services.clock.now()
+    try:
+        yield LocalState(settings, history, state_store, heartbeat.read(folder / local_state.BOOKS, now), now, unreadable)
+    finally:
+        state_store.close()
+        history.close()
