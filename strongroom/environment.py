@@ -6,6 +6,8 @@ import os
 import pwd
 import socket
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,6 +21,30 @@ SETTINGS_IN_USE = "STRONGROOM_SETTINGS_IN_USE"
 def variable(name: str) -> str | None:
     """An environment variable, or None where it is not set or empty."""
     return os.environ.get(name) or None
+
+
+def own_variables() -> list[str]:
+    """The names of the variables that are set and speak to Strongroom."""
+    return sorted(name for name in os.environ if name.startswith("STRONGROOM_"))
+
+
+@contextmanager
+def replaced(values: Mapping[str, str | None]) -> Iterator[None]:
+    """For libraries that read the environment whenever they are used: other values to the end of the block; None: not set."""
+    before = {name: os.environ.get(name) for name in values}
+    try:
+        _put(values)
+        yield
+    finally:
+        _put(before)
+
+
+def _put(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def set_default(name: str, value: str) -> None:

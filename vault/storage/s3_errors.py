@@ -155,5 +155,10 @@ def status_of(error: StorageError) -> int:
     return _facts_of(getattr(error.__cause__, "response", None))[1]
 
 
+def code_of(error: StorageError) -> str:
+    """The code of S3 that an error of ours came from; "" where it did not come from an answer."""
+    return _facts_of(getattr(error.__cause__, "response", None))[0]
+
+
 def _reason(error: Exception) -> str:
     return (" ".join(str(error).split()) or type(error).__name__)[:300]
