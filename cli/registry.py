@@ -33,6 +33,7 @@ _PLACES = {
     "prune": ("prune", "prune"),
     "check": ("check", "check"),
     "drill": ("drill", "drill"),
+    "test-restore": ("test_restore", "test_restore"),
     "daemon": ("daemon", "daemon"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),

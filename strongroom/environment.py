@@ -137,6 +137,16 @@ def host_name() -> str:
     return socket.gethostname()
 
 
+def free_memory() -> int | None:
+    """Bytes of memory that new work may take; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = [line.split() for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0][1]) * 1024 if found and found[0][1].isdigit() else None
+
+
 def person() -> str:
     """Who runs this: user@host."""
     return f"{user_name()}@{host_name()}"
