@@ -255,7 +255,7 @@ class _Test:
         return run.back_up(project, folder, wanted)
 
     def _restore(self, project: Project, source: SourceSettings) -> list[Problem]:
-        """By the functions that `strongroom restore --to` calls. Gives the problems."""
+        """By the functions that `strongroom restore` calls. Gives the problems."""
         from strongroom.destinations import Folder
         from strongroom.restore import restore
         from strongroom.restore_plan import plan_restore

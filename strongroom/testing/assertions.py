@@ -48,7 +48,7 @@ def assert_restores(
 
 
 def _restored(selection: SelectedItems, folder: Path) -> Sequence[Problem]:
-    """Everything as it is, by the functions that `strongroom restore --to` calls. Gives the problems."""
+    """Everything as it is, by the functions that `strongroom restore` calls. Gives the problems."""
     from restore.execution.executor import execute
     from restore.local_fs import Target
     from restore.planning.conflict_policy import ConflictPolicy

@@ -46,7 +46,7 @@ class ThrowawayRepository:
 
     @property
     def settings(self) -> Path:
-        """The settings file, for `strongroom --config` and `strongroom.open_repository`."""
+        """The settings file, for the command line and for `strongroom.open_repository`."""
         return self.folder / "strongroom.toml"
 
     @property
