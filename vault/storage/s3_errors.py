@@ -116,7 +116,8 @@ def _from_answer(answer: object, what: str, name: str) -> StorageError:
     code, status, words = _facts_of(answer)
     message = f"{what}: {words or 'no reason given'} ({code or status})"
     if code == "NoSuchBucket":
-        return StorageError(message, hint="check its name and the endpoint, or make it with `strongroom init ADDRESS --create-bucket`")
+        hint = "check its name and the endpoint, or make it with `strongroom init ADDRESS --create-bucket`"
+        return StorageError(message, hint=hint)
     if code in _REGION:
         return StorageError(message, hint="the bucket is in another region; name that region in the settings")
     if code in _FULL or status == 507:
