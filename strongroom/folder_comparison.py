@@ -188,7 +188,8 @@ def _status(wanted: Item, found: Item, options: CompareOptions) -> Iterator[Diff
         yield Difference(wanted.path, "owner", f"it belongs to {owners[0]}, and should to {owners[1]}")
     if wanted.kind == "link":
         return
-    modes = stat.S_IMODE(here.st_mode), stat.S_IMODE(there.st_mode)
+    kept = 0o7777 if here.st_uid == there.st_uid and here.st_gid == there.st_gid else 0o1777
+    modes = here.st_mode & kept, there.st_mode & kept  # set-id bits would speak for somebody else
     if options.modes and modes[0] != modes[1]:
         yield Difference(wanted.path, "mode", f"its mode is {modes[1]:04o}, and should be {modes[0]:04o}")
     if options.times and here.st_mtime_ns != there.st_mtime_ns:

@@ -47,14 +47,12 @@ _MEANWHILE = frozenset({"changed-while-read", "vanished-while-read"})
 @dataclass(frozen=True, slots=True)
 class RestoreTestOptions:
     """into: where the throw-away repository lies, in the scratch folder or on an S3 server in this process · source: only this
-    one of each project · stop: called often; what it raises ends the test · progress: hears how far it is · cleaning_up: called
-    before the scratch folder is removed, which may take a while."""
+    one of each project · stop: called often; what it raises ends the test · progress: hears how far it is."""
 
     into: Into = "folder"
     source: str | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=Silence)
-    cleaning_up: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,7 @@ def run_restore_test(
     chosen = list(_chosen(settings, projects, options.source))
     clock = context.services().clock
     began = clock.now()
-    with scratch_folder(PREFIX, cleaning_up=options.cleaning_up) as scratch:
+    with scratch_folder(PREFIX) as scratch:
         own = (*own_paths.paths(settings), os.fsencode(scratch))
         options.progress.phase("measuring the sources")
         room = _room(scratch, [LiveSource.of(source, own) for _, source in chosen], options)

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -20,11 +20,9 @@ _ABANDONED_AFTER = timedelta(minutes=1)
 
 
 @contextmanager
-def scratch_folder(prefix: str, *, cleaning_up: Callable[[], None] = lambda: None) -> Iterator[Path]:
+def scratch_folder(prefix: str) -> Iterator[Path]:
     """A folder (0700) among the system's temporary files, locked as long as it is used. What killed processes have left of the
-    same prefix is removed first.
-
-    cleaning_up: called before it is removed, which may take a while. Raises `TargetError`."""
+    same prefix is removed first. Raises `TargetError`."""
     try:
         _remove_abandoned(Path(tempfile.gettempdir()), prefix)
         folder = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
@@ -38,7 +36,6 @@ def scratch_folder(prefix: str, *, cleaning_up: Callable[[], None] = lambda: Non
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield folder
     finally:
-        cleaning_up()
         remove_folder(folder)
         os.close(handle)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli import output, progress
+from cli import output, progress, signals
 from cli.options import Config, Json, Quiet, Source
 from strongroom import settings
 from vault import wording
@@ -41,11 +40,12 @@ def test_restore(
     from strongroom.junit_report import check_junit_path, write_junit
     from strongroom.restore_test import RestoreTestOptions, run_restore_test
 
+    signals.listen(grace=None)  # what was restored is removed first
     if junit is not None:
         check_junit_path(junit)
     found = settings.load(settings.find(config))
     with progress.shown(quiet=quiet or as_json, project="test of restoring") as listener:
-        options = RestoreTestOptions(into=into, source=source, progress=listener, cleaning_up=_take_time)
+        options = RestoreTestOptions(into=into, source=source, progress=listener)
         result = run_restore_test(found, projects or [], options)
     if junit is not None:
         write_junit(junit, result)
@@ -56,12 +56,6 @@ def test_restore(
             _report(one)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
-
-
-def _take_time() -> None:
-    """After a signal a process has little time to leave; removing what was restored may take more. A second signal ends it."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _report(done: SourceTest) -> None:

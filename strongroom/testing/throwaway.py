@@ -60,7 +60,7 @@ class ThrowawayRepository:
         go. It is what `strongroom_repository` sets for the test."""
         named = dict.fromkeys(environment.own_variables())
         folders = {f"XDG_{what}_HOME": str(self.folder / what.lower()) for what in ("CONFIG", "STATE", "CACHE")}
-        return {**named, **folders, "STRONGROOM_CONFIG": str(self.settings), **(ENVIRONMENT if self.endpoint else {})}
+        return {**named, **folders, "STRONGROOM_CONFIG": str(self.settings), **ENVIRONMENT}
 
     def create(self, *, create_bucket: bool = False) -> None:
         """Make it, with an identity and settings. The environment must be the one above."""
