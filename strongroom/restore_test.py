@@ -209,6 +209,7 @@ class _Test:
             what = f"the source {source.path} cannot be compared: {error.strerror}"
             done = replace(done, error=SourceError(what, hint="is it mounted, and may this user read it?"))
         finally:
+            self.options.progress.phase(f"{source.name}: removing what was restored")
             remove_folder(self._restored)
         return replace(done, seconds=clock.monotonic() - began)
 
