@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from types import FrameType
 
 from vault.errors import Interrupted
@@ -21,10 +22,11 @@ class Signalled(KeyboardInterrupt):
     """A signal came; the text is its name."""
 
 
-def listen() -> None:
-    """From now on both signals raise `Signalled`. Works in the main thread only."""
+def listen(*, grace: float | None = GRACE) -> None:
+    """From now on both signals raise `Signalled`. Works in the main thread only. grace: seconds; None: as long as it takes, for
+    a command that has much to remove, where a second signal ends the process at once."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+        signal.signal(number, partial(_interrupt, grace=grace))
 
 
 def error_of(signalled: KeyboardInterrupt) -> Interrupted:
@@ -32,13 +34,13 @@ def error_of(signalled: KeyboardInterrupt) -> Interrupted:
     return Interrupted(f"interrupted by {signalled}")
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None, *, grace: float | None) -> None:
     # a second signal ends the process at once: whoever asks twice means it
     signal.signal(number, signal.SIG_DFL)
     name = signal.Signals(number).name
-    if hasattr(signal, "setitimer"):
+    if grace is not None and hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda _number, _frame: _leave(name))
-        signal.setitimer(signal.ITIMER_REAL, GRACE)
+        signal.setitimer(signal.ITIMER_REAL, grace)
     raise Signalled(name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -235,10 +235,12 @@ def opened(
     brief: bool = False,
     commits: bool = False,
     address: str | None = None,
+    wrap: Callable[[Store], Store] | None = None,
 ) -> Iterator[Context]:
     """Settings read, repository opened, identities loaded. brief: for a command that only asks something · commits: for one
-    that commits or prunes, and so may rely on create-once · address: of a repository that is opened without settings. Raises
-    `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
+    that commits or prunes, and so may rely on create-once · address: of a repository that is opened without settings · wrap:
+    puts another store round the one at the address, as tests do that have it fail. Raises `SettingsError`, `UsageError`,
+    `NoRepository`, `KeyRefused`, …"""
     from strongroom import identities
     from vault.repository import store_trust
     from vault.storage import cache_lock
@@ -256,7 +258,7 @@ def opened(
     options = store_options(found.repository, brief=brief)
     place = located(found.repository.address, found.file.absolute().parent)
     bare = open_bare_store(place, options, everything.clock, everything.randomness)
-    counting = CountingStore(bare)
+    counting = CountingStore(bare if wrap is None else wrap(bare))
     listener = notices.RetryNotices()
     patient = RetryingStore(counting, options.patience, everything.clock, everything.randomness, listener=listener)
     try:

@@ -6,6 +6,8 @@ import os
 import pwd
 import socket
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -26,6 +28,30 @@ def variable(name: str) -> str | None:
 def switched_on(name: str) -> bool:
     """Whether a variable says yes, as an option without a value does on the command line."""
     return (variable(name) or "").strip().lower() in ("1", "true", "yes", "on", "y", "t")
+
+
+def own_variables() -> list[str]:
+    """The names of the variables that are set and speak to Strongroom."""
+    return sorted(name for name in os.environ if name.startswith("STRONGROOM_"))
+
+
+@contextmanager
+def replaced(values: Mapping[str, str | None]) -> Iterator[None]:
+    """For libraries that read the environment whenever they are used: other values to the end of the block; None: not set."""
+    before = {name: os.environ.get(name) for name in values}
+    try:
+        _put(values)
+        yield
+    finally:
+        _put(before)
+
+
+def _put(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def set_default(name: str, value: str) -> None:
@@ -116,6 +142,16 @@ def time_zone() -> str | None:
 def host_name() -> str:
     """This machine's name."""
     return socket.gethostname()
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that new work may take; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = [line.split() for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0][1]) * 1024 if found and found[0][1].isdigit() else None
 
 
 def person() -> str:

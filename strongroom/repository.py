@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from strongroom.restore_drill import RecordedDrill
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_result import RestoreResult
+    from strongroom.restore_test import RestoreTestOptions, RestoreTestResult
     from strongroom.selection import ItemParts, SelectedItems, SelectionOptions
     from strongroom.snapshot_details import SnapshotDetails
     from strongroom.snapshot_review import AcceptedSnapshots, FlaggedSnapshot
@@ -309,6 +310,13 @@ class Project:
 
         below = self.context.uncached()
         return record_drill(below, below.project(self.name), stop=stop, progress=progress)
+
+    def test_restore(self, options: RestoreTestOptions | None = None) -> RestoreTestResult:
+        """Back up the sources to a throw-away repository, restore them, and compare every byte. This repository is not touched.
+        What differs is part of the result. Raises `TargetError` where there is too little room, `Interrupted`."""
+        from strongroom.restore_test import run_restore_test
+
+        return run_restore_test(self.context.settings, [self.name], options)
 
 
 def open_repository(

@@ -10,14 +10,12 @@ import typer
 from cli import output
 from cli.commands import project_changes
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
-from strongroom import context, environment, own_paths, settings
-from strongroom.settings import writer
+from strongroom import context, environment
 from strongroom.settings.names import KIND
-from vault.errors import RefusedByRule, SourceError, UsageError
+from vault.errors import SourceError, UsageError
 from vault.wording import quoted
 
 if TYPE_CHECKING:
-    from strongroom.settings import Settings
     from strongroom.settings.projects import SourceSettings
 
 DONE_WITH_PROBLEMS = 3
@@ -64,39 +62,17 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a project: new keys, wrapped to your identity and to the recovery kit, and its sources in the settings."""
-    from strongroom import settings_copy
-    from vault import age
-    from vault.age import HybridIdentity, HybridRecipient
+    from strongroom.new_project import add_project
 
     more = {"include": include, "exclude": exclude, "layout": layout, "time_column": time_column}
     sources = _sources(source, {name: value for name, value in more.items() if value})
     with context.opened(config, identity) as opened:
-        if name in opened.settings.projects:
-            raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {opened.settings.file}")
-        for _, fault in own_paths.faults(opened.settings, sources):
-            raise RefusedByRule(f"the source {fault.what}", hint=fault.hint)
-        own = [one.recipient for one in opened.identities if isinstance(one, HybridIdentity)]
-        if not own:
-            raise UsageError("a project needs a post-quantum identity", hint="make one with `strongroom init`")
-        written_zone = _zone(opened.settings, zone)
-        recovery = [age.parse_recipient(text) for text in opened.settings.recovery]
-        recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
-        made = opened.repository.add_project(name, recipients, opened.identities, opened.memory.projects())
-        opened.memory.verify_keys(made.capability)
-        writer.add_project(opened.settings.file, name, written_zone, sources)
-        as_written = settings.load(opened.settings.file, tell_old_names=False)
-        settings_copy.of_context(opened, [made.capability], as_written)
-    document = {
-        "project": name,
-        "project_id": made.id,
-        "zone": written_zone or opened.settings.zone(name),
-        "sources": [{"name": s.name, "path": str(s.path)} for s in sources],
-    }
+        made = add_project(opened, name, sources, zone)
     if as_json:
-        output.document(document)
+        output.document(made.as_json())
         return
-    output.result(f"Project {name} has the id {made.id}; its objects lie under projects/{made.id}/.")
-    if not recovery:
+    output.result(f"Project {name} has the id {made.project.id}; its objects lie under projects/{made.project.id}/.")
+    if not made.recoverable:
         output.notice("notice: the settings name no recovery recipient, so only this identity opens the project")
     output.result(f"Next: strongroom backup {quoted(name)}")
 
@@ -124,16 +100,6 @@ def list_(config: Config = None, repository: Repository = None, identity: Identi
         output.table(cells, ["PROJECT", "ID", "CAPABILITY", "SOURCES"])
     if opened.refused:
         raise typer.Exit(DONE_WITH_PROBLEMS)
-
-
-def _zone(found: Settings, asked: str | None) -> str | None:
-    """The time zone to be written for a new project; None where [defaults] has one. Raises `UsageError`."""
-    from strongroom.settings.projects import DefaultSettings
-    from strongroom.settings.reader import made
-
-    if asked is None and "zone" in found.document.defaults.model_fields_set:
-        return None
-    return made(DefaultSettings, {"zone": asked or environment.time_zone() or "UTC"}).zone
 
 
 def _sources(texts: list[str], more: dict[str, object]) -> list[SourceSettings]:

@@ -116,7 +116,8 @@ def _from_answer(answer: object, what: str, name: str) -> StorageError:
     code, status, words = _facts_of(answer)
     message = f"{what}: {words or 'no reason given'} ({code or status})"
     if code == "NoSuchBucket":
-        return StorageError(message, hint="the bucket must exist beforehand; check its name and the endpoint")
+        hint = "check its name and the endpoint, or make it with `strongroom init ADDRESS --create-bucket`"
+        return StorageError(message, hint=hint)
     if code in _REGION:
         return StorageError(message, hint="the bucket is in another region; name that region in the settings")
     if code in _FULL or status == 507:
@@ -153,6 +154,11 @@ def _facts_of(answer: object) -> tuple[str, int, str]:
 def status_of(error: StorageError) -> int:
     """The HTTP status that an error of ours came from; 0 where it did not come from an answer."""
     return _facts_of(getattr(error.__cause__, "response", None))[1]
+
+
+def code_of(error: StorageError) -> str:
+    """The code of S3 that an error of ours came from; "" where it did not come from an answer."""
+    return _facts_of(getattr(error.__cause__, "response", None))[0]
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,191 @@
+"""Making a repository: the store is tried out, then come an identity where there is none, a recovery kit, the descriptor and a
+settings file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strongroom import context, settings
+from strongroom.settings import in_address, writer
+from vault.errors import RefusedByRule, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from strongroom.settings.tables import RepositorySettings
+    from vault.age import Identity
+    from vault.randomness import Randomness
+    from vault.storage.address import Address, StoreOptions
+    from vault.storage.contract import Store
+
+_WHOSE_IDENTITY = "Strongroom identity: whoever has this file can read everything"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRepositoryOptions:
+    """What to make.
+
+    repository: where, and how to reach it · settings: the file to be written · identity: the file of one's own identity, made
+    where it is not there · recovery_kit: the file for the kit; None: its text is part of the result · passphrase: asked for
+    one where a new identity is to be encrypted with it · create_bucket: make the bucket where there is none · object_lock:
+    with Object Lock, which a bucket is made with
+    """
+
+    repository: RepositorySettings
+    settings: Path
+    identity: Path
+    recovery_kit: Path | None = None
+    passphrase: Callable[[], str] | None = None
+    create_bucket: bool = False
+    object_lock: bool = False
+
+    def check(self) -> None:
+        """Raises `UsageError` for what makes no sense together, `RefusedByRule` where a file would be overwritten."""
+        _check_kit(self.recovery_kit, self.identity)
+        if self.settings.exists():
+            raise RefusedByRule(f"{self.settings} exists; it was left alone", hint="name another file with --config FILE")
+        if self.object_lock and not self.create_bucket:
+            raise UsageError("--object-lock is for a bucket that is made: --create-bucket is missing", hint="add it")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRepository:
+    """What was made. begun_before: an interrupted run had begun it · recovery_kit: its text, None where a file has it ·
+    findings: what the store can be trusted with, in sentences · bucket_created: None where nobody asked for that."""
+
+    repository: str
+    begun_before: bool
+    address: str
+    new_identity: bool
+    recovery_recipient: str
+    recovery_kit: str | None
+    findings: tuple[str, ...]
+    bucket_created: bool | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return found | {"findings": list(self.findings)}
+
+
+def create_repository(options: NewRepositoryOptions) -> NewRepository:
+    """Make a repository. The steps come in an order that leaves nothing half made that is in the way of a second try.
+
+    Raises `UsageError`, `RefusedByRule` where a repository or a file is there, `KeyRefused` where the identity does not open,
+    `StorageDenied`, `StorageError`.
+    """
+    from vault.storage.address import open_bare_store
+    from vault.storage.retrying import RetryingStore
+
+    options.check()
+    services = context.services()
+    store_options = context.store_options(options.repository, brief=True)
+    address = context.located(options.repository.address, options.settings.absolute().parent)
+    created = _bucket(address, store_options, object_lock=options.object_lock) if options.create_bucket else None
+    bare = open_bare_store(address, store_options, services.clock, services.randomness, create_missing=True)
+    store = RetryingStore(bare, store_options.patience, services.clock, services.randomness)
+    try:
+        return _made(options, address, bare, store, bucket_created=created)
+    finally:
+        store.close()
+
+
+def _bucket(address: Address, options: StoreOptions, *, object_lock: bool) -> bool:
+    """Whether it was made."""
+    from vault.storage.address import BucketAddress
+
+    if not isinstance(address, BucketAddress):
+        raise UsageError(f"{address.text} is a folder, and --create-bucket makes a bucket", hint="write s3://bucket/prefix")
+    from vault.storage.s3_buckets import create_bucket
+
+    return create_bucket(address.bucket, options.s3, object_lock=object_lock)
+
+
+def _made(
+    options: NewRepositoryOptions, address: Address, bare: Store, store: Store, *, bucket_created: bool | None
+) -> NewRepository:
+    from strongroom import identities, settings_copy
+    from strongroom.settings.tables import IdentitySettings
+    from vault import age
+    from vault.format.descriptor import Descriptor, Trust
+    from vault.format.layout import new_id
+    from vault.repository.repository import Repository
+    from vault.repository.store_trust import note_repository
+    from vault.storage.probe import probe_quickly
+
+    services = context.services()
+    begun = Repository.begun(store, services)
+    # the bare one: a wrapper would hide what the store says about checksums
+    report = probe_quickly(bare, services.randomness)
+    if not report.usable:
+        found = " ".join(report.sentences()[:2])
+        raise StorageError(
+            f"{store.describe()} is not fit for a repository, and nothing was made there: {found}",
+            hint="`strongroom doctor ADDRESS` says more of what this store can be trusted with",
+        )
+    kit = age.HybridIdentity.generate(services.randomness)
+    new_identity, mine = _identity(options, services.randomness)
+    trust = Trust(report.creates_once, "md5" if report.checksum == "md5" else "sha256")
+    repository_id = begun.descriptor.repository if begun else new_id(services.randomness.token(16))
+    kit_text = _kit_text(kit.encode(), options.repository, repository_id)
+    if options.recovery_kit is not None:
+        identities.write_secret(options.recovery_kit, kit_text.encode())
+    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust)
+    repository = begun or Repository.create(store, descriptor, services)
+    memory = context.remembered(address, options.repository)
+    memory.start_over(repository_id)
+    if report.creates_once:
+        note_repository(memory, repository_id)
+    writer.write(options.settings, options.repository, IdentitySettings(file=options.identity), kit.recipient.encode())
+    settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(options.settings), [])
+    return NewRepository(
+        repository=repository_id,
+        begun_before=begun is not None,
+        address=store.describe(),
+        new_identity=new_identity,
+        recovery_recipient=kit.recipient.encode(),
+        recovery_kit=None if options.recovery_kit else kit_text,
+        findings=tuple(report.sentences()),
+        bucket_created=bucket_created,
+    )
+
+
+def _identity(options: NewRepositoryOptions, randomness: Randomness) -> tuple[bool, list[Identity]]:
+    """Whether one was made, and what there is: an identity that is there is used, and opened to see that it can be."""
+    from strongroom import identities
+    from strongroom.settings.tables import IdentitySettings
+
+    if options.identity.exists():
+        return False, identities.load(IdentitySettings(file=options.identity), [])
+    secret = None if options.passphrase is None else options.passphrase()
+    return True, [identities.make(options.identity, randomness, secret, _WHOSE_IDENTITY)]
+
+
+def _check_kit(kit: Path | None, identity: Path) -> None:
+    if kit is None:
+        return
+    if kit.absolute().parent.resolve() == identity.absolute().parent.resolve():
+        raise UsageError(
+            "the recovery kit must not lie beside the identity: what destroys the one would destroy the other",
+            hint="name another folder, best on another medium, with --recovery-kit FILE",
+        )
+    if kit.exists():
+        raise RefusedByRule(f"{kit} exists and may hold a key; it was left alone", hint="choose another file")
+
+
+def _kit_text(secret: str, repository: RepositorySettings, repository_id: str) -> str:
+    address = shlex.quote(in_address(repository))
+    return (
+        "# Strongroom recovery kit: print this, lock it away, and delete the file.\n"
+        f"# repository: {repository_id}\n"
+        f"# address:    {repository.address}{f' at {repository.endpoint}' if repository.endpoint else ''}\n"
+        "# It opens everything in the repository. With Strongroom on any machine, and this text in the file kit.txt:\n"
+        f"#   strongroom project list --repository {address} --identity kit.txt\n"
+        f"#   strongroom settings restore --repository {address} --identity kit.txt\n"
+        f"#   strongroom restore PROJECT --to DIR --repository {address} --identity kit.txt\n"
+        f"#   strongroom restore --all-projects --to DIR --repository {address} --identity kit.txt\n"
+        "# Without Strongroom: docs/format.md tells how to read everything with age, zstd and any Parquet reader.\n"
+        f"{secret}\n"
+    )
