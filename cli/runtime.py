@@ -15,15 +15,18 @@ The locale may be of a time before UTF-8, or none.
 
 pydantic looks for plugins in every installed package before it makes its first model; there are none of ours.
 
-Where pandas is installed, Arrow imports it at the first array that is made of a list: a quarter of a short command's processor
-time and 40 MB, for nothing that a command needs. In a command's process it counts as not installed; programs that use
-Strongroom as a library are left alone.
+Where numpy and pandas are installed, Arrow imports them, the latter at the first array that is made of a list: a third of a
+short command's processor time and 60 MB, for nothing that a command needs. With its reader of Parquet come clients of four
+remote file systems, with its sums the reader of data sets. In a command's process all of these count as not installed; programs
+that use Strongroom as a library are left alone. pydantic imports `importlib.metadata` for plugins that it then does not look
+for, and with it a package for mails: its body runs when somebody asks it for anything.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -51,13 +54,35 @@ def ensure_utf8() -> None:
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 (this very program)
 
 
-class WithoutPandas:
-    """pandas counts as not installed. None in `sys.modules` would not do: what Cython compiled takes that for the module."""
+NOT_NEEDED = frozenset(
+    {"numpy", "pandas", "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._s3fs", "pyarrow.dataset"}
+)
+"""Modules that libraries import where they are there, and do without where they are not."""
+
+
+class WithoutModules:
+    """`NOT_NEEDED` counts as not installed. None in `sys.modules` would not do: Cython takes that for the module."""
 
     def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> None:
-        """Raises `ModuleNotFoundError` for pandas, knows nothing of others."""
-        if name == "pandas":
-            raise ModuleNotFoundError("pandas is not used by Strongroom's commands", name=name)
+        """Raises `ModuleNotFoundError` for these, knows nothing of others."""
+        if name in NOT_NEEDED:
+            raise ModuleNotFoundError(f"{name} is not used by Strongroom's commands", name=name)
+
+
+def _import_when_used(name: str) -> None:
+    """Have the body of a module run when something is asked of it, if it has not run yet."""
+    if name in sys.modules:
+        return
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    package, _, last = name.rpartition(".")
+    if package:
+        setattr(sys.modules[package], last, module)
 
 
 def set_up() -> None:
@@ -66,8 +91,9 @@ def set_up() -> None:
     sys.setswitchinterval(SWITCH_EVERY)
     environment.set_default("ARROW_DEFAULT_MEMORY_POOL", "system")
     environment.set_default("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    if "pandas" not in sys.modules:
-        sys.meta_path.insert(0, WithoutPandas())
+    if not any(isinstance(finder, WithoutModules) for finder in sys.meta_path):
+        sys.meta_path.insert(0, WithoutModules())
+    _import_when_used("importlib.metadata")
     if sys.platform != "linux":
         return
     try:

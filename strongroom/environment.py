@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -108,7 +107,7 @@ def time_zone() -> str | None:
 
 def host_name() -> str:
     """This machine's name."""
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 def person() -> str:
