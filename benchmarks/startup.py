@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,11 @@ from pathlib import Path
 
 from benchmarks import measure
 from benchmarks.scratch import child_environment, require_program, say
+from policies.daemon.child_processes import Children
+from policies.daemon.warm_parent import WarmParent, is_possible
+from policies.scheduling.jobs import Stop
+from strongroom import from_settings
+from vault.clock import SystemClock
 
 FILES = 20
 HEAVY = (
@@ -102,6 +108,36 @@ class Place:
         return done.stderr.split()
 
 
+FORKED = "backup"
+"""What is also measured as a run of the daemon."""
+
+
+def forked(place: Place, rounds: int) -> float:
+    """The processor seconds of an unchanged backup that the daemon's warm parent forks: the best of so many rounds."""
+    clock, best = SystemClock(), 1e9
+    environment = place.environment | {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+    parent = WarmParent(from_settings.RUN, from_settings.WARM_PARENT, environment, clock, say)
+    try:
+        while not parent.warm_up():
+            clock.sleep(0.05)
+        children = Children(place.environment | {"STRONGROOM_PARENT": str(os.getpid())}, warm=parent)
+        for number in range(rounds):
+            before = _of_children(parent.pid)
+            command = [*from_settings.RUN, FORKED, "--quiet", "--config", str(place.folder / "strongroom.toml")]
+            ended = children.run(command, Stop(clock, clock.monotonic() + 60))
+            if ended.code or parent.forked != number + 1:
+                raise SystemExit(f"a forked run failed: {ended.errors}")
+            best = min(best, _of_children(parent.pid) - before)
+    finally:
+        parent.close()
+    return best
+
+
+def _of_children(pid: int | None) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def measured(place: Place, command: str, rounds: int) -> Measured:
     """The best of so many rounds. Raises `measure.CommandError`."""
     modules = set(place.imported(place.words(command)))
@@ -131,6 +167,8 @@ def main() -> int:
         for command in LIMITS:
             results.append(measured(place, command, given.rounds))
             print(line(results[-1]), flush=True)
+        if is_possible():
+            print(f"| `{FORKED}`, forked by the daemon | {forked(place, given.rounds):.2f} s | | | |", flush=True)
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
     return int(any(one.seconds > one.limit for one in results))

@@ -18,15 +18,13 @@ pydantic looks for plugins in every installed package before it makes its first 
 Where numpy and pandas are installed, Arrow imports them, the latter at the first array that is made of a list: a third of a
 short command's processor time and 60 MB, for nothing that a command needs. With its reader of Parquet come clients of four
 remote file systems, with its sums the reader of data sets. In a command's process all of these count as not installed; programs
-that use Strongroom as a library are left alone. pydantic imports `importlib.metadata` for plugins that it then does not look
-for, and with it a package for mails: its body runs when somebody asks it for anything.
+that use Strongroom as a library are left alone.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -69,22 +67,6 @@ class WithoutModules:
             raise ModuleNotFoundError(f"{name} is not used by Strongroom's commands", name=name)
 
 
-def _import_when_used(name: str) -> None:
-    """Have the body of a module run when something is asked of it, if it has not run yet."""
-    if name in sys.modules:
-        return
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    package, _, last = name.rpartition(".")
-    if package:
-        setattr(sys.modules[package], last, module)
-
-
 def set_up() -> None:
     """Before the first thread starts. The allocator stays as it is where the C library is another one."""
     gc.set_threshold(COLLECT_EVERY, 20, 100)
@@ -93,7 +75,6 @@ def set_up() -> None:
     environment.set_default("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if not any(isinstance(finder, WithoutModules) for finder in sys.meta_path):
         sys.meta_path.insert(0, WithoutModules())
-    _import_when_used("importlib.metadata")
     if sys.platform != "linux":
         return
     try:

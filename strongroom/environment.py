@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,23 @@ def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
     own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE}
     copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}
     return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())} | copy
+
+
+def for_warm_parent() -> dict[str, str]:
+    """For the process that forks the daemon's runs: where programs and libraries are, the language and the time zone, and no
+    secret. A run's own environment reaches the run alone."""
+    kept = {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"}
+    found = {name: value for name, value in os.environ.items() if name in kept or name.startswith(("LC_", "LD_", "PYTHON"))}
+    # an allocator that Arrow brings along, and does not use here, starts a thread: a process that forks may have only one
+    return found | {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+
+
+def replace_all(variables: dict[str, str], *, parent: int) -> None:
+    """In a run that was forked: its own environment in the place of that of the process that has forked it, which is its
+    parent."""
+    os.environ.clear()
+    os.environ.update(variables | {PARENT: str(parent)})
+    time.tzset()
 
 
 def settings_in_use() -> Path | None:

@@ -26,7 +26,11 @@ PRUNE_WAITS = "10 min"
 """For backups elsewhere. A prune that gives way is tried again like one that failed."""
 
 LARGEST_SECRET = 64 * 1024
-_BEGIN = "from cli.main import run; run()"
+RUN = (sys.executable, "-P", "-c", "from cli.main import run; run()")
+"""How the command line of a run begins: this program again."""
+
+WARM_PARENT = (sys.executable, "-P", "-c", "from cli.warm_parent import serve; serve()")
+"""The process that forks runs instead."""
 
 
 def projects(settings: Settings) -> tuple[ProjectPlan, ...]:
@@ -79,7 +83,7 @@ class Commands:
 
     def _whole(self, words: Sequence[str]) -> Sequence[str]:
         identity_options = [word for file in self.identity for word in ("--identity", str(file))]
-        return (sys.executable, "-P", "-c", _BEGIN, *words, "--json", "--config", str(self.config), *identity_options)
+        return (*RUN, *words, "--json", "--config", str(self.config), *identity_options)
 
 
 def channels(notify: NotifySettings) -> tuple[Channel, ...]:
