@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # a worker for each processor; one that is done takes over from the others
 SPREAD := --numprocesses auto --dist worksteal
 
@@ -15,7 +16,7 @@ help:
 	@echo "make bench       Strongroom beside its peers (see benchmarks/README.md)"
 
 demo: $(VENV)/.installed
-	$(BIN)/strongroom demo
+	@$(BIN)/strongroom demo
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SPREAD)
@@ -39,14 +40,14 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.run
 
 $(VENV)/.installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	touch $@
+	@test -x $(BIN)/python || .ci/show "Making a Python environment in $(VENV)" $(PYTHON) -m venv $(VENV)
+	@.ci/show "Bringing its pip up to date" $(PIP) --upgrade "pip>=25.1"
+	@.ci/show "Installing Strongroom and its libraries, some 100 MB" $(PIP) --editable .
+	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
-	touch $@
+	@.ci/show "Installing what the tests need, some 500 MB" $(PIP) --group dev
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info build

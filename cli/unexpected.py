@@ -4,9 +4,6 @@ The same fault has the same file, so that one which comes back every hour fills 
 from __future__ import annotations
 
 import os
-import tempfile
-import traceback
-from hashlib import blake2b
 from pathlib import Path
 
 from strongroom import environment
@@ -19,6 +16,8 @@ _LONGEST = 300
 
 def fault_as_error(error: Exception) -> StrongroomError:
     """The error to report; its details are in a file, or part of its hint where no file can be written."""
+    import traceback
+
     details = "".join(traceback.format_exception(error))
     words = printable(str(error).encode("utf-8", "backslashreplace"))[:_LONGEST]
     what = f"{type(error).__name__}: {words}" if words else type(error).__name__
@@ -31,6 +30,9 @@ def fault_as_error(error: Exception) -> StrongroomError:
 
 
 def _written(details: str, error: Exception) -> Path | None:
+    import traceback
+    from hashlib import blake2b
+
     where = "".join(f"{frame.filename}:{frame.lineno}\n" for frame in traceback.extract_tb(error.__traceback__))
     name = f"error-{blake2b((type(error).__name__ + where).encode('utf-8', 'backslashreplace'), digest_size=6).hexdigest()}.txt"
     try:
@@ -48,6 +50,8 @@ def _written(details: str, error: Exception) -> Path | None:
 def _file(place: Path | None, name: str, details: str) -> Path:
     """In a folder of ours, or (None) in a new file among the temporary ones. Raises `OSError`."""
     if place is None:
+        import tempfile
+
         handle, path = tempfile.mkstemp(prefix="strongroom-error-", suffix=".txt")
         file = Path(path)
     else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +65,23 @@ def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
     own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE, *OF_ONE_COMMAND}
     copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}
     return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())} | copy
+
+
+def for_warm_parent() -> dict[str, str]:
+    """For the process that forks the daemon's runs: where programs and libraries are, the language and the time zone, and no
+    secret. A run's own environment reaches the run alone."""
+    kept = {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"}
+    found = {name: value for name, value in os.environ.items() if name in kept or name.startswith(("LC_", "LD_", "PYTHON"))}
+    # an allocator that Arrow brings along, and does not use here, starts a thread: a process that forks may have only one
+    return found | {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+
+
+def replace_all(variables: dict[str, str], *, parent: int) -> None:
+    """In a run that was forked: its own environment in the place of that of the process that has forked it, which is its
+    parent."""
+    os.environ.clear()
+    os.environ.update(variables | {PARENT: str(parent)})
+    time.tzset()
 
 
 def settings_in_use() -> Path | None:
@@ -141,7 +158,7 @@ def time_zone() -> str | None:
 
 def host_name() -> str:
     """This machine's name."""
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 def free_memory() -> int | None:

@@ -9,24 +9,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from policies.daemon.plan import PlannedJob, ProjectPlan
-from policies.notifications.apprise import Apprise
-from policies.notifications.channels import Channel, Secret
-from policies.notifications.email import Email
-from policies.notifications.healthchecks import Healthchecks
-from policies.notifications.webhook import Webhook
 from strongroom.settings import Settings, durations, resolve
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import ProjectSettings
 from vault.errors import SettingsError
+
+if TYPE_CHECKING:
+    from policies.notifications.channels import Channel, Secret
+    from policies.notifications.healthchecks import Healthchecks
 
 COMMAND_TIMEOUT = 60
 PRUNE_WAITS = "10 min"
 """For backups elsewhere. A prune that gives way is tried again like one that failed."""
 
 LARGEST_SECRET = 64 * 1024
-_BEGIN = "from cli.main import run; run()"
+RUN = (sys.executable, "-P", "-c", "from cli.main import run; run()")
+"""How the command line of a run begins: this program again."""
+
+WARM_PARENT = (sys.executable, "-P", "-c", "from cli.warm_parent import serve; serve()")
+"""The process that forks runs instead."""
 
 
 def projects(settings: Settings) -> tuple[ProjectPlan, ...]:
@@ -79,13 +83,15 @@ class Commands:
 
     def _whole(self, words: Sequence[str]) -> Sequence[str]:
         identity_options = [word for file in self.identity for word in ("--identity", str(file))]
-        return (sys.executable, "-P", "-c", _BEGIN, *words, "--json", "--config", str(self.config), *identity_options)
+        return (*RUN, *words, "--json", "--config", str(self.config), *identity_options)
 
 
 def channels(notify: NotifySettings) -> tuple[Channel, ...]:
     """The ways to tell people that the settings name."""
     found: list[Channel] = []
     if notify.email is not None:
+        from policies.notifications.email import Email
+
         mail = notify.email
         found.append(
             Email(
@@ -99,8 +105,12 @@ def channels(notify: NotifySettings) -> tuple[Channel, ...]:
             )
         )
     if notify.webhook is not None:
+        from policies.notifications.webhook import Webhook
+
         found.append(Webhook(_url(notify.webhook.url, notify.webhook.url_file, notify.webhook.url_command)))
     if notify.apprise is not None:
+        from policies.notifications.apprise import Apprise
+
         found.append(Apprise(_secret(notify.apprise.urls_file, notify.apprise.urls_command)))
     return tuple(found)
 
@@ -108,7 +118,11 @@ def channels(notify: NotifySettings) -> tuple[Channel, ...]:
 def healthchecks(notify: NotifySettings) -> Healthchecks | None:
     """Whom to tell that all is well."""
     checks = notify.healthchecks
-    return None if checks is None else Healthchecks(_url(checks.url, checks.url_file, checks.url_command))
+    if checks is None:
+        return None
+    from policies.notifications.healthchecks import Healthchecks
+
+    return Healthchecks(_url(checks.url, checks.url_file, checks.url_command))
 
 
 def _url(plain: str | None, file: Path | None, command: str | None) -> Secret:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from policies.daemon.child_processes import ProcessResult
     from policies.daemon.log import Log
     from policies.daemon.loop import DaemonConfig, DaemonParts, DaemonSignals
+    from policies.daemon.warm_parent import WarmParent
     from policies.scheduling.jobs import Stop
     from strongroom.settings import Settings
 
@@ -72,9 +73,11 @@ def daemon(
     identities = [one.expanduser().absolute() for one in identity or []]
     signals = DaemonSignals()
     reach = None if once else lambda: _reach(found, identities)
-    with _daemon_parts(found, log, reach) as parts, _signals(signals):
+    with _daemon_parts(found, log, reach) as parts, _signals(signals), _warm_parent(found, log, once=once) as warm:
         one = Daemon(
-            parts, _daemon_config(found, identities, log), lambda: _daemon_config(settings.load(file), identities, log)
+            parts,
+            _daemon_config(found, identities, log, warm),
+            lambda: _daemon_config(settings.load(file), identities, log, warm),
         )
         left = one.once(signals) if once else one.run(signals)
     if once and left:
@@ -124,13 +127,33 @@ def _run_requested(found: Settings, identities: list[Path]) -> None:
     log = Log(output.notice, context.services().clock, as_json=False)
     signals = DaemonSignals()
     with _daemon_parts(found, log, None) as parts, _signals(signals):
-        wanted = _daemon_config(found, identities, log)
+        wanted = _daemon_config(found, identities, log, None)
         Daemon(parts, wanted, lambda: wanted).once(signals, requested_only=True)
     if signals.stop:
         raise Interrupted("interrupted by a signal; the runs were asked to withdraw")
 
 
-def _daemon_config(found: Settings, identity: list[Path], log: Log) -> DaemonConfig:
+@contextmanager
+def _warm_parent(found: Settings, log: Log, *, once: bool) -> Iterator[WarmParent | None]:
+    """What forks the runs; None where the daemon ends at once, or the system cannot do it."""
+    from policies.daemon.warm_parent import WarmParent, is_possible
+    from strongroom import from_settings
+
+    if once or not is_possible():
+        yield None
+        return
+
+    kind = ["s3"] if found.repository.address.lower().startswith("s3:") else []
+    server = [*from_settings.WARM_PARENT, *kind]
+    warm = WarmParent(from_settings.RUN, server, environment.for_warm_parent(), context.services().clock, log.notice)
+    warm.warm_up()
+    try:
+        yield warm
+    finally:
+        warm.close()
+
+
+def _daemon_config(found: Settings, identity: list[Path], log: Log, warm: WarmParent | None) -> DaemonConfig:
     from policies.daemon import job_results
     from policies.daemon.child_processes import Children
     from policies.daemon.loop import DaemonConfig
@@ -145,7 +168,7 @@ def _daemon_config(found: Settings, identity: list[Path], log: Log) -> DaemonCon
     except StrongroomError as error:
         log.notice(str(error))
     # runs are killed while there is still somebody to see it
-    children = Children(environment.for_children(copy), kill_after=max(1.0, grace * 0.8))
+    children = Children(environment.for_children(copy), kill_after=max(1.0, grace * 0.8), warm=warm)
 
     def run(command: Sequence[str], stop: Stop) -> ProcessResult:
         ended = run_alone(command, stop)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +21,16 @@ from vault.errors import StrongroomError
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from restore.execution.executor import RestoreReport
     from vault.backup.report import BackupReport
+    from vault.clock import Clock
     from vault.repository.project import Project
     from vault.repository.repository import Repository
 
 KINDS = ("reports", "tickets", "raw")
 HOURS = 3
+SIGN_OF_LIFE = 5.0
+"""Seconds of silence at most."""
 
 
 class DemoFailed(StrongroomError):
@@ -37,21 +43,23 @@ def demo(
 ) -> None:
     """Write a small contact centre, back it up while it grows, delete a client's reports, and bring them back."""
     folder = Path(tempfile.mkdtemp(prefix="strongroom-demo-"))
+    clock = context.services().clock
     try:
-        _Demo(folder, years).run()
+        _Demo(folder, years, clock).run()
     finally:
         if keep:
             output.result(f"\nEverything is in {folder}.")
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            with _step("The temporary folder is removed", clock):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Demo:
-    def __init__(self, folder: Path, years: float) -> None:
+    def __init__(self, folder: Path, years: float, clock: Clock) -> None:
         self._centre = folder / "contact-centre"
         self._vault = folder / "repository"
         self._years = years
-        self._clock = context.services().clock
+        self._clock = clock
         self._began = self._clock.monotonic()
 
     def run(self) -> None:
@@ -60,15 +68,15 @@ class _Demo:
 
         from cli.demo.data import grow, write_contact_centre
 
-        with self._step("A contact centre opens its archives"):
+        with _step("A contact centre opens its archives", self._clock):
             summary = write_contact_centre(self._centre, years=self._years)
         self._say(
             f"{len(summary.clients)} clients, {counted(summary.files, 'file')}, {wording.size(summary.bytes)}: "
             f"reports, tickets and call records from {summary.first_day} on"
         )
-        with self._step("A repository is made, with keys of its own for each client"):
+        with _step("A repository is made, with keys of its own for each client", self._clock):
             projects = self._make_repository(summary.clients)
-        with self._step("The first snapshots are taken"):
+        with _step("The first snapshots are taken", self._clock):
             reports = [self._back_up(project, kind) for project in projects for kind in KINDS]
         stored = sum(report.record.counts.stored_bytes for report in reports)
         self._say(f"sealed, deduplicated and compressed: {wording.size(stored)} stored")
@@ -76,7 +84,7 @@ class _Demo:
         for _ in range(HOURS):
             grow(self._centre, hour)
             hour += timedelta(hours=1)
-            with self._step("An hour passes, reports grow, and the next snapshots are taken"):
+            with _step("An hour passes, reports grow, and the next snapshots are taken", self._clock):
                 reports = [self._back_up(project, kind) for project in projects for kind in KINDS]
             self._say(
                 f"{sum(r.record.counts.added for r in reports)} new and {sum(r.record.counts.changed for r in reports)} "
@@ -113,19 +121,20 @@ class _Demo:
     def _delete_and_restore(self, project: Project) -> None:
         lost = self._centre / project.name / "reports"
         before = snapshot_of(lost)
-        with self._step(f"Somebody deletes {project.name}'s report folder with one click"):
+        with _step(f"Somebody deletes {project.name}'s report folder with one click", self._clock):
             shutil.rmtree(lost)
         self._say(f"{counted(len(before), 'item')} are gone")
-        with self._step("strongroom restore brings it back"):
-            self._restore(project, lost.parent)
-        with self._step("Every byte, every mode and every time is compared"):
+        with _step("strongroom restore brings it back", self._clock):
+            report = self._restore(project, lost.parent)
+        self._say(f"{counted(report.files, 'file')}, {wording.size(report.bytes)}")
+        with _step("Every byte, every mode and every time is compared", self._clock):
             after = snapshot_of(lost)
         if after != before:
             different = sorted({*before.items()} ^ {*after.items()})[:3]
             raise DemoFailed(f"the restored folder differs from what was deleted: {different}")
         self._say(f"{counted(len(after), 'item')} are exactly what they were")
 
-    def _restore(self, project: Project, target_folder: Path) -> None:
+    def _restore(self, project: Project, target_folder: Path) -> RestoreReport:
         from restore.execution.executor import execute
         from restore.local_fs import Target
         from restore.planning.conflict_policy import ConflictPolicy
@@ -137,16 +146,39 @@ class _Demo:
             report = execute(plan, target, lambda: None)
         if report.problems:
             raise DemoFailed(f"the restore met a problem: {report.problems[0].message}")
-        self._say(f"{counted(report.files, 'file')}, {wording.size(report.bytes)}")
-
-    @contextmanager
-    def _step(self, title: str) -> Iterator[None]:
-        began = self._clock.monotonic()
-        yield
-        output.result(f"{title} ({wording.duration(self._clock.monotonic() - began)})")
+        return report
 
     def _say(self, text: str) -> None:
         output.result(f"    {text}" if not text.startswith("\n") else text)
+
+
+@contextmanager
+def _step(title: str, clock: Clock) -> Iterator[None]:
+    """Its title at once, a dot for every few seconds of work, and how long it took."""
+    began, ended = clock.monotonic(), threading.Event()
+    _write(title)
+
+    def show_life() -> None:
+        while not ended.wait(SIGN_OF_LIFE):
+            _write(".")
+
+    shown = threading.Thread(target=show_life, name="a sign of life", daemon=True)
+    shown.start()
+    try:
+        yield
+    except BaseException:
+        ended.set()
+        _write("\n")
+        raise
+    ended.set()
+    shown.join()
+    _write(f" ({wording.duration(clock.monotonic() - began)})\n")
+
+
+def _write(text: str) -> None:
+    with output.standard_output():
+        typer.echo(text, nl=False)
+        sys.stdout.flush()
 
 
 def snapshot_of(folder: Path) -> dict[str, tuple[int, int, bytes]]:

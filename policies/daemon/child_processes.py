@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
+from policies.daemon.warm_parent import ForkedRun, ParentLost, WarmParent
 from policies.scheduling.jobs import Stop
 from vault.errors import StrongroomError
 
@@ -43,23 +44,47 @@ class ProcessResult:
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """Starts processes. environment: theirs · kill_after: seconds that they have to end."""
+    """Starts processes. environment: theirs · kill_after: seconds that they have to end · warm: forks them where it can."""
 
     environment: Mapping[str, str]
     kill_after: float = KILL_AFTER
+    warm: WarmParent | None = None
 
     def run(self, command: Sequence[str], stop: Stop) -> ProcessResult:
         """Raises `StrongroomError` where it cannot be started."""
         try:
-            with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-                process = self._started(command, out, errors)
-                ended = _waited_for(process, stop, self.kill_after)
-                return replace(ended, document=_document(out), errors=_end_of(errors))
+            forked = self._forked(command, stop)
+            return forked if forked is not None else self._executed(command, stop)
         except OSError as error:
             raise StrongroomError(
                 f"the run could not be started: {error.strerror}",
                 hint="free some memory, processes or space for temporary files",
             ) from error
+
+    def _executed(self, command: Sequence[str], stop: Stop) -> ProcessResult:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            ended = _waited_for(_Program(self._started(command, out, errors)), stop, self.kill_after)
+            return replace(ended, document=_document(out), errors=_end_of(errors))
+
+    def _forked(self, command: Sequence[str], stop: Stop) -> ProcessResult | None:
+        """None where it has to be started as a program, perhaps once more: it ends with its parent."""
+        if self.warm is None:
+            return None
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            run = self.warm.start(command, self.environment, out, errors)
+            if run is None:
+                return None
+            try:
+                ended = _waited_for(run, stop, self.kill_after)
+            except ParentLost:
+                run.wait_without_parent(self.kill_after)
+                self.warm.warm_up()
+                if not stop():
+                    return None
+                ended = ProcessResult(-signal.SIGTERM, {}, "", asked=True)
+            finally:
+                run.close()
+            return replace(ended, document=_document(out), errors=_end_of(errors))
 
     def _started(self, command: Sequence[str], out: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 (our own command line, no shell)
@@ -72,18 +97,35 @@ class Children:
         )
 
 
-def _waited_for(process: subprocess.Popen[bytes], stop: Stop, kill_after: float) -> ProcessResult:
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A process of ours."""
+
+    process: subprocess.Popen[bytes]
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self.process.wait(timeout)
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _waited_for(process: _Program | ForkedRun, stop: Stop, kill_after: float) -> ProcessResult:
+    """Raises `ParentLost`."""
     asked_at: float | None = None
     while True:
         with suppress(subprocess.TimeoutExpired):
             return ProcessResult(process.wait(LOOK_EVERY), {}, "", asked=asked_at is not None)
         now = stop.clock.monotonic()
         if asked_at is None and stop():
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             asked_at = now
         elif asked_at is not None and now - asked_at > kill_after:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             return ProcessResult(process.wait(), {}, "", asked=True, killed=True)
 
 

@@ -16,14 +16,16 @@ class Document(Table):
     """Strongroom's settings."""
 
     repository: RepositorySettings = Field(description="where the repository lies and how to reach it")
-    identity: IdentitySettings = Field(default=IdentitySettings(), description="where the identity comes from")
-    recovery: RecoverySettings = Field(default=RecoverySettings(), description="who else can open what will be stored")
+    identity: IdentitySettings = Field(default=IdentitySettings.model_construct(), description="where the identity comes from")
+    recovery: RecoverySettings = Field(
+        default=RecoverySettings.model_construct(), description="who else can open what will be stored"
+    )
     defaults: DefaultSettings = Field(
-        default=DefaultSettings(), description="for every project, unless it says otherwise itself"
+        default=DefaultSettings.model_construct(), description="for every project, unless it says otherwise itself"
     )
     projects: Mapping[str, ProjectSettings] = Field(default={}, description="the clients whose data is kept, by name")
-    daemon: DaemonSettings = Field(default=DaemonSettings(), description="how the daemon runs")
-    notify: NotifySettings = Field(default=NotifySettings(), description="who is told when a promise breaks")
+    daemon: DaemonSettings = Field(default=DaemonSettings.model_construct(), description="how the daemon runs")
+    notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is told when a promise breaks")
 
     @field_validator("projects")
     @classmethod

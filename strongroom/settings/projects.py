@@ -129,13 +129,14 @@ class CheckJob(Job):
 class Schedules(Table):
     """The jobs of a project, in its time zone."""
 
-    backup: Job = Field(default=Job(), description="snapshots of all sources")
-    check: CheckJob = Field(default=CheckJob(), description="stored data is read and verified")
+    backup: Job = Field(default=Job.model_construct(), description="snapshots of all sources")
+    check: CheckJob = Field(default=CheckJob.model_construct(), description="stored data is read and verified")
     drill: Job = Field(
-        default=Job(), description="a random sample and the newest report are restored to a scratch folder, and compared"
+        default=Job.model_construct(),
+        description="a random sample and the newest report are restored to a scratch folder, and compared",
     )
-    retention: Job = Field(default=Job(), description="snapshots that no rule wants are forgotten")
-    prune: Job = Field(default=Job(), description="what nothing needs any more is deleted from the store")
+    retention: Job = Field(default=Job.model_construct(), description="snapshots that no rule wants are forgotten")
+    prune: Job = Field(default=Job.model_construct(), description="what nothing needs any more is deleted from the store")
 
 
 class KeepSettings(Table):
@@ -195,15 +196,15 @@ class DefaultSettings(Table):
         description="what 01.02.2024 means in names and tables: the first of February, or the second of January",
     )
     rpo: Length | None = Field(default=None, description="no source may be without a success for longer: `1 hour`")
-    schedule: Schedules = Field(default=Schedules(), description="when what runs")
-    keep: KeepSettings = Field(default=KeepSettings(), description="which snapshots stay")
+    schedule: Schedules = Field(default=Schedules.model_construct(), description="when what runs")
+    keep: KeepSettings = Field(default=KeepSettings.model_construct(), description="which snapshots stay")
     item_retention: Mapping[Word, ItemRuleText] = Field(
         default={},
         description="by kind, how long items stay that the source no longer has: `7 years after period`, `90 days after "
         "deletion`, `1 year after backup`, `forever`. A kind that is not named stays for ever",
     )
-    lock: LockSettings = Field(default=LockSettings(), description="Object Lock")
-    alarms: AlarmSettings = Field(default=AlarmSettings(), description="what raises an alarm")
+    lock: LockSettings = Field(default=LockSettings.model_construct(), description="Object Lock")
+    alarms: AlarmSettings = Field(default=AlarmSettings.model_construct(), description="what raises an alarm")
 
 
 class ProjectSettings(DefaultSettings):

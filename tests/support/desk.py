@@ -27,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from cli.runtime import WithoutPandas
+from cli.runtime import WithoutModules
 from vault.clock import SystemClock
 from vault.randomness import SystemRandomness
 from vault.storage.address import StoreOptions, open_store, parse_address
@@ -170,8 +170,8 @@ class Desk:
                 yield
         finally:
             gc.set_threshold(*thresholds)
-            # a command's process has no pandas; this one goes on
-            sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, WithoutPandas)]
+            # a command's process has neither numpy nor pandas; this one goes on
+            sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, WithoutModules)]
             for number, handler in handlers.items():
                 signal(number, handler)
 

@@ -19,6 +19,18 @@ _VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 
+def _sum_of(top: int) -> int:
+    found = 0
+    for place, term in enumerate(_GENERATOR):
+        if top >> place & 1:
+            found ^= term
+    return found
+
+
+_SUMS = tuple(_sum_of(top) for top in range(32))
+"""For the five bits that leave the state. A hybrid recipient has two thousand letters, and every command reads several."""
+
+
 def encode(prefix: str, data: bytes) -> str:
     """`data` under `prefix`, in small letters (`prefix` too must be in them)."""
     words = list(_regroup(data, 8, 5))
@@ -58,13 +70,10 @@ def _spread(prefix: str) -> list[int]:
 
 
 def _checksum(words: Iterable[int]) -> int:
-    state = 1
+    state, sums = 1, _SUMS
     for word in words:
         top = state >> 25
-        state = (state & 0x1FFFFFF) << 5 ^ word
-        for place, term in enumerate(_GENERATOR):
-            if top >> place & 1:
-                state ^= term
+        state = (state & 0x1FFFFFF) << 5 ^ word ^ sums[top]
     return state
 
 
