@@ -12,6 +12,7 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.execution.executor import RestoreReport
+    from restore.execution.verification import Verification
     from restore.outputs.output_item import ItemOutcome
     from restore.planning.plan import RestorePlan
     from restore.tables.loss_report import Loss
@@ -93,6 +94,11 @@ def _show_existing(plans: Sequence[RestorePlan]) -> None:
     ):
         if count:
             output.notice(f"plan: {counted(count, 'item')} {one if count == 1 else many}")
+    left = [one for plan in plans for one in plan.left if one.asked]
+    for kept in left[:CONFLICTS_SHOWN]:
+        output.notice(f"  left as it is: {printable(kept.path)}: {kept.message}")
+    if len(left) > CONFLICTS_SHOWN:
+        output.notice(f"  … and {counted(len(left) - CONFLICTS_SHOWN, 'more item')} (all of them with --json or --report)")
     differing = sum(one.problem() is not None for plan in plans for one in plan.left)
     if differing:
         output.notice(
@@ -131,6 +137,14 @@ def show_report(report: RestoreReport, where: str) -> None:
     ):
         if count:
             output.result(f"{counted(count, one, many)}")
+
+
+def show_verification(found: Verification) -> None:
+    """What was read again, and how it compares with the snapshot."""
+    medium = {"disk": "from the disk", "archive": "out of the archive", "bucket": "from the bucket"}[found.medium]
+    wrong = counted(found.differing, "item is", "items are")
+    verdict = f"{wrong} NOT as the snapshot has it" if found.differing else "as the snapshot has them"
+    output.result(f"read again {medium}: {counted(found.files, 'file')}, {wording.size(found.bytes_read)}: {verdict}")
 
 
 def show_tables(outcomes: Sequence[ItemOutcome]) -> None:

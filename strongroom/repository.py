@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from strongroom.query import QueryResult
     from strongroom.restore_drill import RecordedDrill
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
+    from strongroom.restore_proposal import Proposal
     from strongroom.restore_result import RestoreResult
     from strongroom.selection import ItemParts, SelectedItems, SelectionOptions
     from strongroom.snapshots import ProjectSnapshots
@@ -168,6 +169,13 @@ class Project:
         from strongroom.selection import SelectionOptions
 
         return list_items(self.context, self.stored, SelectionOptions(**parts).query(self.context, self.stored))
+
+    def propose_restore(self, selected: SelectedItems, options: RestoreOptions | None = None) -> Proposal:
+        """Where a restore should go: back in place where the files are gone there, else a new folder. selected: with
+        `sources_apart`. Raises as `strongroom.restore_proposal.propose`."""
+        from strongroom.restore_proposal import propose
+
+        return propose(self.context, selected, options)
 
     def plan_restore(
         self, selected: SelectedItems, to: Destination | Path | str, options: RestoreOptions | None = None
