@@ -59,11 +59,12 @@ class CommandsByName(Mapping[str, object]):
 
 
 def _built(name: str, module: str, attribute: str) -> object:
-    found = getattr(import_module(f"cli.commands.{module}"), attribute)
+    place = import_module(f"cli.commands.{module}")
+    found = getattr(place, attribute)
     if isinstance(found, typer.Typer):
         group = get_group(found)
         group.name = name
         return group
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    alone.command(name, epilog=EXIT_CODES)(found)
+    alone.command(name, cls=getattr(place, "COMMAND_CLASS", None), epilog=EXIT_CODES)(found)
     return get_command(alone)

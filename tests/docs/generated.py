@@ -77,7 +77,7 @@ def _command(words: str, command: Any) -> str:
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     usage = " ".join(["strongroom", words, *(one.metavar for one in arguments), "[OPTIONS]"])
     rows = [f"| `{one.metavar}` | {_text(one.help)} |" for one in arguments if one.help]
-    rows += [f"| `{_written(one)}` | {_text(one.help)}{_default(one)} |" for one in _options(command)]
+    rows += [f"| `{_written(one)}` | {_text(one.help)}{_default(one)} |" for one in _options(command) if not one.hidden]
     table = "\n".join(["| | |", "| --- | --- |", *rows])
     return f"## strongroom {words}\n\n```\n{usage}\n```\n\n{_text(command.help)}\n\n{table}\n"
 
