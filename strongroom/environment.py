@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,18 @@ from vault.errors import SettingsError
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
 SETTINGS_IN_USE = "STRONGROOM_SETTINGS_IN_USE"
+_OWN = ("STRONGROOM_", "NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY")
+_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+}
 
 
 def variable(name: str) -> str | None:
@@ -32,6 +45,13 @@ def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
     own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE}
     copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}
     return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())} | copy
+
+
+def for_hooks(more: Mapping[str, str]) -> dict[str, str]:
+    """For commands of the settings around a backup: the environment without what is Strongroom's own, such as the credentials
+    that reach the repository. more: what they get besides."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN) and name not in _CREDENTIALS}
+    return kept | dict(more)
 
 
 def settings_in_use() -> Path | None:

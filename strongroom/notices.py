@@ -3,6 +3,7 @@ the store does not answer. The command line shows it on stderr; whoever uses the
 
     warning    something is wrong or will be
     info       worth knowing
+    debug      a detail, for who looks closely
     error      a problem: one item's trouble, that stopped nothing
 """
 
@@ -34,6 +35,11 @@ def warn(text: str) -> None:
 def notice(text: str) -> None:
     """Worth knowing."""
     _log.info("%s", text)
+
+
+def detail(text: str) -> None:
+    """Worth knowing for who looks closely."""
+    _log.debug("%s", text)
 
 
 def problems(found: Sequence[Problem]) -> None:
