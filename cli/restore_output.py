@@ -39,8 +39,8 @@ class Planned(Protocol):
     def as_json(self) -> dict[str, Any]: ...
 
 
-def show_plan(planned: Planned) -> None:
-    """The plan, on stderr."""
+def show_plan(planned: Planned, *, always_periods: bool = False) -> None:
+    """The plan, on stderr. always_periods: say which period it is of, where it is of one alone, too."""
     plans, estimate = planned.plans, planned.estimate
     files, to_write, to_read, requests = (
         sum(values) for values in zip(*((p.files, p.bytes_to_write, p.bytes_to_read, p.requests) for p in plans), strict=True)
@@ -50,7 +50,7 @@ def show_plan(planned: Planned) -> None:
         f"{_moment(planned.selected)}; {wording.size(to_read)} to read in about {counted(requests, 'request')}, "
         f"which may take {wording.duration(estimate.seconds)}"
     )
-    if len(estimate.rows) > 1:
+    if len(estimate.rows) > 1 or (always_periods and estimate.rows):
         for row in estimate.rows:
             about = row.period or "no period"
             output.notice(f"  {row.kind:<12} {about:<9} {counted(row.files, 'file'):>14} {wording.size(row.bytes):>11}")

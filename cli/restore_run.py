@@ -124,10 +124,10 @@ def selected_items(
         return chosen(replace(options, source=prompts.source(error)))
 
 
-def shown(planned: Planned, run: RunOptions) -> bool:
-    """Show a plan; whether it is to be carried out."""
+def shown(planned: Planned, run: RunOptions, *, proposed: bool = False) -> bool:
+    """Show a plan; whether it is to be carried out. proposed: its destination was; then its period is always shown."""
     if not run.as_json:
-        show_plan(planned)
+        show_plan(planned, always_periods=proposed)
     warn_of_shortage(planned.shortage)
     selected = planned.selected
     if run.dry_run:
@@ -184,9 +184,10 @@ def restore_project(context: Context, project: Project, options: SelectionOption
     planned = plan_restore(context, selected, destination, request.options())
     if proposal is not None:
         run = replace(run, document=_with(run.document, {"proposed": proposal.as_json()}))
-    if not shown(planned, run):
-        if request.report is not None:
-            restore_report.write(request.report, planned)
+    going_on = shown(planned, run, proposed=proposal is not None)
+    if request.report is not None:
+        restore_report.write(request.report, planned)  # of a plan that is refused, too
+    if not going_on:
         return
     planned.refuse()
     confirm(planned, proposed=proposal is not None, yes=run.yes)

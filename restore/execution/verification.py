@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, tee
 from typing import TYPE_CHECKING, Any
 
 from restore.execution.row_view import Rows
@@ -89,8 +90,8 @@ def verify_folder(
     failed = {one.path for one in known if one.what != "attributes"}
     unset = {one.path for one in known if one.what == "attributes"}
     progress.phase("verifying", items=plan.files, size=plan.bytes_to_write)
-    items = sorted([*written_items(plan, failed), *_repaired(plan, failed)], key=lambda item: item.path)
-    for item, seen in zip(items, target.compare(items, from_disk=True), strict=True):
+    items, compared = tee(chain(written_items(plan, failed), _repaired(plan, failed)))  # one object at a time
+    for item, seen in zip(items, target.compare(compared, from_disk=True), strict=True):
         stop()
         _compare(found, item, seen, attributes=item.path not in unset)
         if item.kind == manifest.FILE:

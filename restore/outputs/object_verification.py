@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from blake3 import blake3
 
 from restore.execution.verification import NO_CHECKSUM, NOT_THERE, OTHER_CONTENT, Verification
-from restore.local_fs import Item
+from restore.local_fs import Attributes, Item
 from restore.outputs.object_sink import SENDERS, key_of
 from vault.errors import ObjectNotFound
 from vault.format import manifest
@@ -27,7 +27,7 @@ def verify_objects(
     A bucket has no folders and no links: these are left out. Raises `StorageError` where the store cannot be asked.
     """
     progress, found = progress or Silence(), Verification("bucket")
-    files = [item for item in items if item.kind == manifest.FILE]
+    files = [item._replace(attributes=Attributes()) for item in items if item.kind == manifest.FILE]
     progress.phase("verifying", items=len(files), size=sum(item.size for item in files))
     sizes = objects.sizes() if files else {}
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="verify") as pool:

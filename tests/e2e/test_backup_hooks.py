@@ -193,3 +193,15 @@ def test_the_daemon_runs_them_too(kept: Desk) -> None:
     logged = kept.run("daemon", "--once", exits=3)
     assert "the hook 'after' failed: exit code 1" in logged.text
     assert kept.call("restore", "acme", "reports/dump.sql", "--to", "-").out == b"dumped\n"
+
+
+def test_restored_settings_say_which_commands_they_will_run(kept: Desk) -> None:
+    hook(kept, 'before = ["no-such-dump", "a b"]\nafter = ["true"]')
+    kept.call("backup", exits=3)
+    kept.settings.unlink()
+    told = kept.run("settings", "restore", "--repository", kept.place.address, "--identity", str(kept.kit), "--json").document
+    assert told["commands"] == {
+        "projects.acme.hooks.before": "no-such-dump 'a b'",
+        "projects.acme.hooks.after": "true",
+    }
+    assert told["missing"]["projects.acme.hooks.before"] == "no-such-dump"

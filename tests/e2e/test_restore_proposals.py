@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def test_what_is_gone_where_it_was_is_proposed_to_go_back_there(kept: Desk) -> N
     assert f"Restore 2 files, 3 B, to {source}?" in refused and "there is no terminal" in refused
     assert "--yes" in refused and "--in-place" in refused and not (source / "2023").exists()
     shown = kept.call(*command, "--dry-run").err
-    assert "proposed: back in place" in shown and "2 files" in shown and not (source / "2023").exists()
+    assert "proposed: back in place" in shown and not (source / "2023").exists()
+    assert re.search(r"reports +2023 +2 files +3 B", shown), "of which period, how many and how much"
     assert kept.call(*command, "--dry-run", "--json").document["proposed"]["in_place"] is True
     document = kept.call(*command, "--yes", "--json").document
     assert document["files"] == 2 and document["proposed"]["in_place"] is True
@@ -122,6 +124,9 @@ def test_every_item_that_is_left_alone_is_named_with_the_reason(kept: Desk) -> N
     assert "in the way: 2023/a.csv (file)" in conflicts.err
     listed = json.loads((kept.folder / "left.json").read_text())["left"]
     assert {one["why"] for one in listed} == {"in-the-way", "attributes", "same"}
+    (kept.folder / "left.json").unlink()
+    kept.call(*command, "--existing", "refuse", "--report", "left.json", exits=1)
+    assert json.loads((kept.folder / "left.json").read_text())["left"] == listed, "of a plan that is refused, too"
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_anything_is_restored(kept: Desk) -> None:
