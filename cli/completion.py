@@ -159,7 +159,7 @@ def _values(parameter: Any, position: Position) -> tuple[str, list[tuple[str, st
         return "files", []
     choices = parameter.type_descriptor.choices or ()
     if choices:
-        return "words", [(one.value, "") for one in choices]
+        return "words", [(str(getattr(one, "value", one)), "") for one in choices]
     if word == "COMMAND":
         return "words", _command_names(_named(position))
     if word == "FORMAT":

@@ -201,8 +201,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "check": _of(
         ("check", "is everything there that a snapshot needs?"),
-        ("check acme --data", "read every pack of a project, and compare every chunk"),
-        ("check --rolling", "read a share, so that run after run everything is read"),
+        ("check acme --read-data", "read every pack of a project, and compare every chunk"),
+        ("check --read-data=10%", "read a share, so that run after run everything is read"),
     ),
     "drill": _of(
         ("drill", "restore a sample of each project and compare every byte"),

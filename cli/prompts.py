@@ -1,4 +1,9 @@
-"""Ambiguous requests: on a terminal a numbered choice, in a pipe an error with the choices in it."""
+"""Questions. The same things are asked about everywhere; where nobody can answer, the command refuses with the question and
+its choices in the error.
+
+confirmation        yes or no; `--yes` answers it, on a terminal as elsewhere
+choice              a numbered list; the error names the option that chooses
+"""
 
 from __future__ import annotations
 
@@ -89,8 +94,16 @@ def new_passphrase() -> str:
     return passphrase
 
 
-def confirm(question: str) -> None:
-    """Go on only where a person says so. Raises `typer.Abort` where they do not, `UsageError` where nobody can be asked."""
+def confirm(
+    question: str, *, yes: bool = False, undone: str = "nothing was done", hint: str = "run it again with --yes"
+) -> None:
+    """Go on only where a person says so.
+
+    question: as it is asked, with a question mark · yes: it is answered already · undone, hint: for the error. Raises
+    `typer.Abort` where the answer is no, `UsageError` with the question where nobody can be asked.
+    """
+    if yes:
+        return
     if not environment.is_interactive():
-        raise UsageError("there is no terminal to confirm it, and nothing was done", hint="run it again with --yes")
+        raise UsageError(f"{question} There is no answer: there is no terminal to confirm it, and {undone}", hint=hint)
     typer.confirm(question, err=True, abort=True)

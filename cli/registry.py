@@ -115,10 +115,11 @@ def groups() -> dict[str, dict[str, str]]:
 
 
 def _built(name: str, module: str, attribute: str) -> object:
-    found = getattr(import_module(f"cli.commands.{module}"), attribute)
+    place = import_module(f"cli.commands.{module}")
+    found = getattr(place, attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        alone.command(name, cls=Command, epilog=EXIT_CODES)(found)
+        alone.command(name, cls=getattr(place, "COMMAND_CLASS", Command), epilog=EXIT_CODES)(found)
         command = get_command(alone)
         command.path = name  # type: ignore[attr-defined]  # typer does not say which class it makes
         return command

@@ -12,6 +12,7 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.execution.executor import RestoreReport
+    from restore.execution.verification import Verification
     from restore.outputs.output_item import ItemOutcome
     from restore.planning.plan import RestorePlan
     from restore.tables.loss_report import Loss
@@ -38,8 +39,8 @@ class Planned(Protocol):
     def as_json(self) -> dict[str, Any]: ...
 
 
-def show_plan(planned: Planned) -> None:
-    """The plan, on stderr."""
+def show_plan(planned: Planned, *, always_periods: bool = False) -> None:
+    """The plan, on stderr. always_periods: say which period it is of, where it is of one alone, too."""
     plans, estimate = planned.plans, planned.estimate
     files, to_write, to_read, requests = (
         sum(values) for values in zip(*((p.files, p.bytes_to_write, p.bytes_to_read, p.requests) for p in plans), strict=True)
@@ -49,7 +50,7 @@ def show_plan(planned: Planned) -> None:
         f"{_moment(planned.selected)}; {wording.size(to_read)} to read in about {counted(requests, 'request')}, "
         f"which may take {wording.duration(estimate.seconds)}"
     )
-    if len(estimate.rows) > 1:
+    if len(estimate.rows) > 1 or (always_periods and estimate.rows):
         for row in estimate.rows:
             about = row.period or "no period"
             output.notice(f"  {row.kind:<12} {about:<9} {counted(row.files, 'file'):>14} {wording.size(row.bytes):>11}")
@@ -93,6 +94,11 @@ def _show_existing(plans: Sequence[RestorePlan]) -> None:
     ):
         if count:
             output.notice(f"plan: {counted(count, 'item')} {one if count == 1 else many}")
+    left = [one for plan in plans for one in plan.left if one.asked]
+    for kept in left[:CONFLICTS_SHOWN]:
+        output.notice(f"  left as it is: {printable(kept.path)}: {kept.message}")
+    if len(left) > CONFLICTS_SHOWN:
+        output.notice(f"  … and {counted(len(left) - CONFLICTS_SHOWN, 'more item')} (all of them with --json or --report)")
     differing = sum(one.problem() is not None for plan in plans for one in plan.left)
     if differing:
         output.notice(
@@ -131,6 +137,14 @@ def show_report(report: RestoreReport, where: str) -> None:
     ):
         if count:
             output.result(f"{counted(count, one, many)}")
+
+
+def show_verification(found: Verification) -> None:
+    """What was read again, and how it compares with the snapshot."""
+    medium = {"disk": "from the disk", "archive": "out of the archive", "bucket": "from the bucket"}[found.medium]
+    wrong = counted(found.differing, "item is", "items are")
+    verdict = f"{wrong} NOT as the snapshot has it" if found.differing else "as the snapshot has them"
+    output.result(f"read again {medium}: {counted(found.files, 'file')}, {wording.size(found.bytes_read)}: {verdict}")
 
 
 def show_tables(outcomes: Sequence[ItemOutcome]) -> None:

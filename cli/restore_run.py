@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli import output, progress, prompts
-from cli.restore_output import Planned, show_plan, show_report, show_tables, warn_of_shortage
+from cli.restore_output import Planned, show_plan, show_report, show_tables, show_verification, warn_of_shortage
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom import destinations, environment
+from strongroom import destinations, restore_report
 from strongroom.destinations import Folder, InPlace, Stdout, TableFile
 from strongroom.table_options import TableOptions
+from vault import wording
 from vault.errors import Interrupted, NothingFound, StrongroomError, UsageError
 from vault.problems import Problem
 from vault.wording import counted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.destinations import Archive, Bucket
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
+    from strongroom.restore_proposal import Proposal
     from strongroom.restore_result import RestoreResult
     from strongroom.selection import SelectedItems, SelectionOptions
     from vault.repository.project import Project
@@ -49,8 +51,11 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRequest:
-    """The options of a restore but for its selection. existing: None where nothing is said · endpoint, region: of a bucket that
-    is restored to."""
+    """The options of a restore but for its selection.
+
+    to, in_place: neither, where a destination is to be proposed · existing: None where nothing is said · endpoint, region: of a
+    bucket that is restored to · report: a file that names what was left alone
+    """
 
     to: str = ""
     in_place: bool = False
@@ -59,15 +64,12 @@ class RestoreRequest:
     incomplete: bool = False
     endpoint: str | None = None
     region: str | None = None
+    verify: bool = False
+    report: Path | None = None
     run: RunOptions = field(default_factory=RunOptions)
 
     def check(self, *, periods: bool) -> None:
         """Raises `UsageError` for what makes no sense."""
-        if not self.to and not self.in_place:
-            raise UsageError(
-                "missing destination: use --to PATH or --in-place",
-                hint="PATH is a folder or an archive, or - for one file to standard output",
-            )
         if self.to and self.in_place:
             raise UsageError("--to and --in-place exclude each other", hint="leave one of them out")
         if self.in_place and self.tables.wanted:
@@ -79,7 +81,18 @@ class RestoreRequest:
             raise UsageError(
                 "--endpoint and --region need --to s3://bucket/prefix", hint="name it with --to s3://bucket/prefix"
             )
+        if self.verify and self.to == "-":
+            raise UsageError(
+                "--verify excludes --to -: a stream cannot be read again", hint="restore to a file, or leave it out"
+            )
+        if self.report is not None and self.to == "-":
+            raise UsageError("--report excludes --to -: one file is written, or none", hint="leave one of them out")
         self.tables.check(periods=periods)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a destination is to be proposed."""
+        return not self.to and not self.in_place
 
     def destination(self) -> Folder | Archive | TableFile | Bucket | InPlace | Stdout:
         """Where it goes. Raises `UsageError`."""
@@ -91,7 +104,7 @@ class RestoreRequest:
         """For the library."""
         from strongroom.restore_plan import RestoreOptions
 
-        return RestoreOptions(on_conflict=self.existing, tables=self.tables, incomplete=self.incomplete)
+        return RestoreOptions(on_conflict=self.existing, tables=self.tables, incomplete=self.incomplete, verify=self.verify)
 
 
 def selected_items(
@@ -111,10 +124,10 @@ def selected_items(
         return chosen(replace(options, source=prompts.source(error)))
 
 
-def shown(planned: Planned, run: RunOptions) -> bool:
-    """Show a plan; whether it is to be carried out."""
+def shown(planned: Planned, run: RunOptions, *, proposed: bool = False) -> bool:
+    """Show a plan; whether it is to be carried out. proposed: its destination was; then its period is always shown."""
     if not run.as_json:
-        show_plan(planned)
+        show_plan(planned, always_periods=proposed)
     warn_of_shortage(planned.shortage)
     selected = planned.selected
     if run.dry_run:
@@ -124,20 +137,20 @@ def shown(planned: Planned, run: RunOptions) -> bool:
     return not run.dry_run
 
 
-def confirm(planned: PlannedRestore) -> None:
-    """Ask about a restore that replaces or alters anything that exists. Raises `typer.Abort` where a person says no,
-    `UsageError` where nobody can be asked."""
+def confirm(planned: PlannedRestore, *, proposed: bool, yes: bool) -> None:
+    """Ask about a restore that replaces or alters anything that exists, or whose destination was proposed. Raises
+    `typer.Abort` where a person says no, `UsageError` where nobody can be asked."""
     replacing, setting = planned.replacing, planned.attributes_only
-    if not replacing and not setting:
-        return
     parts = [f"replace {counted(replacing, 'item')}"] if replacing else []
     parts += [f"set the attributes of {counted(setting, 'item')}"] if setting else []
-    what = " and ".join(parts)
-    if not environment.is_interactive():
-        raise UsageError(
-            f"this would {what}, and there is no terminal to confirm it; nothing was written", hint="run it again with --yes"
-        )
-    typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True, abort=True)
+    if proposed:
+        what = f"{counted(planned.files, 'file')}, {wording.size(planned.bytes_to_write)},"
+        parts.insert(0, f"restore {what} to {planned.where}")
+    if parts:
+        question, hint = " and ".join(parts), "run it again with --yes"
+        if proposed:
+            hint += ", or name the place with --to PATH or --in-place"
+        prompts.confirm(f"{question[0].upper()}{question[1:]}?", yes=yes, undone="nothing was written", hint=hint)
 
 
 def finish(problems: list[Problem]) -> None:
@@ -152,27 +165,64 @@ def restore_project(context: Context, project: Project, options: SelectionOption
     from strongroom.restore import restore
     from strongroom.restore_plan import plan_restore
 
-    run = request.run
-    selected = selected_items(context, project, options, run, sources_apart=request.in_place)
-    destination = request.destination()
+    run, proposal = request.run, None
+    destination: Folder | Archive | TableFile | Bucket | InPlace | Stdout
+    if request.undecided:
+        proposal = _proposal(context, project, options, request)
+        selected, destination = proposal.selected, proposal.destination
+        output.notice(f"no destination is named; proposed: {_where(proposal)}, as {proposal.why}")
+    else:
+        selected = selected_items(context, project, options, run, sources_apart=request.in_place)
+        destination = request.destination()
     if isinstance(destination, Stdout | TableFile) and not request.tables.merge:
         selected = replace(selected, selection=prompts.one_file(selected.selection))
     if isinstance(destination, Stdout):
         _to_stdout(context, selected, request)
         return
+    if request.report is not None:
+        restore_report.refuse_unwritable(context, request.report)
     planned = plan_restore(context, selected, destination, request.options())
-    if not shown(planned, run):
+    if proposal is not None:
+        run = replace(run, document=_with(run.document, {"proposed": proposal.as_json()}))
+    going_on = shown(planned, run, proposed=proposal is not None)
+    if request.report is not None:
+        restore_report.write(request.report, planned)  # of a plan that is refused, too
+    if not going_on:
         return
     planned.refuse()
-    if not run.yes:
-        confirm(planned)
+    confirm(planned, proposed=proposal is not None, yes=run.yes)
     with progress.shown(quiet=run.silent, project=project.name) as listener:
         result = restore(planned, progress=listener)
+    if request.report is not None:
+        restore_report.write(request.report, planned, result)
     if run.as_json:
         run.document(result.as_json())
     else:
         _show(result)
     finish(result.problems)
+
+
+def _proposal(context: Context, project: Project, options: SelectionOptions, request: RestoreRequest) -> Proposal:
+    from strongroom.restore_proposal import propose
+    from strongroom.selection import AmbiguousSource
+
+    def found(options: SelectionOptions) -> Proposal:
+        selected = selected_items(context, project, options, request.run, sources_apart=True)
+        return propose(context, selected, request.options())
+
+    try:
+        return found(options)
+    except AmbiguousSource as error:
+        return found(replace(options, source=prompts.source(error)))
+
+
+def _where(proposal: Proposal) -> str:
+    folder = proposal.destination
+    return f"the new folder {folder.text}" if isinstance(folder, Folder) else "back in place"
+
+
+def _with(document: Callable[[dict[str, Any]], None], more: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    return lambda found: document(found | more)
 
 
 def _to_stdout(context: Context, selected: SelectedItems, request: RestoreRequest) -> None:
@@ -189,6 +239,8 @@ def _to_stdout(context: Context, selected: SelectedItems, request: RestoreReques
 def _show(result: RestoreResult) -> None:
     for part in result.parts:
         show_report(part.report, part.where)
+        if part.verification is not None:
+            show_verification(part.verification)
     if result.outcomes is not None:
         show_tables(result.outcomes)
 
@@ -211,7 +263,11 @@ class _ProjectOutcome:
 def restore_all(context: Context, options: SelectionOptions, request: RestoreRequest) -> None:
     """Restore what is asked for of every project that opens. One that fails does not stop the others. Raises `typer.Exit` with
     the greatest exit code, `NothingFound` where no project has any of it, `UsageError`."""
-    if not isinstance(request.destination(), InPlace | Folder):
+    if request.report is not None:
+        raise UsageError(
+            "--report excludes --all-projects: a report is about one project", hint="restore the projects one after another"
+        )
+    if request.undecided or not isinstance(request.destination(), InPlace | Folder):
         raise UsageError(
             "--all-projects needs --to DIR or --in-place: each project is restored to a folder",
             hint="name a folder with --to, or say --in-place",

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from strongroom import local_state, maintenance, notices, object_lock, own_paths, post_backup, retention, sources
+from strongroom import backup_hooks, local_state, maintenance, notices, object_lock, own_paths, post_backup, retention, sources
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
 from vault.progress import Progress, Silence
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from strongroom.backup_hooks import HookOutcome, HookRun
     from strongroom.context import Context
     from strongroom.settings import Settings
     from strongroom.settings.projects import SourceSettings
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class SourceBackup:
     """What became of one source. report: of the snapshot, None where none was committed · findings: what the snapshot means ·
-    unheld: legal holds that could not be placed · error: what ended it, None where nothing did."""
+    unheld: legal holds that could not be placed · error: what ended it, None where nothing did · hooks: what became of the
+    commands before and after · skipped: why it was not backed up at all, as the settings want; else empty."""
 
     project: str
     source: str
@@ -37,11 +39,21 @@ class SourceBackup:
     findings: post_backup.Findings = field(default_factory=post_backup.Findings)
     unheld: tuple[Problem, ...] = ()
     error: StrongroomError | None = None
+    hooks: tuple[HookOutcome, ...] = ()
+    skipped: str = ""
 
     @property
     def problems(self) -> int:
-        """How many items, and holds, did not go as they should."""
-        return (self.report.record.counts.problems if self.report is not None else 0) + len(self.unheld)
+        """How many items, holds and commands did not go as they should."""
+        items = self.report.record.counts.problems if self.report is not None else 0
+        return items + len(self.unheld) + sum(bool(one.trouble) for one in self.hooks)
+
+    @property
+    def result(self) -> Literal["done", "problems", "failed", "skipped"]:
+        """In a word."""
+        if self.error is not None:
+            return "failed"
+        return "skipped" if self.skipped else "problems" if self.problems else "done"
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -51,6 +63,10 @@ class SourceBackup:
             values["problems"] = self.problems
         if self.error is not None:
             values |= {"error": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+        if self.skipped:
+            values["skipped"] = self.skipped
+        if self.hooks:
+            values["hooks"] = [one.as_json() for one in self.hooks]
         return values
 
 
@@ -101,9 +117,44 @@ def note_failure(settings: Settings, names: Sequence[str], source: str | None, e
 
 
 def back_up(context: Context, project: Project, source: SourceSettings, options: BackupOptions | None = None) -> SourceBackup:
-    """A snapshot of one source, and what follows from it. What ends it is part of the result, so that other sources have their
-    turn. Raises `Interrupted`."""
+    """A snapshot of one source, what follows from it, and the commands that the settings name before and after. What ends it is
+    part of the result, so that other sources have their turn. Raises `Interrupted`."""
     options = options or BackupOptions()
+    settings = context.settings
+    hooks = backup_hooks.HookRun(
+        backup_hooks.hooks_of(settings, project.name, source),
+        project.name,
+        source.name,
+        source.path,
+        settings.file.absolute().parent,
+        project.services.clock,
+        options.stop,
+    )
+    try:
+        done = _back_up(context, project, source, options) if hooks.before() else _skipped(context, project, source, hooks)
+        snapshot = "" if done.report is None else done.report.record.id
+        hooks.after(done.result, snapshot, str(done.error or done.skipped))
+    except BaseException:
+        hooks.after("interrupted")
+        raise
+    if hooks.failed:
+        notices.problems(hooks.problems)
+        if done.error is None and not done.skipped:
+            words = f"{counted(done.problems + len(hooks.failed), 'problem')}; {hooks.problems[0].message}"
+            local_state.note_run(settings, project.name, f"backup {source.name}", words)
+    return replace(done, hooks=tuple(hooks.outcomes))
+
+
+def _skipped(context: Context, project: Project, source: SourceSettings, hooks: HookRun) -> SourceBackup:
+    """No backup, as the command before it failed and the settings say so."""
+    why = hooks.problems[0].message
+    error = StrongroomError(f"the source was not backed up: {why}")
+    local_state.note_run(context.settings, project.name, f"backup {source.name}", error)
+    notices.warn(f"{project.name}/{source.name} was not backed up, as its setting when_it_fails says")
+    return SourceBackup(project.name, source.name, skipped=why)
+
+
+def _back_up(context: Context, project: Project, source: SourceSettings, options: BackupOptions) -> SourceBackup:
     settings, done = context.settings, SourceBackup(project.name, source.name)
     job = f"backup {source.name}"
     try:

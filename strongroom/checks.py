@@ -14,6 +14,7 @@ from vault.progress import Progress, Silence
 
 if TYPE_CHECKING:
     from strongroom.context import Context
+    from strongroom.rolling_check import ReadData
     from vault.repository.check import CheckReport
     from vault.repository.check_objects import RepositoryReport
     from vault.repository.project import Project
@@ -26,36 +27,30 @@ def check_project(
     context: Context,
     project: Project,
     *,
-    data: float = 0.0,
-    rolling: bool = False,
+    read: ReadData | None = None,
     beside: Sequence[str] = (),
     stop: Callable[[], None] = lambda: None,
     progress: Progress | None = None,
 ) -> ProjectCheck:
     """Check one project, below this machine's cache. Damage is part of the result.
 
-    data: the share of the packs that are read, 0 to 1 · rolling: as many are read, the longest unread first, as it takes to
-    read all within the time of the settings; excludes `data` · beside: damage of the repository that the project's record of
-    the check shall name too. Raises `StorageError` where the store cannot be asked.
+    read: how much stored data is read; None for none · beside: damage of the repository that the project's record of the check
+    shall name too. Raises `StorageError` where the store cannot be asked.
     """
     from vault.repository.cached_copies import look as whole_copies
     from vault.repository.check import Depth
-    from vault.repository.check import check as look
     from vault.repository.missing_objects import Missing
 
-    depth = Depth(data=data, stop=stop, progress=progress or Silence())
+    depth = Depth(stop=stop, progress=progress or Silence())
     missing = context.missing(project)
     gone = [one.message for one in missing if one.what != "key"]  # those are the repository's
     known_by_notes = {Missing("snapshot", one.id).message for one in missing if one.what == "note"}
-    if rolling:
-        report = rolling_check.rolled(context.settings, project, depth, [*gone, *beside])
-    else:
-        report = rolling_check.noted(context.settings, project, depth, lambda depth: look(project, depth), [*gone, *beside])
+    report = rolling_check.check(context.settings, project, depth, read, [*gone, *beside])
     # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
     report.damage = [text for text in report.damage if text not in known_by_notes]
     report.damage += [text for text in gone if text not in report.damage]
     report.copies = whole_copies(project)
-    report.unlocked = object_lock.unlocked(context, project, packs=data > 0)
+    report.unlocked = object_lock.unlocked(context, project, packs=read is not None)
     return report
 
 

@@ -18,6 +18,18 @@ PARENT = "STRONGROOM_PARENT"
 SETTINGS_IN_USE = "STRONGROOM_SETTINGS_IN_USE"
 OF_ONE_COMMAND = tuple(f"STRONGROOM_{name}" for name in ("JSON", "QUIET", "VERBOSE", "DEBUG", "YES", "REPOSITORY"))
 """Variables that stand for options of the command that a person runs, and not for those that it starts."""
+_OWN = ("STRONGROOM_", "NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY")
+_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+}
 
 
 def variable(name: str) -> str | None:
@@ -82,6 +94,13 @@ def replace_all(variables: dict[str, str], *, parent: int) -> None:
     os.environ.clear()
     os.environ.update(variables | {PARENT: str(parent)})
     time.tzset()
+
+
+def for_hooks(more: Mapping[str, str]) -> dict[str, str]:
+    """For commands of the settings around a backup: the environment without what is Strongroom's own, such as the credentials
+    that reach the repository. more: what they get besides."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN) and name not in _CREDENTIALS}
+    return kept | dict(more)
 
 
 def settings_in_use() -> Path | None:

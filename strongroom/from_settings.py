@@ -70,7 +70,7 @@ class Commands:
     def __call__(self, name: str, job: PlannedJob) -> Sequence[str]:
         words = {
             "backup": ("backup", name, "--source", job.source, "--quiet"),
-            "check": ("check", name, "--rolling", "--quiet"),
+            "check": ("check", name, "--read-data=rolling", "--quiet"),
             "drill": ("drill", name, "--quiet"),
             "retention": ("retention", "apply", name, "--yes"),
             "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -40,59 +39,50 @@ class LevelEntry:
         return self.items is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ItemLevel:
-    """What lies right in a folder. listing: the items at that moment, at any depth · folder: whose level it is, empty for the
-    top, which has the kinds."""
+    """What lies right in a folder.
+
+    listing: the items at that moment, at any depth · folder: whose level it is, empty for the top, which has the kinds ·
+    folders: by their names; those without a row of their own only lead to what was asked for · below: of each folder how many
+    items are below it, and their bytes · others: rows of files and links, by path.
+    """
 
     listing: ItemListing
     folder: bytes
+    folders: Mapping[bytes, Item | None]
+    below: Mapping[bytes, tuple[int, int]]
+    others: pa.Table
 
-    @cached_property
-    def _parts(self) -> tuple[pa.Table, dict[bytes, tuple[int, int]]]:
-        """The rows that lie right in the folder, and of each folder in it how many items are below, and their bytes."""
+    @classmethod
+    def of(cls, listing: ItemListing, folder: bytes) -> ItemLevel:
+        """The level of a folder."""
         import pyarrow as pa
-        import pyarrow.compute as pc
-
-        table = self.listing.selection.table
-        if self.folder:
-            table = table.filter(pc.starts_with(table["path"], pattern=self.folder + b"/"))
-            rest = pc.binary_replace_slice(table["path"], 0, len(self.folder) + 1, b"")
-        else:
-            rest = table["path"]
-        is_deeper = pc.match_substring(rest, "/")
-        below = table.filter(is_deeper)
-        first = pc.replace_substring_regex(rest.filter(is_deeper), "(?s)/.*", "")
-        counted = pa.table({"first": first, "size": below["size"]}).group_by("first")
-        sums = counted.aggregate([("size", "count"), ("size", "sum")]).to_pylist()
-        return table.filter(pc.invert(is_deeper)), {row["first"]: (row["size_count"], row["size_sum"]) for row in sums}
-
-    @property
-    def total(self) -> int:
-        """How many entries there are."""
-        return len(self._folders) + int(self._others.num_rows)
-
-    @cached_property
-    def _folders(self) -> dict[bytes, Item | None]:
-        """Folders by their name; those without a row of their own only lead to what was asked for."""
         import pyarrow.compute as pc
 
         from strongroom.items import items_of
         from vault.format import manifest
 
-        right, below = self._parts
-        rows = {self._name(one.path): one for one in items_of(right.filter(pc.equal(right["type"], manifest.FOLDER)))}
-        return {name: rows.get(name) for name in sorted(rows.keys() | below.keys())}
+        table = listing.selection.table
+        begin = len(folder) + 1 if folder else 0
+        if folder:
+            table = table.filter(pc.starts_with(table["path"], pattern=folder + b"/"))
+        rest = pc.binary_replace_slice(table["path"], 0, begin, b"") if folder else table["path"]
+        is_deeper = pc.match_substring(rest, "/")
+        first = pc.replace_substring_regex(rest.filter(is_deeper), "(?s)/.*", "")
+        counted = pa.table({"first": first, "size": table.filter(is_deeper)["size"]}).group_by("first")
+        sums = counted.aggregate([("size", "count"), ("size", "sum")]).to_pylist()
+        below = {row["first"]: (row["size_count"], row["size_sum"]) for row in sums}
+        right = table.filter(pc.invert(is_deeper))
+        is_folder = pc.equal(right["type"], manifest.FOLDER)
+        rows = {one.path[begin:]: one for one in items_of(right.filter(is_folder))}
+        folders = {name: rows.get(name) for name in sorted(rows.keys() | below.keys())}
+        return cls(listing, folder, folders, below, right.filter(pc.invert(is_folder)))
 
-    @cached_property
-    def _others(self) -> pa.Table:
-        """Files and links, by path."""
-        import pyarrow.compute as pc
-
-        from vault.format import manifest
-
-        right, _ = self._parts
-        return right.filter(pc.not_equal(right["type"], manifest.FOLDER))
+    @property
+    def total(self) -> int:
+        """How many entries there are."""
+        return len(self.folders) + int(self.others.num_rows)
 
     def entries(self, most: int | None = None) -> Iterator[LevelEntry]:
         """Folders first, each by name. most: only so many."""
@@ -101,11 +91,10 @@ class ItemLevel:
     def _entries(self, most: int | None) -> Iterator[LevelEntry]:
         from strongroom.items import items_of
 
-        _, below = self._parts
-        for name, item in self._folders.items():
-            items, size = below.get(name, (0, 0))
+        for name, item in self.folders.items():
+            items, size = self.below.get(name, (0, 0))
             yield LevelEntry(name, self.folder + b"/" + name if self.folder else name, items, size, item)
-        for item in items_of(self._others if most is None else self._others.slice(0, most)):
+        for item in items_of(self.others if most is None else self.others.slice(0, most)):
             yield LevelEntry(self._name(item.path), item.path, None, item.size, item)
 
     def _name(self, path: bytes) -> bytes:
@@ -134,7 +123,7 @@ def level_of(listing: ItemListing, patterns: Sequence[str]) -> ItemLevel:
     for other in folders[1:]:
         same = [one == two for one, two in zip(common, other, strict=False)]
         common = common[: same.index(False) if False in same else len(same)]
-    return ItemLevel(listing, b"/".join(common))
+    return ItemLevel.of(listing, b"/".join(common))
 
 
 def _folder(listing: ItemListing, pattern: str) -> list[bytes]:

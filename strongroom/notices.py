@@ -3,6 +3,7 @@ the store does not answer. The command line shows it on stderr; whoever uses the
 
     warning    something is wrong or will be
     info       worth knowing
+    debug      a detail, for who looks closely
     error      a problem: one item's trouble, that stopped nothing
 
 Loggers below it say more, for whoever wants to see what happens:
@@ -65,6 +66,11 @@ class LoggedPhases:
         about = f" ({', '.join(amounts)})" if amounts else ""
         step(f"{self._project}: {name}{about}")
         self._inner.phase(name, items=items, size=size)
+
+
+def detail(text: str) -> None:
+    """Worth knowing for who looks closely."""
+    _log.debug("%s", text)
 
 
 def problems(found: Sequence[Problem]) -> None:

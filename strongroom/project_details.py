@@ -158,7 +158,7 @@ def _sources(named: Sequence[SourceSettings], records: Sequence[Record]) -> list
                 name=name,
                 kind=settings.kind if settings is not None else own[-1].kind,
                 path=None if settings is None else str(settings.path),
-                expected=tuple(_expectation(one) for one in settings.expect) if settings is not None else (),
+                expected=tuple(_expectation(one) for one in settings.expected) if settings is not None else (),
                 snapshots=len(own),
                 first=own[0] if own else None,
                 last=own[-1] if own else None,

@@ -18,7 +18,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +85,9 @@ class OwnMessages:
     """Texts as the source of this program has them."""
 
     def __init__(self, folders: Iterable[Path] | None = None) -> None:
-        self._folders = tuple(folders) if folders is not None else tuple(map(_folder, PACKAGES))
+        texts = _texts_of(tuple(folders) if folders is not None else tuple(map(_folder, PACKAGES)))
+        self._constants, self._definitions = texts.constants, texts.definitions
+        self._templates = _by_beginning(texts.templates)
 
     def skeleton(self, text: str, depth: int = 0) -> str:
         """What the source says of a text; an ellipsis in place of the rest."""
@@ -119,35 +120,31 @@ class OwnMessages:
 
     def defines(self, name: str) -> bool:
         """Whether the source has a class, a function or a field of this name."""
-        return name in self._texts.definitions
+        return name in self._definitions
 
-    @cached_property
-    def _texts(self) -> _Texts:
-        constants, definitions, templates = set[str](), set[str](), set[tuple[str, ...]]()
-        for file in sorted(file for folder in self._folders for file in folder.rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    constants.add(" ".join(node.value.split()))
-                elif isinstance(node, ast.JoinedStr):
-                    templates.add(_literals(node))
-                elif isinstance(node, ast.ClassDef | ast.FunctionDef):
-                    definitions.add(node.name)
-                elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                    definitions.add(node.target.id)
-        return _Texts(constants, definitions, [one for one in templates if 1 < len(one) <= _MOST_HOLES])
 
-    @property
-    def _constants(self) -> set[str]:
-        return self._texts.constants
+def _texts_of(folders: Sequence[Path]) -> _Texts:
+    constants, definitions, templates = set[str](), set[str](), set[tuple[str, ...]]()
+    for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                constants.add(" ".join(node.value.split()))
+            elif isinstance(node, ast.JoinedStr):
+                templates.add(_literals(node))
+            elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+                definitions.add(node.name)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                definitions.add(node.target.id)
+    return _Texts(constants, definitions, [one for one in templates if 1 < len(one) <= _MOST_HOLES])
 
-    @cached_property
-    def _templates(self) -> Mapping[str, list[tuple[str, ...]]]:
-        """By their first character, "" for those that begin with a hole; those that say the most come first."""
-        found: dict[str, list[tuple[str, ...]]] = {}
-        for one in sorted(self._texts.templates, key=lambda parts: (-sum(map(len, parts)), parts)):
-            if len(_LETTERS.findall("".join(one))) >= _FEWEST_LETTERS:
-                found.setdefault(one[0][:1], []).append(one)
-        return found
+
+def _by_beginning(templates: Iterable[tuple[str, ...]]) -> Mapping[str, list[tuple[str, ...]]]:
+    """Templates by their first character, "" for those that begin with a hole; those that say the most come first."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for one in sorted(templates, key=lambda parts: (-sum(map(len, parts)), parts)):
+        if len(_LETTERS.findall("".join(one))) >= _FEWEST_LETTERS:
+            found.setdefault(one[0][:1], []).append(one)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from strongroom.query import QueryResult
     from strongroom.restore_drill import RecordedDrill
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
+    from strongroom.restore_proposal import Proposal
     from strongroom.restore_result import RestoreResult
     from strongroom.restore_test import RestoreTestOptions, RestoreTestResult
     from strongroom.selection import ItemParts, SelectedItems, SelectionOptions
@@ -213,6 +214,13 @@ class Project:
 
         return list_items(self.context, self.stored, SelectionOptions(**parts).query(self.context, self.stored))
 
+    def propose_restore(self, selected: SelectedItems, options: RestoreOptions | None = None) -> Proposal:
+        """Where a restore should go: back in place where the files are gone there, else a new folder. selected: with
+        `sources_apart`. Raises as `strongroom.restore_proposal.propose`."""
+        from strongroom.restore_proposal import propose
+
+        return propose(self.context, selected, options)
+
     def plan_restore(
         self, selected: SelectedItems, to: Destination | Path | str, options: RestoreOptions | None = None
     ) -> PlannedRestore:
@@ -297,12 +305,20 @@ class Project:
 
         return project_status(self.context, self.stored)
 
-    def check(self, *, data: float = 0.0, stop: Stop = go_on, progress: Progress | None = None) -> ProjectCheck:
-        """Whether everything that a snapshot needs is there, and whole. data: the share of the packs that are read, 0 to 1.
-        Damage is part of the result. Raises `StorageError`."""
-        from strongroom.checks import check_project
+    def check(
+        self, *, data: float = 0.0, stop: Stop = go_on, progress: Progress | None = None, read_data: str = ""
+    ) -> ProjectCheck:
+        """Whether everything that a snapshot needs is there, and whole. Damage is part of the result.
 
-        return check_project(self.context, self.stored, data=data, stop=stop, progress=progress)
+        read_data: how much stored data is read, as `check --read-data` has it: `all`, `10%`, `5GiB`, `rolling` · data: the same
+        as a share, 0 to 1. Raises `UsageError`, `StorageError`.
+        """
+        from strongroom.checks import check_project
+        from strongroom.rolling_check import ReadData
+
+        share = ReadData(share=min(data, 1.0)) if data > 0 else None
+        read = ReadData.parse(read_data) if read_data else share
+        return check_project(self.context, self.stored, read=read, stop=stop, progress=progress)
 
     def drill(self, *, stop: Stop = go_on, progress: Progress | None = None) -> RecordedDrill:
         """Restore a sample to a scratch folder, compare it, and keep a record. Raises `Interrupted`."""

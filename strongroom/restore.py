@@ -15,8 +15,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
 from restore.execution.executor import RestoreReport, execute
-from restore.execution.in_place import apply_all
+from restore.execution.in_place import apply_all, verify_source
 from restore.execution.stream import stream as stream_content
+from restore.execution.verification import verify_folder
 from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.destinations import Folder, InPlace
@@ -99,7 +100,10 @@ def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], p
     (plan,) = planned.plans_to_execute()
     with Target(os.fsencode(folder.path.absolute())) as target:
         report = execute(plan, target, stop, progress)
-    part = RestoredPart(planned.where, report, plan)
+        verified = verify_folder(plan, target, report.problems, stop, progress) if planned.options.verify else None
+    if verified is not None:
+        report.problems += verified.problems
+    part = RestoredPart(planned.where, report, plan, verification=verified)
     return RestoreResult((part,), None, planned.selected.missing_snapshots, planned)
 
 
@@ -111,13 +115,23 @@ def _in_place(planned: PlannedRestore, stop: Callable[[], None], progress: Progr
         for root, plan in zip(roots, planned.plans_to_execute(), strict=True):
             work.append((root, plan, stack.enter_context(Target(os.fsencode(root.folder)))))
         reports = apply_all(work, stop, progress)
+        verify = planned.options.verify
+        verified = [
+            verify_source(root, plan, target, report, stop, progress) if verify else None
+            for (root, plan, target), report in zip(work, reports, strict=True)
+        ]
     reports[0].problems = [*planned.selected.selection.damage, *reports[0].problems]
-    parts = (RestoredPart(str(root.folder), report, plan, root) for (root, plan, _), report in zip(work, reports, strict=True))
+    parts = (
+        RestoredPart(str(root.folder), report, plan, root, seen)
+        for (root, plan, _), report, seen in zip(work, reports, verified, strict=True)
+    )
     return RestoreResult(tuple(parts), None, planned.selected.missing_snapshots, planned)
 
 
 def _result(planned: PlannedRestore, outcome: OutputReport) -> RestoreResult:
     (plan,) = planned.plans_to_execute()
     outcomes = None if planned.conversion is None else tuple(outcome.outcomes)
-    part = RestoredPart(planned.where, outcome.report, plan)
+    if outcome.verification is not None:
+        outcome.report.problems += outcome.verification.problems
+    part = RestoredPart(planned.where, outcome.report, plan, verification=outcome.verification)
     return RestoreResult((part,), outcomes, planned.selected.missing_snapshots, planned)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from restore.local_fs import Target
+from restore.execution.verification import written_items
+from restore.local_fs import Item, Target
 from restore.outputs.archive_file import whole_file
 from restore.outputs.conflict_guard import ConflictGuard
 from restore.outputs.folder_sink import FolderSink
@@ -43,7 +44,8 @@ NAMES_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class OutputRun:
-    """One such restore. conversion: of tables, None to write everything as it is · policy: what becomes of files that exist."""
+    """One such restore. conversion: of tables, None to write everything as it is · policy: what becomes of files that exist ·
+    verify: whether archives and objects are read again."""
 
     context: Context
     selected: SelectedItems
@@ -53,13 +55,15 @@ class OutputRun:
     policy: ConflictPolicy
     stop: Callable[[], None]
     progress: Progress
+    verify: bool = False
 
     @classmethod
     def of(cls, planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> OutputRun:
         """That of a plan."""
         (plan,) = planned.plans_to_execute()
         tables, conversion = planned.options.tables, planned.conversion
-        return cls(planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress)
+        verify = planned.options.verify
+        return cls(planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
 
     def to(self, destination: Folder | Archive | Bucket | TableFile) -> OutputReport:
         """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
@@ -89,21 +93,36 @@ class OutputRun:
         with whole_file(path, self.policy) as out:
             if archive.packing != "zip":
                 with tar_sink(out, archive.packing) as tarred:
-                    return self._write(tarred, scratch=path.parent)
-            with zip_sink(out, self.selected.zone) as zipped:
-                outcome = self._write(zipped, scratch=path.parent)
-        if zipped.renamed:
-            some = ", ".join(printable(name) for name in zipped.renamed[:NAMES_SHOWN])
-            names = counted(len(zipped.renamed), "name")
-            notices.notice(f"{names} of bytes that are not valid UTF-8 are written as text ({some}, …)")
+                    outcome = self._write(tarred, scratch=path.parent)
+                names: dict[str, bytes] = {}
+            else:
+                with zip_sink(out, self.selected.zone) as zipped:
+                    outcome = self._write(zipped, scratch=path.parent)
+                names = zipped.names
+                _notice_renamed(zipped.renamed)
+        if self.verify:
+            from restore.outputs.archive_verification import verify_archive
+
+            items = self._written(outcome)
+            verified = verify_archive(path, archive.packing, items, names, self.stop, self.progress)
+            outcome.verification = verified
         return outcome
+
+    def _written(self, outcome: OutputReport) -> Iterator[Item]:
+        """What was written, with the names that it has there."""
+        return written_items(self.plan, {one.path for one in outcome.report.problems if one.what != "attributes"})
 
     def _to_bucket(self, bucket: Bucket) -> OutputReport:
         """To objects of a bucket, converted or as they are."""
         with opened_bucket(self.context, self.selected.project, bucket) as objects, object_sink(objects) as sink:
-            if self.conversion is None:
-                return self._write(sink)
-            return self._write_beside(sink, BucketPlace(objects))
+            if self.conversion is not None:
+                return self._write_beside(sink, BucketPlace(objects))
+            outcome = self._write(sink)
+            if self.verify:
+                from restore.outputs.object_verification import verify_objects
+
+                outcome.verification = verify_objects(objects, self._written(outcome), self.stop, self.progress)
+            return outcome
 
     def _to_table_file(self, destination: TableFile) -> OutputReport:
         """One table to a file, and the report of it to another one beside that."""
@@ -151,3 +170,11 @@ class OutputRun:
         """As JSON."""
         asked = {**self.selected.options.as_json(), **self.tables.as_json()}
         return report_of(self.selected.selection, asked, outcomes)
+
+
+def _notice_renamed(renamed: Sequence[bytes]) -> None:
+    """Say which names a ZIP archive cannot hold as they are."""
+    if renamed:
+        some = ", ".join(printable(name) for name in renamed[:NAMES_SHOWN])
+        names = counted(len(renamed), "name")
+        notices.notice(f"{names} of bytes that are not valid UTF-8 are written as text ({some}, …)")

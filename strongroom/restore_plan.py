@@ -9,7 +9,7 @@ nothing open.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from restore.local_fs.syscalls import stands
 from restore.outputs.archive_file import refuse_existing
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
-from restore.planning.plan import RestorePlan, make_plan
+from restore.planning.plan import LeftAlone, RestorePlan, make_plan
 from strongroom.destinations import Archive, Bucket, Destination, Folder, InPlace, TableFile, opened_bucket, refuse_own
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
 from strongroom.table_options import TableOptions, merged_name
@@ -49,11 +49,13 @@ class RestoreOptions:
     on_conflict: what becomes of what stands where an item shall go; None: refuse, and in place newer
     tables: what to convert; nothing by default
     incomplete: restore the other items where content of some is missing
+    verify: read again what was written, and compare it with what the snapshot says; not of converted tables
     """
 
     on_conflict: ConflictPolicy | None = None
     tables: TableOptions = field(default_factory=TableOptions)
     incomplete: bool = False
+    verify: bool = False
 
     def policy(self, destination: Destination) -> ConflictPolicy:
         """What becomes of what is in the way."""
@@ -137,6 +139,13 @@ class PlannedRestore:
         """The plans, without what is missing if the options say so."""
         return [without_missing(plan, self.options) for plan in self.plans]
 
+    def left_alone(self) -> Iterator[LeftAlone]:
+        """Every item that was selected and will not be written, with the reason; paths begin with their kind."""
+        for part in self.parts:
+            below = b"" if part.source_root is None else part.source_root.kind.encode() + b"/"
+            for one in part.plan.left_alone():
+                yield replace(one, path=below + one.path)
+
     def as_json(self) -> dict[str, Any]:
         """All plans as one, and the estimate."""
         return plan_json(self.plans, self.estimate)
@@ -163,6 +172,7 @@ def plan_restore(
             "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
             hint="name another place with --to",
         )
+    refuse_unverifiable(options)
     conversion = options.tables.conversion(selected.query, context, selected.project.name)
     parts = _Planner(context, selected, destination, options, conversion).parts()
     return PlannedRestore(
@@ -251,6 +261,15 @@ class _Planner:
             name = merged_name(self.selected.project.name, self.selected.query, conversion)
             return PlannedPart(plan, also_replaced=len(existing.existing([name])))
         return PlannedPart(plan, also_replaced=len(in_the_way(plan.items, conversion, existing)))
+
+
+def refuse_unverifiable(options: RestoreOptions) -> None:
+    """Raises `UsageError` where what is written cannot be compared with the snapshot."""
+    if options.verify and options.tables.wanted:
+        raise UsageError(
+            "--verify excludes --as, --merge and --rows-in-period: a converted table is not what the snapshot has",
+            hint="leave --verify out, or restore the files as they are",
+        )
 
 
 def plan_of_all(selected: SelectedItems, options: RestoreOptions) -> RestorePlan:

@@ -11,6 +11,7 @@ from strongroom.estimate import summed
 if TYPE_CHECKING:
     from restore.execution.executor import RestoreReport
     from restore.execution.in_place import SourceRoot
+    from restore.execution.verification import Verification
     from restore.outputs.output_item import ItemOutcome
     from restore.planning.plan import RestorePlan
     from strongroom.restore_plan import PlannedRestore
@@ -20,19 +21,21 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class RestoredPart:
     """What was done at one place. where: for people · plan: what was executed; None for a file as it is to a stream ·
-    source_root: in place, the source and its folder."""
+    source_root: in place, the source and its folder · verification: where it was asked for."""
 
     where: str
     report: RestoreReport
     plan: RestorePlan | None = None
     source_root: SourceRoot | None = None
+    verification: Verification | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`, of a source's folder."""
         root = self.source_root
         about = {} if root is None else {"source": root.source, "folder": str(root.folder)}
         plan = {} if self.plan is None else {"plan": self.plan.as_json()}
-        return {**about, **plan, **self.report.as_json()}
+        verified = {} if self.verification is None else {"verified": self.verification.as_json()}
+        return {**about, **plan, **self.report.as_json(), **verified}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,11 @@ class RestoreResult:
         """Whatever is not as it was asked for: what could not be restored, or lacks something. Empty after a whole success."""
         return [problem for part in self.parts for problem in part.report.problems]
 
+    @property
+    def verifications(self) -> list[Verification]:
+        """Of each place, what was read again; empty where that was not asked for."""
+        return [part.verification for part in self.parts if part.verification is not None]
+
     def _sum(self, count: Callable[[RestoreReport], int]) -> int:
         return sum(count(part.report) for part in self.parts)
 
@@ -86,6 +94,10 @@ class RestoreResult:
         """For `--json`."""
         found: dict[str, Any] = {} if self.planned is None else {"plan": self.planned.as_json()}
         found |= summed([part.report.as_json() for part in self.parts])
+        verified = [one.as_json() for one in self.verifications]
+        if verified:
+            found["verified"] = summed([{name: one[name] for name in one if name != "medium"} for one in verified])
+            found["verified"]["medium"] = verified[0]["medium"]
         if any(part.source_root is not None for part in self.parts):
             found["folders"] = [part.as_json() for part in self.parts]
         if self.outcomes is not None:

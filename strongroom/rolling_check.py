@@ -1,4 +1,9 @@
-"""A check that reads a share of the packs, so that run after run all are read within a set time.
+"""Checks that read stored data: all of it, a share of it each time, or as much as it takes to read all within a set time.
+
+    all         every pack
+    10%, 5GiB   so much of it: packs that were never read first, in random order, then those that were read longest ago, so that
+                repeated runs cover everything
+    rolling     as many packs, the longest unread first, as it takes to read all within `schedule.check.all_within`
 
 Which packs were read when is noted on this machine, also when the check is interrupted. A machine that knows nothing begins
 anew.
@@ -6,87 +11,95 @@ anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from strongroom import local_state
+from strongroom import local_state, notices
 from strongroom.settings import durations, resolve
+from vault.errors import UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from policies.monitoring.check_coverage import Pace
-    from policies.monitoring.state_store import PackSeen, StateStore
+    from policies.monitoring.state_store import PackSeen
     from strongroom.settings import Settings
     from strongroom.settings.projects import ProjectSettings
-    from vault.repository.check import CheckReport, Depth
+    from vault.repository.check import CheckReport, Depth, ReadCoverage
     from vault.repository.project import Project
 
 DAMAGE_NOTED = 20
+NOTED_EVERY = 60.0
+"""Seconds after which what was read is noted, while the check goes on."""
+
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%\Z", re.ASCII)
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGTP])(?:i?B)?\Z", re.ASCII | re.IGNORECASE)
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_HOW = "write all, rolling, a percentage such as 10%, or a size such as 5GiB"
 
 
-def rolled(settings: Settings, project: Project, depth: Depth, others: Sequence[str] = ()) -> CheckReport:
-    """Check a project, and note what was read and found. others: damage that was found beside it. Raises `StorageError` where
-    the store cannot be asked."""
-    with local_state.state_store(settings) as state_store:
-        now = project.services.clock.now()
-        run = _Rolling(state_store.packs(project.name), pace(settings.project(project.name), now), now)
-        try:
-            from vault.repository.check import check
+@dataclass(frozen=True, slots=True)
+class ReadData:
+    """How much stored data a check reads. share: of all bytes, above 0 and up to 1 · size: bytes · rolling: as much as it takes
+    to read all within the time of the settings. One of them."""
 
-            report = check(project, replace(depth, chosen=run.chosen, heard=run.heard))
-        finally:
-            if run.packs is not None:
-                state_store.write_packs(project.name, run.packs)
-        _note_report(state_store, project, report, others, now)
-        return report
+    share: float = 0.0
+    size: int = 0
+    rolling: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> ReadData:
+        """`all`, `rolling`, `10%` or `5GiB`. Raises `UsageError`."""
+        word = text.strip().lower()
+        if word in ("all", "rolling"):
+            return cls(share=1.0) if word == "all" else cls(rolling=True)
+        share, size = _SHARE.match(word), _SIZE.match(word)
+        if share is not None and 0 < float(share[1]) <= 100:
+            return cls(share=float(share[1]) / 100)
+        if size is not None and float(size[1]) > 0:
+            return cls(size=max(1, int(float(size[1]) * 1024 ** _POWERS[size[2].lower()])))
+        kind = "percentage" if word.endswith("%") else "amount of data to read"
+        hint = "write a number above 0 and up to 100, as 10%" if word.endswith("%") else _HOW
+        raise UsageError(f"{text!r} is not a valid {kind}", hint=hint)
+
+    @property
+    def everything(self) -> bool:
+        """Whether every pack is read."""
+        return self.share >= 1
 
 
-def _note_report(state_store: StateStore, project: Project, report: CheckReport, others: Sequence[str], now: datetime) -> None:
-    damage = list(dict.fromkeys([*report.damage, *others, *(f"lost: {one.path}" for one in report.lost)]))
-    state_store.note(project.name, "check", "", now, {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read})
+def check(settings: Settings, project: Project, depth: Depth, read: ReadData | None, others: Sequence[str] = ()) -> CheckReport:
+    """Check a project, and note what was read, for backups, which rely on no damaged pack, and for later checks; and what was
+    found, for `status` and alerts.
 
+    read: None for no data · others: damage that was found beside it. Raises `StorageError` where the store cannot be asked, for
+    a rolling check `StrongroomError` where it cannot be noted what was read.
+    """
+    from vault.repository.check import check as look
 
-def noted(
-    settings: Settings,
-    project: Project,
-    depth: Depth,
-    look: Callable[[Depth], CheckReport],
-    others: Sequence[str] = (),
-) -> CheckReport:
-    """A check that reads packs as it was asked to; what it read is noted for backups, which rely on no damaged pack, and for
-    rolling checks; what it found, for `status` and alerts. others: damage that was found beside it."""
-    heard: dict[bytes, bool] = {}
-
-    def hear(pack: bytes, whole: bool) -> None:  # noqa: FBT001 (the form that `Depth.heard` has)
-        heard[pack] = whole
-
+    reading = None if read is None else _Reading.begin(settings, project, read)
     try:
-        report = look(replace(depth, heard=hear))
-        with local_state.noted(settings) as state_store:
-            if state_store is not None:
-                _note_report(state_store, project, report, others, project.services.clock.now())
-        return report
-    finally:
-        if heard:
-            _note_read(settings, project, heard, every=depth.data >= 1)
-
-
-def _note_read(settings: Settings, project: Project, heard: Mapping[bytes, bool], *, every: bool) -> None:
-    """every: whether these were to be all that stand; else only what is known of some changes."""
-    from policies.monitoring.state_store import PackSeen
-
-    now = project.services.clock.now()
+        report = look(project, depth if reading is None else replace(depth, chosen=reading.chosen, heard=reading.heard))
+    except BaseException:
+        if reading is not None and reading.read:
+            reading.save()
+            notices.notice(
+                f"{project.name}: {counted(len(reading.read), 'pack')} were read before the check ended; that is kept"
+            )
+        raise
+    if reading is not None:
+        reading.save()
+        report.coverage = reading.coverage()
     with local_state.noted(settings) as state_store:
-        if state_store is None:
-            return
-        before = state_store.packs(project.name)
-        seen = {
-            pack: PackSeen(before[pack].seen_at if pack in before else now, now, whole=whole)
-            for pack, whole in heard.items()
-            if every or not whole or pack in before
-        }
-        state_store.write_packs(project.name, seen if every else {**before, **seen})
+        if state_store is not None:
+            damage = list(dict.fromkeys([*report.damage, *others, *(f"lost: {one.path}" for one in report.lost)]))
+            now = project.services.clock.now()
+            found = {"damage": damage[:DAMAGE_NOTED], "packs_read": report.packs_read}
+            state_store.note(project.name, "check", "", now, found)
+    return report
 
 
 def pace(settings: ProjectSettings, now: datetime) -> Pace:
@@ -99,23 +112,74 @@ def pace(settings: ProjectSettings, now: datetime) -> Pace:
     return Pace(durations.read(settings.schedule.check.all_within), until_next)
 
 
-class _Rolling:
-    """What is known of the packs, before and after. packs: None where the store was not asked yet."""
+class _Reading:
+    """Which packs one check reads, and what is known of all of them before and after. read: what was read so far."""
 
-    def __init__(self, seen: Mapping[bytes, PackSeen], pace_: Pace, now: datetime) -> None:
+    def __init__(
+        self, settings: Settings, project: Project, wanted: ReadData, seen: Mapping[bytes, PackSeen], now: datetime
+    ) -> None:
+        self._settings = settings
+        self._project = project
+        self._wanted = wanted
         self._seen = seen
-        self._pace = pace_
         self._now = now
-        self.packs: dict[bytes, PackSeen] | None = None
+        self._sizes: dict[bytes, int] = {}
+        self._packs: dict[bytes, PackSeen] = {}
+        self._clock = project.services.clock
+        self._saved_at = self._clock.monotonic()
+        self.read: dict[bytes, PackSeen] = {}
+
+    @classmethod
+    def begin(cls, settings: Settings, project: Project, wanted: ReadData) -> _Reading:
+        """With what this machine remembers. Raises `StrongroomError` for a rolling check where that cannot be read."""
+        now = project.services.clock.now()
+        if wanted.rolling:
+            with local_state.state_store(settings) as opened:
+                return cls(settings, project, wanted, opened.packs(project.name), now)
+        seen: Mapping[bytes, PackSeen] = {}
+        with local_state.noted(settings) as state_store:
+            seen = {} if state_store is None else state_store.packs(project.name)
+        return cls(settings, project, wanted, seen, now)
 
     def chosen(self, stored: Mapping[bytes, int]) -> Collection[bytes]:
-        """The packs to read."""
-        from policies.monitoring.check_coverage import known, tonight
+        """The packs to read. stored: all that the store has, with their sizes."""
+        from policies.monitoring.check_coverage import known, longest_unread, tonight
 
-        self.packs = known(stored, self._seen, self._now)
-        return tonight(stored, self.packs, self._pace, self._now)
+        self._sizes = dict(stored)
+        self._packs = known(stored, self._seen, self._now)
+        if self._wanted.everything:
+            return stored.keys()
+        if self._wanted.rolling:
+            return tonight(stored, self._packs, pace(self._settings.project(self._project.name), self._now), self._now)
+        budget = self._wanted.size or math.ceil(self._wanted.share * sum(stored.values()))
+        return longest_unread(stored, self._packs, budget, self._project.services.randomness.fraction)
 
     def heard(self, pack: bytes, whole: bool) -> None:  # noqa: FBT001 (the form that `Depth.heard` has)
         """One was read."""
-        if self.packs is not None:
-            self.packs[pack] = self.packs[pack]._replace(read_at=self._now, whole=whole)
+        self.read[pack] = self._packs[pack]._replace(read_at=self._now, whole=whole)
+        if self._clock.monotonic() - self._saved_at >= NOTED_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Note what is known now; what another check has read meanwhile stays noted."""
+        from policies.monitoring.check_coverage import known
+
+        self._saved_at = self._clock.monotonic()
+        with local_state.noted(self._settings) as state_store:
+            if state_store is not None:
+                meanwhile = known(self._sizes, state_store.packs(self._project.name), self._clock.now())
+                state_store.write_packs(self._project.name, meanwhile | self.read)
+
+    def coverage(self) -> ReadCoverage:
+        """What checks of this machine have read by now, this one among them."""
+        from vault.repository.check import ReadCoverage
+
+        known = self._packs | self.read
+        read = {pack: one.read_at for pack, one in known.items() if one.read_at is not None}
+        return ReadCoverage(
+            packs=len(known),
+            bytes=sum(self._sizes.values()),
+            packs_read=len(read),
+            bytes_read=sum(self._sizes[pack] for pack in read),
+            since=min(read.values()) if read and len(read) == len(known) else None,
+        )

@@ -203,7 +203,7 @@ class Needs:
 
 def needs(opened: Context, found: Found, file: Path) -> Needs:
     """file: where the settings will lie."""
-    from strongroom.settings import reader
+    from strongroom.settings import reader, resolve
     from strongroom.settings.errors import SettingsInvalid
 
     try:
@@ -223,6 +223,11 @@ def needs(opened: Context, found: Found, file: Path) -> Needs:
         program = _program(text)
         if shutil.which(program) is None:
             missing[key] = program
+    for place, words in resolve.hook_commands(document):
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+        commands[key] = shlex.join(words)
+        if not resolve.program_is_there(words, file.absolute().parent):
+            missing[key] = words[0]
     return Needs(missing, commands, notes)
 
 

@@ -205,24 +205,22 @@ def _versions() -> dict[str, Any]:
 
 
 def _status(settings: Settings, open_repository: Callable[[], Any] | None, redaction: Redaction) -> dict[str, Any]:
-    asked: dict[str, status.RepositoryState | None] = dict.fromkeys(settings.projects)
+    found: status.RepositoryStatus | None = None
     failed: dict[str, Any] | None = None
     if open_repository is not None:
         try:
             with open_repository() as opened:
-                asked |= {project.name: status.ask_repository(opened, project) for project in opened.projects([])}
+                found = status.repository_status(opened)
         except StrongroomError as error:
             failed = _error(redaction, error)
-    for name in asked:
+    found = found or status.known_status(settings)
+    for name in dict.fromkeys([*settings.projects, *(one.project for one in found.projects)]):
         redaction.pseudonyms.of("project", name)
-    with status.open_local_state(settings) as known:
-        projects = [known.status_of(name, one) for name, one in asked.items()]
-        heartbeat, alerts = known.heartbeat, known.of_daemon()
     return {
-        "daemon": heartbeat.as_json(),
-        "sources": [row for one in projects for row in one.sources],
-        "projects": [one.project for one in projects],
-        "broken": [alert.as_json() for alert in (*alerts, *(alert for one in projects for alert in one.alerts))],
+        "daemon": found.heartbeat.as_json(),
+        "sources": [row.as_json() for row in found.sources],
+        "projects": [one.as_json() for one in found.projects],
+        "broken": [alert.as_json() for alert in found.alerts],
         "error": failed,
     }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import output, progress
+from cli.command_classes import Command
 from cli.options import Config, Identity, Json, Quiet, Repository
 from strongroom import context, local_state
 from vault import wording
@@ -14,7 +16,8 @@ from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from vault.repository.check import CheckReport
+    from strongroom.rolling_check import ReadData
+    from vault.repository.check import CheckReport, ReadCoverage
     from vault.repository.check_objects import RepositoryReport
 
 DONE_WITH_PROBLEMS = 3
@@ -22,20 +25,58 @@ LINES_SHOWN = 50
 STRAYS_SHOWN = 5
 
 
+READ_DATA = "--read-data"
+
+
+class CheckCommand(Command):
+    """The command with an option whose value may be left out."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (a class that typer keeps to itself)
+        """`--read-data` alone means all; a word after it is its value where it is an amount, else a project's name."""
+        return super().parse_args(ctx, with_amount(args))
+
+
+COMMAND_CLASS = CheckCommand
+
+
+def with_amount(args: Sequence[str]) -> list[str]:
+    """The arguments, with a value for each `--read-data`."""
+    found: list[str] = []
+    words = list(args)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*found, word, *words]
+        if word == READ_DATA:
+            word += f"={words.pop(0) if words and _is_amount(words[0]) else 'all'}"
+        found.append(word)
+    return found
+
+
+def _is_amount(word: str) -> bool:
+    from strongroom.rolling_check import ReadData
+
+    try:
+        ReadData.parse(word)
+    except UsageError:
+        return word.endswith("%")  # a wrong one
+    return True
+
+
 def check(
-    projects: Annotated[
-        list[str] | None, typer.Argument(metavar="PROJECT|PERCENT%", help="Default: all. With --data, 10% is PERCENT.")
-    ] = None,
-    data: Annotated[bool, typer.Option("--data", help="Read packs too: re-hash them, open them, compare every chunk.")] = False,
-    percent: Annotated[
-        float, typer.Option("--percent", min=0, max=100, help="With --data: of so many percent of the packs.")
-    ] = 100,
-    rolling: Annotated[
-        bool,
+    projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
+    read_data: Annotated[
+        str | None,
         typer.Option(
-            "--rolling", help="Read as many packs, the longest unread first, as it takes to read all in the time that is set."
+            READ_DATA,
+            metavar="[=all|10%|5GiB|rolling]",
+            help="Read stored data too: re-hash packs, open them, compare every chunk. All of it, or so much, the longest "
+            "unread first; rolling: as much as it takes to read all in the time that is set.",
         ),
-    ] = False,
+    ] = None,
+    data: Annotated[bool, typer.Option("--data", hidden=True)] = False,
+    percent: Annotated[float | None, typer.Option("--percent", min=0, max=100, hidden=True)] = None,
+    rolling: Annotated[bool, typer.Option("--rolling", hidden=True)] = False,
     acknowledge: Annotated[
         str | None,
         typer.Option(
@@ -50,8 +91,12 @@ def check(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Check that everything that a snapshot needs is there; with --data, that it is whole. With --rolling a share of it is
-    read, so that run after run everything is, within `schedule.check.all_within` of the settings.
+    """Check that everything that a snapshot needs is there; with --read-data, that it is whole.
+
+    --read-data=10% and =5GiB read so much: packs that were never read first, then those that were read longest ago, so that
+    repeated runs cover everything; which were read is noted on this machine, also when the check is interrupted.
+    --read-data=rolling reads as much as it takes to cover everything within `schedule.check.all_within` of the settings. The
+    command says how much was covered by now, and since when.
 
     Every sort of object is opened, in the store and below this machine's cache; key objects of others are looked at from
     outside. Names the items that a damaged or missing pack costs, and what was here and is gone, and ends with exit code 20
@@ -65,8 +110,8 @@ def check(
     from strongroom import checks
     from vault.repository import settings_copies
 
-    _refuse_contradictions(percent, acknowledge, data=data, rolling=rolling)
-    projects, percent = _apart(projects or [], percent) if data else (projects or [], percent)
+    projects, read_data = _from_old_options(projects or [], read_data, percent, data=data, rolling=rolling)
+    read = _amount(read_data, acknowledge)
     with context.opened(config, identity, address=repository) as opened:
         chosen = opened.projects(projects)
         if acknowledge is not None:
@@ -74,13 +119,10 @@ def check(
                 checks.acknowledge(opened, project, acknowledge.strip())
             opened.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = checks.check_repository(opened, chosen, only=bool(projects))
-        share = percent / 100 if data else 0.0
         reports = []
         for project in chosen:
             with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
-                found = checks.check_project(
-                    opened, project, data=share, rolling=rolling, beside=whole.damage, progress=listener
-                )
+                found = checks.check_project(opened, project, read=read, beside=whole.damage, progress=listener)
                 reports.append(found)
         for report in reports if whole.sound else ():
             if report.sound:
@@ -99,34 +141,36 @@ def check(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _refuse_contradictions(percent: float, acknowledge: str | None, *, data: bool, rolling: bool) -> None:
-    if percent < 100 and not data:
-        raise UsageError("--percent needs --data", hint="write `strongroom check --data 10%`")
-    if rolling and data:
+def _amount(read_data: str | None, acknowledge: str | None) -> ReadData | None:
+    """How much is read. Raises `UsageError`."""
+    from strongroom.rolling_check import ReadData
+
+    read = None if read_data is None else ReadData.parse(read_data)
+    if acknowledge is not None and (not acknowledge.strip() or (read is not None and read.rolling)):
         raise UsageError(
-            "--rolling and --data exclude each other: --rolling chooses what is read itself", hint="leave --data out"
+            f"--acknowledge needs a reason, and excludes {READ_DATA}=rolling", hint="say why nothing is wrong; it is kept"
         )
-    if acknowledge is not None and (rolling or not acknowledge.strip()):
-        raise UsageError("--acknowledge needs a reason, and excludes --rolling", hint="say why nothing is wrong; it is kept")
+    return read
 
 
-def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
-    """`check --data 10%`: what ends with % among the words is the PERCENT, as `--data` cannot take a value that may be left
-    out. A number without it is a project's name."""
-    names = []
-    for word in words:
-        if not word.endswith("%"):
-            names.append(word)
-            continue
-        try:
-            percent = float(word[:-1])
-        except ValueError as error:
-            raise UsageError(
-                f"{word!r} is not a valid percentage", hint="write a number above 0 and up to 100, as 10%"
-            ) from error
-    if not 0 < percent <= 100:
-        raise UsageError(f"{percent:g} is not a valid percentage", hint="write a number above 0 and up to 100, as 10%")
-    return names, percent
+def _from_old_options(
+    words: list[str], read_data: str | None, percent: float | None, *, data: bool, rolling: bool
+) -> tuple[list[str], str | None]:
+    """Projects and what `--read-data` says, also where it is said as in earlier versions: `--data`, `--data 10%`,
+    `--data --percent 10`, `--rolling`. Raises `UsageError`."""
+    if percent is not None and not data:
+        raise UsageError("--percent needs --data", hint=f"write `strongroom check {READ_DATA}=10%`")
+    if data + rolling + (read_data is not None) > 1:
+        raise UsageError(f"--data, --rolling and {READ_DATA} exclude each other", hint=f"write {READ_DATA} alone")
+    if not data and not rolling:
+        return words, read_data
+    names, said = words, "rolling" if rolling else "all" if percent is None else f"{percent:g}%"
+    if data:
+        names = [word for word in words if not word.endswith("%")]
+        said = next((word for word in words if word.endswith("%")), said)
+    old = "--rolling" if rolling else "--data"
+    output.notice(f"notice: {old} is now {READ_DATA}{'' if said == 'all' else f'={said}'}; the next version knows that alone")
+    return names, said
 
 
 def _report(report: CheckReport) -> None:
@@ -136,6 +180,8 @@ def _report(report: CheckReport) -> None:
         f"{report.project}: {counted(report.snapshots, 'snapshot')}, {counted(report.packs_needed, 'pack')} needed"
         f"{read if report.packs_read else ''}: {'sound' if report.sound else 'DAMAGED'}"
     )
+    if report.coverage is not None:
+        _report_coverage(report.coverage)
     if report.orphans:
         output.notice(f"{report.project}: {counted(report.orphans, 'pack')} that no snapshot uses (left by runs that died)")
     if report.inconsistent:
@@ -155,6 +201,15 @@ def _report(report: CheckReport) -> None:
     if report.unlocked:
         many, some = counted(len(report.unlocked), "object"), ", ".join(report.unlocked[:STRAYS_SHOWN])
         output.notice(f"warning: {report.project}: {many} that the settings want locked can be deleted: {some}")
+
+
+def _report_coverage(covered: ReadCoverage) -> None:
+    packs, size = counted(covered.packs, "pack"), wording.size(covered.bytes)
+    if covered.since is not None:
+        output.result(f"  all stored data ({packs}, {size}) was read since {wording.moment(covered.since)}")
+    elif covered.packs:
+        share = f"{covered.packs_read} of {packs}, {wording.size(covered.bytes_read)} of {size}"
+        output.result(f"  checks of this machine have read {share} so far; the next one reads others first")
 
 
 def _report_repository(whole: RepositoryReport) -> None:

@@ -1,7 +1,8 @@
-"""`strongroom restore PROJECT [PATTERN…] --to DIR|FILE.zip|s3://…|- | --in-place`: files again, or tables out of them."""
+"""`strongroom restore PROJECT [PATTERN…] [--to DIR|FILE.zip|s3://…|- | --in-place]`: files again, or tables out of them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -135,6 +136,16 @@ def restore(
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Restore what is there, though some content is missing.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read again from the disk, archive or bucket what was written, and compare it."),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE", help="Name there every item that was left alone, and why: text, or JSON in FILE.json."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     endpoint: Annotated[
         str | None,
@@ -159,10 +170,17 @@ def restore(
     format, and a report says what it could not carry. The plan is made first, and nothing is written where something is missing
     or in the way. An interrupted restore is continued by the same command; an archive begins anew.
 
+    Without --to and --in-place a destination is proposed, and asked about: back in place where none of the files exists any
+    more, else a new folder PROJECT-restored-DATE in the current one.
+
     Contents of what stands there are compared. What is newer and differs stays with --existing newer, and what has other
     attributes stays with refuse and keep-both: it is named, and the command ends with exit code 3. What skip leaves was asked
-    for: it is counted, and the exit code is 0. Replacing anything, or setting attributes of what stands, asks on a terminal and
-    needs --yes elsewhere.
+    for: it is counted, and the exit code is 0. --report names every item that was left alone, with the reason. Replacing
+    anything, setting attributes of what stands, and a proposed destination are asked about; without a terminal the question is
+    the error, and --yes is the answer.
+
+    With --verify what was written is read again, past the memory of the kernel, and compared with what the snapshot says: what
+    differs is a problem, and the exit code is 3. Converted tables and streams cannot be.
 
     With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
     greatest of all.
@@ -186,6 +204,8 @@ def restore(
         incomplete=incomplete,
         endpoint=endpoint,
         region=region,
+        verify=verify,
+        report=report,
         run=RunOptions(dry_run=dry_run, yes=yes, quiet=quiet, as_json=as_json),
     )
     request.check(periods=bool(periods))

@@ -77,9 +77,17 @@ def _error_of(document: dict[str, Any]) -> str:
 
 
 def _snapshot(one: dict[str, Any]) -> str:
+    if one.get("skipped"):
+        return f"{one.get('source')} was not backed up: {one['skipped']}"
     counts = ", ".join(f"{one.get(name, 0)} {word}" for name, word in _COUNTS.items())
     stored = f", {_size(one['stored_bytes'])} stored" if isinstance(one.get("stored_bytes"), int) else ""
-    return f"snapshot {one.get('snapshot')}: {counts}{stored}"
+    return f"snapshot {one.get('snapshot')}: {counts}{stored}{_failed_hooks(one)}"
+
+
+def _failed_hooks(one: dict[str, Any]) -> str:
+    found = one.get("hooks")
+    hooks = [hook for hook in found if isinstance(hook, dict)] if isinstance(found, list) else []
+    return "".join(f"; the hook {hook.get('hook')!r} failed: {hook['trouble']}" for hook in hooks if hook.get("trouble"))
 
 
 def _drilled(one: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ Severity = Literal["critical", "warning"]
 SHOWN = 5
 """Of several things that are named in one sentence."""
 
-COMMANDS = {"retention": "retention apply", "check": "check --rolling"}
+COMMANDS = {"retention": "retention apply", "check": "check --read-data=rolling"}
 """What a job is on the command line, where that is not its name."""
 
 _FLAGGED = re.compile(r"(?P<flagged>[0-9a-z-]+) of [^\n]*? \(after (?P<before>[0-9a-z-]+)\): ")
@@ -176,11 +176,11 @@ def _checks(state: ProjectState, now: datetime) -> Iterator[Alert]:
         return
     if checks.damage:
         message = f"the last check has found damage: {_named(checks.damage)}"
-        hint = f"run `strongroom check {_quoted(state)} --data` to see what it costs, and whether it still stands"
+        hint = f"run `strongroom check {_quoted(state)} --read-data` to see what it costs, and whether it still stands"
         yield Alert(state.project, "damage", "", message, hint, severity="critical")
     if checks.oldest is not None and now - checks.oldest > checks.within + SLACK:
         message = f"some stored data was not read for {span(now - checks.oldest)}, and {span(checks.within)} are promised"
-        yield Alert(state.project, "checked", "", message, f"run `strongroom check {_quoted(state)} --rolling`")
+        yield Alert(state.project, "checked", "", message, f"run `strongroom check {_quoted(state)} --read-data=rolling`")
 
 
 def _drills(state: ProjectState, now: datetime) -> Iterator[Alert]:

@@ -7,9 +7,9 @@ much that is. A pack that was damaged is read every night, until it is whole aga
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from policies.monitoring.state_store import PackSeen
 from policies.scheduling.due import A_LITTLE
@@ -49,6 +49,26 @@ def tonight(stored: Mapping[bytes, int], seen: Mapping[bytes, PackSeen], pace: P
         chosen.append(pack)
         read += stored[pack]
     return chosen
+
+
+def longest_unread(
+    stored: Mapping[bytes, int], seen: Mapping[bytes, PackSeen], budget: int, fraction: Callable[[], float]
+) -> list[bytes]:
+    """Packs of about `budget` bytes, at least one: those that were never read first, then those that were read longest ago;
+    among equals the choice is random. Packs that were damaged are read besides.
+
+    stored: all that stand, with their sizes · seen: of `known` · fraction: random numbers from 0 to 1.
+    """
+    damaged = [pack for pack in stored if not seen[pack].whole]
+    others = [(seen[pack].read_at or datetime.min.replace(tzinfo=UTC), fraction(), pack) for pack in stored if seen[pack].whole]
+    chosen: list[bytes] = []
+    read = 0
+    for _, _, pack in sorted(others):
+        if chosen and read >= budget:
+            break
+        chosen.append(pack)
+        read += stored[pack]
+    return [*damaged, *chosen]
 
 
 def waiting_since(pack: PackSeen) -> datetime:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from restore.execution.executor import RestoreReport, execute, refuse
 from restore.execution.row_view import Rows
+from restore.execution.verification import Verification, verify_folder
 from restore.local_fs import Attributes, Target
 from restore.local_fs.metadata import apply as set_attributes
 from restore.local_fs.syscalls import is_folder, stands
@@ -82,6 +83,24 @@ def apply_all(
     for _, plan, _ in planned:
         refuse(plan)
     return [_apply(home, plan, target, stop, progress) for home, plan, target in planned]
+
+
+def verify_source(
+    home: SourceRoot,
+    plan: RestorePlan,
+    target: Target,
+    report: RestoreReport,
+    stop: Callable[[], None],
+    progress: Progress | None = None,
+) -> Verification:
+    """Read again what went back to a source's folder (see `verify_folder`); what is not as it should be becomes a problem of
+    the report."""
+    above = len(home.kind) + 1
+    known = [replace(one, path=one.path[above:]) for one in report.problems]
+    found = verify_folder(plan, target, known, stop, progress)
+    found.problems = [replace(one, path=_with_kind(home, one.path)) for one in found.problems]
+    report.problems += found.problems
+    return found
 
 
 def _apply(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -34,13 +35,14 @@ class Item(NamedTuple):
 
 class Inspection(NamedTuple):
     """How what stands at an item's path compares with it. same: of the same kind, with the same content · differing: its
-    attributes that are other ones, in words; only where it is the same."""
+    attributes that are other ones, in words; only where it is the same · unreadable: why it could not be looked at."""
 
     same: bool
     differing: tuple[str, ...] = ()
+    unreadable: str = ""
 
 
-def compare(root: int, items: Iterable[Item], *, is_root: bool) -> Iterator[Inspection]:
+def compare(root: int, items: Iterable[Item], *, is_root: bool, from_disk: bool = False) -> Iterator[Inspection]:
     """One for each item; see `Target.compare`. root: the target's descriptor."""
     with Descent(root) as descent:
         for item in items:
@@ -50,10 +52,10 @@ def compare(root: int, items: Iterable[Item], *, is_root: bool) -> Iterator[Insp
                 yield (
                     _link(parent, name, item, is_root=is_root)
                     if item.kind == manifest.LINK
-                    else _opened(parent, name, item, is_root=is_root)
+                    else _opened(parent, name, item, is_root=is_root, from_disk=from_disk)
                 )
-            except OSError:
-                yield Inspection(same=False)
+            except OSError as error:
+                yield Inspection(same=False, unreadable=error.strerror or str(error))
 
 
 def _link(parent: int, name: bytes, item: Item, *, is_root: bool) -> Inspection:
@@ -65,18 +67,28 @@ def _link(parent: int, name: bytes, item: Item, *, is_root: bool) -> Inspection:
     return Inspection(same=True, differing=() if owned or not is_root else (f"owner {status.st_uid}:{status.st_gid}",))
 
 
-def _opened(parent: int, name: bytes, item: Item, *, is_root: bool) -> Inspection:
+def _opened(parent: int, name: bytes, item: Item, *, is_root: bool, from_disk: bool) -> Inspection:
     descriptor = os.open(name, FOLDER_FLAGS if item.kind == manifest.FOLDER else OPEN, dir_fd=parent)
     try:
         if item.kind == manifest.FOLDER:  # its time tells of what was put into it, no more
             return Inspection(
                 same=True, differing=differences(descriptor, item.attributes._replace(mtime_ns=None), is_root=is_root)
             )
+        if from_disk:
+            drop_cached_pages(descriptor)
         if not has_content(descriptor, item.size, item.digest):
             return Inspection(same=False)
         return Inspection(same=True, differing=differences(descriptor, item.attributes, is_root=is_root))
     finally:
         os.close(descriptor)
+
+
+def drop_cached_pages(descriptor: int) -> None:
+    """Have the kernel forget what it holds of a file in memory, so that the next reading asks the disk. Pages that are not
+    written yet stay; where the system cannot do it, nothing happens."""
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def has_content(descriptor: int, size: int, digest: bytes | None) -> bool:

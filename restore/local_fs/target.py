@@ -61,14 +61,14 @@ class Target:
         with self._root_if_there() as root:
             return {} if root is None else inspect.modified(root, paths)
 
-    def compare(self, items: Iterable[Item]) -> Iterator[Inspection]:
+    def compare(self, items: Iterable[Item], *, from_disk: bool = False) -> Iterator[Inspection]:
         """How what stands at the items' paths compares with them, one answer for each; content is read and hashed. Sorted
-        paths are the fastest."""
+        paths are the fastest. from_disk: the kernel forgets first what it has of a file in memory, as far as it can."""
         with self._root_if_there() as root:
             if root is None:
                 yield from (Inspection(same=False) for _ in items)
             else:
-                yield from inspect.compare(root, items, is_root=self._is_root)
+                yield from inspect.compare(root, items, is_root=self._is_root, from_disk=from_disk)
 
     def prepare(self) -> bool:
         """Make the root where it is missing, show by a probe file that it can be written to, and say whether names that

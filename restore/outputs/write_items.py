@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from restore.execution.executor import RestoreReport, refuse
 from restore.execution.ordered_reader import contents
 from restore.execution.row_view import taken
+from restore.execution.verification import Verification
 from restore.outputs.conversion import Conversion
 from restore.outputs.convert_items import Contents, as_they_are, convert_items
 from restore.outputs.merge_items import merge_items
@@ -48,10 +49,11 @@ class OutputOptions:
 
 @dataclass(slots=True)
 class OutputReport:
-    """What was written. outcomes: what became of each file."""
+    """What was written. outcomes: what became of each file · verification: where it was read again."""
 
     report: RestoreReport
     outcomes: list[ItemOutcome] = field(default_factory=list)
+    verification: Verification | None = None
 
 
 def write_items(

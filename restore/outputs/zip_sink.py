@@ -39,12 +39,12 @@ def zip_sink(out: BinaryIO, zone: ZoneInfo) -> Iterator[ZipSink]:
 
 
 class ZipSink:
-    """See this module's text. renamed: the names that are no UTF-8."""
+    """See this module's text. names: of entries, with the paths that they stand for · renamed: the names that are no UTF-8."""
 
     def __init__(self, archive: zipfile.ZipFile, zone: ZoneInfo) -> None:
         self._archive = archive
         self._zone = zone
-        self._names: set[str] = set()
+        self.names: dict[str, bytes] = {}
         self.renamed: list[bytes] = []
 
     def folder(self, path: bytes, entry: Entry) -> list[Problem]:
@@ -82,9 +82,9 @@ class ZipSink:
         except UnicodeDecodeError:
             self.renamed.append(path)
             name = printable(path)
-        while name in self._names:
+        while name in self.names:
             name += "_"
-        self._names.add(name)
+        self.names[name] = path
         return name
 
     def _info(self, name: str, kind: int, entry: Entry) -> zipfile.ZipInfo:

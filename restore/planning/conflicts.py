@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 _SETTING = (ConflictPolicy.REPLACE, ConflictPolicy.NEWER)
 
 
+_STANDING = {
+    "other": "something that is no file, folder or link is in the way",
+    "blocked": "a folder above it cannot be entered, or is no folder",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """Something stands in an item's way. standing: `file`, `folder`, `link`, `other`, `blocked` · solvable: whether it can be
@@ -37,6 +43,11 @@ class Conflict:
     standing: str
     solvable: bool
     beside: bool
+
+    @property
+    def message(self) -> str:
+        """What stands there, in words."""
+        return _STANDING.get(self.standing, f"a {self.standing} is in the way")
 
 
 def policies_for(conflicts: Sequence[Conflict]) -> str:
@@ -52,8 +63,9 @@ def policies_for(conflicts: Sequence[Conflict]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeptItem:
-    """What stays as it stands though it is not what the snapshot has. why: `skipped`, `newer` (another content) or `attributes`
-    (the same content, other attributes) · differing: which, in words · asked: that it stays is what the person asked for."""
+    """What stays as it stands though it is not what the snapshot has. why: `skipped` (something else stands there), `newer`
+    (another content), `attributes` (the same content, other attributes) or `newer-attributes` (the same, and it is newer) ·
+    differing: which, in words · asked: that it stays is what the person asked for."""
 
     path: bytes
     why: str
@@ -62,25 +74,34 @@ class KeptItem:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"path": printable(self.path), "why": self.why, "differing": list(self.differing)}
+        found = {"path": printable(self.path), "why": self.why, "message": self.message}
+        return {**found, "differing": list(self.differing)}
+
+    @property
+    def message(self) -> str:
+        """Why it stays, in words."""
+        match self.why:
+            case "skipped":
+                return "something else stands there, which stays (--existing replace restores this version)"
+            case "newer":
+                return "what stands there is newer and has another content; it stays (--existing replace restores this version)"
+        sets = "(--existing replace sets what the snapshot has)"
+        newer = ", and is newer" if self.why == "newer-attributes" else ""
+        return f"it is there with another {', '.join(self.differing)}{newer} {sets}"
 
     def problem(self) -> Problem | None:
         """For the report; None where the person asked for it."""
         if self.asked:
             return None
-        if self.why == "newer":
-            message = "what stands there is newer and has another content; it stays (--existing replace restores this version)"
-            return Problem(self.path, "newer", message)
-        message = f"it is there with another {', '.join(self.differing)} (--existing replace sets what the snapshot has)"
-        return Problem(self.path, "attributes", message)
+        return Problem(self.path, self.why, self.message)
 
 
 class ConflictResolver:
     """What stands in the way of each item, and what to do about it, by rows of the items.
 
     left_out: not written · replacing: takes the place of something · renamed: gets another name · repairing: the content is
-    there, attributes are set · kept: folders that stand and keep what they have, with their times · verified: what is there
-    as it should be, or will be once its attributes are set."""
+    there, attributes are set · kept: folders that stand and keep what they have, with their times · same: what is there as it
+    should be · verified: the same, or will be once its attributes are set."""
 
     def __init__(self, target: Destination, items: pa.Table, existing: ConflictPolicy, today: date) -> None:
         self._target = target
@@ -95,6 +116,7 @@ class ConflictResolver:
         self.repairing: list[int] = []
         self.folders_repaired = 0
         self.kept: dict[int, int] = {}
+        self.same: list[int] = []
         self.verified: list[int] = []
         self.conflicts: list[Conflict] = []
         self.left: list[KeptItem] = []
@@ -129,19 +151,21 @@ class ConflictResolver:
             self.folders_repaired += bool(found.differing)
             return
         self.kept[row] = mtime_ns
-        if found.differing and self._existing is not ConflictPolicy.NEWER:
-            self._leave(row, "attributes", found.differing)
+        if found.differing:
+            self._leave(row, "newer-attributes" if self._existing is ConflictPolicy.NEWER else "attributes", found.differing)
 
     def _same(self, row: int, found: Inspection, *, is_newer: bool) -> None:
         self.left_out.add(row)
         if not found.differing:
             self.already_there += 1
+            self.same.append(row)
             self.verified.append(row)
         elif self._existing in _SETTING and not (self._existing is ConflictPolicy.NEWER and is_newer):
             self.repairing.append(row)
             self.verified.append(row)
         elif self._existing is ConflictPolicy.NEWER:
             self.newer += 1
+            self._leave(row, "newer-attributes", found.differing)
         elif self._existing is ConflictPolicy.SKIP:
             self.skipped += 1
             self._leave(row, "attributes", found.differing)
@@ -169,7 +193,7 @@ class ConflictResolver:
             self.conflicts.append(Conflict(path, standing, solvable, beside))
 
     def _leave(self, row: int, why: str, differing: tuple[str, ...] = ()) -> None:
-        asked = self._existing is ConflictPolicy.SKIP
+        asked = self._existing is ConflictPolicy.SKIP or why == "newer-attributes"
         self.left.append(KeptItem(self._rows.path(row), why, differing, asked))
 
     def _free_names(self) -> FreeNames:

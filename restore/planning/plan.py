@@ -8,6 +8,7 @@ what is there already               the same bytes: not a conflict; attributes t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -38,11 +39,26 @@ must not make them one."""
 
 
 @dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """An item that a plan does not write. why: `same`, `skipped`, `newer`, `attributes`, `newer-attributes`, `in-the-way` or
+    `missing` · message: the same in words."""
+
+    path: bytes
+    why: str
+    message: str
+
+    def as_json(self) -> dict[str, str]:
+        """For reports."""
+        return {"path": printable(self.path), "why": self.why, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
 class RestorePlan:
     """What would be done. items: rows to be written, folders above them last · repairs: rows of files and links that are there
     and get their attributes alone, folders_repaired: as many folders do · linkable: files of several names that stand there
     whole · renamed: other names, by row · replacing: rows that take the place of something · untouched: rows of folders that
-    stand and keep what they have, with their times · left: what stays though it is not what the snapshot has · newer: items
+    stand and keep what they have, with their times · same: paths of files and links that are there as the snapshot has them ·
+    left: what stays though it is not what the snapshot has · newer: items
     left out because what stands is newer · references: chunk references of the files, with their places · missing: items whose
     content is not there · given_up: those of them that the person restores without · damage: what the selection could not
     use."""
@@ -60,6 +76,7 @@ class RestorePlan:
     replacing: frozenset[int] = frozenset()
     untouched: dict[int, int] = field(default_factory=dict)
     left: tuple[KeptItem, ...] = ()
+    same: pa.ChunkedArray | None = None
     skipped: int = 0
     newer: int = 0
     already_there: int = 0
@@ -85,6 +102,17 @@ class RestorePlan:
         """What is known already of what will not be as the snapshot has it."""
         left = (one.problem() for one in self.left)
         return [*self.damage, *self.given_up, *(one for one in left if one is not None)]
+
+    def left_alone(self) -> Iterator[LeftAlone]:
+        """Every item that was asked for and will not be written, and why."""
+        for path in () if self.same is None else self.same:
+            yield LeftAlone(path.as_py(), "same", "it is there already, as the snapshot has it")
+        for kept in self.left:
+            yield LeftAlone(kept.path, kept.why, kept.message)
+        for conflict in self.conflicts:
+            yield LeftAlone(conflict.path, "in-the-way", conflict.message)
+        for problem in (*self.missing, *self.given_up):
+            yield LeftAlone(problem.path, problem.what, problem.message)
 
     @property
     def bytes_to_write(self) -> int:
@@ -122,6 +150,7 @@ class RestorePlan:
             "already_there": self.already_there,
             "attributes_only": self.attributes_only,
             "left": [one.as_json() for one in self.left],
+            "same": [] if self.same is None else [printable(path.as_py()) for path in self.same],
             "inconsistent": _paths(self.items, manifest.is_inconsistent(self.items)),
             "prefixes": _paths(self.items, manifest.is_prefix(self.items)),
         }
@@ -159,6 +188,7 @@ def make_plan(selection: Selection, target: Destination, existing: ConflictPolic
         replacing=frozenset(numbers[row] for row in way.replacing),
         untouched={numbers[row]: mtime_ns for row, mtime_ns in way.kept.items()} | above,
         left=tuple(way.left),
+        same=taken(items.select(["path"]), way.same)["path"] if way.same else None,
         skipped=way.skipped,
         newer=way.newer,
         already_there=way.already_there,

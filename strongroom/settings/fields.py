@@ -127,6 +127,21 @@ def _several(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _command(value: object) -> object:
+    """A program and its arguments, or nothing."""
+    if isinstance(value, str):
+        raise PydanticCustomError(
+            "meaning",
+            "must be a list: a program and its arguments",
+            {"hint": 'write ["pg_dump", "crm"], or ["sh", "-c", "…"] where a shell is meant'},
+        )
+    if isinstance(value, list | tuple) and any(isinstance(one, str) and "\0" in one for one in value):
+        raise PydanticCustomError("meaning", "has a text with a NUL in it")
+    if isinstance(value, list | tuple) and value and not value[0]:
+        raise PydanticCustomError("meaning", "names no program")
+    return value
+
+
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 Word: TypeAlias = Annotated[str, checked(_word), Field(json_schema_extra={"pattern": f"^{KIND.pattern}".replace(r"\Z", "$")})]
 ProjectId: TypeAlias = Annotated[str, checked(_project_id)]
@@ -153,6 +168,9 @@ Count: TypeAlias = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "all", "type": "string"}]}),
 ]
 
+HookCommand: TypeAlias = Annotated[
+    tuple[str, ...], Field(strict=False), BeforeValidator(_command, json_schema_input_type=list[str])
+]
 Texts: TypeAlias = Annotated[tuple[Text, ...], Field(strict=False)]
 Layouts: TypeAlias = Annotated[
     tuple[LayoutText, ...], Field(strict=False), BeforeValidator(_several, json_schema_input_type=str | list[str])

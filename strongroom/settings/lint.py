@@ -65,6 +65,10 @@ def odd(settings: Settings, now: datetime) -> Iterator[SettingsFault]:
             yield SettingsFault(key, f"names {file}, which is not there", "is the path right?")
     if not document.projects:
         yield SettingsFault(("projects",), "are missing", "add one with `strongroom project add NAME --source KIND=PATH`")
+    folder = settings.file.absolute().parent
+    for key, command in resolve.hook_commands(document):
+        if not resolve.program_is_there(command, folder):
+            yield SettingsFault(key, f"names the program {command[0]!r}, which is not there", "is the path right?")
     yield from _unheard(settings)
     for name, project in document.projects.items():
         yield from _sources(("projects", name), project)

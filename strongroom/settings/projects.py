@@ -16,6 +16,7 @@ from strongroom.settings.fields import (
     Cron,
     Every,
     Glob,
+    HookCommand,
     ItemRuleText,
     Layouts,
     Length,
@@ -44,6 +45,26 @@ class Expectation(Table):
     grace: Length = Field(default="1 hour", description="how long after the end of its hour, day, … it may come")
     column: Text | None = Field(
         default=None, description="a column of times: then each of these tables must have a row for every hour, day, …"
+    )
+
+
+class HookSettings(Table):
+    """Commands before and after the backup of a source, for dumps: what a source does not say it has from its project, key by
+    key, and a project from `[defaults]`. They run in the folder of the settings file, without a shell, and without the
+    credentials that reach the repository."""
+
+    before: HookCommand = Field(
+        default=(), description='a command before the source is read: `["pg_dump", "-f", "/srv/dumps/crm.sql", "crm"]`'
+    )
+    after: HookCommand = Field(default=(), description="one that always runs when the backup has ended, whatever came of it")
+    on_failure: HookCommand = Field(
+        default=(), description="one that runs before `after` where `before` failed or no snapshot was made"
+    )
+    timeout: Length = Field(default="1 hour", description="then a command is ended, with all that it has started")
+    when_it_fails: Literal["backup", "skip"] = Field(
+        default="backup",
+        description="where `before` fails: back up all the same, or skip the source; either way it is a problem, and the exit "
+        "code is 3",
     )
 
 
@@ -82,6 +103,8 @@ class SourceSettings(Table):
     expected: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
         default=(), description='what must appear: `"hourly"`, or tables as below'
     )
+
+    hooks: HookSettings | None = Field(default=None, description="commands before and after its backup; see below")
 
     @field_validator("expected", mode="before", json_schema_input_type=_InShort | list[Expectation])
     @classmethod
@@ -202,6 +225,9 @@ class DefaultSettings(Table):
         default={},
         description="by kind, how long items stay that the source no longer has: `7 years after period`, `90 days after "
         "deletion`, `1 year after backup`, `forever`. A kind that is not named stays for ever",
+    )
+    hooks: HookSettings = Field(
+        default=HookSettings.model_construct(), description="commands before and after the backup of each source"
     )
     lock: LockSettings = Field(default=LockSettings.model_construct(), description="Object Lock")
     alarms: AlarmSettings = Field(default=AlarmSettings.model_construct(), description="what raises an alarm")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from policies.retention.rules import ItemRules, Keep
     from policies.scheduling.job_policy import JobPolicy
     from policies.scheduling.parser import Schedule
-    from strongroom.settings.projects import Job, KeepSettings, ProjectSettings, SourceSettings
+    from strongroom.settings.document import Document
+    from strongroom.settings.projects import HookSettings, Job, KeepSettings, ProjectSettings, SourceSettings
 
 JobName = Literal["backup", "check", "drill", "retention", "prune"]
 JOBS: tuple[JobName, ...] = get_args(JobName)
@@ -90,3 +93,27 @@ def layouts(project: ProjectSettings, source: SourceSettings) -> tuple[Layout, .
 
     zone = ZoneInfo(project.zone)
     return tuple(Layout.compiled(text, zone) for text in source.layout)
+
+
+def hook_commands(document: Document) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:
+    """Every command before or after a backup that the file names, by its key."""
+    above = document.defaults.hooks
+    yield from _hooks(("defaults", "hooks"), above)
+    for name, project in document.projects.items():
+        if project.hooks != above:
+            yield from _hooks(("projects", name, "hooks"), project.hooks)
+        for number, source in enumerate(project.sources):
+            if source.hooks is not None:
+                yield from _hooks(("projects", name, "sources", number, "hooks"), source.hooks)
+
+
+def _hooks(key: tuple[str | int, ...], hooks: HookSettings) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:
+    for name, command in (("before", hooks.before), ("after", hooks.after), ("on_failure", hooks.on_failure)):
+        if command:
+            yield (*key, name), command
+
+
+def program_is_there(command: tuple[str, ...], folder: Path) -> bool:
+    """Whether the program of a hook can be run on this machine. folder: of the settings file, in which it is run."""
+    program = command[0]
+    return shutil.which(str(folder / program) if "/" in program else program) is not None

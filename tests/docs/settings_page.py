@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "defaults.schedule": projects.Schedules,
     "defaults.schedule.backup": projects.Job,
     "defaults.schedule.check": projects.CheckJob,
+    "defaults.hooks": projects.HookSettings,
     "defaults.keep": projects.KeepSettings,
     "defaults.lock": projects.LockSettings,
     "defaults.alarms": projects.AlarmSettings,

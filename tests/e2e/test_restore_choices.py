@@ -72,7 +72,7 @@ def test_on_a_terminal_nobody_is_replaced_without_a_yes(two: Desk) -> None:
     assert (two.folder / "x/reports/b.csv").read_bytes() == b"only"
     (two.folder / "x/reports/b.csv").write_bytes(b"mine again")
     message = refusal(two.call(*command, exits=2))
-    assert "replace 1 item" in message and "--yes" in message
+    assert "Replace 1 item?" in message and "--yes" in message, "the very question that a terminal shows"
     assert (two.folder / "x/reports/b.csv").read_bytes() == b"mine again"
     two.call(*command, "--yes")
     assert (two.folder / "x/reports/b.csv").read_bytes() == b"only"

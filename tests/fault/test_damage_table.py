@@ -30,7 +30,7 @@ from vault.repository import missing_snapshots
 DELETED, OLDER, FOREIGN = "deleted", "an older one", "another project's"
 DAMAGES = (DELETED, "emptied", "zeroed", "flipped", "cut short", OLDER, FOREIGN)
 MACHINES = ("knows it", "is new")
-COMMANDS = ("check", "check --data", "status", "restore", "backup", "prune", "restore then", "check --data then")
+COMMANDS = ("check", "check --read-data", "status", "restore", "backup", "prune", "restore then", "check --read-data then")
 ANY = range(256)
 
 FINDINGS = {
@@ -174,14 +174,14 @@ class Bench:
         """Damage, and go on working."""
         seen = Seen(name=self.hurt(cell), before=self.given())
         seen.codes["check"] = self.call("check").code
-        checked = self.call("check", "--data", "--json")
-        seen.codes["check --data"], seen.found = checked.code, said(checked)
+        checked = self.call("check", "--read-data", "--json")
+        seen.codes["check --read-data"], seen.found = checked.code, said(checked)
         seen.codes["status"] = self.call("status").code
         seen.codes["restore"] = self.restore()
         seen.codes["backup"] = self.call("backup", "acme").code
         seen.codes["prune"] = self.call("prune", "acme", "--yes").code
         seen.codes["restore then"] = self.restore()
-        seen.codes["check --data then"] = self.call("check", "--data", "--json").code
+        seen.codes["check --read-data then"] = self.call("check", "--read-data", "--json").code
         seen.after = self.given()
         return seen
 
@@ -241,7 +241,7 @@ def test_a_cell_of_the_table(bench: Bench, cell: Cell) -> None:
     assert told == PAGE[cell], f"{cell.told}: {told}; {seen.found}"
     whole = bench.truth
     assert whole is not None
-    if seen.codes["check --data"] == 0:
+    if seen.codes["check --read-data"] == 0:
         assert seen.before is not None, "the reader opens what a check calls sound"
         assert not seen.before.refused
         if not (cell.machine == "is new" and (cell.kind, cell.damage) in UNSEEN):
@@ -280,7 +280,7 @@ def test_after_a_person_has_given_up_what_is_damaged_everything_goes_on(
     assert "the disk was wiped" in bench.call("retention", "log", "acme").text or kind in ("mark", "eviction")
     later = StageClock(datetime.now(UTC) + missing_snapshots.PACKS_STAY + timedelta(days=1))
     monkeypatch.setattr(context, "SystemClock", lambda: later)
-    codes = {command: bench.call(*command.split()).code for command in ("prune acme --yes", "check --data", "backup acme")}
+    codes = {command: bench.call(*command.split()).code for command in ("prune acme --yes", "check --read-data", "backup acme")}
     assert codes == dict.fromkeys(codes, 0)
     assert not any(name.endswith(hurt) for name in stored(bench.desk)) or kind == "note", "what is damaged is gone by then"
     given = bench.given()

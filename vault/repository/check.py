@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
@@ -49,6 +50,24 @@ class LostItem:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReadCoverage:
+    """How much of a project's stored data checks of this machine have read. packs, bytes: that there are · packs_read,
+    bytes_read: of them, that were read once or more · since: every pack was read then or later; None where some was never
+    read."""
+
+    packs: int
+    bytes: int
+    packs_read: int
+    bytes_read: int
+    since: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        counts = {name: getattr(self, name) for name in ("packs", "bytes", "packs_read", "bytes_read")}
+        return counts | {"since": None if self.since is None else self.since.isoformat()}
+
+
 @dataclass(slots=True)
 class CheckReport:
     """What a check found in one project. packs, chunks: read and compared (with `data` only) · orphans: packs that no
@@ -68,6 +87,9 @@ class CheckReport:
     """Items that changed while a backup read them: what was read is whole, and may be of several moments. No damage."""
     copies: list[CachedCopy] = field(default_factory=list)
     """What this machine's cache has whole of what is damaged or gone."""
+
+    coverage: ReadCoverage | None = None
+    """Where data was read."""
 
     @property
     def sound(self) -> bool:
@@ -93,6 +115,8 @@ class CheckReport:
             for name in ("lost", "inconsistent")
         }
         copies = [{"object": one.name, "file": str(one.file), "put_back_by_backup": not one.withheld} for one in self.copies]
+        if self.coverage is not None:
+            found["coverage"] = self.coverage.as_json()
         return found | {"sound": self.sound, "cached_copies": copies} | marked
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import IO
 
 from vault.clock import Clock
@@ -16,6 +17,7 @@ from vault.errors import ObjectNotFound, StorageError
 from vault.problems import printable
 from vault.randomness import Randomness
 from vault.storage.retrying import Retries, RetryPolicy
+from vault.storage.s3_body import read_range
 from vault.storage.s3_client import Answer, S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors
 from vault.storage.s3_requests import listing_pages, md5_checksum, sha256_checksum
@@ -97,6 +99,14 @@ class S3Objects:
                 )
 
         self._retries.run(send)
+
+    def read(self, name: str, size: int) -> Iterator[bytes]:
+        """The content of an object, piece by piece. size: as `sizes` gave it (bytes); an object that is shorter by now ends
+        earlier. Raises `ObjectNotFound` and other `StorageError`s."""
+        for start in range(0, size, IN_MEMORY):
+            length = min(IN_MEMORY, size - start)
+            key, shown = self._prefix + name, _shown(name)
+            yield self._retries.run(partial(read_range, self._client, self._bucket, key, shown, start, length))
 
     def close(self) -> None:
         """Close the connections."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policies.monitoring.check_coverage import Pace, known, tonight, waiting_since
+from policies.monitoring.check_coverage import Pace, known, longest_unread, tonight, waiting_since
 from policies.monitoring.state_store import PackSeen
 
 BEGIN = datetime(2026, 11, 1, 1, tzinfo=UTC)
@@ -66,3 +66,31 @@ def test_what_was_read_while_the_clock_was_ahead_counts_as_not_read() -> None:
     seen = known({name(1): 5}, {name(1): PackSeen(ahead, ahead, whole=True)}, BEGIN)
     assert seen == {name(1): PackSeen(BEGIN, None, whole=True)}
     assert tonight({name(1): 5}, seen, PACE, BEGIN + 29.5 * DAY) == [name(1)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_runs_that_read_a_share_cover_everything_and_no_pack_twice_before(seed: int) -> None:
+    randomness = random.Random(seed)
+    stored = {name(number): randomness.randint(1, 64) for number in range(200)}
+    budget = -(-sum(stored.values()) // 10)
+    seen: dict[bytes, PackSeen] = {}
+    times: dict[bytes, int] = dict.fromkeys(stored, 0)
+    firsts = set()
+    for run in range(10):
+        now = BEGIN + run * DAY
+        seen = known(stored, seen, now)
+        chosen = longest_unread(stored, seen, budget, randomness.random)
+        assert budget <= sum(stored[pack] for pack in chosen) < budget + 64
+        firsts.add(chosen[0])
+        for pack in chosen:
+            seen[pack] = seen[pack]._replace(read_at=now)
+            times[pack] += 1
+    assert min(times.values()) == 1 and max(times.values()) <= 2 and sum(one == 2 for one in times.values()) < 200 / 10
+    assert len(firsts) == 10 and sorted(firsts) != list(firsts)
+
+
+def test_a_share_is_at_least_one_pack_and_damaged_ones_take_nothing_from_it() -> None:
+    seen = {name(number): PackSeen(BEGIN, BEGIN + number * DAY, whole=number != 3) for number in range(5)}
+    assert longest_unread(dict.fromkeys(seen, 10), seen, 1, lambda: 0.5) == [name(3), name(0)]
+    assert longest_unread(dict.fromkeys(seen, 10), seen, 15, lambda: 0.5) == [name(3), name(0), name(1)]
+    assert longest_unread({}, {}, 1, lambda: 0.5) == []
