@@ -64,6 +64,33 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "on a new machine: what the recovery kit opens",
         ),
     ),
+    "project show": _of(
+        ("project show acme", "its sources, schedule, retention, snapshots, holds"),
+        ("project show acme --json", "for a script"),
+    ),
+    "project rename": _of(
+        ("project rename acme acme-ltd --dry-run", "show what would change"),
+        ("project rename acme acme-ltd", "another name; all snapshots stay"),
+    ),
+    "project move-source": _of(
+        (
+            "project move-source acme reports /srv/new/reports --dry-run",
+            "how much of it is at the new place under the same names",
+        ),
+        ("project move-source acme reports /srv/new/reports", "back up the folder at its new place, with its history"),
+    ),
+    "snapshot": _of(
+        ("snapshot show acme latest", "everything about the newest snapshot"),
+        ("snapshot accept acme --reason 'they moved the archive'", "retention goes on after a flagged snapshot"),
+    ),
+    "snapshot show": _of(
+        ("snapshot show acme latest", "when, what is in it, what changed, why it is kept"),
+        ("snapshot show acme '3 days ago' --json", "the newest one of that moment, for a script"),
+    ),
+    "snapshot accept": _of(
+        ("snapshot accept acme --reason 'they moved the archive'", "show what changed, ask, and let retention go on"),
+        ("snapshot accept acme --reason 'they moved the archive' --yes", "without a question, for a script"),
+    ),
     "backup": _of(
         ("backup", "every source of every project"),
         ("backup acme --source reports", "one source of one project"),
@@ -145,10 +172,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "status": _of(
         ("status", "every source: its last snapshot, its age, what is wrong"),
         ("status --json", "the same for a program; exit code 3 where something is wrong"),
-        (
-            "status --accept acme --reason 'they moved the archive'",
-            "somebody has looked at a flagged snapshot, and all is well",
-        ),
+        ("status --all", "with a table of every source and project"),
     ),
     "retention plan": _of(
         ("retention plan", "what would go and what would stay, and why"),
@@ -224,6 +248,26 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "daemon logs": _of(
         ("daemon logs backup --lines 50", "what the last backups said"),
         ("daemon logs --follow", "what runs say, until Ctrl-C"),
+    ),
+    "test-restore": _of(
+        ("test-restore", "back up every source to a throw-away folder, restore and compare each byte"),
+        ("test-restore acme --into moto --junit restores.xml", "through an S3 server of its own, with a report for CI"),
+    ),
+    "cache": _of(
+        ("cache info", "what this machine keeps of which repository"),
+        ("cache clear --dry-run", "show what would go"),
+    ),
+    "cache info": _of(
+        ("cache info", "by repository: what, how much, how old"),
+        ("cache info --json", "for a script"),
+    ),
+    "cache clear": _of(
+        ("cache clear --dry-run", "show what would go"),
+        ("cache clear --all", "of every repository; the next commands fetch what they need again"),
+    ),
+    "support-bundle": _of(
+        ("support-bundle --list", "what would be in it"),
+        ("support-bundle support.zip", "pack it: no secrets, no names of items"),
     ),
     "doctor": _of(
         ("doctor", "probe the repository of the settings"),

@@ -75,7 +75,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "project": "Add and list the clients whose data is kept",
         "settings": "Check, show and restore the settings file",
         "daemon": "Run backups, checks and retention by their schedules",
-        "test-restore": "Back up the real sources to a throw-away repository, restore and compare",
+        "test-restore": "Back up sources to a throw-away repository and compare",
         "cache": "Show and clear what this machine keeps of repositories",
         "doctor": "Probe what a store can be trusted with",
         "support-bundle": "Pack what helps others to help, without secrets and names",

@@ -86,7 +86,8 @@ class SettingsFile:
                 os.fsync(handle)
         except OSError as error:
             raise UsageError(
-                f"no copy of {self.file} can be kept as {copy.name}: {error.strerror}", hint="free some room, or try again"
+                f"no copy of {self.file} can be kept as {copy.name}: {error.strerror}",
+                hint="free some room, or run this as somebody who may write there",
             ) from error
         return copy
 

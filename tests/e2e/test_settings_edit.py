@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.settings.edit import SettingsFile
-from tests.support.desk import Desk, refusal
+from tests.support.desk import Desk, refusal, without_root_powers
 from tests.support.terminal import Terminal
 from vault.errors import RefusedByRule
 
@@ -77,6 +77,25 @@ def test_a_link_to_the_settings_stays_a_link(old: Desk) -> None:
     old.settings.symlink_to(real)
     old.call("settings", "migrate", "--yes")
     assert old.settings.is_symlink() and real.read_text() == NEW
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_of_the_settings_stays(old: Desk) -> None:
+    os.chown(old.settings, 1234, 4321)
+    old.call("settings", "migrate", "--yes")
+    status = old.settings.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1234, 4321, 0o640)
+    assert old.settings.read_text() == NEW
+
+
+def test_where_no_copy_can_be_kept_nothing_is_changed(old: Desk) -> None:
+    old.folder.chmod(0o500)
+    try:
+        message = refusal(old.run("settings", "migrate", "--yes", exits=2, preexec_fn=without_root_powers))
+    finally:
+        old.folder.chmod(0o700)
+    assert "can be kept" in message
+    assert old.settings.read_text() == OLD and not copies(old)
 
 
 def test_of_two_who_change_the_settings_the_second_is_refused(old: Desk) -> None:
