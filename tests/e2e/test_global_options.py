@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom import environment
 from tests.support.desk import SECRET, Desk, refusal
 from tests.support.terminal import Terminal
 
@@ -51,6 +52,14 @@ def test_every_option_has_a_variable_that_says_the_same(used: Desk) -> None:
     with_variables(used, STRONGROOM_CONFIG="other.toml", STRONGROOM_YES="1").call("prune")
 
 
+def test_init_makes_its_files_where_the_variables_say(desk: Desk) -> None:
+    own = with_variables(desk, STRONGROOM_CONFIG="own.toml", STRONGROOM_IDENTITY="own.txt")
+    own.init()
+    assert (own.folder / "own.toml").is_file() and (own.folder / "own.txt").is_file()
+    assert not own.settings.exists() and not own.identity.exists()
+    own.call("list")
+
+
 def test_what_is_typed_goes_before_a_variable(used: Desk) -> None:
     quiet = with_variables(used, STRONGROOM_QUIET="1", STRONGROOM_REPOSITORY=str(used.folder / "nothing"))
     assert "opened the repository" in quiet.call("list", "-v", "--config", "strongroom.toml").err
@@ -60,10 +69,17 @@ def test_what_is_typed_goes_before_a_variable(used: Desk) -> None:
         assert "exclude each other" in refusal(used.call("list", *words.split(), exits=2))
 
 
+def test_runs_that_the_daemon_starts_say_themselves_what_they_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JSON", "QUIET", "VERBOSE", "DEBUG", "YES", "REPOSITORY", "LOG_FILE", "IDENTITY"):
+        monkeypatch.setenv(f"STRONGROOM_{name}", "1")
+    passed_on = {name for name in environment.for_children() if name.startswith("STRONGROOM_")}
+    assert passed_on == {"STRONGROOM_LOG_FILE", "STRONGROOM_IDENTITY", "STRONGROOM_PARENT"}
+
+
 def test_verbose_says_what_is_done_and_debug_every_request_with_times(used: Desk) -> None:
     assert used.call("backup").err == ""
     said = used.call("backup", "-v").err
-    assert "settings: strongroom.toml\n" in said and "\nopened 1 identity\n" in said and "\nacme: reading reports" in said
+    assert "settings: strongroom.toml\n" in said and "\nopened 1 identity\n" in said and "\nacme: looking at reports" in said
     assert "projects/" not in said
     debug = used.call("backup", "--debug").err.splitlines()
     assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3} ", line) for line in debug)
@@ -82,7 +98,7 @@ def test_the_log_file_has_it_all_for_its_owner_alone(used: Desk) -> None:
     assert all(
         re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 \[\d+\] (debug|info|warning|error): ", one) for one in lines
     )
-    assert "info: acme: reading reports" in text and "error: missing destination" in text and "(hint: " in text
+    assert "info: acme: looking at reports" in text and "error: missing destination" in text and "(hint: " in text
     assert "strongroom backup ends with exit code 0" in text and "debug: get strongroom.json" in text
     assert not SECRET.search(text.encode())
 
@@ -157,4 +173,4 @@ def test_the_version_has_a_short_option(used: Desk) -> None:
 def test_progress_goes_on_beside_what_is_said(used: Desk, tmp_path: Path) -> None:
     shown = Terminal(used, "backup", "-v")
     assert shown.end() == 0
-    assert b"acme: reading reports" in shown.shown
+    assert b"acme: looking at reports" in shown.shown
