@@ -169,7 +169,8 @@ class _Form:
         period = item.period(self._zone) if item.period_origin not in (None, MTIME) else None
         modified = _moment(item.mtime_ns // 1_000_000_000, self._zone)
         owner = [self._mode(item), f"{item.owner or item.uid}:{item.group or item.gid}"] if self.long else []
-        return [*owner, self.size(size), modified, period or "-"]
+        shown = "-" if item.type == "folder" and not size else self.size(size)
+        return [*owner, shown, modified, period or "-"]
 
     def name(self, item: Item | None, name: bytes, *, folder: bool) -> str:
         """Its name, a folder's with a slash behind it, and what is to be said of it."""

@@ -118,7 +118,8 @@ def _reload(*, running: bool) -> None:
 
 
 def _rename_in_words(planned: PlannedRename, file: Path) -> Iterator[str]:
-    yield f"project {planned.project.id}: {planned.old} -> {planned.new}; its {counted(planned.snapshots, 'snapshot')} stay"
+    stays = counted(planned.snapshots, "snapshot stays", "snapshots stay")
+    yield f"project {planned.project.id}: {planned.old} -> {planned.new}; its {stays}"
     if planned.by_hand:
         yield f"the settings must be changed by hand: {planned.by_hand}"
     elif planned.text is not None:
@@ -175,6 +176,7 @@ def _source(one: SourceDetails) -> Iterator[str]:
     else:
         first, last = wording.moment(one.first.taken_at), wording.moment(one.last.taken_at)
         holds = f"{counted(one.last.counts.items, 'item')}, {wording.size(one.last.counts.bytes)}"
-        yield f"             {counted(one.snapshots, 'snapshot')}, {first} to {last}; the last: {holds}"
+        when = f"of {last}" if one.snapshots == 1 else f"{first} to {last}"
+        yield f"             {counted(one.snapshots, 'snapshot')}, {when}; the last: {holds}"
     for expected in one.expected:
         yield f"             expected: {expected}"
