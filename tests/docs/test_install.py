@@ -48,7 +48,7 @@ def test_what_the_build_leaves_out_is_not_part_of_the_wheel() -> None:
 
 @pytest.mark.parametrize(("code", "end"), [(0, "Doing it done\n"), (7, "Doing it failed\n")])
 def test_a_long_step_of_make_shows_its_output_only_where_it_fails(code: int, end: str) -> None:
-    command = [ROOT / ".ci/show", "Doing it", "sh", "-c", f"echo a warning of a tool; exit {code}"]
+    command = [str(ROOT / ".ci/show"), "Doing it", "sh", "-c", f"echo a warning of a tool; exit {code}"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (code, end)
     assert done.stderr == ("a warning of a tool\n" if code else "")
