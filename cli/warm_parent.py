@@ -136,9 +136,9 @@ class _Parent:
 
     def _abandoned(self, channel: int) -> None:
         """Nobody waits for a run any more, as the daemon is gone: it is asked to end."""
-        self._poll.unregister(channel)
         for pidfd, pid in self._children.items():
-            if self._channels[pidfd].fileno() == channel:
+            if self._channels[pidfd].fileno() == channel:  # not one whose run has ended a moment ago
+                self._poll.unregister(channel)
                 os.kill(pid, signal.SIGTERM)
 
     def _ended(self, pidfd: int) -> None:

@@ -90,7 +90,7 @@ def test_a_terminal_that_goes_away_stops_no_backup(two: Desk) -> None:
 
 
 def test_too_little_memory_is_told_as_that_and_the_next_backup_works(two: Desk) -> None:
-    told = shell(two, "ulimit -v 330000; strongroom backup", exits=1).stderr
+    told = shell(two, "ulimit -v 200000; strongroom backup", exits=1).stderr
     assert "strongroom: error: " in told
     assert "memory" in told
     two.call("backup")

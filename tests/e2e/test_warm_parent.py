@@ -11,15 +11,32 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
+from cli.warm_parent import FOR_S3, MODULES
 from policies.daemon.child_processes import Children, ProcessResult
 from policies.daemon.warm_parent import WarmParent
 from policies.scheduling.jobs import Stop
 from strongroom.from_settings import RUN, WARM_PARENT
 from tests.e2e.test_daemon import SCHEDULE, has, home, restored, running, settle, wait
 from tests.support.desk import Desk
+from tests.support.tree_facts import write_files
 from vault.clock import SystemClock
+
+REPORTING = """
+import os, sys
+def in_child():
+    before, leave = set(sys.modules), os._exit
+    def left(code):
+        with open(os.environ["NEW_MODULES"], "w") as file:
+            file.write("\\n".join(set(sys.modules) - before))
+        leave(code)
+    os._exit = left
+os.register_at_fork(after_in_child=in_child)
+"""
+"""What has a child say which modules it has imported itself."""
 
 SECRET = "not-for-the-parent-5d1f"
 CLOCK = SystemClock()
@@ -107,6 +124,22 @@ def test_the_parent_has_one_thread_and_never_learns_a_secret(home: Desk) -> None
         seen = list(memory_of(parent.pid))
         assert sum(map(len, seen)) > 10_000_000 and any(b"Strongroom's settings" in one for one in seen)
         assert not [one for one in seen if SECRET.encode() in one or key in one]
+
+
+def test_every_module_that_it_imports_is_there() -> None:
+    assert [name for name in (*MODULES, *FOR_S3) if find_spec(name) is None] == []
+
+
+def test_a_forked_backup_imports_next_to_nothing(home: Desk) -> None:
+    module = home.folder / "packages/sitecustomize.py"
+    write_files(module.parent, {module.name: REPORTING.encode()})
+    with warm(home, PYTHONPATH=str(module.parent)) as (parent, _):
+        run = children(home, parent)
+        environment = dict(run.environment) | {"NEW_MODULES": str(home.folder / "new")}
+        backup = command(home, "backup", "--quiet", "--json")
+        assert replace(run, environment=environment).run(backup, stop()).code == 0 and parent.forked == 1
+    new = (home.folder / "new").read_text().split()
+    assert len(new) < 25, new
 
 
 def test_a_run_whose_parent_is_killed_is_run_again_as_a_program(home: Desk) -> None:
