@@ -36,6 +36,7 @@ def assert_restores(
 
     Raises AssertionError with the first differences, and whatever a restore raises.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     options = CompareOptions(times=times, modes=modes)
     with tempfile.TemporaryDirectory(prefix="strongroom-assert-restores-") as scratch:
         problems = _restored(selection, Path(scratch))
@@ -62,17 +63,16 @@ def _restored(selection: SelectedItems, folder: Path) -> Sequence[Problem]:
 
 def _by_kind(equals: Path | str | Mapping[str, Path | str], kinds: Sequence[str]) -> dict[str, Path | str]:
     if isinstance(equals, Mapping):
-        return {kind: equals.get(kind, Path()) for kind in kinds} if equals.keys() == set(kinds) else _refuse(equals, kinds)
+        if equals.keys() != set(kinds):
+            restored, expected = ", ".join(kinds), ", ".join(sorted(equals))
+            raise AssertionError(f"items of the kinds {restored} were restored, and expected were {expected}")
+        return dict(equals)
     if len(kinds) != 1:
         raise AssertionError(
             f"items of {counted(len(kinds), 'kind')} were restored ({', '.join(kinds)}): give a folder for each, "
             "equals={'reports': …, 'tickets': …}"
         )
     return {kinds[0]: equals}
-
-
-def _refuse(equals: Mapping[str, Path | str], kinds: Sequence[str]) -> dict[str, Path | str]:
-    raise AssertionError(f"items of the kinds {', '.join(kinds)} were restored, and expected were {', '.join(sorted(equals))}")
 
 
 def _compared(expected: Path, found: Path, options: CompareOptions, kind: str, *, subset: bool) -> list[Difference]:

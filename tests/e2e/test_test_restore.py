@@ -117,6 +117,15 @@ def test_the_document_counts_what_was_compared_and_left_out(ready: Desk) -> None
     assert reports["passed"] is True
 
 
+def test_sources_of_one_kind_with_files_of_one_name_are_told_apart(ready: Desk) -> None:
+    write_files(ready.folder / "other", {"2024/05.csv": b"of another branch\n"})
+    with ready.settings.open("a") as file:
+        file.write('[[projects.acme.sources]]\nname = "branch"\nkind = "reports"\npath = "other"\n')
+    found = results(ready)
+    assert {name: one["items"] for name, one in found.items()} == {"reports": 6, "tickets": 2, "branch": 3}
+    assert all(one["passed"] for one in found.values())
+
+
 def test_an_s3_server_in_the_process_does_as_well(ready: Desk, temporary: Path) -> None:
     assert [one["passed"] for one in results(ready, "--into", "moto").values()] == [True, True]
     assert not list(temporary.iterdir()) and os.environ.get("AWS_ACCESS_KEY_ID") != "testing"
