@@ -13,8 +13,9 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from cli import output, parent, resources, runtime, signals, unexpected
+from cli import output, parent, progress, resources, runtime, signals, unexpected
 from cli.registry import CommandsByName
+from strongroom import environment
 from strongroom.context import VERSION
 from vault.errors import Damaged, StrongroomError, UsageError
 
@@ -56,9 +57,15 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 (typer's form of a callback)
 @app.callback()
 def everything(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and stop.")] = False,  # noqa: FBT002
+    progress_style: Annotated[
+        progress.Style | None,
+        typer.Option("--progress", metavar="bar|plain|json|none", help="How progress is shown, for $STRONGROOM_PROGRESS."),
+    ] = None,
 ) -> None:
     """Backup and recovery for contact centres: sealed snapshots of reports, tickets and raw data, and the way back."""
     output.show_library_notices()
+    if progress_style is not None:
+        environment.assign(progress.VARIABLE, progress_style.value)
 
 
 def run() -> None:
@@ -91,8 +98,8 @@ def _exit_code() -> int:
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
         if code == UsageError.exit_code and "--json" in sys.argv:  # typer has said on stderr what is wrong with the words
-            error_document = {"message": "invalid command line; stderr says what is wrong", "hint": "see --help"}
-            output.document({"error": error_document | {"exit_code": code}})
+            words = UsageError("invalid command line; stderr says what is wrong", hint="see --help")
+            output.document("error/1", {"error": words.as_json()})
         return code
     return 0
 
@@ -101,5 +108,5 @@ def _report(error: StrongroomError) -> None:
     if sys.argv[1:2] == ["check"] and error.hint == Damaged.hint:  # no command tells people to run itself
         error.hint = "put an older version of the object back, or one from a copy of the repository"
     if "--json" in sys.argv:
-        output.document({"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}})
+        output.document("error/1", {"error": error.as_json()})
     output.failure(error)

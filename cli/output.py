@@ -9,7 +9,7 @@ import logging
 import os
 import select
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from cli import terminal_layout
-from strongroom import notices
+from strongroom import notices, schemas
 from vault import wording
 from vault.errors import StrongroomError, TargetError
 from vault.problems import Problem
@@ -97,10 +97,11 @@ def result(text: str, tail: str = "") -> None:
             typer.echo(terminal_layout.wrapped(line, width))
 
 
-def document(value: dict[str, Any]) -> None:
-    """The one JSON document of a command with `--json`."""
+def document(schema: str, value: Mapping[str, Any]) -> None:
+    """The one JSON document of a command with `--json`. schema: its name and version, as `restore/1`; `strongroom.schemas` has
+    a JSON Schema of that name."""
     with standard_output():
-        typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+        typer.echo(json.dumps({"schema": schemas.identifier(schema), **value}, ensure_ascii=False, indent=2))
 
 
 class Lines:

@@ -36,6 +36,7 @@ _PLACES = {
     "daemon": ("daemon", "daemon"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
+    "schema": ("schema", "schema"),
 }
 """By the name that is typed, in the order of the help: the module below `cli.commands`, and what it has there."""
 

@@ -26,6 +26,11 @@ def set_default(name: str, value: str) -> None:
     os.environ.setdefault(name, value)
 
 
+def assign(name: str, value: str) -> None:
+    """An option that stands for a variable: whatever is read later finds the option's value."""
+    os.environ[name] = value
+
+
 def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
     """For the processes that the daemon starts: everything but what is meant for itself; they end when it does.
     settings_in_use: a copy of the settings as the daemon has read them, None where there is none."""

@@ -89,8 +89,9 @@ class QueryResult:
         """For `--json`: numbers and texts as they are, all else as text."""
         columns = [{"name": field.name, "type": str(field.type)} for field in self.rows.schema]
         rows = [[_plain(cell) for cell in row] for row in self.cells()]
+        listed = [one.as_json() for one in self.problems]
         found = {"columns": columns, "rows": rows, "more": self.more, "missing_snapshots": list(self.missing)}
-        return found | ({"problems": [one.as_json() for one in self.problems]} if self.problems else {})
+        return found | {"problem_list": listed} | ({"problems": listed} if listed else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class RestoreResult:
         found: dict[str, Any] = {} if self.planned is None else {"plan": self.planned.as_json()}
         found |= summed([part.report.as_json() for part in self.parts])
         if any(part.source_root is not None for part in self.parts):
-            found["folders"] = [part.as_json() for part in self.parts]
+            found["sources"] = [part.as_json() for part in self.parts]
         if self.outcomes is not None:
             from restore.outputs.report import counts_of
 

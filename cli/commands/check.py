@@ -77,7 +77,7 @@ def check(
         share = percent / 100 if data else 0.0
         reports = []
         for project in chosen:
-            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
+            with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
                 found = checks.check_project(
                     opened, project, data=share, rolling=rolling, beside=whole.damage, progress=listener
                 )
@@ -88,7 +88,7 @@ def check(
     if as_json:
         refused = [one.as_json() for one in opened.refused]
         documents = [report.as_json() for report in reports]
-        output.document({"projects": documents, "repository": whole.as_json(), "refused": refused})
+        output.document("check/1", {"projects": documents, "repository": whole.as_json(), "refused": refused})
     else:
         for report in reports:
             _report(report)

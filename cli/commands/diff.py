@@ -80,10 +80,10 @@ def diff(
         query = options.query(context, own)
         zone = context.zone(project)
         first, second = time_parsing.parse(since, own, zone), time_parsing.parse(until, own, zone)
-        with progress.shown(quiet=quiet or as_json, project=project) as listener:
+        with progress.shown(quiet=quiet, as_json=as_json, project=project) as listener:
             found = compare(context, own, query, DiffOptions(first, second, live, by_row, listener))
     if as_json:
-        output.document(found.as_json(limit))
+        output.document("diff/1", found.as_json(limit))
     else:
         _show(found.items, limit)
         for item in found.rows.items if found.rows else ():

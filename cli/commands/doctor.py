@@ -64,7 +64,7 @@ def doctor(
         raise StorageDenied(str(error), hint="check the credentials and the bucket's policy") from error
     if as_json:
         output.document(
-            {"address": repository.address, "usable": report.usable, "relied_on": belief.relied, **report.as_json()}
+            "doctor/1", {"address": repository.address, "usable": report.usable, "relied_on": belief.relied, **report.as_json()}
         )
     else:
         output.result(f"{repository.address}: {'fit for a repository' if report.usable else 'NOT fit for a repository'}")

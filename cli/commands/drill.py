@@ -35,10 +35,10 @@ def drill(
     """
     with context.opened(config, identity) as opened:
         below = opened.uncached()
-        done = [_one(below, project, quiet=quiet or as_json) for project in below.projects(projects or [])]
+        done = [_one(below, project, quiet=quiet, as_json=as_json) for project in below.projects(projects or [])]
     errors = [one.error for one in done if one.error is not None]
     if as_json:
-        output.document({"drills": [one.as_json() for one in done]} | _first_error(errors))
+        output.document("drill/1", {"drills": [one.as_json() for one in done]} | _first_error(errors))
     elif not quiet:
         for one in done:
             _report(one.as_json())
@@ -50,10 +50,10 @@ def drill(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _one(opened: context.Context, project: Project, *, quiet: bool) -> RecordedDrill:
+def _one(opened: context.Context, project: Project, *, quiet: bool, as_json: bool) -> RecordedDrill:
     from strongroom.restore_drill import record_drill
 
-    with progress.shown(quiet=quiet, project=project.name) as listener:
+    with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
         done = record_drill(opened, project, progress=listener)
     output.problems(done.problems)
     if done.error is not None:
@@ -64,7 +64,7 @@ def _one(opened: context.Context, project: Project, *, quiet: bool) -> RecordedD
 def _first_error(errors: list[StrongroomError]) -> dict[str, Any]:
     """As whoever reads the document looks for it."""
     first = next(iter(errors), None)
-    return {} if first is None else {"error": {"message": str(first), "hint": first.hint, "exit_code": first.exit_code}}
+    return {} if first is None else {"error": first.as_json()}
 
 
 def _report(report: dict[str, Any]) -> None:

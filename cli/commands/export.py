@@ -127,10 +127,10 @@ def export(
         planned = plan_export(opened, selected, expanded(to), tables=tables, reason=for_)
         if not shown(planned, run):
             return
-        with progress.shown(quiet=run.silent, project=selected.project.name) as listener:
+        with progress.shown(quiet=run.quiet, as_json=run.as_json, project=selected.project.name) as listener:
             result = write_bag(planned, progress=listener)
     if run.as_json:
-        run.document(result.as_json())
+        run.document("export/1", result.as_json())
     else:
         _show(result)
     finish(result.problems)

@@ -130,6 +130,7 @@ class _Init:
             "new_identity": new_identity,
             "recovery_recipient": kit.recipient.encode(),
             "recovery_kit": None if self._kit else kit_text,
+            "store": report.as_json(),
             "findings": report.sentences(),
         }
 
@@ -185,7 +186,9 @@ def _kit_text(secret: str, repository: RepositorySettings, repository_id: str) -
 
 def _report(made: dict[str, object], config: Path, identity: Path, kit: Path | None, *, as_json: bool) -> None:
     if as_json:
-        output.document(made | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)})
+        output.document(
+            "init/1", made | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)}
+        )
         return
     output.result(f"Repository {made['repository']} is at {made['address']}.")
     if made["begun_before"]:

@@ -53,7 +53,7 @@ def list_(
     with opened(config, identity, brief=True, address=repository) as context:
         found = [list_snapshots(context, project) for project in context.projects(projects or [])]
     if as_json:
-        output.document({"projects": [one.as_json() for one in found]})
+        output.document("list/1", {"projects": [one.as_json() for one in found]})
     else:
         _show(found)
     output.finish([problem for one in found for problem in one.damage], refused=context.refused)
@@ -113,7 +113,7 @@ def ls(
     notice_moment(query, listing.selection, listing.zone)
     notice_beyond(listing.selection, periods)
     if as_json:
-        output.document(listing.as_json())
+        output.document("ls/1", listing.as_json())
     else:
         for item in listing.items():
             output.result(*_line(item, listing.zone))

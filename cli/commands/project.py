@@ -87,7 +87,7 @@ def add(
         "sources": [{"name": s.name, "path": str(s.path)} for s in sources],
     }
     if as_json:
-        output.document(document)
+        output.document("project-add/1", document)
         return
     output.result(f"Project {name} has the id {made.id}; its objects lie under projects/{made.id}/.")
     if not recovery:
@@ -110,7 +110,7 @@ def list_(config: Config = None, repository: Repository = None, identity: Identi
             for one in found
         ]
     if as_json:
-        output.document({"projects": rows, "refused": [one.as_json() for one in opened.refused]})
+        output.document("project-list/1", {"projects": rows, "refused": [one.as_json() for one in opened.refused]})
     else:
         cells = [
             (str(r["project"]), str(r["project_id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows

@@ -66,7 +66,7 @@ def status(
         return
     whole = _looked(settings.load(settings.find(config)), config, identity, as_json=as_json)
     if as_json:
-        output.document(whole.as_json())
+        output.document("status/1", whole.as_json())
     if whole.error is not None:
         if not as_json:
             output.failure(whole.error)
@@ -129,7 +129,7 @@ class _Whole:
             "broken": [alert.as_json() for alert in self.firing],
         }
         if self.error is not None:
-            document["error"] = {"message": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+            document["error"] = self.error.as_json()
         return document
 
 
@@ -230,7 +230,8 @@ def _accept(opened: context.Context, name: str, reason: str, *, as_json: bool) -
             post_backup.note_freeze(state_store, project)
     if as_json:
         output.document(
-            {"project": name, "accepted": [{"hold": one.id, "why": retention_freeze.why(one)} for one in released], "who": who}
+            "status-accept/1",
+            {"project": name, "accepted": [{"hold": one.id, "why": retention_freeze.why(one)} for one in released], "who": who},
         )
     for one in released if not as_json else ():
         output.result(f"{name}: accepted by {who}: {retention_freeze.why(one)}")

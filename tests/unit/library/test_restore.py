@@ -89,8 +89,8 @@ def test_what_is_gone_comes_back_in_place_and_what_is_newer_stays_and_is_a_probl
         assert gone.read_bytes() == MAY and changed.read_bytes() == b"written since the backup"
         assert [(one.path, one.what) for one in result.problems] == [(b"reports/notes.txt", "newer")]
         document = result.as_json()
-        assert [one["source"] for one in document["folders"]] == ["reports", "tickets"]
-        assert document["files"] == 1 == document["folders"][0]["files"] and document["newer"] == 1
+        assert [one["source"] for one in document["sources"]] == ["reports", "tickets"]
+        assert document["files"] == 1 == document["sources"][0]["files"] and document["newer"] == 1
     finally:
         changed.write_bytes(NOTES)
         os.utime(changed, ns=(kept.st_atime_ns, kept.st_mtime_ns))

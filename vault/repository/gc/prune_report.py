@@ -47,4 +47,5 @@ class PruneReport:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"done": self.done}
+        sizes = {"freed_bytes": self.freed, "stored_bytes": self.stored}
+        return {name: getattr(self, name) for name in self.__slots__} | sizes | {"done": self.done}
