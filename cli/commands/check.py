@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output, progress
+from cli import colour, output, progress
 from cli.options import Config, Identity, Json, Quiet, Repository
 from strongroom import context, local_state
 from vault import wording
@@ -132,9 +132,11 @@ def _apart(words: list[str], percent: float) -> tuple[list[str], float]:
 def _report(report: CheckReport) -> None:
     packs, chunks = counted(report.packs_read, "pack"), counted(report.chunks_read, "chunk")
     read = f"; {packs} read ({wording.size(report.bytes_read)}), {chunks} compared"
+    verdict, style = ("sound", colour.Style.GOOD) if report.sound else ("DAMAGED", colour.Style.BAD)
     output.result(
         f"{report.project}: {counted(report.snapshots, 'snapshot')}, {counted(report.packs_needed, 'pack')} needed"
-        f"{read if report.packs_read else ''}: {'sound' if report.sound else 'DAMAGED'}"
+        f"{read if report.packs_read else ''}: {verdict}",
+        paint=(verdict, style),
     )
     if report.orphans:
         output.notice(f"{report.project}: {counted(report.orphans, 'pack')} that no snapshot uses (left by runs that died)")
@@ -144,9 +146,9 @@ def _report(report: CheckReport) -> None:
             f"{report.project}: {items} may be of several moments: changed while a backup was reading (named with --json)"
         )
     for line in report.damage[:LINES_SHOWN]:
-        output.result(f"  damage: {line}")
+        output.result(f"  damage: {line}", paint=("  damage:", colour.Style.BAD))
     for item in report.lost[:LINES_SHOWN]:
-        output.result(f"  lost: {item.path} (snapshot {item.snapshot})")
+        output.result(f"  lost: {item.path} (snapshot {item.snapshot})", paint=("  lost:", colour.Style.BAD))
     for lines in (report.damage, report.lost):
         if len(lines) > LINES_SHOWN:
             output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")
@@ -163,7 +165,7 @@ def _report_repository(whole: RepositoryReport) -> None:
         said += f", {whole.outside} of others looked at from outside"
     output.result(f"repository: {said}: {'sound' if whole.sound else 'DAMAGED'}")
     for line in whole.damage[:LINES_SHOWN]:
-        output.result(f"  damage: {line}")
+        output.result(f"  damage: {line}", paint=("  damage:", colour.Style.BAD))
     if len(whole.damage) > LINES_SHOWN:
         output.result(f"  … and {len(whole.damage) - LINES_SHOWN} more (all of them with --json)")
     for line in whole.unopened[:LINES_SHOWN]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import output, progress
+from cli import colour, output, progress
 from cli.options import Config, Identity, Json, Quiet
 from strongroom import context
 from vault import wording
@@ -78,11 +78,12 @@ def _report(report: dict[str, Any]) -> None:
     )
     output.result(
         f"{report['project']}: {counted(report['items'], 'file')} ({wording.size(report['bytes'])}) restored in "
-        f"{wording.duration(report['seconds'])}, {report['newest']} among them; compared: {', '.join(parts)}: {verdict}"
+        f"{wording.duration(report['seconds'])}, {report['newest']} among them; compared: {', '.join(parts)}: {verdict}",
+        paint=(verdict, colour.Style.GOOD if verdict == "as they were" else colour.Style.BAD),
     )
     output.result(
         f"  all {counted(report['whole_items'], 'file')} ({wording.size(report['whole_bytes'])}) would take about "
         f"{wording.duration(report['whole_seconds'])}"
     )
     for line in report["wrong"]:
-        output.result(f"  wrong: {line}")
+        output.result(f"  wrong: {line}", paint=("  wrong:", colour.Style.BAD))
