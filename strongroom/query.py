@@ -173,7 +173,8 @@ class ProjectTables:
         def take(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
             if reports and not again:
                 raise UsageError(
-                    "a cell is none of its column's type, and a part is written already", hint="name a file with --to"
+                    "a value does not have its column's type, and part of the output is written already",
+                    hint="name a file with --to",
                 )
             reports.append(LossReport())
             with opening() as out:

@@ -35,7 +35,7 @@ LATE_TO_START = timedelta(minutes=10)
 """A job may be due for so long before somebody must be there to start it."""
 
 AHEAD = "dated in the future"
-"""A snapshot of a clock that was wrong: how old it is nobody knows."""
+"""A snapshot of a clock that was wrong: its age is not known."""
 
 SILENT_AFTER = timedelta(hours=1)
 """A run that has said nothing for so long is not called running: its claim is rewritten every minute or so while it reads."""
@@ -151,7 +151,7 @@ class LocalState:
         beat = self.heartbeat
         for one in beat.failing if beat.state in ("running", "stuck") else ():
             message = f"{one.get('task')} fails since {one.get('since')}: {one.get('error')}"
-            found.append(Alert("", "daemon", "daemon", message, "mend what the message names; it goes on by itself"))
+            found.append(Alert("", "daemon", "daemon", message, "correct what the message names; the daemon goes on by itself"))
         seen = f", its last sign of life was {wording.moment(beat.seen)}" if beat.seen is not None else ""
         start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
         if beat.state == "killed":

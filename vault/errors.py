@@ -113,7 +113,7 @@ class Damaged(StrongroomError):
 class Unstorable(StrongroomError):
     """What was to be stored is larger than any reader takes, or of another form. Nothing was committed."""
 
-    hint = "nothing was committed; back up less in one source, and tell the makers of Strongroom"
+    hint = "nothing was committed; split the source into several, and report this to the makers of Strongroom"
 
 
 class RefusedByRule(StrongroomError):

@@ -171,9 +171,9 @@ def _report_repository(whole: RepositoryReport) -> None:
     for line in whole.unopened[:LINES_SHOWN]:
         output.notice(f"notice: {line} was not looked at: the identities at hand do not open it")
     for line in whole.old_settings[:LINES_SHOWN]:
-        output.notice(f"notice: {line}; a newer copy stands")
+        output.notice(f"notice: {line}; a newer copy is there")
     for line in whole.unsealed[:LINES_SHOWN]:
         output.notice(f"notice: {line}: that recovery kit does not open it")
     if whole.strays:
         some = ", ".join(whole.strays[:STRAYS_SHOWN])
-        output.notice(f"notice: {counted(len(whole.strays), 'object')} with a name that Strongroom never gives: {some}")
+        output.notice(f"notice: {counted(len(whole.strays), 'object')} that are not Strongroom's, by their names: {some}")

@@ -72,7 +72,7 @@ def doctor(
         for sentence in (*report.sentences(), *belief.said):
             output.result(f"  {sentence}")
     if wanted and not report.object_lock:
-        output.notice(f"warning: the settings want Object Lock for {', '.join(wanted)}, which this store does not say it has")
+        output.notice(f"warning: the settings want Object Lock for {', '.join(wanted)}, which this store does not report")
     elif wanted:
         _report_unlocked(make, context.remembered(place, repository), wanted)
     if not report.usable:

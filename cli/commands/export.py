@@ -111,7 +111,7 @@ def export(
         raise UsageError("missing destination: use --to DIR or --to FILE.zip", hint="for example --to /srv/audit.zip")
     if to == "-" or to.lower().startswith("s3:"):
         raise UsageError(
-            "an export cannot be written to {to}: it is a folder or a ZIP file",
+            f"an export cannot be written to {to}: it is a folder or a ZIP file",
             hint="name one with --to, and copy it from there",
         )
     tables.check(periods=bool(periods))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from vault.errors import RefusedByRule, StorageError, UsageError
 if TYPE_CHECKING:
     from strongroom.settings.tables import RepositorySettings
     from vault.age import Identity
+    from vault.storage.probe_report import QuickReport
 
 Endpoint = Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.")]
 Region = Annotated[str | None, typer.Option("--region", help="The bucket's region.")]
@@ -68,6 +70,25 @@ def repository_of(
     return made(RepositorySettings, values)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A repository that was made. begun_before: by a run that did not end · new_identity: whether the identity is new, too ·
+    recovery_kit: its text, None where it is in a file · store: what the probe found."""
+
+    repository: str
+    begun_before: bool
+    address: str
+    new_identity: bool
+    recovery_recipient: str
+    recovery_kit: str | None
+    store: QuickReport
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return plain | {"store": self.store.as_json(), "findings": self.store.sentences()}
+
+
 class _Init:
     """The steps, in an order that leaves nothing half made that is in the way of a second try."""
 
@@ -77,8 +98,8 @@ class _Init:
         self._identity = identity
         self._kit = kit
 
-    def run(self, *, wants_passphrase: bool) -> dict[str, object]:
-        """Gives what there is to tell."""
+    def run(self, *, wants_passphrase: bool) -> _Made:
+        """Makes it."""
         from strongroom import identities, settings_copy
         from strongroom.settings.tables import IdentitySettings
         from vault import age
@@ -123,16 +144,15 @@ class _Init:
             settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(self._config), [])
         finally:
             store.close()
-        return {
-            "repository": repository_id,
-            "begun_before": begun is not None,
-            "address": store.describe(),
-            "new_identity": new_identity,
-            "recovery_recipient": kit.recipient.encode(),
-            "recovery_kit": None if self._kit else kit_text,
-            "store": report.as_json(),
-            "findings": report.sentences(),
-        }
+        return _Made(
+            repository=repository_id,
+            begun_before=begun is not None,
+            address=store.describe(),
+            new_identity=new_identity,
+            recovery_recipient=kit.recipient.encode(),
+            recovery_kit=None if self._kit else kit_text,
+            store=report,
+        )
 
     def _make_identity(self, randomness: object, *, wants_passphrase: bool) -> tuple[bool, list[Identity]]:
         """Whether one was made, and what there is: an identity that is there is used, and opened to see that it can be."""
@@ -184,25 +204,23 @@ def _kit_text(secret: str, repository: RepositorySettings, repository_id: str) -
     )
 
 
-def _report(made: dict[str, object], config: Path, identity: Path, kit: Path | None, *, as_json: bool) -> None:
+def _report(made: _Made, config: Path, identity: Path, kit: Path | None, *, as_json: bool) -> None:
     if as_json:
         output.document(
-            "init/1", made | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)}
+            "init/1",
+            made.as_json() | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)},
         )
         return
-    output.result(f"Repository {made['repository']} is at {made['address']}.")
-    if made["begun_before"]:
+    output.result(f"Repository {made.repository} is at {made.address}.")
+    if made.begun_before:
         output.result("  It was begun before and holds nothing yet: this completes it.")
-    findings = made["findings"]
-    for sentence in findings if isinstance(findings, list) else []:
+    for sentence in made.store.sentences():
         output.result(f"  {sentence}")
-    output.result(
-        f"Identity: {identity} ({'new; keep a copy somewhere safe' if made['new_identity'] else 'yours, as it was'})."
-    )
+    output.result(f"Identity: {identity} ({'new; keep a copy somewhere safe' if made.new_identity else 'yours, as it was'}).")
     output.result(f"Settings: {config}")
     if kit is not None:
         output.result(f"Recovery kit: {kit}. Print it, lock it away, and delete the file.")
     else:
         output.result("\nThe recovery kit is shown once, now, and stored nowhere. Print it and lock it away:\n")
-        output.result(str(made["recovery_kit"]))
+        output.result(made.recovery_kit or "")
     output.result("Next: strongroom project add NAME --source KIND=PATH, then strongroom backup.")

@@ -118,7 +118,7 @@ def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: b
     if target in SEEKING_FORMATS and not to:
         raise UsageError(f"{target} cannot be written to stdout", hint="name a file with --to")
     if target and (tables or as_json):
-        raise UsageError("--as excludes --tables and --json")
+        raise UsageError("--as excludes --tables and --json", hint="leave --as out, or the others")
 
 
 def _show_tables(tables: ProjectTables, *, as_json: bool) -> None:

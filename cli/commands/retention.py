@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -78,7 +78,7 @@ def apply(
 
     What only they needed stays in the store until `strongroom prune`.
     """
-    done: list[dict[str, Any]] = []
+    done: list[AppliedRetention] = []
     with opened(config, identity) as context:
         for project in context.projects(projects or list(context.settings.projects)):
             with progress.phase("reading what snapshots need", project=project.name, as_json=as_json):
@@ -94,9 +94,9 @@ def apply(
             with progress.phase("forgetting snapshots", project=project.name, as_json=as_json):
                 applied = apply_retention(context, project, planned)
             _show_applied(applied)
-            done.append(applied.as_json())
+            done.append(applied)
     if as_json:
-        output.document("retention-apply/1", {"projects": done})
+        output.document("retention-apply/1", {"projects": [one.as_json() for one in done]})
 
 
 @app.command("log", epilog=EXIT_CODES)

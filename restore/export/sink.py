@@ -57,7 +57,7 @@ class BagSink:
         told = given.told
         sha256, digest = digests(given.content)
         if told.target is None and entry.digest is not None and digest != entry.digest:
-            problem = Problem(told.path, "damaged", "its content is not what the snapshot's manifest says; it was left out")
+            problem = Problem(told.path, "damaged", "its content is not what the snapshot recorded; it was left out")
             told.problems.append(problem)
             return [problem]
         if told.target is None:

@@ -69,7 +69,9 @@ class KeptItem:
         if self.asked:
             return None
         if self.why == "newer":
-            message = "what stands there is newer and has another content; it stays (--existing replace restores this version)"
+            message = (
+                "the file that is there is newer and has other content; it was kept (--existing replace restores this version)"
+            )
             return Problem(self.path, "newer", message)
         message = f"it is there with another {', '.join(self.differing)} (--existing replace sets what the snapshot has)"
         return Problem(self.path, "attributes", message)

@@ -54,7 +54,7 @@ def read(file: Path, text: str) -> Document:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = _LINE.search(str(error))
-        fault = SettingsFault((), f"is not valid TOML: {error}", "mend the line that it names")
+        fault = SettingsFault((), f"is not valid TOML: {error}", "correct that line")
         raise SettingsInvalid(file, [Placed(fault, int(line[1]) if line else None)]) from error
     faults = [*secrets.secrets_in(value), *unknown_kinds(value)]
     try:

@@ -227,4 +227,4 @@ def _look_from_outside(data: bytes, one: KeyObject, sizes: Collection[int]) -> N
     except Damaged as error:
         raise Damaged(f"the key object {one.name} is damaged: {error}") from error
     if [stanza.type for stanza in header.stanzas] != [STANZA_TYPE] or (sizes and plain not in sizes):
-        raise Damaged(f"the key object {one.name} has not the form of one of this project")
+        raise Damaged(f"the key object {one.name} is malformed, or of another project")
