@@ -37,7 +37,7 @@ JSON_EVERY = 1.0
 """Seconds between two JSON documents."""
 
 REDRAW_EVERY = 0.1
-VARIABLE = "STRONGROOM_PROGRESS"
+VARIABLE = environment.PROGRESS
 MEASURED_AFTER = 1.0
 """Seconds of a phase before which nobody can say how fast it is."""
 

@@ -14,6 +14,7 @@ from vault.errors import SettingsError
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
 SETTINGS_IN_USE = "STRONGROOM_SETTINGS_IN_USE"
+PROGRESS = "STRONGROOM_PROGRESS"
 
 
 def variable(name: str) -> str | None:
@@ -32,9 +33,9 @@ def assign(name: str, value: str) -> None:
 
 
 def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
-    """For the processes that the daemon starts: everything but what is meant for itself; they end when it does.
+    """For the processes that the daemon starts: everything but what is meant for itself or for a terminal; they end when it does.
     settings_in_use: a copy of the settings as the daemon has read them, None where there is none."""
-    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE}
+    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE, PROGRESS, "FORCE_COLOR"}
     copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}
     return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())} | copy
 
