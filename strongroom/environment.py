@@ -33,7 +33,7 @@ def assign(name: str, value: str) -> None:
 
 
 def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
-    """For the processes that the daemon starts: everything but what is meant for itself or for a terminal; they end when it does.
+    """For the processes that the daemon starts, which end when it does: everything but what is for itself or a terminal.
     settings_in_use: a copy of the settings as the daemon has read them, None where there is none."""
     own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE, PROGRESS, "FORCE_COLOR"}
     copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}

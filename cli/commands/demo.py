@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output
+from cli import output, progress
 from strongroom import context
 from vault import wording
 from vault.errors import StrongroomError
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from restore.execution.executor import RestoreReport
     from vault.backup.report import BackupReport
     from vault.repository.project import Project
     from vault.repository.repository import Repository
@@ -117,7 +118,8 @@ class _Demo:
             shutil.rmtree(lost)
         self._say(f"{counted(len(before), 'item')} are gone")
         with self._step("strongroom restore brings it back"):
-            self._restore(project, lost.parent)
+            report = self._restore(project, lost.parent)
+        self._say(f"{counted(report.files, 'file')}, {wording.size(report.bytes)}")
         with self._step("Every byte, every mode and every time is compared"):
             after = snapshot_of(lost)
         if after != before:
@@ -125,7 +127,7 @@ class _Demo:
             raise DemoFailed(f"the restored folder differs from what was deleted: {different}")
         self._say(f"{counted(len(after), 'item')} are exactly what they were")
 
-    def _restore(self, project: Project, target_folder: Path) -> None:
+    def _restore(self, project: Project, target_folder: Path) -> RestoreReport:
         from restore.execution.executor import execute
         from restore.local_fs import Target
         from restore.planning.conflict_policy import ConflictPolicy
@@ -137,12 +139,13 @@ class _Demo:
             report = execute(plan, target, lambda: None)
         if report.problems:
             raise DemoFailed(f"the restore met a problem: {report.problems[0].message}")
-        self._say(f"{counted(report.files, 'file')}, {wording.size(report.bytes)}")
+        return report
 
     @contextmanager
     def _step(self, title: str) -> Iterator[None]:
         began = self._clock.monotonic()
-        yield
+        with progress.phase(f"{title[0].lower()}{title[1:]}", project="demo"):
+            yield
         output.result(f"{title} ({wording.duration(self._clock.monotonic() - began)})")
 
     def _say(self, text: str) -> None:

@@ -140,6 +140,7 @@ class _Check:
         self._unnamed: set[bytes] = set()
 
     def run(self) -> CheckReport:
+        self._depth.progress.phase("reading the index")
         index = ChunkIndex.load(self._project)
         self._report.found_all(index.damaged, "the index: ")
         index = repaired_index(self._project, index)
@@ -264,9 +265,11 @@ class _Check:
                 f"the store's listing leaves out snapshot {hidden}, which stands: whoever goes by the listing does not see it"
             )
             self._report.found("hidden-snapshot", hidden, message)
+        self._depth.progress.phase("reading manifests", items=len(committed.records))
         for one in committed.records:
             self._depth.stop()
             self._report.snapshots += 1
+            self._depth.progress.advance(items=1)
             try:
                 self._snapshot(one, index, bad, bad_chunks)
             except Damaged as error:
