@@ -62,7 +62,7 @@ class KeptItem:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"path": printable(self.path), "why": self.why, "differing": list(self.differing)}
+        return {"path": printable(self.path), "what": self.why, "why": self.why, "differing": list(self.differing)}
 
     def problem(self) -> Problem | None:
         """For the report; None where the person asked for it."""

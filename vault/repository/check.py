@@ -108,6 +108,7 @@ class CheckReport:
         }
         copies = [{"object": one.name, "file": str(one.file), "put_back_by_backup": not one.withheld} for one in self.copies]
         listed = [one.as_json() for one in self.problems]
+        found["snapshots_checked"] = self.snapshots
         return found | {"problem_list": listed, "sound": self.sound, "cached_copies": copies} | marked
 
 

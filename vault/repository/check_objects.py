@@ -73,7 +73,8 @@ class RepositoryReport:
         """For `--json`."""
         found = {name: getattr(self, name) for name in self.__slots__ if name != "problems"}
         listed = [one.as_json() for one in self.problems]
-        return found | {"damage": self.damage, "problem_list": listed, "sound": self.sound}
+        named = {"key_objects": self.keys, "settings_copies": self.settings, "projects_unopened": list(self.unopened)}
+        return found | named | {"damage": self.damage, "problem_list": listed, "sound": self.sound}
 
 
 def of_project(project: Project) -> list[Problem]:
