@@ -115,3 +115,53 @@ def test_progress_as_json_lines_stands_beside_the_document(used: Desk) -> None:
     assert {one["project"] for one in lines} == {"acme"} and len(lines) >= 2
     for one in lines:
         validate(one)
+
+
+TWO_THINGS = {
+    "items": "how many, or each of them",
+    "rows": "how many, or each of them",
+    "snapshots": "how many an event spans, or each of them",
+    "skipped": "how many, or each of them",
+    "projects": "by name, or with what is said of each",
+    "sources": "by name, or with what is said of each",
+    "inconsistent": "by path, or with the snapshot where several are looked at",
+    "missing": "by id, with a code, or as problems",
+    "notes": "notes of forgotten snapshots, or sentences about settings",
+    "plan": "of a restore, or of a prune",
+    "period": "as text, or of a hold with its ends",
+    "problem": "a problem, or why there is no copy of the settings",
+    "repository": "its id, or what a check found outside of projects",
+    "settings": "the file, or each setting",
+    "compared": "how many files, or whether rows were",
+    "before": "a snapshot, or a cell",
+    "after": "a snapshot, or a cell",
+    "why": "rules that keep or forget a snapshot, or a sentence",
+    "key": "the parts of a setting's name, or of a row",
+}
+"""Names that several documents use in more than one way; no further ones may come."""
+
+
+def kind_of(schema: dict[str, Any]) -> str:
+    """A value's type, whether it may be null or not."""
+    if "$ref" in schema:
+        part = schema["$ref"].rsplit("/", 1)[1]
+        return "text" if part in ("moment", "snapshot", "id") else str(part)
+    if "anyOf" in schema:
+        return "|".join(sorted({kind_of(one) for one in schema["anyOf"]} - {""}))
+    if "enum" in schema or "const" in schema:
+        return "text"
+    names = schema.get("type", "any")
+    kinds = [one for one in ([names] if isinstance(names, str) else names) if one != "null"]
+    if kinds == ["array"]:
+        return f"[{kind_of(schema['items'])}]"
+    return "|".join({"string": "text", "integer": "number"}.get(one, one) for one in kinds)
+
+
+def test_one_name_means_one_thing_in_all_documents() -> None:
+    kinds: dict[str, set[str]] = {}
+    for name in schemas.names():
+        for one in objects(schemas.load(name)):
+            for key, value in one.get("properties", {}).items():
+                if not value.get("deprecated"):
+                    kinds.setdefault(key, set()).add(kind_of(value))
+    assert {key for key, found in kinds.items() if len(found) > 1} == TWO_THINGS.keys()
