@@ -127,7 +127,9 @@ def _below(one: type[errors.StrongroomError]) -> Iterator[type[errors.Strongroom
 def errors_page() -> str:
     """docs/errors.md."""
     codes = [f"| {code} | {meaning} |" for code, meaning in MEANINGS.items()]
-    rows = [f"| `{one.__name__}` | {one.exit_code} | {_first(one)} | {one.hint or ''} |" for one in all_errors()]
+    rows = [
+        f"| `{one.__name__}` | `{one('').what}` | {one.exit_code} | {_first(one)} | {one.hint or ''} |" for one in all_errors()
+    ]
     return "\n".join(
         [
             "# Errors and exit codes\n",
@@ -139,8 +141,9 @@ def errors_page() -> str:
             "| --- | --- |",
             *codes,
             "\n## The tree\n",
-            "| error | exit code | meaning | hint where the place of the error has no better one |",
-            "| --- | --- | --- | --- |",
+            "`python -m tests.docs.messages` prints all messages and hints of the source as one text.\n",
+            "| error | `what` in [JSON](json.md) | exit code | meaning | hint where the place of the error has no better one |",
+            "| --- | --- | --- | --- | --- |",
             *rows,
             "",
         ]

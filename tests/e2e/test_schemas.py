@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from strongroom import schemas
-from tests.docs.generated import commands, option_names
+from tests.docs.generated import all_errors, commands, option_names
 from tests.docs.pages import DOCS, ROOT
 from tests.support.desk import Desk, refusal
 from tests.support.json_documents import validate
@@ -90,6 +90,11 @@ def test_a_refusal_is_a_document_with_a_code(used: Desk) -> None:
     assert document["error"]["what"] == "nothing-found" and document["error"]["exit_code"] == 1
     assert used.call("backup", "--jsn", exits=2).out == b""
     assert used.call("backup", "--nonsense", "--json", exits=2).document["error"]["what"] == "usage-error"
+
+
+def test_every_error_has_a_code_that_the_schema_knows() -> None:
+    known = schemas.load("error/1")["$defs"]["error"]["properties"]["what"]["enum"]
+    assert {one("").what for one in all_errors()} == set(known)
 
 
 def test_schemas_are_printed_and_listed(desk: Desk) -> None:
