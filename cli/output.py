@@ -157,7 +157,9 @@ def notice(text: str) -> None:
     with suppress(OSError, ValueError):
         shown = terminal_layout.wrapped(text, terminal_layout.width_of(sys.stderr))
         coloured = colour.wanted(sys.stderr)
-        typer.echo(colour.opening(shown) if coloured else shown, err=True, color=coloured)
+        # straight to the stream, as whoever draws a line there puts something before it that keeps both apart
+        sys.stderr.write(f"{colour.opening(shown) if coloured else shown}\n")
+        sys.stderr.flush()
 
 
 def failure(error: StrongroomError) -> None:

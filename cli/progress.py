@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -167,8 +167,10 @@ class _Told:
         if self._whole:
             self._say()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="progress", daemon=True)
+            with suppress(RuntimeError, MemoryError):  # no thread is to be had: the work goes on, and says nothing meanwhile
+                thread.start()
+                self._thread = thread
 
     def advance(self, *, items: int = 0, size: int = 0) -> None:
         """Counts."""

@@ -96,14 +96,15 @@ def _one(
     from strongroom.backup import BackupOptions, back_up
 
     unwritten: list[StrongroomError] = []
-
-    def committed(report: BackupReport) -> None:
-        if not quiet and not as_json:
-            unwritten.extend(_report(report))
-        output.problems(report.problems)
-
-    with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
-        done = back_up(opened, project, source, BackupOptions(allow_empty, listener, committed))
+    committed: list[BackupReport] = []
+    try:
+        with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
+            done = back_up(opened, project, source, BackupOptions(allow_empty, listener, committed.append))
+    finally:  # what is committed is said, whatever comes after it; but not into a line that is being drawn
+        for report in committed:
+            if not quiet and not as_json:
+                unwritten.extend(_report(report))
+            output.problems(report.problems)
     if done.error is None and unwritten:
         done = replace(done, error=unwritten[0])
         local_state.note_run(opened.settings, project.name, f"backup {source.name}", unwritten[0])

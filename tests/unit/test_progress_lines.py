@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from cli import progress
+from cli import output, progress
 from strongroom import environment
 from tests.support.json_documents import validate
 from vault.clock import SystemClock
@@ -125,3 +125,18 @@ def test_json_lines_say_each_phase_and_the_end_and_follow_their_schema(
         ("reading reports", 0, 100),
         ("reading reports", 2, 100),
     ]
+
+
+def test_a_notice_while_a_line_is_drawn_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Tty()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(environment, "shows_progress", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with progress.shown(quiet=False, project="acme") as listener:
+        listener.phase("reading reports", items=1)
+        output.notice("warning: the store has not answered for 10 s")
+        said = screen.getvalue()
+    before, _, after = said.partition("warning: the store has not answered for 10 s")
+    assert before.endswith("\x1b[2K") and after.startswith("\n"), "the drawn line is taken away first"
+    assert "acme: reading reports" in after, "and comes back below"
