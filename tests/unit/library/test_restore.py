@@ -70,10 +70,10 @@ def test_the_values_say_the_same_as_the_command_line(acme: OpenProject, tmp_path
     command = ("restore", "acme", "--to", str(target), "--json")
     planned = acme.plan(Folder(target))
     shown = acme.desk.call(*command, "--dry-run").document
-    assert shown == {"plan": planned.as_json(), "missing_snapshots": []}
+    assert shown == {"schema": "strongroom.plan/1", "plan": planned.as_json(), "missing_snapshots": []}
     done = acme.desk.call(*command).document
     again = acme.restore(Folder(tmp_path / "other")).as_json()
-    assert {**done, "seconds": 0} == {**again, "seconds": 0} and done["files"] == 4
+    assert {**done, "seconds": 0} == {"schema": "strongroom.restore/1", **again, "seconds": 0} and done["files"] == 4
 
 
 def test_what_is_gone_comes_back_in_place_and_what_is_newer_stays_and_is_a_problem(acme: OpenProject) -> None:
