@@ -16,7 +16,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from cli import command_line, help_format, help_pages, logs
-from cli.options import Config, Debug, Identity, Json, LogFile, Quiet, Repository, Verbose, Yes
+from cli.options import Config, Debug, Identity, Json, LogFile, ProgressStyle, Quiet, Repository, Verbose, Yes
+from strongroom import environment
 
 HELP_NAMES = ["-h", "--help"]
 EVERYWHERE = ("quiet", "verbose", "debug", "log_file")
@@ -43,6 +44,7 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
         """As the parent does, saying as much as was asked for."""
         command_line.prefer_what_was_typed(ctx)
+        _use_style_of_progress(ctx)
         asked = logs.Verbosity(*(ctx.params[name] for name in EVERYWHERE))
         for one in everywhere():
             if one in self.params:  # the command's function does not know it
@@ -86,6 +88,8 @@ class Group(TyperGroup):
         if not self.invoke_without_command:
             return super().invoke(ctx)
         command_line.prefer_what_was_typed(ctx)
+        _use_style_of_progress(ctx)
+        del ctx.params["progress_style"]
         asked = logs.Verbosity(*(ctx.params.pop(name) for name in EVERYWHERE))
         if ctx._protected_args or ctx.args:  # noqa: SLF001 (a subcommand is named; there is no public word for it)
             return super().invoke(ctx)
@@ -97,6 +101,13 @@ class Group(TyperGroup):
         formatter.write(help_format.as_text(self.page(), help_format.terminal_width()))
 
 
+def _use_style_of_progress(ctx: Any) -> None:  # noqa: ANN401
+    """Whatever shows progress later finds what was typed where the variable is."""
+    style = ctx.params["progress_style"]
+    if style is not None:
+        environment.assign(environment.PROGRESS, style.value)
+
+
 def _with_short_help(settings: dict[str, Any]) -> dict[str, Any]:
     return {"help_option_names": HELP_NAMES, **(settings.get("context_settings") or {})}
 
@@ -106,6 +117,7 @@ def _everywhere(
     verbose: Verbose = False,  # noqa: FBT002
     debug: Debug = False,  # noqa: FBT002
     log_file: LogFile = None,
+    progress_style: ProgressStyle = None,
 ) -> None:
     """Nothing: its parameters are the options that every command takes."""
 

@@ -10,7 +10,7 @@ from vault.errors import UsageError
 
 FLAGS = frozenset({"--json", "--quiet", "--verbose", "--debug", "--yes"})
 LETTERS = "qvy"
-WITH_VALUE = frozenset({"--config", "--identity", "--repository", "--log-file"})
+WITH_VALUE = frozenset({"--config", "--identity", "--repository", "--log-file", "--progress"})
 
 _TIMES = {"--from": "--since", "--to": "--until"}
 OLD_SPELLINGS: dict[str, dict[str, str]] = {

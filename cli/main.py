@@ -114,6 +114,6 @@ def _report(error: StrongroomError) -> int:
     if command_line.command_words(sys.argv[1:])[:1] == ["check"] and error.hint == Damaged.hint:
         error.hint = "put an older version of the object back, or one from a copy of the repository"  # not to run itself again
     if "--json" in sys.argv or environment.switched_on("STRONGROOM_JSON"):
-        output.document({"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}})
+        output.document("error/1", {"error": error.as_json()})
     output.failure(error)
     return error.exit_code

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from cli.progress import Style
+from strongroom import environment
+
 GLOBAL = "Global options, before or after the command"
 ITEMS = "Which items"
 MOMENT = "As of when"
@@ -60,6 +63,16 @@ Quiet = Annotated[
         "-q",
         help="Say less: no progress, no summary of a backup or a drill.",
         envvar="STRONGROOM_QUIET",
+        rich_help_panel=GLOBAL,
+    ),
+]
+ProgressStyle = Annotated[
+    Style | None,
+    typer.Option(
+        "--progress",
+        metavar="bar|plain|json|none",
+        help="How progress is shown, on stderr. Default: a bar on a terminal, elsewhere a line now and then.",
+        envvar=environment.PROGRESS,
         rich_help_panel=GLOBAL,
     ),
 ]

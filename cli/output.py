@@ -9,15 +9,15 @@ import logging
 import os
 import select
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from cli import terminal_layout
-from strongroom import notices
+from cli import colour, terminal_layout
+from strongroom import notices, schemas
 from vault import wording
 from vault.errors import StrongroomError, TargetError
 from vault.problems import Problem
@@ -92,20 +92,25 @@ class Screen:
         return self._stream.fileno()
 
 
-def result(text: str, tail: str = "") -> None:
+def result(text: str, tail: str = "", *, paint: tuple[str, colour.Style] | None = None) -> None:
     """A line of the result; several on a terminal that is too narrow for it. tail: its end, which begins a line of its own
-    there."""
+    there · paint: a word of it, and its colour."""
+    coloured = colour.wanted(sys.stdout)
     width = terminal_layout.width_of(sys.stdout)
     lines = [f"{text}{tail}"] if width is None or len(text) + len(tail) <= width else [text.rstrip(), f"  {tail}".rstrip()]
     with standard_output():
         for line in lines if tail else [text]:
-            typer.echo(terminal_layout.wrapped(line, width))
+            shown = terminal_layout.wrapped(line, width)
+            if coloured:
+                shown = colour.word(shown, *paint) if paint is not None else colour.opening(shown)
+            typer.echo(shown, color=coloured)
 
 
-def document(value: dict[str, Any]) -> None:
-    """The one JSON document of a command with `--json`."""
+def document(schema: str, value: Mapping[str, Any]) -> None:
+    """The one JSON document of a command with `--json`. schema: its name and version, as `restore/1`; `strongroom.schemas` has
+    a JSON Schema of that name."""
     with standard_output():
-        typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+        typer.echo(json.dumps({"schema": schemas.identifier(schema), **value}, ensure_ascii=False, indent=2))
 
 
 class Lines:
@@ -161,7 +166,11 @@ def notice(text: str, *, level: int = logging.INFO) -> None:
 def show(text: str) -> None:
     """A line on stderr. That nobody can read it stops nothing."""
     with suppress(OSError, ValueError):
-        typer.echo(terminal_layout.wrapped(text, terminal_layout.width_of(sys.stderr)), err=True)
+        shown = terminal_layout.wrapped(text, terminal_layout.width_of(sys.stderr))
+        coloured = colour.wanted(sys.stderr)
+        # straight to the stream, as whoever draws a line there puts something before it that keeps both apart
+        sys.stderr.write(f"{colour.opening(shown) if coloured else shown}\n")
+        sys.stderr.flush()
 
 
 def failure(error: StrongroomError) -> None:
@@ -196,18 +205,27 @@ def table(
     rows: Iterable[Sequence[str]], heads: Sequence[str], *, right: Sequence[int] = (), spare: Sequence[int] = ()
 ) -> list[str]:
     """Aligned columns; on a terminal that is too narrow without some of them, else row by row. right: numbers of columns that
-    hold numbers · spare: of those that may be left out, the least important one first. Gives the heads that were left out."""
+    hold numbers · spare: of those that may be left out, the least important one first. A column STATE has colours. Gives the
+    heads that were left out."""
+    coloured = colour.wanted(sys.stdout)
     cells, width = [list(row) for row in rows], terminal_layout.width_of(sys.stdout)
     kept = terminal_layout.fitting(cells, heads, spare, width)
     if kept is None and width is not None:
         lines, kept = terminal_layout.records(cells, heads, width), list(range(len(heads)))
     else:
         kept = list(range(len(heads))) if kept is None else kept
-        lines = terminal_layout.aligned(cells, heads, right, kept)
+        paint = (lambda row, column, cell: _painted(row, heads[column], cell)) if coloured else None
+        lines = terminal_layout.aligned(cells, heads, right, kept, paint)
     with standard_output():
         for line in lines:
-            typer.echo(line)
+            typer.echo(line, color=coloured)
     return [head.strip() for number, head in enumerate(heads) if number not in kept]
+
+
+def _painted(row: int, head: str, cell: str) -> str:
+    """A cell of a table in its colour. row: 0 is that of the heads."""
+    style = colour.Style.HEADING if row == 0 else colour.state(cell) if head.strip() == "STATE" else None
+    return cell if style is None else colour.painted(cell, style)
 
 
 def tell_left_out(heads: Iterable[str]) -> None:

@@ -40,7 +40,7 @@ def choose(question: str, choices: Sequence[str]) -> int | None:
         typed: int = typer.prompt("Which one", type=int, err=True)
         if 1 <= typed <= len(choices):
             return typed - 1
-        output.notice(f"a number from 1 to {len(choices)}")
+        output.notice(f"type a number from 1 to {len(choices)}")
 
 
 def project(context: Context, name: str) -> Project:
@@ -89,7 +89,9 @@ def one_file(selection: Selection) -> Selection:
 def new_passphrase() -> str:
     """Twice, unseen. Raises `UsageError` where nobody can be asked."""
     if not environment.is_interactive():
-        raise UsageError("there is no terminal to ask for a passphrase")
+        raise UsageError(
+            "there is no terminal to ask for a new passphrase", hint="run it on a terminal, or without --passphrase"
+        )
     passphrase: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return passphrase
 

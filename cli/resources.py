@@ -7,7 +7,8 @@ from pathlib import Path
 from vault.errors import StrongroomError
 
 _HINT = "what was stored is kept; give the process more (`ulimit -a` shows its limits), or run less at once"
-_NO_THREAD = "can't start new thread"
+_NO_THREAD = ("can't start new thread", "Failed to launch worker thread")
+"""Of Python, and of Arrow, whose exceptions are no RuntimeError."""
 _NO_MAPPING = ("failed to map segment", "cannot allocate memory", "cannot create shared object")
 
 
@@ -16,7 +17,7 @@ def shortage(error: BaseException) -> StrongroomError | None:
     text = str(error)
     if isinstance(error, MemoryError):
         return StrongroomError("there is not enough memory", hint=_HINT)
-    if isinstance(error, RuntimeError) and _NO_THREAD in text:
+    if any(words in text for words in _NO_THREAD):
         return StrongroomError(
             "the system gives this process no further thread: its memory or its processes are limited", hint=_HINT
         )

@@ -35,18 +35,13 @@ DONE_WITH_PROBLEMS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What restore and export have in common: how to go about it. document: takes the JSON document."""
+    """What restore and export have in common: how to go about it. document: takes the schema's name and the JSON document."""
 
     dry_run: bool = False
     yes: bool = False
     quiet: bool = False
     as_json: bool = False
-    document: Callable[[dict[str, Any]], None] = output.document
-
-    @property
-    def silent(self) -> bool:
-        """Whether no progress is shown."""
-        return self.quiet or self.as_json
+    document: Callable[[str, dict[str, Any]], None] = output.document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +110,7 @@ def selected_items(
     from strongroom.selection import AmbiguousSource, select
 
     def chosen(options: SelectionOptions) -> SelectedItems:
-        with progress.shown(quiet=run.silent or options.versions == 1, project=project.name) as listener:
+        with progress.shown(quiet=run.quiet or options.versions == 1, as_json=run.as_json, project=project.name) as listener:
             return select(context, project, options, sources_apart=sources_apart, progress=listener)
 
     try:
@@ -132,7 +127,7 @@ def shown(planned: Planned, run: RunOptions, *, proposed: bool = False) -> bool:
     selected = planned.selected
     if run.dry_run:
         if run.as_json:
-            run.document({"plan": planned.as_json(), "missing_snapshots": [*selected.missing_snapshots]})
+            run.document("plan/1", {"plan": planned.as_json(), "missing_snapshots": [*selected.missing_snapshots]})
         output.problems(selected.selection.damage)
     return not run.dry_run
 
@@ -191,12 +186,12 @@ def restore_project(context: Context, project: Project, options: SelectionOption
         return
     planned.refuse()
     confirm(planned, proposed=proposal is not None, yes=run.yes)
-    with progress.shown(quiet=run.silent, project=project.name) as listener:
+    with progress.shown(quiet=run.quiet, as_json=run.as_json, project=project.name) as listener:
         result = restore(planned, progress=listener)
     if request.report is not None:
         restore_report.write(request.report, planned, result)
     if run.as_json:
-        run.document(result.as_json())
+        run.document("restore/1", result.as_json())
     else:
         _show(result)
     finish(result.problems)
@@ -221,14 +216,14 @@ def _where(proposal: Proposal) -> str:
     return f"the new folder {folder.text}" if isinstance(folder, Folder) else "back in place"
 
 
-def _with(document: Callable[[dict[str, Any]], None], more: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
-    return lambda found: document(found | more)
+def _with(document: Callable[[str, dict[str, Any]], None], more: dict[str, Any]) -> Callable[[str, dict[str, Any]], None]:
+    return lambda schema, found: document(schema, found | more)
 
 
 def _to_stdout(context: Context, selected: SelectedItems, request: RestoreRequest) -> None:
     from strongroom.restore import stream
 
-    quiet = request.run.silent or not request.tables.wanted
+    quiet = request.run.quiet or request.run.as_json or not request.tables.wanted
     with output.standard_output(), progress.shown(quiet=quiet, project=selected.project.name) as listener:
         result = stream(context, selected, sys.stdout.buffer, request.options(), progress=listener)
     if result.outcomes is not None:
@@ -285,7 +280,7 @@ def restore_all(context: Context, options: SelectionOptions, request: RestoreReq
         raise NothingFound("no project has anything that was asked for", hint="see what there is: `strongroom list`")
     if request.run.as_json:
         found = [one.as_json(project) for project, one in zip(projects, outcomes, strict=True)]
-        output.document({"projects": found, "refused": [one.as_json() for one in context.refused]})
+        output.document("restore-all/1", {"projects": found, "refused": [one.as_json() for one in context.refused]})
     else:
         end = "would be restored" if request.run.dry_run else "restored"
         output.result(f"{counted(done, 'project')} of {len(projects)} {end}")
@@ -296,7 +291,7 @@ def restore_all(context: Context, options: SelectionOptions, request: RestoreReq
 def _one_of_all(context: Context, project: Project, options: SelectionOptions, request: RestoreRequest) -> _ProjectOutcome:
     outcome = _ProjectOutcome()
     try:
-        run = replace(request.run, document=outcome.document.update)
+        run = replace(request.run, document=lambda _schema, value: outcome.document.update(value))
         restore_project(context, project, options, replace(request, run=run))
     except typer.Exit as end:
         outcome.exit_code = end.exit_code
@@ -308,5 +303,5 @@ def _one_of_all(context: Context, project: Project, options: SelectionOptions, r
     except StrongroomError as error:
         output.failure(error)
         outcome.exit_code = error.exit_code
-        outcome.document["error"] = {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}
+        outcome.document["error"] = error.as_json()
     return outcome

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from strongroom import environment
@@ -93,12 +93,23 @@ def fitting(rows: Sequence[Sequence[str]], heads: Sequence[str], spare: Sequence
     return None
 
 
-def aligned(rows: Sequence[Sequence[str]], heads: Sequence[str], right: Sequence[int], kept: Sequence[int]) -> Iterator[str]:
-    """The lines of a table. right: columns of numbers · kept: columns that are shown."""
+def aligned(
+    rows: Sequence[Sequence[str]],
+    heads: Sequence[str],
+    right: Sequence[int],
+    kept: Sequence[int],
+    paint: Callable[[int, int, str], str] | None = None,
+) -> Iterator[str]:
+    """The lines of a table. right: columns of numbers · kept: columns that are shown · paint: gives a cell its colour, by the
+    numbers of its row (0: the heads) and column."""
     everything = [heads, *rows]
     widths = {column: max(len(row[column]) for row in everything) for column in kept}
-    for row in everything:
-        cells = [row[column].rjust(widths[column]) if column in right else row[column].ljust(widths[column]) for column in kept]
+    for number, row in enumerate(everything):
+        cells = []
+        for column in kept:
+            margin = " " * (widths[column] - len(row[column]))
+            cell = paint(number, column, row[column]) if paint is not None else row[column]
+            cells.append(margin + cell if column in right else cell + margin)
         yield GAP.join(cells).rstrip()
 
 

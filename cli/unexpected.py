@@ -25,7 +25,7 @@ def fault_as_error(error: Exception) -> StrongroomError:
     hint = f"the details are in {file}" if file is not None else f"the details:\n{details.rstrip()}"
     return StrongroomError(
         f"an unexpected error ({what})",
-        hint=f"this is a fault of Strongroom; what was stored is kept. For a report of it, {hint}",
+        hint=f"this is a bug in Strongroom; what was stored is kept. Please report it: {hint}",
     )
 
 

@@ -62,7 +62,7 @@ class SourceBackup:
             values = self.report.as_json() | self.findings.as_json()
             values["problems"] = self.problems
         if self.error is not None:
-            values |= {"error": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+            values |= {"error": self.error.as_json(), "hint": self.error.hint, "exit_code": self.error.exit_code}
         if self.skipped:
             values["skipped"] = self.skipped
         if self.hooks:

@@ -47,8 +47,10 @@ def check_project(
     known_by_notes = {Missing("snapshot", one.id).message for one in missing if one.what == "note"}
     report = rolling_check.check(context.settings, project, depth, read, [*gone, *beside])
     # a snapshot whose note is gone seems to be missing: it is named once, by what is known of it
-    report.damage = [text for text in report.damage if text not in known_by_notes]
-    report.damage += [text for text in gone if text not in report.damage]
+    report.problems = [one for one in report.problems if one.message not in known_by_notes]
+    for one in missing:
+        if one.what != "key" and one.message not in report.damage:
+            report.found(f"missing-{one.what}", one.id, one.message)
     report.copies = whole_copies(project)
     report.unlocked = object_lock.unlocked(context, project, packs=read is not None)
     return report
@@ -66,7 +68,8 @@ def check_repository(context: Context, projects: Sequence[Project], *, only: boo
     if not only:
         known = {project.name for project in projects} | {one.path.decode() for one in context.refused}
         lost = sorted(set(context.settings.projects) - known)
-        found.damage += [f"no key object opens project {name!r}, which the settings name" for name in lost]
+        for name in lost:
+            found.found("missing-key", name, f"no key object opens project {name!r}, which the settings name")
     return found
 
 

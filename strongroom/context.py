@@ -193,7 +193,7 @@ class Context:
 
         for one in self.holds_gone(project):
             hint = missing_objects.acknowledgement(project)
-            raise RefusedByRule(f"nothing of {project.name} may go: {one.message}", hint=hint)
+            raise RefusedByRule(f"nothing of {project.name} may be deleted: {one.message}", hint=hint)
 
 
 def _warn_of_snapshots(project: Project, gone: Sequence[str]) -> None:

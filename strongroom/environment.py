@@ -30,6 +30,7 @@ _CREDENTIALS = {
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 }
+PROGRESS = "STRONGROOM_PROGRESS"
 
 
 def variable(name: str) -> str | None:
@@ -71,10 +72,15 @@ def set_default(name: str, value: str) -> None:
     os.environ.setdefault(name, value)
 
 
+def assign(name: str, value: str) -> None:
+    """An option that stands for a variable: whatever is read later finds the option's value."""
+    os.environ[name] = value
+
+
 def for_children(settings_in_use: Path | None = None) -> dict[str, str]:
-    """For the processes that the daemon starts: everything but what is meant for itself; they end when it does.
+    """For the processes that the daemon starts, which end when it does: everything but what is for itself or a terminal.
     settings_in_use: a copy of the settings as the daemon has read them, None where there is none."""
-    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE, *OF_ONE_COMMAND}
+    own = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SETTINGS_IN_USE, PROGRESS, "FORCE_COLOR", *OF_ONE_COMMAND}
     copy = {} if settings_in_use is None else {SETTINGS_IN_USE: str(settings_in_use)}
     return {name: value for name, value in os.environ.items() if name not in own} | {PARENT: str(os.getpid())} | copy
 

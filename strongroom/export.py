@@ -107,11 +107,15 @@ class ExportResult:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
+        asker = self.planned.request.asker
         return {
             "plan": self.planned.work.plan.as_json(),
             **self.report.as_json(),
             "bag": str(self.path),
-            "by": self.planned.request.asker.as_json(),
+            "who": asker.by,
+            "at": asker.at.isoformat(),
+            "reason": asker.reason,
+            "by": asker.as_json(),
             "missing_snapshots": [*self.planned.selected.missing_snapshots],
         }
 

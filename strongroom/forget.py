@@ -48,7 +48,7 @@ class AcceptedLoss:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"project": self.project, "accepted": [one.as_json() for one in self.snapshots]}
+        return {"project": self.project, "accepted": [{"snapshot": one.id, **one.as_json()} for one in self.snapshots]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ class ForgetLog:
         return {
             "project": self.project,
             "notes": [
-                note.as_json() | {"snapshots": [one.as_json() for one in some]} for note, some in named if some or note.items
+                note.as_json() | {"snapshots": [{"snapshot": one.id, **one.as_json()} for one in some]}
+                for note, some in named
+                if some or note.items
             ],
             "damage": [problem.as_json() for problem in self.damage],
         }

@@ -108,7 +108,7 @@ def _warn_of_clocks(found: History) -> None:
     for later, earlier in wrong[:CLOCKS_NAMED]:
         notices.warn(
             f"snapshot {later.id} ({wording.moment(later.taken_at)}) was taken after {earlier.id} "
-            f"({wording.moment(earlier.taken_at)}): a clock was wrong, and what happened is told in the order of these times"
+            f"({wording.moment(earlier.taken_at)}): a clock was wrong, and what happened is shown in the order of these times"
         )
     if len(wrong) > CLOCKS_NAMED:
         notices.warn(f"… and so were {len(wrong) - CLOCKS_NAMED} more")

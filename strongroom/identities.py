@@ -82,7 +82,7 @@ def _parse(data: bytes, what: str, settings: IdentitySettings) -> list[age.Ident
     except Damaged as error:
         raise KeyRefused(f"{what} is damaged or cut off: {error}", hint="copy it again from where it was kept") from error
     except age.NoMatchingIdentity as error:
-        raise KeyRefused(f"{what} is not opened by this passphrase", hint="try again, or use the recovery kit") from error
+        raise KeyRefused(f"this passphrase does not open {what}", hint="try again, or use the recovery kit") from error
     try:
         found = age.parse_identities(data.decode("utf-8"))
     except UnicodeDecodeError as error:

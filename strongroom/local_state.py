@@ -49,7 +49,7 @@ def keep_settings(settings: Settings) -> Path:
     except OSError as error:
         raise StrongroomError(
             f"no copy of the settings can be kept in {file.parent}: {error.strerror}; runs read the file itself",
-            hint="free some room, or mend the rights of that folder",
+            hint="free some room, or correct the permissions of that folder",
         ) from error
     return file
 

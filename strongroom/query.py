@@ -89,8 +89,9 @@ class QueryResult:
         """For `--json`: numbers and texts as they are, all else as text."""
         columns = [{"name": field.name, "type": str(field.type)} for field in self.rows.schema]
         rows = [[_plain(cell) for cell in row] for row in self.cells()]
+        listed = [one.as_json() for one in self.problems]
         found = {"columns": columns, "rows": rows, "more": self.more, "missing_snapshots": list(self.missing)}
-        return found | ({"problems": [one.as_json() for one in self.problems]} if self.problems else {})
+        return found | {"problem_list": listed} | ({"problems": listed} if listed else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,8 @@ class ProjectTables:
         def take(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
             if reports and not again:
                 raise UsageError(
-                    "a cell is none of its column's type, and a part is written already", hint="name a file with --to"
+                    "a value does not have its column's type, and part of the output is written already",
+                    hint="name a file with --to",
                 )
             reports.append(LossReport())
             with opening() as out:

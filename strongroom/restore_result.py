@@ -99,7 +99,7 @@ class RestoreResult:
             found["verified"] = summed([{name: one[name] for name in one if name != "medium"} for one in verified])
             found["verified"]["medium"] = verified[0]["medium"]
         if any(part.source_root is not None for part in self.parts):
-            found["folders"] = [part.as_json() for part in self.parts]
+            found["sources"] = [part.as_json() for part in self.parts]
         if self.outcomes is not None:
             from restore.outputs.report import counts_of
 

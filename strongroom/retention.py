@@ -54,7 +54,7 @@ class ProjectRetention:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"project": self.project} | self.plan.as_json()
+        return {"project": self.project, "digest": self.digest} | self.plan.as_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,11 @@ class AppliedRetention:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"project": self.project, "forgotten": list(self.forgotten)} | self.plan.as_json()
+        return {
+            "project": self.project,
+            "digest": self.plan.world.digest(),
+            "forgotten": list(self.forgotten),
+        } | self.plan.as_json()
 
 
 def plan_retention(context: Context, project: Project, *, on: datetime | None = None) -> ProjectRetention:

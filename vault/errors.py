@@ -27,6 +27,9 @@ A *problem* (see `vault.problems`) is not an error: it is one thing that went wr
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 
 class StrongroomError(Exception):
     """The root. `exit_code` is what the process returns, `hint` what the person may do next."""
@@ -38,6 +41,16 @@ class StrongroomError(Exception):
         super().__init__(message)
         if hint is not None:
             self.hint = hint
+
+    @property
+    def what(self) -> str:
+        """A short stable word for programs: `usage-error`, `key-refused`, …: the nearest name in this module's tree."""
+        name = next(one.__name__ for one in type(self).__mro__ if one.__module__ == __name__)
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"what": self.what, "message": str(self), "hint": self.hint, "exit_code": self.exit_code}
 
 
 class UsageError(StrongroomError):
@@ -100,7 +113,7 @@ class Damaged(StrongroomError):
 class Unstorable(StrongroomError):
     """What was to be stored is larger than any reader takes, or of another form. Nothing was committed."""
 
-    hint = "nothing was committed; back up less in one source, and tell the makers of Strongroom"
+    hint = "nothing was committed; split the source into several, and report this to the makers of Strongroom"
 
 
 class RefusedByRule(StrongroomError):

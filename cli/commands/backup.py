@@ -53,11 +53,12 @@ def backup(
         kept = settings_copy.of_context(opened, [project.capability for project, _ in work])
         concerned = {project.id: project for project, _ in work}.values()
         put_back = [name for project in concerned for name in cached_copies.put_back(opened, project)]
-        done = [_one(opened, *one, quiet=as_json or quiet, allow_empty=allow_empty) for one in work]
+        done = [_one(opened, *one, quiet=quiet, as_json=as_json, allow_empty=allow_empty) for one in work]
         missing = [one for project in concerned for one in opened.missing(project)]
         traffic = opened.traffic.snapshot()
     if as_json:
         output.document(
+            "backup/1",
             {
                 "snapshots": [one.as_json() for one in done],
                 "missing": [{"what": one.what, "id": one.id} for one in missing],
@@ -66,7 +67,7 @@ def backup(
                 "requests": traffic.total_requests,
                 "bytes_up": traffic.bytes_up,
                 "bytes_down": traffic.bytes_down,
-            }
+            },
         )
     failed = [one.error for one in done if one.error is not None]
     if failed:
@@ -89,18 +90,21 @@ def _noted_if_it_cannot_begin(config: Path | None, projects: list[str] | None, s
         raise
 
 
-def _one(opened: context.Context, project: Project, source: SourceSettings, *, quiet: bool, allow_empty: bool) -> SourceBackup:
+def _one(
+    opened: context.Context, project: Project, source: SourceSettings, *, quiet: bool, as_json: bool, allow_empty: bool
+) -> SourceBackup:
     from strongroom.backup import BackupOptions, back_up
 
     unwritten: list[StrongroomError] = []
-
-    def committed(report: BackupReport) -> None:
-        if not quiet:
-            unwritten.extend(_report(report))
-        output.problems(report.problems)
-
-    with progress.shown(quiet=quiet, project=project.name) as listener:
-        done = back_up(opened, project, source, BackupOptions(allow_empty, listener, committed))
+    committed: list[BackupReport] = []
+    try:
+        with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
+            done = back_up(opened, project, source, BackupOptions(allow_empty, listener, committed.append))
+    finally:  # what is committed is said, whatever comes after it; but not into a line that is being drawn
+        for report in committed:
+            if not quiet and not as_json:
+                unwritten.extend(_report(report))
+            output.problems(report.problems)
     if done.error is None and unwritten:
         done = replace(done, error=unwritten[0])
         local_state.note_run(opened.settings, project.name, f"backup {source.name}", unwritten[0])

@@ -40,7 +40,9 @@ def info(config: Config = None, repository: Repository = None, as_json: Json = F
 
     found = cache.info(_settings(config, repository))
     if as_json:
-        output.document({"folder": str(environment.cache_folder()), "repositories": [one.as_json() for one in found]})
+        output.document(
+            "cache-info/1", {"folder": str(environment.cache_folder()), "repositories": [one.as_json() for one in found]}
+        )
         return
     if not found:
         output.result(f"{environment.cache_folder()}: nothing is kept")
@@ -102,7 +104,7 @@ def clear(
             busy.append(error)
     if as_json:
         found = {"dry_run": dry_run, "cleared": [one.as_json() for one in done], "in_use": [str(error) for error in busy]}
-        output.document(found)
+        output.document("cache-clear/1", found)
     else:
         _show(done, busy, dry_run=dry_run)
     if busy or any(one.problems for one in done):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import output, progress
+from cli import colour, output, progress
 from cli.command_classes import Command
 from cli.options import Config, Identity, Json, Quiet, Repository
 from strongroom import context, local_state
@@ -121,7 +121,7 @@ def check(
         whole = checks.check_repository(opened, chosen, only=bool(projects))
         reports = []
         for project in chosen:
-            with progress.shown(quiet=quiet or as_json, project=project.name) as listener:
+            with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
                 found = checks.check_project(opened, project, read=read, beside=whole.damage, progress=listener)
                 reports.append(found)
         for report in reports if whole.sound else ():
@@ -130,7 +130,7 @@ def check(
     if as_json:
         refused = [one.as_json() for one in opened.refused]
         documents = [report.as_json() for report in reports]
-        output.document({"projects": documents, "repository": whole.as_json(), "refused": refused})
+        output.document("check/1", {"projects": documents, "repository": whole.as_json(), "refused": refused})
     else:
         for report in reports:
             _report(report)
@@ -176,9 +176,11 @@ def _from_old_options(
 def _report(report: CheckReport) -> None:
     packs, chunks = counted(report.packs_read, "pack"), counted(report.chunks_read, "chunk")
     read = f"; {packs} read ({wording.size(report.bytes_read)}), {chunks} compared"
+    verdict, style = ("sound", colour.Style.GOOD) if report.sound else ("DAMAGED", colour.Style.BAD)
     output.result(
         f"{report.project}: {counted(report.snapshots, 'snapshot')}, {counted(report.packs_needed, 'pack')} needed"
-        f"{read if report.packs_read else ''}: {'sound' if report.sound else 'DAMAGED'}"
+        f"{read if report.packs_read else ''}: {verdict}",
+        paint=(verdict, style),
     )
     if report.coverage is not None:
         _report_coverage(report.coverage)
@@ -190,9 +192,9 @@ def _report(report: CheckReport) -> None:
             f"{report.project}: {items} may be of several moments: changed while a backup was reading (named with --json)"
         )
     for line in report.damage[:LINES_SHOWN]:
-        output.result(f"  damage: {line}")
+        output.result(f"  damage: {line}", paint=("  damage:", colour.Style.BAD))
     for item in report.lost[:LINES_SHOWN]:
-        output.result(f"  lost: {item.path} (snapshot {item.snapshot})")
+        output.result(f"  lost: {item.path} (snapshot {item.snapshot})", paint=("  lost:", colour.Style.BAD))
     for lines in (report.damage, report.lost):
         if len(lines) > LINES_SHOWN:
             output.result(f"  … and {len(lines) - LINES_SHOWN} more (all of them with --json)")
@@ -218,15 +220,15 @@ def _report_repository(whole: RepositoryReport) -> None:
         said += f", {whole.outside} of others looked at from outside"
     output.result(f"repository: {said}: {'sound' if whole.sound else 'DAMAGED'}")
     for line in whole.damage[:LINES_SHOWN]:
-        output.result(f"  damage: {line}")
+        output.result(f"  damage: {line}", paint=("  damage:", colour.Style.BAD))
     if len(whole.damage) > LINES_SHOWN:
         output.result(f"  … and {len(whole.damage) - LINES_SHOWN} more (all of them with --json)")
     for line in whole.unopened[:LINES_SHOWN]:
         output.notice(f"notice: {line} was not looked at: the identities at hand do not open it")
     for line in whole.old_settings[:LINES_SHOWN]:
-        output.notice(f"notice: {line}; a newer copy stands")
+        output.notice(f"notice: {line}; a newer copy is there")
     for line in whole.unsealed[:LINES_SHOWN]:
         output.notice(f"notice: {line}: that recovery kit does not open it")
     if whole.strays:
         some = ", ".join(whole.strays[:STRAYS_SHOWN])
-        output.notice(f"notice: {counted(len(whole.strays), 'object')} with a name that Strongroom never gives: {some}")
+        output.notice(f"notice: {counted(len(whole.strays), 'object')} that are not Strongroom's, by their names: {some}")

@@ -60,7 +60,7 @@ def jobs(config: Config = None, as_json: Json = False) -> None:
 
     found = daemon_jobs.jobs(settings.load(settings.find(config)))
     if as_json:
-        output.document({"jobs": [one.as_json() for one in found]})
+        output.document("daemon-jobs/1", {"jobs": [one.as_json() for one in found]})
         return
     if not found:
         output.notice("no project has a schedule; docs/settings.md has examples")
@@ -105,7 +105,7 @@ def logs(
     follower.new()  # what is there now is not new
     runs = daemon_jobs.logs(found, keys, begin)
     if as_json and not follow:
-        output.document({"runs": [one.as_json() for one in runs]})
+        output.document("daemon-logs/1", {"runs": [one.as_json() for one in runs]})
     elif as_json:
         _show_lines([json.dumps(one.as_json(), ensure_ascii=False) for one in runs])
     else:
@@ -130,7 +130,7 @@ def _follow(follower: Follower, *, as_json: bool) -> None:
 def show(runs: Sequence[RunLog], *, as_json: bool) -> None:
     """Runs and what they said."""
     if as_json:
-        output.document({"runs": [one.as_json() for one in runs]})
+        output.document("daemon-logs/1", {"runs": [one.as_json() for one in runs]})
     else:
         _show_lines([line for one in runs for line in one.lines()])
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output, progress
+from cli import colour, output, progress
 from cli.commands.history import more
 from cli.options import (
     MOMENT,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from restore.history.table_diff import TableDifference
 
 SIGNS = {"created": "+", "changed": "~", "attributes changed": "a", "deleted": "-"}
+SIGN_STYLES = {"+": colour.Style.ADDED, "-": colour.Style.REMOVED}
 
 
 def diff(
@@ -93,10 +94,10 @@ def diff(
         query = options.query(context, own)
         zone = context.zone(project)
         first, second = time_parsing.parse(since, own, zone), time_parsing.parse(until, own, zone)
-        with progress.shown(quiet=quiet or as_json, project=project) as listener:
+        with progress.shown(quiet=quiet, as_json=as_json, project=project) as listener:
             found = compare(context, own, query, DiffOptions(first, second, live, by_row, listener))
     if as_json:
-        output.document(found.as_json(limit))
+        output.document("diff/1", found.as_json(limit))
     else:
         _show(found.items, limit)
         for item in found.rows.items if found.rows else ():
@@ -111,7 +112,10 @@ def _show(difference: Difference, limit: int) -> None:
     for row in difference.table.slice(0, limit).to_pylist():
         sizes = [wording.size(row[name]) for name in ("before_size", "after_size") if row[name] is not None]
         change = " -> ".join(dict.fromkeys(sizes))
-        output.result(f"{SIGNS[row['what']]} {change:>24}  {printable(row['path'])}")
+        sign = SIGNS[row["what"]]
+        output.result(
+            f"{sign} {change:>24}  {printable(row['path'])}", paint=(sign, SIGN_STYLES.get(sign, colour.Style.CHANGED))
+        )
     counts = difference.counts()
     output.result(", ".join(f"{number} {what}" for what, number in counts.items()))
 
@@ -133,13 +137,14 @@ def _show_table(table: TableDifference) -> None:
         output.result("  too long to be compared row by row")
     for sign, names in (("+", table.columns_added), ("-", table.columns_removed)):
         for column in names:
-            output.result(f"  {sign} column {column!r}")
+            output.result(f"  {sign} column {column!r}", paint=(f"  {sign}", SIGN_STYLES[sign]))
     for cell in table.cells:
         where = f"row {cell.row}" + (f" ({', '.join(table.keys)} {cell.key})" if table.keys else "")
-        output.result(f"  ~ {where}, {cell.column}: {cell.before!r} -> {cell.after!r}")
+        text = f"  ~ {where}, {cell.column}: {cell.before!r} -> {cell.after!r}"
+        output.result(text, paint=("  ~", colour.Style.CHANGED))
     for sign, rows in (("+", table.added_rows), ("-", table.removed_rows)):
         for number, row in rows:
-            output.result(f"  {sign} row {number}: {', '.join(map(str, row))}")
+            output.result(f"  {sign} row {number}: {', '.join(map(str, row))}", paint=(f"  {sign}", SIGN_STYLES[sign]))
     hidden = table.changed_cells - len(table.cells)
     if hidden > 0:
         output.result(f"  … and {counted(hidden, 'cell')} more")

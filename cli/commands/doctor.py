@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from cli import output
+from cli import colour, output
 from cli.commands.init import Endpoint, PathStyle, Profile, Region, repository_of
 from cli.options import Config, Json
 from strongroom import context, settings
@@ -64,14 +64,15 @@ def doctor(
         raise StorageDenied(str(error), hint="check the credentials and the bucket's policy") from error
     if as_json:
         output.document(
-            {"address": repository.address, "usable": report.usable, "relied_on": belief.relied, **report.as_json()}
+            "doctor/1", {"address": repository.address, "usable": report.usable, "relied_on": belief.relied, **report.as_json()}
         )
     else:
-        output.result(f"{repository.address}: {'fit for a repository' if report.usable else 'NOT fit for a repository'}")
+        verdict, style = ("fit", colour.Style.GOOD) if report.usable else ("NOT fit", colour.Style.BAD)
+        output.result(f"{repository.address}: {verdict} for a repository", paint=(verdict, style))
         for sentence in (*report.sentences(), *belief.said):
             output.result(f"  {sentence}")
     if wanted and not report.object_lock:
-        output.notice(f"warning: the settings want Object Lock for {', '.join(wanted)}, which this store does not say it has")
+        output.notice(f"warning: the settings want Object Lock for {', '.join(wanted)}, which this store does not report")
     elif wanted:
         _report_unlocked(make, context.remembered(place, repository), wanted)
     if not report.usable:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output, progress
+from cli import colour, output, progress
 from cli.options import Config, Identity, Json, Quiet
 from strongroom import context
 from vault import wording
-from vault.errors import Damaged, StrongroomError
+from vault.errors import Damaged
 from vault.wording import counted
 
 DONE_WITH_PROBLEMS = 3
@@ -35,13 +35,14 @@ def drill(
     """
     with context.opened(config, identity) as opened:
         below = opened.uncached()
-        done = [_one(below, project, quiet=quiet or as_json) for project in below.projects(projects or [])]
+        done = [_one(below, project, quiet=quiet, as_json=as_json) for project in below.projects(projects or [])]
     errors = [one.error for one in done if one.error is not None]
     if as_json:
-        output.document({"drills": [one.as_json() for one in done]} | _first_error(errors))
+        first = {"error": errors[0].as_json()} if errors else {}
+        output.document("drill/1", {"drills": [one.as_json() for one in done]} | first)
     elif not quiet:
         for one in done:
-            _report(one.as_json())
+            _report(one)
     if errors:
         raise typer.Exit(errors[0].exit_code)
     if below.refused:
@@ -50,10 +51,10 @@ def drill(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _one(opened: context.Context, project: Project, *, quiet: bool) -> RecordedDrill:
+def _one(opened: context.Context, project: Project, *, quiet: bool, as_json: bool) -> RecordedDrill:
     from strongroom.restore_drill import record_drill
 
-    with progress.shown(quiet=quiet, project=project.name) as listener:
+    with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
         done = record_drill(opened, project, progress=listener)
     output.problems(done.problems)
     if done.error is not None:
@@ -61,28 +62,24 @@ def _one(opened: context.Context, project: Project, *, quiet: bool) -> RecordedD
     return done
 
 
-def _first_error(errors: list[StrongroomError]) -> dict[str, Any]:
-    """As whoever reads the document looks for it."""
-    first = next(iter(errors), None)
-    return {} if first is None else {"error": {"message": str(first), "hint": first.hint, "exit_code": first.exit_code}}
-
-
-def _report(report: dict[str, Any]) -> None:
-    if "items" not in report:
+def _report(done: RecordedDrill) -> None:
+    report = done.report
+    if report is None:
         return
-    verdict = "DAMAGED" if report["wrong"] else "NOT ALL COMPARED" if report["trouble"] else "as they were"
+    verdict = "DAMAGED" if report.wrong else "NOT ALL COMPARED" if done.trouble else "as they were"
     parts = (
-        counted(report["compared"], "file"),
-        counted(report["folders_compared"], "folder"),
-        f"attributes of {counted(report['attributes_compared'], 'item')}",
+        counted(report.compared, "file"),
+        counted(report.folders_compared, "folder"),
+        f"attributes of {counted(report.attributes_compared, 'item')}",
     )
     output.result(
-        f"{report['project']}: {counted(report['items'], 'file')} ({wording.size(report['bytes'])}) restored in "
-        f"{wording.duration(report['seconds'])}, {report['newest']} among them; compared: {', '.join(parts)}: {verdict}"
+        f"{report.project}: {counted(report.items, 'file')} ({wording.size(report.bytes)}) restored in "
+        f"{wording.duration(report.seconds)}, {report.newest} among them; compared: {', '.join(parts)}: {verdict}",
+        paint=(verdict, colour.Style.GOOD if verdict == "as they were" else colour.Style.BAD),
     )
     output.result(
-        f"  all {counted(report['whole_items'], 'file')} ({wording.size(report['whole_bytes'])}) would take about "
-        f"{wording.duration(report['whole_seconds'])}"
+        f"  all {counted(report.whole_items, 'file')} ({wording.size(report.whole_bytes)}) would take about "
+        f"{wording.duration(report.whole_seconds)}"
     )
-    for line in report["wrong"]:
-        output.result(f"  wrong: {line}")
+    for line in report.wrong:
+        output.result(f"  wrong: {line}", paint=("  wrong:", colour.Style.BAD))

@@ -142,7 +142,7 @@ def export(
         raise UsageError("missing destination: use --to DIR or --to FILE.zip", hint="for example --to /srv/audit.zip")
     if to == "-" or to.lower().startswith("s3:"):
         raise UsageError(
-            "an export cannot be written to {to}: it is a folder or a ZIP file",
+            f"an export cannot be written to {to}: it is a folder or a ZIP file",
             hint="name one with --to, and copy it from there",
         )
     tables.check(periods=bool(periods))
@@ -158,10 +158,10 @@ def export(
         planned = plan_export(opened, selected, expanded(to), tables=tables, reason=reason)
         if not shown(planned, run):
             return
-        with progress.shown(quiet=run.silent, project=selected.project.name) as listener:
+        with progress.shown(quiet=run.quiet, as_json=run.as_json, project=selected.project.name) as listener:
             result = write_bag(planned, progress=listener)
     if run.as_json:
-        run.document(result.as_json())
+        run.document("export/1", result.as_json())
     else:
         _show(result)
     finish(result.problems)

@@ -81,10 +81,10 @@ def find(
         own = context.project(project)
         query = replace(options.query(context, own), anywhere=True, fold=not case_sensitive)
         over = _over(context, own, since, until)
-        with progress.shown(quiet=quiet or as_json, project=project) as listener:
+        with progress.shown(quiet=quiet, as_json=as_json, project=project) as listener:
             found = find_items(context, own, query, replace(over, progress=listener), deleted=deleted)
     if as_json:
-        output.document(found.as_json(limit))
+        output.document("find/1", found.as_json(limit))
     else:
         heads = ["SIZE", "FIRST SEEN", "LAST SEEN", "VERSIONS", "MISSING SINCE", "NEWEST SNAPSHOT", "PATH"]
         cells = [_cells(item, found.zone) for item in found.items(limit)]
@@ -128,10 +128,10 @@ def history(
         own = context.project(project)
         query = options.query(context, own)
         over = _over(context, own, since, until)
-        with progress.shown(quiet=quiet or as_json, project=project) as listener:
+        with progress.shown(quiet=quiet, as_json=as_json, project=project) as listener:
             found = item_history(context, own, query, replace(over, progress=listener), most=limit)
     if as_json:
-        output.document(found.as_json())
+        output.document("history/1", found.as_json())
     else:
         for item in found.items:
             _show(item, found.zone)

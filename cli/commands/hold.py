@@ -48,7 +48,7 @@ def add(
         made = add_hold(context, own, scope, reason=reason, until=end)
     hold = made.placed.hold
     if as_json:
-        output.document(made.as_json())
+        output.document("hold-add/1", made.as_json())
     else:
         output.result(f"hold {hold.id} on {project}: {scope.as_text()}, {_until(hold)}")
     if snapshot is None and not as_json:
@@ -72,7 +72,7 @@ def release(
     with opened(config, identity) as context:
         ended = release_hold(context, context.project(project), hold, reason=reason)
     if as_json:
-        output.document(ended.as_json())
+        output.document("hold-release/1", ended.as_json())
     else:
         output.result(f"hold {ended.hold.id} on {project} ({ended.hold.scope.as_text()}) is released")
     output.finish(ended.problems)
@@ -91,7 +91,7 @@ def list_(
         found = [list_holds(project, ended=every) for project in context.projects(projects or [])]
     holds = [one for project in found for one in project.holds]
     if as_json:
-        output.document({"holds": [one.as_json() for one in holds]})
+        output.document("hold-list/1", {"holds": [one.as_json() for one in holds]})
     else:
         cells = [(one.project, *_cells(one.hold)) for one in holds]
         output.table(cells, ["PROJECT", "HOLD", "ON", "SINCE", "WHO", "WHY", "UNTIL"])

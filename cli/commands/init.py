@@ -107,7 +107,8 @@ def _portable(address: str) -> str:
 def _report(made: NewRepository, config: Path, identity: Path, kit: Path | None, *, as_json: bool) -> None:
     if as_json:
         output.document(
-            made.as_json() | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)}
+            "init/1",
+            made.as_json() | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)},
         )
         return
     if made.bucket_created is not None:

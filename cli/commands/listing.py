@@ -67,7 +67,7 @@ def list_(
     with opened(config, identity, brief=True, address=repository) as context:
         found = [_snapshots(context, project, last, since, until) for project in context.projects(projects or [])]
     if as_json:
-        output.document({"projects": [one.as_json() for one in found]})
+        output.document("list/1", {"projects": [one.as_json() for one in found]})
     else:
         _show(found)
     output.finish([problem for one in found for problem in one.damage], refused=context.refused)
@@ -188,7 +188,7 @@ class _Form:
 
 def _show_level(level: ItemLevel, form: _Form, limit: int | None, *, as_json: bool) -> None:
     if as_json:
-        output.document(level.as_json(limit))
+        output.document("ls-level/1", level.as_json(limit))
         return
     heads = [*(["MODE", "OWNER"] if form.long else []), "SIZE", "MODIFIED", "PERIOD", "ITEMS", "NAME"]
     if level.folder:
@@ -211,7 +211,7 @@ def _level_cells(entries: Iterator[LevelEntry], form: _Form) -> Iterator[list[st
 def _show_all(listing: ItemListing, form: _Form, limit: int | None, *, as_json: bool) -> None:
     """A line an item, as they come: there may be millions."""
     if as_json:
-        output.document(listing.as_json(limit))
+        output.document("ls/1", listing.as_json(limit))
         return
     mode, owner = ("MODE", "OWNER") if form.long else ("", "")
     output.result(*_aligned([*([mode, owner] if form.long else []), "SIZE", "MODIFIED", "PERIOD"], "PATH"))

@@ -69,7 +69,7 @@ def add(
     with context.opened(config, identity) as opened:
         made = add_project(opened, name, sources, zone)
     if as_json:
-        output.document(made.as_json())
+        output.document("project-add/1", made.as_json())
         return
     output.result(f"Project {name} has the id {made.project.id}; its objects lie under projects/{made.project.id}/.")
     if not made.recoverable:
@@ -92,7 +92,7 @@ def list_(config: Config = None, repository: Repository = None, identity: Identi
             for one in found
         ]
     if as_json:
-        output.document({"projects": rows, "refused": [one.as_json() for one in opened.refused]})
+        output.document("project-list/1", {"projects": rows, "refused": [one.as_json() for one in opened.refused]})
     else:
         cells = [
             (str(r["project"]), str(r["project_id"]), str(r["capability"]), ", ".join(map(str, r["sources"]))) for r in rows

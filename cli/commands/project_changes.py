@@ -37,7 +37,7 @@ def show(
     with context.opened(config, identity, brief=True, address=repository) as opened:
         found = project_details(opened, opened.project(name))
     if as_json:
-        output.document(found.as_json())
+        output.document("project-show/1", found.as_json())
     else:
         for line in _details(found):
             output.result(line)
@@ -66,13 +66,13 @@ def rename(
                 output.result(line)
         if dry_run:
             if as_json:
-                output.document(planned.as_json())
+                output.document("project-rename-plan/1", planned.as_json())
             return
         if planned.text is not None and not yes:
             prompts.confirm(f"Change {opened.settings.file}?")
         done = project_rename.rename_project(opened, planned)
     if as_json:
-        output.document(done.as_json())
+        output.document("project-rename/1", done.as_json())
     else:
         output.result(f"{old} is called {new} now; {counted(done.runs, 'run')} of its history took the new name")
     _reload(running=done.daemon)
@@ -104,7 +104,7 @@ def move_source(
             source_move.move_source(opened, planned)
         running = not dry_run and source_move.daemon_runs(opened)
     if as_json:
-        output.document(planned.as_json() | {"changed": not dry_run})
+        output.document("project-move-source/1", planned.as_json() | {"changed": not dry_run})
     elif not dry_run:
         output.result(f"the folder of {name}/{source} is {planned.after} now")
         output.result(f"Next: strongroom backup {quoted(name)} --source {quoted(source)}")

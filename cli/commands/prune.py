@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -64,37 +64,37 @@ def prune(
         repack_above=repack_above / 100,
         allow_empty=allow_empty,
     )
-    silent = quiet or as_json
-    answers: list[dict[str, Any]] = []
-    reports: list[PruneReport] = []
+    answers: list[PlannedPrune | PruneResult] = []
     with opened(config, identity, commits=not dry_run) as context:
         for project in context.projects(projects or []):
-            with progress.shown(quiet=silent, project=project.name) as listener:
+            with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
                 planned = plan_prune(context, project, limits, progress=listener)
             if not as_json:
                 _show(planned.plan)
             if dry_run:
-                answers.append(planned.as_json())
+                answers.append(planned)
                 continue
-            done = _applied(context, project, planned, yes=yes, quiet=silent)
-            answers.append(done.as_json())
-            reports.append(done.report)
+            done = _applied(context, project, planned, yes=yes, quiet=quiet, as_json=as_json)
+            answers.append(done)
             if not as_json:
                 _show_report(done.report)
     if as_json:
-        output.document({"projects": answers})
+        output.document("prune-plan/1" if dry_run else "prune/1", {"projects": [one.as_json() for one in answers]})
+    reports = [one.report for one in answers if isinstance(one, PruneResult)]
     if context.refused or not all(one.done or one.waiting for one in reports):
         raise typer.Exit(output.DONE_WITH_PROBLEMS)
     if any(one.waiting for one in reports):
         raise typer.Exit(Busy.exit_code)
 
 
-def _applied(context: Context, project: Project, planned: PlannedPrune, *, yes: bool, quiet: bool) -> PruneResult:
+def _applied(
+    context: Context, project: Project, planned: PlannedPrune, *, yes: bool, quiet: bool, as_json: bool
+) -> PruneResult:
     def ask() -> None:
         if not yes:
             confirm(f"Prune {project.name}?")
 
-    with progress.shown(quiet=quiet, project=project.name) as listener:
+    with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
         return apply_prune(context, project, planned, confirm=ask, progress=listener)
 
 

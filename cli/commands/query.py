@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from cli import output
+from cli import output, progress
 from cli.options import (
     DESTINATION,
     TABLES,
@@ -101,14 +101,19 @@ def query(
             elif target:
                 _write(found, sql, target, to)
             elif as_json:
-                output.document(found.read(sql, most=MOST_ROWS).as_json())
+                output.document("query/1", _read(found, sql, MOST_ROWS, quiet=quiet, as_json=True).as_json())
             else:
-                _show(found.read(sql, most=ROWS_SHOWN))
+                _show(_read(found, sql, ROWS_SHOWN, quiet=quiet, as_json=False))
             if not quiet and not tables:
                 output.notice(f"{counted(found.files_opened, 'file')} of {found.files} looked into")
             _show_losses(found.losses)
             problems = found.problems
     output.finish(problems)
+
+
+def _read(tables: ProjectTables, sql: str, most: int, *, quiet: bool, as_json: bool) -> QueryResult:
+    with progress.phase("reading", project=tables.selection.project.name, quiet=quiet, as_json=as_json):
+        return tables.read(sql, most=most)
 
 
 def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: bool) -> None:
@@ -125,13 +130,13 @@ def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: b
     if target in SEEKING_FORMATS and not to:
         raise UsageError(f"{target} cannot be written to stdout", hint="name a file with --to")
     if target and (tables or as_json):
-        raise UsageError("--as excludes --tables and --json")
+        raise UsageError("--as excludes --tables and --json", hint="leave --as out, or the others")
 
 
 def _show_tables(tables: ProjectTables, *, as_json: bool) -> None:
     found = tables.describe()
     if as_json:
-        output.document({"tables": [one.as_json() for one in found]})
+        output.document("query-tables/1", {"tables": [one.as_json() for one in found]})
         return
     for one in found:
         files, period = f"{counted(one.files, 'file')} {one.format}", one.period or "no period"

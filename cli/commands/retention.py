@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from cli import output
+from cli import output, progress
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from cli.prompts import confirm
 from strongroom import time_parsing
@@ -46,10 +46,13 @@ def plan(
     """
     with opened(config, identity) as context:
         chosen = context.projects(projects or list(context.settings.projects))
-        made = [plan_retention(context, project, on=_day(context, project, on)) for project in chosen]
+        made = []
+        for project in chosen:
+            with progress.phase("reading what snapshots need", project=project.name, as_json=as_json):
+                made.append(plan_retention(context, project, on=_day(context, project, on)))
         zones = {project.name: context.zone(project.name) for project in chosen}
     if as_json:
-        output.document({"projects": [one.as_json() for one in made]})
+        output.document("retention-plan/1", {"projects": [one.as_json() for one in made]})
     else:
         for one in made:
             _show(one, zones[one.project], every=every)
@@ -75,10 +78,11 @@ def apply(
 
     What only they needed stays in the store until `strongroom prune`.
     """
-    done: list[dict[str, Any]] = []
+    done: list[AppliedRetention] = []
     with opened(config, identity) as context:
         for project in context.projects(projects or list(context.settings.projects)):
-            planned = plan_retention(context, project)
+            with progress.phase("reading what snapshots need", project=project.name, as_json=as_json):
+                planned = plan_retention(context, project)
             output.problems(planned.problems)
             if shown is not None:
                 planned.refuse_unless(shown)
@@ -87,11 +91,12 @@ def apply(
             goes = planned.plan.goes
             if goes and not yes:
                 confirm(f"Forget {counted(len(goes), 'snapshot')} of {project.name}?")
-            applied = apply_retention(context, project, planned)
+            with progress.phase("forgetting snapshots", project=project.name, as_json=as_json):
+                applied = apply_retention(context, project, planned)
             _show_applied(applied)
-            done.append(applied.as_json())
+            done.append(applied)
     if as_json:
-        output.document({"projects": done})
+        output.document("retention-apply/1", {"projects": [one.as_json() for one in done]})
 
 
 @app.command("log", epilog=EXIT_CODES)
@@ -106,7 +111,7 @@ def log(
     with opened(config, identity) as context:
         found = [forget_log(project) for project in context.projects(projects or [])]
     if as_json:
-        output.document({"projects": [one.as_json() for one in found]})
+        output.document("retention-log/1", {"projects": [one.as_json() for one in found]})
     else:
         for one in found:
             _show_log(one, every=every)
@@ -141,7 +146,7 @@ def accept(
     with opened(config, identity) as context:
         accepted = accept_loss(context, context.project(project), lost, reason=reason, grace=stay, confirm=ask)
     if as_json:
-        output.document(accepted.as_json())
+        output.document("retention-accept-loss/1", accepted.as_json())
     else:
         count = counted(len(accepted.snapshots), "snapshot")
         output.result(f"{project}: the loss of {count} is noted; nothing misses them from now on")
@@ -167,7 +172,7 @@ def forget(
         found = context.project(project)
         gone = forget_snapshots(context, found, chosen, reason=reason, newest_too=newest_too, confirm=ask)
     if as_json:
-        output.document(gone.as_json())
+        output.document("forget/1", gone.as_json())
     else:
         count = counted(len(gone.snapshots), "snapshot")
         output.result(f"{project}: {count} forgotten; `strongroom prune {project}` reclaims the room")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import output, terminal_layout
+from cli import output, progress, terminal_layout
 from cli.commands import settings_edit
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from strongroom import context, environment, settings
@@ -51,11 +51,12 @@ def check(config: Config = None, as_json: Json = False) -> None:
     errors, warnings = checked.errors, checked.warnings
     if as_json:
         output.document(
+            "settings-check/1",
             {
                 "file": str(file),
                 "errors": [one.as_json() for one in errors],
                 "warnings": [one.as_json() for one in warnings],
-            }
+            },
         )
     else:
         for word, found in (("error", errors), ("warning", warnings)):
@@ -73,16 +74,18 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Every setting that applies: what the file says, what projects have from [defaults], what nobody has said."""
+    from strongroom.settings.errors import written
     from strongroom.settings.origin import entries
 
     file = settings.find(config)
     found = list(entries(settings.load(file)))
     if as_json:
         rows = [
-            {"key": list(one.key), "value": _plain(one.value)} | ({"origin": one.origin.as_json()} if origin else {})
+            {"setting": written(one.key), "key": list(one.key), "value": _plain(one.value)}
+            | ({"origin": one.origin.as_json()} if origin else {})
             for one in found
         ]
-        output.document({"file": str(file), "settings": rows})
+        output.document("settings-show/1", {"file": str(file), "settings": rows})
     elif origin:
         output.notice(f"{file}, {_chosen(config)}")
         width = min(WIDEST_SETTING, max(len(one.text()) for one in found))
@@ -137,7 +140,8 @@ def restore(
 
     choice = _choice(host, at, unverified=unverified)
     with context.opened(config, identity, brief=True, address=repository) as opened:
-        copies = settings_restore.copies(opened)
+        with progress.phase("reading copies", project="settings", as_json=as_json):
+            copies = settings_restore.copies(opened)
         if listing:
             _list(copies, as_json=as_json)
             return
@@ -150,7 +154,8 @@ def restore(
         needs = settings_restore.needs(opened, found, file.absolute())
         _write(file, found.copy.text, replace=replace)
     if as_json:
-        output.document({"restored": str(file), "copy": found.as_json()} | needs.as_json())
+        document = {"file": str(file), "restored": str(file), "copy": found.as_json()} | needs.as_json()
+        output.document("settings-restore/1", document)
     else:
         _report(file, found, needs)
 
@@ -204,7 +209,9 @@ def _list(copies: Copies, *, as_json: bool) -> None:
     if as_json:
         problems = [one.as_json() for one in copies.problems]
         found = [one.as_json() for one in copies.found]
-        output.document({"copies": found, "unopened": copies.unopened, "problems": problems})
+        output.document(
+            "settings-copies/1", {"copies": found, "unopened": copies.unopened, "problem_list": problems, "problems": problems}
+        )
     else:
         rows = [
             (

@@ -45,7 +45,7 @@ def migrate(
     document = found.as_json() | {"dry_run": dry_run, "backup": None}
     if not found.renamed:
         if as_json:
-            output.document(document)
+            output.document("settings-migrate/1", document)
         else:
             output.result(f"{found.source.file}: every setting has the name of today; nothing to do")
         return
@@ -64,7 +64,7 @@ def migrate(
         if not as_json:
             output.result(f"{found.source.file}: {counted(len(found.renamed), 'setting')} renamed; as it was: {copy}")
     if as_json:
-        output.document(document)
+        output.document("settings-migrate/1", document)
 
 
 def edit(config: Config = None) -> None:

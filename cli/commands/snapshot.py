@@ -49,7 +49,7 @@ def show(
     with opened(config, identity, brief=True, address=repository) as context:
         found = snapshot_details(context, context.project(project), snapshot, source)
     if as_json:
-        output.document(found.as_json())
+        output.document("snapshot-show/1", found.as_json())
     else:
         for line in _details(found):
             output.result(line)
@@ -86,7 +86,7 @@ def accept(
             prompts.confirm(f"Accept {counted(len(flagged), 'snapshot')}, so that retention of {project} goes on?")
         done = snapshot_review.accept_snapshots(context, own, flagged, reason=reason)
     if as_json:
-        output.document(done.as_json())
+        output.document("snapshot-accept/1", done.as_json())
         return
     for accepted in done.accepted:
         output.result(f"{project}: accepted by {done.who}: {accepted.why}")

@@ -71,7 +71,7 @@ def status(
 
         status_page.write_page(found, html)
     if as_json:
-        output.document(found.as_json())
+        output.document("status/1", found.as_json())
     if found.error is not None:
         if not as_json:
             output.failure(found.error)

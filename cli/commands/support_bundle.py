@@ -57,7 +57,9 @@ def support_bundle(
     if not listing:
         made.write(target)
     if as_json:
-        output.document({"file": None if listing else str(target), "parts": [part.as_json() for part in made.parts]})
+        output.document(
+            "support-bundle/1", {"file": None if listing else str(target), "parts": [part.as_json() for part in made.parts]}
+        )
         return
     rows = [(part.name, wording.size(len(part.text.encode())), part.about) for part in made.parts]
     output.table(rows, ["FILE", "SIZE", "WHAT"], right=[1])
@@ -67,6 +69,6 @@ def support_bundle(
 
 def _names(made: SupportBundle, *, as_json: bool) -> None:
     if as_json:
-        output.document({"names": dict(made.names)})
+        output.document("support-bundle-names/1", {"names": dict(made.names)})
     else:
         output.table([(pseudonym, name) for name, pseudonym in made.names.items()], ["PSEUDONYM", "NAME"])

@@ -50,7 +50,7 @@ def test_restore(
     if junit is not None:
         write_junit(junit, result)
     if as_json:
-        output.document(result.as_json())
+        output.document("test-restore/1", result.as_json())
     else:
         for one in result.sources:
             _report(one)

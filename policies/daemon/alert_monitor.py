@@ -122,7 +122,7 @@ class AlertMonitor:
 
 def _own_failure(failure: Failure, now: datetime) -> Alert:
     message = f"the daemon itself has not been able to do this for {span(now - failure.since)}: {failure.error}"
-    hint = "see its log; mend what the message names, and it goes on by itself"
+    hint = "see its log, and correct what the message names; the daemon goes on by itself"
     stops_backups = failure.beat in (RUNNING_JOBS, first_contact.TASK)
     return Alert("", "daemon", failure.beat, message, hint, severity="critical" if stops_backups else "warning")
 

@@ -130,8 +130,8 @@ def _error(ended: ProcessResult) -> tuple[str, str | None]:
     if isinstance(error, dict):
         return str(error.get("message")), error.get("hint")
     for one in ended.document.get("snapshots", []):
-        if "error" in one:
-            return str(one["error"]), one.get("hint")
+        if isinstance(one.get("error"), dict):
+            return str(one["error"].get("message")), one["error"].get("hint")
     damage = [line for one in ended.document.get("projects", []) for line in one.get("damage", [])]
     if damage:
         return f"damaged: {damage[0]}", None

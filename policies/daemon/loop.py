@@ -231,7 +231,7 @@ class Daemon:
             self._runner.use(config.jobs)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a file, the daemon goes on with what it has)
             what = str(error) if isinstance(error, StrongroomError) else mistake(error)
-            log.notice(f"the settings are refused and the old ones go on: {what}")
+            log.notice(f"the new settings cannot be used, the old ones stay in force: {what}")
         else:
             self._config = config
             self._outbox.use(config.channels)
@@ -269,9 +269,9 @@ class Daemon:
             try:
                 ping()
             except StrongroomError as error:
-                self._parts.log.notice(f"no ping: {error}")
+                self._parts.log.notice(f"the ping to the healthchecks URL failed: {error}")
             except Exception as error:  # noqa: BLE001 (its words may hold the URL, which is a secret)
-                self._parts.log.notice(f"no ping: {type(error).__name__}")
+                self._parts.log.notice(f"the ping to the healthchecks URL failed: {type(error).__name__}")
             finally:
                 self._pinging = False
 
@@ -279,7 +279,7 @@ class Daemon:
             self._parts.launch("ping", work)
         except Exception as error:  # noqa: BLE001 (no thread is to be had: the next round asks again)
             self._pinging = False
-            self._parts.log.notice(f"no ping: {type(error).__name__}: {error}")
+            self._parts.log.notice(f"the ping to the healthchecks URL failed: {type(error).__name__}: {error}")
 
     def _status(self) -> str:
         alerts = len(self._monitor.alerts)

@@ -142,7 +142,7 @@ def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alert]:
             message = f"{what} for {span(now - since)}, and {span(source.rpo)} are promised{why}"
             yield Alert(state.project, "rpo", source.name, message, by_hand, source.trouble.message, "critical")
         elif source.rpo is not None and since - now > CLOCKS_DIFFER:
-            message = f"the newest success is dated {span(since - now)} in the future: how old it is nobody knows"
+            message = f"the newest success is dated {span(since - now)} in the future: its age is not known"
             hint = f"set the clocks right, then {by_hand}"
             yield Alert(state.project, "rpo", source.name, message, hint, source.trouble.message, "critical")
         if source.trouble.runs >= source.max_failures:

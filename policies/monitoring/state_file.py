@@ -195,7 +195,9 @@ def _errors(file: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise StrongroomError(
-            f"{file} cannot be used: {error}", hint="it may be deleted: what it holds is found anew"
+            f"{file} cannot be used: {error}", hint="the file may be deleted: what it holds is collected again"
         ) from error
     except OSError as error:
-        raise StrongroomError(f"{file} cannot be used: {error.strerror}", hint="free some room, or mend its rights") from error
+        raise StrongroomError(
+            f"{file} cannot be used: {error.strerror}", hint="free some room, or correct its permissions"
+        ) from error

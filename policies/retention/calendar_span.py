@@ -49,7 +49,7 @@ class CalendarSpan:
             hint = f"did you mean {str(cls(count, close[0]))!r}?" if close else f"there are: {', '.join(UNITS)}"
             raise SettingsError(f"unknown unit of time {match[2]!r}", hint=hint)
         if count > LARGEST:
-            raise SettingsError(f"{text!r} is longer than {LARGEST} {unit}s", hint="where no end is meant, write 'forever'")
+            raise SettingsError(f"{text!r} is longer than {LARGEST} {unit}s", hint="for no end write 'forever'")
         return cls(count, unit)
 
     def __str__(self) -> str:

@@ -83,10 +83,12 @@ class RetentionPlan:
         """To be called right before the first snapshot goes, with the world as it then is. Raises `RefusedByRule`."""
         if self.on > self.made_at:
             when = shown(self.on, self.world.zone)
-            raise RefusedByRule(f"this plan says what would be on {when}; it cannot be done today", hint="plan without a date")
+            raise RefusedByRule(f"this plan is for {when}; it cannot be carried out today", hint="plan without a date")
         if world.digest() != self.world.digest():
             changes = "; ".join(_changes(self.world, world))
-            raise RefusedByRule(f"the plan is out of date and nothing was done: {changes}", hint="make it anew and look at it")
+            raise RefusedByRule(
+                f"the plan is out of date and nothing was done: {changes}", hint="make a new plan and look at it"
+            )
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""

@@ -164,7 +164,7 @@ class Runner:
             count = counted(len(self._writer.unwritten), "run")
             raise StrongroomError(
                 f"the run history cannot be written: {count} will be unknown once this process ends",
-                hint="free some room, or mend the rights of the state folder; what was backed up is kept",
+                hint="free some room, or correct the permissions of the state folder; what was backed up is kept",
             )
 
     def stop(self, grace: float) -> list[Run]:
@@ -308,7 +308,9 @@ class Runner:
         for state in self._states.values():
             if state.stop is not None and state.holds_slot and state.stop.left() < -PATIENCE:
                 state.holds_slot = False
-                self._writer.notice(f"{state.job.title}: its time is over and it does not stop; it goes on beside the others")
+                self._writer.notice(
+                    f"{state.job.title}: it has run longer than it may and does not stop; other jobs start beside it"
+                )
 
     def _run_of(self, job: Job, since: datetime, planned: datetime, *, attempt: int, started: datetime) -> Run:
         name, host = self._services.randomness.token(8).hex(), self._services.host

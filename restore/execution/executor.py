@@ -64,14 +64,14 @@ def refuse(plan: RestorePlan) -> None:
     if plan.missing:
         first = plan.missing[0]
         raise Damaged(
-            f"{counted(len(plan.missing), 'item')} cannot be restored, {printable(first.path)} for one: {first.message}",
+            f"{counted(len(plan.missing), 'item')} cannot be restored, such as {printable(first.path)}: {first.message}",
             hint="nothing was written; --incomplete restores the others, and `strongroom check` tells what is lost",
         )
     if plan.conflicts:
         first_conflict = plan.conflicts[0]
         raise TargetError(
             f"{counted(len(plan.conflicts), 'item is', 'items are')} in the way, "
-            f"{printable(first_conflict.path)} ({first_conflict.standing}) for one",
+            f"such as {printable(first_conflict.path)} ({first_conflict.standing})",
             hint=f"nothing was written; choose --existing {policies_for(plan.conflicts)}, or another target",
         )
 
@@ -94,7 +94,7 @@ def _refuse_collisions(plan: RestorePlan) -> None:
     groups = colliding(plan.items["path"].to_pylist())
     if groups:
         raise TargetError(
-            f"the target does not tell {' and '.join(map(printable, groups[0]))} apart",
+            f"{' and '.join(map(printable, groups[0]))} would be one file in this target, which does not tell such names apart",
             hint="nothing was written; restore to a file system that tells capitals and Unicode forms apart",
         )
 

@@ -57,7 +57,7 @@ class BagSink:
         outcome = item.outcome
         sha256, digest = digests(item.content)
         if outcome.target is None and entry.digest is not None and digest != entry.digest:
-            problem = Problem(outcome.path, "damaged", "its content is not what the snapshot's manifest says; it was left out")
+            problem = Problem(outcome.path, "damaged", "its content is not what the snapshot recorded; it was left out")
             outcome.problems.append(problem)
             return [problem]
         if outcome.target is None:

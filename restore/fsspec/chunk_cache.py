@@ -119,7 +119,7 @@ class Chunks:
                 left.discard(place.chunk)
         finally:
             for chunk in left:
-                self._came(chunk, Damaged("reading was broken off"))
+                self._came(chunk, Damaged("reading was interrupted"))
 
     def _of_pack(self, group: list[ChunkPlace], *, gap: int) -> Iterator[tuple[ChunkPlace, Content]]:
         """One pack's chunks; those that were not reached when it could not be read get the error of that."""

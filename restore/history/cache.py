@@ -111,5 +111,5 @@ class HistoryCache:
 def _record(value: dict[str, Any]) -> Record:
     record = decode_record(value, strict_json.field(value, "id", str, "a kept record"))
     if record is None:
-        raise Damaged("the kept history holds an evicted record")
+        raise Damaged("the history in the cache holds a record that a prune has deleted")
     return record

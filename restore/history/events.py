@@ -52,6 +52,7 @@ class Event:
         """For `--json`."""
         return {
             "what": self.what,
+            "at": self.when.isoformat(),
             "when": self.when.isoformat(),
             "snapshot": self.snapshot,
             "size": self.size,

@@ -119,5 +119,5 @@ def _sync(descent: Descent, finished: Iterable[Finished]) -> None:
         except OSError as error:
             raise TargetError(
                 f"the disk did not take what was written: {error.strerror}",
-                hint="free some room or mend the disk, and run the same restore again; it goes on from there",
+                hint="free some room or replace the disk, and run the same restore again; it goes on from there",
             ) from error

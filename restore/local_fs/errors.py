@@ -34,7 +34,7 @@ def trouble(path: bytes, error: OSError) -> Problem:
     if number in _END:
         raise TargetError(f"cannot write {printable(path)}: {error.strerror}", hint=_END[number]) from error
     if number == errno.EEXIST:
-        return Problem(path, "exists", "something of this name is there already; it was left alone")
+        return Problem(path, "exists", "a file or folder of this name is there already; it was left alone")
     if number in _IN_THE_WAY:
         return Problem(path, "blocked", f"something else stands in the way: {error.strerror}")
     return Problem(path, "unwritable", f"it cannot be written: {error.strerror}")

@@ -138,7 +138,7 @@ class Writer:
             # asked of the new name: what the member's name stands for may change at any moment
             if not self._is_known(parent, name, member, size, digest):
                 remove(parent, name)
-                return [Problem(path, "blocked", "the other name of this file stands for something else now")]
+                return [Problem(path, "blocked", "the other name of this file now belongs to another file")]
         except OSError as error:
             return [trouble(path, error)]
         self._finished.append(Finished(path, replace, is_hard_link=True))

@@ -131,7 +131,7 @@ def refuse_foreseen(items: pa.Table, conversion: Conversion, place: Destination)
         path = min(standing)
         conflicts = [Conflict(name, what, what in ("file", "link"), what != "blocked") for name, what in standing.items()]
         raise TargetError(
-            f"{counted(len(standing), 'item is', 'items are')} in the way, {printable(path)} ({standing[path]}) for one",
+            f"{counted(len(standing), 'item is', 'items are')} in the way, such as {printable(path)} ({standing[path]})",
             hint=f"nothing was written; choose --existing {policies_for(conflicts)}, or another target",
         )
 

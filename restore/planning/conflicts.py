@@ -74,7 +74,7 @@ class KeptItem:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        found = {"path": printable(self.path), "why": self.why, "message": self.message}
+        found = {"path": printable(self.path), "what": self.why, "why": self.why, "message": self.message}
         return {**found, "differing": list(self.differing)}
 
     @property

@@ -115,7 +115,7 @@ class BoundedTable:
 
     def _check(self, there: int, most: int, of_what: str) -> None:
         if there > most:
-            raise Damaged(f"it has more than {most} {of_what} in a file of few bytes: it is made to harm", hint=HINT)
+            raise Damaged(f"it has more than {most} {of_what} in a file of few bytes, as a decompression bomb has", hint=HINT)
 
 
 def _pieces(batch: Batch, whole: int) -> Iterator[Batch]:

@@ -164,7 +164,7 @@ def _found(table: Table, reading: Reading) -> int | None:
     ranks = [_rank(column.name) for column in table.columns]
     ranked = [(rank, place) for place, rank in enumerate(ranks) if _are_times(first.columns[place], reading, rank)]
     if not ranked:
-        raise NoTimeColumn("no column of times is seen in the table")
+        raise NoTimeColumn("no column of times was found in the table")
     return min(ranked)[1]
 
 

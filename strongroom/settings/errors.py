@@ -38,6 +38,7 @@ class Placed:
     def as_json(self) -> dict[str, Any]:
         return {
             "line": self.line,
+            "setting": written(self.fault.key),
             "key": written(self.fault.key),
             "message": self.fault.what,
             "hint": self.fault.hint,

@@ -55,7 +55,7 @@ def read(file: Path, text: str, old: Callable[[Key], None] | None = None) -> Doc
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = _LINE.search(str(error))
-        fault = SettingsFault((), f"is not valid TOML: {error}", "mend the line that it names")
+        fault = SettingsFault((), f"is not valid TOML: {error}", "correct that line")
         raise SettingsInvalid(file, [Placed(fault, int(line[1]) if line else None)]) from error
     names = renamed.with_new_names(value)
     faults = [*secrets.secrets_in(value), *map(_both, names.both), *unknown_kinds(names.value)]

@@ -80,5 +80,5 @@ def loopback(text: str) -> None:
     if not local:
         raise SettingsError(
             f"{text!r} can be reached from other machines",
-            hint="it tells clients' names without asking who wants to know: write '127.0.0.1:9898', and put a proxy in front",
+            hint="it shows clients' names to everybody without a password: write '127.0.0.1:9898', and put a proxy in front",
         )

@@ -26,7 +26,10 @@ from vault.age import errors as age_errors
 NOTE = "Made from the code by `python -m tests.docs.generated`; a test keeps it fresh."
 
 JSON = """With `--json` a command writes one JSON document to stdout, refusals too. In all of them `project` is a project's name
-and `project_id` its id; moments are ISO 8601 with an offset; sizes are bytes, and durations are seconds."""
+and `project_id` its id; moments are ISO 8601 in UTC; sizes are bytes, and durations are seconds. Each document names its
+schema: [what they have in common, and where the schemas are](json.md). Long commands show progress on stderr;
+`--progress bar|plain|json|none` before the command, or `STRONGROOM_PROGRESS`, chooses how ([progress](json.md#progress)).
+Colours are for terminals: `NO_COLOR` takes them away, `FORCE_COLOR` brings them into pipes."""
 
 GLOBAL_OPTIONS = """They stand before or after the command: `strongroom --json list` is `strongroom list --json`. Each has a
 variable, for containers, units and cron; what is typed goes before it, and `STRONGROOM_REPOSITORY` before
@@ -159,7 +162,9 @@ def _below(one: type[errors.StrongroomError]) -> Iterator[type[errors.Strongroom
 def errors_page() -> str:
     """docs/errors.md."""
     codes = [f"| {code} | {meaning} |" for code, meaning in MEANINGS.items()]
-    rows = [f"| `{one.__name__}` | {one.exit_code} | {_first(one)} | {one.hint or ''} |" for one in all_errors()]
+    rows = [
+        f"| `{one.__name__}` | `{one('').what}` | {one.exit_code} | {_first(one)} | {one.hint or ''} |" for one in all_errors()
+    ]
     return "\n".join(
         [
             "# Errors and exit codes\n",
@@ -171,8 +176,9 @@ def errors_page() -> str:
             "| --- | --- |",
             *codes,
             "\n## The tree\n",
-            "| error | exit code | meaning | hint where the place of the error has no better one |",
-            "| --- | --- | --- | --- |",
+            "`python -m tests.docs.messages` prints all messages and hints of the source as one text.\n",
+            "| error | `what` in [JSON](json.md) | exit code | meaning | hint where the place of the error has no better one |",
+            "| --- | --- | --- | --- | --- |",
             *rows,
             "",
         ]

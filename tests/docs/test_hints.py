@@ -15,8 +15,10 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 import typer
+import typer.main
 
 from cli.command_line import OLD_SPELLINGS, with_options_behind
+from cli.main import app
 from policies.daemon.plan import Kind
 from policies.monitoring.alerts import COMMANDS
 from tests.docs.generated import commands, option_names
@@ -125,7 +127,8 @@ def test_every_job_whose_failure_raises_an_alarm_is_a_command_that_takes_a_proje
 
 
 def test_every_option_that_a_text_names_exists() -> None:
-    known = {name for command in commands().values() for name in option_names(command)} | _ELSEWHERE
+    of_all = option_names(typer.main.get_command(app))
+    known = {name for command in commands().values() for name in option_names(command)} | of_all | _ELSEWHERE
     known |= {old for spellings in OLD_SPELLINGS.values() for old in spellings}
     wrong = [
         f"{text.place}: {option}"

@@ -106,6 +106,7 @@ def test_a_hold_that_is_gone_is_an_alarm_and_nothing_is_let_go_until_a_person_kn
     assert any("holds are gone" in row["state"] for row in used.call("status", "--json", exits=3).document["sources"])
     found = used.call("check", "acme", "--json", exits=20).document["projects"][0]
     assert [text for text in found["damage"] if hold in text]
+    assert {"missing-hold"} == {one["what"] for one in found["problem_list"] if hold in one["path"]}
 
     used.call("check", "acme", "--acknowledge", "the court has ruled")
     used.call("check")
@@ -187,6 +188,9 @@ def test_a_parent_that_neither_stands_nor_was_forgotten_is_damage_on_every_machi
     used.call("check")
 
 
+CODES = {"gone": "missing-key", "emptied": "damaged-key", "flipped": "changed-key"}
+
+
 @pytest.mark.parametrize("how", ["flipped", "emptied", "gone"])
 def test_the_key_object_of_the_recovery_kit_is_checked_though_this_identity_does_not_open_it(used: Desk, how: str) -> None:
     used.call("check")
@@ -198,6 +202,7 @@ def test_the_key_object_of_the_recovery_kit_is_checked_though_this_identity_does
         kit.write_bytes(b"" if how == "emptied" else whole[:-1] + bytes([whole[-1] ^ 1]))
     found = used.call("check", "--json", exits=20).document["repository"]
     assert [text for text in found["damage"] if kit.name in text]
+    assert [one["what"] for one in found["problem_list"]] == [CODES[how]]
     if how == "gone":
         assert kit.name in used.call("backup", exits=3).err
         used.call("status", exits=3)
@@ -246,6 +251,7 @@ def test_a_descriptor_that_is_another_is_told_by_a_machine_that_knows_it(used: D
     descriptor.write_bytes(descriptor.read_bytes().replace(b'"create_once": true', b'"create_once": false'))
     found = used.call("check", "--json", exits=20).document["repository"]
     assert "strongroom.json" in found["damage"][0]
+    assert [(one["path"], one["what"]) for one in found["problem_list"]] == [("strongroom.json", "changed-descriptor")]
 
 
 def kits_key(desk: Desk) -> Path:

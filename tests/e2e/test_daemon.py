@@ -102,7 +102,7 @@ def test_it_runs_what_is_due_tells_how_it_is_and_ends_when_it_is_asked_to(home: 
         good = home.settings.read_text()
         home.settings.write_text(good + "\nnonsense = 1\n")
         daemon.send_signal(signal.SIGHUP)
-        wait(lambda: has(home, "notice", "the old ones go on"), "bad settings were not refused")
+        wait(lambda: has(home, "notice", "the old ones stay in force"), "bad settings were not refused")
         home.settings.write_text(good)
         daemon.send_signal(signal.SIGHUP)
         wait(lambda: has(home, "notice", "read anew"), "good settings were not taken")

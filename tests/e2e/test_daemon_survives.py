@@ -175,7 +175,7 @@ def settings_that_go_bad(day: Day) -> None:
     good = day.desk.settings.read_text()
     day.desk.settings.write_text(good + "\nnonsense = 1\n")
     day.daemon.send_signal(signal.SIGHUP)
-    day.wait(lambda: day.logged("the old ones go on"), "bad settings were not refused")
+    day.wait(lambda: day.logged("the old ones stay in force"), "bad settings were not refused")
     day.backs_up("bad settings")
     day.desk.settings.unlink()
     day.daemon.send_signal(signal.SIGHUP)

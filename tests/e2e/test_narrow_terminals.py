@@ -65,7 +65,7 @@ def test_no_line_is_too_long_and_no_word_is_broken(kept: Desk, width: int, monke
 def test_a_column_that_is_left_out_is_named_and_a_pipe_has_them_all(kept: Desk) -> None:
     terminal = Terminal(kept, "list", columns=80)
     assert terminal.end() == 0
-    shown = terminal.shown.decode().replace("\r\n", "\n")
+    shown = terminal.text.replace("\r\n", "\n")
     words = " ".join(shown.split())
     assert "left out on this narrow terminal: SOURCE, STORED, PROBLEMS; --json has everything" in words
     assert all(len(line) <= 80 for line in shown.splitlines())

@@ -12,8 +12,10 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from cli import resources
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import STRONGROOM, Desk, Result
 from tests.support.tree_facts import tree_facts, write_files
@@ -163,3 +165,15 @@ def unchecked(desk: Desk, *arguments: str) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tests.support.desk.checked", lambda _arguments, result, _exits: result)
         return desk.call(*arguments)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't start new thread"),
+        pa.ArrowException("Unknown error: Failed to launch worker thread: Resource temporarily unavailable"),
+    ],
+)
+def test_a_thread_that_the_system_refuses_is_told_as_that(error: Exception) -> None:
+    told = resources.shortage(error)
+    assert told is not None and "no further thread" in str(told) and told.hint

@@ -59,7 +59,7 @@ def test_what_is_newer_stays_what_is_older_goes_and_both_are_told(years: Desk) -
     os.utime(reports / "2023", (NEW, NEW))
     document = years.call("restore", "acme", "--deleted", "--in-place", "--json", "--yes", exits=3).document
     assert (document["files"], document["newer"], document["plan"]["replacing"]) == (2, 1, 1)
-    assert [one["source"] for one in document["folders"]] == ["reports"]
+    assert [one["source"] for one in document["sources"]] == ["reports"]
     assert (reports / "2023/01/a.csv").read_bytes() == b"written since"
     assert (reports / "2023/01/b.csv").read_bytes() == b"b"
     assert (reports / "2023/sum.csv").read_bytes() == b"sum"
@@ -75,7 +75,7 @@ def test_every_source_gets_its_own_back(years: Desk) -> None:
     (years.folder / "reports/2024/c.csv").unlink()
     (years.folder / "tickets/open.jsonl").unlink()
     document = years.call("restore", "acme", "--in-place", "--json").document
-    assert [(one["source"], one["files"]) for one in document["folders"]] == [("reports", 1), ("tickets", 1)]
+    assert [(one["source"], one["files"]) for one in document["sources"]] == [("reports", 1), ("tickets", 1)]
     assert document["files"] == 2 and document["plan"]["already_there"] == 4
     after = [tree_facts(years.folder / name) for name in ("reports", "tickets")]
     assert [facts[b"2024/c.csv"] for facts in after[:1]] == [facts[b"2024/c.csv"] for facts in before[:1]]

@@ -67,6 +67,7 @@ def test_a_check_tells_every_fault_and_ends_with_an_error(desk: Desk) -> None:
     assert [one["line"] for one in document["errors"]] == [3, 5, 6, 8, 11, 12, 23]
     assert document["errors"][0] == {
         "line": 3,
+        "setting": "repository.endpont",
         "key": "repository.endpont",
         "message": "is not a setting",
         "hint": "did you mean 'endpoint'?",

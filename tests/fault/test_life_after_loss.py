@@ -421,7 +421,7 @@ def test_a_record_that_is_listed_and_never_given_out_keeps_nobody_from_the_other
 
 
 class NotGivenOut(FlippedOnce):
-    """A store that lists an object and does not give it out."""
+    """A store that lists an object but does not return it."""
 
     def __init__(self, other: MemoryStore, name: str) -> None:
         super().__init__(other)

@@ -5,7 +5,7 @@ desk.init()
 desk.run("backup", exits=3)                 a process of the installed command
 desk.call("list", "--json").document        the same in this process, twenty times as fast
 
-Both check the exit code and that no traceback and no secret was ever shown.
+Both check the exit code, that no traceback and no secret was ever shown, and that what `--json` prints follows its schema.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 import pytest
 
 from cli.runtime import WithoutModules
+from tests.support.json_documents import validate_output
 from vault.clock import SystemClock
 from vault.randomness import SystemRandomness
 from vault.storage.address import StoreOptions, open_store, parse_address
@@ -156,7 +157,7 @@ class Desk:
     @contextmanager
     def surroundings(self, arguments: Sequence[str]) -> Iterator[None]:
         """Environment, folder and arguments of a command that runs in this process."""
-        thresholds = gc.get_threshold()
+        thresholds, variables = gc.get_threshold(), dict(os.environ)
         handlers = {number: getsignal(number) for number in (SIGINT, SIGTERM, SIGALRM)}
         try:
             with pytest.MonkeyPatch.context() as patch:
@@ -170,6 +171,8 @@ class Desk:
                 yield
         finally:
             gc.set_threshold(*thresholds)
+            os.environ.clear()
+            os.environ.update(variables)  # what the command has set is its own
             # a command's process has neither numpy nor pandas; this one goes on
             sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, WithoutModules)]
             for number, handler in handlers.items():
@@ -187,6 +190,7 @@ def checked(arguments: Sequence[str | bytes], result: Result, exits: Sequence[in
     assert result.code in exits, shown
     assert "Traceback" not in result.err and "an unexpected error" not in result.err, shown
     assert not SECRET.search(result.out + result.err.encode()), shown
+    validate_output(tuple(os.fsdecode(one) for one in arguments), result.out)
     return result
 
 

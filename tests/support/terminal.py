@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import subprocess
 import termios
@@ -35,6 +36,11 @@ class Terminal:
         )
         os.close(theirs)
         self.shown = b""
+
+    @property
+    def text(self) -> str:
+        """What a person reads: without colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.shown.decode())
 
     def wait_for(self, text: bytes, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds

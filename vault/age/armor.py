@@ -37,9 +37,9 @@ def decode(text: Buffer) -> bytes:
     stripped = bytes(text).strip()
     first, *rows = stripped.split(b"\r\n" if b"\r\n" in stripped else b"\n")
     if first != _BEGIN:
-        raise ArmorDamaged("the armor has no BEGIN line, or something stands in front of it")
+        raise ArmorDamaged("the armor has no BEGIN line, or there is something before it")
     if not rows or rows.pop() != _END:
-        raise ArmorDamaged("the armor has no END line, or something stands behind it")
+        raise ArmorDamaged("the armor has no END line, or there is something after it")
     if not all(len(row) == _COLUMNS for row in rows[:-1]) or not all(0 < len(row) <= _COLUMNS for row in rows[-1:]):
         raise ArmorDamaged(f"a line of the armor is not of {_COLUMNS} characters")
     joined = b"".join(rows)

@@ -42,7 +42,7 @@ def plain_length(sealed_size: int) -> int:
     segments = -(-sealed_size // SEALED_SEGMENT)
     size = sealed_size - TAG_SIZE * segments
     if sealed_size < TAG_SIZE or sealed_length(size) != sealed_size:
-        raise PayloadDamaged(f"no payload is {sealed_size} bytes long: the file is cut off or has been added to")
+        raise PayloadDamaged(f"a payload cannot be {sealed_size} bytes long: the file is cut off, or something was added")
     return size
 
 

@@ -101,7 +101,7 @@ class LostContent:
             return Problem(
                 path,
                 "unindexed-content",
-                f"no index segment says where its content lies, and this machine may not look into {_named(self.unnamed)}; "
+                f"no index segment says where its content lies, and this machine may not read {_named(self.unnamed)}; "
                 "a backup that needs it, with an identity that may read, names it again",
             )
         where = _named(packs or self.packs) or "no pack that the index names"

@@ -89,7 +89,7 @@ class Claim:
         """Read back. Raises `Damaged`."""
         what = "a claim"
         if strict_json.field(value, "record", str, what) != "claim":
-            raise Damaged(f"{what} has not the form of one")
+            raise Damaged(f"{what} is malformed: it lacks what every such object has, or has it in another form")
         return cls(
             id=strict_json.field(value, "id", str, what),
             source=strict_json.field(value, "source", str, what),

@@ -124,7 +124,7 @@ class ForgetNote:
         """Read back the note with the id `note_id`. Raises `Damaged`."""
         what = f"the note {note_id} of forgotten snapshots"
         if strict_json.field(value, "record", str, what) != "forgotten" or strict_json.field(value, "id", str, what) != note_id:
-            raise Damaged(f"{what} has not the form of one")
+            raise Damaged(f"{what} is malformed: it lacks what every such object has, or has it in another form")
         listed = strict_json.field(value, "snapshots", list, what)
         if not all(isinstance(entry, dict) for entry in listed) or len(listed) > MAX_SNAPSHOTS_IN_NOTE:
             raise Damaged(f"{what} is not readable, or names more than {MAX_SNAPSHOTS_IN_NOTE} snapshots")

@@ -47,7 +47,7 @@ class Mark:
         """Read back the mark with the id `mark`; `host` and `started_at` may be absent. Raises `Damaged`."""
         what = "a prune's mark"
         if strict_json.field(value, "record", str, what) != "mark":
-            raise Damaged(f"{what} has not the form of one")
+            raise Damaged(f"{what} is malformed: it lacks what every such object has, or has it in another form")
         return cls(
             id=mark,
             packs=strict_json.sha256_list(value, "packs", what),

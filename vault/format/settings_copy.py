@@ -86,7 +86,7 @@ class SettingsCopy:
             raise Damaged(f"{what} is not a line of JSON and a line of tags")
         value = strict_json.load(lines[0], what, largest=LARGEST)
         if strict_json.field(value, "record", str, what) != "settings":
-            raise Damaged(f"{what} is a record of another sort")
+            raise Damaged(f"{what} is another kind of record")
         recipients = strict_json.field(value, "recipients", list, what)
         copy = cls(
             repository=strict_json.field(value, "repository", str, what),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
-from vault.problems import printable
+from vault.problems import Problem, printable
 from vault.progress import Progress, Silence
 from vault.repository import check_objects, missing_snapshots, rollups, snapshots
 from vault.repository.cached_copies import CachedCopy, read_all_of
@@ -80,7 +80,8 @@ class CheckReport:
     chunks_read: int = 0
     bytes_read: int = 0
     orphans: int = 0
-    damage: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    """The damage; a problem's path is the object or snapshot that it is about."""
     lost: list[LostItem] = field(default_factory=list)
     unlocked: list[str] = field(default_factory=list)
     inconsistent: list[LostItem] = field(default_factory=list)
@@ -92,9 +93,22 @@ class CheckReport:
     """Where data was read."""
 
     @property
+    def damage(self) -> list[str]:
+        """What is damaged or missing, in words."""
+        return [one.message for one in self.problems]
+
+    @property
     def sound(self) -> bool:
         """Whether nothing is damaged or missing."""
-        return not self.damage and not self.lost
+        return not self.problems and not self.lost
+
+    def found(self, what: str, name: str, message: str) -> None:
+        """Damage. name: of the object or snapshot."""
+        self.problems.append(Problem(name.encode("utf-8", "surrogateescape"), what, message))
+
+    def found_all(self, others: Iterable[Problem], before: str = "") -> None:
+        """Damage that others have found, with the object in the sentence. before: words before that."""
+        self.problems += [replace(one, message=f"{before}{printable(one.path)}: {one.message}") for one in others]
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -115,9 +129,11 @@ class CheckReport:
             for name in ("lost", "inconsistent")
         }
         copies = [{"object": one.name, "file": str(one.file), "put_back_by_backup": not one.withheld} for one in self.copies]
+        listed = [one.as_json() for one in self.problems]
+        found["snapshots_checked"] = self.snapshots
         if self.coverage is not None:
             found["coverage"] = self.coverage.as_json()
-        return found | {"sound": self.sound, "cached_copies": copies} | marked
+        return found | {"problem_list": listed, "sound": self.sound, "cached_copies": copies} | marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +165,9 @@ class _Check:
         self._unnamed: set[bytes] = set()
 
     def run(self) -> CheckReport:
+        self._depth.progress.phase("reading the index")
         index = ChunkIndex.load(self._project)
-        self._report.damage += [f"the index: {printable(one.path)}: {one.message}" for one in index.damaged]
+        self._report.found_all(index.damaged, "the index: ")
         index = repaired_index(self._project, index)
         standing = {tier: self._standing(folder) for tier, folder in TIERS.items()}
         self._report.orphans = sum(len(packs.keys() - index.packs()) for packs in standing.values())
@@ -163,9 +180,9 @@ class _Check:
         self._snapshots(index, bad, bad_chunks | _lost_dictionaries(index, bad))
         if self._unnamed:
             which = ", ".join(pack.hex() for pack in sorted(self._unnamed)[:PACKS_NAMED])
-            self._report.damage.append(f"{missing_segment_problem(self._project, len(self._unnamed)).message}: {which}")
-        others = [*rollups.damage(self._project), *check_objects.of_project(self._project)]
-        self._report.damage += [f"{printable(one.path)}: {one.message}" for one in others]
+            problem = missing_segment_problem(self._project, len(self._unnamed))
+            self._report.problems.append(replace(problem, message=f"{problem.message}: {which}"))
+        self._report.found_all([*rollups.damage(self._project), *check_objects.of_project(self._project)])
         return self._report
 
     def _with_unnamed(self, index: ChunkIndex) -> ChunkIndex:
@@ -180,7 +197,7 @@ class _Check:
         for info in self._project.store.list(self._project.folder(folder)):
             sha256 = layout.pack_sha256(info.name)
             if sha256 is None:
-                self._report.damage.append(f"{info.name} is not named like a pack")
+                self._report.found("unknown-object", info.name, f"{info.name} is not named like a pack")
             else:
                 found[sha256] = info.size
         return found
@@ -203,9 +220,9 @@ class _Check:
         bad_chunks: set[bytes] = set()
         for tier, pack, size in chosen:
             self._depth.stop()
-            before = len(self._report.damage)
+            before = len(self._report.problems)
             bad_chunks |= self._read_pack(index, tier, pack, bad)
-            self._depth.heard(pack, len(self._report.damage) == before and pack not in bad)
+            self._depth.heard(pack, len(self._report.problems) == before and pack not in bad)
             self._depth.progress.advance(items=1, size=size)
         return bad_chunks
 
@@ -226,7 +243,8 @@ class _Check:
         self._report.packs_read += 1
         self._report.bytes_read += len(data)
         if hashlib.sha256(data).digest() != pack:
-            self._report.damage.append(f"{name} is damaged: its bytes do not have the SHA-256 that its name says")
+            message = f"{name} is damaged: its bytes do not have the SHA-256 that its name says"
+            self._report.found("damaged-pack", name, message)
         readable = tier == META_TIER or self._project.capability.content_identity is not None
         if not readable:
             if hashlib.sha256(data).digest() != pack:
@@ -249,33 +267,38 @@ class _Check:
             for place, content in reader.chunks(places(rows)):
                 self._report.chunks_read += 1
                 if isinstance(content, StrongroomError):
-                    self._report.damage.append(f"chunk {place.chunk.hex()}: {content}")
+                    self._report.found("damaged-chunk", place.chunk.hex(), f"chunk {place.chunk.hex()}: {content}")
                     bad_chunks.add(place.chunk)
         except (Damaged, ObjectNotFound) as error:  # not there: where an index segment says that it is
-            self._report.damage.append(f"pack {pack.hex()}: {error}")
+            name = layout.pack_name(self._project.id, tier, pack)
+            self._report.found("damaged-pack", name, f"pack {pack.hex()}: {error}")
             bad.add(pack)
         return bad_chunks
 
     def _snapshots(self, index: ChunkIndex, bad: set[bytes], bad_chunks: set[bytes]) -> None:
         committed = snapshots.committed(self._project)
         self._moved = committed.moved
-        self._report.damage += [f"{printable(one.path)}: {one.message}" for one in committed.damaged]
+        self._report.found_all(committed.damaged)
         stored = snapshots.stored_ids(self._project)
         if missing_snapshots.records_gone(self._project, stored):
-            self._report.damage.append(missing_snapshots.RECORDS_GONE)
+            self._report.found("missing-snapshot", self._project.folder("snapshots"), missing_snapshots.RECORDS_GONE)
         absent = missing_snapshots.absent(self._project, stored, committed.records, ())
-        self._report.damage += [Missing("snapshot", one).message for one in absent.gone]
-        self._report.damage += [
-            f"the store's listing leaves out snapshot {one}, which stands: whoever goes by the listing does not see it"
-            for one in absent.hidden
-        ]
+        for gone in absent.gone:
+            self._report.found("missing-snapshot", gone, Missing("snapshot", gone).message)
+        for hidden in absent.hidden:
+            message = (
+                f"the store's listing leaves out snapshot {hidden}, which stands: whoever goes by the listing does not see it"
+            )
+            self._report.found("hidden-snapshot", hidden, message)
+        self._depth.progress.phase("reading manifests", items=len(committed.records))
         for one in committed.records:
             self._depth.stop()
             self._report.snapshots += 1
+            self._depth.progress.advance(items=1)
             try:
                 self._snapshot(one, index, bad, bad_chunks)
             except Damaged as error:
-                self._report.damage.append(f"snapshot {one.id}: {error}")
+                self._report.found("damaged-snapshot", one.id, f"snapshot {one.id}: {error}")
                 read_all_of(MetaReader(self._project, index.of_tier(META_TIER)), one)  # the cache may have more of it whole
 
     def _snapshot(self, one: Record, index: ChunkIndex, bad: set[bytes], bad_chunks: set[bytes]) -> None:
@@ -306,9 +329,11 @@ class _Check:
             self._unnamed |= set(pc.unique(places_["pack"]).drop_null().to_pylist()) - self._named
         unlisted = _unlisted(index, needed, [ids, dictionaries, catalogue])
         if unlisted:
-            self._report.damage.append(f"snapshot {one.id}: {unlisted} of its chunks are in no pack that its record lists")
+            message = f"snapshot {one.id}: {unlisted} of its chunks are in no pack that its record lists"
+            self._report.found("unlisted-chunks", one.id, message)
         for pack in sorted(needed & bad):
-            self._report.damage.append(f"snapshot {one.id} needs the pack {pack.hex()}, which is gone or damaged")
+            message = f"snapshot {one.id} needs the pack {pack.hex()}, which is gone or damaged"
+            self._report.found("missing-pack", one.id, message)
 
 
 def _lost_dictionaries(index: ChunkIndex, bad: Iterable[bytes]) -> set[bytes]:

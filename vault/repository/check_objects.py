@@ -53,16 +53,28 @@ class RepositoryReport:
     unopened: list[str] = field(default_factory=list)
     settings: int = 0
     old_settings: list[str] = field(default_factory=list)
-    damage: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def damage(self) -> list[str]:
+        """What is damaged or missing, in words."""
+        return [one.message for one in self.problems]
 
     @property
     def sound(self) -> bool:
         """Whether nothing is damaged or missing."""
-        return not self.damage
+        return not self.problems
+
+    def found(self, what: str, name: str, message: str) -> None:
+        """Damage. name: of the object, or of what misses one."""
+        self.problems.append(Problem(name.encode("utf-8", "surrogateescape"), what, message))
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"sound": self.sound}
+        found = {name: getattr(self, name) for name in self.__slots__ if name != "problems"}
+        listed = [one.as_json() for one in self.problems]
+        named = {"key_objects": self.keys, "settings_copies": self.settings, "projects_unopened": list(self.unopened)}
+        return found | named | {"damage": self.damage, "problem_list": listed, "sound": self.sound}
 
 
 def of_project(project: Project) -> list[Problem]:
@@ -131,17 +143,21 @@ class _Look:
     def _descriptor(self) -> None:
         copy = self._memory.descriptor_copy()
         if copy is not None and copy.read_bytes() != self._store.get(layout.DESCRIPTOR):
-            self._report.damage.append(
-                f"the descriptor {layout.DESCRIPTOR} never changes, and is not the one that this machine knows: see {copy}"
+            self._report.found(
+                "changed-descriptor",
+                layout.DESCRIPTOR,
+                f"the descriptor {layout.DESCRIPTOR} never changes, and is not the one that this machine knows: see {copy}",
             )
 
     def _project(self, scope: str, listed: Sequence[KeyObject], recovery: Sequence[HybridRecipient]) -> None:
         """The key objects of one project."""
         whom = f"project {self._names[scope]!r} ({scope})" if scope in self._names else f"project {scope}"
         if not listed:
-            self._report.damage.append(f"{whom} has no key object left: nobody can open it")
+            self._report.found("missing-key", scope, f"{whom} has no key object left: nobody can open it")
         gone = missing_objects.keys_gone(self._store, scope, self._memory)
-        self._report.damage += [missing_objects.Missing("key", name).message for name in gone]
+        self._report.problems += [
+            Problem(name.encode(), "missing-key", missing_objects.Missing("key", name).message) for name in gone
+        ]
         seen: dict[str, str] = {}
         whole: list[str] = []
         sizes: set[int] = set()
@@ -159,14 +175,15 @@ class _Look:
             except ObjectNotFound:
                 continue
             except Damaged as error:
-                self._report.damage.append(str(error))
+                self._report.found("damaged-key", one.name, str(error))
                 continue
             seen[one.name] = hashlib.sha256(data).hexdigest()
         self._report.opened += len(whole)
         if not whole:
             self._report.unopened.append(whom)
         for name in missing_objects.remember_keys(scope, self._memory, seen, whole):
-            self._report.damage.append(f"the key object {name} never changes, and is not the one that this machine knows")
+            message = f"the key object {name} never changes, and is not the one that this machine knows"
+            self._report.found("changed-key", name, message)
         names = {one.id for one in listed}
         for recipient in recovery if whole else ():
             if key_id(recipient, scope) not in names:
@@ -183,14 +200,15 @@ class _Look:
                 continue
             except Damaged as error:
                 if one == newest[one.origin]:
-                    self._report.damage.append(f"{error}; the next backup by these settings writes it anew")
+                    message = f"{error}; the next backup by these settings writes it anew"
+                    self._report.found("damaged-settings-copy", one.name, message)
                 else:
                     self._report.old_settings.append(str(error))
         there = {one.name for one in copies}
         for name in settings_copies.remembered(self._memory):
             if name not in there:
                 message = f"the copy of settings {name} was here and is gone; the next backup by these settings writes it anew"
-                self._report.damage.append(message)
+                self._report.found("missing-settings-copy", name, message)
 
     def _read(self, one: KeyObject) -> bytes:
         if one.size > LARGEST_KEY_OBJECT:
@@ -210,4 +228,4 @@ def _look_from_outside(data: bytes, one: KeyObject, sizes: Collection[int]) -> N
     except Damaged as error:
         raise Damaged(f"the key object {one.name} is damaged: {error}") from error
     if [stanza.type for stanza in header.stanzas] != [STANZA_TYPE] or (sizes and plain not in sizes):
-        raise Damaged(f"the key object {one.name} has not the form of one of this project")
+        raise Damaged(f"the key object {one.name} is malformed, or of another project")

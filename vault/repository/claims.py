@@ -59,7 +59,7 @@ def evicted_error(snapshot: str) -> Busy:
     """The error of a run whose claim was taken away."""
     return Busy(
         f"this run (snapshot {snapshot}) made no progress for so long that a prune took its claim away; nothing was committed",
-        hint="run the backup again: what was stored and still stands is used",
+        hint="run the backup again: what was stored and is still there is used",
     )
 
 

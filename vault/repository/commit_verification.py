@@ -65,7 +65,7 @@ def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed
         raise
     except StorageError as error:
         raise Unverified(
-            f"snapshot {session.id} was written, and the store could not be asked whether all that it needs stands: {error}",
+            f"snapshot {session.id} was written, and the store could not be asked whether all that it needs is there: {error}",
             hint="run `strongroom check` once the store answers",
         ) from error
     unknown = unknown or bool(late.unreadable - needed.seen_marks)
@@ -77,12 +77,12 @@ def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed
         raise Busy(
             f"snapshot {overwritten}, which this run carries forward, was overwritten by a prune that evicted its writer; this "
             f"one (snapshot {session.id}) was taken back",
-            hint="run the backup again: what was stored and still stands is used",
+            hint="run the backup again: what was stored and is still there is used",
         )
     if gone:
         _take_back(session, record, "the store has lost what it needs")
         which = counted(len(gone), "pack that this run stored is", "packs that this run stored are")
-        raise WriteLost(f"{which} not in the store, {min(gone).hex()} for one; the snapshot was taken back")
+        raise WriteLost(f"{which} not in the store, such as {min(gone).hex()}; the snapshot was taken back")
 
 
 def _read_back(session: Session, sealed: Buffer) -> None:
@@ -93,7 +93,7 @@ def _read_back(session: Session, sealed: Buffer) -> None:
     found = decode_stored(project.read_below(name, f"the record {name}"), session.id)
     if isinstance(found, Eviction) and not project.descriptor.trust.create_once:
         raise evicted_error(session.id)
-    raise PromiseBroken(f"{name} was written, and something else stands there: the store broke its promise to create once")
+    raise PromiseBroken(f"{name} was written, and now other content is there: the store overwrote what it was asked to keep")
 
 
 def _overwritten(session: Session, late: Marks, bases: frozenset[str]) -> str | None:

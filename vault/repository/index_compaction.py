@@ -129,7 +129,7 @@ class _Work:
 
     def replace_damaged(self) -> None:
         """What segments said that cannot be read, the packs say that no other one names: written anew, the damaged ones can go.
-        Not where this machine may not look into packs of content."""
+        Not where this machine may not read packs of content."""
         import pyarrow as pa
 
         if not self._damaged or self._project.capability.content_identity is None:

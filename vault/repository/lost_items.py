@@ -37,7 +37,7 @@ COLUMNS = ("path", "source", "vanished_at")
 
 def look(project: Project, damaged: frozenset[bytes]) -> list[GivenUpItem]:
     """The vanished items of the newest snapshots whose content cannot be had, and that nobody has given up. damaged: packs that
-    are known to be. None where an index segment is missing and this machine may not look into packs. Raises `StorageError`."""
+    are known to be. None where an index segment is missing and this machine may not read packs. Raises `StorageError`."""
     below = replace(project, store=uncached(project.store))
     index = with_orphans(below, ChunkIndex.load(below), CONTENT_TIER)
     if project.capability.content_identity is None and stored_packs.list_packs(below, CONTENT_TIER).keys() - index.packs():

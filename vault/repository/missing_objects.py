@@ -30,7 +30,7 @@ _TEXTS: dict[What, str] = {
     "snapshot": "snapshot {id} was here and is gone, and nothing says that it was forgotten",
     "hold": "the hold or release {id} was here and is gone; holds are never deleted, they end by a release or by their date",
     "note": "the note that snapshot {id} was forgotten was here and is gone",
-    "key": "the key object {id} was here and is gone: whoever it was sealed to cannot open the project any more",
+    "key": "the key object {id} was here and is gone: whoever it was encrypted for cannot open the project any more",
 }
 
 

@@ -104,7 +104,7 @@ def verify(sealed: age.Sealed, contents: pa.Table, key: bytes, dictionary: Dicti
             frame = plain[offset - start : offset - start + frame_size]
             if chunk_id(key, expander.expand(frame, plain_size)) != chunk:
                 raise Damaged(
-                    f"chunk {chunk.hex()} changed while it was being sealed; the pack was not stored",
+                    f"chunk {chunk.hex()} changed while it was being encrypted; the pack was not stored",
                     hint="this machine's memory or processor may be failing: test them before you rely on it",
                 )
 

@@ -67,7 +67,7 @@ class Project:
         self.store.create(name, sealed)
         if not self.stands_as(name, sealed):
             raise PromiseBroken(
-                f"{name} was created, and something else stands there: the store broke its promise to create once"
+                f"{name} was created, and now other content is there: the store overwrote what it was asked to keep"
             )
 
     def stands_as(self, name: str, sealed: Buffer) -> bool:

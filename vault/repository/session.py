@@ -156,4 +156,4 @@ class Session:
 
 def _lost(packs: frozenset[bytes]) -> WriteLost:
     which = counted(len(packs), "pack that this run stored is", "packs that this run stored are")
-    return WriteLost(f"{which} not in the store, {min(packs).hex()} for one; nothing was committed")
+    return WriteLost(f"{which} not in the store, such as {min(packs).hex()}; nothing was committed")

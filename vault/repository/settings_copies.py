@@ -105,7 +105,7 @@ def _look_from_outside(data: bytes, name: str) -> None:
     except Damaged as error:
         raise Damaged(f"the copy of settings {name} is damaged: {error}") from error
     if {stanza.type for stanza in header.stanzas} != {STANZA_TYPE}:
-        raise Damaged(f"the copy of settings {name} has not the form of one")
+        raise Damaged(f"the copy of settings {name} is malformed: it lacks what every copy has, or has it in another form")
 
 
 def remembered(memory: ClientMemory) -> list[str]:

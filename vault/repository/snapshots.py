@@ -70,7 +70,7 @@ def read_any(project: Project, snapshot: str) -> Record | MovedPacks | Eviction 
         value = project.read_record(name, f"the record of snapshot {snapshot}")
     except ObjectNotFound as error:
         if snapshot in stored_ids(project):  # without it, an older snapshot would silently pass for the newest
-            raise ListedButMissing(f"the store lists snapshot {snapshot} and does not give it out") from error
+            raise ListedButMissing(f"the store lists snapshot {snapshot} but does not return it") from error
         return None
     return decode_stored(value, snapshot)
 

@@ -23,7 +23,7 @@ KEPT = "create-once-kept"
 class PromiseBroken(StorageError):
     """Another object has the name of one that was created, as if the name had been free twice."""
 
-    hint = "from now on this machine does not trust this store to create once; run `strongroom doctor` on the others too"
+    hint = "from now on this machine does not rely on create-once here; run `strongroom doctor` on the other machines too"
 
 
 class WriteLost(StorageError):

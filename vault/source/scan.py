@@ -100,7 +100,7 @@ def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], 
     """
     if not prefix or prefix.endswith(b"/"):
         raise UsageError(
-            f"{printable(prefix)!r} cannot stand before the paths of a source: use a relative path without a slash at its end"
+            f"{printable(prefix)!r} is not a valid prefix for paths: use a relative path without a slash at its end"
         )
     descriptor = open_root(root)
     try:

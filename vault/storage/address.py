@@ -79,7 +79,7 @@ def parse_address(text: str) -> Address:
             return _file_url(rest)
         case "http" | "https":
             raise UsageError(
-                "the address is that of a server, and that of a bucket is wanted",
+                "this is the address of a server, not of a bucket",
                 hint="write s3://bucket/prefix as the address, and the server's URL as the endpoint in the settings",
             )
         case other:

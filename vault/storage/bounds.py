@@ -26,4 +26,4 @@ def within_limit(name: str, size: int) -> int:
 def check_range(name: str, start: int, length: int) -> None:
     """Raises `StorageError` where no object can have such a range."""
     if start < 0 or not 0 <= length <= LARGEST_OBJECT:
-        raise StorageError(f"no object has a range of {length} bytes at {start} ({name})")
+        raise StorageError(f"{name}: invalid range of {length} bytes from {start} on")

@@ -143,7 +143,7 @@ class LocalStore:
                 self._temporary.mkdir(mode=0o700, exist_ok=True)
             except FileExistsError as error:
                 raise TransientStorageError(f"the temporary file {path.name} is taken") from error
-        raise TransientStorageError(f"the folder {self._temporary} vanishes again and again")
+        raise TransientStorageError(f"the folder {self._temporary} keeps being deleted while it is written to")
 
     def _enter(self, name: str, place: Callable[[Path], object]) -> None:
         """Give a finished file its name, in a folder that is on the disk before the name is."""
@@ -158,7 +158,7 @@ class LocalStore:
                 # somebody deleted the folder's last object, and the folder with it
                 self._folders.insist_on_root()
                 self._folders.forget(name)
-        raise TransientStorageError(f"the folder of {name} vanishes again and again")
+        raise TransientStorageError(f"the folder of {name} keeps being deleted while it is written to")
 
     @contextlib.contextmanager
     def _reading(self, name: str, *, verb: str = "read") -> Iterator[None]:

@@ -34,7 +34,7 @@ def unit_of_int96(columns: Sequence[str], path: Path, rows: int, losses: LossRep
         seen = count = first = 0
         for seconds, micros, nanos in zip(*(_read(path, column, unit, rows) for unit in ("s", "us", "ns")), strict=True):
             if not pc.all(pc.equal(pc.divide(pc.subtract(micros, _floor(micros)), 1_000_000), seconds)).as_py():
-                raise Damaged(f"column {column!r} has a time beyond all years", hint=HINT)
+                raise Damaged(f"column {column!r} has a time in no year that a calendar has", hint=HINT)
             ends = pc.min_max(seconds)
             if ends["min"].is_valid:
                 beyond |= ends["min"].as_py() < _SECONDS[0] or ends["max"].as_py() > _SECONDS[1]

@@ -30,9 +30,9 @@ def number_of_text(text: str) -> int | float | Decimal | None:
         exact = Decimal(text[:_LONGEST_NUMBER])
         number = float(text)
     except (InvalidOperation, ValueError) as error:
-        raise Damaged(f"a cell is said to be a number and is {text[:20]!r}", hint=HINT) from error
+        raise Damaged(f"a cell of numbers holds {text[:20]!r}", hint=HINT) from error
     if not exact.is_finite() or abs(number) == inf or len(text) > _LONGEST_NUMBER:
-        raise Damaged(f"a cell is said to be a number and is {text[:20]!r}", hint=HINT)
+        raise Damaged(f"a cell of numbers holds {text[:20]!r}", hint=HINT)
     if text.lstrip("-").isdecimal():
         return int(text)
     if len(exact.as_tuple().digits) > _DIGITS_OF_DOUBLE:

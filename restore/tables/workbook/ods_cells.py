@@ -120,7 +120,7 @@ class OdsCells:
     def _make(self, cells: int) -> None:
         self._room -= cells
         if self._room < 0:
-            raise Damaged("the sheet repeats its cells without end: it is made to harm", hint=HINT)
+            raise Damaged("the sheet repeats its cells without end, as a decompression bomb does", hint=HINT)
 
     def _cell(self, tag: str, inside: str) -> None:
         number = _NUMBER_CELL.fullmatch(tag)

@@ -65,7 +65,7 @@ def read_paragraphs(inside: str, *, spaces_count: bool = False) -> str | None:
     if not paragraphs:
         return None
     if sum(int(count or 1) for paragraph in paragraphs for count in _SPACE_ELEMENT.findall(paragraph)) > _MOST_SPACES:
-        raise Damaged("a cell of the sheet stands for more spaces than a text has: it is made to harm", hint=HINT)
+        raise Damaged("a cell of the sheet stands for more spaces than a text has, as in a decompression bomb", hint=HINT)
     return "\n".join([_line(paragraph, spaces_count=spaces_count) for paragraph in paragraphs])
 
 

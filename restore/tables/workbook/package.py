@@ -85,7 +85,7 @@ class Package:
                 came += len(block)
                 if came > limit:
                     raise Damaged(
-                        f"the workbook's part {name} swells to more than {limit} bytes: it is made to harm", hint=HINT
+                        f"the workbook's part {name} swells to more than {limit} bytes, as a decompression bomb does", hint=HINT
                     )
                 yield block
 

@@ -100,7 +100,10 @@ class _Room:
         """Some cells more. Raises `Damaged` when a few cells lie in an enormous void."""
         self._left += EMPTY_FOR_EACH * present - empty
         if self._left < 0:
-            raise Damaged(f"the sheet {self._name!r} has a few cells in an enormous void: it is made to harm", hint=HINT)
+            raise Damaged(
+                f"the sheet {self._name!r} has a few cells far apart in a huge empty area, as a decompression bomb has",
+                hint=HINT,
+            )
 
 
 class SheetTable:

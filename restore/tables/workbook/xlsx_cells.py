@@ -169,7 +169,7 @@ class CellReader:
         if "r" in attributes:
             reference = _REFERENCE.fullmatch(attributes["r"])
             if reference is None:
-                raise Damaged(f"the sheet has a cell at no place: {attributes['r'][:20]!r}", hint=HINT)
+                raise Damaged(f"the sheet has a cell with the invalid reference {attributes['r'][:20]!r}", hint=HINT)
             column = self._column(reference[1].upper())
         elif column >= MOST_COLUMNS:
             raise Damaged("the sheet has more columns than a sheet has", hint=HINT)

@@ -39,7 +39,7 @@ def write_csv(tables: Sequence[Table], out: BinaryIO, options: WriteOptions, los
     """Writes the one table, forward only."""
     (table,) = tables
     if len(options.delimiter) != 1 or options.delimiter in '"\r\n\0':
-        raise UsageError(f"{options.delimiter!r} cannot stand between the cells of a CSV file")
+        raise UsageError(f"{options.delimiter!r} cannot separate the cells of a CSV file")
     if options.bom:
         out.write(b"\xef\xbb\xbf")
     if table.columns:

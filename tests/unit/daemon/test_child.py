@@ -12,6 +12,7 @@ import pytest
 
 from policies.daemon.child_processes import LARGEST_ANSWER, Children, ProcessResult
 from policies.scheduling.jobs import Stop
+from strongroom import environment
 from vault.clock import SystemClock
 from vault.errors import StrongroomError
 
@@ -33,6 +34,13 @@ def test_the_answer_the_code_and_the_last_words_come_back() -> None:
 @pytest.mark.parametrize("text", ["pass", "print('no json')", "print('[1]')", f"print('\"' + 'x' * {LARGEST_ANSWER} + '\"')"])
 def test_an_answer_that_is_no_document_is_an_empty_one(text: str) -> None:
     assert run(text).document == {}
+
+
+def test_what_is_for_a_persons_terminal_does_not_reach_runs_whose_words_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("STRONGROOM_PROGRESS", "plain"), ("STRONGROOM_CONFIG", "a.toml")):
+        monkeypatch.setenv(name, value)
+    passed_on = environment.for_children()
+    assert passed_on["STRONGROOM_CONFIG"] == "a.toml" and not {"FORCE_COLOR", "STRONGROOM_PROGRESS"} & passed_on.keys()
 
 
 def test_whatever_it_says_fills_neither_memory_nor_a_pipe() -> None:

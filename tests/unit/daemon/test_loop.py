@@ -119,7 +119,7 @@ def test_settings_are_read_anew_and_bad_ones_refused_while_the_old_go_on(make: M
     house.read_anew = bad  # type: ignore[assignment] # it only raises
     house.hands.reload = True
     house.live(1)
-    assert any("refused and the old ones go on: line 3 is wrong" in line for line in house.lines)
+    assert any("cannot be used, the old ones stay in force: line 3 is wrong" in line for line in house.lines)
     assert len(house.ran) == 3
     house.read_anew = lambda: house.wanted(project(), project("new"))
     house.hands.reload = True
@@ -253,7 +253,7 @@ def test_settings_that_are_read_while_the_books_cannot_be_do_not_end_the_daemon(
     house.read_anew = lambda: 1 / 0  # type: ignore[assignment,return-value] # a mistake of ours
     house.hands.reload = True
     house.live(1)
-    assert any("the old ones go on: a mistake in Strongroom itself" in line for line in house.lines)
+    assert any("the old ones stay in force: a mistake in Strongroom itself" in line for line in house.lines)
     file.rmdir()
     aside.rename(file)
     house.live(1)

@@ -38,7 +38,7 @@ def test_problems_are_counted_and_the_first_is_named() -> None:
     [
         (ProcessResult(30, {"error": {"message": "no answer", "hint": "wait", "exit_code": 30}}, ""), "no answer", "wait"),
         (
-            ProcessResult(1, {"snapshots": [{"error": "the source is gone", "hint": "mount it"}]}, ""),
+            ProcessResult(1, {"snapshots": [{"error": {"message": "the source is gone", "hint": "mount it"}}]}, ""),
             "the source is gone",
             "mount it",
         ),

@@ -89,7 +89,7 @@ def test_a_plan_for_a_later_day_shows_what_would_be_left_and_cannot_be_done(live
     now = lived.project.services.clock.now()
     later = plan_retention(lived.context, lived.project, on=now + timedelta(days=400))
     assert len(later.plan.goes) == 2
-    with pytest.raises(RefusedByRule, match="cannot be done today"):
+    with pytest.raises(RefusedByRule, match="cannot be carried out today"):
         apply_retention(lived.context, lived.project, later)
     with pytest.raises(UsageError, match="is not a later day"):
         plan_retention(lived.context, lived.project, on=now - timedelta(seconds=1))

@@ -98,7 +98,7 @@ def test_what_is_written_to_a_pipe_is_not_begun_twice(lived: LivedProject) -> No
         yield pipe
 
     with open_tables(lived.context, lived.project, lived.query()) as tables:
-        with pytest.raises(UsageError, match="a part is written already"):
+        with pytest.raises(UsageError, match="part of the output is written already"):
             tables.write("select n from late", "csv", opening, again=False)
         assert pipe.getvalue().startswith(b"n\n") and b"none" not in pipe.getvalue()
 

@@ -70,10 +70,10 @@ def test_the_values_say_the_same_as_the_command_line(acme: OpenProject, tmp_path
     command = ("restore", "acme", "--to", str(target), "--json")
     planned = acme.plan(Folder(target))
     shown = acme.desk.call(*command, "--dry-run").document
-    assert shown == {"plan": planned.as_json(), "missing_snapshots": []}
+    assert shown == {"schema": "strongroom.plan/1", "plan": planned.as_json(), "missing_snapshots": []}
     done = acme.desk.call(*command).document
     again = acme.restore(Folder(tmp_path / "other")).as_json()
-    assert {**done, "seconds": 0} == {**again, "seconds": 0} and done["files"] == 4
+    assert {**done, "seconds": 0} == {"schema": "strongroom.restore/1", **again, "seconds": 0} and done["files"] == 4
 
 
 def test_what_is_gone_comes_back_in_place_and_what_is_newer_stays_and_is_a_problem(acme: OpenProject) -> None:
@@ -89,8 +89,8 @@ def test_what_is_gone_comes_back_in_place_and_what_is_newer_stays_and_is_a_probl
         assert gone.read_bytes() == MAY and changed.read_bytes() == b"written since the backup"
         assert [(one.path, one.what) for one in result.problems] == [(b"reports/notes.txt", "newer")]
         document = result.as_json()
-        assert [one["source"] for one in document["folders"]] == ["reports", "tickets"]
-        assert document["files"] == 1 == document["folders"][0]["files"] and document["newer"] == 1
+        assert [one["source"] for one in document["sources"]] == ["reports", "tickets"]
+        assert document["files"] == 1 == document["sources"][0]["files"] and document["newer"] == 1
     finally:
         changed.write_bytes(NOTES)
         os.utime(changed, ns=(kept.st_atime_ns, kept.st_mtime_ns))

@@ -89,7 +89,7 @@ def test_a_plan_for_a_later_date_says_what_would_be_left_then_and_cannot_be_done
     plan = make_plan(WORLD, NOW, on=later)
     assert [one.snapshot.id for one in plan.verdict.kept] == ["002", "001", "000"]
     assert next(plan.summary()) == "7 of 10 snapshots go, 3 stay on 2024-06-26 15:00, if no backup came until then"
-    with pytest.raises(RefusedByRule, match="what would be on 2024-06-26"):
+    with pytest.raises(RefusedByRule, match="this plan is for 2024-06-26"):
         plan.refuse_unless_current(WORLD)
 
 

@@ -149,7 +149,7 @@ def test_a_run_that_does_not_stop_loses_its_place_and_keeps_its_job(house: Calla
     assert home.runs("other")[0].started - (NOON + 2 * HOUR) < timedelta(minutes=2)
     assert len(home.runs("other")) == 5
     assert [text for text in home.witness.notices if "does not stop" in text] == [
-        "stuck/backup: its time is over and it does not stop; it goes on beside the others"
+        "stuck/backup: it has run longer than it may and does not stop; other jobs start beside it"
     ]
 
 

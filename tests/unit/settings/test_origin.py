@@ -171,7 +171,7 @@ def test_the_longest_wait_between_backups_is_measured_against_the_promise(tmp_pa
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
-        ("[repository]\naddress = 'https://x.example'", "repository.address", "that of a bucket is wanted"),
+        ("[repository]\naddress = 'https://x.example'", "repository.address", "not of a bucket"),
         ("[repository]\naddress = 'x'\n[recovery]\nrecipients = ['age1x']", "recovery.recipients[0]", "key"),
         ("[repository]\naddress = 'x'\n[identity]\ncommand = \"a 'b\"", "identity.command", "not whole"),
         ("[repository]\naddress = 'x'\n[identity]\npassphrase_command = ' '", "identity.passphrase_command", "empty"),

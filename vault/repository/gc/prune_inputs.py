@@ -57,7 +57,7 @@ def read_inputs(project: Project, known_forgotten: frozenset[str], options: Prun
     if problems:
         which = printable(problems[0].path)
         raise Damaged(
-            f"nothing can be pruned, as nobody knows what {which} needs: {problems[0].message}",
+            f"nothing can be pruned, as it cannot be read what {which} needs: {problems[0].message}",
             hint=f"`strongroom check {quoted(project.name)}` says what else is damaged; put an older version of the object "
             f"back, or accept the loss: {missing_snapshots.acceptance(project, which.rpartition('/')[2])}",
         )

@@ -117,7 +117,7 @@ class PrunePlan:
         return {
             "project": self.project,
             "forgotten": list(self.forgotten),
-            "held": [{"snapshot": snapshot, "why": why} for snapshot, why in self.held],
+            "held": [{"snapshot": snapshot, "reason": why, "why": why} for snapshot, why in self.held],
             "dead": _totals(self.dead),
             "repack": _totals([one.pack for one in self.wasteful]) | {"waste": sum(one.waste for one in self.wasteful)},
             "later": _totals(self.later),
@@ -127,7 +127,7 @@ class PrunePlan:
             "unproven": _totals(self.unproven),
             "after_loss": _totals(self.after_loss)
             | {"until": None if self.packs_stay_until is None else self.packs_stay_until.isoformat()},
-            "claims": [{"snapshot": snapshot, "of": whose} for snapshot, whose in self.claims],
+            "claims": [{"snapshot": snapshot, "writer": whose, "of": whose} for snapshot, whose in self.claims],
             "segments": self.segments,
         }
 

@@ -47,4 +47,14 @@ class PruneReport:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"done": self.done}
+        named = {
+            "packs_deleted": self.deleted,
+            "records_deleted": self.forgotten,
+            "freed_bytes": self.freed,
+            "packs_spared": self.spared,
+            "objects_refused": list(self.refused),
+            "packs_left": self.left,
+            "packs_repacked": self.moved,
+            "stored_bytes": self.stored,
+        }
+        return {name: getattr(self, name) for name in self.__slots__} | named | {"done": self.done}
