@@ -282,6 +282,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("completion zsh > ~/.zfunc/_strongroom", "for zsh, where ~/.zfunc is in $fpath before compinit"),
         ("completion fish > ~/.config/fish/completions/strongroom.fish", "for fish"),
     ),
+    "schema": _of(
+        ("schema", "the names of all schemas"),
+        ("schema strongroom.backup/1", "what `backup --json` prints, as a JSON Schema"),
+    ),
     "help": _of(
         ("help", "which commands there are"),
         ("help restore", "the help of a command"),

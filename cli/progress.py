@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from cli import output
 from strongroom import environment, notices, schemas
@@ -49,6 +49,21 @@ class Style(StrEnum):
     PLAIN = "plain"
     JSON = "json"
     NONE = "none"
+
+
+class Shown(Progress, Protocol):
+    """A listener that shows what it hears."""
+
+    def pause(self) -> None:
+        """Until the next phase nothing is drawn: something is to be said."""
+        ...
+
+
+class _Nothing(Silence):
+    """Shows nothing."""
+
+    def pause(self) -> None:
+        """Nothing."""
 
 
 @dataclass(slots=True)
@@ -125,13 +140,13 @@ def style(*, quiet: bool, as_json: bool) -> Style:
 
 
 @contextmanager
-def shown(*, quiet: bool, project: str, as_json: bool = False) -> Iterator[Progress]:
+def shown(*, quiet: bool, project: str, as_json: bool = False) -> Iterator[Shown]:
     """A listener that shows how far the work of the block has come, from its first phase on. project: whose work it is, to be
     named: a run may cover several · as_json: a document is asked for, beside which nothing is shown unless it is asked for.
     Raises `UsageError`."""
     wanted = style(quiet=quiet, as_json=as_json)
     if wanted is Style.NONE:
-        yield notices.LoggedPhases(Silence(), project)
+        yield _Logged(_Nothing(), project)
         return
     drawn = (
         _drawn(project)
@@ -139,7 +154,7 @@ def shown(*, quiet: bool, project: str, as_json: bool = False) -> Iterator[Progr
         else _LineReporter(project, _LINES[wanted], _EVERY[wanted](), whole=wanted is Style.JSON)
     )
     try:
-        yield notices.LoggedPhases(drawn, project)
+        yield _Logged(drawn, project)
     finally:
         drawn.close()
 
@@ -150,6 +165,14 @@ def phase(name: str, *, project: str, quiet: bool = False, as_json: bool = False
     with shown(quiet=quiet, project=project, as_json=as_json) as listener:
         listener.phase(name)
         yield
+
+
+class _Logged(notices.LoggedPhases):
+    """Says in the log which phase begins."""
+
+    def __init__(self, inner: Shown, project: str) -> None:
+        super().__init__(inner, project)
+        self.pause = inner.pause
 
 
 class _LineReporter:
@@ -179,6 +202,9 @@ class _LineReporter:
         if self._phase is not None:
             self._phase.items += items
             self._phase.bytes += size
+
+    def pause(self) -> None:
+        """Nothing: its lines are whole."""
 
     def close(self) -> None:
         """No further line."""
@@ -260,7 +286,13 @@ class _Drawn:
             done = self._phase.bytes if self._phase.bytes_total else self._phase.items
             self._bar.update(self._task, completed=done, numbers=self._phase.numbers(now))
 
+    def pause(self) -> None:
+        """The line goes, and comes back with the next phase."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._bar.stop()
+            self._task = None
+
     def close(self) -> None:
         """The line goes."""
-        if self._task is not None:
-            self._bar.stop()
+        self.pause()

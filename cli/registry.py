@@ -42,6 +42,7 @@ _PLACES = {
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
     "completion": ("completion", "completion"),
+    "schema": ("schema", "schema"),
     "help": ("help", "help_"),
 }
 """By the name that is typed: the module below `cli.commands`, and what it has there."""
@@ -81,6 +82,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "support-bundle": "Pack what helps others to help, without secrets and names",
         "demo": "See a loss and its recovery, in a temporary folder",
         "completion": "Print the script for completion in bash, zsh or fish",
+        "schema": "Print the JSON Schema of what a command prints with --json",
         "help": "Show the help of a command, or write man pages",
     },
 }

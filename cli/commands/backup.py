@@ -96,15 +96,16 @@ def _one(
     from strongroom.backup import BackupOptions, back_up
 
     unwritten: list[StrongroomError] = []
-    committed: list[BackupReport] = []
-    try:
-        with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
-            done = back_up(opened, project, source, BackupOptions(allow_empty, listener, committed.append))
-    finally:  # what is committed is said, whatever comes after it; but not into a line that is being drawn
-        for report in committed:
+
+    with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
+
+        def committed(report: BackupReport) -> None:
+            listener.pause()  # what is said is not said into a line that is being drawn
             if not quiet and not as_json:
                 unwritten.extend(_report(report))
             output.problems(report.problems)
+
+        done = back_up(opened, project, source, BackupOptions(allow_empty, listener, committed))
     if done.error is None and unwritten:
         done = replace(done, error=unwritten[0])
         local_state.note_run(opened.settings, project.name, f"backup {source.name}", unwritten[0])

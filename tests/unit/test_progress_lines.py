@@ -140,3 +140,19 @@ def test_a_notice_while_a_line_is_drawn_has_a_line_of_its_own(monkeypatch: pytes
     before, _, after = said.partition("warning: the store has not answered for 10 s")
     assert before.endswith("\x1b[2K") and after.startswith("\n"), "the drawn line is taken away first"
     assert "acme: reading reports" in after, "and comes back below"
+
+
+def test_a_paused_line_is_gone_and_comes_back_with_the_next_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Tty()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(environment, "shows_progress", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.shown(quiet=False, project="acme") as listener:
+        listener.phase("reading reports")
+        listener.pause()
+        assert "\x1b[2K" in screen.getvalue().rpartition("reading reports")[2], "the line is taken away"
+        screen.truncate(0)
+        listener.advance(items=1)
+        assert "acme" not in screen.getvalue()
+        listener.phase("rolling up")
+        assert "acme: rolling up" in screen.getvalue()
