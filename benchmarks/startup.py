@@ -24,7 +24,7 @@ from benchmarks.scratch import child_environment, require_program, say
 from policies.daemon.child_processes import Children
 from policies.daemon.warm_parent import WarmParent, is_possible
 from policies.scheduling.jobs import Stop
-from strongroom import from_settings
+from strongroom import daemon_config
 from vault.clock import SystemClock
 
 FILES = 20
@@ -116,14 +116,14 @@ def forked(place: Place, rounds: int) -> float:
     """The processor seconds of an unchanged backup that the daemon's warm parent forks: the best of so many rounds."""
     clock, best = SystemClock(), 1e9
     environment = place.environment | {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-    parent = WarmParent(from_settings.RUN, from_settings.WARM_PARENT, environment, clock, say)
+    parent = WarmParent(daemon_config.RUN, daemon_config.WARM_PARENT, environment, clock, say)
     try:
         while not parent.warm_up():
             clock.sleep(0.05)
         children = Children(place.environment | {"STRONGROOM_PARENT": str(os.getpid())}, warm=parent)
         for number in range(rounds):
             before = _of_children(parent.pid)
-            command = [*from_settings.RUN, FORKED, "--quiet", "--config", str(place.folder / "strongroom.toml")]
+            command = [*daemon_config.RUN, FORKED, "--quiet", "--config", str(place.folder / "strongroom.toml")]
             ended = children.run(command, Stop(clock, clock.monotonic() + 60))
             if ended.code or parent.forked != number + 1:
                 raise SystemExit(f"a forked run failed: {ended.errors}")

@@ -74,19 +74,19 @@ class Old:
     """A repository that has grown old, in memory, and who backs up. folder: of the source and of caches."""
 
     def __init__(self, sizes: Sizes, folder: Path) -> None:
-        self._chance = SystemRandomness()
+        self._randomness = SystemRandomness()
         self._bare = MemoryStore()
         self._folder = folder
         self._source = Source("files", "reports", str(folder / "source").encode(), Rules())
-        self._identity = HybridIdentity.generate(self._chance)
-        services = Services(_Ahead(), self._chance, "benchmark", "benchmark")
-        descriptor = Descriptor(repository=layout.new_id(self._chance.token(16)), created=services.clock.now())
+        self._identity = HybridIdentity.generate(self._randomness)
+        services = Services(_Ahead(), self._randomness, "benchmark", "benchmark")
+        descriptor = Descriptor(repository=layout.new_id(self._randomness.token(16)), created=services.clock.now())
         self._repository = Repository.create(self._bare, descriptor, services)
         for number in range(sizes.projects - 1):
             self._repository.add_project(f"other {number}", [self._identity.recipient], [])
         self._id = self._repository.add_project(NAME, [self._identity.recipient], []).id
         self._write_files(sizes)
-        project = self._opened(CachingStore(self._bare, folder / WARM, self._chance))
+        project = self._opened(CachingStore(self._bare, folder / WARM, self._randomness))
         for number in range(sizes.changes):
             (folder / "source/0").write_bytes(b"%d" % number)
             last = self._back_up(project).record
@@ -96,7 +96,7 @@ class Old:
         """One unchanged backup. cache: its name; `WARM` is that of the machine that has made the others."""
         counting = CountingStore(self._bare)
         began = time.perf_counter()
-        report = self._back_up(self._opened(CachingStore(counting, self._folder / cache, self._chance)))
+        report = self._back_up(self._opened(CachingStore(counting, self._folder / cache, self._randomness)))
         seconds = time.perf_counter() - began
         if report.record.counts.added or report.record.counts.changed or report.problems:
             raise RuntimeError("the backup was not an unchanged one")
@@ -120,7 +120,7 @@ class Old:
         records = []
         for hour in range(sizes.forgotten + sizes.kept):
             taken_at = last.taken_at + timedelta(seconds=1)
-            snapshot = layout.snapshot_id(taken_at, self._chance.token(8))
+            snapshot = layout.snapshot_id(taken_at, self._randomness.token(8))
             last = replace(last, id=snapshot, taken_at=taken_at, finished_at=taken_at, parents=(last.id,))
             if hour >= sizes.forgotten or not sizes.pruned:
                 project.put_record(layout.snapshot_name(project.id, last.id), last.as_json())

@@ -1,6 +1,6 @@
 """Periods of many paths at once, and where each came from: the columns of a manifest.
 
-    finders = [*layouts, Recogniser(zone)]      the first that knows a path's period decides
+    finders = [*layouts, PeriodRecognizer(zone)]      the first that knows a path's period decides
     columns(paths, finders)                     -> period_start, period_end, period_origin
 
 What no finder knows is null: its period may come from its content or its modification time, which this room does not see.

@@ -1,1 +1,1 @@
-"""The only place with a terminal, an environment, settings files and exit codes."""
+"""The command line: options, prompts, what is shown on a terminal, exit codes. Everything else is in `strongroom`."""

@@ -13,7 +13,18 @@ from typing import Annotated, Any, cast
 import typer
 from typer.main import get_command
 
-from cli import command_line, help_pages, output, parent, registry, resources, runtime, signals, unexpected, usage_errors
+from cli import (
+    command_line,
+    crash_report,
+    daemon_parent,
+    help_pages,
+    output,
+    registry,
+    resource_errors,
+    runtime,
+    signals,
+    usage_errors,
+)
 from cli.command_classes import Group, global_options
 from cli.options import GLOBAL
 from strongroom import environment
@@ -85,7 +96,7 @@ def run() -> None:
 
         completion.run(get_command(app), sys.argv[2:])
     signals.listen()
-    parent.follow()
+    daemon_parent.follow()
     code = _exit_code()
     output.flush()
     os._exit(code)
@@ -103,7 +114,7 @@ def _exit_code() -> int:
     except StrongroomError as error:
         return _report(error)
     except Exception as error:  # noqa: BLE001 (nothing is above this to hear of it)
-        return _report(resources.shortage(error) or unexpected.fault_as_error(error))
+        return _report(resource_errors.shortage(error) or crash_report.fault_as_error(error))
     except SystemExit as end:
         left = end.code
     return left if isinstance(left, int) else int(left is not None)

@@ -88,9 +88,9 @@ class RunLog:
 
 def scheduled(settings: Settings) -> list[Key]:
     """The jobs that have a schedule."""
-    from strongroom import from_settings
+    from strongroom import daemon_config
 
-    return [(plan.name, job.name) for plan in from_settings.projects(settings) for job in plan.jobs]
+    return [(plan.name, job.name) for plan in daemon_config.projects(settings) for job in plan.jobs]
 
 
 def choose(keys: Sequence[Key], job: str | None, project: str | None) -> list[Key]:
@@ -132,11 +132,11 @@ def history_reader(settings: Settings) -> Iterator[RunHistoryReader]:
 def jobs(settings: Settings) -> list[DaemonJob]:
     """Every job that has a schedule, with its newest run and the next. Raises `StrongroomError`."""
     from policies.scheduling.due import next_run
-    from strongroom import from_settings
+    from strongroom import daemon_config
 
     found, now = [], context.services().clock.now()
     with history_reader(settings) as history:
-        for plan in from_settings.projects(settings):
+        for plan in daemon_config.projects(settings):
             for job in plan.jobs:
                 runs = history.recent(plan.name, job.name)
                 upcoming = next_run(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, now)

@@ -40,8 +40,15 @@ def limits(project: ProjectSettings) -> Limits:
     """From when on a snapshot is suspicious."""
     from policies.monitoring.anomalies import Limits
 
-    alarms = project.alarms
-    return Limits(alarms.deleted_share, alarms.rewritten_share, alarms.entropy, alarms.vanished, alarms.folder, alarms.emptied)
+    alerts = project.alerts
+    return Limits(
+        deleted_share=alerts.deleted_share,
+        rewritten_share=alerts.rewritten_share,
+        entropy=alerts.entropy,
+        vanished=alerts.vanished,
+        folder=alerts.folder,
+        emptied=alerts.emptied,
+    )
 
 
 def of_snapshot(settings: Settings, project: Project, source: SourceSettings, record: Record) -> Findings:

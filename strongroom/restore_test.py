@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom import context, environment, notices, own_paths, sources
-from strongroom.scratch_folder import remove_folder, scratch_folder
+from strongroom.scratch_dir import remove_folder, scratch_folder
 from strongroom.source_comparison import LiveSource, SourceComparison
 from strongroom.throwaway_repository import Into, throwaway_repository
 from vault import wording

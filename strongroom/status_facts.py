@@ -37,7 +37,7 @@ from vault.wording import counted, quoted
 
 if TYPE_CHECKING:
     from policies.daemon.heartbeat import Heartbeat
-    from policies.daemon.plan import PlannedJob, ProjectPlan
+    from policies.daemon.job_config import PlannedJob, ProjectPlan
     from policies.monitoring.alerts import Alert
     from policies.monitoring.state_store import StateStore
     from policies.scheduling.run_history import RunHistoryReader
@@ -117,10 +117,10 @@ class LocalState:
         """repository_state: None where the store could not be asked."""
         from policies.daemon.project_state import RepositoryFacts, frozen_by, state_of
         from policies.monitoring.alerts import evaluate
-        from strongroom import from_settings
+        from strongroom import daemon_config
 
         listed = name in self.settings.projects
-        plan = from_settings.project(name, self.settings.project(name))
+        plan = daemon_config.project(name, self.settings.project(name))
         heads = repository_state.heads if repository_state is not None else {}
         rows = [self._source(plan, source, repository_state, listed=listed) for source in sorted({*plan.sources, *heads})]
         for state, names in repository_state.unreadable.items() if repository_state is not None else ():
@@ -155,7 +155,7 @@ class LocalState:
         beat = self.heartbeat
         for one in beat.failing if beat.state in ("running", "stuck") else ():
             message = f"{one.get('task')} fails since {one.get('since')}: {one.get('error')}"
-            found.append(Alert("", "daemon", "daemon", message, "mend what the message names; it goes on by itself"))
+            found.append(Alert("", "daemon", "daemon", message, "correct what the message names; the daemon goes on by itself"))
         seen = f", its last sign of life was {wording.moment(beat.seen)}" if beat.seen is not None else ""
         start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
         if beat.state == "killed":
@@ -181,10 +181,10 @@ class LocalState:
     def _overdue(self) -> list[datetime]:
         """Since when jobs are due that nobody starts."""
         from policies.scheduling.due import Start, decide
-        from strongroom import from_settings
+        from strongroom import daemon_config
 
         found = []
-        for plan in from_settings.projects(self.settings):
+        for plan in daemon_config.projects(self.settings):
             for job in plan.jobs:
                 runs = self.history.recent(plan.name, job.name)
                 verdict = decide(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, self.now).verdict

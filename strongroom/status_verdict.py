@@ -91,7 +91,7 @@ def _problem(row: SourceStatus) -> StatusProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class RestoreTest:
+class DrillStatus:
     """The newest restore drill of a project; None where none was made."""
 
     project: str
@@ -112,7 +112,7 @@ class Verdict:
     backed_up: tuple[SourceStatus, ...]
     not_backed_up: tuple[SourceStatus, ...]
     oldest: SourceStatus | None
-    restore_tests: tuple[RestoreTest, ...]
+    restore_tests: tuple[DrillStatus, ...]
     problems: int
     critical: int
     at: datetime
@@ -217,7 +217,7 @@ def verdict_of(
         backed_up=good,
         not_backed_up=bad,
         oldest=min(dated, key=lambda one: one[0])[1] if dated else None,
-        restore_tests=tuple(RestoreTest(one.project, one.drill) for one in projects if _is_listed(one.sources)),
+        restore_tests=tuple(DrillStatus(one.project, one.drill) for one in projects if _is_listed(one.sources)),
         problems=len(problems),
         critical=critical,
         at=now,

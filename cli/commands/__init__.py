@@ -1,1 +1,4 @@
-"""One file a command. Heavy imports stand inside the functions: `strongroom --help` must not wait for them."""
+"""The commands; `cli.registry` says which module has which.
+
+Most modules have one. `listing` has list and ls, `history` has find and history, `retention` also forget.
+"""

@@ -21,8 +21,8 @@ from vault.errors import Busy, Interrupted, SettingsError, StrongroomError, Usag
 
 if TYPE_CHECKING:
     from policies.daemon.child_processes import ProcessResult
+    from policies.daemon.daemon import DaemonConfig, DaemonParts, DaemonSignals
     from policies.daemon.log import Log
-    from policies.daemon.loop import DaemonConfig, DaemonParts, DaemonSignals
     from policies.daemon.warm_parent import WarmParent
     from policies.scheduling.jobs import Stop
     from strongroom.settings import Settings
@@ -65,8 +65,8 @@ def daemon(
         return
     if not found.projects:
         raise SettingsError(f"{file} names no project", hint="add one with `strongroom project add NAME --source KIND=PATH`")
+    from policies.daemon.daemon import Daemon, DaemonSignals
     from policies.daemon.log import Log
-    from policies.daemon.loop import Daemon, DaemonSignals
 
     clock = context.services().clock
     log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
@@ -96,7 +96,7 @@ def run(
     """Run a job of the daemon's now, whatever its schedule says, and show what came of it.
 
     JOB is `backup`, `check`, `drill`, `retention`, `prune`, or a name that `daemon jobs` lists. The run is like every other: in
-    the history, with the same retries, locks and alarms. A daemon that is running is asked to start it; where none is, this
+    the history, with the same retries, locks and alerts. A daemon that is running is asked to start it; where none is, this
     command does, and no daemon starts meanwhile. Ends with 3 where a run had problems, with 1 where it failed.
     """
     from strongroom import daemon_jobs, requested_runs
@@ -121,8 +121,8 @@ def run(
 
 def _run_requested(found: Settings, identities: list[Path]) -> None:
     """Be the daemon for what is asked for. Raises `Busy`, `Interrupted`."""
+    from policies.daemon.daemon import Daemon, DaemonSignals
     from policies.daemon.log import Log
-    from policies.daemon.loop import Daemon, DaemonSignals
 
     log = Log(output.notice, context.services().clock, as_json=False)
     signals = DaemonSignals()
@@ -137,15 +137,15 @@ def _run_requested(found: Settings, identities: list[Path]) -> None:
 def _warm_parent(found: Settings, log: Log, *, once: bool) -> Iterator[WarmParent | None]:
     """What forks the runs; None where the daemon ends at once, or the system cannot do it."""
     from policies.daemon.warm_parent import WarmParent, is_possible
-    from strongroom import from_settings
+    from strongroom import daemon_config
 
     if once or not is_possible():
         yield None
         return
 
     kind = ["s3"] if found.repository.address.lower().startswith("s3:") else []
-    server = [*from_settings.WARM_PARENT, *kind]
-    warm = WarmParent(from_settings.RUN, server, environment.for_warm_parent(), context.services().clock, log.notice)
+    server = [*daemon_config.WARM_PARENT, *kind]
+    warm = WarmParent(daemon_config.RUN, server, environment.for_warm_parent(), context.services().clock, log.notice)
     warm.warm_up()
     try:
         yield warm
@@ -156,11 +156,11 @@ def _warm_parent(found: Settings, log: Log, *, once: bool) -> Iterator[WarmParen
 def _daemon_config(found: Settings, identity: list[Path], log: Log, warm: WarmParent | None) -> DaemonConfig:
     from policies.daemon import job_results
     from policies.daemon.child_processes import Children
-    from policies.daemon.loop import DaemonConfig
-    from strongroom import daemon_jobs, from_settings
+    from policies.daemon.daemon import DaemonConfig
+    from strongroom import daemon_config, daemon_jobs
     from strongroom.settings import durations
 
-    projects = from_settings.projects(found)
+    projects = daemon_config.projects(found)
     grace = durations.read(found.document.daemon.grace).total_seconds()
     copy: Path | None = None
     try:
@@ -181,13 +181,13 @@ def _daemon_config(found: Settings, identity: list[Path], log: Log, warm: WarmPa
                 local_state.keep_settings(found)
         return children.run(command, stop)
 
-    commands = from_settings.Commands(found.file, identity)
+    commands = daemon_config.Commands(found.file, identity)
     notify = found.document.notify
     return DaemonConfig(
         projects=projects,
         jobs=tuple(job_results.jobs(projects, commands, run)),
-        channels=from_settings.channels(notify),
-        healthchecks=from_settings.healthchecks(notify),
+        channels=daemon_config.channels(notify),
+        healthchecks=daemon_config.healthchecks(notify),
         grace=grace,
     )
 
@@ -197,12 +197,12 @@ def _reach(found: Settings, identity: list[Path]) -> None:
     from policies.daemon import job_results
     from policies.daemon.child_processes import Children
     from policies.scheduling.jobs import Stop
-    from strongroom import from_settings
+    from strongroom import daemon_config
 
     clock = context.services().clock
     copy = local_state.folder(found) / local_state.SETTINGS_IN_USE
     children = Children(environment.for_children(copy if copy.exists() else None))
-    command = from_settings.Commands(found.file, identity).status()
+    command = daemon_config.Commands(found.file, identity).status()
     job_results.reached(children.run(command, Stop(clock, clock.monotonic() + REACH_WITHIN)))
 
 
@@ -210,8 +210,8 @@ def _reach(found: Settings, identity: list[Path]) -> None:
 def _daemon_parts(found: Settings, log: Log, reach: Callable[[], None] | None) -> Iterator[DaemonParts]:
     """reach: asks the store for anything; None where it is to run what is due and end, and metrics are not served."""
     from policies.daemon import systemd
+    from policies.daemon.daemon import DaemonParts
     from policies.daemon.health import Health
-    from policies.daemon.loop import DaemonParts
     from policies.monitoring.state_store import StateStore
     from policies.scheduling.run_history import RunHistory
     from policies.scheduling.run_requests import RunRequests

@@ -11,7 +11,7 @@ from cli import output
 from cli.commands import project_changes
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from strongroom import context, environment
-from strongroom.settings.names import KIND
+from strongroom.settings.kind_names import KIND
 from vault.errors import SourceError, UsageError
 from vault.wording import quoted
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from policies.daemon import first_contact
 from policies.daemon.alert_grouping import AlertGroups
+from policies.daemon.job_config import ProjectPlan
 from policies.daemon.log import Log
-from policies.daemon.plan import ProjectPlan
 from policies.daemon.project_state import JobRuns, state_of
 from policies.monitoring.alerts import Alert, ProjectState, Severity, evaluate, span
 from policies.monitoring.state_store import NotedAlert, StateStore
 from policies.notifications.message import Line, Message
 from policies.notifications.outbox import Outbox
-from policies.scheduling.loop import Failure
+from policies.scheduling.periodic_tasks import Failure
 from vault.errors import StrongroomError
 
 REPORT_OWN_FAILURE_AFTER = timedelta(minutes=5)
@@ -77,7 +77,7 @@ class AlertMonitor:
             if key in resolved:
                 self._log.resolved(key)
             else:
-                self._log.info(f"{_title(key)}: is no longer in the settings; its alarm ({key[1]}) is taken back")
+                self._log.info(f"{_title(key)}: is no longer in the settings; its alert ({key[1]}) is taken back")
         self._record(self._known, queued_messages, now)
         if trouble is not None:
             raise trouble

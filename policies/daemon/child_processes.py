@@ -1,4 +1,4 @@
-"""A run as a process of its own, from its start to its end.
+"""A run as a process of its own, from its start to its end. Its time limit is `JobPolicy.timeout`, which `jobs.Stop` says.
 
 It is asked to stop by SIGTERM, upon which every command of ours withdraws within seconds; one that does not is killed. What it
 prints goes to files without a name: nothing that it says can fill memory or a pipe.

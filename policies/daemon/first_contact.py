@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from policies.scheduling.jobs import Launch
-from policies.scheduling.loop import Failure
+from policies.scheduling.periodic_tasks import Failure
 from vault.clock import Clock
 from vault.errors import StrongroomError
 

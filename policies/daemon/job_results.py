@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from policies.daemon.child_processes import ProcessResult, Run
-from policies.daemon.plan import PlannedJob, ProjectPlan
+from policies.daemon.job_config import PlannedJob, ProjectPlan
 from policies.scheduling.jobs import Job, Outcome, Stop
 from vault.errors import Busy, Interrupted, StrongroomError
 from vault.wording import counted

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from policies.daemon.plan import Kind, PlannedJob, ProjectPlan
+from policies.daemon.job_config import Kind, PlannedJob, ProjectPlan
 from policies.monitoring.alerts import CheckState, DrillState, FailedRuns, ProjectState, SourceState
 from policies.monitoring.state_store import StateStore
 from policies.scheduling.due import A_LITTLE

@@ -36,11 +36,11 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From when on a snapshot is flagged. shrunk, changed: shares, 0 to 1 · vanished: a number of files · folder: so many of a
-    folder or a period that vanished as a whole; 0 for never · entropy, emptied: whether that is looked at."""
+    """From when on a snapshot is flagged. deleted_share, rewritten_share: 0 to 1 · vanished: a number of files · folder: so
+    many of a folder or a period that vanished as a whole; 0 for never · entropy, emptied: whether that is looked at."""
 
-    shrunk: float = 0.3
-    changed: float = 0.5
+    deleted_share: float = 0.3
+    rewritten_share: float = 0.5
     entropy: bool = True
     vanished: int = 50
     folder: int = 5
@@ -117,7 +117,7 @@ def _verdict(case: _Case) -> Anomalies:
 
 def _vanished(case: _Case) -> Iterator[str]:
     count, limits = case.within_a_day(_vanished_of), case.limits
-    much = count >= limits.shrunk * case.files or count >= limits.vanished
+    much = count >= limits.deleted_share * case.files or count >= limits.vanished
     if count >= FEWEST and much and (usual := case.unusual(count, _vanished_of)):
         share = f"{100 * count // max(1, case.files)} %"
         yield f"{case.when(_vanished_of)}{count} of {case.files} files vanished ({share}){_as(case, 'vanished')}; {usual}"
@@ -162,7 +162,7 @@ def _entropy(case: _Case) -> Iterator[str]:
 
 def _rewritten(case: _Case) -> Iterator[str]:
     now = case.now.changes
-    if now.went < max(FEWEST, case.limits.changed * now.files):
+    if now.went < max(FEWEST, case.limits.rewritten_share * now.files):
         return
     usual = 0 if case.habit is None else case.habit.by_hour(_went_of)
     if now.went >= FEWEST + BEYOND * usual:

@@ -24,7 +24,7 @@ from vault.repository.project import Project
 
 FREEZER = "strongroom"
 _BEGINS = "frozen by snapshot "
-_ALARMING = ("vanished", "went", "unformed", "unreadable", "emptied", "columns")
+_SUSPICIOUS = ("vanished", "went", "unformed", "unreadable", "emptied", "columns")
 _MOST_STEPS = 400
 """Snapshots that are looked at first."""
 
@@ -54,7 +54,7 @@ def watch(project: Project, record: Record, limits: Limits, zone: ZoneInfo) -> A
 def _evaluate(project: Project, one: Record, parent: Record, limits: Limits, zone: ZoneInfo) -> Anomalies:
     """Look at what the day before says first, and at the weeks before only where that is suspicious."""
     now = _seen(one, {})
-    if not any(getattr(now.changes, name) for name in _ALARMING):
+    if not any(getattr(now.changes, name) for name in _SUSPICIOUS):
         return Anomalies()
     span = WEEK if now.changes.unformed or now.changes.unreadable else DAY
     if not anomalies.suspicious(now, [_seen(other, {}) for other in _before(project, one, parent, span)], limits):

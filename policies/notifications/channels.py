@@ -1,4 +1,8 @@
-"""What every way of telling people has in common."""
+"""What every way of telling people has in common.
+
+To add one: a class with `send`, its table in `strongroom.settings.notifications`, and its making in
+`strongroom.daemon_config.channels`. What is sent is made in `message`.
+"""
 
 from __future__ import annotations
 

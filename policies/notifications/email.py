@@ -1,4 +1,4 @@
-"""Telling by e-mail, through somebody's mail server."""
+"""Telling by e-mail, through somebody's mail server. Subject and text are made in `message`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pings as healthchecks.io takes them: whoever hears none for a while raises the alarm, also when this machine is gone.
+"""Pings as healthchecks.io takes them: whoever hears none for a while raises the alert, also when this machine is gone.
 
 URL/start    the daemon has begun
 URL          every promise is kept

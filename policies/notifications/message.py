@@ -1,4 +1,4 @@
-"""What is sent: alerts that fire and alerts that are resolved, in one message."""
+"""The text of a notification: alerts that fire and alerts that are resolved, as the subject and body of a mail and as JSON."""
 
 from __future__ import annotations
 

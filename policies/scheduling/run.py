@@ -23,8 +23,8 @@ SUCCESSES: frozenset[Ending] = frozenset({"done", "problems"})
 class Run:
     """id: made up when it starts, so that no clock can confuse two runs · since, planned: the first and the last due time that
     it stands for; one and the same unless some were missed · attempt: 1 is the first · ended, ending: None while it runs ·
-    problems: how many · message: a sentence for people · host: where it ran · process: see `process` · set_aside: the clock has
-    been set back since, so that it says nothing about what is due."""
+    problems: how many · message: a sentence for people · host: where it ran · process: see `process_identity` · set_aside: the
+    clock has been set back since, so that it says nothing about what is due."""
 
     id: str
     project: str

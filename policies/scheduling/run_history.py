@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from policies.scheduling import process, run_history_file
+from policies.scheduling import process_identity, run_history_file
 from policies.scheduling.run import Run
 from policies.scheduling.run_history_file import history_errors
 from vault.clock import Clock
@@ -92,7 +92,7 @@ class RunHistoryReader:
         self._connection.close()
 
     def _as_seen(self, run: Run) -> Run:
-        if run.ending is None and run.host == self.host and not process.is_alive(run.process):
+        if run.ending is None and run.host == self.host and not process_identity.is_alive(run.process):
             return replace(run, ending="aborted", message=ABORTED)
         return run
 

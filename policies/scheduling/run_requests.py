@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from policies.scheduling import process
+from policies.scheduling import process_identity
 from vault.errors import StrongroomError
 
 FOLDER = "requests"
@@ -27,7 +27,7 @@ _ID = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """id: of the run that it asks for · process: who asks, see `process`."""
+    """id: of the run that it asks for · process: who asks, see `process_identity`."""
 
     id: str
     project: str
@@ -43,7 +43,7 @@ class RunRequests:
 
     def ask(self, run: str, project: str, job: str) -> RunRequest:
         """Ask for a run. run: its id, 16 hex digits. Raises `StrongroomError`."""
-        request = RunRequest(run, project, job, process.marker())
+        request = RunRequest(run, project, job, process_identity.marker())
         file = self._file(run)
         new = file.with_suffix(".new")
         try:
@@ -67,7 +67,7 @@ class RunRequests:
         with suppress(OSError):
             for file in sorted((self.folder / FOLDER).glob(f"*{_SUFFIX}"))[:MOST]:
                 request = _read(file)
-                if request is None or not process.is_alive(request.process):
+                if request is None or not process_identity.is_alive(request.process):
                     with suppress(OSError):
                         file.unlink()
                 else:

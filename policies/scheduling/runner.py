@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
 
-from policies.scheduling import due, process
+from policies.scheduling import due, process_identity
 from policies.scheduling.due import DueDecision, Start, Wait, decide
 from policies.scheduling.history_writer import HistoryWriter
 from policies.scheduling.job_state import End, JobState, ended_run, mistake
@@ -63,7 +63,7 @@ class Runner:
         self._history = history
         self._services = services
         self._clock = services.clock
-        self._process = process.marker()
+        self._process = process_identity.marker()
         half = max(1, at_once // 2)
         self._slots: dict[Slot, int] = {"backup": at_once, "maintenance": half}
         self._of_one_project: dict[Slot, int] = {"backup": half, "maintenance": 1}

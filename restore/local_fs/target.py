@@ -1,4 +1,5 @@
-"""The folder that is restored into."""
+"""The folder that is restored into. Nothing is written outside of it: `names` refuses paths that lead out, and every folder is
+opened part by part without following links (`vault.source.folder_descent`)."""
 
 from __future__ import annotations
 

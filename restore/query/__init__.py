@@ -1,7 +1,7 @@
 """Questions in SQL, answered from a past moment without restoring it.
 
-    tables             which files are one table, and what it is called
-    file_server        the files as DuckDB sees them: through the chunk cache, with what is known of each in its name
+    table_names             which files are one table, and what it is called
+    duckdb_files        the files as DuckDB sees them: through the chunk cache, with what is known of each in its name
     columns            which columns a table has, of which types, and the SQL that says so
     partition_pruning  which files a question can need at all, before one of them is opened
     sheet_files        sheets of workbooks as files of their own

@@ -16,10 +16,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restore.query.file_server import META, PREFIX, FileServer
+from restore.query.duckdb_files import META, PREFIX, QueryFiles
 from restore.query.json_columns import json_columns
-from restore.query.sql_names import quoted, text
-from restore.query.tables import QueryTable
+from restore.query.sql_quoting import quoted, text
+from restore.query.table_names import QueryTable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -66,7 +66,7 @@ class Shape:
     view: QueryTable
     columns: tuple[Column, ...]
 
-    def create(self, server: FileServer, rows: Sequence[int]) -> str:
+    def create(self, server: QueryFiles, rows: Sequence[int]) -> str:
         """SQL of a view over these files."""
         cells = [f"{_cell(self.view, one)} AS {quoted(shown(one.name))}" for one in self.columns]
         return self._views(cells, _scan(server, self.view, rows))
@@ -94,7 +94,7 @@ class Shape:
 
 
 def shape(
-    database: DuckDBPyConnection, server: FileServer, view: QueryTable, rows: Sequence[int], texts: Collection[str]
+    database: DuckDBPyConnection, server: QueryFiles, view: QueryTable, rows: Sequence[int], texts: Collection[str]
 ) -> Shape:
     """The columns of these files of a table. texts: columns that stay text whatever they look like."""
     scan = _scan(server, view, rows)
@@ -147,7 +147,7 @@ _HIVE_TYPES = ", ".join(f"'{PREFIX}{name}': {type_}" for name, type_ in META.ite
 _HIVE = f"hive_partitioning = true, hive_types = {{{_HIVE_TYPES}}}"
 
 
-def _scan(server: FileServer, view: QueryTable, rows: Sequence[int]) -> str:
+def _scan(server: QueryFiles, view: QueryTable, rows: Sequence[int]) -> str:
     """What reads the files."""
     if view.stored in ("csv", "tsv"):
         parts = [

@@ -9,7 +9,7 @@ import codecs
 import io
 from typing import BinaryIO, NamedTuple
 
-from restore.query.sql_names import text
+from restore.query.sql_quoting import text
 from restore.tables.distinct_names import distinct
 from restore.tables.readers.csv_header import LOOKED_AT, Header, heading_of
 from restore.tables.readers.csv_rows import CsvRows, delimiter_of, rows_below, separator_line

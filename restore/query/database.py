@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from restore.query.file_server import PROTOCOL, FileServer
-from restore.query.sql_names import text
+from restore.query.duckdb_files import PROTOCOL, QueryFiles
+from restore.query.sql_quoting import text
 from restore.tables.guards import reason
 from vault.errors import StrongroomError, UsageError
 
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 class Database:
     """One connection, worked with in a thread of its own, so that Ctrl-C is heard while a question runs."""
 
-    def __init__(self, server: FileServer, zone: str) -> None:
+    def __init__(self, server: QueryFiles, zone: str) -> None:
         self._server = server
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="query")
         self._connection = self._pool.submit(_open, server, zone).result()
@@ -56,7 +56,7 @@ class Database:
         self._pool.shutdown(wait=False)
 
 
-def _open(server: FileServer, zone: str) -> DuckDBPyConnection:
+def _open(server: QueryFiles, zone: str) -> DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(
@@ -80,7 +80,7 @@ def _open(server: FileServer, zone: str) -> DuckDBPyConnection:
 
 
 @contextmanager
-def translated(server: FileServer) -> Iterator[None]:
+def translated(server: QueryFiles) -> Iterator[None]:
     """DuckDB's errors as ours."""
     import duckdb
 

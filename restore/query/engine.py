@@ -16,11 +16,11 @@ from restore.execution.row_view import taken
 from restore.fsspec.file_contents import Contents
 from restore.query.columns import JSON, NOT_OF_ITS_TYPE, Shape, shape, shown
 from restore.query.database import Database
-from restore.query.file_server import FileServer
+from restore.query.duckdb_files import QueryFiles
 from restore.query.partition_pruning import files_needed
 from restore.query.sheet_files import SheetFiles, SheetQuery, with_sheets, workbooks
-from restore.query.sql_names import quoted, text
-from restore.query.tables import QueryTable, find_tables
+from restore.query.sql_quoting import quoted, text
+from restore.query.table_names import QueryTable, find_tables
 from restore.selection.select import Selection
 from restore.tables.readers.csv_header import NO_HEADER, Headers
 from vault.errors import NothingFound, UsageError
@@ -71,7 +71,7 @@ class QueryEngine:
         self.sheets = SheetFiles(self._items, self._contents, of_rows, sheets.scratch if sheets is not None else None)
         self.left_out = 0 if sheets is not None else len(workbooks(selection.table))
         taken = {record.source: record.taken_at for record in selection.records}
-        self._server = FileServer(self._items, self._contents, taken, zone, headers, self.sheets)
+        self._server = QueryFiles(self._items, self._contents, taken, zone, headers, self.sheets)
         self._tell = tell
         self._texts: dict[str, set[str]] = {}
         self._reported_cuts: set[str] = set()

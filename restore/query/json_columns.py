@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, TypeAlias
 
-from restore.query.sql_names import quoted, text
+from restore.query.sql_quoting import quoted, text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from restore.query.columns import Shape
-from restore.query.file_server import META, PREFIX, FileServer
-from restore.query.sql_names import quoted
+from restore.query.duckdb_files import META, PREFIX, QueryFiles
+from restore.query.sql_quoting import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,12 +24,12 @@ _FILES = "strongroom_files"
 _SCANNED = "read_csv"
 
 
-def files_needed(database: DuckDBPyConnection, server: FileServer, shapes: Sequence[Shape], sql: str) -> list[list[int]]:
+def files_needed(database: DuckDBPyConnection, server: QueryFiles, shapes: Sequence[Shape], sql: str) -> list[list[int]]:
     """For each table the rows of the files that may be needed. Raises what DuckDB says about the question."""
     return [_survivors(database, server, shapes, number, sql) for number in range(len(shapes))]
 
 
-def _survivors(database: DuckDBPyConnection, server: FileServer, shapes: Sequence[Shape], number: int, sql: str) -> list[int]:
+def _survivors(database: DuckDBPyConnection, server: QueryFiles, shapes: Sequence[Shape], number: int, sql: str) -> list[int]:
     for other, shape in enumerate(shapes):
         stub = shape.create_stub(server.names(shape.view.rows)) if other == number else shape.create_stand_in()
         database.execute(stub)
@@ -58,7 +58,7 @@ def _scans(node: object) -> list[dict[str, Any]]:
     return own + _scans(node.get("children", []))
 
 
-def _matching(database: DuckDBPyConnection, server: FileServer, rows: list[int], condition: str) -> list[int] | None:
+def _matching(database: DuckDBPyConnection, server: QueryFiles, rows: list[int], condition: str) -> list[int] | None:
     """The files for which a condition of a plan holds; None where it cannot be asked."""
     import duckdb
     import pyarrow as pa

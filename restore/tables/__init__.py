@@ -8,6 +8,12 @@
     rows_in_period  a table cut to the rows of a period; times reads what people write
     merge           one table out of many files
     type_inference  the narrowest types that hold every cell; schema_cast fits a table to them
+    cell_text       every cell as its one text; values turns Arrow columns into Python's values
+    row_times       which quarters of an hour rows are about; time_span from when to when
+    guards          what a library raises leaves as an error of ours
+    readers         a file of a format as tables
+    writers         tables as a file of a format
+    workbook        what XLSX and ODS share
 
 Readers turn a file into tables, writers turn tables into a file; neither knows the other.
 """

@@ -1,4 +1,5 @@
-"""What is wrong with a settings file: each thing with its line, its key and what to do, all of them at once."""
+"""What is wrong with a settings file: each thing with its line, its key and what to do, all of them at once. `reader` finds
+unknown keys, and what they may have been meant to be."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ reports = "7 years after period"
 tickets = "5 years"
 raw = "2 years"
 
-[defaults.alarms]                          # what of a new snapshot freezes retention until a person looks
+[defaults.alerts]                          # what of a new snapshot freezes retention until a person looks
 deleted_share = 0.3
 rewritten_share = 0.5
 

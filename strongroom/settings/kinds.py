@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from strongroom.settings.errors import SettingsFault
-from strongroom.settings.names import WELL_KNOWN
+from strongroom.settings.kind_names import WELL_KNOWN
 from strongroom.settings.toml_positions import Key, at
 
 

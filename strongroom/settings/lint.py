@@ -75,7 +75,7 @@ def odd(settings: Settings, now: datetime) -> Iterator[SettingsFault]:
         yield from _retention(("projects", name), project, now)
         yield from _schedules(("projects", name), project, now)
         yield from _unverified(("projects", name), project)
-        yield from _unreachable(("projects", name, "alarms"), project)
+        yield from _unreachable(("projects", name, "alerts"), project)
 
 
 def _tried(key: Key, attempt: Callable[[], object]) -> Iterator[SettingsFault]:
@@ -205,8 +205,8 @@ def _unverified(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:
 
 
 def _unreachable(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:
-    """Alarms that cannot ring."""
-    if project.alarms.deleted_share >= 1:
+    """Alerts that cannot ring."""
+    if project.alerts.deleted_share >= 1:
         yield SettingsFault(
             (*key, "deleted_share"),
             "cannot be reached: of a source that has lost everything no snapshot is taken",

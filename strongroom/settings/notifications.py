@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from strongroom.settings import secrets
-from strongroom.settings.fields import People, Place, PlainUrl, Port, Text
 from strongroom.settings.tables import Table
+from strongroom.settings.value_types import People, Place, PlainUrl, Port, Text
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -65,7 +65,7 @@ class WebhookSettings(_Url):
 
 class HealthchecksSettings(_Url):
     """By pings, in the manner of healthchecks: at the URL after each round in which every promise is kept, at URL`/fail`
-    otherwise. Who hears no ping raises the alarm, also when this machine is gone."""
+    otherwise. Who hears no ping raises the alert, also when this machine is gone."""
 
 
 class AppriseSettings(Table):

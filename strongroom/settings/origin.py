@@ -14,7 +14,7 @@ from strongroom import environment
 from strongroom.settings import resolve
 from strongroom.settings.effective import Settings
 from strongroom.settings.errors import written
-from strongroom.settings.names import NEVER
+from strongroom.settings.kind_names import NEVER
 from strongroom.settings.projects import Job, KeepSettings
 from strongroom.settings.renamed import as_written
 from strongroom.settings.toml_positions import Key, places

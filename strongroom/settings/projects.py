@@ -1,4 +1,4 @@
-"""The tables `[defaults]` and `[projects.NAME]`: sources, schedules, retention, expectations.
+"""Every setting of a project, with its default: the tables `[defaults]` and `[projects.NAME]`.
 
 What a project does not say it has from `[defaults]`, key by key; `inherited` puts the two together before they are read.
 """
@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from strongroom.settings.fields import (
+from strongroom.settings.tables import Table
+from strongroom.settings.value_types import (
     Count,
     Cron,
     Every,
@@ -30,7 +31,6 @@ from strongroom.settings.fields import (
     Word,
     Zone,
 )
-from strongroom.settings.tables import Table
 
 Unit = Literal["hour", "day", "weekday", "week", "month", "quarter", "year"]
 _SHORT = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
@@ -191,8 +191,8 @@ class LockSettings(Table):
         return self
 
 
-class AlarmSettings(Table):
-    """What of a new snapshot raises an alarm and freezes retention until a person looks."""
+class AlertSettings(Table):
+    """What of a new snapshot raises an alert and freezes retention until a person looks."""
 
     deleted_share: Share = Field(default=0.3, description="this share of a source's files vanished, at once or within a day")
     vanished: Annotated[int, Field(ge=1)] = Field(default=50, description="so many of them vanished, whatever share that is")
@@ -230,7 +230,7 @@ class DefaultSettings(Table):
         default=HookSettings.model_construct(), description="commands before and after the backup of each source"
     )
     lock: LockSettings = Field(default=LockSettings.model_construct(), description="Object Lock")
-    alarms: AlarmSettings = Field(default=AlarmSettings.model_construct(), description="what raises an alarm")
+    alerts: AlertSettings = Field(default=AlertSettings.model_construct(), description="what raises an alert")
 
 
 class ProjectSettings(DefaultSettings):

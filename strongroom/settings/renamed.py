@@ -39,8 +39,9 @@ RENAMED = (
         for owner in (("defaults",), ("projects", ANY))
         for one in (
             Renamed(owner, "items", "item_retention"),
-            Renamed((*owner, "alarms"), "shrunk", "deleted_share"),
-            Renamed((*owner, "alarms"), "changed", "rewritten_share"),
+            Renamed(owner, "alarms", "alerts"),
+            *(Renamed((*owner, table), "shrunk", "deleted_share") for table in ("alarms", "alerts")),
+            *(Renamed((*owner, table), "changed", "rewritten_share") for table in ("alarms", "alerts")),
         )
     ),
     Renamed(("projects", ANY, "sources", ANY), "expect", "expected"),

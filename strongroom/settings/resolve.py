@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from strongroom.settings import durations
-from strongroom.settings.names import NEVER
+from strongroom.settings.kind_names import NEVER
 
 if TYPE_CHECKING:
     from classify.path_layout import Layout

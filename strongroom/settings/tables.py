@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from strongroom.settings.fields import Length, Loopback, Place, Text, Texts
+from strongroom.settings.value_types import Length, Loopback, Place, Text, Texts
 
 
 class Table(BaseModel):

@@ -29,7 +29,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "defaults.hooks": projects.HookSettings,
     "defaults.keep": projects.KeepSettings,
     "defaults.lock": projects.LockSettings,
-    "defaults.alarms": projects.AlarmSettings,
+    "defaults.alerts": projects.AlertSettings,
     "daemon": tables.DaemonSettings,
     "notify": notifications.NotifySettings,
     "notify.email": notifications.EmailSettings,

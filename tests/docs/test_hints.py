@@ -1,4 +1,4 @@
-"""Commands and options in hints, alarms and documents are parsed by the command line itself, which takes all of them.
+"""Commands and options in hints, alerts and documents are parsed by the command line itself, which takes all of them.
 
 Every text of the source is looked at, by walking its syntax tree; what a text fills in stands as a word.
 """
@@ -19,7 +19,7 @@ import typer.main
 
 from cli.command_line import OLD_SPELLINGS, with_options_behind
 from cli.main import app
-from policies.daemon.plan import Kind
+from policies.daemon.job_config import Kind
 from policies.monitoring.alerts import COMMANDS
 from tests.docs.generated import commands, option_names
 from tests.docs.pages import ROOT, blocks, pages
@@ -107,7 +107,7 @@ def only_named(line: str, error: Exception, *, prose: bool) -> bool:
     return named and type(error).__name__ in ("MissingParameter", "BadOptionUsage")
 
 
-def test_every_command_in_hints_alarms_and_documents_is_one_that_the_command_line_takes() -> None:
+def test_every_command_in_hints_alerts_and_documents_is_one_that_the_command_line_takes() -> None:
     wrong = []
     for place, line in shown():
         rest = line.removeprefix("strongroom").strip(" …")
@@ -121,7 +121,7 @@ def test_every_command_in_hints_alarms_and_documents_is_one_that_the_command_lin
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_job_whose_failure_raises_an_alarm_is_a_command_that_takes_a_project() -> None:
+def test_every_job_whose_failure_raises_an_alerts_is_a_command_that_takes_a_project() -> None:
     for job in get_args(Kind):
         parsed(f"strongroom {COMMANDS.get(job, job)} 'a project'")
 

@@ -1,4 +1,4 @@
-"""`check` opens every sort of object; what this machine has seen and misses is an alarm until a person says it is known."""
+"""`check` opens every sort of object; what this machine has seen and misses is an alert until a person says it is known."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_beside_a_mark_that_cannot_be_read_nothing_new_leans_on_what_is_stored(u
     comes_back(used)
 
 
-def test_a_hold_that_is_gone_is_an_alarm_and_nothing_is_let_go_until_a_person_knows(used: Desk) -> None:
+def test_a_hold_that_is_gone_is_an_alerts_and_nothing_is_let_go_until_a_person_knows(used: Desk) -> None:
     hold = used.call("hold", "add", "acme", "--kind", "reports", "--reason", "a court", "--json").document["hold"]
     used.call("backup")
     (file,) = folder(used, "holds").iterdir()
@@ -118,7 +118,7 @@ def test_a_hold_that_is_gone_is_an_alarm_and_nothing_is_let_go_until_a_person_kn
     assert len(list(folder(used, "holds").iterdir())) == 1, "a release says who knew of it"
 
 
-def test_a_hold_that_is_gone_is_no_alarm_on_a_machine_that_has_never_seen_it(used: Desk) -> None:
+def test_a_hold_that_is_gone_is_no_alerts_on_a_machine_that_has_never_seen_it(used: Desk) -> None:
     used.call("hold", "add", "acme", "--kind", "reports", "--reason", "a court")
     used.call("check")
     shutil.rmtree(folder(used, "holds"))

@@ -12,7 +12,7 @@ import pytest
 from cli.commands.daemon_logs import complete_job, complete_project
 from policies.daemon.child_processes import ProcessResult
 from policies.daemon.run_output import MOST_BYTES, MOST_RUNS, RunOutput, text_of
-from policies.scheduling import process
+from policies.scheduling import process_identity
 from policies.scheduling.run import Run
 from policies.scheduling.run_history import RunHistory
 from strongroom.environment import host_name
@@ -111,7 +111,9 @@ def test_a_job_that_is_running_is_refused_and_nothing_is_asked_for(home: Desk) -
     clock = SystemClock()
     history = RunHistory.open(state(home) / "books.sqlite", clock, lambda _text: None)
     now = clock.now()
-    history.write(Run("ab" * 8, "acme", "backup reports", now, now, 1, now, host=host_name(), process=process.marker()))
+    history.write(
+        Run("ab" * 8, "acme", "backup reports", now, now, 1, now, host=host_name(), process=process_identity.marker())
+    )
     history.close()
     message = refusal(home.call("daemon", "run", "backup", exits=11))
     assert "acme/backup reports is running since" in message

@@ -1,5 +1,5 @@
 """One daemon process through a bad day: a full disk, state that is deleted, replaced, damaged and unreadable, a store that is
-away, settings that go bad. It does its work whenever that is possible, tells each alarm once, and needs nobody to start it
+away, settings that go bad. It does its work whenever that is possible, tells each alert once, and needs nobody to start it
 again.
 """
 
@@ -31,7 +31,7 @@ PATIENCE = 150.0
 SETTINGS = """
 [projects.acme.schedule]
 backup = {{ every = "1 minute", retries = 100, back_off = "1 second" }}
-[projects.acme.alarms]
+[projects.acme.alerts]
 problems_in_a_row = 1
 [notify.webhook]
 url_file = "hook"
@@ -43,7 +43,7 @@ metrics = "127.0.0.1:{port}"
 
 @dataclass(frozen=True)
 class Day:
-    """desk: whose daemon it is · disk: its state and its log lie there · sink: hears its alarms."""
+    """desk: whose daemon it is · disk: its state and its log lie there · sink: hears its alerts."""
 
     desk: Desk
     disk: Path
@@ -127,7 +127,7 @@ def fill(disk: Path) -> Path:
 def a_full_disk(day: Day) -> None:
     filler = fill(day.disk)
     day.desk.folder.joinpath("source").rename(day.desk.folder / "elsewhere")
-    day.wait(lambda: "problems" in day.told("broken"), "an alarm was not told while the disk was full")
+    day.wait(lambda: "problems" in day.told("broken"), "an alert was not told while the disk was full")
     day.wait(lambda: "writing the log" in day.failing(), "that the log cannot be written was not shown")
     shown = day.desk.run("status", "--json", exits=3).document
     assert shown["daemon"]["state"] == "running" and shown["daemon"]["failing"], shown["daemon"]
@@ -186,7 +186,7 @@ def settings_that_go_bad(day: Day) -> None:
 
 
 @pytest.mark.slow
-def test_a_daemon_lives_through_all_of_it_and_tells_each_alarm_once(day: Day) -> None:
+def test_a_daemon_lives_through_all_of_it_and_tells_each_alerts_once(day: Day) -> None:
     day.backs_up("a good day")
     a_full_disk(day)
     state_that_goes(day)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cli import resources
+from cli import resource_errors
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import STRONGROOM, Desk, Result
 from tests.support.tree_facts import tree_facts, write_files
@@ -175,5 +175,5 @@ def unchecked(desk: Desk, *arguments: str) -> Result:
     ],
 )
 def test_a_thread_that_the_system_refuses_is_told_as_that(error: Exception) -> None:
-    told = resources.shortage(error)
+    told = resource_errors.shortage(error)
     assert told is not None and "no further thread" in str(told) and told.hint

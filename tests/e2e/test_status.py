@@ -42,7 +42,7 @@ def state_folder(desk: Desk) -> Path:
     return found
 
 
-def test_where_the_store_is_away_ages_and_alarms_are_shown_and_the_exit_code_says_so(desk: Desk) -> None:
+def test_where_the_store_is_away_ages_and_alerts_are_shown_and_the_exit_code_says_so(desk: Desk) -> None:
     text = desk.settings.read_text()
     desk.settings.write_text(text.replace('[projects."two words"]\n', '[projects."two words"]\nrpo = "1 second"\n'))
     desk.call("backup")
@@ -98,8 +98,8 @@ def test_a_backup_that_failed_by_hand_leaves_a_trace_until_one_by_hand_is_clean(
     assert "WARNING two words/reports: the last backup failed: " in desk.call("status", exits=3).text
 
 
-def test_an_alarm_about_failing_runs_ends_after_a_clean_run_by_hand(desk: Desk) -> None:
-    schedule = SCHEDULE + '[projects."two words".alarms]\nproblems_in_a_row = 1\n'
+def test_an_alerts_about_failing_runs_ends_after_a_clean_run_by_hand(desk: Desk) -> None:
+    schedule = SCHEDULE + '[projects."two words".alerts]\nproblems_in_a_row = 1\n'
     desk.settings.write_text(desk.settings.read_text() + schedule)
     (desk.folder / "source").rename(desk.folder / "elsewhere")
     desk.run("daemon", "--once", exits=3)
@@ -110,7 +110,7 @@ def test_an_alarm_about_failing_runs_ends_after_a_clean_run_by_hand(desk: Desk) 
     assert desk.call("status", "--json").document["broken"] == []
 
 
-def test_a_project_that_left_the_settings_alarms_nobody_and_its_damage_still_does(desk: Desk) -> None:
+def test_a_project_that_left_the_settings_alerts_nobody_and_its_damage_still_does(desk: Desk) -> None:
     text = desk.settings.read_text()
     desk.settings.write_text(text + '[projects."two words".schedule.drill]\nevery = "day"\n')
     desk.call("backup")
@@ -234,7 +234,7 @@ def test_a_run_that_has_gone_silent_is_not_called_running_and_a_large_file_shows
     assert running_backup([], now) is None
 
 
-def test_what_is_gone_from_the_store_is_a_critical_alarm() -> None:
+def test_what_is_gone_from_the_store_is_a_critical_alert() -> None:
     gone = [Missing("snapshot", "20261122T120000Z-a"), Missing("hold", "x"), Missing("hold", "y")]
     found = list(status_facts.alerts_of_gone("two words", RepositoryState({}, [], damaged=[], missing=gone, frozen=())))
     assert [(one.promise, one.severity) for one in found] == [("damage", "critical")] * 2

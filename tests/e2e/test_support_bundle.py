@@ -27,7 +27,7 @@ SETTINGS = """
 backup = { every = "day at 03:00" }
 [projects.Zaphod.item_retention]
 slartibart = "7 years after period"
-[defaults.alarms]
+[defaults.alerts]
 deleted_share = 0.25
 [daemon]
 max_parallel = 3
@@ -102,7 +102,7 @@ def test_nothing_that_was_planted_is_in_the_bundle_and_what_helps_is(desk_with_n
         assert "left_out" not in text, text
     found: dict[str, Any] = {name: json.loads(text) for name, text in parts.items() if name.endswith(".json")}
     settings = found["settings.json"]
-    assert settings["daemon"]["max_parallel"] == 3 and settings["defaults"]["alarms"]["deleted_share"] == 0.25
+    assert settings["daemon"]["max_parallel"] == 3 and settings["defaults"]["alerts"]["deleted_share"] == 0.25
     ((project, about),) = settings["projects"].items()
     assert project.startswith("project-") and about["schedule"]["backup"]["every"] == "day at 03:00"
     assert list(about["item_retention"].values()) == ["7 years after period"]

@@ -19,7 +19,7 @@ from cli.warm_parent import FOR_S3, MODULES
 from policies.daemon.child_processes import Children, ProcessResult
 from policies.daemon.warm_parent import WarmParent
 from policies.scheduling.jobs import Stop
-from strongroom.from_settings import RUN, WARM_PARENT
+from strongroom.daemon_config import RUN, WARM_PARENT
 from tests.e2e.test_daemon import SCHEDULE, has, home, restored, running, settle, wait
 from tests.support.desk import Desk
 from tests.support.tree_facts import write_files
@@ -206,7 +206,7 @@ def test_forked_runs_end_with_a_daemon_that_is_killed(home: Desk) -> None:
         "from policies.daemon.warm_parent import WarmParent\n"
         "from policies.scheduling.jobs import Stop\n"
         "from strongroom import environment\n"
-        "from strongroom.from_settings import RUN, WARM_PARENT\n"
+        "from strongroom.daemon_config import RUN, WARM_PARENT\n"
         "from vault.clock import SystemClock\n"
         "parent = WarmParent(RUN, WARM_PARENT, environment.for_warm_parent(), SystemClock(), print)\n"
         "while not parent.warm_up():\n"

@@ -21,7 +21,7 @@ from tests.support.stage import StageClock
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity, parse_identities
 from vault.format import layout
-from vault.format.eviction import Eviction
+from vault.format.claim_eviction import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
 from vault.repository import claims, snapshots

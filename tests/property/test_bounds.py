@@ -19,8 +19,8 @@ from vault.errors import Damaged, Unstorable, UnsupportedFormat
 from vault.format import envelope, hold, index, layout, manifest, pack, parquet, snapshot_record, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import Cutting
+from vault.format.claim_eviction import Eviction
 from vault.format.descriptor import LARGEST_PACK, Descriptor, Limits
-from vault.format.eviction import Eviction
 from vault.format.forget_note import ForgetNote, ForgottenSnapshot
 from vault.format.hold import HeldPeriod, Hold, Release, Scope
 from vault.format.mark import MAX_PACKS_IN_MARK, Mark

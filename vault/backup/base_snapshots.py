@@ -31,16 +31,16 @@ class BaseSnapshots:
     """Use `choose`.
 
     - `source`: whose snapshots these are
-    - `superseded`: the newest snapshots of the source, which become the parents of the new one: usually one, two after two
+    - `parents`: the newest snapshots of the source, which become the parents of the new one: usually one, two after two
       runs at once
-    - `heads`: those whose manifests are carried forward, the newest last; in place of one whose manifest cannot be read, the
+    - `bases`: those whose manifests are carried forward, the newest last; in place of one whose manifest cannot be read, the
       nearest earlier one whose manifest can
     """
 
     view: WriterView
     source: str
-    superseded: Sequence[Record]
-    heads: Sequence[Record]
+    parents: Sequence[Record]
+    bases: Sequence[Record]
 
     @classmethod
     def choose(cls, view: WriterView, source: str, distrusted: frozenset[str]) -> tuple[BaseSnapshots, list[Problem]]:
@@ -48,8 +48,8 @@ class BaseSnapshots:
         manifests cannot be read."""
         problems: list[Problem] = []
 
-        def readable(superseded: Sequence[Record]) -> Iterator[Record]:
-            for head in superseded:
+        def readable(parents: Sequence[Record]) -> Iterator[Record]:
+            for head in parents:
                 if head.id not in distrusted:
                     yield head
                     continue
@@ -58,20 +58,20 @@ class BaseSnapshots:
                 if earlier is not None:
                     yield earlier
 
-        superseded = snapshots.heads(view.committed.records, source)
-        heads = {head.id: head for head in readable(superseded)}
-        ordered = sorted(heads.values(), key=lambda head: (head.taken_at, head.id))
-        return cls(view, source, superseded, ordered), problems
+        parents = snapshots.heads(view.committed.records, source)
+        bases = {head.id: head for head in readable(parents)}
+        ordered = sorted(bases.values(), key=lambda head: (head.taken_at, head.id))
+        return cls(view, source, parents, ordered), problems
 
     @property
     def last(self) -> Record | None:
         """The one that the scan is compared with."""
-        return self.heads[-1] if self.heads else None
+        return self.bases[-1] if self.bases else None
 
     @property
     def only_one(self) -> bool:
         """Whether the new snapshot follows a single one, whose manifest can be read."""
-        return len(self.heads) == 1 and list(self.heads) == list(self.superseded)
+        return len(self.bases) == 1 and list(self.bases) == list(self.parents)
 
     def last_manifest(self, columns: list[str] | None = None) -> pa.Table:
         """The manifest of `last`, or the named columns of it; without rows where there is none. Raises `ManifestUnreadable`."""
@@ -81,7 +81,7 @@ class BaseSnapshots:
         return self.manifest(self.last, columns)
 
     def manifest(self, head: Record, columns: list[str] | None = None) -> pa.Table:
-        """The manifest of one of `heads`, or the named columns of it. Raises `ManifestUnreadable`."""
+        """The manifest of one of `bases`, or the named columns of it. Raises `ManifestUnreadable`."""
         try:
             return snapshots.read_manifest(self.view.catalogue, head, columns=columns)
         except Damaged as error:

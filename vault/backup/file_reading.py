@@ -1,6 +1,7 @@
 """Reading what is new: small files in batches, large ones as streams, folders and links by their attributes.
 
-What the scan saw only decides what is read; what is recorded is the status that the open file had around the reading.
+What the scan saw only decides what is read; what is recorded is the status that the open file had around the reading. A file
+that changes meanwhile is read again: see `vault.source.reader`.
 """
 
 from __future__ import annotations

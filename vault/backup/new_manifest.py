@@ -71,10 +71,10 @@ def merge(
     - `difference`: between the scan and the last base snapshot
     - `unvanished`: what has not vanished though it was not read
     """
-    if not base.heads:
+    if not base.bases:
         return rows
-    table = manifest_rows.merge_last(base.manifest(base.heads[-1]), difference, rows, unvanished, shared)
-    for head in base.heads[:-1]:
+    table = manifest_rows.merge_last(base.manifest(base.bases[-1]), difference, rows, unvanished, shared)
+    for head in base.bases[:-1]:
         other = base.manifest(head)
         table = manifest_rows.merge_other(table, other, unvanished, replace(shared, last_seen_at=head.taken_at))
     return table

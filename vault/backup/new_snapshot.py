@@ -107,7 +107,7 @@ class NewSnapshot:
         compared_at = base.last.taken_at if base.last else self._taken_at
         difference = comparison.compare(self._scan.table, last, compared_at, self._source.ignored)
         self._options.stop()
-        packs = view.base_packs(base.heads)
+        packs = view.base_packs(base.bases)
         unchanged = difference.nothing_changed and base.only_one and not self._described_anew and not self._any_retired(last)
         complete = not packs.lost and packs.lists_read and not view.catalogue.found_orphans
         if base.last and unchanged and complete:
@@ -115,7 +115,7 @@ class NewSnapshot:
         index = view.read_index(packs)
         reading = _Reading(difference)
         if base.last:
-            packs = view.base_packs(base.heads)  # the whole index says of more packs that they are gone
+            packs = view.base_packs(base.bases)  # the whole index says of more packs that they are gone
             reading = self._with_lost(difference, index, packs)
             unchanged = unchanged and reading.difference.nothing_changed and not self._any_given_up(reading)
             if unchanged and lost_content.catalogue_is_stored(view, base.last, packs):
@@ -146,7 +146,7 @@ class NewSnapshot:
 
     def _refuse_empty(self, last: pa.Table) -> None:
         """A source that lost everything looks like an unmounted disk; a person must confirm that it is empty."""
-        superseded = self._base.superseded
+        superseded = self._base.parents
         before = max([last["vanished_at"].null_count, *(head.counts.items for head in superseded)])
         if not superseded and self._view.committed.damaged:
             before = max(before, 2)  # nobody knows what a snapshot had whose record cannot be read
@@ -199,7 +199,7 @@ class NewSnapshot:
 
     def _commit_changed(self, reading: _Reading, new: NewContent, index: UsableIndex, packs: BasePacks) -> Record:
         self._options.progress.phase("writing the manifest")
-        target = ManifestTarget(self._session, self._view, index, self._base.heads)
+        target = ManifestTarget(self._session, self._view, index, self._base.bases)
 
         def build() -> tuple[pa.Table, _ManifestFacts]:
             table = self._manifest(reading, new)
@@ -283,7 +283,7 @@ class NewSnapshot:
             finished_at=services.clock.now(),
             host=services.host,
             writer=services.writer,
-            parents=tuple(head.id for head in self._base.superseded),
+            parents=tuple(head.id for head in self._base.parents),
             manifest=stored.manifest,
             packs=stored.packs,
             own_packs=stored.own_packs,

@@ -15,8 +15,8 @@ from typing import Any
 from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
 from vault.format.changes import Changes
+from vault.format.claim_eviction import Eviction
 from vault.format.envelope import LARGEST
-from vault.format.eviction import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.tree import Tree
 from vault.problems import Problem

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import envelope, layout
-from vault.format.eviction import Eviction
+from vault.format.claim_eviction import Eviction
 from vault.format.forget_note import ForgetNote
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from vault.errors import Busy, Damaged, ObjectNotFound, StorageError
 from vault.format import layout
-from vault.format.eviction import Eviction
+from vault.format.claim_eviction import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
 from vault.repository import snapshots, stored_packs

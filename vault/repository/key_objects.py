@@ -1,4 +1,4 @@
-"""The key objects under `keys/`: each holds a project's secrets, sealed to one principal.
+"""The key objects under `keys/`: each holds a project's secrets, sealed to one principal. `Repository.grant` writes them.
 
 A key object's id tells whose it is to those who know the recipient, so that others' need not be fetched. Each is opened by
 itself: one that is damaged costs its own project, and no other.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, RefusedByRule, StorageError, UsageError
 from vault.format import layout
-from vault.format.eviction import Eviction
+from vault.format.claim_eviction import Eviction
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record

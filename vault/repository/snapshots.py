@@ -17,7 +17,7 @@ from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import layout, manifest
 from vault.format.chunks import ID_SIZE
 from vault.format.claim import Claim
-from vault.format.eviction import Eviction
+from vault.format.claim_eviction import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
 from vault.problems import Problem

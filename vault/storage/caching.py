@@ -50,7 +50,7 @@ class CachingStore:
     def __init__(self, inner: Store, folder: Path, randomness: Randomness, *, limit: int = LARGEST_CACHE) -> None:
         self._inner = inner
         self._folder = folder
-        self._chance = randomness
+        self._randomness = randomness
         self._limit = limit
         self._sound: set[str] = set()
         self._listed: dict[str, int] = {}
@@ -130,12 +130,12 @@ class CachingStore:
 
     def in_passing(self) -> Store:
         """This store for one long reading: what is here already is used, and nothing new is written down."""
-        return _Passing(self._inner, self._folder, self._chance, limit=self._limit)
+        return _Passing(self._inner, self._folder, self._randomness, limit=self._limit)
 
     def beneath(self) -> Store:
         """The store as it is, whatever is kept here: each object is read from it first, and what is kept of it is dropped
         where it differs."""
-        return _Beneath(self._inner, self._folder, self._chance, limit=self._limit)
+        return _Beneath(self._inner, self._folder, self._randomness, limit=self._limit)
 
     def _read_range(self, name: str, start: int, length: int) -> bytes:
         """Of an object that this run has found here whole."""
@@ -190,7 +190,7 @@ class CachingStore:
         self._unfit.discard(name)
         self._listed.pop(name, None)
         path = self._path(name)
-        half = path.with_name(f"{path.name}.{self._chance.token(4).hex()}")
+        half = path.with_name(f"{path.name}.{self._randomness.token(4).hex()}")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.parent.mkdir(mode=0o700, exist_ok=True)

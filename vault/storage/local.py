@@ -49,7 +49,7 @@ class LocalStore:
     def __init__(self, root: Path, *, clock: Clock, randomness: Randomness, create_missing: bool = False) -> None:
         self._root = root.absolute()
         self._temporary = self._root / TEMPORARY
-        self._chance = randomness
+        self._randomness = randomness
         if create_missing:
             with local_errors("make the folder", str(self._root)):
                 try:
@@ -119,7 +119,7 @@ class LocalStore:
     @contextlib.contextmanager
     def _written(self, view: memoryview) -> Iterator[Path]:
         """A whole, synced file in the private folder; gone afterwards under that name, whatever happened."""
-        path = self._temporary / f"{os.getpid()}-{self._chance.token(12).hex()}"
+        path = self._temporary / f"{os.getpid()}-{self._randomness.token(12).hex()}"
         handle = self._open_new(path)
         try:
             try:

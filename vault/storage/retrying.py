@@ -89,7 +89,7 @@ class Retries:
     ) -> None:
         self._patience = patience
         self._clock = clock
-        self._chance = randomness
+        self._randomness = randomness
         self._listener = listener or NoListener()
         self._lock = threading.Lock()
         self._silent_since: float | None = None
@@ -135,7 +135,7 @@ class Retries:
         began = max(began, now - LONGEST_UNHEARD)
         with self._lock:
             self._silent_since = since = began if self._silent_since is None else min(self._silent_since, began)
-        pause = (0.5 + self._chance.fraction() / 2) * min(self._patience.cap, self._patience.base * 2.0 ** min(number, 16))
+        pause = (0.5 + self._randomness.fraction() / 2) * min(self._patience.cap, self._patience.base * 2.0 ** min(number, 16))
         left = self._patience.total - (now - since)
         if pause > left > 0 or (left <= 0 < self._patience.total):
             with self._lock:

@@ -1,6 +1,6 @@
 """Feather (an Arrow IPC file), read record batch by record batch.
 
-A record batch is in memory whole: the format has it so, and `feather_claims` looks how large that will be. What a file says
+A record batch is in memory whole: the format has it so, and `feather_bounds` looks how large that will be. What a file says
 about lengths and offsets is checked before a cell is looked at (`arrow_source` validates every batch in full).
 """
 
@@ -14,7 +14,7 @@ from restore.tables.guards import HINT
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
 from restore.tables.readers.arrow_source import ArrowTable, translated
-from restore.tables.readers.feather_claims import check_claims
+from restore.tables.readers.feather_bounds import check_claims
 from vault.errors import Damaged
 
 if TYPE_CHECKING:

@@ -197,9 +197,9 @@ hostile = st.one_of(st.binary(max_size=60), st.lists(pieces, max_size=12).map(la
 
 
 def reads_quietly(path: bytes) -> None:
-    recogniser = PeriodRecognizer(KYIV)
-    first = recogniser.find(path)
-    assert first == recogniser.find(path)
+    recognizer = PeriodRecognizer(KYIV)
+    first = recognizer.find(path)
+    assert first == recognizer.find(path)
     assert first is None or (first.period.start < first.period.end and first.origin in (NAME, FOLDER))
 
 
@@ -234,7 +234,7 @@ def test_every_usual_form_of_a_day_and_hour_is_read(day: date, hour: int) -> Non
 def test_a_long_path_is_read_quickly(piece: bytes) -> None:
     began = time.process_time()
     for size in (1000, 100_000):
-        recogniser = PeriodRecognizer(KYIV)
-        recogniser.find(piece * (size // len(piece)))
-        recogniser.find(b"2024/" + piece * (size // len(piece)))
+        recognizer = PeriodRecognizer(KYIV)
+        recognizer.find(piece * (size // len(piece)))
+        recognizer.find(b"2024/" + piece * (size // len(piece)))
     assert time.process_time() - began < 2

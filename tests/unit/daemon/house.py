@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from policies.daemon import job_results
 from policies.daemon.child_processes import ProcessResult
+from policies.daemon.daemon import Daemon, DaemonConfig, DaemonParts, DaemonSignals
+from policies.daemon.job_config import PlannedJob, ProjectPlan
 from policies.daemon.log import Log
-from policies.daemon.loop import Daemon, DaemonConfig, DaemonParts, DaemonSignals
-from policies.daemon.plan import PlannedJob, ProjectPlan
 from policies.monitoring.state_store import StateStore
 from policies.notifications.message import Message
 from policies.scheduling import parser

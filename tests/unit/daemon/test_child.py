@@ -69,7 +69,7 @@ def test_a_program_that_is_not_there_is_an_error() -> None:
 def test_a_run_of_ours_ends_with_the_daemon_that_started_it(tmp_path: Path) -> None:
     """kill -9 of the parent: the system tells the child."""
     child = (
-        "from cli import parent; parent.follow(); import os, pathlib, time;"
+        "from cli import daemon_parent; daemon_parent.follow(); import os, pathlib, time;"
         f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(60)"
     )
     parent = (

@@ -15,10 +15,10 @@ import pytest
 
 from policies.daemon import heartbeat
 from policies.daemon.child_processes import ProcessResult
+from policies.daemon.daemon import Daemon
 from policies.daemon.health import Health
 from policies.daemon.heartbeat import Heartbeat
-from policies.daemon.loop import Daemon
-from policies.daemon.plan import ProjectPlan
+from policies.daemon.job_config import ProjectPlan
 from policies.daemon.systemd import Systemd
 from policies.monitoring.state_store import PackSeen
 from policies.notifications.healthchecks import Healthchecks
@@ -88,7 +88,7 @@ def test_a_promise_that_breaks_is_told_once_and_once_more_when_it_is_mended(make
     assert sorted(resolved) == ["problems", "rpo"] and len(house.channel.told) <= 4
 
 
-def test_a_restart_repeats_no_alarm_and_loses_none(make: Make) -> None:
+def test_a_restart_repeats_no_alerts_and_loses_none(make: Make) -> None:
     house = make(project())
     house.answer = lambda *_: UNREACHABLE
     house.live(4)
@@ -138,7 +138,7 @@ def test_once_runs_what_is_due_and_ends(make: Make) -> None:
     assert house.ran == []
 
 
-def test_findings_of_runs_become_alarms_with_what_to_do(make: Make) -> None:
+def test_findings_of_runs_become_alerts_with_what_to_do(make: Make) -> None:
     house = make(project(nightly=True))
     now = house.clock.now()
     house.state_store.note("sdek", "backup", "reports", now, {"taken_at": now.isoformat(), "missing": ["2026-03-14 09h"]})
@@ -387,7 +387,7 @@ def test_all_is_well_is_not_pinged_before_the_store_was_reached(make: Make) -> N
     assert all("/fail" in one and "the store was not reached yet" in one for one in pinged[1:])
 
 
-def test_an_alarm_that_becomes_critical_is_told_again(make: Make) -> None:
+def test_an_alerts_that_becomes_critical_is_told_again(make: Make) -> None:
     house = make(project(rpo=None))
     house.answer = lambda *_: ProcessResult(
         3, {"snapshots": [{"problems": 1, "problem_list": [{"path": "a", "message": "unreadable"}]}]}, ""

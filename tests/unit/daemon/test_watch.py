@@ -1,4 +1,4 @@
-"""Alarms where the findings cannot be written or read, and of what the settings no longer name: each is told once."""
+"""Alerts where the findings cannot be written or read, and of what the settings no longer name: each is told once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from policies.daemon.child_processes import ProcessResult
-from policies.daemon.plan import PlannedJob, ProjectPlan
+from policies.daemon.job_config import PlannedJob, ProjectPlan
 from policies.daemon.project_state import state_of
 from policies.monitoring import state_file
 from policies.monitoring.state_store import StateStore
@@ -52,7 +52,7 @@ def restarted(house: House) -> None:
     house.begin()
 
 
-def test_an_alarm_that_cannot_be_written_down_is_mailed_and_logged_once(make: Make) -> None:
+def test_an_alerts_that_cannot_be_written_down_is_mailed_and_logged_once(make: Make) -> None:
     house = make(project())
     house.live(1)
     writable(house, yes=False)
@@ -109,7 +109,7 @@ def test_where_the_findings_cannot_be_read_at_all_late_backups_are_told_and_noth
     assert {"rpo", "problems", "daemon"} <= resolved and "damage" not in resolved
 
 
-def test_findings_that_are_deleted_repeat_no_alarm(make: Make) -> None:
+def test_findings_that_are_deleted_repeat_no_alert(make: Make) -> None:
     house = make(project())
     house.answer = lambda *_: UNREACHABLE
     house.live(5)
@@ -121,7 +121,7 @@ def test_findings_that_are_deleted_repeat_no_alarm(make: Make) -> None:
     assert told(house) == before and ("sdek", "rpo", "reports") in house.state_store.alerts()
 
 
-def test_the_alarms_of_a_project_that_left_the_settings_go_and_are_not_called_mended(make: Make) -> None:
+def test_the_alerts_of_a_project_that_left_the_settings_go_and_are_not_called_mended(make: Make) -> None:
     house = make(project("stays"), project("leaves"))
     house.answer = lambda *_: UNREACHABLE
     house.live(5)
@@ -149,7 +149,7 @@ def test_days_that_failed_are_counted_by_due_times_however_often_each_was_tried(
     assert [line.promise for message in house.channel.told for line in message.resolved] == ["problems"]
 
 
-def test_a_store_that_is_away_is_one_alarm_that_names_every_project_and_one_that_it_is_over(make: Make) -> None:
+def test_a_store_that_is_away_is_one_alerts_that_names_every_project_and_one_that_it_is_over(make: Make) -> None:
     projects = [project(f"client {number:02}", rpo=timedelta(hours=2, minutes=number)) for number in range(11)]
     house = make(*projects, project("other"))
     house.live(1)

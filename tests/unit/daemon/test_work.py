@@ -9,8 +9,8 @@ import pytest
 
 from policies.daemon import job_results
 from policies.daemon.child_processes import ProcessResult
+from policies.daemon.job_config import PlannedJob, ProjectPlan
 from policies.daemon.job_results import RunFailed, outcome
-from policies.daemon.plan import PlannedJob, ProjectPlan
 from policies.scheduling import parser
 from policies.scheduling.job_policy import JobPolicy
 from policies.scheduling.jobs import Outcome, Stop

@@ -63,7 +63,7 @@ def test_packs_are_written_all_or_none_and_covered_since_a_moment(tmp_path: Path
         assert state_store.coverage("sdek", NOW - 30 * DAY) == Coverage(3, 1, 1, NOW - 35 * DAY)
 
 
-def test_letters_wait_until_they_are_sent_and_alarms_change_with_them(tmp_path: Path) -> None:
+def test_letters_wait_until_they_are_sent_and_alerts_change_with_them(tmp_path: Path) -> None:
     with opened(tmp_path) as state_store:
         state_store.change_alerts([(*KEY, NOW, "late", "do it")], [], [("email", {"n": 1}), ("webhook", {"n": 2})], NOW)
         assert state_store.alerts() == {KEY: NotedAlert(NOW, "late", "do it")}

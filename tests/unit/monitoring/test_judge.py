@@ -44,7 +44,7 @@ def test_without_a_promise_no_rpo_is_broken() -> None:
     assert alerts(of_source(rpo=None, last=None)) == []
 
 
-def test_the_last_error_stands_in_the_alarm() -> None:
+def test_the_last_error_stands_in_the_alert() -> None:
     found = evaluate(of_source(last=NOW - DAY, trouble=FailedRuns(1, "the disk is gone")), NOW)
     assert [one.promise for one in found] == ["rpo"] and "the disk is gone" in found[0].message
 
@@ -100,7 +100,7 @@ def test_other_jobs_in_trouble_are_told_by_name() -> None:
     )
 
 
-def test_a_standing_alarm_keeps_its_key_whatever_its_words() -> None:
+def test_a_standing_alerts_keeps_its_key_whatever_its_words() -> None:
     first, later = evaluate(of_source(), NOW + 2 * HOUR)[0], evaluate(of_source(), NOW + 9 * HOUR)[0]
     assert first.key == later.key and first.message != later.message
 
@@ -121,7 +121,7 @@ def test_a_hint_is_a_command_that_runs_whatever_a_project_is_called() -> None:
     assert "`strongroom retention apply 'two words'`" in hints["job"]
 
 
-def test_an_alarm_is_critical_by_what_it_means_for_the_data() -> None:
+def test_an_alerts_is_critical_by_what_it_means_for_the_data() -> None:
     source = replace(SOURCE, last=NOW - DAY, missing=("2026-11-22",), trouble=FailedRuns(3, "unreadable"))
     state = ProjectState(
         "sdek",

@@ -1,4 +1,4 @@
-"""A contact centre's rhythms raise no alarm, and none of its catastrophes is missed: real workbooks, real backups."""
+"""A contact centre's rhythms raise no alert, and none of its catastrophes is missed: real workbooks, real backups."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def played(hours: list[Changes | None]) -> tuple[list[PastSnapshot], list[str]]:
     return past, said
 
 
-def test_a_month_of_a_contact_centre_has_at_most_one_false_alarm_and_then_nothing_is_missed() -> None:
+def test_a_month_of_a_contact_centre_has_at_most_one_false_alerts_and_then_nothing_is_missed() -> None:
     past, said = played(month())
     assert len(said) <= 1, said
     now = START + DAYS * 24 * HOUR
@@ -193,7 +193,7 @@ def worked(centre: Centre, day: int, hour: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_month_of_real_backups_has_at_most_one_false_alarm_and_no_catastrophe_is_missed(tmp_path: Path) -> None:
+def test_a_month_of_real_backups_has_at_most_one_false_alerts_and_no_catastrophe_is_missed(tmp_path: Path) -> None:
     centre = rhythms.with_archives(tmp_path / "source", WORKBOOKS)
     for day in range(DAYS):
         for hour in SHIFT:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from restore.query.engine import QueryEngine
-from restore.query.tables import find_tables
+from restore.query.table_names import find_tables
 from restore.selection.query import ItemQuery
 from restore.tables.loss_report import LossReport
 from restore.tables.registry import open_tables

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from policies.scheduling import parser
 from policies.scheduling.job_policy import JobPolicy
 from policies.scheduling.jobs import Job, Launch, Outcome, Stop
-from policies.scheduling.loop import PeriodicLoop
+from policies.scheduling.periodic_tasks import PeriodicLoop
 from policies.scheduling.run import Run
 from policies.scheduling.run_history import RunHistory
 from policies.scheduling.runner import Runner

@@ -15,7 +15,7 @@ import pytest
 
 from policies.daemon import heartbeat
 from policies.monitoring.state_store import StateStore
-from policies.scheduling import process, run_history_file
+from policies.scheduling import process_identity, run_history_file
 from policies.scheduling import run_history as books_module
 from policies.scheduling.run import Run
 from policies.scheduling.run_history import RunHistory, RunHistoryReader
@@ -45,7 +45,15 @@ def history(file: Path, told: list[str]) -> Iterator[RunHistory]:
 def run(number: int = 0, *, job: str = "backup") -> Run:
     planned = NOON + number * timedelta(hours=1)
     return Run(
-        f"{job} {number}", "sdek", job, planned - MINUTE, planned, 2, planned + MINUTE / 7, host=HERE, process=process.marker()
+        f"{job} {number}",
+        "sdek",
+        job,
+        planned - MINUTE,
+        planned,
+        2,
+        planned + MINUTE / 7,
+        host=HERE,
+        process=process_identity.marker(),
     )
 
 
@@ -144,7 +152,7 @@ def test_a_second_writer_is_refused_and_readers_are_not(history: RunHistory, fil
 
 
 def test_a_reader_sees_that_the_process_of_a_run_is_dead(history: RunHistory, file: Path) -> None:
-    boot, number, began = process.marker().split()
+    boot, number, began = process_identity.marker().split()
     history.write(run(0))
     history.write(replace(run(1), process=f"{boot} {number} {int(began) - 1}"))
     history.write(replace(run(2), process=f"{boot} {number} {int(began) - 1}", host="elsewhere"))

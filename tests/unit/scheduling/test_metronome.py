@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import timedelta
 
-from policies.scheduling.loop import PeriodicLoop
+from policies.scheduling.periodic_tasks import PeriodicLoop
 from tests.support.stage import NOON, StageClock
 from vault.errors import StrongroomError
 

@@ -188,7 +188,7 @@ def test_what_would_fail_later_is_found_by_a_closer_look(tmp_path: Path, text: s
     assert written(found.key) == key and words in found.what and found.hint
 
 
-def test_promises_that_nobody_hears_of_and_alarms_that_cannot_ring_are_odd(tmp_path: Path) -> None:
+def test_promises_that_nobody_hears_of_and_alerts_that_cannot_ring_are_odd(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     text = """\
 [repository]
@@ -197,7 +197,7 @@ address = "/x"
 recipients = ["age1x"]
 [projects.a]
 rpo = "2 hours"
-alarms.deleted_share = 1
+alerts.deleted_share = 1
 schedule = { backup = { every = "hour" }, check = { every = "day" } }
 sources = [{ kind = "raw", path = "r" }]
 """
@@ -205,6 +205,6 @@ sources = [{ kind = "raw", path = "r" }]
     shown = [(line, key, words.split(",")[0]) for line, key, words in told(settings, list(odd(settings, NOW)))]
     assert shown == [
         (None, "notify", "is missing"),
-        (7, "projects.a.alarms.deleted_share", "cannot be reached: of a source that has lost everything no snapshot is taken"),
+        (7, "projects.a.alerts.deleted_share", "cannot be reached: of a source that has lost everything no snapshot is taken"),
         (8, "projects.a.schedule", "has no drill"),
     ]

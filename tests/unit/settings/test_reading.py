@@ -8,7 +8,7 @@ import pytest
 
 from strongroom import settings
 from strongroom.settings.errors import SettingsInvalid, written
-from strongroom.settings.names import KIND
+from strongroom.settings.kind_names import KIND
 
 HEAD = '[repository]\naddress = "/srv/backup"\n'
 SOURCE = '{ kind = "reports", path = "/srv/reports" }'
@@ -114,7 +114,7 @@ def test_an_old_and_small_file_means_what_it_meant(tmp_path: Path) -> None:
         ),
         ("[projects.a]\nschedule.bakup = {}", 4, "projects.a.schedule.bakup", "is not a setting", "did you mean 'backup'?"),
         ("[projects.a]\nlock = { mode = 'governance' }", 4, "projects.a.lock", "has a mode without days", "days = 30"),
-        ("[projects.a]\nalarms = { deleted_share = 3 }", 4, "projects.a.alarms.deleted_share", "must be at most 1", None),
+        ("[projects.a]\nalerts = { deleted_share = 3 }", 4, "projects.a.alerts.deleted_share", "must be at most 1", None),
         ("[projects.a]\nsources = [{ kind = 'Big', path = '/' }]", 4, "projects.a.sources[0].kind", "small letters", None),
         ("[projects.a]\nsources = [\n{ kind = 'big' }]", 5, "projects.a.sources[0].path", "is missing", None),
         (
@@ -250,7 +250,7 @@ def test_a_secret_is_refused_and_never_repeated(tmp_path: Path, text: str, key: 
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:9000/alarm", "https://alerts.example.org/strongroom/clients", "https://x.example"]
+    "url", ["http://127.0.0.1:9000/alert", "https://alerts.example.org/strongroom/clients", "https://x.example"]
 )
 def test_a_url_without_a_secret_may_stand_in_the_file(tmp_path: Path, url: str) -> None:
     found = loaded(tmp_path, f"{HEAD}[notify.webhook]\nurl = '{url}'\n")

@@ -50,12 +50,12 @@ address = "/srv/backup"  # at_once = 9
 [defaults.item_retention]   # seven years
 reports = "7 years"
 
-[defaults.alarms]
+[defaults.alerts]
 deleted_share   = 0.2
 rewritten_share = 0.4
 
 [projects.a]
-alarms.deleted_share = 0.1
+alerts.deleted_share = 0.1
 item_retention = { raw = "2 years" }
 [[projects.a.sources]]
 kind = "reports"
@@ -83,7 +83,7 @@ def loaded(tmp_path: Path, text: str) -> settings.Settings:
 def test_a_file_with_old_names_means_the_same_as_one_with_the_new(tmp_path: Path) -> None:
     old, new = loaded(tmp_path, OLD).document, loaded(tmp_path, NEW).document
     assert old == new
-    assert (old.daemon.max_parallel, old.projects["a"].alarms.deleted_share, old.projects["a"].alarms.rewritten_share) == (
+    assert (old.daemon.max_parallel, old.projects["a"].alerts.deleted_share, old.projects["a"].alerts.rewritten_share) == (
         3,
         0.1,
         0.4,
@@ -97,6 +97,7 @@ def test_each_old_name_is_told_once_with_the_new_one_and_its_lines(tmp_path: Pat
     loaded(tmp_path, OLD)
     told = [record.getMessage().partition("strongroom.toml: ")[2].partition(";")[0] for record in caplog.records]
     assert sorted(told) == [
+        "the setting 'alarms' is now called 'alerts' (lines 7, 12)",
         "the setting 'at_once' is now called 'max_parallel' (line 27)",
         "the setting 'changed' is now called 'rewritten_share' (line 9)",
         "the setting 'expect' is now called 'expected' (lines 17, 21)",
@@ -148,7 +149,7 @@ def test_what_applies_is_shown_by_its_new_name_with_the_line_of_the_old_one(tmp_
     shown = {written(one.key): one.origin.text(Path("f")) for one in entries(loaded(tmp_path, OLD))}
     assert shown["daemon.max_parallel"] == "f:27"
     assert shown["projects.a.item_retention.raw"] == "f:13"
-    assert shown["projects.a.alarms.rewritten_share"] == "inherited from [defaults], f:9"
+    assert shown["projects.a.alerts.rewritten_share"] == "inherited from [defaults], f:9"
 
 
 def test_migration_changes_the_names_and_nothing_else() -> None:

@@ -12,7 +12,7 @@ import pytest
 from restore.tables import guards
 from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES, BATCH_CELLS
-from restore.tables.readers import feather_claims, parquet_pages
+from restore.tables.readers import feather_bounds, parquet_pages
 from restore.tables.registry import open_tables
 from vault.errors import Damaged
 
@@ -92,7 +92,7 @@ def test_the_dictionaries_of_a_feather_file_are_added_up(tmp_path: Path, monkeyp
     columns = {f"c{place}": pa.array([f"{place}" * MIB]).dictionary_encode() for place in range(4)}
     path = sent(tmp_path / "a.feather", pa.table(columns))
     assert rows_of_file(path, "feather") == 1
-    monkeypatch.setattr(feather_claims, "LARGEST_BATCH", 2 * MIB)
+    monkeypatch.setattr(feather_bounds, "LARGEST_BATCH", 2 * MIB)
     with pytest.raises(Damaged, match="more than is taken into memory"):
         open_tables(path, "feather", LossReport())
 

@@ -19,7 +19,7 @@ import pytest
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Table, Value
-from restore.tables.readers import feather_claims
+from restore.tables.readers import feather_bounds
 from restore.tables.readers.arrow_source import NOT_UTF8
 from restore.tables.readers.feather import read_feather
 from restore.tables.readers.parquet import read_parquet
@@ -270,7 +270,7 @@ def test_a_feather_file_that_asks_for_more_memory_than_there_should_be_is_damage
     assert (tmp_path / "file").stat().st_size < 100_000
     assert len(rows_of(read_feather(tmp_path / "file", LossReport())[0])) == 1
 
-    monkeypatch.setattr(feather_claims, "LARGEST_BATCH", 2_000_000)
+    monkeypatch.setattr(feather_bounds, "LARGEST_BATCH", 2_000_000)
 
     with pytest.raises(Damaged, match="more than is taken into memory"):
         read_feather(tmp_path / "file", LossReport())

@@ -1,5 +1,5 @@
 """The marks of prunes: packs that a prune is about to delete, so that nothing new refers to them, and writers that a prune
-does not wait for.
+does not wait for. How long a prune waits for others is in `vault.repository.claims`.
 
 A mark is deleted only by the prune that wrote it, or once none of its packs exists: nobody can know of another prune that
 it will not delete any more. A mark that a dead prune left does no harm: what a snapshot carries forward from a committed one

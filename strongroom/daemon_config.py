@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policies.daemon.plan import PlannedJob, ProjectPlan
+from policies.daemon.job_config import PlannedJob, ProjectPlan
 from strongroom.settings import Settings, durations, resolve
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import ProjectSettings
@@ -45,7 +45,7 @@ def project(name: str, settings: ProjectSettings) -> ProjectPlan:
         sources=tuple(source.name for source in settings.sources),
         jobs=tuple(_jobs(settings)),
         rpo=resolve.rpo(settings),
-        max_failures=settings.alarms.problems_in_a_row,
+        max_failures=settings.alerts.problems_in_a_row,
         check_within=durations.read(settings.schedule.check.all_within),
     )
 

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from strongroom import environment
 from strongroom.settings import durations, secrets
-from strongroom.settings.names import KIND, NEVER
+from strongroom.settings.kind_names import KIND, NEVER
 from vault.errors import SettingsError, UsageError
 
 _LONGEST_ZONE = 60

@@ -48,7 +48,7 @@ _NULL = "__HIVE_DEFAULT_PARTITION__"
 _FACTS = ["path", "source", "period_start", "period_end"]
 
 
-class FileServer(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
+class QueryFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
     """The files of `items`, for one DuckDB. taken: when each source's snapshot was · headers: what the
     first rows of CSV files are · sheets: the files that are made of workbooks · problem: the first error that a read met, whose
     type DuckDB does not pass on."""
@@ -163,7 +163,7 @@ class FileServer(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
 class _Watched(io.RawIOBase):
     """A file whose errors are remembered."""
 
-    def __init__(self, inner: io.BufferedReader, server: FileServer) -> None:
+    def __init__(self, inner: io.BufferedReader, server: QueryFiles) -> None:
         self._inner = inner
         self._server = server
 

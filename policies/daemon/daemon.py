@@ -19,8 +19,8 @@ from policies.daemon.alert_monitor import RUNNING_JOBS, AlertMonitor
 from policies.daemon.first_contact import FirstContact
 from policies.daemon.health import Health
 from policies.daemon.heartbeat import HeartbeatWriter
+from policies.daemon.job_config import ProjectPlan
 from policies.daemon.log import Log
-from policies.daemon.plan import ProjectPlan
 from policies.daemon.systemd import Systemd
 from policies.monitoring.state_store import StateStore
 from policies.notifications.channels import Channel
@@ -28,7 +28,7 @@ from policies.notifications.healthchecks import Healthchecks
 from policies.notifications.outbox import Outbox
 from policies.scheduling.job_state import mistake
 from policies.scheduling.jobs import Job, Launch, in_a_thread
-from policies.scheduling.loop import Failure, PeriodicLoop
+from policies.scheduling.periodic_tasks import Failure, PeriodicLoop
 from policies.scheduling.run import SUCCESSES, Run
 from policies.scheduling.run_history import RunHistory
 from policies.scheduling.run_requests import RunRequests
@@ -106,7 +106,7 @@ class Daemon:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
         loop = self._loop = PeriodicLoop(self._clock, self._parts.log.notice)
         loop.every(TICK, self._runner.tick, RUNNING_JOBS)
-        loop.every(TICK, self._outbox.deliver, "delivering alarms")
+        loop.every(TICK, self._outbox.deliver, "delivering alerts")
         loop.every(TICK, self._contact.try_again, "asking the store")
         loop.every(LOOK, self.look, "watching promises")
         loop.every(LOOK, self.show, "showing metrics")

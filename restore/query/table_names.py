@@ -87,8 +87,8 @@ def _groups(items: pa.Table, sheets: Mapping[int, str]) -> dict[tuple[tuple[str,
     several = len(set(sheets.values())) > 1
     near = items.select(["path", "format"]).take(rows)
     folders = pc.replace_substring_regex(near["path"], "(?s)/[^/]*$", "").combine_chunks().dictionary_encode()
-    recogniser = PeriodRecognizer(ZoneInfo("UTC"))
-    lasting = [_lasting(folder, recogniser) for folder in folders.dictionary.to_pylist()]
+    recognizer = PeriodRecognizer(ZoneInfo("UTC"))
+    lasting = [_lasting(folder, recognizer) for folder in folders.dictionary.to_pylist()]
     groups: dict[tuple[tuple[str, ...], str], list[int]] = {}
     for row, folder, format_ in zip(rows.to_pylist(), folders.indices.to_pylist(), near["format"].to_pylist(), strict=True):
         sheet = (_of_place(sheets[row]),) if several and row in sheets else ()
@@ -100,14 +100,14 @@ def _of_place(sheet: str) -> str:
     return f"sheet_{sheet}" if sheet.isdigit() else sheet
 
 
-def _lasting(folder: bytes, recogniser: PeriodRecognizer) -> tuple[str, ...]:
+def _lasting(folder: bytes, recognizer: PeriodRecognizer) -> tuple[str, ...]:
     """The kind, and the folders below it that say something else than when."""
     parts = folder.split(b"/")
     kept, so_far = [parts[0]], parts[0]
-    period_above = recogniser.find(so_far + b"/-")
+    period_above = recognizer.find(so_far + b"/-")
     for part in parts[1:]:
         so_far += b"/" + part
-        period = recogniser.find(so_far + b"/-")
+        period = recognizer.find(so_far + b"/-")
         if period == period_above:
             kept.append(part)
         period_above = period
