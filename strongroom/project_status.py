@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OK, LATE, FAILED, PROBLEMS = "ok", "late", "failed", "problems"
 NEVER = "never backed up"
 AHEAD = "dated in the future"
-"""A snapshot of a clock that was wrong: how old it is nobody knows."""
+"""A snapshot of a clock that was wrong: its age is not known."""
 
 UNLISTED = "not in the settings"
 NOT_ASKED = "store not reached"

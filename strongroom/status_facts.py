@@ -155,7 +155,7 @@ class LocalState:
         beat = self.heartbeat
         for one in beat.failing if beat.state in ("running", "stuck") else ():
             message = f"{one.get('task')} fails since {one.get('since')}: {one.get('error')}"
-            found.append(Alert("", "daemon", "daemon", message, "mend what the message names; it goes on by itself"))
+            found.append(Alert("", "daemon", "daemon", message, "correct what the message names; it goes on by itself"))
         seen = f", its last sign of life was {wording.moment(beat.seen)}" if beat.seen is not None else ""
         start = "start it again (`systemctl restart strongroom`, or `strongroom daemon`), and read its log"
         if beat.state == "killed":
