@@ -106,11 +106,12 @@ def result(text: str, tail: str = "", *, paint: tuple[str, colour.Style] | None 
             typer.echo(shown, color=coloured)
 
 
-def document(schema: str, value: Mapping[str, Any]) -> None:
+def document(schema: str, value: Mapping[str, Any], *, line: bool = False) -> None:
     """The one JSON document of a command with `--json`. schema: its name and version, as `restore/1`; `strongroom.schemas` has
-    a JSON Schema of that name."""
+    a JSON Schema of that name · line: in one line, where further ones may follow."""
     with standard_output():
-        typer.echo(json.dumps({"schema": schemas.identifier(schema), **value}, ensure_ascii=False, indent=2))
+        whole = {"schema": schemas.identifier(schema), **value}
+        typer.echo(json.dumps(whole, ensure_ascii=False, indent=None if line else 2))
 
 
 class Lines:

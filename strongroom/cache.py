@@ -18,6 +18,7 @@ from typing import Any
 from strongroom import context, environment
 from strongroom.settings import Settings
 from vault.errors import StrongroomError, UsageError
+from vault.problems import Problem
 from vault.storage import cache_lock
 from vault.storage.saved_copies import FOLDER as SAVED
 
@@ -83,16 +84,17 @@ class Cleared:
     freed: int
     files: int
     kept: int
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[Problem, ...] = field(default=())
 
     def as_json(self) -> dict[str, Any]:
         return {
             "repository_id": self.repository,
             "address": self.address,
-            "freed": self.freed,
+            "freed_bytes": self.freed,
             "files": self.files,
             "kept_copies": self.kept,
-            "problems": list(self.problems),
+            "problems": len(self.problems),
+            "problem_list": [one.as_json() for one in self.problems],
         }
 
 
@@ -148,7 +150,7 @@ def _cleared(one: CachedRepository, *, force: bool, dry_run: bool) -> Cleared:
             if not dry_run:
                 path.unlink()
         except OSError as error:
-            problems.append(f"{path}: {error.strerror}")
+            problems.append(Problem(os.fsencode(path), "cannot-delete", error.strerror or str(error)))
         else:
             freed, files = freed + status.st_size, files + 1
     if not dry_run:

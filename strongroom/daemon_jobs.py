@@ -44,8 +44,8 @@ class DaemonJob:
             "project": self.project,
             "job": self.job,
             "schedule": self.schedule,
-            "running": self.last is not None and self.last.ending is None,
-            "last_run": None if self.last is None else RunLog(self.last, "").as_json(),
+            "is_running": self.last is not None and self.last.ending is None,
+            "last_run": None if self.last is None else run_as_json(self.last),
             "next_run": self.next_run.isoformat(),
         }
 
@@ -70,20 +70,23 @@ class RunLog:
         yield from (f"    {line}" for line in self.output.splitlines())
 
     def as_json(self) -> dict[str, Any]:
-        run = self.run
-        return {
-            "project": run.project,
-            "job": run.job,
-            "run": run.id,
-            "planned": run.planned.isoformat(),
-            "attempt": run.attempt,
-            "started": run.started.isoformat(),
-            "ended": run.ended and run.ended.isoformat(),
-            "ending": run.ending,
-            "problems": run.problems,
-            "message": run.message,
-            "output": self.output.splitlines(),
-        }
+        return run_as_json(self.run) | {"output": self.output.splitlines()}
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """A run, for `--json`."""
+    return {
+        "project": run.project,
+        "job": run.job,
+        "run": run.id,
+        "planned_at": run.planned.isoformat(),
+        "attempt": run.attempt,
+        "started_at": run.started.isoformat(),
+        "ended_at": run.ended and run.ended.isoformat(),
+        "ending": run.ending,
+        "problems": run.problems,
+        "message": run.message,
+    }
 
 
 def scheduled(settings: Settings) -> list[Key]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vault.randomness import Randomness
     from vault.storage.address import Address, StoreOptions
     from vault.storage.contract import Store
+    from vault.storage.probe_report import QuickReport
 
 _WHOSE_IDENTITY = "Strongroom identity: whoever has this file can read everything"
 
@@ -53,7 +54,8 @@ class NewRepositoryOptions:
 @dataclass(frozen=True, slots=True)
 class NewRepository:
     """What was made. begun_before: an interrupted run had begun it · recovery_kit: its text, None where a file has it ·
-    findings: what the store can be trusted with, in sentences · bucket_created: None where nobody asked for that."""
+    store: what the store can be trusted with · findings: the same in sentences · bucket_created: None where nobody asked for
+    that."""
 
     repository: str
     begun_before: bool
@@ -61,13 +63,14 @@ class NewRepository:
     new_identity: bool
     recovery_recipient: str
     recovery_kit: str | None
+    store: QuickReport
     findings: tuple[str, ...]
     bucket_created: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         found = {name: getattr(self, name) for name in self.__slots__}
-        return found | {"findings": list(self.findings)}
+        return found | {"store": self.store.as_json(), "findings": list(self.findings)}
 
 
 def create_repository(options: NewRepositoryOptions) -> NewRepository:
@@ -147,6 +150,7 @@ def _made(
         new_identity=new_identity,
         recovery_recipient=kit.recipient.encode(),
         recovery_kit=None if options.recovery_kit else kit_text,
+        store=report,
         findings=tuple(report.sentences()),
         bucket_created=bucket_created,
     )

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from strongroom.context import Context
+    from strongroom.holds import ProjectHold
     from strongroom.settings.projects import Expectation, Job, Schedules, SourceSettings
-    from vault.format.hold import Hold
     from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.project import Project
@@ -72,7 +72,7 @@ class ProjectDetails:
     rpo_seconds: float | None
     stored_bytes: int
     packs: int
-    holds: tuple[Hold, ...]
+    holds: tuple[ProjectHold, ...]
     frozen: tuple[str, ...]
     damage: tuple[Problem, ...]
 
@@ -88,17 +88,17 @@ class ProjectDetails:
             "project_id": self.project_id,
             "stored_name": self.stored_name,
             "capability": self.capability,
-            "keys": self.keys,
+            "key_objects": self.keys,
             "zone": self.zone,
             "in_settings": self.listed,
             "sources": [one.as_json() for one in self.sources],
-            "schedule": dict(self.schedule),
+            "schedules": dict(self.schedule),
             "keep": dict(self.keep),
             "rpo_seconds": self.rpo_seconds,
             "snapshots": self.snapshots,
             "stored_bytes": self.stored_bytes,
             "packs": self.packs,
-            "holds": [{"hold": one.id, "on": one.scope.as_text(), "who": one.who, "reason": one.reason} for one in self.holds],
+            "holds": [one.as_json() for one in self.holds],
             "frozen": list(self.frozen),
             "damage": [one.as_json() for one in self.damage],
         }
@@ -107,6 +107,7 @@ class ProjectDetails:
 def project_details(context: Context, project: Project) -> ProjectDetails:
     """Everything about one. Raises `StorageError`."""
     from policies.monitoring import retention_freeze
+    from strongroom.holds import ProjectHold
     from vault.format.layout import TIERS
     from vault.repository import holds, key_objects, snapshots
     from vault.repository.stored_packs import list_packs
@@ -133,7 +134,7 @@ def project_details(context: Context, project: Project) -> ProjectDetails:
         rpo_seconds=None if rpo is None else rpo.total_seconds(),
         stored_bytes=sum(packs),
         packs=len(packs),
-        holds=tuple(hold for hold in placed.binding(now) if not retention_freeze.flagged(hold)),
+        holds=tuple(ProjectHold(project.name, hold, now) for hold in placed.binding(now) if not retention_freeze.flagged(hold)),
         frozen=tuple(retention_freeze.why(hold) for hold in frozen),
         damage=(*committed.damaged, *placed.problems),
     )

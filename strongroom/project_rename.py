@@ -59,7 +59,7 @@ class DoneRename:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        done = {"settings_changed": self.settings_changed, "runs": self.runs, "daemon_running": self.daemon}
+        done = {"settings_changed": self.settings_changed, "runs_renamed": self.runs, "daemon_running": self.daemon}
         return self.planned.as_json() | done
 
 

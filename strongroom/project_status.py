@@ -29,6 +29,14 @@ WELL = frozenset({OK, UNLISTED, NOT_ASKED})
 WHOLE_PROJECT = "-"
 """In place of a source's name, where a row is about all of the project."""
 
+_DRILL_VALUES = frozenset(
+    {
+        *("items", "folders", "bytes", "seconds", "compared", "folders_compared", "attributes_compared"),
+        *("whole_items", "whole_bytes", "whole_seconds", "newest", "wrong", "problems", "problem_list"),
+    }
+)
+"""What a drill may have noted beside its trouble; older versions noted less."""
+
 SILENT_AFTER = timedelta(hours=1)
 """A run that has said nothing for so long is not called running: its claim is rewritten every minute or so while it reads."""
 
@@ -59,6 +67,16 @@ class RunningBackup:
     def is_dead(self) -> bool:
         """Whether nothing was heard of it for so long that nobody is writing it any more."""
         return self.silent > SILENT_AFTER
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "items": self.items,
+            "bytes": self.size,
+            "host": self.host,
+            "seconds_silent": round(self.silent.total_seconds(), 3),
+            "message": self.in_words(),
+        }
 
     def in_words(self) -> str:
         """How far it is, and when it was last heard of."""
@@ -127,7 +145,7 @@ class SourceStatus:
             "failed": self.failed and self.failed.as_json(),
             "rpo_seconds": self.rpo and self.rpo.total_seconds(),
             "next_run": self.next_run and self.next_run.isoformat(),
-            "unfinished" if running is not None and running.is_dead else "running": running and running.in_words(),
+            "unfinished" if running is not None and running.is_dead else "running": running and running.as_json(),
             "damaged": list(self.damaged) or None,
             "gone": list(self.gone) or None,
         }
@@ -159,7 +177,8 @@ class LastDrill:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"at": self.at.isoformat(), **self.values}
+        known = {name: value for name, value in self.values.items() if name in _DRILL_VALUES and value is not None}
+        return {"at": self.at.isoformat(), "passed": self.passed, "trouble": self.trouble, **known}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +207,8 @@ class CheckedPacks:
         """For `--json`."""
         return {
             "packs": self.packs,
-            "read": self.read,
-            "damaged": self.damaged,
+            "packs_read": self.read,
+            "packs_damaged": self.damaged,
             "within_seconds": self.within.total_seconds(),
             "oldest": self.oldest and self.oldest.isoformat(),
         }

@@ -34,7 +34,7 @@ class RestoredPart:
         root = self.source_root
         about = {} if root is None else {"source": root.source, "folder": str(root.folder)}
         plan = {} if self.plan is None else {"plan": self.plan.as_json()}
-        verified = {} if self.verification is None else {"verified": self.verification.as_json()}
+        verified = {} if self.verification is None else {"verification": self.verification.as_json()}
         return {**about, **plan, **self.report.as_json(), **verified}
 
 
@@ -96,8 +96,8 @@ class RestoreResult:
         found |= summed([part.report.as_json() for part in self.parts])
         verified = [one.as_json() for one in self.verifications]
         if verified:
-            found["verified"] = summed([{name: one[name] for name in one if name != "medium"} for one in verified])
-            found["verified"]["medium"] = verified[0]["medium"]
+            found["verification"] = summed([{name: one[name] for name in one if name != "medium"} for one in verified])
+            found["verification"]["medium"] = verified[0]["medium"]
         if any(part.source_root is not None for part in self.parts):
             found["sources"] = [part.as_json() for part in self.parts]
         if self.outcomes is not None:

@@ -82,7 +82,13 @@ class RoomNeeded:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"folder": str(self.folder)}
+        return {
+            "folder": str(self.folder),
+            "disk_bytes": self.disk,
+            "free_disk_bytes": self.free_disk,
+            "memory_bytes": self.memory,
+            "free_memory_bytes": self.free_memory,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ class SourceTest:
             }
         found |= {"problems": len(self.problems), "problem_list": [each.as_json() for each in self.problems]}
         if self.error is not None:
-            found |= {"error": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+            found["error"] = self.error.as_json()
         return found
 
 

@@ -38,8 +38,13 @@ class FolderChanges:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        counts = {"files_before": self.before, "created": self.created, "changed": self.changed, "deleted": self.deleted}
-        return {"folder": printable(self.folder)} | counts
+        return {
+            "folder": printable(self.folder),
+            "files_before": self.before,
+            "files_created": self.created,
+            "files_changed": self.changed,
+            "files_deleted": self.deleted,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,9 @@ class SnapshotChanges:
             "bytes_before": self.before.counts.bytes,
             "bytes_after": self.after.counts.bytes,
             "counts": {what.replace(" ", "_"): count for what, count in self.counts.items()},
-            "folders": [one.as_json() for one in self.folders],
+            "folder_list": [one.as_json() for one in self.folders],
             "folders_total": self.folders_total,
-            "vanished": [printable(path) for path in self.vanished],
+            "vanished_paths": [printable(path) for path in self.vanished],
         }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from policies.retention.verdict import Reason
     from strongroom.context import Context
+    from strongroom.holds import ProjectHold
     from vault.format.hold import Hold
     from vault.format.snapshot_record import Record
     from vault.problems import Problem
@@ -77,7 +78,7 @@ class SnapshotDetails:
     before: str | None
     newest: bool
     flags: tuple[SnapshotFlag, ...]
-    holds: tuple[Hold, ...]
+    holds: tuple[ProjectHold, ...]
     kept: bool | None
     reasons: tuple[Reason, ...]
     frozen: str
@@ -104,16 +105,18 @@ class SnapshotDetails:
             "writer": one.writer,
             "parents": list(one.parents),
             "before": self.before,
-            "newest": self.newest,
+            "is_newest": self.newest,
             **one.counts.as_json(),
             "problem_list": list(one.problems),
             "flags": [flag.as_json() for flag in self.flags],
-            "holds": [
-                {"hold": hold.id, "on": hold.scope.as_text(), "who": hold.who, "reason": hold.reason} for hold in self.holds
-            ],
+            "holds": [hold.as_json() for hold in self.holds],
             "retention": None
             if self.kept is None
-            else {"kept": self.kept, "why": [reason._asdict() for reason in self.reasons], "frozen": self.frozen or None},
+            else {
+                "kept": self.kept,
+                "why": [reason._asdict() for reason in self.reasons],
+                "frozen": [self.frozen] if self.frozen else [],
+            },
             "damage": [problem.as_json() for problem in self.damage],
         }
 
@@ -159,12 +162,14 @@ def _see(project: Project) -> str:
 def snapshot_details(context: Context, project: Project, text: str, source: str | None = None) -> SnapshotDetails:
     """Everything about the snapshot that is meant (see `find_snapshot`). Raises `UsageError`, `StorageError`."""
     from policies.monitoring import retention_freeze
+    from strongroom.holds import ProjectHold
     from vault.repository import holds, snapshots
 
     record = find_snapshot(context, project, text, source)
     placed = holds.read_all(project)
     flags = [hold for hold in placed.holds if record.id in retention_freeze.flagged(hold)]
-    binding = [hold for hold in placed.binding(project.services.clock.now()) if not retention_freeze.flagged(hold)]
+    now = project.services.clock.now()
+    binding = [hold for hold in placed.binding(now) if not retention_freeze.flagged(hold)]
     records = snapshots.committed(project).records
     own = [one for one in records if one.source == record.source]
     kept, reasons, frozen = _retention(context, project, record)
@@ -174,7 +179,9 @@ def snapshot_details(context: Context, project: Project, text: str, source: str 
         before=next((one.id for one in snapshots.earlier(own, record)), None),
         newest=snapshots.heads(own, record.source)[-1].id == record.id,
         flags=tuple(SnapshotFlag.of(hold) for hold in flags),
-        holds=tuple(hold for hold in binding if held_snapshots.covered(project, [record], [hold])),
+        holds=tuple(
+            ProjectHold(project.name, hold, now) for hold in binding if held_snapshots.covered(project, [record], [hold])
+        ),
         kept=kept,
         reasons=reasons,
         frozen=frozen,

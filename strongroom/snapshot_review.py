@@ -44,7 +44,7 @@ class FlaggedSnapshot:
             "why": self.why,
             "source": record and record.source,
             "taken_at": record and record.taken_at.isoformat(),
-            "changes": self.changes and self.changes.as_json(),
+            "difference": self.changes and self.changes.as_json(),
             "trouble": self.trouble or None,
         }
 

@@ -59,10 +59,10 @@ class PlannedMove:
             "after": str(self.after),
             "snapshot": self.snapshot,
             "files": self.files,
-            "found": self.found,
+            "files_found": self.found,
             "same_size": self.same_size,
-            "missing": self.missing,
-            "new": self.new,
+            "files_missing": self.missing,
+            "files_new": self.new,
             "problem_list": [one.as_json() for one in self.problems],
             "by_hand": self.by_hand or None,
         }

@@ -94,7 +94,7 @@ class RepositoryStatus:
             "broken": [alert.as_json() for alert in self.alerts],
         }
         if self.error is not None:
-            document["error"] = {"message": str(self.error), "hint": self.error.hint, "exit_code": self.error.exit_code}
+            document["error"] = self.error.as_json()
         return document
 
 

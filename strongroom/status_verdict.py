@@ -187,7 +187,7 @@ class Verdict:
             "level": self.level,
             "text": self.text,
             "repository_reached": self.asked,
-            "sources": self.sources,
+            "sources_total": self.sources,
             "sources_backed_up": len(self.backed_up),
             "oldest_taken_at": self.oldest and self.oldest.taken_at and self.oldest.taken_at.isoformat(),
             "restore_tests_passed": sum(one is not None and one.passed for one in drills.values()),

@@ -12,6 +12,7 @@ from cli.options import EXIT_CODES, Config, Json, Repository
 from strongroom import settings
 from vault import wording
 from vault.errors import SettingsError, UsageError
+from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def clear(
                 raise
             busy.append(error)
     if as_json:
-        found = {"dry_run": dry_run, "cleared": [one.as_json() for one in done], "in_use": [str(error) for error in busy]}
+        found = {"dry_run": dry_run, "cleared": [one.as_json() for one in done], "busy": [error.as_json() for error in busy]}
         output.document("cache-clear/1", found)
     else:
         _show(done, busy, dry_run=dry_run)
@@ -121,7 +122,7 @@ def _show(done: list[Cleared], busy: Sequence[Busy], *, dry_run: bool) -> None:
                 "`strongroom check` says what becomes of them, --force deletes them"
             )
         for problem in one.problems:
-            output.notice(f"problem: {problem}")
+            output.notice(f"problem: {printable(problem.path)}: {problem.message}")
     for error in busy:
         output.notice(f"left alone: {error}")
     if not done and not busy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -107,7 +106,7 @@ def logs(
     if as_json and not follow:
         output.document("daemon-logs/1", {"runs": [one.as_json() for one in runs]})
     elif as_json:
-        _show_lines([json.dumps(one.as_json(), ensure_ascii=False) for one in runs])
+        _documents(runs)
     else:
         _show_lines(daemon_jobs.newest_lines(runs, lines))
         if not runs and not follow:
@@ -121,10 +120,20 @@ def _follow(follower: Follower, *, as_json: bool) -> None:
     try:
         while True:
             context.services().clock.sleep(FOLLOW_EVERY)
-            for one in follower.new():
-                _show_lines([json.dumps(one.as_json(), ensure_ascii=False)] if as_json else list(one.lines()))
+            new = follower.new()
+            if as_json:
+                _documents(new)
+            else:
+                _show_lines([line for one in new for line in one.lines()])
     except KeyboardInterrupt as end:
         raise typer.Exit(Interrupted.exit_code) from end
+
+
+def _documents(runs: Sequence[RunLog]) -> None:
+    """Each run as a document in a line of its own."""
+    for one in runs:
+        output.document("daemon-run/1", one.as_json(), line=True)
+    output.flush()
 
 
 def show(runs: Sequence[RunLog], *, as_json: bool) -> None:

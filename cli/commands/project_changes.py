@@ -104,7 +104,7 @@ def move_source(
             source_move.move_source(opened, planned)
         running = not dry_run and source_move.daemon_runs(opened)
     if as_json:
-        output.document("project-move-source/1", planned.as_json() | {"changed": not dry_run})
+        output.document("project-move-source/1", planned.as_json() | {"settings_changed": not dry_run})
     elif not dry_run:
         output.result(f"the folder of {name}/{source} is {planned.after} now")
         output.result(f"Next: strongroom backup {quoted(name)} --source {quoted(source)}")
@@ -165,7 +165,7 @@ def _details(found: ProjectDetails) -> Iterator[str]:
         yield f"  keep       {', '.join(f'{name} {count}' for name, count in found.keep.items() if count)}"
     for why in found.frozen:
         yield f"  frozen     {why}"
-    for hold in found.holds:
+    for hold in (one.hold for one in found.holds):
         yield f"  held       {hold.scope.as_text()}: {hold.reason} (by {hold.who}, hold {hold.id})"
 
 

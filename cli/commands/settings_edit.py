@@ -145,7 +145,7 @@ def _editor() -> list[str]:
     try:
         words = shlex.split(named) if named is not None else []
     except ValueError as error:
-        raise UsageError(f"the editor {named!r} is not a whole command: {error}", hint="mend VISUAL or EDITOR") from error
+        raise UsageError(f"the editor {named!r} is not a whole command: {error}", hint="correct VISUAL or EDITOR") from error
     if words:
         return words
     found = next((one for one in EDITORS if shutil.which(one)), None)

@@ -150,7 +150,7 @@ def _details(found: SnapshotDetails) -> Iterator[str]:
     yield f"  retention  {_retention(found)}"
     for flag in found.flags:
         yield f"  flagged    {_flag(flag)}"
-    for hold in found.holds:
+    for hold in (one.hold for one in found.holds):
         yield f"  held       {hold.reason} (by {hold.who}, hold {hold.id}, on {hold.scope.as_text()})"
     yield f"  problems   {counts.problems or 'none'}"
     for problem in one.problems:

@@ -58,7 +58,7 @@ def support_bundle(
         made.write(target)
     if as_json:
         output.document(
-            "support-bundle/1", {"file": None if listing else str(target), "parts": [part.as_json() for part in made.parts]}
+            "support-bundle/1", {"file": None if listing else str(target), "contents": [part.as_json() for part in made.parts]}
         )
         return
     rows = [(part.name, wording.size(len(part.text.encode())), part.about) for part in made.parts]
@@ -69,6 +69,6 @@ def support_bundle(
 
 def _names(made: SupportBundle, *, as_json: bool) -> None:
     if as_json:
-        output.document("support-bundle-names/1", {"names": dict(made.names)})
+        output.document("support-bundle-names/1", {"pseudonyms": dict(made.names)})
     else:
         output.table([(pseudonym, name) for name, pseudonym in made.names.items()], ["PSEUDONYM", "NAME"])

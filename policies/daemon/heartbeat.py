@@ -42,7 +42,10 @@ class Heartbeat:
             "state": self.state,
             "since": self.since and self.since.isoformat(),
             "seen": self.seen and self.seen.isoformat(),
-            "failing": list(self.failing),
+            "failing": [
+                {"task": one.get("task", ""), "since": one.get("since"), "message": one.get("error", "")}
+                for one in self.failing
+            ],
         }
 
 

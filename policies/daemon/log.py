@@ -53,14 +53,14 @@ class Log:
         self.say("info", "notice", text)
 
     def firing(self, alert: Alert) -> None:
-        """A promise is."""
-        self.say(alert.severity, "broken", f"BROKEN {alert.title}: {alert.message} ({alert.hint})", **alert.as_json())
+        """An alert begins to fire."""
+        self.say(alert.severity, "firing", f"FIRING {alert.title}: {alert.message} ({alert.hint})", **alert.as_json())
 
     def resolved(self, key: tuple[str, str, str]) -> None:
-        """A promise is kept again."""
+        """An alert is resolved."""
         project, promise, subject = key
         title = f"{project}/{subject}" if subject else project
-        self.say("info", "mended", f"mended {title}: {promise}", project=project, promise=promise, subject=subject)
+        self.say("info", "resolved", f"resolved {title}: {promise}", project=project, promise=promise, subject=subject)
 
     def say(self, level: str, event: str, text: str, **facts: object) -> None:
         """One line, from any thread; whatever a text holds, it stays one. Never raises."""

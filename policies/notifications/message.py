@@ -38,40 +38,46 @@ class Message:
     @property
     def subject(self) -> str:
         """In a line."""
-        parts = [_part(self.firing, "broken"), _part(self.resolved, "mended")]
+        parts = [_part(self.firing, "firing"), _part(self.resolved, "resolved")]
         worst = f"{self.severity.upper()}: " if self.severity else ""
         return f"Strongroom on {self.host}: {worst}{', '.join(part for part in parts if part)}"
 
     @property
     def severity(self) -> str:
-        """The worst of what is broken; "" where nothing is."""
+        """The worst of what fires; "" where nothing does."""
         return max((one.severity for one in self.firing), key=("warning", "critical").index, default="")
 
     def text(self) -> str:
         """For people."""
         lines = [f"{self.at:%Y-%m-%d %H:%M} UTC, {self.host}"]
         for one in self.firing:
-            lines += ["", f"{one.severity}: BROKEN  {one.title}: {one.message}", f"        what to do: {one.hint}"]
+            lines += ["", f"{one.severity}: FIRING  {one.title}: {one.message}", f"        what to do: {one.hint}"]
         for one in self.resolved:
-            lines += ["", f"mended  {one.title}: {one.message}"]
+            lines += ["", f"resolved  {one.title}: {one.message}"]
         return "\n".join(lines) + "\n"
 
     def as_json(self) -> dict[str, Any]:
         """For the outbox, and what a webhook gets."""
+        firing, resolved = ([one.as_json() for one in lines] for lines in (self.firing, self.resolved))
         return {
             "strongroom": 1,
             "subject": self.subject,
             "severity": self.severity,
             "host": self.host,
             "at": self.at.isoformat(),
-            "broken": [one.as_json() for one in self.firing],
-            "mended": [one.as_json() for one in self.resolved],
+            "firing": firing,
+            "resolved": resolved,
+            "broken": firing,  # the names of an earlier version, for one version more
+            "mended": resolved,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """As `as_json` wrote it."""
-        firing, resolved = (tuple(Line(**one) for one in value[name]) for name in ("broken", "mended"))
+        firing, resolved = (
+            tuple(Line(**one) for one in value.get(name) or value[earlier])
+            for name, earlier in (("firing", "broken"), ("resolved", "mended"))
+        )
         return cls(value["host"], datetime.fromisoformat(value["at"]), firing, resolved, tuple(value.get("only", ())))
 
 
@@ -79,4 +85,4 @@ def _part(lines: Sequence[Line], what: str) -> str:
     if not lines:
         return ""
     first = f" ({lines[0].title})" if len(lines) == 1 else ""
-    return f"{counted(len(lines), 'promise')} {what}{first}"
+    return f"{counted(len(lines), 'alert')} {what}{first}"

@@ -51,7 +51,7 @@ class Verification:
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         counts = {name: getattr(self, name) for name in ("files", "folders", "links")}
-        return {"medium": self.medium, **counts, "bytes": self.bytes_read, "differing": self.differing}
+        return {"medium": self.medium, **counts, "bytes": self.bytes_read, "items_differing": self.differing}
 
     def agree(self, item: Item) -> None:
         """An item is what it should be."""

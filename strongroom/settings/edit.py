@@ -123,7 +123,7 @@ class Migration:
     def as_json(self) -> dict[str, Any]:
         return {
             "file": str(self.source.file),
-            "renamed": [{"key": key, "name": new, "line": line} for key, new, line in self.renamed],
+            "settings": [{"setting": key, "name": new, "line": line} for key, new, line in self.renamed],
         }
 
 

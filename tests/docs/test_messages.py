@@ -43,8 +43,8 @@ def test_all_messages_are_found_for_review() -> None:
     assert len(found) > 600 and {one.place.partition("/")[0] for one in found} == set(PACKAGES)
     kinds = {one.kind for one in found}
     assert {"UsageError", "Damaged", "StorageError", "problem", "alert", "notice", "warning"} <= kinds
-    (missing,) = [one for one in found if one.text.startswith("missing destination: use --to DIR")]
-    assert missing.place.startswith("cli/commands/export.py:") and missing.hint.startswith("for example --to")
+    (missing,) = [one for one in found if one.text.startswith("--all-projects needs --to DIR or --in-place")]
+    assert missing.place.startswith("cli/restore_run.py:") and missing.hint.startswith("name a folder with --to")
 
 
 def test_what_a_message_names_in_braces_is_filled_in() -> None:

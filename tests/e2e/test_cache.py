@@ -32,7 +32,7 @@ def test_what_is_kept_is_shown_and_cleared_and_fetched_anew(used: Desk) -> None:
     tried = used.call("cache", "clear", "--dry-run", "--json").document["cleared"][0]
     assert used.call("cache", "info", "--json").document["repositories"] == [shown]
     done = used.call("cache", "clear", "--json").document["cleared"][0]
-    assert done == tried and done["freed"] == shown["bytes"]
+    assert done == tried and done["freed_bytes"] == shown["bytes"]
     (left,) = used.call("cache", "info", "--json").document["repositories"]
     assert left["bytes"] == 0 and [file.name for file in folder_of(used).iterdir()] == [cache_lock.NAME]
     unchanged(used)

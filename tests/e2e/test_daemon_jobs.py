@@ -18,6 +18,7 @@ from policies.scheduling.run_history import RunHistory
 from strongroom.environment import host_name
 from tests.e2e.test_daemon import has, home, running, settle, wait  # noqa: F401 (a fixture)
 from tests.support.desk import Desk, refusal
+from tests.support.json_documents import validate
 from tests.support.tree_facts import tree_facts
 from vault.clock import SystemClock
 from vault.errors import StrongroomError
@@ -47,7 +48,7 @@ def test_a_job_is_run_now_and_is_in_the_history_like_every_other(home: Desk) -> 
     assert "started" in done.err and not list(state(home).glob("requests/*"))
     assert len(home.call("list", "--json").document["projects"][0]["snapshots"]) == 1, "the check was not asked for"
     (listed, _) = home.call("daemon", "jobs", "--json").document["jobs"]
-    assert listed["last_run"]["run"] == run["run"] and not listed["running"]
+    assert listed["last_run"]["run"] == run["run"] and not listed["is_running"]
     assert home.call("daemon", "logs", "--json").document["runs"] == [run]
     home.call("restore", "acme", "--to", "back", "--quiet")
     assert tree_facts(home.folder / "back/reports") == tree_facts(home.folder / "source")
@@ -94,6 +95,9 @@ def test_new_runs_are_followed_until_somebody_ends_it(home: Desk) -> None:  # no
     assert process.returncode == 130
     lines = [json.loads(line) for line in (home.folder / "followed").read_text().splitlines()]
     assert [one["job"] for one in lines][:2] == ["check", "backup reports"]
+    for one in lines:
+        validate(one)
+    assert {one["schema"] for one in lines} == {"strongroom.daemon-run/1"}
 
 
 def test_names_that_are_no_jobs_are_refused_with_the_nearest(home: Desk) -> None:  # noqa: F811
@@ -121,7 +125,7 @@ def test_a_job_that_is_running_is_refused_and_nothing_is_asked_for(home: Desk) -
     assert not list(state(home).glob("requests/*"))
     assert "started, and running" in home.call("daemon", "logs", "backup").text
     (listed, _) = home.call("daemon", "jobs", "--json").document["jobs"]
-    assert listed["running"]
+    assert listed["is_running"]
 
 
 def test_the_shell_is_offered_the_jobs_and_projects_of_the_settings(home: Desk) -> None:  # noqa: F811

@@ -49,7 +49,7 @@ def test_a_renamed_project_has_its_snapshots_its_history_and_no_second_copy(desk
     assert "no terminal" in desk.call("project", "rename", "acme", "acme ltd", exits=2).err
     assert '"acme ltd"' not in desk.settings.read_text()
     done = desk.call("project", "rename", "acme", "acme ltd", "--yes", "--json").document
-    assert (done["settings_changed"], done["runs"], done["daemon_running"]) == (True, 2, False)
+    assert (done["settings_changed"], done["runs_renamed"], done["daemon_running"]) == (True, 2, False)
     text = desk.settings.read_text()
     assert '[projects."acme ltd".schedule.drill]' in text and "# a comment that stays" in text and "projects.acme" not in text
     after = desk.call("list", "--json").document["projects"][0]
@@ -104,7 +104,7 @@ def test_a_rename_that_was_interrupted_after_any_step_is_completed_by_the_same_c
                 desk.call("project", "rename", old, new, "--yes")
         assert desk.call("list").text.startswith(f"{new}: "), "every command knows the new name already"
         done = desk.call("project", "rename", old, new, "--yes", "--json").document
-        assert (done["settings_changed"], done["runs"] > 0) == (False, True)
+        assert (done["settings_changed"], done["runs_renamed"] > 0) == (False, True)
         assert desk.call("status", "--json", exits=(0, 3)).document["sources"][0]["state"] == "ok"
     assert desk.run("daemon", "--once").text.count("started") == 0
 
@@ -150,7 +150,13 @@ def test_a_source_that_moved_goes_on_with_its_history(desk: Desk) -> None:
     assert "the new folder has 19 under the same names:\n  18 of the same size, 1 missing, and 1 new file" in planned.text
     assert "1 file has vanished" in planned.text and "elsewhere" not in desk.settings.read_text()
     done = desk.call(*arguments, "--yes", "--json").document
-    assert (done["files"], done["found"], done["missing"], done["new"], done["changed"]) == (20, 19, 1, 1, True)
+    assert (done["files"], done["files_found"], done["files_missing"], done["files_new"], done["settings_changed"]) == (
+        20,
+        19,
+        1,
+        1,
+        True,
+    )
     assert "# a comment that stays" in desk.settings.read_text()
     made = desk.call("backup", "--json").document["snapshots"][0]
     assert (made["vanished"], made["added"], made["flagged"]) == (1, 1, [])

@@ -54,13 +54,13 @@ def test_everything_is_read_again_past_the_memory_of_the_kernel(kept: Desk, monk
         real(descriptor, offset, length, advice)
 
     monkeypatch.setattr(os, "posix_fadvise", note)
-    verified = kept.call("restore", "acme", "--to", "x", "--verify", "--json").document["verified"]
-    assert verified["medium"] == "disk" and verified["differing"] == 0
+    verified = kept.call("restore", "acme", "--to", "x", "--verify", "--json").document["verification"]
+    assert verified["medium"] == "disk" and verified["items_differing"] == 0
     assert (verified["files"], verified["links"], verified["bytes"]) == (5, 1, 3_004_003)
     assert sorted(dropped)[-5:] == [0, 0, 3, 4000, 3_000_000]
     told = kept.call("restore", "acme", "--to", "y", "--verify")
     assert "read again from the disk: 5 files" in told.text and "as the snapshot has them" in told.text
-    assert "verified" not in kept.call("restore", "acme", "--to", "z", "--json").document
+    assert "verification" not in kept.call("restore", "acme", "--to", "z", "--json").document
 
 
 def test_a_disk_that_gives_other_bytes_back_is_named_by_its_files(kept: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,13 +85,13 @@ def test_a_disk_that_gives_other_bytes_back_is_named_by_its_files(kept: Desk, mo
         ("reports/e/empty", "verify"),
         ("reports/link", "verify"),
     }
-    assert document["verified"]["differing"] == 3 and document["verified"]["files"] == 3
+    assert document["verification"]["items_differing"] == 3 and document["verification"]["files"] == 3
 
 
 def test_in_place_what_went_back_and_nothing_else_is_read_again(kept: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     source = kept.folder / "source"
     (source / "2024/big.bin").unlink()
-    verified = kept.call("restore", "acme", "--in-place", "--verify", "--json").document["verified"]
+    verified = kept.call("restore", "acme", "--in-place", "--verify", "--json").document["verification"]
     assert (verified["files"], verified["bytes"]) == (1, 3_000_000)
     from restore.execution import in_place
 
@@ -104,8 +104,8 @@ def test_in_place_what_went_back_and_nothing_else_is_read_again(kept: Desk, monk
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.zst"])
 def test_an_archive_is_read_again_entry_by_entry(kept: Desk, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    verified = kept.call("restore", "acme", "--to", name, "--verify", "--json").document["verified"]
-    assert verified["medium"] == "archive" and verified["differing"] == 0
+    verified = kept.call("restore", "acme", "--to", name, "--verify", "--json").document["verification"]
+    assert verified["medium"] == "archive" and verified["items_differing"] == 0
     assert (verified["files"], verified["links"], verified["bytes"]) == (5, 1, 3_004_003)
     archive = kept.folder / f"b-{name}"
 
@@ -117,7 +117,7 @@ def test_an_archive_is_read_again_entry_by_entry(kept: Desk, name: str, monkeypa
 
     before(monkeypatch, archive_verification, "verify_archive", damage)
     document = kept.call("restore", "acme", "--to", archive.name, "--verify", "--json", exits=3).document
-    assert document["verified"]["differing"] > 0
+    assert document["verification"]["items_differing"] > 0
     assert "reports/2024/big.bin" in {one["path"] for one in document["problem_list"] if one["what"] == "verify"}
 
 
@@ -125,7 +125,7 @@ def test_an_archive_that_lost_its_end_is_no_success(kept: Desk, monkeypatch: pyt
     archive = kept.folder / "b.tar"
     before(monkeypatch, archive_verification, "verify_archive", lambda: os.truncate(archive, 1024))
     document = kept.call("restore", "acme", "--to", archive.name, "--verify", "--json", exits=3).document
-    assert document["verified"]["files"] == 0 and document["verified"]["differing"] >= 6
+    assert document["verification"]["files"] == 0 and document["verification"]["items_differing"] >= 6
 
 
 def test_objects_of_a_bucket_are_fetched_again(kept: Desk, moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,8 +133,8 @@ def test_objects_of_a_bucket_are_fetched_again(kept: Desk, moto_endpoint: str, m
     (kept.folder / "source/link").unlink()  # a bucket holds none
     kept.call("backup")
     to = ("--to", f"s3://{BUCKET}/{prefix}", "--endpoint", moto_endpoint)
-    verified = kept.call("restore", "acme", *to, "--verify", "--json").document["verified"]
-    assert verified["medium"] == "bucket" and (verified["files"], verified["differing"]) == (5, 0)
+    verified = kept.call("restore", "acme", *to, "--verify", "--json").document["verification"]
+    assert verified["medium"] == "bucket" and (verified["files"], verified["items_differing"]) == (5, 0)
     client = raw_client(moto_endpoint)
 
     def damage() -> None:
@@ -143,7 +143,7 @@ def test_objects_of_a_bucket_are_fetched_again(kept: Desk, moto_endpoint: str, m
 
     before(monkeypatch, object_verification, "verify_objects", damage)
     document = kept.call("restore", "acme", *to, "--existing", "replace", "--yes", "--verify", "--json").document
-    assert document["verified"]["files"] == 0, "everything was there already: nothing was written"
+    assert document["verification"]["files"] == 0, "everything was there already: nothing was written"
     for key in (f"{prefix}/reports/2024/big.bin", f"{prefix}/reports/e/empty"):
         client.delete_object(Bucket=BUCKET, Key=key)
     document = kept.call("restore", "acme", *to, "--verify", "--json", exits=3).document

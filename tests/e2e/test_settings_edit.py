@@ -56,9 +56,9 @@ def test_a_migration_is_shown_first_and_keeps_a_copy(old: Desk) -> None:
 
 def test_a_migration_in_json_says_what_was_renamed(old: Desk) -> None:
     document = old.call("settings", "migrate", "--yes", "--json").document
-    assert document["renamed"] == [
-        {"key": "defaults.alerts.shrunk", "name": "deleted_share", "line": 6},
-        {"key": "daemon.at_once", "name": "max_parallel", "line": 8},
+    assert document["settings"] == [
+        {"setting": "defaults.alerts.shrunk", "name": "deleted_share", "line": 6},
+        {"setting": "daemon.at_once", "name": "max_parallel", "line": 8},
     ]
     assert Path(document["backup"]).read_text() == OLD
 

@@ -58,7 +58,7 @@ def test_accepting_keeps_the_reason_and_lets_retention_go_on(desk: Desk) -> None
     assert "needs a reason" in desk.call("snapshot", "accept", "acme", "--yes", exits=2).err
     done = desk.call("snapshot", "accept", "acme", "--reason", "they moved it", "--yes", "--json").document
     (one,) = done["accepted"]
-    assert one["snapshot"] == flagged and one["changes"]["counts"]["deleted"] == 12 and done["frozen"] == []
+    assert one["snapshot"] == flagged and one["difference"]["counts"]["deleted"] == 12 and done["frozen"] == []
     assert desk.call("status", "--json").document["broken"] == []
     shown = desk.call("snapshot", "show", "acme").text
     assert f"flagged    {one['why']}; accepted by {done['who']} on " in shown and ": they moved it\n" in shown
@@ -88,7 +88,7 @@ def test_one_of_several_flagged_snapshots_is_accepted_and_the_others_go_on_freez
     assert f"retention of acme is still frozen: {second['snapshot']}" in done.err
     left = desk.call("snapshot", "accept", "acme", "latest", "--reason", "x", "--yes", "--json").document
     assert [one["snapshot"] for one in left["accepted"]] == [second["snapshot"]]
-    assert left["accepted"][0]["changes"]["counts"]["deleted"] == 30
+    assert left["accepted"][0]["difference"]["counts"]["deleted"] == 30
 
 
 def test_a_flagged_snapshot_whose_record_is_damaged_can_still_be_accepted(desk: Desk) -> None:
@@ -104,7 +104,7 @@ def test_everything_about_a_snapshot_is_shown_by_latest_an_id_its_beginning_or_a
     flagged = flag(desk)
     first, second = snapshots(desk)
     document = desk.call("snapshot", "show", "acme", "--json").document
-    assert (document["snapshot"], document["before"], document["newest"]) == (flagged, first, True)
+    assert (document["snapshot"], document["before"], document["is_newest"]) == (flagged, first, True)
     assert (document["items"], document["files"], document["added"], document["vanished"]) == (12, 9, 1, 12)
     assert document["retention"]["kept"] is True and document["retention"]["frozen"]
     assert document["flags"][0]["accepted_by"] is None and document["problem_list"] == []

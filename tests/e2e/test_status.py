@@ -228,6 +228,8 @@ def test_a_run_that_has_gone_silent_is_not_called_running_and_a_large_file_shows
     large = running_backup([claim(timedelta(seconds=40)), claim(timedelta(hours=5))], now)
     assert large is not None and not large.is_dead
     assert large.in_words() == "0 items done, 3.0 GiB read, on desk, last seen 40 s ago"
+    as_json = large.as_json()
+    assert (as_json["items"], as_json["bytes"], as_json["host"], as_json["seconds_silent"]) == (0, 3 << 30, "desk", 40.0)
     dead = running_backup([claim(timedelta(hours=5))], now)
     assert dead is not None and dead.is_dead
     assert dead.in_words() == "0 items done, 3.0 GiB read, on desk, no sign of life for 5 h 0 min"
@@ -249,7 +251,7 @@ def test_the_verdict_comes_first_and_the_tables_only_where_they_are_asked_for(de
     every = desk.call("status", "--all").text
     assert every.startswith(shown) and "LAST SNAPSHOT" in every and "READ AND CHECKED" in every
     verdict = desk.call("status", "--json").document["verdict"]
-    assert verdict["text"] == shown.strip() and (verdict["level"], verdict["sources"], verdict["sources_backed_up"]) == (
+    assert verdict["text"] == shown.strip() and (verdict["level"], verdict["sources_total"], verdict["sources_backed_up"]) == (
         "ok",
         1,
         1,

@@ -95,7 +95,7 @@ def test_nothing_that_was_planted_is_in_the_bundle_and_what_helps_is(desk_with_n
     desk.call("support-bundle", "bundle.zip")
     assert bundle.stat().st_mode & 0o777 == 0o600
     parts = read(bundle)
-    assert list(parts) == [one["name"] for one in listed.document["parts"]]
+    assert list(parts) == [one["name"] for one in listed.document["contents"]]
     for name, text in parts.items():
         for planted in (*NAMES, "380501234567", "example.org", str(desk.folder).lower(), "age1", "secret-key"):
             assert planted not in f"{name} {text}".lower(), (name, planted)
@@ -129,12 +129,12 @@ def test_pseudonyms_are_the_same_in_every_bundle_and_explained_on_this_machine_a
         desk.call("support-bundle", name, "--offline")
     first, second = read(desk.folder / "one.zip"), read(desk.folder / "two.zip")
     assert first["settings.json"] == second["settings.json"] and "doctor.json" not in first
-    names = desk.call("support-bundle", "--names", "--offline", "--json").document["names"]
+    names = desk.call("support-bundle", "--names", "--offline", "--json").document["pseudonyms"]
     assert names["Zaphod"] in first["runs.json"]
     key = desk.folder / "home/.local/state/strongroom/pseudonyms.key"
     assert key.stat().st_mode & 0o777 == 0o600
     key.unlink()
-    other = desk.call("support-bundle", "--names", "--offline", "--json").document["names"]
+    other = desk.call("support-bundle", "--names", "--offline", "--json").document["pseudonyms"]
     assert other["Zaphod"] != names["Zaphod"], "without this machine's key nobody can try names out"
 
 

@@ -189,7 +189,7 @@ def test_a_test_that_could_compare_nothing_has_not_passed(ready: Desk, monkeypat
 def test_a_source_that_is_not_there_fails_and_the_others_are_results(ready: Desk, temporary: Path) -> None:
     shutil.rmtree(ready.folder / "tickets")
     found = results(ready, "--junit", "out.xml", exits=1)
-    assert "is not there" in found["tickets"]["error"] and found["reports"]["passed"]
+    assert "is not there" in found["tickets"]["error"]["message"] and found["reports"]["passed"]
     root = ElementTree.parse(ready.folder / "out.xml").getroot()
     assert (root.get("tests"), root.get("errors")) == ("2", "1")
     assert not list(temporary.iterdir())

@@ -181,7 +181,7 @@ def test_json_lines_are_one_document_each(make: Make) -> None:
     house.answer = lambda *_: ProcessResult(1, {}, "two\nlines")
     house.live(3)
     events = [json.loads(line) for line in house.lines]
-    assert {"started", "ended", "broken", "notice"} <= {one["event"] for one in events}
+    assert {"started", "ended", "firing", "notice"} <= {one["event"] for one in events}
     ended = next(one for one in events if one["event"] == "ended")
     assert (ended["project"], ended["job"], ended["ending"], ended["level"]) == ("sdek", "backup reports", "failed", "error")
 

@@ -60,7 +60,7 @@ def test_an_alerts_that_cannot_be_written_down_is_mailed_and_logged_once(make: M
     house.clock.after(4 * 3600, lambda: writable(house, yes=True))
     house.live(5)
     assert told(house).count("rpo") == 1 and told(house).count("problems") == 1
-    assert sum("BROKEN sdek/reports: no success" in line for line in house.lines) == 1
+    assert sum("FIRING sdek/reports: no success" in line for line in house.lines) == 1
     assert told(house).count("daemon") == 1, "that the daemon cannot write its findings is told as well, once"
     restarted(house)
     house.live(1)

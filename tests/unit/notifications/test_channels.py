@@ -43,17 +43,17 @@ def test_a_message_reads_back_as_it_was_written() -> None:
 
 
 def test_a_subject_says_how_much_broke_and_what_was_mended() -> None:
-    assert MESSAGE.subject == "Strongroom on desk: CRITICAL: 1 promise broken (сдэк/reports), 1 promise mended (mobifon)"
-    assert Message("desk", NOW, (BROKEN, BROKEN), ()).subject == "Strongroom on desk: CRITICAL: 2 promises broken"
+    assert MESSAGE.subject == "Strongroom on desk: CRITICAL: 1 alert firing (сдэк/reports), 1 alert resolved (mobifon)"
+    assert Message("desk", NOW, (BROKEN, BROKEN), ()).subject == "Strongroom on desk: CRITICAL: 2 alerts firing"
 
 
 def test_a_letter_is_as_severe_as_the_worst_of_what_broke_and_says_so_of_each() -> None:
     late = replace(BROKEN, title="mobifon/calls", severity="warning")
-    assert Message("desk", NOW, (late,), ()).subject.startswith("Strongroom on desk: WARNING: 1 promise broken")
+    assert Message("desk", NOW, (late,), ()).subject.startswith("Strongroom on desk: WARNING: 1 alert firing")
     both = Message("desk", NOW, (late, BROKEN), ())
-    assert both.subject.startswith("Strongroom on desk: CRITICAL: 2 promises broken")
-    assert "warning: BROKEN  mobifon" in both.text() and "critical: BROKEN  сдэк" in both.text()
-    assert both.as_json()["severity"] == "critical" and [one["severity"] for one in both.as_json()["broken"]] == [
+    assert both.subject.startswith("Strongroom on desk: CRITICAL: 2 alerts firing")
+    assert "warning: FIRING  mobifon" in both.text() and "critical: FIRING  сдэк" in both.text()
+    assert both.as_json()["severity"] == "critical" and [one["severity"] for one in both.as_json()["firing"]] == [
         "warning",
         "critical",
     ]
@@ -62,6 +62,7 @@ def test_a_letter_is_as_severe_as_the_worst_of_what_broke_and_says_so_of_each() 
 
 def test_a_letter_that_an_older_version_left_in_the_outbox_is_still_read() -> None:
     stored = MESSAGE.as_json()
+    del stored["firing"], stored["resolved"]
     for one in (*stored["broken"], *stored["mended"]):
         del one["severity"]
     del stored["severity"]
@@ -75,7 +76,7 @@ def test_a_letter_reaches_everybody_with_what_to_do() -> None:
     letter = email.message_from_bytes(sink.letters[0], policy=default)
     assert letter["Subject"] == MESSAGE.subject and letter["To"] == "a@example.org, b@example.org"
     text = letter.get_content()
-    assert "BROKEN  сдэк/reports: no success" in text and "what to do: run it by hand" in text and "mended  mobifon" in text
+    assert "FIRING  сдэк/reports: no success" in text and "what to do: run it by hand" in text and "resolved  mobifon" in text
 
 
 def test_a_mail_server_that_refuses_or_is_not_there_is_told_in_a_sentence() -> None:
