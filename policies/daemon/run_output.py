@@ -62,8 +62,9 @@ def _problems(snapshots: object) -> Iterator[str]:
     for one in _tables(snapshots):
         for problem in _tables(one.get("problem_list")):
             yield f"{problem.get('path')}: {problem.get('message')}"
-        if "error" in one:
-            yield str(one["error"])
+        error = one.get("error")
+        if isinstance(error, dict):
+            yield str(error.get("message"))
 
 
 def _damage(projects: object) -> Iterator[str]:
