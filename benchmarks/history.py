@@ -23,7 +23,7 @@ from benchmarks.history_data import SHAPES, SOURCE, Hours, path_of, write_histor
 from benchmarks.scratch import say
 from strongroom import context, maintenance
 from vault.format.snapshot_record import Record
-from vault.progress import Silence
+from vault.progress import NoProgress
 
 COLD_SECONDS, WARM_SECONDS = 20.0, 2.0
 PROJECT = "acme"
@@ -42,7 +42,7 @@ def _written(desk: Desk, hours: Hours, count: int, last: Record | None) -> tuple
         for record in write_history(place.project(PROJECT), hours, count, last=last):
             written.append(record)
             if len(written) % maintenance.EVERY == 0:
-                maintenance.run_maintenance(place.project(PROJECT), SOURCE, Silence(), locked=False)
+                maintenance.run_maintenance(place.project(PROJECT), SOURCE, NoProgress(), locked=False)
             if len(written) % 100 == 0:
                 say(f"{len(written)} snapshots")
     return written, hours

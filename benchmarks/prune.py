@@ -34,7 +34,7 @@ from benchmarks.verify import same_tree
 from strongroom import context, maintenance, sources
 from vault.backup import comparison
 from vault.backup.run import BackupOptions, back_up
-from vault.progress import Silence
+from vault.progress import NoProgress
 
 DAILY, MONTHLY = 14, 12
 LIMIT_SECONDS, LIMIT_MB = 300.0, 400.0
@@ -166,7 +166,7 @@ def live(desk: Desk, items: int, snapshots: int, theirs: int) -> None:
             start = time.perf_counter()
             back_up(project, source, BackupOptions())
             if number % maintenance.EVERY == 0:
-                maintenance.run_maintenance(project, source.name, Silence(), locked=False)
+                maintenance.run_maintenance(project, source.name, NoProgress(), locked=False)
             middle = time.perf_counter()
             if desk.restic and number > snapshots - theirs:
                 desk.back_up_theirs(clock.hour)

@@ -23,7 +23,7 @@ from strongroom import environment, notices, schemas
 from vault import wording
 from vault.clock import Clock, SystemClock
 from vault.errors import UsageError
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Shown(Progress, Protocol):
         ...
 
 
-class _Nothing(Silence):
+class _Nothing(NoProgress):
     """Shows nothing."""
 
     def pause(self) -> None:

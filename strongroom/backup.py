@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from strongroom import backup_hooks, local_state, maintenance, notices, object_lock, own_paths, post_backup, retention, sources
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class BackupOptions:
     as soon as it is committed, before what follows from it · stop: called often; what it raises ends the run."""
 
     allow_empty: bool = False
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=NoProgress)
     committed: Callable[[BackupReport], None] | None = None
     stop: Callable[[], None] = lambda: None
 

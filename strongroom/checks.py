@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from strongroom import cached_copies, environment, local_state, notices, object_lock, rolling_check
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -41,7 +41,7 @@ def check_project(
     from vault.repository.check import Depth
     from vault.repository.missing_objects import Missing
 
-    depth = Depth(stop=stop, progress=progress or Silence())
+    depth = Depth(stop=stop, progress=progress or NoProgress())
     missing = context.missing(project)
     gone = [one.message for one in missing if one.what != "key"]  # those are the repository's
     known_by_notes = {Missing("snapshot", one.id).message for one in missing if one.what == "note"}

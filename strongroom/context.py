@@ -20,7 +20,7 @@ from vault.repository.services import Services
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from strongroom.settings.tables import RepositorySettings
+    from strongroom.settings.models import RepositorySettings
     from vault.age import Identity
     from vault.repository.client_memory import ClientMemory
     from vault.repository.missing_objects import Missing

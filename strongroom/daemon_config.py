@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policies.daemon.job_config import PlannedJob, ProjectPlan
+from policies.daemon.job_config import JobConfig, ProjectConfig
 from strongroom.settings import Settings, durations, resolve
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import ProjectSettings
@@ -33,14 +33,14 @@ WARM_PARENT = (sys.executable, "-P", "-c", "from cli.warm_parent import serve; s
 """The process that forks runs instead."""
 
 
-def projects(settings: Settings) -> tuple[ProjectPlan, ...]:
+def projects(settings: Settings) -> tuple[ProjectConfig, ...]:
     """Every project that the settings name."""
     return tuple(project(name, one) for name, one in settings.document.projects.items())
 
 
-def project(name: str, settings: ProjectSettings) -> ProjectPlan:
+def project(name: str, settings: ProjectSettings) -> ProjectConfig:
     """What the daemon is to do for one."""
-    return ProjectPlan(
+    return ProjectConfig(
         name=name,
         sources=tuple(source.name for source in settings.sources),
         jobs=tuple(_jobs(settings)),
@@ -50,13 +50,13 @@ def project(name: str, settings: ProjectSettings) -> ProjectPlan:
     )
 
 
-def _jobs(settings: ProjectSettings) -> Iterator[PlannedJob]:
+def _jobs(settings: ProjectSettings) -> Iterator[JobConfig]:
     for one in resolve.scheduled(settings):
         if one.name != "backup":
-            yield PlannedJob(one.name, one.schedule, one.policy)
+            yield JobConfig(one.name, one.schedule, one.policy)
             continue
         for source in settings.sources:
-            yield PlannedJob(one.name, one.schedule, one.policy, source.name)
+            yield JobConfig(one.name, one.schedule, one.policy, source.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Commands:
     config: Path
     identity: Sequence[Path]
 
-    def __call__(self, name: str, job: PlannedJob) -> Sequence[str]:
+    def __call__(self, name: str, job: JobConfig) -> Sequence[str]:
         words = {
             "backup": ("backup", name, "--source", job.source, "--quiet"),
             "check": ("check", name, "--read-data=rolling", "--quiet"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom import notices
 from vault.errors import NothingFound, SettingsError, UsageError
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class DiffOptions:
     until: datetime | None = None
     live: bool = False
     rows: RowOptions | None = None
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=NoProgress)
     stop: Callable[[], None] = lambda: None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom import environment, notices
 from vault import wording
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -34,7 +34,7 @@ class HistoryOptions:
 
     since: datetime | None = None
     until: datetime | None = None
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=NoProgress)
     stop: Callable[[], None] = lambda: None
 
 

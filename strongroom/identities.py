@@ -15,7 +15,7 @@ from vault.errors import Damaged, KeyRefused, RefusedByRule, SettingsError, Usag
 from vault.randomness import Randomness
 
 if TYPE_CHECKING:
-    from strongroom.settings.tables import IdentitySettings
+    from strongroom.settings.models import IdentitySettings
 
 LARGEST_IDENTITY_FILE = 1024 * 1024
 LARGEST_WORK_FACTOR = 20

@@ -14,7 +14,7 @@ from strongroom.settings import in_address, writer
 from vault.errors import RefusedByRule, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from strongroom.settings.tables import RepositorySettings
+    from strongroom.settings.models import RepositorySettings
     from vault.age import Identity
     from vault.randomness import Randomness
     from vault.storage.address import Address, StoreOptions
@@ -110,7 +110,7 @@ def _made(
     options: NewRepositoryOptions, address: Address, bare: Store, store: Store, *, bucket_created: bool | None
 ) -> NewRepository:
     from strongroom import identities, settings_copy
-    from strongroom.settings.tables import IdentitySettings
+    from strongroom.settings.models import IdentitySettings
     from vault import age
     from vault.format.descriptor import Descriptor, Trust
     from vault.format.layout import new_id
@@ -159,7 +159,7 @@ def _made(
 def _identity(options: NewRepositoryOptions, randomness: Randomness) -> tuple[bool, list[Identity]]:
     """Whether one was made, and what there is: an identity that is there is used, and opened to see that it can be."""
     from strongroom import identities
-    from strongroom.settings.tables import IdentitySettings
+    from strongroom.settings.models import IdentitySettings
 
     if options.identity.exists():
         return False, identities.load(IdentitySettings(file=options.identity), [])

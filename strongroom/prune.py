@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom import held_snapshots, local_state, object_lock
 from strongroom.forget import Confirm, confirmed
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -76,8 +76,8 @@ def plan_prune(
     Raises `Damaged` where a record cannot be read, or is gone: what it needs nobody knows. Raises `RefusedByRule` where all
     records are gone, `StorageError`.
     """
-    from vault.repository.gc.planning import make_plan
     from vault.repository.gc.prune_plan import PruneOptions
+    from vault.repository.gc.prune_planner import make_plan
     from vault.repository.object_lock import locked
 
     limits = limits or PruneLimits()
@@ -92,7 +92,7 @@ def plan_prune(
         allow_empty=limits.allow_empty,
         patience=_patience(limits.wait),
         stop=stop,
-        progress=progress or Silence(),
+        progress=progress or NoProgress(),
     )
     return PlannedPrune(project.name, make_plan(project, options), options)
 
@@ -119,7 +119,7 @@ def apply_prune(
     object_lock.begun(context, project)
     if planned.reclaims:
         confirm()
-    report = apply(project, planned.plan, replace(planned.options, progress=progress or Silence()))
+    report = apply(project, planned.plan, replace(planned.options, progress=progress or NoProgress()))
     if report.done:
         local_state.note_run(context.settings, project.name, "prune")
     return PruneResult(planned, report)

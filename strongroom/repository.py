@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from vault.errors import Interrupted
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -149,7 +149,7 @@ class Project:
         """
         from strongroom.backup import BackupOptions, back_up, sources_of
 
-        options = BackupOptions(allow_empty, progress or Silence(), stop=stop)
+        options = BackupOptions(allow_empty, progress or NoProgress(), stop=stop)
         work = list(sources_of(self.context, [self.name], source))
         return [back_up(self.context, project, one, options) for project, one in work]
 

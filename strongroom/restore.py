@@ -23,7 +23,7 @@ from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.destinations import Folder, InPlace
 from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_of_all, refuse_several
 from strongroom.restore_result import RestoredPart, RestoreResult
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from restore.execution.in_place import SourceRoot
@@ -44,7 +44,7 @@ def restore(
     Raises what `PlannedRestore.refuse` raises, `TargetError` where the destination cannot be written, `Busy` where another
     restore writes to the same folder, `StorageError`.
     """
-    progress = progress or Silence()
+    progress = progress or NoProgress()
     planned.refuse()
     destination = planned.destination
     if isinstance(destination, InPlace):
@@ -89,7 +89,7 @@ def stream(
     plan = plan_of_all(selected, options)
     refuse_several(selected.selection, plan, options.tables)
     policy = ConflictPolicy.REFUSE  # nothing exists in a stream
-    run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress or Silence())
+    run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress or NoProgress())
     outcome = run.to_stream(out)
     part = RestoredPart("stream", outcome.report, plan)
     return RestoreResult((part,), tuple(outcome.outcomes), selected.missing_snapshots)

@@ -25,7 +25,7 @@ from strongroom.source_comparison import LiveSource, SourceComparison
 from strongroom.throwaway_repository import Into, throwaway_repository
 from vault import wording
 from vault.errors import Interrupted, SettingsError, SourceError, StrongroomError, TargetError, UsageError
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -52,7 +52,7 @@ class RestoreTestOptions:
     into: Into = "folder"
     source: str | None = None
     stop: Callable[[], None] = lambda: None
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=NoProgress)
 
 
 @dataclass(frozen=True, slots=True)

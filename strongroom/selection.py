@@ -210,10 +210,10 @@ def _with_versions(
     """The selection, and the older versions of its files."""
     from restore.selection.versions import with_older
     from strongroom.history import HistoryOptions, load_history
-    from vault.progress import Silence
+    from vault.progress import NoProgress
 
     project = selection.project
-    history = load_history(context, project, HistoryOptions(progress=progress or Silence(), stop=stop))
+    history = load_history(context, project, HistoryOptions(progress=progress or NoProgress(), stop=stop))
     found = with_older(selection, history, query.versions, query.at, context.zone(project.name))
     return replace(found, damage=(*found.damage, *history.problems))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from strongroom.context import Context
     from strongroom.settings.document import Document
-    from strongroom.settings.tables import RepositorySettings
+    from strongroom.settings.models import RepositorySettings
     from vault.format.settings_copy import Decoded, SettingsCopy
     from vault.repository.settings_copies import StoredCopy
 

@@ -37,7 +37,7 @@ from vault.wording import counted, quoted
 
 if TYPE_CHECKING:
     from policies.daemon.heartbeat import Heartbeat
-    from policies.daemon.job_config import PlannedJob, ProjectPlan
+    from policies.daemon.job_config import JobConfig, ProjectConfig
     from policies.monitoring.alerts import Alert
     from policies.monitoring.state_store import StateStore
     from policies.scheduling.run_history import RunHistoryReader
@@ -193,7 +193,7 @@ class LocalState:
         return found
 
     def _source(
-        self, plan: ProjectPlan, source: str, repository_state: RepositoryState | None, *, listed: bool
+        self, plan: ProjectConfig, source: str, repository_state: RepositoryState | None, *, listed: bool
     ) -> SourceStatus:
         from policies.daemon.project_state import last_run, last_success
 
@@ -240,7 +240,7 @@ class LocalState:
             return LATE
         return FAILED if failed else PROBLEMS if problems else OK if asked else NOT_ASKED
 
-    def _next_run(self, plan: ProjectPlan, job: PlannedJob) -> datetime:
+    def _next_run(self, plan: ProjectConfig, job: JobConfig) -> datetime:
         from policies.scheduling.due import next_run
 
         title = f"{plan.name}/{job.name}"

@@ -24,7 +24,7 @@ _BUCKET = "restore-test"
 def throwaway_repository(settings: Settings, scratch: Path, into: Into) -> Iterator[Context]:
     """A repository that holds nothing, with an identity that nobody keeps, as if the settings named it. Raises `UsageError`
     where moto is not installed, `StorageError`."""
-    from strongroom.settings.tables import RepositorySettings
+    from strongroom.settings.models import RepositorySettings
     from vault.age import HybridIdentity
     from vault.format.descriptor import Descriptor, Trust
     from vault.format.layout import new_id

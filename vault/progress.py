@@ -20,7 +20,7 @@ class Progress(Protocol):
         ...
 
 
-class Silence:
+class NoProgress:
     """The default listener: it ignores everything."""
 
     def phase(self, name: str, *, items: int = 0, size: int = 0) -> None:

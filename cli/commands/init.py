@@ -13,7 +13,7 @@ from strongroom import context, environment
 
 if TYPE_CHECKING:
     from strongroom.new_repository import NewRepository
-    from strongroom.settings.tables import RepositorySettings
+    from strongroom.settings.models import RepositorySettings
 
 Endpoint = Annotated[
     str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.", rich_help_panel=BUCKET)
@@ -90,8 +90,8 @@ def repository_of(
     address: str, endpoint: str | None, region: str | None, profile: str | None, *, path_style: bool | None
 ) -> RepositorySettings:
     """The settings that a command's options make. Raises `UsageError`."""
+    from strongroom.settings.models import RepositorySettings
     from strongroom.settings.reader import made
-    from strongroom.settings.tables import RepositorySettings
 
     context.located(address, Path.cwd())  # what is no address is refused in its own words
     values = {"address": address, "endpoint": endpoint, "region": region, "path_style": path_style, "profile": profile}

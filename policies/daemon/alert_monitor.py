@@ -14,7 +14,7 @@ from pathlib import Path
 
 from policies.daemon import first_contact
 from policies.daemon.alert_grouping import AlertGroups
-from policies.daemon.job_config import ProjectPlan
+from policies.daemon.job_config import ProjectConfig
 from policies.daemon.log import Log
 from policies.daemon.project_state import JobRuns, state_of
 from policies.monitoring.alerts import Alert, ProjectState, Severity, evaluate, span
@@ -54,7 +54,7 @@ class AlertMonitor:
         self.states: tuple[ProjectState, ...] = ()
         self.alerts: tuple[Alert, ...] = ()
 
-    def look(self, projects: Sequence[ProjectPlan], now: datetime, failing: Sequence[Failure] = ()) -> None:
+    def look(self, projects: Sequence[ProjectConfig], now: datetime, failing: Sequence[Failure] = ()) -> None:
         """Evaluate all alerts, and notify of what is new. failing: tasks of the daemon itself. Raises `StrongroomError` of the
         state store, once everything is queued."""
         trouble = self._evaluate(projects, now, failing)
@@ -82,7 +82,7 @@ class AlertMonitor:
         if trouble is not None:
             raise trouble
 
-    def _evaluate(self, projects: Sequence[ProjectPlan], now: datetime, failing: Sequence[Failure]) -> StrongroomError | None:
+    def _evaluate(self, projects: Sequence[ProjectConfig], now: datetime, failing: Sequence[Failure]) -> StrongroomError | None:
         """Where the state store cannot be read, what only it knows stays as it was. Returns that error."""
         own = tuple(_own_failure(one, now) for one in failing if now - one.since >= REPORT_OWN_FAILURE_AFTER)
         trouble: StrongroomError | None = None
@@ -132,7 +132,7 @@ def _has_become_critical(alert: Alert, before: Mapping[Key, Severity]) -> bool:
     return alert.severity == "critical" and before.get(alert.key) == "warning"
 
 
-def _is_watched(key: Key, projects: Sequence[ProjectPlan]) -> bool:
+def _is_watched(key: Key, projects: Sequence[ProjectConfig]) -> bool:
     """Whether the settings still name what an alert is about: if not, it has not ended because all is well."""
     name, promise, subject = key
     if promise == "daemon":

@@ -19,7 +19,7 @@ from policies.daemon.alert_monitor import RUNNING_JOBS, AlertMonitor
 from policies.daemon.first_contact import FirstContact
 from policies.daemon.health import Health
 from policies.daemon.heartbeat import HeartbeatWriter
-from policies.daemon.job_config import ProjectPlan
+from policies.daemon.job_config import ProjectConfig
 from policies.daemon.log import Log
 from policies.daemon.systemd import Systemd
 from policies.monitoring.state_store import StateStore
@@ -56,7 +56,7 @@ class DaemonSignals:
 class DaemonConfig:
     """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end."""
 
-    projects: Sequence[ProjectPlan]
+    projects: Sequence[ProjectConfig]
     jobs: Sequence[Job]
     channels: Sequence[Channel] = ()
     healthchecks: Healthchecks | None = None

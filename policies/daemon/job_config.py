@@ -13,7 +13,7 @@ Kind = Literal["backup", "check", "drill", "retention", "prune"]
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedJob:
+class JobConfig:
     """source: of a backup; "" for the others, which are about the whole project."""
 
     kind: Kind
@@ -28,17 +28,17 @@ class PlannedJob:
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectPlan:
+class ProjectConfig:
     """sources: names · rpo: how long one may be without a success · max_failures: so many bad runs in a row are too many ·
     check_within: everything is to be read in that time."""
 
     name: str
     sources: tuple[str, ...]
-    jobs: tuple[PlannedJob, ...]
+    jobs: tuple[JobConfig, ...]
     rpo: timedelta | None = None
     max_failures: int = 3
     check_within: timedelta = timedelta(days=30)
 
-    def job(self, kind: Kind) -> PlannedJob | None:
+    def job(self, kind: Kind) -> JobConfig | None:
         """The first job of that kind."""
         return next((one for one in self.jobs if one.kind == kind), None)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from policies.daemon.child_processes import ProcessResult, Run
-from policies.daemon.job_config import PlannedJob, ProjectPlan
+from policies.daemon.job_config import JobConfig, ProjectConfig
 from policies.scheduling.jobs import Job, Outcome, Stop
 from vault.errors import Busy, Interrupted, StrongroomError
 from vault.wording import counted
@@ -16,7 +16,7 @@ from vault.wording import counted
 DONE, DONE_WITH_PROBLEMS = 0, 3
 _COUNTS = {"added": "new", "changed": "changed", "vanished": "vanished"}
 
-Command = Callable[[str, PlannedJob], Sequence[str]]
+Command = Callable[[str, JobConfig], Sequence[str]]
 """The command that does a project's job, and answers with a JSON document."""
 
 
@@ -24,7 +24,7 @@ class RunFailed(StrongroomError):
     """A job's process ended without having done its work."""
 
 
-def jobs(projects: Iterable[ProjectPlan], command: Command, run: Run) -> Iterator[Job]:
+def jobs(projects: Iterable[ProjectConfig], command: Command, run: Run) -> Iterator[Job]:
     """Every job of every project."""
     for project in projects:
         for one in project.jobs:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from policies.daemon.job_config import Kind, PlannedJob, ProjectPlan
+from policies.daemon.job_config import JobConfig, Kind, ProjectConfig
 from policies.monitoring.alerts import CheckState, DrillState, FailedRuns, ProjectState, SourceState
 from policies.monitoring.state_store import StateStore
 from policies.scheduling.due import A_LITTLE
@@ -58,7 +58,7 @@ class RepositoryFacts:
 
 
 def state_of(
-    plan: ProjectPlan, history: JobRuns, state_store: StateStore, now: datetime, repository: RepositoryFacts | None = None
+    plan: ProjectConfig, history: JobRuns, state_store: StateStore, now: datetime, repository: RepositoryFacts | None = None
 ) -> ProjectState:
     """All that the alerts of a project are evaluated by. repository: None where nobody has asked it."""
     frozen = repository.frozen if repository is not None else frozen_by(state_store, plan.name)
@@ -90,7 +90,7 @@ def trouble(runs: Sequence[Run]) -> FailedRuns:
     return FailedRuns(len(bad), next(iter(bad.values()), ""), len(failed))
 
 
-def last_run(plan: ProjectPlan, job: str, history: JobRuns, state_store: StateStore) -> LastRun | None:
+def last_run(plan: ProjectConfig, job: str, history: JobRuns, state_store: StateStore) -> LastRun | None:
     """The newest run of a job that ended, by the daemon or by hand, if it was no success or nothing newer is known."""
     runs = [run for run in history.since_success(plan.name, job) if run.ending in TROUBLES]
     newest = LastRun(runs[0].ended or runs[0].started, runs[0].ending or "", runs[0].message) if runs else None
@@ -100,7 +100,7 @@ def last_run(plan: ProjectPlan, job: str, history: JobRuns, state_store: StateSt
     return newest
 
 
-def failed_runs(plan: ProjectPlan, job: str, history: JobRuns, state_store: StateStore) -> FailedRuns:
+def failed_runs(plan: ProjectConfig, job: str, history: JobRuns, state_store: StateStore) -> FailedRuns:
     """Of a job, by the daemon's runs and those that a person started: one of these that went well ends it."""
     runs, noted = history.since_success(plan.name, job), state_store.found(plan.name, "run", job)
     if noted is not None and noted.value.get("ending") == "done":
@@ -111,7 +111,7 @@ def failed_runs(plan: ProjectPlan, job: str, history: JobRuns, state_store: Stat
     return found
 
 
-def last_success(plan: ProjectPlan, name: str, history: JobRuns, state_store: StateStore) -> datetime | None:
+def last_success(plan: ProjectConfig, name: str, history: JobRuns, state_store: StateStore) -> datetime | None:
     """When the newest snapshot of a source was taken, as far as this machine knows."""
     found = state_store.found(plan.name, "backup", name)
     taken = [datetime.fromisoformat(found.value["taken_at"])] if found and "taken_at" in found.value else []
@@ -127,7 +127,7 @@ def frozen_by(state_store: StateStore, project: str) -> tuple[str, ...]:
 
 
 def _source(
-    plan: ProjectPlan, name: str, history: JobRuns, state_store: StateStore, now: datetime, repository: RepositoryFacts | None
+    plan: ProjectConfig, name: str, history: JobRuns, state_store: StateStore, now: datetime, repository: RepositoryFacts | None
 ) -> SourceState:
     found = state_store.found(plan.name, "backup", name)
     last = repository.last.get(name) if repository is not None else last_success(plan, name, history, state_store)
@@ -146,7 +146,7 @@ def _source(
     )
 
 
-def _checks(plan: ProjectPlan, state_store: StateStore, now: datetime) -> CheckState | None:
+def _checks(plan: ProjectConfig, state_store: StateStore, now: datetime) -> CheckState | None:
     found = state_store.found(plan.name, "check")
     coverage = state_store.coverage(plan.name, now - plan.check_within)
     damage = list(map(str, found.value.get("damage", ()))) if found else []
@@ -158,7 +158,7 @@ def _checks(plan: ProjectPlan, state_store: StateStore, now: datetime) -> CheckS
     return CheckState(plan.check_within, oldest, tuple(damage))
 
 
-def _drills(plan: ProjectPlan, state_store: StateStore, now: datetime) -> DrillState | None:
+def _drills(plan: ProjectConfig, state_store: StateStore, now: datetime) -> DrillState | None:
     made, job = state_store.drills(plan.name, 100), plan.job("drill")
     if not made and job is None:
         return None
@@ -168,6 +168,6 @@ def _drills(plan: ProjectPlan, state_store: StateStore, now: datetime) -> DrillS
     return DrillState(last, _due(job, last or state_store.first_seen(plan.name, "drill", now)), newest)
 
 
-def _due(job: PlannedJob | None, since: datetime) -> datetime:
+def _due(job: JobConfig | None, since: datetime) -> datetime:
     """The second one after the last: one that fails now and then is tried again before anybody is notified."""
     return NEVER if job is None else job.schedule.next_after(job.schedule.next_after(since))

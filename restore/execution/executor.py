@@ -19,7 +19,7 @@ from restore.planning.plan import LinkGroup, RestorePlan
 from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
-from vault.progress import Progress, Silence, release_memory
+from vault.progress import NoProgress, Progress, release_memory
 from vault.repository.pack_reader import PackReader
 from vault.wording import counted
 
@@ -84,7 +84,7 @@ def execute(plan: RestorePlan, target: Target, stop: Callable[[], None], progres
     began = clock.monotonic()
     if target.prepare():
         _refuse_collisions(plan)
-    restorer = _Restorer(plan, target, stop, progress or Silence())
+    restorer = _Restorer(plan, target, stop, progress or NoProgress())
     report = restorer.run()
     report.seconds = clock.monotonic() - began
     return report

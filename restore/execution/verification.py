@@ -18,7 +18,7 @@ from restore.execution.row_view import Rows
 from restore.local_fs import Inspection, Item, Target
 from vault.format import manifest
 from vault.problems import Problem
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from restore.planning.plan import RestorePlan
@@ -85,7 +85,7 @@ def verify_folder(
 
     known: the problems of the restore, by the paths of the plan · stop: called often; what it raises ends the work.
     """
-    progress = progress or Silence()
+    progress = progress or NoProgress()
     found = Verification("disk")
     failed = {one.path for one in known if one.what != "attributes"}
     unset = {one.path for one in known if one.what == "attributes"}

@@ -21,7 +21,7 @@ from vault.format.layout import META_TIER
 from vault.format.rollup import Rollup
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.repository import forget_notes, rollups, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
@@ -47,7 +47,7 @@ class UpdateOptions:
     """How to go about the reading. stop: called often, raises to end it."""
 
     stop: Callable[[], None] = lambda: None
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=NoProgress)
 
 
 class PendingSnapshots(NamedTuple):

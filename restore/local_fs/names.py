@@ -37,7 +37,7 @@ def unsafe_reason(path: bytes) -> str | None:
     return None
 
 
-def refuse_unsafe(path: bytes) -> None:
+def check_path(path: bytes) -> None:
     """Raise UsageError for an unsafe path: the plan should have stopped before."""
     reason = unsafe_reason(path)
     if reason is not None:

@@ -16,7 +16,7 @@ from restore.local_fs.batches import Batches
 from restore.local_fs.errors import attribute_problem, hint_for, trouble
 from restore.local_fs.inspect import UNFINISHED, Inspection, Item
 from restore.local_fs.metadata import Attributes, apply, drop_inherited
-from restore.local_fs.names import refuse_unsafe, temporary_name
+from restore.local_fs.names import check_path, temporary_name
 from restore.local_fs.pending_file import create, remove
 from restore.local_fs.syscalls import has_syncfs, lock, open_files_for, sync_file_system, unlock
 from restore.local_fs.writable_folders import WritableFolders
@@ -111,7 +111,7 @@ class Target:
         passing = Attributes(mode=stat.S_IMODE(self._openings.mode(b"", self._descriptor)) & 0o777)
         wanted = dict.fromkeys(self._made, passing) | dict(folders)
         for path in wanted:
-            refuse_unsafe(path)
+            check_path(path)
         wanted = self._openings.closing(wanted)
         problems: list[Problem] = []
         devices = {os.fstat(self._descriptor).st_dev}
@@ -211,7 +211,7 @@ class Target:
 
 def _safe(paths: Iterable[bytes]) -> Iterator[bytes]:
     for path in paths:
-        refuse_unsafe(path)
+        check_path(path)
         yield path
 
 

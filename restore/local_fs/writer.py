@@ -14,7 +14,7 @@ from restore.local_fs.batches import Batches, Finished, commit
 from restore.local_fs.errors import attribute_problem, trouble
 from restore.local_fs.inspect import OPEN, Item, has_content
 from restore.local_fs.metadata import Attributes, apply, apply_to_link, first_mode
-from restore.local_fs.names import refuse_unsafe, temporary_name
+from restore.local_fs.names import check_path, temporary_name
 from restore.local_fs.pending_file import PendingFile, create, remove
 from restore.local_fs.syscalls import has_syncfs
 from restore.local_fs.writable_folders import WritableFolders
@@ -55,7 +55,7 @@ class Writer:
 
     def make_folder(self, path: bytes) -> list[Problem]:
         """A folder, unless it is there already. Its attributes are for `Target.finish`."""
-        refuse_unsafe(path)
+        check_path(path)
         try:
             self._descent.reach(path)
         except OSError as error:
@@ -125,7 +125,7 @@ class Writer:
         """Another name for the file `member`, if that is a file of this size (bytes) and content (BLAKE3): whatever else has
         that name by now is not what should be restored. On a problem the caller writes the content instead."""
         folder, name = _place(path)
-        refuse_unsafe(member)
+        check_path(member)
         member_folder, _, member_name = member.rpartition(b"/")
         try:
             source = os.dup(self._descent.reach(member_folder))
@@ -163,7 +163,7 @@ class Writer:
 
     def set_attributes(self, item: Item) -> list[Problem]:
         """Of a file or link that stands there already, without touching what is in it."""
-        refuse_unsafe(item.path)
+        check_path(item.path)
         folder, _, name = item.path.rpartition(b"/")
         try:
             parent = self._descent.reach(folder)
@@ -227,5 +227,5 @@ class Writer:
 
 def _place(path: bytes) -> tuple[bytes, bytes]:
     """The item's folder and temporary name."""
-    refuse_unsafe(path)
+    check_path(path)
     return path.rpartition(b"/")[0], temporary_name(path)

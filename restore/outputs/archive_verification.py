@@ -19,7 +19,7 @@ from restore.local_fs import Attributes, Item
 from restore.local_fs.inspect import drop_cached_pages
 from vault.format import manifest
 from vault.problems import printable
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 
 PIECE = 1024 * 1024
 
@@ -46,7 +46,7 @@ def verify_archive(
     packing: as `strongroom.destinations.Archive` has it · items: what was written to it · names: of entries of a ZIP archive,
     with the paths that they stand for. What cannot be read of it is part of the result.
     """
-    progress, found = progress or Silence(), Verification("archive")
+    progress, found = progress or NoProgress(), Verification("archive")
     expected = {item.path: item._replace(attributes=Attributes()) for item in items}  # these would be most of the memory
     files = [item for item in expected.values() if item.kind == manifest.FILE]
     progress.phase("verifying", items=len(files), size=sum(item.size for item in files))

@@ -12,7 +12,7 @@ from restore.local_fs import Attributes, Item
 from restore.outputs.object_sink import SENDERS, key_of
 from vault.errors import ObjectNotFound
 from vault.format import manifest
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.storage.s3_objects import S3Objects
 
 AT_ONCE = 64
@@ -26,7 +26,7 @@ def verify_objects(
 
     A bucket has no folders and no links: these are left out. Raises `StorageError` where the store cannot be asked.
     """
-    progress, found = progress or Silence(), Verification("bucket")
+    progress, found = progress or NoProgress(), Verification("bucket")
     files = [item._replace(attributes=Attributes()) for item in items if item.kind == manifest.FILE]
     progress.phase("verifying", items=len(files), size=sum(item.size for item in files))
     sizes = objects.sizes() if files else {}

@@ -24,7 +24,7 @@ from restore.planning.plan import RestorePlan
 from vault.errors import Damaged
 from vault.format import manifest
 from vault.problems import Problem
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.repository.pack_reader import PackReader
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def write_items(
     refuse(plan)
     clock = plan.project.services.clock
     began = clock.monotonic()
-    writer = _ItemWriter(plan, sink, options, progress or Silence())
+    writer = _ItemWriter(plan, sink, options, progress or NoProgress())
     outcome = writer.run(stop)
     outcome.report.seconds = clock.monotonic() - began
     return outcome

@@ -160,8 +160,8 @@ def make_plan(selection: Selection, target: Destination, existing: ConflictPolic
     """Look at everything, write nothing. Raises `Damaged` for a path that would leave the target."""
     import pyarrow as pa
 
-    refuse_unsafe(selection.table["path"])
-    refuse_unsafe(selection.above["path"])
+    refuse_unsafe_items(selection.table["path"])
+    refuse_unsafe_items(selection.above["path"])
     refuse_twice(selection.table["path"])
     items = selection.table
     way = ConflictResolver(target, items, existing, today)
@@ -214,7 +214,7 @@ def _standing(target: Destination, above: pa.Table) -> dict[int, int]:
     return {row: standing[path] for row in range(len(rows)) if (path := rows.path(row)) in standing}
 
 
-def refuse_unsafe(paths: pa.ChunkedArray) -> None:
+def refuse_unsafe_items(paths: pa.ChunkedArray) -> None:
     """Raises `Damaged` for the first path that must not be written below a target: no writer of ours stores one."""
     import pyarrow.compute as pc
 

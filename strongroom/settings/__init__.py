@@ -4,7 +4,7 @@
     [projects.NAME]       sources, zone, schedule, keep, …      [defaults] for all of them
     [daemon], [notify.…]
 
-    tables, projects, notifications  the models: what a table may hold; document is the whole file
+    models, projects, notifications  the models: what a table may hold; document is the whole file
     reader                           text -> models, or all errors with line and key (toml_positions, errors, secrets)
     renamed                          names of earlier versions, taken as those of today
     effective                        what commands get: a project with all that applies to it
@@ -28,7 +28,7 @@ from strongroom.settings.effective import Settings
 from vault.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
-    from strongroom.settings.tables import RepositorySettings
+    from strongroom.settings.models import RepositorySettings
     from strongroom.settings.toml_positions import Key
 
 __all__ = ["Settings", "find", "in_address", "load", "of_address", "read_text"]
@@ -62,7 +62,7 @@ def of_address(text: str) -> Settings:
     `UsageError`."""
     from strongroom.settings import reader
     from strongroom.settings.document import Document
-    from strongroom.settings.tables import RepositorySettings
+    from strongroom.settings.models import RepositorySettings
 
     address, mark, query = text.partition("?") if text.lower().startswith("s3:") else (text, "", "")
     values: dict[str, object] = {"address": address}

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from strongroom.settings.models import DaemonSettings, IdentitySettings, RecoverySettings, RepositorySettings, Table
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import DefaultSettings, ProjectSettings
-from strongroom.settings.tables import DaemonSettings, IdentitySettings, RecoverySettings, RepositorySettings, Table
 
 
 class Document(Table):

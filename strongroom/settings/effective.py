@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from strongroom.settings.document import Document
+    from strongroom.settings.models import IdentitySettings, RepositorySettings
     from strongroom.settings.projects import ProjectSettings, SourceSettings
-    from strongroom.settings.tables import IdentitySettings, RepositorySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from strongroom.settings import secrets
-from strongroom.settings.tables import Table
+from strongroom.settings.models import Table
 from strongroom.settings.value_types import People, Place, PlainUrl, Port, Text
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}

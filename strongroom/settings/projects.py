@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from strongroom.settings.tables import Table
+from strongroom.settings.models import Table
 from strongroom.settings.value_types import (
     Count,
     Cron,

@@ -12,8 +12,8 @@ from vault.errors import UsageError
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
+    from strongroom.settings.models import IdentitySettings, RepositorySettings
     from strongroom.settings.projects import SourceSettings
-    from strongroom.settings.tables import IdentitySettings, RepositorySettings
 
 HEAD = "Strongroom's settings; docs/settings.md tells every one of them. No secret belongs in here."
 

@@ -64,8 +64,8 @@ class ThrowawayRepository:
 
     def create(self, *, create_bucket: bool = False) -> None:
         """Make it, with an identity and settings. The environment must be the one above."""
+        from strongroom.settings.models import RepositorySettings
         from strongroom.settings.reader import made
-        from strongroom.settings.tables import RepositorySettings
 
         values = {"address": self.address, "endpoint": self.endpoint}
         options = NewRepositoryOptions(

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from strongroom.settings import notifications, projects, tables
+from strongroom.settings import models, notifications, projects
 from strongroom.settings.document import Document
 from strongroom.settings.example import EXAMPLE
 
@@ -16,9 +16,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = {"string": "text", "boolean": "true or false", "integer": "whole number", "number": "number", "object": "table"}
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
-    "repository": tables.RepositorySettings,
-    "identity": tables.IdentitySettings,
-    "recovery": tables.RecoverySettings,
+    "repository": models.RepositorySettings,
+    "identity": models.IdentitySettings,
+    "recovery": models.RecoverySettings,
     "projects.NAME": projects.ProjectSettings,
     "projects.NAME.sources": projects.SourceSettings,
     "projects.NAME.sources.expected": projects.Expectation,
@@ -30,7 +30,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "defaults.keep": projects.KeepSettings,
     "defaults.lock": projects.LockSettings,
     "defaults.alerts": projects.AlertSettings,
-    "daemon": tables.DaemonSettings,
+    "daemon": models.DaemonSettings,
     "notify": notifications.NotifySettings,
     "notify.email": notifications.EmailSettings,
     "notify.webhook": notifications.WebhookSettings,

@@ -23,9 +23,9 @@ from vault.repository import cached_copies, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import forget
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.missing_objects import look
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore, uncached

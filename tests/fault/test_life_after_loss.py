@@ -36,9 +36,9 @@ from vault.format import layout
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply as prune
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.project import Project
 from vault.repository.stored_packs import list_all_packs
 from vault.storage.caching import CachingStore

@@ -20,11 +20,11 @@ from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import forget
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_inputs import PruneInputs as Seen
 from vault.repository.gc.prune_inputs import read_until_consistent
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.gc.prune_report import PruneReport
 from vault.repository.gc.reachability import Needs, needs
 from vault.repository.missing_snapshots import SnapshotsMissing, gone

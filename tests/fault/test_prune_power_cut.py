@@ -20,9 +20,9 @@ from vault.format.layout import TIERS
 from vault.repository import snapshots
 from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget, marks
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.project import Project
 from vault.repository.stored_packs import list_packs
 from vault.storage.memory import MemoryStore

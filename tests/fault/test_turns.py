@@ -35,9 +35,9 @@ from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget_notes import read_all as read_notes
 from vault.repository.gc import forget
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo, Store

@@ -19,9 +19,9 @@ from vault.repository.check import Depth, check
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.gc.prune_report import PruneReport
 from vault.repository.index_segments import store_segments
 from vault.repository.own_claim import OwnClaim

@@ -18,7 +18,7 @@ from vault.age import HybridIdentity
 from vault.errors import Damaged, Unstorable, UnsupportedFormat
 from vault.format import envelope, hold, index, layout, manifest, pack, parquet, snapshot_record, strict_json, tree
 from vault.format.capability import Capability
-from vault.format.chunks import Cutting
+from vault.format.chunks import ChunkerParams
 from vault.format.claim_eviction import Eviction
 from vault.format.descriptor import LARGEST_PACK, Descriptor, Limits
 from vault.format.forget_note import ForgetNote, ForgottenSnapshot
@@ -280,7 +280,7 @@ def test_a_capability_that_is_written_can_be_read(*, name: str, reads: bool) -> 
     size=st.integers(0, 2),
 )
 def test_a_descriptor_that_is_written_can_be_read(pack: int, smallest: int, features: list[str], size: int) -> None:
-    cutting = Cutting(smallest, smallest * 4 + size, smallest * 16)
+    cutting = ChunkerParams(smallest, smallest * 4 + size, smallest * 16)
     made = Descriptor("a" * 32, NOW, content=cutting, limits=Limits(pack), features=tuple(features))
     try:
         data = made.encode()

@@ -17,7 +17,7 @@ from tests.support.places import TINY
 from tests.support.randomness import SeededChance
 from vault.backup import large_files
 from vault.backup.read_results import HOLE
-from vault.format.chunks import Cutting, chunk_id, content_hash, cut
+from vault.format.chunks import ChunkerParams, chunk_id, content_hash, cut
 from vault.format.descriptor import CONTENT_CUTTING, META_CUTTING
 from vault.source.reader import Extent
 
@@ -25,7 +25,9 @@ usual = settings(derandomize=True, deadline=None, max_examples=150)
 KEY = bytes(range(32))
 
 cuttings = st.builds(
-    lambda smallest, more, most, level: Cutting(smallest, max(256, smallest * more), max(1024, smallest * more * most), level),
+    lambda smallest, more, most, level: ChunkerParams(
+        smallest, max(256, smallest * more), max(1024, smallest * more * most), level
+    ),
     st.integers(64, 300),
     st.integers(1, 5),
     st.integers(1, 5),
@@ -40,7 +42,7 @@ contents = st.one_of(
 
 @usual
 @given(cutting=cuttings, content=contents)
-def test_joining_undoes_cutting(cutting: Cutting, content: bytes) -> None:
+def test_joining_undoes_cutting(cutting: ChunkerParams, content: bytes) -> None:
     pieces = list(cut(cutting.cutter(), content))
     assert b"".join(pieces) == content
     assert all(len(piece) <= cutting.largest for piece in pieces)
@@ -49,7 +51,7 @@ def test_joining_undoes_cutting(cutting: Cutting, content: bytes) -> None:
 
 @usual
 @given(cutting=cuttings, content=contents)
-def test_cutting_is_the_same_every_time(cutting: Cutting, content: bytes) -> None:
+def test_cutting_is_the_same_every_time(cutting: ChunkerParams, content: bytes) -> None:
     cutter = cutting.cutter()
     once = [bytes(piece) for piece in cut(cutter, content)]
     assert [bytes(piece) for piece in cut(cutter, bytearray(content))] == once
@@ -58,7 +60,7 @@ def test_cutting_is_the_same_every_time(cutting: Cutting, content: bytes) -> Non
 
 @usual
 @given(cutting=cuttings, content=contents, more=st.binary(max_size=50))
-def test_all_cuts_but_the_last_stand_when_something_is_appended(cutting: Cutting, content: bytes, more: bytes) -> None:
+def test_all_cuts_but_the_last_stand_when_something_is_appended(cutting: ChunkerParams, content: bytes, more: bytes) -> None:
     shorter = [bytes(piece) for piece in cut(cutting.cutter(), content)]
     longer = [bytes(piece) for piece in cut(cutting.cutter(), content + more)]
     assert longer[: len(shorter) - 1] == shorter[:-1]
@@ -90,7 +92,7 @@ class File:
 class Writer:
     """Cuts, and keeps chunks, at once and in order."""
 
-    def __init__(self, cutting: Cutting) -> None:
+    def __init__(self, cutting: ChunkerParams) -> None:
         self._cutter = cutting.cutter()
         self.chunks: dict[bytes, bytes] = {}
 
@@ -110,7 +112,7 @@ class Writer:
 class Reading:
     """What a stream needs of a `vault.backup.file_reading.Reading`."""
 
-    def __init__(self, cutting: Cutting) -> None:
+    def __init__(self, cutting: ChunkerParams) -> None:
         self.writer = Writer(cutting)
         self.progress = self
 
@@ -124,7 +126,7 @@ class Reading:
         return
 
 
-def stream(file: File, cutting: Cutting) -> tuple[list[tuple[bytes, int]], bytes, dict[bytes, bytes]]:
+def stream(file: File, cutting: ChunkerParams) -> tuple[list[tuple[bytes, int]], bytes, dict[bytes, bytes]]:
     """References and digest of a file that is read as a stream, and the chunks that were kept."""
     work = Reading(cutting)
     refs, hashed = large_files.LargeFileStream(work, file, b"x").run()  # type: ignore[arg-type]  # both stand in for what they are named after
@@ -133,7 +135,7 @@ def stream(file: File, cutting: Cutting) -> tuple[list[tuple[bytes, int]], bytes
 
 @usual
 @given(cutting=cuttings, content=contents, piece=st.integers(1024, 9000))
-def test_a_stream_is_cut_as_the_whole_is(cutting: Cutting, content: bytes, piece: int) -> None:
+def test_a_stream_is_cut_as_the_whole_is(cutting: ChunkerParams, content: bytes, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(large_files, "PIECE", max(piece, cutting.largest))
         refs, digest, _ = stream(File(content), cutting)
@@ -168,8 +170,8 @@ GOLDEN = {
     "meta": (META_CUTTING, 1 << 20, "112868 119722 20877 112851 160842 152472 16722 17416 … 13 27107b8251171c7c"),
     "meta of few rows": (META_CUTTING.finer(16), 1 << 20, "4920 4246 6589 5439 4374 1885 6854 6088 … 215 69b64d9cd1e00b14"),
     "tiny": (TINY, 16 << 10, "369 474 776 299 306 360 281 430 … 51 85965714e52bf249"),
-    "level 0": (Cutting(64, 256, 1024, 0), 16 << 10, "119 200 161 166 533 309 351 81 … 50 81e7f1d0a09447a0"),
-    "level 3": (Cutting(64, 256, 1024, 3), 16 << 10, "76 286 269 268 271 274 326 329 … 60 361fb18490c77b0f"),
+    "level 0": (ChunkerParams(64, 256, 1024, 0), 16 << 10, "119 200 161 166 533 309 351 81 … 50 81e7f1d0a09447a0"),
+    "level 3": (ChunkerParams(64, 256, 1024, 3), 16 << 10, "76 286 269 268 271 274 326 329 … 60 361fb18490c77b0f"),
 }
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.settings import load
+from strongroom.settings.models import IdentitySettings, RepositorySettings
 from strongroom.settings.projects import SourceSettings
-from strongroom.settings.tables import IdentitySettings, RepositorySettings
 from strongroom.settings.writer import add_project, write
 
 usual = settings(derandomize=True, deadline=None, max_examples=80)

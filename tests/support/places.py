@@ -29,7 +29,7 @@ from vault.backup.report import BackupReport
 from vault.clock import Clock
 from vault.errors import ObjectNotFound
 from vault.format import layout
-from vault.format.chunks import Cutting
+from vault.format.chunks import ChunkerParams
 from vault.format.descriptor import Descriptor, Limits, Trust
 from vault.format.layout import CONTENT_TIER
 from vault.repository.check import CheckReport, Depth, check
@@ -42,7 +42,7 @@ from vault.source.patterns import Rules
 from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
-TINY = Cutting(64, 256, 1024)
+TINY = ChunkerParams(64, 256, 1024)
 """The smallest cutting that a descriptor may state."""
 
 FAR_AHEAD = datetime(2126, 1, 1, tzinfo=UTC)

@@ -44,7 +44,7 @@ class Frames:
     """Group, chunk id, frame, plain length."""
 
 
-class Cutter:
+class ChunkWorker:
     """One worker thread's tools: none of them may be shared."""
 
     def __init__(self, session: Session, claim_chunk: Callable[[bytes], bool], trained: dict[str, TrainedDictionary]) -> None:
@@ -89,7 +89,7 @@ class ContentWriter:
         self._builders: dict[str, PackBuilder] = {}
         self._large_cutter = session.project.descriptor.content.cutter()
 
-    def submit(self, work: Callable[[Cutter, Frames], None], done: Callable[[], None]) -> None:
+    def submit(self, work: Callable[[ChunkWorker, Frames], None], done: Callable[[], None]) -> None:
         """Run `work` in a worker; when its chunks lie in builders, and in the order of submission, `done` is called."""
         while len(self._queue) >= MAX_BATCHES:
             self._take()
@@ -110,14 +110,14 @@ class ContentWriter:
         """Let the workers end, whatever became of the run."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def cutter(self) -> Cutter:
+    def cutter(self) -> ChunkWorker:
         """The calling thread's own."""
-        mine: Cutter | None = getattr(self._own, "cutter", None)
+        mine: ChunkWorker | None = getattr(self._own, "cutter", None)
         if mine is None:
-            mine = self._own.cutter = Cutter(self._session, self._claim_chunk, self._trained)
+            mine = self._own.cutter = ChunkWorker(self._session, self._claim_chunk, self._trained)
         return mine
 
-    def _run(self, work: Callable[[Cutter, Frames], None]) -> Frames:
+    def _run(self, work: Callable[[ChunkWorker, Frames], None]) -> Frames:
         frames = Frames()
         work(self.cutter(), frames)
         return frames

@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from classify.format import HEAD, sniff
 from vault.backup import unreadable_items
-from vault.backup.content_writer import ContentWriter, Cutter, Frames
+from vault.backup.content_writer import ContentWriter, ChunkWorker, Frames
 from vault.backup.dictionaries import group_of
 from vault.backup.large_files import PIECE, LargeFileStream
 from vault.backup.read_results import ContentFacts, ReadResults, ScannedStatus, Xattrs
@@ -118,7 +118,7 @@ class Reading:
         read = self.reader.read_small([one.path for one in batch])
         answers: list[tuple[Content | TooLarge | Problem, ContentFacts, list[ChunkRef]]] = []
 
-        def work(cutter: Cutter, frames: Frames) -> None:
+        def work(cutter: ChunkWorker, frames: Frames) -> None:
             for one, answer in zip(batch, read, strict=True):
                 if isinstance(answer, Content):
                     refs = cutter.keep(answer.data, group_of(one.path), frames)

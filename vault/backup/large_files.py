@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from classify.format import HEAD, sniff
-from vault.backup.content_writer import Cutter, Frames
+from vault.backup.content_writer import ChunkWorker, Frames
 from vault.backup.read_results import HOLE, ContentFacts
 from vault.format.tree import ChunkRef
 from vault.source.reader import Extent, LargeFile
@@ -87,7 +87,7 @@ class LargeFileStream:
     def _submit(self, pieces: list[memoryview]) -> None:
         refs: list[ChunkRef] = []
 
-        def work(cutter: Cutter, frames: Frames) -> None:
+        def work(cutter: ChunkWorker, frames: Frames) -> None:
             refs.extend(cutter.keep_chunk(piece, "", frames) for piece in pieces)
 
         self._reading.writer.submit(work, lambda: self._refs.extend(refs))

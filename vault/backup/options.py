@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vault.backup import comparison, item_classification, table_profiles
 from vault.backup.new_manifest import ItemRetirement
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.repository.object_lock import ObjectLock
 from vault.source.patterns import Rules
 from vault.source.scan import NOWHERE, Bounds, Scan, scan
@@ -58,4 +58,4 @@ class BackupOptions:
     retire: ItemRetirement | None = None
     give_up: ItemRetirement | None = None
     stop: Callable[[], None] = lambda: None
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=NoProgress)

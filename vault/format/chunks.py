@@ -1,6 +1,6 @@
-"""Content is cut by content and named by a keyed hash.
+"""Content-defined chunking: content is cut where its bytes say so, and each chunk is named by a keyed hash.
 
-Cutting is FastCDC (Xia et al., 2020) with the parameters that the descriptor records: once a repository exists they never
+The chunker is FastCDC (Xia et al., 2020) with the parameters that the descriptor records: once a repository exists they never
 change for it. A chunk's id is BLAKE3 of its plain bytes under the project's chunk-id key, so that equal content of two
 projects has different names and nobody without the key can test a guess.
 """
@@ -30,7 +30,7 @@ _LEAST = 64, 256, 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Cutting:
+class ChunkerParams:
     """How content is cut. Sizes in bytes; `normalisation` is the paper's NC (0 to 3)."""
 
     smallest: int
@@ -47,7 +47,7 @@ class Cutting:
             normalized_chunking=self.normalisation,
         )
 
-    def finer(self, times: int) -> Cutting:
+    def finer(self, times: int) -> ChunkerParams:
         """With sizes so many times smaller, but not below the smallest that a descriptor may name."""
         smallest, average, largest = (max(size // times, least) for size, least in zip(self._sizes, _LEAST, strict=True))
         return replace(self, smallest=smallest, average=average, largest=largest)
@@ -67,7 +67,7 @@ class Cutting:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any], what: str) -> Cutting:
+    def from_json(cls, value: dict[str, Any], what: str) -> ChunkerParams:
         """Read back; refuses an unknown algorithm by name and sizes that make no sense."""
         algorithm = field(value, "algorithm", str, what)
         if algorithm != ALGORITHM:

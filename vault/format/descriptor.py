@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from vault.errors import Damaged, Unstorable, UnsupportedFormat
 from vault.format import strict_json
-from vault.format.chunks import Cutting
+from vault.format.chunks import ChunkerParams
 from vault.format.layout import is_id
 from vault.format.strict_json import count, load, moment, write_moment
 
@@ -23,8 +23,8 @@ LARGEST_DESCRIPTOR = 64 * 1024
 LARGEST_PACK = 64 * 1024 * 1024
 WHAT = "the repository's descriptor (strongroom.json)"
 
-CONTENT_CUTTING = Cutting(256 * 1024, 1024 * 1024, 4 * 1024 * 1024)
-META_CUTTING = Cutting(16 * 1024, 64 * 1024, 256 * 1024)
+CONTENT_CUTTING = ChunkerParams(256 * 1024, 1024 * 1024, 4 * 1024 * 1024)
+META_CUTTING = ChunkerParams(16 * 1024, 64 * 1024, 256 * 1024)
 """What a new repository gets."""
 
 Checksum = Literal["sha256", "md5", "both"]
@@ -57,8 +57,8 @@ class Descriptor:
 
     repository: str
     created: datetime
-    content: Cutting = CONTENT_CUTTING
-    meta: Cutting = META_CUTTING
+    content: ChunkerParams = CONTENT_CUTTING
+    meta: ChunkerParams = META_CUTTING
     limits: Limits = field(default_factory=Limits)
     trust: Trust = field(default_factory=Trust)
     features: tuple[str, ...] = ()
@@ -99,8 +99,8 @@ class Descriptor:
         return cls(
             repository=repository,
             created=moment(value, "created", WHAT),
-            content=Cutting.from_json(strict_json.field(chunking, "content", dict, WHAT), WHAT),
-            meta=Cutting.from_json(strict_json.field(chunking, "meta", dict, WHAT), WHAT),
+            content=ChunkerParams.from_json(strict_json.field(chunking, "content", dict, WHAT), WHAT),
+            meta=ChunkerParams.from_json(strict_json.field(chunking, "meta", dict, WHAT), WHAT),
             limits=Limits(pack=pack),
             trust=Trust(strict_json.field(store, "create_once", bool, WHAT), cast(Checksum, checksum)),
             features=tuple(str(name) for name in strict_json.field(value, "features", list, WHAT)),

@@ -21,7 +21,7 @@ from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import Problem, printable
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.repository import check_objects, missing_snapshots, rollups, snapshots
 from vault.repository.cached_copies import CachedCopy, read_all_of
 from vault.repository.catalog_chunks import MetaReader
@@ -145,7 +145,7 @@ class Depth:
     chosen: Callable[[Mapping[bytes, int]], Collection[bytes]] | None = None
     heard: Callable[[bytes, bool], None] = lambda _pack, _whole: None
     stop: Callable[[], None] = lambda: None
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=NoProgress)
 
 
 def check(project: Project, depth: Depth) -> CheckReport:

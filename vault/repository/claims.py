@@ -22,7 +22,7 @@ from vault.format import layout
 from vault.format.claim import Claim
 from vault.format.claim_eviction import Eviction
 from vault.format.snapshot_record import decode_stored
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.repository import snapshots, stored_packs
 from vault.repository.gc import marks
 from vault.repository.project import Project
@@ -84,7 +84,7 @@ def wait(
 ) -> list[str]:
     """Wait for these claims; gives those that were still at work, or evicted too short a while ago, when patience ran out.
     stop: called every second, it raises to end the waiting · progress: hears whom is waited for."""
-    clock, progress = project.services.clock, progress or Silence()
+    clock, progress = project.services.clock, progress or NoProgress()
     began = clock.monotonic()
     seconds = patience.seconds if patience.altogether is None else min(patience.seconds, patience.altogether)
     withdraw_dead(project)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from policies.daemon import job_results
 from policies.daemon.child_processes import ProcessResult
 from policies.daemon.daemon import Daemon, DaemonConfig, DaemonParts, DaemonSignals
-from policies.daemon.job_config import PlannedJob, ProjectPlan
+from policies.daemon.job_config import JobConfig, ProjectConfig
 from policies.daemon.log import Log
 from policies.monitoring.state_store import StateStore
 from policies.notifications.message import Message
@@ -27,11 +27,11 @@ DONE = ProcessResult(0, {}, "")
 UNREACHABLE = ProcessResult(30, {"error": {"message": "the store does not answer", "hint": "wait"}}, "")
 
 
-def project(name: str = "sdek", *, rpo: timedelta | None = timedelta(hours=2), nightly: bool = False) -> ProjectPlan:
-    jobs = [PlannedJob("backup", HOURLY, JobPolicy(), "reports")]
+def project(name: str = "sdek", *, rpo: timedelta | None = timedelta(hours=2), nightly: bool = False) -> ProjectConfig:
+    jobs = [JobConfig("backup", HOURLY, JobPolicy(), "reports")]
     if nightly:
-        jobs += [PlannedJob("check", NIGHTLY, JobPolicy()), PlannedJob("drill", NIGHTLY, JobPolicy())]
-    return ProjectPlan(name, ("reports",), tuple(jobs), rpo)
+        jobs += [JobConfig("check", NIGHTLY, JobPolicy()), JobConfig("drill", NIGHTLY, JobPolicy())]
+    return ProjectConfig(name, ("reports",), tuple(jobs), rpo)
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Channel:
 class House:
     """answer: of a run, by project and job · lines: the log."""
 
-    def __init__(self, folder: Path, *projects: ProjectPlan, as_json: bool = False) -> None:
+    def __init__(self, folder: Path, *projects: ProjectConfig, as_json: bool = False) -> None:
         self.clock = StageClock(NOON + timedelta(minutes=30))
         self.stage = Stage(self.clock, lambda _title: 30.0)
         self.channel = Channel()
@@ -78,7 +78,7 @@ class House:
             raise OSError("no room for a line")
         self.lines.append(text)
 
-    def wanted(self, *projects: ProjectPlan) -> DaemonConfig:
+    def wanted(self, *projects: ProjectConfig) -> DaemonConfig:
         def run(command: Sequence[str], _stop: Stop) -> ProcessResult:
             self.ran.append((command[0], command[1]))
             return self.answer(command[0], command[1])
@@ -102,5 +102,5 @@ class House:
         self.state_store.close()
 
 
-def with_job(plan: ProjectPlan, job: PlannedJob) -> ProjectPlan:
+def with_job(plan: ProjectConfig, job: JobConfig) -> ProjectConfig:
     return replace(plan, jobs=(*plan.jobs, job))

@@ -18,7 +18,7 @@ from policies.daemon.child_processes import ProcessResult
 from policies.daemon.daemon import Daemon
 from policies.daemon.health import Health
 from policies.daemon.heartbeat import Heartbeat
-from policies.daemon.job_config import ProjectPlan
+from policies.daemon.job_config import ProjectConfig
 from policies.daemon.systemd import Systemd
 from policies.monitoring.state_store import PackSeen
 from policies.notifications.healthchecks import Healthchecks
@@ -33,7 +33,7 @@ Make = Callable[..., House]
 def make(tmp_path: Path) -> Iterator[Make]:
     houses: list[House] = []
 
-    def made(*projects: ProjectPlan, as_json: bool = False) -> House:
+    def made(*projects: ProjectConfig, as_json: bool = False) -> House:
         houses.append(House(tmp_path, *projects, as_json=as_json))
         return houses[-1]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from policies.daemon.child_processes import ProcessResult
-from policies.daemon.job_config import PlannedJob, ProjectPlan
+from policies.daemon.job_config import JobConfig, ProjectConfig
 from policies.daemon.project_state import state_of
 from policies.monitoring import state_file
 from policies.monitoring.state_store import StateStore
@@ -28,7 +28,7 @@ Make = Callable[..., House]
 def make(tmp_path: Path) -> Iterator[Make]:
     houses: list[House] = []
 
-    def made(*projects: ProjectPlan) -> House:
+    def made(*projects: ProjectConfig) -> House:
         houses.append(House(tmp_path, *projects))
         return houses[-1]
 
@@ -137,7 +137,7 @@ def test_the_alerts_of_a_project_that_left_the_settings_go_and_are_not_called_me
 @pytest.mark.parametrize("attempts", [1, 3, 11, 21])
 def test_days_that_failed_are_counted_by_due_times_however_often_each_was_tried(make: Make, attempts: int) -> None:
     retries = Retries(attempts, first=timedelta(seconds=20), most=timedelta(minutes=1))
-    plan = replace(project(rpo=None), jobs=(PlannedJob("backup", HOURLY, JobPolicy(retries=retries), "reports"),))
+    plan = replace(project(rpo=None), jobs=(JobConfig("backup", HOURLY, JobPolicy(retries=retries), "reports"),))
     house = make(plan)
     house.answer = lambda *_: UNREACHABLE
     house.live(1.2)  # two due times, with all of their tries

@@ -9,7 +9,7 @@ import pytest
 
 from policies.daemon import job_results
 from policies.daemon.child_processes import ProcessResult
-from policies.daemon.job_config import PlannedJob, ProjectPlan
+from policies.daemon.job_config import JobConfig, ProjectConfig
 from policies.daemon.job_results import RunFailed, outcome
 from policies.scheduling import parser
 from policies.scheduling.job_policy import JobPolicy
@@ -62,9 +62,9 @@ def test_a_run_that_withdrew_is_interrupted_and_not_failed() -> None:
 
 def test_every_source_has_a_backup_of_its_own_and_every_job_its_command() -> None:
     planned = [
-        PlannedJob("backup", HOURLY, JobPolicy(), "reports"),
-        PlannedJob("backup", HOURLY, JobPolicy(), "tickets"),
-        PlannedJob("check", HOURLY, JobPolicy()),
+        JobConfig("backup", HOURLY, JobPolicy(), "reports"),
+        JobConfig("backup", HOURLY, JobPolicy(), "tickets"),
+        JobConfig("check", HOURLY, JobPolicy()),
     ]
     seen: list[list[str]] = []
 
@@ -74,7 +74,7 @@ def test_every_source_has_a_backup_of_its_own_and_every_job_its_command() -> Non
 
     jobs = list(
         job_results.jobs(
-            [ProjectPlan("sdek", ("reports", "tickets"), tuple(planned))], lambda name, job: [name, job.kind, job.source], run
+            [ProjectConfig("sdek", ("reports", "tickets"), tuple(planned))], lambda name, job: [name, job.kind, job.source], run
         )
     )
     clock = StageClock(datetime(2026, 1, 1, tzinfo=UTC))

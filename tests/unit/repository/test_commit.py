@@ -21,9 +21,9 @@ from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
 from vault.repository.commit_verification import Unverified
 from vault.repository.gc import forget, marks
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.project import Project
 from vault.repository.session import Session
 from vault.storage.caching import CachingStore

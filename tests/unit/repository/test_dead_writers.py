@@ -24,9 +24,9 @@ from vault.format.claim_eviction import Eviction
 from vault.process import LinuxProcesses
 from vault.repository import claims, snapshots
 from vault.repository.gc import marks
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore

@@ -15,12 +15,12 @@ from tests.support.randomness import SeededChance
 from tests.support.trees import contents, look_at, write_tree
 from vault.backup import dictionaries
 from vault.errors import Damaged
-from vault.format.chunks import Cutting
+from vault.format.chunks import ChunkerParams
 from vault.format.layout import CONTENT_TIER, pack_name
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def project() -> Project:
-    return made_on(MemoryStore(), replace(tiny_descriptor(pack=4000), content=Cutting(8192, 16_384, 32_768)))
+    return made_on(MemoryStore(), replace(tiny_descriptor(pack=4000), content=ChunkerParams(8192, 16_384, 32_768)))
 
 
 def report(number: int) -> bytes:

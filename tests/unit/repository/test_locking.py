@@ -20,9 +20,9 @@ from vault.repository import claims, object_lock
 from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc.forget import forget
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply, refuse_without_rights
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.object_lock import ObjectLock
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore

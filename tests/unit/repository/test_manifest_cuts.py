@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from vault.format import manifest
-from vault.format.chunks import Cutting, cut
+from vault.format.chunks import ChunkerParams, cut
 from vault.format.descriptor import META_CUTTING
 
 MOMENT = 1_790_000_000
@@ -46,7 +46,7 @@ def hourly(rows: int, changed: Callable[[int], bool]) -> pa.Table:
     )
 
 
-def pieces(table: pa.Table, cutting: Cutting) -> Pieces:
+def pieces(table: pa.Table, cutting: ChunkerParams) -> Pieces:
     data = manifest.encode(table)
     return {bytes(piece): len(piece) for piece in cut(cutting.cutter(), data)}
 
@@ -75,7 +75,7 @@ def test_fewer_rows_are_cut_finer_and_no_manifest_has_many_more_than_a_thousand_
 @pytest.mark.parametrize("times", [1, 4, 16, 64, 1 << 40])
 def test_finer_cuts_are_still_cuts_that_a_descriptor_may_name(times: int) -> None:
     finer = META_CUTTING.finer(times)
-    assert Cutting.from_json(finer.as_json(), "the descriptor") == finer
+    assert ChunkerParams.from_json(finer.as_json(), "the descriptor") == finer
     assert finer.smallest >= 64
     assert finer.average >= 256
     assert finer.largest >= 1024

@@ -23,9 +23,9 @@ from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget, marks, prune, repack
-from vault.repository.gc.planning import make_plan
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_planner import make_plan
 from vault.repository.gc.prune_report import PruneReport
 from vault.repository.index_segments import rows_of_pack, store_segment
 from vault.repository.orphan_packs import rows_from_packs

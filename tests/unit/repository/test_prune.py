@@ -30,9 +30,9 @@ from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget_notes import read_notes as each_note
 from vault.repository.gc import forget, marks
-from vault.repository.gc.planning import make_plan, name_of
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions, PrunePlan
+from vault.repository.gc.prune_planner import make_plan, name_of
 from vault.repository.gc.prune_report import PruneReport
 from vault.repository.project import Project
 from vault.repository.session import Session

@@ -25,9 +25,9 @@ from vault.repository import claims, forget_notes, rollups, snapshots, stored_pa
 from vault.repository.gc import marks, reachability
 from vault.repository.gc.forget import put_notes
 from vault.repository.gc.moved_packs import StayingPacks
-from vault.repository.gc.planning import deletable, locked_until, name_of
 from vault.repository.gc.prune_inputs import Packs, PruneInputs, list_packs_twice, packs_stay_until, read_until_consistent
 from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, StoredPack
+from vault.repository.gc.prune_planner import deletable, locked_until, name_of
 from vault.repository.gc.prune_report import PruneReport
 from vault.repository.gc.reachability import Needs, PackContents
 from vault.repository.gc.repack import SOURCE, RepackInputs, repack

@@ -1,4 +1,4 @@
-"""What a prune would do, as a value, and the options of a prune. `planning` makes a plan, `prune` carries it out.
+"""What a prune would do, as a value, and the options of a prune. `prune_planner` makes a plan, `prune` carries it out.
 
 forgotten records   go, unless a hold covers their snapshot
 dead packs          no snapshot needs them by its record's list, or what it needs of them is proven to lie elsewhere: they go
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from vault.progress import Progress, Silence
+from vault.progress import NoProgress, Progress
 from vault.repository.claims import WaitOptions
 from vault.repository.gc.forget import Held, nothing_held
 from vault.repository.index_compaction import MOST_SEGMENTS
@@ -58,7 +58,7 @@ class PruneOptions:
     most_segments: int = MOST_SEGMENTS
     patience: WaitOptions = field(default_factory=WaitOptions)
     stop: Stop = lambda: None
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=NoProgress)
 
 
 class StoredPack(NamedTuple):
