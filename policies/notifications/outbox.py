@@ -127,7 +127,7 @@ class Outbox:
             what = str(trouble) if isinstance(trouble, StrongroomError) else type(trouble).__name__
             if now - queued.at > GIVEN_UP_AFTER and queued.attempts + 1 >= FEWEST_TRIES:
                 self._finish(queued)
-                self._report(f"a letter by {queued.channel} is given up after {queued.attempts + 1} tries: {what}")
+                self._report(f"a message by {queued.channel} is given up after {queued.attempts + 1} tries: {what}")
                 continue
             due = now + min(LONGEST_WAIT, FIRST_WAIT * (1 << min(queued.attempts, 20)))
             value = queued.value | ({"only": list(trouble.left)} if isinstance(trouble, PartlyDelivered) else {})
@@ -136,7 +136,7 @@ class Outbox:
                 self._in_memory[_key(queued)] = (again, due)
             else:
                 self._unwritten[_key(queued)] = (again, due)
-            self._report(f"a letter by {queued.channel} could not be delivered: {what}")
+            self._report(f"a message by {queued.channel} could not be delivered: {what}")
 
     def _finish(self, queued: QueuedMessage) -> None:
         if queued.number < 0:

@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from classify.format import HEAD, sniff
 from vault.backup import unreadable_items
-from vault.backup.content_writer import ContentWriter, ChunkWorker, Frames
+from vault.backup.content_writer import ChunkWorker, ContentWriter, Frames
 from vault.backup.dictionaries import group_of
 from vault.backup.large_files import PIECE, LargeFileStream
 from vault.backup.read_results import ContentFacts, ReadResults, ScannedStatus, Xattrs

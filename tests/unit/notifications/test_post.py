@@ -124,7 +124,7 @@ def test_a_mistake_in_a_channel_is_told_without_its_words(state_store: StateStor
     post = posted(state_store, clock, notices, Careless())
     post.deliver()
     post.deliver()
-    assert notices == ["a letter by email could not be delivered: ValueError"]
+    assert notices == ["a message by email could not be delivered: ValueError"]
 
 
 def test_a_thread_that_cannot_be_had_costs_one_try_and_no_letter(state_store: StateStore) -> None:
