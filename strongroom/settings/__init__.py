@@ -48,8 +48,8 @@ def find(named: Path | None) -> Path:
     if named is not None and environment.settings_in_use() is not None:
         return named  # a run of the daemon's goes by what the daemon has read, though the file is gone
     for candidate in candidates:
-        if candidate.is_file():
-            return candidate
+        if candidate.is_file() or (candidate is named and candidate.exists() and not candidate.is_dir()):
+            return candidate  # one that is named may be a pipe
     raise SettingsError(
         f"there is no settings file ({', '.join(map(str, candidates))})",
         hint="make one with `strongroom init ADDRESS`, name one with --config FILE, or a repository with --repository ADDRESS",

@@ -54,7 +54,7 @@ def test_what_the_scratch_folder_refuses_is_a_problem_by_name_and_content_is_com
 
 
 def test_a_drill_that_cannot_compare_has_failed(stored: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect, "compare", lambda root, items, is_root: iter(inspect.Inspection(same=False) for _ in items))
+    monkeypatch.setattr(inspect, "compare", lambda _root, items, **_more: iter(inspect.Inspection(same=False) for _ in items))
     document = stored.call("drill", "--json", exits=20).document
     assert document["drills"][0]["compared"] == 0 and document["drills"][0]["trouble"] and document["error"]["message"]
 
