@@ -23,6 +23,7 @@ from pathlib import Path
 from cli import output
 from strongroom import notices
 from vault.errors import StrongroomError, TargetError
+from vault.problems import printable
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 """Of an address that names a user and a password."""
@@ -109,7 +110,7 @@ def without_passwords(text: str) -> str:
 
 @contextmanager
 def _begun_and_ended(command: str) -> Iterator[None]:
-    words = " ".join(sys.argv[1:])
+    words = " ".join(printable(os.fsencode(word)) for word in sys.argv[1:])
     _command.info("strongroom %s begins: %s", command, without_passwords(words))
     try:
         yield

@@ -1,5 +1,7 @@
 """Which commands there are. Each is imported when it is asked for: a command pays for what it needs itself, and no more.
 
+To add one: a module in `cli/commands`, its line in `_PLACES` and in `GROUPS` here, and its examples in `cli.examples`.
+
 Importing all of them costs 0.07 s of processor time, and reading all their options 0.03 s.
 """
 

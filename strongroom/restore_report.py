@@ -1,5 +1,5 @@
 """A report of a restore: every item that was selected and was left alone, and everything that went wrong, with the reason,
-which `RestorePlan.left_alone` gives and `restore.planning.conflicts` decides.
+which `restore.planning.plan.RestorePlan.left_alone` gives and `restore.planning.conflicts` decides.
 
 FILE.json       one JSON document: `left` and `problems`, each with `path`, a word for programs and a sentence
 other names     text, a line for each item: PATH: WORD: sentence

@@ -1,4 +1,4 @@
-"""What this machine's runs found out, in a file beside the run history, a table for each of these.
+"""What this machine's runs found out, in a file beside the run history (`findings.sqlite`), a table for each of these.
 
     found     the newest entry on a subject: the last backup of a source, the last check of a project, when a source was first
               seen

@@ -3,8 +3,8 @@
     tick    runs that have ended go into the run history
             a run whose time is over was asked to stop; one that does not listen loses its slot, not its job's lock
             where there is room for them, jobs without a run under way are evaluated, unless they are known to wait for longer
-            those that a person asks for and those that are due start while there is room, the longest waiting first; then the
-            watcher is notified
+            those that a person asks for and those that are due start while there is room, in the order of
+            `job_state.JobState.priority`; then the watcher is notified
 
 All of this happens on one thread, which is the only one that touches the run history; a run has a thread of its own. At most
 `at_once` backups run together and at most half of these are one project's, so that neither its failures nor its slowness delay

@@ -1,6 +1,7 @@
 """From the clock on the wall to moments: every wall time means one moment, on the two odd nights of a year too.
 
-An hour that is missing: the first moment after the gap. An hour that comes twice: its first coming.
+An hour that is missing: the first moment after the gap. An hour that comes twice: its first coming. What each sort of schedule
+makes of such a night is in `rules`: an hourly job runs 25 times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Formats by name: what reads them, what writes them, whether they are tables at all. Nothing is imported before its use."""
+"""Formats by name: what reads them, what writes them, whether they are tables at all. Nothing is imported before its use.
+
+To add one: a reader or writer here, and how it is recognised in `classify.format`.
+"""
 
 from __future__ import annotations
 

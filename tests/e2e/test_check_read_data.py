@@ -57,8 +57,9 @@ def test_a_share_again_and_again_covers_everything_and_says_since_when(packs: De
 
 
 def test_a_size_reads_so_much_and_another_machine_begins_anew(packs: Desk, tmp_path: Path) -> None:
+    largest = max(file.stat().st_size for file in pack_files(packs))
     found = checked(packs, "--read-data=60KiB")
-    assert found["bytes_read"] >= 60 * 1024 > found["bytes_read"] - 51_000
+    assert found["bytes_read"] >= 60 * 1024 > found["bytes_read"] - largest
     text = packs.call("check", "--read-data=60KiB").text
     assert "checks of this machine have read" in text and "the next one reads others first" in text
     elsewhere = replace(packs, variables={"XDG_STATE_HOME": str(tmp_path / "other")})
@@ -103,7 +104,8 @@ def test_spellings_of_before_work_with_a_notice(packs: Desk) -> None:
         (("--rolling",), "--read-data=rolling;"),
     ):
         told = packs.call("check", "acme", *old, "--json")
-        assert new in told.err and told.document["projects"][0]["packs_read"] in (1, total)
+        read = told.document["projects"][0]["packs_read"]
+        assert new in told.err and (1 <= read <= total if old == ("--rolling",) else read == total)
     refusal(packs.call("check", "--data", "--read-data", exits=2))
     refusal(packs.call("check", "--data", "--rolling", exits=2))
 

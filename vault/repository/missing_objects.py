@@ -1,6 +1,6 @@
 """What was in the store and is gone, though nothing says that it was taken away.
 
-    snapshot    see `missing`
+    snapshot    see `missing_snapshots`
     hold        a hold or a release that this machine has seen: they are never deleted
     note        a snapshot that was known to be forgotten; no note says so any more
     key         a key object that a check of this machine has seen

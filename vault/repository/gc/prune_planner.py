@@ -1,4 +1,4 @@
-"""Making the plan of a prune. Nothing is written to make it."""
+"""Making the plan of a prune: which packs are deleted, which are repacked, what of the index goes. Nothing is written."""
 
 from __future__ import annotations
 
