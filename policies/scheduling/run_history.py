@@ -1,4 +1,5 @@
-"""The history: every run of every job, in a file of this machine (`books.sqlite`), the newest thousand of each job and its last success.
+"""The history: every run of every job, in a file of this machine (`books.sqlite`): the newest thousand of each job, and its
+last success.
 
 They are what due times follow from, and what `status` shows. The daemon opens them to write; anybody may read meanwhile. When
 they are opened to write, no other writer lives: a run without an end is one that nobody will end, and is written down as
