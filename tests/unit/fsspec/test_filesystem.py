@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.places import names
 from tests.support.trees import text, write_tree
-from tests.unit.fsspec.places import Kept, OneProject
+from tests.unit.fsspec.mounted_project import Kept, OneProject
 from vault.errors import Damaged
 
 CSV = b"code,calls\n007,3\n"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.coverage_notes import not_covered
 from tests.support.trees import write_tree
-from tests.unit.fsspec.places import ROOMY, Kept, OneProject
+from tests.unit.fsspec.mounted_project import ROOMY, Kept, OneProject
 
 TABLE = pa.table({"code": ["007", "010"], "calls": [3, 4]})
 SUM = 7

@@ -18,7 +18,7 @@ from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
 from restore.tables.readers import csv
 from restore.tables.writers import jsonl
-from tests.unit.outputs.test_give import Shop
+from tests.unit.outputs.test_write_items import Shop
 from vault.errors import TargetError
 
 FOREIGN = [

@@ -12,7 +12,7 @@ from restore.selection.select import ItemQuery, select
 from tests.support.places import back_up, made_on, names, restore
 from tests.support.randomness import SeededChance
 from tests.support.trees import look_at, text, write_tree
-from tests.unit.fsspec.places import OneProject
+from tests.unit.fsspec.mounted_project import OneProject
 from vault.errors import Damaged
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER

@@ -17,7 +17,7 @@ from classify.path_patterns import pattern_regex
 from policies.retention.calendar_span import CalendarSpan
 from policies.retention.items import ItemVerdict, Times, evaluate_items
 from policies.retention.rules import ItemRules
-from tests.unit.policies.manifests import about, day, going, item, table
+from tests.unit.retention.manifests import about, day, going, item, table
 from vault.format.hold import HeldPeriod, Hold, Scope
 from vault.format.manifest import schema
 

@@ -23,7 +23,7 @@ from policies.daemon.systemd import Systemd
 from policies.monitoring.state_store import PackSeen
 from policies.notifications.healthchecks import Healthchecks
 from tests.support.stage import NOON
-from tests.unit.daemon.house import DONE, UNREACHABLE, House, project
+from tests.unit.daemon.simulated_daemon import DONE, UNREACHABLE, House, project
 from vault.errors import SettingsError, StrongroomError
 
 Make = Callable[..., House]

@@ -20,7 +20,7 @@ from restore.tables.registry import open_tables
 from restore.tables.values import values_of
 from tests.support.places import names
 from tests.support.trees import write_tree
-from tests.unit.fsspec.places import ROOMY, ZONE, Kept
+from tests.unit.fsspec.mounted_project import ROOMY, ZONE, Kept
 from vault.errors import Damaged, NothingFound, UsageError
 
 MONTHS = [f"2024-{month:02}" for month in range(1, 13)]

@@ -19,7 +19,7 @@ from policies.monitoring.state_store import StateStore
 from policies.notifications.message import Message
 from policies.scheduling import run_history_file
 from policies.scheduling.job_policy import JobPolicy, Retries
-from tests.unit.daemon.house import DONE, HOURLY, UNREACHABLE, Channel, House, project
+from tests.unit.daemon.simulated_daemon import DONE, HOURLY, UNREACHABLE, Channel, House, project
 
 Make = Callable[..., House]
 

@@ -9,7 +9,7 @@ import pytest
 
 from classify.path_patterns import pattern_regex
 from policies.retention.holds import items_held, matches
-from tests.unit.policies.manifests import about, item, table
+from tests.unit.retention.manifests import about, item, table
 from vault.errors import UsageError
 from vault.format.hold import HeldPeriod, Hold, Scope
 
