@@ -28,7 +28,7 @@ NOTE = "Made from the code by `python -m tests.docs.generated`; a test keeps it 
 JSON = """With `--json` a command writes one JSON document to stdout, refusals too. In all of them `project` is a project's name
 and `project_id` its id; moments are ISO 8601 in UTC; sizes are bytes, and durations are seconds. Each document names its
 schema: [what they have in common, and where the schemas are](json.md). Long commands show progress on stderr;
-`--progress bar|plain|json|none` before the command, or `STRONGROOM_PROGRESS`, chooses how ([progress](json.md#progress)).
+`--progress bar|plain|json|none`, or `STRONGROOM_PROGRESS`, chooses how ([progress](json.md#progress)).
 Colours are for terminals: `NO_COLOR` takes them away, `FORCE_COLOR` brings them into pipes."""
 
 GLOBAL_OPTIONS = """They stand before or after the command: `strongroom --json list` is `strongroom list --json`. Each has a

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,18 @@ from tests.support.store_fixtures import BUCKET
 from tests.support.tree_facts import tree_facts, write_files
 
 SMALL_PACKS = 1_000_000
+
+AT_THE_FIRST_IMPORT = """
+import os, signal, sys, time
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+from cli.start import run
+sys.meta_path.insert(0, Interrupt())
+run()
+"""
 PROMPTLY = 2.5
 """Seconds from a signal to the end of the process, half a second of a busy machine included."""
 
@@ -183,3 +196,8 @@ def test_a_killed_backup_leaves_a_sound_repository(
 @pytest.mark.parametrize("kind", ["folder", "weed"])
 def test_fifty_killed_backups_leave_a_sound_repository(tmp_path: Path, place_of: Callable[[str], Place], kind: str) -> None:
     kill_at_random_moments(Desk(tmp_path / "desk", place_of(kind)), 50, f"kill {kind} often")
+
+
+def test_ctrl_c_before_the_command_has_begun_ends_it_without_a_word() -> None:
+    done = subprocess.run([sys.executable, "-P", "-c", AT_THE_FIRST_IMPORT], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
