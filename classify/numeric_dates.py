@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -182,6 +183,8 @@ def _other_reading(clock: str, day: Span, hour: int, signs: tuple[str, str], *, 
     if len(figures) != 2 or len(clock) > 3:
         return None
     second, parted = int(figures), clock[:-2]
+    if not parted and before == inside and abs(hour * 100 + second - day.start.year) <= 1:  # 2020-01-06-2020
+        return union([day, *_year_last(day, hour * 100 + second)])
     # 2024-05-01_05-15, 2024.05.01-05.15, 01.05.2024-15.05, 20240501-0515
     if (inside == parted and (dash or day_first is None)) or (not parted and inside.isdigit() and dash):
         last = _near(day, second, hour) if day_first else _near(day, hour, second)
@@ -202,6 +205,15 @@ def _short_date(clock: str, day: Span, hour: int) -> Span | None:
     except ValueError:
         return None
     return union([day, other]) if abs(other.start - day.start) <= timedelta(days=366) else None
+
+
+def _year_last(day: Span, year: int) -> list[Span]:
+    """What month and day of a date mean with the year behind them, whichever of them comes first."""
+    found = []
+    for month, number in ((day.start.day, day.start.month), (day.start.month, day.start.day)):
+        with suppress(ValueError):
+            found.append(calendar_spans.day(year, month, number))
+    return found
 
 
 def _in_month(day: Span, number: int) -> Span:

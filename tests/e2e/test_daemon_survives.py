@@ -9,6 +9,7 @@ import errno
 import json
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -139,8 +140,8 @@ def a_full_disk(day: Day) -> None:
 
 
 def state_that_goes(day: Day) -> None:
-    for file in day.state.iterdir():
-        file.unlink()
+    for one in day.state.iterdir():
+        shutil.rmtree(one) if one.is_dir() else one.unlink()
     day.wait(lambda: day.logged("was deleted"), "that the books went was not seen")
     day.backs_up("deleted")
     assert day.desk.run("daemon", "--once", exits=11).err, "a second daemon is refused although the lock was deleted"

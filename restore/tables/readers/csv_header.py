@@ -27,6 +27,8 @@ LOOKED_AT = 20
 NO_HEADER = "the first row is data: the columns are named column_1, column_2, … (--header or the setting `header` decides)"
 
 _COUNTED_ON = 3
+_LONGEST_LABEL = 4
+_YEARS = range(1800, 2101)
 _COME_AGAIN = 2
 _TIME = re.compile(
     r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T ,]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z| ?[+-]\d{2}:?\d{2})?)?"
@@ -115,8 +117,13 @@ def _kind(cell: str) -> int:
 
 
 def _count_on(cells: Sequence[str]) -> bool:
-    """Whether whole numbers go up by equal steps: labels of hours, days, years, of thresholds in seconds."""
-    return all(cell.isdecimal() and len(cell) <= 4 for cell in cells) and _in_equal_steps([int(cell) for cell in cells])
+    """Whether whole numbers go up by equal steps: labels of hours, days, years, of thresholds in seconds; or are years in
+    their order, some of them left out."""
+    if not all(cell.isdecimal() and len(cell) <= _LONGEST_LABEL for cell in cells):
+        return False
+    numbers = [int(cell) for cell in cells]
+    are_years = len(numbers) >= _COUNTED_ON and all(one in _YEARS for one in numbers)
+    return _in_equal_steps(numbers) or (are_years and all(one < two for one, two in pairwise(numbers)))
 
 
 def _clocks_on(cells: Sequence[str]) -> bool:

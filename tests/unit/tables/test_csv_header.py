@@ -26,6 +26,7 @@ WITH = {
     "hours": "Agent;0;1;2;3;4\nAnn;5;6;7;8;9\nBob;1;1;1;1;1\n",
     "days": "Agent;2024-09-01;2024-09-02;2024-09-03\nAnn;5;6;7\nBob;1;2;3\n",
     "years": "2022,2023,2024\n10,20,30\n",
+    "years, some of them left out": "rownames,1850,1860,1900,1910\n1,10,20,30,40\n2,11,21,31,41\n",
     "a word that comes again": "name,Comment,Comment,Labels\nTicket,Comment,x,y\nOther,z,x,y\n",
     "hours over durations": "Agent;00:00;01:00;02:00\nAnn;00:10;00:20;00:30\nBob;00:10;00:20;00:30\n",
     "thresholds": "Agent;0;30;60;90\nAnn;5;6;7;9\nBob;1;2;3;1\n",

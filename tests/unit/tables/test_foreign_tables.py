@@ -24,6 +24,7 @@ from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
 from restore.tables.registry import open_tables, write_tables
 from restore.tables.write_options import WriteOptions
+from tests.support.archives import unpack
 from tests.support.coverage_notes import not_covered
 from tests.support.tables import names_of, rows_of
 from vault.errors import Damaged
@@ -54,7 +55,7 @@ def vega(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _fetch(folder, ["npm", "pack", "--silent", "vega-datasets"], "vega-datasets")
     (package,) = folder.glob("*.tgz")
     with tarfile.open(package) as archive:
-        archive.extractall(folder, filter="data")
+        unpack(archive, folder)
     return folder / "package/data"
 
 
