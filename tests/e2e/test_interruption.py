@@ -22,6 +22,7 @@ SMALL_PACKS = 1_000_000
 
 AT_THE_FIRST_IMPORT = """
 import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what has started the tests may ignore it
 class Interrupt:
     def find_spec(self, name, path, target=None):
         if name == "cli.main":
