@@ -1,4 +1,4 @@
-"""When something is done, how long something is kept, and who is told.
+"""When something is done, how long something is kept, and who is notified.
 
     scheduling      schedules, the runs of jobs, what is due
     retention       which snapshots stay, and why

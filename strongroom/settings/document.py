@@ -25,7 +25,7 @@ class Document(Table):
     )
     projects: Mapping[str, ProjectSettings] = Field(default={}, description="the clients whose data is kept, by name")
     daemon: DaemonSettings = Field(default=DaemonSettings.model_construct(), description="how the daemon runs")
-    notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is told when a promise breaks")
+    notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is notified when an alert fires")
 
     @field_validator("projects")
     @classmethod

@@ -1,4 +1,4 @@
-"""The tables `[notify.…]`: whom the daemon tells when an alert fires, and when it is resolved."""
+"""The tables `[notify.…]`: whom the daemon notifies when an alert fires, and when it is resolved."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class AppriseSettings(Table):
 
 
 class NotifySettings(Table):
-    """Who is told when an alert fires, once, and again when it is resolved."""
+    """Who is notified when an alert fires, once, and again when it is resolved."""
 
     email: EmailSettings | None = Field(default=None, description="by e-mail")
     webhook: WebhookSettings | None = Field(default=None, description="by a POST of a JSON document")
