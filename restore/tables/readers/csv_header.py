@@ -30,12 +30,15 @@ _COUNTED_ON = 3
 _LONGEST_LABEL = 4
 _YEARS = range(1800, 2101)
 _COME_AGAIN = 2
+_PAIR = 2
 _TIME = re.compile(
     r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T ,]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z| ?[+-]\d{2}:?\d{2})?)?"
     r"|\d{1,3}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
 )
 _QUARTER = re.compile(r"(\d{1,2}):(00|15|30|45)(?::00)?")
 _NUMBER = re.compile(r"[+\-(]?\d(?:[\d\s.,()'\-]*\d)?\)?\s?%?")
+_DISTINGUISHED = re.compile(r"-?\d+\.\d+\.\d{1,2}")
+"""A number that was made another name of a column by pandas or R: 113.8.1. Groups of thousands have three digits."""
 _TEXT, _NUMERIC, _TEMPORAL = range(3)
 
 
@@ -90,7 +93,8 @@ def names_columns(first: Row, body: Sequence[Row]) -> bool:
     if not valued:
         again = sum(any(_cell(row, place) == cell for row in below) for place, cell in cells)
         return again < _COME_AGAIN or again * 3 < len(cells)
-    if _count_on([cell for place, cell in cells if kinds[place] == _NUMERIC]):
+    numbers = {place: cell for place, cell in cells if kinds[place] == _NUMERIC}
+    if _count_on([*numbers.values()]) or _two_years(numbers, below):
         return True
     if _clocks_on([cell for place, cell in cells if kinds[place] == _TEMPORAL]):
         return True
@@ -113,7 +117,7 @@ def _cell(row: Row, place: int) -> str:
 def _kind(cell: str) -> int:
     if _TIME.fullmatch(cell):
         return _TEMPORAL
-    return _NUMERIC if _NUMBER.fullmatch(cell) else _TEXT
+    return _NUMERIC if _NUMBER.fullmatch(cell) and not _DISTINGUISHED.fullmatch(cell) else _TEXT
 
 
 def _count_on(cells: Sequence[str]) -> bool:
@@ -124,6 +128,19 @@ def _count_on(cells: Sequence[str]) -> bool:
     numbers = [int(cell) for cell in cells]
     are_years = len(numbers) >= _COUNTED_ON and all(one in _YEARS for one in numbers)
     return _in_equal_steps(numbers) or (are_years and all(one < two for one, two in pairwise(numbers)))
+
+
+def _two_years(cells: Mapping[int, str], rows: Sequence[Row]) -> bool:
+    """Whether two years that follow one another are the only numbers, and stand above some that are no years."""
+    if len(cells) != _PAIR or not all(_is_year(cell) for cell in cells.values()):
+        return False
+    below = [cell for row in rows for place in cells if (cell := _cell(row, place))]
+    one, two = (int(cell) for cell in cells.values())
+    return two - one == 1 and not all(_is_year(cell) for cell in below)
+
+
+def _is_year(cell: str) -> bool:
+    return cell.isdecimal() and len(cell) <= _LONGEST_LABEL and int(cell) in _YEARS
 
 
 def _clocks_on(cells: Sequence[str]) -> bool:

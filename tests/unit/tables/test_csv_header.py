@@ -27,6 +27,8 @@ WITH = {
     "days": "Agent;2024-09-01;2024-09-02;2024-09-03\nAnn;5;6;7\nBob;1;2;3\n",
     "years": "2022,2023,2024\n10,20,30\n",
     "years, some of them left out": "rownames,1850,1860,1900,1910\n1,10,20,30,40\n2,11,21,31,41\n",
+    "two years": "rownames,country,1999,2000\n1,Brazil,37737,80488\n2,China,212258,213766\n",
+    "numbers that pandas made different": "place,-113.8.1,-111.3.1,12.5.10\n-21.2,260.0,260.0,258.0\n-18.7,258.0,260.0,256.0\n",
     "a word that comes again": "name,Comment,Comment,Labels\nTicket,Comment,x,y\nOther,z,x,y\n",
     "hours over durations": "Agent;00:00;01:00;02:00\nAnn;00:10;00:20;00:30\nBob;00:10;00:20;00:30\n",
     "thresholds": "Agent;0;30;60;90\nAnn;5;6;7;9\nBob;1;2;3;1\n",
@@ -45,6 +47,8 @@ WITHOUT = {
     "an odd first cell": "anonymous,2024-05-01,60,1\n1001,2024-05-01,54,2\n1002,2024-05-02,3,3\n",
     "words that come again": "Ann,sales,ANSWERED\nBob,sales,ANSWERED\nAnn,support,BUSY\n",
     "one number": "1001\n",
+    "two years above years": "Ann,1999,2000\nBob,2001,2003\n",
+    "groups of thousands": "Ann,1.234.567,5\nBob,2.345.678,6\n",
 }
 
 
