@@ -7,10 +7,10 @@ from datetime import date
 
 from cli.demo.calls import CLIENTS, call_lines, calls_of, tickets_of
 from cli.demo.data import call_table
-from cli.demo.files import Table, csv_bytes, xlsx_bytes
+from cli.demo.files import DemoTable, csv_bytes, xlsx_bytes
 
 
-def _table(number: int, day: date, seed: str, rows: int) -> Table:
+def _table(number: int, day: date, seed: str, rows: int) -> DemoTable:
     client = CLIENTS[number % len(CLIENTS)]
     return call_table(client, day, calls_of(client, day, seed, volume=max(1, rows)))
 

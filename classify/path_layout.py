@@ -36,7 +36,7 @@ _PIECES = re.compile(r"\{\{|\}\}|\{(?P<field>[^{}/]*)\}|(?P<brace>[{}])|(?P<text
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PathLayout:
     """A layout for paths whose dates are in a time zone. text: as the settings have it."""
 
     text: str
@@ -45,7 +45,7 @@ class Layout:
     _fields: tuple[str, ...]
 
     @classmethod
-    def compiled(cls, text: str, zone: ZoneInfo) -> Layout:
+    def compiled(cls, text: str, zone: ZoneInfo) -> PathLayout:
         """Raises `SettingsError`, which names the place in the layout."""
         anywhere = text.startswith("**/")
         fields: list[str] = []

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from cli import command_line, help_format, help_pages, logs
-from cli.options import Config, Debug, Identity, Json, LogFile, ProgressStyle, Quiet, Repository, Verbose, Yes
+from cli.options import Config, Debug, Identity, Json, LogFile, Quiet, Repository, ShowProgress, Verbose, Yes
 from strongroom import environment
 
 HELP_NAMES = ["-h", "--help"]
@@ -57,7 +57,7 @@ class Command(TyperCommand):
         formatter.write(help_format.as_text(self.page(), help_format.terminal_width()))
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """Commands under one word, which may be a command itself. path: that word, empty for `strongroom` itself."""
 
     path: str = ""
@@ -117,7 +117,7 @@ def _everywhere(
     verbose: Verbose = False,  # noqa: FBT002
     debug: Debug = False,  # noqa: FBT002
     log_file: LogFile = None,
-    progress_style: ProgressStyle = None,
+    progress_style: ShowProgress = None,
 ) -> None:
     """Nothing: its parameters are the options that every command takes."""
 

@@ -19,7 +19,7 @@ EXIT_STATUS = "Exit codes: "
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HelpEntry:
     """An option, an argument or a command. written: its names and what it takes · help: one or more sentences."""
 
     written: str
@@ -31,7 +31,7 @@ class Section:
     """Entries that belong together."""
 
     title: str
-    entries: tuple[Entry, ...]
+    entries: tuple[HelpEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def of_group(group: Any, sections: Mapping[str, Mapping[str, str]], more: Iterab
     """The page of a group of commands. sections: by title, the commands and what each does · more: its own options."""
     path = getattr(group, "path", "")
     summary, *details = paragraphs(group.help)
-    commands = [Section(title, tuple(Entry(*one) for one in found.items())) for title, found in sections.items()]
+    commands = [Section(title, tuple(HelpEntry(*one) for one in found.items())) for title, found in sections.items()]
     return HelpPage(
         path=path,
         usage=f"strongroom {path}".rstrip() + (" [COMMAND]" if group.invoke_without_command else " COMMAND") + " [OPTIONS]",
@@ -127,17 +127,17 @@ def _values(option: Any) -> str:  # noqa: ANN401
 def _sections(command: Any) -> Iterable[Section]:  # noqa: ANN401
     arguments = [one for one in command.params if one.param_type_name == "argument" and one.help and not one.hidden]
     if arguments:
-        yield Section(ARGUMENTS, tuple(Entry(_argument(one).strip("[]"), one.help) for one in arguments))
+        yield Section(ARGUMENTS, tuple(HelpEntry(_argument(one).strip("[]"), one.help) for one in arguments))
     yield from _by_panel(one for one in command.params if one.param_type_name == "option")
 
 
 def _by_panel(options: Iterable[Any]) -> Iterable[Section]:
     """Panels in the order in which they are declared first, what every command has at the end."""
-    panels: dict[str, list[Entry]] = {}
+    panels: dict[str, list[HelpEntry]] = {}
     for one in options:
         if not one.hidden:
-            panels.setdefault(one.rich_help_panel or OPTIONS, []).append(Entry(written(one), explained(one)))
-    panels.setdefault(GLOBAL, []).append(Entry("-h, --help", "Show this help."))
+            panels.setdefault(one.rich_help_panel or OPTIONS, []).append(HelpEntry(written(one), explained(one)))
+    panels.setdefault(GLOBAL, []).append(HelpEntry("-h, --help", "Show this help."))
     everywhere = panels.pop(GLOBAL)
     for title, entries in (*panels.items(), (GLOBAL, everywhere)):
         yield Section(title, tuple(entries))

@@ -25,7 +25,7 @@ from cli import (
     signals,
     usage_errors,
 )
-from cli.command_classes import Group, global_options
+from cli.command_classes import CommandGroup, global_options
 from cli.options import GLOBAL
 from strongroom import environment
 from strongroom.context import VERSION
@@ -35,7 +35,7 @@ COMPLETE = "__complete"
 """The word with which the scripts of shells ask what may come next."""
 
 
-class _Commands(Group):
+class _Commands(CommandGroup):
     """The commands; typer itself would make a wordless exit of a signal."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (what typer makes of the application's own)

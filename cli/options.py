@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.progress import Style
+from cli.progress import ProgressStyle
 from strongroom import environment
 
 GLOBAL = "Global options, before or after the command"
@@ -66,8 +66,8 @@ Quiet = Annotated[
         rich_help_panel=GLOBAL,
     ),
 ]
-ProgressStyle = Annotated[
-    Style | None,
+ShowProgress = Annotated[
+    ProgressStyle | None,
     typer.Option(
         "--progress",
         metavar="bar|plain|json|none",

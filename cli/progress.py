@@ -42,7 +42,7 @@ MEASURED_AFTER = 1.0
 """Seconds of a phase before which nobody can say how fast it is."""
 
 
-class Style(StrEnum):
+class ProgressStyle(StrEnum):
     """How progress is shown."""
 
     BAR = "bar"
@@ -51,7 +51,7 @@ class Style(StrEnum):
     NONE = "none"
 
 
-class Shown(Progress, Protocol):
+class ShownProgress(Progress, Protocol):
     """A listener that shows what it hears."""
 
     def pause(self) -> None:
@@ -123,35 +123,35 @@ class Phase:
         }
 
 
-def style(*, quiet: bool, as_json: bool) -> Style:
+def style(*, quiet: bool, as_json: bool) -> ProgressStyle:
     """What was asked for, else what fits: a bar on a terminal, plain lines elsewhere, nothing beside a JSON document. Raises
     `UsageError` where the variable has another word."""
     named = environment.variable(VARIABLE)
-    if named is not None and named not in list(Style):
-        known = ", ".join(one.value for one in Style)
+    if named is not None and named not in list(ProgressStyle):
+        known = ", ".join(one.value for one in ProgressStyle)
         raise UsageError(f"unknown style {named!r} of progress in {VARIABLE}", hint=f"known styles: {known}")
     if quiet:
-        return Style.NONE
+        return ProgressStyle.NONE
     if named is not None:
-        return Style(named)
+        return ProgressStyle(named)
     if as_json:
-        return Style.NONE
-    return Style.BAR if environment.shows_progress() else Style.PLAIN
+        return ProgressStyle.NONE
+    return ProgressStyle.BAR if environment.shows_progress() else ProgressStyle.PLAIN
 
 
 @contextmanager
-def shown(*, quiet: bool, project: str, as_json: bool = False) -> Iterator[Shown]:
+def shown(*, quiet: bool, project: str, as_json: bool = False) -> Iterator[ShownProgress]:
     """A listener that shows how far the work of the block has come, from its first phase on. project: whose work it is, to be
     named: a run may cover several · as_json: a document is asked for, beside which nothing is shown unless it is asked for.
     Raises `UsageError`."""
     wanted = style(quiet=quiet, as_json=as_json)
-    if wanted is Style.NONE:
+    if wanted is ProgressStyle.NONE:
         yield _Logged(_Nothing(), project)
         return
     drawn = (
         _drawn(project)
-        if wanted is Style.BAR
-        else _LineReporter(project, _LINES[wanted], _EVERY[wanted](), whole=wanted is Style.JSON)
+        if wanted is ProgressStyle.BAR
+        else _LineReporter(project, _LINES[wanted], _EVERY[wanted](), whole=wanted is ProgressStyle.JSON)
     )
     try:
         yield _Logged(drawn, project)
@@ -170,7 +170,7 @@ def phase(name: str, *, project: str, quiet: bool = False, as_json: bool = False
 class _Logged(notices.LoggedPhases):
     """Says in the log which phase begins."""
 
-    def __init__(self, inner: Shown, project: str) -> None:
+    def __init__(self, inner: ShownProgress, project: str) -> None:
         super().__init__(inner, project)
         self.pause = inner.pause
 
@@ -235,8 +235,8 @@ def _document(phase: Phase, clock: Clock) -> str:
     return json.dumps(phase.as_json(clock.monotonic(), clock.now()), ensure_ascii=False)
 
 
-_LINES = {Style.PLAIN: _sentence, Style.JSON: _document}
-_EVERY = {Style.PLAIN: lambda: HEARTBEAT, Style.JSON: lambda: JSON_EVERY}
+_LINES = {ProgressStyle.PLAIN: _sentence, ProgressStyle.JSON: _document}
+_EVERY = {ProgressStyle.PLAIN: lambda: HEARTBEAT, ProgressStyle.JSON: lambda: JSON_EVERY}
 
 
 def _drawn(project: str) -> _Drawn:

@@ -13,7 +13,7 @@ from importlib import import_module
 import typer
 from typer.main import get_command, get_group
 
-from cli.command_classes import Command, Group
+from cli.command_classes import Command, CommandGroup
 from cli.options import EXIT_CODES
 
 _PLACES = {
@@ -127,7 +127,7 @@ def _built(name: str, module: str, attribute: str) -> object:
         command = get_command(alone)
         command.path = name  # type: ignore[attr-defined]  # typer does not say which class it makes
         return command
-    found.info.cls = Group
+    found.info.cls = CommandGroup
     for one in found.registered_commands:
         one.cls = Command
     group = get_group(found)

@@ -150,7 +150,7 @@ def show_verification(found: Verification) -> None:
 def show_tables(outcomes: Sequence[ItemOutcome]) -> None:
     """What was converted, what was lost, what is no table: on stderr."""
     converted = [one for one in outcomes if one.target is not None]
-    rows = sum(table["rows"] for one in converted for table in one.tables)
+    rows = sum(table.rows or 0 for one in converted for table in one.tables)
     output.notice(
         f"converted {counted(len(converted), 'file')} with {counted(rows, 'row')}; "
         f"{sum(one.target is None and bool(one.outputs) for one in outcomes)} given as they are"

@@ -71,7 +71,7 @@ class SourceBackup:
 
 
 @dataclass(frozen=True, slots=True)
-class BackupOptions:
+class BackupRunOptions:
     """allow_empty: a source that is empty now is meant to be · progress: hears how far it is · committed: hears of the snapshot
     as soon as it is committed, before what follows from it · stop: called often; what it raises ends the run."""
 
@@ -116,10 +116,12 @@ def note_failure(settings: Settings, names: Sequence[str], source: str | None, e
                 local_state.note_run(settings, name, f"backup {one.name}", error)
 
 
-def back_up(context: Context, project: Project, source: SourceSettings, options: BackupOptions | None = None) -> SourceBackup:
+def back_up(
+    context: Context, project: Project, source: SourceSettings, options: BackupRunOptions | None = None
+) -> SourceBackup:
     """A snapshot of one source, what follows from it, and the commands that the settings name before and after. What ends it is
     part of the result, so that other sources have their turn. Raises `Interrupted`."""
-    options = options or BackupOptions()
+    options = options or BackupRunOptions()
     settings = context.settings
     hooks = backup_hooks.HookRun(
         backup_hooks.hooks_of(settings, project.name, source),
@@ -154,7 +156,7 @@ def _skipped(context: Context, project: Project, source: SourceSettings, hooks: 
     return SourceBackup(project.name, source.name, skipped=why)
 
 
-def _back_up(context: Context, project: Project, source: SourceSettings, options: BackupOptions) -> SourceBackup:
+def _back_up(context: Context, project: Project, source: SourceSettings, options: BackupRunOptions) -> SourceBackup:
     settings, done = context.settings, SourceBackup(project.name, source.name)
     job = f"backup {source.name}"
     try:
@@ -181,7 +183,7 @@ def _back_up(context: Context, project: Project, source: SourceSettings, options
 
 
 def _commit(
-    context: Context, project: Project, source: SourceSettings, locking: ObjectLock | None, options: BackupOptions
+    context: Context, project: Project, source: SourceSettings, locking: ObjectLock | None, options: BackupRunOptions
 ) -> BackupReport:
     from vault.backup import run
 

@@ -125,7 +125,7 @@ def history_reader(settings: Settings) -> Iterator[RunHistoryReader]:
     """The run history of the settings' daemon, while it may be writing. Raises `StrongroomError`."""
     from policies.scheduling.run_history import RunHistoryReader
 
-    reader = RunHistoryReader.open(local_state.folder(settings) / local_state.BOOKS, context.services().host)
+    reader = RunHistoryReader.open(local_state.folder(settings) / local_state.RUN_HISTORY, context.services().host)
     try:
         yield reader
     finally:

@@ -193,7 +193,7 @@ def _rows(
     context: Context, known: History, compared: _Compared, options: RowOptions, stop: Callable[[], None]
 ) -> RowDifferences:
     from restore.history.row_diff import Opening, row_differences
-    from restore.history.version_contents import Contents
+    from restore.history.version_contents import VersionContents
     from restore.tables.loss_report import LossReport
     from restore.tables.registry import FORMATS, is_table, open_tables
     from strongroom.sources import headers_of
@@ -209,7 +209,7 @@ def _rows(
         folders=compared.folders,
         stop=stop,
     )
-    differences = row_differences(Contents(known.project, opening.stop), compared.difference, opening)
+    differences = row_differences(VersionContents(known.project, opening.stop), compared.difference, opening)
     for text, files in losses.notes().items():
         notices.notice(f"{counted(files, 'version')} of files: {text}")
     return differences

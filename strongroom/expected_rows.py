@@ -23,7 +23,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from policies.monitoring.expected_files import Expected
+    from policies.monitoring.expected_files import ExpectedPattern
     from strongroom.settings.projects import ProjectSettings, SourceSettings
     from vault.source.reader import Reader
 
@@ -45,7 +45,7 @@ class RowExpectation:
     """expected: which tables, how often · column: of times · since: from when on, where a table has no row · now: when the
     snapshot was taken."""
 
-    expected: Expected
+    expected: ExpectedPattern
     column: str
     since: datetime
     now: datetime
@@ -163,12 +163,12 @@ def _rows(
     from restore.tables.loss_report import LossReport
     from restore.tables.registry import open_tables
     from restore.tables.row_times import QUARTER, TooManyRows, row_times
-    from restore.tables.times import Reading
+    from restore.tables.times import TimeReading
 
     file = reader.open_large(one.path)
     if isinstance(file, Problem):
         raise StrongroomError(file.message)
-    reading = Reading(project.zone, resolve.day_first(project))
+    reading = TimeReading(project.zone, resolve.day_first(project))
     try:
         with file:
             tables = open_tables(Path(f"/dev/fd/{file.descriptor}"), one.format, LossReport())

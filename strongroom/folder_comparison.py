@@ -25,7 +25,7 @@ _TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FolderDifference:
     """What is other than it should be about one item. path: relative, b"" for the folder itself · what: `missing`,
     `unexpected`, `type`, `content`, `link-target`, `mode`, `time`, `owner` or `attributes` · message: for people."""
 
@@ -54,7 +54,7 @@ class CompareOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class WalkedItem:
     """What a walk found. path: relative to where it began · full: to open it · status: of the item itself, no link followed."""
 
     path: bytes
@@ -72,22 +72,22 @@ class Walk:
     """How to walk. enters: whether a folder is looked into · unlisted: folders that could not be, and why; filled by the walk ·
     stop: called for each folder; what it raises ends the walk."""
 
-    enters: Callable[[Item], bool] = lambda _: True
-    unlisted: list[Difference] = field(default_factory=list)
+    enters: Callable[[WalkedItem], bool] = lambda _: True
+    unlisted: list[FolderDifference] = field(default_factory=list)
     stop: Callable[[], None] = lambda: None
 
-    def items(self, root: Path) -> Iterator[Item]:
+    def items(self, root: Path) -> Iterator[WalkedItem]:
         """The folder itself and all below it, a folder before what is in it, names in bytewise order. What vanishes meanwhile
         is left out. Raises OSError where `root` cannot be looked at."""
         top = os.fsencode(root)
-        pending = [Item(b"", top, os.stat(top))]  # noqa: PTH116 (bytes: a name may be no text)
+        pending = [WalkedItem(b"", top, os.stat(top))]  # noqa: PTH116 (bytes: a name may be no text)
         while pending:
             item = pending.pop()
             yield item
             if item.kind == "folder" and (not item.path or self.enters(item)):
                 pending += self._inside(item)
 
-    def _inside(self, folder: Item) -> list[Item]:
+    def _inside(self, folder: WalkedItem) -> list[WalkedItem]:
         """Last name first: the walk takes them from the end."""
         self.stop()
         found = []
@@ -98,15 +98,15 @@ class Walk:
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
-                    found.append(Item(folder.path + b"/" + entry.name if folder.path else entry.name, entry.path, status))
+                    found.append(WalkedItem(folder.path + b"/" + entry.name if folder.path else entry.name, entry.path, status))
         except FileNotFoundError:
             return []
         except OSError as error:
-            self.unlisted.append(Difference(folder.path, "unlisted", f"the folder cannot be listed: {error.strerror}"))
+            self.unlisted.append(FolderDifference(folder.path, "unlisted", f"the folder cannot be listed: {error.strerror}"))
         return sorted(found, key=lambda item: item.path, reverse=True)
 
 
-def paired(left: Iterable[Item], right: Iterable[Item]) -> Iterator[tuple[Item | None, Item | None]]:
+def paired(left: Iterable[WalkedItem], right: Iterable[WalkedItem]) -> Iterator[tuple[WalkedItem | None, WalkedItem | None]]:
     """The items of two walks side by side; None where one of them has no item of that path."""
     lefts, rights = iter(left), iter(right)
     one, other = next(lefts, None), next(rights, None)
@@ -123,13 +123,13 @@ def paired(left: Iterable[Item], right: Iterable[Item]) -> Iterator[tuple[Item |
             one, other = next(lefts, None), next(rights, None)
 
 
-def _order(item: Item | None) -> list[bytes] | None:
+def _order(item: WalkedItem | None) -> list[bytes] | None:
     return None if item is None else item.path.split(b"/") if item.path else []
 
 
 def compare_folders(
     expected: Path, found: Path, options: CompareOptions | None = None, *, subset: bool = False
-) -> Iterator[Difference]:
+) -> Iterator[FolderDifference]:
     """Whatever differs, in the order of the paths. subset: `expected` may have more items than `found`, and the times of its
     folders, which tell of that, are not compared. Raises OSError where a file cannot be read."""
     options = options or CompareOptions()
@@ -137,7 +137,7 @@ def compare_folders(
     for wanted, there in paired(walks[0].items(expected), walks[1].items(found)):
         if there is None:
             if wanted is not None and not subset:
-                yield Difference(wanted.path, "missing", f"the {wanted.kind} was not restored")
+                yield FolderDifference(wanted.path, "missing", f"the {wanted.kind} was not restored")
         elif wanted is None:
             yield unexpected(there)
         else:
@@ -147,54 +147,56 @@ def compare_folders(
         yield from walk.unlisted
 
 
-def single(path: Path) -> Item:
+def single(path: Path) -> WalkedItem:
     """One item by itself, for `compare_items`; its path is its name. Raises OSError."""
     full = os.fsencode(path)
-    return Item(os.fsencode(path.name), full, os.lstat(full))
+    return WalkedItem(os.fsencode(path.name), full, os.lstat(full))
 
 
-def unexpected(item: Item) -> Difference:
+def unexpected(item: WalkedItem) -> FolderDifference:
     """An item that has nothing to be compared with."""
-    return Difference(item.path, "unexpected", f"there is a {item.kind} that should not be there")
+    return FolderDifference(item.path, "unexpected", f"there is a {item.kind} that should not be there")
 
 
-def compare_items(wanted: Item, found: Item, options: CompareOptions) -> list[Difference]:
+def compare_items(wanted: WalkedItem, found: WalkedItem, options: CompareOptions) -> list[FolderDifference]:
     """What differs between two items of one path. Raises OSError where a file cannot be read."""
     if wanted.kind != found.kind:
-        return [Difference(wanted.path, "type", f"it is a {found.kind}, and should be a {wanted.kind}")]
+        return [FolderDifference(wanted.path, "type", f"it is a {found.kind}, and should be a {wanted.kind}")]
     differences = [*_content(wanted, found), *_status(wanted, found, options)]
     if options.attributes and wanted.kind in ("file", "folder") and _extended(wanted) != _extended(found):
-        differences.append(Difference(wanted.path, "attributes", "its extended attributes are other ones"))
+        differences.append(FolderDifference(wanted.path, "attributes", "its extended attributes are other ones"))
     return differences
 
 
-def _content(wanted: Item, found: Item) -> Iterator[Difference]:
+def _content(wanted: WalkedItem, found: WalkedItem) -> Iterator[FolderDifference]:
     if wanted.kind == "link":
         target, other = os.readlink(wanted.full), os.readlink(found.full)  # noqa: PTH115 (bytes)
         if target != other:
-            yield Difference(wanted.path, "link-target", f"it points to {printable(other)}, and should to {printable(target)}")
+            yield FolderDifference(
+                wanted.path, "link-target", f"it points to {printable(other)}, and should to {printable(target)}"
+            )
     elif wanted.kind == "file":
         place = first_difference(wanted.full, found.full)
         if place is not None:
             sizes = wanted.status.st_size, found.status.st_size
             lengths = "" if sizes[0] == sizes[1] else f" ({counted(sizes[1], 'byte')} instead of {sizes[0]:,})"
-            yield Difference(wanted.path, "content", f"its content differs from byte {place:,} on{lengths}")
+            yield FolderDifference(wanted.path, "content", f"its content differs from byte {place:,} on{lengths}")
 
 
-def _status(wanted: Item, found: Item, options: CompareOptions) -> Iterator[Difference]:
+def _status(wanted: WalkedItem, found: WalkedItem, options: CompareOptions) -> Iterator[FolderDifference]:
     here, there = wanted.status, found.status
     if options.owners and (here.st_uid, here.st_gid) != (there.st_uid, there.st_gid):
         owners = f"{there.st_uid}:{there.st_gid}", f"{here.st_uid}:{here.st_gid}"
-        yield Difference(wanted.path, "owner", f"it belongs to {owners[0]}, and should to {owners[1]}")
+        yield FolderDifference(wanted.path, "owner", f"it belongs to {owners[0]}, and should to {owners[1]}")
     if wanted.kind == "link":
         return
     kept = 0o7777 if here.st_uid == there.st_uid and here.st_gid == there.st_gid else 0o1777
     modes = here.st_mode & kept, there.st_mode & kept  # set-id bits would speak for somebody else
     if options.modes and modes[0] != modes[1]:
-        yield Difference(wanted.path, "mode", f"its mode is {modes[1]:04o}, and should be {modes[0]:04o}")
+        yield FolderDifference(wanted.path, "mode", f"its mode is {modes[1]:04o}, and should be {modes[0]:04o}")
     if options.times and here.st_mtime_ns != there.st_mtime_ns:
         times = _moment(there.st_mtime_ns), _moment(here.st_mtime_ns)
-        yield Difference(wanted.path, "time", f"it was modified at {times[0]}, and should have been at {times[1]}")
+        yield FolderDifference(wanted.path, "time", f"it was modified at {times[0]}, and should have been at {times[1]}")
 
 
 def first_difference(one: bytes, other: bytes) -> int | None:
@@ -220,7 +222,7 @@ def _opened(path: bytes) -> BinaryIO:
     return os.fdopen(os.open(path, _OPEN), "rb")
 
 
-def _extended(item: Item) -> dict[str, bytes]:
+def _extended(item: WalkedItem) -> dict[str, bytes]:
     try:
         names = os.listxattr(item.full, follow_symlinks=False)
         return {name: os.getxattr(item.full, name, follow_symlinks=False) for name in names if name.startswith("user.")}

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from strongroom.settings import Settings
 
 LONGEST_MESSAGE = 2000
-BOOKS, FINDINGS, SETTINGS_IN_USE = "books.sqlite", "findings.sqlite", "settings-in-use.toml"
+RUN_HISTORY, STATE_STORE, SETTINGS_IN_USE = "books.sqlite", "findings.sqlite", "settings-in-use.toml"
+"""The names of the first version: a SQLite file that a daemon of before has open must not be renamed."""
 
 
 def folder(settings: Settings) -> Path:
@@ -32,7 +33,7 @@ def state_store(settings: Settings, report: Callable[[str], None] | None = None)
     """Opened. report: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
     from policies.monitoring.state_store import StateStore
 
-    return StateStore.open(folder(settings) / FINDINGS, report)
+    return StateStore.open(folder(settings) / STATE_STORE, report)
 
 
 def keep_settings(settings: Settings) -> Path:

@@ -14,7 +14,7 @@ from vault.wording import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from policies.monitoring.anomalies import Limits
+    from policies.monitoring.anomalies import AnomalyLimits
     from policies.monitoring.state_store import StateStore
     from strongroom.settings import Settings
     from strongroom.settings.projects import ProjectSettings, SourceSettings
@@ -36,12 +36,12 @@ class Findings:
         return {"flagged": list(self.flagged), "learning": list(self.learning), "missing": list(self.missing)}
 
 
-def limits(project: ProjectSettings) -> Limits:
+def limits(project: ProjectSettings) -> AnomalyLimits:
     """From when on a snapshot is suspicious."""
-    from policies.monitoring.anomalies import Limits
+    from policies.monitoring.anomalies import AnomalyLimits
 
     alerts = project.alerts
-    return Limits(
+    return AnomalyLimits(
         deleted_share=alerts.deleted_share,
         rewritten_share=alerts.rewritten_share,
         entropy=alerts.entropy,
@@ -116,7 +116,7 @@ def _missing(
     zone = ZoneInfo(settings.zone)
     for one in source.expected:
         pattern = pattern_regex(f"{source.kind}/{one.path.strip('/')}")
-        wanted = expected_files.Expected(pattern, one.every, durations.read(one.grace))
+        wanted = expected_files.ExpectedPattern(pattern, one.every, durations.read(one.grace))
         if one.column is None:
             yield from expected_files.missing(table, wanted, since, record.taken_at, zone)
         else:

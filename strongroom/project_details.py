@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from strongroom.context import Context
     from strongroom.holds import ProjectHold
-    from strongroom.settings.projects import Expectation, Job, Schedules, SourceSettings
+    from strongroom.settings.projects import Expectation, JobSettings, Schedules, SourceSettings
     from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.project import Project
@@ -174,5 +174,5 @@ def _expectation(one: Expectation) -> str:
 
 
 def _when(schedules: Schedules, name: str) -> str:
-    job: Job = getattr(schedules, name)
+    job: JobSettings = getattr(schedules, name)
     return job.every or f"cron {job.cron}"

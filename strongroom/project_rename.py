@@ -135,7 +135,7 @@ def rename_project(context: Context, planned: PlannedRename) -> DoneRename:
     if planned.text is not None:
         settings_copy.of_context(context, settings_copy.opened(context.repository, context.identities, context.memory), after)
     runs = _follow(context, planned)
-    beat = heartbeat.read(local_state.folder(read) / local_state.BOOKS, planned.project.services.clock.now())
+    beat = heartbeat.read(local_state.folder(read) / local_state.RUN_HISTORY, planned.project.services.clock.now())
     return DoneRename(planned, planned.text is not None, runs, beat.state in ("running", "stuck"))
 
 
@@ -147,7 +147,9 @@ def _follow(context: Context, planned: PlannedRename) -> int:
         if state_store is not None:
             state_store.rename_project(planned.old, planned.new)
     try:
-        return run_history.rename_project(local_state.folder(context.settings) / local_state.BOOKS, planned.old, planned.new)
+        return run_history.rename_project(
+            local_state.folder(context.settings) / local_state.RUN_HISTORY, planned.old, planned.new
+        )
     except StrongroomError as error:
         notices.warn(f"the run history keeps the old name: {error}; run the same command again")
         return 0

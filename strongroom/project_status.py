@@ -219,7 +219,7 @@ class ProjectStatus:
     """How a project is.
 
     sources: each source, and one row for whatever else is wrong · frozen: why retention is · drill: the newest one · checks:
-    how much was read and compared · next_runs: of its other jobs, by their kind · alerts: broken promises.
+    how much was read and compared · next_runs: of its other jobs, by their kind · alerts: that fire.
     """
 
     project: str

@@ -147,9 +147,9 @@ class Project:
         source: only this one · allow_empty: a source that is empty now is meant to be. Raises `UsageError`, `SettingsError`,
         `Interrupted`.
         """
-        from strongroom.backup import BackupOptions, back_up, sources_of
+        from strongroom.backup import BackupRunOptions, back_up, sources_of
 
-        options = BackupOptions(allow_empty, progress or NoProgress(), stop=stop)
+        options = BackupRunOptions(allow_empty, progress or NoProgress(), stop=stop)
         work = list(sources_of(self.context, [self.name], source))
         return [back_up(self.context, project, one, options) for project, one in work]
 

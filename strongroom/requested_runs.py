@@ -73,7 +73,7 @@ class RequestedRuns:
         """Whether a daemon of this machine is there to do it."""
         from policies.scheduling import run_history_file
 
-        file = local_state.folder(self.settings) / local_state.BOOKS
+        file = local_state.folder(self.settings) / local_state.RUN_HISTORY
         try:
             return run_history_file.is_locked(file)
         except OSError as error:

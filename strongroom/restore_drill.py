@@ -46,7 +46,7 @@ NEWEST_OF = "reports"
 
 
 @dataclass(slots=True)
-class Comparison:
+class DrillComparison:
     """What was compared. files: their content · folders · attributes: items whose attributes are all as they should be ·
     wrong: files that are not what they should be, and why · problems: attributes that are not."""
 
@@ -168,11 +168,11 @@ def _scratch() -> Iterator[str]:
         yield name
 
 
-def _compare(plan: RestorePlan, target: Target, known: Sequence[Problem]) -> Comparison:
+def _compare(plan: RestorePlan, target: Target, known: Sequence[Problem]) -> DrillComparison:
     """What was restored, with what the manifest says. known: problems of the restore."""
     from restore.execution.row_view import Rows
 
-    compared = Comparison()
+    compared = DrillComparison()
     rows = Rows(plan.items)
     items = [rows.item(row) for row in range(len(rows))]
     refused = {one.path for one in known if one.what == "attributes"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from restore.execution.verification import written_items
-from restore.local_fs import Item, Target
+from restore.local_fs import Target, TargetItem
 from restore.outputs.archive_file import whole_file
 from restore.outputs.conflict_guard import ConflictGuard
 from restore.outputs.folder_sink import FolderSink
@@ -31,7 +31,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from restore.outputs.conversion import Conversion
     from restore.outputs.output_item import ItemOutcome, OutputItem
-    from restore.outputs.sink import Sink
+    from restore.outputs.sink import OutputSink
     from restore.planning.destination import Destination as ExistingItems
     from restore.planning.plan import RestorePlan
     from strongroom.context import Context
@@ -108,7 +108,7 @@ class OutputRun:
             outcome.verification = verified
         return outcome
 
-    def _written(self, outcome: OutputReport) -> Iterator[Item]:
+    def _written(self, outcome: OutputReport) -> Iterator[TargetItem]:
         """What was written, with the names that it has there."""
         return written_items(self.plan, {one.path for one in outcome.report.problems if one.what != "attributes"})
 
@@ -135,7 +135,7 @@ class OutputRun:
             out.write(report.content.read() if report.content else b"")
         return outcome
 
-    def _write_beside(self, sink: Sink, existing: ExistingItems) -> OutputReport:
+    def _write_beside(self, sink: OutputSink, existing: ExistingItems) -> OutputReport:
         """Write everything where other files exist, which what is written must not replace against the policy."""
         guard = ConflictGuard(sink, existing, self.policy, today(self.selected.project))
         outcome = self._write(guard)
@@ -148,7 +148,7 @@ class OutputRun:
         report.bytes -= kept.bytes
         return outcome
 
-    def _write(self, sink: Sink, *, scratch: Path | None = None, reported: bool = True) -> OutputReport:
+    def _write(self, sink: OutputSink, *, scratch: Path | None = None, reported: bool = True) -> OutputReport:
         """Write everything. scratch: the folder in which contents wait; None for the system's own · reported: whether the
         report of a conversion is written too."""
         with scratch_dir(scratch) as private:

@@ -188,7 +188,7 @@ def _of(one: Found) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class SettingsNeeds:
     """What restored settings need beside themselves. missing: files, folders and programs that are not on this machine, by the
     setting that names them · commands: that they will run · notes: what else is to be known."""
 
@@ -201,7 +201,7 @@ class Needs:
         return {"missing": dict(self.missing), "commands": dict(self.commands), "notes": list(self.notes)}
 
 
-def needs(opened: Context, found: Found, file: Path) -> Needs:
+def needs(opened: Context, found: Found, file: Path) -> SettingsNeeds:
     """file: where the settings will lie."""
     from strongroom.settings import reader, resolve
     from strongroom.settings.errors import SettingsInvalid
@@ -210,7 +210,9 @@ def needs(opened: Context, found: Found, file: Path) -> Needs:
         document = reader.read(file, found.copy.text)
         before = reader.read(Path(found.copy.file), found.copy.text)
     except SettingsInvalid as error:
-        return Needs({}, {}, [f"this version does not take them: {error}; see `strongroom settings check --config FILE`"])
+        return SettingsNeeds(
+            {}, {}, [f"this version does not take them: {error}; see `strongroom settings check --config FILE`"]
+        )
     notes = []
     if dict(_values(before, Path)) != dict(_values(document, Path)):
         notes.append(f"relative paths in it count from its folder, which was {printable(found.copy.file.encode())}'s")
@@ -228,7 +230,7 @@ def needs(opened: Context, found: Found, file: Path) -> Needs:
         commands[key] = shlex.join(words)
         if not resolve.program_is_there(words, file.absolute().parent):
             missing[key] = words[0]
-    return Needs(missing, commands, notes)
+    return SettingsNeeds(missing, commands, notes)
 
 
 def _place_of(repository: RepositorySettings, file: Path) -> str:

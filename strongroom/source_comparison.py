@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom.folder_comparison import CompareOptions, Difference, Item, Walk, compare_items, paired, unexpected
+from strongroom.folder_comparison import CompareOptions, FolderDifference, Walk, WalkedItem, compare_items, paired, unexpected
 
 if TYPE_CHECKING:
     from strongroom.settings.projects import SourceSettings
@@ -27,10 +27,10 @@ States = dict[bytes, bytes]
 class Named:
     """Items, the first ones by name. count: of all of them."""
 
-    items: list[Difference] = field(default_factory=list)
+    items: list[FolderDifference] = field(default_factory=list)
     count: int = 0
 
-    def add(self, one: Difference) -> None:
+    def add(self, one: FolderDifference) -> None:
         """One more."""
         self.count += 1
         if len(self.items) < MOST_NAMED:
@@ -70,11 +70,11 @@ class LiveSource:
         rules = Rules(include=source.include, exclude=source.exclude)
         return cls(source.path, rules, identities, source.one_file_system, frozenset(source.ignore_changes_of))
 
-    def walk(self, stop: Callable[[], None]) -> tuple[Walk, Iterator[Item]]:
+    def walk(self, stop: Callable[[], None]) -> tuple[Walk, Iterator[WalkedItem]]:
         """All items that a backup may have looked at. Raises OSError where the folder is not there."""
         device = self.root.stat().st_dev
 
-        def enters(item: Item) -> bool:
+        def enters(item: WalkedItem) -> bool:
             status = item.status
             elsewhere = self.one_file_system and status.st_dev != device
             return not elsewhere and (status.st_dev, status.st_ino) not in self.own and self.rules.enters(item.path)
@@ -112,24 +112,24 @@ class LiveSource:
             done.differences.add(one)
         return done
 
-    def _only_restored(self, found: Item, before: States, done: SourceComparison) -> None:
+    def _only_restored(self, found: WalkedItem, before: States, done: SourceComparison) -> None:
         above = found.path.rpartition(b"/")[0]
         if found.path in before or before.get(above) != self._state_of(above):
             done.changed.add(_changed(found.path, "vanished"))
         else:
             done.differences.add(unexpected(found))
 
-    def _only_in_source(self, wanted: Item, done: SourceComparison) -> None:
+    def _only_in_source(self, wanted: WalkedItem, done: SourceComparison) -> None:
         if self._is_left_out(wanted):
             done.left_out += 1
         else:
-            done.differences.add(Difference(wanted.path, "missing", f"the {wanted.kind} was not restored"))
+            done.differences.add(FolderDifference(wanted.path, "missing", f"the {wanted.kind} was not restored"))
 
-    def _both(self, wanted: Item, found: Item, options: CompareOptions, done: SourceComparison) -> None:
+    def _both(self, wanted: WalkedItem, found: WalkedItem, options: CompareOptions, done: SourceComparison) -> None:
         try:
             differences = compare_items(wanted, found, options)
         except OSError as error:
-            differences = [Difference(wanted.path, "unreadable", f"it cannot be compared: {error.strerror}")]
+            differences = [FolderDifference(wanted.path, "unreadable", f"it cannot be compared: {error.strerror}")]
         if self._state_of(wanted.path) != self._state(wanted.status):
             done.changed.add(_changed(wanted.path, "changed"))
             return
@@ -139,7 +139,7 @@ class LiveSource:
             done.items += 1
             done.bytes += wanted.status.st_size if wanted.kind == "file" else 0
 
-    def _is_left_out(self, item: Item) -> bool:
+    def _is_left_out(self, item: WalkedItem) -> bool:
         """Whether an item is not meant to be backed up. Of the folders above it, the walk has entered each."""
         if item.kind == "other" or (item.status.st_dev, item.status.st_ino) in self.own:
             return True
@@ -161,8 +161,8 @@ class LiveSource:
         return b"%o %d %d %d %d" % (status.st_mode, status.st_size, status.st_mtime_ns, changed, inode)
 
 
-def _changed(path: bytes, what: str) -> Difference:
-    return Difference(path, what, f"it {what} at the source meanwhile")
+def _changed(path: bytes, what: str) -> FolderDifference:
+    return FolderDifference(path, what, f"it {what} at the source meanwhile")
 
 
 def _identity(path: bytes) -> tuple[int, int] | None:

@@ -181,4 +181,4 @@ def daemon_runs(context: Context) -> bool:
     from policies.daemon import heartbeat
 
     now = context.repository.services.clock.now()
-    return heartbeat.read(local_state.folder(context.settings) / local_state.BOOKS, now).state in ("running", "stuck")
+    return heartbeat.read(local_state.folder(context.settings) / local_state.RUN_HISTORY, now).state in ("running", "stuck")

@@ -28,10 +28,10 @@ def folder(project: ProjectSettings, source: SourceSettings, own: tuple[bytes, .
     """A source of a project. own: what is left out since it is Strongroom's own, see `strongroom.own_paths`."""
     from vault.backup.run import Source
     from vault.source.patterns import Rules
-    from vault.source.scan import Bounds
+    from vault.source.scan import ScanBounds
 
     rules = Rules(include=source.include, exclude=source.exclude)
-    bounds = Bounds(own, source.one_file_system)
+    bounds = ScanBounds(own, source.one_file_system)
     ignored = frozenset(_COLUMNS[name] for name in source.ignore_changes_of)
     return Source(
         source.name,
@@ -92,14 +92,14 @@ def of_time_column(column: str, zone: str, *, day_first: bool, header: Header = 
         from restore.tables.loss_report import LossReport
         from restore.tables.registry import is_table, open_tables
         from restore.tables.time_span import time_span
-        from restore.tables.times import Reading
+        from restore.tables.times import TimeReading
 
         if not is_table(format_):
             return None
         try:
             with reading(format_):
                 tables = open_tables(Path(f"/dev/fd/{descriptor}"), format_, LossReport(), header)
-                span = time_span(tables, column, Reading(zone, day_first))
+                span = time_span(tables, column, TimeReading(zone, day_first))
                 return None if span is None else Period(span[0], span[1] + 1)
         except StrongroomError:
             return None  # a table that cannot be read tells no period, and is backed up as it is

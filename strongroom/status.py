@@ -53,7 +53,7 @@ class RepositoryStatus:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """Every broken promise, what is critical first."""
+        """Every alert that fires, what is critical first."""
         found = (*self.daemon_alerts, *(alert for one in self.projects for alert in one.alerts))
         return tuple(sorted(found, key=lambda alert: alert.severity != "critical"))
 
@@ -84,6 +84,7 @@ class RepositoryStatus:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
+        alerts = [alert.as_json() for alert in self.alerts]
         document = {
             "verdict": self.verdict.as_json(),
             "repository": self.repository,
@@ -91,7 +92,8 @@ class RepositoryStatus:
             "daemon": self.heartbeat.as_json(),
             "sources": [row.as_json() for row in self.sources],
             "projects": [one.as_json() for one in self.projects],
-            "broken": [alert.as_json() for alert in self.alerts],
+            "alerts": alerts,
+            "broken": alerts,  # the name of an earlier version, for one version more
         }
         if self.error is not None:
             document["error"] = self.error.as_json()

@@ -266,20 +266,20 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
 
     services, folder, unreadable = context.services(), local_state.folder(settings), list[StrongroomError]()
     try:
-        history = RunHistoryReader.open(folder / local_state.BOOKS, services.host)
+        history = RunHistoryReader.open(folder / local_state.RUN_HISTORY, services.host)
         history.jobs()
     except StrongroomError as error:
         unreadable.append(error)
-        history = empty_history(folder / local_state.BOOKS, services.host)
+        history = empty_history(folder / local_state.RUN_HISTORY, services.host)
     try:
-        state_store = StateStore.open_to_read(folder / local_state.FINDINGS)
+        state_store = StateStore.open_to_read(folder / local_state.STATE_STORE)
         state_store.alerts()
     except StrongroomError as error:
         unreadable.append(error)
-        state_store = StateStore.nothing(folder / local_state.FINDINGS)
+        state_store = StateStore.nothing(folder / local_state.STATE_STORE)
     now = services.clock.now()
     try:
-        yield LocalState(settings, history, state_store, heartbeat.read(folder / local_state.BOOKS, now), now, unreadable)
+        yield LocalState(settings, history, state_store, heartbeat.read(folder / local_state.RUN_HISTORY, now), now, unreadable)
     finally:
         state_store.close()
         history.close()

@@ -220,7 +220,7 @@ def _status(settings: Settings, open_repository: Callable[[], Any] | None, redac
         "daemon": found.heartbeat.as_json(),
         "sources": [row.as_json() for row in found.sources],
         "projects": [one.as_json() for one in found.projects],
-        "broken": [alert.as_json() for alert in found.alerts],
+        "alerts": [alert.as_json() for alert in found.alerts],
         "error": failed,
     }
 

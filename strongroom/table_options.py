@@ -74,7 +74,7 @@ class TableOptions:
         """What `restore.outputs` is to do; None where everything is written as it is."""
         from restore.outputs.conversion import Conversion, RowFilter
         from restore.selection import filters
-        from restore.tables.times import Reading
+        from restore.tables.times import TimeReading
         from strongroom.sources import headers_of
 
         if not self.wanted:
@@ -86,7 +86,7 @@ class TableOptions:
         rows = None
         if self.rows_in_period:
             day_first = context.settings.project(project).dates == "day-first"
-            reading = Reading(zone.key, day_first)
+            reading = TimeReading(zone.key, day_first)
             rows = RowFilter(tuple(filters.periods_of(query, filters.zone_of("", query))), reading, self.time_column)
         target = self.format if self.format != "original" else None
         headers = headers_of(context.settings, project, self.header)

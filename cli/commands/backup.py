@@ -93,7 +93,7 @@ def _noted_if_it_cannot_begin(config: Path | None, projects: list[str] | None, s
 def _one(
     opened: context.Context, project: Project, source: SourceSettings, *, quiet: bool, as_json: bool, allow_empty: bool
 ) -> SourceBackup:
-    from strongroom.backup import BackupOptions, back_up
+    from strongroom.backup import BackupRunOptions, back_up
 
     unwritten: list[StrongroomError] = []
 
@@ -105,7 +105,7 @@ def _one(
                 unwritten.extend(_report(report))
             output.problems(report.problems)
 
-        done = back_up(opened, project, source, BackupOptions(allow_empty, listener, committed))
+        done = back_up(opened, project, source, BackupRunOptions(allow_empty, listener, committed))
     if done.error is None and unwritten:
         done = replace(done, error=unwritten[0])
         local_state.note_run(opened.settings, project.name, f"backup {source.name}", unwritten[0])

@@ -219,9 +219,11 @@ def _daemon_parts(found: Settings, log: Log, reach: Callable[[], None] | None) -
     services = context.services()
     table = found.document.daemon
     with ExitStack() as stack:
-        history = RunHistory.open(local_state.folder(found) / local_state.BOOKS, services.clock, log.notice)
+        history = RunHistory.open(local_state.folder(found) / local_state.RUN_HISTORY, services.clock, log.notice)
         stack.callback(history.close)
-        state_store = stack.enter_context(StateStore.open_anyhow(local_state.folder(found) / local_state.FINDINGS, log.notice))
+        state_store = stack.enter_context(
+            StateStore.open_anyhow(local_state.folder(found) / local_state.STATE_STORE, log.notice)
+        )
         health = Health(table.metrics, services.clock) if reach is not None and table.metrics is not None else None
         if health is not None:
             stack.callback(health.close)

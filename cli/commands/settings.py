@@ -18,8 +18,8 @@ from vault.problems import printable
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from strongroom.settings.origin import Entry
-    from strongroom.settings_restore import Choice, Copies, Found, Needs
+    from strongroom.settings.origin import SettingOrigin
+    from strongroom.settings_restore import Choice, Copies, Found, SettingsNeeds
 
 DONE_WITH_PROBLEMS = 3
 
@@ -99,7 +99,7 @@ def show(
         output.notice("recipients are shown by their ends; --json has them whole")
 
 
-def _text(one: Entry) -> str:
+def _text(one: SettingOrigin) -> str:
     return terminal_layout.shortened(one.text(), terminal_layout.width_of(sys.stdout))
 
 
@@ -191,7 +191,7 @@ def _write(file: Path, text: str, *, replace: bool) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}", hint="name another file with --to") from error
 
 
-def _report(file: Path, found: Found, needs: Needs) -> None:
+def _report(file: Path, found: Found, needs: SettingsNeeds) -> None:
     copy = found.copy
     output.result(
         f"{file}: the settings of {printable(copy.host.encode())} ({printable(copy.file.encode())}), as of "

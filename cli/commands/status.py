@@ -55,7 +55,7 @@ def status(
     is frozen; and whether the daemon lives.
 
     Where the store does not answer, what this machine knows is shown, and the exit code says that the store did not. Ends with
-    exit code 3 where a promise is broken, the daemon was killed, a source of the settings has no snapshot, or its last one had
+    exit code 3 where an alert fires, the daemon was killed, a source of the settings has no snapshot, or its last one had
     problems.
     """
     if accept or reason:

@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from cli.demo.calls import CLIENTS, Call, Client, agents_of, call_lines, calls_of, clock_time, tickets_of
-from cli.demo.files import Cell, Table, csv_bytes, pdf_bytes, xlsx_bytes
+from cli.demo.files import Cell, DemoTable, csv_bytes, pdf_bytes, xlsx_bytes
 from vault.errors import TargetError
 
 DEFAULT_SEED = "a small contact centre"
@@ -221,7 +221,7 @@ def _tallies(client: Client, calls: Iterable[Call]) -> dict[int, Tally]:
     return tallies
 
 
-def call_table(client: Client, day: date, calls: list[Call]) -> Table:
+def call_table(client: Client, day: date, calls: list[Call]) -> DemoTable:
     """Every call as a row, for people: what the daily report holds."""
     agents: dict[int | None, tuple[str, str]] = {None: ("", ""), **dict(enumerate(agents_of(client)))}
     rows: list[tuple[Cell, ...]] = [
@@ -238,10 +238,10 @@ def call_table(client: Client, day: date, calls: list[Call]) -> Table:
         )
         for call in calls
     ]
-    return Table(f"{client.title} {day}", _CALL_COLUMNS, rows)
+    return DemoTable(f"{client.title} {day}", _CALL_COLUMNS, rows)
 
 
-def _summary_table(client: Client, name: str, days: dict[date, dict[int, Tally]], *, by_day: bool) -> Table:
+def _summary_table(client: Client, name: str, days: dict[date, dict[int, Tally]], *, by_day: bool) -> DemoTable:
     merged: dict[date, dict[int, Tally]] = {}
     for day, tallies in days.items():
         row = merged.setdefault(day if by_day else day.replace(day=1), {queue: Tally() for queue in tallies})
@@ -249,7 +249,7 @@ def _summary_table(client: Client, name: str, days: dict[date, dict[int, Tally]]
             row[queue].merge(tally)
     rows = [(day, *client.queues[queue], *tally.cells()) for day, tallies in merged.items() for queue, tally in tallies.items()]
     title = f"{client.title} {name.rpartition('_')[2]}"
-    return Table(title, ("day" if by_day else "month", "queue_code", "queue", *_FIGURES), list(rows))
+    return DemoTable(title, ("day" if by_day else "month", "queue_code", "queue", *_FIGURES), list(rows))
 
 
 def _write_hours(writer: _Writer, client: Client, part: _Part, hours: range) -> None:
@@ -260,7 +260,7 @@ def _write_hours(writer: _Writer, client: Client, part: _Part, hours: range) -> 
     for hour, calls in calls_by_hour.items():
         label = f"{part.day} {hour:02d}:00"
         rows = [(label, *client.queues[queue], *tally.cells()) for queue, tally in _tallies(client, calls).items()]
-        table = Table(f"{client.title} {label}", ("hour", "queue_code", "queue", *_FIGURES), list(rows))
+        table = DemoTable(f"{client.title} {label}", ("hour", "queue_code", "queue", *_FIGURES), list(rows))
         name = f"{client.name}/reports/hourly/{part.day}/queues_{part.day}T{hour:02d}.csv"
         writer.put(name, csv_bytes(table), _midnight(part.day) + (hour + 1) * _HOUR)
 
@@ -273,7 +273,7 @@ def _write_calls(writer: _Writer, client: Client, part: _Part) -> None:
     writer.put(raw, "".join(call_lines(client, day, part.calls)).encode(), part.end)
 
 
-def _write_summary(writer: _Writer, client: Client, name: str, table: Table, end: datetime) -> None:
+def _write_summary(writer: _Writer, client: Client, name: str, table: DemoTable, end: datetime) -> None:
     base = f"{client.name}/reports/{name}"
     writer.put(f"{base}.csv", csv_bytes(table), end)
     writer.put(f"{base}.xlsx", xlsx_bytes(table), end)

@@ -25,7 +25,7 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class DemoTable:
     """A report before it has a format. A text is text in every format, however much it looks like a number."""
 
     title: str
@@ -33,7 +33,7 @@ class Table:
     rows: list[tuple[Cell, ...]]
 
 
-def csv_bytes(table: Table) -> bytes:
+def csv_bytes(table: DemoTable) -> bytes:
     """RFC 4180 with line feeds, in UTF-8: text with a comma, a quotation mark or a line break is quoted."""
     return "".join([",".join([_csv_cell(cell) for cell in row]) + "\n" for row in [table.columns, *table.rows]]).encode()
 
@@ -45,7 +45,7 @@ def _csv_cell(cell: Cell) -> str:
     return text
 
 
-def xlsx_bytes(table: Table) -> bytes:
+def xlsx_bytes(table: DemoTable) -> bytes:
     """A workbook with one sheet."""
     parts = {
         "[Content_Types].xml": (
@@ -88,7 +88,7 @@ def _relationships(*pairs: str) -> str:
     return f'<Relationships xmlns="{_PACKAGE}/relationships">{links}</Relationships>'
 
 
-def _sheet(table: Table) -> str:
+def _sheet(table: DemoTable) -> str:
     letters = [_column_letters(number) for number in range(len(table.columns))]
     rows = "".join(
         f'<row r="{number}">'
@@ -116,7 +116,7 @@ def _column_letters(number: int) -> str:
     return letters
 
 
-def pdf_bytes(table: Table) -> bytes:
+def pdf_bytes(table: DemoTable) -> bytes:
     """Pages of fixed-width text. What Windows-1252 cannot write comes out as a question mark: it is for paper."""
     widths = [max(len(column), *(len(str(row[place])) for row in table.rows), 4) for place, column in enumerate(table.columns)]
     lines = [

@@ -165,9 +165,7 @@ class Daemon:
         if requested_only:
             return [*unfinished, *(run for run in newest if run.ending != "done" and run.started >= self._started)]
         unasked = "" if self._contact.reached else "; the store was not reached: nothing was due, or nothing of it succeeded"
-        log.info(
-            f"all that was due is done, {counted(len(self._monitor.alerts), 'promise is', 'promises are')} broken{unasked}"
-        )
+        log.info(f"all that was due is done, {counted(len(self._monitor.alerts), 'alert is', 'alerts are')} firing{unasked}")
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 
     def look(self) -> None:
@@ -286,6 +284,6 @@ class Daemon:
         projects, jobs = counted(len(self._config.projects), "project"), counted(len(self._config.jobs), "job")
         failing = "".join(f", {one['task']} fails" for one in self._failing())
         if not self._contact.reached:
-            known = f", {counted(alerts, 'broken promise')} so far" if alerts else ""
+            known = f", {counted(alerts, 'firing alert')} so far" if alerts else ""
             return f"{projects}, {jobs}, the store was not reached yet{known}{failing}"
-        return f"{projects}, {jobs}, {counted(alerts, 'broken promise')}{failing}"
+        return f"{projects}, {jobs}, {counted(alerts, 'firing alert')}{failing}"

@@ -106,7 +106,8 @@ class Health:
                 "well": well,
                 "seconds_since_beat": round(silent, 1),
                 "store_reached": snapshot.reached,
-                "broken": list(snapshot.alerts),
+                "alerts": list(snapshot.alerts),
+                "broken": list(snapshot.alerts),  # the name of an earlier version, for one version more
                 "failing": list(snapshot.failing),
             }
             _send(request, 200 if well else 503, "application/json", json.dumps(value, ensure_ascii=False))

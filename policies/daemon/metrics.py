@@ -53,7 +53,8 @@ def _lines(numbers: DaemonMetrics) -> Iterator[str]:
         ({"project": one.project, "promise": one.promise, "subject": one.subject, "severity": one.severity}, 1)
         for one in numbers.alerts
     ]
-    yield from _metric("promise_broken", "gauge", "A promise that is broken.", firing)
+    yield from _metric("alert_firing", "gauge", "An alert that is firing.", firing)
+    yield from _metric("promise_broken", "gauge", "The same under the name of an earlier version.", firing)
 
 
 def _metric(name: str, kind: str, about: str, values: Iterable[tuple[Mapping[str, str], float]]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from policies.monitoring.baseline import DAY, LEARNING, WEEK, Baseline, Measure, PastSnapshot, lately
-from vault.format.changes import Changes, Group
+from vault.format.changes import Changes, VanishedGroup
 from vault.wording import counted
 
 FEWEST = 5
@@ -35,7 +35,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AnomalyLimits:
     """From when on a snapshot is flagged. deleted_share, rewritten_share: 0 to 1 · vanished: a number of files · folder: so
     many of a folder or a period that vanished as a whole; 0 for never · entropy, emptied: whether that is looked at."""
 
@@ -63,7 +63,7 @@ class _Case:
     now: PastSnapshot
     day: Sequence[PastSnapshot]
     week: Sequence[PastSnapshot]
-    limits: Limits
+    limits: AnomalyLimits
     habit: Baseline | None
 
     @property
@@ -94,14 +94,14 @@ class _Case:
         return "" if self.within_a_day(measure) == measure(self.now.changes) else "within a day "
 
 
-def suspicious(now: PastSnapshot, past: Sequence[PastSnapshot], limits: Limits) -> bool:
+def suspicious(now: PastSnapshot, past: Sequence[PastSnapshot], limits: AnomalyLimits) -> bool:
     """Whether a snapshot is worth a look at what is usual. past: at least the snapshots of the 24 hours before, by
     time; where files have lost their form, of the seven days before."""
     verdict = _verdict(_Case(now, lately(past, now, DAY), lately(past, now, WEEK), limits, None))
     return bool(verdict.reasons or verdict.quiet)
 
 
-def find_anomalies(now: PastSnapshot, past: Sequence[PastSnapshot], limits: Limits, zone: ZoneInfo) -> Anomalies:
+def find_anomalies(now: PastSnapshot, past: Sequence[PastSnapshot], limits: AnomalyLimits, zone: ZoneInfo) -> Anomalies:
     """Is a snapshot suspicious? past: the snapshots of its source before it, by time · zone: of its days and hours."""
     return _verdict(_Case(now, lately(past, now, DAY), lately(past, now, WEEK), limits, Baseline(past, now.taken_at, zone)))
 
@@ -202,15 +202,15 @@ def _in_periods(changes: Changes) -> int:
     return _in(changes.periods)
 
 
-def _in(groups: Sequence[Group]) -> int:
+def _in(groups: Sequence[VanishedGroup]) -> int:
     return sum(group.files for group in groups)
 
 
-def _large(groups: Sequence[Group], limits: Limits) -> list[Group]:
+def _large(groups: Sequence[VanishedGroup], limits: AnomalyLimits) -> list[VanishedGroup]:
     return [group for group in groups if group.files >= limits.folder]
 
 
-def _listed(groups: Sequence[Group]) -> str:
+def _listed(groups: Sequence[VanishedGroup]) -> str:
     more = f" and {len(groups) - SHOWN} more" if len(groups) > SHOWN else ""
     return ", ".join(f"{group.name} ({counted(group.files, 'file')})" for group in groups[:SHOWN]) + more
 

@@ -53,7 +53,7 @@ _UNITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedPattern:
     """pattern: a regular expression (RE2, on bytes) for the paths that count · unit: hour, day, weekday, week, … · grace: how
     long after its end an item may come."""
 
@@ -62,20 +62,20 @@ class Expected:
     grace: timedelta
 
 
-def missing(table: pa.Table, expected: Expected, since: datetime, now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
+def missing(table: pa.Table, expected: ExpectedPattern, since: datetime, now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
     """The labels of what did not appear in time. table: of a manifest, `COLUMNS` · since: from when on items are expected where
     there are none at all."""
     return absent(_periods(table, expected.pattern, _UNITS[expected.unit].longest), expected, since, now, zone)
 
 
-def looked_back(expected: Expected) -> timedelta:
+def looked_back(expected: ExpectedPattern) -> timedelta:
     """How long ago something may have been missing to be named."""
     return _UNITS[expected.unit].back
 
 
 def absent(
     there: Sequence[tuple[datetime, datetime]],
-    expected: Expected,
+    expected: ExpectedPattern,
     since: datetime,
     now: datetime,
     zone: ZoneInfo,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from policies.monitoring import anomalies
-from policies.monitoring.anomalies import Anomalies, Limits
+from policies.monitoring.anomalies import Anomalies, AnomalyLimits
 from policies.monitoring.baseline import DAY, WEEK, PastSnapshot
 from vault.errors import UsageError
 from vault.format.changes import Changes
@@ -29,7 +29,7 @@ _MOST_STEPS = 400
 """Snapshots that are looked at first."""
 
 
-def watch(project: Project, record: Record, limits: Limits, zone: ZoneInfo) -> Anomalies:
+def watch(project: Project, record: Record, limits: AnomalyLimits, zone: ZoneInfo) -> Anomalies:
     """Look at a snapshot that was just committed, and at the one before; flag them if they must be. zone: of the project's
     days. Gives what is wrong with the new one. Raises `StorageError`, `Damaged`."""
     before = _parent(project, record)
@@ -51,7 +51,7 @@ def watch(project: Project, record: Record, limits: Limits, zone: ZoneInfo) -> A
     return suspects[0][2]
 
 
-def _evaluate(project: Project, one: Record, parent: Record, limits: Limits, zone: ZoneInfo) -> Anomalies:
+def _evaluate(project: Project, one: Record, parent: Record, limits: AnomalyLimits, zone: ZoneInfo) -> Anomalies:
     """Look at what the day before says first, and at the weeks before only where that is suspicious."""
     now = _seen(one, {})
     if not any(getattr(now.changes, name) for name in _SUSPICIOUS):

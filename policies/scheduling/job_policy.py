@@ -16,7 +16,7 @@ CatchUp = Literal["once", "all", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
-class Retries:
+class JobRetries:
     """attempts: how often a run is tried in all · first: the wait before the second try, doubled for each later one · most: no
     wait is longer. A machine that was switched off or a process that died waits for nothing, but its tries are counted."""
 
@@ -31,7 +31,7 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeWindow:
     """Times on the wall between which runs may start; it may go over midnight. A run may end later. On a night that lacks the
     whole of it, it does not open."""
 
@@ -61,9 +61,9 @@ class JobPolicy:
     catch_up: CatchUp = "once"
     late: timedelta = timedelta(minutes=10)
     jitter: timedelta = timedelta()
-    window: Window | None = None
+    window: TimeWindow | None = None
     timeout: timedelta = timedelta(days=1)
-    retries: Retries = Retries()
+    retries: JobRetries = JobRetries()
 
     def delay_of(self, name: str) -> timedelta:
         """A job's share of the jitter, in whole seconds: the same on every machine and after every restart."""
@@ -75,10 +75,10 @@ class JobPolicy:
         return self.window.opening(moment, zone) if self.window is not None else moment
 
 
-def read_window(text: str) -> Window:
+def read_window(text: str) -> TimeWindow:
     """Such as '22:00-06:00'. Raises `SettingsError`."""
     opens, _, closes = text.partition("-")
     start, end = read_time(opens.strip()), read_time(closes.strip())
     if start is None or end is None or start == end:
         raise SettingsError(f"invalid window of time {text!r}", hint="write two different times: '22:00-06:00'")
-    return Window(start, end)
+    return TimeWindow(start, end)

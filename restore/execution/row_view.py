@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from restore.local_fs import Attributes, Item
+from restore.local_fs import Attributes, TargetItem
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,10 +70,10 @@ class Rows:
             extended=self._extended(row),
         )
 
-    def item(self, row: int) -> Item:
+    def item(self, row: int) -> TargetItem:
         """What should stand at its path."""
         kind, points_to, digest = (self._table[name][row].as_py() for name in ("type", "link_target", "blake3"))
-        return Item(self.path(row), kind, self.attributes(row), self.size[row], digest, points_to or b"")
+        return TargetItem(self.path(row), kind, self.attributes(row), self.size[row], digest, points_to or b"")
 
     def _extended(self, row: int) -> tuple[tuple[bytes, bytes], ...]:
         if self._no_xattrs:

@@ -15,7 +15,7 @@ from itertools import chain, tee
 from typing import TYPE_CHECKING, Any
 
 from restore.execution.row_view import Rows
-from restore.local_fs import Inspection, Item, Target
+from restore.local_fs import Inspection, Target, TargetItem
 from vault.format import manifest
 from vault.problems import Problem
 from vault.progress import NoProgress, Progress
@@ -53,7 +53,7 @@ class Verification:
         counts = {name: getattr(self, name) for name in ("files", "folders", "links")}
         return {"medium": self.medium, **counts, "bytes": self.bytes_read, "items_differing": self.differing}
 
-    def agree(self, item: Item) -> None:
+    def agree(self, item: TargetItem) -> None:
         """An item is what it should be."""
         self.files += item.kind == manifest.FILE
         self.folders += item.kind == manifest.FOLDER
@@ -65,7 +65,7 @@ class Verification:
         self.problems.append(Problem(path, DIFFERS, message))
 
 
-def written_items(plan: RestorePlan, failed: Collection[bytes]) -> Iterator[Item]:
+def written_items(plan: RestorePlan, failed: Collection[bytes]) -> Iterator[TargetItem]:
     """What a plan has written, under the names that it got. failed: paths of what could not be restored."""
     rows = Rows(plan.items)
     for row in range(len(rows)):
@@ -99,13 +99,13 @@ def verify_folder(
     return found
 
 
-def _repaired(plan: RestorePlan, failed: Collection[bytes]) -> Iterator[Item]:
+def _repaired(plan: RestorePlan, failed: Collection[bytes]) -> Iterator[TargetItem]:
     """What was there and got its attributes alone."""
     rows = Rows(plan.repairs)
     yield from (rows.item(row) for row in range(len(rows)) if rows.path(row) not in failed)
 
 
-def _compare(found: Verification, item: Item, seen: Inspection, *, attributes: bool) -> None:
+def _compare(found: Verification, item: TargetItem, seen: Inspection, *, attributes: bool) -> None:
     if not seen.same:
         unknown = item.kind == manifest.FILE and item.digest is None
         found.differ(item.path, NO_CHECKSUM if unknown else _why(seen))

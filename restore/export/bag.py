@@ -20,7 +20,7 @@ from restore.export.sink import BagSink, Payload, digests
 from restore.local_fs import Attributes
 from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.outputs.scratch_dir import new_file
-from restore.outputs.sink import Entry, Sink
+from restore.outputs.sink import OutputEntry, OutputSink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
 from restore.planning.plan import RestorePlan
 from restore.selection.select import Selection
@@ -32,13 +32,13 @@ from vault.progress import Progress
 class Bag:
     """A bag that is being written. inner: what takes its files · base: what their paths begin with there: empty, or `NAME/`."""
 
-    def __init__(self, inner: Sink, base: str, request: ExportRequest, selection: Selection) -> None:
+    def __init__(self, inner: OutputSink, base: str, request: ExportRequest, selection: Selection) -> None:
         self._inner = inner
         self._base = base
         self._request = request
         self._selection = selection
         newest = max(record.taken_at for record in selection.records)
-        self._entry = Entry(Attributes(mode=0o644, mtime_ns=int(newest.timestamp()) * 1_000_000_000))
+        self._entry = OutputEntry(Attributes(mode=0o644, mtime_ns=int(newest.timestamp()) * 1_000_000_000))
         self._tags: list[tuple[str, str]] = []
 
     def fill(
@@ -52,7 +52,7 @@ class Bag:
 
         Raises `TargetError`, `StorageError`."""
         sink = BagSink(self._inner, self._base, options.scratch)
-        self._refuse(self._inner.folder((self._base + DATA).encode(), Entry(self._entry.attributes._replace(mode=0o755))))
+        self._refuse(self._inner.folder((self._base + DATA).encode(), OutputEntry(self._entry.attributes._replace(mode=0o755))))
         output = write_items(plan.without_missing(), sink, options, stop, progress)
         payload = list(sink.payload.values())
         items = plan.items.slice(0, self._selection.table.num_rows)  # without the folders above them

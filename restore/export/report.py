@@ -13,6 +13,7 @@ Items are written one a line, one at a time.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from restore.export.sink import Payload
 from restore.outputs.output_item import ItemOutcome
 from restore.outputs.write_items import OutputReport
 from restore.selection.select import Selection
+from restore.tables.model import TableShape
 from vault.format import manifest
 from vault.problems import printable
 
@@ -61,12 +63,14 @@ class ExportReport:
         self._files: dict[int, list[Payload]] = {}
         for one in exported.payload:
             self._files.setdefault(one.row, []).append(one)
-        self._schemas: dict[str, int] = {}
-        schemas: list[dict[str, Any]] = []
-        for outcome in exported.output.outcomes:
-            for table in outcome.tables:
-                self._count_schema(table, schemas)
-        self.head = self._head(schemas)
+        shapes = [table for outcome in exported.output.outcomes for table in outcome.tables]
+        counts = Counter(table.columns for table in shapes)
+        self._schemas = {columns: number for number, columns in enumerate(counts)}
+        schemas: dict[int, dict[str, Any]] = {}
+        for table in shapes:
+            number = self._schemas[table.columns]
+            schemas[number] = {"schema": number, "tables": counts[table.columns], "columns": table.columns_as_json()}
+        self.head = self._head([*schemas.values()])
 
     def items(self) -> Iterator[dict[str, Any]]:
         """Each item that was asked for, in the order of their paths."""
@@ -112,7 +116,7 @@ class ExportReport:
                 "files": len(exported.payload),
                 "bytes": sum(one.size for one in exported.payload),
                 "converted": sum(one.target is not None for one in outcomes),
-                "rows_converted": sum(table["rows"] for one in outcomes if one.target is not None for table in one.tables),
+                "rows_converted": sum(table.rows or 0 for one in outcomes if one.target is not None for table in one.tables),
                 "cells_with_losses": sum(loss.cells for one in outcomes for loss in one.losses),
                 "problems": len(output.report.problems),
             },
@@ -166,20 +170,9 @@ class ExportReport:
             facts["tables"] = [self._with_schema(table) for table in outcome.tables]
         return {"files": [{"file": one.file, "size": one.size, "sha256": one.sha256} for one in files], **facts}
 
-    def _count_schema(self, table: dict[str, Any], schemas: list[dict[str, Any]]) -> None:
-        key = _key(table)
-        number = self._schemas.setdefault(key, len(schemas))
-        if number == len(schemas):
-            schemas.append({"schema": number, "tables": 0, "columns": table["columns"]})
-        schemas[number]["tables"] += 1
-
-    def _with_schema(self, table: dict[str, Any]) -> dict[str, Any]:
-        rows = {"rows": table["rows"]} if "rows" in table else {}
-        return {"name": table["name"], **rows, "schema": self._schemas[_key(table)]}
-
-
-def _key(table: dict[str, Any]) -> str:
-    return json.dumps(table["columns"], sort_keys=True)
+    def _with_schema(self, table: TableShape) -> dict[str, Any]:
+        rows = {} if table.rows is None else {"rows": table.rows}
+        return {"name": table.name, **rows, "schema": self._schemas[table.columns]}
 
 
 def _snapshot(record: Record) -> dict[str, Any]:

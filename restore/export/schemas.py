@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from restore.outputs.conversion import read_as
 from restore.outputs.output_item import OutputItem
 from restore.outputs.scratch_dir import put_down
 from restore.tables.loss_report import LossReport
-from restore.tables.model import Table
+from restore.tables.model import TableShape
 from restore.tables.registry import ITEM_ERRORS, open_tables
 
 
@@ -23,13 +22,8 @@ def look(item: OutputItem, scratch: Path) -> None:
     file = put_down(item.content, scratch / "looked-at")
     item.content.seek(0)
     try:
-        item.outcome.tables = [_facts(table) for table in open_tables(file, source, LossReport())]
+        item.outcome.tables = [TableShape.of(table) for table in open_tables(file, source, LossReport())]
     except ITEM_ERRORS as error:
         item.outcome.notes.append(f"it cannot be read as a table: {error}")
     finally:
         file.unlink()
-
-
-def _facts(table: Table) -> dict[str, Any]:
-    columns = [{"name": column.name, "type": "any" if column.type is None else str(column.type)} for column in table.columns]
-    return {"name": table.name, "columns": columns}

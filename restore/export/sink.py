@@ -15,7 +15,7 @@ from restore.export import schemas
 from restore.export.payload_names import BagNames
 from restore.local_fs import Attributes
 from restore.outputs.output_item import OutputItem
-from restore.outputs.sink import Entry, Sink
+from restore.outputs.sink import OutputEntry, OutputSink
 from vault.problems import Problem
 
 PIECE = 4 * 1024 * 1024
@@ -35,22 +35,22 @@ class Payload(NamedTuple):
 class BagSink:
     """A sink before another one. base: what the bag's paths begin with there · payload: what is in the bag, by path there."""
 
-    def __init__(self, inner: Sink, base: str, scratch: Path) -> None:
+    def __init__(self, inner: OutputSink, base: str, scratch: Path) -> None:
         self._inner = inner
         self._base = base
         self._scratch = scratch
         self._names = BagNames()
         self.payload: dict[bytes, Payload] = {}
 
-    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+    def folder(self, path: bytes, entry: OutputEntry) -> list[Problem]:
         """Told in the report."""
         return []
 
-    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """Told in the report."""
         return []
 
-    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A file below `data/`; one that is not what the snapshot's manifest says is left out."""
         if item.content is None:
             return []
@@ -89,8 +89,8 @@ def digests(content: IO[bytes]) -> tuple[str, bytes]:
     return sha256.hexdigest(), other.digest()
 
 
-def _plain(entry: Entry) -> Entry:
+def _plain(entry: OutputEntry) -> OutputEntry:
     """Times, and permissions that let a bag be read: owners and the like are told in no bag."""
     mode = entry.attributes.mode
     readable = 0o644 if mode is None else mode & 0o666 | 0o400
-    return Entry(Attributes(mode=readable, mtime_ns=entry.attributes.mtime_ns))
+    return OutputEntry(Attributes(mode=readable, mtime_ns=entry.attributes.mtime_ns))

@@ -20,7 +20,7 @@ from restore.outputs.archive_file import whole_file
 from restore.outputs.conversion import Conversion
 from restore.outputs.folder_sink import FolderSink
 from restore.outputs.scratch_dir import scratch_dir
-from restore.outputs.sink import Sink
+from restore.outputs.sink import OutputSink
 from restore.outputs.write_items import OutputOptions
 from restore.outputs.zip_sink import zip_sink
 from restore.planning.conflict_policy import ConflictPolicy
@@ -70,7 +70,7 @@ def to_zip(
 
 
 def _fill(
-    order: ExportOptions, sink: Sink, base: str, beside: Path, stop: Callable[[], None], progress: Progress | None
+    order: ExportOptions, sink: OutputSink, base: str, beside: Path, stop: Callable[[], None], progress: Progress | None
 ) -> Exported:
     with scratch_dir(beside) as scratch:
         options = OutputOptions(scratch, order.conversion, order.merged, order.request.zone)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from restore.fsspec.file_contents import Contents, FileMap
+from restore.fsspec.file_contents import FileContents, FileMap
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ BUFFER = 8 * 1024
 """Bytes that are held for callers who ask for a few at a time; the chunks behind them are in the cache."""
 
 
-def open_file(contents: Contents, row: int, name: str) -> io.BufferedReader:
+def open_file(contents: FileContents, row: int, name: str) -> io.BufferedReader:
     """The item of a row. name: for messages. Raises OSError where its content cannot be had."""
     with as_os_error(name):
         return io.BufferedReader(_ItemFile(contents, contents.map_of(row), name), BUFFER)
@@ -30,7 +30,7 @@ class _ItemFile(io.RawIOBase):
 
     mode = "rb"
 
-    def __init__(self, contents: Contents, one: FileMap, name: str) -> None:
+    def __init__(self, contents: FileContents, one: FileMap, name: str) -> None:
         self._contents = contents
         self._map = one
         self._at = 0

@@ -53,7 +53,7 @@ class FileMap:
         return self.starts[number] + self.places[number].plain
 
 
-class Contents:
+class FileContents:
     """The files of a project at a moment. Safe to use from several threads. items: rows of manifests."""
 
     def __init__(self, project: Project, index: ChunkIndex, items: pa.Table, chunks: Chunks | None = None) -> None:

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from fsspec import AbstractFileSystem
 
 from restore.fsspec.file import as_os_error, open_file
-from restore.fsspec.file_contents import Contents
-from restore.fsspec.tree import Tree, TreeEntry
+from restore.fsspec.file_contents import FileContents
+from restore.fsspec.tree import FolderTree, TreeEntry
 from restore.selection.select import Selection
 from vault.errors import UsageError
 from vault.format import manifest
@@ -28,13 +28,13 @@ from vault.format import manifest
 class OpenProject:
     """A project at a moment, ready to be read."""
 
-    tree: Tree
-    contents: Contents
+    tree: FolderTree
+    contents: FileContents
 
     @classmethod
     def of(cls, selection: Selection, zone: ZoneInfo) -> OpenProject:
         """The items of a selection. zone: in which periods are told."""
-        return cls(Tree(selection.table, zone), Contents(selection.project, selection.index, selection.table))
+        return cls(FolderTree(selection.table, zone), FileContents(selection.project, selection.index, selection.table))
 
 
 class HistoryFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types

@@ -35,7 +35,7 @@ class TreeEntry(NamedTuple):
     row: int | None
 
 
-class Tree:
+class FolderTree:
     """Folders over a manifest's rows. table: sorted by path · zone: in which periods are told."""
 
     def __init__(self, table: pa.Table, zone: ZoneInfo) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from restore.history.ledger import Ledger
-from restore.history.timeline import Question, Window, timeline, window
+from restore.history.timeline import Question, SnapshotWindow, timeline, window
 from restore.history.update import History
 from restore.history.versions import ATTRIBUTES, CONTENT
 from vault.problems import printable
@@ -28,6 +28,25 @@ FIRST_KEPT, FIRST_ASKED = "first seen in what is kept", "first seen in the time 
 CREATED, CHANGED, TOUCHED, DELETED, BACK = "created", "changed", "attributes changed", "deleted", "came back"
 
 _NAMES = {"blake3": "content", "mtime_nanos": "mtime", "uid": "owner", "gid": "group", "extended": "extended attributes"}
+
+
+class VersionRow(TypedDict):
+    """A row of `restore.history.timeline.timeline`, as far as it is read here; `_changes` looks at the columns of
+    `restore.history.versions` too. vanished_at: of one that is not present."""
+
+    path: bytes
+    type: str
+    size: int
+    mtime: int
+    consistency: str | None
+    seen_at: datetime
+    last_seen_at: datetime
+    vanished_at: datetime
+    first: int
+    last: int
+    present: bool
+    content: bool
+    attributes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +130,18 @@ def history(found: History, question: Question, *, most: int) -> Histories:
     return Histories(tuple(items[:most]), total)
 
 
-def _items(source: str, ledger: Ledger, rows: pa.Table, over: Window) -> Iterator[ItemHistory]:
-    for path, versions in groupby(rows.to_pylist(), key=lambda row: row["path"]):
+def _items(source: str, ledger: Ledger, rows: pa.Table, over: SnapshotWindow) -> Iterator[ItemHistory]:
+    for path, versions in groupby(cast("list[VersionRow]", rows.to_pylist()), key=lambda row: row["path"]):
         own = list(versions)
         yield ItemHistory(path, source, own[-1]["type"], tuple(_events(own, ledger, over)))
 
 
-def _events(rows: list[dict[str, Any]], ledger: Ledger, over: Window) -> Iterator[Event]:
-    before: dict[str, Any] | None = None
+def _events(rows: list[VersionRow], ledger: Ledger, over: SnapshotWindow) -> Iterator[Event]:
+    before: VersionRow | None = None
     for row in rows:
         if before is not None and row["first"] > before["last"] + 1 and before["present"]:
             yield _lost(before, ledger)
-            before = before | {"present": False}
+            before = {**before, "present": False}
         if row["present"]:
             yield from _version(row, before, ledger, over)
         else:
@@ -134,7 +153,7 @@ def _events(rows: list[dict[str, Any]], ledger: Ledger, over: Window) -> Iterato
         yield _lost(before, ledger)
 
 
-def _version(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger, over: Window) -> Iterator[Event]:
+def _version(row: VersionRow, before: VersionRow | None, ledger: Ledger, over: SnapshotWindow) -> Iterator[Event]:
     what = _what(row, before) if before is not None else _first(row, ledger, over)
     if what is None:
         return  # the same, though this program has come to know better what it is about
@@ -153,21 +172,21 @@ def _version(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger,
     )
 
 
-def _first(row: dict[str, Any], ledger: Ledger, over: Window) -> str:
+def _first(row: VersionRow, ledger: Ledger, over: SnapshotWindow) -> str:
     """What the first version that is known of an item tells."""
     if over.first and row["first"] == over.first:
         return FIRST_ASKED
     return FIRST_KEPT if ledger.older_forgotten(row["first"], row["seen_at"]) else CREATED
 
 
-def _unseen(row: dict[str, Any], before: dict[str, Any] | None, ledger: Ledger, over: Window) -> Iterator[Event]:
+def _unseen(row: VersionRow, before: VersionRow | None, ledger: Ledger, over: SnapshotWindow) -> Iterator[Event]:
     """A version that only forgotten snapshots showed; that of a deleted item tells of it."""
     what = _what(row, before) if before is not None else _first(row, ledger, over)
     if what not in (None, FIRST_ASKED):
         yield Event(what, row["seen_at"], None, row["size"], row["mtime"], _changes(row, before))
 
 
-def _deleted(row: dict[str, Any], ledger: Ledger) -> Event:
+def _deleted(row: VersionRow, ledger: Ledger) -> Event:
     record = ledger.records[row["first"]]
     forgotten = row["vanished_at"] < record.taken_at
     return Event(
@@ -182,14 +201,14 @@ def _deleted(row: dict[str, Any], ledger: Ledger) -> Event:
     )
 
 
-def _lost(before: dict[str, Any], ledger: Ledger) -> Event:
+def _lost(before: VersionRow, ledger: Ledger) -> Event:
     """It is in no manifest after these: after two runs at once, each knows only what it saw."""
     record = ledger.records[before["last"] + 1]
     seen = ledger.records[before["last"]].taken_at
     return Event(DELETED, record.taken_at, record.id, before["size"], before["mtime"], last_seen_at=seen)
 
 
-def _what(row: dict[str, Any], before: dict[str, Any]) -> str | None:
+def _what(row: VersionRow, before: VersionRow) -> str | None:
     if not before["present"]:
         return BACK
     if row["content"]:
@@ -197,8 +216,9 @@ def _what(row: dict[str, Any], before: dict[str, Any]) -> str | None:
     return TOUCHED if row["attributes"] else None
 
 
-def _changes(row: dict[str, Any], before: dict[str, Any] | None) -> tuple[str, ...]:
+def _changes(row: VersionRow, before: VersionRow | None) -> tuple[str, ...]:
     if before is None:
         return ()
-    changed = [_NAMES.get(name, name) for name in (*CONTENT, *ATTRIBUTES) if row[name] != before[name]]
+    one, two = cast("dict[str, Any]", before), cast("dict[str, Any]", row)
+    changed = [_NAMES.get(name, name) for name in (*CONTENT, *ATTRIBUTES) if one[name] != two[name]]
     return tuple(dict.fromkeys(changed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restore.history.ledger import Ledger
-from restore.history.timeline import Question, Window, timeline, window
+from restore.history.timeline import Question, SnapshotWindow, timeline, window
 from restore.history.update import History
 from vault.format import manifest
 
@@ -38,11 +38,11 @@ def ever_matched(history: History, question: Question) -> bool:
 
 
 def _no_items() -> pa.Table:
-    over = Window(0, -1)
+    over = SnapshotWindow(0, -1)
     return _summed_up("", Ledger(), timeline(Ledger(), None, over), over)
 
 
-def _summed_up(source: str, ledger: Ledger, rows: pa.Table, over: Window) -> pa.Table:
+def _summed_up(source: str, ledger: Ledger, rows: pa.Table, over: SnapshotWindow) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from restore.history.diff import CHANGED, Difference, Sides
 from restore.history.table_diff import TableDifference, compare_tables
-from restore.history.version_contents import Contents, ItemVersion
+from restore.history.version_contents import ItemVersion, VersionContents
 from restore.tables.model import Table
 from vault.errors import Interrupted, StorageError, StrongroomError
 from vault.format import manifest
@@ -34,6 +34,17 @@ class Opening:
     most: int = 20
     folders: Mapping[str, bytes] = field(default_factory=dict)
     stop: Callable[[], None] = lambda: None
+
+
+class ChangedItem(TypedDict):
+    """An item whose content changed: a row of a `Difference`."""
+
+    path: bytes
+    source: str
+    before_format: str | None
+    after_format: str | None
+    before_type: str
+    after_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ class RowDifferences:
     total: int
 
 
-def row_differences(contents: Contents, difference: Difference, opening: Opening) -> RowDifferences:
+def row_differences(contents: VersionContents, difference: Difference, opening: Opening) -> RowDifferences:
     """Compare the tables among the items whose content changed."""
     wanted = [row for row in _changed(difference) if opening.is_table(_format(row, opening))]
     some = wanted[: opening.most]
@@ -68,20 +79,20 @@ def row_differences(contents: Contents, difference: Difference, opening: Opening
     return RowDifferences(tuple(found), len(wanted))
 
 
-def _changed(difference: Difference) -> Iterator[dict[str, Any]]:
+def _changed(difference: Difference) -> Iterator[ChangedItem]:
     import pyarrow.compute as pc
 
     table = difference.table.filter(pc.equal(difference.table["what"], CHANGED))
-    yield from table.select(["path", "source", "before_format", "after_format", "before_type", "after_type"]).to_pylist()
+    yield from cast("list[ChangedItem]", table.select([*ChangedItem.__annotations__]).to_pylist())
 
 
-def _format(row: dict[str, Any], opening: Opening) -> str:
+def _format(row: ChangedItem, opening: Opening) -> str:
     if not row["before_type"] == row["after_type"] == manifest.FILE:
         return ""
     return row["after_format"] or row["before_format"] or opening.format_of(row["path"])
 
 
-def _of_source(contents: Contents, sides: Sides, rows: list[dict[str, Any]], opening: Opening) -> Iterator[ItemDifference]:
+def _of_source(contents: VersionContents, sides: Sides, rows: list[ChangedItem], opening: Opening) -> Iterator[ItemDifference]:
     own = [row for row in rows if row["source"] == sides.source]
     if not own or sides.before is None:
         return

@@ -26,22 +26,22 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SnapshotWindow:
     """Numbers of a ledger's snapshots, both ends included; `last` is before `first` where there are none."""
 
     first: int
     last: int
 
 
-def window(ledger: Ledger, question: Question) -> Window:
+def window(ledger: Ledger, question: Question) -> SnapshotWindow:
     """The snapshots that are meant."""
     moments = [record.taken_at for record in ledger.records]
     first = 0 if question.since is None else bisect_left(moments, question.since)
     after = len(moments) if question.until is None else bisect_right(moments, question.until)
-    return Window(first, after - 1)
+    return SnapshotWindow(first, after - 1)
 
 
-def timeline(ledger: Ledger, mask: Mask | None, over: Window) -> pa.Table:
+def timeline(ledger: Ledger, mask: Mask | None, over: SnapshotWindow) -> pa.Table:
     """The versions that stood within a window, by path and time, cut to it, with columns that tell them apart.
 
     begins: the first of its item · ends: the last · present: the source had it · content, attributes: differ from the

@@ -37,7 +37,7 @@ class ItemVersion:
     rows: pa.Table
 
 
-class Contents:
+class VersionContents:
     """The content of items as snapshots have it. One index serves all."""
 
     def __init__(self, project: Project, stop: Callable[[], None]) -> None:

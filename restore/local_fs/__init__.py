@@ -15,7 +15,7 @@ is a `TargetError`. One limit: whoever may move a folder out of the target *whil
 written with it.
 """
 
-from restore.local_fs.inspect import Inspection, Item
+from restore.local_fs.inspect import Inspection, TargetItem
 from restore.local_fs.metadata import Attributes
 from restore.local_fs.names import FreeNames, colliding, unsafe_reason
 from restore.local_fs.pending_file import PendingFile
@@ -26,9 +26,9 @@ __all__ = [
     "Attributes",
     "FreeNames",
     "Inspection",
-    "Item",
     "PendingFile",
     "Target",
+    "TargetItem",
     "Writer",
     "colliding",
     "unsafe_reason",

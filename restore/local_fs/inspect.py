@@ -21,7 +21,7 @@ UNFINISHED = 0o1700
 """The mode of a folder that a restore has made and not finished: a mode that nobody else gives to one."""
 
 
-class Item(NamedTuple):
+class TargetItem(NamedTuple):
     """What should stand at a path. kind: `vault.format.manifest.FILE`, LINK or FOLDER · size (bytes), digest (BLAKE3): of a
     file · points_to: of a link."""
 
@@ -42,7 +42,7 @@ class Inspection(NamedTuple):
     unreadable: str = ""
 
 
-def compare(root: int, items: Iterable[Item], *, is_root: bool, from_disk: bool = False) -> Iterator[Inspection]:
+def compare(root: int, items: Iterable[TargetItem], *, is_root: bool, from_disk: bool = False) -> Iterator[Inspection]:
     """One for each item; see `Target.compare`. root: the target's descriptor."""
     with Descent(root) as descent:
         for item in items:
@@ -58,7 +58,7 @@ def compare(root: int, items: Iterable[Item], *, is_root: bool, from_disk: bool 
                 yield Inspection(same=False, unreadable=error.strerror or str(error))
 
 
-def _link(parent: int, name: bytes, item: Item, *, is_root: bool) -> Inspection:
+def _link(parent: int, name: bytes, item: TargetItem, *, is_root: bool) -> Inspection:
     """A link's own time is of no account: few file systems and archives keep it."""
     if os.readlink(name, dir_fd=parent) != item.points_to:
         return Inspection(same=False)
@@ -67,7 +67,7 @@ def _link(parent: int, name: bytes, item: Item, *, is_root: bool) -> Inspection:
     return Inspection(same=True, differing=() if owned or not is_root else (f"owner {status.st_uid}:{status.st_gid}",))
 
 
-def _opened(parent: int, name: bytes, item: Item, *, is_root: bool, from_disk: bool) -> Inspection:
+def _opened(parent: int, name: bytes, item: TargetItem, *, is_root: bool, from_disk: bool) -> Inspection:
     descriptor = os.open(name, FOLDER_FLAGS if item.kind == manifest.FOLDER else OPEN, dir_fd=parent)
     try:
         if item.kind == manifest.FOLDER:  # its time tells of what was put into it, no more

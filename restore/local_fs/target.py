@@ -14,7 +14,7 @@ from typing import Self
 from restore.local_fs import inspect
 from restore.local_fs.batches import Batches
 from restore.local_fs.errors import attribute_problem, hint_for, trouble
-from restore.local_fs.inspect import UNFINISHED, Inspection, Item
+from restore.local_fs.inspect import UNFINISHED, Inspection, TargetItem
 from restore.local_fs.metadata import Attributes, apply, drop_inherited
 from restore.local_fs.names import check_path, temporary_name
 from restore.local_fs.pending_file import create, remove
@@ -62,7 +62,7 @@ class Target:
         with self._root_if_there() as root:
             return {} if root is None else inspect.modified(root, paths)
 
-    def compare(self, items: Iterable[Item], *, from_disk: bool = False) -> Iterator[Inspection]:
+    def compare(self, items: Iterable[TargetItem], *, from_disk: bool = False) -> Iterator[Inspection]:
         """How what stands at the items' paths compares with them, one answer for each; content is read and hashed. Sorted
         paths are the fastest. from_disk: the kernel forgets first what it has of a file in memory, as far as it can."""
         with self._root_if_there() as root:

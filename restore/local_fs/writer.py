@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from restore.local_fs.batches import Batches, Finished, commit
 from restore.local_fs.errors import attribute_problem, trouble
-from restore.local_fs.inspect import OPEN, Item, has_content
+from restore.local_fs.inspect import OPEN, TargetItem, has_content
 from restore.local_fs.metadata import Attributes, apply, apply_to_link, first_mode
 from restore.local_fs.names import check_path, temporary_name
 from restore.local_fs.pending_file import PendingFile, create, remove
@@ -161,7 +161,7 @@ class Writer:
         finally:
             os.close(descriptor)
 
-    def set_attributes(self, item: Item) -> list[Problem]:
+    def set_attributes(self, item: TargetItem) -> list[Problem]:
         """Of a file or link that stands there already, without touching what is in it."""
         check_path(item.path)
         folder, _, name = item.path.rpartition(b"/")
@@ -178,7 +178,7 @@ class Writer:
             return [Problem(item.path, "exists", "it was changed meanwhile, and left alone")]
         return [attribute_problem(item.path, failed)] if failed else []
 
-    def _set_of_file(self, parent: int, name: bytes, item: Item) -> list[str] | None:
+    def _set_of_file(self, parent: int, name: bytes, item: TargetItem) -> list[str] | None:
         """None where it is another file by now; one of several names may be a file of somebody else's, so it is read again."""
         descriptor = os.open(name, OPEN, dir_fd=parent)
         try:

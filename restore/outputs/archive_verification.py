@@ -15,7 +15,7 @@ from typing import IO, BinaryIO, NamedTuple, cast
 from blake3 import blake3
 
 from restore.execution.verification import NO_CHECKSUM, NOT_THERE, OTHER_CONTENT, Verification
-from restore.local_fs import Attributes, Item
+from restore.local_fs import Attributes, TargetItem
 from restore.local_fs.inspect import drop_cached_pages
 from vault.format import manifest
 from vault.problems import printable
@@ -36,7 +36,7 @@ class _Entry(NamedTuple):
 def verify_archive(
     path: Path,
     packing: str,
-    items: Iterable[Item],
+    items: Iterable[TargetItem],
     names: Mapping[str, bytes],
     stop: Callable[[], None],
     progress: Progress | None = None,
@@ -69,7 +69,7 @@ def verify_archive(
     return found
 
 
-def _compare(found: Verification, item: Item, entry: _Entry) -> None:
+def _compare(found: Verification, item: TargetItem, entry: _Entry) -> None:
     if item.kind != entry.kind or item.points_to != entry.points_to:
         found.differ(item.path, OTHER_CONTENT)
         return

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from restore.execution.row_view import Rows
-from restore.local_fs import Attributes, FreeNames, Item, unsafe_reason
+from restore.local_fs import Attributes, FreeNames, TargetItem, unsafe_reason
 from restore.outputs.conversion import Conversion
 from restore.outputs.convert_items import decoded, encoded
 from restore.outputs.output_item import OutputItem
-from restore.outputs.sink import Entry, Sink
+from restore.outputs.sink import OutputEntry, OutputSink
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.conflicts import Conflict, policies_for
 from restore.planning.conflicts import KeptItem as LeftStanding
@@ -49,20 +49,20 @@ class KeptCounts:
 class ConflictGuard:
     """A sink before another one. place: what stands there · left: what was left as it stands, and the sink never saw."""
 
-    def __init__(self, sink: Sink, place: Destination, existing: ConflictPolicy, today: date) -> None:
+    def __init__(self, sink: OutputSink, place: Destination, existing: ConflictPolicy, today: date) -> None:
         self._sink = sink
         self._place = place
         self._existing = existing
         self._names = FreeNames(today, (), lambda name: bool(place.existing([name])))
         self.left = KeptCounts()
 
-    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+    def folder(self, path: bytes, entry: OutputEntry) -> list[Problem]:
         """Passed on."""
         return self._sink.folder(path, entry)
 
-    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """Passed on, unless something stands there."""
-        if next(self._place.compare([Item(path, manifest.LINK, Attributes(), points_to=points_to)])).same:
+        if next(self._place.compare([TargetItem(path, manifest.LINK, Attributes(), points_to=points_to)])).same:
             self.left.already_there += 1
             self.left.links += 1
             return []
@@ -72,7 +72,7 @@ class ConflictGuard:
             return resolution
         return self._sink.link(resolution[0], points_to, entry, replace=resolution[1])
 
-    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """Passed on, unless something stands there."""
         if item.content is None or replace:
             return self._sink.file(item, entry, replace=replace)
@@ -95,13 +95,13 @@ class ConflictGuard:
         """Passed on."""
         return self._sink.finish()
 
-    def _resolution(self, path: bytes, entry: Entry, size: int | None) -> tuple[bytes, bool] | list[Problem]:
+    def _resolution(self, path: bytes, entry: OutputEntry, size: int | None) -> tuple[bytes, bool] | list[Problem]:
         """Where it shall go, and whether in something's place; else the problems of its being left out."""
         standing = self._place.existing([path]).get(path)
         mtime_ns = entry.attributes.mtime_ns or 0
         setting = self._existing in (ConflictPolicy.REPLACE, ConflictPolicy.NEWER)
         if standing == "file" and size is not None:
-            found = next(self._place.compare([Item(path, manifest.FILE, entry.attributes, size, entry.digest)]))
+            found = next(self._place.compare([TargetItem(path, manifest.FILE, entry.attributes, size, entry.digest)]))
             if found.same and not (found.differing and setting):
                 self.left.already_there += 1
                 return []

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from classify.period import Period
+from restore.outputs.output_item import CutTable
 from restore.tables.convert import Change
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
@@ -13,7 +14,7 @@ from restore.tables.readers.csv_header import Headers
 from restore.tables.registry import is_table
 from restore.tables.rows_in_period import Cut, NoTimeColumn, RowsInPeriod
 from restore.tables.sheet_choice import HAVING_SHEETS, SheetChoice
-from restore.tables.times import Reading
+from restore.tables.times import TimeReading
 from restore.tables.write_options import WriteOptions
 from vault.errors import StrongroomError, UsageError
 
@@ -26,7 +27,7 @@ class RowFilter:
     """Which rows are wanted. periods: apart from one another, in order · column: of times, None to find it."""
 
     periods: tuple[Period, ...]
-    reading: Reading = field(default_factory=Reading)
+    reading: TimeReading = field(default_factory=TimeReading)
     column: str | None = None
 
 
@@ -66,11 +67,11 @@ def read_as(format_name: str | None) -> str | None:
 
 @dataclass(slots=True)
 class RowCutter:
-    """Cuts the tables of one item, and remembers what it met. facts: for the report · whole: why tables were not cut."""
+    """Cuts the tables of one item, and remembers what it met. tables: that were cut · whole: why tables were not cut."""
 
     rows: RowFilter
     losses: LossReport
-    cut: list[_CutTable] = field(default_factory=list)
+    _cut: list[_RowsOfPeriods] = field(default_factory=list)
     whole: list[str] = field(default_factory=list)
 
     @property
@@ -78,21 +79,21 @@ class RowCutter:
         """For `restore.tables.convert`."""
         return self._apply
 
-    def facts(self) -> list[dict[str, object]]:
-        """Of each table that was cut, once it has been read."""
-        return [table.facts() for table in self.cut]
+    def tables(self) -> list[CutTable]:
+        """Each table that was cut, once it has been read."""
+        return [table.cut() for table in self._cut]
 
     def _apply(self, table: Table) -> Table:
         try:
-            found = _CutTable(table, self.rows, self.losses)
+            found = _RowsOfPeriods(table, self.rows, self.losses)
         except (NoTimeColumn, UsageError) as error:
             self.whole.append(_said(table, error))
             return table
-        self.cut.append(found)
+        self._cut.append(found)
         return found
 
 
-class _CutTable:
+class _RowsOfPeriods:
     """The rows of a table that lie in any of some periods, those of the first period first."""
 
     def __init__(self, table: Table, rows: RowFilter, losses: LossReport) -> None:
@@ -112,15 +113,10 @@ class _CutTable:
         for part in self._parts:
             yield from part.batches()
 
-    def facts(self) -> dict[str, object]:
+    def cut(self) -> CutTable:
         first = self._parts[0]
-        return {
-            "table": self.name,
-            "time_column": first.time_column,
-            "rows_read": first.seen,
-            "rows_kept": sum(part.kept for part in self._parts),
-            "rows_without_time": first.without_time,
-        }
+        kept = sum(part.kept for part in self._parts)
+        return CutTable(self.name, first.time_column, first.seen, kept, first.without_time)
 
 
 def _said(table: Table, error: StrongroomError) -> str:

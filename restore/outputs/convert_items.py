@@ -113,7 +113,7 @@ def tell(
     outcome.losses = losses.all()
     outcome.guesses = losses.notes()
     if cutting is not None:
-        outcome.cut = cutting.facts()
+        outcome.cut = cutting.tables()
         outcome.problems += [Problem(outcome.path, "not-cut", why) for why in cutting.whole]
 
 

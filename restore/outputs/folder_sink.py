@@ -7,7 +7,7 @@ from typing import IO
 
 from restore.local_fs import Attributes, PendingFile, Target
 from restore.outputs.output_item import OutputItem
-from restore.outputs.sink import Entry
+from restore.outputs.sink import OutputEntry
 from vault.problems import Problem
 
 PIECE = 4 * 1024 * 1024
@@ -23,18 +23,18 @@ class FolderSink:
         self._folders: dict[bytes, Attributes] = {}
         self._files = self._bytes = 0
 
-    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+    def folder(self, path: bytes, entry: OutputEntry) -> list[Problem]:
         """A folder; its time comes last."""
         problems = self._writer.make_folder(path)
         if not problems:
             self._folders[path] = entry.attributes
         return problems
 
-    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A link."""
         return self._writer.write_link(path, points_to, entry.attributes, replace=replace)
 
-    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A file, piece by piece."""
         if item.content is None:
             return []

@@ -19,7 +19,7 @@ from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.outputs.scratch_dir import put_down
 from restore.tables.convert import ConvertOptions, write_all
 from restore.tables.loss_report import LossReport
-from restore.tables.merge import Merged, Part
+from restore.tables.merge import Merged, MergePart
 from restore.tables.model import Table
 from restore.tables.output_names import OutputNames
 from restore.tables.registry import open_tables
@@ -83,7 +83,7 @@ class _Merging:
             tell(outcome, target, written, losses, None)
             outcome.notes += merged.changes
             for cutting in self._cutting.values():
-                outcome.cut += cutting.facts()
+                outcome.cut += cutting.tables()
             yield from (OutputItem(one.path, None, 0, one) for one in self._by_path.values() if one.problems)
             for made_name, made in outputs.made.items():
                 outcome.outputs.append(encoded(made_name))
@@ -94,7 +94,7 @@ class _Merging:
             for _, file, _ in waiting:
                 file.unlink()
 
-    def _part(self, outcome: ItemOutcome, file: Path, source: str) -> Part:
+    def _part(self, outcome: ItemOutcome, file: Path, source: str) -> MergePart:
         shown = printable(outcome.path)
         self._by_path[shown] = outcome
 
@@ -113,7 +113,7 @@ class _Merging:
             yield [change(table) for table in tables]
             outcome.problems += [Problem(outcome.path, "not-cut", why) for why in cutting.whole]
 
-        return Part(shown, self._when(outcome), opened)
+        return MergePart(shown, self._when(outcome), opened)
 
     def _when(self, outcome: ItemOutcome) -> str:
         start, end = (self._items[name][outcome.row].as_py() for name in ("period_start", "period_end"))
@@ -121,7 +121,7 @@ class _Merging:
             return printable(outcome.path)
         return period_grammar.written(Period(micros(start), micros(end)), self._zone)
 
-    def _failed(self, part: Part, error: StrongroomError, rows: int) -> None:
+    def _failed(self, part: MergePart, error: StrongroomError, rows: int) -> None:
         outcome = self._by_path[part.source]
         kept = f"; {rows} of its rows are in the merged table" if rows else ""
         why = "it is not in the merged table" if isinstance(error, NoSuchSheet) else "it cannot be read as a table"

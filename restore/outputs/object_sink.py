@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from typing import IO
 
-from restore.local_fs import Inspection, Item
+from restore.local_fs import Inspection, TargetItem
 from restore.outputs.output_item import OutputItem
-from restore.outputs.sink import Entry
+from restore.outputs.sink import OutputEntry
 from vault.errors import StorageDenied, StorageError, StorageFull, TransientStorageError
 from vault.problems import Problem, printable
 from vault.storage.s3_objects import LARGEST_PUT, S3Objects
@@ -54,11 +54,11 @@ class BucketPlace:
         known = ((path, _mtime(self._objects.metadata(key_of(path)) or {})) for path in self.existing(paths))
         return {path: mtime for path, mtime in known if mtime is not None}
 
-    def compare(self, items: Iterable[Item]) -> Iterator[Inspection]:
+    def compare(self, items: Iterable[TargetItem]) -> Iterator[Inspection]:
         """Whether each object was written by an earlier run, out of the same content; its attributes cannot be set apart."""
         return (Inspection(same=self._holds(item)) for item in items)
 
-    def _holds(self, item: Item) -> bool:
+    def _holds(self, item: TargetItem) -> bool:
         key = key_of(item.path)
         if item.digest is None or (self._sizes or {}).get(key) != item.size:
             return False
@@ -86,15 +86,15 @@ class ObjectSink:
         self._waiting: deque[Future[list[Problem]]] = deque()
         self._sent: dict[str, tuple[bytes, int]] = {}
 
-    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+    def folder(self, path: bytes, entry: OutputEntry) -> list[Problem]:
         """Nothing: a key has the folders in it."""
         return []
 
-    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """Cannot be."""
         return [Problem(path, "not-carried", f"a bucket holds no links; it points to {printable(points_to)}")]
 
-    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """An object."""
         key = key_of(item.path)
         if item.content is None:
@@ -130,7 +130,7 @@ class ObjectSink:
         return []
 
 
-def _metadata(entry: Entry) -> dict[str, str]:
+def _metadata(entry: OutputEntry) -> dict[str, str]:
     attributes = entry.attributes
     found = {MTIME: str(attributes.mtime_ns or 0), MODE: f"{attributes.mode or 0:o}"}
     return found | ({BLAKE3: entry.digest.hex()} if entry.digest else {})

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from blake3 import blake3
 
 from restore.execution.verification import NO_CHECKSUM, NOT_THERE, OTHER_CONTENT, Verification
-from restore.local_fs import Attributes, Item
+from restore.local_fs import Attributes, TargetItem
 from restore.outputs.object_sink import SENDERS, key_of
 from vault.errors import ObjectNotFound
 from vault.format import manifest
@@ -20,7 +20,7 @@ AT_ONCE = 64
 
 
 def verify_objects(
-    objects: S3Objects, items: Iterable[Item], stop: Callable[[], None], progress: Progress | None = None
+    objects: S3Objects, items: Iterable[TargetItem], stop: Callable[[], None], progress: Progress | None = None
 ) -> Verification:
     """Fetch every object that was written for these items, and compare its content.
 
@@ -46,7 +46,7 @@ def verify_objects(
     return found
 
 
-def _trouble(objects: S3Objects, sizes: Mapping[str, int], item: Item) -> str:
+def _trouble(objects: S3Objects, sizes: Mapping[str, int], item: TargetItem) -> str:
     """What is wrong with the object of a file, or nothing."""
     if item.digest is None:
         return NO_CHECKSUM

@@ -47,7 +47,7 @@ def counts_of(outcomes: Sequence[ItemOutcome]) -> OutcomeCounts:
         items=sum(one.row >= 0 for one in outcomes),
         converted=len(converted),
         as_they_are=sum(one.target is None and bool(one.outputs) for one in outcomes),
-        rows=sum(table["rows"] for one in converted for table in one.tables),
+        rows=sum(table.rows or 0 for one in converted for table in one.tables),
         cells_with_losses=sum(loss.cells for one in outcomes for loss in one.losses),
         problems=sum(len(one.problems) for one in outcomes),
     )

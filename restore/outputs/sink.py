@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Entry(NamedTuple):
+class OutputEntry(NamedTuple):
     """What belongs to an item beside its content. owner, group: names, where they are known · digest: BLAKE3 of a file that is
     given as it is."""
 
@@ -23,21 +23,21 @@ class Entry(NamedTuple):
     digest: bytes | None = None
 
 
-class Sink(Protocol):
+class OutputSink(Protocol):
     """Takes things. replace: something stands there whose place it takes; where nothing can stand, nothing follows from it.
 
     Problems come as a list: the item was left out, or lacks something; `attributes` means the latter.
     """
 
-    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+    def folder(self, path: bytes, entry: OutputEntry) -> list[Problem]:
         """A folder, before what lies in it."""
         ...
 
-    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A symbolic link."""
         ...
 
-    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A file; its content is read to the end. Raises `TargetError`, `StorageError` where no other could be given either."""
         ...
 
@@ -53,17 +53,17 @@ class Entries:
         self._items = items
         self._rows = Rows(items)
 
-    def of(self, row: int) -> Entry:
+    def of(self, row: int) -> OutputEntry:
         """Of an item that is given as it is."""
         owner, group, digest = (self._items[name][row].as_py() for name in ("owner", "group", "blake3"))
-        return Entry(self._rows.attributes(row), owner, group, digest)
+        return OutputEntry(self._rows.attributes(row), owner, group, digest)
 
-    def of_made(self, row: int) -> Entry:
+    def of_made(self, row: int) -> OutputEntry:
         """Of what was made out of an item."""
         attributes = self._rows.attributes(row)
-        return Entry(Attributes(mode=attributes.mode, mtime_ns=attributes.mtime_ns))
+        return OutputEntry(Attributes(mode=attributes.mode, mtime_ns=attributes.mtime_ns))
 
-    def newest(self) -> Entry:
+    def newest(self) -> OutputEntry:
         """Of what was made out of many items."""
         newest = max((self._rows.mtime_ns(row) for row in range(len(self._rows))), default=0)
-        return Entry(Attributes(mode=0o644, mtime_ns=newest))
+        return OutputEntry(Attributes(mode=0o644, mtime_ns=newest))

@@ -6,7 +6,7 @@ import shutil
 from typing import BinaryIO
 
 from restore.outputs.output_item import OutputItem
-from restore.outputs.sink import Entry
+from restore.outputs.sink import OutputEntry
 from vault.errors import UsageError
 from vault.problems import Problem, printable
 
@@ -20,15 +20,15 @@ class StreamSink:
         self._out = out
         self.files = 0
 
-    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+    def folder(self, path: bytes, entry: OutputEntry) -> list[Problem]:
         """Nothing: a stream has no place for it."""
         return []
 
-    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """Cannot be."""
         return [Problem(path, "not-carried", f"it is a link; it points to {printable(points_to)}")]
 
-    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """Its content. Raises `UsageError` for a second one, and where an item has become several files."""
         outputs = item.outcome.outputs
         if len(outputs) > 1 or self.files:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import IO, BinaryIO, cast
 
 from restore.outputs.output_item import OutputItem
-from restore.outputs.sink import Entry
+from restore.outputs.sink import OutputEntry
 from vault.errors import UsageError
 from vault.problems import Problem
 
@@ -59,13 +59,13 @@ class TarSink:
     def __init__(self, archive: tarfile.TarFile) -> None:
         self._archive = archive
 
-    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+    def folder(self, path: bytes, entry: OutputEntry) -> list[Problem]:
         """A folder's own entry."""
         info, problems = _info(path, tarfile.DIRTYPE, entry)
         self._archive.addfile(info)
         return problems
 
-    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A link's entry."""
         info, problems = _info(path, tarfile.SYMTYPE, entry)
         info.linkname = _text(points_to)
@@ -73,7 +73,7 @@ class TarSink:
         self._archive.addfile(info)
         return problems
 
-    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A file's entry and its content."""
         info, problems = _info(item.path, tarfile.REGTYPE, entry)
         info.size = item.size
@@ -85,7 +85,7 @@ class TarSink:
         return []
 
 
-def _info(path: bytes, kind: bytes, entry: Entry) -> tuple[tarfile.TarInfo, list[Problem]]:
+def _info(path: bytes, kind: bytes, entry: OutputEntry) -> tuple[tarfile.TarInfo, list[Problem]]:
     attributes = entry.attributes
     info = tarfile.TarInfo(_text(path))
     info.type = kind

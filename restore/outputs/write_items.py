@@ -19,7 +19,7 @@ from restore.outputs.conversion import Conversion
 from restore.outputs.convert_items import Contents, as_they_are, convert_items
 from restore.outputs.merge_items import merge_items
 from restore.outputs.output_item import ItemOutcome, OutputItem
-from restore.outputs.sink import Entries, Entry, Sink
+from restore.outputs.sink import Entries, OutputEntry, OutputSink
 from restore.planning.plan import RestorePlan
 from vault.errors import Damaged
 from vault.format import manifest
@@ -58,7 +58,7 @@ class OutputReport:
 
 def write_items(
     plan: RestorePlan,
-    sink: Sink,
+    sink: OutputSink,
     options: OutputOptions,
     stop: Callable[[], None] = lambda: None,
     progress: Progress | None = None,
@@ -74,7 +74,7 @@ def write_items(
 
 
 class _ItemWriter:
-    def __init__(self, plan: RestorePlan, sink: Sink, options: OutputOptions, progress: Progress) -> None:
+    def __init__(self, plan: RestorePlan, sink: OutputSink, options: OutputOptions, progress: Progress) -> None:
         self._plan = plan
         self._sink = sink
         self._options = options
@@ -153,7 +153,7 @@ class _ItemWriter:
             self._output.report.files += 1
             self._output.report.bytes += item.size
 
-    def _entry(self, outcome: ItemOutcome) -> Entry:
+    def _entry(self, outcome: ItemOutcome) -> OutputEntry:
         if outcome.row < 0:
             return self._entries.newest()
         return self._entries.of(outcome.row) if outcome.target is None else self._entries.of_made(outcome.row)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from restore.outputs.output_item import OutputItem
-from restore.outputs.sink import Entry
+from restore.outputs.sink import OutputEntry
 from vault.problems import Problem, printable
 
 PIECE = 1024 * 1024
@@ -47,7 +47,7 @@ class ZipSink:
         self.names: dict[str, bytes] = {}
         self.renamed: list[bytes] = []
 
-    def folder(self, path: bytes, entry: Entry) -> list[Problem]:
+    def folder(self, path: bytes, entry: OutputEntry) -> list[Problem]:
         """A folder's own entry."""
         info = self._info(self._name(path) + "/", stat.S_IFDIR, entry)
         info.external_attr |= _FOLDER_FLAG
@@ -55,14 +55,14 @@ class ZipSink:
         self._archive.writestr(info, b"")
         return []
 
-    def link(self, path: bytes, points_to: bytes, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A link, as Unix tools write it."""
         info = self._info(self._name(path), stat.S_IFLNK, entry)
         info.compress_type = zipfile.ZIP_STORED
         self._archive.writestr(info, points_to)
         return []
 
-    def file(self, item: OutputItem, entry: Entry, *, replace: bool = False) -> list[Problem]:
+    def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A file and its content."""
         info = self._info(self._name(item.path), stat.S_IFREG, entry)
         info.file_size = item.size  # tells beforehand whether 64-bit lengths are needed
@@ -87,7 +87,7 @@ class ZipSink:
         self.names[name] = path
         return name
 
-    def _info(self, name: str, kind: int, entry: Entry) -> zipfile.ZipInfo:
+    def _info(self, name: str, kind: int, entry: OutputEntry) -> zipfile.ZipInfo:
         attributes = entry.attributes
         seconds = (attributes.mtime_ns or 0) // 1_000_000_000
         info = zipfile.ZipInfo(name, _wall(seconds, self._zone))

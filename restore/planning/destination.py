@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from restore.local_fs import Inspection, Item
+from restore.local_fs import Inspection, TargetItem
 
 
 class Destination(Protocol):
@@ -19,7 +19,7 @@ class Destination(Protocol):
         """When what stands at them was modified, nanoseconds since 1970; without what an interrupted run left unfinished."""
         ...
 
-    def compare(self, items: Iterable[Item]) -> Iterator[Inspection]:
+    def compare(self, items: Iterable[TargetItem]) -> Iterator[Inspection]:
         """How what stands at the items' paths compares with them, one answer for each."""
         ...
 
@@ -35,6 +35,6 @@ class EmptyDestination:
         """Nothing."""
         return {}
 
-    def compare(self, items: Iterable[Item]) -> Iterator[Inspection]:
+    def compare(self, items: Iterable[TargetItem]) -> Iterator[Inspection]:
         """Nothing is the same."""
         return (Inspection(same=False) for _ in items)

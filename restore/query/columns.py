@@ -49,7 +49,7 @@ JSON = ("json", "jsonl")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class QueryColumn:
     """A column of a table. raw: SQL of what the files have · checked: whether it is text there and each cell must look like its
     `type`."""
 
@@ -64,7 +64,7 @@ class Shape:
     """A table's columns, and what reads its files."""
 
     view: QueryTable
-    columns: tuple[Column, ...]
+    columns: tuple[QueryColumn, ...]
 
     def create(self, server: QueryFiles, rows: Sequence[int]) -> str:
         """SQL of a view over these files."""
@@ -108,7 +108,7 @@ def shape(
     if view.stored != "parquet":
         asked = {name: raw for name, (raw, type_) in found.items() if type_ == "VARCHAR" and name not in texts}
     types = _looks_like(database, scan, asked, looks)
-    columns = [Column(name, raw, types.get(name, type_), name in types) for name, (raw, type_) in found.items()]
+    columns = [QueryColumn(name, raw, types.get(name, type_), name in types) for name, (raw, type_) in found.items()]
     return Shape(view, tuple(columns))
 
 
@@ -133,7 +133,7 @@ def _looks_like(database: DuckDBPyConnection, scan: str, asked: dict[str, str], 
     return found
 
 
-def _cell(view: QueryTable, column: Column) -> str:
+def _cell(view: QueryTable, column: QueryColumn) -> str:
     """A cell as the question sees it."""
     if not column.checked:
         return column.raw

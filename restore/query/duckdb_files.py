@@ -19,7 +19,7 @@ from classify import period_grammar
 from classify.period import Period
 from restore.execution.row_view import taken
 from restore.fsspec.file import open_file
-from restore.fsspec.file_contents import Contents
+from restore.fsspec.file_contents import FileContents
 from restore.fsspec.tree import moment
 from restore.query.csv_sniffing import CsvDialect, dialect_of
 from restore.query.sheet_files import LocalFile, SheetFiles
@@ -59,7 +59,7 @@ class QueryFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
     def __init__(
         self,
         items: pa.Table,
-        contents: Contents,
+        contents: FileContents,
         taken: dict[str, datetime],
         zone: ZoneInfo,
         headers: Headers | None = None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from restore.execution.row_view import taken
-from restore.fsspec.file_contents import Contents
+from restore.fsspec.file_contents import FileContents
 from restore.query.columns import JSON, NOT_OF_ITS_TYPE, Shape, shape, shown
 from restore.query.database import Database
 from restore.query.duckdb_files import QueryFiles
@@ -67,7 +67,7 @@ class QueryEngine:
     ) -> None:
         """sheets: of workbooks and SQLite files, which are left out where none is asked for."""
         self._items, of_rows = with_sheets(selection.table, sheets.sheets if sheets is not None else ())
-        self._contents = Contents(selection.project, selection.index, self._items)
+        self._contents = FileContents(selection.project, selection.index, self._items)
         self.sheets = SheetFiles(self._items, self._contents, of_rows, sheets.scratch if sheets is not None else None)
         self.left_out = 0 if sheets is not None else len(workbooks(selection.table))
         taken = {record.source: record.taken_at for record in selection.records}

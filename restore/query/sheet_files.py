@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restore.execution.row_view import taken
-from restore.fsspec.file_contents import Contents
+from restore.fsspec.file_contents import FileContents
 from restore.outputs.conversion import read_as
 from restore.outputs.scratch_dir import new_file
 from restore.tables.loss_report import LossReport
@@ -97,7 +97,7 @@ class LocalFile(io.RawIOBase):
 class SheetFiles:
     """The files. problems: of the workbooks that a question needed · losses: what Parquet cannot carry of them."""
 
-    def __init__(self, items: pa.Table, contents: Contents, sheets: dict[int, str], scratch: Path | None) -> None:
+    def __init__(self, items: pa.Table, contents: FileContents, sheets: dict[int, str], scratch: Path | None) -> None:
         self._items = items
         self._contents = contents
         self._sheets = sheets

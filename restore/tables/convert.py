@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from restore.tables.guards import reading
 from restore.tables.loss_report import LossReport
-from restore.tables.model import Batch, Column, Table
+from restore.tables.model import Batch, Column, Table, TableShape
 from restore.tables.output_names import OutputNames
 from restore.tables.readers.csv_header import Header
 from restore.tables.registry import FORMATS, open_tables, write_tables
@@ -26,15 +26,15 @@ Change: TypeAlias = Callable[[Table], Table]
 
 @dataclass(frozen=True, slots=True)
 class ConversionResult:
-    """A file that was written. rows: of all its tables · tables: name, rows, columns and types of each, for the report."""
+    """A file that was written."""
 
     name: str
-    tables: tuple[dict[str, Any], ...]
+    tables: tuple[TableShape, ...]
 
     @property
     def rows(self) -> int:
         """Of all its tables."""
-        return sum(table["rows"] for table in self.tables)
+        return sum(table.rows or 0 for table in self.tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def write_all(
     for name, group in zip(file_names, groups, strict=True):
         with opened(name) as out:
             write_tables(group, query.target, out, query.options, losses)
-        written.append(ConversionResult(name, tuple(table.facts() for table in group)))
+        written.append(ConversionResult(name, tuple(table.shape() for table in group)))
     return written
 
 
@@ -93,9 +93,6 @@ class CountedTable:
             yield batch
         self.rows = rows
 
-    def facts(self) -> dict[str, Any]:
-        """For the report."""
-        columns = [
-            {"name": column.name, "type": str(column.type) if column.type is not None else "any"} for column in self.columns
-        ]
-        return {"name": self.name, "rows": self.rows, "columns": columns}
+    def shape(self) -> TableShape:
+        """With its rows, once they were read."""
+        return TableShape.of(self._table, self.rows)

@@ -36,12 +36,12 @@ Key: TypeAlias = tuple[str, int]
 KEPT_BYTES = 64 * 1024 * 1024
 """What is kept of the files between the first opening and the second."""
 
-ProblemListener: TypeAlias = Callable[["Part", StrongroomError, int], None]
+ProblemListener: TypeAlias = Callable[["MergePart", StrongroomError, int], None]
 """Told of a part that could not be read, why, and how many of its rows are in the table all the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MergePart:
     """One file. source: what the `source` column says of it, its path · when: what changes are told by, its period · opened:
     opens it anew at every call; what its reader has to count goes to the losses given."""
 
@@ -53,7 +53,7 @@ class Part:
 class Merged:
     """The table. changes: what changed when, known in full after the rows have been read once."""
 
-    def __init__(self, parts: Iterable[Part], on_problem: ProblemListener, losses: LossReport, *, name: str = "") -> None:
+    def __init__(self, parts: Iterable[MergePart], on_problem: ProblemListener, losses: LossReport, *, name: str = "") -> None:
         self.name = name
         self.changes: list[str] = []
         self._parts = parts
@@ -131,14 +131,16 @@ class Merged:
                 kept[-1].damage = error
         return kept
 
-    def _compare_spelling(self, part: Part, names: dict[Key, str]) -> None:
+    def _compare_spelling(self, part: MergePart, names: dict[Key, str]) -> None:
         for key, name in names.items():
             known = self._shown.setdefault(key, name)
             if name != known and (key, name) not in self._spellings:
                 self._spellings.add((key, name))
                 self._tell(part, [f"column {known!r} is written {name!r}"])
 
-    def _compare(self, part: Part, before: dict[Key, pa.DataType | None] | None, now: dict[Key, pa.DataType | None]) -> None:
+    def _compare(
+        self, part: MergePart, before: dict[Key, pa.DataType | None] | None, now: dict[Key, pa.DataType | None]
+    ) -> None:
         if before is None or before == now:
             return
         self._tell(part, [f"column {self._shown[key]!r} appeared" for key in now if key not in before])
@@ -146,10 +148,10 @@ class Merged:
         changed = [key for key in now if key in before and before[key] != now[key]]
         self._tell(part, [f"column {self._shown[key]!r}: {_named(before[key])} became {_named(now[key])}" for key in changed])
 
-    def _tell(self, part: Part, changes: Iterable[str]) -> None:
+    def _tell(self, part: MergePart, changes: Iterable[str]) -> None:
         self.changes.extend(f"from {part.when}: {change}" for change in changes)
 
-    def _fail(self, part: Part, error: StrongroomError, rows: int) -> None:
+    def _fail(self, part: MergePart, error: StrongroomError, rows: int) -> None:
         if part.source not in self._failed:
             self._failed.add(part.source)
             self._on_problem(part, error, rows)
@@ -165,7 +167,7 @@ class Merged:
             except ITEM_ERRORS as error:
                 self._fail(part, error, rows)
 
-    def _of_part(self, place: int, part: Part, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
+    def _of_part(self, place: int, part: MergePart, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
         if place in self._left_out:
             return
         kept = self._kept.get(place)
@@ -174,7 +176,7 @@ class Merged:
                 source = part.source if len(tables) == 1 else f"{part.source}#{table.name}"
                 yield from self._fitted(part, table, source, kinds)
 
-    def _fitted(self, part: Part, table: Table, source: str, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
+    def _fitted(self, part: MergePart, table: Table, source: str, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
         """A part's batches with the columns of all."""
         places = {key: place for place, key in enumerate(_keyed(table))}
         seen: dict[Key, set[str]] = {}
@@ -190,7 +192,7 @@ class Merged:
         if self._losses is not None:
             self._compare_kinds(part, seen, kinds)
 
-    def _compare_kinds(self, part: Part, seen: dict[Key, set[str]], kinds: dict[Key, frozenset[str]]) -> None:
+    def _compare_kinds(self, part: MergePart, seen: dict[Key, set[str]], kinds: dict[Key, frozenset[str]]) -> None:
         """Columns whose cells have each their own type: told when a file has others than the last one that had any."""
         for key, names in seen.items():
             now = frozenset(names - {"NoneType"})

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,3 +66,28 @@ class Table(Protocol):
     def batches(self) -> Iterator[Batch]:
         """All rows in the file's order, from the first one at every call, in bounded memory. Raises `Damaged` where the file
         breaks off or is not what it seemed to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """What is told of a table. columns: the name of each and its type, `any` where its cells have several · rows: None where
+    nobody counted them."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, table: Table, rows: int | None = None) -> TableShape:
+        """Of a table, without reading it."""
+        columns = ((column.name, "any" if column.type is None else str(column.type)) for column in table.columns)
+        return cls(table.name, tuple(columns), rows)
+
+    def columns_as_json(self) -> list[dict[str, str]]:
+        """For the report: an export names each list of columns once."""
+        return [{"name": name, "type": kind} for name, kind in self.columns]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report."""
+        rows = {} if self.rows is None else {"rows": self.rows}
+        return {"name": self.name, **rows, "columns": self.columns_as_json()}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from restore.tables.model import Batch, Table
 from restore.tables.rows_in_period import column_named
-from restore.tables.times import Reading, moments_of, settled
+from restore.tables.times import TimeReading, moments_of, settled
 from vault.errors import StrongroomError, UsageError
 
 QUARTER = 900_000_000
@@ -21,7 +21,7 @@ class TooManyRows(StrongroomError):
     """A table has more than are to be read."""
 
 
-def row_times(tables: Sequence[Table], column: str, reading: Reading, *, most: int) -> tuple[list[int], int]:
+def row_times(tables: Sequence[Table], column: str, reading: TimeReading, *, most: int) -> tuple[list[int], int]:
     """The beginnings of these quarters, in microseconds since 1970, sorted, and how many rows were read; `most` at most.
     Raises `UsageError` where none has such a column, `Damaged` where the file breaks off, `TooManyRows`."""
     import pyarrow.compute as pc

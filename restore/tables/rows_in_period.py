@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table, Value
-from restore.tables.times import Reading, moments_of, settled
+from restore.tables.times import TimeReading, moments_of, settled
 from vault.errors import StrongroomError, UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Cut:
 
     start: datetime
     end: datetime
-    reading: Reading
+    reading: TimeReading
     column: str | None = None
 
 
@@ -156,7 +156,7 @@ def column_named(table: Table, wanted: str) -> int:
     raise UsageError(f"there is no column {wanted!r}", hint=f"its columns are {', '.join(map(repr, names[:20])) or 'none'}")
 
 
-def _found(table: Table, reading: Reading) -> int | None:
+def _found(table: Table, reading: TimeReading) -> int | None:
     """The column that looks most like times, judged by its name and the first rows; None where there are no rows."""
     first = next(table.batches(), None)
     if first is None:
@@ -168,7 +168,7 @@ def _found(table: Table, reading: Reading) -> int | None:
     return min(ranked)[1]
 
 
-def _are_times(cells: pa.Array | list[Value], reading: Reading, rank: int) -> bool:
+def _are_times(cells: pa.Array | list[Value], reading: TimeReading, rank: int) -> bool:
     """Whether most of these are times. Numbers are only believed under a name that says so."""
     moments = moments_of(cells[:1000], settled([cells[:1000]], reading))
     there = sum(

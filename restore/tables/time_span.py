@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from restore.tables.model import Table
 from restore.tables.rows_in_period import column_named
-from restore.tables.times import Reading, moments_of, settled
+from restore.tables.times import TimeReading, moments_of, settled
 from vault.errors import UsageError
 
 
-def time_span(tables: Sequence[Table], column: str, reading: Reading) -> tuple[int, int] | None:
+def time_span(tables: Sequence[Table], column: str, reading: TimeReading) -> tuple[int, int] | None:
     """The first and the last moment in all columns of that name, in microseconds since 1970; None where there is none."""
     ends: list[int] = []
     for table in tables:
@@ -22,7 +22,7 @@ def time_span(tables: Sequence[Table], column: str, reading: Reading) -> tuple[i
     return (min(ends), max(ends)) if ends else None
 
 
-def _ends(table: Table, place: int, reading: Reading) -> list[int]:
+def _ends(table: Table, place: int, reading: TimeReading) -> list[int]:
     import pyarrow.compute as pc
 
     ends: list[int] = []

@@ -79,14 +79,14 @@ _SECONDS = (1_000_000_000, 5_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TimeReading:
     """How times are read. zone: of those that name none · day_first: whether 01.02.2024 is the first of February."""
 
     zone: str = "UTC"
     day_first: bool = True
 
 
-def moments_of(column: pa.Array | list[Value], reading: Reading) -> pa.Array:
+def moments_of(column: pa.Array | list[Value], reading: TimeReading) -> pa.Array:
     """A column's cells as int64 microseconds since 1970; null where a cell is null or no time."""
     import pyarrow as pa
 
@@ -98,7 +98,7 @@ def moments_of(column: pa.Array | list[Value], reading: Reading) -> pa.Array:
         return _of_values(values_of(column), reading)
 
 
-def settled(columns: Iterable[pa.Array | list[Value]], reading: Reading) -> Reading:
+def settled(columns: Iterable[pa.Array | list[Value]], reading: TimeReading) -> TimeReading:
     """The reading of a column of which some dates have only one: there is no 13th month, so with `9/13/24` the first figure is
     the month in the whole file. columns: its batches, from the first on. Where dates of both orders occur, the given one stays.
     """
@@ -111,7 +111,7 @@ def settled(columns: Iterable[pa.Array | list[Value]], reading: Reading) -> Read
     return replace(reading, day_first=not reading.day_first) if other else reading
 
 
-def _orders(column: pa.Array | list[Value], reading: Reading) -> tuple[bool, bool]:
+def _orders(column: pa.Array | list[Value], reading: TimeReading) -> tuple[bool, bool]:
     """Whether some dates have only the given order of day and month, and whether some have only the other one."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -130,7 +130,7 @@ def _orders(column: pa.Array | list[Value], reading: Reading) -> tuple[bool, boo
     return (first, second) if reading.day_first else (second, first)
 
 
-def _of_array(column: pa.Array, reading: Reading) -> pa.Array:
+def _of_array(column: pa.Array, reading: TimeReading) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -150,7 +150,7 @@ def _of_array(column: pa.Array, reading: Reading) -> pa.Array:
     return pa.nulls(len(column), pa.int64())
 
 
-def _of_values(cells: list[Value], reading: Reading) -> pa.Array:
+def _of_values(cells: list[Value], reading: TimeReading) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -191,7 +191,7 @@ def _unix(number: float | Decimal) -> int | None:
     return int(number * 1_000) if first * 1_000 <= number < last * 1_000 else None
 
 
-def _of_texts(texts: pa.Array, reading: Reading) -> pa.Array:
+def _of_texts(texts: pa.Array, reading: TimeReading) -> pa.Array:
     """Arrow's own form where all have it; otherwise each form in turn, on what is left."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -227,7 +227,7 @@ def _numbered(parts: pa.StructArray) -> pa.StructArray:
     return pa.StructArray.from_arrays(fields, names, mask=pc.is_null(month))
 
 
-def _assembled(parts: pa.StructArray, reading: Reading) -> pa.Array:
+def _assembled(parts: pa.StructArray, reading: TimeReading) -> pa.Array:
     """Moments from the parts that a form found."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -277,7 +277,7 @@ def _two(text: pa.Array) -> pa.Array:
     return pc.utf8_lpad(text, 2, "0")
 
 
-def _in_zone(local: pa.Array, reading: Reading) -> pa.Array:
+def _in_zone(local: pa.Array, reading: TimeReading) -> pa.Array:
     """Local times of the zone as UTC."""
     import pyarrow as pa
     import pyarrow.compute as pc

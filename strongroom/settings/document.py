@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from strongroom.settings.models import DaemonSettings, IdentitySettings, RecoverySettings, RepositorySettings, Table
+from strongroom.settings.models import DaemonSettings, IdentitySettings, RecoverySettings, RepositorySettings, SettingsTable
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import DefaultSettings, ProjectSettings
 
 
-class Document(Table):
+class Document(SettingsTable):
     """Strongroom's settings."""
 
     repository: RepositorySettings = Field(description="where the repository lies and how to reach it")

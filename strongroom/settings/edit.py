@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from strongroom.settings.errors import Placed
+    from strongroom.settings.errors import PlacedFault
 
 _RETRY = "look at what it says now, and begin again"
 
@@ -153,8 +153,8 @@ def migration(file: Path) -> Migration:
 class Checked:
     """What a check of a settings text has found."""
 
-    errors: Sequence[Placed]
-    warnings: Sequence[Placed]
+    errors: Sequence[PlacedFault]
+    warnings: Sequence[PlacedFault]
 
 
 def check(file: Path, text: str, now: datetime) -> Checked:

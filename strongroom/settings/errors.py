@@ -25,7 +25,7 @@ class SettingsFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedFault:
     """A fault and the line to which it leads; None where the whole file is meant."""
 
     fault: SettingsFault
@@ -49,7 +49,7 @@ class Placed:
 class SettingsInvalid(SettingsError):
     """A settings file that cannot be used, with all that is wrong with it."""
 
-    def __init__(self, file: Path, faults: Sequence[Placed]) -> None:
+    def __init__(self, file: Path, faults: Sequence[PlacedFault]) -> None:
         self.file = file
         self.faults = tuple(faults)
         if len(faults) == 1:
@@ -60,10 +60,10 @@ class SettingsInvalid(SettingsError):
             super().__init__(f"{file} has {len(faults)} errors:{''.join(lines)}", hint=SEE)
 
 
-def placed(faults: Iterable[SettingsFault], known: Mapping[Key, int]) -> list[Placed]:
+def placed(faults: Iterable[SettingsFault], known: Mapping[Key, int]) -> list[PlacedFault]:
     """With their lines, in the order of the file. What projects have inherited is told once, where it is written."""
     written_at = dict.fromkeys(replace(fault, key=_source(fault.key, known)) for fault in faults)
-    found = [Placed(fault, line_of(known, fault.key)) for fault in written_at]
+    found = [PlacedFault(fault, line_of(known, fault.key)) for fault in written_at]
     return sorted(found, key=lambda one: (one.line or 0, written(one.fault.key)))
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from strongroom.settings.value_types import Length, Loopback, Place, Text, Texts
 
 
-class Table(BaseModel):
+class SettingsTable(BaseModel):
     """A table of the file."""
 
     # only the outermost table builds a validator: with one for each, 21 of them take 10 ms more of every command
@@ -22,7 +22,7 @@ class Table(BaseModel):
     )
 
 
-class RepositorySettings(Table):
+class RepositorySettings(SettingsTable):
     """Where the repository lies and how to reach it."""
 
     address: Text = Field(description="a folder, `file:/folder`, or `s3://bucket/prefix`")
@@ -37,7 +37,7 @@ class RepositorySettings(Table):
     profile: Text | None = Field(default=None, description="a profile of the AWS configuration files")
 
 
-class IdentitySettings(Table):
+class IdentitySettings(SettingsTable):
     """Where the identity comes from. `--identity FILE` comes before all of these."""
 
     file: Place | None = Field(default=None, description="an age identity file; else `~/.config/strongroom/identity.txt`")
@@ -50,7 +50,7 @@ class IdentitySettings(Table):
     )
 
 
-class RecoverySettings(Table):
+class RecoverySettings(SettingsTable):
     """Who else can open what will be stored."""
 
     recipients: Texts = Field(
@@ -59,7 +59,7 @@ class RecoverySettings(Table):
     )
 
 
-class DaemonSettings(Table):
+class DaemonSettings(SettingsTable):
     """How the daemon runs."""
 
     max_parallel: Annotated[int, Field(ge=1, le=64)] = Field(

@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from strongroom.settings import secrets
-from strongroom.settings.models import Table
+from strongroom.settings.models import SettingsTable
 from strongroom.settings.value_types import People, Place, PlainUrl, Port, Text
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
-class EmailSettings(Table):
+class EmailSettings(SettingsTable):
     """By e-mail."""
 
     host: Text = Field(description="the mail server")
@@ -41,7 +41,7 @@ class EmailSettings(Table):
         return self
 
 
-class _Url(Table):
+class _Url(SettingsTable):
     """A URL, mostly one that is a secret itself."""
 
     url_file: Place | None = Field(default=None, description="a file whose first line is the URL")
@@ -68,7 +68,7 @@ class HealthchecksSettings(_Url):
     otherwise. Who hears no ping raises the alert, also when this machine is gone."""
 
 
-class AppriseSettings(Table):
+class AppriseSettings(SettingsTable):
     """By whatever apprise knows (the extra `apprise`). Its URLs bear secrets."""
 
     urls_file: Place | None = Field(default=None, description="a file with a URL a line")
@@ -81,7 +81,7 @@ class AppriseSettings(Table):
         return self
 
 
-class NotifySettings(Table):
+class NotifySettings(SettingsTable):
     """Who is notified when an alert fires, once, and again when it is resolved."""
 
     email: EmailSettings | None = Field(default=None, description="by e-mail")

@@ -15,7 +15,7 @@ from strongroom.settings import resolve
 from strongroom.settings.effective import Settings
 from strongroom.settings.errors import written
 from strongroom.settings.kind_names import NEVER
-from strongroom.settings.projects import Job, KeepSettings
+from strongroom.settings.projects import JobSettings, KeepSettings
 from strongroom.settings.renamed import as_written
 from strongroom.settings.toml_positions import Key, places
 
@@ -50,7 +50,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SettingOrigin:
     """A setting as it applies."""
 
     key: Key
@@ -71,7 +71,7 @@ def toml(value: Any) -> str:  # noqa: ANN401 (whatever a setting may be)
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
 
 
-def entries(settings: Settings) -> Iterator[Entry]:
+def entries(settings: Settings) -> Iterator[SettingOrigin]:
     """Every setting that applies, in the order of the models; a project with what it has inherited."""
     known = places(settings.text)
     document = settings.document
@@ -83,15 +83,15 @@ def entries(settings: Settings) -> Iterator[Entry]:
             yield from _table(known, (name,), getattr(document, name))
 
 
-def _table(known: Mapping[Key, int], key: Key, table: BaseModel) -> Iterator[Entry]:
-    if isinstance(table, Job) and not resolve.runs(table):
+def _table(known: Mapping[Key, int], key: Key, table: BaseModel) -> Iterator[SettingOrigin]:
+    if isinstance(table, JobSettings) and not resolve.runs(table):
         yield _entry(known, (*key, "every"), NEVER)
         return
     for name, about in type(table).model_fields.items():
         yield from _value(known, (*key, about.alias or name), getattr(table, name))
 
 
-def _value(known: Mapping[Key, int], key: Key, value: Any) -> Iterator[Entry]:  # noqa: ANN401 (whatever a model holds)
+def _value(known: Mapping[Key, int], key: Key, value: Any) -> Iterator[SettingOrigin]:  # noqa: ANN401 (whatever a model holds)
     if isinstance(value, KeepSettings):  # what it means says more than its parts
         for name, count in resolve.keep(value).as_json().items():
             yield _entry(known, (*key, name), count)
@@ -107,15 +107,15 @@ def _value(known: Mapping[Key, int], key: Key, value: Any) -> Iterator[Entry]:  
         yield _entry(known, key, value)
 
 
-def _entry(known: Mapping[Key, int], key: Key, value: Any) -> Entry:  # noqa: ANN401 (whatever a model holds)
+def _entry(known: Mapping[Key, int], key: Key, value: Any) -> SettingOrigin:  # noqa: ANN401 (whatever a model holds)
     own, above = as_written(key, known), as_written(("defaults", *key[2:]), known)
     if own in known:
-        return Entry(key, value, Origin("file", known[own]))
+        return SettingOrigin(key, value, Origin("file", known[own]))
     if key[0] == "projects" and above in known:
-        return Entry(key, value, Origin("defaults", known[above]))
+        return SettingOrigin(key, value, Origin("defaults", known[above]))
     for end, part in enumerate(own):
         if isinstance(part, int) and own[:end] in known and own[: end + 1] not in known:
-            return Entry(key, value, Origin("file", known[own[:end]]))  # of a table that was written in short
+            return SettingOrigin(key, value, Origin("file", known[own[:end]]))  # of a table that was written in short
     if key == ("identity", "file"):
         return _place(key, environment.identity_file(), "XDG_CONFIG_HOME")
     if key == ("daemon", "state"):
@@ -123,10 +123,10 @@ def _entry(known: Mapping[Key, int], key: Key, value: Any) -> Entry:  # noqa: AN
     for variable in _VARIABLES.get(key, ()):
         found = environment.variable(variable)
         if found is not None:
-            return Entry(key, found, Origin("environment", variable=variable))
-    return Entry(key, value, Origin("default"))
+            return SettingOrigin(key, found, Origin("environment", variable=variable))
+    return SettingOrigin(key, value, Origin("default"))
 
 
-def _place(key: Key, path: Path, variable: str) -> Entry:
+def _place(key: Key, path: Path, variable: str) -> SettingOrigin:
     said = environment.variable(variable) is not None
-    return Entry(key, path, Origin("environment", variable=variable) if said else Origin("default"))
+    return SettingOrigin(key, path, Origin("environment", variable=variable) if said else Origin("default"))

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from strongroom.settings.models import Table
+from strongroom.settings.models import SettingsTable
 from strongroom.settings.value_types import (
     Count,
     Cron,
@@ -37,7 +37,7 @@ _SHORT = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"
 _InShort = Literal["hourly", "daily", "weekly", "monthly", "quarterly", "yearly"]
 
 
-class Expectation(Table):
+class Expectation(SettingsTable):
     """Items that must appear in a source: one for every hour, day, …"""
 
     path: Glob = Field(default="**", description="the items that count, below the source: `hourly/**`")
@@ -48,7 +48,7 @@ class Expectation(Table):
     )
 
 
-class HookSettings(Table):
+class HookSettings(SettingsTable):
     """Commands before and after the backup of a source, for dumps: what a source does not say it has from its project, key by
     key, and a project from `[defaults]`. They run in the folder of the settings file, without a shell, and without the
     credentials that reach the repository."""
@@ -68,7 +68,7 @@ class HookSettings(Table):
     )
 
 
-class SourceSettings(Table):
+class SourceSettings(SettingsTable):
     """A folder that is backed up."""
 
     kind: Word = Field(
@@ -118,7 +118,7 @@ class SourceSettings(Table):
         return value
 
 
-class Job(Table):
+class JobSettings(SettingsTable):
     """When a job runs, and how. It runs only where `every` or `cron` is said."""
 
     every: Every | None = Field(
@@ -143,26 +143,30 @@ class Job(Table):
         return self
 
 
-class CheckJob(Job):
+class CheckJob(JobSettings):
     """When stored data is read and verified: a share of it each time."""
 
     all_within: Length = Field(default="30 days", description="so that everything is read within this time")
 
 
-class Schedules(Table):
+class Schedules(SettingsTable):
     """The jobs of a project, in its time zone."""
 
-    backup: Job = Field(default=Job.model_construct(), description="snapshots of all sources")
+    backup: JobSettings = Field(default=JobSettings.model_construct(), description="snapshots of all sources")
     check: CheckJob = Field(default=CheckJob.model_construct(), description="stored data is read and verified")
-    drill: Job = Field(
-        default=Job.model_construct(),
+    drill: JobSettings = Field(
+        default=JobSettings.model_construct(),
         description="a random sample and the newest report are restored to a scratch folder, and compared",
     )
-    retention: Job = Field(default=Job.model_construct(), description="snapshots that no rule wants are forgotten")
-    prune: Job = Field(default=Job.model_construct(), description="what nothing needs any more is deleted from the store")
+    retention: JobSettings = Field(
+        default=JobSettings.model_construct(), description="snapshots that no rule wants are forgotten"
+    )
+    prune: JobSettings = Field(
+        default=JobSettings.model_construct(), description="what nothing needs any more is deleted from the store"
+    )
 
 
-class KeepSettings(Table):
+class KeepSettings(SettingsTable):
     """Which snapshots of a source stay: any that one of these wants. Without any of them: whole for 90 days, one a day for a
     year, one a month for ever."""
 
@@ -176,7 +180,7 @@ class KeepSettings(Table):
     within: SpanText | None = Field(default=None, description="all that are younger; where it is not said: `90 days`")
 
 
-class LockSettings(Table):
+class LockSettings(SettingsTable):
     """Object Lock, where the store has it: what was uploaded can be deleted by nobody for some time."""
 
     mode: Literal["none", "governance", "compliance"] = Field(
@@ -191,7 +195,7 @@ class LockSettings(Table):
         return self
 
 
-class AlertSettings(Table):
+class AlertSettings(SettingsTable):
     """What of a new snapshot raises an alert and freezes retention until a person looks."""
 
     deleted_share: Share = Field(default=0.3, description="this share of a source's files vanished, at once or within a day")
@@ -210,7 +214,7 @@ class AlertSettings(Table):
     )
 
 
-class DefaultSettings(Table):
+class DefaultSettings(SettingsTable):
     """For every project, unless it says otherwise itself. Tables are put together key by key."""
 
     zone: Zone = Field(default="UTC", description="the time zone of periods, schedules and retention: `Europe/Kyiv`")

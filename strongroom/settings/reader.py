@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from strongroom.settings import renamed, secrets
 from strongroom.settings.document import Document
-from strongroom.settings.errors import SEE, Placed, SettingsFault, SettingsInvalid, placed, written
+from strongroom.settings.errors import SEE, PlacedFault, SettingsFault, SettingsInvalid, placed, written
 from strongroom.settings.kinds import unknown_kinds
 from strongroom.settings.projects import inherited
 from strongroom.settings.renamed import as_written
@@ -56,7 +56,7 @@ def read(file: Path, text: str, old: Callable[[Key], None] | None = None) -> Doc
     except tomllib.TOMLDecodeError as error:
         line = _LINE.search(str(error))
         fault = SettingsFault((), f"is not valid TOML: {error}", "correct that line")
-        raise SettingsInvalid(file, [Placed(fault, int(line[1]) if line else None)]) from error
+        raise SettingsInvalid(file, [PlacedFault(fault, int(line[1]) if line else None)]) from error
     names = renamed.with_new_names(value)
     faults = [*secrets.secrets_in(value), *map(_both, names.both), *unknown_kinds(names.value)]
     try:

@@ -14,12 +14,12 @@ from strongroom.settings import durations
 from strongroom.settings.kind_names import NEVER
 
 if TYPE_CHECKING:
-    from classify.path_layout import Layout
+    from classify.path_layout import PathLayout
     from policies.retention.rules import ItemRules, Keep
     from policies.scheduling.job_policy import JobPolicy
     from policies.scheduling.parser import Schedule
     from strongroom.settings.document import Document
-    from strongroom.settings.projects import HookSettings, Job, KeepSettings, ProjectSettings, SourceSettings
+    from strongroom.settings.projects import HookSettings, JobSettings, KeepSettings, ProjectSettings, SourceSettings
 
 JobName = Literal["backup", "check", "drill", "retention", "prune"]
 JOBS: tuple[JobName, ...] = get_args(JobName)
@@ -40,26 +40,26 @@ def scheduled(project: ProjectSettings) -> Iterator[Scheduled]:
 
     zone = ZoneInfo(project.zone)
     for name in JOBS:
-        job: Job = getattr(project.schedule, name)
+        job: JobSettings = getattr(project.schedule, name)
         if runs(job):
             yield Scheduled(name, parser.read(every=job.every, cron=job.cron, zone=zone), policy(job))
 
 
-def runs(job: Job) -> bool:
+def runs(job: JobSettings) -> bool:
     """Whether anybody said when."""
     return job.cron is not None or job.every not in (None, NEVER)
 
 
-def policy(job: Job) -> JobPolicy:
+def policy(job: JobSettings) -> JobPolicy:
     """How a job is started."""
-    from policies.scheduling.job_policy import JobPolicy, Retries, read_window
+    from policies.scheduling.job_policy import JobPolicy, JobRetries, read_window
 
     return JobPolicy(
         catch_up=job.catch_up,
         jitter=timedelta() if job.jitter is None else durations.read(job.jitter),
         window=None if job.window is None else read_window(job.window),
         timeout=durations.read(job.timeout),
-        retries=Retries(attempts=job.retries + 1, first=durations.read(job.back_off)),
+        retries=JobRetries(attempts=job.retries + 1, first=durations.read(job.back_off)),
     )
 
 
@@ -87,12 +87,12 @@ def day_first(project: ProjectSettings) -> bool:
     return project.dates == "day-first"
 
 
-def layouts(project: ProjectSettings, source: SourceSettings) -> tuple[Layout, ...]:
+def layouts(project: ProjectSettings, source: SourceSettings) -> tuple[PathLayout, ...]:
     """How a source's paths say their periods."""
-    from classify.path_layout import Layout
+    from classify.path_layout import PathLayout
 
     zone = ZoneInfo(project.zone)
-    return tuple(Layout.compiled(text, zone) for text in source.layout)
+    return tuple(PathLayout.compiled(text, zone) for text in source.layout)
 
 
 def hook_commands(document: Document) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:

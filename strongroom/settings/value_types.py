@@ -83,9 +83,9 @@ def _window(text: str) -> None:
 
 
 def _layout(text: str) -> None:
-    from classify.path_layout import Layout
+    from classify.path_layout import PathLayout
 
-    Layout.compiled(text, ZoneInfo("UTC"))
+    PathLayout.compiled(text, ZoneInfo("UTC"))
 
 
 def _span(text: str) -> None:

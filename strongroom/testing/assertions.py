@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom.folder_comparison import CompareOptions, Difference, compare_folders, compare_items, single
+from strongroom.folder_comparison import CompareOptions, FolderDifference, compare_folders, compare_items, single
 from vault.problems import printable
 from vault.wording import counted
 
@@ -41,7 +41,7 @@ def assert_restores(
     with tempfile.TemporaryDirectory(prefix="strongroom-assert-restores-") as scratch:
         problems = _restored(selection, Path(scratch))
         kinds = sorted(os.listdir(scratch))  # noqa: PTH208 (names)
-        differences: list[Difference] = []
+        differences: list[FolderDifference] = []
         for kind, expected in _by_kind(equals, kinds).items():
             differences += _compared(Path(expected), Path(scratch, kind), options, kind, subset=subset)
     if differences or problems:
@@ -75,17 +75,19 @@ def _by_kind(equals: Path | str | Mapping[str, Path | str], kinds: Sequence[str]
     return {kinds[0]: equals}
 
 
-def _compared(expected: Path, found: Path, options: CompareOptions, kind: str, *, subset: bool) -> list[Difference]:
+def _compared(expected: Path, found: Path, options: CompareOptions, kind: str, *, subset: bool) -> list[FolderDifference]:
     if not expected.is_dir():
         files = [path for path in found.rglob("*") if not path.is_dir()]
         if len(files) != 1:
             raise AssertionError(f"{expected} is a file, and {counted(len(files), 'file')} were restored: select one")
         return compare_items(single(expected), single(files[0]), options)
     differences = compare_folders(expected, found, options, subset=subset)
-    return [Difference(os.fsencode(kind) + b"/" * bool(one.path) + one.path, one.what, one.message) for one in differences]
+    return [
+        FolderDifference(os.fsencode(kind) + b"/" * bool(one.path) + one.path, one.what, one.message) for one in differences
+    ]
 
 
-def _message(selection: SelectedItems, differences: Sequence[Difference], problems: Sequence[Problem]) -> str:
+def _message(selection: SelectedItems, differences: Sequence[FolderDifference], problems: Sequence[Problem]) -> str:
     found = [(one.path, one.message) for one in problems] + [(one.path, one.message) for one in differences]
     lines = [f"the restore of {selection.project.name} is not what it should be: {counted(len(found), 'difference')}"]
     lines += [f"  {printable(path)}: {message}" for path, message in found[:SHOWN]]

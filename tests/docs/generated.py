@@ -125,12 +125,12 @@ def _global_options() -> str:
     return "\n".join(["| option | what it does | variable |", "| --- | --- | --- |", *rows, *HELP_ROWS])
 
 
-def _global_entries() -> set[help_pages.Entry]:
-    found = {help_pages.Entry(help_pages.written(one), help_pages.explained(one)) for one in global_options()}
-    return found | {help_pages.Entry("-h, --help", "Show this help.")}
+def _global_entries() -> set[help_pages.HelpEntry]:
+    found = {help_pages.HelpEntry(help_pages.written(one), help_pages.explained(one)) for one in global_options()}
+    return found | {help_pages.HelpEntry("-h, --help", "Show this help.")}
 
 
-def _table(entries: list[help_pages.Entry]) -> str:
+def _table(entries: list[help_pages.HelpEntry]) -> str:
     rows = [f"| `{one.written.replace('|', BAR)}` | {_text(one.help)} |" for one in entries]
     return "\n".join(["| | |", "| --- | --- |", *rows]) + "\n"
 

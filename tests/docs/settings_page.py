@@ -24,7 +24,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "projects.NAME.sources.expected": projects.Expectation,
     "defaults": projects.DefaultSettings,
     "defaults.schedule": projects.Schedules,
-    "defaults.schedule.backup": projects.Job,
+    "defaults.schedule.backup": projects.JobSettings,
     "defaults.schedule.check": projects.CheckJob,
     "defaults.hooks": projects.HookSettings,
     "defaults.keep": projects.KeepSettings,

@@ -194,7 +194,7 @@ def test_a_drill_is_recorded_and_a_damaged_pack_is_told_by_drill_check_and_statu
     assert drilled["items"] == 20 and drilled["trouble"] == "" and drilled["seconds"] > 0
     home.call("check", "--rolling")
     sound = home.call("status", "--json").document
-    assert sound["broken"] == [] and sound["projects"][0]["last_drill"]["whole_items"] == 20
+    assert sound["alerts"] == [] and sound["projects"][0]["last_drill"]["whole_items"] == 20
     packs = [file for file in (home.folder / "repository/projects").rglob("packs/*/*") if file.is_file()]
     for pack in packs:
         pack.chmod(0o600)
@@ -202,7 +202,7 @@ def test_a_drill_is_recorded_and_a_damaged_pack_is_told_by_drill_check_and_statu
     assert "DAMAGED" in home.call("drill", exits=20).text
     nights = [home.run("check", "--rolling", exits=(0, 20)).code for _ in range(3)]
     assert 20 in nights and nights[-1] == 20  # one pack a night; what is damaged is read every night from then on
-    shown = home.call("status", "--json", exits=3).document["broken"]
+    shown = home.call("status", "--json", exits=3).document["alerts"]
     assert {one["promise"] for one in shown} == {"damage", "drill"}
 
 
@@ -213,7 +213,7 @@ def test_status_tells_a_late_source_a_missing_report_and_the_next_run(home: Desk
     time.sleep(1.2)
     found = home.call("status", "--json", exits=3).document
     assert found["sources"][0]["state"] == "late" and found["sources"][0]["rpo_seconds"] == 1.0
-    assert found["sources"][0]["next_run"] and [one["promise"] for one in found["broken"]] == ["rpo"]
+    assert found["sources"][0]["next_run"] and [one["promise"] for one in found["alerts"]] == ["rpo"]
 
 
 def killed_again_and_again(desk: Desk, kills: int, check_every: int, seed: int) -> None:

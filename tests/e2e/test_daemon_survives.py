@@ -205,4 +205,4 @@ def test_a_daemon_lives_through_all_of_it_and_tells_each_alerts_once(day: Day) -
     day.desk.call("restore", "acme", "--to", "back", "--quiet")
     assert tree_facts(day.desk.folder / "back/reports") == tree_facts(day.desk.folder / "source")
     shown: Any = day.desk.call("status", "--json").document
-    assert shown["broken"] == [] and shown["daemon"]["state"] == "ended"
+    assert shown["alerts"] == [] and shown["daemon"]["state"] == "ended"

@@ -59,7 +59,7 @@ def test_accepting_keeps_the_reason_and_lets_retention_go_on(desk: Desk) -> None
     done = desk.call("snapshot", "accept", "acme", "--reason", "they moved it", "--yes", "--json").document
     (one,) = done["accepted"]
     assert one["snapshot"] == flagged and one["difference"]["counts"]["deleted"] == 12 and done["frozen"] == []
-    assert desk.call("status", "--json").document["broken"] == []
+    assert desk.call("status", "--json").document["alerts"] == []
     shown = desk.call("snapshot", "show", "acme").text
     assert f"flagged    {one['why']}; accepted by {done['who']} on " in shown and ": they moved it\n" in shown
     assert "is not frozen" in desk.call("snapshot", "accept", "acme", "--reason", "again", "--yes", exits=2).err
@@ -72,7 +72,7 @@ def test_on_a_terminal_it_asks_and_no_means_no(desk: Desk) -> None:
         terminal.wait_for(b"so that retention of acme goes on?")
         terminal.type(answer)
         assert terminal.end() == code, terminal.shown
-        assert bool(desk.call("status", "--json", exits=(0, 3)).document["broken"]) == bool(code)
+        assert bool(desk.call("status", "--json", exits=(0, 3)).document["alerts"]) == bool(code)
 
 
 def test_one_of_several_flagged_snapshots_is_accepted_and_the_others_go_on_freezing(desk: Desk) -> None:

@@ -103,11 +103,11 @@ def test_an_alerts_about_failing_runs_ends_after_a_clean_run_by_hand(desk: Desk)
     desk.settings.write_text(desk.settings.read_text() + schedule)
     (desk.folder / "source").rename(desk.folder / "elsewhere")
     desk.run("daemon", "--once", exits=3)
-    broken = desk.call("status", "--json", exits=3).document["broken"]
+    broken = desk.call("status", "--json", exits=3).document["alerts"]
     assert [one["promise"] for one in broken] == ["problems"]
     (desk.folder / "elsewhere").rename(desk.folder / "source")
     desk.call("backup")
-    assert desk.call("status", "--json").document["broken"] == []
+    assert desk.call("status", "--json").document["alerts"] == []
 
 
 def test_a_project_that_left_the_settings_alerts_nobody_and_its_damage_still_does(desk: Desk) -> None:
@@ -126,9 +126,9 @@ def test_a_project_that_left_the_settings_alerts_nobody_and_its_damage_still_doe
     desk.settings.write_text(kept)
     shown = desk.call("status", "--json").document
     rows = {row["project"]: row["state"] for row in shown["sources"]}
-    assert rows == {"two words": "not in the settings", "stays": "ok"} and shown["broken"] == []
+    assert rows == {"two words": "not in the settings", "stays": "ok"} and shown["alerts"] == []
     assert 20 in [desk.run("check", "two words", "--rolling", exits=(0, 20)).code for _ in range(4)], "one pack a time"
-    assert [one["promise"] for one in desk.call("status", "--json", exits=3).document["broken"]] == ["damage"]
+    assert [one["promise"] for one in desk.call("status", "--json", exits=3).document["alerts"]] == ["damage"]
 
 
 @pytest.mark.parametrize("name", ["books.sqlite", "findings.sqlite"])
@@ -140,7 +140,7 @@ def test_damaged_state_is_told_and_everything_else_is_shown_and_nothing_is_chang
     for suffix in ("-wal", "-shm"):
         file.with_name(f"{name}{suffix}").unlink(missing_ok=True)
     shown = desk.call("status", "--json", exits=3).document
-    assert shown["sources"][0]["state"] == "ok" and name in shown["broken"][0]["message"]
+    assert shown["sources"][0]["state"] == "ok" and name in shown["alerts"][0]["message"]
     assert file.read_bytes() == b"this is no database" * 1000
 
 
@@ -158,7 +158,7 @@ def test_a_state_folder_that_may_not_be_written_or_not_be_read_stops_no_status(d
     finally:
         folder.chmod(0o700)
     assert shown["sources"][0]["state"] == "ok" and shown["daemon"]["state"] == "unknown"
-    assert [one["subject"] for one in shown["broken"]] == ["state", "state"]
+    assert [one["subject"] for one in shown["alerts"]] == ["state", "state"]
 
 
 def test_a_daemon_that_lives_was_killed_or_ended_is_told_apart(desk: Desk) -> None:
@@ -179,7 +179,7 @@ def test_a_daemon_that_lives_was_killed_or_ended_is_told_apart(desk: Desk) -> No
             daemon.wait(60)
         shown = desk.run("status", "--json", exits=(0, 3)).document
         assert shown["daemon"]["state"] == state, shown["daemon"]
-        assert ("was killed" in json.dumps(shown["broken"])) == (state == "killed")
+        assert ("was killed" in json.dumps(shown["alerts"])) == (state == "killed")
 
 
 def test_a_run_that_died_here_is_not_shown_as_running(desk: Desk) -> None:

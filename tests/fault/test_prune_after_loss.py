@@ -26,7 +26,7 @@ from vault.repository.gc.prune_inputs import read_until_consistent
 from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.gc.prune_planner import make_plan
 from vault.repository.gc.prune_report import PruneReport
-from vault.repository.gc.reachability import Needs, needs
+from vault.repository.gc.reachability import NeededPacks, needs
 from vault.repository.missing_snapshots import SnapshotsMissing, gone
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore
@@ -263,7 +263,7 @@ def test_a_snapshot_that_is_taken_back_while_a_prune_looks_ends_it_with_run_agai
     with pytest.raises(Damaged):
         make_plan(project, WISHES)
 
-    def find(world: Seen) -> Needs:
+    def find(world: Seen) -> NeededPacks:
         asked.append(world)
         if len(asked) == 1:
             take_back()

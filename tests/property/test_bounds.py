@@ -20,7 +20,7 @@ from vault.format import envelope, hold, index, layout, manifest, pack, parquet,
 from vault.format.capability import Capability
 from vault.format.chunks import ChunkerParams
 from vault.format.claim_eviction import Eviction
-from vault.format.descriptor import LARGEST_PACK, Descriptor, Limits
+from vault.format.descriptor import LARGEST_PACK, Descriptor, FormatLimits
 from vault.format.forget_note import ForgetNote, ForgottenSnapshot
 from vault.format.hold import HeldPeriod, Hold, Release, Scope
 from vault.format.mark import MAX_PACKS_IN_MARK, Mark
@@ -281,7 +281,7 @@ def test_a_capability_that_is_written_can_be_read(*, name: str, reads: bool) -> 
 )
 def test_a_descriptor_that_is_written_can_be_read(pack: int, smallest: int, features: list[str], size: int) -> None:
     cutting = ChunkerParams(smallest, smallest * 4 + size, smallest * 16)
-    made = Descriptor("a" * 32, NOW, content=cutting, limits=Limits(pack), features=tuple(features))
+    made = Descriptor("a" * 32, NOW, content=cutting, limits=FormatLimits(pack), features=tuple(features))
     try:
         data = made.encode()
     except Unstorable:

@@ -110,7 +110,7 @@ class Writer:
 
 
 class Reading:
-    """What a stream needs of a `vault.backup.file_reading.Reading`."""
+    """What a stream needs of a `vault.backup.file_reading.FileReading`."""
 
     def __init__(self, cutting: ChunkerParams) -> None:
         self.writer = Writer(cutting)

@@ -17,7 +17,7 @@ from vault.format import envelope, frames, index, layout, pack, parquet, strict_
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id, cut
 from vault.format.claim import Claim
-from vault.format.descriptor import Descriptor, Limits, Trust
+from vault.format.descriptor import Descriptor, FormatLimits, Trust
 from vault.format.forget_note import ForgetNote, ForgottenSnapshot
 from vault.format.mark import Mark
 from vault.format.moved_packs import MovedPacks
@@ -125,7 +125,7 @@ def test_a_record_of_another_key_name_or_project_or_with_a_flipped_bit_is_refuse
     trust=st.builds(Trust, st.booleans(), st.sampled_from(["sha256", "md5", "both"])),
 )
 def test_a_descriptor_is_read_as_it_was_written(repository: bytes, created: datetime, limit: int, trust: Trust) -> None:
-    descriptor = Descriptor(repository.hex(), created, TINY, TINY, Limits(limit), trust)
+    descriptor = Descriptor(repository.hex(), created, TINY, TINY, FormatLimits(limit), trust)
     assert Descriptor.decode(descriptor.encode()) == descriptor
 
 

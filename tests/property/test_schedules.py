@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policies.scheduling import parser
-from policies.scheduling.job_policy import JobPolicy, Window
+from policies.scheduling.job_policy import JobPolicy, TimeWindow
 from policies.scheduling.rules import WEEKDAYS
 from vault.errors import SettingsError
 
@@ -243,7 +243,7 @@ def test_whatever_is_written_is_read_or_refused_with_a_hint(text: str, form: str
 @given(place=places, opens=st.times(), closes=st.times())
 def test_a_window_opens_within_itself_and_not_before_it_must(place: Place, opens: time, closes: time) -> None:
     zone, moment = place
-    window = Window(opens.replace(second=0, microsecond=0), closes.replace(second=0, microsecond=0))
+    window = TimeWindow(opens.replace(second=0, microsecond=0), closes.replace(second=0, microsecond=0))
     if window.opens == window.closes:
         return
     opening = window.opening(moment, zone)

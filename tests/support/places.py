@@ -30,7 +30,7 @@ from vault.clock import Clock
 from vault.errors import ObjectNotFound
 from vault.format import layout
 from vault.format.chunks import ChunkerParams
-from vault.format.descriptor import Descriptor, Limits, Trust
+from vault.format.descriptor import Descriptor, FormatLimits, Trust
 from vault.format.layout import CONTENT_TIER
 from vault.repository.check import CheckReport, Depth, check
 from vault.repository.orphan_packs import read_table_of_contents
@@ -85,7 +85,7 @@ def tiny_descriptor(*, pack: int = 3000, create_once: bool = True) -> Descriptor
         created=FAR_AHEAD,
         content=TINY,
         meta=TINY,
-        limits=Limits(pack=pack),
+        limits=FormatLimits(pack=pack),
         trust=Trust(create_once=create_once),
     )
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from openpyxl import Workbook
 
 from policies.monitoring import retention_freeze
-from policies.monitoring.anomalies import Anomalies, Limits
+from policies.monitoring.anomalies import Anomalies, AnomalyLimits
 from restore.tables.profile import TABLE_FORMATS, table_profile
 from tests.support.places import folder_source, made_on
 from vault.backup import run
@@ -102,7 +102,7 @@ class Centre:
         source = folder_source(self.root)
         source = run.Source(source.name, source.kind, source.path, source.rules, profiler=PROFILER)
         record = run.back_up(self.project, source, run.BackupOptions()).record
-        verdict = retention_freeze.watch(self.project, record, Limits(), KYIV)
+        verdict = retention_freeze.watch(self.project, record, AnomalyLimits(), KYIV)
         self.alerts += [(record.taken_at, why) for why in verdict.reasons]
         return verdict
 

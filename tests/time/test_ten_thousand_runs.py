@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from policies.scheduling import parser
-from policies.scheduling.job_policy import JobPolicy, Retries
+from policies.scheduling.job_policy import JobPolicy, JobRetries
 from policies.scheduling.jobs import Job
 from tests.support.stage import StageClock
 from tests.time.world import Luck, World
@@ -23,7 +23,7 @@ def life(folder: Path, seed: int, runs: int) -> World:
     """Until so many runs have ended."""
     luck, randomness = Luck(seed, failing=0.1, longest=3.5 * 3600), random.Random(seed)
     schedule = parser.read(every="hour at :05", zone=ZoneInfo("Europe/Kyiv"))
-    policy = JobPolicy(jitter=10 * timedelta(minutes=1), timeout=2 * HOUR, retries=Retries(attempts=3))
+    policy = JobPolicy(jitter=10 * timedelta(minutes=1), timeout=2 * HOUR, retries=JobRetries(attempts=3))
     jobs = [
         Job("backup", "once", schedule, luck.work, policy),
         Job("backup", "all", schedule, luck.work, JobPolicy("all", retries=policy.retries)),

@@ -12,7 +12,7 @@ import pytest
 
 from policies.scheduling import due, parser
 from policies.scheduling.due import Skip, Start, Wait
-from policies.scheduling.job_policy import CatchUp, JobPolicy, Retries, read_window
+from policies.scheduling.job_policy import CatchUp, JobPolicy, JobRetries, read_window
 from policies.scheduling.jobs import Job
 from policies.scheduling.parser import Schedule
 from policies.scheduling.run import Run
@@ -79,7 +79,7 @@ def test_a_window_at_night_gathers_the_hours_of_the_day() -> None:
 @pytest.mark.parametrize("years", [0.12, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_daemons_two_years_lose_no_due_time_and_run_none_twice(catch_up: CatchUp, years: float, tmp_path: Path) -> None:
     luck = Luck(7, failing=0.05, longest=5 * 3600)
-    policy = JobPolicy(catch_up, late=HOUR, timeout=3 * HOUR, retries=Retries(attempts=2))
+    policy = JobPolicy(catch_up, late=HOUR, timeout=3 * HOUR, retries=JobRetries(attempts=2))
     texts = ["hour at :05", "day at 03:30", "week on sunday at 04:00", "month on last at 23:00", "quarter"]
     jobs = [Job(text, "sdek", parser.read(every=text, zone=KYIV), luck.work, policy) for text in texts]
     jobs.append(Job("windowed", "other", jobs[0].schedule, luck.work, JobPolicy(catch_up, window=read_window("22:00-06:00"))))

@@ -15,11 +15,11 @@ import pytest
 
 from cli.demo.calls import CLIENTS, SeededRandomness, calls_of
 from cli.demo.data import grow, write_contact_centre
-from cli.demo.files import Table, csv_bytes, pdf_bytes, xlsx_bytes
+from cli.demo.files import DemoTable, csv_bytes, pdf_bytes, xlsx_bytes
 from vault.errors import TargetError
 
 UNTIL = datetime(2026, 1, 2, 3, tzinfo=UTC)
-AWKWARD = Table(
+AWKWARD = DemoTable(
     "Awkward & <odd>",
     ("day", "code", "text", "number"),
     [
@@ -181,7 +181,7 @@ def test_a_workbook_is_a_zip_of_well_formed_parts_and_keeps_text_as_text() -> No
 
 
 def test_a_pdf_has_a_header_a_trailer_and_a_table_that_points_at_its_objects() -> None:
-    long = Table("Long", ("line",), [(f"line {number}",) for number in range(200)])
+    long = DemoTable("Long", ("line",), [(f"line {number}",) for number in range(200)])
     for table, pages in ((AWKWARD, 1), (long, 4)):
         content = pdf_bytes(table)
         assert content.startswith(b"%PDF-1.4\n")

@@ -102,8 +102,8 @@ def test_quiet_and_a_document_are_without_progress_unless_it_is_asked_for(
             SystemClock().sleep(0.03)
     assert capsys.readouterr().err == ""
     monkeypatch.setenv(progress.VARIABLE, "plain")
-    assert progress.style(quiet=False, as_json=True) is progress.Style.PLAIN
-    assert progress.style(quiet=True, as_json=False) is progress.Style.NONE
+    assert progress.style(quiet=False, as_json=True) is progress.ProgressStyle.PLAIN
+    assert progress.style(quiet=True, as_json=False) is progress.ProgressStyle.NONE
     monkeypatch.setenv(progress.VARIABLE, "loud")
     with pytest.raises(UsageError, match="loud"):
         progress.style(quiet=False, as_json=False)

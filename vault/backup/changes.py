@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from classify.format import BINARY
 from classify.period_columns import MTIME
 from vault.backup.table_profiles import TableProfile, from_row, remaining_share
-from vault.format.changes import LONGEST_NAME, MOST_EXAMPLES, MOST_GROUPS, Changes, Group
+from vault.format.changes import LONGEST_NAME, MOST_EXAMPLES, MOST_GROUPS, Changes, VanishedGroup
 from vault.format.manifest import FILE
 from vault.problems import printable
 
@@ -275,10 +275,10 @@ def _label(start: int, pattern: str, zone: ZoneInfo) -> str:
         return "beyond the calendar"
 
 
-def _most(groups: Mapping[str, int]) -> tuple[Group, ...]:
+def _most(groups: Mapping[str, int]) -> tuple[VanishedGroup, ...]:
     """The largest ones, by name."""
     largest = sorted(groups.items(), key=lambda one: -one[1])[:MOST_GROUPS]
-    return tuple(Group(name, files) for name, files in sorted(largest))
+    return tuple(VanishedGroup(name, files) for name, files in sorted(largest))
 
 
 def _name(path: bytes) -> str:

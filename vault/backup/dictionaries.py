@@ -36,7 +36,7 @@ class TrainedDictionary:
 
 
 @dataclass(slots=True)
-class Group:
+class FileGroup:
     """Files that are likely to resemble each other, those of one extension: how many, how large, and some of their
     paths, evenly spread however many there are."""
 
@@ -65,10 +65,10 @@ def group_of(path: bytes) -> str:
 
 def groups_to_train(files: Iterable[tuple[bytes, int]]) -> dict[str, list[bytes]]:
     """Groups that deserve a dictionary, each with the paths to learn from. files: path and size of what will be read."""
-    groups: dict[str, Group] = {}
+    groups: dict[str, FileGroup] = {}
     for path, size in files:
         if 0 < size <= SMALL:
-            groups.setdefault(group_of(path), Group()).add(path, size)
+            groups.setdefault(group_of(path), FileGroup()).add(path, size)
     return {
         name: group.paths[:: max(1, len(group.paths) // SAMPLES)][:SAMPLES]
         for name, group in groups.items()

@@ -58,7 +58,7 @@ class FileToRead:
 
 
 @dataclass(slots=True)
-class Reading:
+class FileReading:
     """Reads rows of a scan and collects the results."""
 
     reader: Reader

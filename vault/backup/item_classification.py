@@ -22,7 +22,7 @@ from vault.problems import Problem
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from classify.path_layout import Layout
+    from classify.path_layout import PathLayout
     from vault.backup.read_results import ReadResults
     from vault.source.reader import Reader
 
@@ -47,7 +47,7 @@ class ClassifyOptions:
     """
 
     zone: ZoneInfo
-    layouts: Sequence[Layout] = ()
+    layouts: Sequence[PathLayout] = ()
     day_first: bool = True
     content: OfContent | None = None
     content_key: str = ""

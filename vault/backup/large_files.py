@@ -13,7 +13,7 @@ from vault.format.tree import ChunkRef
 from vault.source.reader import Extent, LargeFile
 
 if TYPE_CHECKING:
-    from vault.backup.file_reading import Reading
+    from vault.backup.file_reading import FileReading
 
 PIECE = 8 * 1024 * 1024
 """Bytes of a large file that are read and cut at once."""
@@ -25,7 +25,7 @@ class LargeFileStream:
     `short`: whether the file ended before the size that it had when it was opened
     """
 
-    def __init__(self, reading: Reading, file: LargeFile, path: bytes) -> None:
+    def __init__(self, reading: FileReading, file: LargeFile, path: bytes) -> None:
         self._reading = reading
         self._file = file
         self._path = path

@@ -75,7 +75,9 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
     results = ReadResults()
     writer = content_writer.ContentWriter(tools.session, tools.known, _trained(tools, scan.table, fresh))
     try:
-        work = file_reading.Reading(tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress)
+        work = file_reading.FileReading(
+            tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress
+        )
         _folders_and_links(work, scan.table, fresh)
         scan.keep_columns("path", "type", "size")
         work.files(file_reading.wanted_files(scan.table, fresh))
@@ -106,7 +108,7 @@ def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dic
     return trained
 
 
-def _folders_and_links(work: file_reading.Reading, scan: pa.Table, fresh: pa.Array) -> None:
+def _folders_and_links(work: file_reading.FileReading, scan: pa.Table, fresh: pa.Array) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -10,7 +10,7 @@ from vault.backup.new_manifest import ItemRetirement
 from vault.progress import NoProgress, Progress
 from vault.repository.object_lock import ObjectLock
 from vault.source.patterns import Rules
-from vault.source.scan import NOWHERE, Bounds, Scan, scan
+from vault.source.scan import NOWHERE, Scan, ScanBounds, scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Source:
     path: bytes
     rules: Rules
     classify_options: item_classification.ClassifyOptions = item_classification.UTC_OPTIONS
-    bounds: Bounds = NOWHERE
+    bounds: ScanBounds = NOWHERE
     ignored: frozenset[comparison.Ignorable] = frozenset()
     profiler: table_profiles.Profiler | None = None
 

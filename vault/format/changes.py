@@ -21,7 +21,7 @@ LONGEST_NAME = 200
 """Characters; a longer one is cut."""
 
 
-class Group(NamedTuple):
+class VanishedGroup(NamedTuple):
     """A folder or a period of which no file is left. files: that it lost within the last seven days."""
 
     name: str
@@ -52,8 +52,8 @@ class Changes:
     columns: int = 0
     vanished: int = 0
     moved: int = 0
-    folders: tuple[Group, ...] = ()
-    periods: tuple[Group, ...] = ()
+    folders: tuple[VanishedGroup, ...] = ()
+    periods: tuple[VanishedGroup, ...] = ()
     examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
     since: datetime | None = None
 
@@ -89,15 +89,15 @@ NUMBERS = tuple(one.name for one in fields(Changes) if one.type == "int")
 _GROUPS = ("folders", "periods")
 
 
-def _groups(value: dict[str, Any], name: str, what: str) -> tuple[Group, ...]:
+def _groups(value: dict[str, Any], name: str, what: str) -> tuple[VanishedGroup, ...]:
     found = value.get(name, [])
     if not isinstance(found, list):
         raise Damaged(f"{what}: {name!r} is not a list")
     return tuple(_group(one, f"{what}: {name!r}") for one in found)
 
 
-def _group(value: object, what: str) -> Group:
+def _group(value: object, what: str) -> VanishedGroup:
     match value:
         case [str(name), int(files)] if files >= 0:
-            return Group(name, files)
+            return VanishedGroup(name, files)
     raise Damaged(f"{what} does not hold names and numbers of files")

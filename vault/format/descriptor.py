@@ -31,7 +31,7 @@ Checksum = Literal["sha256", "md5", "both"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FormatLimits:
     """Sizes that small tests shrink to meet big cases.
 
     pack: bytes of frames after which a pack is closed.
@@ -59,7 +59,7 @@ class Descriptor:
     created: datetime
     content: ChunkerParams = CONTENT_CUTTING
     meta: ChunkerParams = META_CUTTING
-    limits: Limits = field(default_factory=Limits)
+    limits: FormatLimits = field(default_factory=FormatLimits)
     trust: Trust = field(default_factory=Trust)
     features: tuple[str, ...] = ()
 
@@ -101,7 +101,7 @@ class Descriptor:
             created=moment(value, "created", WHAT),
             content=ChunkerParams.from_json(strict_json.field(chunking, "content", dict, WHAT), WHAT),
             meta=ChunkerParams.from_json(strict_json.field(chunking, "meta", dict, WHAT), WHAT),
-            limits=Limits(pack=pack),
+            limits=FormatLimits(pack=pack),
             trust=Trust(strict_json.field(store, "create_once", bool, WHAT), cast(Checksum, checksum)),
             features=tuple(str(name) for name in strict_json.field(value, "features", list, WHAT)),
         )

@@ -37,7 +37,7 @@ SKETCH_SIZE = 32
 MOST_COLUMNS = 64
 """Columns that a profile counts."""
 
-_EXPECTED = parquet.Expected({"type": TYPES}, OPTIONAL)
+_EXPECTED = parquet.ExpectedTable({"type": TYPES}, OPTIONAL)
 _REPEATING = ["source", "kind", "type", "owner", "group", "period_origin", "format", "consistency", "mode", "uid", "gid"]
 
 

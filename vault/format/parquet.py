@@ -35,7 +35,7 @@ WORTH_THREADS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedTable:
     """What a table may hold, beside its schema. words: that may stand in columns of text, by column · optional: columns that
     may be missing, and are null then."""
 
@@ -43,7 +43,7 @@ class Expected:
     optional: frozenset[str] = frozenset()
 
 
-ANYTHING = Expected()
+ANYTHING = ExpectedTable()
 
 
 def write(
@@ -84,7 +84,7 @@ def read(
     most_rows: int,
     columns: list[str] | None = None,
     only: tuple[str, int] | None = None,
-    expected: Expected = ANYTHING,
+    expected: ExpectedTable = ANYTHING,
 ) -> pa.Table:
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
 
@@ -151,7 +151,7 @@ def note(data: bytes | bytearray, key: bytes, what: str) -> bytes:
         raise Damaged(f"{what} lacks its {key.decode()}") from error
 
 
-def _texts(schema: pa.Schema, expected: Expected) -> list[str]:
+def _texts(schema: pa.Schema, expected: ExpectedTable) -> list[str]:
     """Columns of text: few words that repeat, decoded three times as fast once a word than once a row. Not those that may be
     missing: pyarrow refuses a file that lacks one of them."""
     import pyarrow as pa

@@ -32,7 +32,7 @@ class NotThrift(ValueError):
     """The bytes are not what Thrift would write."""
 
 
-class Part(NamedTuple):
+class ColumnChunk(NamedTuple):
     """A leaf column in a row group. column: its name, of a nested one that of the outermost · start, end: its bytes in the
     file · size: to what they expand."""
 
@@ -49,7 +49,7 @@ def footer_size(tail: bytes, what: str) -> int:
     return int.from_bytes(tail[-TAIL_SIZE : -len(_MARK)], "little") + TAIL_SIZE
 
 
-def parts(footer: bytes, what: str) -> list[Part]:
+def parts(footer: bytes, what: str) -> list[ColumnChunk]:
     """The columns of all row groups. footer: of `footer_size` bytes. Raises `Damaged`."""
     if len(footer) > LONGEST:
         raise Damaged(f"{what} has a footer of {len(footer)} bytes; more than {LONGEST} are never written")
@@ -65,14 +65,14 @@ def spans(footer: bytes, columns: Collection[str], what: str) -> list[tuple[int,
     return [(part.start, part.end) for part in parts(footer, what) if part.column in columns]
 
 
-def _part(column: dict[int, Any]) -> Part:
+def _part(column: dict[int, Any]) -> ColumnChunk:
     """Raises `NotThrift` for sizes below zero."""
     start, dictionary = column[9], column.get(11, 0)
     if 0 < dictionary < start:
         start = dictionary
     if min(start, column[7], column[6]) < 0:
         raise NotThrift("a size below zero")
-    return Part(column[3][0].decode("utf-8", "replace"), start, start + column[7], column[6])
+    return ColumnChunk(column[3][0].decode("utf-8", "replace"), start, start + column[7], column[6])
 
 
 class Compact:

@@ -40,7 +40,7 @@ _FROM_MANIFEST = {
     *("period_start", "period_end", "format", "seen_at", "last_seen_at", "vanished_at", "consistency"),
 }
 _REPEATING = ["kind", "type", "mode", "uid", "gid", "format", "seen_at", "last_seen_at", "vanished_at", "first", "last"]
-_EXPECTED = parquet.Expected(optional=manifest.OPTIONAL)
+_EXPECTED = parquet.ExpectedTable(optional=manifest.OPTIONAL)
 WHAT = "a roll-up"
 
 

@@ -23,7 +23,7 @@ READERS = 8
 """Notes that are fetched at once: each waits for a round trip."""
 
 
-class Notes(NamedTuple):
+class ForgetNotes(NamedTuple):
     """What the notes say.
 
     - `by_id`: the forgotten snapshots
@@ -52,16 +52,16 @@ class Notes(NamedTuple):
         return tuple(found)
 
 
-def read_all(project: Project) -> Notes:
+def read_all(project: Project) -> ForgetNotes:
     """Read every note. Raises `StorageError`."""
     return merge(*read_notes(project))
 
 
-def merge(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> Notes:
+def merge(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> ForgetNotes:
     """Several notes as one value."""
     notes, damaged = list(notes), tuple(damaged)
     accepted = [note for note in notes if note.packs_stay_until is not None]
-    return Notes(
+    return ForgetNotes(
         {one.id: one for note in notes for one in note.snapshots},
         damaged,
         frozenset(one.id for note in accepted for one in note.snapshots),

@@ -25,7 +25,7 @@ LONGEST_TEXT = 2000
 """Characters of a reason, a name or a pattern."""
 
 
-class Placed(NamedTuple):
+class AllHolds(NamedTuple):
     """All holds of a project, oldest first, those that have ended included, and what of them could not be read."""
 
     holds: tuple[Hold, ...]
@@ -36,13 +36,13 @@ class Placed(NamedTuple):
         return tuple(hold for hold in self.holds if hold.binds(now))
 
 
-def read_all(project: Project) -> Placed:
+def read_all(project: Project) -> AllHolds:
     """Every hold with its release."""
     holds, releases, problems = _read(project)
     first = _first_of_each(releases)
     whole = [replace(hold, release=first.get(hold.id)) for hold in holds]
     bad = [one for one in problems if one.path.decode().rpartition("/")[2] not in first]
-    return Placed(tuple(sorted(whole, key=_age)), tuple(bad))
+    return AllHolds(tuple(sorted(whole, key=_age)), tuple(bad))
 
 
 def readable(project: Project) -> tuple[frozenset[str], frozenset[str]]:

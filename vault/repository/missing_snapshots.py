@@ -22,7 +22,7 @@ from vault.format.snapshot_record import Record
 from vault.repository import forget_notes, rollups, snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.client_memory import ClientMemory
-from vault.repository.forget_notes import Notes
+from vault.repository.forget_notes import ForgetNotes
 from vault.repository.gc import reachability
 from vault.repository.gc.forget import put_notes, refuse_unfit
 from vault.repository.project import Project
@@ -169,7 +169,7 @@ def _lacks(reader: MetaReader, one: Record) -> bool:
     return False
 
 
-def _as_forgotten(project: Project, snapshot: str, records: Iterable[Record], notes: Notes) -> ForgottenSnapshot:
+def _as_forgotten(project: Project, snapshot: str, records: Iterable[Record], notes: ForgetNotes) -> ForgottenSnapshot:
     """What a note says of a snapshot that is lost: out of its record, where that can be read, or a roll-up, else out of those
     that name it."""
     records = list(records)

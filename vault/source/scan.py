@@ -38,7 +38,7 @@ OWN, OTHER_FILE_SYSTEM = "strongroom", "other-file-system"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ScanBounds:
     """Where a scan does not go, whatever the patterns say. own: folders and files of Strongroom itself, which would grow with
     every backup of them; links in these paths are followed, and those that are not there count for nothing · one_file_system:
     not into folders that are on another file system than the source's own."""
@@ -47,7 +47,7 @@ class Bounds:
     one_file_system: bool = False
 
 
-NOWHERE = Bounds()
+NOWHERE = ScanBounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Scan:
         self.table = self.table.slice(0, 0)
 
 
-def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], bounds: Bounds = NOWHERE) -> Scan:
+def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], bounds: ScanBounds = NOWHERE) -> Scan:
     """Every item at and below the folder `root`; `root` itself may be a link to a folder, nothing below it is followed.
 
     Columns: path binary (`prefix`, "/", path relative to root; the root's own row is `prefix`), type uint8

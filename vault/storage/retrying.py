@@ -81,7 +81,7 @@ class NoListener:
         """Nothing."""
 
 
-class Retries:
+class RequestRetries:
     """Patience with one store, shared by all requests to it."""
 
     def __init__(
@@ -149,7 +149,7 @@ class Retries:
 class Attempts:
     """The attempts of one request. began: a reading of the monotonic clock."""
 
-    def __init__(self, retries: Retries, began: float) -> None:
+    def __init__(self, retries: RequestRetries, began: float) -> None:
         self._retries = retries
         self._began = began
         self._number = 0
@@ -173,7 +173,7 @@ class RetryingStore:
         listener: RetryListener | None = None,
     ) -> None:
         self._inner = inner
-        self._retries = Retries(patience, clock, randomness, listener)
+        self._retries = RequestRetries(patience, clock, randomness, listener)
 
     @property
     def locks(self) -> Locks | None:
@@ -254,7 +254,7 @@ class RetryingStore:
 class _RetryingLocks:
     """`Locks` over others: whatever is said about an object may be said again."""
 
-    def __init__(self, inner: Locks, retries: Retries) -> None:
+    def __init__(self, inner: Locks, retries: RequestRetries) -> None:
         self._inner = inner
         self._retries = retries
 

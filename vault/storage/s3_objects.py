@@ -16,7 +16,7 @@ from vault.clock import Clock
 from vault.errors import ObjectNotFound, StorageError
 from vault.problems import printable
 from vault.randomness import Randomness
-from vault.storage.retrying import Retries, RetryPolicy
+from vault.storage.retrying import RequestRetries, RetryPolicy
 from vault.storage.s3_body import read_range
 from vault.storage.s3_client import Answer, S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors
@@ -42,7 +42,7 @@ class S3Objects:
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        self._retries = Retries(patience, clock, randomness)
+        self._retries = RequestRetries(patience, clock, randomness)
         self._client: S3Client = make_client(options)
 
     def describe(self) -> str:

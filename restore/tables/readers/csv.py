@@ -42,7 +42,7 @@ process where memory is short."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class CsvLayout:
     """What is known about a CSV file before its first row. start: the byte behind the header · even: whether Arrow can read
     it."""
 
@@ -63,7 +63,7 @@ def read_csv(path: Path, losses: LossReport, *, delimiter: str | None = None, he
     if _is_even(path, head):
         return [CsvTable(path, head)]
     width = _inferred_type(path, head, losses)
-    return [CsvTable(path, Layout(encoding, head.delimiter, head.header, head.start, width, even=False))]
+    return [CsvTable(path, CsvLayout(encoding, head.delimiter, head.header, head.start, width, even=False))]
 
 
 class CsvTable:
@@ -71,7 +71,7 @@ class CsvTable:
 
     name = ""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: CsvLayout) -> None:
         import pyarrow as pa
 
         self._path = path
@@ -106,7 +106,7 @@ class CsvTable:
         return Batch([pa.array(cells, pa.string()) for cells in zip(*rows, strict=True)], len(rows))
 
 
-def _head(path: Path, encoding: Encoding, delimiter: str | None, header: Header, losses: LossReport) -> Layout:
+def _head(path: Path, encoding: Encoding, delimiter: str | None, header: Header, losses: LossReport) -> CsvLayout:
     """The layout if the file is even."""
     with path.open("rb") as file, encoding.text(file) as text:
         sample = text.read(SAMPLE)
@@ -124,7 +124,7 @@ def _head(path: Path, encoding: Encoding, delimiter: str | None, header: Header,
     for place, (name, there) in enumerate(zip(names, heading.names, strict=True)):
         if name != there:
             losses.add(UNDECODED, "", name, 1, f"header, column {place + 1}: {name[:40]!r}")
-    return Layout(encoding, delimiter, names, begin, len(names), even=True)
+    return CsvLayout(encoding, delimiter, names, begin, len(names), even=True)
 
 
 def _first_row(path: Path, encoding: Encoding, delimiter: str, skipped: int) -> tuple[Row, int, int]:
@@ -140,7 +140,7 @@ def _first_row(path: Path, encoding: Encoding, delimiter: str, skipped: int) -> 
     return [], skipped + start, skipped + start
 
 
-def _rows(path: Path, layout: Layout, losses: LossReport) -> Iterator[Row]:
+def _rows(path: Path, layout: CsvLayout, losses: LossReport) -> Iterator[Row]:
     """Every row behind the header, as long as it is; what is odd about it is counted."""
     with path.open("rb") as file, layout.encoding.text(file, layout.start) as text:
         rows = CsvRows(text, layout.delimiter)
@@ -167,7 +167,7 @@ def _mend(row: Row, number: int, header: tuple[str, ...], losses: LossReport) ->
             losses.add(UNDECODED, "", column, 1, f"row {number}: {whole[:40]!r}")
 
 
-def _inferred_type(path: Path, layout: Layout, losses: LossReport) -> int:
+def _inferred_type(path: Path, layout: CsvLayout, losses: LossReport) -> int:
     """The widest row's width; what the rows lack is counted."""
     width = len(layout.header)
     for row in _rows(path, layout, losses):
@@ -175,7 +175,7 @@ def _inferred_type(path: Path, layout: Layout, losses: LossReport) -> int:
     return width
 
 
-def _is_even(path: Path, layout: Layout) -> bool:
+def _is_even(path: Path, layout: CsvLayout) -> bool:
     """Whether Arrow reads the file to its end, and means the same by it."""
     import pyarrow as pa
 
@@ -189,7 +189,7 @@ def _is_even(path: Path, layout: Layout) -> bool:
     return True
 
 
-def _misleads(path: Path, layout: Layout) -> bool:
+def _misleads(path: Path, layout: CsvLayout) -> bool:
     """Whether Arrow would take something for something else: a first sign for a byte-order mark, a last cell that is empty and
     has no line end for a text, a quoted cell that the file ends in for a whole one."""
     with path.open("rb") as file:
@@ -204,7 +204,7 @@ def _misleads(path: Path, layout: Layout) -> bool:
     return quotes % 2 == 1 or block.endswith(layout.delimiter.encode(layout.encoding.name))
 
 
-def _by_arrow(path: Path, layout: Layout) -> Iterator[Batch]:
+def _by_arrow(path: Path, layout: CsvLayout) -> Iterator[Batch]:
     import pyarrow as pa
 
     try:
@@ -216,7 +216,7 @@ def _by_arrow(path: Path, layout: Layout) -> Iterator[Batch]:
         raise Damaged(f"the file has changed since it was opened: {error}") from error
 
 
-def _arrow_batches(path: Path, layout: Layout, *, first_column_only: bool) -> Iterator[pa.RecordBatch]:
+def _arrow_batches(path: Path, layout: CsvLayout, *, first_column_only: bool) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 

@@ -44,7 +44,7 @@ _OUTERMOST = _up_to(rb'"\[\]{},:')
 _INSIDE = _up_to(rb'"\[\]{}')
 
 
-class Mark(NamedTuple):
+class StructuralSign(NamedTuple):
     """at: its byte, from the start of what is scanned · sign: one of `[]{},:`."""
 
     at: int
@@ -60,7 +60,7 @@ class Scanner:
         self._in_string = False
         self._escaped = False  # whether the next byte is a backslash's
 
-    def feed(self, block: bytes) -> Iterator[Mark]:
+    def feed(self, block: bytes) -> Iterator[StructuralSign]:
         """The marks of a block, which are all to be taken before the next one is fed. Raises `TooDeep` for a nest that nobody
         needs, give or take the few levels of a step: whoever reads a value knows its depth to the level."""
         start, self._at = self._at, self._at + len(block)
@@ -74,7 +74,7 @@ class Scanner:
             else:
                 place = yield from self._step(signs, place, start)
 
-    def _step(self, signs: bytes, place: int, start: int) -> Generator[Mark, None, int]:
+    def _step(self, signs: bytes, place: int, start: int) -> Generator[StructuralSign, None, int]:
         """Tells the marks up to a bracket or a string that is not passed as a whole; returns where to go on."""
         pattern = _OUTERMOST if self.depth == 1 else _INSIDE if self.depth > 1 else _OUTSIDE
         for found in pattern.finditer(signs, place):
@@ -83,7 +83,7 @@ class Scanner:
                 break
             place = found.end()
             if sign in (b",", b":"):
-                yield Mark(start + place - 1, chr(signs[place - 1]))
+                yield StructuralSign(start + place - 1, chr(signs[place - 1]))
                 continue
             if sign == b'"':
                 self._in_string = True
@@ -93,7 +93,7 @@ class Scanner:
             if self.depth > LARGEST_DEPTH:
                 raise TooDeep(f"JSON that is nested deeper than {LARGEST_DEPTH}")
             if self.depth == 1:
-                yield Mark(start + place - 1, chr(signs[place - 1]))
+                yield StructuralSign(start + place - 1, chr(signs[place - 1]))
             self.depth -= not opens
             return place
         return len(signs)

@@ -18,8 +18,8 @@ from restore.tables.model import Table
 from restore.tables.sheet_choice import SheetChoice
 from restore.tables.workbook.ods_cells import IN_TAG, OdsCells, attributes_of, most_cells
 from restore.tables.workbook.ods_parts import NAMESPACES
-from restore.tables.workbook.package import HINT, Bounds, Package, open_package
-from restore.tables.workbook.rows import Notes, Row, SheetSummary, open_sheet
+from restore.tables.workbook.package import HINT, Package, WorkbookBounds, open_package
+from restore.tables.workbook.rows import ReadingNotes, Row, SheetSummary, open_sheet
 from restore.tables.workbook.spool import Spool
 from restore.tables.workbook.xml import Plainness, decoded, made_plain, unescaped
 from vault.errors import Damaged
@@ -53,7 +53,7 @@ class _Styles:
 class OdsSheet:
     """One sheet: a span of the content."""
 
-    def __init__(self, content: Spool, span: tuple[int, int], name: str, styles: _Styles, bounds: Bounds) -> None:
+    def __init__(self, content: Spool, span: tuple[int, int], name: str, styles: _Styles, bounds: WorkbookBounds) -> None:
         self._content = content
         self._start, self._end = span
         self._styles = styles
@@ -68,7 +68,7 @@ class OdsSheet:
             widest = max(widest, most_cells(text))
         return SheetSummary(lossless, widest)
 
-    def rows(self, notes: Notes) -> Iterator[list[Row]]:
+    def rows(self, notes: ReadingNotes) -> Iterator[list[Row]]:
         """The rows that hold anything."""
         styles = self._styles
         cells = OdsCells(styles.durations, self._bounds.empty, notes, spaces_count=styles.spaces_count)
@@ -91,10 +91,12 @@ class OdsSheet:
                 size *= 2
 
 
-def read_ods(path: Path, losses: LossReport, bounds: Bounds | None = None, *, sheets: SheetChoice | None = None) -> list[Table]:
+def read_ods(
+    path: Path, losses: LossReport, bounds: WorkbookBounds | None = None, *, sheets: SheetChoice | None = None
+) -> list[Table]:
     """The sheets of a workbook, or some of them. Raises `NoSuchSheet`, `Damaged`, which says what the file is where it is
     something else."""
-    bounds = bounds if bounds is not None else Bounds()
+    bounds = bounds if bounds is not None else WorkbookBounds()
     with open_package(path, bounds) as package:
         _refuse_others(package)
         spaces_count = _META in package and _LITERAL.search(package.whole(_META)) is not None
@@ -126,7 +128,7 @@ def _refuse_others(package: Package) -> None:
         raise Damaged("this ZIP file is not an OpenDocument workbook", hint="restore it as it is, with `--as original`")
 
 
-def _spooled(blocks: Iterator[bytes], bounds: Bounds) -> tuple[Spool, bool]:
+def _spooled(blocks: Iterator[bytes], bounds: WorkbookBounds) -> tuple[Spool, bool]:
     """The blocks as a file, and whether they are plain XML."""
     plainness, spool = Plainness(_ROOT), Spool()
     for block in blocks:

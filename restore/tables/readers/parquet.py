@@ -19,7 +19,7 @@ from restore.tables.guards import HINT
 from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, Table
 from restore.tables.readers.arrow_source import ArrowTable, translated
-from restore.tables.readers.parquet_footer import Group, read_footer
+from restore.tables.readers.parquet_footer import RowGroup, read_footer
 from restore.tables.readers.parquet_int96 import unit_of_int96
 from restore.tables.readers.parquet_pages import Leaf, longest_row
 from vault.errors import Damaged
@@ -57,7 +57,7 @@ def read_parquet(path: Path, losses: LossReport) -> list[Table]:
     return [ArrowTable(_WHAT, schema, read, losses)]
 
 
-def _leaves(columns: list[pq.ColumnSchema], group: Group, flat: dict[int, str]) -> list[Leaf]:
+def _leaves(columns: list[pq.ColumnSchema], group: RowGroup, flat: dict[int, str]) -> list[Leaf]:
     return [
         Leaf(
             column.max_repetition_level > 0,
@@ -94,7 +94,7 @@ def _is_flat_text(column: pq.ColumnSchema) -> bool:
     return is_flat and column.physical_type == "BYTE_ARRAY" and "Decimal" not in str(column.logical_type)
 
 
-def _batch_rows(groups: list[Group]) -> int:
+def _batch_rows(groups: list[RowGroup]) -> int:
     """Rows at a time, few where a row is long."""
     longest = max((group.size // group.rows for group in groups if group.rows), default=0)
     return max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, longest)))

@@ -36,7 +36,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RowGroup:
     """A row group. size: of its columns, uncompressed · dictionaries: for each column, whether all its cells are in one."""
 
     rows: int
@@ -45,7 +45,7 @@ class Group:
     chunks: tuple[Chunk, ...]
 
 
-def read_footer(path: Path, hint: str) -> list[Group]:
+def read_footer(path: Path, hint: str) -> list[RowGroup]:
     """The row groups. Raises `Damaged` with the hint for what is not a footer, or not of this file."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -64,12 +64,12 @@ def read_footer(path: Path, hint: str) -> list[Group]:
         raise Damaged("the Parquet file is broken: its footer cannot be read", hint=hint) from error
 
 
-def _group(group: dict[int, Any], size: int) -> Group:
+def _group(group: dict[int, Any], size: int) -> RowGroup:
     chunks = [column[3] for column in group[1]]
     if any(not 0 <= chunk[7] <= size or chunk[6] < 0 for chunk in chunks) or group[3] < 0:
         raise NotThrift("more bytes than the file has")
     dictionaries = tuple(map(_has_only_a_dictionary, chunks))
-    return Group(group[3], sum(chunk[6] for chunk in chunks), dictionaries, tuple(map(_chunk, chunks)))
+    return RowGroup(group[3], sum(chunk[6] for chunk in chunks), dictionaries, tuple(map(_chunk, chunks)))
 
 
 def _chunk(chunk: dict[int, Any]) -> Chunk:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, LARGEST_ROW_BYTES
-from restore.tables.readers.parquet_footer import Chunk, Group
+from restore.tables.readers.parquet_footer import Chunk, RowGroup
 from vault.errors import Damaged
 from vault.format.parquet_footer import Compact, NotThrift
 
@@ -59,7 +59,7 @@ class _Page:
     encoding: int
 
 
-def longest_row(path: Path, groups: Sequence[Group], leaves: Sequence[Leaf], hint: str) -> int:
+def longest_row(path: Path, groups: Sequence[RowGroup], leaves: Sequence[Leaf], hint: str) -> int:
     """Bytes that a row may take by what its columns repeat. Raises `Damaged` where a page, or a row, would take too much."""
     longest = 0
     size = path.stat().st_size

@@ -19,9 +19,9 @@ from urllib.parse import unquote
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
 from restore.tables.sheet_choice import SheetChoice
-from restore.tables.workbook.dates import BUILT_IN, Shown, shown_by
-from restore.tables.workbook.package import HINT, Bounds, Package, open_package
-from restore.tables.workbook.rows import Notes, Row, SheetSummary, open_sheet
+from restore.tables.workbook.dates import BUILT_IN, NumberKind, shown_by
+from restore.tables.workbook.package import HINT, Package, WorkbookBounds, open_package
+from restore.tables.workbook.rows import ReadingNotes, Row, SheetSummary, open_sheet
 from restore.tables.workbook.strings import PREFIXES, SharedStrings, shared_strings
 from restore.tables.workbook.xlsx_cells import Book, CellReader, column_number, row_texts
 from restore.tables.workbook.xml import Attributes, Plainness, made_plain, walk
@@ -50,7 +50,7 @@ class _Relation:
 class XlsxSheet:
     """One worksheet, read anew from the file each time."""
 
-    def __init__(self, path: Path, bounds: Bounds, part: str, name: str, book: Book) -> None:
+    def __init__(self, path: Path, bounds: WorkbookBounds, part: str, name: str, book: Book) -> None:
         self._path = path
         self._bounds = bounds
         self._part = part
@@ -77,7 +77,7 @@ class XlsxSheet:
             return SheetSummary()
         return SheetSummary(lossless, 1 + max((column_number(name.decode().upper()) for name in letters), default=-1))
 
-    def rows(self, notes: Notes) -> Iterator[list[Row]]:
+    def rows(self, notes: ReadingNotes) -> Iterator[list[Row]]:
         """The rows that hold anything."""
         reader = CellReader(self._book, notes)
         with open_package(self._path, self._bounds) as package:
@@ -87,11 +87,11 @@ class XlsxSheet:
 
 
 def read_xlsx(
-    path: Path, losses: LossReport, bounds: Bounds | None = None, *, sheets: SheetChoice | None = None
+    path: Path, losses: LossReport, bounds: WorkbookBounds | None = None, *, sheets: SheetChoice | None = None
 ) -> list[Table]:
     """The worksheets of a workbook, or some of them. Raises `NoSuchSheet`, `Damaged`, which says what the file is where it is
     another kind of workbook."""
-    bounds = bounds if bounds is not None else Bounds()
+    bounds = bounds if bounds is not None else WorkbookBounds()
     with open_package(path, bounds) as package:
         workbook = _workbook_part(package)
         relations = _relations(package, workbook)
@@ -164,11 +164,11 @@ def _sheets(package: Package, part: str) -> tuple[list[tuple[str, str]], bool]:
     return sheets, epochs[:1] in (["1"], ["true"])
 
 
-def _shown(package: Package, part: str) -> dict[str, Shown]:
+def _shown(package: Package, part: str) -> dict[str, NumberKind]:
     """What the styles of cells, by their numbers as text, make of a number; plain numbers are left out."""
     if part not in package:
         return {}
-    codes: dict[str, Shown] = {str(number): shown for number, shown in BUILT_IN.items()}
+    codes: dict[str, NumberKind] = {str(number): shown for number, shown in BUILT_IN.items()}
     styles: list[str] = []
     inside: list[str] = []
 
@@ -183,5 +183,5 @@ def _shown(package: Package, part: str) -> dict[str, Shown]:
         inside.pop()
 
     walk([package.whole(part)], start, left)
-    found = ((str(place), codes.get(style, Shown.NUMBER)) for place, style in enumerate(styles))
-    return {place: shown for place, shown in found if shown is not Shown.NUMBER}
+    found = ((str(place), codes.get(style, NumberKind.NUMBER)) for place, style in enumerate(styles))
+    return {place: shown for place, shown in found if shown is not NumberKind.NUMBER}

@@ -16,7 +16,7 @@ from math import floor
 from restore.tables.model import Value
 
 
-class Shown(Enum):
+class NumberKind(Enum):
     """What a number format makes of a number."""
 
     NUMBER = "number"
@@ -36,9 +36,9 @@ _LAST = 2_958_465
 _TO_1904 = 1462
 
 BUILT_IN = (
-    dict.fromkeys((14, 15, 16, 17, *range(27, 32), 36, 50, 51, 52, 53, 54, 57, 58), Shown.DATE)
-    | dict.fromkeys((18, 19, 20, 21, 32, 33, 34, 35, 45, 47, 55, 56), Shown.TIME)
-    | {22: Shown.MOMENT, 46: Shown.DURATION}
+    dict.fromkeys((14, 15, 16, 17, *range(27, 32), 36, 50, 51, 52, 53, 54, 57, 58), NumberKind.DATE)
+    | dict.fromkeys((18, 19, 20, 21, 32, 33, 34, 35, 45, 47, 55, 56), NumberKind.TIME)
+    | {22: NumberKind.MOMENT, 46: NumberKind.DURATION}
 )
 """Formats that have a number and no text, the East Asian ones included."""
 
@@ -47,7 +47,7 @@ _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _NO_LETTERS = re.compile(r'"[^"]*"|\\.|[_*].|\[[^\]]*\]|general|am/pm|a/p', re.IGNORECASE)
 
 
-def shown_by(code: str) -> Shown:
+def shown_by(code: str) -> NumberKind:
     """What a format's text makes of a number: told from the letters of its first section."""
     bare = (
         _NO_LETTERS.sub(lambda match: match[0] if _ELAPSED.fullmatch(match[0]) else " ", code[:_LONGEST_CODE])
@@ -55,27 +55,27 @@ def shown_by(code: str) -> Shown:
         .lower()
     )
     if _ELAPSED.search(bare):
-        return Shown.DURATION
+        return NumberKind.DURATION
     if not re.search(r"[ydhsm]", bare):
-        return Shown.NUMBER
+        return NumberKind.NUMBER
     clock = re.search(r"[hs]", bare) is not None or re.search(r"am/pm|a/p", code, re.IGNORECASE) is not None
     day = re.search(r"[yd]|mmm", bare) is not None
     if clock and day:
-        return Shown.MOMENT
-    return Shown.TIME if clock else Shown.DATE
+        return NumberKind.MOMENT
+    return NumberKind.TIME if clock else NumberKind.DATE
 
 
-def moment_of(shown: Shown, number: float, *, since_1904: bool = False) -> Value:
+def moment_of(shown: NumberKind, number: float, *, since_1904: bool = False) -> Value:
     """What a number is by its format; None where the number is no moment of any calendar."""
     if not -_LAST <= number <= _LAST + 1:
         return None
-    if shown is Shown.DURATION:
+    if shown is NumberKind.DURATION:
         return timedelta(milliseconds=round(number * DAY_MS))
     days = floor(number)
     clock = round((number - days) * DAY_MS)
     if clock == DAY_MS:
         days, clock = days + 1, 0
-    if days == 0 and (shown is Shown.TIME or (shown is Shown.MOMENT and not since_1904)):
+    if days == 0 and (shown is NumberKind.TIME or (shown is NumberKind.MOMENT and not since_1904)):
         return (_EPOCH_1900 + timedelta(milliseconds=clock)).time()
     if since_1904:
         days += _TO_1904
@@ -84,7 +84,7 @@ def moment_of(shown: Shown, number: float, *, since_1904: bool = False) -> Value
     if not since_1904 and days < _FIRST_SAFE:
         days += 1
     moment = _EPOCH_1900 + timedelta(days=days, milliseconds=clock)
-    return moment.date() if shown is Shown.DATE and not clock else moment
+    return moment.date() if shown is NumberKind.DATE and not clock else moment
 
 
 def number_of(value: date | time | datetime | timedelta) -> str | None:

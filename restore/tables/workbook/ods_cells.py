@@ -16,7 +16,7 @@ from restore.tables.workbook.numbers import number_of_text
 from restore.tables.workbook.ods_text import read_paragraphs
 from restore.tables.workbook.package import HINT
 from restore.tables.workbook.patterns import repeated, up_to
-from restore.tables.workbook.rows import MOST_COLUMNS, MOST_ROWS, Notes, Row
+from restore.tables.workbook.rows import MOST_COLUMNS, MOST_ROWS, ReadingNotes, Row
 from restore.tables.workbook.xml import unescaped
 from vault.errors import Damaged
 
@@ -60,7 +60,7 @@ class OdsCells:
     """Reads a sheet once. durations: names of the styles whose hours go on beyond 24 · repeated: cells that may be made of
     repetitions · spaces_count: whether spaces of texts are meant as they stand."""
 
-    def __init__(self, durations: frozenset[str], repeated: int, notes: Notes, *, spaces_count: bool = False) -> None:
+    def __init__(self, durations: frozenset[str], repeated: int, notes: ReadingNotes, *, spaces_count: bool = False) -> None:
         self._spaces_count = spaces_count
         self._durations = durations
         self._room = repeated

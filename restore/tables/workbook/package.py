@@ -26,7 +26,7 @@ _OLE_SEARCHED = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class WorkbookBounds:
     """What a workbook may ask of us.
 
     part        bytes of one inflated part, read by streaming
@@ -56,7 +56,7 @@ class Bounds:
 class Package:
     """The parts by name. Names are found whatever their case and slashes, as spreadsheet programs do."""
 
-    def __init__(self, zip_file: zipfile.ZipFile, bounds: Bounds) -> None:
+    def __init__(self, zip_file: zipfile.ZipFile, bounds: WorkbookBounds) -> None:
         self._zip = zip_file
         self.bounds = bounds
         self._parts = {info.filename.replace("\\", "/").lstrip("/").lower(): info for info in zip_file.infolist()}
@@ -103,7 +103,7 @@ class Package:
 class _Wary(io.FileIO):
     """A file that hands out no piece as large as a forged directory would be."""
 
-    def __init__(self, path: Path, bounds: Bounds) -> None:
+    def __init__(self, path: Path, bounds: WorkbookBounds) -> None:
         super().__init__(path)
         self._most = max(bounds.directory, bounds.block)
 
@@ -115,7 +115,7 @@ class _Wary(io.FileIO):
 
 
 @contextmanager
-def open_package(path: Path, bounds: Bounds) -> Iterator[Package]:
+def open_package(path: Path, bounds: WorkbookBounds) -> Iterator[Package]:
     """Open a workbook's zip. Raises `Damaged`; says what a file is that is no zip."""
     with _Wary(path, bounds) as file:
         head = file.read(8)

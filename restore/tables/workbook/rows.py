@@ -36,7 +36,7 @@ Row: TypeAlias = tuple[int, list[Value]]
 
 
 @dataclass(slots=True)
-class Notes:
+class ReadingNotes:
     """What a reading could not give as it stands in the sheet, by kind and column, with the first few places."""
 
     occurrences: dict[tuple[str, int], tuple[int, list[tuple[int, str]]]] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Grid(Protocol):
     def quick(self) -> SheetSummary:
         """A first look."""
 
-    def rows(self, notes: Notes) -> Iterator[list[Row]]:
+    def rows(self, notes: ReadingNotes) -> Iterator[list[Row]]:
         """The rows that hold a value, in their order, several at once."""
 
 
@@ -126,7 +126,7 @@ class SheetTable:
         size = 0
         full = max(1, min(BATCH_ROWS, BATCH_BYTES // (width * _CELL_BYTES)))
         next_row, room = self._header + 1, _Room(self.name, self._empty_cells)
-        for rows in self._grid.rows(Notes()):
+        for rows in self._grid.rows(ReadingNotes()):
             for number, cells in rows:
                 if number < next_row:
                     continue
@@ -156,7 +156,7 @@ def _batch(rows: list[list[Value]]) -> Batch:
 def open_sheet(grid: Grid, losses: LossReport, empty_cells: int) -> Table:
     """Find the header and the width, count what the sheet cannot give. Raises `Damaged`."""
     quick = grid.quick()
-    notes, room = Notes(), _Room(grid.name, empty_cells)
+    notes, room = ReadingNotes(), _Room(grid.name, empty_cells)
     first: Row | None = None
     width = 0
     for rows in grid.rows(notes):

@@ -40,7 +40,7 @@ class SheetBounds:
     size: int = 3 * 512 * 1024**2
 
 
-class Sink(Protocol):
+class ByteSink(Protocol):
     """Where a sheet's XML goes."""
 
     def write(self, data: bytes, /) -> int:
@@ -50,7 +50,7 @@ class Sink(Protocol):
 class Sheets(CellSpelling, Protocol):
     """How a format writes sheets."""
 
-    def sheet(self, name: str, columns: Sequence[Column], first: Batch | None) -> AbstractContextManager[Sink]:
+    def sheet(self, name: str, columns: Sequence[Column], first: Batch | None) -> AbstractContextManager[ByteSink]:
         """Begin a sheet, and end it. first: the table's first rows, to see what is in it."""
 
     def line(self, number: int, row: Cells) -> str:
@@ -106,7 +106,7 @@ class _TableWriter:
                 self._losses.add(FURTHER, self._table.name, "", written, f"{sheet_name!r}")
             number += 1
 
-    def _sheet(self, part: Sink, header: Cells, row: Cells | None, rows: Iterator[Cells]) -> tuple[int, Cells | None]:
+    def _sheet(self, part: ByteSink, header: Cells, row: Cells | None, rows: Iterator[Cells]) -> tuple[int, Cells | None]:
         """Rows until there are no more or the sheet is full; gives how many, and the row that comes next."""
         lines = [self._sheets.line(1, header)] if header else []
         number, size, empty = 1, 0, 0

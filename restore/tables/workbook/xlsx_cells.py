@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from restore.tables.model import BATCH_BYTES, LARGEST_ROW_BYTES, Value
-from restore.tables.workbook.dates import Shown, moment_of
+from restore.tables.workbook.dates import NumberKind, moment_of
 from restore.tables.workbook.numbers import SURE_DIGITS, number_of_text
 from restore.tables.workbook.package import HINT
 from restore.tables.workbook.patterns import up_to
-from restore.tables.workbook.rows import MOST_COLUMNS, MOST_ROWS, Notes, Row
+from restore.tables.workbook.rows import MOST_COLUMNS, MOST_ROWS, ReadingNotes, Row
 from restore.tables.workbook.strings import SharedStrings, rich_text, text_between
 from restore.tables.workbook.xml import decoded
 from vault.errors import Damaged
@@ -47,7 +47,7 @@ class Book:
     plain numbers left out · since_1904: how days are counted."""
 
     strings: SharedStrings
-    shown: Mapping[str, Shown]
+    shown: Mapping[str, NumberKind]
     since_1904: bool
 
 
@@ -86,7 +86,7 @@ def row_texts(blocks: Iterator[bytes], longest: int) -> Iterator[str]:
 class CellReader:
     """Reads a sheet once."""
 
-    def __init__(self, book: Book, notes: Notes) -> None:
+    def __init__(self, book: Book, notes: ReadingNotes) -> None:
         self._book = book
         self._notes = notes
         self._columns: dict[str, int] = {}
@@ -185,7 +185,7 @@ class CellReader:
             return column, None
         return column, self._value(kind, attributes.get("s", ""), text, column)
 
-    def _moment(self, shown: Shown, text: str) -> Value:
+    def _moment(self, shown: NumberKind, text: str) -> Value:
         """A date, or the number where it is no day of the calendar."""
         with suppress(ValueError):
             moment = moment_of(shown, float(text), since_1904=self._book.since_1904)

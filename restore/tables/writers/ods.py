@@ -30,7 +30,7 @@ from restore.tables.workbook.ods_parts import (
     meta,
 )
 from restore.tables.workbook.ods_text import written_cell
-from restore.tables.workbook.sheets import COMPRESSION, Cells, SheetBounds, Sink, write_part, write_sheets
+from restore.tables.workbook.sheets import COMPRESSION, ByteSink, Cells, SheetBounds, write_part, write_sheets
 from restore.tables.workbook.xml import escaped
 from restore.tables.write_options import WriteOptions
 
@@ -70,12 +70,12 @@ class _Bounded:
 class _OdsSheets:
     """All sheets go into one part. A cell is a whole element."""
 
-    def __init__(self, part: Sink, options: WriteOptions) -> None:
+    def __init__(self, part: ByteSink, options: WriteOptions) -> None:
         self._part = part
         self._people = options.for_people
 
     @contextmanager
-    def sheet(self, name: str, columns: Sequence[Column], first: Batch | None) -> Iterator[Sink]:
+    def sheet(self, name: str, columns: Sequence[Column], first: Batch | None) -> Iterator[ByteSink]:
         """Begin a sheet, and end it."""
         repeated = f'<table:table-column table:number-columns-repeated="{max(len(columns), 1)}"/>'
         self._part.write(f'<table:table table:name="{escaped(name)}">{repeated}'.encode())

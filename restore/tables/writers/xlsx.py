@@ -20,13 +20,13 @@ from restore.tables.model import Batch, Column, Table
 from restore.tables.values import values_of
 from restore.tables.workbook.cells import Moment
 from restore.tables.workbook.dates import number_of
-from restore.tables.workbook.sheets import COMPRESSION, Cells, SheetBounds, Sink, write_part, write_sheets
+from restore.tables.workbook.sheets import COMPRESSION, ByteSink, Cells, SheetBounds, write_part, write_sheets
 from restore.tables.workbook.strings import written_text
 from restore.tables.workbook.xlsx_parts import (
     HEAD,
     MAIN,
     STYLES,
-    Style,
+    CellStyle,
     column_letters,
     content_types,
     core_properties,
@@ -74,7 +74,7 @@ class _XlsxSheets:
         self.names: list[str] = []
 
     @contextmanager
-    def sheet(self, name: str, columns: Sequence[Column], first: Batch | None) -> Iterator[Sink]:
+    def sheet(self, name: str, columns: Sequence[Column], first: Batch | None) -> Iterator[ByteSink]:
         """Begin a sheet, and end it."""
         self.names.append(name)
         self._letters = [column_letters(place) for place in range(len(columns))]
@@ -93,17 +93,17 @@ class _XlsxSheets:
 
     def header(self, text: str, on_loss: Callable[[str], None]) -> str:
         """A column's name."""
-        style = f' s="{Style.HEADER}"' if self._people else ""
+        style = f' s="{CellStyle.HEADER}"' if self._people else ""
         return f'{style} t="inlineStr"><is>{written_text(text, on_loss)}</is></c>'
 
     def text(self, text: str, on_loss: Callable[[str], None]) -> str:
         """An inline text, never a formula: people who edit one that looks so keep it a text."""
-        style = f' s="{Style.QUOTED}"' if self._people and text[:1] in {"=", "+", "-", "@"} else ""
+        style = f' s="{CellStyle.QUOTED}"' if self._people and text[:1] in {"=", "+", "-", "@"} else ""
         return f'{style} t="inlineStr"><is>{written_text(text, on_loss)}</is></c>'
 
     def number(self, digits: str) -> str:
         """A number; long integers in a format that shows all their digits."""
-        style = f' s="{Style.INTEGER}"' if len(digits) > 11 and digits.isdecimal() else ""
+        style = f' s="{CellStyle.INTEGER}"' if len(digits) > 11 and digits.isdecimal() else ""
         return f"{style}><v>{digits}</v></c>"
 
     def truth(self, *, true: bool) -> str:
@@ -129,11 +129,11 @@ class _XlsxSheets:
         return f"{_FROZEN}<cols>{each}</cols>"
 
 
-def _style(moment: Moment) -> Style:
+def _style(moment: Moment) -> CellStyle:
     if isinstance(moment, datetime):
-        return Style.MOMENT_MS if moment.microsecond else Style.MOMENT
+        return CellStyle.MOMENT_MS if moment.microsecond else CellStyle.MOMENT
     if isinstance(moment, date):
-        return Style.DATE
+        return CellStyle.DATE
     if isinstance(moment, time):
-        return Style.TIME_MS if moment.microsecond else Style.TIME
-    return Style.DURATION_MS if moment.microseconds else Style.DURATION
+        return CellStyle.TIME_MS if moment.microsecond else CellStyle.TIME
+    return CellStyle.DURATION_MS if moment.microseconds else CellStyle.DURATION

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from classify.path_layout import Layout
+from classify.path_layout import PathLayout
 from classify.period import Period
 from tests.support.places import made_on
 from tests.support.trees import write_tree
@@ -48,7 +48,7 @@ def test_a_period_comes_from_the_layout_then_the_name_then_the_content_then_the_
         asked.append((os.pread(descriptor, 4, 0), format_))
         return Period(0, 3_600_000_000) if format_ == "csv" else None
 
-    layout = Layout.compiled("{year}/{month:02}/{day:02}/report-{hour:02}.csv", KYIV)
+    layout = PathLayout.compiled("{year}/{month:02}/{day:02}/report-{hour:02}.csv", KYIV)
     record, rows = taken(made_on(MemoryStore()), folder, ClassifyOptions(KYIV, [layout], content=content, content_key="time"))
     assert told(rows["2024/05/17/report-14.csv"]) == (
         datetime(2024, 5, 17, 11, tzinfo=UTC),

@@ -27,12 +27,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classify.format import BINARY, HEAD, sniff
-from cli.demo.files import Table, csv_bytes, pdf_bytes, xlsx_bytes
+from cli.demo.files import DemoTable, csv_bytes, pdf_bytes, xlsx_bytes
 
 usual = settings(derandomize=True, deadline=None, max_examples=120)
 deep = settings(derandomize=True, deadline=None, max_examples=4_000)
 
-DEMO = Table("calls", ("at", "caller", "wait"), [("2024-05-17", "+79161234567", 5), ("2024-05-18", "007", 6)] * 9)
+DEMO = DemoTable("calls", ("at", "caller", "wait"), [("2024-05-17", "+79161234567", 5), ("2024-05-18", "007", 6)] * 9)
 WORKBOOK = xlsx_bytes(DEMO)
 ARROW = pa.table({"a": list(range(100_000)), "b": ["x"] * 100_000})
 CSV = "Дата;Звонков;Ожидание\r\n17.05.2024;15;2,5\r\n18.05.2024;16;3,75\r\n19.05.2024;7;0,5\r\n"

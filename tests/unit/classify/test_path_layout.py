@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from classify.path_layout import Layout
+from classify.path_layout import PathLayout
 from classify.period_columns import LAYOUT, PeriodFinder, columns
 from classify.period_grammar import written
 from classify.period_recognizer import PeriodRecognizer
@@ -21,7 +21,7 @@ HOURLY = "{year}/{month:02}/{day:02}/report-{hour:02}.csv"
 
 
 def read(layout: str, path: str | bytes) -> str | None:
-    found = Layout.compiled(layout, KYIV).find(path.encode() if isinstance(path, str) else path)
+    found = PathLayout.compiled(layout, KYIV).find(path.encode() if isinstance(path, str) else path)
     return written(found.period, KYIV) if found else None
 
 
@@ -95,7 +95,7 @@ def test_bytes_that_are_no_text_fit_any() -> None:
 )
 def test_a_layout_that_is_none_is_refused_with_the_place(layout: str, where: str, hint: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Layout.compiled(layout, KYIV)
+        PathLayout.compiled(layout, KYIV)
     assert where in str(caught.value)
     assert hint in (caught.value.hint or "")
 
@@ -125,7 +125,7 @@ def test_a_path_that_a_layout_builds_says_the_moment_that_it_was_built_for(
         layout += f"{literal}{{{name}{width}}}"
         path += literal.replace("{{", "{").replace("}}", "}") + (f"{values[name]:{width[1:]}}" if width else str(values[name]))
         loose_before = not width
-    span = Layout.compiled(layout, KYIV).span(path)
+    span = PathLayout.compiled(layout, KYIV).span(path)
     assert span is not None
     assert span.start <= at < span.end
     assert span.end - span.start >= timedelta(hours=1)
@@ -133,7 +133,7 @@ def test_a_path_that_a_layout_builds_says_the_moment_that_it_was_built_for(
 
 def test_a_layout_comes_before_recognition_which_fills_the_gaps() -> None:
     finders: list[PeriodFinder] = [
-        Layout.compiled("{day:02}.{month:02}.{year}.csv", KYIV),
+        PathLayout.compiled("{day:02}.{month:02}.{year}.csv", KYIV),
         PeriodRecognizer(KYIV, day_first=False),
     ]
     start, _, origin = columns([b"01.02.2024.csv", b"01.02.2024.xlsx", b"x.csv"], finders)
@@ -145,4 +145,6 @@ def test_a_layout_comes_before_recognition_which_fills_the_gaps() -> None:
 @given(path=st.binary(max_size=40))
 def test_no_path_raises(path: bytes) -> None:
     layouts = [HOURLY, "**/{any}{year}{any}", "{any}-{year}-W{week}"]
-    assert all(found is None or found.origin == LAYOUT for found in (Layout.compiled(one, KYIV).find(path) for one in layouts))
+    assert all(
+        found is None or found.origin == LAYOUT for found in (PathLayout.compiled(one, KYIV).find(path) for one in layouts)
+    )

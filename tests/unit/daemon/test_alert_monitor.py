@@ -18,7 +18,7 @@ from policies.monitoring import state_file
 from policies.monitoring.state_store import StateStore
 from policies.notifications.message import Message
 from policies.scheduling import run_history_file
-from policies.scheduling.job_policy import JobPolicy, Retries
+from policies.scheduling.job_policy import JobPolicy, JobRetries
 from tests.unit.daemon.simulated_daemon import DONE, HOURLY, UNREACHABLE, Channel, House, project
 
 Make = Callable[..., House]
@@ -136,7 +136,7 @@ def test_the_alerts_of_a_project_that_left_the_settings_go_and_are_not_called_me
 
 @pytest.mark.parametrize("attempts", [1, 3, 11, 21])
 def test_days_that_failed_are_counted_by_due_times_however_often_each_was_tried(make: Make, attempts: int) -> None:
-    retries = Retries(attempts, first=timedelta(seconds=20), most=timedelta(minutes=1))
+    retries = JobRetries(attempts, first=timedelta(seconds=20), most=timedelta(minutes=1))
     plan = replace(project(rpo=None), jobs=(JobConfig("backup", HOURLY, JobPolicy(retries=retries), "reports"),))
     house = make(plan)
     house.answer = lambda *_: UNREACHABLE

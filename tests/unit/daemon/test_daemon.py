@@ -339,7 +339,7 @@ def test_no_promise_is_called_kept_before_the_store_was_reached(make: Make) -> N
         daemon._parts.health = health
         house.live(0.2)
         assert Supervisor.told[0] == "READY=1" and "the store was not reached yet" in Supervisor.told[1]
-        assert not [word for word in Supervisor.told if "0 broken promises" in word]
+        assert not [word for word in Supervisor.told if "0 firing alerts" in word]
         assert sum("not reached yet: storage.example does not answer" in line for line in house.lines) == 1
         code, found = _health(health)
         assert code == 503 and found["store_reached"] is False
@@ -347,7 +347,7 @@ def test_no_promise_is_called_kept_before_the_store_was_reached(make: Make) -> N
         away = False
         Supervisor.told.clear()
         house.live(0.1)
-        assert "STATUS=1 project, 0 jobs, 0 broken promises" in Supervisor.told
+        assert "STATUS=1 project, 0 jobs, 0 firing alerts" in Supervisor.told
         house.daemon.show()
         assert _health(health)[0] == 200, _health(health)
         assert any("the store is reached now" in line for line in house.lines)
@@ -365,7 +365,7 @@ def test_a_run_that_did_its_work_has_reached_the_store(make: Make) -> None:
     _asked_of(house, reach)
     house.live(1)
     assert "the store was not reached yet" in Supervisor.told[1]
-    assert any(word.startswith("STATUS=") and word.endswith("0 broken promises") for word in Supervisor.told)
+    assert any(word.startswith("STATUS=") and word.endswith("0 firing alerts") for word in Supervisor.told)
 
 
 def test_all_is_well_is_not_pinged_before_the_store_was_reached(make: Make) -> None:

@@ -43,7 +43,7 @@ def test_health_is_200_while_the_daemon_beats_and_promises_are_kept() -> None:
         assert ask(health, "/health")[0] == 503
         health.show("", [ALARM.as_json()])
         code, body = ask(health, "/health")
-        assert code == 503 and json.loads(body)["broken"] == [ALARM.as_json()]
+        assert code == 503 and json.loads(body)["alerts"] == json.loads(body)["broken"] == [ALARM.as_json()]
     finally:
         health.close()
 
@@ -90,6 +90,7 @@ def test_metrics_are_prometheus_text_with_names_escaped() -> None:
     assert 'strongroom_runs_total{project="sdek",job="check",ending="done"} 3.000' in lines
     assert f'strongroom_last_success_timestamp_seconds{{project="sdek",source="odd \\"name\\"\\\\"}} {stamp}' in lines
     assert 'strongroom_retention_frozen{project="sdek"} 1.000' in lines
+    assert 'strongroom_alert_firing{project="sdek",promise="rpo",subject="reports",severity="warning"} 1.000' in lines
     assert 'strongroom_promise_broken{project="sdek",promise="rpo",subject="reports",severity="warning"} 1.000' in lines
     assert f'strongroom_last_drill_timestamp_seconds{{project="sdek"}} {stamp}' in lines
     assert all(line.startswith(("# HELP strongroom_", "# TYPE strongroom_", "strongroom_")) for line in lines)

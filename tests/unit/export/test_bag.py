@@ -17,7 +17,7 @@ from restore.local_fs import Attributes, Target
 from restore.outputs.conversion import Conversion
 from restore.outputs.folder_sink import FolderSink
 from restore.outputs.output_item import ItemOutcome, OutputItem
-from restore.outputs.sink import Entry
+from restore.outputs.sink import OutputEntry
 from restore.selection.select import ItemQuery
 from tests.support.bags import at_another_time, files_of, ordered, unzipped, validate
 from tests.support.places import back_up, made_on, names, tiny_descriptor
@@ -151,7 +151,7 @@ def test_paths_that_lead_out_of_the_bag_stay_below_data(tmp_path: Path) -> None:
                 content.write(b"harm")
                 content.seek(0)
                 given = OutputItem(path, content, 4, ItemOutcome(number, path, None))
-                assert sink.file(given, Entry(Attributes())) == []
+                assert sink.file(given, OutputEntry(Attributes())) == []
         assert sink.finish() == []
     assert [path.name for path in (tmp_path / "world").iterdir()] == ["bag"]
     assert [path.name for path in bag.iterdir()] == ["data"]
@@ -186,7 +186,7 @@ def test_a_content_that_is_not_what_the_manifest_says_is_left_out(project: Proje
         target.prepare()
         sink = BagSink(FolderSink(target), "", tmp_path)
         told = ItemOutcome(0, b"reports/a", None)
-        (problem,) = sink.file(OutputItem(b"reports/a", content, 0, told), Entry(Attributes(), digest=bytes(32)))
+        (problem,) = sink.file(OutputItem(b"reports/a", content, 0, told), OutputEntry(Attributes(), digest=bytes(32)))
         assert sink.finish() == []
     assert problem.what == "damaged" and told.problems == [problem]
     assert sink.payload == {} and files_of(tmp_path / "bag") == {}

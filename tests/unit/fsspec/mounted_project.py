@@ -14,7 +14,7 @@ from tests.support.places import made_on, through, tiny_descriptor
 from vault.backup import run
 from vault.backup.item_classification import ClassifyOptions
 from vault.format.chunks import ChunkerParams
-from vault.format.descriptor import Descriptor, Limits
+from vault.format.descriptor import Descriptor, FormatLimits
 from vault.repository.project import Project
 from vault.source.patterns import Rules
 from vault.storage.counting import CountingStore, Traffic
@@ -39,7 +39,7 @@ class OneProject(HistoryFileSystem):
         return OpenProject.of(self._selection, ZONE)
 
 
-ROOMY = replace(tiny_descriptor(), content=ChunkerParams(4096, 16384, 65536), limits=Limits(pack=1 << 20))
+ROOMY = replace(tiny_descriptor(), content=ChunkerParams(4096, 16384, 65536), limits=FormatLimits(pack=1 << 20))
 """Chunks that are large beside the pages of a small Parquet file's columns."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restore.fsspec.tree import Tree
+from restore.fsspec.tree import FolderTree
 from vault.format import manifest
 
 UTC = ZoneInfo("UTC")
@@ -17,12 +17,12 @@ PARTS = st.sampled_from([b"a", b"a.b", b"a0", b"b", b"-", b"\xd0\xb9", b"\xff"])
 PATHS = st.lists(PARTS, min_size=1, max_size=4).map(b"/".join)
 
 
-def tree_of(files: set[bytes], *, with_folders: bool) -> Tree:
+def tree_of(files: set[bytes], *, with_folders: bool) -> FolderTree:
     """The folders above files, as rows too if asked for; a file has nothing below it."""
     folders = {one.rsplit(b"/", up)[0] for one in files for up in range(1, one.count(b"/") + 1)}
     files -= folders
     rows = sorted([(path, manifest.FILE) for path in files] + [(path, manifest.FOLDER) for path in folders if with_folders])
-    return Tree(
+    return FolderTree(
         pa.table({"path": pa.array([path for path, _ in rows], pa.binary()), "type": [type_ for _, type_ in rows]}), UTC
     )
 

@@ -60,7 +60,7 @@ def test_tables_are_converted_or_merged_and_older_versions_come_too(acme: OpenPr
     tables = acme.select(SelectionOptions(formats=["csv"]))
     result = export(plan_export(acme.context, tables, tmp_path / "merged", tables=TableOptions(merge=True)))
     assert [name.rpartition("/")[2] for name in payload(tmp_path / "merged")] == ["acme.csv"]
-    assert result.outcomes is not None and result.outcomes[-1].tables[0]["rows"] == 3
+    assert result.outcomes is not None and result.outcomes[-1].tables[0].rows == 3
     versions = acme.select(SelectionOptions(patterns=["reports/notes.txt"], versions=2))
     export(plan_export(acme.context, versions, tmp_path / "versions"))
     assert OLD_NOTES in payload(tmp_path / "versions").values() and len(payload(tmp_path / "versions")) == 2

@@ -16,7 +16,7 @@ from threading import Event
 import pytest
 from blake3 import blake3
 
-from restore.local_fs import Attributes, Item, PendingFile, Target, Writer, syscalls
+from restore.local_fs import Attributes, PendingFile, Target, TargetItem, Writer, syscalls
 from restore.local_fs.inspect import UNFINISHED
 from restore.local_fs.metadata import first_mode
 from restore.local_fs.names import temporary_name
@@ -118,7 +118,7 @@ def test_a_time_that_the_file_system_cut_off_is_the_time_that_was_set(
     monkeypatch.setattr(os, "utime", lambda file, ns: real(file, ns=(ns[0] // step * step, ns[1] // step * step)))
     assert writer.write_small(b"a", b"x", wanted) == [] == writer.commit()
     assert (tmp_path / "to/a").stat().st_mtime_ns % step == 0
-    item = Item(b"a", manifest.FILE, wanted, *X)
+    item = TargetItem(b"a", manifest.FILE, wanted, *X)
     assert [found.differing for found in target.compare([item])] == [()]
     later = item._replace(attributes=Attributes(mtime_ns=1_700_000_004_123_456_789))
     assert [found.differing for found in target.compare([later])] == [("time of modification",)]
@@ -134,7 +134,7 @@ def test_a_time_that_the_file_system_has_no_room_for_is_a_problem(writer: Writer
 def test_nothing_is_written_before_prepare(tmp_path: Path) -> None:
     with Target(os.fsencode(tmp_path / "a" / "to")) as target:
         assert target.existing([b"x"]) == {}
-        assert [found.same for found in target.compare([Item(b"x", manifest.FILE, NONE)])] == [False]
+        assert [found.same for found in target.compare([TargetItem(b"x", manifest.FILE, NONE)])] == [False]
         with pytest.raises(TargetError):
             target.writer()
     assert list(tmp_path.iterdir()) == []

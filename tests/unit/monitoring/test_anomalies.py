@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from policies.monitoring import anomalies
-from policies.monitoring.anomalies import Limits
+from policies.monitoring.anomalies import AnomalyLimits
 from policies.monitoring.baseline import PastSnapshot
 from tests.support import rhythms
 from tests.support.rhythms import CATASTROPHES, HOUR, KYIV, START, Centre
-from vault.format.changes import Changes, Group
+from vault.format.changes import Changes, VanishedGroup
 
 DAYS = 30
 SHIFT = (9, 12, 17, 19)
@@ -106,7 +106,7 @@ def month() -> list[Changes | None]:
         elif here.day == 1 and here.hour == 10:  # last month's folder goes to the archive
             hours.append(hourly(now, moved=96))
         elif here.weekday() == 4 and here.hour == 17:  # the supervisor cleans up, and once a whole folder of drafts
-            drafts = (Group("reports/drafts", 7),) if here.day == 14 else ()
+            drafts = (VanishedGroup("reports/drafts", 7),) if here.day == 14 else ()
             hours.append(hourly(now, vanished=12 + 7 * bool(drafts), folders=drafts))
         else:
             hours.append(hourly(now))
@@ -120,7 +120,7 @@ def played(hours: list[Changes | None]) -> tuple[list[PastSnapshot], list[str]]:
     for count, changes in enumerate(hours):
         now = START + count * HOUR
         one = PastSnapshot(now, Changes(files=560, since=START) if changes is None else changes)
-        verdict = anomalies.find_anomalies(one, past, Limits(), KYIV)
+        verdict = anomalies.find_anomalies(one, past, AnomalyLimits(), KYIV)
         said += [f"{now:%m-%d %H} {why}" for why in verdict.reasons]
         past.append(replace(one, accepted=bool(verdict.reasons)))
     return past, said
@@ -132,8 +132,8 @@ def test_a_month_of_a_contact_centre_has_at_most_one_false_alerts_and_then_nothi
     now = START + DAYS * 24 * HOUR
     for numbers in (
         {"vanished": 96},
-        {"vanished": 31, "folders": (Group("reports/2127-01", 31),)},
-        {"vanished": 28, "periods": (Group("2127-02", 28),)},
+        {"vanished": 31, "folders": (VanishedGroup("reports/2127-01", 31),)},
+        {"vanished": 28, "periods": (VanishedGroup("2127-02", 28),)},
         {"unformed": 200},
         {"unreadable": 40},
         {"columns": 200},
@@ -141,8 +141,8 @@ def test_a_month_of_a_contact_centre_has_at_most_one_false_alerts_and_then_nothi
         {"went": 400},
     ):
         one = PastSnapshot(now, hourly(now, **numbers))
-        assert anomalies.suspicious(one, past[-24:], Limits()), numbers
-        assert anomalies.find_anomalies(one, past, Limits(), KYIV).reasons, numbers
+        assert anomalies.suspicious(one, past[-24:], AnomalyLimits()), numbers
+        assert anomalies.find_anomalies(one, past, AnomalyLimits(), KYIV).reasons, numbers
 
 
 def test_files_that_are_emptied_one_by_one_after_such_a_month_are_told_within_the_day() -> None:
@@ -150,7 +150,7 @@ def test_files_that_are_emptied_one_by_one_after_such_a_month_are_told_within_th
     for count in range(10):
         now = START + (DAYS * 24 + count) * HOUR
         one = PastSnapshot(now, hourly(now, emptied=1))
-        if anomalies.find_anomalies(one, past, Limits(), KYIV).reasons:
+        if anomalies.find_anomalies(one, past, AnomalyLimits(), KYIV).reasons:
             assert count == 9  # the tenth
             return
         past.append(one)
@@ -164,8 +164,8 @@ def test_files_that_are_encrypted_a_few_a_day_are_told_within_the_week(number: s
     for day in range(5):
         now = START + DAYS * 24 * HOUR + day * 24 * HOUR
         one = PastSnapshot(now, hourly(now, **{number: 4}))
-        told.append(anomalies.find_anomalies(one, past, Limits(), KYIV).reasons)
-        assert anomalies.suspicious(one, past[-24 * 8 :], Limits()) == bool(told[-1])
+        told.append(anomalies.find_anomalies(one, past, AnomalyLimits(), KYIV).reasons)
+        assert anomalies.suspicious(one, past[-24 * 8 :], AnomalyLimits()) == bool(told[-1])
         past.append(replace(one, accepted=bool(told[-1])))
     first = next(day for day, reasons in enumerate(told) if reasons)
     assert first <= 2 and told[first][0].startswith("within a week ") and not told[first + 1]

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from policies.monitoring.expected_files import Expected, missing
+from policies.monitoring.expected_files import ExpectedPattern, missing
 from vault.format.manifest import schema
 
 KYIV, NEW_YORK, KATHMANDU = ZoneInfo("Europe/Kyiv"), ZoneInfo("America/New_York"), ZoneInfo("Asia/Kathmandu")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-HOURLY = Expected("^reports/hourly/", "hour", HOUR / 2)
+HOURLY = ExpectedPattern("^reports/hourly/", "hour", HOUR / 2)
 
 
 def manifest(*items: tuple[str, datetime, timedelta]) -> pa.Table:
@@ -83,7 +83,7 @@ def test_the_night_that_lacks_an_hour_misses_none_and_the_one_that_has_it_twice_
 def test_days_weeks_months_quarters_and_years_are_told_apart(zone: ZoneInfo) -> None:
     def one(unit: str, start: datetime, lasts: timedelta, now: datetime) -> tuple[str, ...]:
         table = manifest(("reports/x.csv", start.astimezone(UTC), lasts))
-        return missing(table, Expected("^reports/", unit, HOUR), now, now.astimezone(UTC), zone)
+        return missing(table, ExpectedPattern("^reports/", unit, HOUR), now, now.astimezone(UTC), zone)
 
     def wall(*parts: int) -> datetime:
         return datetime(*parts, tzinfo=zone)  # type: ignore[arg-type,misc] # year, month, day, hour
@@ -98,7 +98,7 @@ def test_days_weeks_months_quarters_and_years_are_told_apart(zone: ZoneInfo) -> 
 
 @pytest.mark.parametrize("begins", [0, 6 * 24, 3 * 24 + 9])
 def test_a_week_that_begins_on_any_day_is_one_week_and_a_missing_one_is_missed(begins: int) -> None:
-    weekly = Expected("^reports/", "week", HOUR)
+    weekly = ExpectedPattern("^reports/", "week", HOUR)
     week, first = 7 * DAY, at(2026, 3, 2) + begins * HOUR  # a Monday; the clocks change on the 29th
     items = [(f"reports/{number}.csv", first + number * week, week) for number in range(9) if number != 4]
     now = first + 9 * week + DAY
@@ -108,7 +108,7 @@ def test_a_week_that_begins_on_any_day_is_one_week_and_a_missing_one_is_missed(b
 
 
 def test_a_shift_from_eight_to_eight_is_one_day_and_a_missing_one_is_missed() -> None:
-    daily = Expected("^reports/", "day", HOUR)
+    daily = ExpectedPattern("^reports/", "day", HOUR)
     items = [(f"reports/{day}.csv", at(2026, 5, day, 8), DAY) for day in range(1, 20) if day != 7]
     assert missing(manifest(*items), daily, at(2026, 5, 1), at(2026, 5, 20, 10), KYIV) == ("2026-05-07",)
 
@@ -145,7 +145,7 @@ def test_a_period_is_over_at_midnight_of_the_zone_whether_clocks_were_set_forwar
             if begin - since > 55 * DAY and unit == "day":
                 since = begin - 50 * DAY
             late, over = (
-                missing(manifest(), Expected("^reports/", unit, HOUR), since, begin + HOUR + beside, zone)
+                missing(manifest(), ExpectedPattern("^reports/", unit, HOUR), since, begin + HOUR + beside, zone)
                 for beside in (-timedelta(seconds=1), timedelta())
             )
             assert len(over) == len(late) + 1, (begin, late, over)

@@ -10,7 +10,7 @@ import pytest
 from openpyxl import Workbook
 
 from policies.monitoring import expected_files
-from policies.monitoring.expected_files import Expected
+from policies.monitoring.expected_files import ExpectedPattern
 from strongroom import expected_rows
 from strongroom.expected_rows import COLUMNS, RowExpectation, missing
 from strongroom.settings.projects import ProjectSettings, SourceSettings
@@ -18,7 +18,7 @@ from vault.format.manifest import schema
 
 DAY = datetime(2026, 5, 17, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-HOURLY = Expected("^reports/calls/", "hour", HOUR / 2)
+HOURLY = ExpectedPattern("^reports/calls/", "hour", HOUR / 2)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from policies.monitoring import anomalies, retention_freeze
-from policies.monitoring.anomalies import Limits
+from policies.monitoring.anomalies import AnomalyLimits
 from policies.monitoring.baseline import PastSnapshot
 from policies.retention.calendar_span import CalendarSpan
 from policies.retention.rules import Keep
@@ -22,13 +22,13 @@ from tests.support.faulty import FaultyStore, faults
 from tests.support.places import FAR_AHEAD, TickingClock, back_up, made_on, through
 from tests.support.randomness import SeededChance
 from vault.errors import Damaged, TransientStorageError, UsageError
-from vault.format.changes import Changes, Group
+from vault.format.changes import Changes, VanishedGroup
 from vault.format.snapshot_record import Record
 from vault.repository import holds, snapshots
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 
-LIMITS = Limits()
+LIMITS = AnomalyLimits()
 UTC = ZoneInfo("UTC")
 
 
@@ -261,7 +261,7 @@ def test_what_an_older_client_wrote_is_judged_by_its_number_of_vanished_items(pr
 
 
 def test_changes_are_read_back_as_they_were_written_and_nonsense_is_damage() -> None:
-    whole = Changes(9, 8, 7, folders=(Group("reports/a", 3),), examples={"went": ("reports/x",)}, since=FAR_AHEAD)
+    whole = Changes(9, 8, 7, folders=(VanishedGroup("reports/a", 3),), examples={"went": ("reports/x",)}, since=FAR_AHEAD)
     assert Changes.from_json(whole.as_json(), "it") == whole and Changes().as_json() == {}
     for nonsense in ({"went": -1}, {"folders": [["a"]]}, {"periods": 3}, {"examples": [1]}, {"since": "today"}):
         with pytest.raises(Damaged):

@@ -21,7 +21,7 @@ from restore.outputs.conflict_guard import ConflictGuard, KeptCounts
 from restore.outputs.conversion import Conversion
 from restore.outputs.folder_sink import FolderSink
 from restore.outputs.output_item import ItemOutcome, OutputItem
-from restore.outputs.sink import Entry, Sink
+from restore.outputs.sink import OutputEntry, OutputSink
 from restore.outputs.stream_sink import StreamSink
 from restore.outputs.tar_sink import tar_sink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
@@ -40,7 +40,7 @@ from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 
 UTC = ZoneInfo("UTC")
-Opened = Callable[[io.BytesIO], AbstractContextManager[Sink]]
+Opened = Callable[[io.BytesIO], AbstractContextManager[OutputSink]]
 SINKS: dict[str, Opened] = {"tar": lambda out: tar_sink(out, "none"), "zip": lambda out: zip_sink(out, UTC)}
 
 
@@ -219,8 +219,10 @@ def test_a_zip_archive_holds_files_beyond_four_gigabytes(tmp_path: Path) -> None
     size = (1 << 32) + 5
     told = ItemOutcome(0, b"large", None, outputs=[b"large"])
     with (tmp_path / "large.zip").open("w+b") as out, zip_sink(out, UTC) as sink:
-        sink.file(OutputItem(b"large", cast(IO[bytes], Zeros(size)), size, told), Entry(Attributes(mode=0o644, mtime_ns=0)))
-        sink.file(OutputItem(b"after", io.BytesIO(b"after"), 5, told), Entry(Attributes()))
+        sink.file(
+            OutputItem(b"large", cast(IO[bytes], Zeros(size)), size, told), OutputEntry(Attributes(mode=0o644, mtime_ns=0))
+        )
+        sink.file(OutputItem(b"after", io.BytesIO(b"after"), 5, told), OutputEntry(Attributes()))
     with zipfile.ZipFile(tmp_path / "large.zip") as archive:
         assert archive.getinfo("large").file_size == size and archive.read("after") == b"after"
 

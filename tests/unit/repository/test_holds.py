@@ -37,7 +37,7 @@ def test_holds_are_listed_as_they_were_placed_oldest_first(project: Project) -> 
         place(project, Scope(period=HeldPeriod("2025..", YEAR.end, None))),
         place(project),
     ]
-    assert holds.read_all(project) == holds.Placed(tuple(placed), ())
+    assert holds.read_all(project) == holds.AllHolds(tuple(placed), ())
 
 
 def test_another_machine_sees_the_same_holds(project: Project) -> None:
@@ -81,7 +81,7 @@ def test_of_two_releases_at_once_the_earlier_counts(project: Project) -> None:
     holds.release(elsewhere, placed.id, reason="second", who="taras")
     for info in elsewhere.store.list(elsewhere.folder("holds")):
         project.store.put(info.name, elsewhere.store.get(info.name))
-    assert holds.read_all(project) == holds.Placed((first,), ())
+    assert holds.read_all(project) == holds.AllHolds((first,), ())
 
 
 def test_a_hold_on_a_snapshot_needs_that_snapshot(project: Project, tmp_path: Path) -> None:
@@ -181,12 +181,12 @@ def test_a_hold_under_another_holds_name_or_of_another_sort_is_damaged(project: 
 def test_a_hold_with_fields_from_a_newer_version_binds_at_least_as_much(project: Project) -> None:
     newer = Hold("0" * 32, Scope(kind="raw"), "audit", "olena", FAR_AHEAD)
     project.put_record(layout.hold_name(project.id, newer.id), newer.as_json() | {"weekday": "monday"})
-    assert holds.read_all(project) == holds.Placed((newer,), ())
+    assert holds.read_all(project) == holds.AllHolds((newer,), ())
 
 
 def test_what_a_listing_finds_under_other_names_is_passed_over(project: Project) -> None:
     project.store.put(f"{project.folder('holds')}/readme.txt", b"hello")
-    assert holds.read_all(project) == holds.Placed((), ())
+    assert holds.read_all(project) == holds.AllHolds((), ())
 
 
 def test_a_store_that_cannot_be_asked_is_an_error_and_not_an_empty_list(project: Project) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from policies.scheduling import due, parser
 from policies.scheduling.due import DueDecision, Skip, Start, Wait
-from policies.scheduling.job_policy import JobPolicy, Retries, read_window
+from policies.scheduling.job_policy import JobPolicy, JobRetries, read_window
 from policies.scheduling.run import Ending, Run
 
 HOURLY = parser.read(every="hour at :05", zone=ZoneInfo("Europe/Kyiv"))
@@ -84,7 +84,7 @@ def test_what_comes_just_in_time_after_missed_ones_still_runs() -> None:
 
 @pytest.mark.parametrize("ending", ["failed", "timeout"])
 def test_a_failed_run_is_tried_again_after_a_wait_that_doubles(ending: Ending) -> None:
-    policy = JobPolicy(retries=Retries(attempts=4, first=5 * MINUTE, most=15 * MINUTE))
+    policy = JobPolicy(retries=JobRetries(attempts=4, first=5 * MINUTE, most=15 * MINUTE))
     ended = at("9:06")
     for attempt, wait in ((1, 5), (2, 10), (3, 15)):
         run = replace(ran(at("9:05"), ending, attempt=attempt), ended=ended)
@@ -96,7 +96,7 @@ def test_a_failed_run_is_tried_again_after_a_wait_that_doubles(ending: Ending) -
 
 
 def test_a_wait_for_another_try_ends_when_a_newer_run_is_due() -> None:
-    policy = JobPolicy(retries=Retries(first=HOUR * 3, most=HOUR * 3))
+    policy = JobPolicy(retries=JobRetries(first=HOUR * 3, most=HOUR * 3))
     failed = ran(at("9:05"), "failed")
     assert judged([failed], at("9:10"), policy).verdict == Wait(at("10:05"), "try 2 of 3 comes next")
     assert judged([failed], at("10:05"), policy).verdict == Start(at("10:05"), at("10:05"), 1, at("10:05"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.scheduling.job_policy import JobPolicy, Retries
+from policies.scheduling.job_policy import JobPolicy, JobRetries
 from policies.scheduling.jobs import Job, Outcome, Stop
 from policies.scheduling.run_requests import FOLDER, RunRequests
 from policies.scheduling.runner import Runner
@@ -109,7 +109,7 @@ def test_a_run_that_was_asked_for_and_fails_is_tried_again(house: Callable[..., 
     def fails(_stop: Stop) -> Outcome:
         raise StrongroomError("no")
 
-    home = house(job(run=fails, policy=JobPolicy(retries=Retries(2, timedelta(minutes=5)))))
+    home = house(job(run=fails, policy=JobPolicy(retries=JobRetries(2, timedelta(minutes=5)))))
     home.live(0.8)
     before = len(home.runs())
     home.requests.ask(RUN, "sdek", "backup")

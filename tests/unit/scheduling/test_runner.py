@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from policies.scheduling import parser
-from policies.scheduling.job_policy import JobPolicy, Retries
+from policies.scheduling.job_policy import JobPolicy, JobRetries
 from policies.scheduling.jobs import Job, Outcome, Stop, in_a_thread
 from policies.scheduling.run import Run
 from policies.scheduling.run_history import RunHistory, RunHistoryReader
@@ -124,7 +124,7 @@ def test_a_run_whose_time_is_over_is_asked_to_stop_and_written_down_as_that(hous
             raise Interrupted(f"stopped: {stop.reason}")
         return Outcome()
 
-    home = house(job(run=patient, policy=JobPolicy(timeout=HOUR / 2, retries=Retries(attempts=1))))
+    home = house(job(run=patient, policy=JobPolicy(timeout=HOUR / 2, retries=JobRetries(attempts=1))))
     home.lasts["sdek/backup"] = 1801
     home.live(0.6)
     assert [(run.ending, run.message.partition(";")[0]) for run in home.runs()][:1] == [("timeout", "stopped: timeout")]

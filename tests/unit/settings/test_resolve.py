@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from policies.retention.calendar_span import CalendarSpan
 from policies.retention.rules import ALL, DEFAULT_KEEP, After, ItemRule, Keep
 from policies.scheduling import parser
-from policies.scheduling.job_policy import JobPolicy, Retries, Window
+from policies.scheduling.job_policy import JobPolicy, JobRetries, TimeWindow
 from strongroom.settings import durations, load, resolve
 from strongroom.settings.example import EXAMPLE
-from strongroom.settings.projects import Job, KeepSettings, ProjectSettings, inherited
+from strongroom.settings.projects import JobSettings, KeepSettings, ProjectSettings, inherited
 from vault.errors import SettingsError
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
@@ -81,18 +81,20 @@ def test_a_project_that_is_not_named_has_the_defaults_and_no_sources(tmp_path: P
 
 def test_nothing_said_means_what_the_rules_take_for_nothing() -> None:
     assert resolve.keep(KeepSettings()) == DEFAULT_KEEP
-    assert resolve.policy(Job()) == JobPolicy()
-    assert not resolve.runs(Job()) and not resolve.runs(Job(every="never"))
+    assert resolve.policy(JobSettings()) == JobPolicy()
+    assert not resolve.runs(JobSettings()) and not resolve.runs(JobSettings(every="never"))
 
 
 def test_everything_about_a_job_reaches_its_policy() -> None:
-    job = Job(every="day", catch_up="skip", jitter="5 min", window="22:00-06:00", timeout="3 h", retries=0, back_off="30 s")
+    job = JobSettings(
+        every="day", catch_up="skip", jitter="5 min", window="22:00-06:00", timeout="3 h", retries=0, back_off="30 s"
+    )
     assert resolve.policy(job) == JobPolicy(
         catch_up="skip",
         jitter=timedelta(minutes=5),
-        window=Window(time(22), time(6)),
+        window=TimeWindow(time(22), time(6)),
         timeout=timedelta(hours=3),
-        retries=Retries(attempts=1, first=timedelta(seconds=30)),
+        retries=JobRetries(attempts=1, first=timedelta(seconds=30)),
     )
 
 

@@ -16,7 +16,7 @@ from tests.support.coverage_notes import not_covered
 from vault.errors import SourceError, UsageError
 from vault.source import scan_columns
 from vault.source.patterns import Rules
-from vault.source.scan import OTHER_FILE_SYSTEM, OWN, Bounds, Scan, Skipped, scan
+from vault.source.scan import OTHER_FILE_SYSTEM, OWN, Scan, ScanBounds, Skipped, scan
 
 
 def scanned(root: Path, rules: Rules | None = None) -> Scan:
@@ -282,12 +282,12 @@ def test_what_is_strongrooms_own_is_left_out_by_whatever_path_it_was_named(tmp_p
     (root / "kept").write_bytes(b"1")
     (tmp_path / "link").symlink_to("root/store")
     own = tuple(os.fsencode(path) for path in (tmp_path / "link", root / "books", tmp_path / "not there"))
-    found = scan(os.fsencode(root), b"src", Rules(), stop=lambda: None, bounds=Bounds(own))
+    found = scan(os.fsencode(root), b"src", Rules(), stop=lambda: None, bounds=ScanBounds(own))
     assert paths(found) == [b"src", b"src/kept"]
     assert {(one.path, one.what) for one in found.skipped} == {(b"src/store", OWN), (b"src/books", OWN)}
     for inside in (root / "store", root / "store/packs", tmp_path / "link/packs"):
         with pytest.raises(SourceError, match="its own data"):
-            scan(os.fsencode(inside), b"src", Rules(), stop=lambda: None, bounds=Bounds(own))
+            scan(os.fsencode(inside), b"src", Rules(), stop=lambda: None, bounds=ScanBounds(own))
 
 
 def test_another_file_system_is_not_entered_where_that_is_asked_for(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_another_file_system_is_not_entered_where_that_is_asked_for(tmp_path: Pa
     (Path("/dev/shm") / tmp_path.name).write_bytes(b"1")
     try:
         found = [
-            scan(b"/dev", b"src", Rules(exclude=["/pts", "/mqueue"]), stop=lambda: None, bounds=Bounds(one_file_system=one))
+            scan(b"/dev", b"src", Rules(exclude=["/pts", "/mqueue"]), stop=lambda: None, bounds=ScanBounds(one_file_system=one))
             for one in (False, True)
         ]
     finally:

@@ -14,10 +14,11 @@ import pytest
 from restore.tables.convert import ConvertOptions, convert, write_all
 from restore.tables.distinct_names import distinct
 from restore.tables.loss_report import LossReport
+from restore.tables.model import TableShape
 from restore.tables.output_names import LONGEST, OutputNames
 from restore.tables.registry import FORMATS, NotATable, is_table, open_tables
 from restore.tables.rows_in_period import Cut, RowsInPeriod
-from restore.tables.times import Reading
+from restore.tables.times import TimeReading
 from restore.tables.write_options import WriteOptions
 from tests.support.tables import ListTable, rows_of
 from vault.errors import Damaged
@@ -45,8 +46,7 @@ def test_a_file_is_converted_and_what_was_written_is_told(tmp_path: Path) -> Non
 
     assert list(outputs.files) == [written.name] == ["2024/отчёт.jsonl"]
     assert outputs.files[written.name].splitlines() == [b'{"phone":"007","n":"1"}', b'{"phone":"+79161234567","n":"2"}']
-    columns = [{"name": "phone", "type": "string"}, {"name": "n", "type": "string"}]
-    assert (written.rows, written.tables) == (2, ({"name": "", "rows": 2, "columns": columns},))
+    assert (written.rows, written.tables) == (2, (TableShape("", (("phone", "string"), ("n", "string")), 2),))
 
 
 def test_several_tables_become_several_files_where_a_format_holds_one() -> None:
@@ -62,7 +62,7 @@ def test_several_tables_become_several_files_where_a_format_holds_one() -> None:
 def test_a_table_can_be_cut_on_the_way(tmp_path: Path) -> None:
     (tmp_path / "spool").write_bytes(b"time,n\n2024-05-17 11:00,1\n2024-05-17 12:00,2\n")
     outputs = Outputs()
-    cut = Cut(datetime(2024, 5, 17, 12, tzinfo=UTC), datetime(2024, 5, 18, tzinfo=UTC), Reading())
+    cut = Cut(datetime(2024, 5, 17, 12, tzinfo=UTC), datetime(2024, 5, 18, tzinfo=UTC), TimeReading())
 
     query = ConvertOptions("csv", WriteOptions(), lambda table: RowsInPeriod(table, cut, LossReport()))
     (written,) = convert(tmp_path / "spool", "csv", "r.csv", query, OutputNames(), outputs.opened, LossReport())

@@ -16,7 +16,7 @@ import pytest
 from restore.tables.loss_report import LossReport
 from restore.tables.readers.ods import read_ods
 from restore.tables.readers.xlsx import read_xlsx
-from restore.tables.workbook.package import Bounds
+from restore.tables.workbook.package import WorkbookBounds
 from tests.support.tables import ListTable, rows_of
 from tests.support.workbooks import MAIN, bytes_of, ods_parts, read, xlsx_parts, zipped
 from vault.errors import Damaged, StrongroomError
@@ -119,10 +119,20 @@ def test_bounds_are_values_and_each_of_them_holds(tmp_path: Path) -> None:
         tmp_path / "w.ods",
         ods_parts("<table:table-row><table:table-cell><text:p>a</text:p></table:table-cell></table:table-row>" * 99),
     )
-    for bounds in (Bounds(part=5000), Bounds(free=100, ratio=2), Bounds(small_part=20), Bounds(row=30, block=64)):
+    for bounds in (
+        WorkbookBounds(part=5000),
+        WorkbookBounds(free=100, ratio=2),
+        WorkbookBounds(small_part=20),
+        WorkbookBounds(row=30, block=64),
+    ):
         with pytest.raises(Damaged):
             read_xlsx(xlsx, LossReport(), bounds)
-    for bounds in (Bounds(part=500), Bounds(spool=500), Bounds(free=100, ratio=2), Bounds(row=30, block=64)):
+    for bounds in (
+        WorkbookBounds(part=500),
+        WorkbookBounds(spool=500),
+        WorkbookBounds(free=100, ratio=2),
+        WorkbookBounds(row=30, block=64),
+    ):
         with pytest.raises(Damaged):
             read_ods(ods, LossReport(), bounds)
 
@@ -134,7 +144,7 @@ def test_a_few_cells_in_an_enormous_void_are_refused_and_quickly(tmp_path: Path)
     deep = "".join(f'<row r="{n}"><c r="XFD{n}"><v>1</v></c></row>' for n in range(1, 2000))
     path = zipped(tmp_path / "w.xlsx", xlsx_parts(deep))
     with pytest.raises(Damaged, match="huge empty area"):
-        _read_all(path, Bounds(empty=10**6))
+        _read_all(path, WorkbookBounds(empty=10**6))
     assert time.process_time() - began < 20
 
 
@@ -300,11 +310,11 @@ def test_memory_does_not_grow_with_unique_shared_strings(tmp_path: Path) -> None
     texts = "".join(f"<si><t>{zlib.crc32(b'%d' % n):x} a text that nobody else has {n}</t></si>" for n in range(3_000_000))
     path = zipped(path, xlsx_parts(HEADER + '<row r="2"><c r="A2" t="s"><v>2999999</v></c></row>', strings=texts))
     del texts
-    bounds = Bounds(strings=1024**2)
+    bounds = WorkbookBounds(strings=1024**2)
     assert _grown(lambda: _read_all(path, bounds)) < 64 * 1024
 
 
-def _read_all(path: Path, bounds: Bounds) -> None:
+def _read_all(path: Path, bounds: WorkbookBounds) -> None:
     for table in read_xlsx(path, LossReport(), bounds):
         for _ in table.batches():
             """Read and let go."""

@@ -12,14 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from restore.tables.readers.encoding import BLOCK
-from restore.tables.readers.json_spans import Mark, Scanner
+from restore.tables.readers.json_spans import Scanner, StructuralSign
 from restore.tables.readers.json_values import LARGEST_DEPTH, TooDeep
 
 
-def model(data: bytes) -> tuple[list[Mark], int]:
+def model(data: bytes) -> tuple[list[StructuralSign], int]:
     """The marks, and the depth at the end."""
     depth, in_string, escaped = 0, False, False
-    marks: list[Mark] = []
+    marks: list[StructuralSign] = []
     for at, sign in enumerate(data.decode("latin-1")):
         if escaped and sign in '"\\':
             escaped = False
@@ -31,12 +31,12 @@ def model(data: bytes) -> tuple[list[Mark], int]:
             continue
         depth += sign in "[{"
         if depth == 1 and sign in "[]{},:":
-            marks.append(Mark(at, sign))
+            marks.append(StructuralSign(at, sign))
         depth -= sign in "]}"
     return marks, depth
 
 
-def scanned(blocks: Iterable[bytes]) -> tuple[list[Mark], int]:
+def scanned(blocks: Iterable[bytes]) -> tuple[list[StructuralSign], int]:
     scanner = Scanner()
     marks = [mark for block in blocks for mark in scanner.feed(block)]
     return marks, scanner.depth
@@ -73,7 +73,7 @@ def test_whatever_the_bytes_and_wherever_a_block_ends_marks_are_those_of_the_mod
 def test_a_value_that_is_too_large_for_one_step_is_passed_all_the_same(value: bytes) -> None:
     data = b"[" + value + b" , " + value + b"]"
     comma = 1 + len(value) + 1
-    assert scanned([data]) == ([Mark(0, "["), Mark(comma, ","), Mark(len(data) - 1, "]")], 0)
+    assert scanned([data]) == ([StructuralSign(0, "["), StructuralSign(comma, ","), StructuralSign(len(data) - 1, "]")], 0)
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])

@@ -11,7 +11,7 @@ import pytest
 
 from restore.tables import merge
 from restore.tables.loss_report import LossReport
-from restore.tables.merge import Merged, Part, united
+from restore.tables.merge import Merged, MergePart, united
 from restore.tables.model import BATCH_ROWS, Batch, Column, Table
 from restore.tables.registry import write_tables
 from restore.tables.write_options import WriteOptions
@@ -26,8 +26,8 @@ class Opening:
         self.files = files
         self.now = self.most = self.openings = 0
 
-    def parts(self) -> list[Part]:
-        return [Part(f"reports/{name}.csv", name, self._opener(name)) for name in self.files]
+    def parts(self) -> list[MergePart]:
+        return [MergePart(f"reports/{name}.csv", name, self._opener(name)) for name in self.files]
 
     def _opener(self, name: str) -> Callable[[LossReport], AbstractContextManager[Sequence[Table]]]:
         @contextmanager
@@ -48,7 +48,7 @@ class Opening:
 def merged(
     files: Mapping[str, Sequence[Table] | str], told: list[tuple[str, str, int]] | None = None, losses: LossReport | None = None
 ) -> Merged:
-    def tell(part: Part, error: StrongroomError, rows: int) -> None:
+    def tell(part: MergePart, error: StrongroomError, rows: int) -> None:
         if told is None:
             raise error
         told.append((part.source, str(error), rows))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_ROWS
-from restore.tables.readers.csv import BREAKS_OFF, SHORT, UNDECODED, WIDEST_BY_ARROW, CsvTable, Layout, read_csv
+from restore.tables.readers.csv import BREAKS_OFF, SHORT, UNDECODED, WIDEST_BY_ARROW, CsvLayout, CsvTable, read_csv
 from restore.tables.readers.csv_rows import LARGEST_WIDTH
 from tests.support.tables import names_of, rows_of
 from tests.unit.tables.text_files import Lost, file_of, lost
@@ -31,7 +31,7 @@ def opened(folder: Path, data: bytes, delimiter: str | None = None) -> tuple[Csv
 def by_rows(table: CsvTable) -> CsvTable:
     """The same table, read by the patient way."""
     known = table.layout
-    patient = Layout(known.encoding, known.delimiter, known.header, known.start, known.width, even=False)
+    patient = CsvLayout(known.encoding, known.delimiter, known.header, known.start, known.width, even=False)
     return CsvTable(table._path, patient)
 
 

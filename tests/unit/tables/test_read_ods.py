@@ -10,7 +10,7 @@ import pytest
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
 from restore.tables.readers.ods import read_ods
-from restore.tables.workbook.package import Bounds
+from restore.tables.workbook.package import WorkbookBounds
 from tests.support.tables import ListTable, names_of, rows_of
 from tests.support.workbooks import ODS, cells, ods_parts, read, whats, written, zipped
 
@@ -116,7 +116,7 @@ def test_sheets_are_read_apart_whatever_the_blocks(tmp_path: Path) -> None:
     ]
     path, _ = written(tmp_path / "w.ods", tables)
     for block in (300, 1000, 1024**2):
-        found = read_ods(path, LossReport(), Bounds(block=block))
+        found = read_ods(path, LossReport(), WorkbookBounds(block=block))
         assert [table.name for table in found] == ["one", "two & co"]
         assert [names_of(table) for table in found] == [["a", "b"], ["c"]]
         assert [rows_of(table) for table in found] == [table.rows for table in tables]

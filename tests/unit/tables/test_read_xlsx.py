@@ -15,7 +15,7 @@ from openpyxl.styles import PatternFill
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
 from restore.tables.readers.xlsx import NO_PART, read_xlsx
-from restore.tables.workbook.package import Bounds
+from restore.tables.workbook.package import WorkbookBounds
 from tests.support.tables import names_of, rows_of
 from tests.support.workbooks import MAIN, OFFICE, cells, read, whats, xlsx_parts, zipped
 
@@ -211,7 +211,7 @@ def test_rows_that_lie_across_blocks_are_read_whole(tmp_path: Path) -> None:
     path = zipped(tmp_path / "w.xlsx", xlsx_parts(rows, strings=STRINGS))
     whole = cells(path)
     for block in (97, 256, 1001):
-        tables = read_xlsx(path, LossReport(), Bounds(block=block))
+        tables = read_xlsx(path, LossReport(), WorkbookBounds(block=block))
         assert [names_of(tables[0]), *rows_of(tables[0])] == whole
 
 
@@ -221,7 +221,7 @@ def test_shared_strings_beyond_the_bound_lie_on_the_disk_and_are_the_same(tmp_pa
     rows = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>{n - 1}</v></c></row>' for n in range(1, len(texts) + 1))
     path = zipped(tmp_path / "w.xlsx", xlsx_parts(rows, strings=strings))
     for bound in (1, 5000, 10**6):
-        tables = read_xlsx(path, LossReport(), Bounds(strings=bound))
+        tables = read_xlsx(path, LossReport(), WorkbookBounds(strings=bound))
         assert [names_of(tables[0])[0], *(row[0] for row in rows_of(tables[0]))] == texts
 
 

@@ -14,11 +14,11 @@ from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
 from restore.tables.row_times import row_times
 from restore.tables.rows_in_period import MONTH_FIRST, NO_TIME, Cut, NoTimeColumn, RowsInPeriod
-from restore.tables.times import Reading, moments_of, settled
+from restore.tables.times import TimeReading, moments_of, settled
 from tests.support.tables import ListTable, rows_of
 from vault.errors import UsageError
 
-KYIV = Reading("Europe/Kyiv")
+KYIV = TimeReading("Europe/Kyiv")
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 
 
@@ -74,7 +74,7 @@ def test_a_text_is_the_moment_that_people_mean_or_none(text: str, expected: str 
 def test_the_month_comes_first_where_that_is_said() -> None:
     texts = pa.array(["05/17/2024 10:00", "17/05/2024", "01.02.2024"])
 
-    assert utc(moments_of(texts, Reading(day_first=False))) == ["2024-05-17 10:00:00", None, "2024-01-02 00:00:00"]
+    assert utc(moments_of(texts, TimeReading(day_first=False))) == ["2024-05-17 10:00:00", None, "2024-01-02 00:00:00"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_arrow_columns_of_any_type_are_moments_or_none(array: pa.Array, expected
 
 def cut(table: ListTable, losses: LossReport | None = None, column: str | None = None, hours: int = 1) -> RowsInPeriod:
     """To the hours from noon."""
-    return RowsInPeriod(table, Cut(NOON, NOON.replace(hour=12 + hours), Reading(), column), losses or LossReport())
+    return RowsInPeriod(table, Cut(NOON, NOON.replace(hour=12 + hours), TimeReading(), column), losses or LossReport())
 
 
 def test_the_start_belongs_to_a_period_and_the_end_does_not() -> None:
@@ -192,7 +192,7 @@ def test_typed_and_untyped_columns_are_cut_alike() -> None:
     ],
 )
 def test_months_that_are_words_are_times(text: str, moment: datetime | None) -> None:
-    found = moments_of([text], Reading()).to_pylist()
+    found = moments_of([text], TimeReading()).to_pylist()
     assert found == [None if moment is None else int(moment.replace(tzinfo=UTC).timestamp() * 1_000_000)]
 
 
@@ -203,14 +203,14 @@ AMERICAN = [["9/12/24 23:45", "a"], ["9/13/24 00:00", "b"], ["9/13/24 00:15", "c
 def test_a_date_with_one_reading_tells_the_order_of_all_dates_of_its_file(typed: bool) -> None:  # noqa: FBT001
     table = ListTable(["Interval Start", "x"], AMERICAN, types={0: pa.string()} if typed else None)
     losses = LossReport()
-    cut = RowsInPeriod(table, Cut(datetime(2024, 9, 13, tzinfo=UTC), datetime(2024, 9, 14, tzinfo=UTC), Reading()), losses)
+    cut = RowsInPeriod(table, Cut(datetime(2024, 9, 13, tzinfo=UTC), datetime(2024, 9, 14, tzinfo=UTC), TimeReading()), losses)
     assert [row[1] for row in rows_of(cut)] == ["b", "c"]
     assert (list(losses.notes()), losses.all()) == ([MONTH_FIRST], [])
 
 
 def test_rows_are_looked_for_in_the_order_of_day_and_month_that_their_file_has() -> None:
     table = ListTable(["Start"], [["9/12/24 10:00"], ["9/13/24 10:00"]])
-    found, _ = row_times([table], "Start", Reading("UTC"), most=100)
+    found, _ = row_times([table], "Start", TimeReading("UTC"), most=100)
     assert [datetime.fromtimestamp(moment / 1_000_000, UTC).isoformat()[:16] for moment in found] == [
         "2024-09-12T10:00",
         "2024-09-13T10:00",
@@ -219,6 +219,8 @@ def test_rows_are_looked_for_in_the_order_of_day_and_month_that_their_file_has()
 
 def test_dates_of_both_orders_are_read_as_the_setting_says() -> None:
     dates: list[Value] = ["9/13/24", "13/9/24", "1/2/24"]
-    assert settled([dates], Reading(day_first=True)).day_first and not settled([dates], Reading(day_first=False)).day_first
-    assert settled([["1/2/24"], ["25.12.2024"]], Reading(day_first=False)).day_first
-    assert settled([[1, None, "x"], ["1/2/24"]], Reading(day_first=True)).day_first
+    assert (
+        settled([dates], TimeReading(day_first=True)).day_first and not settled([dates], TimeReading(day_first=False)).day_first
+    )
+    assert settled([["1/2/24"], ["25.12.2024"]], TimeReading(day_first=False)).day_first
+    assert settled([[1, None, "x"], ["1/2/24"]], TimeReading(day_first=True)).day_first

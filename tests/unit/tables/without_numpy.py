@@ -30,11 +30,11 @@ def main(folder: Path) -> None:
     import pyarrow as pa
 
     from restore.tables.loss_report import LossReport
-    from restore.tables.merge import Merged, Part
+    from restore.tables.merge import Merged, MergePart
     from restore.tables.model import Table, Value
     from restore.tables.registry import FORMATS, open_tables, write_tables
     from restore.tables.rows_in_period import Cut, RowsInPeriod
-    from restore.tables.times import Reading
+    from restore.tables.times import TimeReading
     from restore.tables.write_options import Audience, WriteOptions
     from tests.support.tables import ListTable
     from vault.errors import StrongroomError
@@ -70,7 +70,7 @@ def main(folder: Path) -> None:
     def opened(losses: LossReport) -> Iterator[Sequence[Table]]:
         yield [table]
 
-    def failed(part: Part, error: StrongroomError, rows: int) -> None:
+    def failed(part: MergePart, error: StrongroomError, rows: int) -> None:
         raise error
 
     counts: dict[str, int] = {}
@@ -82,9 +82,9 @@ def main(folder: Path) -> None:
                 write_tables([table], name, out, options, LossReport())
             if format_.reader:
                 counts[f"{name} for {profile.value}"] = rows_of(open_tables(path, name, LossReport()))
-    cut = Cut(datetime(2024, 5, 17, tzinfo=UTC), datetime(2024, 5, 18, tzinfo=UTC), Reading())
+    cut = Cut(datetime(2024, 5, 17, tzinfo=UTC), datetime(2024, 5, 18, tzinfo=UTC), TimeReading())
     counts["period"] = rows_of([RowsInPeriod(table, cut, LossReport())])
-    counts["merged"] = rows_of([Merged([Part("a", "a", opened), Part("b", "b", opened)], failed, LossReport())])
+    counts["merged"] = rows_of([Merged([MergePart("a", "a", opened), MergePart("b", "b", opened)], failed, LossReport())])
     sys.stdout.write(json.dumps({"counts": counts, "loaded": sorted(MISSED & set(sys.modules))}))
 
 

@@ -29,7 +29,7 @@ from vault.repository.gc.prune_inputs import Packs, PruneInputs, list_packs_twic
 from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, StoredPack
 from vault.repository.gc.prune_planner import deletable, locked_until, name_of
 from vault.repository.gc.prune_report import PruneReport
-from vault.repository.gc.reachability import Needs, PackContents
+from vault.repository.gc.reachability import NeededPacks, PackContents
 from vault.repository.gc.repack import SOURCE, RepackInputs, repack
 from vault.repository.index_compaction import compact
 from vault.repository.index_segments import store_segments
@@ -184,7 +184,7 @@ class _Prune:
         others = found.packs_except(mine)
         unknown = bool(found.unreadable - mine)  # such a mark may name any pack: then none is known to stay
 
-        def find(inputs: PruneInputs, contents: PackContents) -> tuple[frozenset[bytes], Needs, Packs]:
+        def find(inputs: PruneInputs, contents: PackContents) -> tuple[frozenset[bytes], NeededPacks, Packs]:
             listed = list_packs_twice(self._project)
 
             def staying() -> StayingPacks:
@@ -200,7 +200,7 @@ class _Prune:
         self.report.spared = len(plan.dead) - len(dead)
         return [one for one in plan.dead if one.sha256 in dead]
 
-    def _delete_moved_records(self, inputs: PruneInputs, needs: Needs, listed: Packs) -> None:
+    def _delete_moved_records(self, inputs: PruneInputs, needs: NeededPacks, listed: Packs) -> None:
         """Delete records of moved packs once no snapshot names these packs and the packs are gone."""
         there = {pack for _, pack in listed}
         over = [one for one in inputs.live.moves if not any(old in needs.reached or old in there for old in one.packs)]

@@ -93,7 +93,7 @@ def read_until_consistent(
         ) from error
 
 
-def read_notes_twice(project: Project) -> forget_notes.Notes:
+def read_notes_twice(project: Project) -> forget_notes.ForgetNotes:
     """The notes of two listings: one listing may leave a note out whose snapshots are deleted already."""
     listed = [forget_notes.read_notes(project) for _ in range(2)]
     damaged = {problem.path: problem for _, problems in listed for problem in problems}
@@ -106,7 +106,7 @@ def list_packs_twice(project: Project) -> Packs:
     return {(tier, pack): size for tier, found in zip([*TIERS, *TIERS], listed, strict=True) for pack, size in found.items()}
 
 
-def packs_stay_until(project: Project, notes: forget_notes.Notes) -> datetime | None:
+def packs_stay_until(project: Project, notes: forget_notes.ForgetNotes) -> datetime | None:
     """Until when no pack may be deleted since the loss of snapshots was accepted; None where that is over, or none was."""
     until = notes.packs_stay_until
     return until if until is not None and until > project.services.clock.now() else None

@@ -22,7 +22,7 @@ from vault.repository.gc.prune_inputs import (
     read_until_consistent,
 )
 from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, Stop, StoredPack, WastefulPack, nothing_locked
-from vault.repository.gc.reachability import Needs, PackContents, PackUsage
+from vault.repository.gc.reachability import NeededPacks, PackContents, PackUsage
 from vault.repository.project import Project
 from vault.wording import quoted
 
@@ -40,7 +40,7 @@ class _Usage(NamedTuple):
     - `by_pack`: how much of each pack is waste; empty where no pack is to be repacked
     """
 
-    needs: Needs
+    needs: NeededPacks
     deletable: frozenset[bytes]
     by_pack: dict[bytes, PackUsage]
 
@@ -95,7 +95,13 @@ def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
 
 
 def deletable(
-    project: Project, packs: Sequence[StoredPack], needs: Needs, staying: Callable[[], StayingPacks], *, whole: bool, stop: Stop
+    project: Project,
+    packs: Sequence[StoredPack],
+    needs: NeededPacks,
+    staying: Callable[[], StayingPacks],
+    *,
+    whole: bool,
+    stop: Stop,
 ) -> frozenset[bytes]:
     """Those of the packs that no snapshot needs: no record names them, or what is needed of them is proven to lie elsewhere.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Needs(NamedTuple):
+class NeededPacks(NamedTuple):
     """The packs that snapshots need.
 
     - `reached`: those that records name, and all to which their content has moved since
@@ -39,7 +39,7 @@ def catalogue_reader(project: Project) -> MetaReader:
     return MetaReader(project, repaired_index(project, ChunkIndex.load(project, tier=META_TIER)))
 
 
-def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, frozenset[bytes]]) -> Needs:
+def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, frozenset[bytes]]) -> NeededPacks:
     """What these records need. Raises `Damaged`."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -52,7 +52,7 @@ def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, fro
         listed = pa.Array.from_buffers(kind, len(flat) // ID_SIZE, [None, pa.py_buffer(flat)])
         found = pc.unique(pa.concat_arrays([found, listed]))
     packs = frozenset(found.to_pylist())
-    return Needs(snapshots.follow_moves(packs, moved), snapshots.current_packs(packs, moved))
+    return NeededPacks(snapshots.follow_moves(packs, moved), snapshots.current_packs(packs, moved))
 
 
 def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, stop: Callable[[], None]) -> pa.Array:
@@ -91,7 +91,7 @@ class PackContents:
     - `needs`: what they need
     """
 
-    def __init__(self, project: Project, records: Sequence[Record], needs: Needs, stop: Callable[[], None]) -> None:
+    def __init__(self, project: Project, records: Sequence[Record], needs: NeededPacks, stop: Callable[[], None]) -> None:
         self._project = project
         self._records = records
         self.needs = needs
