@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom import local_state, notices
 from strongroom import settings as settings_module
-from strongroom.settings import edits
+from strongroom.settings import toml_edits
 from vault.errors import RefusedByRule, StrongroomError, UsageError
 from vault.format.capability import LONGEST_NAME
 
@@ -84,13 +84,13 @@ def plan_rename(context: Context, old: str, new: str) -> PlannedRename:
     text, by_hand = None, ""
     if not done:
         try:
-            text = edits.renamed_project(read.text, old, new, project.id)
-        except edits.ByHand as error:
+            text = toml_edits.renamed_project(read.text, old, new, project.id)
+        except toml_edits.ByHand as error:
             by_hand = error.hint or str(error)
-        if not edits.is_writable(read.file):
+        if not toml_edits.is_writable(read.file):
             text, by_hand = (
                 None,
-                f'in {read.file}, rename [projects.{edits.written_key(old)}], and add `id = "{project.id}"` to it',
+                f'in {read.file}, rename [projects.{toml_edits.written_key(old)}], and add `id = "{project.id}"` to it',
             )
     return PlannedRename(project, old, new, len(snapshots.ids(project)), text, by_hand)
 
@@ -129,7 +129,7 @@ def rename_project(context: Context, planned: PlannedRename) -> DoneRename:
     if planned.by_hand:
         raise RefusedByRule(f"{read.file} cannot be changed by this command", hint=planned.by_hand)
     if planned.text is not None:
-        edits.replace(read.file, read.text, planned.text)
+        toml_edits.replace(read.file, read.text, planned.text)
     after = settings_module.load(read.file)
     context.memory.verify_keys(replace(planned.project.capability, name=planned.new))
     if planned.text is not None:

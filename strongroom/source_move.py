@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom import environment, local_state, own_paths, sources
 from strongroom import settings as settings_module
-from strongroom.settings import edits
+from strongroom.settings import toml_edits
 from vault.errors import RefusedByRule, SourceError, UsageError
 from vault.wording import counted
 
@@ -89,12 +89,12 @@ def plan_move(
     record = _newest(project, name)
     stored = None if record is None else _stored(project, record)
     text, by_hand = None, ""
-    if not edits.is_writable(read.file):
+    if not toml_edits.is_writable(read.file):
         by_hand = f"in {read.file}, set `path` of source {name!r} of project {project.name!r} to {str(folder)!r}"
     else:
         try:
-            text = edits.moved_source(read.text, project.name, number, str(folder))
-        except edits.ByHand as error:
+            text = toml_edits.moved_source(read.text, project.name, number, str(folder))
+        except toml_edits.ByHand as error:
             by_hand = error.hint or str(error)
     counts = _compared(stored, scanned.table)
     planned = PlannedMove(
@@ -171,7 +171,7 @@ def move_source(context: Context, planned: PlannedMove) -> None:
     read = context.settings
     if planned.text is None:
         raise RefusedByRule(f"{read.file} cannot be changed by this command", hint=planned.by_hand)
-    edits.replace(read.file, read.text, planned.text)
+    toml_edits.replace(read.file, read.text, planned.text)
     capabilities = settings_copy.opened(context.repository, context.identities, context.memory)
     settings_copy.of_context(context, capabilities, settings_module.load(read.file))
 

@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from strongroom.settings import renamed, secrets
 from strongroom.settings.document import Document
 from strongroom.settings.errors import SEE, PlacedFault, SettingsFault, SettingsInvalid, placed, written
-from strongroom.settings.kinds import unknown_kinds
+from strongroom.settings.kind_checks import unknown_kinds
 from strongroom.settings.projects import inherited
 from strongroom.settings.renamed import as_written
 from strongroom.settings.toml_positions import Key, places

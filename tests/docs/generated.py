@@ -3,6 +3,7 @@
 docs/cli.md       every command, argument and option, from the typer application
 docs/errors.md    every error with its exit code and hint, from the tree in `vault.errors`
 docs/settings.md, docs/settings.schema.json    every setting, from the models in `strongroom.settings`
+docs/modules.md   every module, from its docstring
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cli import help_pages
 from cli.command_classes import global_options
 from cli.main import app
 from cli.options import EXIT_CODES, GLOBAL
-from tests.docs import settings_page
+from tests.docs import modules_page, settings_page
 from tests.docs.pages import DOCS
 from vault import errors
 from vault.age import errors as age_errors
@@ -196,6 +197,7 @@ def generated() -> dict[Path, str]:
         DOCS / "errors.md": errors_page(),
         DOCS / "settings.md": settings_page.page(NOTE),
         DOCS / "settings.schema.json": settings_page.schema(),
+        DOCS / "modules.md": modules_page.page(NOTE),
     }
 
 

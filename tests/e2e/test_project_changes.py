@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.scheduling import run_history
-from strongroom.settings import edits
+from strongroom.settings import toml_edits
 from strongroom.settings_restore import project_ids_in
 from tests.support.desk import Desk, Place, refusal
 from tests.support.terminal import Terminal
@@ -189,15 +189,15 @@ def test_a_folder_without_any_of_the_stored_files_is_refused(desk: Desk) -> None
     ],
 )
 def test_a_name_is_changed_in_the_headers_of_its_tables_and_nowhere_else(text: str, wanted: str) -> None:
-    assert edits.renamed_project(text, "a", "b", "ID") == wanted
+    assert toml_edits.renamed_project(text, "a", "b", "ID") == wanted
 
 
 @pytest.mark.parametrize(
     "text", ['[x]\ny = """\n[projects.a]\n"""\n[projects.a]\n', "[projects]\na.zone = 'UTC'\n", "projects.a.zone = 'UTC'\n"]
 )
 def test_what_would_become_something_else_is_not_changed(text: str) -> None:
-    with pytest.raises(edits.ByHand):
-        edits.renamed_project(text, "a", "b", "ID")
+    with pytest.raises(toml_edits.ByHand):
+        toml_edits.renamed_project(text, "a", "b", "ID")
 
 
 def test_runs_of_a_file_that_is_not_there_need_no_new_name(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_copy_of_settings_that_names_a_project_by_its_id_counts_as_written_by_
 def test_settings_that_give_a_name_to_another_project_leave_no_two_projects_of_one_name(desk: Desk) -> None:
     desk.add("zeta", f"reports={desk.folder / 'source'}")
     ids = {one["project"]: one["project_id"] for one in desk.call("project", "list", "--json").document["projects"]}
-    text = edits.renamed_project(
+    text = toml_edits.renamed_project(
         desk.settings.read_text().replace("projects.zeta", "projects.old"), "acme", "zeta", ids["acme"]
     )
     desk.settings.write_text(text)
