@@ -1,7 +1,8 @@
 """A report of a restore: every item that was selected and was left alone, and everything that went wrong, with the reason,
 which `restore.planning.plan.RestorePlan.left_alone` gives and `restore.planning.conflicts` decides.
 
-FILE.json       one JSON document: `left` and `problems`, each with `path`, a word for programs and a sentence
+FILE.json       one JSON document, `strongroom.restore-report/1`: `left` and `problems`, each with `path`, a word for
+                programs and a sentence
 other names     text, a line for each item: PATH: WORD: sentence
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from restore.local_fs.syscalls import is_folder
 from restore.outputs.archive_file import whole_file
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom import own_paths
+from strongroom import own_paths, schemas
 from vault.errors import TargetError
 from vault.problems import printable
 
@@ -58,5 +59,6 @@ def _text(planned: PlannedRestore, problems: list[Problem]) -> Iterator[str]:
 
 def _json(planned: PlannedRestore, problems: list[Problem]) -> Iterator[str]:
     left = [one.as_json() for one in planned.left_alone()]
-    document = {"project": planned.selected.project.name, "left": left, "problems": [one.as_json() for one in problems]}
+    head = {"schema": schemas.identifier("restore-report/1"), "project": planned.selected.project.name, "left": left}
+    document = head | {"problems": [one.as_json() for one in problems]}
     yield json.dumps(document, ensure_ascii=False, indent=2)

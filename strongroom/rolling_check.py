@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from strongroom import local_state, notices
 from strongroom.settings import durations, resolve
 from vault.errors import UsageError
-from vault.wording import counted
+from vault.wording import counted, size_in_bytes
 
 if TYPE_CHECKING:
     from policies.monitoring.check_coverage import Pace
@@ -36,8 +36,6 @@ NOTED_EVERY = 60.0
 """Seconds after which what was read is noted, while the check goes on."""
 
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%\Z", re.ASCII)
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGTP])(?:i?B)?\Z", re.ASCII | re.IGNORECASE)
-_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _HOW = "write all, rolling, a percentage such as 10%, or a size such as 5GiB"
 
 
@@ -56,11 +54,11 @@ class ReadData:
         word = text.strip().lower()
         if word in ("all", "rolling"):
             return cls(share=1.0) if word == "all" else cls(rolling=True)
-        share, size = _SHARE.match(word), _SIZE.match(word)
+        share, size = _SHARE.match(word), None if word[-1:].isdigit() else size_in_bytes(word)
         if share is not None and 0 < float(share[1]) <= 100:
             return cls(share=float(share[1]) / 100)
-        if size is not None and float(size[1]) > 0:
-            return cls(size=max(1, int(float(size[1]) * 1024 ** _POWERS[size[2].lower()])))
+        if size:
+            return cls(size=size)
         kind = "percentage" if word.endswith("%") else "amount of data to read"
         hint = "write a number above 0 and up to 100, as 10%" if word.endswith("%") else _HOW
         raise UsageError(f"{text!r} is not a valid {kind}", hint=hint)

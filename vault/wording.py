@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -10,6 +11,9 @@ from zoneinfo import ZoneInfo
 from vault.problems import Problem, printable
 
 PROBLEMS_SHOWN = 20
+
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGTP]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
@@ -35,6 +39,12 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     raise ValueError("no unit is left")
+
+
+def size_in_bytes(text: str) -> int | None:
+    """A size as people write it, in powers of 1024: 500M, 1.5 GiB, 2048; None where it is none."""
+    found = _SIZE.fullmatch(text.strip())
+    return None if found is None else int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
 
 
 def duration(seconds: float) -> str:

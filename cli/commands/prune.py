@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from vault.repository.gc.prune_plan import PrunePlan
     from vault.repository.gc.prune_report import PruneReport
     from vault.repository.project import Project
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def prune(
@@ -107,10 +103,10 @@ def _wait(text: str | None) -> timedelta | None:
 
 
 def _bytes(text: str) -> int:
-    found = _SIZE.fullmatch(text.strip())
+    found = wording.size_in_bytes(text)
     if found is None:
         raise UsageError(f"invalid size {text!r}", hint="write 500M, 10G or a number of bytes")
-    return int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
+    return found
 
 
 def _show(plan: PrunePlan) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.desk import Desk, refusal
+from tests.support.json_documents import validate
 from tests.support.terminal import Terminal
 from tests.support.tree_facts import tree_facts, write_files
 
@@ -31,6 +32,13 @@ def kept(desk: Desk) -> Desk:
 
 def proposed_folders(desk: Desk) -> list[Path]:
     return sorted(desk.folder.glob("acme-restored-*"))
+
+
+def left_alone(report: Path) -> list[dict[str, str]]:
+    """What a report of a restore says was left; it follows its schema."""
+    document = json.loads(report.read_text())
+    validate(document)
+    return list(document["left"])
 
 
 def test_what_is_gone_where_it_was_is_proposed_to_go_back_there(kept: Desk) -> None:
@@ -106,7 +114,7 @@ def test_every_item_that_is_left_alone_is_named_with_the_reason(kept: Desk) -> N
     planned = kept.call(*command, "--dry-run", "--json", "--report", "plan.json").document["plan"]
     assert {one["path"]: one["why"] for one in planned["left"]} == {"2023/a.csv": "newer", "2023/b.csv": "newer-attributes"}
     assert all(one["message"] for one in planned["left"]) and planned["same"] == ["2024/c.csv"]
-    listed = json.loads((kept.folder / "plan.json").read_text())["left"]
+    listed = left_alone(kept.folder / "plan.json")
     assert {one["path"]: one["why"] for one in listed} == {
         "reports/2023/a.csv": "newer",
         "reports/2023/b.csv": "newer-attributes",
@@ -122,11 +130,11 @@ def test_every_item_that_is_left_alone_is_named_with_the_reason(kept: Desk) -> N
     assert "left as it is: 2023/a.csv: something else stands there" in skipped.err
     conflicts = kept.call(*command, "--existing", "refuse", "--dry-run", "--report", "left.json")
     assert "in the way: 2023/a.csv (file)" in conflicts.err
-    listed = json.loads((kept.folder / "left.json").read_text())["left"]
+    listed = left_alone(kept.folder / "left.json")
     assert {one["why"] for one in listed} == {"in-the-way", "attributes", "same"}
     (kept.folder / "left.json").unlink()
     kept.call(*command, "--existing", "refuse", "--report", "left.json", exits=1)
-    assert json.loads((kept.folder / "left.json").read_text())["left"] == listed, "of a plan that is refused, too"
+    assert left_alone(kept.folder / "left.json") == listed, "of a plan that is refused, too"
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_anything_is_restored(kept: Desk) -> None:

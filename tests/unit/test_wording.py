@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vault.wording import counted
+from vault.wording import counted, size_in_bytes
 
 ROOT = Path(__file__).parents[2]
 THINGS = (
@@ -70,3 +70,16 @@ def test_every_number_of_things_in_a_message_goes_through_one_helper() -> None:
         if what not in ALWAYS_SEVERAL
     }
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_meant"),
+    [("2048", 2048), ("500M", 500 << 20), ("1.5 GiB", 3 << 29), (" 10gb ", 10 << 30), ("1P", 1 << 50), ("7 B", 7)],
+)
+def test_a_size_is_read_as_people_write_it(text: str, bytes_meant: int) -> None:
+    assert size_in_bytes(text) == bytes_meant
+
+
+@pytest.mark.parametrize("text", ["", "G", "ten", "-5M", "5X", "1e9", "5 G G", "٥M", "9" * 16])
+def test_what_is_no_size_is_none(text: str) -> None:
+    assert size_in_bytes(text) is None
