@@ -147,13 +147,15 @@ def _mail(text: str) -> str | None:
 
 def _table(text: str, extension: bytes, *, whole: bool) -> str | None:
     """csv or tsv, where lines agree about a delimiter, or where the name says so and there is nothing against it."""
+    named = _TABLES.get(extension)
+    if named == "csv" and "\t" not in text:  # whatever its lines agree about: only a tab would make it something else
+        return named
     if '"' in text:
         text = "_".join(text.split('"')[::2])  # without what is quoted; a doubled quotation mark quotes nothing
     lines = text.split("\n", _LINES) if "\n" in text else text.split("\r", _LINES)
     if len(lines) > _LINES or (not whole and len(lines) > 1):
         lines.pop()
     lines = [line for line in lines if line and line != "\r"]
-    named = _TABLES.get(extension)
     # counting in all of the text at once spares most signs the look at every line
     likely = [place for place, sign in enumerate(_DELIMITERS) if text.count(sign) >= _AGREE * len(lines)]
     share, count, place = max(((*_agreement(lines, _DELIMITERS[place]), -place) for place in likely), default=(0.0, 0, 0))

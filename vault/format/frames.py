@@ -63,10 +63,15 @@ class Expander:
             raise Damaged(f"its frame does not decompress: {error}") from error
 
 
+SEGMENT, GRAIN = 200, 8
+"""How a dictionary is made: of pieces of so many bytes, rated by what they hold of so many at a time (zstd's k and d). Letting
+zstd try several of each takes two to ten times as long, and wins 0.2 % at best."""
+
+
 def train(samples: Sequence[bytes], size: int) -> Dictionary | None:
     """A dictionary of about `size` bytes for content like `samples`, or None where zstd finds nothing in common."""
     try:
-        return zstandard.train_dictionary(size, list(samples), level=LEVEL)
+        return zstandard.train_dictionary(size, list(samples), k=SEGMENT, d=GRAIN, level=LEVEL)
     except zstandard.ZstdError:
         return None  # too few or too different samples: compressing without one is right, not wrong
 
