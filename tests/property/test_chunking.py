@@ -99,7 +99,7 @@ class Writer:
     def cut(self, content: memoryview) -> list[memoryview]:
         return list(cut(self._cutter, content))
 
-    def keep_chunk(self, plain: memoryview, _group: str, _frames: object) -> tuple[bytes, int]:
+    def keep_chunk(self, plain: memoryview, _frames: object) -> tuple[bytes, int]:
         chunk = chunk_id(KEY, plain)
         self.chunks[chunk] = bytes(plain)
         return chunk, len(plain)

@@ -1,28 +1,34 @@
 """Writing content into packs: it is cut, hashed, compared with what is known, and compressed.
 
-    worker threads    (small files: read) -> cut -> id -> known? -> compress        batches, in parallel
-    one thread        takes their results in order, fills pack builders, gives full ones to the pack writer
+    workers       small files: read -> cut -> id -> stored before? -> compress      batches, in parallel
+                  pieces of large files: id -> known? -> compress
+    one thread    takes their results in order, drops what an earlier batch has brought, fills pack builders, gives full ones to
+                  the pack writer
 
-Every library used gives the GIL away for the length of a call, so batches are large and few. The number of batches on their
-way is bounded, and with it the memory.
+What lies in which pack follows from the order of the batches alone: packs are the same however many workers there are. Every
+library used gives the GIL away for the length of a call, so batches are large and few. The number of batches on their way is
+bounded, and with it the memory.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vault.backup.dictionaries import TrainedDictionary
-from vault.format.chunks import chunk_id, cut
+from vault.backup.small_files import BatchColumns, SmallFileReader
+from vault.format.chunks import ID_SIZE, chunk_id, cut
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
+from vault.source.reader import Reader
 
 WORKERS = 2
 """Threads that cut and compress; the packs' own threads seal and upload beside them."""
@@ -36,40 +42,36 @@ MAX_CHUNKS_IN_PACK = 65_536
 Buffer = bytes | bytearray | memoryview
 
 
+class Frame(NamedTuple):
+    """A compressed chunk. group: the name of its dictionary's, "" for none · plain_size: bytes of its content."""
+
+    group: str
+    chunk: bytes
+    data: Buffer
+    plain_size: int
+
+
 @dataclass(slots=True)
 class Frames:
-    """New chunks out of one batch, by the name of the dictionary group ("" for none)."""
+    """New chunks out of pieces of a large file. number: of the batch, in the order in which their results are taken."""
 
-    chunks: list[tuple[str, bytes, bytes, int]] = field(default_factory=list)
-    """Group, chunk id, frame, plain length."""
+    number: int = 0
+    chunks: list[Frame] = field(default_factory=list)
 
 
 class ChunkWorker:
-    """One worker thread's tools: none of them may be shared."""
+    """One worker thread's tools: none of them may be shared. claim: whether a chunk is to be compressed in a batch."""
 
-    def __init__(self, session: Session, claim_chunk: Callable[[bytes], bool], trained: dict[str, TrainedDictionary]) -> None:
-        descriptor = session.project.descriptor
+    def __init__(self, session: Session, claim: Callable[[bytes, int], bool]) -> None:
         self._key = session.project.capability.chunk_id_key
-        self._claim_chunk = claim_chunk
-        self._cutter = descriptor.content.cutter()
-        self._smallest = descriptor.content.smallest
-        self._compressors = {name: Compressor(one.dictionary) for name, one in trained.items()}
-        self._plain = Compressor()
+        self._claim = claim
+        self._compressor = Compressor()
 
-    def keep(self, content: Buffer, group: str, frames: Frames) -> list[ChunkRef]:
-        """Cut a whole content; its new chunks are added to `frames`."""
-        view = memoryview(content)
-        if len(view) <= self._smallest:
-            return [self.keep_chunk(view, group, frames)] if len(view) else []
-        return [self.keep_chunk(piece, "", frames) for piece in cut(self._cutter, view)]
-
-    def keep_chunk(self, plain: memoryview, group: str, frames: Frames) -> ChunkRef:
+    def keep_chunk(self, plain: memoryview, frames: Frames) -> ChunkRef:
         """One chunk."""
         chunk = chunk_id(self._key, plain)
-        if self._claim_chunk(chunk):
-            compressor = self._compressors.get(group, self._plain)
-            known_group = group if group in self._compressors else ""
-            frames.chunks.append((known_group, chunk, compressor.frame(plain), len(plain)))
+        if self._claim(chunk, frames.number):
+            frames.chunks.append(Frame("", chunk, self._compressor.frame(plain), len(plain)))
         return chunk, len(plain)
 
 
@@ -77,23 +79,55 @@ class ContentWriter:
     """Runs batches through the workers and their chunks into packs."""
 
     def __init__(
-        self, session: Session, known: KnownChunks, trained: dict[str, TrainedDictionary], *, workers: int = WORKERS
+        self,
+        session: Session,
+        known: KnownChunks,
+        trained: dict[str, TrainedDictionary],
+        reader: Reader,
+        *,
+        workers: int = WORKERS,
     ) -> None:
         self._session = session
         self._known = known
         self._trained = trained
+        self._reader = reader
         self._own = threading.local()
         self._claims = threading.Lock()
+        self._claimed: dict[bytes, int] = {}
+        """Chunks of large files that are being compressed, and in the first of which batches."""
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="content")
-        self._queue: deque[tuple[Future[Frames], Callable[[], None]]] = deque()
+        self._queue: deque[Callable[[], None]] = deque()
+        self._submitted = 0
         self._builders: dict[str, PackBuilder] = {}
         self._large_cutter = session.project.descriptor.content.cutter()
 
     def submit(self, work: Callable[[ChunkWorker, Frames], None], done: Callable[[], None]) -> None:
         """Run `work` in a worker; when its chunks lie in builders, and in the order of submission, `done` is called."""
-        while len(self._queue) >= MAX_BATCHES:
-            self._take()
-        self._queue.append((self._pool.submit(self._run, work), done))
+        self._make_room()
+        frames = Frames(self._submitted)
+        future = self._pool.submit(lambda: work(self._chunk_worker(), frames))
+
+        def take() -> None:
+            future.result()
+            for frame in frames.chunks:
+                self._add(frame)
+            done()
+
+        self._append(take)
+
+    def submit_small(self, paths: Sequence[bytes], done: Callable[[BatchColumns], None]) -> None:
+        """Read a batch of small files in a worker; when its chunks lie in builders, and in the order of submission, `done` is
+        called with the result."""
+        self._make_room()
+        future: Future[BatchColumns] = self._pool.submit(lambda: self._small_file_reader().read(paths))
+
+        def take() -> None:
+            batch = future.result()
+            for frame in _frames(batch):
+                self._add(frame)
+            done(batch)
+
+        self._append(take)
 
     def cut(self, content: memoryview) -> list[memoryview]:
         """Cut a piece of a large file, in the calling thread."""
@@ -102,7 +136,7 @@ class ContentWriter:
     def finish(self) -> None:
         """Take every result and give the last builders to the pack writer."""
         while self._queue:
-            self._take()
+            self._queue.popleft()()
         for group in list(self._builders):
             self._close_pack(group)
 
@@ -110,31 +144,50 @@ class ContentWriter:
         """Let the workers end, whatever became of the run."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def cutter(self) -> ChunkWorker:
-        """The calling thread's own."""
-        mine: ChunkWorker | None = getattr(self._own, "cutter", None)
+    def _make_room(self) -> None:
+        while len(self._queue) >= MAX_BATCHES:
+            self._queue.popleft()()
+
+    def _append(self, take: Callable[[], None]) -> None:
+        self._submitted += 1
+        self._queue.append(take)
+
+    def _chunk_worker(self) -> ChunkWorker:
+        mine: ChunkWorker | None = getattr(self._own, "chunks", None)
         if mine is None:
-            mine = self._own.cutter = ChunkWorker(self._session, self._claim_chunk, self._trained)
+            mine = self._own.chunks = ChunkWorker(self._session, self._claim)
         return mine
 
-    def _run(self, work: Callable[[ChunkWorker, Frames], None]) -> Frames:
-        frames = Frames()
-        work(self.cutter(), frames)
-        return frames
+    def _small_file_reader(self) -> SmallFileReader:
+        mine: SmallFileReader | None = getattr(self._own, "small_files", None)
+        if mine is None:
+            project = self._session.project
+            dictionaries = {name: one.dictionary for name, one in self._trained.items()}
+            mine = self._own.small_files = SmallFileReader(
+                self._reader,
+                project.capability.chunk_id_key,
+                project.descriptor.content,
+                dictionaries,
+                self._known.is_stored,
+            )
+        return mine
 
-    def _claim_chunk(self, chunk: bytes) -> bool:
-        """Whether this chunk is new and the caller is the first to meet it."""
+    def _claim(self, chunk: bytes, number: int) -> bool:
+        """Whether a batch must compress a chunk: no batch before it does. One after it may have begun; its frame is dropped."""
         with self._claims:
-            if chunk in self._known:
+            if chunk in self._known or self._claimed.get(chunk, number + 1) <= number:
                 return False
-            self._known.add((chunk,))
+            self._claimed[chunk] = number
             return True
 
-    def _take(self) -> None:
-        future, done = self._queue.popleft()
-        for group, chunk, frame, plain_size in future.result().chunks:
-            self._builder(group, len(frame)).add(chunk, frame, plain_size)
-        done()
+    def _add(self, frame: Frame) -> None:
+        """Into the builder of its group, unless an earlier batch has brought the same chunk."""
+        with self._claims:
+            self._claimed.pop(frame.chunk, None)
+            if frame.chunk in self._known:
+                return
+            self._known.add((frame.chunk,))
+        self._builder(frame.group, len(frame.data)).add(*frame[1:])
 
     def _builder(self, group: str, more: int) -> PackBuilder:
         limit = self._session.project.descriptor.limits.pack
@@ -151,6 +204,14 @@ class ContentWriter:
         builder = self._builders.pop(group)
         trained = self._trained.get(group)
         self._session.packs.submit(builder, CONTENT_TIER, trained.dictionary if trained else None)
+
+
+def _frames(batch: BatchColumns) -> Iterator[Frame]:
+    ids, data, at = memoryview(batch.chunk_ids), memoryview(batch.frames), 0
+    for chunk, group, size in zip(batch.frame_chunks, batch.frame_groups, batch.frame_sizes, strict=True):
+        name = bytes(ids[chunk * ID_SIZE : (chunk + 1) * ID_SIZE])
+        yield Frame(batch.groups[group], name, data[at : at + size], batch.chunk_lengths[chunk])
+        at += size
 
 
 def store_dictionaries(session: Session, known: KnownChunks, trained: Sequence[TrainedDictionary]) -> None:

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from classify.format import HEAD, sniff
 from vault.backup import unreadable_items
-from vault.backup.content_writer import ChunkWorker, ContentWriter, Frames
-from vault.backup.dictionaries import group_of
+from vault.backup.content_writer import ContentWriter
 from vault.backup.large_files import PIECE, LargeFileStream
-from vault.backup.read_results import ContentFacts, ReadResults, ScannedStatus, Xattrs
+from vault.backup.read_results import ContentFacts, ReadResults
+from vault.backup.small_files import BATCH_BYTES, BATCH_FILES, BatchColumns, Xattrs
 from vault.format import manifest
-from vault.format.chunks import content_hash
 from vault.format.tree import ChunkRef
 from vault.problems import Problem
 from vault.progress import Progress
@@ -28,21 +26,14 @@ from vault.source.attributes import Extended
 from vault.source.reader import (
     SMALL,
     TRIES,
-    Consistency,
-    Content,
     LargeFile,
     Reader,
-    TooLarge,
     same_status,
     size_mismatch,
 )
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-BATCH_FILES = 256
-BATCH_BYTES = 8 * 1024 * 1024
-"""A batch of small files ends at so many, or so many bytes; a thread's start costs as much as reading ten of them."""
 
 SLICE = 4096
 """Rows of a table that are Python objects at once."""
@@ -115,33 +106,22 @@ class FileReading:
     def _small(self, batch: list[FileToRead]) -> None:
         if not batch:
             return
-        read = self.reader.read_small([one.path for one in batch])
-        answers: list[tuple[Content | TooLarge | Problem, ContentFacts, list[ChunkRef]]] = []
+        paths = [one.path for one in batch]
+        self.writer.submit_small(paths, lambda columns: self._small_done(batch, columns))
 
-        def work(cutter: ChunkWorker, frames: Frames) -> None:
-            for one, answer in zip(batch, read, strict=True):
-                if isinstance(answer, Content):
-                    refs = cutter.keep(answer.data, group_of(one.path), frames)
-                    # the bytes go with the batch, not with the results
-                    answers.append((answer._replace(data=b""), _hashed(answer, one.path), refs))
-                else:
-                    answers.append((answer, _NOT_READ, []))
-            read.clear()
-
-        def done() -> None:
-            for one, (answer, content, refs) in zip(batch, answers, strict=True):
-                if isinstance(answer, Content):
-                    xattrs = self._kept(one.path, answer.attributes)
-                    self.results.add_file(one.row, answer.status, content, refs, xattrs)
-                    self._say(one.path, content)
-                    self.read_bytes += content.size
-                elif isinstance(answer, Problem):
-                    self.problems.append(answer)
-                else:
-                    self._large(one)
-            self.advance(items=len(batch), size=sum(one.size for one in batch))
-
-        self.writer.submit(work, done)
+    def _small_done(self, batch: list[FileToRead], columns: BatchColumns) -> None:
+        self.results.add_batch([one.row for one in batch], columns)
+        self.read_bytes += sum(columns.sizes)
+        for note in columns.notes:
+            path = batch[columns.places[note.row]].path
+            self._kept(path, Extended(note.xattrs, note.left_out))
+            self._say(path, columns.sizes[note.row], note.consistency)
+        for place, answer in columns.others:
+            if isinstance(answer, Problem):
+                self.problems.append(answer)
+            else:
+                self._large(batch[place])
+        self.advance(items=len(batch), size=sum(one.size for one in batch))
 
     def _large(self, one: FileToRead) -> None:
         file = self.reader.open_large(one.path)
@@ -196,7 +176,7 @@ class FileReading:
         """The row is added once the last piece is through the workers."""
         status, xattrs = file.status, self._kept(one.path, file.attributes())
         self.read_bytes += content.size
-        self._say(one.path, content)
+        self._say(one.path, content.size, content.consistency)
 
         def done() -> None:
             self.results.add_file(one.row, status, content, refs, xattrs)
@@ -204,11 +184,11 @@ class FileReading:
 
         self.writer.submit(lambda _cutter, _frames: None, done)
 
-    def _say(self, path: bytes, content: ContentFacts) -> None:
+    def _say(self, path: bytes, size: int, consistency: str | None) -> None:
         """Remember a content that is not that of a file at rest."""
-        if content.consistency == manifest.PREFIX:
-            self.grown.append((path, content.size))
-        elif content.consistency == manifest.INCONSISTENT:
+        if consistency == manifest.PREFIX:
+            self.grown.append((path, size))
+        elif consistency == manifest.INCONSISTENT:
             self.problems.append(Problem(path, unreadable_items.CHANGED, f"the file changed during each of {TRIES} readings"))
 
     def _kept(self, path: bytes, attributes: Extended) -> Xattrs:
@@ -224,24 +204,14 @@ class FileReading:
         self.report_progress(self.read_items, self.read_bytes + of_file)
 
 
-_NOT_READ = ContentFacts(b"", 0, None)
-_SAID = {Consistency.WHOLE: None, Consistency.PREFIX: manifest.PREFIX, Consistency.MIXED: manifest.INCONSISTENT}
-
-
-def _hashed(answer: Content, path: bytes) -> ContentFacts:
-    content = answer.data
-    format_ = sniff(content[:HEAD], size=len(content), name=path)
-    return ContentFacts(content_hash(content), len(content), format_, _SAID[answer.consistency])
-
-
-def _others(scan: pa.Table, rows: pa.Array) -> Iterator[tuple[list[int], list[bytes], list[ScannedStatus]]]:
+def _others(scan: pa.Table, rows: pa.Array) -> Iterator[tuple[list[int], list[bytes], list[scan_columns.ScannedStatus]]]:
     """Row numbers, paths and statuses, a few thousand at a time."""
     names = ["mtime", "mtime_nanos", "ctime_ns", "inode", "device", "mode", "uid", "gid", "nlink"]
     for start in range(0, len(rows), SLICE):
         part = rows.slice(start, SLICE)
         picked = scan.select(["path", *names]).take(part)
         values = zip(*(picked[name].to_pylist() for name in names), strict=True)
-        statuses = [ScannedStatus(0, seconds * 1_000_000_000 + nanos, *rest) for seconds, nanos, *rest in values]
+        statuses = [scan_columns.ScannedStatus(0, seconds * 1_000_000_000 + nanos, *rest) for seconds, nanos, *rest in values]
         yield part.to_pylist(), picked["path"].to_pylist(), statuses
 
 

@@ -88,7 +88,7 @@ class LargeFileStream:
         refs: list[ChunkRef] = []
 
         def work(cutter: ChunkWorker, frames: Frames) -> None:
-            refs.extend(cutter.keep_chunk(piece, "", frames) for piece in pieces)
+            refs.extend(cutter.keep_chunk(piece, frames) for piece in pieces)
 
         self._reading.writer.submit(work, lambda: self._refs.extend(refs))
 

@@ -73,7 +73,7 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
     """Read rows of a scan. fresh: their numbers. The scan keeps `path`, `type` and `size` alone: its other columns would take
     memory while files are read. Raises `StorageError`, and what `stop` raises."""
     results = ReadResults()
-    writer = content_writer.ContentWriter(tools.session, tools.known, _trained(tools, scan.table, fresh))
+    writer = content_writer.ContentWriter(tools.session, tools.known, _trained(tools, scan.table, fresh), tools.reader)
     try:
         work = file_reading.FileReading(
             tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress

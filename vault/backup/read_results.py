@@ -6,23 +6,22 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.backup.comparison import TYPES
 from vault.backup.manifest_rows import SharedColumns, repeated
+from vault.backup.small_files import BatchColumns, Xattrs
 from vault.format.chunks import ID_SIZE
 from vault.format.manifest import schema
 from vault.source.attributes import Owners
-from vault.source.scan_columns import bounded_ctime
+from vault.source.scan_columns import STATUS, ScannedStatus, pack_status
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Xattrs = tuple[tuple[bytes, bytes], ...]
 HOLE = b""
 """Takes the place of a chunk's id where a file has a hole."""
-
-_STATUS = ("size", "mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid", "nlink", "device")
 
 
 class ContentFacts(NamedTuple):
@@ -40,20 +39,6 @@ class ContentFacts(NamedTuple):
     consistency: str | None = None
 
 
-class ScannedStatus(NamedTuple):
-    """The status of an item when it was scanned, with the names of `os.stat_result`."""
-
-    st_size: int
-    st_mtime_ns: int
-    st_ctime_ns: int
-    st_ino: int
-    st_dev: int
-    st_mode: int
-    st_uid: int
-    st_gid: int
-    st_nlink: int
-
-
 class ReadResults:
     """Content, status and attributes of the rows of a scan that were read."""
 
@@ -62,7 +47,7 @@ class ReadResults:
 
     def _reset(self) -> None:
         self._rows = array("q")
-        self._status = {name: array("q") for name in _STATUS}
+        self._status = {name: array("q") for name in ("size", *STATUS)}
         self._hashes = bytearray()
         self._has_hash = bytearray()
         self._chunk_ids = bytearray()
@@ -110,17 +95,35 @@ class ReadResults:
         self._rows.append(row)
         codes = self._format_codes
         self._formats.append(codes.setdefault(format_, len(codes) - 1))
-        values = self._status
-        seconds, nanos = divmod(status.st_mtime_ns, 1_000_000_000)
-        values["mtime"].append(seconds)
-        values["mtime_nanos"].append(nanos)
-        values["ctime_ns"].append(bounded_ctime(status.st_ctime_ns))
-        values["inode"].append(_signed(status.st_ino))
-        values["mode"].append(status.st_mode & 0o7777)
-        values["uid"].append(status.st_uid)
-        values["gid"].append(status.st_gid)
-        values["nlink"].append(status.st_nlink)
-        values["device"].append(_signed(status.st_dev))
+        self._add_statuses(pack_status(status))
+
+    def _add_statuses(self, packed: bytes | bytearray | memoryview) -> None:
+        numbers = array("q")  # inodes and devices above its range come out negative, which is what Parquet columns hold
+        numbers.frombytes(packed)
+        for place, name in enumerate(STATUS):
+            self._status[name].extend(numbers[place :: len(STATUS)])
+
+    def add_batch(self, rows: Sequence[int], batch: BatchColumns) -> None:
+        """Add what was read of a batch of small files. rows: of the scan, by place in the batch."""
+        first, first_chunk = len(self._rows), len(self._chunk_lengths)
+        self._rows.extend(rows if len(batch.places) == len(rows) else [rows[place] for place in batch.places])
+        codes = self._format_codes
+        new_codes = [codes.setdefault(name, len(codes) - 1) for name in batch.format_names]
+        self._formats.extend([new_codes[code] for code in batch.formats])
+        self._add_statuses(batch.statuses)
+        self._status["size"].extend(batch.sizes)
+        self._hashes += batch.digests
+        self._has_hash += bytes([1]) * len(batch.places)
+        self._chunk_ids += batch.chunk_ids
+        self._is_hole += bytes(len(batch.chunk_lengths))
+        self._chunk_lengths.extend(batch.chunk_lengths)
+        self._chunk_ends.extend(accumulate(batch.chunk_counts, initial=first_chunk))
+        del self._chunk_ends[-len(batch.places) - 1]  # where the first begins: the one before ended there
+        for note in batch.notes:
+            if note.xattrs:
+                self._xattrs[first + note.row] = note.xattrs
+            if note.consistency is not None:
+                self._consistency[first + note.row] = note.consistency
 
     def take_table(self, scan: pa.Table, shared: SharedColumns) -> pa.Table:
         """The results as rows of a manifest, by path. They are empty afterwards: a million of them must not be in memory twice.
@@ -149,7 +152,7 @@ class ReadResults:
             "chunks": self._chunk_column(kinds["chunks"]),
             "consistency": _sparse(self._consistency, count, kinds["consistency"]),
         }
-        for name in _STATUS[:8]:
+        for name in ("size", *STATUS[:-2]):
             columns[name] = _flat(self._status.pop(name)).cast(kinds[name])
         self._status.clear()
         owners = Owners()

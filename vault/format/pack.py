@@ -69,7 +69,7 @@ class PackBuilder:
         """Bytes of frames so far."""
         return len(self.plain)
 
-    def add(self, chunk: bytes, frame: bytes, plain_size: int) -> None:
+    def add(self, chunk: bytes, frame: bytes | bytearray | memoryview, plain_size: int) -> None:
         """One more frame. chunk: its id (32 bytes) · plain_size: bytes of its content."""
         self.plain += frame
         self.chunks.append(chunk)

@@ -65,7 +65,11 @@ class KnownChunks:
         self._added: set[bytes] = set()
 
     def __contains__(self, chunk: bytes) -> bool:
-        return chunk in self._added or self._stored.find(chunk) is not None
+        return chunk in self._added or self.is_stored(chunk)
+
+    def is_stored(self, chunk: bytes) -> bool:
+        """Whether a chunk was stored before this run. From any thread."""
+        return self._stored.find(chunk) is not None
 
     def add(self, chunks: Iterable[bytes]) -> None:
         """From now on these are known."""

@@ -77,18 +77,21 @@ class Reader:
         """One answer a path, in order (sorted paths are the fastest). A file that changes while it is read is read up
         to `TRIES` times; the last content says whether it is of one moment. Problems: vanished-while-read, unreadable,
         size-mismatch."""
-        answers: list[Content | TooLarge | Problem] = []
+        return list(self.contents(paths, limit=limit))
+
+    def contents(self, paths: Iterable[bytes], *, limit: int = SMALL) -> Iterator[Content | TooLarge | Problem]:
+        """As `read_small`, one after another: only one content need be in memory."""
         with Descent(self._root) as descent:
             for path in paths:
                 try:
                     descriptor = self._open(descent, path)
                     try:
-                        answers.append(_read_whole(descriptor, path, limit))
+                        answer = _read_whole(descriptor, path, limit)
                     finally:
                         os.close(descriptor)
                 except OSError as error:
-                    answers.append(_problem(path, error))
-        return answers
+                    answer = _problem(path, error)
+                yield answer
 
     def open_large(self, path: bytes) -> LargeFile | Problem:
         """The file as a stream; the caller closes it. Problems: vanished-while-read, unreadable."""

@@ -10,7 +10,7 @@ import stat
 import struct
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import SourceError
 
@@ -35,6 +35,9 @@ pack_row = _ROW.pack
 BLOCK_BYTES = BLOCK_ROWS * _ROW.size
 
 BILLION = 1_000_000_000
+STATUS = ("mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid", "nlink", "device")
+"""The numbers of `pack_status`, in order."""
+_pack_status = struct.Struct("=qqqQqqqqQ").pack
 _EARLIEST, _LATEST = -(1 << 63), (1 << 63) - 1
 
 
@@ -47,6 +50,20 @@ def schema() -> pa.Schema:
     fields += [("mtime_nanos", pa.int32()), ("ctime_ns", pa.int64()), ("mode", pa.int32())]
     fields += [(name, pa.int64()) for name in wide[1:]]
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
+
+
+class ScannedStatus(NamedTuple):
+    """The status of an item when it was scanned, with the names of `os.stat_result`."""
+
+    st_size: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+    st_ino: int
+    st_dev: int
+    st_mode: int
+    st_uid: int
+    st_gid: int
+    st_nlink: int
 
 
 class Columns:
@@ -116,6 +133,15 @@ def packed(status: os.stat_result) -> bytes:
     return pack_row(
         st.st_mode, st.st_size, st.st_mtime_ns // BILLION, st.st_mtime_ns % BILLION, bounded_ctime(st.st_ctime_ns),
         st.st_ino, st.st_dev, st.st_uid, st.st_gid, st.st_nlink, st.st_blocks,
+    )  # fmt: skip
+
+
+def pack_status(status: os.stat_result | ScannedStatus) -> bytes:
+    """What a manifest says of a status: nine numbers of 64 bits, `STATUS`."""
+    seconds, nanos = divmod(status.st_mtime_ns, BILLION)
+    return _pack_status(
+        seconds, nanos, bounded_ctime(status.st_ctime_ns), status.st_ino, status.st_mode & 0o7777,
+        status.st_uid, status.st_gid, status.st_nlink, status.st_dev,
     )  # fmt: skip
 
 

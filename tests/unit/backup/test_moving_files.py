@@ -50,11 +50,11 @@ class Meddling(Reader):
     path = b""
     action: Callable[[], None] = staticmethod(lambda: None)
 
-    def read_small(self, paths: Any, *, limit: int = reader.SMALL) -> list[Content | TooLarge | Problem]:
+    def contents(self, paths: Any, *, limit: int = reader.SMALL) -> Iterator[Content | TooLarge | Problem]:
         wanted = list(paths)
         if self.path in wanted:
             type(self).action()
-        return super().read_small(wanted, limit=limit)
+        return super().contents(wanted, limit=limit)
 
     def open_large(self, path: bytes) -> LargeFile | Problem:
         if path == self.path:

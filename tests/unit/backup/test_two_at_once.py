@@ -275,8 +275,8 @@ def test_what_only_the_other_of_two_runs_had_and_cannot_be_read_has_not_vanished
     (folder / "only").write_bytes(text("only", 3000))
 
     class Shut(Reader):
-        def read_small(self, paths: Iterable[bytes], *, limit: int = SMALL) -> list[Content | TooLarge | Problem]:
-            return [Problem(path, "unreadable", "it cannot be read") for path in paths]
+        def contents(self, paths: Iterable[bytes], *, limit: int = SMALL) -> Iterator[Content | TooLarge | Problem]:
+            return iter([Problem(path, "unreadable", "it cannot be read") for path in paths])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(new_snapshot, "Reader", Shut)

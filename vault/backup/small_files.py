@@ -1,0 +1,176 @@
+"""A batch of small files, read, named and compressed in one go, with columns as the result.
+
+It is the innermost loop of a backup: no object, tuple or call of a file's own that a batch can have once. A file that is as
+expected leaves nothing but bytes in columns; what is not is an exception, one object each.
+
+Nothing here asks anybody else: a chunk that this reader has compressed before is not compressed again, whatever other readers
+have met meanwhile. Which chunk is stored is decided by `content_writer` in the order of the batches, and so comes out the same
+however many readers there are.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from classify.format import HEAD, sniff
+from vault.backup.dictionaries import group_of
+from vault.format import manifest
+from vault.format.chunks import ChunkerParams, cut
+from vault.format.frames import Compressor, Dictionary
+from vault.problems import Problem
+from vault.source.attributes import Extended
+from vault.source.reader import Consistency, Content, Reader
+from vault.source.scan_columns import pack_status
+
+BATCH_FILES = 256
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch of small files ends at so many, or so many bytes; a thread's start costs as much as reading ten of them."""
+
+MOST_BYTES = BATCH_BYTES + 1024 * 1024
+"""Bytes of content that a batch holds; files that have grown since the scan and do not fit are read as large ones are."""
+
+REMEMBERED = 1 << 16
+"""Chunks of which a reader remembers that it has compressed them; what it has forgotten is compressed twice and stored once."""
+
+Xattrs = tuple[tuple[bytes, bytes], ...]
+_SAID = {Consistency.PREFIX: manifest.PREFIX, Consistency.MIXED: manifest.INCONSISTENT}
+
+
+class FileNote(NamedTuple):
+    """What few files have. row: of the batch's columns · left_out: names of attributes that are too large · consistency: see
+    `vault.format.manifest.schema`."""
+
+    row: int
+    xattrs: Xattrs
+    left_out: tuple[bytes, ...]
+    consistency: str | None
+
+
+class BatchColumns(NamedTuple):
+    """What reading a batch gave. A row is a file that was read.
+
+    - `places`: of each row, its place in the batch
+    - `statuses`: rows of `vault.source.scan_columns.pack_status`
+    - `sizes`, `digests`: bytes of each content, and its BLAKE3
+    - `formats`: of each row, its place in `format_names`
+    - `chunk_counts`: of each row; `chunk_ids`, `chunk_lengths`: of all chunks, one after another
+    - `frame_chunks`: of each frame, the place of its chunk among these; `frame_groups`: the place of its dictionary's group in
+      `groups`; `frame_sizes`: in bytes
+    - `frames`: one after another
+    - `notes`: what few files have
+    - `others`: what became of files that were not read, by their place in the batch
+    """
+
+    places: array[int]
+    statuses: bytes | bytearray | memoryview
+    sizes: array[int]
+    digests: bytes | bytearray | memoryview
+    formats: array[int]
+    format_names: tuple[str | None, ...]
+    chunk_counts: array[int]
+    chunk_ids: bytes | bytearray | memoryview
+    chunk_lengths: array[int]
+    frame_chunks: array[int]
+    frame_groups: array[int]
+    groups: tuple[str, ...]
+    frame_sizes: array[int]
+    frames: bytes | bytearray | memoryview
+    notes: tuple[FileNote, ...] = ()
+    others: tuple[tuple[int, Problem | None], ...] = ()
+    """None: it is too large for a batch, or has holes."""
+
+
+class SmallFileReader:
+    """One thread's, or process's, own: none of its tools may be shared.
+
+    - `key`: the project's chunk-id key
+    - `chunker`: how content is cut
+    - `dictionaries`: by group
+    - `is_stored`: whether a chunk was stored before this run
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        key: bytes,
+        chunker: ChunkerParams,
+        dictionaries: dict[str, Dictionary],
+        is_stored: Callable[[bytes], bool],
+    ) -> None:
+        self._reader = reader
+        self._key = key
+        self._cutter = chunker.cutter()
+        self._smallest = chunker.smallest
+        self._compressors = {name: Compressor(one) for name, one in dictionaries.items()}
+        self._plain = Compressor()
+        self._is_stored = is_stored
+        self._seen: set[bytes] = set()
+        self._seen_before: set[bytes] = set()
+
+    def read(self, paths: Sequence[bytes]) -> BatchColumns:
+        """Read a batch. Raises nothing that is one file's."""
+        places, sizes, formats, counts = array("i"), array("q"), array("h"), array("i")
+        statuses, digests, chunk_ids, lengths = bytearray(), bytearray(), bytearray(), array("q")
+        frames, frame_chunks, frame_groups, frame_sizes = list[bytes](), array("i"), array("h"), array("i")
+        notes, others = list[FileNote](), list[tuple[int, Problem | None]]()
+        format_codes, group_codes = dict[str | None, int](), dict[str, int]()
+        key, smallest, cutter, plain = self._key, self._smallest, self._cutter, self._plain
+        room = MOST_BYTES
+        for place, answer in enumerate(self._reader.contents(paths)):
+            if not isinstance(answer, Content) or len(answer.data) > room:
+                others.append((place, answer if isinstance(answer, Problem) else None))
+                continue
+            data, status, extended, consistency = answer
+            size, path = len(data), paths[place]
+            room -= size
+            if extended.values or extended.left_out or consistency is not Consistency.WHOLE:
+                notes.append(_note(len(places), extended, consistency))
+            places.append(place)
+            sizes.append(size)
+            statuses += pack_status(status)
+            digests += blake3(data).digest()
+            format_ = sniff(data if size <= HEAD else data[:HEAD], size=size, name=path)
+            formats.append(format_codes.setdefault(format_, len(format_codes)))
+            if not size:
+                counts.append(0)
+                continue
+            whole = size <= smallest
+            group = group_of(path) if whole else ""
+            compressor = self._compressors.get(group)
+            if compressor is None:
+                group, compressor = "", plain
+            before = len(lengths)
+            for piece in (data,) if whole else cut(cutter, data):
+                chunk = blake3(piece, key=key).digest()
+                chunk_ids += chunk
+                if self._is_new(chunk):
+                    frame = compressor.frame(piece)
+                    frames.append(frame)
+                    frame_sizes.append(len(frame))
+                    frame_chunks.append(len(lengths))
+                    frame_groups.append(group_codes.setdefault(group, len(group_codes)))
+                lengths.append(len(piece))
+            counts.append(len(lengths) - before)
+        return BatchColumns(
+            places, statuses, sizes, digests, formats, tuple(format_codes), counts, chunk_ids, lengths,
+            frame_chunks, frame_groups, tuple(group_codes), frame_sizes, b"".join(frames), tuple(notes), tuple(others),
+        )  # fmt: skip
+
+    def _is_new(self, chunk: bytes) -> bool:
+        """Whether a chunk must be compressed: it was not stored before this run, nor met by this reader."""
+        seen = self._seen
+        if chunk in seen or chunk in self._seen_before or self._is_stored(chunk):
+            return False
+        if len(seen) >= REMEMBERED:
+            self._seen_before, seen = seen, set()
+            self._seen = seen
+        seen.add(chunk)
+        return True
+
+
+def _note(row: int, extended: Extended, consistency: Consistency) -> FileNote:
+    return FileNote(row, extended.values, extended.left_out, _SAID.get(consistency))
