@@ -23,7 +23,7 @@ from vault.format.mark import Mark
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Counts, Record, decode_record, decode_stored
 from vault.format.tree import Tree
-from vault.repository import pack_writer
+from vault.repository import pack_sealing
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
 deep = settings(derandomize=True, deadline=None, max_examples=5000)
@@ -170,10 +170,13 @@ def test_a_pack_that_changed_while_it_was_sealed_is_not_stored() -> None:
 
     builder = pack.PackBuilder()
     builder.add(chunk_id(KEY, b"something else"), frames.Compressor().frame(b"content"), len(b"content"))
-    contents = builder.finish()
-    sealed = age.seal(builder.plain, [identity().recipient], SeededChance("seal"))
+    builder.finish()
+    start = age.FileStart.new([identity().recipient], SeededChance("seal"))
+    unsealed = pack_sealing.UnsealedPack(
+        builder.plain, start, builder.chunks, builder.stored_sizes, builder.plain_sizes, None, None
+    )
     with pytest.raises(Damaged):
-        pack_writer.verify(sealed, contents, KEY, None)
+        pack_sealing.OwnSealer().seal(unsealed, KEY)
 
 
 def segment_of(rows: int) -> pa.Table:

@@ -34,7 +34,7 @@ from vault.age.header import LARGEST_HEADER, Header, parse_header, write_header
 from vault.age.hybrid import HybridIdentity, HybridRecipient
 from vault.age.keytext import parse_identities, parse_identity, parse_recipient
 from vault.age.scrypt import LARGEST_WORK_FACTOR, USUAL_WORK_FACTOR, ScryptIdentity, ScryptRecipient
-from vault.age.sealing import ENOUGH_FOR_A_HEADER, OpenedHeader, Sealed, open_sealed, read_header, seal
+from vault.age.sealing import ENOUGH_FOR_A_HEADER, FileStart, OpenedHeader, Sealed, open_sealed, read_header, seal
 from vault.age.stream import SEGMENT, PayloadKey, PayloadReader, plain_length, sealed_length
 from vault.age.x25519 import X25519Identity, X25519Recipient
 
@@ -47,6 +47,7 @@ __all__ = [
     "USUAL_WORK_FACTOR",
     "ArmorDamaged",
     "Buffer",
+    "FileStart",
     "Header",
     "HeaderDamaged",
     "HeaderIncomplete",

@@ -37,6 +37,49 @@ class OpenedHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class FileStart:
+    """What a new age file begins with: its header and its payload's nonce. One file only may be made with it.
+
+    front: these bytes · file_key: the key that the header wraps.
+    """
+
+    front: bytes
+    file_key: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls, recipients: Sequence[Recipient], randomness: Randomness) -> FileStart:
+        """Of a file for all `recipients`. Raises `UsageError` as `seal` does."""
+        file_key = randomness.token(FILE_KEY_SIZE)
+        stanzas = [recipient.wrap(file_key, randomness) for recipient in recipients]
+        _refuse_bad_company(stanzas)
+        header = write_header(stanzas, file_key)
+        if len(header) > LARGEST_HEADER:
+            raise UsageError(f"{len(stanzas)} recipients make a header of more than {LARGEST_HEADER} bytes")
+        return cls(header + randomness.token(NONCE_SIZE), file_key)
+
+    def sealed_size(self, plain_size: int) -> int:
+        """Bytes of the whole file."""
+        return len(self.front) + sealed_length(plain_size)
+
+    def payload_key(self) -> PayloadKey:
+        """Encrypts the payload; to be used once."""
+        return PayloadKey(self.file_key, self.front[-NONCE_SIZE:])
+
+    def seal(self, plain: Buffer) -> Sealed:
+        """The whole file."""
+        with memoryview(plain) as source:
+            data = bytearray(self.sealed_size(source.nbytes))
+            data[: len(self.front)] = self.front
+            with memoryview(data) as target:
+                self.payload_key().seal_segments(source.cast("B"), target[len(self.front) :])
+        return Sealed(data, self.file_key)
+
+    def reader(self, sealed: Buffer) -> PayloadReader:
+        """Ranges of the file that was made with this, read back as by `Sealed.reader`. Raises `Damaged`."""
+        return _reader(sealed, self.file_key)
+
+
+@dataclass(frozen=True, slots=True)
 class Sealed:
     """A file just made, which its maker can open again without anybody's identity.
 
@@ -53,7 +96,7 @@ class Sealed:
 
     def reader(self) -> PayloadReader:
         """Ranges of `data`, read back in the same way. Raises `Damaged`."""
-        return read_header(self.data, [_KnownFileKey(self._file_key)]).reader(len(self.data))
+        return _reader(self.data, self._file_key)
 
 
 def seal(plain: Buffer, recipients: Sequence[Recipient], randomness: Randomness) -> Sealed:
@@ -62,20 +105,11 @@ def seal(plain: Buffer, recipients: Sequence[Recipient], randomness: Randomness)
     Raises `UsageError` for no recipient, for a passphrase next to other recipients, and for a hybrid recipient next to
     one that a quantum computer opens, since the weakest decides.
     """
-    file_key = randomness.token(FILE_KEY_SIZE)
-    stanzas = [recipient.wrap(file_key, randomness) for recipient in recipients]
-    _refuse_bad_company(stanzas)
-    header = write_header(stanzas, file_key)
-    if len(header) > LARGEST_HEADER:
-        raise UsageError(f"{len(stanzas)} recipients make a header of more than {LARGEST_HEADER} bytes")
-    nonce = randomness.token(NONCE_SIZE)
-    front = header + nonce
-    with memoryview(plain) as source:
-        data = bytearray(len(front) + sealed_length(source.nbytes))
-        data[: len(front)] = front
-        with memoryview(data) as target:
-            PayloadKey(file_key, nonce).seal_segments(source.cast("B"), target[len(front) :])
-    return Sealed(data, file_key)
+    return FileStart.new(recipients, randomness).seal(plain)
+
+
+def _reader(data: Buffer, file_key: bytes) -> PayloadReader:
+    return read_header(data, [_KnownFileKey(file_key)]).reader(len(data))
 
 
 def open_sealed(data: Buffer, identities: Sequence[Identity]) -> bytearray:

@@ -37,6 +37,11 @@ def sealed_length(plain_size: int) -> int:
     return plain_size + TAG_SIZE * max(1, -(-plain_size // SEGMENT))
 
 
+def room_for_tags(plain_size: int) -> int:
+    """Bytes that sealing adds to `plain_size` plain bytes."""
+    return sealed_length(plain_size) - plain_size
+
+
 def plain_length(sealed_size: int) -> int:
     """Plain bytes in segments of `sealed_size` bytes altogether. Raises `PayloadDamaged` for a size that none have."""
     segments = -(-sealed_size // SEALED_SEGMENT)
@@ -62,6 +67,18 @@ class PayloadKey:
             piece = plain[number * SEGMENT : (number + 1) * SEGMENT]
             at = number * SEALED_SEGMENT
             encrypt_into(_nonce(number, last), piece, None, sealed[at : at + len(piece) + TAG_SIZE])
+
+    def seal_segments_in_place(self, buffer: memoryview, plain_start: int, plain_size: int) -> int:
+        """Seal the plain bytes that lie in `buffer` from `plain_start` on; the segments lie at its beginning afterwards. Gives
+        their bytes. There must be room for all tags before the plain bytes: `room_for_tags`."""
+        last = max(0, plain_size - 1) // SEGMENT
+        encrypt_into = self._cipher.encrypt_into
+        for number in range(last + 1):
+            start = plain_start + number * SEGMENT
+            piece = bytes(buffer[start : min(start + SEGMENT, plain_start + plain_size)])  # its own place is written over
+            at = number * SEALED_SEGMENT
+            encrypt_into(_nonce(number, last), piece, None, buffer[at : at + len(piece) + TAG_SIZE])
+        return sealed_length(plain_size)
 
     def open_segments(self, sealed: memoryview, plain: memoryview, *, first: int, last: int) -> None:
         """Fill `plain` with the segments that `sealed` holds, of which the front one is number `first` of the file;

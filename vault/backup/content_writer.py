@@ -1,7 +1,7 @@
 """Writing content into packs: it is cut, hashed, compared with what is known, and compressed.
 
-    workers       small files: read -> cut -> id -> stored before? -> compress      batches, in parallel
-                  pieces of large files: id -> known? -> compress
+    workers       batches of small files, in processes where there are many: read -> cut -> id -> stored before? -> compress
+                  pieces of large files, in threads: id -> known? -> compress
     one thread    takes their results in order, drops what an earlier batch has brought, fills pack builders, gives full ones to
                   the pack writer
 
@@ -17,10 +17,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from vault.backup.dictionaries import TrainedDictionary
 from vault.backup.small_files import BatchColumns, SmallFileReader
+from vault.backup.worker_processes import BatchAnswer, WorkerProcesses
 from vault.format.chunks import ID_SIZE, chunk_id, cut
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
@@ -84,18 +86,19 @@ class ContentWriter:
         known: KnownChunks,
         trained: dict[str, TrainedDictionary],
         reader: Reader,
-        *,
-        workers: int = WORKERS,
+        processes: WorkerProcesses | None = None,
     ) -> None:
+        """processes: read batches of small files; None: threads do."""
         self._session = session
         self._known = known
         self._trained = trained
         self._reader = reader
+        self._processes = processes
         self._own = threading.local()
         self._claims = threading.Lock()
         self._claimed: dict[bytes, int] = {}
         """Chunks of large files that are being compressed, and in the first of which batches."""
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="content")
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="content")
         self._queue: deque[Callable[[], None]] = deque()
         self._submitted = 0
         self._builders: dict[str, PackBuilder] = {}
@@ -119,6 +122,9 @@ class ContentWriter:
         """Read a batch of small files in a worker; when its chunks lie in builders, and in the order of submission, `done` is
         called with the result."""
         self._make_room()
+        if self._processes is not None:
+            self._append(partial(self._take_elsewhere, self._processes, self._processes.read(paths), done))
+            return
         future: Future[BatchColumns] = self._pool.submit(lambda: self._small_file_reader().read(paths))
 
         def take() -> None:
@@ -128,6 +134,13 @@ class ContentWriter:
             done(batch)
 
         self._append(take)
+
+    def _take_elsewhere(self, processes: WorkerProcesses, answer: BatchAnswer, done: Callable[[BatchColumns], None]) -> None:
+        batch = processes.wait(answer)
+        for frame in _frames(batch):
+            self._add(frame)
+        processes.release(answer)
+        done(batch._replace(frames=b""))
 
     def cut(self, content: memoryview) -> list[memoryview]:
         """Cut a piece of a large file, in the calling thread."""

@@ -8,14 +8,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from classify.period import Period
-from vault.backup import content_writer, dictionaries, file_reading, item_classification, table_profiles, unreadable_items
+from vault.backup import (
+    content_writer,
+    dictionaries,
+    file_reading,
+    item_classification,
+    table_profiles,
+    unreadable_items,
+    worker_processes,
+)
 from vault.backup.read_results import ReadResults
+from vault.backup.worker_processes import WorkerProcesses
 from vault.problems import Problem
 from vault.progress import Progress
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
 from vault.source import scan_columns
-from vault.source.reader import Content, Reader
+from vault.source.reader import SMALL, Content, Reader
 from vault.source.scan import Scan
 
 if TYPE_CHECKING:
@@ -73,21 +82,50 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
     """Read rows of a scan. fresh: their numbers. The scan keeps `path`, `type` and `size` alone: its other columns would take
     memory while files are read. Raises `StorageError`, and what `stop` raises."""
     results = ReadResults()
-    writer = content_writer.ContentWriter(tools.session, tools.known, _trained(tools, scan.table, fresh), tools.reader)
+    processes = _processes(tools, scan.table, fresh)
     try:
-        work = file_reading.FileReading(
-            tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress
+        trained = _trained(tools, scan.table, fresh)
+        if processes is not None and processes.equip(trained):
+            tools.session.packs.seal_with(processes)
+        elif processes is not None:
+            processes.close()
+            processes = None
+        writer = content_writer.ContentWriter(tools.session, tools.known, trained, tools.reader, processes)
+        try:
+            work = file_reading.FileReading(
+                tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress
+            )
+            _folders_and_links(work, scan.table, fresh)
+            scan.keep_columns("path", "type", "size")
+            work.files(file_reading.wanted_files(scan.table, fresh))
+        finally:
+            writer.close()
+        of_content = item_classification.periods_of_contents(
+            tools.reader, scan.table["path"], results, tools.options, tools.stop
         )
-        _folders_and_links(work, scan.table, fresh)
-        scan.keep_columns("path", "type", "size")
-        work.files(file_reading.wanted_files(scan.table, fresh))
+        profiles = table_profiles.profile_tables(tools.reader, scan.table, results, tools.profiler, tools.stop)
     finally:
-        writer.close()
-    of_content = item_classification.periods_of_contents(tools.reader, scan.table["path"], results, tools.options, tools.stop)
-    profiles = table_profiles.profile_tables(tools.reader, scan.table, results, tools.profiler, tools.stop)
+        tools.session.packs.finish_sealing()
+        if processes is not None:
+            processes.close()
     failed = frozenset(one.path for one in work.problems if one.what not in unreadable_items.READ_WITH_PROBLEM)
     grown = tuple(Grown(*one) for one in work.grown)
     return NewContent(results, of_content, profiles, tuple(work.problems), failed, grown, work.read_bytes)
+
+
+def _processes(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> WorkerProcesses | None:
+    """Worker processes for small files; None where they do not pay, or where the system has no room for them."""
+    import pyarrow.compute as pc
+
+    files = scan.select(["type", "size"]).take(fresh)
+    small = files.filter(pc.and_(pc.equal(files["type"], scan_columns.FILE), pc.less_equal(files["size"], SMALL)))
+    workers = worker_processes.count(small.num_rows, pc.sum(small["size"]).as_py() or 0)
+    if not workers or type(tools.reader) is not Reader:  # another kind of reader would not be one elsewhere
+        return None
+    try:
+        return WorkerProcesses(tools.session.project, tools.reader, tools.known, workers, content_writer.MAX_BATCHES)
+    except (OSError, MemoryError):
+        return None
 
 
 def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.TrainedDictionary]:

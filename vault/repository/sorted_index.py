@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
-from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault.format.chunks import ID_SIZE
 from vault.repository.chunk_index import ChunkIndex, contiguous
+from vault.repository.flat_ids import FlatIds
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class SortedIds:
-    """Chunk ids, sorted, in flat memory: 40 bytes a chunk, and a microsecond to find one."""
-
-    def __init__(self, ids: pa.Array) -> None:
-        self._ids = ids.take(_order(ids)).buffers()[1].to_pybytes() if len(ids) else b""
-        self._prefixes = array("Q")
-        self._prefixes.frombytes(memoryview(self._ids).cast("Q")[:: ID_SIZE // 8].tobytes())
-        if sys.byteorder == "little":
-            self._prefixes.byteswap()
-
-    def find(self, chunk: bytes) -> int | None:
-        """The position of the first such id in the sorted order."""
-        prefix = int.from_bytes(chunk[:8], "big")
-        place = bisect_left(self._prefixes, prefix)
-        while place < len(self._prefixes) and self._prefixes[place] == prefix:
-            if self._ids[place * ID_SIZE : (place + 1) * ID_SIZE] == chunk:
-                return place
-            place += 1
-        return None
+def sorted_ids(ids: pa.Array) -> FlatIds:
+    """Chunk ids in sorted, flat memory."""
+    return FlatIds(ids.take(_order(ids)).buffers()[1].to_pybytes() if len(ids) else b"")
 
 
 class SortedIndex:
@@ -41,7 +22,7 @@ class SortedIndex:
 
     def __init__(self, index: ChunkIndex) -> None:
         ids = contiguous(index.table["chunk"])
-        self._ids = SortedIds(ids)
+        self._ids = sorted_ids(ids)
         self._table = index.table.take(_order(ids)).combine_chunks()  # stable: of a chunk's rows the first stays the first
         self._packs = contiguous(self._table["pack"])
 
@@ -61,11 +42,16 @@ class KnownChunks:
     """A set of chunk ids: those that were stored before, in flat memory, and those that this run adds."""
 
     def __init__(self, stored: ChunkIndex) -> None:
-        self._stored = SortedIds(contiguous(stored.table["chunk"]))
+        self._stored = sorted_ids(contiguous(stored.table["chunk"]))
         self._added: set[bytes] = set()
 
     def __contains__(self, chunk: bytes) -> bool:
         return chunk in self._added or self.is_stored(chunk)
+
+    @property
+    def stored_ids(self) -> bytes | memoryview:
+        """The ids of chunks that were stored before this run, sorted, one after another."""
+        return self._stored.ids
 
     def is_stored(self, chunk: bytes) -> bool:
         """Whether a chunk was stored before this run. From any thread."""

@@ -68,10 +68,17 @@ class Extent(NamedTuple):
 class Reader:
     """Reads items below one source's root. Raises SourceError where the root cannot be opened."""
 
-    def __init__(self, root: bytes, prefix: bytes) -> None:
+    def __init__(self, root: bytes | int, prefix: bytes) -> None:
+        """root: the folder, or its descriptor, which is then this reader's."""
+        self.prefix = prefix
         self._cut = len(prefix) + 1
-        self._root = open_root(root)
+        self._root = root if isinstance(root, int) else open_root(root)
         self._owner_only = _NO_ATIME
+
+    @property
+    def descriptor(self) -> int:
+        """Of the root folder."""
+        return self._root
 
     def read_small(self, paths: Iterable[bytes], *, limit: int = SMALL) -> list[Content | TooLarge | Problem]:
         """One answer a path, in order (sorted paths are the fastest). A file that changes while it is read is read up

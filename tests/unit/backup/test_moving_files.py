@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.places import back_up, checked, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, next_tick, text, write_tree
-from vault.backup import new_snapshot
+from vault.backup import new_snapshot, worker_processes
 from vault.format import manifest
 from vault.problems import Problem
 from vault.repository import snapshots
@@ -153,6 +153,7 @@ def changing(place: Path, change: Callable[[int, int], object]) -> Iterator[None
 
     try:
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(worker_processes, "count", lambda _files, _size: 0)  # what is changed here is in this process
             patch.setattr(os, "read", read)
             patch.setattr(os, "preadv", preadv)
             yield

@@ -1,0 +1,117 @@
+"""A pack's plain stream becomes an age file, which is opened, expanded and compared again before it is stored.
+
+Reading back is not an option that can be turned off: bad memory and our own bugs are part of the threat model, and a pack
+that does not open is found now, while the source still has its content.
+
+What is here needs neither Arrow nor a store: worker processes do it as well, see `vault.backup.worker_process`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from vault.age.sealing import FileStart
+from vault.age.stream import PayloadReader
+from vault.errors import Damaged
+from vault.format.chunks import chunk_id
+from vault.format.frames import Dictionary, Expander
+
+OPENED_AT_ONCE = 1024 * 1024
+"""Bytes of a pack that are read back together."""
+
+Buffer = bytes | bytearray | memoryview
+
+Row = tuple[bytes, int, int, int]
+"""A chunk's id, offset, stored length and plain length."""
+
+
+class UnsealedPack(NamedTuple):
+    """A whole plain stream, and what it takes to seal it.
+
+    - `start`: of the age file
+    - `chunks`, `stored_sizes`, `plain_sizes`: of each frame, in the order in which they lie
+    - `dictionary`: of the frames, `dictionary_id`: the chunk that holds it
+    """
+
+    plain: bytearray
+    start: FileStart
+    chunks: list[bytes]
+    stored_sizes: list[int]
+    plain_sizes: list[int]
+    dictionary: Dictionary | None
+    dictionary_id: bytes | None
+
+
+class SealedPack(NamedTuple):
+    """The age file, its SHA-256, and what is to be called once it is stored: its memory may be used again then."""
+
+    data: Buffer
+    sha256: bytes
+    release: Callable[[], None]
+
+
+class Sealer(Protocol):
+    """Seals packs. From several threads."""
+
+    def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
+        """Seal it, and read it back. key: of chunk ids. Raises `Damaged`; then nothing may be stored."""
+        ...
+
+    def close(self) -> None:
+        """No further pack comes."""
+        ...
+
+
+class OwnSealer:
+    """Seals in the calling thread."""
+
+    def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
+        """See `Sealer`."""
+        sealed = pack.start.seal(pack.plain)
+        pack.plain.clear()  # its bytes now live in the sealed copy, and are checked from there
+        rows = rows_of(pack.chunks, pack.stored_sizes, pack.plain_sizes)
+        verify(sealed.reader(), sealed.data, rows, key, Expander(pack.dictionary))
+        return SealedPack(sealed.data, hashlib.sha256(sealed.data).digest(), lambda: None)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def rows_of(chunks: Iterable[bytes], stored_sizes: Iterable[int], plain_sizes: Iterable[int]) -> Iterator[Row]:
+    """The rows of frames that lie one after another."""
+    offset = 0
+    for chunk, stored, plain in zip(chunks, stored_sizes, plain_sizes, strict=True):
+        yield chunk, offset, stored, plain
+        offset += stored
+
+
+def verify(reader: PayloadReader, sealed: Buffer, rows: Iterable[Row], key: bytes, expander: Expander) -> None:
+    """Open a pack that was just made and compare every chunk with its name. Raises `Damaged`; then nothing may be stored."""
+    with memoryview(sealed) as stored:
+        for group in _groups(rows):
+            start = group[0][1]
+            length = group[-1][1] + group[-1][2] - start
+            place, size = reader.sealed_span(start, length)
+            with stored[place : place + size] as span:
+                plain = reader.open_span(span, start, length)
+            for chunk, offset, frame_size, plain_size in group:
+                frame = plain[offset - start : offset - start + frame_size]
+                if chunk_id(key, expander.expand(frame, plain_size)) != chunk:
+                    raise Damaged(
+                        f"chunk {chunk.hex()} changed while it was being encrypted; the pack was not stored",
+                        hint="this machine's memory or processor may be failing: test them before you rely on it",
+                    )
+
+
+def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Neighbours of about a megabyte together: opened into memory that stays in the processor's cache."""
+    group: list[Row] = []
+    for row in rows:
+        group.append(row)
+        if row[1] + row[2] - group[0][1] >= OPENED_AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
