@@ -200,7 +200,7 @@ class WorkerProcesses:
         slot = self._memory[at : at + self._pack_slot]
         plain_at = worker_messages.plain_place(len(front), size)
         slot[plain_at : plain_at + size] = pack.plain
-        pack.plain.clear()
+        pack.plain = bytearray()
         request = SealRequest(
             at,
             plain_at,

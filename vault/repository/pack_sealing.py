@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from vault.age.sealing import FileStart
@@ -27,9 +28,11 @@ Row = tuple[bytes, int, int, int]
 """A chunk's id, offset, stored length and plain length."""
 
 
-class UnsealedPack(NamedTuple):
+@dataclass(slots=True)
+class UnsealedPack:
     """A whole plain stream, and what it takes to seal it.
 
+    - `plain`: whoever seals it takes it out, so that its memory can be used again
     - `start`: of the age file
     - `chunks`, `stored_sizes`, `plain_sizes`: of each frame, in the order in which they lie
     - `dictionary`: of the frames, `dictionary_id`: the chunk that holds it
@@ -70,7 +73,7 @@ class OwnSealer:
     def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
         """See `Sealer`."""
         sealed = pack.start.seal(pack.plain)
-        pack.plain.clear()  # its bytes now live in the sealed copy, and are checked from there
+        pack.plain = bytearray()  # its bytes now live in the sealed copy, and are checked from there
         rows = rows_of(pack.chunks, pack.stored_sizes, pack.plain_sizes)
         verify(sealed.reader(), sealed.data, rows, key, Expander(pack.dictionary))
         return SealedPack(sealed.data, hashlib.sha256(sealed.data).digest(), lambda: None)

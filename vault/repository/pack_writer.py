@@ -96,8 +96,9 @@ class PackWriter:
         try:
             try:
                 contents = builder.finish()
+                plain, builder.plain = builder.plain, bytearray()
                 pack = UnsealedPack(
-                    builder.plain,
+                    plain,
                     start,
                     builder.chunks,
                     builder.stored_sizes,
@@ -105,6 +106,7 @@ class PackWriter:
                     dictionary,
                     builder.dictionary,
                 )
+                del plain
                 sealer = self._sealer if tier == CONTENT_TIER else OwnSealer()
                 data, sha256, release = sealer.seal(pack, self._project.capability.chunk_id_key)
             finally:
