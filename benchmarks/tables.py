@@ -66,12 +66,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from restore.tables.loss_report import LossReport
 from restore.tables.write_options import WriteOptions
-from restore.tables.merge import Merged, Part
+from restore.tables.merge import Merged
+from restore.tables.merge_parts import CsvFile, MergePart
 from restore.tables.registry import open_tables, write_tables
 losses = LossReport()
 def opened(path):
     return lambda counted: nullcontext(open_tables(path, "csv", counted))
-parts = [Part(path.name, path.stem, opened(path)) for path in sorted(Path(SOURCE).iterdir())]
+parts = [MergePart(path.name, path.stem, opened(path), CsvFile(path)) for path in sorted(Path(SOURCE).iterdir())]
 merged = Merged(parts, lambda *told: print(told), losses)
 with open(TARGET, "w+b") as out:
     write_tables([merged], "csv", out, WriteOptions(), losses)

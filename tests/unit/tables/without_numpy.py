@@ -30,7 +30,8 @@ def main(folder: Path) -> None:
     import pyarrow as pa
 
     from restore.tables.loss_report import LossReport
-    from restore.tables.merge import Merged, MergePart
+    from restore.tables.merge import Merged
+    from restore.tables.merge_parts import MergePart
     from restore.tables.model import Table, Value
     from restore.tables.registry import FORMATS, open_tables, write_tables
     from restore.tables.rows_in_period import Cut, RowsInPeriod
