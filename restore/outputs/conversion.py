@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from classify.period import Period
 from restore.outputs.output_item import CutTable
 from restore.tables.convert import Change
+from restore.tables.formats import is_table
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
 from restore.tables.readers.csv_header import Headers
-from restore.tables.registry import is_table
 from restore.tables.rows_in_period import Cut, NoTimeColumn, RowsInPeriod
 from restore.tables.sheet_choice import HAVING_SHEETS, SheetChoice
 from restore.tables.times import TimeReading
