@@ -34,6 +34,7 @@ from vault.repository.object_lock import pack_names
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
 from vault.repository.writer_view import BasePacks, UsableIndex, WriterView
+from vault.source.reader import Reader
 from vault.source.scan import Scan
 from vault.source.scan_columns import SourceTotals
 from vault.wording import counted
@@ -167,7 +168,6 @@ class NewSnapshot:
         import pyarrow.compute as pc
 
         from vault.backup import new_content  # most backups of every hour read nothing
-        from vault.source.reader import Reader
 
         source, options, fresh = self._source, self._options, difference.fresh
         size = pc.sum(self._scan.table["size"].take(fresh)).as_py() or 0
