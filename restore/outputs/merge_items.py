@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 
 from classify import period_grammar
 from classify.period import Period, micros
-from restore.outputs.conversion import Conversion, RowCutter, read_as
+from restore.outputs.conversion import Conversion, RowCutter
 from restore.outputs.convert_items import Contents, ItemFacts, Outputs, decoded, encoded, format_of, lost, missing_sheets, tell
 from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.outputs.scratch_dir import put_down
 from restore.tables.convert import ConvertOptions, write_all
+from restore.tables.formats import read_as
 from restore.tables.loss_report import LossReport
 from restore.tables.merge import Merged
 from restore.tables.merge_parts import CsvFile, MergePart

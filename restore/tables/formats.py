@@ -38,5 +38,15 @@ def is_table(name: str) -> bool:
     return name in FORMATS and FORMATS[name].reader
 
 
+_SAME_AS = {"tsv": "csv", "xlsm": "xlsx"}
+"""Names that manifests have for formats that one reader reads."""
+
+
+def read_as(format_name: str | None) -> str | None:
+    """The table format that an item of this format is read as; None where it is no table. format_name: as manifests have it."""
+    name = _SAME_AS.get(format_name or "", format_name or "")
+    return name if is_table(name) else None
+
+
 TABLE_FORMATS = frozenset(name for name in FORMATS if is_table(name))
 """Those that are read."""
