@@ -163,7 +163,7 @@ def _values(parameter: Any, position: Position) -> tuple[str, list[tuple[str, st
     if word == "COMMAND":
         return "words", _command_names(_named(position))
     if word == "FORMAT":
-        from restore.tables.registry import FORMATS
+        from restore.tables.formats import FORMATS
 
         return "words", [(one, "") for one in FORMATS]
     if word == "PERIOD":

@@ -164,6 +164,13 @@ def notice(text: str, *, level: int = logging.INFO) -> None:
     show(text)
 
 
+def more(count: int, what: str, many: str | None = None) -> None:
+    """Say that not all is shown. many: where it is not `what` with an s."""
+    if count > 0:
+        said = wording.counted(count, f"{what} more", f"{many or what + 's'} more")
+        notice(f"… and {said}: narrow it down, or raise --limit")
+
+
 def show(text: str) -> None:
     """A line on stderr. That nobody can read it stops nothing."""
     with suppress(OSError, ValueError):

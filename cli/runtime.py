@@ -29,6 +29,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from cli.start import COLLECT_EVERY
 from strongroom import environment
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST_INT = 2**31 - 1
 
 
-COLLECT_EVERY = 50_000
 SWITCH_EVERY = 0.0005
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-from restore.tables.registry import FORMATS
+from restore.tables.formats import FORMATS
 
 As = Enum("As", {**{name: name for name in FORMATS}, "original": "original"})  # type: ignore[misc]  # made from the registry

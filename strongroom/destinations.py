@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restore.local_fs.syscalls import is_folder
-from restore.tables.registry import FORMATS
+from restore.tables.formats import FORMATS
 from strongroom import own_paths
 from vault.errors import UsageError
 from vault.storage.address import BucketAddress, parse_address

@@ -194,8 +194,9 @@ def _rows(
 ) -> RowDifferences:
     from restore.history.row_diff import Opening, row_differences
     from restore.history.version_contents import VersionContents
+    from restore.tables.formats import FORMATS, is_table
     from restore.tables.loss_report import LossReport
-    from restore.tables.registry import FORMATS, is_table, open_tables
+    from restore.tables.registry import open_tables
     from strongroom.sources import headers_of
 
     endings = {ending.encode(): name for name, one in FORMATS.items() for ending in one.endings}

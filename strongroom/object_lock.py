@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def of(context: Context, project: Project) -> ObjectLock | None:
     """What keeps a project's objects locked; None where nobody asked for it. Raises `StorageError` where the store cannot."""
-    from vault.repository.object_lock import ObjectLock
-
     lock = context.settings.project(project.name).lock
     if lock.mode == "none" or lock.days is None:
         return None
+    from vault.repository.object_lock import ObjectLock
+
     return ObjectLock(project, lock.mode, lock.days, context.memory)
 
 
@@ -54,11 +54,11 @@ def unlocked(context: Context, project: Project, *, packs: bool) -> list[str]:
 
 def snapshot_held(context: Context, project: Project, record: Record) -> tuple[Problem, ...]:
     """A snapshot was committed: where holds are on it, its objects are put under legal holds. Gives what could not be."""
-    from vault.repository import holds, legal_holds
-
     locks = locks_of(project.store)
     if locks is None or of(context, project) is None:
         return ()
+    from vault.repository import holds, legal_holds
+
     binding = _of_people(holds.read_all(project).holds, project)
     if not held_snapshots.covered(project, [record], binding):
         return ()

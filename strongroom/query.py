@@ -161,9 +161,10 @@ class ProjectTables:
 
         Raises `UsageError`, also for a format that there is not, `Damaged`, `StorageError`, and what the opening raises.
         """
+        from restore.tables.formats import FORMATS
         from restore.tables.loss_report import LossReport
         from restore.tables.readers.arrow_source import ArrowTable
-        from restore.tables.registry import FORMATS, write_tables
+        from restore.tables.registry import write_tables
         from restore.tables.write_options import WriteOptions
 
         if format_ not in FORMATS:

@@ -54,10 +54,15 @@ def headers_of(settings: Settings, project: str, said: bool | None) -> Headers: 
 
 def _profiler() -> Profiler:
     """Looks into tables, for backups to say what became of their rows."""
-    from restore.tables.profile import TABLE_FORMATS, table_profile
-    from vault.backup.table_profiles import Profiler
+    from restore.tables.formats import TABLE_FORMATS
+    from vault.backup.table_profiles import Profiler, TableProfile
 
-    return Profiler(TABLE_FORMATS, lambda descriptor, format_: table_profile(Path(f"/dev/fd/{descriptor}"), format_))
+    def profile(descriptor: int, format_: str) -> TableProfile:
+        from restore.tables.profile import table_profile
+
+        return table_profile(Path(f"/dev/fd/{descriptor}"), format_)
+
+    return Profiler(TABLE_FORMATS, profile)
 
 
 def _classify_options(project: ProjectSettings, source: SourceSettings) -> ClassifyOptions:
@@ -88,9 +93,10 @@ def of_time_column(column: str, zone: str, *, day_first: bool, header: Header = 
 
     def period(descriptor: int, format_: str) -> Period | None:
         from classify.period import Period
+        from restore.tables.formats import is_table
         from restore.tables.guards import reading
         from restore.tables.loss_report import LossReport
-        from restore.tables.registry import is_table, open_tables
+        from restore.tables.registry import open_tables
         from restore.tables.time_span import time_span
         from restore.tables.times import TimeReading
 

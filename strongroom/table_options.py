@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from restore.tables.registry import FORMATS
+from restore.tables.formats import FORMATS
 from restore.tables.write_options import Audience, WriteOptions
 from vault.errors import UsageError
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+A_LITTLE = timedelta(hours=1)
+"""A clock that is ahead by less is one that was put right, not one that was wrong."""
 
 
 class Clock(Protocol):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import colour, output, progress
-from cli.commands.history import more
 from cli.options import (
     MOMENT,
     TABLES,
@@ -102,9 +101,9 @@ def diff(
         _show(found.items, limit)
         for item in found.rows.items if found.rows else ():
             _show_rows(item)
-    more(found.total - limit, "item")
+    output.more(found.total - limit, "item")
     if found.rows:
-        more(found.rows.total - len(found.rows.items), "table")
+        output.more(found.rows.total - len(found.rows.items), "table")
     output.finish(found.problems)
 
 

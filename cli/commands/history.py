@@ -33,7 +33,6 @@ from strongroom.items import FoundItem, find_items
 from strongroom.selection import SelectionOptions
 from vault import wording
 from vault.problems import printable
-from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.history.events import Event, ItemHistory
@@ -89,7 +88,7 @@ def find(
         heads = ["SIZE", "FIRST SEEN", "LAST SEEN", "VERSIONS", "MISSING SINCE", "NEWEST SNAPSHOT", "PATH"]
         cells = [_cells(item, found.zone) for item in found.items(limit)]
         output.tell_left_out(output.table(cells, heads, right=(0, 3), spare=(3, 5, 1)))
-    more(found.total - limit, "item")
+    output.more(found.total - limit, "item")
     output.finish(found.damage)
 
 
@@ -135,7 +134,7 @@ def history(
     else:
         for item in found.items:
             _show(item, found.zone)
-    more(found.total - len(found.items), "item")
+    output.more(found.total - len(found.items), "item")
     output.finish(found.damage)
 
 
@@ -174,10 +173,3 @@ def _modified(seconds: int, zone: ZoneInfo) -> str:
         return wording.moment(datetime.fromtimestamp(seconds, UTC), zone)
     except (OverflowError, OSError, ValueError):
         return f"@{seconds}"
-
-
-def more(count: int, what: str, many: str | None = None) -> None:
-    """Say that not all is shown. many: where it is not `what` with an s."""
-    if count > 0:
-        said = counted(count, f"{what} more", f"{many or what + 's'} more")
-        output.notice(f"… and {said}: narrow it down, or raise --limit")

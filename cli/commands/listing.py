@@ -13,7 +13,6 @@ import typer
 
 from classify.period_columns import MTIME
 from cli import output
-from cli.commands.history import more
 from cli.options import (
     At,
     Before,
@@ -32,7 +31,6 @@ from cli.options import (
 )
 from strongroom import time_parsing
 from strongroom.context import opened
-from strongroom.items import Item, list_items
 from strongroom.selection import SelectionOptions, notice_beyond, notice_moment
 from strongroom.snapshots import ProjectSnapshots, list_snapshots
 from vault import wording
@@ -42,7 +40,7 @@ from vault.wording import counted, quoted
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.item_levels import ItemLevel, LevelEntry
-    from strongroom.items import ItemListing
+    from strongroom.items import Item, ItemListing
     from vault.format.snapshot_record import Record
     from vault.repository.project import Project
 
@@ -140,6 +138,8 @@ def ls(
     with opened(config, identity, brief=True, address=repository) as context:
         found = context.project(project)
         query = options.query(context, found)
+        from strongroom.items import list_items
+
         listing = list_items(context, found, query)
     notice_moment(query, listing.selection, listing.zone)
     notice_beyond(listing.selection, periods)
@@ -199,7 +199,7 @@ def _show_level(level: ItemLevel, form: _Form, limit: int | None, *, as_json: bo
     )
     output.tell_left_out(left_out)
     if limit is not None:
-        more(level.total - limit, "entry", "entries")
+        output.more(level.total - limit, "entry", "entries")
 
 
 def _level_cells(entries: Iterator[LevelEntry], form: _Form) -> Iterator[list[str]]:
@@ -218,7 +218,7 @@ def _show_all(listing: ItemListing, form: _Form, limit: int | None, *, as_json: 
     for item in islice(listing.items(), limit):
         output.result(*_aligned(form.facts(item, item.size), form.name(item, item.path, folder=item.type == "folder")))
     if limit is not None:
-        more(listing.total - limit, "item")
+        output.more(listing.total - limit, "item")
 
 
 def _aligned(facts: list[str], path: str) -> tuple[str, str]:

@@ -117,7 +117,7 @@ def _read(tables: ProjectTables, sql: str, most: int, *, quiet: bool, as_json: b
 
 
 def _refuse_nonsense(sql: str, *, tables: bool, target: str, to: str, as_json: bool) -> None:
-    from restore.tables.registry import FORMATS
+    from restore.tables.formats import FORMATS
 
     if bool(sql) == tables:
         raise UsageError(

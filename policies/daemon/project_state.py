@@ -13,8 +13,8 @@ from typing import Protocol
 from policies.daemon.job_config import JobConfig, Kind, ProjectConfig
 from policies.monitoring.alerts import CheckState, DrillState, FailedRuns, ProjectState, SourceState
 from policies.monitoring.state_store import StateStore
-from policies.scheduling.due import A_LITTLE
 from policies.scheduling.run import Run
+from vault.clock import A_LITTLE
 from vault.wording import counted
 
 

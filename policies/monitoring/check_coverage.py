@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from policies.monitoring.state_store import PackSeen
-from policies.scheduling.due import A_LITTLE
+from vault.clock import A_LITTLE
 
 
 @dataclass(frozen=True, slots=True)

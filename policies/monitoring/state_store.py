@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, Self
 
 from policies.monitoring import state_file
 from policies.monitoring.state_file import StateFile
-from policies.scheduling.due import A_LITTLE
 from policies.scheduling.run_history_file import lacks_room
+from vault.clock import A_LITTLE
 from vault.errors import StrongroomError
 
 MOST_DRILLS = 100

@@ -19,9 +19,8 @@ from functools import partial
 from policies.monitoring.state_store import LONGEST_WAIT, QueuedMessage, StateStore
 from policies.notifications.channels import Channel, PartlyDelivered
 from policies.notifications.message import Message
-from policies.scheduling.due import A_LITTLE
 from policies.scheduling.jobs import Launch, in_a_thread
-from vault.clock import Clock
+from vault.clock import A_LITTLE, Clock
 from vault.errors import StrongroomError
 
 FIRST_WAIT = timedelta(minutes=1)

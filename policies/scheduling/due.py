@@ -24,9 +24,7 @@ from datetime import datetime, timedelta
 from policies.scheduling.job_policy import JobPolicy
 from policies.scheduling.parser import Schedule
 from policies.scheduling.run import SUCCESSES, Run
-
-A_LITTLE = timedelta(hours=1)
-"""A clock that is ahead by less is one that was put right, not one that was wrong."""
+from vault.clock import A_LITTLE
 
 _TICK = timedelta(seconds=1)  # due times are whole minutes: one second before is after the one before
 

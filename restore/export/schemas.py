@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from restore.outputs.conversion import read_as
 from restore.outputs.output_item import OutputItem
 from restore.outputs.scratch_dir import put_down
+from restore.tables.formats import read_as
 from restore.tables.loss_report import LossReport
 from restore.tables.model import TableShape
 from restore.tables.registry import ITEM_ERRORS, open_tables

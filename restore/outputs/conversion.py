@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 from classify.period import Period
 from restore.outputs.output_item import CutTable
 from restore.tables.convert import Change
+from restore.tables.formats import read_as
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
 from restore.tables.readers.csv_header import Headers
-from restore.tables.registry import is_table
 from restore.tables.rows_in_period import Cut, NoTimeColumn, RowsInPeriod
 from restore.tables.sheet_choice import HAVING_SHEETS, SheetChoice
 from restore.tables.times import TimeReading
 from restore.tables.write_options import WriteOptions
 from vault.errors import StrongroomError, UsageError
-
-_SAME_AS = {"tsv": "csv", "xlsm": "xlsx"}
-"""Names that manifests have for formats that one reader reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +54,6 @@ class Conversion:
         kept = self.rows is None and not self.options.for_people and self.choice(name) is None
         same = name == (self.target or name) and name != "csv" and kept
         return None if same or (self.target is None and self.rows is None) else name
-
-
-def read_as(format_name: str | None) -> str | None:
-    """The table format that an item of this format is read as; None where it is no table."""
-    name = _SAME_AS.get(format_name or "", format_name or "")
-    return name if is_table(name) else None
 
 
 @dataclass(slots=True)

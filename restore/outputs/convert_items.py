@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from classify.format import HEAD, sniff
-from restore.outputs.conversion import Conversion, RowCutter, read_as
+from restore.outputs.conversion import Conversion, RowCutter
 from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.outputs.scratch_dir import new_file, put_down
 from restore.tables.convert import ConversionResult, ConvertOptions, convert
+from restore.tables.formats import read_as
 from restore.tables.loss_report import LossReport
 from restore.tables.output_names import OutputNames
 from restore.tables.registry import ITEM_ERRORS

@@ -13,13 +13,15 @@ from zoneinfo import ZoneInfo
 
 from classify import period_grammar
 from classify.period import Period, micros
-from restore.outputs.conversion import Conversion, RowCutter, read_as
+from restore.outputs.conversion import Conversion, RowCutter
 from restore.outputs.convert_items import Contents, ItemFacts, Outputs, decoded, encoded, format_of, lost, missing_sheets, tell
 from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.outputs.scratch_dir import put_down
 from restore.tables.convert import ConvertOptions, write_all
+from restore.tables.formats import read_as
 from restore.tables.loss_report import LossReport
-from restore.tables.merge import Merged, MergePart
+from restore.tables.merge import Merged
+from restore.tables.merge_parts import CsvFile, MergePart
 from restore.tables.model import Table
 from restore.tables.output_names import OutputNames
 from restore.tables.registry import open_tables
@@ -113,7 +115,9 @@ class _Merging:
             yield [change(table) for table in tables]
             outcome.problems += [Problem(outcome.path, "not-cut", why) for why in cutting.whole]
 
-        return MergePart(shown, self._when(outcome), opened)
+        plain = source == "csv" and self._conversion.rows is None
+        csv = CsvFile(file, self._conversion.headers.of(outcome.source)) if plain else None
+        return MergePart(shown, self._when(outcome), opened, csv)
 
     def _when(self, outcome: ItemOutcome) -> str:
         start, end = (self._items[name][outcome.row].as_py() for name in ("period_start", "period_end"))

@@ -74,11 +74,19 @@ class QueryFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
         self._zone = zone
         self.problem: StrongroomError | None = None
         self.opened: set[int] = set()
+        self._facts: dict[int, tuple[Any, ...]] = {}
+        self._names: dict[int, str] = {}
         self._heads: dict[int, CsvDialect] = {}
         self._alike: dict[CsvDialect, CsvDialect] = {}
 
     def facts(self, rows: Sequence[int]) -> dict[str, list[Any]]:
-        """The columns of `META`, for some files."""
+        """The columns of `META`, for some files. A question asks for them several times over."""
+        new = [row for row in rows if row not in self._facts]
+        self._facts.update(zip(new, zip(*self._read_facts(new).values(), strict=True), strict=True))
+        columns = zip(*(self._facts[row] for row in rows), strict=True) if rows else ([] for _ in META)
+        return {name: list(column) for name, column in zip(META, columns, strict=True)}
+
+    def _read_facts(self, rows: Sequence[int]) -> dict[str, list[Any]]:
         found = taken(self._items.select(_FACTS), rows).to_pydict()
         found["path"] = [printable(path) for path in found["path"]]
         found["period"] = [
@@ -90,9 +98,11 @@ class QueryFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
 
     def names(self, rows: Sequence[int]) -> list[str]:
         """The names by which DuckDB asks for some files."""
-        facts = self.facts(rows)
-        columns = [[f"{PREFIX}{name}={_value(value)}" for value in facts[name]] for name in META]
-        return [f"{PROTOCOL}://{row}/{'/'.join(cells)}/-" for row, *cells in zip(rows, *columns, strict=True)]
+        new = [row for row in rows if row not in self._names]
+        columns = [[f"{PREFIX}{name}={_value(value)}" for value in values] for name, values in self.facts(new).items()]
+        for row, *cells in zip(new, *columns, strict=True):
+            self._names[row] = f"{PROTOCOL}://{row}/{'/'.join(cells)}/-"
+        return [self._names[row] for row in rows]
 
     def by_head(self, rows: Sequence[int], delimiter: str | None) -> dict[CsvDialect, list[int]]:
         """CSV files that are written alike. delimiter: where the format says it. Raises `UsageError`, OSError."""

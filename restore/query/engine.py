@@ -176,14 +176,16 @@ class QueryEngine:
             return [list(view.rows) for view in views]
 
     def _make(self, connection: DuckDBPyConnection, views: Sequence[QueryTable], ready: Sequence[list[int]]) -> None:
-        self._contents.expect(
-            [row for view, rows in zip(views, ready, strict=True) if view.stored != "parquet" for row in rows]
-        )
         for view, some in zip(views, ready, strict=True):
-            found = self._shape(connection, view, self._looked_at(view, some))
+            looked_at = self._looked_at(view, some)
+            self._contents.expect(looked_at if view.stored != "parquet" else ())
+            found = self._shape(connection, view, looked_at)
             connection.execute(found.create(self._server, some))
             self._tell_cut_times(connection, view, _few(some))
             self._tell_headers(view, some)
+        self._contents.expect(
+            [row for view, rows in zip(views, ready, strict=True) if view.stored != "parquet" for row in rows]
+        )
 
     def _tell_headers(self, view: QueryTable, rows: Sequence[int]) -> None:
         """Say of how many files the first row was taken for data."""

@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING
 
 from restore.execution.row_view import taken
 from restore.fsspec.file_contents import FileContents
-from restore.outputs.conversion import read_as
 from restore.outputs.scratch_dir import new_file
+from restore.tables.formats import read_as
 from restore.tables.loss_report import LossReport
-from restore.tables.registry import ITEM_ERRORS, open_tables, write_tables
 from restore.tables.sheet_choice import HAVING_SHEETS, SheetChoice
-from restore.tables.write_options import WriteOptions
 from vault.format import manifest
 from vault.problems import Problem, printable
 
@@ -126,6 +124,9 @@ class SheetFiles:
         return self._made[row]
 
     def _convert(self, row: int) -> Path | None:
+        from restore.tables.registry import ITEM_ERRORS, open_tables, write_tables
+        from restore.tables.write_options import WriteOptions
+
         path, format_name = (self._items[name][row].as_py() for name in ("path", "format"))
         format_ = read_as(format_name) or ""
         if self._scratch is None:

@@ -143,6 +143,8 @@ def _texts(cells: list[Value], options: WriteOptions, spot: CellPosition) -> pa.
     import pyarrow as pa
 
     kinds = set(map(type, cells)) - {type(None)}
+    if kinds == {str}:
+        return strings(cells, spot)  # type: ignore[arg-type]
     if kinds == {bool} or (kinds == {int} and _are_small(cells)):
         return pa.array(cells).cast(pa.string())
     texts: list[str | None] = []

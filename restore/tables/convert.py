@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from restore.tables.formats import FORMATS
 from restore.tables.guards import reading
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table, TableShape
 from restore.tables.output_names import OutputNames
 from restore.tables.readers.csv_header import Header
-from restore.tables.registry import FORMATS, open_tables, write_tables
+from restore.tables.registry import open_tables, write_tables
 from restore.tables.sheet_choice import SheetChoice
 from restore.tables.write_options import WriteOptions
 
@@ -39,7 +40,7 @@ class ConversionResult:
 
 @dataclass(frozen=True, slots=True)
 class ConvertOptions:
-    """target: the format, as `registry.FORMATS` names it · change: what is done with each table on the way · header: what the
+    """target: the format, as `formats.FORMATS` names it · change: what is done with each table on the way · header: what the
     first row of a CSV is, where that is known · sheets: of a workbook, None for all of them."""
 
     target: str

@@ -146,5 +146,7 @@ def _cut(batch: Batch, start: int, end: int) -> Batch:
 def _bytes(cells: pa.Array | list[Value]) -> int:
     """Bytes of some cells; of Python values only the texts and bytes are counted, nests are bounded by their readers."""
     if isinstance(cells, list):
+        if set(map(type, cells)) == {str}:
+            return sum(map(len, cells))
         return sum([len(cell) for cell in cells if isinstance(cell, (str, bytes))])
     return int(cells.nbytes)

@@ -5,7 +5,8 @@ at a time. A last column, `source`, says which file a row is from. Where a file 
 other types in them, that is told: nobody should have to find out from empty cells that a report was changed in May.
 
 Columns must be known before the first row, so files are opened twice: for their columns, and for their rows. The first ones are
-spared that as long as all their rows find room in memory, which those of a quarter of hourly reports do.
+spared that as long as all their rows find room in memory, which those of a quarter of hourly reports do. Plain CSV files that
+follow one another are read together (`restore.tables.merge_parts`).
 
 A file that cannot be read costs its own rows alone: it is told once, with how many of its rows came before the damage.
 """
@@ -15,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from restore.tables.distinct_names import distinct
 from restore.tables.guards import UnwritableTable, reading
 from restore.tables.loss_report import LossReport
+from restore.tables.merge_parts import CsvRun, MergePart, in_runs
 from restore.tables.model import BATCH_CELLS, BATCH_ROWS, Batch, Column, Table, Value
 from restore.tables.readers.csv_rows import LARGEST_WIDTH
 from restore.tables.registry import ITEM_ERRORS
@@ -36,18 +39,8 @@ Key: TypeAlias = tuple[str, int]
 KEPT_BYTES = 64 * 1024 * 1024
 """What is kept of the files between the first opening and the second."""
 
-ProblemListener: TypeAlias = Callable[["MergePart", StrongroomError, int], None]
+ProblemListener: TypeAlias = Callable[[MergePart, StrongroomError, int], None]
 """Told of a part that could not be read, why, and how many of its rows are in the table all the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class MergePart:
-    """One file. source: what the `source` column says of it, its path · when: what changes are told by, its period · opened:
-    opens it anew at every call; what its reader has to count goes to the losses given."""
-
-    source: str
-    when: str
-    opened: Callable[[LossReport], AbstractContextManager[Sequence[Table]]]
 
 
 class Merged:
@@ -61,9 +54,8 @@ class Merged:
         self._losses: LossReport | None = losses
         self._failed: set[str] = set()
         self._shown: dict[Key, str] = {}
-        self._left_out: set[int] = set()
         self._spellings: set[tuple[Key, str]] = set()
-        self._kept: dict[int, Sequence[Table]] = {}
+        self._sections: list[_Section] = []
         self._room = KEPT_BYTES
         types = self._inferred_type()
         self._keys = list(types)
@@ -88,25 +80,29 @@ class Merged:
         """The columns of all parts and a type for each; what appeared, went and changed is told on the way."""
         types: dict[Key, pa.DataType | None] = {}
         before: dict[Key, pa.DataType | None] | None = None
-        for place, part in enumerate(self._parts):
+        for one in in_runs(self._parts):
+            parts = one.parts if isinstance(one, CsvRun) else (one,)
             counted = LossReport()
             try:
-                with reading("a table"), part.opened(counted) as tables:
+                with reading("a table"), _opened(one, counted) as tables:
                     found = [_keyed(table) for table in tables]
                     written = [_spelt(table) for table in tables]
                     _check_width(types, found)
                     kept = self._keep(tables)
             except ITEM_ERRORS as error:
-                self._left_out.add(place)
-                self._fail(part, error, 0)
+                for part in parts:
+                    self._fail(part, error, 0)
                 continue
             if kept is not None and self._losses is not None:
-                self._kept[place] = kept
                 self._losses.include(counted)
+            if isinstance(one, CsvRun):
+                self._sections.append(_Section(parts, together=True, run=one if kept is not None else None))
+            else:
+                self._sections.append(_Section(parts, kept=kept))
             for table in written:
-                self._compare_spelling(part, table)
+                self._compare_spelling(parts[0], table)
             for columns in found:
-                self._compare(part, before, columns)
+                self._compare(parts[0], before, columns)
                 before = columns
                 for key, type_ in columns.items():
                     types[key] = united(types[key], type_) if key in types else type_
@@ -158,28 +154,33 @@ class Merged:
 
     def _walked(self) -> Iterator[Batch]:
         kinds: dict[Key, frozenset[str]] = {}
-        for place, part in enumerate(self._parts):
-            rows = 0
-            try:
-                for batch in self._of_part(place, part, kinds):
-                    rows += batch.rows
-                    yield batch
-            except ITEM_ERRORS as error:
-                self._fail(part, error, rows)
+        for section in self._sections:
+            for one in section.again():
+                if isinstance(one, CsvRun):
+                    sources = one.sources()
+                    yield from self._fitted(one.parts[0], _table_of(one), sources.slice, kinds)
+                    continue
+                rows = 0
+                try:
+                    for batch in self._of_part(one, section.kept, kinds):
+                        rows += batch.rows
+                        yield batch
+                except ITEM_ERRORS as error:
+                    self._fail(one, error, rows)
 
-    def _of_part(self, place: int, part: MergePart, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
-        if place in self._left_out:
-            return
-        kept = self._kept.get(place)
+    def _of_part(self, part: MergePart, kept: Sequence[Table] | None, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
         with reading("a table"), nullcontext(kept) if kept else part.opened(self._losses or LossReport()) as tables:
             for table in tables:
                 source = part.source if len(tables) == 1 else f"{part.source}#{table.name}"
-                yield from self._fitted(part, table, source, kinds)
+                yield from self._fitted(part, table, partial(_repeated, source), kinds)
 
-    def _fitted(self, part: MergePart, table: Table, source: str, kinds: dict[Key, frozenset[str]]) -> Iterator[Batch]:
-        """A part's batches with the columns of all."""
+    def _fitted(
+        self, part: MergePart, table: Table, sources: Callable[[int, int], pa.Array], kinds: dict[Key, frozenset[str]]
+    ) -> Iterator[Batch]:
+        """A part's batches with the columns of all. sources: of rows, by the first of them and how many they are."""
         places = {key: place for place, key in enumerate(_keyed(table))}
         seen: dict[Key, set[str]] = {}
+        first = 0
         for batch in _narrow(table.batches(), len(self.columns)):
             cells: list[pa.Array | list[Value]] = []
             for key, column in zip(self._keys, self.columns, strict=False):
@@ -187,7 +188,8 @@ class Merged:
                 if isinstance(there, list):
                     seen.setdefault(key, set()).update(kind.__name__ for kind in set(map(type, there)))
                 cells.append(_as_type(there, column.type, batch.rows))
-            cells.append(_repeated(source, batch.rows))
+            cells.append(sources(first, batch.rows))
+            first += batch.rows
             yield Batch(cells, batch.rows)
         if self._losses is not None:
             self._compare_kinds(part, seen, kinds)
@@ -201,6 +203,23 @@ class Merged:
                     part, [f"column {self._shown[key]!r}: {', '.join(sorted(kinds[key]))} became {', '.join(sorted(now))}"]
                 )
             kinds[key] = now or kinds.get(key, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A part, or those of a run. together: whether they are read as one · run, kept: what was read of them, where there was
+    room."""
+
+    parts: tuple[MergePart, ...]
+    together: bool = False
+    run: CsvRun | None = None
+    kept: Sequence[Table] | None = None
+
+    def again(self) -> Iterator[MergePart | CsvRun]:
+        """What is to be read for the rows."""
+        if self.run is not None:
+            return iter([self.run])
+        return in_runs(self.parts) if self.together else iter(self.parts)
 
 
 @dataclass(slots=True)
@@ -217,6 +236,14 @@ class _KeptTable:
         yield from self.rows
         if self.damage is not None:
             raise self.damage
+
+
+def _opened(one: MergePart | CsvRun, counted: LossReport) -> AbstractContextManager[Sequence[Table]]:
+    return nullcontext([_table_of(one)]) if isinstance(one, CsvRun) else one.opened(counted)
+
+
+def _table_of(run: CsvRun) -> _KeptTable:
+    return _KeptTable("", run.columns, [run.cells])
 
 
 def united(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
@@ -292,7 +319,7 @@ def _gathered(batches: list[Batch], columns: Sequence[Column]) -> Batch:
     return Batch(cells, sum(batch.rows for batch in batches))
 
 
-def _repeated(text: str, rows: int) -> pa.Array:
+def _repeated(text: str, _first: int, rows: int) -> pa.Array:
     import pyarrow as pa
 
     return pa.repeat(pa.scalar(text, _text()), rows)

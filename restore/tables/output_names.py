@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from restore.tables.registry import FORMATS
+from restore.tables.formats import FORMATS
 
 LONGEST = 255
 """Bytes of a file's name that every usual file system takes."""

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Table
-from restore.tables.registry import FORMATS, is_table, open_tables
+from restore.tables.registry import open_tables
 from vault.backup.table_profiles import Sketch, TableProfile, column_hash
 from vault.errors import StrongroomError
-
-TABLE_FORMATS = frozenset(name for name in FORMATS if is_table(name))
 
 MOST_ROWS = 20_000
 """Of a file; what stands below is not looked at, in no version."""

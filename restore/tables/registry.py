@@ -1,16 +1,16 @@
 """Formats by name: what reads them, what writes them, whether they are tables at all. Nothing is imported before its use.
 
-To add one: a reader or writer here, and how it is recognised in `classify.format`.
+To add one: its name in `restore.tables.formats`, a reader or writer, and how it is recognised in `classify.format`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from restore.tables.formats import is_table
 from restore.tables.guards import BoundedTable, UnwritableTable, reading, writing
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
@@ -31,39 +31,6 @@ class NotATable(StrongroomError):
 
 ITEM_ERRORS = (Damaged, NotATable, UnwritableTable, NoSuchSheet)
 """What stands in the way of one item, and of no other."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableFormat:
-    """name: as `--as` has it · endings: of file names, the one that is written first · several: whether a file holds several
-    tables, or one · reader: whether there is one."""
-
-    name: str
-    endings: tuple[str, ...]
-    several: bool = False
-    reader: bool = True
-
-
-FORMATS = {
-    made.name: made
-    for made in (
-        TableFormat("csv", ("csv", "tsv", "tab")),
-        TableFormat("xlsx", ("xlsx", "xlsm"), several=True),
-        TableFormat("jsonl", ("jsonl", "ndjson")),
-        TableFormat("json", ("json",), several=True),
-        TableFormat("parquet", ("parquet", "pq")),
-        TableFormat("feather", ("feather", "arrow")),
-        TableFormat("ods", ("ods",), several=True),
-        TableFormat("sqlite", ("sqlite", "sqlite3", "db"), several=True),
-        TableFormat("html", ("html",), several=True, reader=False),
-    )
-}
-"""All of them, in the order in which help lists them."""
-
-
-def is_table(name: str) -> bool:
-    """Whether files of this format are read as tables."""
-    return name in FORMATS and FORMATS[name].reader
 
 
 def open_tables(

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from restore.tables.registry import FORMATS
+from restore.tables.formats import FORMATS
 from tests.support.desk import STRONGROOM, Desk
 from tests.support.hostile_tables import hostile_tables
 from tests.support.tree_facts import write_files

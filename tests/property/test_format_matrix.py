@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from restore.tables.cell_text import people_text_of, text_of
+from restore.tables.formats import FORMATS
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table, Value
-from restore.tables.registry import FORMATS, open_tables, write_tables
+from restore.tables.registry import open_tables, write_tables
 from restore.tables.schema_cast import IN_UTC
 from restore.tables.values import values_of
 from restore.tables.write_options import Audience, WriteOptions

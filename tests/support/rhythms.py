@@ -13,7 +13,8 @@ from openpyxl import Workbook
 
 from policies.monitoring import retention_freeze
 from policies.monitoring.anomalies import Anomalies, AnomalyLimits
-from restore.tables.profile import TABLE_FORMATS, table_profile
+from restore.tables.formats import TABLE_FORMATS
+from restore.tables.profile import table_profile
 from tests.support.places import folder_source, made_on
 from vault.backup import run
 from vault.backup.table_profiles import Profiler

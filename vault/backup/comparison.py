@@ -96,7 +96,7 @@ def _positions(paths: pa.ChunkedArray, among: pa.ChunkedArray) -> tuple[pa.Array
         return pa.nulls(len(paths), pa.int32()), pa.array([], pa.bool_())
     if paths.equals(among):  # the usual hour: no hash table of a million names
         count = len(paths)
-        return pa.array(range(count), pa.int32()), pa.repeat(pa.scalar(value=True), count)
+        return pa.arange(0, count).cast(pa.int32()), pa.repeat(pa.scalar(value=True), count)
     ours, theirs = paths.combine_chunks(), among.combine_chunks()
     return pc.index_in(ours, value_set=theirs), pc.is_in(theirs, value_set=ours)
 

@@ -17,15 +17,12 @@ from vault.backup import (
     lost_content,
     manifest_rows,
     manifest_writer,
-    new_content,
-    new_manifest,
     unreadable_items,
 )
 from vault.backup.base_snapshots import BaseSnapshots
 from vault.backup.comparison import Comparison
 from vault.backup.lost_content import LostContent
 from vault.backup.manifest_writer import ManifestTarget, StoredManifest
-from vault.backup.new_content import Grown, NewContent, ReadTools
 from vault.backup.options import BackupOptions, Source
 from vault.errors import SourceError
 from vault.format.changes import Changes
@@ -44,6 +41,8 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from vault.backup.new_content import Grown, NewContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +167,14 @@ class NewSnapshot:
     def _read(self, difference: Comparison, index: UsableIndex) -> NewContent:
         import pyarrow.compute as pc
 
+        from vault.backup import new_content  # most backups of every hour read nothing
+
         source, options, fresh = self._source, self._options, difference.fresh
         size = pc.sum(self._scan.table["size"].take(fresh)).as_py() or 0
         options.progress.phase(f"reading {source.name}", items=len(fresh), size=size)
         known = KnownChunks(index.usable.of_tier(CONTENT_TIER))
         with Reader(source.path, source.kind.encode()) as reader:
-            tools = ReadTools(
+            tools = new_content.ReadTools(
                 self._session, known, reader, source.classify_options, source.profiler, options.progress, options.stop
             )
             new = new_content.read(tools, self._scan, fresh)
@@ -222,6 +223,8 @@ class NewSnapshot:
     def _manifest(self, reading: _Reading, new: NewContent) -> pa.Table:
         """The table; what it is made of is dropped."""
         import pyarrow.compute as pc
+
+        from vault.backup import new_manifest
 
         source, last = self._source, self._base.last
         shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last.taken_at if last else None)

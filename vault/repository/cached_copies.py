@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import envelope, layout
@@ -28,12 +28,14 @@ from vault.format.forget_note import ForgetNote
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
 from vault.repository import forget_notes, snapshots, stored_packs
-from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore, uncached
 from vault.storage.contract import Store
 from vault.storage.readonly import ReadOnlyStore
 from vault.storage.saved_copies import SavedCopies
+
+if TYPE_CHECKING:
+    from vault.repository.catalog_chunks import MetaReader
 
 
 class CachedCopy(NamedTuple):
@@ -76,6 +78,12 @@ def save(project: Project, name: str) -> None:
     """Save what the cache has of an object that is gone."""
     if isinstance(project.store, CachingStore):
         project.store.save(name)
+
+
+def _catalogue_reader(project: Project) -> MetaReader:
+    from vault.repository.catalog_chunks import MetaReader  # hardly ever needed, and most commands look for copies
+
+    return MetaReader(project)
 
 
 def read_all_of(reader: MetaReader, one: Record) -> None:
@@ -136,7 +144,7 @@ class _Copies:
 
     def _look_below(self, saved: SavedCopies, names: Iterable[str]) -> None:
         """What a damaged record names nobody has looked at: now it is, so that copies of it are saved as well."""
-        reader = MetaReader(self._below) if any("/snapshots/" in name for name in names) else None
+        reader = _catalogue_reader(self._below) if any("/snapshots/" in name for name in names) else None
         for name in names:
             data = saved.read(name)
             if reader is not None and "/snapshots/" in name and data is not None and self._proves(name, data):
@@ -199,7 +207,7 @@ class _Copies:
         moved = snapshots.committed(self._project).moved
         if isinstance(one, MovedPacks):
             return snapshots.current_packs(frozenset[bytes]().union(*one.packs.values()), moved)
-        return snapshots.needed_packs(MetaReader(self._mended), one, moved)
+        return snapshots.needed_packs(_catalogue_reader(self._mended), one, moved)
 
     def _needed_packs(self) -> frozenset[bytes] | None:
         """The packs that the snapshots need, forgotten ones included, since a hold may be on them; None where something that
@@ -212,7 +220,7 @@ class _Copies:
         standing = snapshots.read_records(self._project, snapshots.stored_ids(self._project))
         if standing.damaged:
             return None
-        reader, found = MetaReader(self._mended), frozenset[bytes]()
+        reader, found = _catalogue_reader(self._mended), frozenset[bytes]()
         try:
             for one in standing.records:
                 found |= snapshots.needed_packs(reader, one, standing.moved)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, RefusedByRule, StorageError, UsageError
 from vault.format import layout
@@ -20,14 +20,15 @@ from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
 from vault.repository import forget_notes, rollups, snapshots, stored_packs
-from vault.repository.catalog_chunks import MetaReader
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget_notes import ForgetNotes
-from vault.repository.gc import reachability
 from vault.repository.gc.forget import put_notes, refuse_unfit
 from vault.repository.project import Project
 from vault.storage.caching import uncached
 from vault.wording import counted, quoted
+
+if TYPE_CHECKING:
+    from vault.repository.catalog_chunks import MetaReader
 
 PACKS_STAY = timedelta(days=7)
 """How long no pack is deleted after the loss of a snapshot was accepted: until then its record may turn up somewhere."""
@@ -144,7 +145,7 @@ def unreadable(project: Project) -> list[str]:
     below = replace(project, store=uncached(project.store))
     found = snapshots.committed(below)
     bad = [one.path.decode().rpartition("/")[2] for one in found.damaged]
-    reader = reachability.catalogue_reader(below)
+    reader = _catalogue_reader(below)
     return sorted([one for one in bad if layout.is_snapshot_id(one)] + [one.id for one in found.records if _lacks(reader, one)])
 
 
@@ -155,8 +156,14 @@ def _is_readable(project: Project, snapshot: str) -> bool:
     except (Damaged, ObjectNotFound):
         return False
     if isinstance(found, Record):
-        return not _lacks(reachability.catalogue_reader(below), found)
+        return not _lacks(_catalogue_reader(below), found)
     return isinstance(found, MovedPacks | Eviction)
+
+
+def _catalogue_reader(project: Project) -> MetaReader:
+    from vault.repository.gc import reachability  # hardly ever needed, and most commands look for what is missing
+
+    return reachability.catalogue_reader(project)
 
 
 def _lacks(reader: MetaReader, one: Record) -> bool:

@@ -15,15 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from vault.errors import ObjectNotFound, StorageError, TransientStorageError
 from vault.format import layout
 from vault.problems import Problem
 from vault.repository.client_memory import ClientMemory
-from vault.repository.gc.prune_plan import Locked, nothing_locked
 from vault.repository.project import Project
 from vault.storage.contract import Store
 from vault.storage.object_locks import NO_OBJECT_LOCK, Mode, Retention, locks_of
+
+if TYPE_CHECKING:
+    from vault.repository.gc.prune_plan import Locked
 
 FOLDERS = ("packs", "meta", "index", "snapshots", "forgotten", "holds")
 """Of a project: what is locked at upload."""
@@ -150,6 +153,8 @@ def pack_names(project: Project, packs: Iterable[bytes], meta: frozenset[bytes])
 
 def locked(project: Project) -> Locked:
     """Until when the store keeps an object, as prune asks it; also where a bucket locks by itself."""
+    from vault.repository.gc.prune_plan import nothing_locked
+
     locks = locks_of(project.store)
     if locks is None or locks.available() is False:
         return nothing_locked

@@ -22,11 +22,12 @@ from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
 from vault.problems import Problem
 from vault.repository import forget_notes, rollups
-from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from vault.repository.catalog_chunks import MetaReader
 
 READERS = 8
 """Records that are fetched at once: each waits for a round trip."""

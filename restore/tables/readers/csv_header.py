@@ -92,7 +92,7 @@ def names_columns(first: Row, body: Sequence[Row]) -> bool:
     valued = sum(kind != _TEXT for kind in kinds.values())
     if not valued:
         again = sum(any(_cell(row, place) == cell for row in below) for place, cell in cells)
-        return again < _COME_AGAIN or again * 3 < len(cells)
+        return stand_alone(again, len(cells))
     numbers = {place: cell for place, cell in cells if kinds[place] == _NUMERIC}
     if _count_on([*numbers.values()]) or _two_years(numbers, below):
         return True
@@ -102,6 +102,16 @@ def names_columns(first: Row, body: Sequence[Row]) -> bool:
         return valued == 1 < len(cells)
     alike = [kinds[place] == kind for place in kinds for kind in [_kind_of_column(below, place)] if kind != _TEXT]
     return sum(alike) * 2 <= len(alike)
+
+
+def is_name(cell: str | None) -> bool:
+    """Whether a cell of the first row is a text: neither number nor time, nothing that could be a value."""
+    return _kind((cell or "").strip()) == _TEXT
+
+
+def stand_alone(again: int, cells: int) -> bool:
+    """Whether texts in the first row are names, when so many of its cells come again below."""
+    return again < _COME_AGAIN or again * 3 < cells
 
 
 def _kind_of_column(rows: Sequence[Row], place: int) -> int:

@@ -76,6 +76,10 @@ class OdsSheet:
             yield from cells.rows(text)
         yield from cells.end()
 
+    def pieces(self, notes: ReadingNotes) -> Iterator[list[Row]]:
+        """Row by row: cells say how often they are repeated, not where they stand."""
+        return self.rows(notes)
+
     def _texts(self) -> Iterator[str]:
         """The sheet, cut where rows begin."""
         start, size = self._start, self._bounds.block

@@ -33,6 +33,7 @@ _DATA, _INDEX, _DICTIONARY, _DATA_2 = range(4)
 _PREFIXED = 7
 """The encoding that stores what of the value before is kept, and the rest."""
 
+_LENGTH = struct.Struct("<I")
 _SHORT_PAGE = 64 * 1024
 _BYTES, _FIXED = 6, 7
 _WIDTHS = {_FIXED: 0, 3: 12}
@@ -146,9 +147,12 @@ def _longest_value(file: BinaryIO, page: _Page, chunk: Chunk) -> int:
         elif chunk.codec:
             return page.size
         longest = at = 0
-        for _ in range(page.values):
-            (length,) = struct.unpack_from("<I", data, at)
-            longest, at = max(longest, length), at + 4 + length
+        length_at = _LENGTH.unpack_from
+        for _ in range(page.values):  # half a million times in a table of 200,000 rows
+            (length,) = length_at(data, at)
+            if length > longest:
+                longest = length
+            at += 4 + length
     except (pa.ArrowException, OSError, ValueError, struct.error):
         return page.size  # Arrow says what is wrong with it
     return longest

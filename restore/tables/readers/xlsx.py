@@ -21,9 +21,10 @@ from restore.tables.model import Table
 from restore.tables.sheet_choice import SheetChoice
 from restore.tables.workbook.dates import BUILT_IN, NumberKind, shown_by
 from restore.tables.workbook.package import HINT, Package, WorkbookBounds, open_package
-from restore.tables.workbook.rows import ReadingNotes, Row, SheetSummary, open_sheet
+from restore.tables.workbook.row_blocks import read_block
+from restore.tables.workbook.rows import ReadingNotes, Row, RowBlock, SheetSummary, open_sheet
 from restore.tables.workbook.strings import PREFIXES, SharedStrings, shared_strings
-from restore.tables.workbook.xlsx_cells import Book, CellReader, column_number, row_texts
+from restore.tables.workbook.xlsx_cells import Book, CellReader, column_number, row_blocks
 from restore.tables.workbook.xml import Attributes, Plainness, made_plain, walk
 from vault.errors import Damaged
 
@@ -81,9 +82,24 @@ class XlsxSheet:
         """The rows that hold anything."""
         reader = CellReader(self._book, notes)
         with open_package(self._path, self._bounds) as package:
-            blocks = package.blocks(self._part)
-            for text in row_texts(blocks if self._plain else made_plain(blocks, PREFIXES), self._bounds.row):
-                yield from reader.rows(text)
+            for data in self._inside(package):
+                yield from reader.rows(data)
+
+    def pieces(self, notes: ReadingNotes) -> Iterator[list[Row] | RowBlock]:
+        """The same, by columns where the rows are alike."""
+        reader = CellReader(self._book, notes)
+        with open_package(self._path, self._bounds) as package:
+            for data in self._inside(package):
+                block = read_block(data, self._book, reader.number)
+                if block is None:
+                    yield from reader.rows(data)
+                else:
+                    reader.number = block.numbers[-1]
+                    yield block
+
+    def _inside(self, package: Package) -> Iterator[bytes]:
+        blocks = package.blocks(self._part)
+        return row_blocks(blocks if self._plain else made_plain(blocks, PREFIXES), self._bounds.row)
 
 
 def read_xlsx(

@@ -9,6 +9,7 @@ sheet. A grid may know a quick way to say that nothing is lost and nothing stand
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -33,6 +34,27 @@ _ERROR = "an error value became text"
 
 Row: TypeAlias = tuple[int, list[Value]]
 """Its number in the sheet, from 0, and its cells from the first column to the last that has a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowBlock:
+    """Rows by columns. numbers: theirs, going up; each row holds a value · columns: from the first to the last that has one."""
+
+    numbers: Sequence[int]
+    columns: Sequence[list[Value]]
+
+    def rows(self) -> list[Row]:
+        """One by one."""
+        return [(number, list(row)) for number, row in zip(self.numbers, zip(*self.columns, strict=True), strict=True)]
+
+    def below(self, number: int) -> RowBlock:
+        """Without the rows above this one."""
+        start = bisect_left(self.numbers, number)
+        return self if not start else RowBlock(self.numbers[start:], [column[start:] for column in self.columns])
+
+    def follows(self, number: int) -> bool:
+        """Whether the first row is this one, and none is left out."""
+        return len(self.numbers) > 0 and self.numbers[0] == number and self.numbers[-1] == number + len(self.numbers) - 1
 
 
 @dataclass(slots=True)
@@ -88,6 +110,9 @@ class Grid(Protocol):
     def rows(self, notes: ReadingNotes) -> Iterator[list[Row]]:
         """The rows that hold a value, in their order, several at once."""
 
+    def pieces(self, notes: ReadingNotes) -> Iterator[list[Row] | RowBlock]:
+        """The same, by columns where the format's reader can do that."""
+
 
 class _Room:
     """How much emptiness a sheet may still have."""
@@ -120,33 +145,71 @@ class SheetTable:
         """All rows below the header; empty ones between others are kept, those behind the last one are not."""
         if not self.columns:
             return
-        width = len(self.columns)
-        nothing: list[Value] = [None] * width
-        ready: list[list[Value]] = []
-        size = 0
-        full = max(1, min(BATCH_ROWS, BATCH_BYTES // (width * _CELL_BYTES)))
-        next_row, room = self._header + 1, _Room(self.name, self._empty_cells)
-        for rows in self._grid.rows(ReadingNotes()):
-            for number, cells in rows:
-                if number < next_row:
-                    continue
-                if len(cells) > width:
-                    raise Damaged(f"the sheet {self.name!r} has a row that is wider than it said", hint=HINT)
-                present = len(cells) - cells.count(None)
-                room.take(present, width * (number - next_row + 1) - present)
-                for _ in range(next_row, number):
-                    ready.append(nothing)
-                    if len(ready) == full:
-                        yield _batch(ready)
-                        ready = []
-                ready.append(cells if len(cells) == width else cells + nothing[len(cells) :])
-                size += sum([len(cell) for cell in cells if cell.__class__ is str])
-                next_row = number + 1
-                if len(ready) == full or size >= _BATCH_CHARACTERS:
-                    yield _batch(ready)
-                    ready, size = [], 0
-        if ready:
+        filling = _Filling(self.name, len(self.columns), self._header + 1, self._empty_cells)
+        for piece in self._grid.pieces(ReadingNotes()):
+            if not isinstance(piece, RowBlock):
+                yield from filling.add(piece)
+                continue
+            block = piece.below(filling.next_row)
+            yield from filling.add_block(block) if block.follows(filling.next_row) else filling.add(block.rows())
+        yield from filling.rest()
+
+
+class _Filling:
+    """Batches while they fill. next_row: the first that is not in one yet."""
+
+    def __init__(self, name: str, width: int, first: int, empty_cells: int) -> None:
+        self._name = name
+        self._width = width
+        self._nothing: list[Value] = [None] * width
+        self._ready: list[list[Value]] = []
+        self._size = 0
+        self._full = max(1, min(BATCH_ROWS, BATCH_BYTES // (width * _CELL_BYTES)))
+        self._room = _Room(name, empty_cells)
+        self.next_row = first
+
+    def add(self, rows: Sequence[Row]) -> Iterator[Batch]:
+        """Rows one by one; those that are in a batch already are passed over."""
+        width, nothing = self._width, self._nothing
+        for number, cells in rows:
+            if number < self.next_row:
+                continue
+            self._check(len(cells))
+            present = len(cells) - cells.count(None)
+            self._room.take(present, width * (number - self.next_row + 1) - present)
+            for _ in range(self.next_row, number):
+                self._ready.append(nothing)
+                if len(self._ready) == self._full:
+                    yield from self.rest()
+            self._ready.append(cells if len(cells) == width else cells + nothing[len(cells) :])
+            self._size += sum([len(cell) for cell in cells if cell.__class__ is str])
+            self.next_row = number + 1
+            if len(self._ready) == self._full or self._size >= _BATCH_CHARACTERS:
+                yield from self.rest()
+
+    def add_block(self, block: RowBlock) -> Iterator[Batch]:
+        """Rows by columns that follow those before."""
+        yield from self.rest()
+        self._check(len(block.columns))
+        rows = len(block.numbers)
+        present = sum(rows - column.count(None) for column in block.columns)
+        self._room.take(present, self._width * rows - present)
+        for start in range(0, rows, self._full):
+            count = min(self._full, rows - start)
+            columns = [column[start : start + count] for column in block.columns]
+            lacking: list[list[Value]] = [[None] * count for _ in range(self._width - len(columns))]
+            yield Batch([*columns, *lacking], count)
+        self.next_row += rows
+
+    def rest(self) -> Iterator[Batch]:
+        """What is ready."""
+        if self._ready:
+            ready, self._ready, self._size = self._ready, [], 0
             yield _batch(ready)
+
+    def _check(self, cells: int) -> None:
+        if cells > self._width:
+            raise Damaged(f"the sheet {self._name!r} has a row that is wider than it said", hint=HINT)
 
 
 def _batch(rows: list[list[Value]]) -> Batch:

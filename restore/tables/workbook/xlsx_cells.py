@@ -51,7 +51,7 @@ class Book:
     since_1904: bool
 
 
-def row_texts(blocks: Iterator[bytes], longest: int) -> Iterator[str]:
+def row_blocks(blocks: Iterator[bytes], longest: int) -> Iterator[bytes]:
     """The inside of `<sheetData>`, cut between rows. Raises `Damaged` where a row is longer than may be, or the sheet ends."""
     data = b""
     for block in blocks:
@@ -69,7 +69,7 @@ def row_texts(blocks: Iterator[bytes], longest: int) -> Iterator[str]:
     searched = 0
     while (end := tail.find(b"</sheetData", searched)) < 0:
         cut = max(tail.rfind(b"<row"), 0)
-        yield decoded(tail[:cut])
+        yield tail[:cut]
         tail = tail[cut:]
         if len(tail) > longest:
             raise Damaged(f"the sheet has a row of more than {longest} bytes", hint=HINT)
@@ -78,30 +78,30 @@ def row_texts(blocks: Iterator[bytes], longest: int) -> Iterator[str]:
             raise Damaged("the sheet breaks off", hint=HINT)
         searched = max(len(tail) - len(b"</sheetData"), 0)
         tail += block
-    yield decoded(tail[:end])
+    yield tail[:end]
     for _ in blocks:
         """To its end, where the part's checksum is compared."""
 
 
 class CellReader:
-    """Reads a sheet once."""
+    """Reads a sheet once. number: of the last row so far, from 0."""
 
     def __init__(self, book: Book, notes: ReadingNotes) -> None:
         self._book = book
         self._notes = notes
         self._columns: dict[str, int] = {}
-        self._number = -1
+        self.number = -1
         self._characters = 0
 
-    def rows(self, text: str) -> Iterator[list[Row]]:
-        """The rows of a text that hold anything, in pieces where their shared texts are long. The commonest cells are read here
-        and now: a call for each costs a fifth."""
+    def rows(self, data: bytes) -> Iterator[list[Row]]:
+        """The rows of some XML that hold anything, in pieces where their shared texts are long. The commonest cells are read
+        here and now: a call for each costs a fifth."""
         ready: list[Row] = []
         columns, shown, shared = self._columns, self._book.shown, self._shared
         row: list[Value] | None = None
         column = -1
         value: Value
-        for letters, style, kind, content, inline, new_row, attributes, inside in _tokens(text):
+        for letters, style, kind, content, inline, new_row, attributes, inside in _tokens(decoded(data)):
             if letters:
                 found = columns.get(letters)
                 column = self._column(letters) if found is None else found
@@ -115,7 +115,7 @@ class CellReader:
                     value = self._value(kind, style, content, column)
             elif new_row:
                 yield from self._ended(ready, row)
-                self._number = _row_number(new_row, self._number)
+                self.number = _row_number(new_row, self.number)
                 row, column = [], -1
                 continue
             else:
@@ -125,13 +125,13 @@ class CellReader:
             else:
                 _put(row, column, value)
         if row:
-            ready.append((self._number, row))
+            ready.append((self.number, row))
         yield ready
 
     def _ended(self, ready: list[Row], row: list[Value] | None) -> Iterator[list[Row]]:
         """A row is whole; the rows that are ready are given out where they are many characters."""
         if row:
-            ready.append((self._number, row))
+            ready.append((self.number, row))
         if self._characters > _PIECE_CHARACTERS:
             yield ready.copy()
             ready.clear()
@@ -152,7 +152,7 @@ class CellReader:
         if kind and kind != "n":
             return self._typed(kind, content, column)
         if style in self._book.shown:
-            return self._moment(self._book.shown[style], content)
+            return moment_of_text(self._book.shown[style], content, since_1904=self._book.since_1904)
         return number_of_text(content)
 
     def _column(self, letters: str) -> int:
@@ -181,17 +181,9 @@ class CellReader:
         formula = _FORMULA.search(inside) is not None
         if not text and not (formula and kind == "str" and found is not None):
             if formula:
-                self._notes.formula(self._number, column)
+                self._notes.formula(self.number, column)
             return column, None
         return column, self._value(kind, attributes.get("s", ""), text, column)
-
-    def _moment(self, shown: NumberKind, text: str) -> Value:
-        """A date, or the number where it is no day of the calendar."""
-        with suppress(ValueError):
-            moment = moment_of(shown, float(text), since_1904=self._book.since_1904)
-            if moment is not None:
-                return moment
-        return number_of_text(text)
 
     def _typed(self, kind: str, text: str, column: int) -> Value:
         """A boolean, a formula's text, an error, a date in ISO's form."""
@@ -199,10 +191,19 @@ class CellReader:
         if kind == "b":
             return text.strip() in {"1", "true"}
         if kind == "e":
-            self._notes.error(self._number, column, text)
+            self._notes.error(self.number, column, text)
         if kind == "d":
             return _iso(text)
         return text
+
+
+def moment_of_text(shown: NumberKind, text: str, *, since_1904: bool) -> Value:
+    """A date, or the number where it is no day of the calendar. Raises `Damaged`."""
+    with suppress(ValueError):
+        moment = moment_of(shown, float(text), since_1904=since_1904)
+        if moment is not None:
+            return moment
+    return number_of_text(text)
 
 
 def _tokens(text: str) -> list[tuple[str, ...]]:

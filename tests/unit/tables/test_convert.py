@@ -13,10 +13,11 @@ import pytest
 
 from restore.tables.convert import ConvertOptions, convert, write_all
 from restore.tables.distinct_names import distinct
+from restore.tables.formats import FORMATS, is_table
 from restore.tables.loss_report import LossReport
 from restore.tables.model import TableShape
 from restore.tables.output_names import LONGEST, OutputNames
-from restore.tables.registry import FORMATS, NotATable, is_table, open_tables
+from restore.tables.registry import NotATable, open_tables
 from restore.tables.rows_in_period import Cut, RowsInPeriod
 from restore.tables.times import TimeReading
 from restore.tables.write_options import WriteOptions

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from restore.tables.formats import FORMATS
 from restore.tables.guards import UnwritableTable
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column
 from restore.tables.readers.parquet_int96 import FINER
-from restore.tables.registry import FORMATS, open_tables, write_tables
+from restore.tables.registry import open_tables, write_tables
 from restore.tables.values import values_of
 from restore.tables.write_options import Audience, WriteOptions
 from vault.errors import Damaged

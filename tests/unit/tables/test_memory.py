@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from restore.tables.registry import FORMATS
+from restore.tables.formats import FORMATS
 
 ROWS = 100_000
 GROWTH = 80 * 1024
@@ -21,7 +21,8 @@ from restore.tables.convert import CountedTable
 from restore.tables.loss_report import LossReport
 from restore.tables.write_options import WriteOptions
 from restore.tables.model import Batch, Column
-from restore.tables.registry import FORMATS, open_tables, write_tables
+from restore.tables.formats import FORMATS
+from restore.tables.registry import open_tables, write_tables
 
 
 class Long:

@@ -11,7 +11,8 @@ import pytest
 
 from restore.tables import merge
 from restore.tables.loss_report import LossReport
-from restore.tables.merge import Merged, MergePart, united
+from restore.tables.merge import Merged, united
+from restore.tables.merge_parts import MergePart
 from restore.tables.model import BATCH_ROWS, Batch, Column, Table
 from restore.tables.registry import write_tables
 from restore.tables.write_options import WriteOptions

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from restore.tables.registry import FORMATS
+from restore.tables.formats import FORMATS
 from restore.tables.write_options import Audience
 
 ROOT = Path(__file__).parents[3]

@@ -29,10 +29,12 @@ def main(folder: Path) -> None:
     """Tells, as JSON, how many rows came back from each format, how many of a merged table, and how many of a period."""
     import pyarrow as pa
 
+    from restore.tables.formats import FORMATS
     from restore.tables.loss_report import LossReport
-    from restore.tables.merge import Merged, MergePart
+    from restore.tables.merge import Merged
+    from restore.tables.merge_parts import MergePart
     from restore.tables.model import Table, Value
-    from restore.tables.registry import FORMATS, open_tables, write_tables
+    from restore.tables.registry import open_tables, write_tables
     from restore.tables.rows_in_period import Cut, RowsInPeriod
     from restore.tables.times import TimeReading
     from restore.tables.write_options import Audience, WriteOptions
