@@ -129,7 +129,13 @@ class _Prune:
 
     def _sweep(self) -> None:
         """Repack and delete. Every phase reads the index, so each releases its memory before the next begins."""
-        moved = run_phase(self._repack) | run_phase(self._join)
+        moved = frozenset[bytes]()
+        if self._plan.wasteful:
+            moved |= run_phase(self._repack)
+        if self._plan.joins:
+            moved |= run_phase(self._join)
+        if not self._plan.wasteful and not self._plan.joins:
+            run_phase(lambda: self._read(self._name_unnamed))
         self._delete_records()
         dead, moves = run_phase(self._still_dead)
         named = self._compact_index(frozenset(pack.sha256 for pack in dead) | moved)
@@ -181,7 +187,7 @@ class _Prune:
 
     def _join(self) -> frozenset[bytes]:
         """Store small packs again, many as one; returns those that have moved."""
-        if not self._plan.joins or self._out_of_time():
+        if self._out_of_time():
             self.report.left += len(self._plan.small)
             return frozenset()
         inputs, contents = self._read(self._name_unnamed)

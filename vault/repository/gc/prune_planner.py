@@ -27,7 +27,16 @@ from vault.repository.gc.prune_inputs import (
 )
 from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, Stop, StoredPack, WastefulPack, nothing_locked
 from vault.repository.gc.reachability import NeededPacks, PackContents, PackUsage
-from vault.repository.gc.small_packs import FAN_IN, LONGEST_LOCK, Group, Joins, SmallPackLimits, plan_joins, size_class
+from vault.repository.gc.small_packs import (
+    FAN_IN,
+    LONGEST_LOCK,
+    Group,
+    Joins,
+    SmallPackLimits,
+    first_of,
+    plan_joins,
+    size_class,
+)
 from vault.repository.project import Project
 from vault.wording import quoted
 
@@ -84,7 +93,8 @@ def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
     repacked = _up_to(wasteful, [waste.pack.size for waste in wasteful], rest)
     rest = None if rest is None else rest - sum(waste.pack.size for waste in repacked)
     joins = _joins(project, usage, frozenset(waste.pack for waste in wasteful), options, inputs.live.moves)
-    joined = _up_to(joins.batches, [sum(pack.size for pack in batch) for batch in joins.batches], rest)
+    joined = list(first_of(joins.batches, rest))
+    small = frozenset(pack for batch in joined for pack in batch)
     return PrunePlan(
         project=project.name,
         known_forgotten=known_forgotten,
@@ -95,7 +105,7 @@ def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
         later=(
             *dead[len(deleted) :],
             *(waste.pack for waste in wasteful[len(repacked) :]),
-            *(pack for batch in joins.batches[len(joined) :] for pack in batch),
+            *(pack for batch in joins.batches for pack in batch if pack not in small),
         ),
         locked=tuple(locks.items()),
         locked_records=tuple(record_locks.items()),

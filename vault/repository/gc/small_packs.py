@@ -16,16 +16,19 @@ tier and each compression dictionary. Where the new pack would be the eighth of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import accumulate
 from typing import NamedTuple
 
 from vault.repository.gc.prune_plan import PackBatch, StoredPack
 from vault.repository.gc.reachability import PackOrigin
 
 FAN_IN = 8
-"""Packs of one class that are joined. With four, 17,520 hourly packs would be stored anew 6 times instead of 3; with sixteen,
-up to 60 small ones would stay."""
+"""Packs of one class that are joined. Two years of hourly packs of 4 to 44 KiB, pruned every hour, every day, every week: each
+byte is stored anew 3.2, 3.0, 1.9 times on average and 5 times at most, and at most 39, 30, 21 packs stand after a prune. With
+four it is 4.1, 3.3, 2.2 times and 29, 21, 19 packs; with sixteen 2.8, 2.6, 1.9 times and 54, 39, 26 packs."""
 
 CLASSES = 4
 
@@ -119,3 +122,17 @@ def plan_joins(
         chosen = worth_joining([pack for pack in mine if pack not in unfit.young and pack not in unfit.kept], full)
         done += [batch for batch in batches(chosen, origins, full) if len(batch) > 1]
     return Joins(tuple(done), tuple(young), tuple(unreadable))
+
+
+def first_of(batches: Iterable[PackBatch], max_bytes: int | None) -> Iterator[PackBatch]:
+    """The first of the batches that fit into so many bytes (None: all), and of the next one as much as does, if that is enough
+    to be joined."""
+    left = math.inf if max_bytes is None else max_bytes
+    for batch in batches:
+        sizes = accumulate(pack.size for pack in batch)
+        fitting = batch[: sum(total <= left for total in sizes)]
+        if len(fitting) == len(batch) or len(fitting) >= FAN_IN:
+            yield fitting
+        if len(fitting) < len(batch):
+            return
+        left -= sum(pack.size for pack in batch)
