@@ -254,8 +254,8 @@ def compare(places: Mapping[str, Place], source: Path, folder: Path, clock: Hour
                 seconds, asked[name] = restored(place, source, folder, query)
                 taken[name].append(seconds)
         reference = statistics.median(taken["at once"])
-        for name, seconds in taken.items():
-            middle = statistics.median(seconds)
+        for name, times in taken.items():
+            middle = statistics.median(times)
             ours = asked[name]
             content = ours.get("get_range", 0)
             print(f"| {what} | {name} | {middle:.2f} s | {middle / reference:.2f} | {sum(ours.values())} | {content} |")

@@ -55,8 +55,8 @@ class HourClock:
 
 @dataclass
 class HourlyReports:
-    """home: for the source · size: bytes of a report · expected: what each snapshot holds, by its id · forgotten: those that are
-    no more."""
+    """home: for the source · size: bytes of a report · expected: what each snapshot holds, by its id · forgotten:
+    those that are no more."""
 
     home: Path
     size: int = 150
