@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT = 60
 PRUNE_WAITS = "10 min"
 """For backups elsewhere. A prune that gives way is tried again like one that failed."""
+
+PRUNE_SHARE = 0.8
+"""Of the time that a prune has: then it begins nothing new, so that it ends by itself with all that was done."""
 
 LARGEST_SECRET = 64 * 1024
 RUN = (sys.executable, "-P", "-c", "from cli.main import run; run()")
@@ -73,7 +77,7 @@ class Commands:
             "check": ("check", name, "--read-data=rolling", "--quiet"),
             "drill": ("drill", name, "--quiet"),
             "retention": ("retention", "apply", name, "--yes"),
-            "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS),
+            "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS, "--max-time", _minutes(job.policy.timeout * PRUNE_SHARE)),
         }[job.kind]
         return self._whole(words)
 
@@ -84,6 +88,10 @@ class Commands:
     def _whole(self, words: Sequence[str]) -> Sequence[str]:
         identity_options = [word for file in self.identity for word in ("--identity", str(file))]
         return (*RUN, *words, "--json", "--config", str(self.config), *identity_options)
+
+
+def _minutes(length: timedelta) -> str:
+    return f"{length.total_seconds() / 60:g}"
 
 
 def channels(notify: NotifySettings) -> tuple[Channel, ...]:

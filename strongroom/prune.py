@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 class PruneLimits:
     """How far a prune goes. max_bytes: deleted or stored anew at most · max_seconds: after so many nothing new is begun,
     waiting included · wait: for backups under way, at most so long; None: an hour · repack_above: share of a pack (0 to 1)
-    that is waste, from which on the rest is stored anew · allow_empty: that no record of a snapshot is left is meant."""
+    that is waste, from which on the rest is stored anew · join: whether small packs are joined once enough have come together ·
+    allow_empty: that no record of a snapshot is left is meant."""
 
     max_bytes: int | None = None
     max_seconds: float | None = None
     wait: timedelta | None = None
     repack_above: float = 0.5
+    join: bool = True
     allow_empty: bool = False
 
 
@@ -43,7 +45,7 @@ class PlannedPrune:
     @property
     def reclaims(self) -> bool:
         """Whether there is anything to delete or to store anew."""
-        return bool(self.plan.dead or self.plan.wasteful or self.plan.forgotten)
+        return bool(self.plan.dead or self.plan.wasteful or self.plan.forgotten or self.plan.joins)
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -89,6 +91,8 @@ def plan_prune(
         max_bytes=limits.max_bytes,
         max_seconds=limits.max_seconds,
         repack_above=limits.repack_above,
+        join=limits.join,
+        youngest_joined=_shortest_storage(context),
         allow_empty=limits.allow_empty,
         patience=_patience(limits.wait),
         stop=stop,
@@ -123,6 +127,14 @@ def apply_prune(
     if report.done:
         local_state.note_run(context.settings, project.name, "prune")
     return PruneResult(planned, report)
+
+
+def _shortest_storage(context: Context) -> timedelta:
+    """How old an object must be before the store does not charge for deleting it."""
+    from strongroom.settings import durations
+
+    text = context.settings.document.repository.minimum_storage
+    return timedelta(0) if text is None else durations.read(text)
 
 
 def _patience(wait: timedelta | None) -> WaitOptions:

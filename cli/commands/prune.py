@@ -39,6 +39,9 @@ def prune(
     repack_above: Annotated[
         float, typer.Option("--repack-above", metavar="PERCENT", min=0, max=100, help="Waste from which a pack is stored anew.")
     ] = 50,
+    join: Annotated[
+        bool, typer.Option("--join/--no-join", help="Join small packs of many backups, once enough have come together.")
+    ] = True,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="That no record of a snapshot is left is meant: all packs go.")
     ] = False,
@@ -49,15 +52,17 @@ def prune(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Delete what no snapshot needs, beside backups and restores, without a lock.
+    """Delete what no snapshot needs, and join small packs, beside backups and restores, without a lock.
 
-    The plan is shown first. It may be interrupted anywhere; the next run goes on with the rest.
+    The plan is shown first. It may be interrupted anywhere; the next run goes on with the rest. Packs that were joined or
+    stored anew go with the next prune: who is reading them now can go on.
     """
     limits = PruneLimits(
         max_bytes=None if max_bytes is None else _bytes(max_bytes),
         max_seconds=None if max_time is None else max_time * 60,
         wait=_wait(wait),
         repack_above=repack_above / 100,
+        join=join,
         allow_empty=allow_empty,
     )
     answers: list[PlannedPrune | PruneResult] = []
@@ -111,10 +116,17 @@ def _bytes(text: str) -> int:
 
 def _show(plan: PrunePlan) -> None:
     sums = plan.as_json()
+    into = counted(len(plan.joins), "new one")
     output.result(f"{plan.project}: plan")
     for name, text in (
         ("dead", f"that no snapshot needs go{', if no backup under way needs them' if plan.claims else ''}"),
         ("repack", "hold mostly waste: what is needed of them is stored anew, and they go with the next prune"),
+        ("join", f"are small and are joined into {into}; they go with the next prune"),
+        ("unreadable", "are small and wait for somebody with a read capability, who can open and join them"),
+        (
+            "young",
+            "are small and too young to be joined: the store would charge for deleting them (repository.minimum_storage)",
+        ),
         ("later", "wait for another time, as --max-bytes says"),
         ("needed", "stay, as snapshots need them"),
         ("unproven", "stay, as it cannot be proven here that their content lies elsewhere now"),
@@ -139,7 +151,7 @@ def _show(plan: PrunePlan) -> None:
         output.result(f"  {count} of forgotten snapshots stay: the last of them {_kept(last)}")
     for _, whose in plan.claims:
         output.result(f"  waits for a backup under way: {whose}")
-    if not (plan.dead or plan.wasteful or plan.forgotten):
+    if not (plan.dead or plan.wasteful or plan.forgotten or plan.joins):
         output.result("  nothing is to be reclaimed")
 
 
@@ -160,6 +172,11 @@ def _show_report(report: PruneReport) -> None:
         f"{report.project}: {counted(report.deleted, 'pack')} deleted, {wording.size(report.freed)} freed "
         f"in {wording.duration(report.seconds)}"
     )
+    if report.joined:
+        output.result(
+            f"{report.project}: {counted(report.joined, 'small pack')} joined into {report.joined_into}; "
+            "they go with the next prune"
+        )
     if report.refused:
         output.notice(f"{report.project}: the store refused to delete {counted(len(report.refused), 'object')}")
     if report.left:

@@ -35,6 +35,10 @@ class RepositorySettings(SettingsTable):
         description="the bucket in the path instead of the host's name; where it is not said: true with an endpoint",
     )
     profile: Text | None = Field(default=None, description="a profile of the AWS configuration files")
+    minimum_storage: Length | None = Field(
+        default=None,
+        description="the store charges for objects that are deleted sooner, such as `30 days`: prune joins no younger packs",
+    )
 
 
 class IdentitySettings(SettingsTable):

@@ -13,13 +13,14 @@ import pytest
 
 from restore.selection.select import ItemQuery
 from tests.support.dying import DyingStore, PowerCut
+from tests.support.hourly import HourlyReports
 from tests.support.places import back_up, checked, copied, made_on, restore, through, tiny_descriptor
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.format.layout import TIERS
 from vault.repository import snapshots
 from vault.repository.claims import WaitOptions
-from vault.repository.gc import forget, marks
+from vault.repository.gc import forget, marks, move_records
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.gc.prune_planner import make_plan
@@ -33,6 +34,7 @@ NO_PATIENCE = WaitOptions(seconds=0, stale_after=timedelta(0), grace=timedelta(0
 
 PRUNE = PruneOptions(patience=NO_PATIENCE, repack_above=None)
 REPACK = replace(PRUNE, repack_above=0.4)
+JOIN = replace(PRUNE, join=True)
 COMPACT = replace(PRUNE, most_segments=1)
 SHALLOW = 4
 """Only every so many writes are died at, in the default run."""
@@ -133,3 +135,54 @@ def look_after(project: Project, folder: Path, back: Path) -> None:
     )  # such a mark stays, and keeps nobody from anything
     restore(project, back / "later")
     assert look_at(back / "later/reports") == look_at(folder)
+
+
+HOURS = 9
+
+
+@pytest.fixture(scope="module", params=[True, False])
+def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> HourlyReports:
+    """Hours whose packs are joined next, on a store that creates once and on one that does not; twice, so that records of
+    moved packs are joined as well."""
+    life = HourlyReports(tmp_path_factory.mktemp("lived"), create_once=request.param)
+    life.pass_hours(HOURS)
+    return life
+
+
+def join_and_delete(project: Project) -> None:
+    """What was joined is needed, then what it was taken from goes."""
+    for _ in range(2):
+        prune(JOIN)(project)
+
+
+def test_joining_survives_a_power_cut(lived: HourlyReports, tmp_path: Path) -> None:
+    join_and_die(lived, tmp_path, stride=6 * SHALLOW + 1)
+
+
+@pytest.mark.slow
+def test_joining_survives_a_power_cut_at_every_single_write(lived: HourlyReports, tmp_path: Path) -> None:
+    join_and_die(lived, tmp_path, stride=1)
+
+
+def join_and_die(lived: HourlyReports, home: Path, *, stride: int) -> None:
+    """Afterwards everything is there, life goes on, and the next prunes end what was begun."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(move_records, "MOST_SMALL", 1)
+        counting = DyingStore(copied(lived.disk))
+        join_and_delete(through(lived.project, counting, seed="counting"))
+        assert counting.writes > 2 * HOURS
+        for lives in sorted({*range(0, counting.writes, stride), counting.writes - 1}):
+            for when in EFFECTS:
+                life = lived.copied(home / f"{lives} {when}")
+                dying = DyingStore(life.disk, lives=lives, when=when)
+                with no_hang(), pytest.raises(PowerCut):
+                    join_and_delete(through(life.project, dying, seed=f"{lives} {when}"))
+                life.judge(orphans=None)
+                life.hours += 26  # the mark of the dead prune keeps nobody any more
+                life.pass_hours(1)
+                for _ in range(3):
+                    prune(JOIN)(life.project)
+                life.judge()
+                assert max(life.packs()) <= 2
+                assert list(life.disk.list(life.project.folder("claims"))) == []
+                assert life.count("index") <= 8

@@ -34,7 +34,8 @@ from vault.repository import missing_snapshots, snapshots
 from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget_notes import read_all as read_notes
-from vault.repository.gc import forget
+from vault.repository.gc import forget, move_records, prune, prune_planner, small_packs
+from vault.repository.gc.join import Joined, join
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.gc.prune_planner import make_plan
@@ -79,9 +80,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def history(home: Path, *, create_once: bool) -> Beginning:
+def history(home: Path, *, create_once: bool, pack: int = 3000) -> Beginning:
     """Three snapshots, the first of which is forgotten already; what only it needed is waste by now."""
-    project = made_on(MemoryStore(), tiny_descriptor(create_once=create_once))
+    project = made_on(MemoryStore(), tiny_descriptor(create_once=create_once, pack=pack))
     held: dict[str, Contents] = {}
     for content in ({"old": text("old", 4000)} | KEEPS, {"old": b"new"} | dict(list(KEEPS.items())[:3]), {"old": b"newer"}):
         for leftover in home.glob("*"):
@@ -97,6 +98,21 @@ def beginnings(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Beginning
     """With a store that can create once, and without."""
     home = tmp_path_factory.mktemp("history")
     return {once: history(home / str(once), create_once=once) for once in (True, False)}
+
+
+@pytest.fixture(scope="module")
+def of_small_packs(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Beginning]:
+    """The same in packs that are small."""
+    home = tmp_path_factory.mktemp("small packs")
+    return {once: history(home / str(once), create_once=once, pack=200_000) for once in (True, False)}
+
+
+@pytest.fixture
+def soon_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two small packs are joined, and two records of moved ones."""
+    monkeypatch.setattr(small_packs, "FAN_IN", 2)
+    monkeypatch.setattr(prune_planner, "FAN_IN", 2)
+    monkeypatch.setattr(move_records, "MOST_SMALL", 2)
 
 
 @dataclass(frozen=True)
@@ -267,6 +283,24 @@ def test_whatever_the_order_of_calls_every_snapshot_is_whole(
 ) -> None:
     happened = go_through(IN_CI // 2, beginnings[create_once], folders, tmp_path)
     assert {"before", "after", "late", "left out", "list", "PowerCut"} <= happened.keys()
+
+
+@pytest.mark.usefixtures("soon_joined")
+@pytest.mark.parametrize("create_once", [True, False])
+@pytest.mark.parametrize("count", [IN_CI // 6, pytest.param(IN_FULL // 2, marks=pytest.mark.slow)])
+def test_whatever_the_order_of_calls_every_snapshot_is_whole_whose_packs_are_joined(
+    *, of_small_packs: dict[bool, Beginning], folders: dict[str, Path], tmp_path: Path, create_once: bool, count: int
+) -> None:
+    joined: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prune, "join", lambda *given: _noted(joined, join(*given)))
+        go_through(count, of_small_packs[create_once], folders, tmp_path, offset=2_000_000)
+    assert sum(joined) > count
+
+
+def _noted(joined: list[int], done: Joined) -> Joined:
+    joined.append(len(done.moved))
+    return done
 
 
 @pytest.mark.slow

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_SEGMENTS = 64
-"""Small segments that an index may have: each costs a reader without a cache a request."""
+"""Small segments that an index may have before a backup joins them: each costs a reader without a cache a request."""
+
+FEW_SEGMENTS = 8
+"""The same for a prune, which runs seldom. Together they have less than a hundred thousand rows, or they were joined into one
+that is not small."""
 
 SMALL_ROWS = ROWS_IN_SEGMENT // 4
 """A segment of more is not worth joining with others."""

@@ -122,9 +122,10 @@ class PackReader:
             return
         for place in run.places:
             start = place.offset - run.start
-            yield place, self._content(place, plain[start : start + place.stored])
+            yield place, self.content(place, plain[start : start + place.stored])
 
-    def _content(self, place: ChunkPlace, frame: memoryview) -> bytes | StrongroomError:
+    def content(self, place: ChunkPlace, frame: memoryview) -> bytes | StrongroomError:
+        """What is in a chunk's frame; where that is not what its name says, the error."""
         try:
             content = self._expander(place.dictionary).expand(frame, place.plain)
         except Damaged as error:
@@ -182,10 +183,11 @@ class PackReader:
             self._own.expanders = {}
         mine: dict[bytes | None, frames.Expander] = self._own.expanders
         if dictionary not in mine:
-            mine[dictionary] = frames.Expander(None if dictionary is None else self._dictionary(dictionary))
+            mine[dictionary] = frames.Expander(None if dictionary is None else self.dictionary(dictionary))
         return mine[dictionary]
 
-    def _dictionary(self, dictionary: bytes) -> frames.Dictionary:
+    def dictionary(self, dictionary: bytes) -> frames.Dictionary:
+        """The dictionary that is stored as this chunk. Raises `Damaged`, `StorageError`."""
         with self._lock:
             known = self._dictionaries.get(dictionary)
         if known is None:

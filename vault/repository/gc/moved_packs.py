@@ -2,8 +2,9 @@
 
 Whoever holds a write capability can write a record of moved packs, index segments and packs, but cannot read content. So a
 prune believes none of them. What a pack holds, its own table of contents says; each chunk of it that a snapshot needs must be
-found, and read, in a pack that this very snapshot goes on needing and that stays. Without a read capability no pack of content
-goes on the strength of such a record.
+found, and read, in a pack that this very snapshot goes on needing and that stays. Where all of a pack was stored again, that is
+known without any manifest: whoever needs the pack needs those to which it has moved. Without a read capability no pack of
+content goes on the strength of such a record.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from vault.format.layout import META_TIER
 from vault.format.snapshot_record import Record
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
-from vault.repository.chunk_index import ChunkIndex, is_among
+from vault.repository.chunk_index import ChunkIndex, contiguous, is_among
 from vault.repository.orphan_packs import rows_from_packs
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
 from vault.repository.project import Project
@@ -70,7 +71,8 @@ def proven(
         return frozenset()
     own = pa.concat_tables(opened)
     proof = _Proof(project, own, staying)
-    for one in {(one.manifest, one.packs, one.own_packs): one for one in staying.records}.values():
+    proof.look_for_copies()
+    for one in {(one.manifest, one.packs, one.own_packs): one for one in staying.records if proof.left}.values():
         stop()
         proof.look(one)
     bad = proof.missing
@@ -97,8 +99,39 @@ class _Proof:
         self._dictionaries = table.filter(pc.is_in(table["dictionary"], value_set=held))
         self._packs_elsewhere = frozenset(self._elsewhere["pack"].unique().to_pylist())
         self._found: dict[frozenset[bytes], set[bytes]] = {}
+        self.left = self._old
+        """Packs of which only the manifests can say what is needed."""
         self.missing: set[bytes] = set()
         """Chunks that some snapshot needs, and that lie in no pack that it goes on needing."""
+
+    def look_for_copies(self) -> None:
+        """For packs that were stored again whole, in packs that everybody needs who needs them."""
+        import pyarrow.compute as pc
+
+        one_of_each = self._own.group_by(["pack", "dictionary"]).aggregate([])
+        alike: dict[tuple[frozenset[bytes], bytes | None], set[bytes]] = {}
+        for pack, dictionary in zip(one_of_each["pack"].to_pylist(), one_of_each["dictionary"].to_pylist(), strict=True):
+            targets = snapshots.current_packs(frozenset({pack}), self._staying.moved) & self._packs_elsewhere
+            if targets:
+                alike.setdefault((targets, dictionary), set()).add(pack)
+        for (targets, dictionary), packs in alike.items():
+            there = self._readable_with(self._elsewhere.filter(is_among(self._elsewhere["pack"], targets)), targets, dictionary)
+            mine = self._own.filter(is_among(self._own["pack"], packs))
+            found = pc.is_in(mine["chunk"], value_set=contiguous(there["chunk"]))
+            whole = packs.difference(mine.filter(pc.invert(found))["pack"].unique().to_pylist())
+            copied = mine.filter(is_among(mine["pack"], whole))["chunk"].to_pylist()
+            self._found.setdefault(frozenset(there["pack"].unique().to_pylist()), set()).update(copied)
+            self.left -= whole
+
+    def _readable_with(self, rows: pa.Table, packs: frozenset[bytes], dictionary: bytes | None) -> pa.Table:
+        """Those of the rows for which one needs no other dictionary than this one, and those that lie in `packs`."""
+        import pyarrow.compute as pc
+
+        table = self._staying.index.table
+        dictionaries = pc.unique(rows["dictionary"]).drop_null()
+        beside = table.filter(pc.is_in(table["chunk"], value_set=dictionaries))
+        good = {dictionary, *beside.filter(is_among(beside["pack"], packs))["chunk"].to_pylist()} - {None}
+        return rows.filter(pc.or_(pc.is_null(rows["dictionary"]), is_among(rows["dictionary"], good)))
 
     def look(self, one: Record) -> None:
         """At one snapshot. Raises `Damaged`."""
@@ -106,7 +139,7 @@ class _Proof:
         import pyarrow.compute as pc
 
         listed = snapshots.listed_packs(self._reader, one)
-        here = snapshots.follow_moves(listed, self._staying.moved) & self._old
+        here = snapshots.follow_moves(listed, self._staying.moved) & self.left
         if not here:
             return
         chunks = snapshots.read_manifest(self._reader, one, columns=["chunks"])["chunks"].combine_chunks()

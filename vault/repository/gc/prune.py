@@ -3,8 +3,10 @@
     mark      names the packs that may be deleted: writers that start later do not refer to them anew
     wait      for every claim that exists now: its writer may have referred to them before
     repack    what is needed of wasteful packs is stored in new ones, under a claim
+    join      small packs are stored again, many as one, under a claim
     read      the records again: what they need stays, also where the snapshot was forgotten since the plan was made
     delete    records of forgotten snapshots, rows of the index, packs; then the mark
+    tidy      records of moved packs that are many are joined; those that were go with the next prune
 
 It may end anywhere. Until the first deletion nothing has happened; what is deleted after that is needed by no snapshot, and
 the next prune continues with the rest.
@@ -14,19 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from vault.errors import StorageDenied
 from vault.format import layout
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.mark import MAX_PACKS_IN_MARK
+from vault.format.moved_packs import MovedPacks
 from vault.progress import run_phase
 from vault.repository import claims, forget_notes, rollups, snapshots, stored_packs
-from vault.repository.gc import marks, reachability
+from vault.repository.gc import marks, move_records, reachability
+from vault.repository.gc.chunk_order import ChunkOrder
 from vault.repository.gc.forget import put_notes
+from vault.repository.gc.join import JoinInputs, join
 from vault.repository.gc.moved_packs import StayingPacks
 from vault.repository.gc.prune_inputs import Packs, PruneInputs, list_packs_twice, packs_stay_until, read_until_consistent
-from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, StoredPack
+from vault.repository.gc.prune_plan import PackBatch, PruneOptions, PrunePlan, StoredPack
 from vault.repository.gc.prune_planner import deletable, locked_until, name_of
 from vault.repository.gc.prune_report import PruneReport
 from vault.repository.gc.reachability import NeededPacks, PackContents
@@ -69,6 +74,14 @@ def apply(project: Project, plan: PrunePlan, options: PruneOptions) -> PruneRepo
     return run.report
 
 
+class _Moves(NamedTuple):
+    """records: of moved packs · reached: packs to which records of snapshots lead · there: that stand."""
+
+    records: tuple[MovedPacks, ...]
+    reached: frozenset[bytes]
+    there: frozenset[bytes]
+
+
 class _Prune:
     def __init__(self, project: Project, plan: PrunePlan, options: PruneOptions) -> None:
         self._project = project
@@ -82,7 +95,7 @@ class _Prune:
     def run(self) -> None:
         """All steps. The marks stay until `unmark`."""
         plan = self._plan
-        if plan.dead or plan.wasteful or plan.forgotten:
+        if plan.dead or plan.wasteful or plan.forgotten or plan.joins:
             self._mark()
             if not self._wait():
                 return
@@ -97,7 +110,8 @@ class _Prune:
     def _mark(self) -> None:
         """Mark every pack that may be deleted."""
         self._options.stop()
-        packs = [pack.sha256 for pack in (*self._plan.dead, *(waste.pack for waste in self._plan.wasteful))]
+        plan = self._plan
+        packs = [pack.sha256 for pack in (*plan.dead, *(waste.pack for waste in plan.wasteful), *plan.small)]
         for start in range(0, len(packs), MAX_PACKS_IN_MARK):
             self._marks.append(marks.write(self._project, packs[start : start + MAX_PACKS_IN_MARK]))
 
@@ -115,12 +129,21 @@ class _Prune:
 
     def _sweep(self) -> None:
         """Repack and delete. Every phase reads the index, so each releases its memory before the next begins."""
-        moved = run_phase(self._repack)
+        moved = frozenset[bytes]()
+        if self._plan.wasteful:
+            moved |= run_phase(self._repack)
+        if self._plan.joins:
+            moved |= run_phase(self._join)
+        if not self._plan.wasteful and not self._plan.joins:
+            run_phase(lambda: self._read(self._name_unnamed))
         self._delete_records()
-        dead = run_phase(self._still_dead)
+        dead, moves = run_phase(self._still_dead)
         named = self._compact_index(frozenset(pack.sha256 for pack in dead) | moved)
         self.report.refused += [pack.sha256.hex() for pack in dead if pack.sha256 in named]
-        self._delete_packs([pack for pack in dead if pack.sha256 not in named])
+        deleted = self._delete_packs([pack for pack in dead if pack.sha256 not in named])
+        if moves is not None and not self._out_of_time():
+            there = moves.there - deleted
+            self.report.moves_joined = move_records.join_small(self._project, moves.records, moves.reached | there, there)
 
     def unmark(self) -> None:
         """Delete the marks, as nothing more will be deleted. Where a deletion was sent and its fate is unknown, it may still
@@ -162,6 +185,40 @@ class _Prune:
         self.report.left += done.left
         return done.moved
 
+    def _join(self) -> frozenset[bytes]:
+        """Store small packs again, many as one; returns those that have moved."""
+        if self._out_of_time():
+            self.report.left += len(self._plan.small)
+            return frozenset()
+        inputs, contents = self._read(self._name_unnamed)
+        batches = self._unmoved_batches(contents.needs)
+        if not batches or contents.index.damaged:
+            return frozenset()
+        packs = [pack for batch in batches for pack in batch]
+        self._options.progress.phase("joining small packs", items=len(packs), size=sum(one.size for one in packs))
+        order = ChunkOrder(self._project, inputs.live.records, contents.index, contents.needs.origins)
+        done = join(self._project, JoinInputs(batches, contents.index, order), self._options, self._out_of_time)
+        self.report.joined, self.report.joined_into = len(done.moved), done.packs
+        self.report.stored += done.stored
+        self.report.damaged += [pack.hex() for pack in done.damaged]
+        self.report.left += done.left
+        return done.moved
+
+    def _unmoved_batches(self, needs: NeededPacks) -> list[PackBatch]:
+        """The batches of the plan, without packs that are needed no more or that another prune is joining: of two at once the
+        one whose mark is older goes on. The marks of one that died are of yesterday at last, and keep nobody."""
+        found = marks.read(self._project)
+        now = self._project.services.clock.now()
+        own = min(((found.by_name[name].started_at, name) for name in self._marks if name in found.by_name), default=(now, ""))
+        others = [
+            mark
+            for name, mark in found.by_name.items()
+            if name not in self._marks and now - mark.started_at < claims.STALE_AFTER and (mark.started_at, name) < own
+        ]
+        taken = frozenset[bytes]().union(*(mark.packs for mark in others))
+        left = (tuple(pack for pack in batch if pack.sha256 in needs.now - taken) for batch in self._plan.joins)
+        return [batch for batch in left if len(batch) > 1]
+
     def _delete_records(self) -> None:
         """Delete the records of forgotten snapshots. The holds are read again every so many: one may have been placed
         meanwhile."""
@@ -173,13 +230,13 @@ class _Prune:
             for name in self._not_locked(list(names)):
                 self.report.forgotten += self._delete(name, named=names[name])
 
-    def _still_dead(self) -> list[StoredPack]:
+    def _still_dead(self) -> tuple[list[StoredPack], _Moves | None]:
         """The packs of the plan that may still be deleted, by the records, holds and listings of this moment. Also deletes
-        records of moved packs that no snapshot needs."""
+        records of moved packs that nobody needs; gives the others."""
         plan, stop = self._plan, self._options.stop
         if packs_stay_until(self._project, forget_notes.read_all(self._project)) is not None:
             self.report.spared = len(plan.dead)
-            return []
+            return [], None
         found, mine = marks.read(self._project), frozenset(self._marks)
         others = found.packs_except(mine)
         unknown = bool(found.unreadable - mine)  # such a mark may name any pack: then none is known to stay
@@ -196,14 +253,18 @@ class _Prune:
             return dead - contents.unlisted([pack for _, pack in listed]), contents.needs, listed
 
         inputs, (dead, needs, listed) = self._read(find)
-        self._delete_moved_records(inputs, needs, listed)
+        there = frozenset(pack for _, pack in listed)
+        moves = self._delete_moved_records(_Moves(inputs.live.moves, needs.reached, there))
         self.report.spared = len(plan.dead) - len(dead)
-        return [one for one in plan.dead if one.sha256 in dead]
+        return [one for one in plan.dead if one.sha256 in dead], moves
 
-    def _delete_moved_records(self, inputs: PruneInputs, needs: NeededPacks, listed: Packs) -> None:
-        """Delete records of moved packs once no snapshot names these packs and the packs are gone."""
-        there = {pack for _, pack in listed}
-        over = [one for one in inputs.live.moves if not any(old in needs.reached or old in there for old in one.packs)]
+    def _delete_moved_records(self, moves: _Moves) -> _Moves:
+        """Delete records of moved packs once no snapshot names these packs and the packs are gone, or once others say the same;
+        returns those that are left."""
+        used = moves.reached | moves.there
+        over = [one for one in moves.records if not any(old in used for old in one.packs)]
+        left = [one for one in moves.records if one not in over]
+        over += move_records.said_by_others(left, self._plan.moves, used, moves.there)
         names = self._not_locked([layout.snapshot_name(self._project.id, one.id) for one in over])
         over = [one for one in over if layout.snapshot_name(self._project.id, one.id) in names]
         moments = [(one.id, layout.moment_of(one.id) or self._project.services.clock.now()) for one in over]
@@ -213,6 +274,7 @@ class _Prune:
         for name in names:
             self._options.stop()
             self._delete(name)
+        return moves._replace(records=tuple(one for one in moves.records if one not in over))
 
     def _compact_index(self, gone: frozenset[bytes]) -> frozenset[bytes]:
         """Take the packs that are `gone` out of the index; returns those that are still named by segments that the store would
@@ -222,7 +284,9 @@ class _Prune:
         self.report.segments_replaced += done.replaced
         return done.refused
 
-    def _delete_packs(self, packs: Sequence[StoredPack]) -> None:
+    def _delete_packs(self, packs: Sequence[StoredPack]) -> frozenset[bytes]:
+        """Returns those that are gone."""
+        gone: set[bytes] = set()
         self._options.progress.phase("deleting packs", items=len(packs), size=sum(one.size for one in packs))
         for start in range(0, len(packs), LOCKS_AT_ONCE):
             some = {name_of(self._project, one): one for one in packs[start : start + LOCKS_AT_ONCE]}
@@ -230,14 +294,16 @@ class _Prune:
                 self._options.stop()
                 if self._out_of_time():
                     self.report.left += len(packs) - start - done
-                    return
+                    return frozenset(gone)
                 self._in_doubt = True
                 deleted = self._delete(name, named=some[name].sha256.hex())
                 self._in_doubt = False
                 if deleted:
+                    gone.add(some[name].sha256)
                     self.report.deleted += 1
                     self.report.freed += some[name].size
                 self._options.progress.advance(items=1, size=some[name].size)
+        return frozenset(gone)
 
     def _not_locked(self, names: list[str]) -> list[str]:
         """Those of the objects that are not locked now: a versioned bucket would hide a locked one without an error."""

@@ -3,6 +3,7 @@
 forgotten records   go, unless a hold covers their snapshot
 dead packs          no snapshot needs them by its record's list, or what it needs of them is proven to lie elsewhere: they go
 wasteful packs      hold more waste than what a snapshot needs: that is repacked, and they go with the next prune
+small packs         are joined once enough have come together (see `small_packs`), and go with the next prune
 index               rows of packs that are gone are dropped, segments are joined when there are too many
 locked              what the store keeps locked is left for another prune
 """
@@ -11,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from vault.progress import NoProgress, Progress
 from vault.repository.claims import WaitOptions
 from vault.repository.gc.forget import Held, nothing_held
-from vault.repository.index_compaction import MOST_SEGMENTS
+from vault.repository.index_compaction import FEW_SEGMENTS
 
 REPACK_ABOVE = 0.5
 """Share of waste from which on a pack is repacked."""
@@ -44,7 +45,10 @@ class PruneOptions:
     - `max_bytes`: how much is deleted or repacked at most
     - `max_seconds`: from the mark on
     - `repack_above`: share of waste, 0 to 1; None: no pack is repacked, so that not every manifest must be read
+    - `join`: whether small packs are joined
+    - `youngest_joined`: the store charges for objects that are deleted sooner: younger packs are not joined
     - `allow_empty`: it is no error that no snapshot is left
+    - `most_segments`: small index segments that may stay, before they are joined
     - `stop`: called often, raises to end the run
     """
 
@@ -54,8 +58,10 @@ class PruneOptions:
     max_bytes: int | None = None
     max_seconds: float | None = None
     repack_above: float | None = REPACK_ABOVE
+    join: bool = True
+    youngest_joined: timedelta = timedelta(0)
     allow_empty: bool = False
-    most_segments: int = MOST_SEGMENTS
+    most_segments: int = FEW_SEGMENTS
     patience: WaitOptions = field(default_factory=WaitOptions)
     stop: Stop = lambda: None
     progress: Progress = field(default_factory=NoProgress)
@@ -67,6 +73,10 @@ class StoredPack(NamedTuple):
     tier: int
     sha256: bytes
     size: int
+
+
+PackBatch = tuple[StoredPack, ...]
+"""Packs that become one."""
 
 
 class WastefulPack(NamedTuple):
@@ -85,7 +95,8 @@ class PrunePlan:
     - `held`: those that stay because of a hold, and the hold's reason
     - `dead`: packs that are deleted
     - `wasteful`: packs that are repacked
-    - `later`: dead and wasteful packs that exceed `max_bytes`
+    - `joins`: small packs that are joined, batch by batch
+    - `later`: dead, wasteful and small packs that exceed `max_bytes`
     - `locked`, `locked_records`: packs and forgotten records that the store keeps, and until when
     - `needed`: packs that a snapshot needs
     - `unproven`: packs that stay although a record says that their content has moved, since that could not be proven; or
@@ -94,6 +105,9 @@ class PrunePlan:
       accepted that may have needed them
     - `claims`: snapshots that are being written, which a prune waits for, with a description of their writers
     - `segments`: of the index, as it is
+    - `young`: small packs that are not joined yet, since the store would charge for it
+    - `unreadable`: small packs that wait for somebody with a read capability to join them
+    - `moves`: ids of the records of moved packs
     """
 
     project: str
@@ -111,6 +125,15 @@ class PrunePlan:
     segments: int
     after_loss: tuple[StoredPack, ...] = ()
     packs_stay_until: datetime | None = None
+    joins: tuple[PackBatch, ...] = ()
+    young: tuple[StoredPack, ...] = ()
+    unreadable: tuple[StoredPack, ...] = ()
+    moves: frozenset[str] = frozenset()
+
+    @property
+    def small(self) -> list[StoredPack]:
+        """The packs that are joined."""
+        return [pack for batch in self.joins for pack in batch]
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -120,6 +143,9 @@ class PrunePlan:
             "held": [{"snapshot": snapshot, "reason": why, "why": why} for snapshot, why in self.held],
             "dead": _totals(self.dead),
             "repack": _totals([one.pack for one in self.wasteful]) | {"waste": sum(one.waste for one in self.wasteful)},
+            "join": _totals(self.small) | {"into": len(self.joins)},
+            "young": _totals(self.young),
+            "unreadable": _totals(self.unreadable),
             "later": _totals(self.later),
             "locked": [{"pack": one.sha256.hex(), "bytes": one.size, "until": until.isoformat()} for one, until in self.locked],
             "locked_records": [{"snapshot": one, "until": until.isoformat()} for one, until in self.locked_records],

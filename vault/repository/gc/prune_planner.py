@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
 from vault.errors import RefusedByRule
 from vault.format import layout
+from vault.format.layout import TIERS
+from vault.format.moved_packs import MovedPacks
 from vault.progress import run_phase
 from vault.repository import claims, missing_snapshots, snapshots
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc import moved_packs, reachability
 from vault.repository.gc.moved_packs import StayingPacks
 from vault.repository.gc.prune_inputs import (
@@ -23,6 +27,16 @@ from vault.repository.gc.prune_inputs import (
 )
 from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, Stop, StoredPack, WastefulPack, nothing_locked
 from vault.repository.gc.reachability import NeededPacks, PackContents, PackUsage
+from vault.repository.gc.small_packs import (
+    FAN_IN,
+    LONGEST_LOCK,
+    Group,
+    Joins,
+    SmallPackLimits,
+    first_of,
+    plan_joins,
+    size_class,
+)
 from vault.repository.project import Project
 from vault.wording import quoted
 
@@ -38,11 +52,13 @@ class _Usage(NamedTuple):
     - `needs`: what the snapshots need
     - `deletable`: SHA-256 of packs of which nothing is needed
     - `by_pack`: how much of each pack is waste; empty where no pack is to be repacked
+    - `groups`: what shares a pack with what, of the needed packs; empty where no pack is to be joined
     """
 
     needs: NeededPacks
     deletable: frozenset[bytes]
     by_pack: dict[bytes, PackUsage]
+    groups: dict[StoredPack, Group]
 
 
 def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
@@ -54,10 +70,10 @@ def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
     until = packs_stay_until(project, notes)
     listed = list_packs_twice(project)
     stored = [StoredPack(tier, pack, listed[tier, pack]) for tier, pack in sorted(listed)]
-    repacks = options.repack_above is not None and until is None
+    changes = options if until is None else replace(options, repack_above=None, join=False)
 
     def find(inputs: PruneInputs) -> _Usage:
-        return _usage(project, inputs, stored, options.stop, repacks=repacks)
+        return _usage(project, inputs, stored, changes)
 
     inputs, usage = run_phase(lambda: read_until_consistent(project, known_forgotten, options, find))
     recorded = set(snapshots.stored_ids(project))
@@ -75,6 +91,10 @@ def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
     deleted = _up_to(dead, [pack.size for pack in dead], options.max_bytes)
     rest = None if options.max_bytes is None else options.max_bytes - sum(pack.size for pack in deleted)
     repacked = _up_to(wasteful, [waste.pack.size for waste in wasteful], rest)
+    rest = None if rest is None else rest - sum(waste.pack.size for waste in repacked)
+    joins = _joins(project, usage, frozenset(waste.pack for waste in wasteful), options, inputs.live.moves)
+    joined = list(first_of(joins.batches, rest))
+    small = frozenset(pack for batch in joined for pack in batch)
     return PrunePlan(
         project=project.name,
         known_forgotten=known_forgotten,
@@ -82,7 +102,11 @@ def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
         held=inputs.held,
         dead=tuple(deleted),
         wasteful=tuple(repacked),
-        later=(*dead[len(deleted) :], *(waste.pack for waste in wasteful[len(repacked) :])),
+        later=(
+            *dead[len(deleted) :],
+            *(waste.pack for waste in wasteful[len(repacked) :]),
+            *(pack for batch in joins.batches for pack in batch if pack not in small),
+        ),
         locked=tuple(locks.items()),
         locked_records=tuple(record_locks.items()),
         needed=tuple(needed),
@@ -91,6 +115,10 @@ def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
         segments=sum(1 for _ in project.store.list(project.folder("index"))),
         after_loss=() if until is None else tuple(unneeded),
         packs_stay_until=until,
+        joins=tuple(joined),
+        young=joins.young,
+        unreadable=joins.unreadable,
+        moves=frozenset(one.id for one in inputs.live.moves),
     )
 
 
@@ -128,23 +156,75 @@ def name_of(project: Project, pack: StoredPack) -> str:
     return layout.pack_name(project.id, pack.tier, pack.sha256)
 
 
-def _usage(project: Project, inputs: PruneInputs, stored: Sequence[StoredPack], stop: Stop, *, repacks: bool) -> _Usage:
+def _usage(project: Project, inputs: PruneInputs, stored: Sequence[StoredPack], options: PruneOptions) -> _Usage:
     """Raises `Damaged`, `StorageError`."""
-    stop()
+    options.stop()
     records, moved = inputs.live.records, inputs.live.moved
     needs = reachability.needs(project, records, moved)
-    contents = PackContents(project, records, needs, stop)
+    contents = PackContents(project, records, needs, options.stop)
 
     def staying() -> StayingPacks:
         kept = {(pack.tier, pack.sha256): pack.size for pack in stored if pack.sha256 in needs.now}
         return StayingPacks(records, moved, contents.index, kept)
 
     unneeded = [pack for pack in stored if pack.sha256 not in needs.now]
-    free = deletable(project, unneeded, needs, staying, whole=False, stop=stop)
+    free = deletable(project, unneeded, needs, staying, whole=False, stop=options.stop)
     free -= contents.unlisted([pack.sha256 for pack in stored])
-    if not repacks or contents.index.damaged:
-        return _Usage(needs, free, {})
-    return _Usage(needs, free, reachability.pack_usage(contents.index, contents.live))
+    usage, groups = {}, {}
+    if options.join and _may_be_joined(project, [pack for pack in stored if pack.sha256 in needs.now]):
+        groups = _groups(contents.index, stored, needs.now)
+    if options.repack_above is not None and not contents.index.damaged:
+        usage = reachability.pack_usage(contents.index, contents.live)
+    return _Usage(needs, free, usage, groups)
+
+
+def _may_be_joined(project: Project, packs: Iterable[StoredPack]) -> bool:
+    """Whether there are enough small packs, so that it pays to read the index."""
+    full = project.descriptor.limits.pack
+    return len([pack for pack in packs if size_class(pack.size, full) is not None]) >= FAN_IN
+
+
+def _groups(index: ChunkIndex, stored: Sequence[StoredPack], needed: frozenset[bytes]) -> dict[StoredPack, Group]:
+    """What may lie in one pack with what. Not where a segment is damaged: it might name what lies in a pack."""
+    if index.damaged:
+        return {}
+    pairs = index.table.group_by(["pack", "dictionary"]).aggregate([])
+    dictionaries = dict(zip(pairs["pack"].to_pylist(), pairs["dictionary"].to_pylist(), strict=True))
+    return {
+        pack: (pack.tier, dictionaries[pack.sha256]) for pack in stored if pack.sha256 in needed and pack.sha256 in dictionaries
+    }
+
+
+def _joins(
+    project: Project, usage: _Usage, wasteful: frozenset[StoredPack], options: PruneOptions, moves: Sequence[MovedPacks]
+) -> Joins:
+    """What is joined of the packs that are not wasteful."""
+    full, origins = project.descriptor.limits.pack, usage.needs.origins
+    packs = {pack: group for pack, group in usage.groups.items() if pack not in wasteful}
+    unreadable = frozenset(tier for tier in TIERS if not moved_packs.readable(project, tier))
+    young = _young(project, packs, usage.needs, options.youngest_joined, moves)
+    planned = plan_joins(packs, origins, SmallPackLimits(young, frozenset(), unreadable), full)
+    now = project.services.clock.now()
+    chosen = [pack for batch in planned.batches for pack in batch]
+    locks = locked_until(options, chosen, lambda pack: name_of(project, pack))
+    kept = frozenset(pack for pack, until in locks.items() if until > now + LONGEST_LOCK)
+    return plan_joins(packs, origins, SmallPackLimits(young, kept, unreadable), full) if kept else planned
+
+
+def _young(
+    project: Project, packs: Iterable[StoredPack], needs: NeededPacks, youngest: timedelta, moves: Sequence[MovedPacks]
+) -> frozenset[StoredPack]:
+    """Those of the packs that were stored too short a while ago: by the snapshot that brought them, or by the record that says
+    what has moved to them."""
+    if not youngest:
+        return frozenset()
+    since = project.services.clock.now() - youngest
+    stored = {pack: origin.taken_at for pack, origin in needs.origins.items()}
+    for one in moves:
+        moment = layout.moment_of(one.id)
+        for new in (pack for targets in one.packs.values() for pack in targets if moment is not None and pack in stored):
+            stored[new] = max(stored[new], moment or stored[new])
+    return frozenset(pack for pack in packs if stored.get(pack.sha256, since) > since)
 
 
 def _refuse_empty(project: Project, inputs: PruneInputs, recorded: Collection[str]) -> None:
@@ -173,7 +253,7 @@ def _claims(project: Project, recorded: Collection[str]) -> tuple[tuple[str, str
     return tuple((snapshot, claims.describe(project, snapshot)) for snapshot in unfinished)
 
 
-def _up_to(things: list[T], sizes: list[int], max_bytes: int | None) -> list[T]:
+def _up_to(things: Sequence[T], sizes: list[int], max_bytes: int | None) -> Sequence[T]:
     """The first of the things, as many as fit into `max_bytes`."""
     if max_bytes is None:
         return things

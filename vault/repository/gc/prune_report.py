@@ -18,7 +18,9 @@ class PruneReport:
     - `refused`: names of objects that the store would not delete
     - `left`: packs that there was no time for
     - `moved`, `stored`: packs that were repacked, and bytes of the new ones
-    - `damaged`: packs that could not be repacked since they cannot be read whole
+    - `joined`, `joined_into`: small packs that were joined, and how many there are instead; their bytes are in `stored`
+    - `moves_joined`: records of moved packs that one record now says the same as; they go with the next prune
+    - `damaged`: packs that could not be stored anew since they cannot be read whole
     - `segments_written`, `segments_replaced`: of the index
     - `rollups_deleted`: roll-ups of whose snapshots few are left
     """
@@ -34,6 +36,9 @@ class PruneReport:
     left: int = 0
     moved: int = 0
     stored: int = 0
+    joined: int = 0
+    joined_into: int = 0
+    moves_joined: int = 0
     damaged: list[str] = field(default_factory=list)
     segments_written: int = 0
     segments_replaced: int = 0
@@ -57,4 +62,6 @@ class PruneReport:
             "packs_repacked": self.moved,
             "stored_bytes": self.stored,
         }
-        return {name: getattr(self, name) for name in self.__slots__} | named | {"done": self.done}
+        named |= {"packs_joined": self.joined, "packs_joined_into": self.joined_into, "move_records_joined": self.moves_joined}
+        plain = [name for name in self.__slots__ if name not in ("joined", "joined_into", "moves_joined")]
+        return {name: getattr(self, name) for name in plain} | named | {"done": self.done}

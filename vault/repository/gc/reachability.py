@@ -1,17 +1,19 @@
 """What the snapshots need: packs by the lists in their records, and chunks by their manifests.
 
-The lists are long and similar, so they are merged as columns of 32 bytes a pack, each distinct list once: a thousand snapshots
-of thirty thousand packs take the memory of a few.
+The lists are long and similar, so each distinct one is read once, as a column of 32 bytes a pack, and compared with the one
+before: a thousand snapshots of thirty thousand packs take the memory of a few.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER, TIERS
 from vault.format.snapshot_record import Record
+from vault.format.tree import Tree
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
@@ -23,15 +25,29 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+CHUNKS_AT_ONCE = 262_144
+"""Chunks of manifests that are joined at once, or as many as there are already: joining each manifest with all before would
+cost the square of their number."""
+
+
+class PackOrigin(NamedTuple):
+    """The source and the moment of the first snapshot that needs a pack, or needed what has moved into it."""
+
+    source: str
+    taken_at: datetime
+
+
 class NeededPacks(NamedTuple):
     """The packs that snapshots need.
 
     - `reached`: those that records name, and all to which their content has moved since
     - `now`: those that hold the content now
+    - `origins`: where those that are reached come from
     """
 
     reached: frozenset[bytes]
     now: frozenset[bytes]
+    origins: Mapping[bytes, PackOrigin]
 
 
 def catalogue_reader(project: Project) -> MetaReader:
@@ -40,19 +56,30 @@ def catalogue_reader(project: Project) -> MetaReader:
 
 
 def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, frozenset[bytes]]) -> NeededPacks:
-    """What these records need. Raises `Damaged`."""
+    """What these records, by time, need. Raises `Damaged`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     reader = catalogue_reader(project)
     kind = pa.binary(ID_SIZE)
-    found = pa.array([pack for one in records for pack in one.own_packs], kind).unique()
-    for one in {one.packs: one for one in records}.values():
-        flat = snapshots.packs_as_bytes(reader, one)
-        listed = pa.Array.from_buffers(kind, len(flat) // ID_SIZE, [None, pa.py_buffer(flat)])
-        found = pc.unique(pa.concat_arrays([found, listed]))
-    packs = frozenset(found.to_pylist())
-    return NeededPacks(snapshots.follow_moves(packs, moved), snapshots.current_packs(packs, moved))
+    before = pa.array([], kind)
+    named: set[bytes] = set()
+    origins: dict[bytes, PackOrigin] = {}
+    lists: set[Tree] = set()
+    for one in records:
+        fresh = list(one.own_packs)
+        if one.packs not in lists:
+            lists.add(one.packs)
+            flat = snapshots.packs_as_bytes(reader, one)
+            listed = pa.Array.from_buffers(kind, len(flat) // ID_SIZE, [None, pa.py_buffer(flat)])
+            fresh += listed.filter(pc.invert(pc.is_in(listed, value_set=before))).to_pylist()
+            before = listed
+        origin = PackOrigin(one.source, one.taken_at)
+        for pack in set(fresh) - named:
+            named.add(pack)
+            for reached in snapshots.follow_moves(frozenset({pack}), moved):
+                origins.setdefault(reached, origin)
+    return NeededPacks(frozenset(origins), snapshots.current_packs(frozenset(named), moved), origins)
 
 
 def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, stop: Callable[[], None]) -> pa.Array:
@@ -62,12 +89,16 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
 
     reader = MetaReader(project, index.of_tier(META_TIER))
     kind = pa.binary(ID_SIZE)
-    live = pa.array([], kind)
+    parts, waiting = [pa.array([], kind)], 0
     for one in {(one.manifest, one.packs): one for one in records}.values():
         stop()
         chunks = snapshots.read_manifest(reader, one, columns=["chunks"])["chunks"].combine_chunks()
         own = reader.chunks_of(one.manifest, one.id) + reader.chunks_of(one.packs, one.id)
-        live = pc.unique(pa.concat_arrays([live, chunks.flatten().field("id").drop_null(), pa.array(own, kind)]))
+        parts += [chunks.flatten().field("id").drop_null(), pa.array(own, kind)]
+        waiting += len(parts[-2]) + len(own)
+        if waiting > max(CHUNKS_AT_ONCE, len(parts[0])):
+            parts, waiting = [pc.unique(pa.concat_arrays(parts))], 0
+    live = pc.unique(pa.concat_arrays(parts))
     used = index.table.filter(pc.is_in(index.table["chunk"], value_set=live))["dictionary"]
     return pc.unique(pa.concat_arrays([live, used.combine_chunks().drop_null()]))
 

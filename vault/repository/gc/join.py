@@ -1,0 +1,175 @@
+"""Joining small packs: all that is in them is stored again, together, in the order in which it will be restored.
+
+It is committed as a repacking is (see `repack`): under a claim, with a record that says where the content of each old pack lies
+now. Unlike there nothing is left out, so that no manifest is needed to prove that a pack may go. Frames are expanded and
+compared with their names, then taken over as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from vault.errors import Damaged, ObjectNotFound, StrongroomError
+from vault.format import pack as packs
+from vault.format.layout import META_TIER
+from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
+from vault.format.pack import PackBuilder
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.gc.chunk_order import ChunkOrder
+from vault.repository.gc.prune_plan import PackBatch, PruneOptions, StoredPack
+from vault.repository.gc.repack import BYTES_OF_ENTRY, SOURCE
+from vault.repository.pack_reader import ChunkPlace, PackReader
+from vault.repository.project import Project
+from vault.repository.session import Session
+
+AT_ONCE = 512 * 1024 * 1024
+"""Bytes of packs that are joined under one claim: what an interruption costs at most."""
+
+READERS = 8
+"""Packs that are fetched at once: small ones, each of which waits for two round trips."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinInputs:
+    """What to do. batches: of packs · index: where dictionaries lie · order: of what lies in one pack."""
+
+    batches: Sequence[PackBatch]
+    index: ChunkIndex
+    order: ChunkOrder
+
+
+class Joined(NamedTuple):
+    """moved: the packs whose content lies elsewhere now · packs, stored: how many there are instead, and their bytes · damaged:
+    packs that could not be read whole, which stay as they are · left: how many there was no time for."""
+
+    moved: frozenset[bytes] = frozenset()
+    packs: int = 0
+    stored: int = 0
+    damaged: tuple[bytes, ...] = ()
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A chunk on its way. Its bytes stay those of the pack that it was read from."""
+
+    place: ChunkPlace
+    stored: memoryview
+
+
+def join(project: Project, inputs: JoinInputs, options: PruneOptions, late: Callable[[], bool] = lambda: False) -> Joined:
+    """Store each batch again as one pack, so many under each claim that the record of it can be read. late: whether to begin no
+    further batch. Raises `Busy` where a claim was evicted: then what was committed before has moved, and no more."""
+    waiting, whole = deque(inputs.batches), Joined()
+    while waiting and not late():
+        done = _join_some(project, inputs, waiting, options, late)
+        whole = Joined(
+            whole.moved | done.moved, whole.packs + done.packs, whole.stored + done.stored, (*whole.damaged, *done.damaged)
+        )
+    return whole._replace(left=sum(map(len, waiting)))
+
+
+def _join_some(
+    project: Project, inputs: JoinInputs, waiting: deque[PackBatch], options: PruneOptions, late: Callable[[], bool]
+) -> Joined:
+    """Take batches from those that wait until there are enough, and commit them under one claim."""
+    session = Session.begin(project, SOURCE)
+    try:
+        work = _Joining(session, inputs)
+        stop, number, size = session.refreshing_claim(options.stop), 0, 0
+        while waiting and not (number and (late() or number * BYTES_OF_ENTRY * 2 > MAX_MOVED_BYTES or size > AT_ONCE)):
+            batch = waiting.popleft()
+            work.take(batch, stop)
+            number, size = number + len(batch), size + sum(pack.size for pack in batch)
+            session.report_progress(number, size)
+            options.progress.advance(items=len(batch), size=sum(pack.size for pack in batch))
+        moved = work.finish()
+        if moved:
+            session.commit(MovedPacks(session.id, moved))
+        else:
+            session.withdraw()
+    except (StrongroomError, KeyboardInterrupt):
+        session.withdraw()
+        raise
+    finally:
+        session.packs.close()
+    return Joined(frozenset(moved), session.packs.packs, session.packs.stored_bytes, tuple(work.damaged))
+
+
+class _Joining:
+    """Batches on their way into one pack each."""
+
+    def __init__(self, session: Session, inputs: JoinInputs) -> None:
+        self._session = session
+        self._order = inputs.order
+        self._reader = PackReader(session.project, inputs.index)
+        self._sources: dict[bytes, list[bytes]] = {}
+        """The packs of each batch, by what is in the new one: a hash of its chunks' ids in order."""
+        self.damaged: list[bytes] = []
+
+    def take(self, batch: PackBatch, stop: Callable[[], None]) -> None:
+        """Store a batch as one pack. One that cannot be read whole stays as it is, and so does one that needs another
+        dictionary than the first, whatever the index says."""
+        frames: dict[bytes, list[_Frame]] = {}
+        dictionaries: dict[bytes, bytes | None] = {}
+        for pack, read in zip(batch, self._read_all(batch, stop), strict=True):
+            if read is None:
+                self.damaged.append(pack.sha256)
+            elif read:
+                frames[pack.sha256], dictionaries[pack.sha256] = read, read[0].place.dictionary
+        alike = [pack for pack in frames if dictionaries[pack] == next(iter(dictionaries.values()))]
+        if len(alike) < 2:
+            return
+        dictionary = dictionaries[alike[0]]
+        builder = PackBuilder(dictionary)
+        every = {frame.place.chunk: frame for pack in alike for frame in frames[pack]}
+        for chunk in self._order.sorted(batch[0].tier, [(pack, [one.place.chunk for one in frames[pack]]) for pack in alike]):
+            builder.add(chunk, bytes(every[chunk].stored), every[chunk].place.plain)
+        self._sources[hashlib.sha256(b"".join(builder.chunks)).digest()] = alike
+        known = None if dictionary is None else self._reader.dictionary(dictionary)
+        self._session.packs.submit(builder, batch[0].tier, known)
+
+    def finish(self) -> dict[bytes, tuple[bytes, ...]]:
+        """Name what was stored in the index; gives, for each old pack, the one that holds all of it."""
+        self._session.close_index()
+        rows = self._session.index.rows()
+        moved: dict[bytes, tuple[bytes, ...]] = {}
+        of_packs: dict[bytes, list[bytes]] = {}
+        for pack, chunk in zip(rows["pack"].to_pylist(), rows["chunk"].to_pylist(), strict=True):
+            of_packs.setdefault(pack, []).append(chunk)
+        for pack, chunks in of_packs.items():
+            moved |= dict.fromkeys(self._sources[hashlib.sha256(b"".join(chunks)).digest()], (pack,))
+        return moved
+
+    def _read_all(self, batch: PackBatch, stop: Callable[[], None]) -> Iterator[list[_Frame] | None]:
+        with ThreadPoolExecutor(min(READERS, len(batch)), thread_name_prefix="join") as pool:
+            for read in pool.map(self._read, batch):
+                stop()
+                yield read
+
+    def _read(self, pack: StoredPack) -> list[_Frame] | None:
+        """All frames of a pack, verified; None where one is damaged, or needs what is. What it holds, its own table of contents
+        says, as anybody with a write capability can write index segments."""
+        whole = ChunkPlace(b"", pack.sha256, pack.tier, pack.size, 0, 0, 0, None)
+        try:
+            plain = self._reader.read_span(whole, 0, self._reader.plain_size(whole))
+            contents = packs.read_contents(plain)
+            columns = (contents[name].to_pylist() for name in ("chunk", "offset", "stored", "plain", "dictionary"))
+            frames = []
+            for chunk, offset, stored, size, dictionary in zip(*columns, strict=True):
+                place = ChunkPlace(chunk, pack.sha256, pack.tier, pack.size, offset, stored, size, dictionary)
+                frames.append(_Frame(place, plain[offset : offset + stored]))
+            bad = any(isinstance(self._reader.content(frame.place, frame.stored), StrongroomError) for frame in frames)
+        except (Damaged, ObjectNotFound):
+            return None
+        one_dictionary = len({frame.place.dictionary for frame in frames}) < 2
+        return None if bad or not one_dictionary or (pack.tier == META_TIER and _needs_dictionary(frames)) else frames
+
+
+def _needs_dictionary(frames: Sequence[_Frame]) -> bool:
+    return any(frame.place.dictionary is not None for frame in frames)
