@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restore.local_fs.syscalls import is_folder
-from restore.tables.registry import FORMATS
 from strongroom import own_paths
 from vault.errors import UsageError
 from vault.storage.address import BucketAddress, parse_address
@@ -132,6 +131,8 @@ def parse(
         if name.endswith(ending) and name != ending:
             return Archive(path, packing)
     if tables:
+        from restore.tables.registry import FORMATS
+
         for known in FORMATS.values():
             if path.suffix.lower().lstrip(".") in known.endings:
                 return TableFile(path, known.name)

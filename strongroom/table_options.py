@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from restore.tables.registry import FORMATS
 from restore.tables.write_options import Audience, WriteOptions
 from vault.errors import UsageError
 
@@ -72,13 +71,13 @@ class TableOptions:
 
     def conversion(self, query: ItemQuery, context: Context, project: str) -> Conversion | None:
         """What `restore.outputs` is to do; None where everything is written as it is."""
+        if not self.wanted:
+            return None
         from restore.outputs.conversion import Conversion, RowFilter
         from restore.selection import filters
         from restore.tables.times import TimeReading
         from strongroom.sources import headers_of
 
-        if not self.wanted:
-            return None
         zone = context.zone(project)
         profile = self.profile or Audience.EXACT
         people = zone.key if profile is Audience.PEOPLE else None
@@ -118,6 +117,8 @@ class TableOptions:
 
 def merged_name(project: str, query: ItemQuery, conversion: Conversion | None) -> bytes:
     """A name for the one table that all become, where nobody has named it: project, kinds, periods."""
+    from restore.tables.registry import FORMATS
+
     target = (conversion.target if conversion else None) or "csv"
     words = [project, *query.kinds, *query.periods]
     stem = "-".join(words).replace("/", "_").replace("\0", "_")

@@ -20,7 +20,6 @@ from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
 from vault.progress import HeldProgress, NoProgress, Progress, release_memory
-from vault.repository.pack_reader import PackReader
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -139,7 +138,8 @@ class _Restorer:
         self._processes = processes
         self._rows = Rows(plan.items)
         self._writer: Writer = target.writer()
-        self._reader = PackReader(plan.project, plan.index)
+        self._reader = plan.reader
+        self._requests_before = plan.reader.requests
         self._report = RestoreReport(
             skipped=plan.skipped,
             newer=plan.newer,
@@ -164,7 +164,7 @@ class _Restorer:
         attributes = ((self._path(row), self._of_folder(row)) for row in folders)
         self._note(self._target.finish(attributes))
         self._report.folders = len(folders)
-        self._report.requests += self._reader.requests
+        self._report.requests += self._reader.requests - self._requests_before
         return self._report
 
     def _links(self) -> None:

@@ -142,7 +142,7 @@ class FileWriter:
             pending.close()
         self._open.clear()
         if self._small is not None:
-            self._unfinished(self._small.leave())
+            self._unfinished(self._small.leave(self._writer))
         self._unfinished(self._writer.commit())
 
     def _without_content(self, row: int) -> None:

@@ -227,6 +227,13 @@ class Writer:
         finished, self._finished = self._finished, []
         return problems + commit(self._descent, finished)
 
+    def take_over(self, other: Writer) -> list[Problem]:
+        """What another writer of the target has finished gets its name with the next commit of this one, after one wait for the
+        disk. Raises TargetError where the disk has not taken what the other has committed ahead; gives the problems of that."""
+        self._finished += other._finished
+        other._finished = []
+        return other._commits.settle()
+
     def commit_ahead(self) -> list[Problem]:
         """As `commit`, without waiting for the disk, as long as not too much does. A problem, or the error, may come with a
         later call."""

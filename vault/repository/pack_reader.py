@@ -85,7 +85,8 @@ class PackReader:
 
     def __init__(self, project: Project, index: ChunkIndex | None = None) -> None:
         self._project = project
-        self._index = index
+        self.index = index
+        """Where chunks lie that are not where they were sought, and dictionaries; None: it is loaded where it is needed."""
         self._key = project.capability.chunk_id_key
         self._lock = threading.Lock()
         self._headers: OrderedDict[bytes, age.OpenedHeader] = OrderedDict()
@@ -119,9 +120,9 @@ class PackReader:
         """The contents of chunks that could not be read where they were sought, by id, as far as other packs have them. Raises
         `TransientStorageError`."""
         found: dict[bytes, bytes] = {}
-        if self._index is None:
+        if self.index is None:
             return found
-        others = self._index.rows_elsewhere({place.chunk for place in unread}, {place.pack for place in unread})
+        others = self.index.rows_elsewhere({place.chunk for place in unread}, {place.pack for place in unread})
         for _, group in groupby(places(others), key=lambda place: place.pack):
             with suppress(ObjectNotFound):
                 for place, content in self.chunks([place for place in group if place.chunk not in found]):
@@ -157,6 +158,16 @@ class PackReader:
         if chunk_id(self._key, content) != chunk:
             raise Damaged("it is not what its name says")
         return content
+
+    def open_header(self, pack: bytes, tier: int, size: int) -> None:
+        """Show that the store has a pack, and be ready to read it. A header that cannot be opened is for the reading to tell.
+        Raises `ObjectNotFound`, `StorageError`."""
+        name = pack_name(self._project.id, tier, pack)
+        if self._project.capability.content_identity is None:
+            self._project.store.size(name)
+            return
+        with suppress(Damaged):
+            self._header(ChunkPlace(b"", pack, tier, size, 0, 0, 0, None), name)
 
     def plain_size(self, pack: ChunkPlace) -> int:
         """Bytes of a pack's plain stream, going by its stored size. Raises `Damaged`, `StorageError`, `KeyRefused`."""
@@ -239,7 +250,7 @@ class PackReader:
         return known
 
     def _dictionary_content(self, dictionary: bytes) -> bytes:
-        index = self._index or ChunkIndex.load(self._project, tier=CONTENT_TIER)
+        index = self.index or ChunkIndex.load(self._project, tier=CONTENT_TIER)
         found = places(index.rows_elsewhere({dictionary}, ()))
         if not found:
             raise Damaged(f"the compression dictionary {dictionary.hex()} is missing from the index")
