@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
 from restore.execution.executor import RestoreReport, execute
+from restore.execution.in_place import apply_all, verify_source
+from restore.execution.verification import verify_folder
 from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.destinations import Folder, InPlace
@@ -99,11 +101,7 @@ def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], p
     (plan,) = planned.plans_to_execute()
     with Target(os.fsencode(folder.path.absolute())) as target:
         report = execute(plan, target, stop, progress)
-        verified = None
-        if planned.options.verify:
-            from restore.execution.verification import verify_folder
-
-            verified = verify_folder(plan, target, report.problems, stop, progress)
+        verified = verify_folder(plan, target, report.problems, stop, progress) if planned.options.verify else None
     if verified is not None:
         report.problems += verified.problems
     part = RestoredPart(planned.where, report, plan, verification=verified)
@@ -112,8 +110,6 @@ def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], p
 
 def _in_place(planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> RestoreResult:
     """Everything as it is, below the folders of the sources."""
-    from restore.execution.in_place import apply_all, verify_source
-
     roots = [part.source_root for part in planned.parts if part.source_root is not None]
     with ExitStack() as stack:
         work: list[tuple[SourceRoot, RestorePlan, Target]] = []

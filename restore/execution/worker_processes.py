@@ -296,8 +296,8 @@ def _settle(parent: int) -> None:
         end_process(1)
 
 
-class _Told(logging.Handler):
-    """Gives what is logged here to the parent."""
+class ParentHandler(logging.Handler):
+    """Sends what is logged here to the parent."""
 
     def __init__(self, channel: _Channel) -> None:
         super().__init__()
@@ -313,7 +313,7 @@ def _log_to(channel: _Channel) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    logging.getLogger().handlers[:] = [_Told(channel)]
+    logging.getLogger().handlers[:] = [ParentHandler(channel)]
 
 
 def _serve(channel: _Channel, make: Callable[[], Worker[Task, Input, Result]]) -> None:
