@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from restore.execution.executor import RestoreReport, execute
 from restore.execution.in_place import apply_all, verify_source
-from restore.execution.stream import stream as stream_content
 from restore.execution.verification import verify_folder
 from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
@@ -78,6 +77,8 @@ def stream(
     options.tables.check(periods=bool(selected.query.periods))
     conversion = options.tables.conversion(selected.query, context, selected.project.name)
     if conversion is None:
+        from restore.execution.stream import stream as stream_content
+
         clock = selected.project.services.clock
         began = clock.monotonic()
         size = stream_content(selected.selection, out, stop)

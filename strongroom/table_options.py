@@ -72,13 +72,13 @@ class TableOptions:
 
     def conversion(self, query: ItemQuery, context: Context, project: str) -> Conversion | None:
         """What `restore.outputs` is to do; None where everything is written as it is."""
+        if not self.wanted:
+            return None
         from restore.outputs.conversion import Conversion, RowFilter
         from restore.selection import filters
         from restore.tables.times import TimeReading
         from strongroom.sources import headers_of
 
-        if not self.wanted:
-            return None
         zone = context.zone(project)
         profile = self.profile or Audience.EXACT
         people = zone.key if profile is Audience.PEOPLE else None

@@ -30,6 +30,44 @@ class NoProgress:
         """Nothing."""
 
 
+class HeldProgress:
+    """Passes on to another listener what it hears, but not before `release`: a listener may start a thread, and there must be
+    none while a process is forked."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+        self._phase: tuple[str, int, int] | None = None
+        self._items = 0
+        self._size = 0
+        self._held = True
+
+    def phase(self, name: str, *, items: int = 0, size: int = 0) -> None:
+        """See `Progress`."""
+        if self._held:
+            self._phase, self._items, self._size = (name, items, size), 0, 0
+        else:
+            self._inner.phase(name, items=items, size=size)
+
+    def advance(self, *, items: int = 0, size: int = 0) -> None:
+        """See `Progress`."""
+        if self._held:
+            self._items += items
+            self._size += size
+        else:
+            self._inner.advance(items=items, size=size)
+
+    def release(self) -> None:
+        """Pass on the last phase and how far it is, and from now on everything."""
+        if not self._held:
+            return
+        self._held = False
+        if self._phase is not None:
+            name, items, size = self._phase
+            self._inner.phase(name, items=items, size=size)
+        if self._items or self._size:
+            self._inner.advance(items=self._items, size=self._size)
+
+
 def release_memory() -> None:
     """Return Arrow's free memory to the kernel. Takes some milliseconds: for use between phases, not in their loops.
 

@@ -19,12 +19,18 @@ from restore.planning.plan import LinkGroup, RestorePlan
 from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
-from vault.progress import NoProgress, Progress, release_memory
-from vault.repository.pack_reader import PackReader
+from vault.progress import HeldProgress, NoProgress, Progress, release_memory
 from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from restore.execution.parallel_files import ParallelFiles
+
+
+WORTH_FILES = 1000
+WORTH_BYTES = 64 * 1024 * 1024
+"""What pays for starting processes, which takes them about 15 ms."""
 
 
 @dataclass(slots=True)
@@ -76,18 +82,40 @@ def refuse(plan: RestorePlan) -> None:
         )
 
 
-def execute(plan: RestorePlan, target: Target, stop: Callable[[], None], progress: Progress | None = None) -> RestoreReport:
-    """Write what the plan says. Raises what `refuse` raises, `TargetError`, `Interrupted`, `StorageError`."""
+def execute(
+    plan: RestorePlan,
+    target: Target,
+    stop: Callable[[], None],
+    progress: Progress | None = None,
+    *,
+    processes: int | None = None,
+) -> RestoreReport:
+    """Write what the plan says. processes: how many of them write files, 0: threads of this one; None: what is possible here
+    and pays.
+
+    Raises what `refuse` raises, `TargetError`, `Interrupted`, `StorageError`, `StrongroomError` where a process is gone."""
     refuse(plan)
     release_memory()
     clock = plan.project.services.clock
     began = clock.monotonic()
     if target.prepare():
         _refuse_collisions(plan)
-    restorer = _Restorer(plan, target, stop, progress or NoProgress())
+    if processes is None:
+        processes = _processes(plan)
+    restorer = _Restorer(plan, target, stop, progress or NoProgress(), processes)
     report = restorer.run()
     report.seconds = clock.monotonic() - began
     return report
+
+
+def _processes(plan: RestorePlan) -> int:
+    """How many of them shall write the files."""
+    if plan.files < WORTH_FILES and plan.bytes_to_write < WORTH_BYTES:
+        return 0
+    from restore.execution import worker_processes
+
+    count = worker_processes.useful() if worker_processes.is_possible() else 0
+    return count if count > 1 else 0
 
 
 def _refuse_collisions(plan: RestorePlan) -> None:
@@ -102,14 +130,16 @@ def _refuse_collisions(plan: RestorePlan) -> None:
 class _Restorer:
     """One application of a plan."""
 
-    def __init__(self, plan: RestorePlan, target: Target, stop: Callable[[], None], progress: Progress) -> None:
+    def __init__(self, plan: RestorePlan, target: Target, stop: Callable[[], None], progress: Progress, processes: int) -> None:
         self._plan = plan
         self._target = target
         self._stop = stop
-        self._progress = progress
+        self._progress = HeldProgress(progress)
+        self._processes = processes
         self._rows = Rows(plan.items)
         self._writer: Writer = target.writer()
-        self._reader = PackReader(plan.project, plan.index)
+        self._reader = plan.reader
+        self._requests_before = plan.reader.requests
         self._report = RestoreReport(
             skipped=plan.skipped,
             newer=plan.newer,
@@ -121,6 +151,8 @@ class _Restorer:
     def run(self) -> RestoreReport:
         """Folders first, so that empty ones exist; then links and files; at last the folders' attributes."""
         self._progress.phase("restoring", items=self._plan.files, size=self._plan.bytes_to_write)
+        if not self._processes:
+            self._progress.release()
         folders = self._rows_of(self._is(manifest.FOLDER))
         for row in folders:
             self._note(self._writer.make_folder(self._path(row)))
@@ -132,7 +164,7 @@ class _Restorer:
         attributes = ((self._path(row), self._of_folder(row)) for row in folders)
         self._note(self._target.finish(attributes))
         self._report.folders = len(folders)
-        self._report.requests = self._reader.requests
+        self._report.requests += self._reader.requests - self._requests_before
         return self._report
 
     def _links(self) -> None:
@@ -223,14 +255,40 @@ class _Restorer:
             references = references.filter(own)
         files = FileWriter(self._plan, self._rows, self._target, self._writer, self._report.problems, self._progress)
         try:
-            references = files.begin(pc.indices_nonzero(meant), references)
+            rows = pc.indices_nonzero(meant)
+            references = files.begin(rows, references)
             release_memory()
-            for portion in fetch(references, self._reader, self._stop, files.write_small):
-                files.write(portion)
+            parallel = self._parallel(files, rows, references)
+            self._progress.release()
+            if parallel is not None:
+                parallel.run(self._stop)
+            else:
+                files.start_threads()
+                for portion in fetch(references, self._reader, self._stop, files.write_small):
+                    files.write(portion)
         finally:
             files.leave()
         self._report.files += files.written
         self._report.bytes += files.bytes
+        self._report.requests += files.requests
+
+    def _parallel(self, files: FileWriter, rows: pa.Array, references: pa.Table) -> ParallelFiles | None:
+        """Processes that write these files; None where threads do. Called once: afterwards there may be threads."""
+        count, self._processes = self._processes, 0
+        if not count or not references.num_rows:
+            return None
+        from restore.execution.parallel_files import FilesToWrite, ParallelFiles
+        from restore.execution.reading_order import ReadingOrder
+
+        for folder in _folders_of(self._plan.items["path"].take(rows)):
+            self._writer.open_folder(folder)  # else each process would make those that are missing
+        order = ReadingOrder(references)
+        self._reader.open_dictionaries(order.dictionaries)
+        try:
+            work = FilesToWrite(self._plan, self._rows, order, files.pieces, self._reader, self._target)
+            return ParallelFiles(files, work, count)
+        except OSError:
+            return None  # the system gives no process
 
     def _is(self, kind: str) -> pa.Array:
         """Which rows are of a type."""
@@ -265,3 +323,10 @@ class _Restorer:
 
     def _note(self, problems: list[Problem]) -> None:
         self._report.problems += problems
+
+
+def _folders_of(paths: pa.ChunkedArray) -> list[bytes]:
+    """The folders that these items lie in, sorted."""
+    import pyarrow.compute as pc
+
+    return sorted(pc.unique(pc.replace_substring_regex(paths, b"(?s)/?[^/]*\\z", b"")).to_pylist())

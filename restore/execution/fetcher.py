@@ -62,7 +62,7 @@ def fetch(
     try:
         for portion in portions(references):
             stop()
-            waiting.append(pool.submit(lambda uses: work(_read(reader, uses)), portion))
+            waiting.append(pool.submit(lambda uses: work(read_portion(reader, uses)), portion))
             if len(waiting) >= AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -73,7 +73,7 @@ def fetch(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(reader: PackReader, portion: list[ChunkUse]) -> list[Fetched]:
+def read_portion(reader: PackReader, portion: list[ChunkUse]) -> list[Fetched]:
     """One pack's chunks. A pack that is gone or unreadable costs the items that need it, not the run, and not those chunks that
     lie in another pack as well."""
     contents: list[bytes | StrongroomError]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from restore.execution.fetcher import WORKERS, ChunkUse, Fetched
@@ -19,10 +20,13 @@ from vault.progress import Progress
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from restore.execution.parallel_files import FileResult
+
 
 class FileWriter:
     """Writes files of a plan. `begin`, then for each portion of contents `write_small` in the thread that fetched it and
-    `write` in the caller's own, then `leave`, whatever happened."""
+    `write` in the caller's own (after `start_threads`), or, where processes write, `begin_pieces` before and `take` after it;
+    then `leave`, whatever happened."""
 
     def __init__(
         self, plan: RestorePlan, rows: Rows, target: Target, writer: Writer, problems: list[Problem], progress: Progress
@@ -35,15 +39,20 @@ class FileWriter:
         self._problems = problems
         self._key = plan.project.capability.chunk_id_key
         self._left: dict[int, int] = {}
-        self._small = SmallFiles(plan, rows, target, self._left, WORKERS)
+        self._small: SmallFiles | None = None
+        self._identities: dict[int, tuple[int, int]] = {}
         self._open: dict[int, PendingFile] = {}
         self._most_open = open_files_for(share=8)  # others are opened again when their next piece comes
         self._failed: set[int] = set()
         self._resumable: set[int] = set()
         self._batch_files = 0
         self._batch_bytes = 0
+        self.pieces = bytearray(len(rows))
+        """Not 0 for rows of files that are written in pieces."""
+        self.has_pieces = False
         self.written = 0
         self.bytes = 0
+        self.requests = 0
 
     def begin(self, rows: pa.Array, references: pa.Table) -> pa.Table:
         """Write what needs no content, look at what an earlier run left; gives the references that must be fetched. rows: of
@@ -55,13 +64,49 @@ class FileWriter:
         several = repeated.value_counts()
         counts = pc.add(several.field("counts"), 1).to_pylist()
         self._left.update(zip(several.field("values").to_pylist(), counts, strict=True))
+        self._mark_pieces(references)
         for row in rows.filter(pc.invert(pc.is_in(rows, value_set=mine.cast(rows.type)))).to_pylist():
             self._without_content(row)
         return self._resume(references)
 
+    def start_threads(self) -> None:
+        """Before the first `write_small`."""
+        self._small = SmallFiles(self._plan, self._rows, self._target, self._left, WORKERS)
+
     def write_small(self, contents: list[Fetched]) -> PortionResult:
         """The small files of a portion. From any of the threads that fetch. Raises `TargetError`."""
+        if self._small is None:
+            raise RuntimeError("call start_threads first")
         return self._small.write(contents)
+
+    def begin_pieces(self, rows: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Begin those of these files that are written in pieces and have not failed; what each is on this machine, for the
+        processes that write them."""
+        return {
+            row: self._identities[row]
+            for row in rows
+            if self.pieces[row] and row not in self._failed and self._pending(row) is not None
+        }
+
+    def take(self, result: FileResult) -> None:
+        """What a process has written."""
+        self._problems += result.problems
+        self.written += result.files
+        self.bytes += result.bytes
+        self.requests += result.requests
+        self._progress.advance(items=result.files, size=result.bytes)
+        for row, problem in result.failed:
+            if row not in self._failed:
+                self._fail(row, problem)
+        for row, size in result.pieces:
+            if row in self._failed:
+                continue
+            self._progress.advance(size=size)
+            self.bytes += size
+            self._batch_bytes += size
+            pending = self._pending(row) if self._left.get(row, 1) == 1 else None
+            self._one_less(row, pending)
+        self._commit_batch()
 
     def write(self, portion: PortionResult) -> None:
         """What `write_small` left of a portion, into every file that has it."""
@@ -80,6 +125,9 @@ class FileWriter:
                 self._fail(row, Problem(self._path(row), "damaged", f"its content cannot be restored: {content}"))
             else:
                 self._piece(row, position, content)
+        self._commit_batch()
+
+    def _commit_batch(self) -> None:
         if self._batch_files >= COMMIT_FILES or self._batch_bytes >= COMMIT_BYTES:
             self._unfinished(self._writer.commit_ahead())
             self._batch_files = self._batch_bytes = 0
@@ -93,7 +141,8 @@ class FileWriter:
         for pending in self._open.values():
             pending.close()
         self._open.clear()
-        self._unfinished(self._small.leave())
+        if self._small is not None:
+            self._unfinished(self._small.leave(self._writer))
         self._unfinished(self._writer.commit())
 
     def _without_content(self, row: int) -> None:
@@ -121,10 +170,10 @@ class FileWriter:
         self._batch_bytes += len(content)
         self._one_less(row, pending)
 
-    def _one_less(self, row: int, pending: PendingFile) -> None:
+    def _one_less(self, row: int, pending: PendingFile | None) -> None:
         left = self._left.get(row, 1) - 1
         self._left[row] = left
-        if left == 0:
+        if left == 0 and pending is not None:
             self._finish(row, pending)
 
     def _finish(self, row: int, pending: PendingFile) -> None:
@@ -154,6 +203,11 @@ class FileWriter:
                 self._fail(row, begun)
                 return None
             pending = begun
+            identity = pending.identity
+            if self._identities.setdefault(row, identity) != identity:  # what was written of it is gone
+                pending.abandon()
+                self._fail(row, Problem(self._path(row), "blocked", "somebody has replaced it while it was being written"))
+                return None
         self._resumable.add(row)
         self._open[row] = pending
         if len(self._open) > self._most_open:
@@ -166,6 +220,17 @@ class FileWriter:
         pending = self._open.pop(row, None)
         if pending is not None:
             pending.abandon()
+
+    def _mark_pieces(self, references: pa.Table) -> None:
+        """A file is written in pieces unless one chunk is all of it."""
+        import pyarrow.compute as pc
+
+        for row in self._left:
+            self.pieces[row] = 1
+        whole = pc.equal(references["length"], self._plan.items["size"].take(references["row"]))
+        for row in references["row"].filter(pc.invert(whole)).unique().to_pylist():
+            self.pieces[row] = 1
+        self.has_pieces = any(self.pieces)
 
     def _resume(self, references: pa.Table) -> pa.Table:
         """Leave out the chunks that an earlier run has written into files that it did not finish."""

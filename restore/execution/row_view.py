@@ -36,39 +36,47 @@ def taken(table: pa.Table, rows: Iterable[int]) -> pa.Table:
     return table.take(pa.array(rows, pa.int64()))
 
 
+class _Names:
+    """A column of bytes without nulls, read without an object of Arrow's a value."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        flat = column.combine_chunks()
+        _, offsets, data = flat.buffers() if len(flat) else (None, None, None)
+        self._ends = memoryview(offsets).cast("B").cast("i")[flat.offset :] if offsets else memoryview(b"").cast("i")
+        self._data = memoryview(data or b"").cast("B")
+        self._length = len(flat)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, row: int) -> bytes:
+        return bytes(self._data[self._ends[row] : self._ends[row + 1]])
+
+
 class Rows:
     """The items of a table of `vault.format.manifest.schema()`."""
 
     def __init__(self, table: pa.Table) -> None:
-        self._columns = {name: numbers(table[name]) for name in _NUMBERS}
-        self._paths = table["path"].combine_chunks()
+        self.size, self._mtime, self._nanos, self._mode, self._uid, self._gid = (numbers(table[name]) for name in _NUMBERS)
+        self._paths = _Names(table["path"])
         self._xattrs = table["xattrs"].combine_chunks()
         self._no_xattrs = self._xattrs.null_count == len(self._xattrs)
         self._table = table
-        self.size = self._columns["size"]
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def path(self, row: int) -> bytes:
         """Of an item."""
-        path: bytes = self._paths[row].as_py()
-        return path
+        return self._paths[row]
 
     def mtime_ns(self, row: int) -> int:
         """Nanoseconds since 1970."""
-        return self._columns["mtime"][row] * 1_000_000_000 + self._columns["mtime_nanos"][row]
+        return self._mtime[row] * 1_000_000_000 + self._nanos[row]
 
     def attributes(self, row: int) -> Attributes:
         """What to set beside the content."""
-        columns = self._columns
-        return Attributes(
-            mode=columns["mode"][row],
-            mtime_ns=self.mtime_ns(row),
-            uid=columns["uid"][row],
-            gid=columns["gid"][row],
-            extended=self._extended(row),
-        )
+        return Attributes(self._mode[row], self.mtime_ns(row), self._uid[row], self._gid[row], self._extended(row))
 
     def item(self, row: int) -> TargetItem:
         """What should stand at its path."""

@@ -73,13 +73,14 @@ class SmallFiles:
             self._free.append(writer)
         return written
 
-    def leave(self) -> list[Problem]:
-        """Commit what is finished; a thread that is writing stops after the file in its threads. Raises `TargetError`."""
+    def leave(self, to: Writer) -> list[Problem]:
+        """Hand what is finished over to another writer, for its next commit; a thread that is writing stops after the file in
+        hand. Raises `TargetError`."""
         self._leaving = True
         problems = []
         for writer in self._writers:
             with writer.lock:
-                problems += writer.writer.commit()
+                problems += to.take_over(writer.writer)
         return problems
 
     def _give_out(self, writer: _ThreadWriter, use: ChunkUse, content: bytes | StrongroomError, written: PortionResult) -> None:

@@ -37,11 +37,12 @@ def stream(selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int
 
 def _write(files: pa.Table, selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int:
     size: int = files["size"][0].as_py()
-    references, index = locate_standing(selection.project, files, selection.index)
+    reader = PackReader(selection.project, selection.index)
+    references, _ = locate_standing(selection.project, files, selection.index, reader)
     if references["pack"].null_count:
         raise Damaged(f"{printable(files['path'][0].as_py())}: a part of its content is gone from the repository")
     at = 0
-    for piece in pieces(references, PackReader(selection.project, index), stop):
+    for piece in pieces(references, reader, stop):
         if isinstance(piece.content, StrongroomError):
             raise piece.content
         _zeros(out, piece.position - at, stop)

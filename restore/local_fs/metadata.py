@@ -8,6 +8,7 @@ A folder may hand its access lists on to what is made in it: what the snapshot d
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -91,6 +92,17 @@ def first_mode(wanted: Attributes) -> int:
     return wanted.mode & 0o777 if ours and wanted.mode is not None else 0o600
 
 
+def hands_on(folder: int) -> bool:
+    """Whether what is made in an open folder gets access lists from it; True where nobody can say."""
+    if not hasattr(os, "getxattr"):
+        return False
+    try:
+        os.getxattr(folder, ACCESS_LISTS[1])
+    except OSError as error:
+        return error.errno not in {errno.ENODATA, errno.ENOTSUP}
+    return True
+
+
 def drop_inherited(descriptor: int) -> None:
     """Take the access lists off something new that the folder above handed on, before anything is in it."""
     with suppress(OSError):
@@ -141,6 +153,8 @@ def _extended_changes(
     names: set[str] = set()
     with suppress(OSError):
         names = set(os.listxattr(descriptor)) if hasattr(os, "listxattr") else set()
+    if not names and not wanted:
+        return [], []
     wrong = []
     for name, value in wanted:
         if is_root or not name.startswith(_ROOT_ONLY):

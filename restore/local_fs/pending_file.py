@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -57,15 +58,19 @@ class PendingFile:
             os.close(self._parent)
             raise
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Which file it is on this machine: what bears its temporary name later may be another one. Raises OSError."""
+        status = os.fstat(self._descriptor)
+        return status.st_dev, status.st_ino
+
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> Problem | None:
         """Put `data` at `offset`, in bytes from the file's start; pieces may come in any order."""
         view = memoryview(data).cast("B")
         if offset < 0 or offset + len(view) > self.size:
             raise UsageError(f"a write of {len(view)} bytes at {offset} leaves a file of {self.size} bytes")
         try:
-            while view:
-                written = os.pwrite(self._descriptor, view, offset)
-                view, offset = view[written:], offset + written
+            write_all(self._descriptor, view, offset)
         except OSError as error:
             return self._failed(error)
         return None
@@ -109,14 +114,16 @@ class PendingFile:
         return trouble(self.path, error)
 
 
-def create(parent: int, name: bytes, flags: int, mode: int = 0o600) -> int:
-    """A new, empty file that nobody else holds, whatever had its name before. Raises OSError."""
+def create(parent: int, name: bytes, flags: int, mode: int = 0o600, *, inherits: bool = True) -> int:
+    """A new, empty file that nobody else holds, whatever had its name before. inherits: the folder may hand on access lists.
+    Raises OSError."""
     try:
         descriptor = os.open(name, flags, mode, dir_fd=parent)
     except FileExistsError:
         os.unlink(name, dir_fd=parent)
         descriptor = os.open(name, flags, mode, dir_fd=parent)
-    drop_inherited(descriptor)
+    if inherits:
+        drop_inherited(descriptor)
     return descriptor
 
 
@@ -124,6 +131,24 @@ def remove(parent: int, name: bytes) -> None:
     """Clear a temporary name away if that can be done: it is done on the way out of a failure that is already known."""
     with suppress(OSError):
         os.unlink(name, dir_fd=parent)
+
+
+def reopen(parent: int, name: bytes, identity: tuple[int, int]) -> int:
+    """A pending file that another thread or process has begun, open for writing. Raises OSError, ESTALE where another file has
+    its temporary name by now."""
+    descriptor = os.open(name, _CONTINUE, dir_fd=parent)
+    status = os.fstat(descriptor)
+    if (status.st_dev, status.st_ino) != identity:
+        os.close(descriptor)
+        raise OSError(errno.ESTALE, "another file has taken the place of the one that was begun")
+    return descriptor
+
+
+def write_all(descriptor: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+    """Put `data` at `offset`, bytes from the file's start. Raises OSError."""
+    written = os.pwrite(descriptor, data, offset)
+    while written < len(data):  # a full disk answers in part first, and says why at the next call
+        written += os.pwrite(descriptor, memoryview(data)[written:], offset + written)
 
 
 def _left_over(parent: int, name: bytes) -> int:

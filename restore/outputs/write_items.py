@@ -91,7 +91,7 @@ class _ItemWriter:
         )
 
     def run(self, stop: Callable[[], None]) -> OutputReport:
-        reader = PackReader(self._plan.project, self._plan.index)
+        reader = self._plan.reader
         report = self._output.report
         self._progress.phase("restoring", items=self._plan.files, size=self._plan.bytes_to_write)
         others = self._others()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from vault.errors import ObjectNotFound
@@ -11,14 +12,17 @@ from vault.format.layout import CONTENT_TIER
 from vault.problems import Problem
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.orphan_packs import with_orphans
-from vault.repository.pack_reader import GAP
+from vault.repository.pack_reader import GAP, PackReader
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HEADS_INSTEAD_OF_A_LISTING = 16
-"""Packs up to which each is asked for by itself; above, one listing answers for a thousand."""
+HEADERS_INSTEAD_OF_A_LISTING = 16
+"""Packs up to which the header of each is read, which reading it takes anyhow; above, one listing answers for a thousand."""
+
+READERS = 8
+"""Headers that are read at once: each waits for a round trip."""
 
 
 def locate(items: pa.Table, index: ChunkIndex) -> pa.Table:
@@ -56,11 +60,14 @@ def _positions(chunks: pa.Array, parents: pa.Array, lengths: pa.Array) -> pa.Arr
     return pc.subtract(starts, starts.take(first))
 
 
-def locate_standing(project: Project, items: pa.Table, index: ChunkIndex) -> tuple[pa.Table, ChunkIndex]:
+def locate_standing(
+    project: Project, items: pa.Table, index: ChunkIndex, reader: PackReader | None = None
+) -> tuple[pa.Table, ChunkIndex]:
     """As `locate`, but in packs that the store has, and the index without the others: of a chunk in several packs any will do,
     and the index may name one that was deleted a moment ago. Where a chunk is in no segment, the packs that none names are
-    looked into; the index that is given then says so under `damaged`."""
+    looked into; the index that is given then says so under `damaged`. reader: for what is read afterwards."""
     whole, looked = index, False
+    reader = reader or PackReader(project, index)
     while True:
         references = locate(items, index)
         if references["pack"].null_count and not looked:
@@ -68,10 +75,11 @@ def locate_standing(project: Project, items: pa.Table, index: ChunkIndex) -> tup
             index = with_orphans(project, index, CONTENT_TIER, named=whole.packs())
             if index is not before:
                 continue
-        dictionaries = _different(references["dictionary"])
-        taught = index.locate(dictionaries)["pack"].to_pylist()
-        gone = missing_packs(project, sorted({*_different(references["pack"]).to_pylist(), *taught} - {None}))
+        taught = index.locate(_different(references["dictionary"]))
+        sizes = _pack_sizes(references) | _pack_sizes(taught)
+        gone = missing_packs(project, sizes, reader)
         if not gone:
+            reader.index = index
             return references, index
         index = index.split(frozenset(gone))[0]
 
@@ -88,24 +96,39 @@ def find_missing(items: pa.Table, references: pa.Table, index: ChunkIndex) -> It
         yield Problem(items["path"][row].as_py(), "missing", "a part of its content is gone from the repository")
 
 
-def _different(ids: pa.ChunkedArray) -> pa.Array:
+def _different(ids: pa.ChunkedArray | pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 
     return pc.unique(ids).drop_null()
 
 
-def missing_packs(project: Project, packs: list[bytes]) -> set[bytes]:
-    """Which of these content packs the store does not have."""
-    if len(packs) > HEADS_INSTEAD_OF_A_LISTING:
+def _pack_sizes(rows: pa.Table) -> dict[bytes, int]:
+    """The packs that these rows name, with their stored bytes."""
+    import pyarrow.compute as pc
+
+    packs, sizes = (rows[name].combine_chunks() for name in ("pack", "pack_size"))
+    different = _different(packs)
+    first = sizes.take(pc.index_in(different, value_set=packs))
+    return dict(zip(different.to_pylist(), first.to_pylist(), strict=True))
+
+
+def missing_packs(project: Project, packs: Mapping[bytes, int], reader: PackReader) -> set[bytes]:
+    """Which of these content packs (with their stored bytes) the store does not have. reader: opens them where they are few."""
+    if len(packs) > HEADERS_INSTEAD_OF_A_LISTING:
         there = {layout.pack_sha256(info.name) for info in project.store.list(project.folder("packs"))}
         return set(packs) - there
-    gone = set()
-    for pack in packs:
+
+    def is_missing(pack: bytes) -> bool:
         try:
-            project.store.size(layout.pack_name(project.id, CONTENT_TIER, pack))
+            reader.open_header(pack, CONTENT_TIER, packs[pack])
         except ObjectNotFound:
-            gone.add(pack)
-    return gone
+            return True
+        return False
+
+    if not packs:
+        return set()
+    with ThreadPoolExecutor(min(READERS, len(packs)), thread_name_prefix="headers") as pool:
+        return {pack for pack, missing in zip(packs, pool.map(is_missing, packs), strict=True) if missing}
 
 
 def count_requests(references: pa.Table, *, gap: int = GAP) -> int:

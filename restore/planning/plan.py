@@ -24,6 +24,7 @@ from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.pack_reader import PackReader
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -58,15 +59,15 @@ class RestorePlan:
     and get their attributes alone, folders_repaired: as many folders do · linkable: files of several names that stand there
     whole · renamed: other names, by row · replacing: rows that take the place of something · untouched: rows of folders that
     stand and keep what they have, with their times · same: paths of files and links that are there as the snapshot has them ·
-    left: what stays though it is not what the snapshot has · newer: items
-    left out because what stands is newer · references: chunk references of the files, with their places · missing: items whose
-    content is not there · given_up: those of them that the person restores without · damage: what the selection could not
-    use."""
+    left: what stays though it is not what the snapshot has · newer: items left out because what stands is newer · references:
+    chunk references of the files, with their places · reader: has begun to read the packs · missing: items whose content is not
+    there · given_up: those of them that the person restores without · damage: what the selection could not use."""
 
     project: Project
     items: pa.Table
     references: pa.Table
     index: ChunkIndex
+    reader: PackReader
     conflicts: tuple[Conflict, ...]
     missing: tuple[Problem, ...]
     repairs: pa.Table
@@ -173,12 +174,14 @@ def make_plan(selection: Selection, target: Destination, existing: ConflictPolic
     above = {len(kept) + row: mtime_ns for row, mtime_ns in _standing(target, selection.above).items()}
     if len(selection.above):
         kept = pa.concat_tables([kept, selection.above]).combine_chunks()
-    references, index = locate_standing(selection.project, kept, selection.index)
+    reader = PackReader(selection.project, selection.index)
+    references, index = locate_standing(selection.project, kept, selection.index, reader)
     return RestorePlan(
         project=selection.project,
         items=kept,
         references=references,
         index=index,
+        reader=reader,
         conflicts=tuple(way.conflicts),
         missing=tuple(find_missing(kept, references, index)),
         repairs=taken(items, sorted(way.repairing)),

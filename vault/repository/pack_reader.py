@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from vault import age
-from vault.errors import Damaged, ObjectNotFound, StrongroomError
+from vault.errors import Damaged, ObjectNotFound, StorageError, StrongroomError
 from vault.format import frames
 from vault.format.chunks import chunk_id
 from vault.format.layout import CONTENT_TIER, META_TIER, pack_name
@@ -39,6 +40,9 @@ HEADER_GUESS = 4096
 """Bytes that surely hold the header of a pack, which has one recipient."""
 
 KEYS_KEPT = 4096
+
+MOST_DICTIONARIES = 8
+"""Dictionaries that are opened ahead: a snapshot of hourly runs may refer to hundreds, a few chunks of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,9 @@ class PackReader:
 
     def __init__(self, project: Project, index: ChunkIndex | None = None) -> None:
         self._project = project
-        self._index = index
+        self.index = index
+        """Where chunks lie that are not where they were sought, and dictionaries; None: it is loaded where it is needed."""
+        self._key = project.capability.chunk_id_key
         self._lock = threading.Lock()
         self._headers: OrderedDict[bytes, age.OpenedHeader] = OrderedDict()
         self._dictionaries: dict[bytes, frames.Dictionary] = {}
@@ -96,13 +102,27 @@ class PackReader:
         for run in runs(places, gap=gap):
             yield from self._read(run)
 
+    def open_dictionaries(self, ids: Collection[bytes | None]) -> None:
+        """Have compression dictionaries at hand, before several need them. For one that cannot be read, its chunks will say
+        so."""
+        wanted = [one for one in ids if one is not None and one not in self._dictionaries][:MOST_DICTIONARIES]
+        if not wanted:
+            return
+
+        def attempt(dictionary: bytes) -> None:
+            with suppress(Damaged, StorageError):
+                self.dictionary(dictionary)
+
+        with ThreadPoolExecutor(len(wanted), thread_name_prefix="dictionaries") as pool:
+            list(pool.map(attempt, wanted))
+
     def elsewhere(self, unread: Sequence[ChunkPlace]) -> dict[bytes, bytes]:
         """The contents of chunks that could not be read where they were sought, by id, as far as other packs have them. Raises
         `TransientStorageError`."""
         found: dict[bytes, bytes] = {}
-        if self._index is None:
+        if self.index is None:
             return found
-        others = self._index.rows_elsewhere({place.chunk for place in unread}, {place.pack for place in unread})
+        others = self.index.rows_elsewhere({place.chunk for place in unread}, {place.pack for place in unread})
         for _, group in groupby(places(others), key=lambda place: place.pack):
             with suppress(ObjectNotFound):
                 for place, content in self.chunks([place for place in group if place.chunk not in found]):
@@ -127,12 +147,28 @@ class PackReader:
     def content(self, place: ChunkPlace, frame: memoryview) -> bytes | StrongroomError:
         """What is in a chunk's frame; where that is not what its name says, the error."""
         try:
-            content = self._expander(place.dictionary).expand(frame, place.plain)
+            content = self.expand(place.chunk, frame, place.plain, place.dictionary)
         except Damaged as error:
             return Damaged(f"chunk {place.chunk.hex()} in pack {place.pack.hex()}: {error}", hint=error.hint)
-        if chunk_id(self._project.capability.chunk_id_key, content) != place.chunk:
-            return Damaged(f"chunk {place.chunk.hex()} in pack {place.pack.hex()} is not what its name says")
         return content
+
+    def expand(self, chunk: bytes, frame: memoryview, plain: int, dictionary: bytes | None) -> bytes:
+        """The content of a chunk out of its frame, verified. plain: its length in bytes. Raises `Damaged`, `StorageError` where
+        its dictionary cannot be read."""
+        content = self._expander(dictionary).expand(frame, plain)
+        if chunk_id(self._key, content) != chunk:
+            raise Damaged("it is not what its name says")
+        return content
+
+    def open_header(self, pack: bytes, tier: int, size: int) -> None:
+        """Show that the store has a pack, and be ready to read it. A header that cannot be opened is for the reading to tell.
+        Raises `ObjectNotFound`, `StorageError`."""
+        name = pack_name(self._project.id, tier, pack)
+        if self._project.capability.content_identity is None:
+            self._project.store.size(name)
+            return
+        with suppress(Damaged):
+            self._header(ChunkPlace(b"", pack, tier, size, 0, 0, 0, None), name)
 
     def plain_size(self, pack: ChunkPlace) -> int:
         """Bytes of a pack's plain stream, going by its stored size. Raises `Damaged`, `StorageError`, `KeyRefused`."""
@@ -142,11 +178,24 @@ class PackReader:
     def read_span(self, pack: ChunkPlace, start: int, length: int) -> memoryview:
         """Bytes `start` to `start + length` of a pack's plain stream. Raises `Damaged`, `StorageError`, `KeyRefused`."""
         name = pack_name(self._project.id, pack.tier, pack.pack)
+        if start <= GAP and pack.pack not in self._headers:
+            with suppress(Damaged):  # what is wrong with it, the longer way says, after a second look
+                return self._front_span(pack, name, start, length)
         reader = self._header(pack, name).reader(pack.pack_size)
         offset, size = reader.sealed_span(start, length)
         with self._lock:
             self.requests += 1
         return self._twice(name, offset, size, lambda sealed: reader.open_span(sealed, start, length))
+
+    def _front_span(self, pack: ChunkPlace, name: str, start: int, length: int) -> memoryview:
+        """The header of a pack and a span near its front, with one request."""
+        end = min(HEADER_GUESS + age.sealed_length(start + length + age.SEGMENT), pack.pack_size)
+        with self._lock:
+            self.requests += 1
+        front = self._project.store.get_range(name, 0, end)
+        reader = self._opened(pack, front[:HEADER_GUESS]).reader(pack.pack_size)
+        offset, size = reader.sealed_span(start, length)
+        return reader.open_span(memoryview(front)[offset : offset + size], start, length)
 
     def _header(self, pack: ChunkPlace, name: str) -> age.OpenedHeader:
         with self._lock:
@@ -154,9 +203,11 @@ class PackReader:
                 self._headers.move_to_end(pack.pack)
                 return self._headers[pack.pack]
             self.requests += 1
-        identity = self._identity(pack.tier)
+        return self._twice(name, 0, min(HEADER_GUESS, pack.pack_size), lambda front: self._opened(pack, front))
+
+    def _opened(self, pack: ChunkPlace, front: bytes) -> age.OpenedHeader:
         try:
-            opened = self._twice(name, 0, min(HEADER_GUESS, pack.pack_size), lambda front: age.read_header(front, [identity]))
+            opened = age.read_header(front, [self._identity(pack.tier)])
         except age.NoMatchingIdentity as error:
             raise Damaged(f"pack {pack.pack.hex()} is not encrypted with this project's key") from error
         with self._lock:
@@ -201,7 +252,7 @@ class PackReader:
         return known
 
     def _dictionary_content(self, dictionary: bytes) -> bytes:
-        index = self._index or ChunkIndex.load(self._project, tier=CONTENT_TIER)
+        index = self.index or ChunkIndex.load(self._project, tier=CONTENT_TIER)
         found = places(index.rows_elsewhere({dictionary}, ()))
         if not found:
             raise Damaged(f"the compression dictionary {dictionary.hex()} is missing from the index")

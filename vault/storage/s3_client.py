@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import gc
 import io
+import os
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, Protocol, cast
 
 from vault.errors import StorageError
@@ -77,7 +79,16 @@ def make_client(options: S3Options) -> S3Client:
         except ValueError as error:
             raise StorageError(f"the S3 settings are invalid: {error}", hint=_HINT) from error
     client.meta.events.register_last("before-call.s3.PutObject", _send_at_once)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(_let_go_of_connections, weakref.ref(client)))
     return cast(S3Client, client)
+
+
+def _let_go_of_connections(client: weakref.ref[Any]) -> None:
+    """A forked process makes connections of its own: two that speak over one would read each other's answers."""
+    found = client()
+    if found is not None:
+        found.close()  # it can be used again
 
 
 def _send_at_once(params: dict[str, Any], **_: object) -> None:
