@@ -29,7 +29,7 @@ from vault.errors import Damaged
 from vault.format import frames
 from vault.format.chunks import ID_SIZE, ChunkerParams
 from vault.repository.flat_ids import FlatIds
-from vault.repository.pack_sealing import rows_of, verify
+from vault.repository.pack_sealing import rows_of, seal_in_place, verify
 from vault.source.reader import Reader
 
 COLLECT_EVERY = 50_000
@@ -97,11 +97,8 @@ class Worker:
     def _seal(self, request: SealRequest) -> tuple[int, bytes]:
         """Seal a pack in its place; gives its bytes and its SHA-256."""
         start = FileStart(request.front, request.file_key)
-        size = start.sealed_size(request.plain_size)
-        front = len(request.front)
         slot = self._memory[request.at :]
-        start.payload_key().seal_segments_in_place(slot[front:], request.plain_at - front, request.plain_size)
-        slot[:front] = request.front
+        size = seal_in_place(start, slot, request.plain_at, request.plain_size)
         data = slot[:size]
         chunks = [request.chunks[at : at + ID_SIZE] for at in range(0, len(request.chunks), ID_SIZE)]
         stored, plain = array("q", request.stored_sizes), array("q", request.plain_sizes)

@@ -49,7 +49,7 @@ START_UP = 20.0
 """Seconds that a worker may take to start."""
 
 _PROGRAM = (
-    "import sys; numbers = [int(one) for one in sys.argv[1:6]]; sys.path[:] = sys.argv[6:]; "
+    "import sys; numbers = list(map(int, sys.argv[1:6])); sys.path[:] = sys.argv[6:]; "
     "from vault.backup.worker_process import serve; serve(*numbers)"
 )
 _ALLOCATOR = {

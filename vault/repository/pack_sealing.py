@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from vault.age.sealing import FileStart
-from vault.age.stream import PayloadReader
+from vault.age.stream import PayloadReader, room_for_tags
 from vault.errors import Damaged
 from vault.format.chunks import chunk_id
 from vault.format.frames import Dictionary, Expander
@@ -68,18 +68,31 @@ class Sealer(Protocol):
 
 
 class OwnSealer:
-    """Seals in the calling thread."""
+    """Seals in the calling thread, in the memory of the plain stream: a pack takes its size once, not twice."""
 
     def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
         """See `Sealer`."""
-        sealed = pack.start.seal(pack.plain)
-        pack.plain = bytearray()  # its bytes now live in the sealed copy, and are checked from there
+        data, pack.plain = pack.plain, bytearray()
+        size, front = len(data), len(pack.start.front)
+        data[0:0] = bytes(front + room_for_tags(size))
+        with memoryview(data) as view:
+            seal_in_place(pack.start, view, front + room_for_tags(size), size)
         rows = rows_of(pack.chunks, pack.stored_sizes, pack.plain_sizes)
-        verify(sealed.reader(), sealed.data, rows, key, Expander(pack.dictionary))
-        return SealedPack(sealed.data, hashlib.sha256(sealed.data).digest(), lambda: None)
+        verify(pack.start.reader(data), data, rows, key, Expander(pack.dictionary))
+        return SealedPack(data, hashlib.sha256(data).digest(), lambda: None)
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def seal_in_place(start: FileStart, view: memoryview, plain_at: int, plain_size: int) -> int:
+    """Make the age file, at the beginning of `view`, of the plain stream that lies in it behind room for the front and its
+    tags. Gives the file's bytes."""
+    front = len(start.front)
+    with view[front:] as payload:
+        sealed = start.payload_key().seal_segments_in_place(payload, plain_at - front, plain_size)
+    view[:front] = start.front
+    return front + sealed
 
 
 def rows_of(chunks: Iterable[bytes], stored_sizes: Iterable[int], plain_sizes: Iterable[int]) -> Iterator[Row]:

@@ -18,14 +18,17 @@ from vault.format.frames import Dictionary
 from vault.format.layout import CONTENT_TIER, META_TIER, pack_name
 from vault.format.pack import PackBuilder
 from vault.repository.index_segments import rows_of_pack
-from vault.repository.pack_sealing import OwnSealer, Sealer, UnsealedPack
+from vault.repository.pack_sealing import OwnSealer, SealedPack, Sealer, UnsealedPack
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-IN_FLIGHT = 2
-"""Packs that are being sealed or uploaded at once; each takes up to twice its size in memory."""
+IN_FLIGHT = 3
+"""Packs that are being sealed or uploaded at once; each takes its size in memory."""
+
+SEALED_AT_ONCE = 2
+"""Of these, packs that are being sealed: more would only compete with those who compress."""
 
 
 class _Running(NamedTuple):
@@ -43,6 +46,7 @@ class PackWriter:
         self._stored = stored
         self._room = threading.BoundedSemaphore(in_flight)
         self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="pack")
+        self._sealing = threading.BoundedSemaphore(SEALED_AT_ONCE)
         self._running: list[_Running] = []
         self._sealer: Sealer = OwnSealer()
         self.stored_bytes = 0
@@ -95,20 +99,8 @@ class PackWriter:
     ) -> int:
         try:
             try:
-                contents = builder.finish()
-                plain, builder.plain = builder.plain, bytearray()
-                pack = UnsealedPack(
-                    plain,
-                    start,
-                    builder.chunks,
-                    builder.stored_sizes,
-                    builder.plain_sizes,
-                    dictionary,
-                    builder.dictionary,
-                )
-                del plain
-                sealer = self._sealer if tier == CONTENT_TIER else OwnSealer()
-                data, sha256, release = sealer.seal(pack, self._project.capability.chunk_id_key)
+                with self._sealing:
+                    contents, (data, sha256, release) = self._seal(builder, tier, dictionary, start)
             finally:
                 sealed.set()
             try:
@@ -120,3 +112,21 @@ class PackWriter:
             return size
         finally:
             self._room.release()
+
+    def _seal(
+        self, builder: PackBuilder, tier: int, dictionary: Dictionary | None, start: FileStart
+    ) -> tuple[pa.Table, SealedPack]:
+        """A pack's table of contents, and the whole of it."""
+        contents = builder.finish()
+        pack = UnsealedPack(
+            builder.plain,
+            start,
+            builder.chunks,
+            builder.stored_sizes,
+            builder.plain_sizes,
+            dictionary,
+            builder.dictionary,
+        )
+        builder.plain = bytearray()  # nobody else holds on to it
+        sealer = self._sealer if tier == CONTENT_TIER else OwnSealer()
+        return contents, sealer.seal(pack, self._project.capability.chunk_id_key)

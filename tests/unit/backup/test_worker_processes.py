@@ -298,6 +298,31 @@ def test_a_worker_knows_nothing_of_the_environment_and_has_no_key_in_its_command
     assert all(project.capability.chunk_id_key.hex().encode() not in one for one in seen)
 
 
+def test_a_worker_ends_by_itself_once_nobody_is_there_and_leaves_signals_to_others(folder: Path) -> None:
+    root, memory, stored = os.open(folder, os.O_RDONLY), os.memfd_create("a"), os.memfd_create("b")
+    size = worker_messages.BATCH_SLOT
+    os.ftruncate(memory, size)
+    one = worker_processes._start(root, memory, stored)
+    try:
+        tools = worker_messages.WorkerTools(b"reports", bytes(32), (1024, 4096, 16_384, 1), {}, {}, size, 0)
+        worker_messages.send(one.requests, tuple(tools))
+        assert worker_messages.receive(one.replies) == (worker_messages.READY,)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            one.process.send_signal(number)
+        worker_messages.send(one.requests, (worker_messages.READ, 0, [b"reports/empty.csv"]))
+        reply = worker_messages.receive(one.replies)
+        assert reply is not None
+        assert reply[0] == worker_messages.DONE
+        os.close(one.requests)  # as when the process that holds it is killed
+        assert one.process.wait(PATIENCE) == 0
+        assert worker_messages.receive(one.replies) is None
+    finally:
+        one.process.kill()
+        one.process.wait()
+        for descriptor in (root, memory, stored, one.replies):
+            os.close(descriptor)
+
+
 REPLIES: list[tuple[tuple[object, ...], type[BaseException]]] = [
     ((worker_messages.NO_MEMORY,), MemoryError),
     ((worker_messages.DAMAGED, "a chunk changed", "test the memory"), Damaged),
