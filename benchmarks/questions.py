@@ -23,8 +23,8 @@ from benchmarks.desk import Desk, opened, table_head, tell
 from benchmarks.scratch import say
 from cli.demo.calls import CLIENTS, Call, call_lines, calls_of
 
-LIMIT = 10.0
-"""Seconds: "answers in seconds"."""
+PRUNED, ALL = 1.0, 2.0
+"""Seconds that a question may take whose condition leaves a quarter, and one over everything."""
 
 PROJECT = "parcelo"
 FIRST, DAYS = date(2024, 11, 1), 730
@@ -32,10 +32,11 @@ CLIENT = CLIENTS[0]
 QUARTER = "period_start >= '2025-04-01' and period_end <= '2025-07-01'"
 MOBILE = "caller like '+79%'"
 QUESTIONS = {
-    "mobile calls of a quarter": f"select count(*) as calls from calls where {MOBILE} and {QUARTER}",
-    "mobile calls of all days": f"select count(*) as calls from calls where {MOBILE}",
-    "calls and waiting by month": "select period[:7] as month, count(*), avg(wait_s) from calls group by 1 order by 1",
+    "mobile calls of a quarter": (f"select count(*) as calls from calls where {MOBILE} and {QUARTER}", PRUNED),
+    "mobile calls of all days": (f"select count(*) as calls from calls where {MOBILE}", ALL),
+    "calls and waiting by month": ("select period[:7] as month, count(*), avg(wait_s) from calls group by 1 order by 1", ALL),
 }
+"""Each with the seconds that it may take."""
 
 
 def json_lines(day: date, calls: list[Call]) -> str:
@@ -82,19 +83,19 @@ def main() -> int:
         say(f"{size / 1e6:.0f} million characters written")
         desk.call("backup")
         table_head(f"{DAYS} files, {options.calls} calls a day, {options.form}")
-        passed = [_asked(desk, name, sql) for name, sql in QUESTIONS.items()]
+        passed = [_asked(desk, name, sql, limit) for name, (sql, limit) in QUESTIONS.items()]
         return 0 if all(passed) else 1
 
 
-def _asked(desk: Desk, name: str, sql: str) -> bool:
+def _asked(desk: Desk, name: str, sql: str, limit: float) -> bool:
     desk.forget()
-    cold, warm = (_measured(desk, name, state, sql) for state in ("cold", "warm"))
+    cold, warm = (_measured(desk, name, state, sql, limit) for state in ("cold", "warm"))
     return cold and warm
 
 
-def _measured(desk: Desk, name: str, state: str, sql: str) -> bool:
+def _measured(desk: Desk, name: str, state: str, sql: str, limit: float) -> bool:
     cost = desk.call("query", PROJECT, sql)
-    passed = tell(name, state, cost, LIMIT)
+    passed = tell(name, state, cost, limit)
     say(cost.output.decode())
     return passed
 

@@ -103,7 +103,7 @@ def shape(
     """The columns of these files of a table. texts: columns that stay text whatever they look like."""
     scan = _scan(server, view, rows)
     if view.stored in JSON:
-        found, looks = json_columns(database, scan), TIMES
+        found, looks = json_columns(database, scan, texts, lambda name: _fault(view, name)), TIMES
     else:
         described = database.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608
         found = {name: (quoted(name), type_) for name, type_, *_ in described if not name.startswith(PREFIX)}
@@ -146,12 +146,16 @@ def _still_possible(
     return {name: [type_ for type_ in some if like[name, type_] == filled[name]] for name, some in types.items()}
 
 
+def _fault(view: QueryTable, column: str) -> str:
+    return text(NOT_OF_ITS_TYPE + json.dumps([view.name, column]))
+
+
 def _cell(view: QueryTable, column: QueryColumn) -> str:
     """A cell as the question sees it."""
     if not column.checked:
         return column.raw
     raw, pattern = column.raw, (NUMBERS | TIMES)[column.type]
-    fault = text(NOT_OF_ITS_TYPE + json.dumps([view.name, column.name]))
+    fault = _fault(view, column.name)
     right = f"CASE WHEN regexp_full_match({raw}, {text(pattern)}) THEN TRY_CAST({raw} AS {column.type}) END"
     return f"coalesce({right}, CASE WHEN {raw} IS NOT NULL THEN error({fault} || {raw}) END)"
 

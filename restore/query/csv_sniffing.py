@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 from restore.query.sql_quoting import text
 from restore.tables.distinct_names import distinct
 from restore.tables.readers.csv_header import LOOKED_AT, Header, heading_of
+from restore.tables.readers.csv_plain import PlainCsvReader, rows_of
 from restore.tables.readers.csv_rows import CsvRows, delimiter_of, rows_below, separator_line
 from vault.errors import UsageError
 
@@ -36,11 +37,16 @@ class CsvDialect(NamedTuple):
         return f"auto_detect = false, header = {str(self.in_file).lower()}, {how}, columns = {{{columns}}}"
 
 
-def dialect_of(file: BinaryIO, path: str, delimiter: str | None, header: Header = None) -> CsvDialect:
-    """The head of a file. delimiter: where the format says it · header: what its first row is, where that is known.
+def dialect_of(
+    file: BinaryIO, path: str, delimiter: str | None, header: Header = None, plain: PlainCsvReader | None = None
+) -> CsvDialect:
+    """The head of a file. delimiter: where the format says it · header: what its first row is, where that is known · plain:
+    tells it of files that are plain, in a tenth of the time.
 
     Raises `UsageError` where it is not UTF-8, OSError."""
     data = file.read(SAMPLE)
+    if plain is not None and (found := _of_plain(plain, data, header)) is not None and delimiter in (None, found.delimiter):
+        return found
     try:
         sample = codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < SAMPLE)
     except UnicodeDecodeError as error:
@@ -57,3 +63,12 @@ def dialect_of(file: BinaryIO, path: str, delimiter: str | None, header: Header 
     heading = heading_of(first, below, header)
     names = tuple(distinct(heading.names, alike=str.casefold))
     return CsvDialect(found, int(named is not None), names, heading.in_file, heading.guessed)
+
+
+def _of_plain(plain: PlainCsvReader, data: bytes, header: Header) -> CsvDialect | None:
+    """The head by the whole lines of a beginning; None where they are not plain."""
+    lines = data if len(data) < SAMPLE else data[: data.rfind(b"\n") + 1]
+    found = plain.look(lines, header)
+    if found is None or rows_of([found]) is None:
+        return None
+    return CsvDialect(found.head.delimiter, 0, tuple(distinct(found.head.names, alike=str.casefold)), found.head.in_file)

@@ -24,6 +24,7 @@ from restore.fsspec.tree import moment
 from restore.query.csv_sniffing import CsvDialect, dialect_of
 from restore.query.sheet_files import LocalFile, SheetFiles
 from restore.tables.readers.csv_header import Headers
+from restore.tables.readers.csv_plain import PlainCsvReader
 from vault.errors import Damaged, StrongroomError
 from vault.problems import printable
 
@@ -76,6 +77,7 @@ class QueryFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
         self.opened: set[int] = set()
         self._facts: dict[int, tuple[Any, ...]] = {}
         self._names: dict[int, str] = {}
+        self._plain = PlainCsvReader()
         self._heads: dict[int, CsvDialect] = {}
         self._alike: dict[CsvDialect, CsvDialect] = {}
 
@@ -111,7 +113,8 @@ class QueryFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
             if row not in self._heads:
                 header = self._headers.of(self._items["source"][row].as_py())
                 with self.open(str(row)) as file:
-                    head = dialect_of(file, printable(self._items["path"][row].as_py()), delimiter, header)
+                    path = printable(self._items["path"][row].as_py())
+                    head = dialect_of(file, path, delimiter, header, self._plain)
                 self._heads[row] = self._alike.setdefault(head, head)
             groups.setdefault(self._heads[row], []).append(row)
         return groups

@@ -2,12 +2,14 @@
 
 The fields of all objects make the columns. A text is no number, whatever it looks like; whole numbers are BIGINT, others
 DOUBLE; objects and lists become STRUCT and lists; what is of several types in one place stays JSON. A value that is none of its
-column's type ends the question with DuckDB's words, and is never silently nothing.
+column's type, in a file or row that was not looked at, is never silently nothing or another (DuckDB would make 4 of 3.5 and 1
+of true). The question is asked anew with that column as text; within objects and lists, DuckDB decides.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeAlias
 
 from restore.query.sql_quoting import quoted, text
@@ -22,8 +24,16 @@ MOST_OBJECTS = 1_000_000
 _TYPES = {"UBIGINT": "BIGINT", "NULL": "VARCHAR"}
 
 
-def json_columns(database: DuckDBPyConnection, scan: str) -> dict[str, tuple[str, str]]:
-    """The columns of the objects that `scan` reads: by name, the SQL of a cell and its type."""
+_NUMBERS = ("BIGINT", "UBIGINT", "NULL")
+_ALLOWED = {"BIGINT": _NUMBERS, "UBIGINT": _NUMBERS, "DOUBLE": (*_NUMBERS, "DOUBLE"), "BOOLEAN": ("BOOLEAN", "NULL")}
+"""What JSON calls the values of a column, by its type."""
+
+
+def json_columns(
+    database: DuckDBPyConnection, scan: str, texts: Collection[str], fault: Callable[[str], str]
+) -> dict[str, tuple[str, str]]:
+    """The columns of the objects that `scan` reads: by name, the SQL of a cell and its type. texts: columns that are text
+    whatever they look like · fault: the beginning, in SQL, of what is said of a cell that is none of its column's type."""
     sample = f"SELECT json FROM {scan} LIMIT {MOST_OBJECTS}"  # noqa: S608 (every part is quoted)
     # one object of each shape: of all objects, the aggregate would take ten times their room
     shapes = f"SELECT any_value(json) AS json FROM ({sample}) GROUP BY json_structure(json)"  # noqa: S608
@@ -31,16 +41,22 @@ def json_columns(database: DuckDBPyConnection, scan: str) -> dict[str, tuple[str
     found: Structure = json.loads(row[0]) if row and row[0] else {}
     if not isinstance(found, dict):
         return {"json": ("json", "JSON")}
-    return {name: (_cell(name, one), _type(one)) for name, one in found.items()}
+    kept: dict[str, Structure] = {name: "VARCHAR" if name in texts else one for name, one in found.items()}
+    return {name: (_cell(name, one, fault(name)), _type(one)) for name, one in kept.items()}
 
 
-def _cell(name: str, one: Structure) -> str:
+def _cell(name: str, one: Structure, fault: str) -> str:
     pointer = text("/" + name.replace("~", "~0").replace("/", "~1"))
     if one in ("VARCHAR", "NULL"):
         return f"json_extract_string(json, {pointer})"
     if one == "JSON":
         return f"json_extract(json, {pointer})"
-    return f"json_transform_strict(json_extract(json, {pointer}), {text(json.dumps(_mapped(one)))})"
+    cell = f"json_transform_strict(json_extract(json, {pointer}), {text(json.dumps(_mapped(one)))})"
+    if not isinstance(one, str) or one not in _ALLOWED:
+        return cell
+    allowed = ", ".join(map(text, _ALLOWED[one]))
+    right = f"coalesce(json_type(json, {pointer}), 'NULL') IN ({allowed})"
+    return f"CASE WHEN {right} THEN {cell} ELSE error({fault} || json_extract_string(json, {pointer})) END"
 
 
 def _mapped(one: Structure) -> Structure:

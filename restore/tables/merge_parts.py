@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
 from restore.tables.readers.csv_header import Header
-from restore.tables.readers.csv_plain import PlainCsv, PlainCsvReader, rows_of
+from restore.tables.readers.csv_plain import Head, PlainCsv, PlainCsvReader, rows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +24,9 @@ Opener: TypeAlias = Callable[[LossReport], AbstractContextManager[Sequence[Table
 
 RUN_BYTES = 1 << 20
 """Bytes of files that are read together: larger pieces of memory are slower, as they are new to the processor each time."""
+
+AHEAD = 2
+"""Runs that may wait for whoever takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +82,36 @@ class CsvRun:
 
 
 def in_runs(parts: Iterable[MergePart]) -> Iterator[MergePart | CsvRun]:
-    """The parts in their order: those that are plain CSV in runs, all others one by one."""
+    """The parts in their order: those that are plain CSV in runs, all others one by one. While the next files are read, a
+    thread cuts the last ones into cells."""
+    with ThreadPoolExecutor(1, thread_name_prefix="merge") as pool:
+        coming: deque[Future[Sequence[MergePart | CsvRun]]] = deque()
+        for files in _alike(parts):
+            coming.append(pool.submit(_together, files))
+            if len(coming) > AHEAD:
+                yield from coming.popleft().result()
+        while coming:
+            yield from coming.popleft().result()
+
+
+def _alike(parts: Iterable[MergePart]) -> Iterator[list[tuple[MergePart, PlainCsv | None]]]:
+    """Runs of parts that are plain and have one header; each other part on its own."""
     reader = PlainCsvReader()
-    waiting: list[tuple[MergePart, PlainCsv]] = []
+    waiting: list[tuple[MergePart, PlainCsv | None]] = []
+    head: Head | None = None
     size = 0
     for part in parts:
         found = _plain(reader, part)
-        if waiting and (found is None or found.head != waiting[0][1].head or size + len(found.body) > RUN_BYTES):
-            yield from _run(waiting)
+        if waiting and (found is None or found.head != head or size + len(found.body) > RUN_BYTES):
+            yield waiting
             waiting, size = [], 0
         if found is None:
-            yield part
+            yield [(part, None)]
         else:
             waiting.append((part, found))
-            size += len(found.body)
+            head, size = found.head, size + len(found.body)
     if waiting:
-        yield from _run(waiting)
+        yield waiting
 
 
 def _plain(reader: PlainCsvReader, part: MergePart) -> PlainCsv | None:
@@ -102,11 +121,10 @@ def _plain(reader: PlainCsvReader, part: MergePart) -> PlainCsv | None:
     return None
 
 
-def _run(waiting: Sequence[tuple[MergePart, PlainCsv]]) -> Iterator[MergePart | CsvRun]:
-    files = [file for _, file in waiting]
-    batch = rows_of(files)
+def _together(waiting: Sequence[tuple[MergePart, PlainCsv | None]]) -> Sequence[MergePart | CsvRun]:
     parts = tuple(part for part, _ in waiting)
+    files = [file for _, file in waiting if file is not None]
+    batch = rows_of(files) if files else None
     if batch is None:
-        yield from parts
-    else:
-        yield CsvRun(parts, files[0].head.names, tuple(file.rows for file in files), batch)
+        return parts
+    return [CsvRun(parts, files[0].head.names, tuple(file.rows for file in files), batch)]

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from restore.query import engine
 from restore.query.engine import QueryEngine
 from restore.query.table_names import find_tables
 from restore.selection.query import ItemQuery
@@ -336,3 +337,21 @@ def test_columns_that_differ_in_case_only_are_one_as_in_a_merged_table(tmp_path:
         tmp_path, {"raw/calls/2024-05-01.csv": b"Phone,id\na1,b\n", "raw/calls/2024-05-02.csv": b"ID,phone\nd,c1\n"}
     )
     assert asking(kept).ask("SELECT phone, id FROM calls ORDER BY phone") == [("a1", "b"), ("c1", "d")]
+
+
+@pytest.mark.parametrize(
+    ("late", "shown"),
+    [(b"3.5", "3.5"), (b"true", "true"), (b'"seven"', "seven"), (b"[1]", "[1]")],
+    ids=["a fraction", "a truth", "a text", "a list"],
+)
+def test_a_value_of_another_type_in_a_file_that_was_not_looked_at_makes_its_column_text(
+    late: bytes, shown: str, asking: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "JSON_LOOKED_AT", 50)
+    files = {f"raw/j/2024-{month:02}.jsonl": b'{"a":1,"b":2}\n{"b":3}\n' for month in range(1, 11)}
+    files["raw/j/2024-04.jsonl"] = b'{"a":' + late + b',"b":4}\n'
+    started = asking(backed_up(tmp_path, files))
+
+    assert started.ask("select distinct a from j order by a nulls last") == [("1",), (shown,), (None,)]
+    assert f"column a of j is read as text: one of its cells is {shown!r}" in started.told
+    assert started.ask("select sum(b) from j") == [(9 * 5 + 4,)]
