@@ -13,6 +13,7 @@ from tests.support.hourly import FULL, HourlyReports
 from tests.support.places import names, restore, through
 from tests.support.trees import contents, text, write_tree
 from tests.unit.backup.test_two_at_once import OnWrite
+from vault.backup import dictionaries
 from vault.errors import Interrupted
 from vault.format import layout
 from vault.format.layout import CONTENT_TIER, META_TIER
@@ -414,3 +415,25 @@ def test_the_mark_of_a_dead_prune_delays_a_join_for_a_day_at_most(half_a_day: Ho
     assert half_a_day.packs() == (1, 1)
     assert half_a_day.count("marks") == 0
     half_a_day.judge()
+
+
+def test_packs_that_need_dictionaries_of_their_own_are_not_mixed_and_the_dictionaries_are_joined(
+    life: HourlyReports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dictionaries, "FEWEST_FILES", 20)
+    monkeypatch.setattr(dictionaries, "FEWEST_BYTES", 1000)
+    monkeypatch.setattr(dictionaries, "DICTIONARY_SIZE", 2000)
+    for hour in range(9):
+        lines = [f"2026-03-14T{minute:02};queue-{minute % 5};answered;{hour}" for minute in range(30)]
+        files = {f"{hour} {number}.csv": "\n".join([*lines, str(number)]).encode() for number in range(25)}
+        write_tree(life.folder, files)
+        life.pass_hours(1)
+    needed = set(ChunkIndex.load(life.project).table["dictionary"].to_pylist()) - {None}
+    assert len(needed) == 9
+    for _ in range(2):
+        pruned(life.project)
+    found = places(ChunkIndex.load(life.project).of_tier(CONTENT_TIER).table)
+    assert len({place.pack for place in found if place.chunk in needed}) == 1
+    for pack in {place.pack for place in found}:
+        assert len({place.dictionary for place in found if place.pack == pack}) == 1
+    life.judge()
