@@ -92,18 +92,6 @@ def test_nothing_is_done_until_enough_have_come_together_or_where_nobody_wants_i
     assert pruned(life.project).joined == 20
 
 
-def test_joined_packs_are_not_joined_again_with_every_prune(life: HourlyReports) -> None:
-    rewritten = stored = 0
-    for _ in range(6):
-        life.pass_hours(8)
-        stored += 16
-        rewritten += pruned(life.project).joined
-        pruned(life.project)
-    assert rewritten < 2.5 * stored
-    assert max(life.packs()) < 14
-    life.judge()
-
-
 def test_without_a_read_capability_the_catalogue_is_joined_and_the_plan_says_what_waits(half_a_day: HourlyReports) -> None:
     blind = replace(half_a_day.project, capability=half_a_day.project.capability.without_reading())
     plan = make_plan(blind, JOINING)
