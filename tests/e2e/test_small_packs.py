@@ -44,7 +44,7 @@ def test_small_packs_are_shown_joined_and_gone_with_the_next_prune(hourly: Desk,
     assert packs(hourly) == 2 * HOURS
     planned = hourly.call("prune", "--dry-run", "--json").document
     validate(planned)
-    assert planned["projects"][0]["plan"]["join"] | {"bytes": 0} == {"packs": 18, "bytes": 0, "into": 2}
+    assert planned["projects"][0]["plan"]["join"] | {"bytes": 0} == {"packs": 18, "bytes": 0, "new_packs": 2}
     assert "nothing is to be reclaimed" in hourly.call("prune", "--no-join", "--yes").text
     assert "18 small packs joined into 2" in hourly.call("prune", "--yes").text
     done = hourly.call("prune", "--yes", "--json").document

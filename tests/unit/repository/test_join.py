@@ -76,7 +76,7 @@ def test_a_plan_says_what_is_joined_and_changes_nothing(half_a_day: HourlyReport
         pack for tier in layout.TIERS for pack in list_packs(half_a_day.project, tier)
     }
     told = plan.as_json()
-    assert told["join"] == {"packs": 24, "bytes": sum(one.size for one in plan.small), "into": 2}
+    assert told["join"] == {"packs": 24, "bytes": sum(one.size for one in plan.small), "new_packs": 2}
     assert names(half_a_day.disk, "") == before
     report = apply(half_a_day.project, plan, JOINING).as_json()
     assert (report["packs_joined"], report["packs_joined_into"], report["done"]) == (24, 2, True)
