@@ -160,7 +160,7 @@ def live(place: Place, source: Path, clock: HourClock, given: argparse.Namespace
             maintenance.run_maintenance(place.usual, place.source.name, NoProgress(), locked=False)
         work.backups.append(time.process_time() - start)
         work.stored += report.record.counts.stored_bytes
-        if number % given.prune_every == 0:
+        if given.prune_every and number % given.prune_every == 0:
             start = time.process_time()
             work.rewritten += prune(place.usual, options).stored
             work.prunes.append(time.process_time() - start)
@@ -206,7 +206,7 @@ def main() -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=int, default=2190)
-    parser.add_argument("--prune-every", type=int, default=168, help="hours")
+    parser.add_argument("--prune-every", type=int, default=168, help="hours; 0: not before the end")
     parser.add_argument("--no-join", action="store_true", help="leave small packs as they are")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-hours")
     given = parser.parse_args()
@@ -215,13 +215,17 @@ def main() -> None:
         source.mkdir()
         place = Place(folder / "hourly", source, clock)
         work = live(place, source, clock, given)
-        report(place, work, given)
-        for _ in range(2):  # the second one deletes what the first one has joined
-            work.rewritten += prune(place.usual, PruneOptions(join=not given.no_join)).stored
-        report(place, work, given)
         at_once = Place(folder / "at-once", source, clock)
         back_up(at_once.usual, at_once.source, BackupOptions())
-        compare({"hour by hour": place, "at once": at_once}, source, folder, clock)
+        places = {"hour by hour": place, "at once": at_once}
+        report(place, work, given)
+        compare(places, source, folder, clock)
+        for _ in range(2):  # the second one deletes what the first one has joined
+            start = time.process_time()
+            work.rewritten += prune(place.usual, PruneOptions(join=not given.no_join)).stored
+            work.prunes.append(time.process_time() - start)
+        report(place, work, given)
+        compare(places, source, folder, clock)
         if not check(place.usual, Depth(data=1.0)).sound:
             raise SystemExit("FAILED: the repository is damaged")
 

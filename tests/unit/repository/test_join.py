@@ -13,6 +13,7 @@ from tests.support.hourly import FULL, HourlyReports
 from tests.support.places import names, restore, through
 from tests.support.trees import contents, text, write_tree
 from tests.unit.backup.test_two_at_once import OnWrite
+from vault.backup import dictionaries
 from vault.errors import Interrupted
 from vault.format import layout
 from vault.format.layout import CONTENT_TIER, META_TIER
@@ -75,7 +76,7 @@ def test_a_plan_says_what_is_joined_and_changes_nothing(half_a_day: HourlyReport
         pack for tier in layout.TIERS for pack in list_packs(half_a_day.project, tier)
     }
     told = plan.as_json()
-    assert told["join"] == {"packs": 24, "bytes": sum(one.size for one in plan.small), "into": 2}
+    assert told["join"] == {"packs": 24, "bytes": sum(one.size for one in plan.small), "new_packs": 2}
     assert names(half_a_day.disk, "") == before
     report = apply(half_a_day.project, plan, JOINING).as_json()
     assert (report["packs_joined"], report["packs_joined_into"], report["done"]) == (24, 2, True)
@@ -89,18 +90,6 @@ def test_nothing_is_done_until_enough_have_come_together_or_where_nobody_wants_i
     assert pruned(life.project, replace(JOINING, join=False)).joined == 0
     assert set(before) < set(names(life.disk, life.project.folder("packs")))
     assert pruned(life.project).joined == 20
-
-
-def test_joined_packs_are_not_joined_again_with_every_prune(life: HourlyReports) -> None:
-    rewritten = stored = 0
-    for _ in range(6):
-        life.pass_hours(8)
-        stored += 16
-        rewritten += pruned(life.project).joined
-        pruned(life.project)
-    assert rewritten < 2.5 * stored
-    assert max(life.packs()) < 14
-    life.judge()
 
 
 def test_without_a_read_capability_the_catalogue_is_joined_and_the_plan_says_what_waits(half_a_day: HourlyReports) -> None:
@@ -414,3 +403,25 @@ def test_the_mark_of_a_dead_prune_delays_a_join_for_a_day_at_most(half_a_day: Ho
     assert half_a_day.packs() == (1, 1)
     assert half_a_day.count("marks") == 0
     half_a_day.judge()
+
+
+def test_packs_that_need_dictionaries_of_their_own_are_not_mixed_and_the_dictionaries_are_joined(
+    life: HourlyReports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dictionaries, "FEWEST_FILES", 20)
+    monkeypatch.setattr(dictionaries, "FEWEST_BYTES", 1000)
+    monkeypatch.setattr(dictionaries, "DICTIONARY_SIZE", 2000)
+    for hour in range(9):
+        lines = [f"2026-03-14T{minute:02};queue-{minute % 5};answered;{hour}" for minute in range(30)]
+        files = {f"{hour} {number}.csv": "\n".join([*lines, str(number)]).encode() for number in range(25)}
+        write_tree(life.folder, files)
+        life.pass_hours(1)
+    needed = set(ChunkIndex.load(life.project).table["dictionary"].to_pylist()) - {None}
+    assert len(needed) == 9
+    for _ in range(2):
+        pruned(life.project)
+    found = places(ChunkIndex.load(life.project).of_tier(CONTENT_TIER).table)
+    assert len({place.pack for place in found if place.chunk in needed}) == 1
+    for pack in {place.pack for place in found}:
+        assert len({place.dictionary for place in found if place.pack == pack}) == 1
+    life.judge()

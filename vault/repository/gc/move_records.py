@@ -47,7 +47,7 @@ def said_by_others(
     count = Counter(old for olds in names.values() for old in olds)
     gone: list[MovedPacks] = []
     for one in sorted(records, key=lambda one: one.id):
-        if any(count[old] < 2 for old in names[one.id]):
+        if one.id not in known or any(count[old] < 2 for old in names[one.id]):
             continue
         others = [other for other in left if other.id != one.id]
         known_left, known_others = ([one for one in some if one.id in known] for some in (left, others))

@@ -265,6 +265,8 @@ class _Prune:
         over = [one for one in moves.records if not any(old in used for old in one.packs)]
         left = [one for one in moves.records if one not in over]
         over += move_records.said_by_others(left, self._plan.moves, used, moves.there)
+        claimed = frozenset(claims.list_ids(self._project)) if over else frozenset()
+        over = [one for one in over if one.id not in claimed]  # a claim without its record would count as a backup under way
         names = self._not_locked([layout.snapshot_name(self._project.id, one.id) for one in over])
         over = [one for one in over if layout.snapshot_name(self._project.id, one.id) in names]
         moments = [(one.id, layout.moment_of(one.id) or self._project.services.clock.now()) for one in over]

@@ -143,7 +143,7 @@ class PrunePlan:
             "held": [{"snapshot": snapshot, "reason": why, "why": why} for snapshot, why in self.held],
             "dead": _totals(self.dead),
             "repack": _totals([one.pack for one in self.wasteful]) | {"waste": sum(one.waste for one in self.wasteful)},
-            "join": _totals(self.small) | {"into": len(self.joins)},
+            "join": _totals(self.small) | {"new_packs": len(self.joins)},
             "young": _totals(self.young),
             "unreadable": _totals(self.unreadable),
             "later": _totals(self.later),

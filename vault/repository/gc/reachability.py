@@ -6,6 +6,7 @@ before: a thousand snapshots of thirty thousand packs take the memory of a few.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER, TIERS
 from vault.format.snapshot_record import Record
-from vault.format.tree import Tree
+from vault.format.tree import ChunkRef, Tree
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 CHUNKS_AT_ONCE = 262_144
 """Chunks of manifests that are joined at once, or as many as there are already: joining each manifest with all before would
 cost the square of their number."""
+
+
+CHUNKS_KEPT = 32 * 1024 * 1024
+"""Bytes of chunks of manifests that are kept while the next ones are read."""
 
 
 class PackOrigin(NamedTuple):
@@ -48,6 +53,27 @@ class NeededPacks(NamedTuple):
     reached: frozenset[bytes]
     now: frozenset[bytes]
     origins: Mapping[bytes, PackOrigin]
+
+
+class SuccessiveReader(MetaReader):
+    """Reads manifests one after another, which share most of their chunks: what was used last is not read again."""
+
+    def __init__(self, project: Project, index: ChunkIndex) -> None:
+        super().__init__(project, index)
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self._size = 0
+
+    def fetch(self, refs: Sequence[ChunkRef], what: str) -> list[bytes]:
+        """As `MetaReader.fetch`."""
+        known = {chunk: self._kept.pop(chunk) for chunk in {chunk for chunk, _ in refs} & self._kept.keys()}
+        self._size -= sum(map(len, known.values()))
+        fresh = [(chunk, length) for chunk, length in refs if len(known.get(chunk, b"")) != length]
+        known |= zip((chunk for chunk, _ in fresh), super().fetch(fresh, what), strict=True)
+        self._kept |= known
+        self._size += sum(map(len, known.values()))
+        while self._size > CHUNKS_KEPT:
+            self._size -= len(self._kept.popitem(last=False)[1])
+        return [known[chunk] for chunk, _ in refs]
 
 
 def catalogue_reader(project: Project) -> MetaReader:
@@ -87,7 +113,7 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    reader = MetaReader(project, index.of_tier(META_TIER))
+    reader = SuccessiveReader(project, index.of_tier(META_TIER))
     kind = pa.binary(ID_SIZE)
     parts, waiting = [pa.array([], kind)], 0
     for one in {(one.manifest, one.packs): one for one in records}.values():
