@@ -14,7 +14,6 @@ number, 700, another 5 before `runtime` was there to raise it."""
 def run() -> None:
     """Import the command line, and run it."""
     gc.set_threshold(COLLECT_EVERY, 20, 100)
-    dataclass_methods.install()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from cli.main import run as run_command
