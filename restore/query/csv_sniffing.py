@@ -45,8 +45,9 @@ def dialect_of(
 
     Raises `UsageError` where it is not UTF-8, OSError."""
     data = file.read(SAMPLE)
-    if plain is not None and (found := _of_plain(plain, data, header)) is not None and delimiter in (None, found.delimiter):
-        return found
+    known = None if plain is None else _of_plain(plain, data, header)
+    if known is not None and delimiter in (None, known.delimiter):
+        return known
     try:
         sample = codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < SAMPLE)
     except UnicodeDecodeError as error:
