@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from tests.docs.pages import DOCS
 
 FLOORS = ("classify", "vault", "restore", "policies", "strongroom", "cli")
 """From the bottom."""
+
+_SYNOPSIS = re.compile(r"`(strongroom [^`]*)`")
+"""How a command is called, which is none that can be typed."""
 
 BEGINNING = """# Every module
 
@@ -45,4 +49,5 @@ def _folder(root: Path, folder: Path) -> Iterator[str]:
 def _purpose(file: Path) -> str:
     """The first paragraph of a module's docstring, in a line."""
     text = ast.get_docstring(ast.parse(file.read_text("utf-8"))) if file.exists() else None
-    return " ".join((text or "").split("\n\n")[0].split()).replace("|", "\\|")
+    line = " ".join((text or "").split("\n\n")[0].split())
+    return _SYNOPSIS.sub(r"\1", line).replace("|", "\\|")

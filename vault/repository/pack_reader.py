@@ -39,6 +39,9 @@ GAP = 512 * 1024
 HEADER_GUESS = 4096
 """Bytes that surely hold the header of a pack, which has one recipient."""
 
+FRONT = 64 * 1024
+"""Bytes: what begins so near to a pack's front is read with its header, in one request."""
+
 KEYS_KEPT = 4096
 
 MOST_DICTIONARIES = 8
@@ -178,7 +181,7 @@ class PackReader:
     def read_span(self, pack: ChunkPlace, start: int, length: int) -> memoryview:
         """Bytes `start` to `start + length` of a pack's plain stream. Raises `Damaged`, `StorageError`, `KeyRefused`."""
         name = pack_name(self._project.id, pack.tier, pack.pack)
-        if start <= GAP and pack.pack not in self._headers:
+        if start <= FRONT and pack.pack not in self._headers:
             with suppress(Damaged):  # what is wrong with it, the longer way says, after a second look
                 return self._front_span(pack, name, start, length)
         reader = self._header(pack, name).reader(pack.pack_size)
