@@ -259,10 +259,10 @@ class _Restorer:
             references = files.begin(rows, references)
             release_memory()
             parallel = self._parallel(files, rows, references)
-            self._progress.release()
             if parallel is not None:
-                parallel.run(self._stop)
+                parallel.run(self._stop, self._progress.release)
             else:
+                self._progress.release()
                 files.start_threads()
                 for portion in fetch(references, self._reader, self._stop, files.write_small):
                     files.write(portion)

@@ -94,6 +94,7 @@ class FileWriter:
         self.written += result.files
         self.bytes += result.bytes
         self.requests += result.requests
+        self._target.adopt(result.made)
         self._progress.advance(items=result.files, size=result.bytes)
         for row, problem in result.failed:
             if row not in self._failed:

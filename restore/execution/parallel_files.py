@@ -44,8 +44,9 @@ class FileTask(NamedTuple):
 @dataclass(slots=True)
 class FileResult:
     """What became of a portion. files, bytes: small ones that are written · pieces: (row, bytes) that are written into pending
-    files · failed: rows that cannot be finished, and why · requests: to the store."""
+    files · failed: rows that cannot be finished, and why · made: folders that were missing again · requests: to the store."""
 
+    made: frozenset[bytes] = frozenset()
     files: int = 0
     bytes: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -78,10 +79,11 @@ class ParallelFiles:
             count, lambda: FilesWorker(work)
         )
 
-    def run(self, stop: Callable[[], None]) -> None:
-        """Until all are written. Raises `TargetError`, `StorageError`, `StrongroomError` where a worker is gone; what is
-        finished has its name by then."""
+    def run(self, stop: Callable[[], None], begun: Callable[[], None]) -> None:
+        """Until all are written. begun: called once the processes are there, and threads may begin. Raises `TargetError`,
+        `StorageError`, `StrongroomError` where a worker is gone; what is finished has its name by then."""
         try:
+            begun()
             for result in self._processes.results(self._next, stop):
                 self._files.take(result)
         except BaseException:
@@ -112,6 +114,8 @@ class FilesWorker:
         self._plan, self._rows, self._order, self._pieces = work.plan, work.rows, work.order, work.pieces
         self._reader = work.reader
         self._requests_before = work.reader.requests
+        self._target = work.target
+        self._made_before = work.target.made
         self._writer = work.target.writer()
         self._open: dict[int, int] = {}
         self._most_open = open_files_for(share=8)
@@ -150,7 +154,8 @@ class FilesWorker:
 
     def leave(self) -> FileResult:
         """Bring what is finished to its names. Raises `TargetError`."""
-        result = FileResult(requests=self._reader.requests - self._requests_before)
+        made = self._target.made - self._made_before
+        result = FileResult(made=made, requests=self._reader.requests - self._requests_before)
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open.clear()

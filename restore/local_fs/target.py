@@ -103,6 +103,15 @@ class Target:
         self._writers.append(writer)
         return writer
 
+    @property
+    def made(self) -> frozenset[bytes]:
+        """Folders that were made on the way to items, and are not finished."""
+        return frozenset(self._made)
+
+    def adopt(self, made: Iterable[bytes]) -> None:
+        """Finish these folders, too: another process that writes to the same target has made them."""
+        self._made.update(made)
+
     def finish(self, folders: Iterable[tuple[bytes, Attributes]]) -> list[Problem]:
         """After the last commit: attributes of folders, deepest first, then one more sync for the renames.
 

@@ -164,14 +164,18 @@ class PackReader:
         return content
 
     def open_header(self, pack: bytes, tier: int, size: int) -> None:
-        """Show that the store has a pack, and be ready to read it. A header that cannot be opened is for the reading to tell.
-        Raises `ObjectNotFound`, `StorageError`."""
+        """Show that the store has a pack, and be ready to read it. A header that cannot be read or opened is for the reading to
+        tell. Raises `ObjectNotFound`, `StorageError`."""
         name = pack_name(self._project.id, tier, pack)
-        if self._project.capability.content_identity is None:
-            self._project.store.size(name)
-            return
-        with suppress(Damaged):
-            self._header(ChunkPlace(b"", pack, tier, size, 0, 0, 0, None), name)
+        if self._project.capability.content_identity is not None:
+            try:
+                self._header(ChunkPlace(b"", pack, tier, size, 0, 0, 0, None), name)
+                return
+            except ObjectNotFound:
+                raise
+            except (Damaged, StorageError):
+                pass  # a pack in an archive tier is there, too
+        self._project.store.size(name)
 
     def plain_size(self, pack: ChunkPlace) -> int:
         """Bytes of a pack's plain stream, going by its stored size. Raises `Damaged`, `StorageError`, `KeyRefused`."""

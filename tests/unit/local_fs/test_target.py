@@ -430,6 +430,14 @@ def test_folders_get_modes_and_times_last_deepest_first(tmp_path: Path, target: 
     (tmp_path / "to" / "d").chmod(0o700)
 
 
+def test_a_folder_that_another_process_has_made_on_the_way_is_finished_too(tmp_path: Path, target: Target) -> None:
+    made = tmp_path / "to" / "way"
+    made.mkdir(mode=0o1700)
+    target.adopt([b"way"])
+    assert target.made == {b"way"} and target.finish([]) == []
+    assert stat.S_IMODE(made.stat().st_mode) == stat.S_IMODE((tmp_path / "to").stat().st_mode) & 0o777
+
+
 def test_extended_attributes_are_set_and_their_failure_costs_no_file(tmp_path: Path, writer: Writer) -> None:
     wanted = Attributes(mode=0o400, extended=((b"user.note", b"\0v"), (b"nonsense", b"1")))
     assert whats(writer.write_small(b"f", b"x", wanted)) == ["attributes"]

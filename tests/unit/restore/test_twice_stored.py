@@ -9,11 +9,12 @@ import pytest
 
 from restore.execution.stream import stream
 from restore.selection.select import ItemQuery, select
-from tests.support.places import back_up, made_on, names, restore
+from tests.support.faulty import FaultyStore, faults
+from tests.support.places import back_up, made_on, names, restore, through
 from tests.support.randomness import SeededChance
 from tests.support.trees import look_at, text, write_tree
 from tests.unit.fsspec.mounted_project import OneProject
-from vault.errors import Damaged
+from vault.errors import Damaged, ObjectNotFound, StorageError
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
@@ -88,3 +89,16 @@ def test_a_program_reads_from_the_pack_that_is_whole(project: Project, damage: s
     files = OneProject(select(project, ItemQuery(patterns=("reports",))))
     with files.open("sdek/reports/large") as file:
         assert file.read() == FILES["large"]
+
+
+def test_a_pack_that_is_there_and_cannot_be_read_is_not_missing(project: Project) -> None:
+    name = names(project.store, project.folder("packs"))[0]
+    store = FaultyStore(project.store)
+    archived = StorageError("the provider moved the object to an archive tier")
+    with faults(store).on("get_range", name=name, raises=archived) as plan:
+        reader = PackReader(through(project, store))
+        size = project.store.size(name)
+        reader.open_header(bytes.fromhex(name.rpartition("/")[2]), CONTENT_TIER, size)
+    assert plan.all_happened
+    with pytest.raises(ObjectNotFound):
+        reader.open_header(bytes(32), CONTENT_TIER, size)
