@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import resource_errors
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.faulty import FaultyStore, faults
 from tests.support.places import back_up, checked, made_on, restore, through, tiny_descriptor
@@ -195,6 +197,27 @@ def test_a_worker_that_is_killed_ends_the_run_with_an_error_and_the_next_one_goe
     restore(project, tmp_path / "back")
     assert look_at(tmp_path / "back/reports") == look_at(folder)
     assert all(one.returncode is not None for one in started)
+
+
+def test_workers_without_memory_end_the_run_with_an_error(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    def take_memory() -> None:
+        for one in started:
+            resource.prlimit(one.pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+
+    write_tree(folder, {f"more/{number}.csv": text(f"more {number}", 700_000) for number in range(12)})
+    monkeypatch.setattr("vault.backup.file_reading.BATCH_FILES", 3)
+    project = project_on(MemoryStore())
+    with no_hang(PATIENCE), pytest.raises((MemoryError, StrongroomError)) as error:
+        back_up(project, folder, BackupOptions(progress=During(take_memory, after=9)))
+    shown = error.value if isinstance(error.value, StrongroomError) else resource_errors.shortage(error.value)
+    assert shown is not None
+    assert shown.hint is not None
+    assert "memory" in shown.hint or "memory" in str(shown)
+    assert all(one.returncode is not None for one in started)
+    back_up(project, folder)
+    assert checked(project).sound
 
 
 def test_an_interruption_ends_the_workers(folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
