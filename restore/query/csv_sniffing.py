@@ -41,12 +41,13 @@ def dialect_of(
     file: BinaryIO, path: str, delimiter: str | None, header: Header = None, plain: PlainCsvReader | None = None
 ) -> CsvDialect:
     """The head of a file. delimiter: where the format says it · header: what its first row is, where that is known · plain:
-    tells it of files that are plain, in a tenth of the time.
+    tells it of files that are plain, in two thirds of the time.
 
     Raises `UsageError` where it is not UTF-8, OSError."""
     data = file.read(SAMPLE)
-    if plain is not None and (found := _of_plain(plain, data, header)) is not None and delimiter in (None, found.delimiter):
-        return found
+    quick = _of_plain(plain, data, header) if plain is not None else None
+    if quick is not None and delimiter in (None, quick.delimiter):
+        return quick
     try:
         sample = codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < SAMPLE)
     except UnicodeDecodeError as error:
