@@ -130,7 +130,10 @@ class _Joining:
         known = None if dictionary is None else self._reader.dictionary(dictionary)
         every = {frame.place.chunk: frame for pack in alike for frame in frames[pack]}
         order = self._order.sorted(batch[0].tier, [(pack, [one.place.chunk for one in frames[pack]]) for pack in alike])
-        for chunks in self._order.parts(batch[0].tier, order):
+        parts = self._order.parts(batch[0].tier, order)
+        if len(parts) >= len(alike):
+            return
+        for chunks in parts:
             builder = PackBuilder(dictionary)
             for chunk in chunks:
                 builder.add(chunk, bytes(every[chunk].stored), every[chunk].place.plain)
