@@ -116,12 +116,11 @@ def _bytes(text: str) -> int:
 
 def _show(plan: PrunePlan) -> None:
     sums = plan.as_json()
-    into = counted(len(plan.joins), "new one")
     output.result(f"{plan.project}: plan")
     for name, text in (
         ("dead", f"that no snapshot needs go{', if no backup under way needs them' if plan.claims else ''}"),
         ("repack", "hold mostly waste: what is needed of them is stored anew, and they go with the next prune"),
-        ("join", f"are small and are joined into {into}; they go with the next prune"),
+        ("join", f"are small and are joined into at most {plan.new_packs}; they go with the next prune"),
         ("unreadable", "are small and wait for somebody with a read capability, who can open and join them"),
         (
             "young",

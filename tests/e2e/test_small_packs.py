@@ -40,16 +40,16 @@ def packs(desk: Desk) -> int:
 def test_small_packs_are_shown_joined_and_gone_with_the_next_prune(hourly: Desk, tmp_path: Path) -> None:
     assert packs(hourly) == 2 * HOURS
     shown = hourly.call("prune", "--dry-run").text
-    assert "18 packs" in shown and "are small and are joined into 2 new ones" in shown
+    assert "18 packs" in shown and "are small and are joined into at most 3" in shown
     assert packs(hourly) == 2 * HOURS
     planned = hourly.call("prune", "--dry-run", "--json").document
     validate(planned)
-    assert planned["projects"][0]["plan"]["join"] | {"bytes": 0} == {"packs": 18, "bytes": 0, "new_packs": 2}
+    assert planned["projects"][0]["plan"]["join"] | {"bytes": 0} == {"packs": 18, "bytes": 0, "new_packs": 3}
     assert "nothing is to be reclaimed" in hourly.call("prune", "--no-join", "--yes").text
-    assert "18 small packs joined into 2" in hourly.call("prune", "--yes").text
+    assert "18 small packs joined into 3" in hourly.call("prune", "--yes").text
     done = hourly.call("prune", "--yes", "--json").document
     validate(done)
-    assert (done["projects"][0]["packs_deleted"], packs(hourly)) == (18, 2)
+    assert (done["projects"][0]["packs_deleted"], packs(hourly)) == (18, 3)
     assert "nothing is to be reclaimed" in hourly.call("prune", "--yes").text
     hourly.call("check", "--read-data")
     restored = hourly.call("restore", "acme", "--to", str(tmp_path / "back"), "--json").document

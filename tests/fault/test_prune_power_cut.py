@@ -183,6 +183,6 @@ def join_and_die(lived: HourlyReports, home: Path, *, stride: int) -> None:
                 for _ in range(3):
                     prune(JOIN)(life.project)
                 life.judge()
-                assert max(life.packs()) <= 2
+                assert max(life.packs()) <= 4
                 assert list(life.disk.list(life.project.folder("claims"))) == []
                 assert life.count("index") <= 8

@@ -246,7 +246,7 @@ def judge(schedule: Schedule, stranger: Project) -> None:
 def live_on(schedule: Schedule, disk: Store, time: float) -> None:
     """Another backup on each machine, with the cache that it has by now, and prunes, long after: nothing is left over."""
     clock = StillClock(BEGIN + timedelta(seconds=time, days=40))
-    last = PruneOptions(patience=USUAL, repack_above=None)
+    last = PruneOptions(patience=USUAL, repack_above=None, join=False)
     for actor, folder in schedule.folders.items():
         mine = schedule.machine(actor, f"{actor} later", disk, clock)
         back_up(mine, folder)

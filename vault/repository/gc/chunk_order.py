@@ -7,6 +7,7 @@ what has no period, is placed by the snapshot that brought it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ class ChunkOrder:
         self._index = index
         self._origins = origins
         self._periods: pa.Table | None = None
+        self._newest: frozenset[bytes] | None = None
 
     def sorted(self, tier: int, packs: Iterable[tuple[bytes, Sequence[bytes]]]) -> list[bytes]:
         """Their chunks, each once. packs: SHA-256 and chunks, those that came first in front."""
@@ -50,6 +52,16 @@ class ChunkOrder:
         if tier == CONTENT_TIER:
             keys |= self._by_period(list(keys))
         return sorted(keys, key=lambda chunk: keys[chunk])  # what is equal stays as it lies
+
+    def parts(self, tier: int, chunks: Sequence[bytes]) -> list[list[bytes]]:
+        """The chunks, in their order, as they are divided among packs: of the catalogue those that the newest snapshots consist
+        of are apart from others."""
+        if tier == CONTENT_TIER:
+            return [list(chunks)]
+        if self._newest is None:
+            self._newest = _newest(self._project, self._records, self._index)
+        parts = ([chunk for chunk in chunks if (chunk in self._newest) is newest] for newest in (True, False))
+        return [part for part in parts if part]
 
     def _by_period(self, chunks: list[bytes]) -> dict[bytes, ChunkPosition]:
         """The place of those chunks that the newest snapshots use for an item with a period."""
@@ -86,6 +98,17 @@ def _periods(project: Project, records: Sequence[Record], index: ChunkIndex) -> 
         ids, starts = ids.filter(there), starts.filter(there)
         tables.append(pa.table([ids, pa.repeat(one.source, len(ids)), starts], schema=schema))
     return pa.concat_tables(tables).combine_chunks()
+
+
+def _newest(project: Project, records: Sequence[Record], index: ChunkIndex) -> frozenset[bytes]:
+    """The chunks of the manifests and lists of the newest snapshots. Those that cannot be read are passed over."""
+    reader = MetaReader(project, index.of_tier(META_TIER))
+    found: set[bytes] = set()
+    for one in snapshots.at(records, None):
+        for root in (one.manifest, one.packs):
+            with suppress(Damaged):
+                found.update(reader.chunks_of(root, one.id))
+    return frozenset(found)
 
 
 def _microseconds(moment: datetime) -> int:

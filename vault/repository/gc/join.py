@@ -1,4 +1,5 @@
-"""Joining small packs: all that is in them is stored again, together, in the order in which it will be restored.
+"""Joining small packs: all that is in them is stored again, together, in the order in which it will be restored. Of the
+catalogue, what the newest snapshots consist of is stored apart: who has no cache need not fetch years of older manifests.
 
 It is committed as a repacking is (see `repack`): under a claim, with a record that says where the content of each old pack lies
 now. Unlike there nothing is left out, so that no manifest is needed to prove that a pack may go. Frames are expanded and
@@ -82,7 +83,7 @@ def _join_some(
     try:
         work = _Joining(session, inputs)
         stop, number, size = session.refreshing_claim(options.stop), 0, 0
-        while waiting and not (number and (late() or number * BYTES_OF_ENTRY * 2 > MAX_MOVED_BYTES or size > AT_ONCE)):
+        while waiting and not (number and (late() or number * BYTES_OF_ENTRY * 3 > MAX_MOVED_BYTES or size > AT_ONCE)):
             batch = waiting.popleft()
             work.take(batch, stop)
             number, size = number + len(batch), size + sum(pack.size for pack in batch)
@@ -109,12 +110,12 @@ class _Joining:
         self._order = inputs.order
         self._reader = PackReader(session.project, inputs.index)
         self._sources: dict[bytes, list[bytes]] = {}
-        """The packs of each batch, by what is in the new one: a hash of its chunks' ids in order."""
+        """Of each new pack those whose chunks are in it, by a hash of these chunks' ids in order."""
         self.damaged: list[bytes] = []
 
     def take(self, batch: PackBatch, stop: Callable[[], None]) -> None:
-        """Store a batch as one pack. One that cannot be read whole stays as it is, and so does one that needs another
-        dictionary than the first, whatever the index says."""
+        """Store a batch as one pack, or two of the catalogue. One that cannot be read whole stays as it is, and so does one
+        that needs another dictionary than the first, whatever the index says."""
         frames: dict[bytes, list[_Frame]] = {}
         dictionaries: dict[bytes, bytes | None] = {}
         for pack, read in zip(batch, self._read_all(batch, stop), strict=True):
@@ -126,25 +127,33 @@ class _Joining:
         if len(alike) < 2:
             return
         dictionary = dictionaries[alike[0]]
-        builder = PackBuilder(dictionary)
-        every = {frame.place.chunk: frame for pack in alike for frame in frames[pack]}
-        for chunk in self._order.sorted(batch[0].tier, [(pack, [one.place.chunk for one in frames[pack]]) for pack in alike]):
-            builder.add(chunk, bytes(every[chunk].stored), every[chunk].place.plain)
-        self._sources[hashlib.sha256(b"".join(builder.chunks)).digest()] = alike
         known = None if dictionary is None else self._reader.dictionary(dictionary)
-        self._session.packs.submit(builder, batch[0].tier, known)
+        every = {frame.place.chunk: frame for pack in alike for frame in frames[pack]}
+        order = self._order.sorted(batch[0].tier, [(pack, [one.place.chunk for one in frames[pack]]) for pack in alike])
+        parts = self._order.parts(batch[0].tier, order)
+        if len(parts) >= len(alike):
+            return
+        for chunks in parts:
+            builder = PackBuilder(dictionary)
+            for chunk in chunks:
+                builder.add(chunk, bytes(every[chunk].stored), every[chunk].place.plain)
+            inside = frozenset(chunks)
+            sources = [pack for pack in alike if any(frame.place.chunk in inside for frame in frames[pack])]
+            self._sources[hashlib.sha256(b"".join(chunks)).digest()] = sources
+            self._session.packs.submit(builder, batch[0].tier, known)
 
     def finish(self) -> dict[bytes, tuple[bytes, ...]]:
-        """Name what was stored in the index; gives, for each old pack, the one that holds all of it."""
+        """Name what was stored in the index; gives, for each old pack, those that hold all of it."""
         self._session.close_index()
         rows = self._session.index.rows()
-        moved: dict[bytes, tuple[bytes, ...]] = {}
+        moved: dict[bytes, list[bytes]] = {}
         of_packs: dict[bytes, list[bytes]] = {}
         for pack, chunk in zip(rows["pack"].to_pylist(), rows["chunk"].to_pylist(), strict=True):
             of_packs.setdefault(pack, []).append(chunk)
         for pack, chunks in of_packs.items():
-            moved |= dict.fromkeys(self._sources[hashlib.sha256(b"".join(chunks)).digest()], (pack,))
-        return moved
+            for old in self._sources[hashlib.sha256(b"".join(chunks)).digest()]:
+                moved.setdefault(old, []).append(pack)
+        return {old: tuple(sorted(new)) for old, new in moved.items()}
 
     def _read_all(self, batch: PackBatch, stop: Callable[[], None]) -> Iterator[list[_Frame] | None]:
         with ThreadPoolExecutor(min(READERS, len(batch)), thread_name_prefix="join") as pool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from vault.format.layout import META_TIER
 from vault.progress import NoProgress, Progress
 from vault.repository.claims import WaitOptions
 from vault.repository.gc.forget import Held, nothing_held
@@ -135,6 +136,11 @@ class PrunePlan:
         """The packs that are joined."""
         return [pack for batch in self.joins for pack in batch]
 
+    @property
+    def new_packs(self) -> int:
+        """In place of the packs that are joined, at most: of the catalogue what the newest snapshots need lies apart."""
+        return sum(2 if batch[0].tier == META_TIER else 1 for batch in self.joins)
+
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
@@ -143,7 +149,7 @@ class PrunePlan:
             "held": [{"snapshot": snapshot, "reason": why, "why": why} for snapshot, why in self.held],
             "dead": _totals(self.dead),
             "repack": _totals([one.pack for one in self.wasteful]) | {"waste": sum(one.waste for one in self.wasteful)},
-            "join": _totals(self.small) | {"new_packs": len(self.joins)},
+            "join": _totals(self.small) | {"new_packs": self.new_packs},
             "young": _totals(self.young),
             "unreadable": _totals(self.unreadable),
             "later": _totals(self.later),
