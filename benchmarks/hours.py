@@ -119,7 +119,7 @@ class Place:
     """A repository in a folder, and who uses it."""
 
     def __init__(self, folder: Path, source: Path, clock: HourClock) -> None:
-        self._folder = folder
+        self.folder = folder
         self._clock = clock
         self._randomness = SystemRandomness()
         self._identity = HybridIdentity.generate(self._randomness)
@@ -134,7 +134,7 @@ class Place:
 
     def seen_by(self, cache: str, store: Store) -> Project:
         """The project as a machine with this cache sees it."""
-        cached = CachingStore(store, self._folder / cache, self._randomness)
+        cached = CachingStore(store, self.folder / cache, self._randomness)
         (project,) = replace(self._repository, store=cached).choose([NAME], [self._identity], {NAME: self._id})
         return project
 
@@ -182,7 +182,7 @@ def prune(project: Project, options: PruneOptions) -> PruneReport:
 
 def restored(place: Place, source: Path, folder: Path, query: ItemQuery | None) -> tuple[float, Mapping[str, int]]:
     """Seconds, and requests by kind, of a restore with an empty cache. None: everything, compared with the source."""
-    with empty_folder(folder / "restored") as target, empty_folder(folder / "stranger"):
+    with empty_folder(folder / "restored") as target, empty_folder(place.folder / "stranger"):
         counting = CountingStore(place.store)
         project = place.seen_by("stranger", counting)
         os.sync()
