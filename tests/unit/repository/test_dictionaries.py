@@ -14,15 +14,22 @@ from tests.support.places import back_up, checked, chunks_in_packs, copied, made
 from tests.support.randomness import SeededChance
 from tests.support.trees import contents, look_at, write_tree
 from vault.backup import dictionaries
+from vault.backup.content_writer import store_dictionaries
 from vault.errors import Damaged
-from vault.format.chunks import ChunkerParams
+from vault.format.chunks import ChunkerParams, chunk_id
+from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER, pack_name
+from vault.format.pack import PackBuilder
+from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc.prune import apply
-from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_plan import PruneOptions, StoredPack
 from vault.repository.gc.prune_planner import make_plan
+from vault.repository.gc.repack import RepackInputs, repack
 from vault.repository.pack_reader import PackReader, places
 from vault.repository.project import Project
+from vault.repository.session import Session
+from vault.repository.sorted_index import KnownChunks
 from vault.storage.memory import MemoryStore
 
 COUNT = 60
@@ -122,6 +129,30 @@ def test_a_dictionary_that_needs_itself_is_refused(project: Project, folder: Pat
     reader = PackReader(project, ChunkIndex(odd))
     first = places(odd)[0]
     assert [type(content) for _, content in reader.chunks([first])] == [Damaged]
+
+
+def test_a_repacked_chunk_keeps_the_dictionary_whose_pack_its_snapshots_name(project: Project) -> None:
+    """Two machines at once, neither of which knew of the other, have stored one chunk with two dictionaries."""
+    key = project.capability.chunk_id_key
+    reports = [report(number) for number in range(COUNT)]
+    trained = [dictionaries.train(reports[start : start + 30], key) for start in (0, 30)]
+    session = Session.begin(project, "reports")
+    both = [one for one in trained if one is not None]
+    store_dictionaries(session, KnownChunks(ChunkIndex.load(project)), both)
+    for one in both:
+        builder = PackBuilder(one.chunk)
+        builder.add(chunk_id(key, reports[0]), Compressor(one.dictionary).frame(reports[0]), len(reports[0]))
+        session.packs.submit(builder, CONTENT_TIER, one.dictionary)
+    session.close_index()
+    index = ChunkIndex.load(project)
+    live = pa.array([chunk_id(key, reports[0])], pa.binary(32))
+    old = {place.pack: place for place in places(index.rows_elsewhere({chunk_id(key, reports[0])}, ()))}
+    assert {place.dictionary for place in old.values()} == {one.chunk for one in both} and len(both) == 2
+    packs = [StoredPack(place.tier, place.pack, place.pack_size) for place in old.values()]
+    repack(project, RepackInputs(packs, live, index), PruneOptions())
+    now = {place.pack: place for place in places(ChunkIndex.load(project).rows_elsewhere({live[0].as_py()}, old))}
+    for pack, (target,) in snapshots.committed(project).moved.items():
+        assert now[target].dictionary == old[pack].dictionary
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -38,6 +38,10 @@ MOST_AT_ONCE = 16 * 1024**3
 BYTES_OF_ENTRY = 72
 """Of a pack's name in a record of moved packs, with quotes and brackets."""
 
+_Copy = tuple[bytes, bytes | None]
+"""A chunk as it is stored: its id, and the dictionary that its frame needs. A snapshot that needs one names the pack of the
+dictionary; a copy with another one would need a pack that it does not name."""
+
 _Destination = tuple[int, bytes | None, int]
 """A pack to be: its tier, its dictionary, and how many were closed before a chunk came to lie in it."""
 
@@ -110,8 +114,8 @@ class _Repack:
         self._builders: dict[tuple[int, bytes | None], PackBuilder] = {}
         self._dictionaries: dict[bytes, Dictionary] = {}
         self._compressors: dict[bytes | None, Compressor] = {}
-        self._taken: dict[bytes, list[bytes]] = {}
-        self._lies: dict[bytes, _Destination] = {}
+        self._taken: dict[bytes, list[_Copy]] = {}
+        self._lies: dict[_Copy, _Destination] = {}
         self._closed_packs = 0
         self.record_bytes = 0
         """Of the record of what was taken so far, at most."""
@@ -135,8 +139,9 @@ class _Repack:
         except (Damaged, ObjectNotFound):
             self.damaged.append(pack.sha256)
             return
-        self._taken[pack.sha256] = [place.chunk for place in wanted]
-        destinations = {self._lies[place.chunk] for place in wanted}
+        copies = [(place.chunk, place.dictionary) for place in wanted]
+        self._taken[pack.sha256] = copies
+        destinations = {self._lies[copy] for copy in copies}
         self.record_bytes += BYTES_OF_ENTRY * (1 + len(destinations))
 
     def finish(self) -> dict[bytes, tuple[bytes, ...]]:
@@ -145,8 +150,9 @@ class _Repack:
             self._close_pack(key)
         self._session.close_index()
         rows = self._session.index.rows()
-        where = dict(zip(rows["chunk"].to_pylist(), rows["pack"].to_pylist(), strict=True))
-        return {old: tuple(sorted({where[chunk] for chunk in chunks})) for old, chunks in self._taken.items()}
+        copies = zip(rows["chunk"].to_pylist(), rows["dictionary"].to_pylist(), strict=True)
+        where = dict(zip(copies, rows["pack"].to_pylist(), strict=True))
+        return {old: tuple(sorted({where[copy] for copy in taken})) for old, taken in self._taken.items()}
 
     def _contents(self, wanted: list[ChunkPlace]) -> Iterator[tuple[ChunkPlace, bytes]]:
         for place, content in self._reader.chunks(wanted):
@@ -155,7 +161,8 @@ class _Repack:
             yield place, content
 
     def _add(self, tier: int, place: ChunkPlace, content: bytes) -> None:
-        if place.chunk in self._lies:
+        copy = place.chunk, place.dictionary
+        if copy in self._lies:
             return
         key = (tier, place.dictionary)
         if place.dictionary not in self._compressors:
@@ -165,7 +172,7 @@ class _Repack:
         if builder and builder.size + len(frame) > self._session.project.descriptor.limits.pack:
             self._close_pack(key)
         self._builders.setdefault(key, PackBuilder(place.dictionary)).add(place.chunk, frame, len(content))
-        self._lies[place.chunk] = (*key, self._closed_packs)
+        self._lies[copy] = (*key, self._closed_packs)
 
     def _close_pack(self, key: tuple[int, bytes | None]) -> None:
         self._closed_packs += 1
