@@ -1,7 +1,7 @@
 """A report of a restore: every item that was selected and was left alone, and everything that went wrong, with the reason,
 which `restore.planning.plan.RestorePlan.left_alone` gives and `restore.planning.conflicts` decides.
 
-FILE.json       one JSON document, `strongroom.restore-report/1`: `left` and `problems`, each with `path`, a word for
+FILE.json       one JSON document, `strongroom.restore-report/1`: `left` and `problem_list`, each with `path`, a word for
                 programs and a sentence
 other names     text, a line for each item: PATH: WORD: sentence
 """
@@ -60,5 +60,5 @@ def _text(planned: PlannedRestore, problems: list[Problem]) -> Iterator[str]:
 def _json(planned: PlannedRestore, problems: list[Problem]) -> Iterator[str]:
     left = [one.as_json() for one in planned.left_alone()]
     head = {"schema": schemas.identifier("restore-report/1"), "project": planned.selected.project.name, "left": left}
-    document = head | {"problems": [one.as_json() for one in problems]}
+    document = head | {"problem_list": [one.as_json() for one in problems]}
     yield json.dumps(document, ensure_ascii=False, indent=2)
