@@ -32,6 +32,15 @@ _COMBINATIONS = {
     for names in ("", "quarter", "month", "quarter month", "week", "month day", "quarter month day", "month day hour",
                   "quarter month day hour")
 }  # fmt: skip
+_OF_NO_WIDTH = {
+    "quarter": "[1-4]",
+    "month": "1[0-2]|[1-9]",
+    "week": "[1-4][0-9]|5[0-3]|[1-9]",
+    "day": "[12][0-9]|3[01]|[1-9]",
+    "hour": "1[0-9]|2[0-4]|[0-9]",
+}
+"""Numbers that there are, the longer ones first: before a year, 1 is to be told from 12 (`1200010` is the tenth of January)."""
+
 _PIECES = re.compile(r"\{\{|\}\}|\{(?P<field>[^{}/]*)\}|(?P<brace>[{}])|(?P<text>[^{}]+)")
 
 
@@ -111,8 +120,10 @@ def _field(text: str, piece: re.Match[str], fields: list[str]) -> str:
         hint = f"did you mean {{{close[0]}}}?" if close else f"there are: {', '.join(FIELDS)}, any"
         raise _error(text, piece, "is no field", hint)
     fields.append(name)
+    if name == "year" and width in ("", "04"):
+        return "((?:1[89]|2[01])[0-9]{2})"
     if not width:
-        return "([0-9]{4})" if name == "year" else "(0|[1-9][0-9]?)"
+        return f"({_OF_NO_WIDTH[name]})"
     if not re.fullmatch("0[1-9]", width) or (name == "year" and width != "04"):
         raise _error(text, piece, "has a width that is none", f"write {{{name}:0{4 if name == 'year' else 2}}}")
     return f"([0-9]{{{width[1]}}})"

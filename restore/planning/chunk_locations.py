@@ -12,7 +12,7 @@ from vault.format.layout import CONTENT_TIER
 from vault.problems import Problem
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.orphan_packs import with_orphans
-from vault.repository.pack_reader import GAP, PackReader
+from vault.repository.pack_reader import FRONT, GAP, PackReader
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -132,15 +132,20 @@ def missing_packs(project: Project, packs: Mapping[bytes, int], reader: PackRead
 
 
 def count_requests(references: pa.Table, *, gap: int = GAP) -> int:
-    """Requests for these chunks: one a run of neighbours, and one a pack for its header."""
+    """Requests for these chunks: one a run of neighbours, and one for the header of a pack of which nothing near its front is
+    needed."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     pack, offset, stored = _as_they_lie(references)
     if not len(pack):
         return 0
+    same = pc.equal(pack[1:], pack[:-1])
     near = pc.less_equal(pc.subtract(offset[1:], pc.add(offset, stored)[:-1]), gap)
-    breaks = pc.sum(pc.invert(pc.and_(pc.equal(pack[1:], pack[:-1]), near))).as_py() or 0
-    return int(pc.count_distinct(pack).as_py() + breaks + 1)
+    breaks = pc.sum(pc.invert(pc.and_(same, near))).as_py() or 0
+    first = pa.concat_arrays([pa.array([True]), pc.invert(same)])
+    headers = pc.sum(pc.greater(offset.filter(first), FRONT)).as_py() or 0
+    return int(headers + breaks + 1)
 
 
 def count_bytes(references: pa.Table) -> int:
