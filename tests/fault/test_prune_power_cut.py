@@ -184,5 +184,9 @@ def join_and_die(lived: HourlyReports, home: Path, *, stride: int) -> None:
                     prune(JOIN)(life.project)
                 life.judge()
                 assert max(life.packs()) <= 4
-                assert list(life.disk.list(life.project.folder("claims"))) == []
                 assert life.count("index") <= 8
+                if life.count("claims"):  # of the dead prune: it goes once a prune has something to do again
+                    life.pass_hours(8)
+                    prune(JOIN)(life.project)
+                    life.judge(orphans=None)
+                assert list(life.disk.list(life.project.folder("claims"))) == []
