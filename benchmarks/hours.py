@@ -240,7 +240,7 @@ def report(place: Place, work: Work, given: argparse.Namespace) -> None:
         f"{place.pack_bytes() / 1e6:.0f} MB in packs"
     )
     print(
-        f"stored by backups {work.stored / 1e6:.1f} MB, stored anew {work.rewritten / 1e6:.1f} MB "
+        f"stored by backups {work.stored / 1e6:.1f} MB, rewritten {work.rewritten / 1e6:.1f} MB "
         f"({work.rewritten / work.stored:.1f} times); a backup {statistics.median(work.backups):.3f} s of processor time, "
         f"the last prune {work.prunes[-1] if work.prunes else 0:.1f} s, all prunes {sum(work.prunes):.0f} s",
         flush=True,

@@ -1,4 +1,4 @@
-"""Which small packs are joined, so that few objects hold the history of years and each byte is stored anew a few times only.
+"""Which small packs are joined, so that few objects hold the history of years and each byte is rewritten a few times only.
 
 Small packs are sorted into classes by their size; a class reaches from an eighth of its bound up to it, and the lowest holds
 all that is smaller. Of a full pack of 32 MiB:
@@ -10,7 +10,7 @@ all that is smaller. Of a full pack of 32 MiB:
     none        larger: such a pack is never joined
 
 Once there are eight packs of a class all of them are joined, which gives one of a higher class, or full ones. Whatever becomes
-of a byte, it climbs: above class 0 it is stored anew once a class. At most seven packs of each class stay, 28 in all, for each
+of a byte, it climbs: above class 0 it is rewritten once a class. At most seven packs of each class stay, 28 in all, for each
 tier and each compression dictionary. Where the new pack would be the eighth of its class, that class is joined along with it.
 """
 
@@ -27,7 +27,7 @@ from vault.repository.gc.reachability import PackOrigin
 
 FAN_IN = 8
 """Packs of one class that are joined. Two years of hourly packs of 4 to 44 KiB, pruned every hour, every day, every week: each
-byte is stored anew 3.2, 3.0, 1.9 times on average and 5 times at most, and at most 39, 30, 21 packs stand after a prune. With
+byte is rewritten 3.2, 3.0, 1.9 times on average and 5 times at most, and at most 39, 30, 21 packs stand after a prune. With
 four it is 4.1, 3.3, 2.2 times and 29, 21, 19 packs; with sixteen 2.8, 2.6, 1.9 times and 54, 39, 26 packs."""
 
 CLASSES = 4
