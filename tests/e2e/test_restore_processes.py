@@ -90,6 +90,9 @@ def is_running(number: int) -> bool:
 
 def test_ctrl_c_reaches_all_processes_and_what_is_finished_stays(slow_desk: Desk, proxy: SlowProxy) -> None:
     process, workers = in_the_middle(slow_desk, proxy)
+    deadline = time.monotonic() + 60
+    while not any(path.is_file() for path in (slow_desk.folder / "back").rglob("*")) and time.monotonic() < deadline:
+        time.sleep(0.05)  # workers have the first packs, and may not have begun to write
     os.killpg(process.pid, signal.SIGINT)
     assert "interrupted by SIGINT" in ended(slow_desk, process, 130).err
     assert list((slow_desk.folder / "back/reports").rglob("*.bin"))
