@@ -317,7 +317,7 @@ def _log_to(channel: _Channel) -> None:
 
 
 def _serve(channel: _Channel, make: Callable[[], Worker[Task, Input, Result]]) -> None:
-    """The life of a worker. What goes wrong is told, and nothing comes out."""
+    """The life of a worker. Errors are sent to the parent, and none is raised."""
     _log_to(channel)
     try:
         service = _Service(channel, make())
