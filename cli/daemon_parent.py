@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -18,6 +17,8 @@ def follow() -> None:
     parent = environment.parent()
     if parent is None or sys.platform != "linux":
         return
+    import ctypes
+
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # it was over before we had asked
         raise SystemExit(Interrupted.exit_code)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 
-from vault.format.claim import Process
+if TYPE_CHECKING:
+    from vault.format.claim import Process
 
 MACHINE_NAMESPACE = "pid:[4026531836]"
 """The namespace of a machine itself (`PROC_PID_INIT_INO`), which has the same name on each: no container is in it."""
@@ -58,6 +59,8 @@ class LinuxProcesses:
             started = self._started("self")
         except (OSError, ValueError):
             return None
+        from vault.format.claim import Process
+
         return Process(self._machine(boot, namespace), boot, namespace, os.getpid(), started) if started is not None else None
 
     def ended(self, process: Process) -> bool:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from blake3 import blake3
-from pyfastcdc import FastCDC
 
 from vault.errors import Damaged, UnsupportedFormat
 from vault.format.strict_json import count, field
+
+if TYPE_CHECKING:
+    from pyfastcdc import FastCDC
 
 ID_SIZE = 32
 """Bytes of a chunk id, and of every BLAKE3 and SHA-256 here."""
@@ -40,6 +42,8 @@ class ChunkerParams:
 
     def cutter(self) -> FastCDC:
         """A cutter; one per thread, it is not safe to share."""
+        from pyfastcdc import FastCDC  # every command reads the descriptor, few cut anything
+
         return FastCDC(
             avg_size=self.average,
             min_size=self.smallest,

@@ -249,6 +249,14 @@ def test_a_secret_is_refused_and_never_repeated(tmp_path: Path, text: str, key: 
     assert "hunter2" not in f"{caught.value} {caught.value.hint}".lower()
 
 
+def test_long_texts_are_searched_for_secrets_in_one_pass(tmp_path: Path) -> None:
+    # a search that begins anew at each letter would take hours here
+    long = "a" * (2 << 20)
+    assert loaded(tmp_path, f"{HEAD}[identity]\ncommand = '{long}'").document.identity.command == long
+    ((_, found, _, _),) = faults(tmp_path, f"{HEAD}[identity]\ncommand = '{long}://me:hunter2@x'")
+    assert found == "identity.command"
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9000/alert", "https://alerts.example.org/strongroom/clients", "https://x.example"]
 )
