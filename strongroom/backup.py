@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from strongroom import backup_hooks, local_state, maintenance, notices, object_lock, own_paths, post_backup, retention, sources
+from strongroom import (
+    backup_hooks,
+    environment,
+    local_state,
+    maintenance,
+    notices,
+    object_lock,
+    own_paths,
+    post_backup,
+    retention,
+    sources,
+)
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
 from vault.progress import NoProgress, Progress
 from vault.wording import counted
@@ -198,6 +209,7 @@ def _commit(
         damaged=local_state.damaged_packs(settings, project.name),
         retire=retire,
         give_up=retention.giving_up(project, lambda: context.holds_gone(project)),
+        cache=environment.cache_folder() / context.repository.descriptor.repository,
         stop=options.stop,
         progress=options.progress,
     )

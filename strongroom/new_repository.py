@@ -112,7 +112,7 @@ def _made(
     from strongroom import identities, settings_copy
     from strongroom.settings.models import IdentitySettings
     from vault import age
-    from vault.format.descriptor import Descriptor, Trust
+    from vault.format.descriptor import INFLATED, Descriptor, Trust
     from vault.format.layout import new_id
     from vault.repository.repository import Repository
     from vault.repository.store_trust import note_repository
@@ -135,7 +135,7 @@ def _made(
     kit_text = _kit_text(kit.encode(), options.repository, repository_id)
     if options.recovery_kit is not None:
         identities.write_secret(options.recovery_kit, kit_text.encode())
-    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust)
+    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust, features=(INFLATED,))
     repository = begun or Repository.create(store, descriptor, services)
     memory = context.remembered(address, options.repository)
     memory.start_over(repository_id)

@@ -26,7 +26,7 @@ def throwaway_repository(settings: Settings, scratch: Path, into: Into) -> Itera
     where moto is not installed, `StorageError`."""
     from strongroom.settings.models import RepositorySettings
     from vault.age import HybridIdentity
-    from vault.format.descriptor import Descriptor, Trust
+    from vault.format.descriptor import INFLATED, Descriptor, Trust
     from vault.format.layout import new_id
     from vault.repository.client_memory import ClientMemory
     from vault.repository.repository import Repository
@@ -43,7 +43,10 @@ def throwaway_repository(settings: Settings, scratch: Path, into: Into) -> Itera
         store = CountingStore(open_store(address, options, services.clock, services.randomness, create_missing=True))
         stack.callback(store.close)
         descriptor = Descriptor(
-            new_id(services.randomness.token(16)), services.clock.now(), trust=Trust(create_once=True, checksum="sha256")
+            new_id(services.randomness.token(16)),
+            services.clock.now(),
+            trust=Trust(create_once=True, checksum="sha256"),
+            features=(INFLATED,),
         )
         repository = Repository.create(store, descriptor, services)
         identity = HybridIdentity.generate(services.randomness)

@@ -32,6 +32,9 @@ WORTH_FILES = 1000
 WORTH_BYTES = 64 * 1024 * 1024
 """What pays for starting processes, which takes them about 15 ms."""
 
+SHARED_DICTIONARIES = 8
+"""That are opened before processes are started, so that not each of them opens them. A snapshot may refer to thousands."""
+
 
 @dataclass(slots=True)
 class RestoreReport:
@@ -283,7 +286,7 @@ class _Restorer:
         for folder in _folders_of(self._plan.items["path"].take(rows)):
             self._writer.open_folder(folder)  # else each process would make those that are missing
         order = ReadingOrder(references)
-        self._reader.open_dictionaries(order.dictionaries)
+        self._reader.open_dictionaries(order.dictionaries[:SHARED_DICTIONARIES])
         try:
             work = FilesToWrite(self._plan, self._rows, order, files.pieces, self._reader, self._target)
             return ParallelFiles(files, work, count)

@@ -27,7 +27,7 @@ from restore.local_fs.syscalls import open_files_for
 from restore.planning.plan import RestorePlan
 from vault.errors import Damaged, StorageError, StrongroomError, TransientStorageError
 from vault.problems import Problem
-from vault.repository.pack_reader import PackReader
+from vault.repository.pack_reader import EXPANDED_AT_ONCE, PackReader
 
 if TYPE_CHECKING:
     from restore.execution.file_writer import FileWriter
@@ -170,6 +170,9 @@ class FilesWorker:
         for k in range(task.portion.start, task.portion.end):
             if self._stopped:
                 break
+            if (k - task.portion.start) % EXPANDED_AT_ONCE == 0:
+                ahead = range(k, min(k + EXPANDED_AT_ONCE, task.portion.end))
+                self._reader.open_dictionaries({order.dictionary(one) for one in ahead})
             chunk, offset, stored, plain, dictionary = order.frame(k)
             if chunk != last:
                 at = offset - first

@@ -75,8 +75,11 @@ class ReadingOrder:
     def frame(self, k: int) -> tuple[bytes, int, int, int, bytes | None]:
         """A chunk's id, offset, stored and plain length and dictionary: `place` for those who know the pack."""
         at = self._order[k]
-        dictionary = self.dictionaries[self._dictionary[at]]
-        return self.chunk(at), self._offset[at], self._stored[at], self._plain[at], dictionary
+        return self.chunk(at), self._offset[at], self._stored[at], self._plain[at], self.dictionaries[self._dictionary[at]]
+
+    def dictionary(self, k: int) -> bytes | None:
+        """The dictionary of the chunk."""
+        return self.dictionaries[self._dictionary[self._order[k]]]
 
     def place(self, k: int) -> ChunkPlace:
         """Where the chunk lies."""

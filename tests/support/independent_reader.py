@@ -7,6 +7,7 @@ what the page says that a reader must refuse, goes by the index, and looks into 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,7 @@ def read(objects: Mapping[str, bytes], identity: str) -> dict[str, Given]:
     cannot be used, or a key object is another project's."""
     try:
         descriptor = json.loads(objects["strongroom.json"])
-        if descriptor["format"] != 1 or descriptor["features"]:
+        if descriptor["format"] != 1 or set(descriptor["features"]) - {"inflated"}:
             raise Refused("another format")
     except (KeyError, ValueError, TypeError) as error:
         raise Refused("no descriptor") from error
@@ -174,15 +175,15 @@ class _Reader:
     def _pack(self, place: tuple[str, str]) -> dict[bytes, bytes]:
         if place not in self._packs:
             table, plain = self._contents(place)
-            found = {}
-            for row in table:
+            found = self._packs[place] = {}
+            for row in sorted(table, key=lambda row: row["dictionary"] is not None):  # dictionaries may lie in the same pack
                 taught = None if row["dictionary"] is None else zstandard.ZstdCompressionDict(self._chunk(row["dictionary"]))
                 frame = plain[row["offset"] : row["offset"] + row["stored"]]
-                data = zstandard.ZstdDecompressor(dict_data=taught).decompress(frame, max_output_size=row["plain"])
+                data = _expanded(frame, taught, row["plain"])
                 if blake3(data, key=self._chunk_key).digest() != row["chunk"]:
+                    del self._packs[place]
                     raise Refused(f"a chunk in {place[1]} is not what its id says")
                 found[row["chunk"]] = data
-            self._packs[place] = found
         return self._packs[place]
 
     def _chunk(self, chunk: bytes) -> bytes:
@@ -225,3 +226,21 @@ class _Reader:
                 self._given.refused.append(f"{path} of {record['id']} is another content")
                 continue
             contents[path] = data
+
+
+def _expanded(frame: bytes, dictionary: zstandard.ZstdCompressionDict | None, size: int) -> bytes:
+    """The content of a chunk's frame, or of the empty skippable frame and the one behind it that hold its inflated form."""
+    zstd = zstandard.ZstdDecompressor(dict_data=dictionary)
+    if frame[:8] != bytes.fromhex("522a4d1800000000"):
+        return zstd.decompress(frame, max_output_size=size)
+    form = zstd.decompress(frame[8:], max_output_size=16 << 20)
+    at, data = 4 + 5 * int.from_bytes(form[:4], "little"), b""
+    for head in (form[start : start + 5] for start in range(4, at, 5)):
+        part = form[at : (at := at + int.from_bytes(head[1:], "little"))]
+        if head[0]:
+            made = zlib.compressobj(head[0], zlib.DEFLATED, -15, 8)
+            part = made.compress(part) + made.flush()
+        data += part
+    if at != len(form) or len(data) != size:
+        raise Refused("an inflated form is not of its length")
+    return data

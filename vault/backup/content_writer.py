@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from vault.backup.delta_bases import NO_DELTAS, DeltaBases
 from vault.backup.dictionaries import TrainedDictionary
-from vault.backup.small_files import BatchColumns, SmallFileReader
+from vault.backup.small_files import BatchColumns, DeltaBase, SmallFileReader
 from vault.backup.worker_processes import BatchAnswer, WorkerProcesses
+from vault.errors import Damaged
 from vault.format.chunks import ID_SIZE, chunk_id, cut
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
@@ -44,10 +46,18 @@ MAX_CHUNKS_IN_PACK = 65_536
 Buffer = bytes | bytearray | memoryview
 
 
-class Frame(NamedTuple):
-    """A compressed chunk. group: the name of its dictionary's, "" for none · plain_size: bytes of its content."""
+DELTAS = " deltas"
+"""In place of a group's name: a pack of deltas, each of which has a dictionary of its own."""
 
-    group: str
+MOST_BASES_IN_PACK = 48 * 1024 * 1024
+"""Bytes of the frames of bases that a pack of deltas refers to: they are at hand until it is sealed and verified."""
+
+
+class Frame(NamedTuple):
+    """A compressed chunk. group: the name of its dictionary's, "" for none; of a delta the chunk that is its base ·
+    plain_size: bytes of its content."""
+
+    group: str | bytes
     chunk: bytes
     data: Buffer
     plain_size: int
@@ -87,13 +97,18 @@ class ContentWriter:
         trained: dict[str, TrainedDictionary],
         reader: Reader,
         processes: WorkerProcesses | None = None,
+        bases: DeltaBases = NO_DELTAS,
     ) -> None:
-        """processes: read batches of small files; None: threads do."""
+        """processes: read batches of small files; None: threads do · bases: of deltas."""
         self._session = session
         self._known = known
         self._trained = trained
         self._reader = reader
         self._processes = processes
+        self._bases = bases
+        self._pack_bases: dict[bytes, DeltaBase] = {}
+        """Of the pack of deltas that is being filled."""
+        self._pack_bases_size = 0
         self._own = threading.local()
         self._claims = threading.Lock()
         self._claimed: dict[bytes, int] = {}
@@ -122,25 +137,39 @@ class ContentWriter:
         """Read a batch of small files in a worker; when its chunks lie in builders, and in the order of submission, `done` is
         called with the result."""
         self._make_room()
+        bases = self._bases.of(paths)
         if self._processes is not None:
-            self._append(partial(self._take_elsewhere, self._processes, self._processes.read(paths), done))
+            self._append(partial(self._take_elsewhere, self._processes, self._processes.read(paths, bases), bases, done))
             return
-        future: Future[BatchColumns] = self._pool.submit(lambda: self._small_file_reader().read(paths))
+        future: Future[BatchColumns] = self._pool.submit(lambda: self._small_file_reader().read(paths, bases))
 
         def take() -> None:
             batch = future.result()
-            for frame in _frames(batch):
-                self._add(frame)
+            self._take(batch, bases)
             done(batch)
 
         self._append(take)
 
-    def _take_elsewhere(self, processes: WorkerProcesses, answer: BatchAnswer, done: Callable[[BatchColumns], None]) -> None:
+    def _take_elsewhere(
+        self,
+        processes: WorkerProcesses,
+        answer: BatchAnswer,
+        bases: Mapping[bytes, DeltaBase],
+        done: Callable[[BatchColumns], None],
+    ) -> None:
         batch = processes.wait(answer)
-        for frame in _frames(batch):
-            self._add(frame)
+        self._take(batch, bases)
         processes.release(answer)
         done(batch._replace(frames=b""))
+
+    def _take(self, batch: BatchColumns, bases: Mapping[bytes, DeltaBase]) -> None:
+        """A batch's frames into builders. bases: that it was read with."""
+        known = {one.chunk: one for one in (*bases.values(), *batch.bases)} if bases else {}
+        for base in batch.bases:
+            self._bases.add(base)
+            self._add(Frame("", base.chunk, base.frame, base.size))
+        for frame in _frames(batch):
+            self._add(frame, known.get(frame.group) if isinstance(frame.group, bytes) else None)
 
     def cut(self, content: memoryview) -> list[memoryview]:
         """Cut a piece of a large file, in the calling thread."""
@@ -193,19 +222,28 @@ class ContentWriter:
             self._claimed[chunk] = number
             return True
 
-    def _add(self, frame: Frame) -> None:
-        """Into the builder of its group, unless an earlier batch has brought the same chunk."""
+    def _add(self, frame: Frame, base: DeltaBase | None = None) -> None:
+        """Into the builder of its group, unless an earlier batch has brought the same chunk. base: of a delta."""
         with self._claims:
             self._claimed.pop(frame.chunk, None)
             if frame.chunk in self._known:
                 return
             self._known.add((frame.chunk,))
-        self._builder(frame.group, len(frame.data)).add(*frame[1:])
+        if base is not None:
+            self._builder(DELTAS, len(frame.data)).add(*frame[1:], dictionary=base.chunk)
+            if base.chunk not in self._pack_bases:
+                self._pack_bases[base.chunk] = base
+                self._pack_bases_size += len(base.frame)
+        elif isinstance(frame.group, str):
+            self._builder(frame.group, len(frame.data)).add(*frame[1:])
+        else:
+            raise Damaged(f"a delta's base {frame.group.hex()} is not at hand")
 
     def _builder(self, group: str, more: int) -> PackBuilder:
         limit = self._session.project.descriptor.limits.pack
         builder = self._builders.get(group)
-        if builder and builder.size and (builder.size + more > limit or len(builder.chunks) >= MAX_CHUNKS_IN_PACK):
+        full = builder and builder.size and (builder.size + more > limit or len(builder.chunks) >= MAX_CHUNKS_IN_PACK)
+        if full or (group == DELTAS and self._pack_bases_size > MOST_BASES_IN_PACK):
             self._close_pack(group)
             builder = None
         if builder is None:
@@ -215,8 +253,13 @@ class ContentWriter:
 
     def _close_pack(self, group: str) -> None:
         builder = self._builders.pop(group)
+        if group == DELTAS:
+            bases, self._pack_bases, self._pack_bases_size = self._pack_bases, {}, 0
+            self._session.packs.submit(builder, CONTENT_TIER, lambda chunk: bases[chunk].dictionary())
+            return
         trained = self._trained.get(group)
-        self._session.packs.submit(builder, CONTENT_TIER, trained.dictionary if trained else None)
+        dictionaries = {trained.chunk: trained.dictionary} if trained else {}
+        self._session.packs.submit(builder, CONTENT_TIER, dictionaries.__getitem__)
 
 
 def _frames(batch: BatchColumns) -> Iterator[Frame]:

@@ -17,6 +17,7 @@ from vault.backup import (
     unreadable_items,
     worker_processes,
 )
+from vault.backup.delta_bases import DeltaBases
 from vault.backup.read_results import ReadResults
 from vault.backup.worker_processes import WorkerProcesses
 from vault.problems import Problem
@@ -67,6 +68,7 @@ class ReadTools:
     - `reader`: of the source
     - `options`: how periods are found
     - `profiler`: profiles tables; None where none can be read
+    - `bases`: of files that may be stored as deltas
     """
 
     session: Session
@@ -74,6 +76,7 @@ class ReadTools:
     reader: Reader
     options: item_classification.ClassifyOptions
     profiler: table_profiles.Profiler | None
+    bases: DeltaBases
     progress: Progress
     stop: Callable[[], None]
 
@@ -90,7 +93,7 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
         elif processes is not None:
             processes.close()
             processes = None
-        writer = content_writer.ContentWriter(tools.session, tools.known, trained, tools.reader, processes)
+        writer = content_writer.ContentWriter(tools.session, tools.known, trained, tools.reader, processes, tools.bases)
         try:
             work = file_reading.FileReading(
                 tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress

@@ -6,7 +6,8 @@ base snapshots -> compare -> (nothing changed: commit the last manifest again)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from vault.backup import (
     changes,
     comparison,
+    delta_bases,
     lost_content,
     manifest_rows,
     manifest_writer,
@@ -21,11 +23,13 @@ from vault.backup import (
 )
 from vault.backup.base_snapshots import BaseSnapshots
 from vault.backup.comparison import Comparison
+from vault.backup.delta_bases import BaseFile, DeltaBases
 from vault.backup.lost_content import LostContent
 from vault.backup.manifest_writer import ManifestTarget, StoredManifest
 from vault.backup.options import BackupOptions, Source
 from vault.errors import SourceError
 from vault.format.changes import Changes
+from vault.format.descriptor import INFLATED
 from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.format.snapshot_record import Counts, Record, recorded_problems, verify_readable
 from vault.problems import Problem
@@ -172,16 +176,38 @@ class NewSnapshot:
         source, options, fresh = self._source, self._options, difference.fresh
         size = pc.sum(self._scan.table["size"].take(fresh)).as_py() or 0
         options.progress.phase(f"reading {source.name}", items=len(fresh), size=size)
-        known = KnownChunks(index.usable.of_tier(CONTENT_TIER))
-        with Reader(source.path, source.kind.encode()) as reader:
+        usable = index.usable.of_tier(CONTENT_TIER)
+        known = KnownChunks(usable)
+        with Reader(source.path, source.kind.encode()) as reader, self._delta_bases(fresh, usable) as bases:
             tools = new_content.ReadTools(
-                self._session, known, reader, source.classify_options, source.profiler, options.progress, options.stop
+                self._session, known, reader, source.classify_options, source.profiler, bases, options.progress, options.stop
             )
             new = new_content.read(tools, self._scan, fresh)
         unlisted = frozenset(self._scan.unlisted)
         self.problems += [problem for problem in new.problems if problem.path not in unlisted]
         self.grown = new.grown
         return new
+
+    @contextmanager
+    def _delta_bases(self, fresh: pa.Array, index: ChunkIndex) -> Iterator[DeltaBases]:
+        """The bases of files that are read again; those that were used are kept for the next run. index: of content that may be
+        referred to."""
+        project, cache = self._session.project, self._options.cache
+        if INFLATED not in project.descriptor.features or self._base.last is None:
+            yield delta_bases.NO_DELTAS
+            return
+        last = self._base.last_manifest(["path", "format", "size", "chunks"])
+        earlier = delta_bases.earlier_versions(last, self._scan.table["path"].take(fresh), index)
+        if not earlier:
+            yield delta_bases.NO_DELTAS
+            return
+        file = BaseFile(project, self._source.name, cache) if cache is not None else None
+        kept = file.load() if file is not None else {}
+        wanted = frozenset(earlier.values()) - {b""}
+        bases = DeltaBases(earlier, {one.chunk: one for one in delta_bases.at_hand(project, wanted, kept, index)})
+        yield bases
+        if file is not None and not bases.used.keys() <= kept.keys():
+            file.save((bases.used | {chunk: one for chunk, one in kept.items() if chunk not in bases.used}).values())
 
     def _commit_unchanged(self, last: Record, reading: _Reading, packs: BasePacks) -> Record:
         """Commit the last manifest again: it costs a record."""

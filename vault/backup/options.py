@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vault.backup import comparison, item_classification, table_profiles
 from vault.backup.new_manifest import ItemRetirement
@@ -49,6 +50,7 @@ class BackupOptions:
     - `damaged`: packs that are known to be damaged: nothing new refers to them
     - `give_up`: which vanished items it carries on no more once their content is lost; None: none
     - `retire`: which vanished items a new manifest no longer carries; None: it carries all
+    - `cache`: the folder of the repository's cache; None: nothing is kept on this machine
     - `stop`: called often, raises to end the run
     """
 
@@ -57,5 +59,6 @@ class BackupOptions:
     damaged: frozenset[bytes] = frozenset()
     retire: ItemRetirement | None = None
     give_up: ItemRetirement | None = None
+    cache: Path | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=NoProgress)

@@ -11,16 +11,18 @@ however many readers there are.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from blake3 import blake3
 
 from classify.format import HEAD, sniff
 from vault.backup.dictionaries import group_of
+from vault.format import frames as zstd
 from vault.format import manifest
 from vault.format.chunks import ChunkerParams, cut
 from vault.format.frames import Compressor, Dictionary
+from vault.format.inflated import inflated
 from vault.problems import Problem
 from vault.source.attributes import Extended
 from vault.source.reader import Consistency, Content, Reader
@@ -50,6 +52,28 @@ class FileNote(NamedTuple):
     consistency: str | None
 
 
+class DeltaBase(NamedTuple):
+    """What a file's new version may be stored as a difference to: an inflated form that is stored as a chunk of its own. size:
+    of the form, bytes · frame: that holds it, without a dictionary. Both are empty for `NO_BASE`."""
+
+    chunk: bytes
+    size: int
+    frame: bytes
+
+    def dictionary(self) -> Dictionary:
+        """For frames that refer to it. Raises `Damaged`."""
+        return zstd.dictionary(zstd.Expander().expand(self.frame, self.size))
+
+
+NO_BASE = DeltaBase(b"", 0, b"")
+"""Of a file that had another version before, which no base is at hand for."""
+
+WORTH_A_BASE = 8
+"""A version whose difference to its base takes more than an eighth of what the base takes becomes a base itself. A workbook of
+23 KB that gets a row of 50 bytes an hour: 1.8 KB an hour, and 1.6 at best, with a fifteenth; one of which a twentieth changes
+each hour: 0.38 of its size, and 0.32 at best, with a third."""
+
+
 class BatchColumns(NamedTuple):
     """What reading a batch gave. A row is a file that was read.
 
@@ -58,9 +82,11 @@ class BatchColumns(NamedTuple):
     - `sizes`, `digests`: bytes of each content, and its BLAKE3
     - `formats`: of each row, its place in `format_names`
     - `chunk_counts`: of each row; `chunk_ids`, `chunk_lengths`: of all chunks, one after another
-    - `frame_chunks`: of each frame, the place of its chunk among these; `frame_groups`: the place of its dictionary's group in
+    - `frame_chunks`: of each frame, the place of its chunk among these; `frame_groups`: the place of its dictionary in
       `groups`; `frame_sizes`: in bytes
+    - `groups`: the name of a group of files that share a dictionary, or the chunk that is the base of a delta
     - `frames`: one after another
+    - `bases`: new ones, to which deltas among the frames refer
     - `notes`: what few files have
     - `others`: what became of files that were not read, by their place in the batch
     """
@@ -76,9 +102,10 @@ class BatchColumns(NamedTuple):
     chunk_lengths: array[int]
     frame_chunks: array[int]
     frame_groups: array[int]
-    groups: tuple[str, ...]
+    groups: tuple[str | bytes, ...]
     frame_sizes: array[int]
     frames: bytes | bytearray | memoryview
+    bases: tuple[DeltaBase, ...] = ()
     notes: tuple[FileNote, ...] = ()
     others: tuple[tuple[int, Problem | None], ...] = ()
     """None: it is too large for a batch, or has holes."""
@@ -105,19 +132,19 @@ class SmallFileReader:
         self._key = key
         self._cutter = chunker.cutter()
         self._smallest = chunker.smallest
-        self._compressors = {name: Compressor(one) for name, one in dictionaries.items()}
+        self._compressors: dict[str | bytes, Compressor] = {name: Compressor(one) for name, one in dictionaries.items()}
         self._plain = Compressor()
         self._is_stored = is_stored
         self._seen: set[bytes] = set()
         self._seen_before: set[bytes] = set()
 
-    def read(self, paths: Sequence[bytes]) -> BatchColumns:
-        """Read a batch. Raises nothing that is one file's."""
+    def read(self, paths: Sequence[bytes], bases: Mapping[bytes, DeltaBase]) -> BatchColumns:
+        """Read a batch. bases: of files that may be stored as deltas, by path. Raises nothing that is one file's."""
         places, sizes, formats, counts = array("i"), array("q"), array("h"), array("i")
         statuses, digests, chunk_ids, lengths = bytearray(), bytearray(), bytearray(), array("q")
         frames, frame_chunks, frame_groups, frame_sizes = list[bytes](), array("i"), array("h"), array("i")
-        notes, others = list[FileNote](), list[tuple[int, Problem | None]]()
-        format_codes, group_codes = dict[str | None, int](), dict[str, int]()
+        notes, others, new_bases = list[FileNote](), list[tuple[int, Problem | None]](), list[DeltaBase]()
+        format_codes, group_codes = dict[str | None, int](), dict[str | bytes, int]()
         key, smallest, cutter, plain = self._key, self._smallest, self._cutter, self._plain
         room = MOST_BYTES
         for place, answer in enumerate(self._reader.contents(paths)):
@@ -138,8 +165,10 @@ class SmallFileReader:
             if not size:
                 counts.append(0)
                 continue
-            whole = size <= smallest
-            group = group_of(path) if whole else ""
+            base = bases.get(path) if bases else None
+            form = inflated(data) if base is not None else None
+            whole = size <= smallest or form is not None
+            group: str | bytes = group_of(path) if whole else ""
             compressor = self._compressors.get(group)
             if compressor is None:
                 group, compressor = "", plain
@@ -148,7 +177,10 @@ class SmallFileReader:
                 chunk = blake3(piece, key=key).digest()
                 chunk_ids += chunk
                 if self._is_new(chunk):
-                    frame = compressor.frame(piece)
+                    if base is None or form is None:
+                        frame = compressor.frame(piece)
+                    else:
+                        group, frame = self._delta(form, base, new_bases)
                     frames.append(frame)
                     frame_sizes.append(len(frame))
                     frame_chunks.append(len(lengths))
@@ -157,8 +189,20 @@ class SmallFileReader:
             counts.append(len(lengths) - before)
         return BatchColumns(
             places, statuses, sizes, digests, formats, tuple(format_codes), counts, chunk_ids, lengths,
-            frame_chunks, frame_groups, tuple(group_codes), frame_sizes, b"".join(frames), tuple(notes), tuple(others),
+            frame_chunks, frame_groups, tuple(group_codes), frame_sizes, b"".join(frames), tuple(new_bases), tuple(notes),
+            tuple(others),
         )  # fmt: skip
+
+    def _delta(self, form: bytes, base: DeltaBase, new: list[DeltaBase]) -> tuple[bytes, bytes]:
+        """The base of a frame, and the frame of an inflated form: the given base, or where too little is left of that, the form
+        itself, which is added to `new`."""
+        if base.chunk:
+            frame = zstd.delta(form, base.dictionary())
+            if len(frame) * WORTH_A_BASE <= len(base.frame):
+                return base.chunk, frame
+        own = DeltaBase(blake3(form, key=self._key).digest(), len(form), self._plain.frame(form))
+        new.append(own)
+        return own.chunk, zstd.delta(form, zstd.dictionary(form))
 
     def _is_new(self, chunk: bytes) -> bool:
         """Whether a chunk must be compressed: it was not stored before this run, nor met by this reader."""

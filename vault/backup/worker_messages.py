@@ -5,7 +5,8 @@
     shared memory           slots: what a batch of small files gave; packs on their way to be sealed, and sealed
 
 A message is a length and a value of `marshal`: numbers, texts, bytes, tuples and lists. It can make no object and call nothing,
-and both ends are always of one program. Nothing that is as large as content passes through a pipe.
+and both ends are always of one program. Nothing that is as large as content passes through a pipe, but the bases of deltas,
+which few files have.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from vault.age.stream import SEALED_SEGMENT, room_for_tags
-from vault.backup.small_files import MOST_BYTES, BatchColumns, FileNote
+from vault.backup.small_files import MOST_BYTES, BatchColumns, DeltaBase, FileNote
 from vault.problems import Problem
 
 READ, SEAL = "read", "seal"
@@ -134,12 +135,12 @@ def pack_batch(batch: BatchColumns, slot: memoryview) -> Message:
     passed = [len(column) if fits else bytes(column) for column in columns]
     notes = [tuple(note) for note in batch.notes]
     others = [(place, problem and (problem.path, problem.what, problem.message)) for place, problem in batch.others]
-    return passed, batch.format_names, batch.groups, notes, others
+    return passed, batch.format_names, batch.groups, [tuple(base) for base in batch.bases], notes, others
 
 
 def unpack_batch(reply: Sequence[Any], slot: memoryview) -> BatchColumns:
     """A batch's columns out of a slot. Its frames stay there, everything else is copied."""
-    passed, format_names, groups, notes, others = reply
+    passed, format_names, groups, bases, notes, others = reply
     columns: list[Any] = []
     at = 0
     for kind, one in zip(_COLUMNS, passed, strict=True):
@@ -159,7 +160,8 @@ def unpack_batch(reply: Sequence[Any], slot: memoryview) -> BatchColumns:
     )
     return BatchColumns(
         places, statuses, file_sizes, digests, formats, tuple(format_names), counts, ids, lengths, frame_chunks, frame_groups,
-        tuple(groups), frame_sizes, frames, tuple(FileNote(*note) for note in notes),
+        tuple(groups), frame_sizes, frames, tuple(DeltaBase(*base) for base in bases),
+        tuple(FileNote(*note) for note in notes),
         tuple((place, None if problem is None else Problem(*problem)) for place, problem in others),
     )  # fmt: skip
 

@@ -19,11 +19,12 @@ import os
 import signal
 import traceback
 from array import array
+from itertools import repeat
 from typing import NoReturn
 
 from vault.age.sealing import FileStart
 from vault.backup import worker_messages
-from vault.backup.small_files import SmallFileReader
+from vault.backup.small_files import DeltaBase, SmallFileReader
 from vault.backup.worker_messages import BATCH_SLOT, Message, SealRequest, WorkerTools
 from vault.errors import Damaged
 from vault.format import frames
@@ -74,8 +75,7 @@ class Worker:
             reader, tools.key, chunker, dictionaries, lambda chunk: known.find(chunk) is not None
         )
         by_chunk = {chunk: dictionaries[group] for chunk, group in tools.dictionary_groups.items()}
-        self._expanders: dict[bytes | None, frames.Expander] = {None: frames.Expander()}
-        self._expanders |= {chunk: frames.Expander(one) for chunk, one in by_chunk.items()}
+        self._expanders = frames.Expanders(by_chunk.__getitem__)
 
     def answer(self, request: Message) -> Message:
         """The reply to a request. Raises nothing but what nobody could tell."""
@@ -90,8 +90,8 @@ class Worker:
             return worker_messages.FAULT, traceback.format_exc()
         return worker_messages.DONE, result
 
-    def _read(self, at: int, paths: list[bytes]) -> Message:
-        batch = self._small_files.read(paths)
+    def _read(self, at: int, paths: list[bytes], bases: dict[bytes, tuple[bytes, int, bytes]]) -> Message:
+        batch = self._small_files.read(paths, {path: DeltaBase(*base) for path, base in bases.items()})
         return worker_messages.pack_batch(batch, self._memory[at : at + BATCH_SLOT])
 
     def _seal(self, request: SealRequest) -> tuple[int, bytes]:
@@ -102,5 +102,6 @@ class Worker:
         data = slot[:size]
         chunks = [request.chunks[at : at + ID_SIZE] for at in range(0, len(request.chunks), ID_SIZE)]
         stored, plain = array("q", request.stored_sizes), array("q", request.plain_sizes)
-        verify(start.reader(data), data, rows_of(chunks, stored, plain), self._key, self._expanders[request.dictionary])
+        rows = rows_of(chunks, stored, plain, repeat(request.dictionary, len(chunks)))
+        verify(start.reader(data), data, rows, self._key, self._expanders)
         return size, hashlib.sha256(data).digest()

@@ -16,7 +16,7 @@ import sys
 import threading
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from typing import NamedTuple
 import vault
 from vault.backup import worker_messages
 from vault.backup.dictionaries import TrainedDictionary
-from vault.backup.small_files import BatchColumns
+from vault.backup.small_files import BatchColumns, DeltaBase
 from vault.backup.worker_messages import BATCH_SLOT, READ, READY, SEAL, Message, SealRequest, WorkerTools
 from vault.errors import Damaged, StrongroomError
 from vault.repository.pack_sealing import OwnSealer, SealedPack, UnsealedPack
@@ -133,6 +133,7 @@ class WorkerProcesses:
         self._prefix = reader.prefix
         self._known = known
         self._own_sealer = OwnSealer()
+        self._dictionaries: set[bytes | None] = {None}
         self._workers: list[_Process] = []
         memory = os.memfd_create("strongroom batches and packs")
         stored = os.memfd_create("strongroom stored chunks")
@@ -153,6 +154,7 @@ class WorkerProcesses:
         """Give them their tools; returns whether all of them work. Where a program has its interpreter built in, none may start
         by itself."""
         descriptor = self._project.descriptor.content
+        self._dictionaries |= {one.chunk for one in trained.values()}
         tools = WorkerTools(
             self._prefix,
             self._project.capability.chunk_id_key,
@@ -174,11 +176,12 @@ class WorkerProcesses:
             return False
         return True
 
-    def read(self, paths: Sequence[bytes]) -> BatchAnswer:
-        """Have a batch of small files read; `wait` gives the result."""
+    def read(self, paths: Sequence[bytes], bases: Mapping[bytes, DeltaBase]) -> BatchAnswer:
+        """Have a batch of small files read, as `SmallFileReader.read` does; `wait` gives the result."""
         with self._room:
             slot = self._batch_slots.pop()
-        return BatchAnswer(slot, self._least_busy().ask((READ, slot, list(paths))))
+        passed = {path: tuple(base) for path, base in bases.items()}
+        return BatchAnswer(slot, self._least_busy().ask((READ, slot, list(paths), passed)))
 
     def wait(self, answer: BatchAnswer) -> BatchColumns:
         """Wait for a batch. Its frames are good until `release`. Raises `StrongroomError`, `MemoryError`."""
@@ -193,6 +196,9 @@ class WorkerProcesses:
     def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
         """See `vault.repository.pack_sealing.Sealer`."""
         front, size = pack.start.front, len(pack.plain)
+        different = set(pack.dictionaries)
+        if len(different) > 1 or not different <= self._dictionaries:  # the workers do not have the bases of deltas
+            return self._own_sealer.seal(pack, key)
         if pack.start.sealed_size(size) > self._pack_slot:  # a single frame that is longer than packs should be
             return self._own_sealer.seal(pack, key)
         with self._room:
@@ -210,7 +216,7 @@ class WorkerProcesses:
             b"".join(pack.chunks),
             array("q", pack.stored_sizes).tobytes(),
             array("q", pack.plain_sizes).tobytes(),
-            pack.dictionary_id,
+            *different,
         )
 
         def release() -> None:

@@ -16,7 +16,10 @@ from vault.format.strict_json import count, load, moment, write_moment
 FORMAT = 1
 """The number of the stored format that this version writes."""
 
-KNOWN_FEATURES: frozenset[str] = frozenset()
+INFLATED = "inflated"
+"""Frames may hold a file in its inflated form, and a pack may hold frames of several dictionaries."""
+
+KNOWN_FEATURES = frozenset({INFLATED})
 """Required features that this version knows; a repository that requires another one is refused by name."""
 
 LARGEST_DESCRIPTOR = 64 * 1024

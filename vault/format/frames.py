@@ -1,15 +1,18 @@
 """Compression: one zstd frame a chunk (RFC 8878), with its plain size in the frame's header.
 
-A reader never trusts a size: `expand` looks at the header before it allocates, and at the length afterwards.
+A frame of a file in its inflated form (see `inflated`) has an empty skippable frame before it, and the form's size in its own
+header. A reader never trusts a size: `expand` looks at the header before it allocates, and at the length afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 
 import zstandard
 
 from vault.errors import Damaged
+from vault.format import inflated
 
 LEVEL = 1
 """zstd's level. Call records: level 1 470 MB/s and 7.5 : 1, level 3 370 MB/s and 7.3 : 1; small reports with a dictionary:
@@ -20,6 +23,13 @@ FAST_LEVEL = -50
 
 SAMPLE = 16 * 1024
 """Bytes of a chunk that are tried first, to spare the full effort where nothing can be won."""
+
+INFLATED_MARK = bytes.fromhex("522a4d18 00000000")
+"""The skippable frame before a frame that holds an inflated form."""
+
+DELTA_LEVEL = 3
+"""zstd's level for a delta. Of a workbook of 23 KB that has got one row more (its form has 160 KB): level 1 misses most of what
+is alike and makes 5,270 bytes in 0.2 ms, level 3 164 bytes in 0.4 ms, level 9 138 bytes in 5 ms."""
 
 Dictionary = zstandard.ZstdCompressionDict
 
@@ -45,6 +55,12 @@ class Compressor:
         return any(len(self._probe.compress(plain[start : start + SAMPLE])) < SAMPLE * 49 // 50 for start in (0, middle))
 
 
+def delta(form: bytes, base: Dictionary) -> bytes:
+    """A frame of a file's inflated form that says what is other in it than in the base, which is its dictionary."""
+    made = zstandard.ZstdCompressionParameters.from_level(DELTA_LEVEL, source_size=len(form), dict_size=len(base))
+    return INFLATED_MARK + zstandard.ZstdCompressor(dict_data=base, compression_params=made).compress(form)
+
+
 class Expander:
     """Opens frames. One per thread."""
 
@@ -57,10 +73,39 @@ class Expander:
             # zstandard ignores max_output_size where the frame declares a size, so the declared one is checked first
             declared = zstandard.frame_content_size(frame)
             if declared != plain_size:
+                if frame[: len(INFLATED_MARK)] == INFLATED_MARK:
+                    return inflated.deflated(self._form(frame[len(INFLATED_MARK) :]), plain_size)
                 raise Damaged(f"its frame declares {declared} bytes where {plain_size} belong")
             return self._zstd.decompress(frame, max_output_size=max(plain_size, 1))
         except zstandard.ZstdError as error:
             raise Damaged(f"its frame does not decompress: {error}") from error
+
+    def _form(self, frame: bytes | bytearray | memoryview) -> bytes:
+        declared = zstandard.frame_content_size(frame)
+        if not 0 <= declared <= inflated.LARGEST_FORM:
+            raise Damaged(f"its frame declares an inflated form of {declared} bytes")
+        return self._zstd.decompress(frame, max_output_size=max(declared, 1))
+
+
+class Expanders:
+    """Expanders by dictionary: one thread's. find: the dictionary that is stored as a chunk; what it raises comes out."""
+
+    def __init__(self, find: Callable[[bytes], Dictionary]) -> None:
+        self._find = find
+        self._kept: OrderedDict[bytes | None, Expander] = OrderedDict()
+
+    def of(self, dictionary: bytes | None) -> Expander:
+        """The one for frames with this dictionary, None: without one."""
+        found = self._kept.get(dictionary)
+        if found is None:
+            found = self._kept[dictionary] = Expander(None if dictionary is None else self._find(dictionary))
+            if len(self._kept) > EXPANDERS:
+                self._kept.popitem(last=False)
+        return found
+
+
+EXPANDERS = 16
+"""That are kept at once: each deltas' base is one of its own."""
 
 
 SEGMENT, GRAIN = 200, 8
@@ -76,9 +121,14 @@ def train(samples: Sequence[bytes], size: int) -> Dictionary | None:
         return None  # too few or too different samples: compressing without one is right, not wrong
 
 
+TRAINED = bytes.fromhex("37a430ec")
+"""What a dictionary begins with that was trained."""
+
+
 def dictionary(data: bytes | bytearray | memoryview) -> Dictionary:
-    """A dictionary from its stored bytes. Raises `Damaged`."""
+    """A dictionary from its stored bytes: a trained one, or the base of a delta. Raises `Damaged`."""
+    kind = zstandard.DICT_TYPE_FULLDICT if data[: len(TRAINED)] == TRAINED else zstandard.DICT_TYPE_RAWCONTENT
     try:
-        return zstandard.ZstdCompressionDict(bytes(data), dict_type=zstandard.DICT_TYPE_FULLDICT)
+        return zstandard.ZstdCompressionDict(bytes(data), dict_type=kind)
     except (zstandard.ZstdError, ValueError) as error:
         raise Damaged(f"it does not load: {error}") from error

@@ -4,7 +4,8 @@
 
 The whole is sealed as one age file, so the provider sees no boundaries, and `age -d | zstd -d` yields the concatenated
 content: zstd passes over skippable frames. The table makes a pack self-describing: an index can be rebuilt from packs alone.
-All frames of a pack use the same dictionary, or none, so that `zstd -d -D dictionary` opens all of them.
+All frames of a pack use the same dictionary, or none, so that `zstd -d -D dictionary` opens all of them; with the feature
+`inflated` each may have its own.
 """
 
 from __future__ import annotations
@@ -56,11 +57,13 @@ def contents_schema() -> pa.Schema:
 
 @dataclass(slots=True)
 class PackBuilder:
-    """Collects frames until there are enough for a pack. dictionary: id of the chunk that holds the zstd dictionary."""
+    """Collects frames until there are enough for a pack. dictionary: id of the chunk that holds the zstd dictionary of those
+    that come without one of their own."""
 
     dictionary: bytes | None = None
     plain: bytearray = field(default_factory=bytearray)
     chunks: list[bytes] = field(default_factory=list)
+    dictionaries: list[bytes | None] = field(default_factory=list)
     stored_sizes: list[int] = field(default_factory=list)
     plain_sizes: list[int] = field(default_factory=list)
 
@@ -69,10 +72,13 @@ class PackBuilder:
         """Bytes of frames so far."""
         return len(self.plain)
 
-    def add(self, chunk: bytes, frame: bytes | bytearray | memoryview, plain_size: int) -> None:
-        """One more frame. chunk: its id (32 bytes) · plain_size: bytes of its content."""
+    def add(
+        self, chunk: bytes, frame: bytes | bytearray | memoryview, plain_size: int, dictionary: bytes | None = None
+    ) -> None:
+        """One more frame. chunk: its id (32 bytes) · plain_size: bytes of its content · dictionary: its own."""
         self.plain += frame
         self.chunks.append(chunk)
+        self.dictionaries.append(dictionary or self.dictionary)
         self.stored_sizes.append(len(frame))
         self.plain_sizes.append(plain_size)
 
@@ -82,7 +88,7 @@ class PackBuilder:
         import pyarrow as pa
 
         offsets = [0, *itertools.accumulate(self.stored_sizes)][:-1]
-        columns = [self.chunks, offsets, self.stored_sizes, self.plain_sizes, [self.dictionary] * len(self.chunks)]
+        columns = [self.chunks, offsets, self.stored_sizes, self.plain_sizes, self.dictionaries]
         contents = pa.Table.from_arrays(
             [pa.array(values, type=kind.type) for values, kind in zip(columns, contents_schema(), strict=True)],
             schema=contents_schema(),

@@ -44,8 +44,14 @@ FRONT = 64 * 1024
 
 KEYS_KEPT = 4096
 
-MOST_DICTIONARIES = 8
-"""Dictionaries that are opened ahead: a snapshot of hourly runs may refer to hundreds, a few chunks of each."""
+READERS = 8
+"""Packs from which dictionaries are fetched at once."""
+
+DICTIONARY_BYTES = 64 * 1024 * 1024
+"""Of dictionaries that are kept open: bases of deltas are as many as workbooks."""
+
+EXPANDED_AT_ONCE = 256
+"""Chunks whose dictionaries are fetched together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,8 @@ class PackReader:
         self._key = project.capability.chunk_id_key
         self._lock = threading.Lock()
         self._headers: OrderedDict[bytes, age.OpenedHeader] = OrderedDict()
-        self._dictionaries: dict[bytes, frames.Dictionary] = {}
+        self._dictionaries: OrderedDict[bytes, frames.Dictionary] = OrderedDict()
+        self._dictionary_bytes = 0
         self._own = threading.local()  # zstd's contexts are not safe to share, and dear to make
         self.requests = 0
 
@@ -103,21 +110,42 @@ class PackReader:
         Raises `StorageError` where the pack cannot be read, `KeyRefused` where it cannot be opened.
         """
         for run in runs(places, gap=gap):
-            yield from self._read(run)
+            for place, _, content in self._read(run):
+                yield place, content
+
+    def verified_frames(self, places: Sequence[ChunkPlace]) -> Iterator[tuple[ChunkPlace, memoryview]]:
+        """The frames of chunks of one pack (places by offset), whose contents are what their names say. Raises `Damaged` for
+        the first that is not, and as `chunks`."""
+        for run in runs(places):
+            for place, frame, content in self._read(run):
+                if isinstance(content, StrongroomError):
+                    raise content
+                yield place, frame
 
     def open_dictionaries(self, ids: Collection[bytes | None]) -> None:
-        """Have compression dictionaries at hand, before several need them. For one that cannot be read, its chunks will say
-        so."""
-        wanted = [one for one in ids if one is not None and one not in self._dictionaries][:MOST_DICTIONARIES]
+        """Have compression dictionaries at hand: those that lie together are fetched together. For one that cannot be read, its
+        chunks will say so."""
+        with self._lock:
+            wanted = {one for one in ids if one is not None and one not in self._dictionaries}
         if not wanted:
             return
+        stored = {place.chunk: place for place in places(self._whole_index().rows_elsewhere(wanted, ()))}
+        by_pack: dict[bytes, list[ChunkPlace]] = {}
+        for place in sorted(stored.values(), key=lambda place: place.offset):
+            by_pack.setdefault(place.pack, []).append(place)
 
-        def attempt(dictionary: bytes) -> None:
+        def attempt(some: list[ChunkPlace]) -> None:
             with suppress(Damaged, StorageError):
-                self.dictionary(dictionary)
+                for place, content in self.chunks([place for place in some if place.dictionary is None]):
+                    if not isinstance(content, StrongroomError):
+                        self._keep(place.chunk, frames.dictionary(content))
 
-        with ThreadPoolExecutor(len(wanted), thread_name_prefix="dictionaries") as pool:
-            list(pool.map(attempt, wanted))
+        if len(by_pack) < 2:
+            for some in by_pack.values():
+                attempt(some)
+            return
+        with ThreadPoolExecutor(min(READERS, len(by_pack)), thread_name_prefix="dictionaries") as pool:
+            list(pool.map(attempt, by_pack.values()))
 
     def elsewhere(self, unread: Sequence[ChunkPlace]) -> dict[bytes, bytes]:
         """The contents of chunks that could not be read where they were sought, by id, as far as other packs have them. Raises
@@ -133,19 +161,22 @@ class PackReader:
                         found[place.chunk] = content
         return found
 
-    def _read(self, run: ChunkRun) -> Iterator[tuple[ChunkPlace, bytes | StrongroomError]]:
+    def _read(self, run: ChunkRun) -> Iterator[tuple[ChunkPlace, memoryview, bytes | StrongroomError]]:
+        """Places, their frames and contents."""
         try:
             plain = self.read_span(run.places[0], run.start, run.length)
         except Damaged as error:
             if len(run.places) == 1:
-                yield run.places[0], error
+                yield run.places[0], memoryview(b""), error
             else:  # one bad segment must not cost its neighbours
                 for place in run.places:
                     yield from self._read(ChunkRun(place.offset, place.stored, (place,)))
             return
-        for place in run.places:
-            start = place.offset - run.start
-            yield place, self.content(place, plain[start : start + place.stored])
+        for number, place in enumerate(run.places):
+            if number % EXPANDED_AT_ONCE == 0:
+                self.open_dictionaries({one.dictionary for one in run.places[number : number + EXPANDED_AT_ONCE]})
+            frame = plain[place.offset - run.start :][: place.stored]
+            yield place, frame, self.content(place, frame)
 
     def content(self, place: ChunkPlace, frame: memoryview) -> bytes | StrongroomError:
         """What is in a chunk's frame; where that is not what its name says, the error."""
@@ -238,29 +269,40 @@ class PackReader:
 
     def _expander(self, dictionary: bytes | None) -> frames.Expander:
         if not hasattr(self._own, "expanders"):
-            self._own.expanders = {}
-        mine: dict[bytes | None, frames.Expander] = self._own.expanders
-        if dictionary not in mine:
-            mine[dictionary] = frames.Expander(None if dictionary is None else self.dictionary(dictionary))
-        return mine[dictionary]
+            self._own.expanders = frames.Expanders(self.dictionary)
+        mine: frames.Expanders = self._own.expanders
+        return mine.of(dictionary)
 
     def dictionary(self, dictionary: bytes) -> frames.Dictionary:
         """The dictionary that is stored as this chunk. Raises `Damaged`, `StorageError`."""
         with self._lock:
             known = self._dictionaries.get(dictionary)
-        if known is None:
-            content = self._dictionary_content(dictionary)
-            try:
-                known = frames.dictionary(content)
-            except Damaged as error:
-                raise Damaged(f"the compression dictionary {dictionary.hex()}: {error}", hint=error.hint) from error
-            with self._lock:
-                self._dictionaries[dictionary] = known
+            if known is not None:
+                self._dictionaries.move_to_end(dictionary)
+                return known
+        content = self._dictionary_content(dictionary)
+        try:
+            known = frames.dictionary(content)
+        except Damaged as error:
+            raise Damaged(f"the compression dictionary {dictionary.hex()}: {error}", hint=error.hint) from error
+        self._keep(dictionary, known)
         return known
 
+    def _keep(self, chunk: bytes, dictionary: frames.Dictionary) -> None:
+        with self._lock:
+            if chunk not in self._dictionaries:
+                self._dictionary_bytes += len(dictionary)
+            self._dictionaries[chunk] = dictionary
+            while self._dictionary_bytes > DICTIONARY_BYTES and len(self._dictionaries) > 1:
+                self._dictionary_bytes -= len(self._dictionaries.popitem(last=False)[1])
+
+    def _whole_index(self) -> ChunkIndex:
+        if self.index is None:
+            self.index = ChunkIndex.load(self._project, tier=CONTENT_TIER)
+        return self.index
+
     def _dictionary_content(self, dictionary: bytes) -> bytes:
-        index = self.index or ChunkIndex.load(self._project, tier=CONTENT_TIER)
-        found = places(index.rows_elsewhere({dictionary}, ()))
+        found = places(self._whole_index().rows_elsewhere({dictionary}, ()))
         if not found:
             raise Damaged(f"the compression dictionary {dictionary.hex()} is missing from the index")
         for place in found[:-1]:

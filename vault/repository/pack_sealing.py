@@ -17,15 +17,20 @@ from vault.age.sealing import FileStart
 from vault.age.stream import PayloadReader, room_for_tags
 from vault.errors import Damaged
 from vault.format.chunks import chunk_id
-from vault.format.frames import Dictionary, Expander
+from vault.format.frames import Dictionary, Expanders
 
 OPENED_AT_ONCE = 1024 * 1024
 """Bytes of a pack that are read back together."""
 
 Buffer = bytes | bytearray | memoryview
 
-Row = tuple[bytes, int, int, int]
-"""A chunk's id, offset, stored length and plain length."""
+Row = tuple[bytes, int, int, int, bytes | None]
+"""A chunk's id, offset, stored length, plain length and dictionary."""
+
+
+def no_dictionary(_chunk: bytes) -> Dictionary:
+    """Where every frame is without one."""
+    raise Damaged("a frame needs a dictionary that is not at hand")
 
 
 @dataclass(slots=True)
@@ -34,8 +39,8 @@ class UnsealedPack:
 
     - `plain`: whoever seals it takes it out, so that its memory can be used again
     - `start`: of the age file
-    - `chunks`, `stored_sizes`, `plain_sizes`: of each frame, in the order in which they lie
-    - `dictionary`: of the frames, `dictionary_id`: the chunk that holds it
+    - `chunks`, `stored_sizes`, `plain_sizes`, `dictionaries`: of each frame, in the order in which they lie
+    - `dictionary_of`: the dictionary that a chunk holds
     """
 
     plain: bytearray
@@ -43,8 +48,8 @@ class UnsealedPack:
     chunks: list[bytes]
     stored_sizes: list[int]
     plain_sizes: list[int]
-    dictionary: Dictionary | None
-    dictionary_id: bytes | None
+    dictionaries: list[bytes | None]
+    dictionary_of: Callable[[bytes], Dictionary]
 
 
 class SealedPack(NamedTuple):
@@ -77,8 +82,8 @@ class OwnSealer:
         data[0:0] = bytes(front + room_for_tags(size))
         with memoryview(data) as view:
             seal_in_place(pack.start, view, front + room_for_tags(size), size)
-        rows = rows_of(pack.chunks, pack.stored_sizes, pack.plain_sizes)
-        verify(pack.start.reader(data), data, rows, key, Expander(pack.dictionary))
+        rows = rows_of(pack.chunks, pack.stored_sizes, pack.plain_sizes, pack.dictionaries)
+        verify(pack.start.reader(data), data, rows, key, Expanders(pack.dictionary_of))
         return SealedPack(data, hashlib.sha256(data).digest(), lambda: None)
 
     def close(self) -> None:
@@ -95,15 +100,17 @@ def seal_in_place(start: FileStart, view: memoryview, plain_at: int, plain_size:
     return front + sealed
 
 
-def rows_of(chunks: Iterable[bytes], stored_sizes: Iterable[int], plain_sizes: Iterable[int]) -> Iterator[Row]:
+def rows_of(
+    chunks: Iterable[bytes], stored_sizes: Iterable[int], plain_sizes: Iterable[int], dictionaries: Iterable[bytes | None]
+) -> Iterator[Row]:
     """The rows of frames that lie one after another."""
     offset = 0
-    for chunk, stored, plain in zip(chunks, stored_sizes, plain_sizes, strict=True):
-        yield chunk, offset, stored, plain
+    for chunk, stored, plain, dictionary in zip(chunks, stored_sizes, plain_sizes, dictionaries, strict=True):
+        yield chunk, offset, stored, plain, dictionary
         offset += stored
 
 
-def verify(reader: PayloadReader, sealed: Buffer, rows: Iterable[Row], key: bytes, expander: Expander) -> None:
+def verify(reader: PayloadReader, sealed: Buffer, rows: Iterable[Row], key: bytes, expanders: Expanders) -> None:
     """Open a pack that was just made and compare every chunk with its name. Raises `Damaged`; then nothing may be stored."""
     with memoryview(sealed) as stored:
         for group in _groups(rows):
@@ -112,9 +119,9 @@ def verify(reader: PayloadReader, sealed: Buffer, rows: Iterable[Row], key: byte
             place, size = reader.sealed_span(start, length)
             with stored[place : place + size] as span:
                 plain = reader.open_span(span, start, length)
-            for chunk, offset, frame_size, plain_size in group:
+            for chunk, offset, frame_size, plain_size, dictionary in group:
                 frame = plain[offset - start : offset - start + frame_size]
-                if chunk_id(key, expander.expand(frame, plain_size)) != chunk:
+                if chunk_id(key, expanders.of(dictionary).expand(frame, plain_size)) != chunk:
                     raise Damaged(
                         f"chunk {chunk.hex()} changed while it was being encrypted; the pack was not stored",
                         hint="this machine's memory or processor may be failing: test them before you rely on it",

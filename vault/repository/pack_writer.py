@@ -18,7 +18,7 @@ from vault.format.frames import Dictionary
 from vault.format.layout import CONTENT_TIER, META_TIER, pack_name
 from vault.format.pack import PackBuilder
 from vault.repository.index_segments import rows_of_pack
-from vault.repository.pack_sealing import OwnSealer, SealedPack, Sealer, UnsealedPack
+from vault.repository.pack_sealing import OwnSealer, SealedPack, Sealer, UnsealedPack, no_dictionary
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -63,13 +63,14 @@ class PackWriter:
         self._sealer.close()
         self._sealer = OwnSealer()
 
-    def submit(self, builder: PackBuilder, tier: int, dictionary: Dictionary | None = None) -> None:
-        """Store a pack as soon as there is room for one more. Raises the error of an earlier pack that failed."""
+    def submit(self, builder: PackBuilder, tier: int, dictionary_of: Callable[[bytes], Dictionary] = no_dictionary) -> None:
+        """Store a pack as soon as there is room for one more. dictionary_of: the dictionary that a chunk holds. Raises the
+        error of an earlier pack that failed."""
         self._room.acquire()
         try:
             self._collect(wait=False)
             sealed, start = threading.Event(), self._start(tier)
-            self._running.append(_Running(self._pool.submit(self._store, builder, tier, dictionary, start, sealed), sealed))
+            self._running.append(_Running(self._pool.submit(self._store, builder, tier, dictionary_of, start, sealed), sealed))
         except BaseException:
             self._room.release()
             raise
@@ -95,12 +96,17 @@ class PackWriter:
         return FileStart.new([recipient], self._project.services.randomness)
 
     def _store(
-        self, builder: PackBuilder, tier: int, dictionary: Dictionary | None, start: FileStart, sealed: threading.Event
+        self,
+        builder: PackBuilder,
+        tier: int,
+        dictionary_of: Callable[[bytes], Dictionary],
+        start: FileStart,
+        sealed: threading.Event,
     ) -> int:
         try:
             try:
                 with self._sealing:
-                    contents, (data, sha256, release) = self._seal(builder, tier, dictionary, start)
+                    contents, (data, sha256, release) = self._seal(builder, tier, dictionary_of, start)
             finally:
                 sealed.set()
             try:
@@ -114,7 +120,7 @@ class PackWriter:
             self._room.release()
 
     def _seal(
-        self, builder: PackBuilder, tier: int, dictionary: Dictionary | None, start: FileStart
+        self, builder: PackBuilder, tier: int, dictionary_of: Callable[[bytes], Dictionary], start: FileStart
     ) -> tuple[pa.Table, SealedPack]:
         """A pack's table of contents, and the whole of it."""
         contents = builder.finish()
@@ -124,8 +130,8 @@ class PackWriter:
             builder.chunks,
             builder.stored_sizes,
             builder.plain_sizes,
-            dictionary,
-            builder.dictionary,
+            builder.dictionaries,
+            dictionary_of,
         )
         builder.plain = bytearray()  # nobody else holds on to it
         sealer = self._sealer if tier == CONTENT_TIER else OwnSealer()

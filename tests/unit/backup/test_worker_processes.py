@@ -23,7 +23,7 @@ from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.backup import dictionaries, small_files, worker_messages, worker_processes
 from vault.backup.run import BackupOptions
-from vault.backup.small_files import BatchColumns, FileNote
+from vault.backup.small_files import BatchColumns, DeltaBase, FileNote
 from vault.errors import Damaged, StorageFull, StrongroomError
 from vault.format.chunks import ChunkerParams
 from vault.format.frames import Dictionary
@@ -33,6 +33,7 @@ from vault.problems import Problem
 from vault.progress import NoProgress
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
+from vault.repository.pack_sealing import no_dictionary
 from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
 from vault.storage.contract import Store
@@ -118,10 +119,12 @@ def test_packs_are_the_same_to_the_byte_however_many_workers_there_are(
     for number in (0, workers):
         packs: list[tuple[int, bytes, list[bytes], list[int]]] = []
 
-        def noted(writer: PackWriter, builder: PackBuilder, tier: int, dictionary: Dictionary | None = None) -> None:
+        def noted(
+            writer: PackWriter, builder: PackBuilder, tier: int, dictionary_of: Callable[[bytes], Dictionary] = no_dictionary
+        ) -> None:
             if tier == CONTENT_TIER:
                 packs.append((tier, bytes(builder.plain), list(builder.chunks), list(builder.stored_sizes)))  # noqa: B023
-            submit(writer, builder, tier, dictionary)
+            submit(writer, builder, tier, dictionary_of)
 
         monkeypatch.setattr(PackWriter, "submit", noted)
         monkeypatch.setattr(worker_processes, "count", lambda _files, _size, number=number: number)
@@ -294,8 +297,8 @@ def a_batch() -> BatchColumns:
     others = ((1, Problem(b"reports/x", "unreadable", "it cannot be read")), (3, None))
     return BatchColumns(
         array("i", [0, 2]), b"s" * 144, array("q", [5, 1 << 40]), b"d" * 64, array("h", [0, 1]), ("csv", None),
-        array("i", [1, 2]), b"c" * 96, array("q", [5, 7, 8]), array("i", [0, 2]), array("h", [1, 0]), ("", "csv"),
-        array("i", [3, 4]), b"fffgggg", notes, others,
+        array("i", [1, 2]), b"c" * 96, array("q", [5, 7, 8]), array("i", [0, 2]), array("h", [1, 0]), ("", b"b" * 32),
+        array("i", [3, 4]), b"fffgggg", (DeltaBase(b"b" * 32, 9, b"frame"),), notes, others,
     )  # fmt: skip
 
 
@@ -332,7 +335,7 @@ def test_a_worker_ends_by_itself_once_nobody_is_there_and_leaves_signals_to_othe
         assert worker_messages.receive(one.replies) == (worker_messages.READY,)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             one.process.send_signal(number)
-        worker_messages.send(one.requests, (worker_messages.READ, 0, [b"reports/empty.csv"]))
+        worker_messages.send(one.requests, (worker_messages.READ, 0, [b"reports/empty.csv"], {}))
         reply = worker_messages.receive(one.replies)
         assert reply is not None
         assert reply[0] == worker_messages.DONE

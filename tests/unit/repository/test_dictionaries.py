@@ -142,7 +142,7 @@ def test_a_repacked_chunk_keeps_the_dictionary_whose_pack_its_snapshots_name(pro
     for one in both:
         builder = PackBuilder(one.chunk)
         builder.add(chunk_id(key, reports[0]), Compressor(one.dictionary).frame(reports[0]), len(reports[0]))
-        session.packs.submit(builder, CONTENT_TIER, one.dictionary)
+        session.packs.submit(builder, CONTENT_TIER, {one.chunk: one.dictionary}.__getitem__)
     session.close_index()
     index = ChunkIndex.load(project)
     live = pa.array([chunk_id(key, reports[0])], pa.binary(32))

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import pack as packs
+from vault.format.descriptor import INFLATED
 from vault.format.layout import META_TIER
 from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
 from vault.format.pack import PackBuilder
@@ -109,38 +110,45 @@ class _Joining:
         self._session = session
         self._order = inputs.order
         self._reader = PackReader(session.project, inputs.index)
+        self._any_dictionary = INFLATED in session.project.descriptor.features
         self._sources: dict[bytes, list[bytes]] = {}
         """Of each new pack those whose chunks are in it, by a hash of these chunks' ids in order."""
         self.damaged: list[bytes] = []
 
     def take(self, batch: PackBatch, stop: Callable[[], None]) -> None:
-        """Store a batch as one pack, or two of the catalogue. One that cannot be read whole stays as it is, and so does one
-        that needs another dictionary than the first, whatever the index says."""
+        """Store a batch as one pack, or two of the catalogue. One that cannot be read whole stays as it is, and so does, where
+        a pack may have one dictionary only, one that needs another than the first, whatever the index says."""
         frames: dict[bytes, list[_Frame]] = {}
-        dictionaries: dict[bytes, bytes | None] = {}
         for pack, read in zip(batch, self._read_all(batch, stop), strict=True):
             if read is None:
                 self.damaged.append(pack.sha256)
             elif read:
-                frames[pack.sha256], dictionaries[pack.sha256] = read, read[0].place.dictionary
-        alike = [pack for pack in frames if dictionaries[pack] == next(iter(dictionaries.values()))]
+                frames[pack.sha256] = read
+        alike = self._alike(frames)
         if len(alike) < 2:
             return
-        dictionary = dictionaries[alike[0]]
-        known = None if dictionary is None else self._reader.dictionary(dictionary)
-        every = {frame.place.chunk: frame for pack in alike for frame in frames[pack]}
+        copies: dict[bytes, dict[bytes | None, _Frame]] = {}
+        for frame in (frame for pack in alike for frame in frames[pack]):
+            copies.setdefault(frame.place.chunk, {})[frame.place.dictionary] = frame
         order = self._order.sorted(batch[0].tier, [(pack, [one.place.chunk for one in frames[pack]]) for pack in alike])
         parts = self._order.parts(batch[0].tier, order)
         if len(parts) >= len(alike):
             return
         for chunks in parts:
-            builder = PackBuilder(dictionary)
-            for chunk in chunks:
-                builder.add(chunk, bytes(every[chunk].stored), every[chunk].place.plain)
+            builder = PackBuilder()
+            for frame in (frame for chunk in chunks for frame in copies[chunk].values()):
+                builder.add(frame.place.chunk, bytes(frame.stored), frame.place.plain, frame.place.dictionary)
             inside = frozenset(chunks)
             sources = [pack for pack in alike if any(frame.place.chunk in inside for frame in frames[pack])]
-            self._sources[hashlib.sha256(b"".join(chunks)).digest()] = sources
-            self._session.packs.submit(builder, batch[0].tier, known)
+            self._sources[hashlib.sha256(b"".join(builder.chunks)).digest()] = sources
+            self._session.packs.submit(builder, batch[0].tier, self._reader.dictionary)
+
+    def _alike(self, frames: Mapping[bytes, Sequence[_Frame]]) -> list[bytes]:
+        """The packs that may become one."""
+        if self._any_dictionary:
+            return list(frames)
+        dictionaries = {pack: some[0].place.dictionary for pack, some in frames.items()}
+        return [pack for pack in frames if dictionaries[pack] == next(iter(dictionaries.values()))]
 
     def finish(self) -> dict[bytes, tuple[bytes, ...]]:
         """Name what was stored in the index; gives, for each old pack, those that hold all of it."""
@@ -170,14 +178,15 @@ class _Joining:
             contents = packs.read_contents(plain)
             columns = (contents[name].to_pylist() for name in ("chunk", "offset", "stored", "plain", "dictionary"))
             frames = []
+            self._reader.open_dictionaries(set(contents["dictionary"].unique().to_pylist()))
             for chunk, offset, stored, size, dictionary in zip(*columns, strict=True):
                 place = ChunkPlace(chunk, pack.sha256, pack.tier, pack.size, offset, stored, size, dictionary)
                 frames.append(_Frame(place, plain[offset : offset + stored]))
             bad = any(isinstance(self._reader.content(frame.place, frame.stored), StrongroomError) for frame in frames)
         except (Damaged, ObjectNotFound):
             return None
-        one_dictionary = len({frame.place.dictionary for frame in frames}) < 2
-        return None if bad or not one_dictionary or (pack.tier == META_TIER and _needs_dictionary(frames)) else frames
+        alike = self._any_dictionary or len({frame.place.dictionary for frame in frames}) < 2
+        return None if bad or not alike or (pack.tier == META_TIER and _needs_dictionary(frames)) else frames
 
 
 def _needs_dictionary(frames: Sequence[_Frame]) -> bool:

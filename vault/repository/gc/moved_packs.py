@@ -108,30 +108,31 @@ class _Proof:
         """For packs that were stored again whole, in packs that everybody needs who needs them."""
         import pyarrow.compute as pc
 
-        one_of_each = self._own.group_by(["pack", "dictionary"]).aggregate([])
-        alike: dict[tuple[frozenset[bytes], bytes | None], set[bytes]] = {}
-        for pack, dictionary in zip(one_of_each["pack"].to_pylist(), one_of_each["dictionary"].to_pylist(), strict=True):
+        alike: dict[frozenset[bytes], set[bytes]] = {}
+        for pack in self._old:
             targets = snapshots.current_packs(frozenset({pack}), self._staying.moved) & self._packs_elsewhere
             if targets:
-                alike.setdefault((targets, dictionary), set()).add(pack)
-        for (targets, dictionary), packs in alike.items():
-            there = self._readable_with(self._elsewhere.filter(is_among(self._elsewhere["pack"], targets)), targets, dictionary)
+                alike.setdefault(targets, set()).add(pack)
+        for targets, packs in alike.items():
+            there = self._elsewhere.filter(is_among(self._elsewhere["pack"], targets))
             mine = self._own.filter(is_among(self._own["pack"], packs))
-            found = pc.is_in(mine["chunk"], value_set=contiguous(there["chunk"]))
+            found = self._copied(mine, there, targets)
             whole = packs.difference(mine.filter(pc.invert(found))["pack"].unique().to_pylist())
             copied = mine.filter(is_among(mine["pack"], whole))["chunk"].to_pylist()
             self._found.setdefault(frozenset(there["pack"].unique().to_pylist()), set()).update(copied)
             self.left -= whole
 
-    def _readable_with(self, rows: pa.Table, packs: frozenset[bytes], dictionary: bytes | None) -> pa.Table:
-        """Those of the rows for which one needs no other dictionary than this one, and those that lie in `packs`."""
+    def _copied(self, mine: pa.Table, there: pa.Table, packs: frozenset[bytes]) -> pa.ChunkedArray:
+        """Of each of the rows `mine`, whether its chunk is `there`, in `packs`, in a frame that needs no dictionary, the same
+        one, or one that lies in `packs`."""
         import pyarrow.compute as pc
 
         table = self._staying.index.table
-        dictionaries = pc.unique(rows["dictionary"]).drop_null()
-        beside = table.filter(pc.is_in(table["chunk"], value_set=dictionaries))
-        good = {dictionary, *beside.filter(is_among(beside["pack"], packs))["chunk"].to_pylist()} - {None}
-        return rows.filter(pc.or_(pc.is_null(rows["dictionary"]), is_among(rows["dictionary"], good)))
+        beside = table.filter(pc.is_in(table["chunk"], value_set=pc.unique(there["dictionary"]).drop_null()))
+        held = beside.filter(is_among(beside["pack"], packs))["chunk"]
+        free = pc.or_(pc.is_null(there["dictionary"]), pc.is_in(there["dictionary"], value_set=contiguous(held)))
+        alone = pc.is_in(mine["chunk"], value_set=contiguous(there.filter(free)["chunk"]))
+        return pc.or_(alone, pc.is_in(_frames(mine), value_set=contiguous(_frames(there))))
 
     def look(self, one: Record) -> None:
         """At one snapshot. Raises `Damaged`."""
@@ -172,6 +173,14 @@ class _Proof:
         stored = self._staying.stored
         good = {one["pack"] for one in named if stored.get((one["tier"], one["pack"])) == one["pack_size"]}
         return rows.filter(is_among(rows["pack"], good - self._old))
+
+
+def _frames(rows: pa.Table) -> pa.ChunkedArray:
+    """Chunk and dictionary of each row, as one value."""
+    import pyarrow.compute as pc
+
+    columns = (rows[name].cast("binary") for name in ("chunk", "dictionary"))
+    return pc.binary_join_element_wise(*columns, b"", null_handling="replace", null_replacement=b"")
 
 
 def _unreadable(

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from vault.errors import RefusedByRule
 from vault.format import layout
+from vault.format.descriptor import INFLATED
 from vault.format.layout import TIERS
 from vault.format.moved_packs import MovedPacks
 from vault.progress import run_phase
@@ -172,7 +173,7 @@ def _usage(project: Project, inputs: PruneInputs, stored: Sequence[StoredPack], 
     free -= contents.unlisted([pack.sha256 for pack in stored])
     usage, groups = {}, {}
     if options.join and _may_be_joined(project, [pack for pack in stored if pack.sha256 in needs.now]):
-        groups = _groups(contents.index, stored, needs.now)
+        groups = _groups(project, contents.index, stored, needs.now)
     if options.repack_above is not None and not contents.index.damaged:
         usage = reachability.pack_usage(contents.index, contents.live)
     return _Usage(needs, free, usage, groups)
@@ -184,10 +185,15 @@ def _may_be_joined(project: Project, packs: Iterable[StoredPack]) -> bool:
     return len([pack for pack in packs if size_class(pack.size, full) is not None]) >= FAN_IN
 
 
-def _groups(index: ChunkIndex, stored: Sequence[StoredPack], needed: frozenset[bytes]) -> dict[StoredPack, Group]:
+def _groups(
+    project: Project, index: ChunkIndex, stored: Sequence[StoredPack], needed: frozenset[bytes]
+) -> dict[StoredPack, Group]:
     """What may lie in one pack with what. Not where a segment is damaged: it might name what lies in a pack."""
     if index.damaged:
         return {}
+    if INFLATED in project.descriptor.features:
+        named = index.packs()
+        return {pack: (pack.tier, None) for pack in stored if pack.sha256 in needed and pack.sha256 in named}
     pairs = index.table.group_by(["pack", "dictionary"]).aggregate([])
     dictionaries = dict(zip(pairs["pack"].to_pylist(), pairs["dictionary"].to_pylist(), strict=True))
     return {

@@ -8,14 +8,12 @@ record. The old packs are not named by the index from then on and go with the ne
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
-from vault.format import frames
-from vault.format.chunks import ID_SIZE
-from vault.format.frames import Compressor, Dictionary
+from vault.format.descriptor import INFLATED
 from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
 from vault.format.pack import PackBuilder
 from vault.repository.chunk_index import ChunkIndex
@@ -42,8 +40,11 @@ _Copy = tuple[bytes, bytes | None]
 """A chunk as it is stored: its id, and the dictionary that its frame needs. A snapshot that needs one names the pack of the
 dictionary; a copy with another one would need a pack that it does not name."""
 
-_Destination = tuple[int, bytes | None, int]
-"""A pack to be: its tier, its dictionary, and how many were closed before a chunk came to lie in it."""
+_Builder = tuple[int, bytes | None]
+"""What is stored in one pack: a tier, and a dictionary where a pack may have one only."""
+
+_Destination = tuple[_Builder, int]
+"""A pack to be, and how many were closed before a chunk came to lie in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,8 @@ class _Repack:
         self._index = live.index
         self._live = live.chunks
         self._reader = PackReader(session.project, live.index)
-        self._builders: dict[tuple[int, bytes | None], PackBuilder] = {}
-        self._dictionaries: dict[bytes, Dictionary] = {}
-        self._compressors: dict[bytes | None, Compressor] = {}
+        self._any_dictionary = INFLATED in session.project.descriptor.features
+        self._builders: dict[_Builder, PackBuilder] = {}
         self._taken: dict[bytes, list[_Copy]] = {}
         self._lies: dict[_Copy, _Destination] = {}
         self._closed_packs = 0
@@ -134,8 +134,8 @@ class _Repack:
         if not wanted:
             return
         try:
-            for place, content in self._contents(wanted):
-                self._add(pack.tier, place, content)
+            for place, frame in self._reader.verified_frames(wanted):
+                self._add(pack.tier, place, frame)
         except (Damaged, ObjectNotFound):
             self.damaged.append(pack.sha256)
             return
@@ -154,37 +154,17 @@ class _Repack:
         where = dict(zip(copies, rows["pack"].to_pylist(), strict=True))
         return {old: tuple(sorted({where[copy] for copy in taken})) for old, taken in self._taken.items()}
 
-    def _contents(self, wanted: list[ChunkPlace]) -> Iterator[tuple[ChunkPlace, bytes]]:
-        for place, content in self._reader.chunks(wanted):
-            if isinstance(content, StrongroomError):
-                raise content
-            yield place, content
-
-    def _add(self, tier: int, place: ChunkPlace, content: bytes) -> None:
+    def _add(self, tier: int, place: ChunkPlace, frame: memoryview) -> None:
         copy = place.chunk, place.dictionary
         if copy in self._lies:
             return
-        key = (tier, place.dictionary)
-        if place.dictionary not in self._compressors:
-            self._compressors[place.dictionary] = Compressor(self._dictionary(place.dictionary))
-        frame = self._compressors[place.dictionary].frame(content)
+        key = (tier, None if self._any_dictionary else place.dictionary)
         builder = self._builders.get(key)
         if builder and builder.size + len(frame) > self._session.project.descriptor.limits.pack:
             self._close_pack(key)
-        self._builders.setdefault(key, PackBuilder(place.dictionary)).add(place.chunk, frame, len(content))
-        self._lies[copy] = (*key, self._closed_packs)
+        self._builders.setdefault(key, PackBuilder()).add(place.chunk, frame, place.plain, place.dictionary)
+        self._lies[copy] = key, self._closed_packs
 
-    def _close_pack(self, key: tuple[int, bytes | None]) -> None:
+    def _close_pack(self, key: _Builder) -> None:
         self._closed_packs += 1
-        self._session.packs.submit(self._builders.pop(key), key[0], self._dictionary(key[1]))
-
-    def _dictionary(self, chunk: bytes | None) -> Dictionary | None:
-        import pyarrow as pa
-
-        if chunk is None:
-            return None
-        if chunk not in self._dictionaries:
-            found = places(self._index.locate(pa.array([chunk], pa.binary(ID_SIZE))))
-            (content,) = [content for _, content in self._contents(found)]
-            self._dictionaries[chunk] = frames.dictionary(content)
-        return self._dictionaries[chunk]
+        self._session.packs.submit(self._builders.pop(key), key[0], self._reader.dictionary)

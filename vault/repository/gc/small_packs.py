@@ -36,7 +36,7 @@ LONGEST_LOCK = timedelta(days=35)
 """A pack that the store keeps locked for longer is not joined: until then its content would be stored twice."""
 
 Group = tuple[int, bytes | None]
-"""What may lie in one pack: a tier, and a compression dictionary or none."""
+"""What may lie in one pack: a tier, and where a pack may have one dictionary only, that one or none."""
 
 
 class SmallPackLimits(NamedTuple):

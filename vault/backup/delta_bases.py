@@ -1,0 +1,166 @@
+"""Bases of deltas: earlier versions of workbooks and other containers, in their inflated form, kept on this machine.
+
+A writer cannot read content back, and a reader would have to fetch it: so what a later version may be a delta to is kept in a
+file of the cache, as compressed as it is stored. Where that is lost, whoever may read content reads it again from the
+repository; elsewhere the next version becomes a base itself, which costs no more than storing it whole.
+
+    file of a source    age, sealed to the project's catalogue: for each base its chunk (32 bytes), size and length (u32 each),
+                        and the frame; those that were used last first
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from vault.backup.small_files import NO_BASE, DeltaBase
+from vault.errors import StorageError, StrongroomError
+from vault.format import frames
+from vault.format.inflated import LARGEST_FORM
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.pack_reader import PackReader, places
+from vault.repository.project import Project
+from vault.source.reader import SMALL
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS = ("xlsx", "xlsb", "docx", "pptx", "ods", "odt", "odp", "epub", "zip", "gzip")
+"""What `classify.format` calls files that may hold deflate streams."""
+
+MOST_KEPT = 64 * 1024 * 1024
+"""Bytes of frames that are kept for a source: about three thousand workbooks of 400 rows."""
+
+_HEAD = struct.Struct("<32sII")
+
+
+class DeltaBases:
+    """The bases for what one run reads.
+
+    - `earlier`: of files that had another version before: by path, the chunk that is its dictionary, b"" where it has none
+    - `kept`: the bases that are at hand, by chunk
+    """
+
+    def __init__(self, earlier: Mapping[bytes, bytes], kept: Mapping[bytes, DeltaBase]) -> None:
+        self._earlier = earlier
+        self._kept = dict(kept)
+        self.used: dict[bytes, DeltaBase] = {}
+        """Those that were asked for or are new."""
+
+    def of(self, paths: Iterable[bytes]) -> dict[bytes, DeltaBase]:
+        """The bases of those of the paths that may be stored as deltas; `NO_BASE` where none is at hand."""
+        if not self._earlier:
+            return {}
+        found = {path: self._kept.get(self._earlier[path], NO_BASE) for path in paths if path in self._earlier}
+        self.used.update((one.chunk, one) for one in found.values() if one.chunk)
+        return found
+
+    def add(self, base: DeltaBase) -> None:
+        """A new one."""
+        self._kept[base.chunk] = self.used[base.chunk] = base
+
+
+NO_DELTAS = DeltaBases({}, {})
+
+
+class BaseFile:
+    """The bases of a source in a file of the cache. folder: of the repository's cache."""
+
+    def __init__(self, project: Project, source: str, folder: Path) -> None:
+        self._project = project
+        name = blake3(source.encode(), key=project.capability.chunk_id_key).hexdigest(length=16)
+        self._file = folder / "bases" / project.id / name
+
+    def load(self) -> dict[bytes, DeltaBase]:
+        """What is kept; nothing where there is no file that can be used."""
+        try:
+            with self._file.open("rb") as file:
+                sealed = file.read(2 * MOST_KEPT + 1)
+            os.utime(self._file)  # the cache is thinned by last use
+            return _decoded(self._project.open_catalogue(sealed))
+        except (OSError, StrongroomError):
+            return {}
+
+    def save(self, bases: Iterable[DeltaBase]) -> None:
+        """Keep as many as there is room for, the first ones first. A cache that cannot be written is no failure."""
+        pieces, size = [], 0
+        for base in bases:
+            size += len(base.frame)
+            if size > MOST_KEPT:
+                break
+            pieces += [_HEAD.pack(base.chunk, base.size, len(base.frame)), base.frame]
+        sealed = self._project.seal_catalogue(b"".join(pieces))
+        temporary = self._file.with_name(f"{self._file.name}.{self._project.services.randomness.token(4).hex()}")
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                file.write(sealed)
+            temporary.replace(self._file)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _decoded(plain: bytearray) -> dict[bytes, DeltaBase]:
+    found: dict[bytes, DeltaBase] = {}
+    at = 0
+    while at + _HEAD.size <= len(plain):
+        chunk, size, length = _HEAD.unpack_from(plain, at)
+        at += _HEAD.size
+        if at + length > len(plain) or size > LARGEST_FORM:
+            return {}
+        found[chunk] = DeltaBase(chunk, size, bytes(plain[at : at + length]))
+        at += length
+    return found
+
+
+def earlier_versions(last: pa.Table, fresh: pa.ChunkedArray, index: ChunkIndex) -> dict[bytes, bytes]:
+    """See `DeltaBases`. last: `path`, `format`, `size`, `chunks` of the last manifest · fresh: paths that will be read · index:
+    of what may be referred to."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pc.and_(pc.is_in(last["format"], value_set=pa.array(FORMATS)), pc.less_equal(last["size"], SMALL))
+    rows = last.filter(pc.fill_null(wanted, fill_value=False))
+    rows = rows.filter(pc.is_in(rows["path"], value_set=fresh.combine_chunks()))
+    single = rows.filter(pc.equal(pc.list_value_length(rows["chunks"]), 1))
+    ids = single["chunks"].combine_chunks().flatten().field("id")
+    dictionaries = index.locate(ids)["dictionary"].to_pylist()
+    found = dict.fromkeys(rows["path"].to_pylist(), b"")
+    found |= {path: one or b"" for path, one in zip(single["path"].to_pylist(), dictionaries, strict=True)}
+    return found
+
+
+def at_hand(project: Project, wanted: Collection[bytes], kept: Mapping[bytes, DeltaBase], index: ChunkIndex) -> list[DeltaBase]:
+    """The bases that these chunks are, as far as they can be had: those that are kept, if they are what they say, and what the
+    repository has of the others, where this client may read it. index: of what may be referred to."""
+    stored = {place.chunk: place for place in places(index.rows_elsewhere(wanted, ()))} if wanted else {}
+    key = project.capability.chunk_id_key
+    good = [kept[chunk] for chunk in stored if chunk in kept and _is_whole(kept[chunk], key)]
+    missing = [stored[chunk] for chunk in stored.keys() - {one.chunk for one in good}]
+    if not missing or project.capability.content_identity is None:
+        return good
+    reader, compressor, size = PackReader(project, index), frames.Compressor(), sum(len(one.frame) for one in good)
+    missing.sort(key=lambda place: (place.pack, place.offset))
+    with suppress(StorageError, StrongroomError):
+        for _, group in groupby(missing, key=lambda place: place.pack):
+            for place, content in reader.chunks([place for place in group if place.dictionary is None]):
+                if isinstance(content, StrongroomError) or content.startswith(frames.TRAINED) or size > MOST_KEPT:
+                    continue
+                good.append(DeltaBase(place.chunk, len(content), compressor.frame(content)))
+                size += len(good[-1].frame)
+    return good
+
+
+def _is_whole(base: DeltaBase, key: bytes) -> bool:
+    try:
+        return blake3(frames.Expander().expand(base.frame, base.size), key=key).digest() == base.chunk
+    except StrongroomError:
+        return False
