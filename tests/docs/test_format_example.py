@@ -31,7 +31,7 @@ from tests.docs.pages import DOCS, blocks, section, table_rows
 from tests.support.age_js import PATIENCE
 from tests.support.coverage_notes import not_covered
 from vault.age import HybridIdentity
-from vault.format import chunks, descriptor, envelope, pack, settings_copy
+from vault.format import chunks, descriptor, envelope, inflated, pack, settings_copy
 from vault.format.frames import Expander
 from vault.repository import snapshots
 from vault.repository.check import Depth, check
@@ -167,6 +167,7 @@ def test_content_is_cut_where_the_page_says() -> None:
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     stated = table_rows(section(PAGE, "## Limits"))
     assert stated["a chunk's content"] == f"{chunks.LARGEST_CHUNK >> 20} MiB"
+    assert stated["an inflated form; its parts"] == f"{inflated.LARGEST_FORM >> 20} MiB; {inflated.MOST_PARTS:,}"
     assert stated["any object"] == f"{descriptor.LARGEST_PACK >> 20} MiB"
     assert stated["descriptor, key object"] == f"{descriptor.LARGEST_DESCRIPTOR >> 10} KiB"
     copies = f"{settings_copy.LARGEST >> 20} MiB; {settings_copy.MOST_RECIPIENTS}"
