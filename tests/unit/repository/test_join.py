@@ -405,6 +405,18 @@ def test_the_mark_of_a_dead_prune_delays_a_join_for_a_day_at_most(half_a_day: Ho
     half_a_day.judge()
 
 
+def test_the_mark_of_a_dead_prune_on_a_joined_pack_keeps_the_old_ones_for_a_month_at_most(half_a_day: HourlyReports) -> None:
+    assert pruned(half_a_day.project).joined == 24
+    moved = snapshots.committed(half_a_day.project).moved
+    marks.write(half_a_day.project, sorted(frozenset().union(*moved.values())))
+    half_a_day.clock.sleep(29 * 86400.0)
+    assert pruned(half_a_day.project).deleted == 0
+    half_a_day.clock.sleep(2 * 86400.0)
+    assert pruned(half_a_day.project).deleted == 24
+    assert half_a_day.packs() == (1, 2)
+    half_a_day.judge()
+
+
 def test_packs_that_need_dictionaries_of_their_own_are_not_mixed_and_the_dictionaries_are_joined(
     life: HourlyReports, monkeypatch: pytest.MonkeyPatch
 ) -> None:

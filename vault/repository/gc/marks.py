@@ -3,7 +3,8 @@ does not wait for. How long a prune waits for others is in `vault.repository.cla
 
 A mark is deleted only by the prune that wrote it, or once none of its packs exists: nobody can know of another prune that
 it will not delete any more. A mark that a dead prune left does no harm: what a snapshot carries forward from a committed one
-may stay where it lies, marked or not, and waste under it goes with the next prune, which marks it too.
+may stay where it lies, marked or not, and waste under it goes with the next prune, which marks it too. Where content has moved
+to a pack under such a mark, the packs that it came from stay for a month.
 
 A mark that names evicted writers names no packs and stays for a month, whatever becomes of its prune. A claim may come back
 after its eviction, by a request that was late; what such a mark says is never taken back while its writer may live.
@@ -20,13 +21,16 @@ from datetime import datetime, timedelta
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
-from vault.format.mark import Mark
+from vault.format.mark import UNKNOWN_MOMENT, Mark
 from vault.problems import Problem
 from vault.repository.project import Project
 from vault.wording import quoted
 
 EVICTIONS_STAY = timedelta(days=30)
 """How long it stays on record that a writer was evicted: far longer than a writer can be asleep and commit after all."""
+
+PRUNES_LAST = EVICTIONS_STAY
+"""A prune whose mark is older will not delete any more what it names: it read the records anew before it would have."""
 
 UNREADABLE = "a prune's mark cannot be read, so what is new is stored without looking for it among what is stored"
 
@@ -48,9 +52,13 @@ class Marks:
         """Those under any of the marks."""
         return self.packs_except(())
 
-    def packs_except(self, known: Container[str]) -> frozenset[bytes]:
-        """The packs under those of the marks that are not among `known` (names of marks)."""
-        return frozenset().union(*(one.packs for name, one in self.by_name.items() if name not in known))
+    def packs_except(self, known: Container[str], since: datetime | None = None) -> frozenset[bytes]:
+        """The packs under those of the marks that are not among `known` (names of marks). since: without those that were
+        written before."""
+        others = (one for name, one in self.by_name.items() if name not in known)
+        return frozenset().union(
+            *(one.packs for one in others if since is None or one.started_at >= since or one.started_at == UNKNOWN_MOMENT)
+        )
 
     def evicted(self) -> dict[str, datetime]:
         """The writers that were evicted, by the ids of their snapshots to be, and when that was, the last time."""

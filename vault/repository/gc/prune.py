@@ -238,7 +238,7 @@ class _Prune:
             self.report.spared = len(plan.dead)
             return [], None
         found, mine = marks.read(self._project), frozenset(self._marks)
-        others = found.packs_except(mine)
+        others = found.packs_except(mine, self._project.services.clock.now() - marks.PRUNES_LAST)
         unknown = bool(found.unreadable - mine)  # such a mark may name any pack: then none is known to stay
 
         def find(inputs: PruneInputs, contents: PackContents) -> tuple[frozenset[bytes], NeededPacks, Packs]:
