@@ -96,6 +96,15 @@ def find_missing(items: pa.Table, references: pa.Table, index: ChunkIndex) -> It
         yield Problem(items["path"][row].as_py(), "missing", "a part of its content is gone from the repository")
 
 
+def with_dictionaries(references: pa.Table, index: ChunkIndex) -> pa.Table:
+    """`pack`, `offset` and `stored` of these chunks, and of the dictionaries that their frames need."""
+    import pyarrow as pa
+
+    places = references.select(["pack", "offset", "stored"])
+    needed = index.locate(_different(references["dictionary"])).select(places.column_names)
+    return pa.concat_tables([places, needed.cast(places.schema)])
+
+
 def _different(ids: pa.ChunkedArray | pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 

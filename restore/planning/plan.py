@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from restore.execution.row_view import Rows, taken
 from restore.local_fs import unsafe_reason
-from restore.planning.chunk_locations import count_bytes, count_requests, find_missing, locate_standing
+from restore.planning.chunk_locations import count_bytes, count_requests, find_missing, locate_standing, with_dictionaries
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.conflicts import Conflict, ConflictResolver, KeptItem, all_paths
 from restore.planning.destination import Destination
@@ -125,12 +125,12 @@ class RestorePlan:
     @property
     def bytes_to_read(self) -> int:
         """Stored bytes that must be read, each chunk once, without what is read in vain between them."""
-        return count_bytes(self.references)
+        return count_bytes(with_dictionaries(self.references, self.index))
 
     @property
     def requests(self) -> int:
         """About how many requests the content costs."""
-        return count_requests(self.references)
+        return count_requests(with_dictionaries(self.references, self.index))
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""

@@ -50,7 +50,8 @@ class DeltaBases:
 
     def __init__(self, earlier: Mapping[bytes, bytes], kept: Mapping[bytes, DeltaBase]) -> None:
         self._earlier = earlier
-        self._kept = dict(kept)
+        self._kept = kept
+        self._room = MOST_KEPT
         self.used: dict[bytes, DeltaBase] = {}
         """Those that were asked for or are new."""
 
@@ -63,8 +64,10 @@ class DeltaBases:
         return found
 
     def add(self, base: DeltaBase) -> None:
-        """A new one."""
-        self._kept[base.chunk] = self.used[base.chunk] = base
+        """A new one; it is kept while there is room."""
+        if base.chunk not in self.used and self._room > len(base.frame):
+            self._room -= len(base.frame)
+            self.used[base.chunk] = base
 
 
 NO_DELTAS = DeltaBases({}, {})

@@ -29,7 +29,8 @@ INFLATED_MARK = bytes.fromhex("522a4d18 00000000")
 
 DELTA_LEVEL = 3
 """zstd's level for a delta. Of a workbook of 23 KB that has got one row more (its form has 160 KB): level 1 misses most of what
-is alike and makes 5,270 bytes in 0.2 ms, level 3 164 bytes in 0.4 ms, level 9 138 bytes in 5 ms."""
+is alike and makes 5,270 bytes in 0.2 ms, level 3 164 bytes in 0.4 ms, level 9 138 bytes in 5 ms. A window over both, and tables
+that grow with it, make 502 bytes of one of 505 KB (3.4 MB inflated) in 15 ms, where the level's own make 536 KB in 12 ms."""
 
 Dictionary = zstandard.ZstdCompressionDict
 
@@ -57,7 +58,15 @@ class Compressor:
 
 def delta(form: bytes, base: Dictionary) -> bytes:
     """A frame of a file's inflated form that says what is other in it than in the base, which is its dictionary."""
-    made = zstandard.ZstdCompressionParameters.from_level(DELTA_LEVEL, source_size=len(form), dict_size=len(base))
+    window = max((len(form) + len(base)).bit_length(), zstandard.WINDOWLOG_MIN)
+    made = zstandard.ZstdCompressionParameters.from_level(
+        DELTA_LEVEL,
+        source_size=len(form),
+        dict_size=len(base),
+        window_log=window,
+        hash_log=max(window - 3, 17),
+        chain_log=max(window - 4, 16),
+    )
     return INFLATED_MARK + zstandard.ZstdCompressor(dict_data=base, compression_params=made).compress(form)
 
 
