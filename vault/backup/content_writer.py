@@ -22,9 +22,8 @@ from typing import NamedTuple
 
 from vault.backup.delta_bases import NO_DELTAS, DeltaBases
 from vault.backup.dictionaries import TrainedDictionary
-from vault.backup.small_files import BatchColumns, DeltaBase, SmallFileReader
+from vault.backup.small_files import BatchColumns, Delta, DeltaBase, SmallFileReader
 from vault.backup.worker_processes import BatchAnswer, WorkerProcesses
-from vault.errors import Damaged
 from vault.format.chunks import ID_SIZE, chunk_id, cut
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
@@ -54,10 +53,10 @@ MOST_BASES_IN_PACK = 48 * 1024 * 1024
 
 
 class Frame(NamedTuple):
-    """A compressed chunk. group: the name of its dictionary's, "" for none; of a delta the chunk that is its base ·
-    plain_size: bytes of its content."""
+    """A compressed chunk. group: the name of its dictionary's, "" for none; or what it is a delta to · plain_size: bytes of its
+    content."""
 
-    group: str | bytes
+    group: str | Delta
     chunk: bytes
     data: Buffer
     plain_size: int
@@ -169,7 +168,7 @@ class ContentWriter:
             self._bases.add(base)
             self._add(Frame("", base.chunk, base.frame, base.size))
         for frame in _frames(batch):
-            self._add(frame, known.get(frame.group) if isinstance(frame.group, bytes) else None)
+            self._add(frame, None if isinstance(frame.group, str) else known[frame.group[0]])
 
     def cut(self, content: memoryview) -> list[memoryview]:
         """Cut a piece of a large file, in the calling thread."""
@@ -229,15 +228,15 @@ class ContentWriter:
             if frame.chunk in self._known:
                 return
             self._known.add((frame.chunk,))
-        if base is not None:
-            self._builder(DELTAS, len(frame.data)).add(*frame[1:], dictionary=base.chunk)
+        if isinstance(frame.group, str):
+            self._builder(frame.group, len(frame.data)).add(*frame[1:])
+        elif base is not None:
+            builder = self._builder(DELTAS, len(frame.data))
+            builder.add(*frame[1:], dictionary=base.chunk)
+            builder.forms[frame.chunk] = frame.group[1]
             if base.chunk not in self._pack_bases:
                 self._pack_bases[base.chunk] = base
                 self._pack_bases_size += len(base.frame)
-        elif isinstance(frame.group, str):
-            self._builder(frame.group, len(frame.data)).add(*frame[1:])
-        else:
-            raise Damaged(f"a delta's base {frame.group.hex()} is not at hand")
 
     def _builder(self, group: str, more: int) -> PackBuilder:
         limit = self._session.project.descriptor.limits.pack

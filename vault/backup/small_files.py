@@ -74,6 +74,10 @@ WORTH_A_BASE = 8
 each hour: 0.38 of its size, and 0.32 at best, with a third."""
 
 
+Delta = tuple[bytes, bytes]
+"""The chunk of a delta's base, and the BLAKE3 of the inflated form."""
+
+
 class BatchColumns(NamedTuple):
     """What reading a batch gave. A row is a file that was read.
 
@@ -84,7 +88,8 @@ class BatchColumns(NamedTuple):
     - `chunk_counts`: of each row; `chunk_ids`, `chunk_lengths`: of all chunks, one after another
     - `frame_chunks`: of each frame, the place of its chunk among these; `frame_groups`: the place of its dictionary in
       `groups`; `frame_sizes`: in bytes
-    - `groups`: the name of a group of files that share a dictionary, or the chunk that is the base of a delta
+    - `groups`: the name of a group of files that share a dictionary; or of a delta its base's chunk, and the BLAKE3 of the
+      inflated form in it
     - `frames`: one after another
     - `bases`: new ones, to which deltas among the frames refer
     - `notes`: what few files have
@@ -102,7 +107,7 @@ class BatchColumns(NamedTuple):
     chunk_lengths: array[int]
     frame_chunks: array[int]
     frame_groups: array[int]
-    groups: tuple[str | bytes, ...]
+    groups: tuple[str | Delta, ...]
     frame_sizes: array[int]
     frames: bytes | bytearray | memoryview
     bases: tuple[DeltaBase, ...] = ()
@@ -132,7 +137,7 @@ class SmallFileReader:
         self._key = key
         self._cutter = chunker.cutter()
         self._smallest = chunker.smallest
-        self._compressors: dict[str | bytes, Compressor] = {name: Compressor(one) for name, one in dictionaries.items()}
+        self._compressors: dict[str | Delta, Compressor] = {name: Compressor(one) for name, one in dictionaries.items()}
         self._plain = Compressor()
         self._is_stored = is_stored
         self._seen: set[bytes] = set()
@@ -144,7 +149,7 @@ class SmallFileReader:
         statuses, digests, chunk_ids, lengths = bytearray(), bytearray(), bytearray(), array("q")
         frames, frame_chunks, frame_groups, frame_sizes = list[bytes](), array("i"), array("h"), array("i")
         notes, others, new_bases = list[FileNote](), list[tuple[int, Problem | None]](), list[DeltaBase]()
-        format_codes, group_codes = dict[str | None, int](), dict[str | bytes, int]()
+        format_codes, group_codes = dict[str | None, int](), dict[str | Delta, int]()
         key, smallest, cutter, plain = self._key, self._smallest, self._cutter, self._plain
         room = MOST_BYTES
         for place, answer in enumerate(self._reader.contents(paths)):
@@ -168,7 +173,7 @@ class SmallFileReader:
             base = bases.get(path) if bases else None
             form = inflated(data) if base is not None else None
             whole = size <= smallest or form is not None
-            group: str | bytes = group_of(path) if whole else ""
+            group: str | Delta = group_of(path) if whole else ""
             compressor = self._compressors.get(group)
             if compressor is None:
                 group, compressor = "", plain
@@ -193,16 +198,17 @@ class SmallFileReader:
             tuple(others),
         )  # fmt: skip
 
-    def _delta(self, form: bytes, base: DeltaBase, new: list[DeltaBase]) -> tuple[bytes, bytes]:
-        """The base of a frame, and the frame of an inflated form: the given base, or where too little is left of that, the form
-        itself, which is added to `new`."""
+    def _delta(self, form: bytes, base: DeltaBase, new: list[DeltaBase]) -> tuple[Delta, bytes]:
+        """A delta and its frame: to the given base, or where too little is left of that, to the form itself, which is added to
+        `new`."""
+        digest = blake3(form).digest()
         if base.chunk:
             frame = zstd.delta(form, base.dictionary())
             if len(frame) * WORTH_A_BASE <= len(base.frame):
-                return base.chunk, frame
+                return (base.chunk, digest), frame
         own = DeltaBase(blake3(form, key=self._key).digest(), len(form), self._plain.frame(form))
         new.append(own)
-        return own.chunk, zstd.delta(form, zstd.dictionary(form))
+        return (own.chunk, digest), zstd.delta(form, zstd.dictionary(form))
 
     def _is_new(self, chunk: bytes) -> bool:
         """Whether a chunk must be compressed: it was not stored before this run, nor met by this reader."""

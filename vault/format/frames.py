@@ -83,17 +83,22 @@ class Expander:
             declared = zstandard.frame_content_size(frame)
             if declared != plain_size:
                 if frame[: len(INFLATED_MARK)] == INFLATED_MARK:
-                    return inflated.deflated(self._form(frame[len(INFLATED_MARK) :]), plain_size)
+                    return inflated.deflated(self.form(frame), plain_size)
                 raise Damaged(f"its frame declares {declared} bytes where {plain_size} belong")
             return self._zstd.decompress(frame, max_output_size=max(plain_size, 1))
         except zstandard.ZstdError as error:
             raise Damaged(f"its frame does not decompress: {error}") from error
 
-    def _form(self, frame: bytes | bytearray | memoryview) -> bytes:
-        declared = zstandard.frame_content_size(frame)
-        if not 0 <= declared <= inflated.LARGEST_FORM:
-            raise Damaged(f"its frame declares an inflated form of {declared} bytes")
-        return self._zstd.decompress(frame, max_output_size=max(declared, 1))
+    def form(self, frame: bytes | bytearray | memoryview) -> bytes:
+        """The inflated form that a marked frame holds. Raises `Damaged`."""
+        inner = frame[len(INFLATED_MARK) :]
+        try:
+            declared = zstandard.frame_content_size(inner)
+            if not 0 <= declared <= inflated.LARGEST_FORM:
+                raise Damaged(f"its frame declares an inflated form of {declared} bytes")
+            return self._zstd.decompress(inner, max_output_size=max(declared, 1))
+        except zstandard.ZstdError as error:
+            raise Damaged(f"its frame does not decompress: {error}") from error
 
 
 class Expanders:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -57,20 +57,16 @@ def inflated(data: bytes) -> bytes | None:
     """The inflated form of a file; None where it has no deflate stream that can be made again."""
     if not data.startswith((_ZIP, _GZIP)) or not is_usual_zlib():
         return None
+    streams = list(_streams(data))
+    levels = _levels(data, streams)
     parts: list[tuple[int, bytes]] = []
-    at, level, failed = 0, LEVELS[0], 0
-    for stream in _streams(data):
-        found = _level(data[stream.start : stream.end], stream.plain, level)
-        if found is None:
-            failed += 1
-            if failed == HOPELESS and not parts:
-                return None
-            continue
-        level = found
-        if stream.start > at:
-            parts.append((0, data[at : stream.start]))
-        parts.append((level, stream.plain))
-        at = stream.end
+    at = 0
+    for stream, level in zip(streams, levels, strict=True):
+        if level:
+            if stream.start > at:
+                parts.append((0, data[at : stream.start]))
+            parts.append((level, stream.plain))
+            at = stream.end
     if not parts or len(parts) >= MOST_PARTS:
         return None
     if at < len(data):
@@ -124,12 +120,24 @@ def _deflate(plain: bytes, level: int) -> bytes:
     return made.compress(plain) + made.flush()
 
 
-def _level(stream: bytes, plain: bytes, likely: int) -> int | None:
-    """The level at which zlib makes this stream."""
+def _levels(data: bytes, streams: Sequence[_Stream]) -> list[int]:
+    """The level at which zlib makes each of the streams, 0 where it does not."""
+    levels: list[int] = []
+    likely = LEVELS[0]
+    for number, stream in enumerate(streams):
+        if number == HOPELESS and not any(levels):
+            return [0] * len(streams)
+        found = _level(data[stream.start : stream.end], stream.plain, likely)
+        likely = found or likely
+        levels.append(found)
+    return levels
+
+
+def _level(stream: bytes, plain: bytes, likely: int) -> int:
     for level in (likely, *(one for one in LEVELS if one != likely)):
         if _makes(level, plain, stream):
             return level
-    return None
+    return 0
 
 
 def _makes(level: int, plain: bytes, stream: bytes) -> bool:

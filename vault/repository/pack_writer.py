@@ -132,6 +132,7 @@ class PackWriter:
             builder.plain_sizes,
             builder.dictionaries,
             dictionary_of,
+            builder.forms,
         )
         builder.plain = bytearray()  # nobody else holds on to it
         sealer = self._sealer if tier == CONTENT_TIER else OwnSealer()

@@ -293,11 +293,12 @@ def test_columns_that_do_not_fit_into_shared_memory_pass_through_the_pipe(monkey
 
 
 def a_batch() -> BatchColumns:
+    delta = b"b" * 32, b"f" * 32
     notes = (FileNote(0, ((b"user.a", b"1"),), (b"user.big",), None), FileNote(1, (), (), "prefix"))
     others = ((1, Problem(b"reports/x", "unreadable", "it cannot be read")), (3, None))
     return BatchColumns(
         array("i", [0, 2]), b"s" * 144, array("q", [5, 1 << 40]), b"d" * 64, array("h", [0, 1]), ("csv", None),
-        array("i", [1, 2]), b"c" * 96, array("q", [5, 7, 8]), array("i", [0, 2]), array("h", [1, 0]), ("", b"b" * 32),
+        array("i", [1, 2]), b"c" * 96, array("q", [5, 7, 8]), array("i", [0, 2]), array("h", [1, 0]), ("", delta),
         array("i", [3, 4]), b"fffgggg", (DeltaBase(b"b" * 32, 9, b"frame"),), notes, others,
     )  # fmt: skip
 
