@@ -131,3 +131,13 @@ def test_a_bomb_is_refused_before_it_is_inflated() -> None:
     form = inflated.inflated(twice)
     assert form is not None and len(form) <= inflated.LARGEST_FORM
     assert inflated.deflated(form, len(twice)) == twice
+
+
+def test_little_is_tried_where_another_library_has_written_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(inflated, "_makes", lambda _level, plain, _stream: bool(tried.append(len(plain))))
+    assert inflated.inflated(zip_of([(b"<row>7</row>" * 20_000, 6, False)] * 30)) is None
+    assert len(tried) < 8
+    tried.clear()
+    assert inflated.inflated(zip_of([(b"<row>7</row>" * 10, 6, False)] * 3)) is None
+    assert len(tried) == 3 * len(inflated.LEVELS)
