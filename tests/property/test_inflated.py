@@ -135,7 +135,12 @@ def test_a_bomb_is_refused_before_it_is_inflated() -> None:
 
 def test_little_is_tried_where_another_library_has_written_all(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
-    monkeypatch.setattr(inflated, "_makes", lambda _level, plain, _stream: bool(tried.append(len(plain))))
+
+    def makes(level: int, _plain: bytes, _stream: bytes) -> bool:
+        tried.append(level)
+        return False
+
+    monkeypatch.setattr(inflated, "_makes", makes)
     assert inflated.inflated(zip_of([(b"<row>7</row>" * 20_000, 6, False)] * 30)) is None
     assert len(tried) < 8
     tried.clear()

@@ -31,12 +31,12 @@ MOST_PARTS = 1 << 16
 SHORTEST = 64
 """Bytes of an inflated stream; nothing is won by shorter ones."""
 
-LEVELS = (6, 9, 1, 5, 8, 7, 4, 3, 2)
+LEVELS: Sequence[int] = (6, 9, 1, 5, 8, 7, 4, 3, 2)
 """zlib's levels, those first that programs use."""
 
 IN_VAIN = 512 * 1024
-"""Bytes that are compressed without success before the rest of a file is left as it is: it is by another library, Excel's own for
-example. About 8 ms, where a workbook of zlib's takes 2."""
+"""Bytes that are compressed without success before the rest of a file is left as it is: it is by another library, Excel's own
+for example. About 8 ms, where a workbook of zlib's takes 2."""
 
 _PIECE = 64 * 1024
 _COUNT, _PART = struct.Struct("<I"), struct.Struct("<BI")
@@ -127,7 +127,9 @@ def _levels(data: bytes, streams: Sequence[_Stream]) -> list[int]:
     order, vain = LEVELS, 0
     for stream in streams:
         found = 0
-        for level in order if vain < IN_VAIN else ():
+        for level in order:
+            if vain >= IN_VAIN:
+                break
             if _makes(level, stream.plain, data[stream.start : stream.end]):
                 found, order = level, (level, *(one for one in LEVELS if one != level))
                 break
