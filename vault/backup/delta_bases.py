@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -124,15 +124,20 @@ def _decoded(plain: bytearray) -> dict[bytes, DeltaBase]:
     return found
 
 
-def earlier_versions(last: pa.Table, fresh: pa.ChunkedArray, index: ChunkIndex) -> dict[bytes, bytes]:
-    """See `DeltaBases`. last: `path`, `format`, `size`, `chunks` of the last manifest · fresh: paths that will be read · index:
-    of what may be referred to."""
+def earlier_versions(last: Callable[[list[str]], pa.Table], fresh: pa.ChunkedArray, index: ChunkIndex) -> dict[bytes, bytes]:
+    """See `DeltaBases`. last: columns of the last manifest; that of the chunks is read only where it is needed · fresh: paths
+    that will be read · index: of what may be referred to."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    wanted = pc.and_(pc.is_in(last["format"], value_set=pa.array(FORMATS)), pc.less_equal(last["size"], SMALL))
-    rows = last.filter(pc.fill_null(wanted, fill_value=False))
-    rows = rows.filter(pc.is_in(rows["path"], value_set=fresh.combine_chunks()))
+    known = last(["path", "format", "size"])
+    wanted = pc.and_(pc.is_in(known["format"], value_set=pa.array(FORMATS)), pc.less_equal(known["size"], SMALL))
+    paths = known["path"].filter(pc.fill_null(wanted, fill_value=False))
+    paths = paths.filter(pc.is_in(paths, value_set=fresh.combine_chunks())).combine_chunks()
+    if not len(paths):
+        return {}
+    rows = last(["path", "chunks"])
+    rows = rows.filter(pc.is_in(rows["path"], value_set=paths))
     single = rows.filter(pc.equal(pc.list_value_length(rows["chunks"]), 1))
     ids = single["chunks"].combine_chunks().flatten().field("id")
     dictionaries = index.locate(ids)["dictionary"].to_pylist()

@@ -196,8 +196,8 @@ class NewSnapshot:
         if INFLATED not in project.descriptor.features or self._base.last is None:
             yield delta_bases.NO_DELTAS
             return
-        last = self._base.last_manifest(["path", "format", "size", "chunks"])
-        earlier = delta_bases.earlier_versions(last, self._scan.table["path"].take(fresh), index)
+        paths = self._scan.table["path"].take(fresh)
+        earlier = delta_bases.earlier_versions(self._base.last_manifest, paths, index)
         if not earlier:
             yield delta_bases.NO_DELTAS
             return
