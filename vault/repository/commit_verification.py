@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from vault.errors import Busy, Damaged, ObjectNotFound, StorageError
 from vault.format import layout
 from vault.format.claim_eviction import Eviction
+from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
 from vault.repository import snapshots, stored_packs
@@ -123,9 +124,13 @@ def _packs(
 
 
 def _take_back(session: Session, record: Record | MovedPacks, why: str) -> None:
-    """Forget the snapshot by a note. Somebody may be carrying it forward by now, so its record stays until a prune."""
+    """Forget the snapshot by a note. Somebody may be carrying it forward by now, so its record stays until a prune. A record of
+    moved packs goes at once, and a note says so: whoever has seen it listed would miss it."""
+    project = session.project
     if isinstance(record, Record):
-        forget.write_notes(session.project, [record], why)
+        forget.write_notes(project, [record], why)
     else:
-        session.project.store.delete(layout.snapshot_name(session.project.id, record.id))
+        moment = layout.moment_of(record.id) or project.services.clock.now()
+        forget.put_notes(project, [ForgottenSnapshot(record.id, session.source, moment, ())], why)
+        project.store.delete(layout.snapshot_name(project.id, record.id))
     session.in_doubt = False

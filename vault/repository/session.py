@@ -75,6 +75,11 @@ class Session:
         """The id of the claim and of the snapshot."""
         return self._claim.value.id
 
+    @property
+    def source(self) -> str:
+        """The source that is written, or what stands in its place."""
+        return self._claim.value.source
+
     def report_progress(self, items: int, size: int) -> None:
         """Rewrite the claim, if it is time to. items, size: what is done so far. Raises `Busy` where the run was evicted."""
         self._claim.set_progress(items, size)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tests.support.places import back_up, checked, made_on, names, restore
+from tests.support.faulty import FaultyStore
+from tests.support.places import back_up, checked, made_on, names, restore, through, tiny_descriptor
+from tests.support.randomness import SeededChance
 from tests.support.trees import look_at, text, write_tree
 from vault import age
 from vault.errors import Damaged
@@ -19,9 +21,10 @@ from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.moved_packs import MovedPacks
 from vault.format.pack import PackBuilder
-from vault.repository import snapshots
+from vault.repository import missing_snapshots, snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.claims import WaitOptions
+from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import forget, marks, prune, repack
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
@@ -30,7 +33,9 @@ from vault.repository.gc.prune_report import PruneReport
 from vault.repository.index_segments import rows_of_pack, store_segment
 from vault.repository.orphan_packs import rows_from_packs
 from vault.repository.project import Project
+from vault.repository.store_trust import WriteLost
 from vault.repository.stored_packs import list_packs
+from vault.storage.contract import Buffer, Store
 from vault.storage.memory import MemoryStore
 
 REPACKING = PruneOptions(patience=WaitOptions(seconds=0), repack_above=0.5)
@@ -212,6 +217,51 @@ def test_when_time_is_up_no_further_pack_is_stored_anew_and_what_was_is_committe
         report = apply(project, plan, REPACKING)
     assert 0 < report.moved < len(plan.wasteful)
     assert report.left >= len(plan.wasteful) - report.moved
+    assert_whole(project, folder, tmp_path / "back")
+
+
+class LosingStore(FaultyStore):
+    """Loses the last new pack once the record of moved packs is written, which a machine with a memory sees listed."""
+
+    def __init__(self, inner: Store, project: Project, memory: ClientMemory) -> None:
+        super().__init__(inner)
+        self._project, self._memory = replace(project, store=inner), memory
+        self._new: list[str] = []
+
+    def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        super().put(name, data, sha256=sha256)
+        if "/packs/" in name:
+            self._new.append(name)
+        self._lose(name)
+
+    def create(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
+        super().create(name, data, sha256=sha256)
+        self._lose(name)
+
+    def _lose(self, name: str) -> None:
+        if "/snapshots/" in name:
+            self._memory.missing(self._project.id, snapshots.stored_ids(self._project))
+            self._project.store.delete(self._new.pop())
+
+
+@pytest.mark.parametrize("create_once", [True, False])
+def test_a_record_of_moved_packs_that_was_taken_back_is_missed_by_nobody(
+    *, tmp_path: Path, folder: Path, create_once: bool
+) -> None:
+    project = made_on(MemoryStore(), tiny_descriptor(create_once=create_once))
+    back_up(project, folder)
+    for number in range(40):
+        if number % 8:
+            write_tree(folder, {f"file {number}": text(f"new {number}", 400)})
+    back_up(project, folder)
+    forget.forget(project, [snapshots.read_all(project)[0].id], reason="a test")
+    memory = ClientMemory(tmp_path / "memory", SeededChance("memory"))
+    with pytest.raises(WriteLost):
+        pruned(through(project, LosingStore(project.store, project, memory)))
+    assert missing_snapshots.gone(project, memory) == []
+    for _ in range(2):
+        assert pruned(project).done
+    assert missing_snapshots.gone(project, memory) == []
     assert_whole(project, folder, tmp_path / "back")
 
 
