@@ -38,7 +38,7 @@ IN_VAIN = 512 * 1024
 """Bytes that are compressed without success before the rest of a file is left as it is: it is by another library, Excel's own
 for example. About 8 ms, where a workbook of zlib's takes 2."""
 
-_PIECE = 64 * 1024
+_FIRST_PIECE, _PIECE = 1024, 64 * 1024
 _COUNT, _PART = struct.Struct("<I"), struct.Struct("<BI")
 _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b\x08"
 _ZIP_HEAD, _GZIP_HEAD = 30, 10
@@ -195,11 +195,17 @@ def _behind_gzip_header(data: bytes) -> int | None:
 
 def _stream(data: bytes, start: int, room: int) -> _Stream | None:
     """The deflate stream that begins there, if it ends and is worth it. room: bytes that it may inflate to."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater, pieces, made = zlib.decompressobj(-zlib.MAX_WBITS), list[bytes](), 0
+    at, step = start, _FIRST_PIECE  # an archive of thousands of members is not copied for each of them
     try:
-        plain = inflater.decompress(data[start:], room + 1)
+        while at < len(data) and not inflater.eof:
+            pieces.append(inflater.decompress(data[at : at + step], room + 1 - made))
+            made += len(pieces[-1])
+            if made > room:
+                return None
+            at, step = min(at + step, len(data)), min(2 * step, _PIECE)
     except zlib.error:
         return None
-    if not inflater.eof or not SHORTEST <= len(plain) <= room:
+    if not inflater.eof or made < SHORTEST:
         return None
-    return _Stream(start, len(data) - len(inflater.unused_data), plain)
+    return _Stream(start, at - len(inflater.unused_data), b"".join(pieces))
