@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from vault.format.huffman import HuffmanCode, huffman_code
+
 _LEAST, _MOST = 3, 258
 """Bytes of a match."""
 
@@ -200,112 +202,6 @@ _LENGTH_CODES = [*_code_of(_LENGTHS[:-1])[: _MOST - _LEAST], len(_LENGTHS) - 1]
 _DISTANCE_CODES = _code_of(_DISTANCES)
 
 
-@dataclass(slots=True)
-class _Tree:
-    """A Huffman code of a block. lengths: of each symbol's code, 0 for those that do not occur · most: the last that does ·
-    bits: that the symbols take, with what follows them."""
-
-    lengths: list[int]
-    most: int
-    bits: int
-
-    def words(self) -> list[int]:
-        """The code of each symbol, its first bit lowest."""
-        counts = [0] * 16
-        for length in self.lengths:
-            counts[length] += 1
-        counts[0] = 0
-        following, code = [0] * 17, 0
-        for length in range(1, 16):
-            code = (code + counts[length - 1]) << 1
-            following[length] = code
-        words = []
-        for length in self.lengths:
-            words.append(int(f"{following[length]:0{length}b}"[::-1], 2) if length else 0)
-            following[length] += 1
-        return words
-
-
-def _tree(frequencies: Sequence[int], extra: Sequence[int], base: int, longest: int) -> _Tree:
-    """zlib's code for symbols that occur so often. extra: bits that follow those from `base` on · longest: bits of a code."""
-    total = [*frequencies, *([0] * len(frequencies))]
-    depth, heap = [0] * len(total), [symbol for symbol, count in enumerate(frequencies) if count]
-    most = heap[-1] if heap else -1
-    added = 0
-    while len(heap) < 2:  # a code must have two words
-        most, new = (most + 1, most + 1) if most < 2 else (most, 0)
-        heap.append(new)
-        total[new], added = 1, added + 1
-    leaves = most
-    parents, order = _merged(heap, total, depth, len(frequencies))
-    lengths, counts, overflow = [0] * len(total), [0] * (longest + 1), 0
-    for node in order[1:]:
-        length = lengths[parents[node]] + 1
-        if length > longest:
-            length, overflow = longest, overflow + 1
-        lengths[node] = length
-        if node <= leaves:
-            counts[length] += 1
-    if overflow:
-        _shorten(counts, overflow, longest)
-        by_depth = iter([node for node in reversed(order) if node <= leaves])
-        for length in range(longest, 0, -1):
-            for _ in range(counts[length]):
-                lengths[next(by_depth)] = length
-    own = lengths[: len(frequencies)]
-    following = (extra[symbol - base] if symbol >= base else 0 for symbol in range(len(frequencies)))
-    bits = sum(count * (length + more) for count, length, more in zip(total, own, following, strict=False))
-    return _Tree(own, leaves, bits - added)
-
-
-def _merged(heap: list[int], total: list[int], depth: list[int], node: int) -> tuple[dict[int, int], list[int]]:
-    """Join the two rarest until one is left: each node's parent, and the nodes from the root on. node: the first new one."""
-
-    def smaller(one: int, other: int) -> bool:
-        return total[one] < total[other] or (total[one] == total[other] and depth[one] <= depth[other])
-
-    def sink(place: int) -> None:
-        value, child = heap[place], 2 * place + 1
-        while child < len(heap):
-            if child + 1 < len(heap) and smaller(heap[child + 1], heap[child]):
-                child += 1
-            if smaller(value, heap[child]):
-                break
-            heap[place] = heap[child]
-            place, child = child, 2 * child + 1
-        heap[place] = value
-
-    for place in range(len(heap) // 2 - 1, -1, -1):
-        sink(place)
-    parents: dict[int, int] = {}
-    order: list[int] = []
-    while len(heap) > 1:
-        rarest, last = heap[0], heap.pop()
-        heap[0] = last
-        sink(0)
-        second = heap[0]
-        order += [rarest, second]
-        total[node] = total[rarest] + total[second]
-        depth[node] = max(depth[rarest], depth[second]) + 1
-        parents[rarest] = parents[second] = node
-        heap[0] = node
-        sink(0)
-        node += 1
-    return parents, [*order, heap[0]][::-1]
-
-
-def _shorten(counts: list[int], overflow: int, longest: int) -> None:
-    """Move words so that none is too long: one of a shorter length makes place for two."""
-    while overflow > 0:
-        length = longest - 1
-        while not counts[length]:
-            length -= 1
-        counts[length] -= 1
-        counts[length + 1] += 2
-        counts[longest] -= 1
-        overflow -= 2
-
-
 _FIXED_LENGTHS = [*([8] * 144), *([9] * 112), *([7] * 24), *([8] * 8)]
 _FIXED_DISTANCES = [5] * 30
 
@@ -320,12 +216,12 @@ def _write_block(out: _Bits, block: Sequence[_Symbol], content: bytes, *, last: 
             distances[_distance_code(distance)] += 1
         else:
             literals[value] += 1
-    symbols, backward = _tree(literals, _LENGTH_EXTRA, _END + 1, 15), _tree(distances, _DISTANCE_EXTRA, 0, 15)
+    symbols, backward = huffman_code(literals, _LENGTH_EXTRA, _END + 1, 15), huffman_code(distances, _DISTANCE_EXTRA, 0, 15)
     runs = [*_runs(symbols), *_runs(backward)]
     of_runs = [0] * 19
     for code, _ in runs:
         of_runs[code] += 1
-    coded = _tree(of_runs, _RUN_EXTRA, 0, 7)
+    coded = huffman_code(of_runs, _RUN_EXTRA, 0, 7)
     ranks = max(rank for rank, code in enumerate(_RUN_ORDER) if coded.lengths[code] or rank < 4) + 1
     dynamic = (symbols.bits + backward.bits + coded.bits + 3 * ranks + 14 + 3 + 7) >> 3
     fixed = (_fixed_bits(literals, distances) + 3 + 7) >> 3
@@ -338,7 +234,7 @@ def _write_block(out: _Bits, block: Sequence[_Symbol], content: bytes, *, last: 
         return
     if fixed <= dynamic:
         out.put(_FIXED << 1 | last, 3)
-        symbols, backward = _Tree([*_FIXED_LENGTHS], 0, 0), _Tree(_FIXED_DISTANCES, 0, 0)
+        symbols, backward = HuffmanCode([*_FIXED_LENGTHS], 0, 0), HuffmanCode(_FIXED_DISTANCES, 0, 0)
     else:
         out.put(_DYNAMIC << 1 | last, 3)
         _write_trees(out, symbols, backward, coded, runs, ranks)
@@ -355,7 +251,7 @@ def _distance_code(distance: int) -> int:
     return _DISTANCE_CODES[distance - 1]
 
 
-def _runs(tree: _Tree) -> Iterator[tuple[int, int]]:
+def _runs(tree: HuffmanCode) -> Iterator[tuple[int, int]]:
     """The lengths of a code as they are written: a length, or 16 (the last one again, 3 to 6 times), 17, 18 (0, 3 to 10 and 11
     to 138 times) with the number in the bits that follow."""
     lengths, previous, count = [*tree.lengths[: tree.most + 1], -1], -1, 0
@@ -380,7 +276,7 @@ def _runs(tree: _Tree) -> Iterator[tuple[int, int]]:
 
 
 def _write_trees(
-    out: _Bits, symbols: _Tree, backward: _Tree, coded: _Tree, runs: Sequence[tuple[int, int]], ranks: int
+    out: _Bits, symbols: HuffmanCode, backward: HuffmanCode, coded: HuffmanCode, runs: Sequence[tuple[int, int]], ranks: int
 ) -> None:
     out.put(symbols.most + 1 - 257, 5)
     out.put(backward.most, 5)
@@ -393,7 +289,7 @@ def _write_trees(
         out.put(number, _RUN_EXTRA[code])
 
 
-def _write_symbols(out: _Bits, block: Sequence[_Symbol], symbols: _Tree, backward: _Tree) -> None:
+def _write_symbols(out: _Bits, block: Sequence[_Symbol], symbols: HuffmanCode, backward: HuffmanCode) -> None:
     words, distance_words = symbols.words(), backward.words()
     for value, distance in block:
         if not distance:
