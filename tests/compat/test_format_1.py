@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,9 @@ from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.plan import make_plan
 from restore.selection.select import ItemQuery, select
 from tests.compat.trees import described
-from tests.docs.pages import DOCS, blocks
-from tests.support.age_js import PATIENCE
 from tests.support.coverage_notes import not_covered
 from tests.support.randomness import SeededChance
+from tests.support.recovery_script import recovered
 from vault.age import parse_identities
 from vault.clock import SystemClock
 from vault.repository import snapshots
@@ -135,19 +132,9 @@ def test_what_vanished_is_still_there(repository: Path, tmp_path: Path) -> None:
     assert {path: found[path] for path in gone} == gone
 
 
-def test_the_recovery_script_reads_it_without_strongroom(
-    repository: Path, tmp_path: Path, age_program: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The script of docs/format.md, with programs that are not ours: a dictionary, odd names, holes."""
-    if shutil.which("zstd") is None:
-        not_covered("recovery without Strongroom: no zstd program here")
-        pytest.skip("no zstd")
-    monkeypatch.setenv("PATH", f"{age_program}{os.pathsep}{os.environ['PATH']}")
-    script, out = tmp_path / "recover.py", tmp_path / "out"
-    script.write_text(blocks(DOCS / "format.md", "python")[0].text, "utf-8")
-    command = [sys.executable, str(script), str(FIXTURE / "kit.txt"), str(repository), str(out)]
-    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
-    (project,) = out.iterdir()
+def test_the_recovery_script_reads_it_without_strongroom(repository: Path, tmp_path: Path, age_program: Path) -> None:
+    """A dictionary, odd names, holes."""
+    (project,) = recovered(FIXTURE / "kit.txt", repository, tmp_path, age_program).iterdir()
     found, expected = described(project / "reports"), expectation()[-1].tree
     contents = {path: facts["content"] for path, facts in expected.items() if "content" in facts}
     assert {path: facts["content"] for path, facts in found.items() if "content" in facts} == contents

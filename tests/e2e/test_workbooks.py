@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,10 +11,8 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from tests.docs.pages import DOCS, blocks
-from tests.support.age_js import PATIENCE
-from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk
+from tests.support.recovery_script import recovered
 from tests.support.tree_facts import tree_facts
 from tests.support.trees import contents
 
@@ -83,19 +77,12 @@ def test_an_hour_costs_little_and_each_hour_comes_back(hourly: Desk, tmp_path: P
 
 
 def test_whoever_has_no_strongroom_gets_them_by_the_script_of_the_format(
-    hourly: Desk, tmp_path: Path, age_program: Path, monkeypatch: pytest.MonkeyPatch
+    hourly: Desk, tmp_path: Path, age_program: Path
 ) -> None:
-    if shutil.which("zstd") is None:
-        not_covered("recovery without Strongroom: no zstd program here")
-        pytest.skip("no zstd")
     copy = tmp_path / "copy"
     with hourly.store() as store:
         for one in store.list(""):
             (copy / one.name).parent.mkdir(parents=True, exist_ok=True)
             (copy / one.name).write_bytes(store.get(one.name))
-    monkeypatch.setenv("PATH", f"{age_program}{os.pathsep}{os.environ['PATH']}")
-    script, out = tmp_path / "recover.py", tmp_path / "out"
-    script.write_text(blocks(DOCS / "format.md", "python")[0].text, "utf-8")
-    command: list[str | Path] = [sys.executable, script, hourly.kit, copy, out]
-    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    out = recovered(hourly.kit, copy, tmp_path, age_program)
     assert contents(out / "acme/reports") == contents(hourly.folder / "source")
