@@ -12,7 +12,6 @@ from __future__ import annotations
 import hmac
 import os
 import struct
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from vault.errors import Damaged
 from vault.format import envelope, strict_json
 from vault.format.snapshot_record import Record, decode_record
 from vault.repository.project import Project
+from vault.repository.state_files import StateFiles
 
 VERSION = 3
 """Of this file's layout and of what makes a version: a file of another one counts as not there."""
@@ -58,16 +58,7 @@ class HistoryCache:
             return
         sealed = self._project.seal_catalogue(plain)
         del plain
-        half = self._file.with_name(f"{self._file.name}.{self._project.services.randomness.token(4).hex()}")
-        with suppress(OSError):
-            self._file.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file.parent.mkdir(mode=0o700, exist_ok=True)
-            try:
-                with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(sealed)
-                half.replace(self._file)
-            finally:
-                half.unlink(missing_ok=True)
+        StateFiles(self._file.parent, self._project.services.randomness).write_file(self._file, sealed)
 
     def _encode(self, ledgers: dict[str, Ledger]) -> bytearray:
         head: dict[str, Any] = {"version": VERSION, "sources": []}

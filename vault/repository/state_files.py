@@ -55,14 +55,17 @@ class StateFiles:
             with suppress(OSError):
                 file.unlink()
 
-    def write_file(self, file: Path, data: bytes) -> None:
-        """Replace a file (0600) below the folder at once."""
+    def write_file(self, file: Path, data: bytes | bytearray) -> None:
+        """Replace a file (0600) below the folder at once. Where there is no room for it, nothing of it is left."""
         temporary = file.with_name(f"{file.name}.{self.randomness.token(4).hex()}")
         with suppress(OSError):
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                out.write(data)
-            temporary.replace(file)
+            try:
+                with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                    out.write(data)
+                temporary.replace(file)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def _file(self, name: str, number: int) -> Path:
         return self.folder / (f"{name}.{number}.json" if number else f"{name}.json")
