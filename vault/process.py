@@ -59,7 +59,7 @@ class LinuxProcesses:
             started = self._started("self")
         except (OSError, ValueError):
             return None
-        from vault.format.claim import Process
+        from vault.format.claim import Process  # who writes no claim need not wait for it
 
         return Process(self._machine(boot, namespace), boot, namespace, os.getpid(), started) if started is not None else None
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from vault.backup.delta_bases import NO_DELTAS, DeltaBases
+from vault.backup.delta_bases import DeltaBases
 from vault.backup.dictionaries import TrainedDictionary
 from vault.backup.small_files import BatchColumns, Delta, DeltaBase, SmallFileReader
 from vault.backup.worker_processes import BatchAnswer, WorkerProcesses
@@ -95,10 +95,10 @@ class ContentWriter:
         known: KnownChunks,
         trained: dict[str, TrainedDictionary],
         reader: Reader,
+        bases: DeltaBases,
         processes: WorkerProcesses | None = None,
-        bases: DeltaBases = NO_DELTAS,
     ) -> None:
-        """processes: read batches of small files; None: threads do · bases: of deltas."""
+        """bases: of deltas · processes: read batches of small files; None: threads do."""
         self._session = session
         self._known = known
         self._trained = trained
@@ -127,7 +127,7 @@ class ContentWriter:
         def take() -> None:
             future.result()
             for frame in frames.chunks:
-                self._add(frame)
+                self._add(frame, {})
             done()
 
         self._append(take)
@@ -166,9 +166,9 @@ class ContentWriter:
         known = {one.chunk: one for one in (*bases.values(), *batch.bases)} if bases else {}
         for base in batch.bases:
             self._bases.add(base)
-            self._add(Frame("", base.chunk, base.frame, base.size))
+            self._add(Frame("", base.chunk, base.frame, base.size), {})
         for frame in _frames(batch):
-            self._add(frame, None if isinstance(frame.group, str) else known[frame.group[0]])
+            self._add(frame, known)
 
     def cut(self, content: memoryview) -> list[memoryview]:
         """Cut a piece of a large file, in the calling thread."""
@@ -221,8 +221,8 @@ class ContentWriter:
             self._claimed[chunk] = number
             return True
 
-    def _add(self, frame: Frame, base: DeltaBase | None = None) -> None:
-        """Into the builder of its group, unless an earlier batch has brought the same chunk. base: of a delta."""
+    def _add(self, frame: Frame, bases: Mapping[bytes, DeltaBase]) -> None:
+        """Into the builder of its group, unless an earlier batch has brought the same chunk. bases: of deltas, by chunk."""
         with self._claims:
             self._claimed.pop(frame.chunk, None)
             if frame.chunk in self._known:
@@ -230,13 +230,14 @@ class ContentWriter:
             self._known.add((frame.chunk,))
         if isinstance(frame.group, str):
             self._builder(frame.group, len(frame.data)).add(*frame[1:])
-        elif base is not None:
-            builder = self._builder(DELTAS, len(frame.data))
-            builder.add(*frame[1:], dictionary=base.chunk)
-            builder.forms[frame.chunk] = frame.group[1]
-            if base.chunk not in self._pack_bases:
-                self._pack_bases[base.chunk] = base
-                self._pack_bases_size += len(base.frame)
+            return
+        base, form = frame.group
+        builder = self._builder(DELTAS, len(frame.data))
+        builder.add(*frame[1:], dictionary=base)
+        builder.forms[frame.chunk] = form
+        if base not in self._pack_bases:
+            self._pack_bases[base] = bases[base]
+            self._pack_bases_size += len(bases[base].frame)
 
     def _builder(self, group: str, more: int) -> PackBuilder:
         limit = self._session.project.descriptor.limits.pack

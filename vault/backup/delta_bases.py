@@ -14,19 +14,20 @@ import os
 import struct
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from vault.backup.small_files import NO_BASE, DeltaBase
-from vault.errors import StorageError, StrongroomError
+from vault.errors import Damaged, StorageError, StrongroomError
 from vault.format import frames
+from vault.format.chunks import ID_SIZE
 from vault.format.inflated import LARGEST_FORM
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.pack_reader import PackReader, places
+from vault.repository.pack_reader import PackReader, by_pack
 from vault.repository.project import Project
+from vault.repository.state_files import StateFiles
 from vault.source.reader import SMALL
 
 if TYPE_CHECKING:
@@ -70,14 +71,12 @@ class DeltaBases:
             self.used[base.chunk] = base
 
 
-NO_DELTAS = DeltaBases({}, {})
-
-
 class BaseFile:
     """The bases of a source in a file of the cache. folder: of the repository's cache."""
 
     def __init__(self, project: Project, source: str, folder: Path) -> None:
         self._project = project
+        self._files = StateFiles(folder, project.services.randomness)
         name = blake3(source.encode(), key=project.capability.chunk_id_key).hexdigest(length=16)
         self._file = folder / "bases" / project.id / name
 
@@ -88,7 +87,7 @@ class BaseFile:
                 sealed = file.read(2 * MOST_KEPT + 1)
             os.utime(self._file)  # the cache is thinned by last use
             return _decoded(self._project.open_catalogue(sealed))
-        except (OSError, StrongroomError):
+        except (OSError, Damaged):
             return {}
 
     def save(self, bases: Iterable[DeltaBase]) -> None:
@@ -99,16 +98,7 @@ class BaseFile:
             if size > MOST_KEPT:
                 break
             pieces += [_HEAD.pack(base.chunk, base.size, len(base.frame)), base.frame]
-        sealed = self._project.seal_catalogue(b"".join(pieces))
-        temporary = self._file.with_name(f"{self._file.name}.{self._project.services.randomness.token(4).hex()}")
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-                file.write(sealed)
-            temporary.replace(self._file)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
+        self._files.write_file(self._file, self._project.seal_catalogue(b"".join(pieces)))
 
 
 def _decoded(plain: bytearray) -> dict[bytes, DeltaBase]:
@@ -146,29 +136,31 @@ def earlier_versions(last: Callable[[list[str]], pa.Table], fresh: pa.ChunkedArr
     return found
 
 
-def at_hand(project: Project, wanted: Collection[bytes], kept: Mapping[bytes, DeltaBase], index: ChunkIndex) -> list[DeltaBase]:
+def at_hand(
+    project: Project, wanted: Collection[bytes], kept: Mapping[bytes, DeltaBase], index: ChunkIndex
+) -> dict[bytes, DeltaBase]:
     """The bases that these chunks are, as far as they can be had: those that are kept, if they are what they say, and what the
     repository has of the others, where this client may read it. index: of what may be referred to."""
-    stored = {place.chunk: place for place in places(index.rows_elsewhere(wanted, ()))} if wanted else {}
+    import pyarrow as pa
+
+    stored = frozenset(index.locate(pa.array(sorted(wanted), pa.binary(ID_SIZE)))["chunk"].to_pylist()) - {None}
     key = project.capability.chunk_id_key
-    good = [kept[chunk] for chunk in stored if chunk in kept and _is_whole(kept[chunk], key)]
-    missing = [stored[chunk] for chunk in stored.keys() - {one.chunk for one in good}]
-    if not missing or project.capability.content_identity is None:
+    good = {chunk: kept[chunk] for chunk in stored if chunk in kept and _is_whole(kept[chunk], key)}
+    if good.keys() == stored or project.capability.content_identity is None:
         return good
-    reader, compressor, size = PackReader(project, index), frames.Compressor(), sum(len(one.frame) for one in good)
-    missing.sort(key=lambda place: (place.pack, place.offset))
-    with suppress(StorageError, StrongroomError):
-        for _, group in groupby(missing, key=lambda place: place.pack):
-            for place, content in reader.chunks([place for place in group if place.dictionary is None]):
+    reader, compressor, size = PackReader(project, index), frames.Compressor(), sum(len(one.frame) for one in good.values())
+    for pack in by_pack(index, stored - good.keys()):
+        with suppress(Damaged, StorageError):
+            for place, content in reader.chunks(pack):
                 if isinstance(content, StrongroomError) or content.startswith(frames.TRAINED) or size > MOST_KEPT:
                     continue
-                good.append(DeltaBase(place.chunk, len(content), compressor.frame(content)))
-                size += len(good[-1].frame)
+                good[place.chunk] = DeltaBase(place.chunk, len(content), compressor.frame(content))
+                size += len(good[place.chunk].frame)
     return good
 
 
 def _is_whole(base: DeltaBase, key: bytes) -> bool:
     try:
         return blake3(frames.Expander().expand(base.frame, base.size), key=key).digest() == base.chunk
-    except StrongroomError:
+    except Damaged:
         return False

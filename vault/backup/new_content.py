@@ -93,7 +93,7 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
         elif processes is not None:
             processes.close()
             processes = None
-        writer = content_writer.ContentWriter(tools.session, tools.known, trained, tools.reader, processes, tools.bases)
+        writer = content_writer.ContentWriter(tools.session, tools.known, trained, tools.reader, tools.bases, processes)
         try:
             work = file_reading.FileReading(
                 tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress

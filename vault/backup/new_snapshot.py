@@ -194,17 +194,17 @@ class NewSnapshot:
         referred to."""
         project, cache = self._session.project, self._options.cache
         if INFLATED not in project.descriptor.features or self._base.last is None:
-            yield delta_bases.NO_DELTAS
+            yield DeltaBases({}, {})
             return
         paths = self._scan.table["path"].take(fresh)
         earlier = delta_bases.earlier_versions(self._base.last_manifest, paths, index)
         if not earlier:
-            yield delta_bases.NO_DELTAS
+            yield DeltaBases({}, {})
             return
         file = BaseFile(project, self._source.name, cache) if cache is not None else None
         kept = file.load() if file is not None else {}
         wanted = frozenset(earlier.values()) - {b""}
-        bases = DeltaBases(earlier, {one.chunk: one for one in delta_bases.at_hand(project, wanted, kept, index)})
+        bases = DeltaBases(earlier, delta_bases.at_hand(project, wanted, kept, index))
         yield bases
         if file is not None and not bases.used.keys() <= kept.keys():
             file.save((bases.used | {chunk: one for chunk, one in kept.items() if chunk not in bases.used}).values())

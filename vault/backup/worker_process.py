@@ -103,5 +103,5 @@ class Worker:
         chunks = [request.chunks[at : at + ID_SIZE] for at in range(0, len(request.chunks), ID_SIZE)]
         stored, plain = array("q", request.stored_sizes), array("q", request.plain_sizes)
         rows = rows_of(chunks, stored, plain, repeat(request.dictionary, len(chunks)))
-        verify(start.reader(data), data, rows, self._key, self._expanders)
+        verify(start.reader(data), data, rows, self._key, self._expanders, {})
         return size, hashlib.sha256(data).digest()

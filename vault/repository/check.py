@@ -218,10 +218,11 @@ class _Check:
         chosen = self._chosen(everything)
         self._depth.progress.phase("reading packs", items=len(chosen), size=sum(size for _, _, size in chosen))
         bad_chunks: set[bytes] = set()
+        reader = PackReader(self._project, index)  # one for all: packs share dictionaries
         for tier, pack, size in chosen:
             self._depth.stop()
             before = len(self._report.problems)
-            bad_chunks |= self._read_pack(index, tier, pack, bad)
+            bad_chunks |= self._read_pack(reader, index, tier, pack, bad)
             self._depth.heard(pack, len(self._report.problems) == before and pack not in bad)
             self._depth.progress.advance(items=1, size=size)
         return bad_chunks
@@ -233,7 +234,7 @@ class _Check:
         share, randomness = self._depth.data, self._project.services.randomness
         return [one for one in everything if share >= 1 or randomness.fraction() < share]
 
-    def _read_pack(self, index: ChunkIndex, tier: int, pack: bytes, bad: set[bytes]) -> set[bytes]:
+    def _read_pack(self, reader: PackReader, index: ChunkIndex, tier: int, pack: bytes, bad: set[bytes]) -> set[bytes]:
         name = layout.pack_name(self._project.id, tier, pack)
         try:
             data = self._project.store.get(name)
@@ -250,14 +251,13 @@ class _Check:
             if hashlib.sha256(data).digest() != pack:
                 bad.add(pack)
             return set()
-        return self._open_pack(index, tier, pack, bad)
+        return self._open_pack(reader, index, tier, pack, bad)
 
-    def _open_pack(self, index: ChunkIndex, tier: int, pack: bytes, bad: set[bytes]) -> set[bytes]:
+    def _open_pack(self, reader: PackReader, index: ChunkIndex, tier: int, pack: bytes, bad: set[bytes]) -> set[bytes]:
         """Every chunk of the pack that the index names, compared; of an orphan, those of its own table of contents."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        reader = PackReader(self._project, index)
         rows = index.table.filter(pc.equal(index.table["pack"], pa.scalar(pack, pa.binary(32))))
         bad_chunks = set()
         try:

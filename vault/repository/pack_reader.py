@@ -129,23 +129,20 @@ class PackReader:
             wanted = {one for one in ids if one is not None and one not in self._dictionaries}
         if not wanted:
             return
-        stored = {place.chunk: place for place in places(self._whole_index().rows_elsewhere(wanted, ()))}
-        by_pack: dict[bytes, list[ChunkPlace]] = {}
-        for place in sorted(stored.values(), key=lambda place: place.offset):
-            by_pack.setdefault(place.pack, []).append(place)
+        packs = by_pack(self._whole_index(), wanted, most=DICTIONARY_BYTES // 2)
 
-        def attempt(some: list[ChunkPlace]) -> None:
+        def attempt(pack: list[ChunkPlace]) -> None:
             with suppress(Damaged, StorageError):
-                for place, content in self.chunks([place for place in some if place.dictionary is None]):
+                for place, content in self.chunks(pack):
                     if not isinstance(content, StrongroomError):
                         self._keep(place.chunk, frames.dictionary(content))
 
-        if len(by_pack) < 2:
-            for some in by_pack.values():
-                attempt(some)
+        if len(packs) < 2:
+            for pack in packs:
+                attempt(pack)
             return
-        with ThreadPoolExecutor(min(READERS, len(by_pack)), thread_name_prefix="dictionaries") as pool:
-            list(pool.map(attempt, by_pack.values()))
+        with ThreadPoolExecutor(min(READERS, len(packs)), thread_name_prefix="dictionaries") as pool:
+            list(pool.map(attempt, packs))
 
     def elsewhere(self, unread: Sequence[ChunkPlace]) -> dict[bytes, bytes]:
         """The contents of chunks that could not be read where they were sought, by id, as far as other packs have them. Raises
@@ -317,6 +314,20 @@ class PackReader:
         if isinstance(content, StrongroomError):
             raise content
         return content
+
+
+def by_pack(index: ChunkIndex, dictionaries: Collection[bytes], *, most: int | None = None) -> list[list[ChunkPlace]]:
+    """Where dictionaries lie: for each pack its places, by offset; each dictionary once. most: bytes of content after which the
+    rest is left out, None: nothing is."""
+    found: dict[bytes, list[ChunkPlace]] = {}
+    seen: set[bytes] = set()
+    size = 0
+    for place in places(index.rows_elsewhere(dictionaries, ())):
+        if place.chunk not in seen and place.dictionary is None and (most is None or size + place.plain <= most):
+            seen.add(place.chunk)
+            found.setdefault(place.pack, []).append(place)
+            size += place.plain
+    return list(found.values())
 
 
 def places(table: pa.Table) -> list[ChunkPlace]:

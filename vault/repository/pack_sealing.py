@@ -30,9 +30,6 @@ Row = tuple[bytes, int, int, int, bytes | None]
 """A chunk's id, offset, stored length, plain length and dictionary."""
 
 
-_NO_FORMS: Mapping[bytes, bytes] = {}
-
-
 def no_dictionary(_chunk: bytes) -> Dictionary:
     """Where every frame is without one."""
     raise Damaged("a frame needs a dictionary that is not at hand")
@@ -123,7 +120,7 @@ def verify(
     rows: Iterable[Row],
     key: bytes,
     expanders: Expanders,
-    forms: Mapping[bytes, bytes] = _NO_FORMS,
+    forms: Mapping[bytes, bytes],
 ) -> None:
     """Open a pack that was just made and compare every chunk with its name, or its inflated form with `forms`: to deflate it
     once more would take as long as everything else that is done to it. Raises `Damaged`; then nothing may be stored."""

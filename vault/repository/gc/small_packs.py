@@ -11,7 +11,8 @@ all that is smaller. Of a full pack of 32 MiB:
 
 Once there are eight packs of a class all of them are joined, which gives one of a higher class, or full ones. Whatever becomes
 of a byte, it climbs: above class 0 it is rewritten once a class. At most seven packs of each class stay, 28 in all, for each
-tier and each compression dictionary. Where the new pack would be the eighth of its class, that class is joined along with it.
+tier and, where a pack may have one dictionary only, each dictionary. Where the new pack would be the eighth of its class, that
+class is joined along with it.
 """
 
 from __future__ import annotations
