@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import xlsxwriter
@@ -24,7 +24,7 @@ from benchmarks.scratch import child_environment, empty_folder, say
 from benchmarks.tools import ENTRIES, Place, Tool, find_program
 from benchmarks.verify import same_tree
 
-FIRST = datetime(2026, 5, 1)  # noqa: DTZ001 (a workbook's cells have no zone)
+FIRST = datetime(2026, 5, 1, tzinfo=UTC)
 HEADER = ("hour", "queue", "calls", "lost", "level", "wait", "goal", "agent")
 
 
@@ -54,7 +54,7 @@ class Account:
 def write_workbook(path: Path, book: int, rows: int) -> None:
     """The table of an hourly report: what was in it before, and a row more."""
     chance = random.Random(book)
-    with xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd hh:mm"}) as workbook:
+    with xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd hh:mm", "remove_timezone": True}) as workbook:
         workbook.set_properties({"created": FIRST + timedelta(hours=rows)})
         sheet = workbook.add_worksheet()
         sheet.write_row(0, 0, HEADER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -17,8 +18,6 @@ def follow() -> None:
     parent = environment.parent()
     if parent is None or sys.platform != "linux":
         return
-    import ctypes
-
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # it was over before we had asked
         raise SystemExit(Interrupted.exit_code)
