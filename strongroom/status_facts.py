@@ -6,7 +6,7 @@ What the repository says is asked apart from what this machine knows: where the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -265,21 +265,21 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
     from policies.scheduling.run_history import RunHistoryReader, empty_history
 
     services, folder, unreadable = context.services(), local_state.folder(settings), list[StrongroomError]()
-    try:
-        history = RunHistoryReader.open(folder / local_state.RUN_HISTORY, services.host)
-        history.jobs()
-    except StrongroomError as error:
-        unreadable.append(error)
-        history = empty_history(folder / local_state.RUN_HISTORY, services.host)
-    try:
-        state_store = StateStore.open_to_read(folder / local_state.STATE_STORE)
-        state_store.alerts()
-    except StrongroomError as error:
-        unreadable.append(error)
-        state_store = StateStore.nothing(folder / local_state.STATE_STORE)
-    now = services.clock.now()
-    try:
-        yield LocalState(settings, history, state_store, heartbeat.read(folder / local_state.RUN_HISTORY, now), now, unreadable)
-    finally:
-        state_store.close()
-        history.close()
+    with ExitStack() as opened:
+        try:
+            history = RunHistoryReader.open(folder / local_state.RUN_HISTORY, services.host)
+            opened.callback(history.close)
+            history.jobs()
+        except StrongroomError as error:
+            unreadable.append(error)
+            history = empty_history(folder / local_state.RUN_HISTORY, services.host)
+            opened.callback(history.close)
+        try:
+            state_store = opened.enter_context(StateStore.open_to_read(folder / local_state.STATE_STORE))
+            state_store.alerts()
+        except StrongroomError as error:
+            unreadable.append(error)
+            state_store = opened.enter_context(StateStore.nothing(folder / local_state.STATE_STORE))
+        now = services.clock.now()
+        life = heartbeat.read(folder / local_state.RUN_HISTORY, now)
+        yield LocalState(settings, history, state_store, life, now, unreadable)

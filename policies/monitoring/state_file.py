@@ -140,8 +140,12 @@ def opened_to_read(file: Path) -> sqlite3.Connection:
     if identity(file) is None:
         return empty(file)
     base = connected_to_read(file)
-    if _version(file, base) == VERSION:
-        return base
+    try:
+        if _version(file, base) == VERSION:
+            return base
+    except BaseException:
+        base.close()
+        raise
     base.close()
     return empty(file)
 

@@ -88,9 +88,7 @@ class StateStore:
     @classmethod
     def open(cls, file: Path, report: Callable[[str], None] | None = None) -> Self:
         """Made where there is none; a damaged one begins anew. Raises `UnsupportedFormat`, `StrongroomError`."""
-        store = cls(StateFile(file, state_file.opened, report or _ignore))
-        store._file.do("SELECT 1")
-        return store
+        return cls(StateFile(file, state_file.opened, report or _ignore))._tried()
 
     @classmethod
     def open_anyhow(cls, file: Path, report: Callable[[str], None]) -> Self:
@@ -107,14 +105,21 @@ class StateStore:
     @classmethod
     def open_to_read(cls, file: Path) -> Self:
         """As it is, empty where there is none; nothing is changed. Raises `UnsupportedFormat`, `StrongroomError`."""
-        store = cls(StateFile(file, state_file.opened_to_read, _ignore))
-        store._file.do("SELECT 1")
-        return store
+        return cls(StateFile(file, state_file.opened_to_read, _ignore))._tried()
 
     @classmethod
     def nothing(cls, file: Path) -> Self:
         """Where the file cannot be read: as if there were none."""
         return cls(StateFile(file, state_file.empty, _ignore))
+
+    def _tried(self) -> Self:
+        """Once it was seen to be usable."""
+        try:
+            self._file.do("SELECT 1")
+        except BaseException:
+            self.close()
+            raise
+        return self
 
     def close(self) -> None:
         self._file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -16,6 +17,12 @@ from vault.errors import StrongroomError, UnsupportedFormat
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 KEY = ("sdek", "rpo", "reports")
+
+
+def _open_files() -> set[Path]:
+    """Of this process."""
+    links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    return {Path(link) for link in links}
 
 
 def opened(folder: Path) -> StateStore:
@@ -90,8 +97,11 @@ def test_a_newer_file_is_refused_and_one_that_cannot_be_made_is_an_error(tmp_pat
     opened(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "state" / "findings.sqlite")) as base:
         base.execute("PRAGMA user_version = 99")
-    with pytest.raises(UnsupportedFormat, match="newer version"):
-        opened(tmp_path)
+    file = tmp_path / "state" / "findings.sqlite"
+    for opening in (StateStore.open, StateStore.open_to_read):
+        with pytest.raises(UnsupportedFormat, match="newer version") as refused:
+            opening(file)
+        assert file not in _open_files(), f"left open by a refusal that is still {refused.value}"
     (tmp_path / "file").write_text("")
     with pytest.raises(StrongroomError):
         StateStore.open(tmp_path / "file" / "findings.sqlite")
