@@ -16,6 +16,7 @@ import shutil
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -29,9 +30,11 @@ from cli.demo.calls import SeededRandomness
 
 GENERATION = 1  # raised when the same scale gives other bytes: an older cache is then made anew
 REPORTS, REPORTS_A_FOLDER = 20_000, 200
+CHANGED_ONE_IN = 50
 RECORD_BYTES, RECORDING_BYTES = 2 << 30, 1 << 30
 _FIRST_DAY = date(2025, 1, 1)
 _FIRST_MOMENT = 1_735_732_800_123_456_789  # nanoseconds; the modification time of a set's first file
+_HOUR = 3_600_000_000_000  # in nanoseconds
 _TARGETS_KB = {"csv": 19.5, "json": 19.0, "xlsx": 16.1}
 
 
@@ -68,21 +71,67 @@ class _Writer:
         return size
 
 
-def reports(writer: _Writer, scale: float) -> str:
-    """Folders of 200 reports: four projects, day by day; a third of the files in each format."""
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """One of the reports. number: of its folder · place: in it."""
+
+    folder: str
+    number: int
+    place: int
+    day: date
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder}/report_{self.day}_{self.place:03d}.{self._kind}"
+
+    @property
+    def _kind(self) -> str:
+        return ("csv", "json", "xlsx")[self.place % 3]
+
+    def content(self, version: str = "") -> bytes:
+        seed = f"{self.folder}/{self.place}"
+        spread = 0.3 + 1.4 * SeededRandomness(seed).fraction()
+        make = (csv_report, json_report, xlsx_report)[self.place % 3]
+        return make(self.number + self.place, self.day, seed + version, int(_TARGETS_KB[self._kind] * 1000 * spread))
+
+
+def _all_reports(folders: int) -> Iterator[_Report]:
+    """Folders of 200: four projects, day by day; a third of the files in each format."""
     projects = ("parcelo", "nordbank", "medikum", "aviato")
-    folder = ""
-    for number in range(max(1, round(REPORTS * scale / REPORTS_A_FOLDER))):
+    for number in range(folders):
         day = _FIRST_DAY + timedelta(days=9 * (number // len(projects)))
         folder = f"{projects[number % len(projects)]}/{day:%Y/%m/%d}"
         for place in range(REPORTS_A_FOLDER):
-            seed = f"{folder}/{place}"
-            spread = 0.3 + 1.4 * SeededRandomness(seed).fraction()
-            make = (csv_report, json_report, xlsx_report)[place % 3]
-            kind = ("csv", "json", "xlsx")[place % 3]
-            content = make(number + place, day, seed, int(_TARGETS_KB[kind] * 1000 * spread))
-            writer.put(f"{folder}/report_{day}_{place:03d}.{kind}", iter([content]))
+            yield _Report(folder, number, place, day)
+
+
+def reports(writer: _Writer, scale: float) -> str:
+    """Small files. Gives the last folder of them."""
+    folder = ""
+    for report in _all_reports(max(1, round(REPORTS * scale / REPORTS_A_FOLDER))):
+        folder = report.folder
+        writer.put(report.name, iter([report.content()]))
     return folder
+
+
+@contextmanager
+def an_hour_later(made: Dataset) -> Iterator[int]:
+    """Every fiftieth of the reports has other content; afterwards all are as they were, times included. Gives how many; nothing
+    changes in the other sets."""
+    if made.name != "reports":
+        yield 0
+        return
+    changed = list(_all_reports(made.files // REPORTS_A_FOLDER))[::CHANGED_ONE_IN]
+    before = [(made.path / one.name, (made.path / one.name).read_bytes(), (made.path / one.name).stat()) for one in changed]
+    try:
+        for report, (path, _, status) in zip(changed, before, strict=True):
+            path.write_bytes(report.content("/an hour later"))
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + _HOUR))
+        yield len(changed)
+    finally:
+        for path, content, status in before:
+            path.write_bytes(content)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def records(writer: _Writer, scale: float) -> str:

@@ -1,9 +1,10 @@
-"""Strongroom beside restic, borg and a bare pipeline, on the same data and the same stores.
+"""Strongroom beside restic, rustic, kopia, borg and a bare pipeline, on the same data and the same stores.
 
     python -m benchmarks.run [--scale 0.05] [--rounds 3] [--only reports] [--tools restic,borg] [--json FILE]
 
 In every round each tool starts with an empty repository (and an empty S3 server of its own), backs up, backs up again,
-restores everything and restores one folder; what comes back is compared with the source byte for byte, times included.
+backs up an hour's changes (of the reports), restores everything and restores one folder; what comes back is compared with the
+source byte for byte, times included.
 Tools take turns within a round and begin with another one in each, so that a slow minute of the machine hits all alike.
 """
 
@@ -15,13 +16,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.datasets import MAKERS, Dataset, all_datasets
+from benchmarks.datasets import MAKERS, Dataset, all_datasets, an_hour_later
 from benchmarks.measure import CommandError, Cost
-from benchmarks.report import OPERATIONS, Result, as_json, machine, markdown, version_of
+from benchmarks.report import Result, as_json, beside_the_best, machine, markdown, version_of
 from benchmarks.scratch import child_environment, empty_folder, say
 from benchmarks.server import find_weed, s3_server
 from benchmarks.tools import BUCKET, ENTRIES, Entry, Place, find_program, requests_of
@@ -55,6 +56,7 @@ def main() -> int:
     shapes = {made.name: f"{made.name}: {made.files:,} files, {made.bytes / 1e6:,.0f} MB" for made in sets}
     print("\n".join(f"- {name}: {value}" for name, value in about.items()), end="\n\n")
     print(markdown(results, shapes))
+    print(beside_the_best(results))
     if options.json:
         options.json.write_text(json.dumps({"machine": about, "results": as_json(results)}, indent=1) + "\n")
     return 1 if failed or not results else 0
@@ -63,7 +65,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.run", description="Strongroom beside its peers")
     parser.add_argument("--scale", type=float, default=1.0, help="a part of the data sets' full size")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=sorted(MAKERS), action="append", help="data sets; all of them by default")
     parser.add_argument("--tools", default="", help="parts of the tools' names, with commas: `restic,borg`")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-benchmarks")
@@ -109,25 +111,29 @@ def _measure_all(field: Field, entries: list[Entry], sets: list[Dataset], rounds
 def _measured(field: Field, entry: Entry, made: Dataset, number: int) -> list[Result]:
     """One round of one tool, from an empty repository to the last comparison."""
     say(f"{made.name}, round {number + 1}: {entry.name}")
+    results: list[Result] = []
+
+    def note(operation: str, cost: Cost, stored: int | None = None) -> None:
+        asked = requests_of(cost)
+        results.append(Result(made.name, entry.name, number, operation, cost.wall, cost.cpu, cost.rss, asked, stored))
+
     with _place(field, entry, made) as place:
         tool = entry.make(place)
         tool.init()
-        costs: dict[str, Cost] = {"first backup": tool.backup()}
-        size = _repository_size(place)
+        note("first backup", tool.backup(), _repository_size(place))
         if entry.again:
-            costs["second backup"] = tool.backup()
-        with _restored(field, made) as target:
-            costs["restore"] = tool.restore_all(target)
-            same_tree(made.path, target / tool.below)
-        with _restored(field, made) as target:
-            costs["restore of one folder"] = tool.restore_folder(made.folder, target)
-            same_tree(made.path / made.folder, target / tool.below / made.folder)
-    results = [
-        Result(made.name, entry.name, number, name, cost.wall, cost.cpu, cost.rss, requests_of(cost))
-        for name in OPERATIONS
-        if (cost := costs.get(name)) is not None
-    ]
-    return [replace(results[0], repository=size), *results[1:]]
+            note("unchanged", tool.backup())
+        with an_hour_later(made) if entry.again else nullcontext(0) as changed:
+            if changed:
+                size = _repository_size(place)
+                note("an hour", tool.backup(), _repository_size(place) - size)
+            with _restored(field, made) as target:
+                note("restore", tool.restore_all(target))
+                same_tree(made.path, target / tool.below)
+            with _restored(field, made) as target:
+                note("one folder", tool.restore_folder(made.folder, target))
+                same_tree(made.path / made.folder, target / tool.below / made.folder)
+    return results
 
 
 @contextmanager

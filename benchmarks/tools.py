@@ -18,6 +18,7 @@ from benchmarks.server import Server
 
 PASSPHRASE = "a passphrase of no value"
 BUCKET = "benchmark"
+REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,81 @@ class Restic:
 
     def _run(self, *words: str | Path, folder: Path) -> Cost:
         return self._place.run(self._place.program, "--quiet", *words, folder=folder, extra=self._environment)
+
+
+class Rustic:
+    """rustic, with its own defaults."""
+
+    below = ""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._environment = {
+            "RUSTIC_REPOSITORY": "opendal:s3" if place.server else str(place.repository),
+            "RUSTIC_PASSWORD": PASSPHRASE,
+            "RUSTIC_CACHE_DIR": str(place.home / "cache"),
+            "RUSTIC_NO_PROGRESS": "true",
+        }
+        if place.server:
+            options = {"ENDPOINT": place.server.url, "BUCKET": BUCKET, "ROOT": "/rustic", "REGION": REGION}
+            self._environment |= {f"RUSTIC_REPO_OPT_{name}": value for name, value in options.items()}
+
+    def init(self) -> None:
+        self._run("init", folder=self._place.home)
+
+    def backup(self) -> Cost:
+        return self._run("backup", ".", "--as-path", "/", folder=self._place.source)
+
+    def restore_all(self, target: Path) -> Cost:
+        return self._run("restore", "latest", target, folder=self._place.home)
+
+    def restore_folder(self, folder: str, target: Path) -> Cost:
+        return self._run("restore", f"latest:/{folder}", target / folder, folder=self._place.home)
+
+    def _run(self, *words: str | Path, folder: Path) -> Cost:
+        return self._place.run(self._place.program, *words, folder=folder, extra=self._environment)
+
+
+class Kopia:
+    """kopia, compressing with zstd: by default it does not compress."""
+
+    below = ""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._environment = {
+            "KOPIA_PASSWORD": PASSPHRASE,
+            "KOPIA_CONFIG_PATH": str(place.home / "kopia.config"),
+            "KOPIA_CACHE_DIRECTORY": str(place.home / "cache"),
+            "KOPIA_LOG_DIR": str(place.home / "logs"),
+            "KOPIA_CHECK_FOR_UPDATES": "false",
+        }
+        self._root = ""
+
+    def init(self) -> None:
+        server = self._place.server
+        if server:
+            where = ("s3", "--bucket", BUCKET, "--prefix", "kopia/", "--region", REGION)
+            where += ("--endpoint", server.url.removeprefix("http://"), "--disable-tls")
+        else:
+            self._place.repository.mkdir()
+            where = ("filesystem", "--path", str(self._place.repository))
+        self._run("repository", "create", *where, folder=self._place.home)
+        self._run("policy", "set", "--global", "--compression", "zstd", folder=self._place.home)
+
+    def backup(self) -> Cost:
+        cost = self._run("snapshot", "create", ".", "--json", folder=self._place.source)
+        self._root = json.loads(cost.output)["rootEntry"]["obj"]
+        return cost
+
+    def restore_all(self, target: Path) -> Cost:
+        return self._run("restore", self._root, target, folder=self._place.home)
+
+    def restore_folder(self, folder: str, target: Path) -> Cost:
+        return self._run("restore", f"{self._root}/{folder}", target / folder, folder=self._place.home)
+
+    def _run(self, *words: str | Path, folder: Path) -> Cost:
+        return self._place.run(self._place.program, "--no-progress", *words, folder=folder, extra=self._environment)
 
 
 class Borg:
@@ -207,8 +283,12 @@ class Entry:
 ENTRIES = (
     Entry("strongroom S3", "strongroom", Strongroom, on_s3=True),
     Entry("restic S3", "restic", Restic, on_s3=True, version=("version",)),
+    Entry("rustic S3", "rustic", Rustic, on_s3=True),
+    Entry("kopia S3", "kopia", Kopia, on_s3=True),
     Entry("strongroom folder", "strongroom", Strongroom, on_s3=False),
     Entry("restic folder", "restic", Restic, on_s3=False, version=("version",)),
+    Entry("rustic folder", "rustic", Rustic, on_s3=False),
+    Entry("kopia folder", "kopia", Kopia, on_s3=False),
     Entry("borg folder", "borg", Borg, on_s3=False),
     Entry("tar+zstd+openssl", "tar", Tar, on_s3=False, again=False),
 )

@@ -7,15 +7,16 @@ import json
 import os
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from benchmarks.datasets import MAKERS, Dataset, dataset
+from benchmarks.datasets import MAKERS, Dataset, an_hour_later, dataset
 from benchmarks.many_files import write_small_files
 from benchmarks.measure import CommandError, Cost, run
 from benchmarks.memory import write_large_file
-from benchmarks.report import Result, markdown
+from benchmarks.report import Result, beside_the_best, markdown
 from benchmarks.tools import requests_of
 from benchmarks.verify import DifferenceError, same_tree
 
@@ -125,14 +126,42 @@ def test_requests_are_found_wherever_the_report_has_them(output: bytes, requests
     assert requests_of(Cost(1, 1, 1, output)) == requests
 
 
-def test_the_table_has_medians_and_their_ratio_to_restic() -> None:
-    results = [
+def _results(tool: str, walls: Sequence[float], requests: int | None) -> list[Result]:
+    return [
         Result("reports", tool, number, "restore", wall, 1.0, 2_000_000, requests, 5_000_000)
-        for tool, walls, requests in (("restic S3", (4, 2, 3), None), ("strongroom S3", (1, 9, 1.5), 12))
         for number, wall in enumerate(walls)
     ]
+
+
+def test_the_table_has_medians() -> None:
+    results = _results("restic S3", (4, 2, 3), None) + _results("strongroom S3", (1, 9, 1.5), 12)
     table = markdown(results, {"reports": "reports: 2 files", "records": "records: none"})
-    assert "**3.00 s** (1.00×), cpu 1.0 s, 2 MB |" in table
-    assert "**1.50 s** (0.50×), cpu 1.0 s, 2 MB, 12 requests |" in table
-    assert "5.0 MB" in table
+    assert "**3.00 s**, cpu 1.0 s, 2 MB, stored 5.0 MB |" in table
+    assert "**1.50 s**, cpu 1.0 s, 2 MB, 12 requests, stored 5.0 MB |" in table
     assert "records" not in table
+
+
+def test_strongroom_is_divided_by_the_best_peer_at_the_same_place_and_by_restic() -> None:
+    results = [
+        *_results("strongroom S3", (1, 9, 1.5), None),
+        *_results("restic S3", (4, 2, 3), None),
+        *_results("kopia S3", (2, 2, 2), None),
+        *_results("kopia folder", (1, 1, 1), None),
+        *_results("tar+zstd+openssl", (1, 1, 1), None),
+    ]
+    (line,) = [line for line in beside_the_best(results).splitlines() if line.startswith("| restore")]
+    assert line == "| restore, S3 | 0.75 of kopia, 0.50 of restic | 1.00 of restic | 1.00 of restic |"
+
+
+def test_what_an_hour_changes_of_the_reports_is_put_back(tmp_path: Path) -> None:
+    made, untouched = (dataset("reports", tmp_path / name, scale=0.01) for name in ("one", "other"))
+    with an_hour_later(made) as changed:
+        differing = [
+            path
+            for path in made.path.rglob("*.*")
+            if path.read_bytes() != (untouched.path / path.relative_to(made.path)).read_bytes()
+        ]
+        assert len(differing) == changed == made.files / 50
+    assert same_tree(made.path, untouched.path) == made.files
+    with an_hour_later(dataset("recordings", tmp_path, scale=0.001)) as changed:
+        assert changed == 0
