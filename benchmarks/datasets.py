@@ -17,13 +17,13 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from itertools import repeat
 from pathlib import Path
 
 from blake3 import blake3
+from msgspec import Struct
 
 from benchmarks.contents import csv_report, json_report, records_of_day, xlsx_report
 from cli.demo.calls import SeededRandomness
@@ -38,8 +38,7 @@ _HOUR = 3_600_000_000_000  # in nanoseconds
 _TARGETS_KB = {"csv": 19.5, "json": 19.0, "xlsx": 16.1}
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(Struct, frozen=True):
     """A data set on disk. `folder` is a part of it for small restores, relative to `path`."""
 
     name: str
@@ -71,8 +70,7 @@ class _Writer:
         return size
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
+class _Report(Struct, frozen=True):
     """One of the reports. number: of its folder · place: in it."""
 
     folder: str

@@ -6,8 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from benchmarks.measure import Cost, run
 from benchmarks.scratch import child_environment, empty_folder, require_program
@@ -15,8 +16,7 @@ from benchmarks.server import find_weed, s3_server
 from benchmarks.tools import BUCKET
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """Where the commands are run. address: of the repository, with its options."""
 
     folder: Path

@@ -11,10 +11,12 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.format import layout, manifest
 from vault.format.snapshot_record import Counts, Record
@@ -39,8 +41,7 @@ _NOTHING = Counts(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 Items = dict[bytes, "Item"]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A row of a manifest, as far as a history looks at it. mtime in seconds · content: what `blake3` has of it, None where
     it is no file."""
 
@@ -172,8 +173,7 @@ def writing(project: Project, kind: str = "reports") -> Iterator[SnapshotWriter]
         writer.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """What happens in an hour in which something happens. recent: neighbours among the newest items that are rewritten ·
     scattered: items anywhere that are · created, deleted, back: items · quiet: the share of hours without any change."""
 

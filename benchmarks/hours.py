@@ -17,10 +17,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from benchmarks.scratch import empty_folder, say
 from benchmarks.verify import same_tree
@@ -78,8 +80,7 @@ class HourClock:
         self.hour += timedelta(seconds=seconds)
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct):
     """What was spent. backups, prunes: seconds · stored: bytes of packs that backups stored · rewritten: of those that prunes
     did."""
 

@@ -6,16 +6,16 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 
 class CommandError(Exception):
     """A tool that is measured ended with an error; the message has the end of what it said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """wall and cpu (user and system) in seconds; rss: the largest resident set of any one process, in bytes.
 
     The kernel lets a child inherit the resident set that its parent had when it forked, so rss is never less than this

@@ -20,11 +20,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from benchmarks.history_data import FIRST_HOUR, SHAPES, Hours, Item, Items
 from benchmarks.measure import Cost, run
@@ -71,8 +73,7 @@ def hours_of(items: int) -> Hours:
     return Hours(items, SHAPES["hourly reports"], seed=4)
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """What a repository folder holds."""
 
     files: int
@@ -84,8 +85,7 @@ class Left:
         return cls(len(sizes), sum(sizes))
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """Where the commands are run: the folder that is backed up, and a home and a repository for each tool."""
 
     folder: Path

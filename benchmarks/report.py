@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 OPERATIONS = ("first backup", "unchanged", "an hour", "restore", "one folder")
 PEERS = ("restic", "rustic", "kopia", "borg")
 PLACES = ("S3", "folder")
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """One operation of one tool in one round. Seconds, bytes; requests: where its report says them · stored: bytes that the
     repository has more."""
 

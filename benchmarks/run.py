@@ -17,8 +17,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from benchmarks.datasets import MAKERS, Dataset, all_datasets, an_hour_later
 from benchmarks.measure import CommandError, Cost
@@ -31,8 +33,7 @@ from benchmarks.verify import DifferenceError, same_tree
 _FILES_TO_DELETE_AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """Where everything happens: a scratch folder, the environment of every child, and the S3 server's binary."""
 
     work: Path

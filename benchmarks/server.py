@@ -12,8 +12,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 ACCESS_KEY, SECRET_KEY = "benchmark", "benchmark-of-no-value"
 _PORTS = (
@@ -23,8 +24,7 @@ _PORTS = (
 _START_SECONDS, _STOP_SECONDS = 60, 20
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """A running S3 server."""
 
     url: str

@@ -16,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from benchmarks import measure
 from benchmarks.scratch import child_environment, require_program, say
@@ -50,8 +52,7 @@ run()
 """The command in a process that lists its modules at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """seconds: user and system time of the best run · limit: what it may take on the machine of the tests · heavy: of `HEAVY`,
     what it imports · modules: how many it imports in all."""
 

@@ -15,11 +15,12 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, zip_longest
 from pathlib import Path
 from statistics import median
+
+from msgspec import Struct
 
 from benchmarks.measure import CommandError, Cost, run
 
@@ -43,8 +44,7 @@ HEADER = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
+class Contest(Struct, frozen=True):
     """One conversion. entries: program text by name of the tool; `SOURCE` and `TARGET` stand for the files."""
 
     title: str

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from benchmarks.measure import Cost, run
 from benchmarks.server import Server
@@ -21,8 +22,7 @@ BUCKET = "benchmark"
 REGION = "us-east-1"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where one tool works in one round. `server` is absent when the repository is a folder."""
 
     source: Path
@@ -151,11 +151,11 @@ class Kopia:
     def init(self) -> None:
         server = self._place.server
         if server:
-            where = ("s3", "--bucket", BUCKET, "--prefix", "kopia/", "--region", REGION)
-            where += ("--endpoint", server.url.removeprefix("http://"), "--disable-tls")
+            where = ["s3", "--bucket", BUCKET, "--prefix", "kopia/", "--region", REGION]
+            where += ["--endpoint", server.url.removeprefix("http://"), "--disable-tls"]
         else:
             self._place.repository.mkdir()
-            where = ("filesystem", "--path", str(self._place.repository))
+            where = ["filesystem", "--path", str(self._place.repository)]
         self._run("repository", "create", *where, folder=self._place.home)
         self._run("policy", "set", "--global", "--compression", "zstd", folder=self._place.home)
 
@@ -268,8 +268,7 @@ class Strongroom:
         return self._place.run(self._place.program, *words, "--config", self._config, folder=self._place.home)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A column of the table: a tool with a kind of place. `again`: whether a second backup means something to it."""
 
     name: str

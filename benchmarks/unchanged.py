@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.age import HybridIdentity
 from vault.backup.report import BackupReport
@@ -41,8 +43,7 @@ IN_A_NOTE = 24
 NAME, WARM = "acme", "warm"
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """projects: in the repository · forgotten, kept: snapshots of the one that is backed up · files: of its source, of which
     one has changed before each of `changes` snapshots, so that the index has grown · pruned: records of forgotten snapshots
     are gone, as after a prune."""
@@ -55,8 +56,7 @@ class Sizes:
     pruned: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """traffic: below the cache · seconds: of the backup alone."""
 
     traffic: Traffic

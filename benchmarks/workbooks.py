@@ -13,11 +13,11 @@ import random
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import xlsxwriter
+from msgspec import Struct, field
 
 from benchmarks.measure import Cost
 from benchmarks.scratch import child_environment, empty_folder, say
@@ -28,8 +28,7 @@ FIRST = datetime(2026, 5, 1, tzinfo=UTC)
 HEADER = ("hour", "queue", "calls", "lost", "level", "wait", "goal", "agent")
 
 
-@dataclass(slots=True)
-class Account:
+class Account(Struct):
     """What a tool did. first: the first backup · grown: bytes that each hour added to its repository."""
 
     tool: Tool

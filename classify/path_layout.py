@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from classify import calendar_spans
 from classify.calendar_spans import Span
@@ -44,8 +45,7 @@ _OF_NO_WIDTH = {
 _PIECES = re.compile(r"\{\{|\}\}|\{(?P<field>[^{}/]*)\}|(?P<brace>[{}])|(?P<text>[^{}]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class PathLayout:
+class PathLayout(Struct, frozen=True):
     """A layout for paths whose dates are in a time zone. text: as the settings have it."""
 
     text: str

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from classify.calendar_spans import Span
 
@@ -29,8 +30,7 @@ LATEST = (date(9999, 12, 30) - _EPOCH.date()) // _MICROSECOND
 """No period reaches beyond these, so that its ends are dates in every time zone. Open periods end here."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Period:
+class Period(Struct, frozen=True, order=True):
     """From `start` up to, without, `end`: microseconds since 1970, UTC. It is never empty."""
 
     start: int

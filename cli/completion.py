@@ -12,9 +12,10 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from cli.command_classes import global_options
 from cli.command_line import OLD_SPELLINGS
@@ -28,8 +29,7 @@ MOST_SNAPSHOTS = 50
 FILES = ("FILE", "DIR", "PLACE", "DIR|FILE.zip", "ADDRESS", "KIND=PATH")
 
 
-@dataclass(slots=True)
-class Position:
+class Position(Struct):
     """Where a command line has come to. command: as typer made it · option: the one whose value comes next · arguments: those
     that were given · values: of options, by their parameter's name · used: names of options · literal: `--` was given."""
 

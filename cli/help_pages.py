@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from cli.examples import EXAMPLES, Example
 from cli.options import GLOBAL
@@ -18,24 +19,21 @@ ARGUMENTS = "Arguments"
 EXIT_STATUS = "Exit codes: "
 
 
-@dataclass(frozen=True, slots=True)
-class HelpEntry:
+class HelpEntry(Struct, frozen=True):
     """An option, an argument or a command. written: its names and what it takes · help: one or more sentences."""
 
     written: str
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """Entries that belong together."""
 
     title: str
     entries: tuple[HelpEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HelpPage:
+class HelpPage(Struct, frozen=True):
     """path: the words of the command, without `strongroom` · usage: how it is written · summary: what it does · details: more
     of that, in paragraphs · epilog: what stands at the end."""
 

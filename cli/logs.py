@@ -17,8 +17,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli import output
 from strongroom import notices
@@ -33,8 +34,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _command = logging.getLogger(output.COMMAND_LOG)
 
 
-@dataclass(frozen=True, slots=True)
-class Verbosity:
+class Verbosity(Struct, frozen=True):
     """What was asked for: as the options of these names."""
 
     quiet: bool = False

@@ -13,10 +13,11 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+
+from msgspec import Struct
 
 from cli import output
 from strongroom import environment, notices, schemas
@@ -66,8 +67,7 @@ class _Nothing(NoProgress):
         """Nothing."""
 
 
-@dataclass(slots=True)
-class Phase:
+class Phase(Struct):
     """How far a phase has come. items_total, bytes_total: 0 where nobody knows · began: of the monotonic clock."""
 
     project: str

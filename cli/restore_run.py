@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli import output, progress, prompts
 from cli.restore_output import Planned, show_plan, show_report, show_tables, show_verification, warn_of_shortage
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 DONE_WITH_PROBLEMS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True, kw_only=True):
     """What restore and export have in common: how to go about it. document: takes the schema's name and the JSON document."""
 
     dry_run: bool = False
@@ -44,8 +44,7 @@ class RunOptions:
     document: Callable[[str, dict[str, Any]], None] = output.document
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreRequest:
+class RestoreRequest(Struct, frozen=True, kw_only=True):
     """The options of a restore but for its selection.
 
     to, in_place: neither, where a destination is to be proposed · existing: None where nothing is said · endpoint, region: of a
@@ -240,8 +239,7 @@ def _show(result: RestoreResult) -> None:
         show_tables(result.outcomes)
 
 
-@dataclass(slots=True)
-class _ProjectOutcome:
+class _ProjectOutcome(Struct):
     """What became of one project. found: whether it has anything of what was asked for · document: for `--json`, without the
     project's name."""
 

@@ -8,8 +8,10 @@ settings_copy    once a run: the sealed copy of the settings in the repository
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from strongroom import (
     backup_hooks,
@@ -38,8 +40,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class SourceBackup:
+class SourceBackup(Struct, frozen=True):
     """What became of one source. report: of the snapshot, None where none was committed · findings: what the snapshot means ·
     unheld: legal holds that could not be placed · error: what ended it, None where nothing did · hooks: what became of the
     commands before and after · skipped: why it was not backed up at all, as the settings want; else empty."""
@@ -81,8 +82,7 @@ class SourceBackup:
         return values
 
 
-@dataclass(frozen=True, slots=True)
-class BackupRunOptions:
+class BackupRunOptions(Struct, frozen=True):
     """allow_empty: a source that is empty now is meant to be · progress: hears how far it is · committed: hears of the snapshot
     as soon as it is committed, before what follows from it · stop: called often; what it raises ends the run."""
 

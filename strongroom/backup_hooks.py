@@ -19,9 +19,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 from strongroom import environment, notices
 from strongroom.settings import durations
@@ -51,8 +52,7 @@ OUTPUT_KEPT = 16 * 1024
 LINES_SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class HookOutcome:
+class HookOutcome(Struct, frozen=True):
     """What became of one command. exit_code: None where it did not end by itself, or could not be started · seconds: it took ·
     output: the end of what it printed, safe to show · trouble: why it failed, empty where it did not."""
 
@@ -82,8 +82,7 @@ def hooks_of(settings: Settings, project: str, source: SourceSettings) -> HookSe
     return above if own is None else above.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
-@dataclass(slots=True)
-class HookRun:
+class HookRun(Struct):
     """The commands of one backup. folder: that they run in · stop: called often while one runs; what it raises ends it ·
     outcomes: of those that ran."""
 

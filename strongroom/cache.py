@@ -10,10 +10,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from strongroom import context, environment
 from strongroom.settings import Settings
@@ -27,8 +28,7 @@ _REPOSITORY = re.compile(r"[0-9a-f]{32}\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class CachePart:
+class CachePart(Struct, frozen=True):
     """Of a repository's cache: `objects` (stored bytes as they are in the store), `history` (what was read of snapshots), or
     `saved` (copies of what is damaged or gone in the store). size: bytes · oldest, last_used: of its files."""
 
@@ -47,8 +47,7 @@ class CachePart:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class CachedRepository:
+class CachedRepository(Struct, frozen=True):
     """repository: its id · address: where the settings or an option name it; None where nothing here says it · in_use: a
     command uses it now."""
 
@@ -74,8 +73,7 @@ class CachedRepository:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
+class Cleared(Struct, frozen=True):
     """freed: bytes that went, or would · files: how many · kept: copies in `saved` that stayed · problems: what could not be
     deleted."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from strongroom import environment, notices, settings
 from strongroom.settings import Settings
@@ -73,8 +75,7 @@ def remembered(address: Address, repository: RepositorySettings) -> ClientMemory
     return ClientMemory.of(environment.state_folder(), f"{address.text} {repository.endpoint or ''}", services().randomness)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """An opened repository, and whose it is. traffic: counts the requests to the store · memory: what this machine
     knows of it · zones: of projects that the settings do not name."""
 

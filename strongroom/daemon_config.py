@@ -6,11 +6,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from policies.daemon.job_config import JobConfig, ProjectConfig
 from strongroom.settings import Settings, durations, resolve
@@ -63,8 +64,7 @@ def _jobs(settings: ProjectSettings) -> Iterator[JobConfig]:
             yield JobConfig(one.name, one.schedule, one.policy, source.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(Struct, frozen=True):
     """What does a job: this program again, as a process of its own. config: the settings file · identity: as on our own command
     line."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from policies.daemon.run_output import RunOutput, text_of
 from policies.scheduling.run_requests import RunRequests
@@ -28,8 +29,7 @@ Key = tuple[str, str]
 """A job: its project and its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonJob:
+class DaemonJob(Struct, frozen=True):
     """A job that the settings give a schedule. schedule: as the settings say it · last: its newest run · next_run: now, where
     it is due."""
 
@@ -50,8 +50,7 @@ class DaemonJob:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class RunLog:
+class RunLog(Struct, frozen=True):
     """A run, and what it has said; an empty text where nothing is kept of that."""
 
     run: Run
@@ -191,8 +190,7 @@ def newest_lines(found: Sequence[RunLog], most: int) -> list[str]:
     return lines[-most:] if most else []
 
 
-@dataclass(slots=True)
-class Follower:
+class Follower(Struct):
     """Says what is new of some jobs: runs that began, and runs that ended."""
 
     settings: Settings

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.local_fs.syscalls import is_folder
 from restore.tables.formats import FORMATS
@@ -37,18 +38,15 @@ ARCHIVES = {
 """How an archive is packed, by the ending of its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class InPlace:
+class InPlace(Struct, frozen=True):
     """Back below the folders of the sources, as the settings name them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stdout:
+class Stdout(Struct, frozen=True):
     """Standard output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """A folder; items lie in it as KIND/path."""
 
     path: Path
@@ -59,8 +57,7 @@ class Folder:
         return str(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """An archive. packing: zip, or how a tar archive is compressed: none, gzip, zstd."""
 
     path: Path
@@ -72,8 +69,7 @@ class Archive:
         return str(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class TableFile:
+class TableFile(Struct, frozen=True):
     """A file that one table becomes. format: the one that its name says, as `restore.tables.registry` names it."""
 
     path: Path
@@ -85,8 +81,7 @@ class TableFile:
         return str(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True):
     """Objects of a bucket. endpoint, region: of its server; None for both: as the settings reach the repository."""
 
     address: BucketAddress

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from strongroom import notices
 from vault.errors import NothingFound, SettingsError, UsageError
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 MOST_TABLES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class RowOptions:
+class RowOptions(Struct, frozen=True):
     """How the rows of changed tables are compared. keys: columns that tell rows apart; found, where none is given · most:
     tables that are compared · header: whether the first row of a CSV names its columns; None: what the settings say, else what
     it looks like."""
@@ -39,8 +39,7 @@ class RowOptions:
     header: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DiffOptions:
+class DiffOptions(Struct, frozen=True):
     """What is compared. since, until: the first moment and the second one, aware; None for the newest snapshot · live: with the
     sources' folders as they are now, in place of a second moment · rows: of changed tables too, and how; None for items alone ·
     progress: hears how far the reading is · stop: called often, raises to end it."""
@@ -53,8 +52,7 @@ class DiffOptions:
     stop: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectDifference:
+class ProjectDifference(Struct, frozen=True):
     """What was created, changed and deleted. items: what differs, as an Arrow table (see `restore.history.diff.Difference`) ·
     live: sources that were compared with their folders · rows: of changed tables, where they were asked for · damage: snapshots
     and items of folders that could not be read."""
@@ -129,8 +127,7 @@ def compare(context: Context, project: Project, query: ItemQuery, options: DiffO
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared:
+class _Compared(Struct, frozen=True):
     """folders: of the sources that were compared live."""
 
     difference: Difference

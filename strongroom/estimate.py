@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from restore.local_fs.syscalls import is_folder
 from restore.planning import estimate
@@ -19,16 +20,14 @@ if TYPE_CHECKING:
     from strongroom.context import Context
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What a restore comes to. rows: files and bytes by kind and period · seconds: about how long it takes."""
 
     rows: tuple[EstimateRow, ...]
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class DiskShortage:
+class DiskShortage(Struct, frozen=True):
     """A disk that may have too little room; what is compressed or shared there may still fit. needed, free: bytes."""
 
     folder: Path

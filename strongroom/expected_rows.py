@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from strongroom.settings import resolve
 from vault.errors import StrongroomError
@@ -40,8 +41,7 @@ SHOWN = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class RowExpectation:
+class RowExpectation(Struct, frozen=True):
     """expected: which tables, how often · column: of times · since: from when on, where a table has no row · now: when the
     snapshot was taken."""
 
@@ -51,8 +51,7 @@ class RowExpectation:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(Struct, frozen=True):
     """A table as the manifest has it. until: the end of the time that its name tells, None where it tells none."""
 
     path: bytes
@@ -62,8 +61,7 @@ class _Listed:
     until: datetime | None
 
 
-@dataclass(slots=True)
-class _Budget:
+class _Budget(Struct):
     """What may still be read. size: bytes · passed_over: tables that were not."""
 
     size: int

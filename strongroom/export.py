@@ -7,9 +7,10 @@ result = export(planned)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from restore.export import folder
 from restore.export.bag import done
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from vault.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedExport:
+class PlannedExport(Struct, frozen=True):
     """What an export would do.
 
     path: of the bag, absolute · zipped: whether that is a ZIP file with the bag in it · work: for `restore.export` · shortage:
@@ -71,8 +71,7 @@ class PlannedExport:
         return plan_json(self.plans, self.estimate)
 
 
-@dataclass(frozen=True, slots=True)
-class ExportResult:
+class ExportResult(Struct, frozen=True):
     """What an export did. report: files and bytes of the bag, and its problems · outcomes: where tables were converted, what
     became of each file; None where everything is as it was."""
 

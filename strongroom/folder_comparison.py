@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct, field
 
 from vault.problems import printable
 from vault.wording import counted
@@ -24,8 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 
 
-@dataclass(frozen=True, slots=True)
-class FolderDifference:
+class FolderDifference(Struct, frozen=True):
     """What is other than it should be about one item. path: relative, b"" for the folder itself · what: `missing`,
     `unexpected`, `type`, `content`, `link-target`, `mode`, `time`, `owner` or `attributes` · message: for people."""
 
@@ -41,8 +41,7 @@ class FolderDifference:
         return {"path": printable(self.path), "what": self.what, "message": self.message}
 
 
-@dataclass(frozen=True, slots=True)
-class CompareOptions:
+class CompareOptions(Struct, frozen=True):
     """What is compared beside names, types and contents. times: of files and folders, when they were modified; links have none
     that restores keep · modes: permission bits, not of links · owners: user and group · attributes: extended ones of the
     users' namespace, of files and folders."""
@@ -53,8 +52,7 @@ class CompareOptions:
     attributes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WalkedItem:
+class WalkedItem(Struct, frozen=True):
     """What a walk found. path: relative to where it began · full: to open it · status: of the item itself, no link followed."""
 
     path: bytes
@@ -67,8 +65,7 @@ class WalkedItem:
         return _TYPES.get(stat.S_IFMT(self.status.st_mode), "other")
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(Struct):
     """How to walk. enters: whether a folder is looked into · unlisted: folders that could not be, and why; filled by the walk ·
     stop: called for each folder; what it raises ends the walk."""
 

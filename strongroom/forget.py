@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom import environment, held_snapshots, object_lock
 
@@ -27,8 +28,7 @@ def confirmed() -> None:
     """Whoever calls has decided already."""
 
 
-@dataclass(frozen=True, slots=True)
-class ForgottenSnapshots:
+class ForgottenSnapshots(Struct, frozen=True):
     """Snapshots of a project that were just forgotten."""
 
     project: str
@@ -39,8 +39,7 @@ class ForgottenSnapshots:
         return {"project": self.project, "forgotten": [one.id for one in self.snapshots]}
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedLoss:
+class AcceptedLoss(Struct, frozen=True):
     """Snapshots of a project that were just noted as lost."""
 
     project: str
@@ -51,8 +50,7 @@ class AcceptedLoss:
         return {"project": self.project, "accepted": [{"snapshot": one.id, **one.as_json()} for one in self.snapshots]}
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetLog:
+class ForgetLog(Struct, frozen=True):
     """Which snapshots of a project were forgotten or given up as lost. notes: oldest first · damage: notes that cannot be
     used."""
 

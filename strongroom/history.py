@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from strongroom import environment, notices
 from vault import wording
@@ -26,8 +27,7 @@ CLOCKS_NAMED = 3
 """Snapshots with a wrong time that are named in warnings."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryOptions:
+class HistoryOptions(Struct, frozen=True):
     """Over which time a history is asked for, and who hears of it. since, until: the snapshots from the one moment to the
     other, both aware; None: from the first, to the last · progress: hears how far the reading is · stop: called often, raises
     to end it."""
@@ -38,8 +38,7 @@ class HistoryOptions:
     stop: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class ItemHistories:
+class ItemHistories(Struct, frozen=True):
     """What happened to some items of a project. items: by path, as many as were asked for · total: as many as there are · zone:
     in which moments are shown · damage: snapshots that could not be read, and are left out."""
 

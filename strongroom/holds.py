@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom import environment, object_lock
 from vault.errors import UsageError
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectHold:
+class ProjectHold(Struct, frozen=True):
     """A hold, as it was at a moment. problems: objects that it is on, or was on, whose locks in the store could not be set or
     lifted."""
 
@@ -47,8 +47,7 @@ class ProjectHold:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedHold:
+class PlacedHold(Struct, frozen=True):
     """A hold that was just placed. items, bytes: of the newest snapshots that it is on, folders aside."""
 
     placed: ProjectHold
@@ -61,8 +60,7 @@ class PlacedHold:
         return {"project": named.pop("project"), "items": self.items, "bytes": self.bytes} | named
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectHolds:
+class ProjectHolds(Struct, frozen=True):
     """The holds of a project, oldest first. problems: holds that cannot be read; each is taken to be on everything."""
 
     project: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from vault.problems import printable
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 _GLOB = re.compile(r"[*?\[]")
 
 
-@dataclass(frozen=True, slots=True)
-class LevelEntry:
+class LevelEntry(Struct, frozen=True):
     """A folder or an item of a level.
 
     name: of its last part · path: whole · items: of a folder, how many items lie below it, folders among them; None for what is
@@ -39,8 +39,7 @@ class LevelEntry:
         return self.items is not None
 
 
-@dataclass(frozen=True, slots=True)
-class ItemLevel:
+class ItemLevel(Struct, frozen=True):
     """What lies right in a folder.
 
     listing: the items at that moment, at any depth · folder: whose level it is, empty for the top, which has the kinds ·

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from vault.problems import printable
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """An item as a snapshot has it.
 
     path: as stored, with its kind in front · type: `file`, `folder` or `link` · size: in bytes · mtime_ns: nanoseconds since
@@ -96,8 +96,7 @@ def items_of(table: pa.Table) -> Iterator[Item]:
         yield Item(path, kind, size, seconds * 1_000_000_000 + nanos, *others)
 
 
-@dataclass(frozen=True, slots=True)
-class ItemListing:
+class ItemListing(Struct, frozen=True):
     """The items of a project at a moment. selection: them as an Arrow table, by path, and the snapshots that they are from ·
     zone: in which their periods and moments are written."""
 
@@ -142,8 +141,7 @@ def list_items(context: Context, project: Project, query: ItemQuery) -> ItemList
     return ItemListing(select(project, query), context.zone(project.name))
 
 
-@dataclass(frozen=True, slots=True)
-class FoundItem:
+class FoundItem(Struct, frozen=True):
     """An item over all snapshots.
 
     path, source: of which source · kind, type, size, format, period_start, period_end, consistency: of its newest version, as
@@ -197,8 +195,7 @@ class FoundItem:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class FoundItems:
+class FoundItems(Struct, frozen=True):
     """All items that a query means over all snapshots. table: a row for each (see `restore.history.find.find`) · history: what
     they were found in · zone: in which moments are shown."""
 

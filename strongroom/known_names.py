@@ -6,9 +6,10 @@ Projects, sources and kinds are those of the settings; projects and snapshots al
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from strongroom import context, settings
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from vault.repository.client_memory import ClientMemory
 
 
-@dataclass(frozen=True, slots=True)
-class KnownNames:
+class KnownNames(Struct, frozen=True):
     """settings: none of them where the repository is named by its address · memory: of what was seen here."""
 
     settings: Settings

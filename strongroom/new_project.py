@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom import environment, own_paths, settings
 from strongroom.settings import writer
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class NewProject:
+class NewProject(Struct, frozen=True):
     """A project that was added. zone: in which its periods are meant · recoverable: whether the recovery kit opens it."""
 
     project: Project

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom import context, settings
 from strongroom.settings import in_address, writer
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _WHOSE_IDENTITY = "Strongroom identity: whoever has this file can read everything"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRepositoryOptions:
+class NewRepositoryOptions(Struct, frozen=True, kw_only=True):
     """What to make.
 
     repository: where, and how to reach it · settings: the file to be written · identity: the file of one's own identity, made
@@ -51,8 +51,7 @@ class NewRepositoryOptions:
             raise UsageError("--object-lock is for a bucket that is made: --create-bucket is missing", hint="add it")
 
 
-@dataclass(frozen=True, slots=True)
-class NewRepository:
+class NewRepository(Struct, frozen=True):
     """What was made. begun_before: an interrupted run had begun it · recovery_kit: its text, None where a file has it ·
     store: what the store can be trusted with · findings: the same in sentences · bucket_created: None where nobody asked for
     that."""
@@ -69,7 +68,7 @@ class NewRepository:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        found = {name: getattr(self, name) for name in self.__slots__}
+        found = {name: getattr(self, name) for name in self.__struct_fields__}
         return found | {"store": self.store.as_json(), "findings": list(self.findings)}
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from strongroom import context, environment, local_state
 from strongroom.settings.errors import SettingsFault
@@ -25,8 +26,7 @@ OF_REPOSITORY = ("projects", "keys", "settings", "audit", "~temp", "strongroom.j
 _ELSEWHERE = "nothing was written; restore to another place"
 
 
-@dataclass(frozen=True, slots=True)
-class OwnPath:
+class OwnPath(Struct, frozen=True):
     """A folder or file of Strongroom itself. what: in words · whole: no source may have it in it, unless by a pattern."""
 
     path: Path

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from strongroom import local_state, notices
 from strongroom.settings import durations
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """What a new snapshot means. flagged: why it is suspicious, so that retention is frozen · learning: why it would be, were
     its source known for longer · missing: expected reports and rows that are not there."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom.settings import resolve
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class SourceDetails:
+class SourceDetails(Struct, frozen=True):
     """A source. path: of its folder; None where the settings do not name it · expected: what must appear in it, in words ·
     snapshots: how many there are · first, last: the oldest one and the newest."""
 
@@ -48,8 +48,7 @@ class SourceDetails:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectDetails:
+class ProjectDetails(Struct, frozen=True):
     """Everything about one project.
 
     project_id: under which its objects lie · stored_name: its name in the repository, where the settings give it another one ·

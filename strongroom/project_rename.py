@@ -8,8 +8,10 @@ under the old name follows, and where that is interrupted the same command compl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from strongroom import local_state, notices
 from strongroom import settings as settings_module
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRename:
+class PlannedRename(Struct, frozen=True):
     """What a rename would do. stored: the name in the repository, which stays · snapshots: how many there are, which all stay
     reachable · text: of the settings file then; None where it names the project by the new name already · by_hand: what to
     change there, where no command can."""
@@ -47,8 +48,7 @@ class PlannedRename:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class DoneRename:
+class DoneRename(Struct, frozen=True):
     """What a rename did. settings_changed: whether the file was written · runs: of the run history that follow · daemon:
     whether one runs here, which must read the settings anew."""
 

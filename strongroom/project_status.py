@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from vault import wording
 from vault.wording import counted
@@ -41,8 +42,7 @@ SILENT_AFTER = timedelta(hours=1)
 """A run that has said nothing for so long is not called running: its claim is rewritten every minute or so while it reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedBackup:
+class FailedBackup(Struct, frozen=True):
     """The newest backup of a source, where it failed and no snapshot is newer."""
 
     at: datetime
@@ -53,8 +53,7 @@ class FailedBackup:
         return {"at": self.at.isoformat(), "message": self.message}
 
 
-@dataclass(frozen=True, slots=True)
-class RunningBackup:
+class RunningBackup(Struct, frozen=True):
     """A snapshot that is being written. items, size: what is done of it, size in bytes · host: where · silent: how long nothing
     was heard of it."""
 
@@ -93,8 +92,7 @@ def running_backup(claims: Sequence[Claim], now: datetime) -> RunningBackup | No
     return RunningBackup(newest.items, newest.bytes, newest.host, now - newest.updated_at)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
+class SourceStatus(Struct, frozen=True):
     """One source of a project, or what else is wrong with the project.
 
     source: its name, `WHOLE_PROJECT` for a row about all of the project · state: one of the texts above, or in words what is
@@ -153,8 +151,7 @@ class SourceStatus:
         return {"project": self.project, "source": self.source, "state": self.state} | known
 
 
-@dataclass(frozen=True, slots=True)
-class LastDrill:
+class LastDrill(Struct, frozen=True):
     """The newest restore drill. trouble: why it failed, empty where it passed · recovery: what restoring everything would take
     · values: all that was noted of it."""
 
@@ -181,8 +178,7 @@ class LastDrill:
         return {"at": self.at.isoformat(), "passed": self.passed, "trouble": self.trouble, **known}
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedPacks:
+class CheckedPacks(Struct, frozen=True):
     """How much of the stored data was read and compared. within: in this time · oldest: when the pack was read, or first seen,
     that waits the longest."""
 
@@ -214,8 +210,7 @@ class CheckedPacks:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectStatus:
+class ProjectStatus(Struct, frozen=True):
     """How a project is.
 
     sources: each source, and one row for whatever else is wrong · frozen: why retention is · drill: the newest one · checks:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from strongroom import held_snapshots, local_state, object_lock
 from strongroom.forget import Confirm, confirmed
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class PruneLimits:
+class PruneLimits(Struct, frozen=True):
     """How far a prune goes. max_bytes: deleted or stored anew at most · max_seconds: after so many nothing new is begun,
     waiting included · wait: for backups under way, at most so long; None: an hour · repack_above: share of a pack (0 to 1)
     that is waste, from which on the rest is stored anew · join: whether small packs are joined once enough have come together ·
@@ -34,8 +35,7 @@ class PruneLimits:
     allow_empty: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedPrune:
+class PlannedPrune(Struct, frozen=True):
     """What a prune of a project would do. options: under which it was planned, and is done."""
 
     project: str
@@ -52,8 +52,7 @@ class PlannedPrune:
         return {"project": self.project, "plan": self.plan.as_json()}
 
 
-@dataclass(frozen=True, slots=True)
-class PruneResult:
+class PruneResult(Struct, frozen=True):
     """What a prune of a project did, and what it had planned."""
 
     planned: PlannedPrune

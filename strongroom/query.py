@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msgspec import Struct
 
 from strongroom import notices
 from vault.errors import TargetError, UsageError
@@ -42,8 +43,7 @@ Opening = Callable[[], AbstractContextManager[BinaryIO]]
 """Opens what an answer is written to."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableInfo:
+class TableInfo(Struct, frozen=True):
     """A table that can be asked. names: that a question may use, the shortest first · folder: kind and folders of its files ·
     format: of these · files: their number · bytes: their size · period: what they are about, as `--period` takes it; None where
     no file has one · columns: names and DuckDB's types, by a few files."""
@@ -69,8 +69,7 @@ class TableInfo:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class QueryResult:
+class QueryResult(Struct, frozen=True):
     """An answer. rows: an Arrow table · more: there are more rows than were asked for · missing: ids of snapshots that are gone
     though nobody forgot them, so that the answer may be an older one · damage: what could not be read, with the same effect ·
     problems: workbooks that lack the sheet or cannot be read, whose rows are in no table."""
@@ -94,8 +93,7 @@ class QueryResult:
         return found | {"problem_list": listed} | ({"problems": listed} if listed else {})
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectTables:
+class ProjectTables(Struct, frozen=True):
     """The tables among the items of a selection. selection: these items · zone: of periods and times · missing: as for
     `QueryResult`. Made by `open_tables`."""
 

@@ -17,12 +17,12 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from blake3 import blake3
+from msgspec import Struct, field
 
 GONE = "…"
 PACKAGES = ("classify", "cli", "policies", "restore", "strongroom", "vault")
@@ -59,8 +59,7 @@ _FEWEST_LETTERS = 8
 _MOST_HOLES, _DEEPEST = 12, 4
 
 
-@dataclass(frozen=True, slots=True)
-class Pseudonyms:
+class Pseudonyms(Struct, frozen=True):
     """key: secret of this machine, so that nobody can try names out. known: what was replaced, for whoever knows the names."""
 
     key: bytes
@@ -147,8 +146,7 @@ def _by_beginning(templates: Iterable[tuple[str, ...]]) -> Mapping[str, list[tup
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(Struct, frozen=True):
     """What is given of values."""
 
     pseudonyms: Pseudonyms

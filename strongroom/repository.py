@@ -16,9 +16,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
+
+from msgspec import Struct
 
 from vault.errors import Interrupted
 from vault.progress import NoProgress, Progress
@@ -121,8 +122,7 @@ class Repository:
         return check_repository(self._context, self._context.available([]))
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """One client's data. Made by `Repository.project`."""
 
     context: Context

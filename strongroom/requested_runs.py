@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from strongroom import context, local_state
 from strongroom.daemon_jobs import Key, RunLog, history_reader, requests, with_output
@@ -35,8 +36,7 @@ def _require_idle(key: Key, history: RunHistoryReader) -> None:
         )
 
 
-@dataclass(slots=True)
-class RequestedRuns:
+class RequestedRuns(Struct):
     """Runs that were asked for, from the request to their ends. runs: the id of each job's."""
 
     settings: Settings

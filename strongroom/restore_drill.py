@@ -16,9 +16,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from strongroom import local_state
 from vault.errors import Damaged, Interrupted, NothingFound, StrongroomError, TargetError
@@ -45,8 +47,7 @@ NEWEST_OF = "reports"
 """The kind of which the newest item is always among the sample; another one where a project has none of it."""
 
 
-@dataclass(slots=True)
-class DrillComparison:
+class DrillComparison(Struct):
     """What was compared. files: their content · folders · attributes: items whose attributes are all as they should be ·
     wrong: files that are not what they should be, and why · problems: attributes that are not."""
 
@@ -57,8 +58,7 @@ class DrillComparison:
     problems: list[Problem] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class DrillReport:
+class DrillReport(Struct, frozen=True):
     """What a drill came to. items, folders: to be restored · bytes: of the items · seconds: from the first request to the last
     byte · compared: files whose content was · folders_compared, attributes_compared · whole_items, whole_bytes: of the project
     · whole_seconds: that all of it would take, as reckoned · newest: the newest report's path · wrong: files that are not what
@@ -91,7 +91,7 @@ class DrillReport:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`, and for the record of it."""
-        found = {name: getattr(self, name) for name in self.__slots__}
+        found = {name: getattr(self, name) for name in self.__struct_fields__}
         times = {name: round(found[name], 3) for name in ("seconds", "whole_seconds")}
         listed = {"problems": len(self.problems), "problem_list": [one.as_json() for one in self.problems]}
         return found | times | listed | {"wrong": list(self.wrong), "trouble": self.trouble}
@@ -250,8 +250,7 @@ def _only(selection: Selection, files: pa.Table) -> Selection:
     return without_duplicate_folders(chosen)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedDrill:
+class RecordedDrill(Struct, frozen=True):
     """A drill, and the record that is kept of it. report: None where it could not be done · trouble: what is wrong, or nothing
     · at: when it began · error: what a command ends with; None where all is well."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msgspec import Struct
 
 from restore.execution.verification import written_items
 from restore.local_fs import Target, TargetItem
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
 NAMES_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRun:
+class OutputRun(Struct, frozen=True):
     """One such restore. conversion: of tables, None to write everything as it is · policy: what becomes of files that exist ·
     verify: whether archives and objects are read again."""
 

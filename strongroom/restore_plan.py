@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from restore.local_fs import Target
 from restore.local_fs.syscalls import stands
@@ -42,8 +44,7 @@ FILES_NAMED = 5
 _REPLACING = (ConflictPolicy.REPLACE, ConflictPolicy.NEWER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreOptions:
+class RestoreOptions(Struct, frozen=True, kw_only=True):
     """How to restore.
 
     on_conflict: what becomes of what stands where an item shall go; None: refuse, and in place newer
@@ -62,8 +63,7 @@ class RestoreOptions:
         return self.on_conflict or (ConflictPolicy.NEWER if isinstance(destination, InPlace) else ConflictPolicy.REFUSE)
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedPart:
+class PlannedPart(Struct, frozen=True):
     """What goes to one place. source_root: in place, the source and its folder; None for every other destination ·
     also_replaced: how many files that exist are replaced besides those of the plan: an archive, or what converted tables may
     take the place of, as far as that is known before they are written."""
@@ -73,8 +73,7 @@ class PlannedPart:
     also_replaced: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRestore:
+class PlannedRestore(Struct, frozen=True):
     """What a restore would do.
 
     parts: one; in place one for each source · conversion: of tables, None where everything is restored as it is · shortage:
@@ -187,8 +186,7 @@ def plan_restore(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Planner:
+class _Planner(Struct, frozen=True):
     """Plans for one destination."""
 
     context: Context

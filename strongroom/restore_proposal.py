@@ -10,9 +10,11 @@ folder, `PROJECT-restored-2026-11-29` in the current one, takes everything else.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.execution.in_place import source_roots
 from restore.local_fs import Target
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """A destination, and why it is proposed, in words. selected: the items in the form that it takes."""
 
     destination: InPlace | Folder

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom.estimate import summed
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from vault.problems import Problem
 
 
-@dataclass(frozen=True, slots=True)
-class RestoredPart:
+class RestoredPart(Struct, frozen=True):
     """What was done at one place. where: for people · plan: what was executed; None for a file as it is to a stream ·
     source_root: in place, the source and its folder · verification: where it was asked for."""
 
@@ -38,8 +38,7 @@ class RestoredPart:
         return {**about, **plan, **self.report.as_json(), **verified}
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreResult:
+class RestoreResult(Struct, frozen=True):
     """What a restore did.
 
     parts: one; in place one for each source · outcomes: where tables were converted, what became of each file; None where

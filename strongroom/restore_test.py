@@ -14,10 +14,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from strongroom import context, environment, notices, own_paths, sources
 from strongroom.scratch_dir import remove_folder, scratch_folder
@@ -44,8 +46,7 @@ _MEANWHILE = frozenset({"changed-while-read", "vanished-while-read"})
 """Problems of a backup that say that the source changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreTestOptions:
+class RestoreTestOptions(Struct, frozen=True):
     """into: where the throw-away repository lies, in the scratch folder or on an S3 server in this process · source: only this
     one of each project · stop: called often; what it raises ends the test · progress: hears how far it is."""
 
@@ -55,8 +56,7 @@ class RestoreTestOptions:
     progress: Progress = field(default_factory=NoProgress)
 
 
-@dataclass(frozen=True, slots=True)
-class RoomNeeded:
+class RoomNeeded(Struct, frozen=True):
     """What a test needs. folder: where · disk, memory: bytes · free_disk, free_memory: what there is; None where that cannot
     be told."""
 
@@ -91,8 +91,7 @@ class RoomNeeded:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTest:
+class SourceTest(Struct, frozen=True):
     """What became of one source. comparison: None where it did not come to that · problems: of the backup and the restore ·
     seconds: all of it took · error: what ended it, None where nothing did."""
 
@@ -134,8 +133,7 @@ class SourceTest:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreTestResult:
+class RestoreTestResult(Struct, frozen=True):
     """What a test came to. at: when it began."""
 
     at: datetime
@@ -189,8 +187,7 @@ def run_restore_test(
     return RestoreTestResult(began, options.into, room, done)
 
 
-@dataclass(slots=True)
-class _Test:
+class _Test(Struct):
     """One run. stored: projects of the throw-away repository, made as they come up."""
 
     settings: Settings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from strongroom import environment, held_snapshots, local_state, object_lock
 from strongroom.settings import resolve
@@ -28,8 +29,7 @@ SHORTEST_DIGEST = 8
 """Characters of a plan's digest that name it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRetention:
+class ProjectRetention(Struct, frozen=True):
     """What retention would do to a project. problems: records and holds that could not be read; such a hold is taken to be on
     everything."""
 
@@ -57,8 +57,7 @@ class ProjectRetention:
         return {"project": self.project, "digest": self.digest} | self.plan.as_json()
 
 
-@dataclass(frozen=True, slots=True)
-class AppliedRetention:
+class AppliedRetention(Struct, frozen=True):
     """What retention did. forgotten: ids of the snapshots that this run forgot · by_others: how many of the plan another run
     had forgotten meanwhile."""
 

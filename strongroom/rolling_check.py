@@ -14,9 +14,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from strongroom import local_state, notices
 from strongroom.settings import durations, resolve
@@ -39,8 +41,7 @@ _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%\Z", re.ASCII)
 _HOW = "write all, rolling, a percentage such as 10%, or a size such as 5GiB"
 
 
-@dataclass(frozen=True, slots=True)
-class ReadData:
+class ReadData(Struct, frozen=True):
     """How much stored data a check reads. share: of all bytes, above 0 and up to 1 · size: bytes · rolling: as much as it takes
     to read all within the time of the settings. One of them."""
 

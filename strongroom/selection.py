@@ -8,10 +8,12 @@ selected.selection.table                        rows of manifests, one for each 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from strongroom import notices, time_parsing
 from vault import wording
@@ -32,8 +34,7 @@ ITEMS_NAMED = 10
 """Items that are named one by one; of more, how many there are."""
 
 
-@dataclass(frozen=True, slots=True)
-class SelectionOptions:
+class SelectionOptions(Struct, frozen=True):
     """Which items are asked for, as a person writes it; empty means no matter which.
 
     patterns, paths: globs of paths (KIND/…); both mean the same
@@ -146,8 +147,7 @@ class AmbiguousSource(TargetError):
         self.sources = tuple(sources)
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedItems:
+class SelectedItems(Struct, frozen=True):
     """Items that a restore or an export begins with.
 
     selection: the rows, and the snapshots that they are from · query: what was asked for · options: the same as it was written

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
+from msgspec import Struct
 
 from strongroom import notices
 from vault import age
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from vault.repository.repository import Repository
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenCopy:
+class WrittenCopy(Struct, frozen=True):
     """What became of the copy. name: of the object, None where there is none · written: just now · problem: why these settings
     have none."""
 
@@ -82,8 +81,7 @@ def noticed(holder: Holder, settings: Settings, capabilities: Sequence[Capabilit
     return kept
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Where the copy lies, and who keeps it."""
 
     repository: Repository

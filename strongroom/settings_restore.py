@@ -8,9 +8,10 @@ import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from strongroom import context, environment, notices, settings_copy
 from vault.errors import Damaged, NothingFound, ObjectNotFound, RefusedByRule, StrongroomError, UsageError
@@ -34,8 +35,7 @@ MOST_READ = 64 * 1024 * 1024
 """Stored bytes of all copies that are read; usual ones have a few thousand each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A copy that was opened. verified: whether it is tagged with the keys of every project that it names and that was opened,
     and of one at least."""
 
@@ -59,8 +59,7 @@ class Found:
         }
 
 
-@dataclass(slots=True)
-class Copies:
+class Copies(Struct):
     """found: those that opened, the newest first · unopened: how many are encrypted for others · problems: damaged ones."""
 
     found: list[Found] = field(default_factory=list)
@@ -128,8 +127,7 @@ def project_ids_in(text: str) -> frozenset[str]:
     return frozenset(str(one["id"]) for one in tables if isinstance(one, dict) and "id" in one)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """Which copy is meant. host: whose · id: that very one · at: the newest one up to then · unverified: also one of which
     nothing proves who wrote it."""
 
@@ -187,8 +185,7 @@ def _of(one: Found) -> str:
     return f"{printable(one.copy.host.encode())} ({printable(one.copy.file.encode())})"
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsNeeds:
+class SettingsNeeds(Struct, frozen=True):
     """What restored settings need beside themselves. missing: files, folders and programs that are not on this machine, by the
     setting that names them · commands: that they will run · notes: what else is to be known."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from vault.problems import printable
 
@@ -21,8 +22,7 @@ MOST_PATHS = 20
 """Vanished items that are named."""
 
 
-@dataclass(frozen=True, slots=True)
-class FolderChanges:
+class FolderChanges(Struct, frozen=True):
     """What changed among the files that lie right in a folder. before: how many there were."""
 
     folder: bytes
@@ -47,8 +47,7 @@ class FolderChanges:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotChanges:
+class SnapshotChanges(Struct, frozen=True):
     """From one snapshot of a source to a later one. counts: of items, by kind of change: created, changed, attributes changed,
     deleted · folders: those that changed most, the worst first · folders_total: how many changed · vanished: the first paths by
     name of what is not there any more."""

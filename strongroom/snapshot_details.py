@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom import held_snapshots, time_parsing
 from vault.errors import UsageError
@@ -30,8 +31,7 @@ MOST_NAMED = 5
 """Snapshots that an error names."""
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotFlag:
+class SnapshotFlag(Struct, frozen=True):
     """That a snapshot was found to be suspicious. why: what is wrong with it · accepted_by, accepted_at, reason: of the person
     who has accepted it; None and empty while nobody has."""
 
@@ -62,8 +62,7 @@ class SnapshotFlag:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotDetails:
+class SnapshotDetails(Struct, frozen=True):
     """Everything about one snapshot.
 
     record: what it says of itself · before: the id of the snapshot that it follows; None for the first of its source · newest:

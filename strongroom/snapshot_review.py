@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from strongroom import environment, local_state, post_backup
 from vault.errors import Damaged, UsageError
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class FlaggedSnapshot:
+class FlaggedSnapshot(Struct, frozen=True):
     """A snapshot that nobody has accepted yet, so that retention of its project is frozen.
 
     snapshot: its id · hold: the id of what freezes retention · why: which snapshot it is, and what is wrong with it · record:
@@ -49,8 +50,7 @@ class FlaggedSnapshot:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedSnapshots:
+class AcceptedSnapshots(Struct, frozen=True):
     """What a person has accepted. who: that person · reason: why all is well · frozen: why retention still is."""
 
     project: str

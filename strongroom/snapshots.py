@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectSnapshots:
+class ProjectSnapshots(Struct, frozen=True):
     """What there is of a project.
 
     project, project_id: its name and its id · zone: of its periods, in which moments are shown · snapshots: by the moment that

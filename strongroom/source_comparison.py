@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from strongroom.folder_comparison import CompareOptions, FolderDifference, Walk, WalkedItem, compare_items, paired, unexpected
 
@@ -23,8 +24,7 @@ States = dict[bytes, bytes]
 """What each item was like, by path."""
 
 
-@dataclass(slots=True)
-class Named:
+class Named(Struct):
     """Items, the first ones by name. count: of all of them."""
 
     items: list[FolderDifference] = field(default_factory=list)
@@ -37,8 +37,7 @@ class Named:
             self.items.append(one)
 
 
-@dataclass(slots=True)
-class SourceComparison:
+class SourceComparison(Struct):
     """What was compared. items, bytes: those that are as they were · left_out: not meant to be backed up: by patterns, without
     content, Strongroom's own, on another file system · changed: at the source since it was walked the first time · differences:
     what is not as it was."""
@@ -50,8 +49,7 @@ class SourceComparison:
     differences: Named = field(default_factory=Named)
 
 
-@dataclass(frozen=True, slots=True)
-class LiveSource:
+class LiveSource(Struct, frozen=True):
     """The folder of a source, and what of it is backed up. own: identities (device, inode) of what is Strongroom's own ·
     ignored: of the status, what says nothing on this file system: `inode`, `ctime`."""
 

@@ -4,9 +4,10 @@ and their path below its folder. What the next backup will find there is counted
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom import environment, local_state, own_paths, sources
 from strongroom import settings as settings_module
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedMove:
+class PlannedMove(Struct, frozen=True):
     """What moving a source would do. before, after: the folder's path · snapshot: the newest one, which the new folder was
     compared with; None where there is none · files: of that snapshot · found: how many of these the new folder has under the
     same names · same_size: how many of them have the size that was stored · missing: the others · new: files that were not

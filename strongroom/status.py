@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom import context, status_facts, status_verdict
 from strongroom.project_status import NOT_STORED, WHOLE_PROJECT, ProjectStatus, SourceStatus
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryStatus:
+class RepositoryStatus(Struct, frozen=True):
     """How everything is.
 
     repository: its id; empty where it did not answer · address: of the store · projects: those that open, or without the

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from strongroom import context, local_state, notices
 from strongroom.project_status import (
@@ -57,8 +58,7 @@ _ALSO_UNLISTED = frozenset({"damage", "frozen"})
 """Promises that are kept to a project which the settings do not name: a command ends them."""
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryState:
+class RepositoryState(Struct, frozen=True):
     """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
     records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is."""
 
@@ -102,8 +102,7 @@ def ask_repository(opened: context.Context, project: Project) -> RepositoryState
     return RepositoryState(heads, running, damaged, missing, tuple(retention_freeze.why(hold) for hold in frozen))
 
 
-@dataclass(frozen=True, slots=True)
-class LocalState:
+class LocalState(Struct, frozen=True):
     """What this machine knows. heartbeat: of the daemon · unreadable: what could not be read, as errors."""
 
     settings: Settings

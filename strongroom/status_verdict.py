@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from strongroom.project_status import (
     AHEAD,
@@ -45,8 +46,7 @@ _MANY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StatusProblem:
+class StatusProblem(Struct, frozen=True):
     """Something that is wrong. title: whose it is, for people · hint: what to do."""
 
     severity: Severity
@@ -90,16 +90,14 @@ def _problem(row: SourceStatus) -> StatusProblem:
     return StatusProblem("warning", row.title, row.state, again)
 
 
-@dataclass(frozen=True, slots=True)
-class DrillStatus:
+class DrillStatus(Struct, frozen=True):
     """The newest restore drill of a project; None where none was made."""
 
     project: str
     drill: LastDrill | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a manager is told.
 
     level: the worst of all problems · asked: whether the repository was reached; if not, this is what this machine knows ·

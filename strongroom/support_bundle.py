@@ -14,11 +14,11 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from strongroom import cache, context, environment, status
@@ -55,8 +55,7 @@ messages are here; an ellipsis stands for the rest. There are no secrets, no key
 """
 
 
-@dataclass(frozen=True, slots=True)
-class BundlePart:
+class BundlePart(Struct, frozen=True):
     """A file of the bundle. about: what is in it, in a few words."""
 
     name: str
@@ -67,8 +66,7 @@ class BundlePart:
         return {"name": self.name, "about": self.about, "bytes": len(self.text.encode())}
 
 
-@dataclass(frozen=True, slots=True)
-class SupportBundle:
+class SupportBundle(Struct, frozen=True):
     """names: what stands for what, to be read on this machine alone."""
 
     parts: tuple[BundlePart, ...]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.tables.formats import FORMATS
 from restore.tables.write_options import Audience, WriteOptions
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
     from strongroom.context import Context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableOptions:
+class TableOptions(Struct, frozen=True, kw_only=True):
     """What is asked for of tables.
 
     format: to convert to, as `restore.tables.registry` names it; `original` or None for each table's own

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+import struct
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from json.encoder import encode_basestring
-from struct import Struct
 from typing import NamedTuple
 
 from blake3 import blake3
+from msgspec import Struct
 
 AGENTS_A_CLIENT = 48
 CALLERS_A_CLIENT = 60000
-_DRAW = Struct("<16sIHHHHHH")  # the randomness of one call
+_DRAW = struct.Struct("<16sIHHHHHH")  # the randomness of one call
 _QUANTILES = tuple(-math.log(1 - (step + 0.5) / 1024) for step in range(1024))  # exponential distribution, mean 1
 _HOURLY_LOAD = (1, 1, 1, 1, 1, 2, 4, 8, 16, 24, 28, 28, 24, 26, 27, 25, 22, 19, 14, 10, 7, 5, 3, 2)
 _HOURS = tuple(hour for hour, load in enumerate(_HOURLY_LOAD) for _ in range(load))
@@ -64,8 +64,7 @@ class SeededRandomness:
         return (int.from_bytes(self.token(8), "little") >> 11) / (1 << 53)
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """One client of the contact centre. `queues` maps a queue's code (leading zeros and all) to its name."""
 
     name: str

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli.demo.calls import CLIENTS, Call, Client, agents_of, call_lines, calls_of, clock_time, tickets_of
 from cli.demo.files import Cell, DemoTable, csv_bytes, pdf_bytes, xlsx_bytes
@@ -30,8 +31,7 @@ _HOUR = timedelta(hours=1)
 _WRITTEN_AFTER = 131_204_511_873  # nanoseconds from the end of what a file is about to its modification time
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """What was written. `until` is the end of the last hour (UTC): the hour that `grow` would add begins there."""
 
     files: int
@@ -41,8 +41,7 @@ class Summary:
     until: datetime
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What one queue did in one stretch of time. Times are seconds."""
 
     offered: int = 0
@@ -150,8 +149,7 @@ def grow(root: Path, hour: datetime, *, seed: str = DEFAULT_SEED) -> Summary:
     return Summary(writer.files, writer.bytes, tuple(client.name for client in CLIENTS), day, end)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """A client's day up to `end`, which may be the midnight after it. `tickets` are lines."""
 
     day: date

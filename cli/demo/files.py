@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
 from datetime import date
 from xml.sax.saxutils import escape
+
+from msgspec import Struct
 
 Cell = str | int | float | date
 ZIP_EPOCH = (2020, 1, 1, 0, 0, 0)
@@ -24,8 +25,7 @@ _PART = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
-@dataclass(frozen=True, slots=True)
-class DemoTable:
+class DemoTable(Struct, frozen=True):
     """A report before it has a format. A text is text in every format, however much it looks like a number."""
 
     title: str

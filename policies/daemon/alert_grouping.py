@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from policies.monitoring.alerts import Alert, ProjectState
 from policies.monitoring.state_store import NotedAlert
@@ -22,8 +23,7 @@ Key = tuple[str, str, str]
 _NUMBERS = re.compile(r"\d+")
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """titles: whom the messages have named · firing: the alerts of that cause that are firing · total: how many there were."""
 
     titles: set[str]

@@ -13,8 +13,10 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import IO, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policies.daemon.warm_parent import ForkedRun, ParentLost, WarmParent
 from policies.scheduling.jobs import Stop
@@ -30,8 +32,7 @@ LARGEST_ANSWER = 8 * 1024 * 1024
 LAST_WORDS = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessResult:
+class ProcessResult(Struct, frozen=True):
     """code: exit code, negative for a signal · document: what it printed, empty where that is no JSON document · errors: the
     end of what it said to people · asked: it was asked to end · killed: it was, and had to be killed."""
 
@@ -42,8 +43,7 @@ class ProcessResult:
     killed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Children:
+class Children(Struct, frozen=True):
     """Starts processes. environment: theirs · kill_after: seconds that they have to end · warm: forks them where it can."""
 
     environment: Mapping[str, str]
@@ -97,8 +97,7 @@ class Children:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Program:
+class _Program(Struct, frozen=True):
     """A process of ours."""
 
     process: subprocess.Popen[bytes]

@@ -11,8 +11,9 @@ and tried again at the next: a full disk must not end the one who would report i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from policies.daemon import metrics
 from policies.daemon.alert_monitor import RUNNING_JOBS, AlertMonitor
@@ -44,16 +45,14 @@ LAST_MESSAGES = 20.0
 _PAUSE = 0.1
 
 
-@dataclass(slots=True)
-class DaemonSignals:
+class DaemonSignals(Struct):
     """Raised by signals: the end is wanted; the settings are to be read anew."""
 
     stop: bool = False
     reload: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonConfig:
+class DaemonConfig(Struct, frozen=True):
     """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end."""
 
     projects: Sequence[ProjectConfig]
@@ -63,8 +62,7 @@ class DaemonConfig:
     grace: float = 30.0
 
 
-@dataclass(slots=True)
-class DaemonParts:
+class DaemonParts(Struct):
     """What it works with. at_once: so many runs · health: None where nobody asks · launch: how runs and messages get a
     thread · reach: asks the store for anything; raises `StrongroomError` · requests: what a person asks to run now."""
 

@@ -14,9 +14,10 @@ import json
 import socket
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from msgspec import Struct
 
 from vault.clock import Clock
 from vault.errors import Busy, SettingsError
@@ -25,8 +26,7 @@ STUCK_AFTER = 60.0
 _PATIENCE = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class HealthSnapshot:
+class HealthSnapshot(Struct, frozen=True):
     """What is answered, made at one beat. beat: on the monotonic clock · failing: what of the daemon's own work fails ·
     reached: whether the store was, since the daemon began."""
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from policies.scheduling import run_history_file
 
@@ -24,8 +25,7 @@ FRESH = timedelta(seconds=90)
 State = Literal["running", "stuck", "killed", "ended", "none", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True):
     """state: `running`, `stuck` (it has the lock and shows no sign of life), `killed`, `ended` (in order), `none` (none has
     ever run here), `unknown` (this user may not see it) · since: when it began · seen: its last sign of life · once: it was to
     run what is due and end · failing: tasks of its own that failed then."""
@@ -49,8 +49,7 @@ class Heartbeat:
         }
 
 
-@dataclass(slots=True)
-class HeartbeatWriter:
+class HeartbeatWriter(Struct):
     """What writes it. started: when the daemon began · once: as above."""
 
     started: datetime

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+
+from msgspec import Struct
 
 from policies.scheduling.job_policy import JobPolicy
 from policies.scheduling.parser import Schedule
@@ -12,8 +13,7 @@ from policies.scheduling.parser import Schedule
 Kind = Literal["backup", "check", "drill", "retention", "prune"]
 
 
-@dataclass(frozen=True, slots=True)
-class JobConfig:
+class JobConfig(Struct, frozen=True):
     """source: of a backup; "" for the others, which are about the whole project."""
 
     kind: Kind
@@ -27,8 +27,7 @@ class JobConfig:
         return f"{self.kind} {self.source}".strip()
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectConfig:
+class ProjectConfig(Struct, frozen=True):
     """sources: names · rpo: how long one may be without a success · max_failures: so many bad runs in a row are too many ·
     check_within: everything is to be read in that time."""
 

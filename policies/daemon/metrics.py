@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from policies.monitoring.alerts import Alert, ProjectState
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonMetrics:
+class DaemonMetrics(Struct, frozen=True):
     """started: the daemon · running: runs under way · endings: by project, job and ending, since the start · next_runs: by
     project and job."""
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from policies.daemon.job_config import JobConfig, Kind, ProjectConfig
 from policies.monitoring.alerts import CheckState, DrillState, FailedRuns, ProjectState, SourceState
@@ -35,8 +36,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 _OTHERS: tuple[Kind, ...] = ("check", "drill", "retention", "prune")
 
 
-@dataclass(frozen=True, slots=True)
-class LastRun:
+class LastRun(Struct, frozen=True):
     """The newest run of a job, whoever started it. at: when it ended · message: what it said, where it did not do all."""
 
     at: datetime
@@ -49,8 +49,7 @@ class LastRun:
         return self.ending in TROUBLES and self.ending != "problems"
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryFacts:
+class RepositoryFacts(Struct, frozen=True):
     """What the repository itself says. last: the newest snapshot of each source · frozen: why retention is."""
 
     last: Mapping[str, datetime]

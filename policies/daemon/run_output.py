@@ -10,11 +10,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
+from msgspec import Struct
 
 from policies.daemon.child_processes import ProcessResult
 from vault.errors import StrongroomError
@@ -77,8 +77,7 @@ def _tables(value: object) -> Iterable[dict[str, Any]]:
     return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunOutput:
+class RunOutput(Struct, frozen=True):
     """folder: of the run history."""
 
     folder: Path

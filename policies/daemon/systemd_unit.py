@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 STOP_MARGIN = 15
 """Seconds that systemd waits beyond the daemon's own grace."""
@@ -17,8 +18,7 @@ SHARED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 (what lies there is not 
 """Folders of which a service with `PrivateTmp` sees empty ones of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnitOptions:
+class UnitOptions(Struct, frozen=True):
     """program: of this command · settings: the file · identity: where the identity lies now, None where a command gives it ·
     writable: a repository in a folder · grace: seconds for runs to end · read: folders that are backed up."""
 

@@ -20,9 +20,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+
+from msgspec import Struct
 
 from vault.wording import counted
 
@@ -43,8 +44,7 @@ SLACK = timedelta(days=1)
 """A check that comes by night may be so much late before anybody is notified."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedRuns:
+class FailedRuns(Struct, frozen=True):
     """Runs of a job that ended badly, one after another, up to the newest. message: of the newest · failed: so many of
     the newest did no part of their work."""
 
@@ -53,8 +53,7 @@ class FailedRuns:
     failed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SourceState:
+class SourceState(Struct, frozen=True):
     """rpo: None where nothing is promised · known_since: when the source was first seen, where it has no success yet · last:
     its newest success · missing: the periods of reports that did not appear, in words · max_failures: so many are too many."""
 
@@ -67,8 +66,7 @@ class SourceState:
     max_failures: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class CheckState:
+class CheckState(Struct, frozen=True):
     """within: everything is to be read in that time · oldest: when the pack was read, or first seen, that waits the longest ·
     damage: what is damaged, in words."""
 
@@ -77,8 +75,7 @@ class CheckState:
     damage: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DrillState:
+class DrillState(Struct, frozen=True):
     """last: the newest that succeeded · due: when one must have succeeded at the latest · trouble: what the newest met."""
 
     last: datetime | None
@@ -86,8 +83,7 @@ class DrillState:
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectState:
+class ProjectState(Struct, frozen=True):
     """checks, drills: None where the settings want none and none was ever made · frozen: why retention is · jobs: other jobs
     in trouble, by name."""
 
@@ -99,8 +95,7 @@ class ProjectState:
     jobs: tuple[tuple[str, FailedRuns], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """A broken promise. project: empty where it is about the daemon itself · subject: a source's or job's name, or empty ·
     hint: what to do · cause: what the newest run said, where it is about runs · severity: see above."""
 
@@ -124,7 +119,7 @@ class Alert:
 
     def as_json(self) -> dict[str, str]:
         """For `--json`, webhooks and logs."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "cause"}
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "cause"}
 
 
 def evaluate(state: ProjectState, now: datetime) -> tuple[Alert, ...]:

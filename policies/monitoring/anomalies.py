@@ -13,9 +13,10 @@ does on other such days, or at this hour of such days, is no reason either (`hab
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from policies.monitoring.baseline import DAY, LEARNING, WEEK, Baseline, Measure, PastSnapshot, lately
 from vault.format.changes import Changes, VanishedGroup
@@ -34,8 +35,7 @@ BEYOND = 1.5
 SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class AnomalyLimits:
+class AnomalyLimits(Struct, frozen=True):
     """From when on a snapshot is flagged. deleted_share, rewritten_share: 0 to 1 · vanished: a number of files · folder: so
     many of a folder or a period that vanished as a whole; 0 for never · entropy, emptied: whether that is looked at."""
 
@@ -47,16 +47,14 @@ class AnomalyLimits:
     emptied: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Anomalies:
+class Anomalies(Struct, frozen=True):
     """reasons: why a snapshot is suspicious · quiet: what would be a reason if the source were known for longer."""
 
     reasons: tuple[str, ...] = ()
     quiet: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(Struct, frozen=True):
     """One snapshot under suspicion. day, week: the snapshots of the last 24 hours, and of the last seven days, with it · habit:
     None where it is not looked up yet, and nothing counts as usual."""
 

@@ -10,9 +10,10 @@ once a person has accepted it, and no more than anything else: one accepted dele
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from vault.format.changes import Changes
 
@@ -30,8 +31,7 @@ Measure = Callable[[Changes], int]
 """A number of files."""
 
 
-@dataclass(frozen=True, slots=True)
-class PastSnapshot:
+class PastSnapshot(Struct, frozen=True):
     """What one snapshot did. accepted: it was flagged, and a person accepted it · flagged: it was, and nobody has."""
 
     taken_at: datetime
@@ -40,8 +40,7 @@ class PastSnapshot:
     flagged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """past: the snapshots of a source, by time · now: when the new one was taken · zone: of its days."""
 
     past: Sequence[PastSnapshot]

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from policies.monitoring.state_store import PackSeen
 from vault.clock import A_LITTLE
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """within: every pack is to be read in that time · until_next: how long after this check the next one comes."""
 
     within: timedelta

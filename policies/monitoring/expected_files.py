@@ -13,10 +13,11 @@ time before the first item; and nobody is told of what is missing for longer tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from policies.retention.calendar import BUCKETS, local
 
@@ -30,8 +31,7 @@ _AN_HOUR, _A_DAY = timedelta(hours=1), timedelta(days=1)
 _MOMENT, _A_SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(Struct, frozen=True):
     """bucket: of the calendar · longest: that one of them lasts · back: how far is looked · step: how often, at least once in
     each. Some zones are moved by half an hour, or by a quarter of one from UTC."""
 
@@ -52,8 +52,7 @@ _UNITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedPattern:
+class ExpectedPattern(Struct, frozen=True):
     """pattern: a regular expression (RE2, on bytes) for the paths that count · unit: hour, day, weekday, week, … · grace: how
     long after its end an item may come."""
 

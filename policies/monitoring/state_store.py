@@ -88,7 +88,9 @@ class StateStore:
     @classmethod
     def open(cls, file: Path, report: Callable[[str], None] | None = None) -> Self:
         """Made where there is none; a damaged one begins anew. Raises `UnsupportedFormat`, `StrongroomError`."""
-        return cls(StateFile(file, state_file.opened, report or _ignore))._tried()
+        store = cls(StateFile(file, state_file.opened, report or _ignore))
+        store._require_usable()
+        return store
 
     @classmethod
     def open_anyhow(cls, file: Path, report: Callable[[str], None]) -> Self:
@@ -105,21 +107,22 @@ class StateStore:
     @classmethod
     def open_to_read(cls, file: Path) -> Self:
         """As it is, empty where there is none; nothing is changed. Raises `UnsupportedFormat`, `StrongroomError`."""
-        return cls(StateFile(file, state_file.opened_to_read, _ignore))._tried()
+        store = cls(StateFile(file, state_file.opened_to_read, _ignore))
+        store._require_usable()
+        return store
 
     @classmethod
     def nothing(cls, file: Path) -> Self:
         """Where the file cannot be read: as if there were none."""
         return cls(StateFile(file, state_file.empty, _ignore))
 
-    def _tried(self) -> Self:
-        """Once it was seen to be usable."""
+    def _require_usable(self) -> None:
+        """Raises `StrongroomError`, and leaves nothing open then."""
         try:
             self._file.do("SELECT 1")
         except BaseException:
             self.close()
             raise
-        return self
 
     def close(self) -> None:
         self._file.close()

@@ -4,15 +4,15 @@ strongroom[apprise]`."""
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policies.notifications.channels import NotDelivered, Secret
 from policies.notifications.message import Message
 from vault.errors import SettingsError
 
 
-@dataclass(frozen=True, slots=True)
-class Apprise:
+class Apprise(Struct, frozen=True):
     """urls: one a line; they bear secrets."""
 
     urls: Secret

@@ -7,10 +7,11 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from typing import Literal
+
+from msgspec import Struct
 
 from policies.notifications.channels import TIMEOUT, NotDelivered, PartlyDelivered, Secret
 from policies.notifications.deadline import Deadline
@@ -19,8 +20,7 @@ from policies.notifications.message import Message
 Protection = Literal["starttls", "tls", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Email:
+class Email(Struct, frozen=True):
     """protection: of the connection · user: None where there is no login · context: which certificates are trusted."""
 
     host: str

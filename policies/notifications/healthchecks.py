@@ -8,14 +8,14 @@ URL/fail     one is broken; the body says which
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policies.notifications import http
 from policies.notifications.channels import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Healthchecks:
+class Healthchecks(Struct, frozen=True):
     """url: of the check."""
 
     url: Secret

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
+
+from msgspec import Struct
 
 from vault.wording import counted
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """title: of the project, and source or job · promise: a short word for programs · hint: what to do, "" once it is
     resolved · severity: of the alert, "critical" or "warning"."""
 
@@ -22,11 +22,10 @@ class Line:
     severity: str = "warning"
 
     def as_json(self) -> dict[str, str]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__struct_fields__}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """host: which daemon noticed · at: when · only: whom it has not reached yet, where a channel reached some."""
 
     host: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policies.notifications import http
 from policies.notifications.channels import Secret
 from policies.notifications.message import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(Struct, frozen=True):
     """url: mostly a secret itself."""
 
     url: Secret

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from vault.errors import SettingsError
 
@@ -29,8 +30,7 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _TEXT = re.compile(r"\s*(\d{1,9})\s*([a-z]+)\s*\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class CalendarSpan:
+class CalendarSpan(Struct, frozen=True):
     """So many of a unit. count: 0 for no time at all · unit: one of `UNITS`."""
 
     count: int

@@ -8,10 +8,11 @@ the snapshots that have them, until these are forgotten.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from policies.retention import holds as holding
 from policies.retention.calendar_span import CalendarSpan
@@ -28,8 +29,7 @@ COLUMNS = (*holding.COLUMNS, "type", "mtime", "seen_at", "vanished_at")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class ItemVerdict:
+class ItemVerdict(Struct, frozen=True):
     """goes: a boolean for each row of the manifest · gone, stays: how many vanished items go, and stay, and why. An item
     that several holds are on counts for each of them."""
 
@@ -38,8 +38,7 @@ class ItemVerdict:
     stays: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """When items are evaluated: at `now`, on the calendar of `zone`."""
 
     now: datetime

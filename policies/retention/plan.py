@@ -7,12 +7,12 @@ difference to what is left how often it was decided on the way (see `decide`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from blake3 import blake3
+from msgspec import Struct
 
 from policies.retention.calendar import shown
 from policies.retention.rules import Keep
@@ -23,8 +23,7 @@ from vault.format.hold import Hold
 from vault.format.strict_json import write_moment
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionInputs:
+class RetentionInputs(Struct, frozen=True):
     """All that a verdict follows from, but for the time. project: its id · holds: all of them, ended ones too, with what
     stands in for those that cannot be read · frozen: as for `decide`."""
 
@@ -63,8 +62,7 @@ class Freed(NamedTuple):
     unknown: int
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionPlan:
+class RetentionPlan(Struct, frozen=True):
     """What goes and what stays. world: what it was made for · made_at: when · on: the moment that it is about, the same
     or a later one · frees: None where nobody gave the sizes of packs."""
 

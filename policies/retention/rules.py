@@ -13,9 +13,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final, Self
+
+from msgspec import Struct
 
 from policies.retention.calendar_span import CalendarSpan
 from vault.errors import SettingsError
@@ -30,8 +31,7 @@ _FOREVER = ("forever", "for ever", "always")
 _RULE = re.compile(r"(?P<span>.+?)(?:\s+after\s+(?P<after>.+))?\Z", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Struct, frozen=True):
     """Which snapshots of a source stay: any that one of these rules wants.
 
     last: so many newest ones · hourly … yearly: the newest good one of each of so many hours … years that have any ·
@@ -52,7 +52,7 @@ class Keep:
         """From a table of the settings; an empty one gives `DEFAULT_KEEP`. Raises `SettingsError`."""
         if not value:
             return DEFAULT_KEEP
-        names = [field.name for field in fields(cls)]
+        names = list(cls.__struct_fields__)
         counts: dict[str, int] = {}
         within = UNDELETED
         for name, one in value.items():
@@ -66,10 +66,10 @@ class Keep:
 
     def counted(self) -> Iterator[tuple[str, int]]:
         """The rules that keep a number of snapshots or buckets, without those that keep none."""
-        for field in fields(self):
-            count = getattr(self, field.name)
-            if field.name != "within" and count:
-                yield field.name, count
+        for name in self.__struct_fields__:
+            count = getattr(self, name)
+            if name != "within" and count:
+                yield name, count
 
     def as_json(self) -> dict[str, int | str]:
         """As the settings have it; `parse` gives the same rules again."""
@@ -95,8 +95,7 @@ _AFTER_WORDS: Final[dict[str, After]] = {
 _AFTER_TEXT: Final[dict[After, str]] = {After.PERIOD: "period", After.VANISHED: "deletion", After.SEEN: "backup"}
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRule:
+class ItemRule(Struct, frozen=True):
     """How long items of a kind are carried on once the source no longer has them.
 
     span: None for ever · after: the end of the period that the item is about (its modification time where no period is
@@ -125,8 +124,7 @@ class ItemRule:
         return "forever" if self.span is None else f"{self.span} after {_AFTER_TEXT[self.after]}"
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRules:
+class ItemRules(Struct, frozen=True):
     """The rules of a project, at most one a kind. undeleted: for how long after its deletion an item stays even where a
     rule about its period or its backup would let it go; a rule about its deletion means what it says."""
 

@@ -17,11 +17,12 @@ whether it was decided before: what is left is what one look at everything that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from policies.retention.calendar import BUCKETS, UNITS, local, shown
 from policies.retention.rules import Keep, written
@@ -29,8 +30,7 @@ from vault.format.hold import Hold
 from vault.wording import counted
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """What is known of a snapshot when it is decided on.
 
     good: it was taken without problems · superseded: another snapshot of the source carries it on, or did before that was
@@ -55,8 +55,7 @@ class Reason(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotDecision:
+class SnapshotDecision(Struct, frozen=True):
     """One snapshot's verdict. keep: every reason to keep it · forget: where there is none, why each rule passes it by."""
 
     snapshot: Snapshot
@@ -64,8 +63,7 @@ class SnapshotDecision:
     forget: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionDecision:
+class RetentionDecision(Struct, frozen=True):
     """All judgements, by source, oldest first. frozen: why nothing may be forgotten, "" where it may."""
 
     decisions: tuple[SnapshotDecision, ...]

@@ -18,8 +18,9 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from policies.scheduling.job_policy import JobPolicy
 from policies.scheduling.parser import Schedule
@@ -29,8 +30,7 @@ from vault.clock import A_LITTLE
 _TICK = timedelta(seconds=1)  # due times are whole minutes: one second before is after the one before
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """A run is to start, for the due times from `since` to `planned`. ready: since when it could have."""
 
     since: datetime
@@ -39,8 +39,7 @@ class Start:
     ready: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(Struct, frozen=True):
     """The due times from `since` to `planned` are to be written down as passed over."""
 
     since: datetime
@@ -48,16 +47,14 @@ class Skip:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Nothing is to be done before `until`, unless a run ends or the clock is set back."""
 
     until: datetime
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class DueDecision:
+class DueDecision(Struct, frozen=True):
     """verdict: what is to be done · ahead: runs from a clock that was ahead; they are to be set aside, and said."""
 
     verdict: Start | Skip | Wait
@@ -110,8 +107,7 @@ def _without_future(schedule: Schedule, runs: Sequence[Run], now: datetime) -> t
     return [run for run in runs if run.planned <= now or run.ending is None], tuple(future)
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
+class _Evaluation(Struct, frozen=True):
     schedule: Schedule
     policy: JobPolicy
     delay: timedelta

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from policies.scheduling.parser import read_time
 from policies.scheduling.wall_clock import moment_of
@@ -15,8 +16,7 @@ from vault.errors import SettingsError
 CatchUp = Literal["once", "all", "skip"]
 
 
-@dataclass(frozen=True, slots=True)
-class JobRetries:
+class JobRetries(Struct, frozen=True):
     """attempts: how often a run is tried in all · first: the wait before the second try, doubled for each later one · most: no
     wait is longer. A machine that was switched off or a process that died waits for nothing, but its tries are counted."""
 
@@ -30,8 +30,7 @@ class JobRetries:
         return min(self.most, self.first * (1 << doublings))
 
 
-@dataclass(frozen=True, slots=True)
-class TimeWindow:
+class TimeWindow(Struct, frozen=True):
     """Times on the wall between which runs may start; it may go over midnight. A run may end later. On a night that lacks the
     whole of it, it does not open."""
 
@@ -52,8 +51,7 @@ class TimeWindow:
         return f"{self.opens:%H:%M}-{self.closes:%H:%M}"
 
 
-@dataclass(frozen=True, slots=True)
-class JobPolicy:
+class JobPolicy(Struct, frozen=True):
     """catch_up: what becomes of due times that have passed unseen: one run for all of them, a run for each, or none · late: how
     late `skip` still takes for in time · jitter: runs start up to so much later, each job by a share of its own that never
     changes · window: runs start within it only · timeout: when a run is asked to stop."""

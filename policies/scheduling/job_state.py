@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policies.scheduling.jobs import Job, Outcome, Stop
 from policies.scheduling.run import SUCCESSES, Ending, Run
@@ -15,8 +17,7 @@ LONGEST_MESSAGE = 2000
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class JobState:
+class JobState(Struct):
     """A job, and its newest runs, the newest first.
 
     quiet_since, quiet_until: it was evaluated then, and has nothing to do until then · run, stop: while it runs · holds_slot:
@@ -70,8 +71,7 @@ class JobState:
             self.last_success = run.started
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """What a run's thread says last."""
 
     key: tuple[str, str]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
+
+from msgspec import Struct, field
 
 from policies.scheduling.due import next_run
 from policies.scheduling.job_policy import JobPolicy
@@ -19,8 +20,7 @@ Slot = Literal["backup", "maintenance"]
 """Backups never wait for maintenance, nor maintenance for backups: each has places of its own."""
 
 
-@dataclass(slots=True)
-class Stop:
+class Stop(Struct):
     """Asked by a running job between its steps: true once it should end. A job that ends early because of it raises
     `vault.errors.Interrupted`; one that can still finish just does. deadline: on the monotonic clock · run: this
     one, where it is in a history."""
@@ -49,16 +49,14 @@ class Stop:
         self._stopped = True
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What a job that did its work returns: how many problems there were, and a sentence for people."""
 
     problems: int = 0
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """name: what is done, within its project: `backup reports`. The two together are one job for ever, in the run history too.
     run: the work itself, on a thread of its own; what it raises is written down and stops nobody else · slot: which places it
     takes · rpo: how long it may be without a success; of those that are later than that the latest one goes first."""

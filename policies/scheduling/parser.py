@@ -15,11 +15,11 @@ import difflib
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSimError
+from msgspec import Struct
 
 from policies.scheduling.rules import (
     EVERY_DAY,
@@ -56,8 +56,7 @@ _BACKWARDS = tuple(timedelta(minutes=minutes) for minutes in (2, 60, 1_440, 12_0
 """How far to look for the last moment that has passed: a little beyond the hour, day, week, month, year, and leap years."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When something is due, in a named time zone. Moments are aware and in UTC; arguments may be of any zone."""
 
     rule: Interval | Calendar | Cron

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 
 import schedule
+from msgspec import Struct
 
 from policies.scheduling.job_state import mistake
 from vault.clock import Clock
@@ -31,8 +31,7 @@ REPORT_CHANGES_EVERY = 60.0
 """Seconds, where it fails otherwise than before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A beat that fails. since: on the wall clock · error: what it raised last, for people."""
 
     beat: str

@@ -12,12 +12,12 @@ cron's grammar a star in the hour's or minute's field follows the wall (a missin
 from __future__ import annotations
 
 import calendar
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
+from msgspec import Struct
 
 from policies.scheduling.wall_clock import MIDNIGHT, first_change, moment_of, shown
 
@@ -42,8 +42,7 @@ class Rule(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """every: at most twelve hours · offset: from each local midnight to the first; less than `every`. Whole minutes."""
 
     every: timedelta
@@ -66,8 +65,7 @@ class Interval:
         return f"{length} at :{self.offset // _A_MINUTE:02}" if self.offset else length
 
 
-@dataclass(frozen=True, slots=True)
-class Weekdays:
+class Weekdays(Struct, frozen=True):
     """Days of the week; Monday is 0."""
 
     days: frozenset[int]
@@ -82,8 +80,7 @@ class Weekdays:
         return "weekday" if self.days == WORKING_DAYS else f"week on {', '.join(WEEKDAYS[day] for day in sorted(self.days))}"
 
 
-@dataclass(frozen=True, slots=True)
-class Dates:
+class Dates(Struct, frozen=True):
     """Days of certain months. A day that a month does not have means its last one: nothing is missed in February."""
 
     months: tuple[int, ...]
@@ -104,8 +101,7 @@ class Dates:
         return f"year on {self.months[0]:02}-{self.days[0]:02}"
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(Struct, frozen=True):
     """Certain days, each at certain times on the wall, sorted."""
 
     days: Weekdays | Dates
@@ -126,8 +122,7 @@ class Calendar:
         return f"{self.days} at {', '.join(f'{at:%H:%M}' for at in self.times)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Cron:
+class Cron(Struct, frozen=True):
     """Five fields; one that was read by `forms` comes due at some time."""
 
     expression: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 Ending = Literal["done", "problems", "failed", "timeout", "stopped", "aborted", "skipped"]
 """How a run ended.
@@ -19,8 +20,7 @@ skipped           it never started: its due times are passed over
 SUCCESSES: frozenset[Ending] = frozenset({"done", "problems"})
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """id: made up when it starts, so that no clock can confuse two runs · since, planned: the first and the last due time that
     it stands for; one and the same unless some were missed · attempt: 1 is the first · ended, ending: None while it runs ·
     problems: how many · message: a sentence for people · host: where it ran · process: see `process_identity` · set_aside: the

@@ -12,10 +12,12 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from policies.scheduling import process_identity, run_history_file
 from policies.scheduling.run import Run
@@ -29,7 +31,7 @@ RECENT = 16
 
 ABORTED = "its process ended without a word"
 
-_NAMES = tuple(field.name for field in fields(Run))
+_NAMES = Run.__struct_fields__
 _MOMENTS = frozenset({"since", "planned", "started", "ended"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SELECT = """
@@ -58,8 +60,7 @@ DELETE FROM runs WHERE project = ?1 AND job = ?2 AND ending IS NOT NULL
 _Result = TypeVar("_Result")
 
 
-@dataclass(slots=True)
-class RunHistoryReader:
+class RunHistoryReader(Struct):
     """The run history as somebody else's daemon writes it. host: this machine."""
 
     file: Path
@@ -119,8 +120,7 @@ def rename_project(file: Path, old: str, new: str) -> int:
             return base.execute("UPDATE runs SET project = ? WHERE project = ?", (new, old)).rowcount
 
 
-@dataclass(slots=True)
-class RunHistory:
+class RunHistory(Struct):
     """The run history, to write. report: hears that it was damaged, deleted or replaced. Of one thread.
 
     begun: how often the file was opened; after a further time it may hold less than was written, or other things.

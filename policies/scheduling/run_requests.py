@@ -10,8 +10,10 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from policies.scheduling import process_identity
 from vault.errors import StrongroomError
@@ -25,8 +27,7 @@ _SUFFIX = ".json"
 _ID = frozenset("0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(Struct, frozen=True):
     """id: of the run that it asks for · process: who asks, see `process_identity`."""
 
     id: str
@@ -35,8 +36,7 @@ class RunRequest:
     process: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequests:
+class RunRequests(Struct, frozen=True):
     """folder: of the run history."""
 
     folder: Path
@@ -92,8 +92,8 @@ def _read(file: Path) -> RunRequest | None:
         handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as opened:
             value = json.loads(opened.read(LARGEST))
-        request = RunRequest(**{name: value[name] for name in RunRequest.__slots__})
+        request = RunRequest(**{name: value[name] for name in RunRequest.__struct_fields__})
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    texts = all(isinstance(getattr(request, name), str) for name in RunRequest.__slots__)
+    texts = all(isinstance(getattr(request, name), str) for name in RunRequest.__struct_fields__)
     return request if texts and request.id == file.stem and request.id and set(request.id) <= _ID else None

@@ -19,10 +19,11 @@ import queue
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
+
+from msgspec.structs import replace
 
 from policies.scheduling import due, process_identity
 from policies.scheduling.due import DueDecision, Start, Wait, decide

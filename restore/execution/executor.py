@@ -7,8 +7,9 @@ interrupted run has finished is there and is recognised by the next plan; what i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from restore.execution.fetcher import fetch
 from restore.execution.file_writer import FileWriter
@@ -36,8 +37,7 @@ SHARED_DICTIONARIES = 8
 """That are opened before processes are started, so that not each of them opens them. A snapshot may refer to thousands."""
 
 
-@dataclass(slots=True)
-class RestoreReport:
+class RestoreReport(Struct):
     """What a restore did. bytes: content written."""
 
     files: int = 0

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from vault.errors import StorageError, StrongroomError, TransientStorageError
 from vault.format.layout import CONTENT_TIER
@@ -37,8 +38,7 @@ SLICE = 2048
 _COLUMNS = ["chunk", "pack", "pack_size", "offset", "stored", "plain", "dictionary", "row", "position"]
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkUse:
+class ChunkUse(Struct, frozen=True):
     """A chunk, and where it goes: (row of the plan's items, position in that file in bytes)."""
 
     place: ChunkPlace

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.execution.executor import RestoreReport, execute, refuse
 from restore.execution.row_view import Rows
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRoot:
+class SourceRoot(Struct, frozen=True):
     """What goes back to the folder of one source. root: the attributes that its folder had, where the snapshot has them."""
 
     source: str

@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
 
 from restore.execution.fetcher import read_portion
 from restore.execution.reading_order import Portion, PortionQueue, ReadingOrder
@@ -41,8 +42,7 @@ class FileTask(NamedTuple):
     pending: dict[int, tuple[int, int]]
 
 
-@dataclass(slots=True)
-class FileResult:
+class FileResult(Struct):
     """What became of a portion. files, bytes: small ones that are written · pieces: (row, bytes) that are written into pending
     files · failed: rows that cannot be finished, and why · made: folders that were missing again · requests: to the store."""
 
@@ -55,8 +55,7 @@ class FileResult:
     requests: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FilesToWrite:
+class FilesToWrite(Struct, frozen=True):
     """What processes share. pieces: a byte for each row of the plan, not 0 where a file is written in pieces · reader: has
     opened what all of them will need."""
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from restore.execution.fetcher import ChunkUse, Fetched
 from restore.execution.row_view import Rows
@@ -23,8 +25,7 @@ COMMIT_BYTES = 256 * 1024 * 1024
 """A batch is brought to the disk and renamed after so many files, or bytes: the work that an interruption can cost."""
 
 
-@dataclass(slots=True)
-class PortionResult:
+class PortionResult(Struct):
     """What became of a portion. left: contents that are not a small file's, or that are errors."""
 
     left: list[Fetched] = field(default_factory=list)

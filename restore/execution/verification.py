@@ -10,9 +10,10 @@ What could not be restored is a problem already, and is not read again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from itertools import chain, tee
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from restore.execution.row_view import Rows
 from restore.local_fs import Inspection, Target, TargetItem
@@ -31,8 +32,7 @@ OTHER_CONTENT = "read again, it is not what the snapshot has"
 NOT_THERE = "it was written, and is not there when it is read again"
 
 
-@dataclass(slots=True)
-class Verification:
+class Verification(Struct):
     """What was read again. medium: `disk`, `archive` or `bucket` · files, folders, links: that are as the snapshot has them ·
     bytes_read: their content · problems: what is not, in the words of a restore's problems."""
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from classify import period_grammar
 from classify.period import Period, micros
@@ -41,8 +42,7 @@ VERSION = 1
 ROWS = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """What was asked for and what came of it. items: those that were asked for, as the output counts
     their rows · payload: files of the bag."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Requester:
+
+class Requester(Struct, frozen=True):
     """by: user@host · at: when, aware · reason: why, a ticket's number; empty where nothing was said."""
 
     by: str
@@ -23,8 +23,7 @@ class Requester:
         return {"by": self.by, "at": self.at.isoformat(timespec="seconds"), "for": self.reason}
 
 
-@dataclass(frozen=True, slots=True)
-class ExportRequest:
+class ExportRequest(Struct, frozen=True):
     """asker: who and when · words: the selection in a sentence · selection, tables: as typed, plain values · zone: in which
     periods are meant and times are told to people · moment: that was asked for, None for the newest state · software: of whom
     the bag is."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from restore.export import folder
 from restore.export.bag import Bag
@@ -29,8 +30,7 @@ from restore.selection.select import Selection
 from vault.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
+class ExportOptions(Struct, frozen=True):
     """What is to be exported. plan: of the selection, for a place where nothing stands · conversion: of tables, None to give
     everything as it is · merged: name of the one table that all become."""
 

@@ -6,8 +6,9 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.execution.row_view import taken
 from restore.fsspec.chunk_cache import Chunks
@@ -33,8 +34,7 @@ MAPS_KEPT = 100_000
 _COLUMNS = ["position", "length", "chunk", "pack", "pack_size", "offset", "stored", "plain", "dictionary"]
 
 
-@dataclass(frozen=True, slots=True)
-class FileMap:
+class FileMap(Struct, frozen=True):
     """Where a file's content lies. size: bytes · starts, places: of its chunks in order; what lies between them is a hole ·
     lost: how many chunks no index segment knows."""
 

@@ -10,11 +10,11 @@ import io
 import os
 import threading
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from fsspec import AbstractFileSystem
+from msgspec import Struct
 
 from restore.fsspec.file import as_os_error, open_file
 from restore.fsspec.file_contents import FileContents
@@ -24,8 +24,7 @@ from vault.errors import UsageError
 from vault.format import manifest
 
 
-@dataclass(frozen=True, slots=True)
-class OpenProject:
+class OpenProject(Struct, frozen=True):
     """A project at a moment, ready to be read."""
 
     tree: FolderTree

@@ -6,8 +6,9 @@ are compared where they lie: nothing is looked up or copied. Where there are too
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from restore.history.versions import COMPARED, equal
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """For each row: where the row of its path is in the other table (null where there is none), and whether they are
     equal. unmatched: which rows of the other table are equal to none."""
 

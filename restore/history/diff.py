@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from restore.history import versions
 from restore.history.alignment import match
@@ -26,8 +27,7 @@ KINDS_OF_CHANGE = (CREATED, CHANGED, TOUCHED, DELETED)
 _SHOWN = ("kind", "type", "size", "mtime", "format", "period_start", "period_end")
 
 
-@dataclass(frozen=True, slots=True)
-class Sides:
+class Sides(Struct, frozen=True):
     """The snapshots of one source that are compared. after: None for the live folder."""
 
     source: str
@@ -35,8 +35,7 @@ class Sides:
     after: Record | None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Between two states. table: a row for each item that differs: path, source, what, and of both sides, each null where the
     item was not there: size, mtime and what it is about (`before_size`, `after_size`, …), by path · sides: what was
     compared."""

@@ -10,10 +10,11 @@ it was seen first; the event then names no snapshot.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from msgspec import Struct
 
 from restore.history.ledger import Ledger
 from restore.history.timeline import Question, SnapshotWindow, timeline, window
@@ -49,8 +50,7 @@ class VersionRow(TypedDict):
     attributes: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One thing that happened. when: the moment of the snapshot that saw it · snapshot: its id, None where it was forgotten ·
     size, mtime: of the version, in bytes and seconds · changes: which columns · last_seen_at: of a deleted item ·
     until: the last snapshot that shows the item so · snapshots: how many do · consistency: what the manifest says of content
@@ -84,8 +84,7 @@ class Event:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ItemHistory:
+class ItemHistory(Struct, frozen=True):
     """All that happened to an item of a source."""
 
     path: bytes
@@ -103,8 +102,7 @@ class ItemHistory:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Histories:
+class Histories(Struct, frozen=True):
     """items: as many as were asked for, by path · total: as many as there are."""
 
     items: tuple[ItemHistory, ...]

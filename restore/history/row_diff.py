@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, cast
+
+from msgspec import Struct, field
 
 from restore.history.diff import CHANGED, Difference, Sides
 from restore.history.table_diff import TableDifference, compare_tables
@@ -21,8 +22,7 @@ OpenTables = Callable[[Path, str, str], Sequence[Table]]
 """The tables of a file of a format, from a source. Raises `Damaged`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """How items are opened and compared. format_of: the format of an item where its manifest does not say, going by its path;
     empty for none · keys: columns that tell rows apart · most: items that are compared · folders: of the sources that are
     compared live."""
@@ -47,8 +47,7 @@ class ChangedItem(TypedDict):
     after_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class ItemDifference:
+class ItemDifference(Struct, frozen=True):
     """Tables of an item, compared; or what stood in the way."""
 
     path: bytes
@@ -63,8 +62,7 @@ class ItemDifference:
         return {"path": printable(self.path), "source": self.source, "tables": tables, "problem": problem}
 
 
-@dataclass(frozen=True, slots=True)
-class RowDifferences:
+class RowDifferences(Struct, frozen=True):
     """items: as many as were asked for · total: changed items that are tables."""
 
     items: tuple[ItemDifference, ...]

@@ -11,7 +11,6 @@ Everything is counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import SequenceMatcher
 from itertools import islice
@@ -19,6 +18,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
+from msgspec import Struct, field
 
 from restore.tables.model import Table, Value
 from vault.errors import UsageError
@@ -45,8 +45,7 @@ LIKELY_KEYS = ("id", "uuid", "key", "number", "no", "code", "ticket", "call_id",
 Row = tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """An overwritten cell. row: its number in the version after, from 1, without the header · key: of its row, as text."""
 
     row: int
@@ -66,8 +65,7 @@ class Cell:
         }
 
 
-@dataclass(slots=True)
-class TableDifference:
+class TableDifference(Struct):
     """Of two versions of a table. keys: the columns that rows were told apart by, none by position · cells, added_rows,
     removed_rows: the first of them · compared: whether rows were compared at all."""
 

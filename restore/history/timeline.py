@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.history import versions
 from restore.history.ledger import Ledger, Mask
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """Which items are asked for, and over which time. mask: of all items without one · source: of one source only ·
     since, until: the snapshots from the one to the other."""
 
@@ -25,8 +25,7 @@ class Question:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotWindow:
+class SnapshotWindow(Struct, frozen=True):
     """Numbers of a ledger's snapshots, both ends included; `last` is before `first` where there are none."""
 
     first: int

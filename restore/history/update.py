@@ -8,10 +8,12 @@ others, and the next question tries it again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from restore.history.cache import HistoryCache
 from restore.history.ledger import Ledger, only
@@ -33,8 +35,7 @@ MANY = 24
 """Manifests; more are not kept in the cache: the ledgers say what they say, and they would fill it."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """What is known of a project's items over all snapshots. ledgers: by source · problems: what could not be read."""
 
     project: Project
@@ -42,8 +43,7 @@ class History:
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateOptions:
+class UpdateOptions(Struct, frozen=True):
     """How to go about the reading. stop: called often, raises to end it."""
 
     stop: Callable[[], None] = lambda: None

@@ -6,9 +6,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.execution.stream import stream
 from restore.selection.select import Selection
@@ -29,8 +30,7 @@ LARGEST = 1 << 30
 """Bytes of a version that is spooled; larger ones are refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemVersion:
+class ItemVersion(Struct, frozen=True):
     """Items as a snapshot has them. rows: of its manifest."""
 
     record: Record

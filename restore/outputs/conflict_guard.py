@@ -6,11 +6,11 @@ What is given as it is has been planned for; this is for converted tables. An ea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
+from msgspec import Struct
 
 from restore.execution.row_view import Rows
 from restore.local_fs import Attributes, FreeNames, TargetItem, unsafe_reason
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 PIECE = 4 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class KeptCounts:
+class KeptCounts(Struct):
     """Things that stay as they stand. already_there: an earlier run's work · files, links, bytes: of all of them."""
 
     skipped: int = 0

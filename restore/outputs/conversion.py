@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from classify.period import Period
 from restore.outputs.output_item import CutTable
@@ -19,8 +20,7 @@ from restore.tables.write_options import WriteOptions
 from vault.errors import StrongroomError, UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class RowFilter:
+class RowFilter(Struct, frozen=True):
     """Which rows are wanted. periods: apart from one another, in order · column: of times, None to find it."""
 
     periods: tuple[Period, ...]
@@ -28,8 +28,7 @@ class RowFilter:
     column: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(Struct, frozen=True):
     """target: the format, as `restore.tables.registry` names it; None for each table's own · rows: None for all of them ·
     headers: what the first rows of CSV files are · sheets: the only ones of workbooks and databases that are wanted, by name or
     place; none for all of them."""
@@ -56,8 +55,7 @@ class Conversion:
         return None if same or (self.target is None and self.rows is None) else name
 
 
-@dataclass(slots=True)
-class RowCutter:
+class RowCutter(Struct):
     """Cuts the tables of one item, and remembers what it met. tables: that were cut · whole: why tables were not cut."""
 
     rows: RowFilter

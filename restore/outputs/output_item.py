@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
+
+from msgspec import Struct, field
 
 from restore.tables.loss_report import Loss
 from restore.tables.model import TableShape
@@ -31,8 +32,7 @@ class CutTable(NamedTuple):
         }
 
 
-@dataclass(slots=True)
-class ItemOutcome:
+class ItemOutcome(Struct):
     """What became of an item, or of a merged table. row: of the items, -1 for a merged table · format: its own, as the manifest
     or its content tells it · source: its source's name, empty for a merged table · target: the format that it was given in,
     None where it was given as it is · outputs: the paths under which it was given · tables: that it holds ·

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.selection.select import Selection
@@ -23,8 +25,7 @@ def is_what_people_want(what: str) -> bool:
     return what in (DIGITS, FORMULA) or what.startswith(LOCAL.partition("{")[0])
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeCounts:
+class OutcomeCounts(Struct, frozen=True):
     """What became of files, in numbers. items: files that were asked for · converted, as_they_are: of these, how they were
     written · rows: of converted tables · cells_with_losses: cells that the format could not carry whole."""
 

@@ -6,10 +6,11 @@ What cannot be had or be read is left out and told; the others are given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from restore.execution.executor import RestoreReport, refuse
 from restore.execution.ordered_reader import contents
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 UTC = ZoneInfo("UTC")
 
 
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
+class OutputOptions(Struct, frozen=True):
     """How items are written. scratch: a private folder for plain contents · conversion: of tables, None to write everything as
     it is · merged: the path of the one table that all become · zone: of the periods in texts · report: makes what is written
     last, out of what became of everything."""
@@ -47,8 +47,7 @@ class OutputOptions:
     report: Callable[[list[ItemOutcome]], OutputItem] | None = None
 
 
-@dataclass(slots=True)
-class OutputReport:
+class OutputReport(Struct):
     """What was written. outcomes: what became of each file · verification: where it was read again."""
 
     report: RestoreReport

@@ -11,9 +11,10 @@ What is newer and has another content stays, and is a problem: after a mishap ev
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from restore.execution.row_view import Rows
 from restore.local_fs import FreeNames, Inspection
@@ -34,8 +35,7 @@ _STANDING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """Something stands in an item's way. standing: `file`, `folder`, `link`, `other`, `blocked` · solvable: whether it can be
     replaced · beside: whether the item can be kept beside it."""
 
@@ -61,8 +61,7 @@ def policies_for(conflicts: Sequence[Conflict]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-@dataclass(frozen=True, slots=True)
-class KeptItem:
+class KeptItem(Struct, frozen=True):
     """What stays as it stands though it is not what the snapshot has. why: `skipped` (something else stands there), `newer`
     (another content), `attributes` (the same content, other attributes) or `newer-attributes` (the same, and it is newer) ·
     differing: which, in words · asked: that it stays is what the person asked for."""

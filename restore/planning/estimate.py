@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from classify.period import Period
 from classify.period_grammar import written
@@ -23,8 +24,7 @@ _LONGEST_MONTH = 32 * 86_400_000_000
 """Microseconds; with a night in autumn."""
 
 
-@dataclass(frozen=True, slots=True)
-class EstimateRow:
+class EstimateRow(Struct, frozen=True):
     """Files of a kind that are about a month, or something in it, or a longer period; or a year, and something that begins in
     it. An empty period: of none, or of all."""
 
@@ -100,8 +100,7 @@ def _summed(table: pa.Table, length: int) -> list[EstimateRow]:
     return [EstimateRow(*row) for row in zip(*(grouped[name].to_pylist() for name in names), strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Throughput:
+class Throughput(Struct, frozen=True):
     """Seconds for each part of the work: to begin, a request, a byte that is read, a byte and a file that are written."""
 
     start: float
@@ -119,8 +118,7 @@ REMOTE = Throughput(start=1.0, request=0.03, read=1 / 40e6, write=1 / 570e6, fil
 """For a store behind a network: its line is not known, so 40 MB/s and 60 ms a round trip, two at a time, are assumed."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreCost:
+class RestoreCost(Struct, frozen=True):
     """What a restore has to do. read, write: bytes."""
 
     requests: int

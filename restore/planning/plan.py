@@ -9,9 +9,11 @@ what is there already               the same bytes: not a conflict; attributes t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from restore.execution.row_view import Rows, taken
 from restore.local_fs import unsafe_reason
@@ -39,8 +41,7 @@ LinkGroup = tuple[object, ...]
 must not make them one."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftAlone:
+class LeftAlone(Struct, frozen=True):
     """An item that a plan does not write. why: `same`, `skipped`, `newer`, `attributes`, `newer-attributes`, `in-the-way` or
     `missing` · message: the same in words."""
 
@@ -53,8 +54,7 @@ class LeftAlone:
         return {"path": printable(self.path), "why": self.why, "message": self.message}
 
 
-@dataclass(frozen=True, slots=True)
-class RestorePlan:
+class RestorePlan(Struct, frozen=True):
     """What would be done. items: rows to be written, folders above them last · repairs: rows of files and links that are there
     and get their attributes alone, folders_repaired: as many folders do · linkable: files of several names that stand there
     whole · renamed: other names, by row · replacing: rows that take the place of something · untouched: rows of folders that

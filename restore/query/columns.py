@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.query.duckdb_files import META, PREFIX, QueryFiles
 from restore.query.json_columns import json_columns
@@ -52,8 +53,7 @@ TIMES = {
 JSON = ("json", "jsonl")
 
 
-@dataclass(frozen=True, slots=True)
-class QueryColumn:
+class QueryColumn(Struct, frozen=True):
     """A column of a table. raw: SQL of what the files have · checked: whether it is text there and each cell must look like its
     `type`."""
 
@@ -63,8 +63,7 @@ class QueryColumn:
     checked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """A table's columns, and what reads its files."""
 
     view: QueryTable

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from restore.execution.row_view import taken
 from restore.fsspec.file_contents import FileContents
@@ -43,8 +44,7 @@ Taken: TypeAlias = "Callable[[pa.Schema, Callable[[], Iterator[pa.RecordBatch]]]
 """What becomes of an answer: called once more, from the start, when the question had to be asked anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableSummary:
+class TableSummary(Struct, frozen=True):
     """What `--tables` says of one. period: the first start and the last end, None where no file has one."""
 
     view: QueryTable

@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.execution.row_view import taken
 from restore.fsspec.file_contents import FileContents
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 PIECE = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class SheetQuery:
+class SheetQuery(Struct, frozen=True):
     """sheets: names or places of those that are wanted · scratch: a private folder for what is made of them."""
 
     sheets: tuple[str, ...]

@@ -18,9 +18,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from classify.period_recognizer import PeriodRecognizer
 from vault.format import manifest
@@ -34,8 +35,7 @@ FORMATS: tuple[str, ...] = ("csv", "tsv", "jsonl", "json", "parquet")
 _NOT_A_NAME = re.compile(r"\W+")
 
 
-@dataclass(frozen=True, slots=True)
-class QueryTable:
+class QueryTable(Struct, frozen=True):
     """Files that are one table. names: the short one first, if it has one · folder: kind and folders, for people, and the sheet
     where several are asked for · rows: of the items, in the order of their paths."""
 

@@ -5,12 +5,12 @@ Several of one sort unite; sorts narrow one another. A period takes what lies wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class ItemQuery:
+
+class ItemQuery(Struct, frozen=True):
     """What is asked for; empty means no matter which.
 
     patterns: of paths (see `classify.path_patterns`) · anywhere, fold: how they are meant (see `pattern_regex` there) · at: the

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.selection import filters, suggestions
 from restore.selection.query import ItemQuery
@@ -26,16 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["ItemQuery", "Selection", "folders_above", "select"]
 
 
-@dataclass(frozen=True, slots=True)
-class OutsidePeriod:
+class OutsidePeriod(Struct, frozen=True):
     """What only touches the periods that were asked for, and was left out. items: without folders."""
 
     items: int = 0
     bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Items of a project at a moment. table: rows of manifests, sorted by path · above: rows of the folders that lead to
     them and are not meant themselves · records: the snapshots they are from · index: of the project · damage: records and
     index segments that could not be used, so that a newer state than this one may be lost · beyond: what --overlapping would

@@ -9,11 +9,13 @@ Only the manifests of these snapshots are read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.history.ledger import Ledger
 from restore.history.timeline import Question, timeline, window
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 _LONGEST_ENDING = 32
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(Struct, frozen=True):
     """A content of a file, and the snapshots that have it: numbers in its ledger."""
 
     path: bytes

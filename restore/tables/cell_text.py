@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
@@ -51,8 +52,7 @@ _DATES = (-719_162, 2_932_896)
 """Days since 1970 that are the years 1 to 9999."""
 
 
-@dataclass(frozen=True, slots=True)
-class CellPosition:
+class CellPosition(Struct, frozen=True):
     """Cells of one column, as losses name them. first: the row of the first of them, from 1."""
 
     losses: LossReport

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
+
+from msgspec import Struct
 
 from restore.tables.formats import FORMATS
 from restore.tables.guards import reading
@@ -25,8 +26,7 @@ Change: TypeAlias = Callable[[Table], Table]
 """What is done with a table between reading and writing, such as `rows_in_period.cut`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionResult:
+class ConversionResult(Struct, frozen=True):
     """A file that was written."""
 
     name: str
@@ -38,8 +38,7 @@ class ConversionResult:
         return sum(table.rows or 0 for table in self.tables)
 
 
-@dataclass(frozen=True, slots=True)
-class ConvertOptions:
+class ConvertOptions(Struct, frozen=True):
     """target: the format, as `formats.FORMATS` names it · change: what is done with each table on the way · header: what the
     first row of a CSV is, where that is known · sheets: of a workbook, None for all of them."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class TableFormat:
+class TableFormat(Struct, frozen=True):
     """name: as `--as` has it · endings: of file names, the one that is written first · several: whether a file holds several
     tables, or one · reader: whether there is one."""
 

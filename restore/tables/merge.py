@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from restore.tables.distinct_names import distinct
 from restore.tables.guards import UnwritableTable, reading
@@ -205,8 +206,7 @@ class Merged:
             kinds[key] = now or kinds.get(key, now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Struct, frozen=True):
     """A part, or those of a run. together: whether they are read as one · run, kept: what was read of them, where there was
     room."""
 
@@ -222,8 +222,7 @@ class _Section:
         return in_runs(self.parts) if self.together else iter(self.parts)
 
 
-@dataclass(slots=True)
-class _KeptTable:
+class _KeptTable(Struct):
     """A table in memory. damage: what ends it."""
 
     name: str

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
@@ -29,16 +30,14 @@ AHEAD = 2
 """Runs that may wait for whoever takes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class CsvFile:
+class CsvFile(Struct, frozen=True):
     """A file that is read as CSV, all of it and nothing else. header: what its first row is, where that is known."""
 
     path: Path
     header: Header = None
 
 
-@dataclass(frozen=True, slots=True)
-class MergePart:
+class MergePart(Struct, frozen=True):
     """One file. source: what the `source` column says of it, its path · when: what changes are told by, its period · opened:
     opens it anew at every call · csv: the same file, where `opened` does nothing but read it as CSV: then it may be read
     together with its neighbours instead."""
@@ -49,8 +48,7 @@ class MergePart:
     csv: CsvFile | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CsvRun:
+class CsvRun(Struct, frozen=True):
     """Parts that were read together. names: of their columns · rows: of each part."""
 
     parts: tuple[MergePart, ...]

@@ -8,10 +8,11 @@ that must know a type before the first row looks at the table once before it wri
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,8 +35,7 @@ LARGEST_ROW_BYTES = 64 * 1024 * 1024
 """Bytes that the cells of one row may take together: a row is in memory whole, and so is what is made of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column. name: as the file has it, perhaps empty, perhaps that of another column too · type: of all its cells, or None
     where each cell has its own."""
 
@@ -43,8 +43,7 @@ class Column:
     type: pa.DataType | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Some rows. columns: one for each of the table's, all of `rows` cells: an Arrow array of the column's type, or a list of
     values where the column has none."""
 
@@ -68,8 +67,7 @@ class Table(Protocol):
         breaks off or is not what it seemed to be."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableShape:
+class TableShape(Struct, frozen=True):
     """What is told of a table. columns: the name of each and its type, `any` where its cells have several · rows: None where
     nobody counted them."""
 

@@ -8,10 +8,11 @@ left out, and counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import compress
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table, Value
@@ -85,8 +86,7 @@ class NoTimeColumn(StrongroomError):
     hint = "name the column of times, or take the whole table"
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """What rows are wanted: from start up to, but not at, end; both with a zone. column: of times, None to find it."""
 
     start: datetime

@@ -14,12 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.tables.model import Value
 from restore.tables.values import values_of
@@ -78,8 +80,7 @@ _SECONDS = (1_000_000_000, 5_000_000_000)
 """Unix times that are believed: from 2001 to 2128."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimeReading:
+class TimeReading(Struct, frozen=True):
     """How times are read. zone: of those that name none · day_first: whether 01.02.2024 is the first of February."""
 
     zone: str = "UTC"

@@ -14,11 +14,12 @@ table of such columns is not looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from restore.tables.cell_text import NESTED
 from restore.tables.model import Table, Value
@@ -41,8 +42,7 @@ _EDGES = (1, 9999)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class InferredType:
+class InferredType(Struct, frozen=True):
     """How a column is to be written. why: what every cell that is not text yet loses by becoming text, where it does ·
     zones: whether moments leave their own zones."""
 
@@ -65,8 +65,7 @@ def infer_types(table: Table) -> list[InferredType]:
     ]
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct):
     """What has been seen of a column. kinds: types of its cells, `moment` for a datetime with a zone."""
 
     kinds: set[str] = field(default_factory=set)

@@ -16,9 +16,10 @@ again, adds nothing more to `losses`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Audience(Enum):
@@ -31,8 +32,7 @@ class Audience(Enum):
     """A spreadsheet opened by a double click: no live formulas, local times, what was changed is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(Struct, frozen=True):
     """profile: for whom · zone: the IANA name of the time zone in which people read moments, None to leave each in its own ·
     delimiter, bom: CSV's; programs that guess want a BOM and `;` in some countries · created: what a format that keeps its time
     of making writes there; given, never read off a clock, so that the same request gives the same bytes."""

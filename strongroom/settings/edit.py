@@ -12,9 +12,10 @@ import os
 import tomllib
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from strongroom.settings import LARGEST
 from vault.errors import RefusedByRule, SettingsError, UsageError
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 _RETRY = "look at what it says now, and begin again"
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsFile:
+class SettingsFile(Struct, frozen=True):
     """A settings file as it was read. file: with links followed, so that a link stays one · text: every character of it."""
 
     file: Path
@@ -106,8 +106,7 @@ class SettingsFile:
             os.close(handle)
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """What `settings migrate` would do. renamed: old and new names of the keys, and where they stand."""
 
     source: SettingsFile
@@ -149,8 +148,7 @@ def migration(file: Path) -> Migration:
     return Migration(source, made, tuple(found))
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What a check of a settings text has found."""
 
     errors: Sequence[PlacedFault]

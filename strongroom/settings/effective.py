@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from strongroom.settings.document import Document
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
     from strongroom.settings.projects import ProjectSettings, SourceSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All of a settings file. file: where it was read from · text: what it holds."""
 
     file: Path
-    text: str = field(repr=False)
-    document: Document = field(repr=False)
+    text: str
+    document: Document
+
+    def __repr__(self) -> str:
+        return f"Settings({self.file})"
 
     @property
     def repository(self) -> RepositorySettings:

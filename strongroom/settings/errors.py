@@ -4,9 +4,11 @@ unknown keys, and what they may have been meant to be."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from strongroom.settings.renamed import as_written
 from strongroom.settings.toml_positions import Key, line_of
@@ -15,8 +17,7 @@ from vault.errors import SettingsError
 SEE = "see docs/settings.md for every setting"
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsFault:
+class SettingsFault(Struct, frozen=True):
     """One thing that is wrong, or odd. key: where · what: behind the key, in a sentence · hint: what to do."""
 
     key: Key
@@ -24,8 +25,7 @@ class SettingsFault:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedFault:
+class PlacedFault(Struct, frozen=True):
     """A fault and the line to which it leads; None where the whole file is meant."""
 
     fault: SettingsFault

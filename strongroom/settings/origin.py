@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from strongroom import environment
@@ -27,8 +27,7 @@ _VARIABLES: Mapping[Key, tuple[str, ...]] = {
 """What the S3 client asks where the settings are silent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a value came from. line: of the file · variable: of the environment."""
 
     source: Literal["file", "defaults", "environment", "default"]
@@ -49,8 +48,7 @@ class Origin:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SettingOrigin:
+class SettingOrigin(Struct, frozen=True):
     """A setting as it applies."""
 
     key: Key

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from strongroom.settings.toml_positions import Key, name_spans
 
@@ -17,8 +18,7 @@ ANY = "*"
 MIGRATE = "`strongroom settings migrate` renames it"
 
 
-@dataclass(frozen=True, slots=True)
-class Renamed:
+class Renamed(Struct, frozen=True):
     """table: where the key stands, with `*` for any name and any number of an element."""
 
     table: tuple[str, ...]
@@ -48,8 +48,7 @@ RENAMED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """What a parsed file has of old names. value: the file with the new ones · old: the keys that bear an old one, as they are
     written · both: of these, those whose table has the new one too."""
 

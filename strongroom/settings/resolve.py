@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from strongroom.settings import durations
 from strongroom.settings.kind_names import NEVER
@@ -25,8 +26,7 @@ JobName = Literal["backup", "check", "drill", "retention", "prune"]
 JOBS: tuple[JobName, ...] = get_args(JobName)
 
 
-@dataclass(frozen=True, slots=True)
-class Scheduled:
+class Scheduled(Struct, frozen=True):
     """A job that a project wants: when it is due, and how it is started."""
 
     name: JobName

@@ -13,9 +13,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
+
+from msgspec import Struct, field
 
 from vault.errors import StorageFull
 from vault.storage.contract import Buffer, ObjectInfo, Store
@@ -29,8 +30,7 @@ class PowerCut(BaseException):
     """The machine is off: no error that a program could catch. It ends the `with` block of `Faults.power_cut`."""
 
 
-@dataclass(slots=True)
-class _Write:
+class _Write(Struct):
     """One write, before it takes effect. verb: put, create or delete."""
 
     verb: str
@@ -39,8 +39,7 @@ class _Write:
     act: Callable[[bytes], None]
 
 
-@dataclass(slots=True)
-class _Fault:
+class _Fault(Struct):
     """What is wrong at present. write: does, changes or refuses a write · reachable: raises where nothing answers."""
 
     what: str
@@ -153,8 +152,7 @@ def _flipped(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else data
 
 
-@dataclass(frozen=True, slots=True)
-class FaultyStore:
+class FaultyStore(Struct, frozen=True):
     """A `Store` over another one, with its faults."""
 
     inner: Store

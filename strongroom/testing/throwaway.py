@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from strongroom import environment
 from strongroom.new_project import add_project
@@ -16,8 +17,7 @@ from strongroom.testing.faults import Faults, FaultyStore
 from strongroom.testing.s3_server import ENVIRONMENT
 
 
-@dataclass(frozen=True, slots=True)
-class ThrowawayProject(Project):
+class ThrowawayProject(Project, frozen=True):
     """A `strongroom.Project` and the folders of its sources.
 
     sources: by kind
@@ -31,8 +31,7 @@ class ThrowawayProject(Project):
         return next(iter(self.sources.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class ThrowawayRepository:
+class ThrowawayRepository(Struct, frozen=True):
     """A repository of its own, and whatever this machine keeps of it.
 
     folder: all of it lies there, but for objects in a bucket · address, endpoint: of the repository · faults: of its storage
@@ -42,7 +41,7 @@ class ThrowawayRepository:
     address: str
     endpoint: str | None = None
     faults: Faults = field(default_factory=Faults)
-    _opened: ExitStack = field(default_factory=ExitStack, repr=False)
+    _opened: ExitStack = field(default_factory=ExitStack)
 
     @property
     def settings(self) -> Path:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
+from msgspec import Struct
 
 from restore.execution.executor import execute
 from restore.local_fs import Target
@@ -39,8 +39,7 @@ FIXTURE = Path(__file__).parent / "fixtures" / "format-1"
 Tree = dict[str, dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """A snapshot's id and what it must restore to."""
 
     snapshot: str

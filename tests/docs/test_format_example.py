@@ -14,7 +14,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 from blake3 import blake3
+from msgspec import Struct
 
 from restore.execution.stream import stream
 from restore.selection.select import ItemQuery, select
@@ -45,8 +45,7 @@ KEY = bytes(range(32))
 PROJECT = "0123456789abcdef0123456789abcdef"
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """An object of the page: its name, stored bytes, and the blocks under its heading."""
 
     name: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 from typer.testing import CliRunner
 
 from cli.demo.data import write_contact_centre
@@ -17,8 +17,7 @@ from tests.docs.pages import ROOT, blocks
 from tests.support.stores import make_bucket
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """A command of the tour and what it printed, line by line."""
 
     command: list[str]

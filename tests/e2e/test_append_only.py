@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
 import pytest
 from moto.core.authorization import enable_iam_authentication
+from msgspec.structs import replace
 
 from strongroom import context
 from tests.e2e.test_story import Calendar

@@ -17,11 +17,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from tests.support.desk import Desk, Place
 from tests.support.sinks import WebSink, web_sink
@@ -42,8 +42,7 @@ metrics = "127.0.0.1:{port}"
 """
 
 
-@dataclass(frozen=True)
-class Day:
+class Day(Struct, frozen=True):
     """desk: whose daemon it is · disk: its state and its log lie there · sink: hears its alerts."""
 
     desk: Desk

@@ -12,11 +12,11 @@ import stat
 import subprocess
 import tarfile
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import zstandard
+from msgspec.structs import replace
 
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk, refusal

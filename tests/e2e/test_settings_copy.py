@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from strongroom import context, environment, settings, settings_copy
 from tests.support.desk import Desk, Place, refusal

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from strongroom.settings.edit import SettingsFile
 from tests.support.desk import Desk, refusal, without_root_powers

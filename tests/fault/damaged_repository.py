@@ -6,11 +6,12 @@ its packs was moved. Beside that every kind of object that a repository can hold
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.history import rollup
 from restore.history.update import UpdateOptions
@@ -51,8 +52,7 @@ Objects = dict[str, tuple[str, ...]]
 """Names of objects of a project, by the kind of each; where there is an older one of the kind, it comes second."""
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(Struct, frozen=True):
     """desk: as it was left · acme, zeta: what each project has."""
 
     desk: Desk

@@ -6,10 +6,11 @@ Strangers, who have never seen the repository, say whether all is well afterward
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.places import back_up, checked, made_on, names, restore, through, tiny_descriptor
 from tests.support.randomness import SeededChance

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from restore.selection.select import ItemQuery, select
 from tests.support.places import back_up, checked, identity, made_on, names, restore, services, through, tiny_descriptor

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from strongroom import context
 from tests.docs.pages import DOCS, section
@@ -65,8 +66,7 @@ ALWAYS = {"mark", "move", "index segment", "newest record", "pack of what the so
 """Kinds of which more than one cell is walked in every run."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One cell. machine: of `MACHINES`."""
 
     kind: str

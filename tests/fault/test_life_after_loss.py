@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.support.places import (
     FAR_AHEAD,
@@ -49,8 +50,7 @@ FILES = {f"f{number:02}": text(number, 900) for number in range(12)}
 VANISHED = {"old": text("old", 2500)}
 
 
-@dataclass
-class World:
+class World(Struct):
     """A machine that backs up, its source, and the store as strangers see it."""
 
     project: Project

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.selection.select import ItemQuery
 from tests.support.dying import DyingStore, PowerCut
@@ -49,8 +50,7 @@ FIRST = {"a/one": text("one", 3000), "a/two": text("two", 200), "b/big": text("b
 LATER = {"a/one": text("one", 3000) + b"+", "c/new": text("new", 5000), "b/big": text("big", 11_000)[:7000]}
 
 
-@dataclass
-class Scene:
+class Scene(Struct):
     """What a run begins with: a store, the project in it, the folder; `before` is what the folder was like at the last
     snapshot, None where there is none."""
 

@@ -4,10 +4,11 @@ being so after the next backup and the next prune. The prune runs behind the cac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from restore.selection.select import ItemQuery
 from tests.support.places import back_up, made_on, names, restore, through, tiny_descriptor
@@ -50,7 +51,7 @@ class World:
 
     def prune(self, store: MemoryStore | None = None, **changes: object) -> PruneReport:
         project = self.project if store is None else through(self.project, store)
-        options = replace(WISHES, **changes)  # type: ignore[arg-type]
+        options = replace(WISHES, **changes)
         return apply(project, make_plan(project, options), options)
 
     def restorable(self) -> dict[tuple[str, str], bytes]:

@@ -4,12 +4,12 @@ ends what was begun."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 
 from restore.selection.select import ItemQuery
 from tests.support.dying import DyingStore, PowerCut

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import pytest
+from msgspec import Struct
 
 from tests.support.faulty import FaultyStore, Plan, Verb, When
 from tests.support.places import TickingClock, back_up, checked, copied, made_on, restore, through
@@ -38,8 +38,7 @@ ALL = 1
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """One way to fail. verbs: the calls that can fail so · when: "after" where the call takes effect unseen."""
 
     name: str

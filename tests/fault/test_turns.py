@@ -11,11 +11,12 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.selection.query import ItemQuery
 from tests.support.clock import StillClock
@@ -61,8 +62,7 @@ PAUSES = (0.0, 0.0, 1800.0, 27 * 3600.0, 32 * 86400.0)
 Contents = Mapping[str, bytes]
 
 
-@dataclass(frozen=True)
-class Beginning:
+class Beginning(Struct, frozen=True):
     """A repository with a history, and what its snapshots hold, by their ids."""
 
     project: Project
@@ -115,8 +115,7 @@ def soon_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(move_records, "MOST_SMALL", 2)
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """One seed's. home: for caches and memories."""
 
     beginning: Beginning

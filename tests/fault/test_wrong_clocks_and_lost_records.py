@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from policies.monitoring.alerts import ProjectState, SourceState, evaluate
 from tests.support.places import back_up, checked, made_on, names, restore, through, tiny_descriptor

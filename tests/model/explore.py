@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 S = TypeVar("S", bound=Hashable)
 
@@ -17,16 +18,14 @@ Step = tuple[str, S]
 """What was done, and the state after it."""
 
 
-@dataclass(frozen=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """law: what does not hold · way: the steps that lead there."""
 
     law: str
     way: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Explored(Generic[S]):
+class Explored(Struct, Generic[S], frozen=True):
     """states: how many were seen · broken: the first that breaks a law, if any does · witnessed: of the things to be
     seen, those that were."""
 

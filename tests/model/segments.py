@@ -12,8 +12,9 @@ called by what it says. What is committed must be named by a segment once the wr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from tests.model.explore import Step
 
@@ -22,8 +23,7 @@ Segment = tuple[int, int]
 """Its name, and the packs that it names."""
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """prunes: how many · loses: the store may answer for a segment and not keep it · joins: prunes join all segments, and not
     only those that name what is gone · without: the rules that are left out."""
 

@@ -10,8 +10,9 @@ What is assumed of the world is a field of `Rules`; a rule of the protocol is a 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 A, B, C, D, E, F = 1, 2, 4, 8, 16, 32
 OWN = (C, D)
@@ -30,8 +31,7 @@ AFTER_COMMIT = ("read back", "look at marks", "look at claim", "look for own", "
 Records = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """writers, prunes: how many · forgets: snapshots that may be forgotten · without: the rules that are left out.
 
     What may happen: torn: a listing is no picture of one moment · late: a commit, or the deletion of a pack, gets no answer and

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.model.explore import Explored, explore
 from tests.model.segments import Rules, State, broken, seen, start, steps

@@ -65,7 +65,7 @@ def valid_json() -> dict[str, dict[str, Any]]:
     """One of each object that is JSON, as its writer makes it."""
     moment = datetime(2026, 3, 14, tzinfo=UTC)
     root = Tree(1, 40, ((bytes(32), 30), (bytes(32), 10)))
-    numbers = Counts(*range(len(Counts.__slots__)))
+    numbers = Counts(*range(len(Counts.__struct_fields__)))
     record = Record(SNAPSHOT, "s", "k", moment, moment, "h", "w", ("p",), root, root, (bytes(32),), numbers, ({"path": "x"},))
     claim = Claim(SNAPSHOT, "s", "h", "w", moment, moment, "n", 1, 2)
     return {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.support.places import TINY, identity
 from tests.support.randomness import SeededChance
@@ -52,7 +52,7 @@ records = st.builds(
     manifest=trees,
     packs=trees,
     own_packs=st.lists(ids, max_size=3).map(tuple),
-    counts=st.builds(Counts, *[counts] * len(Counts.__slots__)),
+    counts=st.builds(Counts, *[counts] * len(Counts.__struct_fields__)),
     problems=st.lists(st.dictionaries(words, words, max_size=3), max_size=3).map(tuple),
 )
 forgotten = st.builds(ForgottenSnapshot, words, words, moments, st.lists(words, max_size=3).map(tuple))

@@ -66,6 +66,6 @@ def test_a_hold_with_one_odd_value_raises_only_our_errors_at_depth(one: Hold | R
 
 
 @usual
-@given(value=st.dictionaries(st.sampled_from([*Hold.__slots__, *Scope.__slots__, "record"]), json_values))
+@given(value=st.dictionaries(st.sampled_from([*Hold.__struct_fields__, *Scope.__struct_fields__, "record"]), json_values))
 def test_json_that_is_no_hold_raises_only_our_errors(value: dict[str, Any]) -> None:
     only_ours(lambda: hold.read(value, ID))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tests.support.randomness import SeededChance
 from vault.age import (
@@ -21,8 +22,7 @@ CHEAP_WORK_FACTOR = 2
 VECTOR_FOLDER = Path(__file__).parent.parent / "vectors" / "age"
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A recipient, the identity that belongs to it, and one that does not."""
 
     recipient: Recipient
@@ -41,8 +41,7 @@ def pairs() -> dict[str, Pair]:
     }
 
 
-@dataclass(frozen=True)
-class Vector:
+class Vector(Struct, frozen=True):
     """One published vector: the age file, and what opening it should come to.
 
     payload: SHA-256 of the plain bytes in hex (of those that a stream reader gives out before a failure), where stated.

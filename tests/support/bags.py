@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import zipfile
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import bagit
+from msgspec.structs import replace
 
 from restore.export.request import ExportRequest, Requester
 from restore.export.selection_text import in_words

@@ -15,32 +15,29 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Answer:
+
+class Answer(Struct, frozen=True):
     """Answer without asking the server."""
 
     status: int
     code: str = "SlowDown"
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """Pass the answer on, but hang up after this many bytes of its body."""
 
     after: int
 
 
-@dataclass(frozen=True)
-class Drop:
+class Drop(Struct, frozen=True):
     """Let the server do its work, then hang up without a word."""
 
 
-@dataclass(frozen=True)
-class Flip:
+class Flip(Struct, frozen=True):
     """Flip the lowest bit of this byte of the answer's body, or of the request's."""
 
     byte: int

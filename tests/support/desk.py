@@ -20,12 +20,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGALRM, SIGINT, SIGTERM, getsignal, signal
 from typing import Any
 
 import pytest
+from msgspec import Struct, field
 
 from cli.runtime import WithoutModules
 from tests.support.json_documents import validate_output
@@ -41,8 +41,7 @@ SECRET = re.compile(rb"AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{8}")
 INHERITED = ("PATH", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a repository may be made. endpoint: the S3 server's URL."""
 
     address: str
@@ -53,8 +52,7 @@ class Place:
         return ("--endpoint", self.endpoint) if self.endpoint else ()
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """What a command left behind."""
 
     code: int
@@ -71,8 +69,7 @@ class Result:
         return json.loads(self.out)
 
 
-@dataclass(frozen=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """See this module's text. folder: all of it lies there, and it is the current folder of every command."""
 
     folder: Path

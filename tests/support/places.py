@@ -12,9 +12,10 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from restore.execution.executor import RestoreReport as RestoreReport
 from restore.execution.executor import execute

@@ -6,12 +6,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Facts:
+
+class Facts(Struct, frozen=True):
     """One item. content: SHA-256 of a file, target of a link · also: the first path (bytewise) that names the same file."""
 
     type: int

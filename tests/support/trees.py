@@ -6,14 +6,14 @@ import os
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tests.support.randomness import SeededChance
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """All that a restore must give back of one item. content: of a file · points_to: of a link · names: of a file with
     several, all of them."""
 

@@ -7,8 +7,9 @@ belongs to the recipient takes it out again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from vault.randomness import Randomness
 
@@ -19,8 +20,7 @@ FILE_KEY_SIZE = 16
 """Bytes of a file key, fixed by the format."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stanza:
+class Stanza(Struct, frozen=True):
     """One recipient's share of a header.
 
     type: the first argument · arguments: those after it; all of them visible ASCII, none empty · body: raw bytes.

@@ -16,7 +16,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from vault.age import unpadded
 from vault.age.contract import Buffer, Stanza
@@ -34,8 +35,7 @@ _COLUMNS = 64
 _ARGUMENTS = re.compile(rb"[!-~]+(?: [!-~]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """A header as it was read.
 
     signed: the bytes under the MAC · mac: 32 bytes · length: of the whole header in bytes, with the last line's end.

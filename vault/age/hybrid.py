@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey, Suite
+from msgspec import Struct
 
 from vault.age import bech32, unpadded
 from vault.age.contract import Stanza
@@ -41,8 +41,7 @@ def _suite() -> Suite:
     return Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
-@dataclass(frozen=True, slots=True)
-class HybridRecipient:
+class HybridRecipient(Struct, frozen=True):
     """The public half, 1216 bytes: ML-KEM-768's 1184, X25519's 32. Raises `KeyUnreadable` for bytes that are no key."""
 
     public: bytes

@@ -7,7 +7,8 @@ open        read the header → ask each identity for the file key → check the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from vault.age import hybrid, scrypt
 from vault.age.contract import FILE_KEY_SIZE, Buffer, Identity, Recipient, Stanza
@@ -21,8 +22,7 @@ ENOUGH_FOR_A_HEADER = LARGEST_HEADER + NONCE_SIZE
 """Bytes from a file's front that hold its header for certain; 4096 hold that of one or two hybrid recipients."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedHeader:
+class OpenedHeader(Struct, frozen=True):
     """What it takes to read a file's payload.
 
     length: bytes before the first segment (the header and the payload's nonce).
@@ -36,15 +36,17 @@ class OpenedHeader:
         return PayloadReader(self.key, self.length, total_size)
 
 
-@dataclass(frozen=True, slots=True)
-class FileStart:
+class FileStart(Struct, frozen=True):
     """What a new age file begins with: its header and its payload's nonce. One file only may be made with it.
 
     front: these bytes · file_key: the key that the header wraps.
     """
 
     front: bytes
-    file_key: bytes = field(repr=False)
+    file_key: bytes
+
+    def __repr__(self) -> str:
+        return f"FileStart({self.front!r})"  # the key is a secret
 
     @classmethod
     def new(cls, recipients: Sequence[Recipient], randomness: Randomness) -> FileStart:
@@ -79,15 +81,17 @@ class FileStart:
         return _reader(sealed, self.file_key)
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """A file just made, which its maker can open again without anybody's identity.
 
     data: the whole age file.
     """
 
-    data: bytearray = field(repr=False)
-    _file_key: bytes = field(repr=False)
+    data: bytearray
+    _file_key: bytes
+
+    def __repr__(self) -> str:
+        return "Sealed()"  # its bytes are long, and its key is a secret
 
     def reopen(self) -> bytearray:
         """The plain bytes, read back out of `data` in the way a reader would, from the header's first line on; only the

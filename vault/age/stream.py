@@ -14,10 +14,9 @@ Source: C2SP `age`, section "Payload".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from msgspec import Struct
 
 from vault.age.contract import Buffer
 from vault.age.derivation import TAG_SIZE, derive
@@ -96,8 +95,7 @@ class PayloadKey:
         return "PayloadKey(…)"
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadReader:
+class PayloadReader(Struct, frozen=True):
     """Any range of one sealed file's plain bytes.
 
     start: where the first segment begins in the file · total_size: of the file in bytes.

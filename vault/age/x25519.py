@@ -8,10 +8,10 @@ Source: C2SP `age`, section "The X25519 recipient type".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from msgspec import Struct
 
 from vault.age import bech32, unpadded
 from vault.age.contract import Stanza
@@ -31,8 +31,7 @@ def _wrap_key(secret: bytes, share: bytes, public: bytes) -> bytes:
     return derive(secret, salt=share + public, info=_INFO)
 
 
-@dataclass(frozen=True, slots=True)
-class X25519Recipient:
+class X25519Recipient(Struct, frozen=True):
     """The public half: 32 bytes. Raises `KeyUnreadable` for another number of them."""
 
     public: bytes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vault.errors import Damaged
 from vault.format import manifest
@@ -26,8 +27,7 @@ class ManifestUnreadable(Damaged):
         self.snapshot = snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class BaseSnapshots:
+class BaseSnapshots(Struct, frozen=True):
     """Use `choose`.
 
     - `source`: whose snapshots these are

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from classify.format import BINARY
 from classify.period_columns import MTIME
@@ -47,8 +48,7 @@ ENOUGH = 16
 RECENT = timedelta(days=7)
 
 
-@dataclass(slots=True)
-class _Rewritten:
+class _Rewritten(Struct):
     """Counters, while pairs of versions are gone through."""
 
     numbers: Counter[str] = field(default_factory=Counter)

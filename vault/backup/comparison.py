@@ -10,9 +10,10 @@ the ctime, the mtime must be clearly older.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from vault.format.manifest import FILE, FOLDER, LINK
 from vault.source import scan_columns
@@ -34,8 +35,7 @@ TYPES = {scan_columns.FILE: FILE, scan_columns.FOLDER: FOLDER, scan_columns.LINK
 """From the scan's numbers to the manifest's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Row numbers, as int64 arrays.
 
     fresh: rows of the scan that are new or differ · kept, kept_from: unchanged rows of the scan, and their rows in the last

@@ -16,9 +16,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from vault.backup.delta_bases import DeltaBases
 from vault.backup.dictionaries import TrainedDictionary
@@ -62,8 +63,7 @@ class Frame(NamedTuple):
     plain_size: int
 
 
-@dataclass(slots=True)
-class Frames:
+class Frames(Struct):
     """New chunks out of pieces of a large file. number: of the batch, in the order in which their results are taken."""
 
     number: int = 0

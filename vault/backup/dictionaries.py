@@ -7,7 +7,8 @@ writer cannot fetch an old one back; it trains one when a run brings enough new 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from vault.format import frames
 from vault.format.chunks import chunk_id
@@ -26,8 +27,7 @@ DICTIONARY_SIZE = 64 * 1024
 200 samples 69.0 MB in 0.08 s of processor time, 600 samples 69.0 MB in 0.23 s; 112 KiB a dictionary win nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedDictionary:
+class TrainedDictionary(Struct, frozen=True):
     """A dictionary: its chunk id, its bytes, and what zstd makes of them."""
 
     chunk: bytes
@@ -35,8 +35,7 @@ class TrainedDictionary:
     dictionary: frames.Dictionary
 
 
-@dataclass(slots=True)
-class FileGroup:
+class FileGroup(Struct):
     """Files that are likely to resemble each other, those of one extension: how many, how large, and some of their
     paths, evenly spread however many there are."""
 

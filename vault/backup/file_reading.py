@@ -7,10 +7,10 @@ that changes meanwhile is read again: see `vault.source.reader`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
+from msgspec import Struct, field
 
 from vault.backup import unreadable_items
 from vault.backup.content_writer import ContentWriter
@@ -39,8 +39,7 @@ SLICE = 4096
 """Rows of a table that are Python objects at once."""
 
 
-@dataclass(slots=True)
-class FileToRead:
+class FileToRead(Struct):
     """One row of the scan that shall be read."""
 
     row: int
@@ -48,8 +47,7 @@ class FileToRead:
     size: int
 
 
-@dataclass(slots=True)
-class FileReading:
+class FileReading(Struct):
     """Reads rows of a scan and collects the results."""
 
     reader: Reader

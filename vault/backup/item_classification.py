@@ -9,11 +9,11 @@ change: a snapshot's record bears the fingerprint of those that made it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from blake3 import blake3
+from msgspec import Struct
 
 from classify import period_columns
 from classify.period import Period
@@ -35,8 +35,7 @@ OfContent = Callable[[int, str], Period | None]
 """Finds the period of a table by its content: called with its open file's descriptor and its format. Raises nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClassifyOptions:
+class ClassifyOptions(Struct, frozen=True):
     """How the periods of a source's items are found.
 
     - `zone`: of the dates

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.backup.comparison import Comparison
 from vault.errors import Damaged, ObjectNotFound
@@ -40,8 +42,7 @@ MOST_NAMED = 1000
 PACKS_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class LostContent:
+class LostContent(Struct, frozen=True):
     """Content that the last snapshots need and that cannot be read.
 
     - `packs`: gone, or known to be damaged

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vault.backup import unreadable_items
 from vault.backup.comparison import Comparison
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class SharedColumns:
+class SharedColumns(Struct, frozen=True):
     """What all items of a snapshot share. last_seen_at: the moment of the snapshot before."""
 
     source: str
@@ -76,8 +76,7 @@ def sort_by_path(table: pa.Table) -> pa.Table:
     return table.take(pc.sort_indices(table["path"]))
 
 
-@dataclass(frozen=True, slots=True)
-class Unvanished:
+class Unvanished(Struct, frozen=True):
     """What has not vanished though it was not read.
 
     - `failed`: paths that the scan has but that could not be read

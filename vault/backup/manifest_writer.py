@@ -7,8 +7,9 @@ made. `store_manifest` alone decides in which order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from vault.format import manifest
 from vault.format.layout import META_TIER
@@ -29,8 +30,7 @@ MAX_OWN_PACK_CHUNKS = 50_000
 """Chunks of the catalogue, stored while a manifest is written, whose packs are named in the record itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredManifest:
+class StoredManifest(Struct, frozen=True):
     """What a record says of a manifest, and what the packs are that it needs.
 
     - `manifest`, `packs`, `own_packs`: as in the record
@@ -75,8 +75,7 @@ def store_manifest(
     return writer.finish(root), facts
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestTarget:
+class ManifestTarget(Struct, frozen=True):
     """Where a manifest is stored. heads: the snapshots that the new one follows."""
 
     session: Session

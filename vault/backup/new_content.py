@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from classify.period import Period
 from vault.backup import (
@@ -39,8 +40,7 @@ class Grown(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewContent:
+class NewContent(Struct, frozen=True):
     """What was read.
 
     - `results`: rows of the manifest to be
@@ -59,8 +59,7 @@ class NewContent:
     read_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadTools:
+class ReadTools(Struct, frozen=True):
     """What reading needs.
 
     - `session`: stores the packs

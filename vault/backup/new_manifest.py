@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vault.backup import item_classification, manifest_rows, table_profiles
 from vault.backup.comparison import Comparison
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     from vault.backup.base_snapshots import BaseSnapshots
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRetirement:
+class ItemRetirement(Struct, frozen=True):
     """Which items have outlived their retention, by the caller's rules and holds.
 
     - `columns`: of the manifest, that `outlived` needs
@@ -38,8 +39,7 @@ class ItemRetirement:
         return pc.and_(self.outlived(table), pc.is_valid(table["vanished_at"]))
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """How items are described.
 
     - `of_content`: periods that were found in contents, by path

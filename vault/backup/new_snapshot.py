@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vault.backup import (
     changes,
@@ -49,8 +50,7 @@ if TYPE_CHECKING:
     from vault.backup.new_content import Grown, NewContent
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """What a run reads, and what for.
 
     - `difference`: between the scan and the last manifest
@@ -63,8 +63,7 @@ class _Reading:
     lost: LostContent | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _ManifestFacts:
+class _ManifestFacts(Struct, frozen=True):
     """What a record says of a new manifest."""
 
     vanished: int

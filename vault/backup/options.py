@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from vault.backup import comparison, item_classification, table_profiles
 from vault.backup.new_manifest import ItemRetirement
@@ -14,8 +15,7 @@ from vault.source.patterns import Rules
 from vault.source.scan import NOWHERE, Scan, ScanBounds, scan
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A folder that is backed up.
 
     - `name`: unique in its project
@@ -41,8 +41,7 @@ class Source:
         return scan(self.path, self.kind.encode(), self.rules, stop=stop, bounds=self.bounds)
 
 
-@dataclass(frozen=True, slots=True)
-class BackupOptions:
+class BackupOptions(Struct, frozen=True):
     """How a run behaves.
 
     - `allow_empty`: an empty source is no error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from vault.backup.new_content import Grown
 from vault.format.snapshot_record import Record
@@ -15,8 +16,7 @@ MOST_DOUBTFUL = 1000
 """Paths of doubtful periods that a report names."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackupReport:
+class BackupReport(Struct, frozen=True):
     """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
     snapshots: that the project has now, as far as this run saw · grown: files of which what they had at first is kept ·
     by_default: how many items were left out by each default pattern · doubtful: paths that this run described and that can be

@@ -9,7 +9,8 @@ read keeps its last good version, if there is one, and is a problem.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from vault.backup import lost_content
 from vault.backup.base_snapshots import ManifestUnreadable

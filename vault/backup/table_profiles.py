@@ -10,10 +10,10 @@ is decided by a hash of their paths, so that it is the same ones every time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
+from msgspec import Struct
 
 from vault.format.manifest import MOST_COLUMNS, SKETCH_SIZE
 from vault.problems import Problem
@@ -39,8 +39,7 @@ WORKBOOK, WORKBOOKS = 4, frozenset({"ods", "xlsb", "xlsx"})
 _HASH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class TableProfile:
+class TableProfile(Struct, frozen=True):
     """rows: that are not empty; None where the file does not open · columns: a hash of the name of each, filled: how many cells
     in it are not empty; at most `MOST_COLUMNS` · sketch: see `Sketch`."""
 
@@ -50,8 +49,7 @@ class TableProfile:
     sketch: bytes = bytes(SKETCH_SIZE)
 
 
-@dataclass(frozen=True, slots=True)
-class Profiler:
+class Profiler(Struct, frozen=True):
     """formats: that are tables · of: the profile of an open file (its descriptor) of such a format. Raises nothing."""
 
     formats: frozenset[str]

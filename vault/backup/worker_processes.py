@@ -19,11 +19,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from mmap import mmap
 from pathlib import Path
 from select import select
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 import vault
 from vault.backup import worker_messages
@@ -75,8 +76,7 @@ class BatchAnswer(NamedTuple):
     reply: Future[Message]
 
 
-@dataclass(slots=True)
-class _Process:
+class _Process(Struct):
     """One worker. waiting: for its replies, in the order in which it was asked · lost: what ended it."""
 
     process: subprocess.Popen[bytes]

@@ -7,9 +7,10 @@ content key. Epochs number the key pairs of a project, so that a rotation can st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from dataclasses import field as dataclass_field
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.age import HybridIdentity, HybridRecipient
 from vault.errors import Damaged, KeyRefused, Unstorable
@@ -23,8 +24,7 @@ LONGEST_NAME = 200
 WHAT = "a project's key object"
 
 
-@dataclass(frozen=True, slots=True)
-class Capability:
+class Capability(Struct, frozen=True):
     """The secrets of one project. `content_identity` is None in a write capability."""
 
     repository: str
@@ -32,9 +32,12 @@ class Capability:
     name: str
     epoch: int
     content_recipient: HybridRecipient
-    content_identity: HybridIdentity | None = dataclass_field(repr=False)
-    catalogue: HybridIdentity = dataclass_field(repr=False)
-    chunk_id_key: bytes = dataclass_field(repr=False)
+    content_identity: HybridIdentity | None
+    catalogue: HybridIdentity
+    chunk_id_key: bytes
+
+    def __repr__(self) -> str:
+        return f"Capability({self.kind}, project {self.project}, epoch {self.epoch})"  # what else it holds is secret
 
     @classmethod
     def generate(cls, repository: str, project: str, name: str, randomness: Randomness) -> Capability:

@@ -6,9 +6,11 @@ not know them pass over them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vault.errors import Damaged
 from vault.format import strict_json
@@ -28,8 +30,7 @@ class VanishedGroup(NamedTuple):
     files: int
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """Numbers of files; a file that only was touched is none of them.
 
     files: that the source had before · since: the oldest snapshot of this source that its records tell of ·
@@ -85,7 +86,7 @@ class Changes:
         return replace(changes, **numbers)
 
 
-NUMBERS = tuple(one.name for one in fields(Changes) if one.type == "int")
+NUMBERS = tuple(name for name, kind in Changes.__annotations__.items() if kind == "int")
 _GROUPS = ("folders", "periods")
 
 

@@ -8,10 +8,11 @@ projects has different names and nobody without the key can test a guess.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from blake3 import blake3
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.errors import Damaged, UnsupportedFormat
 from vault.format.strict_json import count, field
@@ -31,8 +32,7 @@ _LEAST = 64, 256, 1024
 """Bytes of the smallest, average and largest chunk: less is not cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkerParams:
+class ChunkerParams(Struct, frozen=True):
     """How content is cut. Sizes in bytes; `normalisation` is the paper's NC (0 to 3)."""
 
     smallest: int

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import Damaged
 from vault.format import strict_json
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """The process of a writer, so that its machine can find out later whether it has ended.
 
     - `machine`: an identifier of the machine that only its own processes know
@@ -40,11 +40,10 @@ class Process:
 
     def as_json(self) -> dict[str, Any]:
         """As a claim holds it."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__struct_fields__}
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A snapshot that is being written.
 
     - `id`: of the claim and of the snapshot

@@ -3,12 +3,12 @@ can no longer commit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Eviction:
+
+class Eviction(Struct, frozen=True):
     """The claim with this id was taken away."""
 
     id: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
+
+from msgspec import Struct, field
 
 from vault.errors import Damaged, Unstorable, UnsupportedFormat
 from vault.format import strict_json
@@ -33,8 +34,7 @@ META_CUTTING = ChunkerParams(16 * 1024, 64 * 1024, 256 * 1024)
 Checksum = Literal["sha256", "md5", "both"]
 
 
-@dataclass(frozen=True, slots=True)
-class FormatLimits:
+class FormatLimits(Struct, frozen=True):
     """Sizes that small tests shrink to meet big cases.
 
     pack: bytes of frames after which a pack is closed.
@@ -43,8 +43,7 @@ class FormatLimits:
     pack: int = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """What a probe has shown of the store that holds the repository.
 
     create_once: whether `create` keeps its promise in a race · checksum: what the store verifies at upload.
@@ -54,8 +53,7 @@ class Trust:
     checksum: Checksum = "both"
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """The public description. content, meta: how the two kinds of content are cut."""
 
     repository: str

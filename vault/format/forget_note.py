@@ -3,9 +3,10 @@ a note tells every client that the snapshots were removed on purpose, and which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import Damaged
 from vault.format import strict_json
@@ -19,8 +20,7 @@ MAX_REASON_LENGTH = 2000
 """Characters of a reason or of a person's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ForgottenSnapshot:
+class ForgottenSnapshot(Struct, frozen=True):
     """A forgotten snapshot, as a note names it. `parents`: the ids of the snapshots that it superseded."""
 
     id: str
@@ -48,8 +48,7 @@ class ForgottenSnapshot:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class GivenUpItem:
+class GivenUpItem(Struct, frozen=True):
     """A vanished item whose content is lost, and that no manifest need carry on.
 
     - `item`: tells it from every other
@@ -81,8 +80,7 @@ class GivenUpItem:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetNote:
+class ForgetNote(Struct, frozen=True):
     """Snapshots that were forgotten together.
 
     - `id`: as in its name

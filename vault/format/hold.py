@@ -7,16 +7,16 @@ know a field yet takes the hold for wider than it is, never for narrower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import Damaged
 from vault.format import strict_json
 
 
-@dataclass(frozen=True, slots=True)
-class HeldPeriod:
+class HeldPeriod(Struct, frozen=True):
     """A span of business time. text: as it was asked for · start, end: half-open, None where that side is open."""
 
     text: str
@@ -24,8 +24,7 @@ class HeldPeriod:
     end: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What a hold is on: items that are of this kind *and* overlap this period *and* lie on this path (a pattern, as for
     a restore); a field that is None excludes nothing, so a scope without any is the whole project. snapshot: one
     snapshot as a whole, in place of the others."""
@@ -63,8 +62,7 @@ class Scope:
         return {"kind": self.kind, "period": period, "path": self.path, "snapshot": self.snapshot}
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """Who let go of a hold, when and why. id: its own · hold: the one that it ends."""
 
     id: str
@@ -85,8 +83,7 @@ class Release:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A rule that nothing may forget certain items. until: None where only a release ends it · placed_at: None where the
     stored hold cannot be read; it then is on everything · release: what ended it, None while nobody did."""
 

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(slots=True)
-class HuffmanCode:
+class HuffmanCode(Struct):
     """A Huffman code of a block. lengths: of each symbol's code, 0 for those that do not occur · most: the last that does ·
     bits: that the symbols take, with what follows them."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import Damaged
 from vault.format import strict_json
@@ -16,8 +17,7 @@ UNKNOWN_MOMENT = datetime(1, 1, 1, tzinfo=UTC)
 """In place of the time of a mark that does not say when it was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A mark.
 
     - `id`: as in its name

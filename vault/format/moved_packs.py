@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import Damaged
 from vault.format import strict_json
@@ -12,8 +13,7 @@ MAX_MOVED_BYTES = 1024 * 1024
 """Of the packs in one record, as JSON; further packs are moved under another record."""
 
 
-@dataclass(frozen=True, slots=True)
-class MovedPacks:
+class MovedPacks(Struct, frozen=True):
     """Packs whose content was stored again in others.
 
     - `id`: of the record, in the form of a snapshot's id

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import itertools
 import struct
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from vault.errors import Damaged, Unstorable
 from vault.format import parquet
@@ -55,8 +56,7 @@ def contents_schema() -> pa.Schema:
     )
 
 
-@dataclass(slots=True)
-class PackBuilder:
+class PackBuilder(Struct):
     """Collects frames until there are enough for a pack. dictionary: id of the chunk that holds the zstd dictionary of those
     that come without one of their own · forms: BLAKE3 of inflated forms that were found to be right, by chunk."""
 
@@ -106,8 +106,7 @@ class PackBuilder:
         return contents
 
 
-@dataclass(frozen=True, slots=True)
-class ContentsPlace:
+class ContentsPlace(Struct, frozen=True):
     """Where the Parquet table lies in a pack's plain stream."""
 
     start: int

@@ -6,9 +6,10 @@ pyarrow is imported inside the functions: it costs 0.1 s, and `strongroom --help
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from io import SEEK_END, RawIOBase
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from vault.errors import Damaged
 from vault.format import parquet_footer
@@ -34,8 +35,7 @@ WORTH_THREADS = 100_000
 """Rows; below, starting threads costs more than they win."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedTable:
+class ExpectedTable(Struct, frozen=True):
     """What a table may hold, beside its schema. words: that may stand in columns of text, by column · optional: columns that
     may be missing, and are null then."""
 

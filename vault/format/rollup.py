@@ -10,12 +10,12 @@ would believe.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
+from msgspec import Struct
 
 from vault.errors import Damaged
 from vault.format import manifest, parquet, strict_json
@@ -44,8 +44,7 @@ _EXPECTED = parquet.ExpectedTable(optional=manifest.OPTIONAL)
 WHAT = "a roll-up"
 
 
-@dataclass(frozen=True, slots=True)
-class Rollup:
+class Rollup(Struct, frozen=True):
     """records: the snapshots, of one source, by time, without what they say of problems · rows: of `schema()`, by path and
     time; a version's `first` and `last` count these records from 0."""
 

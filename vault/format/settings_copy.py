@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
@@ -33,8 +34,7 @@ class Decoded(NamedTuple):
     vouched: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsCopy:
+class SettingsCopy(Struct, frozen=True):
     """repository, id: where it belongs · host, file: whose settings they are, and the absolute path of the file there · writer:
     program and version · recipients: public keys that it is sealed to · text: the file."""
 
@@ -44,8 +44,11 @@ class SettingsCopy:
     file: str
     written_at: datetime
     writer: str
-    recipients: tuple[str, ...] = field(repr=False)
-    text: str = field(repr=False)
+    recipients: tuple[str, ...]
+    text: str
+
+    def __repr__(self) -> str:
+        return f"SettingsCopy({self.id}, {self.host}, {self.file})"  # settings are nobody else's business
 
     def encode(self, name: str, keys: TagKeys) -> bytes:
         """As stored, before it is sealed. name: under which it will be stored · keys: of every project that can be opened.

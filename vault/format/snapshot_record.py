@@ -7,10 +7,11 @@ name in use; so may a record of moved packs, with which a prune commits what it 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
@@ -31,8 +32,7 @@ MAX_TEXT_BYTES = 8 * 1024
 """Of one text in a problem, as JSON; a longer one is cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """What a snapshot holds and what it cost. `items`, `files` and `bytes` are those of the source; `stored_bytes` those of new
     packs."""
 
@@ -50,15 +50,14 @@ class Counts:
     @classmethod
     def from_json(cls, value: dict[str, Any], what: str) -> Counts:
         """Read back. Raises `Damaged`."""
-        return cls(*(strict_json.count(value, name, what) for name in cls.__slots__))
+        return cls(*(strict_json.count(value, name, what) for name in cls.__struct_fields__))
 
     def as_json(self) -> dict[str, int]:
         """As a record holds it."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__struct_fields__}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A committed snapshot of one source.
 
     - `taken_at`: when the scan began; the snapshot is of that moment

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
@@ -32,8 +33,7 @@ ChunkRef = tuple[bytes, int]
 """A chunk's id and the length of its content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """The root: `depth` lists lie between it and the data; `length` is that of the data in bytes."""
 
     depth: int

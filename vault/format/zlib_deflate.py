@@ -9,9 +9,10 @@ RFC 1951 and the algorithms of zlib 1.2.13 (`deflate.c`: lazy and greedy matchin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from vault.format.huffman import HuffmanCode, huffman_code
 
@@ -159,8 +160,7 @@ def _lazy(plain: bytes, effort: _Effort) -> Iterator[_Symbol]:
         yield plain[end - 1], 0
 
 
-@dataclass(slots=True)
-class _Bits:
+class _Bits(Struct):
     """A stream of bits, the lowest of each byte first."""
 
     data: bytearray = field(default_factory=bytearray)

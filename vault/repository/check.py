@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import layout, manifest
@@ -42,16 +44,14 @@ if TYPE_CHECKING:
 PACKS_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class LostItem:
+class LostItem(Struct, frozen=True):
     """An item of a snapshot that cannot be restored as it was. path: printable."""
 
     snapshot: str
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReadCoverage:
+class ReadCoverage(Struct, frozen=True):
     """How much of a project's stored data checks of this machine have read. packs, bytes: that there are · packs_read,
     bytes_read: of them, that were read once or more · since: every pack was read then or later; None where some was never
     read."""
@@ -68,8 +68,7 @@ class ReadCoverage:
         return counts | {"since": None if self.since is None else self.since.isoformat()}
 
 
-@dataclass(slots=True)
-class CheckReport:
+class CheckReport(Struct):
     """What a check found in one project. packs, chunks: read and compared (with `data` only) · orphans: packs that no
     index segment names, which is waste and not damage · unlocked: objects that the settings want locked, and are not."""
 
@@ -136,8 +135,7 @@ class CheckReport:
         return found | {"problem_list": listed, "sound": self.sound, "cached_copies": copies} | marked
 
 
-@dataclass(frozen=True, slots=True)
-class Depth:
+class Depth(Struct, frozen=True):
     """How deep a check goes. data: the share of packs that are read, 0 to 1 · chosen: which of them, by their sizes, in place
     of so many at random · heard: hears of each that was read, and whether it was whole · stop, progress: as in a backup."""
 

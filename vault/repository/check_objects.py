@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from vault import age
 from vault.age import HybridRecipient, Identity
@@ -34,8 +35,7 @@ SHOWN_OF_RECIPIENT = 20
 """Characters of a public key that tell it from others."""
 
 
-@dataclass(slots=True)
-class RepositoryReport:
+class RepositoryReport(Struct):
     """What a check found outside of the projects that it may open.
 
     keys: key objects that stand · opened: those of them that were opened and are right · outside: those that could be looked
@@ -71,7 +71,7 @@ class RepositoryReport:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        found = {name: getattr(self, name) for name in self.__slots__ if name != "problems"}
+        found = {name: getattr(self, name) for name in self.__struct_fields__ if name != "problems"}
         listed = [one.as_json() for one in self.problems]
         named = {"key_objects": self.keys, "settings_copies": self.settings, "projects_unopened": list(self.unopened)}
         return found | named | {"damage": self.damage, "problem_list": listed, "sound": self.sound}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import index as segments
@@ -33,8 +34,7 @@ SegmentCache = dict[str, "pa.Table"]
 """Small segments that were read, by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkIndex:
+class ChunkIndex(Struct, frozen=True):
     """The rows of all segments, of one tier or of both.
 
     - `table`: in the schema `vault.format.index.schema()`

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from vault.clock import Clock
 from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied
@@ -37,8 +38,7 @@ STOP_EVERY = 1.0
 """Seconds of waiting between two calls of `stop`."""
 
 
-@dataclass(frozen=True, slots=True)
-class WaitOptions:
+class WaitOptions(Struct, frozen=True):
     """How long claims are waited for.
 
     - `seconds`: at most

@@ -18,10 +18,10 @@ this machine's state folder (0700). A machine without it trusts what it sees fir
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
+from msgspec import Struct
 
 from vault.errors import KeyRefused
 from vault.format.capability import Capability
@@ -32,8 +32,7 @@ DESCRIPTOR_COPY = "strongroom.json"
 REPLACED = "replaced"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientMemory:
+class ClientMemory(Struct, frozen=True):
     """folder: of the memory of one address (see `of`). A memory that cannot be written is no failure."""
 
     folder: Path

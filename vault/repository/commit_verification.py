@@ -17,8 +17,9 @@ committed. Where it was evicted, or something is gone, the snapshot is taken bac
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from vault.errors import Busy, Damaged, ObjectNotFound, StorageError
 from vault.format import layout

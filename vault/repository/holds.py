@@ -8,9 +8,10 @@ store, may then keep too much but never let something go. A release that names i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectNotFound, UsageError
 from vault.format import hold as stored

@@ -7,11 +7,11 @@ them; older snapshots go on naming them until they are forgotten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
+from msgspec.structs import replace
 
 from vault.errors import Damaged
 from vault.format import layout, strict_json

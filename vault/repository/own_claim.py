@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectNotFound, StorageError, TransientStorageError
 from vault.format import layout

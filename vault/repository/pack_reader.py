@@ -15,9 +15,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from vault import age
 from vault.errors import Damaged, ObjectNotFound, StorageError, StrongroomError
@@ -54,8 +55,7 @@ EXPANDED_AT_ONCE = 256
 """Chunks whose dictionaries are fetched together."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkPlace:
+class ChunkPlace(Struct, frozen=True):
     """Where a chunk lies. Sizes in bytes; offset and stored within the pack's plain stream."""
 
     chunk: bytes
@@ -68,8 +68,7 @@ class ChunkPlace:
     dictionary: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkRun:
+class ChunkRun(Struct, frozen=True):
     """Chunks of one pack that are read with one request."""
 
     start: int

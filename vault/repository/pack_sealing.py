@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from blake3 import blake3
+from msgspec import Struct, field
 
 from vault.age.sealing import FileStart
 from vault.age.stream import PayloadReader, room_for_tags
@@ -35,8 +35,7 @@ def no_dictionary(_chunk: bytes) -> Dictionary:
     raise Damaged("a frame needs a dictionary that is not at hand")
 
 
-@dataclass(slots=True)
-class UnsealedPack:
+class UnsealedPack(Struct):
     """A whole plain stream, and what it takes to seal it.
 
     - `plain`: whoever seals it takes it out, so that its memory can be used again

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from vault import age
 from vault.errors import Damaged, ObjectNotFound
@@ -20,8 +21,7 @@ from vault.storage.contract import Buffer, Store
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """What a command works with once its keys are found."""
 
     store: Store

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from vault import age
 from vault.age import HybridRecipient, Identity
@@ -54,8 +55,7 @@ class Available(NamedTuple):
     refused: list[Refused]
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """Everything under one storage address."""
 
     store: Store

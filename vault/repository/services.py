@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from vault.clock import Clock
 from vault.process import Processes, UnknownProcesses
 from vault.randomness import Randomness
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """clock, randomness: the doors to time and randomness · host: this machine's name · writer: program and version ·
     processes: what this machine says about its processes."""
 

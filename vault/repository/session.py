@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vault.errors import Damaged, ObjectExists, StorageError
 from vault.format import layout
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class Dependencies:
+class Dependencies(Struct, frozen=True):
     """What a commit needs besides the packs that its run has stored.
 
     - `seen_marks`: the names of the marks that the run knew when it chose which packs to refer to

@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from vault.randomness import Randomness
 
@@ -21,8 +22,7 @@ MAX_FILES = 100
 """Of one list: five million lines, which are 150 TB of locked packs."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateFiles:
+class StateFiles(Struct, frozen=True):
     """folder: created (0700) with the first write."""
 
     folder: Path

@@ -8,7 +8,7 @@ first (`prove`). Nothing depends on a belief alone: a writer looks after its com
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from vault.errors import ObjectExists, StorageError
 from vault.format import layout

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.errors import Damaged
 from vault.format.layout import META_TIER
@@ -49,8 +51,7 @@ class PacksGone(Damaged):
         self.packs = packs
 
 
-@dataclass(frozen=True, slots=True)
-class UsableIndex:
+class UsableIndex(Struct, frozen=True):
     """The index, split by whether new content may refer to a row.
 
     - `usable`: the rows that it may refer to
@@ -67,8 +68,7 @@ class UsableIndex:
         return self.usable.with_rows([*new, self.avoided])
 
 
-@dataclass(frozen=True, slots=True)
-class BasePacks:
+class BasePacks(Struct, frozen=True):
     """The packs of the snapshots that a new one follows.
 
     - `snapshots`: the ids of these snapshots

@@ -14,9 +14,10 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from vault.errors import SourceError, UsageError
 from vault.problems import Problem, printable
@@ -37,8 +38,7 @@ _OTHERS = {stat.S_IFSOCK: "socket", stat.S_IFIFO: "pipe", stat.S_IFBLK: "block-d
 OWN, OTHER_FILE_SYSTEM = "strongroom", "other-file-system"
 
 
-@dataclass(frozen=True, slots=True)
-class ScanBounds:
+class ScanBounds(Struct, frozen=True):
     """Where a scan does not go, whatever the patterns say. own: folders and files of Strongroom itself, which would grow with
     every backup of them; links in these paths are followed, and those that are not there count for nothing · one_file_system:
     not into folders that are on another file system than the source's own."""
@@ -50,8 +50,7 @@ class ScanBounds:
 NOWHERE = ScanBounds()
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """Something without content of its own: `what` is socket, pipe, block-device, device or other. Or something out of bounds:
     `OWN` (left out), `OTHER_FILE_SYSTEM` (a folder that is an item, and nothing in it is)."""
 
@@ -59,8 +58,7 @@ class Skipped:
     what: str
 
 
-@dataclass(slots=True)
-class Scan:
+class Scan(Struct):
     """What a scan found.
 
     table: sorted bytewise by path, no nulls (see `scan`) · skipped: what cannot be kept, or is out of bounds · problems:
@@ -159,8 +157,7 @@ def _refuse_own(root: bytes, own: frozenset[Identity]) -> None:
             )
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(Struct):
     descent: Descent
     prefix: bytes
     rules: Rules

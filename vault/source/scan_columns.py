@@ -9,8 +9,9 @@ from __future__ import annotations
 import stat
 import struct
 from array import array
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from vault.errors import SourceError
 
@@ -183,8 +184,7 @@ def _dealt(fields: list[pa.Array]) -> dict[str, pa.Array]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTotals:
+class SourceTotals(Struct, frozen=True):
     """Of the source: its items, its files, and bytes of their content."""
 
     items: int

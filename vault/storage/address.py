@@ -9,9 +9,10 @@ Secrets have no place in an address: addresses are shown, logged and kept in set
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
+
+from msgspec import Struct, field
 
 from vault.clock import Clock
 from vault.errors import UsageError
@@ -28,8 +29,7 @@ _LONGEST_PREFIX = 500
 _FORMS = "write a folder's path, file:/path, or s3://bucket/prefix"
 
 
-@dataclass(frozen=True, slots=True)
-class FolderAddress:
+class FolderAddress(Struct, frozen=True):
     """A folder of a file system."""
 
     path: Path
@@ -40,8 +40,7 @@ class FolderAddress:
         return f"./{text}" if _SCHEME.match(text) else text  # or it would read back as a URL
 
 
-@dataclass(frozen=True, slots=True)
-class BucketAddress:
+class BucketAddress(Struct, frozen=True):
     """A place in a bucket; `prefix` has no slash at either end and is "" for the whole bucket."""
 
     bucket: str
@@ -55,8 +54,7 @@ class BucketAddress:
 Address = FolderAddress | BucketAddress
 
 
-@dataclass(frozen=True, slots=True)
-class StoreOptions:
+class StoreOptions(Struct, frozen=True):
     """What an address does not say. `checksum`: what the descriptor recorded, "both" before it is read."""
 
     s3: S3Options = field(default_factory=S3Options)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class BucketFacts:
+
+class BucketFacts(Struct, frozen=True):
     """versioning: "off", "enabled", "suspended", or None where the store does not say · object_lock: likewise ·
     server_time: the store's clock, to the second."""
 

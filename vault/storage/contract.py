@@ -18,8 +18,9 @@ be called from several threads at once. Deleting what is not there is not an err
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 LARGEST_OBJECT = 64 * 1024 * 1024
 """Bytes; what every store known to us takes in one single-part PUT without complaint."""
@@ -31,8 +32,7 @@ Checksum = Literal["sha256", "md5", "both", "none"]
 both, or neither."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(Struct, frozen=True):
     """One row of a listing: the whole name, and the stored length in bytes."""
 
     name: str

@@ -6,7 +6,8 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, LockState, Retention, locks_of
@@ -17,8 +18,7 @@ LIST_PAGE = 1000
 """Rows that an S3 listing answers to one request; a listing is counted as that many requests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(Struct, frozen=True):
     """What went through so far: `requests` by the contract's verbs, and bytes of objects without the protocol's own."""
 
     requests: Mapping[str, int] = field(default_factory=dict)

@@ -8,9 +8,10 @@ wraps it passes that on in its own way. Nothing has to be overwritten or deleted
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from vault.storage.contract import Store
 
@@ -26,16 +27,14 @@ UNTIL_RELEASED = datetime.max.replace(tzinfo=UTC)
 """Takes the place of the end of a legal hold, which has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(Struct, frozen=True):
     """mode: `governance` can be lifted with a special right, `compliance` by nobody · until: with a time zone."""
 
     mode: Mode
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LockState:
+class LockState(Struct, frozen=True):
     """What keeps an object from being deleted. retention: None where it has none."""
 
     retention: Retention | None = None

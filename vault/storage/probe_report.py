@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from vault.wording import counted
 
@@ -15,8 +17,7 @@ WORST_SKEW = 300.0
 """Seconds; S3 turns requests away whose time is 15 minutes off, and retention should not be off by more than this."""
 
 
-@dataclass(frozen=True, slots=True)
-class QuickReport:
+class QuickReport(Struct, frozen=True):
     """What `init` asks for. create_once, checksum: what it records; `checksum` is what the store verifies at upload, as far as
     it could be found out · visible: what was written is seen at once by get, range, size and list, of a whole probe from other
     connections too · ranges: parts of objects are what they should be."""
@@ -45,8 +46,7 @@ class QuickReport:
         return [_VISIBLE[self.visible], _RANGES[self.ranges], *trusted]
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeReport(QuickReport):
+class ProbeReport(QuickReport, frozen=True):
     """Everything that `doctor` shows.
 
     overwrite: a verdict · versioning, object_lock: see `BucketFacts` · clock_skew: seconds that this machine is

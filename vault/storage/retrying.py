@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from vault.clock import Clock
 from vault.errors import ObjectExists, ObjectNotFound, StorageDenied, StorageError, TransientStorageError
@@ -38,8 +39,7 @@ LONGEST_UNHEARD = 75.0
 line for one."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How long to go on: no pause that would end later than `total` seconds after the store stopped answering, pauses of
     half to all of min(cap, base * 2^n) seconds, and at most `tries` attempts."""
 

@@ -8,8 +8,9 @@ are wrong in the middle are found by whoever opens the object: everything stored
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import StorageError, TransientStorageError
 from vault.storage.bounds import within_limit
@@ -20,8 +21,7 @@ _PIECE = 16 * 1024 * 1024  # what a reset connection can cost; each piece is cop
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """An answer to a GET: `length` bytes from `start` of an object of `total` bytes."""
 
     body: Any

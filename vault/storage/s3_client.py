@@ -15,9 +15,10 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Literal, Protocol, cast
+
+from msgspec import Struct
 
 from vault.errors import StorageError
 from vault.storage.s3_errors import s3_errors
@@ -35,8 +36,7 @@ LONGEST_SILENCE = 60.0
 """Seconds; a slow store may need so long for 64 MiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class S3Options:
+class S3Options(Struct, frozen=True):
     """How to reach the store; all None means AWS with the SDK's own settings.
 
     endpoint: a URL, for stores other than AWS · region · path_style: the bucket in the path, not in the host's name

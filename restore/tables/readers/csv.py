@@ -15,9 +15,10 @@ made by what was seen, so nothing can fail midway that would lose rows or give t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, Batch, Column, Table
@@ -41,8 +42,7 @@ WIDEST_BY_ARROW = 4096
 process where memory is short."""
 
 
-@dataclass(frozen=True, slots=True)
-class CsvLayout:
+class CsvLayout(Struct, frozen=True):
     """What is known about a CSV file before its first row. start: the byte behind the header · even: whether Arrow can read
     it."""
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from restore.tables.readers.csv_rows import Row
 
@@ -42,8 +43,7 @@ _DISTINGUISHED = re.compile(r"-?\d+\.\d+\.\d{1,2}")
 _TEXT, _NUMERIC, _TEMPORAL = range(3)
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(Struct, frozen=True):
     """How first rows are taken. said: of all files, by an option · by_source: by the settings of a source."""
 
     said: bool | None = None
@@ -57,8 +57,7 @@ class Headers:
         return self.said
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """names: of the columns · in_file: whether the first row holds them · guessed: whether that is only what it looks like."""
 
     names: tuple[str, ...]

@@ -19,11 +19,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from restore.tables.readers.csv_header import Header, heading_of, is_name, stand_alone
 from restore.tables.readers.csv_rows import DELIMITERS, CsvRows
@@ -38,8 +39,7 @@ _LONGEST_LINE = 4000
 """Bytes of the first line: within what delimiters are told from, and fewer columns than Arrow is good at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """What a first line says. names: of the columns · in_file: whether it is their header · proven: whether that is certain
     whatever stands below."""
 
@@ -49,8 +49,7 @@ class Head:
     proven: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PlainCsv:
+class PlainCsv(Struct, frozen=True):
     """A file that is plain, as far as it can be told without cutting it into cells. body: the rows below the header, each with
     its line end."""
 
@@ -59,8 +58,7 @@ class PlainCsv:
     rows: int
 
 
-@dataclass(slots=True)
-class PlainCsvReader:
+class PlainCsvReader(Struct):
     """Looks at files; a first line that comes again is read once."""
 
     _heads: dict[tuple[bytes, Header], Head | None] = field(default_factory=dict)

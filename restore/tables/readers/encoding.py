@@ -16,10 +16,11 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from restore.tables.readers.latin_encoding import latin_encoding
 from vault.errors import Damaged
@@ -59,8 +60,7 @@ _FREQUENT = frozenset("оеаинтсрвлкмдпі")
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
+class Encoding(Struct, frozen=True):
     """name: Python's · mark: bytes of the byte-order mark, before the text · broken: whether some bytes are no text in it."""
 
     name: str

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
@@ -41,8 +42,7 @@ _LITERAL = re.compile(rb"<meta:generator>\s*(?:LibreOffice|OpenOffice|Collabora)
 _TAIL = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class _Styles:
+class _Styles(Struct, frozen=True):
     """durations: names of the styles of cells whose hours go on beyond 24 · spaces_count: whether spaces of texts are meant as
     they stand."""
 

@@ -8,9 +8,10 @@ The numbers of fields are those of parquet.thrift: FileMetaData, RowGroup, Colum
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from vault.errors import Damaged
 from vault.format.parquet_footer import Compact, NotThrift
@@ -23,8 +24,7 @@ _DATA_PAGES = (0, 3)
 _PLAIN = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """A column of a row group. type, codec: as parquet.thrift numbers them · values: cells, those within lists too · start,
     end: its pages' bytes in the file."""
 
@@ -35,8 +35,7 @@ class Chunk:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowGroup:
+class RowGroup(Struct, frozen=True):
     """A row group. size: of its columns, uncompressed · dictionaries: for each column, whether all its cells are in one."""
 
     rows: int

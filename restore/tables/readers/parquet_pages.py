@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, LARGEST_ROW_BYTES
 from restore.tables.readers.parquet_footer import Chunk, RowGroup
@@ -40,8 +41,7 @@ _WIDTHS = {_FIXED: 0, 3: 12}
 _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A column of the file's schema. repeated: whether it lies within lists · length: bytes of a value that all values have, 0
     where they differ · shared: whether its dictionary is given as it is, and not opened out by Arrow."""
 
@@ -50,8 +50,7 @@ class Leaf:
     shared: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(Struct, frozen=True):
     kind: int
     size: int
     stored: int

@@ -12,9 +12,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Table
@@ -42,8 +43,7 @@ _MOST_SHEETS = 10_000
 NO_PART = "a sheet that the workbook names and does not hold was left out"
 
 
-@dataclass(frozen=True, slots=True)
-class _Relation:
+class _Relation(Struct, frozen=True):
     kind: str
     part: str
 

@@ -12,8 +12,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from vault.errors import Damaged
 
@@ -25,8 +26,7 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _OLE_SEARCHED = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class WorkbookBounds:
+class WorkbookBounds(Struct, frozen=True):
     """What a workbook may ask of us.
 
     part        bytes of one inflated part, read by streaming

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.tables.model import BATCH_BYTES, Value
 from restore.tables.workbook.dates import NumberKind
@@ -46,8 +47,7 @@ _JOINED = (
 """Tags that open and close what a cell holds, and what stands for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
+class _Cell(Struct, frozen=True):
     """What the cells of a column have in common. tag: what stands before and behind the row's number · at: the piece of the
     tag; the next one is what the cell holds, the third `end` · kind: as `t` names it; None where the cell is empty."""
 

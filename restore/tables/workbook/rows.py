@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from restore.tables.cell_text import shown, text_of
 from restore.tables.loss_report import EXAMPLES, LossReport
@@ -36,8 +37,7 @@ Row: TypeAlias = tuple[int, list[Value]]
 """Its number in the sheet, from 0, and its cells from the first column to the last that has a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowBlock:
+class RowBlock(Struct, frozen=True):
     """Rows by columns. numbers: theirs, going up; each row holds a value · columns: from the first to the last that has one."""
 
     numbers: Sequence[int]
@@ -57,8 +57,7 @@ class RowBlock:
         return len(self.numbers) > 0 and self.numbers[0] == number and self.numbers[-1] == number + len(self.numbers) - 1
 
 
-@dataclass(slots=True)
-class ReadingNotes:
+class ReadingNotes(Struct):
     """What a reading could not give as it stands in the sheet, by kind and column, with the first few places."""
 
     occurrences: dict[tuple[str, int], tuple[int, list[tuple[int, str]]]] = field(default_factory=dict)
@@ -88,8 +87,7 @@ class ReadingNotes:
                 losses.add(what, table, name, 0, f"{where}: {shown(text)}" if text else where)
 
 
-@dataclass(frozen=True, slots=True)
-class SheetSummary:
+class SheetSummary(Struct, frozen=True):
     """What can be told of a sheet without looking at each cell. lossless: no cell can be lost · widest: no cell stands right of
     so many columns, None where that is not known."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 from restore.tables.cell_text import CellPosition, shown
 from restore.tables.loss_report import LossReport
@@ -31,8 +32,7 @@ Cells: TypeAlias = Sequence[str | None]
 """A row, spelt."""
 
 
-@dataclass(frozen=True, slots=True)
-class SheetBounds:
+class SheetBounds(Struct, frozen=True):
     """rows: of a sheet, the header's included · size: bytes of a sheet's XML, after which it goes on in a further one: below
     2 GiB a part needs no zip64, of which not every program is sure."""
 

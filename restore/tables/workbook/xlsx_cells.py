@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, time
+
+from msgspec import Struct
 
 from restore.tables.model import BATCH_BYTES, LARGEST_ROW_BYTES, Value
 from restore.tables.workbook.dates import NumberKind, moment_of
@@ -41,8 +42,7 @@ _ROW_NUMBER = re.compile(r"""\sr\s*=\s*["']([0-9]{1,9})["']""")
 _PIECE_CHARACTERS = BATCH_BYTES // 4
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
+class Book(Struct, frozen=True):
     """What the cells of all sheets share. strings: the shared texts · shown: what the styles by their numbers make of a number,
     plain numbers left out · since_1904: how days are counted."""
 

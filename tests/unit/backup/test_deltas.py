@@ -7,11 +7,11 @@ import random
 import shutil
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from restore.selection.select import ItemQuery
 from tests.support import independent_reader

@@ -10,10 +10,10 @@ import sys
 from array import array
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli import resource_errors
 from tests.support.dying import DyingStore, PowerCut

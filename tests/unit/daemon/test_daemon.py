@@ -6,12 +6,12 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from policies.daemon import heartbeat
 from policies.daemon.child_processes import ProcessResult
@@ -308,7 +308,7 @@ def _health(health: Health) -> tuple[int, dict[str, Any]]:
             return error.code, json.load(error)
 
 
-class Supervisor(Systemd):
+class Supervisor(Systemd, frozen=True):
     """Remembers what systemd was told, in place of its socket."""
 
     told: ClassVar[list[str]] = []
@@ -371,7 +371,7 @@ def test_a_run_that_did_its_work_has_reached_the_store(make: Make) -> None:
 def test_all_is_well_is_not_pinged_before_the_store_was_reached(make: Make) -> None:
     pinged: list[str] = []
 
-    class Recorder(Healthchecks):
+    class Recorder(Healthchecks, frozen=True):
         def _ping(self, suffix: str, body: str) -> None:
             pinged.append(f"{suffix} {body}")
 

@@ -8,9 +8,11 @@ told.hour({b"reports/a": "other"})
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from benchmarks.history_data import FIRST_HOUR, HOUR, Item, Items, content_of, table_of, writing
 from restore.history.cache import HistoryCache

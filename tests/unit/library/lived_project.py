@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from restore.selection.query import ItemQuery
 from strongroom import context
@@ -48,8 +49,7 @@ class Heard:
         self.items += items
 
 
-@dataclass(frozen=True)
-class LivedProject:
+class LivedProject(Struct, frozen=True):
     """The project acme with the source `reports`."""
 
     desk: Desk

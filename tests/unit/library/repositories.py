@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from strongroom import context
 from strongroom.context import Context
@@ -35,8 +36,7 @@ EVERYTHING = {
 OLD_NOTES = b"remember nothing\n"
 
 
-@dataclass(frozen=True)
-class OpenProject:
+class OpenProject(Struct, frozen=True):
     """The project acme: reports and a ticket, backed up twice, with other notes the first time."""
 
     desk: Desk

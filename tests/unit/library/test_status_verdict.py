@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from policies.daemon.heartbeat import Heartbeat
 from policies.monitoring.alerts import Alert
@@ -49,7 +49,7 @@ def drill(days: float, trouble: str = "") -> LastDrill:
 
 def status_of(*projects: ProjectStatus, **more: object) -> RepositoryStatus:
     found = RepositoryStatus("id", "/srv/repository", projects, (), Heartbeat("none"), (), NOW)
-    return replace(found, **more)  # type: ignore[arg-type]
+    return replace(found, **more)
 
 
 def project(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from policies.monitoring import anomalies
 from policies.monitoring.anomalies import AnomalyLimits
@@ -90,7 +90,7 @@ def test_a_folder_that_is_emptied_file_by_file_is_told_when_the_last_one_goes(tm
 def hourly(now: datetime, **numbers: object) -> Changes:
     """What an hour does in a centre with two hundred workbooks and sixty drawings that are made anew."""
     usual = Changes(files=560 + (now - START).days * 8, rewritten=260, looked=200, went=60, formed=260, since=START)
-    return replace(usual, **numbers)  # type: ignore[arg-type] # by name
+    return replace(usual, **numbers)
 
 
 def month() -> list[Changes | None]:

@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.policy import default
 from types import ModuleType
 
 import pytest
+from msgspec.structs import replace
 
 from policies.notifications import deadline
 from policies.notifications.apprise import Apprise

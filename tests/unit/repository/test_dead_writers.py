@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.clock import StillClock
 from tests.support.dying import PowerCut
@@ -75,7 +75,7 @@ def claim_of(project: Project, process: Process | None) -> OwnClaim:
 def process(**other: object) -> Process:
     own = PROCESSES.own()
     assert own is not None
-    return replace(own, **other)  # type: ignore[arg-type]
+    return replace(own, **other)
 
 
 def ended_process() -> Process:

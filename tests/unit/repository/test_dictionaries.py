@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.places import back_up, checked, chunks_in_packs, copied, made_on, restore, through, tiny_descriptor

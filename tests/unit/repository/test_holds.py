@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.faulty import FaultyStore, Verb, faults
 from tests.support.places import FAR_AHEAD, TickingClock, back_up, made_on, through

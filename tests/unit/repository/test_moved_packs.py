@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from tests.support.faulty import FaultyStore
 from tests.support.places import back_up, checked, made_on, names, restore, through, tiny_descriptor

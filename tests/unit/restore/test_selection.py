@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from restore.selection.query import ItemQuery
 from restore.selection.select import Selection, select
@@ -52,7 +52,7 @@ QUERY = ItemQuery(now=datetime(2024, 4, 2, tzinfo=UTC))
 
 
 def picked(project: Project, **parts: object) -> set[str]:
-    found = select(project, replace(QUERY, **parts)).table  # type: ignore[arg-type]  # parts of a query
+    found = select(project, replace(QUERY, **parts)).table
     return {
         path.decode()
         for path, type_ in zip(found["path"].to_pylist(), found["type"].to_pylist(), strict=True)
@@ -62,7 +62,7 @@ def picked(project: Project, **parts: object) -> set[str]:
 
 def refused(project: Project, **parts: object) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        select(project, replace(QUERY, **parts))  # type: ignore[arg-type]  # parts of a query
+        select(project, replace(QUERY, **parts))
     return caught.value
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from policies.retention.calendar_span import CalendarSpan
 from policies.retention.plan import Freed, RetentionInputs, RetentionPlan, StorageUse, make_plan

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from policies.retention.snapshot_facts import described
 from policies.retention.verdict import Snapshot
@@ -12,7 +13,7 @@ from vault.format.tree import Tree
 
 WHEN = datetime(2024, 5, 17, tzinfo=UTC)
 ROOT = Tree(0, 0, ())
-NONE = Counts(*[0] * len(Counts.__slots__))
+NONE = Counts(*[0] * len(Counts.__struct_fields__))
 
 
 def record(name: str, *parents: str, source: str = "files", problems: int = 0) -> Record:

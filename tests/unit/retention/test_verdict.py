@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from policies.retention.calendar_span import CalendarSpan
 from policies.retention.rules import ALL, DEFAULT_KEEP, Keep

@@ -7,11 +7,11 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from policies.daemon import heartbeat
 from policies.monitoring.state_store import StateStore

@@ -6,9 +6,10 @@ A snapshot that is being restored while it is forgotten goes on being readable u
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from vault.errors import RefusedByRule, UsageError
 from vault.format import layout, strict_json

@@ -12,8 +12,9 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import pack as packs
@@ -36,8 +37,7 @@ READERS = 8
 """Packs that are fetched at once: small ones, each of which waits for two round trips."""
 
 
-@dataclass(frozen=True, slots=True)
-class JoinInputs:
+class JoinInputs(Struct, frozen=True):
     """What to do. batches: of packs · index: where dictionaries lie · order: of what lies in one pack."""
 
     batches: Sequence[PackBatch]
@@ -56,8 +56,7 @@ class Joined(NamedTuple):
     left: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(Struct, frozen=True):
     """A chunk on its way. Its bytes stay those of the pack that it was read from."""
 
     place: ChunkPlace

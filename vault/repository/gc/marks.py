@@ -16,8 +16,9 @@ from working. Only a person can know that its prune has ended, and take it away.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
@@ -35,8 +36,7 @@ PRUNES_LAST = EVICTIONS_STAY
 UNREADABLE = "a prune's mark cannot be read, so what is new is stored without looking for it among what is stored"
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """All marks of two listings, by name. damaged: those that cannot be read."""
 
     by_name: dict[str, Mark]

@@ -10,8 +10,10 @@ content goes on the strength of such a record.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format.chunks import ID_SIZE
@@ -32,8 +34,7 @@ Pack = tuple[int, bytes, int]
 """Tier, SHA-256, stored bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class StayingPacks:
+class StayingPacks(Struct, frozen=True):
     """What stays after a prune.
 
     - `records`: of the snapshots that count

@@ -15,8 +15,9 @@ the next prune continues with the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
 
 from vault.errors import StorageDenied
 from vault.format import layout

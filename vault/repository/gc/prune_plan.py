@@ -11,9 +11,10 @@ locked              what the store keeps locked is left for another prune
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from vault.format.layout import META_TIER
 from vault.progress import NoProgress, Progress
@@ -36,8 +37,7 @@ def nothing_locked(_name: str) -> datetime | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class PruneOptions:
+class PruneOptions(Struct, frozen=True):
     """How a prune behaves.
 
     - `held`: reads the holds; called again before each deletion
@@ -87,8 +87,7 @@ class WastefulPack(NamedTuple):
     waste: int
 
 
-@dataclass(frozen=True, slots=True)
-class PrunePlan:
+class PrunePlan(Struct, frozen=True):
     """What a prune would do.
 
     - `known_forgotten`: every snapshot that was forgotten when the plan was made

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
 
 from vault.errors import RefusedByRule
 from vault.format import layout

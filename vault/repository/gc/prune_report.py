@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(slots=True)
-class PruneReport:
+
+class PruneReport(Struct):
     """What a prune did.
 
     - `waiting`, `waiting_for`: claims that still existed when its patience ran out, and whose they are; then it did nothing
@@ -63,5 +63,5 @@ class PruneReport:
             "stored_bytes": self.stored,
         }
         named |= {"packs_joined": self.joined, "packs_joined_into": self.joined_into, "move_records_joined": self.moves_joined}
-        plain = [name for name in self.__slots__ if name not in ("joined", "joined_into", "moves_joined")]
+        plain = [name for name in self.__struct_fields__ if name not in ("joined", "joined_into", "moves_joined")]
         return {name: getattr(self, name) for name in plain} | named | {"done": self.done}

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format.descriptor import INFLATED
@@ -47,8 +48,7 @@ _Destination = tuple[_Builder, int]
 """A pack to be, and how many were closed before a chunk came to lie in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RepackInputs:
+class RepackInputs(Struct, frozen=True):
     """What to do. packs: that are wasteful · chunks: that any snapshot needs · index: where they lie."""
 
     packs: list[StoredPack]
