@@ -34,7 +34,7 @@ from vault.storage.caching import CachingStore
 from vault.storage.contract import ObjectInfo
 from vault.storage.memory import MemoryStore
 
-WISHES = PruneOptions(patience=WaitOptions(seconds=0), repack_above=0.3, most_segments=2)
+OPTIONS = PruneOptions(patience=WaitOptions(seconds=0), repack_above=0.3, most_segments=2)
 
 
 @dataclass
@@ -51,7 +51,7 @@ class World:
 
     def prune(self, store: MemoryStore | None = None, **changes: object) -> PruneReport:
         project = self.project if store is None else through(self.project, store)
-        options = replace(WISHES, **changes)
+        options = replace(OPTIONS, **changes)
         return apply(project, make_plan(project, options), options)
 
     def restorable(self) -> dict[tuple[str, str], bytes]:
@@ -163,7 +163,7 @@ def test_a_prune_after_a_loss_never_makes_it_worse(world: World, loss: str) -> N
 @pytest.mark.parametrize("which", [ONE, ALL], ids=["one", "all"])
 def test_a_prune_writes_lost_index_segments_anew(world: World, which: slice) -> None:
     whole = ChunkIndex.load(world.project).packs()
-    needed = {one.sha256 for one in make_plan(world.project, WISHES).needed}
+    needed = {one.sha256 for one in make_plan(world.project, OPTIONS).needed}
     deleted("index", which)(world)
     assert world.prune(repack_above=None).done
     assert ChunkIndex.load(through(world.project, world.store)).packs() >= whole & needed
@@ -173,7 +173,7 @@ def test_a_writer_that_may_not_read_prunes_beside_a_lost_index_and_makes_nothing
     deleted("index", ALL)(world)
     before = world.restorable()
     writer = replace(world.project, capability=world.project.capability.without_reading())
-    apply(writer, make_plan(writer, WISHES), WISHES)
+    apply(writer, make_plan(writer, OPTIONS), OPTIONS)
     assert world.restorable() == before
 
 
@@ -221,7 +221,7 @@ def test_packs_that_a_listing_leaves_out_keep_their_index_rows(world: World) -> 
     for name in [*world.names("packs")[::4], *world.names("meta")[::4]]:
         world.prune(Forgetful(world.store, {name}))
     named = ChunkIndex.load(through(world.project, world.store)).packs()
-    assert named >= {one.sha256 for one in make_plan(world.project, WISHES).needed}
+    assert named >= {one.sha256 for one in make_plan(world.project, OPTIONS).needed}
     assert world.restorable() == before
 
 
@@ -255,14 +255,14 @@ def test_a_listing_that_leaves_out_a_note_does_not_make_a_prune_miss_what_was_ta
         def get(self, name: str) -> bytes:
             return store.get(name)
 
-    plan = make_plan(through(project, LeavesOut()), WISHES)
+    plan = make_plan(through(project, LeavesOut()), OPTIONS)
     assert len(plan.forgotten) == 1
 
 
 def test_a_snapshot_that_is_taken_back_while_a_prune_looks_ends_it_with_run_again(tmp_path: Path) -> None:
     project, _, take_back = taken_back(tmp_path)
     with pytest.raises(Damaged):
-        make_plan(project, WISHES)
+        make_plan(project, OPTIONS)
 
     def find(world: Seen) -> NeededPacks:
         asked.append(world)
@@ -272,5 +272,5 @@ def test_a_snapshot_that_is_taken_back_while_a_prune_looks_ends_it_with_run_agai
 
     asked: list[Seen] = []
     with pytest.raises(Busy, match="was forgotten while this prune was at work"):
-        read_until_consistent(project, frozenset(), WISHES, find)
-    assert apply(project, make_plan(project, WISHES), WISHES).forgotten == 1
+        read_until_consistent(project, frozenset(), OPTIONS, find)
+    assert apply(project, make_plan(project, OPTIONS), OPTIONS).forgotten == 1

@@ -28,7 +28,7 @@ from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
 from vault.storage.memory import MemoryStore
 
-WISHES = PruneOptions(patience=WaitOptions(seconds=0))
+OPTIONS = PruneOptions(patience=WaitOptions(seconds=0))
 YEAR = timedelta(days=365)
 
 
@@ -49,7 +49,7 @@ def lived(store: MemoryStore, folder: Path) -> Project:
 
 
 def pruned(project: Project) -> PruneReport:
-    return apply(project, make_plan(project, WISHES), WISHES)
+    return apply(project, make_plan(project, OPTIONS), OPTIONS)
 
 
 @pytest.mark.parametrize("ahead", [YEAR, -YEAR])
@@ -78,7 +78,7 @@ def test_where_all_records_are_gone_nothing_is_pruned_and_no_check_calls_it_soun
     packs = names(store, project.folder("packs"))
     assert [text for text in checked(stranger).damage if "no record of a snapshot stands" in text]
     with pytest.raises(RefusedByRule, match="no record of a snapshot stands"):
-        make_plan(stranger, WISHES)
+        make_plan(stranger, OPTIONS)
     for name, data in safe.items():
         store.put(name, data)
     assert names(store, project.folder("packs")) == packs
@@ -94,9 +94,9 @@ def test_all_snapshots_may_be_forgotten_and_pruned_also_by_a_prune_that_goes_on_
     for name in names(store, project.folder("snapshots")):
         store.delete(name)  # a prune went so far
     with pytest.raises(RefusedByRule) as refused:
-        make_plan(project, WISHES)
+        make_plan(project, OPTIONS)
     assert "`strongroom prune acme --allow-empty`" in (refused.value.hint or "")
-    meant = replace(WISHES, allow_empty=True)
+    meant = replace(OPTIONS, allow_empty=True)
     assert apply(project, make_plan(project, meant), meant).deleted > 0
     assert [name for part in ("packs", "meta") for name in names(store, project.folder(part))] == []
     assert checked(project).sound
