@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from vault.hidden_fields import HidesFields
 
 if TYPE_CHECKING:
     from strongroom.settings.document import Document
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from strongroom.settings.projects import ProjectSettings, SourceSettings
 
 
-class Settings(Struct, frozen=True):
+class Settings(HidesFields, frozen=True):
     """All of a settings file. file: where it was read from · text: what it holds."""
 
     file: Path

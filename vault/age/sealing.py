@@ -16,6 +16,7 @@ from vault.age.errors import HeaderIncomplete, NoMatchingIdentity
 from vault.age.header import LARGEST_HEADER, Header, parse_header, write_header
 from vault.age.stream import NONCE_SIZE, PayloadKey, PayloadReader, sealed_length
 from vault.errors import UsageError
+from vault.hidden_fields import HidesFields
 from vault.randomness import Randomness
 
 ENOUGH_FOR_A_HEADER = LARGEST_HEADER + NONCE_SIZE
@@ -36,7 +37,7 @@ class OpenedHeader(Struct, frozen=True):
         return PayloadReader(self.key, self.length, total_size)
 
 
-class FileStart(Struct, frozen=True):
+class FileStart(HidesFields, frozen=True):
     """What a new age file begins with: its header and its payload's nonce. One file only may be made with it.
 
     front: these bytes · file_key: the key that the header wraps.
@@ -81,7 +82,7 @@ class FileStart(Struct, frozen=True):
         return _reader(sealed, self.file_key)
 
 
-class Sealed(Struct, frozen=True):
+class Sealed(HidesFields, frozen=True):
     """A file just made, which its maker can open again without anybody's identity.
 
     data: the whole age file.
@@ -89,9 +90,6 @@ class Sealed(Struct, frozen=True):
 
     data: bytearray
     _file_key: bytes
-
-    def __repr__(self) -> str:
-        return "Sealed()"  # its bytes are long, and its key is a secret
 
     def reopen(self) -> bytearray:
         """The plain bytes, read back out of `data` in the way a reader would, from the header's first line on; only the

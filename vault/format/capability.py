@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from vault.age import HybridIdentity, HybridRecipient
@@ -17,6 +16,7 @@ from vault.errors import Damaged, KeyRefused, Unstorable
 from vault.format import strict_json
 from vault.format.chunks import ID_SIZE, derive
 from vault.format.layout import is_id
+from vault.hidden_fields import HidesFields
 from vault.randomness import Randomness
 
 LARGEST_KEY_OBJECT = 64 * 1024
@@ -24,7 +24,7 @@ LONGEST_NAME = 200
 WHAT = "a project's key object"
 
 
-class Capability(Struct, frozen=True):
+class Capability(HidesFields, frozen=True):
     """The secrets of one project. `content_identity` is None in a write capability."""
 
     repository: str

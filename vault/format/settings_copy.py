@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-
 from vault.errors import Damaged, Unstorable
 from vault.format import strict_json
 from vault.format.envelope import tag
+from vault.hidden_fields import HidesFields
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a copy before it is sealed."""
@@ -34,7 +33,7 @@ class Decoded(NamedTuple):
     vouched: frozenset[str]
 
 
-class SettingsCopy(Struct, frozen=True):
+class SettingsCopy(HidesFields, frozen=True):
     """repository, id: where it belongs · host, file: whose settings they are, and the absolute path of the file there · writer:
     program and version · recipients: public keys that it is sealed to · text: the file."""
 

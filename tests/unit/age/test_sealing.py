@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
+from rich.pretty import Pretty
 
 from tests.support.age import CHEAP_WORK_FACTOR, Pair, pairs
 from tests.support.randomness import SeededChance
@@ -31,7 +35,9 @@ from vault.age import (
     sealed_length,
     write_header,
 )
+from vault.age.sealing import FileStart
 from vault.errors import Damaged, UsageError
+from vault.format.capability import Capability
 
 SIZES = [0, 1, 15, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 1, 5 * SEGMENT - 7]
 randomness = SeededChance("sealing")
@@ -229,6 +235,11 @@ def test_keys_of_files_do_not_show_in_a_repr() -> None:
     opened = read_header(sealed.data, [HYBRID])
     assert repr(opened) == f"OpenedHeader(key=PayloadKey(…), length={opened.length})"
     assert repr(sealed) == "Sealed()"
+    capability = Capability.generate("0" * 32, "1" * 32, "acme", SeededChance(17))
+    for secret in (sealed, FileStart.new([HYBRID.recipient], SeededChance(18)), capability):
+        out = io.StringIO()
+        Console(file=out, width=10_000).print(Pretty(secret), repr(secret))
+        assert not [name for name in ("file_key", "chunk_id_key", "identity", "catalogue") if name in out.getvalue()]
 
 
 def test_armor_is_told_from_a_binary_file() -> None:
