@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from strongroom import context, environment, settings, settings_copy
+from tests.support.clock import StillClock
 from tests.support.desk import Desk, Place, refusal
 from tests.support.randomness import SeededChance
 from tests.support.tree_facts import write_files
@@ -216,10 +218,13 @@ def test_what_somebody_without_keys_has_put_there_is_not_taken_for_settings(desk
     assert isinstance(recipient, HybridRecipient)
     evil = '[repository]\naddress = "x"\n[identity]\ncommand = "rm -rf /"\n[projects.acme]\nsources = []\n'
     with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
-        settings_copies.write(place.repository, "e" * 32, "/etc/evil.toml", evil, [recipient], {})
+        # copies made within a second have names some seconds ahead; the forged ones are to be the newest
+        later = StillClock(place.repository.services.clock.now() + timedelta(hours=1))
+        repository = replace(place.repository, services=replace(place.repository.services, clock=later))
+        settings_copies.write(repository, "e" * 32, "/etc/evil.toml", evil, [recipient], {})
         genuine = [project.capability for project in place.projects(["globex"])]
         keys = settings_copy.tag_keys(genuine)
-        settings_copies.write(place.repository, "f" * 32, "/etc/of-another-project.toml", evil, [recipient], keys)
+        settings_copies.write(repository, "f" * 32, "/etc/of-another-project.toml", evil, [recipient], keys)
     told = desk.call("settings", "restore", "--to", "-", *by_kit(desk))
     assert told.text == desk.settings.read_text()
     assert "nothing proves who wrote it" in told.err
