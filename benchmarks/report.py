@@ -14,6 +14,9 @@ from msgspec.structs import asdict
 OPERATIONS = ("first backup", "unchanged", "an hour", "restore", "one folder")
 PEERS = ("restic", "rustic", "kopia", "borg")
 PLACES = ("S3", "folder")
+MEASURES = ("wall", "cpu", "stored")
+BY_DAEMON = ("unchanged", "an hour")
+"""What a schedule runs every hour."""
 
 
 class Result(Struct, frozen=True):
@@ -83,22 +86,26 @@ def beside_the_best(results: list[Result]) -> str:
         ]
         for place in PLACES:
             for operation in OPERATIONS:
-                cells = [_ratio(of_set, place, operation, measure) for measure in ("wall", "cpu", "stored")]
+                cells = [_ratio(of_set, place, operation, measure) for measure in MEASURES]
                 if any(cells):
                     lines.append(f"| {operation}, {place} | {' | '.join(cells)} |")
+            for operation in BY_DAEMON:
+                cells = [_ratio(of_set, place, operation, measure, ours=f"strongroom daemon, {place}") for measure in MEASURES]
+                if any(cells):
+                    lines.append(f"| {operation} by the daemon, {place} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 
 
-def _ratio(results: list[Result], place: str, operation: str, measure: str) -> str:
-    """`0.62 of rustic, 0.55 of restic`; nothing where one side was not measured."""
-    ours = _median(results, f"strongroom {place}", operation, measure)
+def _ratio(results: list[Result], place: str, operation: str, measure: str, ours: str = "") -> str:
+    """`0.62 of rustic, 0.55 of restic`; nothing where one side was not measured. ours: the tool; else the command."""
+    own = _median(results, ours or f"strongroom {place}", operation, measure)
     theirs = {peer: _median(results, f"{peer} {place}", operation, measure) for peer in PEERS}
     known = {peer: value for peer, value in theirs.items() if value}
-    if ours is None or not known:
+    if own is None or not known:
         return ""
     named = dict.fromkeys([min(known, key=known.__getitem__), *(["restic"] if "restic" in known else [])])
-    return ", ".join(f"{ours / known[peer]:.2f} of {peer}" for peer in named)
+    return ", ".join(f"{own / known[peer]:.2f} of {peer}" for peer in named)
 
 
 def _median(results: list[Result], tool: str, operation: str, measure: str) -> float | None:
@@ -121,7 +128,8 @@ def _cell(results: list[Result], tool: str, operation: str) -> str:
     if not own:
         return ""
     wall, cpu = median(result.wall for result in own), median(result.cpu for result in own)
-    parts = [f"**{wall:.2f} s**", f"cpu {cpu:.1f} s", f"{max(result.rss for result in own) / 1e6:.0f} MB"]
+    memory = max(result.rss for result in own)  # 0: not measured
+    parts = [f"**{wall:.2f} s**", f"cpu {cpu:.1f} s", *([f"{memory / 1e6:.0f} MB"] if memory else [])]
     asked = _median(results, tool, operation, "requests")
     stored = _median(results, tool, operation, "stored")
     parts += [f"{asked:.0f} requests"] if asked is not None else []

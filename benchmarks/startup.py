@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,12 +21,9 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from benchmarks import measure
+from benchmarks.daemon_runs import forked_runs
 from benchmarks.scratch import child_environment, require_program, say
-from policies.daemon.child_processes import Children
-from policies.daemon.warm_parent import WarmParent, is_possible
-from policies.scheduling.jobs import Stop
-from strongroom import daemon_config
-from vault.clock import SystemClock
+from policies.daemon.warm_parent import is_possible
 
 FILES = 20
 HEAVY = (
@@ -115,28 +111,9 @@ FORKED = "backup"
 
 def forked(place: Place, rounds: int) -> float:
     """The processor seconds of an unchanged backup that the daemon's warm parent forks: the best of so many rounds."""
-    clock, best = SystemClock(), 1e9
-    environment = place.environment | {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-    parent = WarmParent(daemon_config.RUN, daemon_config.WARM_PARENT, environment, clock, say)
-    try:
-        while not parent.warm_up():
-            clock.sleep(0.05)
-        children = Children(place.environment | {"STRONGROOM_PARENT": str(os.getpid())}, warm=parent)
-        for number in range(rounds):
-            before = _of_children(parent.pid)
-            command = [*daemon_config.RUN, FORKED, "--quiet", "--config", str(place.folder / "strongroom.toml")]
-            ended = children.run(command, Stop(clock, clock.monotonic() + 60))
-            if ended.code or parent.forked != number + 1:
-                raise SystemExit(f"a forked run failed: {ended.errors}")
-            best = min(best, _of_children(parent.pid) - before)
-    finally:
-        parent.close()
-    return best
-
-
-def _of_children(pid: int | None) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    with forked_runs(place.environment) as runs:
+        command = [FORKED, "--quiet", "--config", str(place.folder / "strongroom.toml")]
+        return min(runs.run(command).cpu for _ in range(rounds))
 
 
 def measured(place: Place, command: str, rounds: int) -> Measured:

@@ -33,10 +33,14 @@ class Place(Struct, frozen=True):
 
     def run(self, *command: str | Path, folder: Path, extra: dict[str, str] | None = None) -> Cost:
         """Runs a command in `folder` with this place's environment."""
-        environment = {**self.environment, **(self.server.environment if self.server else {}), **(extra or {})}
-        environment["HOME"] = str(self.home / "home")
-        (self.home / "home").mkdir(parents=True, exist_ok=True)
+        environment = {**self.own_environment(), **(extra or {})}
         return run(command, environment=environment, folder=folder, log=self.home / "log")
+
+    def own_environment(self) -> dict[str, str]:
+        """With the credentials of its server, and a home that is there."""
+        home = self.home / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        return {**self.environment, **(self.server.environment if self.server else {}), "HOME": str(home)}
 
     @property
     def repository(self) -> Path:
@@ -268,6 +272,16 @@ class Strongroom:
         return self._place.run(self._place.program, *words, "--config", self._config, folder=self._place.home)
 
 
+class StrongroomDaemon(Strongroom):
+    """The same, with backups as the daemon runs them."""
+
+    def backup(self) -> Cost:
+        from benchmarks.daemon_runs import forked_runs
+
+        with forked_runs(self._place.own_environment(), s3=self._place.server is not None) as runs:
+            return runs.run(["backup", "bench", "--json", "--config", str(self._config)])
+
+
 class Entry(Struct, frozen=True):
     """A column of the table: a tool with a kind of place. `again`: whether a second backup means something to it."""
 
@@ -281,10 +295,12 @@ class Entry(Struct, frozen=True):
 
 ENTRIES = (
     Entry("strongroom S3", "strongroom", Strongroom, on_s3=True),
+    Entry("strongroom daemon, S3", "strongroom", StrongroomDaemon, on_s3=True),
     Entry("restic S3", "restic", Restic, on_s3=True, version=("version",)),
     Entry("rustic S3", "rustic", Rustic, on_s3=True),
     Entry("kopia S3", "kopia", Kopia, on_s3=True),
     Entry("strongroom folder", "strongroom", Strongroom, on_s3=False),
+    Entry("strongroom daemon, folder", "strongroom", StrongroomDaemon, on_s3=False),
     Entry("restic folder", "restic", Restic, on_s3=False, version=("version",)),
     Entry("rustic folder", "rustic", Rustic, on_s3=False),
     Entry("kopia folder", "kopia", Kopia, on_s3=False),

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 COLUMNS = ["path", "type", "size", "blake3", "format", "vanished_at", "chunks", "profile"]
 """Of the manifest before."""
 
+_CONTENT = ["path", "size", "blake3", "format", "chunks", "profile"]
+_PLACE = ["path", "size", "blake3", "vanished_at", "period_start", "period_end", "period_origin"]
+"""Of the new one: a million of its rows with all their columns must not be in memory twice."""
+
 NEXT_TO_NOTHING = 10
 """A file that has a tenth of its bytes or rows, or a column that has a tenth of its cells, is emptied."""
 
@@ -68,15 +72,17 @@ def changes(before: pa.Table, after: pa.Table, taken_at: datetime, zone: ZoneInf
 
     files = before.filter(pc.and_(pc.equal(before["type"], FILE), pc.is_null(before["vanished_at"])))
     moment = pa.scalar(taken_at, after.schema.field("seen_at").type)
-    now = after.filter(pc.equal(after["type"], FILE))
-    new = now.filter(pc.and_(pc.equal(now["seen_at"], moment), pc.is_null(now["vanished_at"])))
-    found = _rewritten(files, new)
-    gone = now.filter(pc.greater(now["vanished_at"], pa.scalar(taken_at - RECENT, moment.type)))
-    lost = _lost(gone, now) if pc.any(pc.equal(gone["vanished_at"], moment)).as_py() else gone.slice(0, 0)
+    is_file, is_here = pc.equal(after["type"], FILE), pc.is_null(after["vanished_at"])
+    read = pc.and_(pc.and_(is_file, is_here), pc.equal(after["seen_at"], moment))
+    found = _rewritten(files, after.select(_CONTENT), read) if len(files) else _Rewritten()
+    after = after.select(_PLACE)
+    gone = after.filter(pc.and_(is_file, pc.greater(after["vanished_at"], pa.scalar(taken_at - RECENT, moment.type))))
+    any_now = pc.any(pc.equal(gone["vanished_at"], moment)).as_py()
+    present = after.filter(pc.and_(is_file, is_here)) if any_now else after.slice(0, 0)
+    lost = _lost(gone, present) if any_now else gone.slice(0, 0)
     at_once = lost.filter(pc.equal(lost["vanished_at"], moment))
     for path in at_once["path"].slice(0, MOST_EXAMPLES).to_pylist():
         found.examples["vanished"].append(_name(path))
-    present = now.filter(pc.is_null(now["vanished_at"])) if len(at_once) else now.slice(0, 0)
     return Changes(
         files=len(files),
         **found.numbers,
@@ -94,10 +100,12 @@ def unchanged(last: Changes | None, files: int, since: datetime) -> Changes:
     return Changes(files=files, since=last.since if last and last.since else since)
 
 
-def _rewritten(files: pa.Table, new: pa.Table) -> _Rewritten:
-    """What became of the content of files. files: of the snapshot before · new: what the run has read."""
+def _rewritten(files: pa.Table, after: pa.Table, read: pa.ChunkedArray) -> _Rewritten:
+    """What became of the content of files. files: of the snapshot before · after: of the new one · read: which rows of it the
+    run has read."""
     import pyarrow.compute as pc
 
+    new = after.filter(read)  # few of a million, but for the first time
     at = pc.index_in(new["path"], value_set=files["path"].combine_chunks())
     both, old = new.filter(pc.is_valid(at)), files.take(at.drop_null())
     differs = pc.fill_null(pc.not_equal(_whole(both, "blake3"), _whole(old, "blake3")), fill_value=False)
@@ -201,11 +209,11 @@ def _kept_bytes(old: pa.Table, new: pa.Table) -> dict[int, float]:
     return shares
 
 
-def _lost(gone: pa.Table, now: pa.Table) -> pa.Table:
+def _lost(gone: pa.Table, present: pa.Table) -> pa.Table:
     """Those of the vanished files whose content the source has nowhere else."""
     import pyarrow.compute as pc
 
-    there = now.filter(pc.is_null(now["vanished_at"]))["blake3"].combine_chunks()
+    there = present["blake3"].combine_chunks()
     elsewhere = pc.and_(pc.is_in(gone["blake3"], value_set=there), pc.greater(gone["size"], 0))
     return gone.filter(pc.invert(elsewhere))
 

@@ -8,6 +8,7 @@ change: a snapshot's record bears the fingerprint of those that made it.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 FINGERPRINT_SIZE = 8
 _RECOGNITION = "recognition 2"
 """Raised when names are read otherwise than before, so that what was described is described anew."""
+_AT_ONCE = 4096
+"""Values that are Python objects at once."""
 _COLUMNS = ("period_start", "period_end", "period_origin")
 
 OfContent = Callable[[int, str], Period | None]
@@ -162,11 +165,17 @@ def _of_mtime(table: pa.Table, zone: ZoneInfo, known: pa.ChunkedArray) -> tuple[
     places = pc.indices_nonzero(periods_of_contents)
     coded = table["mtime"].take(places).combine_chunks().dictionary_encode()
     days = _Days(zone)
-    periods = [days.of(second) for second in coded.dictionary.to_pylist()]
-    starts = pa.array([one.start for one in periods], pa.int64()).take(coded.indices).cast(moment)
-    ends = pa.array([one.end for one in periods], pa.int64()).take(coded.indices).cast(moment)
-    back = pc.index_in(pa.array(range(len(table)), pa.uint64()), value_set=places)
-    return starts.take(back), ends.take(back), pa.array([period_columns.MTIME] * len(starts), pa.string()).take(back)
+    bounds = array("q")  # flat: each of a million files may have a second of its own
+    for at in range(0, len(coded.dictionary), _AT_ONCE):
+        for second in coded.dictionary[at : at + _AT_ONCE].to_pylist():
+            day = days.of(second)
+            bounds.extend((day.start, day.end))
+    sides = [pa.py_buffer(bounds[side::2]) for side in (0, 1)]
+    columns = [pa.Array.from_buffers(pa.int64(), len(bounds) // 2, [None, side]) for side in sides]
+    starts, ends = (column.take(coded.indices).cast(moment) for column in columns)
+    back = pc.index_in(pa.arange(0, len(table)).cast(pa.uint64()), value_set=places)
+    origins = pa.repeat(pa.scalar(period_columns.MTIME), len(starts))
+    return starts.take(back), ends.take(back), origins.take(back)
 
 
 class _Days:

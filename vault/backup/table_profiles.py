@@ -10,6 +10,7 @@ is decided by a hash of their paths, so that it is the same ones every time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -37,6 +38,8 @@ WORKBOOK, WORKBOOKS = 4, frozenset({"ods", "xlsb", "xlsx"})
 """A compressed workbook counts so many times its size."""
 
 _HASH = 8
+_AT_ONCE = 4096
+"""Rows of a table that are Python objects at once."""
 
 
 class TableProfile(Struct, frozen=True):
@@ -103,7 +106,7 @@ def profile_tables(
     found = scan.select(["path", "size"]).take(read["row"].combine_chunks()).append_column("format", read["format"])
     found = found.filter(pc.and_(pc.greater(found["size"], 0), pc.less_equal(found["size"], LARGEST)))
     profiles = {}
-    for path, format_ in _chosen(zip(*(found[name].to_pylist() for name in ("path", "size", "format")), strict=True)):
+    for path, format_ in _chosen(_rows(found)):
         stop()
         file = reader.open_large(path)
         if isinstance(file, Problem):
@@ -113,11 +116,16 @@ def profile_tables(
     return profiles
 
 
+def _rows(found: pa.Table) -> Iterator[tuple[bytes, int, str]]:
+    """Path, bytes and format of each row, a few thousand at a time as Python objects."""
+    for batch in found.select(["path", "size", "format"]).to_batches(max_chunksize=_AT_ONCE):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
 def _chosen(tables: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, str]]:
     """The tables that are profiled. tables: path, bytes, format."""
     left = MOST_BYTES
-    ordered = sorted(tables, key=lambda one: blake3(one[0]).digest(_HASH))
-    for path, size, format_ in ordered[:MOST_TABLES]:
+    for path, size, format_ in nsmallest(MOST_TABLES, tables, key=lambda one: blake3(one[0]).digest(_HASH)):
         left -= size * WORKBOOK if format_ in WORKBOOKS else size
         if left < 0:
             return

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from vault.format import layout
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.hold import Release
-from vault.repository import cached_copies, forget_notes, holds, missing_snapshots, snapshots
+from vault.repository import cached_copies, holds, missing_snapshots, snapshots
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc.forget import put_notes, refuse_unfit
 from vault.repository.project import Project
@@ -58,8 +58,7 @@ def look(project: Project, memory: ClientMemory) -> list[Missing]:
     """Everything of a project that is missing; what stands is remembered from now on. A snapshot that was forgotten and whose
     note is gone is told as a note. What this machine's cache has of a record or a note that is gone is saved. Raises
     `StorageError`."""
-    gone = missing_snapshots.gone(project, memory)
-    noted = forget_notes.read_all(project)
+    gone, noted = missing_snapshots.look(project, memory)
     notes = set(memory.missing(project.id, noted.by_id, kind="forgotten"))
     for one in memory.missing(project.id, noted.ids, kind="notes"):
         cached_copies.save(project, layout.forgotten_name(project.id, one))

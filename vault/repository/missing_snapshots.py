@@ -78,14 +78,24 @@ def acceptance(project: Project, snapshot: str) -> str:
     return f"`strongroom retention accept-loss {quoted(project.name)} {snapshot} --reason TEXT`"
 
 
-def absent(project: Project, listed: Collection[str], records: Iterable[Record], remembered: Iterable[str]) -> AbsentSnapshots:
-    """Which snapshots are known to have been there and are not listed. records: those that are there · remembered: the ids that
-    this machine has seen. Raises `StorageError`."""
+def absent(
+    project: Project,
+    listed: Collection[str],
+    records: Iterable[Record],
+    remembered: Iterable[str],
+    notes: ForgetNotes | None = None,
+) -> AbsentSnapshots:
+    """Which snapshots are known to have been there and are not listed. Raises `StorageError`.
+
+    - `records`: those that are there
+    - `remembered`: the ids that this machine has seen
+    - `notes`: of forgotten ones, where they were read after the listing: whoever deletes a record has written a note before
+    """
     known = {parent for one in records for parent in one.parents} | set(remembered)
     with suppress(StorageError):  # they are derived: where they cannot be had, others say the same of most snapshots
         known |= {one.id for rolled in rollups.rolled_up(project) for one in rolled}
     unlisted = known - set(listed)
-    notes = forget_notes.read_all(project)  # after the listing: whoever deletes a record has written a note before
+    notes = forget_notes.read_all(project) if notes is None else notes
     unlisted |= {parent for one in notes.by_id.values() for parent in one.parents} - set(listed)
     wanted = sorted(one for one in unlisted - notes.by_id.keys() if layout.is_snapshot_id(one))
     hidden = [one for one in wanted if stored_packs.exists(project, layout.snapshot_name(project.id, one))]
@@ -95,17 +105,30 @@ def absent(project: Project, listed: Collection[str], records: Iterable[Record],
     return AbsentSnapshots(tuple(hidden), tuple(sorted(gone)))
 
 
+class GoneSnapshots(NamedTuple):
+    """ids: of snapshots that are gone and that no note says were forgotten · notes: that were read for it."""
+
+    ids: tuple[str, ...]
+    notes: ForgetNotes
+
+
 def gone(project: Project, memory: ClientMemory) -> list[str]:
     """The snapshots that are gone and that no note says were forgotten: those that this machine has seen, and those that others
     name. All that are there are remembered from now on."""
+    return list(look(project, memory).ids)
+
+
+def look(project: Project, memory: ClientMemory) -> GoneSnapshots:
+    """As `gone`, with the notes that were read: each listing is a request that every backup of every hour makes."""
     listed = snapshots.stored_ids(project)
     unseen = memory.missing(project.id, listed)
-    records = snapshots.committed(project, rolled=True).records
-    found = absent(project, listed, records, unseen).gone
+    notes = forget_notes.read_all(project)
+    records = snapshots.remaining(project, listed, notes, rolled=True).records
+    found = absent(project, listed, records, unseen, notes).gone
     explained = set(unseen).difference(found)
     if explained:
-        memory.drop_snapshots(project.id, explained & forget_notes.read_all(project).by_id.keys())
-    return list(found)
+        memory.drop_snapshots(project.id, explained & notes.by_id.keys())
+    return GoneSnapshots(found, notes)
 
 
 def accept(

@@ -23,6 +23,7 @@ from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
 from vault.problems import Problem
 from vault.repository import forget_notes, rollups
+from vault.repository.forget_notes import ForgetNotes
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -108,7 +109,12 @@ def committed(project: Project, *, rolled: bool = False) -> Committed:
     `StorageError`.
     """
     gone = forget_notes.read_all(project)
-    wanted = [snapshot for snapshot in stored_ids(project) if snapshot not in gone.by_id]
+    return remaining(project, stored_ids(project), gone, rolled=rolled)
+
+
+def remaining(project: Project, listed: Iterable[str], gone: ForgetNotes, *, rolled: bool = False) -> Committed:
+    """Those of the listed snapshots that no note says were forgotten; otherwise as `committed`."""
+    wanted = [snapshot for snapshot in listed if snapshot not in gone.by_id]
     known = _in_rollups(project, wanted) if rolled and len(wanted) >= WORTH_ROLLUPS else {}
     found = read_records(project, [snapshot for snapshot in wanted if snapshot not in known])
     records = [replace(one, parents=gone.parents_of(one.parents)) for one in (*found.records, *known.values())]
