@@ -103,10 +103,10 @@ def profile_tables(
         return {}
     read = results.formats()
     read = read.filter(pc.is_in(read["format"], value_set=pa.array(sorted(profiler.formats), pa.string())))
-    found = scan.select(["path", "size"]).take(read["row"].combine_chunks()).append_column("format", read["format"])
-    found = found.filter(pc.and_(pc.greater(found["size"], 0), pc.less_equal(found["size"], LARGEST)))
+    sizes = scan["size"].combine_chunks().take(read["row"].combine_chunks())
+    read = read.append_column("size", sizes).filter(pc.and_(pc.greater(sizes, 0), pc.less_equal(sizes, LARGEST)))
     profiles = {}
-    for path, format_ in _chosen(_rows(found)):
+    for path, format_ in _chosen(_rows(scan["path"].combine_chunks(), read)):
         stop()
         file = reader.open_large(path)
         if isinstance(file, Problem):
@@ -116,10 +116,12 @@ def profile_tables(
     return profiles
 
 
-def _rows(found: pa.Table) -> Iterator[tuple[bytes, int, str]]:
-    """Path, bytes and format of each row, a few thousand at a time as Python objects."""
-    for batch in found.select(["path", "size", "format"]).to_batches(max_chunksize=_AT_ONCE):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+def _rows(paths: pa.Array, read: pa.Table) -> Iterator[tuple[bytes, int, str]]:
+    """Path, bytes and format of each table, a few thousand at a time as Python objects. paths: of the scan · read: `row` of it,
+    `size` and `format`."""
+    for batch in read.select(["row", "size", "format"]).to_batches(max_chunksize=_AT_ONCE):
+        rows, sizes, formats = batch.columns
+        yield from zip(paths.take(rows).to_pylist(), sizes.to_pylist(), formats.to_pylist(), strict=True)
 
 
 def _chosen(tables: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, str]]:
