@@ -12,8 +12,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from benchmarks.measure import CommandError, Cost
+from benchmarks.scratch import say
 from policies.daemon.child_processes import Children
-from policies.daemon.warm_parent import WarmParent
+from policies.daemon.warm_parent import WarmParent, is_possible
 from policies.scheduling.jobs import Stop
 from strongroom import daemon_config
 from vault.clock import SystemClock
@@ -43,11 +44,14 @@ class ForkedRuns(Struct, frozen=True):
 
 @contextmanager
 def forked_runs(environment: Mapping[str, str], *, s3: bool = False) -> Iterator[ForkedRuns]:
-    """Starts the process that forks, and waits until it is warm. environment: of the runs · s3: the repository is there."""
+    """Starts the process that forks, and waits until it is warm. environment: of the runs · s3: the repository is there.
+    Raises `CommandError` where the system lets nothing be forked."""
+    if not is_possible():
+        raise CommandError("the daemon starts its runs as programs on this system, and forks none")
     clock = SystemClock()
     server = [*daemon_config.WARM_PARENT, *(["s3"] if s3 else [])]
     of_parent = {**environment, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
-    parent = WarmParent(daemon_config.RUN, server, of_parent, clock, print)
+    parent = WarmParent(daemon_config.RUN, server, of_parent, clock, say)
     try:
         while not parent.warm_up():
             clock.sleep(0.05)

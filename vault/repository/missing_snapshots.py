@@ -122,7 +122,7 @@ def look(project: Project, memory: ClientMemory) -> GoneSnapshots:
     """As `gone`, with the notes that were read: each listing is a request that every backup of every hour makes."""
     listed = snapshots.stored_ids(project)
     unseen = memory.missing(project.id, listed)
-    notes = forget_notes.read_all(project)
+    notes = forget_notes.read_all(project)  # after the listing: whoever deletes a record has written a note before
     records = snapshots.remaining(project, listed, notes, rolled=True).records
     found = absent(project, listed, records, unseen, notes).gone
     explained = set(unseen).difference(found)
