@@ -10,5 +10,6 @@ claim            a writer at work                    claim_eviction   a writer t
 mark             packs that a prune will delete      moved_packs      what a prune stored again elsewhere
 hold             what nobody may forget              forget_note      which snapshots were forgotten
 rollup           snapshots summed up                 settings_copy    a sealed copy of settings
+principal        whom keys are granted to            ssh_signature    Ed25519 signatures as OpenSSH has them
 parquet          tables as bytes                     strict_json      JSON of bounded size and depth
 """

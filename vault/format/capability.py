@@ -2,7 +2,8 @@
 
 A *write* capability holds the public content key, the catalogue pair and the chunk-id key: its holder backs up,
 deduplicates, finds and plans, sees names, and cannot read one byte of content. A *read* capability adds the private
-content key. Epochs number the key pairs of a project, so that a rotation can start new ones and old packs stay readable.
+content key, *audit* the private key of the log. Epochs number the key pairs of a project, so that a rotation can start new ones
+and old packs stay readable.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ WHAT = "a project's key object"
 
 
 class Capability(HidesFields, frozen=True):
-    """The secrets of one project. `content_identity` is None in a write capability."""
+    """The secrets of one project. `content_identity` is None in a write capability.
+
+    audit_recipient: entries of the log are sealed to it; None where the project has no log yet · audit_identity: opens them;
+    None for whoever may not audit
+    """
 
     repository: str
     project: str
@@ -35,14 +40,17 @@ class Capability(HidesFields, frozen=True):
     content_identity: HybridIdentity | None
     catalogue: HybridIdentity
     chunk_id_key: bytes
+    audit_recipient: HybridRecipient | None = None
+    audit_identity: HybridIdentity | None = None
 
     def __repr__(self) -> str:
         return f"Capability({self.kind}, project {self.project}, epoch {self.epoch})"  # what else it holds is secret
 
     @classmethod
     def generate(cls, repository: str, project: str, name: str, randomness: Randomness) -> Capability:
-        """The secrets of a new project, with the right to read."""
+        """The secrets of a new project, with the rights to read and to audit."""
         content = HybridIdentity.generate(randomness)
+        audit = HybridIdentity.generate(randomness)
         return cls(
             repository=repository,
             project=project,
@@ -52,6 +60,8 @@ class Capability(HidesFields, frozen=True):
             content_identity=content,
             catalogue=HybridIdentity.generate(randomness),
             chunk_id_key=randomness.token(ID_SIZE),
+            audit_recipient=audit.recipient,
+            audit_identity=audit,
         )
 
     @property
@@ -76,7 +86,7 @@ class Capability(HidesFields, frozen=True):
 
     def without_reading(self) -> Capability:
         """The same project with the right to write only."""
-        return replace(self, content_identity=None)
+        return replace(self, content_identity=None, audit_identity=None)
 
     def reading(self) -> HybridIdentity:
         """The private content key. Raises `KeyRefused` where the holder may only write."""
@@ -101,6 +111,9 @@ class Capability(HidesFields, frozen=True):
             "catalogue_identity": self.catalogue.encode(),
             "chunk_id_key": self.chunk_id_key.hex(),
         }
+        if self.audit_recipient is not None:
+            value["audit_recipient"] = self.audit_recipient.encode()
+            value["audit_identity"] = None if self.audit_identity is None else self.audit_identity.encode()
         try:
             data = strict_json.dump(value)
         except ValueError as error:
@@ -114,6 +127,8 @@ class Capability(HidesFields, frozen=True):
         """Read back. Raises `Damaged`."""
         value = strict_json.load(data, WHAT, largest=LARGEST_KEY_OBJECT)
         content = strict_json.optional(value, "content_identity", str, WHAT)
+        log = strict_json.optional(value, "audit_recipient", str, WHAT)
+        audit = strict_json.optional(value, "audit_identity", str, WHAT)
         try:
             capability = cls(
                 repository=strict_json.field(value, "repository", str, WHAT),
@@ -124,10 +139,16 @@ class Capability(HidesFields, frozen=True):
                 content_identity=None if content is None else HybridIdentity.parse(content),
                 catalogue=HybridIdentity.parse(strict_json.field(value, "catalogue_identity", str, WHAT)),
                 chunk_id_key=strict_json.hexadecimal(value, "chunk_id_key", ID_SIZE, WHAT),
+                audit_recipient=None if log is None else HybridRecipient.parse(log),
+                audit_identity=None if audit is None else HybridIdentity.parse(audit),
             )
         except KeyRefused as error:
             raise Damaged(f"{WHAT} holds a key that cannot be read") from error
-        if capability.content_identity and capability.content_identity.recipient != capability.content_recipient:
+        pairs = (
+            (capability.content_identity, capability.content_recipient),
+            (capability.audit_identity, capability.audit_recipient),
+        )
+        if any(identity and identity.recipient != recipient for identity, recipient in pairs):
             raise Damaged(f"{WHAT} holds a key that does not belong to the other")
         if not is_id(capability.project) or not is_id(capability.repository) or len(capability.name) > LONGEST_NAME:
             raise Damaged(f"{WHAT} holds an invalid value")
