@@ -23,6 +23,7 @@ from policies.daemon.heartbeat import HeartbeatWriter
 from policies.daemon.job_config import ProjectConfig
 from policies.daemon.log import Log
 from policies.daemon.systemd import Systemd
+from policies.monitoring.kit_reminders import KitConfig
 from policies.monitoring.state_store import StateStore
 from policies.notifications.channels import Channel
 from policies.notifications.healthchecks import Healthchecks
@@ -53,13 +54,15 @@ class DaemonSignals(Struct):
 
 
 class DaemonConfig(Struct, frozen=True):
-    """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end."""
+    """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end · kits: recovery
+    kits, of which it reminds people."""
 
     projects: Sequence[ProjectConfig]
     jobs: Sequence[Job]
     channels: Sequence[Channel] = ()
     healthchecks: Healthchecks | None = None
     grace: float = 30.0
+    kits: KitConfig = KitConfig()
 
 
 class DaemonParts(Struct):
@@ -170,7 +173,7 @@ class Daemon:
         """Judge the promises. Raises `StrongroomError`."""
         if any(ending in SUCCESSES for _, _, ending in self._parts.log.endings):
             self._contact.made()
-        self._monitor.look(self._config.projects, self._clock.now(), self._own_failures())
+        self._monitor.look(self._config.projects, self._clock.now(), self._own_failures(), self._config.kits)
 
     def show(self) -> None:
         """Write what monitors see. Raises `StrongroomError`; the alerts and what fails are shown all the same."""
