@@ -18,7 +18,9 @@ from cli.options import EXIT_CODES
 
 _PLACES = {
     "init": ("init", "init"),
+    "join": ("join", "join"),
     "project": ("project", "app"),
+    "keys": ("keys", "app"),
     "backup": ("backup", "backup"),
     "list": ("listing", "list_"),
     "snapshot": ("snapshot", "app"),
@@ -75,7 +77,9 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Set up": {
         "init": "Make a repository, keys, a recovery kit and settings",
+        "join": "Set another machine up for a repository that is there",
         "project": "Add and list the clients whose data is kept",
+        "keys": "Make identities, and say who may do what with a project",
         "settings": "Check, show and restore the settings file",
         "daemon": "Run backups, checks and retention by their schedules",
         "test-restore": "Back up sources to a throw-away repository and compare",

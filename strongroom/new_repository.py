@@ -16,7 +16,7 @@ from vault.errors import RefusedByRule, StorageError, UsageError
 
 if TYPE_CHECKING:
     from strongroom.settings.models import RepositorySettings
-    from vault.age import Identity
+    from vault.age import HybridIdentity, Identity
     from vault.randomness import Randomness
     from vault.storage.address import Address, StoreOptions
     from vault.storage.contract import Store
@@ -111,7 +111,7 @@ def _made(
     from strongroom import identities, settings_copy
     from strongroom.settings.models import IdentitySettings
     from vault import age
-    from vault.format.descriptor import INFLATED, Descriptor, Trust
+    from vault.format.descriptor import EPOCHS, INFLATED, Descriptor, Trust
     from vault.format.layout import new_id
     from vault.repository.repository import Repository
     from vault.repository.store_trust import note_repository
@@ -134,13 +134,13 @@ def _made(
     kit_text = _kit_text(kit.encode(), options.repository, repository_id)
     if options.recovery_kit is not None:
         identities.write_secret(options.recovery_kit, kit_text.encode())
-    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust, features=(INFLATED,))
+    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust, features=(INFLATED, EPOCHS))
     repository = begun or Repository.create(store, descriptor, services)
     memory = context.remembered(address, options.repository)
     memory.start_over(repository_id)
     if report.creates_once:
         note_repository(memory, repository_id)
-    writer.write(options.settings, options.repository, IdentitySettings(file=options.identity), kit.recipient.encode())
+    writer.write(options.settings, options.repository, IdentitySettings(file=options.identity), _one_line(kit))
     settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(options.settings), [])
     return NewRepository(
         repository=repository_id,
@@ -164,6 +164,13 @@ def _identity(options: NewRepositoryOptions, randomness: Randomness) -> tuple[bo
         return False, identities.load(IdentitySettings(file=options.identity), [])
     secret = None if options.passphrase is None else options.passphrase()
     return True, [identities.make(options.identity, randomness, secret, _WHOSE_IDENTITY)]
+
+
+def _one_line(kit: HybridIdentity) -> str:
+    """The public half of a recovery kit, as the settings name it."""
+    from vault.format.principal import Principal
+
+    return " ".join(Principal.of(kit).as_text().split())
 
 
 def _check_kit(kit: Path | None, identity: Path) -> None:

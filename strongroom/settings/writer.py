@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 HEAD = "Strongroom's settings; docs/settings.md tells every one of them. No secret belongs in here."
 
 
-def write(file: Path, repository: RepositorySettings, identity: IdentitySettings, recovery: str) -> None:
-    """A new settings file. Raises `UsageError` where it cannot be written."""
+def write(file: Path, repository: RepositorySettings, identity: IdentitySettings, recovery: str | None) -> None:
+    """A new settings file. recovery: the recovery kit's public half, where it is known. Raises `UsageError` where it cannot be
+    written."""
     import tomlkit
 
     document = tomlkit.document()
@@ -31,10 +32,11 @@ def write(file: Path, repository: RepositorySettings, identity: IdentitySettings
     own = tomlkit.table()
     own["file"] = str(identity.file)
     document["identity"] = own
-    kit = tomlkit.table()
-    kit.comment("public keys that can open every project added from here on: the recovery kit's")
-    kit["recipients"] = [recovery]
-    document["recovery"] = kit
+    if recovery is not None:
+        kit = tomlkit.table()
+        kit.comment("public keys that can open every project added from here on: the recovery kit's")
+        kit["recipients"] = [recovery]
+        document["recovery"] = kit
     _save(file, document)
 
 
