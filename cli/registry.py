@@ -18,6 +18,7 @@ from cli.options import EXIT_CODES
 
 _PLACES = {
     "init": ("init", "init"),
+    "join": ("join", "join"),
     "project": ("project", "app"),
     "recover": ("recover", "recover"),
     "keys": ("keys", "app"),
@@ -77,9 +78,10 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Set up": {
         "init": "Make a repository, keys, a recovery kit and settings",
+        "join": "Set another machine up for a repository that is there",
         "recover": "Bring a lost machine back, with the recovery kit",
         "project": "Add and list the clients whose data is kept",
-        "keys": "Make and check recovery kits",
+        "keys": "Make identities and recovery kits, and say who may do what with a project",
         "settings": "Check, show and restore the settings file",
         "daemon": "Run backups, checks and retention by their schedules",
         "test-restore": "Back up sources to a throw-away repository and compare",

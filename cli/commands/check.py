@@ -18,7 +18,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from strongroom.rolling_check import ReadData
     from vault.repository.check import CheckReport, ReadCoverage
-    from vault.repository.check_objects import RepositoryReport
+    from vault.repository.repository_report import RepositoryReport
 
 DONE_WITH_PROBLEMS = 3
 LINES_SHOWN = 50
