@@ -15,8 +15,8 @@ from vault.progress import NoProgress, Progress
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.rolling_check import ReadData
-    from vault.repository.check import CheckReport
     from vault.repository.check_objects import RepositoryReport
+    from vault.repository.check_report import CheckReport
     from vault.repository.project import Project
 
     ProjectCheck: TypeAlias = CheckReport

@@ -170,7 +170,7 @@ class _Look:
                     self._tag_keys[scope] = opened.tag_key
                     sizes |= {len(opened.encode()), len(opened.without_reading().encode())}
                 else:
-                    _look_from_outside(data, one, sizes)
+                    look_from_outside(data, one, sizes)
                     self._report.outside += 1
             except ObjectNotFound:
                 continue
@@ -219,7 +219,7 @@ class _Look:
         return key_objects.decode(data, one, self._identities, self._repository)
 
 
-def _look_from_outside(data: bytes, one: KeyObject, sizes: Collection[int]) -> None:
+def look_from_outside(data: bytes, one: KeyObject, sizes: Collection[int]) -> None:
     """Raises `Damaged` where it has not the form of a key object, whoever it is sealed to. sizes: what a key object of this
     project may hold, in bytes; of a project that was opened, only those that may read and those that may write."""
     try:
