@@ -300,6 +300,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("check acme --read-data", "read every pack of a project, and compare every chunk"),
         ("check --read-data=10%", "read a share, so that run after run everything is read"),
     ),
+    "repair": _of(
+        ("repair --dry-run", "what is damaged, where the truth still is, and what nobody has"),
+        ("repair acme --read-data", "read all packs of a project first, then mend"),
+        ("repair acme --drop --reason 'the disk of May'", "give up what nobody has, so that the rest is sound"),
+    ),
     "drill": _of(
         ("drill", "restore a sample of each project and compare every byte"),
         ("drill acme --json", "one project, for a script"),

@@ -39,6 +39,7 @@ _PLACES = {
     "forget": ("retention", "forget"),
     "prune": ("prune", "prune"),
     "check": ("check", "check"),
+    "repair": ("repair", "repair"),
     "drill": ("drill", "drill"),
     "test-restore": ("test_restore", "test_restore"),
     "daemon": ("daemon", "app"),
@@ -74,6 +75,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "forget": "Forget snapshots by their ids",
         "prune": "Delete what no snapshot needs",
         "check": "Check that everything is there and whole",
+        "repair": "Mend what is damaged or gone, from other copies and the sources",
         "drill": "Test a restore: restore a sample and compare every byte",
     },
     "Set up": {

@@ -15,7 +15,7 @@ from vault.progress import NoProgress, Progress
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.rolling_check import ReadData
-    from vault.repository.check import CheckReport
+    from vault.repository.check_report import CheckReport
     from vault.repository.project import Project
     from vault.repository.repository_report import RepositoryReport
 

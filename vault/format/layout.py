@@ -155,6 +155,14 @@ _LEAVES = {
 """What names of objects in each folder of a project end with."""
 
 
+def folder_of(name: str, project: str) -> str | None:
+    """The folder of a project that an object lies in (`packs`, `snapshots`, …); None where the name is none of that project's
+    objects'."""
+    if not name.startswith(f"{project_folder(project)}/") or not is_ours(name):
+        return None
+    return name.split("/")[2]
+
+
 def is_ours(name: str) -> bool:
     """Whether an object of the format may have this name; what has another one is passed over by everybody."""
     parts = name.split("/")

@@ -86,7 +86,7 @@ class KeyCheck:
                     if isinstance(content, Capability) and not self._repository.has_grants:
                         sizes |= {len(content.encode()), len(content.without_reading().encode())}
                 else:
-                    _look_from_outside(data, one, sizes)
+                    look_from_outside(data, one, sizes)
                     outside.add(one.id)
             except ObjectNotFound:
                 continue
@@ -151,7 +151,7 @@ class KeyCheck:
         return self._store.get(one.name)
 
 
-def _look_from_outside(data: bytes, one: KeyObject, sizes: Collection[int]) -> None:
+def look_from_outside(data: bytes, one: KeyObject, sizes: Collection[int]) -> None:
     """Raises `Damaged` where it has not the form of a key object, whoever it is sealed to. sizes: what a key object of this
     project may hold, in bytes, where that is known: of a project without grants that was opened."""
     try:

@@ -131,8 +131,17 @@ class ClientMemory(Struct, frozen=True):
 
     def save_replaced(self, name: str, data: bytes) -> None:
         """Keep the bytes of an object before it is replaced in the store. name: in the store."""
-        digest = blake3(data).hexdigest(length=4)
-        self._files.write_file(self.folder / REPLACED / f"{name.replace('/', '.')}.{digest}", data)
+        self._files.write_file(self._replaced(name, data), data)
+
+    def has_replaced(self, name: str, data: bytes) -> bool:
+        """Whether these bytes of an object are kept."""
+        try:
+            return self._replaced(name, data).stat().st_size == len(data)
+        except OSError:
+            return False
+
+    def _replaced(self, name: str, data: bytes) -> Path:
+        return self.folder / REPLACED / f"{name.replace('/', '.')}.{blake3(data).hexdigest(length=4)}"
 
     def missing(self, project: str, listed: Iterable[str], *, kind: str = "snapshots") -> list[str]:
         """The snapshots (or `holds`, `forgotten`) that were seen before and are not `listed` now. All of both are

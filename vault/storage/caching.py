@@ -126,6 +126,12 @@ class CachingStore:
         if kept is not None:
             self.saved.save(name, kept)
 
+    def whole_copy(self, name: str) -> bytes | None:
+        """What this machine has of an object, whatever the store has: saved when the store's was found damaged or gone, or
+        kept here. Whether it is the right one, its reader must tell."""
+        saved = self.saved.read(name)
+        return self._read_kept(name) if saved is None else saved
+
     def describe(self) -> str:
         """The store's own address."""
         return self._inner.describe()
