@@ -117,7 +117,14 @@ def _exit_code() -> int:
         return _report(resource_errors.shortage(error) or crash_report.fault_as_error(error))
     except SystemExit as end:
         left = end.code
-    return left if isinstance(left, int) else int(left is not None)
+    code = left if isinstance(left, int) else int(left is not None)
+    return output.DONE_WITH_PROBLEMS if not code and _has_unstored_entries() else code
+
+
+def _has_unstored_entries() -> bool:
+    """Whether an entry of the log waits on this machine, which was said already. Who has recorded nothing imports nothing."""
+    command_log = sys.modules.get("strongroom.command_log")
+    return command_log is not None and bool(command_log.take_unstored())
 
 
 def _report(error: StrongroomError) -> int:

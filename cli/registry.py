@@ -37,6 +37,7 @@ _PLACES = {
     "prune": ("prune", "prune"),
     "check": ("check", "check"),
     "drill": ("drill", "drill"),
+    "audit": ("audit", "app"),
     "test-restore": ("test_restore", "test_restore"),
     "daemon": ("daemon", "app"),
     "cache": ("cache", "app"),
@@ -72,6 +73,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "prune": "Delete what no snapshot needs",
         "check": "Check that everything is there and whole",
         "drill": "Test a restore: restore a sample and compare every byte",
+        "audit": "Show and verify the log of what was done, and by whom",
     },
     "Set up": {
         "init": "Make a repository, keys, a recovery kit and settings",

@@ -8,7 +8,7 @@ import typer
 
 from cli import colour, output, progress
 from cli.options import Config, Identity, Json, Quiet
-from strongroom import context
+from strongroom import command_log, context
 from vault import wording
 from vault.errors import Damaged
 from vault.wording import counted
@@ -35,7 +35,9 @@ def drill(
     """
     with context.opened(config, identity) as opened:
         below = opened.uncached()
-        done = [_one(below, project, quiet=quiet, as_json=as_json) for project in below.projects(projects or [])]
+        chosen = below.projects(projects or [])
+        with command_log.recorded(below, "drill", chosen):
+            done = [_one(below, project, quiet=quiet, as_json=as_json) for project in chosen]
     errors = [one.error for one in done if one.error is not None]
     if as_json:
         first = {"error": errors[0].as_json()} if errors else {}
