@@ -98,6 +98,8 @@ def run() -> None:
     signals.listen()
     daemon_parent.follow()
     code = _exit_code()
+    if _has_unstored_entries() and not code:
+        code = output.DONE_WITH_PROBLEMS
     output.flush()
     os._exit(code)
 
@@ -117,8 +119,7 @@ def _exit_code() -> int:
         return _report(resource_errors.shortage(error) or crash_report.fault_as_error(error))
     except SystemExit as end:
         left = end.code
-    code = left if isinstance(left, int) else int(left is not None)
-    return output.DONE_WITH_PROBLEMS if not code and _has_unstored_entries() else code
+    return left if isinstance(left, int) else int(left is not None)
 
 
 def _has_unstored_entries() -> bool:
