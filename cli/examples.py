@@ -24,6 +24,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "init": _of(
         ("init /srv/backup --recovery-kit /media/usb/kit.txt", "a repository in a folder, the recovery kit on a stick"),
+        (
+            "init /srv/backup --shares 3 --threshold 2 --recovery-kit /media/usb/kit.txt",
+            "the kit in three pieces, of which any two open everything",
+        ),
         ("init s3://backups/strongroom --region eu-central-1", "a repository in a bucket of AWS"),
         (
             "init s3://backups/strongroom --endpoint https://minio.example.com --path-style",
@@ -33,6 +37,28 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "project": _of(
         ("project list", "the projects that your identity opens"),
         ("project add acme --source reports=/srv/acme/reports", "a new one, with one folder of reports"),
+    ),
+    "recover": _of(
+        ("recover s3://backups/strongroom?endpoint=https://s3.example.org", "type the kit; what will be done is shown first"),
+        ("recover /srv/backup --kit share-1.txt --kit share-3.txt --dry-run", "what would be done, with two shares"),
+        (
+            "recover s3://backups/strongroom --kit kit.txt --in-place --yes",
+            "without a terminal: identity, settings, and everything back in place",
+        ),
+    ),
+    "keys": _of(
+        ("keys check --kit kit.txt", "does the recovery kit still open everything?"),
+        ("keys kit --to /media/usb/kit.txt", "a new recovery kit"),
+    ),
+    "keys kit": _of(
+        ("keys kit --to /media/usb/kit.txt --html /media/usb/kit.html", "as plain text, and as a page to be printed"),
+        ("keys kit --shares 3 --threshold 2 --to /media/usb/kit.txt", "in three pieces, of which any two open everything"),
+        ("keys kit --existing kit.txt", "seal to a kit what it does not open yet"),
+    ),
+    "keys check": _of(
+        ("keys check", "type the kit off the paper"),
+        ("keys check --kit kit.txt", "a kit in one piece, from a file"),
+        ("keys check --kit share-1.txt --kit share-3.txt --json", "shares, for a script"),
     ),
     "settings": _of(
         ("settings check", "is the settings file right?"),

@@ -19,6 +19,8 @@ from cli.options import EXIT_CODES
 _PLACES = {
     "init": ("init", "init"),
     "project": ("project", "app"),
+    "recover": ("recover", "recover"),
+    "keys": ("keys", "app"),
     "backup": ("backup", "backup"),
     "list": ("listing", "list_"),
     "snapshot": ("snapshot", "app"),
@@ -77,7 +79,9 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Set up": {
         "init": "Make a repository, keys, a recovery kit and settings",
+        "recover": "Bring a lost machine back, with the recovery kit",
         "project": "Add and list the clients whose data is kept",
+        "keys": "Make and check recovery kits",
         "settings": "Check, show and restore the settings file",
         "daemon": "Run backups, checks and retention by their schedules",
         "test-restore": "Back up sources to a throw-away repository and compare",

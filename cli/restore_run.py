@@ -279,7 +279,7 @@ def restore_all(context: Context, options: SelectionOptions, request: RestoreReq
         raise NothingFound("no project has anything that was asked for", hint="see what there is: `strongroom list`")
     if request.run.as_json:
         found = [one.as_json(project) for project, one in zip(projects, outcomes, strict=True)]
-        output.document("restore-all/1", {"projects": found, "refused": [one.as_json() for one in context.refused]})
+        request.run.document("restore-all/1", {"projects": found, "refused": [one.as_json() for one in context.refused]})
     else:
         end = "would be restored" if request.run.dry_run else "restored"
         output.result(f"{counted(done, 'project')} of {len(projects)} {end}")

@@ -237,11 +237,12 @@ def opened(
     commits: bool = False,
     address: str | None = None,
     wrap: Callable[[Store], Store] | None = None,
+    at_hand: Sequence[Identity] = (),
 ) -> Iterator[Context]:
     """Settings read, repository opened, identities loaded. brief: for a command that only asks something · commits: for one
     that commits or prunes, and so may rely on create-once · address: of a repository that is opened without settings · wrap:
-    puts another store round the one at the address, as tests do that have it fail. Raises `SettingsError`, `UsageError`,
-    `NoRepository`, `KeyRefused`, …"""
+    puts another store round the one at the address, as tests do that have it fail · at_hand: identities that were loaded, such
+    as those of a recovery kit; no other is. Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
     from strongroom import identities
     from vault.repository import store_trust
     from vault.storage import cache_lock
@@ -270,7 +271,7 @@ def opened(
         cache = environment.cache_folder() / repository.descriptor.repository
         cached = CachingStore(patient, cache, everything.randomness)
         notices.step(f"opened the repository {repository.descriptor.repository} at {patient.describe()}")
-        mine = identities.load(found.identity, identity or [])
+        mine = list(at_hand) or identities.load(found.identity, identity or [])
         notices.step(f"opened {counted(len(mine), 'identity', 'identities')}")
         described = repository.descriptor
         believed = store_trust.prove(counting, described, memory) if commits else store_trust.believed(described, memory)

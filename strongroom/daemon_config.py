@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from policies.daemon.job_config import JobConfig, ProjectConfig
+from policies.monitoring.kit_reminders import KitConfig
 from strongroom.settings import Settings, durations, resolve
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import ProjectSettings
@@ -53,6 +54,14 @@ def project(name: str, settings: ProjectSettings) -> ProjectConfig:
         max_failures=settings.alerts.problems_in_a_row,
         check_within=durations.read(settings.schedule.check.all_within),
     )
+
+
+def kits(settings: Settings) -> KitConfig:
+    """The recovery kits that the settings name."""
+    from strongroom import recovery_kit, settings_copy
+
+    named = tuple(recovery_kit.fingerprint(one) for one in settings_copy.recovery_of(settings))
+    return KitConfig(named, durations.read(settings.document.recovery.check_within))
 
 
 def _jobs(settings: ProjectSettings) -> Iterator[JobConfig]:

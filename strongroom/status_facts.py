@@ -177,6 +177,14 @@ class LocalState(Struct, frozen=True):
             found.append(Alert("", "daemon", "daemon", message, start, severity="critical"))
         return tuple(found)
 
+    def reminders(self) -> tuple[Alert, ...]:
+        """Of recovery kits that were not proven for long."""
+        from policies.monitoring import kit_reminders
+        from strongroom import daemon_config
+
+        kits = daemon_config.kits(self.settings)
+        return kit_reminders.reminders(kits, kit_reminders.states(kits, self.state_store, self.now), self.now)
+
     def _overdue(self) -> list[datetime]:
         """Since when jobs are due that nobody starts."""
         from policies.scheduling.due import Start, decide

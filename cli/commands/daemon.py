@@ -191,6 +191,7 @@ def _daemon_config(found: Settings, identity: list[Path], log: Log, warm: WarmPa
         channels=daemon_config.channels(notify),
         healthchecks=daemon_config.healthchecks(notify),
         grace=grace,
+        kits=daemon_config.kits(found),
         log=_log_tasks(found, commands, children),
     )
 

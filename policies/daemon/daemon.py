@@ -24,6 +24,7 @@ from policies.daemon.job_config import ProjectConfig
 from policies.daemon.log import Log
 from policies.daemon.log_heads import LogHeads, LogTasks
 from policies.daemon.systemd import Systemd
+from policies.monitoring.kit_reminders import KitConfig
 from policies.monitoring.state_store import StateStore
 from policies.notifications.channels import Channel
 from policies.notifications.healthchecks import Healthchecks
@@ -54,14 +55,15 @@ class DaemonSignals(Struct):
 
 
 class DaemonConfig(Struct, frozen=True):
-    """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end · log: what is
-    done with the heads of the log; None for nothing."""
+    """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end · kits: recovery
+    kits, of which it reminds people · log: what is done with the heads of the log; None for nothing."""
 
     projects: Sequence[ProjectConfig]
     jobs: Sequence[Job]
     channels: Sequence[Channel] = ()
     healthchecks: Healthchecks | None = None
     grace: float = 30.0
+    kits: KitConfig = KitConfig()
     log: LogTasks | None = None
 
 
@@ -184,7 +186,7 @@ class Daemon:
         """Judge the promises. Raises `StrongroomError`."""
         if any(ending in SUCCESSES for _, _, ending in self._parts.log.endings):
             self._contact.made()
-        self._monitor.look(self._config.projects, self._clock.now(), self._own_failures())
+        self._monitor.look(self._config.projects, self._clock.now(), self._own_failures(), self._config.kits)
 
     def show(self) -> None:
         """Write what monitors see. Raises `StrongroomError`; the alerts and what fails are shown all the same."""

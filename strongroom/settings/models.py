@@ -61,6 +61,11 @@ class RecoverySettings(SettingsTable):
         default=(),
         description="public keys (`age1pq1…`) that every project added from now on is sealed to as well: the recovery kit's",
     )
+    check_within: Length = Field(
+        default="180 days",
+        description="within that time each kit is to be proven by `strongroom keys check`; else `status`, drills and the "
+        "daemon remind of it",
+    )
 
 
 class DaemonSettings(SettingsTable):

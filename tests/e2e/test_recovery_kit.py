@@ -40,13 +40,18 @@ def test_the_words_of_the_kit_work_on_a_machine_that_knows_nothing(kept: Desk, t
     machine = fresh_machine(kept, tmp_path / "fresh")
     commands = words_of(kept.kit.read_text())
     assert [words[:2] for words in commands] == [
+        ["recover", machine.place.address],
         ["project", "list"],
         ["settings", "restore"],
         ["restore", "PROJECT"],
         ["restore", "--all-projects"],
     ]
-    for number, command in enumerate(commands):
+    recover, *single = commands
+    for number, command in enumerate(single):
         machine.run(*({"PROJECT": "acme", "DIR": f"out{number}"}.get(word, word) for word in command))
+    again = fresh_machine(kept, tmp_path / "again")
+    again.run(*recover, "--yes", "--no-identity", "--to", "all")
+    assert (tmp_path / "again/all/globex/reports/2024/calls-05.csv").read_text() == "globex"
     out = tmp_path / "fresh"
     assert (out / "out2/reports/2024/calls-05.csv").read_text() == "acme"
     assert (out / "out3/acme/reports/2024/calls-05.csv").read_text() == "acme"
