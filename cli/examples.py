@@ -305,6 +305,35 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("repair acme --read-data", "read all packs of a project first, then mend"),
         ("repair acme --drop --reason 'the disk of May'", "give up what nobody has, so that the rest is sound"),
     ),
+    "export verify": _of(
+        ("export verify audit.zip", "checksums and signature, and the content by the repository at hand"),
+        ("export verify audit.zip --offline --allowed-signers signers", "the bag alone, by a list of who may have signed it"),
+    ),
+    "audit": _of(
+        ("audit show acme --since 7d", "what was done to the project acme in a week"),
+        ("audit verify", "is the log whole?"),
+    ),
+    "audit show": _of(
+        ("audit show acme", "the newest entries about the project acme"),
+        ("audit show --action restore --action export --since 30d", "who took what out of the store"),
+        ("audit show --result refused", "what was refused"),
+    ),
+    "audit verify": _of(
+        ("audit verify", "every chain of the log"),
+        ('audit verify --head "$HEAD"', "that the chain still has the entry which a message named"),
+    ),
+    "audit export": _of(
+        ("audit export --to log.jsonl", "all of it, each entry with its signature"),
+        ("audit export acme --since 2026-10-01 --until 2027-01-01 --to log.csv", "a quarter of one project, for people"),
+    ),
+    "audit heads": _of(
+        ("audit heads", "the newest entry of every chain, to be kept elsewhere"),
+        ("audit heads --json", "the same for a script"),
+    ),
+    "audit stamp": _of(
+        ("audit stamp", "have the newest entries stamped by the authority of the settings"),
+        ("audit stamp acme", "the same, for the auditors of one project to read"),
+    ),
     "drill": _of(
         ("drill", "restore a sample of each project and compare every byte"),
         ("drill acme --json", "one project, for a script"),

@@ -41,6 +41,7 @@ _PLACES = {
     "check": ("check", "check"),
     "repair": ("repair", "repair"),
     "drill": ("drill", "drill"),
+    "audit": ("audit", "app"),
     "test-restore": ("test_restore", "test_restore"),
     "daemon": ("daemon", "app"),
     "cache": ("cache", "app"),
@@ -77,6 +78,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "check": "Check that everything is there and whole",
         "repair": "Mend what is damaged or gone, from other copies and the sources",
         "drill": "Test a restore: restore a sample and compare every byte",
+        "audit": "Show and verify the log of what was done, and by whom",
     },
     "Set up": {
         "init": "Make a repository, keys, a recovery kit and settings",

@@ -109,6 +109,14 @@ class Commands(Struct, frozen=True):
         """What asks the store how everything is."""
         return self._whole(("status",))
 
+    def log_heads(self) -> Sequence[str]:
+        """What reads the heads of the log."""
+        return self._whole(("audit", "heads"))
+
+    def log_stamp(self) -> Sequence[str]:
+        """What has them stamped."""
+        return self._whole(("audit", "stamp"))
+
     def _whole(self, words: Sequence[str]) -> Sequence[str]:
         identity_options = [word for file in self.identity for word in ("--identity", str(file))]
         return (*RUN, *words, "--json", "--config", str(self.config), *identity_options)

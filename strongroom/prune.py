@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import held_snapshots, local_state, object_lock
+from strongroom import command_log, held_snapshots, local_state, object_lock
 from strongroom.forget import Confirm, confirmed
 from vault.progress import NoProgress, Progress
 
@@ -124,15 +124,31 @@ def apply_prune(
     """
     from vault.repository.gc.prune import apply, refuse_without_rights
 
-    refuse_without_rights(project)
-    context.refuse_lost_holds(project)
-    object_lock.begun(context, project)
-    if planned.reclaims:
-        confirm()
-    report = apply(project, planned.plan, replace(planned.options, progress=progress or NoProgress()))
+    with command_log.recorded(context, "prune", [project], _asked(planned)) as entry:
+        refuse_without_rights(project)
+        context.refuse_lost_holds(project)
+        object_lock.begun(context, project)
+        if planned.reclaims:
+            confirm()
+        entry.begin(destructive=planned.reclaims)
+        report = apply(project, planned.plan, replace(planned.options, progress=progress or NoProgress()))
+        entry.count(packs_deleted=report.deleted, bytes_freed=report.freed, packs_joined=report.joined)
+        entry.problems(len(report.refused) + len(report.damaged))
     if report.done:
         local_state.note_run(context.settings, project.name, "prune")
     return PruneResult(planned, report)
+
+
+def _asked(planned: PlannedPrune) -> dict[str, object]:
+    """For the log."""
+    plan, options = planned.plan, planned.options
+    return {
+        "packs_dead": len(plan.dead),
+        "packs_wasteful": len(plan.wasteful),
+        "forgotten_snapshots": list(plan.forgotten),
+        "max_bytes": options.max_bytes,
+        "allow_empty": options.allow_empty,
+    }
 
 
 def _shortest_storage(context: Context) -> timedelta:

@@ -20,11 +20,13 @@ from strongroom import context, environment, local_state, settings
 from vault.errors import Busy, Interrupted, SettingsError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
-    from policies.daemon.child_processes import ProcessResult
+    from policies.daemon.child_processes import Children, ProcessResult
     from policies.daemon.daemon import DaemonConfig, DaemonParts, DaemonSignals
     from policies.daemon.log import Log
+    from policies.daemon.log_heads import LogTasks
     from policies.daemon.warm_parent import WarmParent
     from policies.scheduling.jobs import Stop
+    from strongroom.daemon_config import Commands
     from strongroom.settings import Settings
 
 DONE_WITH_PROBLEMS = 3
@@ -191,6 +193,25 @@ def _daemon_config(found: Settings, identity: list[Path], log: Log, warm: WarmPa
         healthchecks=daemon_config.healthchecks(notify),
         grace=grace,
         kits=daemon_config.kits(found),
+        log=_log_tasks(found, commands, children),
+    )
+
+
+def _log_tasks(found: Settings, commands: Commands, children: Children) -> LogTasks:
+    """What is done with the heads of the log, each as a process of its own."""
+    from policies.daemon import job_results
+    from policies.daemon.log_heads import LogTasks
+    from policies.scheduling.jobs import Stop
+
+    clock = context.services().clock
+
+    def stop() -> Stop:
+        return Stop(clock, clock.monotonic() + REACH_WITHIN)
+
+    stamped = found.document.audit.timestamp is not None
+    return LogTasks(
+        heads=lambda: job_results.log_heads(children.run(commands.log_heads(), stop())),
+        stamp=(lambda: job_results.reached(children.run(commands.log_stamp(), stop()))) if stamped else None,
     )
 
 

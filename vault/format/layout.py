@@ -11,6 +11,10 @@ _ID = re.compile(r"[0-9a-f]{32}\Z")
 _KEY = re.compile(r"[0-9a-f]{32}\.age\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MOMENT_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[0-9a-f]{16}\Z")
+_ENTRY_ID = re.compile(r"[0-9]{12}-[0-9a-f]{16}\Z")
+
+LAST_SEQUENCE = 999_999_999_999
+"""The greatest number of an entry of the log."""
 
 CONTENT_TIER = 0
 META_TIER = 1
@@ -51,6 +55,31 @@ def settings_folder(origin: str = "") -> str:
 def settings_name(origin: str, copy: str) -> str:
     """A copy of a settings file. copy: formed like a snapshot's id."""
     return f"settings/{origin}/{copy}"
+
+
+def audit_folder(principal: str = "") -> str:
+    """Where the entries of the log lie: of one principal, or all of them. principal: its id in the repository."""
+    return f"audit/{principal}" if principal else "audit"
+
+
+def audit_name(principal: str, entry: str) -> str:
+    """An entry of the log. entry: its id, see `entry_id`."""
+    return f"audit/{principal}/{entry}"
+
+
+def stamp_name(principal: str, stamp: str) -> str:
+    """The time stamp of an entry. stamp: formed like an entry's id."""
+    return f"audit/{principal}/stamps/{stamp}"
+
+
+def entry_id(sequence: int, token: str) -> str:
+    """An entry's id: its number in the chain of its principal, and 16 hex digits of the run that it is about."""
+    return f"{sequence:012d}-{token}"
+
+
+def is_entry_id(text: str) -> bool:
+    """Whether this is the id of an entry of the log."""
+    return _ENTRY_ID.match(text) is not None and int(text[:12]) > 0
 
 
 def projects_folder() -> str:
@@ -172,6 +201,8 @@ def is_ours(name: str) -> bool:
         return is_id(parts[1]) and _KEY.match(parts[2]) is not None
     if parts[0] == "settings" and len(parts) == 3:
         return is_id(parts[1]) and is_snapshot_id(parts[2])
+    if parts[0] == "audit" and len(parts) in (3, 4):
+        return is_id(parts[1]) and parts[2:-1] in ([], ["stamps"]) and is_entry_id(parts[-1])
     if parts[0] != "projects" or len(parts) < 4 or not is_id(parts[1]) or parts[2] not in _LEAVES:
         return False
     inner = parts[3:]
