@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from strongroom import command_log
 from strongroom.new_identity import check_name
 from vault.errors import KeyRefused, NothingFound, RefusedByRule, UsageError
 from vault.format import rights
@@ -96,12 +97,17 @@ def grant_keys(context: Context, projects: Sequence[Project], options: GrantOpti
         raise UsageError(
             f"a grant until {options.until:%Y-%m-%d %H:%M} would be over already", hint="name a later date, or none"
         )
-    able = [(project.name, administration(context, project)) for project in projects]
-    holder = Holder(options.name, options.principal)
-    return [
-        GrantedKeys(name, granting.give(work.project, work.own, work.chain, holder, wanted, options.until))
-        for name, work in able
-    ]
+    what = {"name": options.name, "fingerprint": options.principal.fingerprint, "rights": wanted, "until": options.until}
+    with command_log.recorded(context, "grant", projects, what) as entry:
+        able = [(project.name, administration(context, project)) for project in projects]
+        holder = Holder(options.name, options.principal)
+        entry.begin()
+        made = [
+            GrantedKeys(name, granting.give(work.project, work.own, work.chain, holder, wanted, options.until))
+            for name, work in able
+        ]
+        entry.note(grants=[one.grant.id for one in made])
+    return made
 
 
 class RevocationPlan(Struct, frozen=True):
@@ -167,23 +173,26 @@ def revoke_keys(context: Context, projects: Sequence[Project], name: str, reason
 
     if len(reason) > LONGEST_REASON:
         raise UsageError(f"a reason must be at most {LONGEST_REASON} characters of text", hint="say it in fewer words")
-    plans = plan_revocation(context, projects, name)
-    named = {one.project: one for one in plans}
-    for project in (one for one in projects if one.name in named):
-        work = administration(context, project)
-        for ended in named[project.name].grants:
-            end = work.chain.revocations.get(ended.id)
-            if end is None:
-                end = granting.revocation(work.project, work.own, work.chain, ended, reason)
-                grants.write(work.project, end)
-            granting.take_away(work.project, ended, end)
+    with command_log.recorded(context, "revoke", projects, {"name": name, "reason": reason}) as entry:
+        plans = plan_revocation(context, projects, name)
+        named = {one.project: one for one in plans}
+        entry.begin(destructive=True)
+        for project in (one for one in projects if one.name in named):
+            work = administration(context, project)
+            for ended in named[project.name].grants:
+                end = work.chain.revocations.get(ended.id)
+                if end is None:
+                    end = granting.revocation(work.project, work.own, work.chain, ended, reason)
+                    grants.write(work.project, end)
+                granting.take_away(work.project, ended, end)
+                entry.count(grants=1)
     return plans
 
 
 class KeyHolder(Struct, frozen=True):
     """Somebody who holds keys of a project, or held them. project: its name · state: `holds`, `expired` or `revoked` ·
-    revocation: None where there is none · last_seen: when a snapshot was taken last on the host of that name; None where none
-    was."""
+    revocation: None where there is none · last_seen: when its holder was at work last, as the log tells where that may be
+    read, and snapshots taken on the host of that name; None where nothing tells."""
 
     project: str
     grant: Grant
@@ -238,7 +247,8 @@ def list_holders(context: Context, project: Project, *, ended: bool = False) -> 
     seen: dict[str, datetime] = {}
     for record in snapshots.committed(project, rolled=True).records:
         seen[record.host] = max(record.finished_at, seen.get(record.host, record.finished_at))
-    holders = [_holder(project.name, one, found.chain, now, seen) for one in found.chain.grants.values()]
+    at_work = _seen_in_log(context, project)
+    holders = [_holder(context, project.name, one, found.chain, now, (seen, at_work)) for one in found.chain.grants.values()]
     ids = {key_objects.key_id(one.principal.recipient, project.id) for one in found.chain.grants.values()}
     return ProjectHolders(
         project=project.name,
@@ -303,10 +313,32 @@ def _revocation_plan(project: Project, ended: tuple[Grant, ...]) -> RevocationPl
     return RevocationPlan(project.name, ended, len(records), sum(one.counts.bytes for one in newest))
 
 
-def _holder(project: str, one: Grant, chain: GrantChain, now: datetime, seen: dict[str, datetime]) -> KeyHolder:
+def _seen_in_log(context: Context, project: Project) -> dict[str, datetime]:
+    """When each principal was at work last, by its id in the repository; nothing where the log may not be read."""
+    from strongroom import audit
+    from strongroom.audited_projects import AuditedProject
+
+    audited = AuditedProject.of_project(project)
+    return audit.last_seen(context, [audited]) if audited.keys else {}
+
+
+def _holder(
+    context: Context,
+    project: str,
+    one: Grant,
+    chain: GrantChain,
+    now: datetime,
+    seen: tuple[dict[str, datetime], dict[str, datetime]],
+) -> KeyHolder:
+    """seen: by hosts in snapshots, and by principals in the log."""
     end = chain.revocations.get(one.id)
     state = "revoked" if end is not None else "expired" if one.ended(now) else "holds"
-    return KeyHolder(project, one, state, end, seen.get(one.name.rpartition("@")[2]))
+    by_host, by_principal = seen
+    times = [
+        by_host.get(one.name.rpartition("@")[2]),
+        by_principal.get(one.principal.id(context.repository.descriptor.repository)),
+    ]
+    return KeyHolder(project, one, state, end, max((time for time in times if time is not None), default=None))
 
 
 def _order(one: KeyHolder) -> tuple[bool, str, str]:

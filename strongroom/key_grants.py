@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from strongroom import command_log
 from vault.format.principal import Principal
 from vault.format.rights import AUDIT, READ
 
@@ -17,23 +18,30 @@ if TYPE_CHECKING:
 def seal(context: Context, projects: Sequence[Project], identity: HybridIdentity, name: str) -> tuple[str, ...]:
     """Have an identity open projects with the rights to read and to audit. name: of its holder, for people. Gives the names of
     the projects that it did not open yet. Raises `KeyRefused` where the identities at hand may not grant, `StorageError`."""
+    unsealed = not_sealed(context, projects, identity)
+    what = {"name": name, "fingerprint": Principal.of(identity).fingerprint, "rights": (READ, AUDIT)}
+    with command_log.recorded(context, "grant", unsealed, what) as entry:
+        entry.begin()
+        _give(context, unsealed, identity, name)
+    return tuple(one.name for one in unsealed)
+
+
+def _give(context: Context, unsealed: Sequence[Project], identity: HybridIdentity, name: str) -> None:
     from strongroom.grants import administration
     from vault.repository import granting
     from vault.repository.granting import Holder
 
-    unsealed = not_sealed(context, projects, identity)
     if not context.repository.has_grants:
         # as they are stored: here a project may go by another name, which is in the settings alone
         stored = {one.project: one for one in context.repository.open_keys(context.identities).capabilities}
         for project in unsealed:
             context.repository.grant(stored[project.id], identity.recipient)
-        return tuple(one.name for one in unsealed)
+        return
     for project in unsealed:
         work = administration(context, project)
         taken = {one.name for one in work.chain.grants.values() if one.principal.recipient != identity.recipient}
         holder = Holder(_free(name, taken), Principal.of(identity))
         granting.give(work.project, work.own, work.chain, holder, (READ, AUDIT))
-    return tuple(one.name for one in unsealed)
 
 
 def not_sealed(context: Context, projects: Sequence[Project], identity: HybridIdentity) -> list[Project]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from strongroom import holders, notices
+from strongroom import command_log, holders, notices
 from strongroom.grants import Administration, administration
 from vault.age import HybridIdentity
 from vault.errors import KeyRefused
@@ -100,8 +100,12 @@ def rotate_keys(context: Context, project: Project, stop: Callable[[], None] = l
     """Begin a new epoch of a project's keys, or complete the one that was begun. Raises as `plan_rotation`."""
     from vault.repository import key_rotation
 
-    work = administration(context, project)
-    done = key_rotation.rotate(work.project, work.own, stop)
+    with command_log.recorded(context, "rotate", [project]) as entry:
+        work = administration(context, project)
+        entry.begin(destructive=True)
+        done = key_rotation.rotate(work.project, work.own, stop)
+        entry.note(epoch=done.project.capability.epoch)
+        entry.count(holders=len(done.holders))
     # what this machine remembers follows at once: the next command may be somebody else's
     context.projects([project.id])
     return RotatedKeys(project.name, done.project.capability.epoch, done.holders)

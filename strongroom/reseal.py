@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from strongroom import command_log
 from strongroom.prune import PlannedPrune, PruneLimits, apply_prune, prune_options
 from vault.progress import NoProgress, Progress
 
@@ -116,6 +117,9 @@ def reseal(
     reads them now can go on. Raises as `apply_prune`."""
     from vault.repository.gc.former_epochs import KnownCurrent, seal_anew
 
-    report = apply_prune(context, project, planned.prune, progress=progress).report
-    sealed = seal_anew(project, planned.objects.former, KnownCurrent(project, context.memory), stop)
+    with command_log.recorded(context, "reseal", [project], {"epoch": planned.epoch}) as entry:
+        entry.begin(destructive=True)
+        report = apply_prune(context, project, planned.prune, progress=progress).report
+        sealed = seal_anew(project, planned.objects.former, KnownCurrent(project, context.memory), stop)
+        entry.count(objects=sealed)
     return Resealed(report, sealed, plan_reseal(context, project, PruneLimits(), progress=progress, stop=stop))

@@ -123,7 +123,7 @@ def list_(
 ) -> None:
     """Show who holds keys of a project: what they may do, since when, from whom, until when.
 
-    SEEN is when a snapshot was taken last on the host of that name.
+    SEEN is when they were at work last: as the log tells, where you may read it, and snapshots of the host of that name.
     """
     from strongroom.grants import list_holders
 

@@ -78,7 +78,7 @@ def _usable(
     projects = []
     for one in capabilities:
         if one.descriptors and repository.digest not in one.descriptors:
-            refused.append(Refused(one.name, _changed_descriptor(repository, one)))
+            refused.append(Refused(one.name, changed_descriptor(repository, one)))
             continue
         if one.descriptors and repository.memory is not None:
             repository.memory.save_descriptor(repository.data, proven=True)
@@ -86,7 +86,8 @@ def _usable(
     return Available(projects, refused, problems)
 
 
-def _changed_descriptor(repository: Repository, capability: Capability) -> Damaged:
+def changed_descriptor(repository: Repository, capability: Capability | AuditCapability) -> Damaged:
+    """The error where the descriptor that stands is none of those that these keys name."""
     copy = None if repository.memory is None else repository.memory.descriptor_copy()
     right = copy is not None and hashlib.sha256(copy.read_bytes()).digest() in capability.descriptors
     return Damaged(

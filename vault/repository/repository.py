@@ -216,6 +216,11 @@ class Repository(Struct, frozen=True):
         """
         return project_lookup.available(self, names, identities, known)
 
+    def refuse_changed_descriptor(self, keys: Capability | AuditCapability) -> None:
+        """Raises `Damaged` where the descriptor that stands is none of those that these keys name."""
+        if keys.descriptors and self.digest not in keys.descriptors:
+            raise project_lookup.changed_descriptor(self, keys)
+
     def opened_project(self, capability: Capability) -> Project:
         """A project whose keys are at hand."""
         return Project(self.store, self.descriptor, capability, self.services)
