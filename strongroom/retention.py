@@ -96,6 +96,7 @@ def apply_retention(context: Context, project: Project, planned: ProjectRetentio
     Raises `RefusedByRule` where something has changed since the plan was made, a hold is on one of them or a hold is gone: then
     nothing is forgotten. Raises `StorageError`, `Damaged`.
     """
+    project.capability.refuse_auditor()
     gone = _forget(context, project, planned.plan)
     local_state.note_run(context.settings, project.name, "retention")
     return AppliedRetention(project.name, planned.plan, tuple(gone), len(planned.plan.goes) - len(gone))
