@@ -123,17 +123,15 @@ def holders(tmp_path_factory: pytest.TempPathFactory) -> Holders:
     admin.call("keys", "revoke", "read, revoked", "--yes")
     safe = folder / "safe"
     shutil.copytree(repository(admin), safe)
-    words = {
+    filled_in = {
         SNAPSHOT: listed["snapshots"][-1]["snapshot"],
         "{hold}": hold,
         "{source}": str(admin.folder / "source"),
         "{recipient}": str(admin.identity.with_name("x.pub")),
     }
-    (identity,) = parse_identities(admin.identity.read_text())
     stranger = age.HybridIdentity.generate(context.services().randomness)
     admin.identity.with_name("x.pub").write_text(stranger.recipient.encode())
-    assert identity
-    return Holders(admin, desks, words, safe)
+    return Holders(admin, desks, filled_in, safe)
 
 
 def objects(folder: Path) -> dict[str, bytes]:

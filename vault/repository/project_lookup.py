@@ -97,7 +97,8 @@ def _changed_descriptor(repository: Repository, capability: Capability) -> Damag
 
 def _is_named(name: str, opened: Opened, known: Known) -> bool:
     """Whether anything is known of a project of that name, or with that id."""
-    every = {one.name for one in (*opened.refused.values(), *opened.auditors)} | opened.refused.keys() | opened.damaged.keys()
+    every = {one.name for one in opened.refused.values()} | opened.refused.keys() | opened.damaged.keys()
+    every |= {text for one in opened.auditors for text in (one.name, one.project)}
     every |= {text for one in opened.capabilities for text in (one.name, one.project)}
     return name in every or known.get(name) in every
 
