@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from strongroom.time_stamps import StampReport
     from vault.format.log_entry import LogEntry
     from vault.problems import Problem
-    from vault.repository.audit.entries import ReadEntry
+    from vault.repository.audit.entries import ReadEntry, StoredEntry
     from vault.repository.audit.verify import ChainReport, Finding, KnownHead
 
 MEMORY = ("audit", "heads")
 """What a client remembers of chains that it has found whole: a line a principal, its head and the key that signs it."""
+
+
+LOOKED_INTO = 16
+"""Newest entries of a chain that are read to tell when its principal was at work: some are about other projects."""
 
 
 class LogSelection(Struct, frozen=True):
@@ -325,10 +329,19 @@ def _remember(context: Context, chains: Sequence[ChainReport]) -> None:
 
 
 def last_seen(context: Context, projects: Sequence[AuditedProject]) -> dict[str, datetime]:
-    """When each principal was at work last, by its id in the repository, as far as the log of these projects tells. Raises
-    `KeyRefused`, `StorageError`."""
+    """When each principal was at work last, by its id in the repository, as far as the newest entries tell that these projects'
+    logs open. Raises `KeyRefused`, `StorageError`."""
+    from vault.repository.audit import entries
+
+    keys, repository = log_keys(projects), context.repository
+    chains: dict[str, list[StoredEntry]] = {}
+    for one in entries.listed(repository.store).entries:
+        chains.setdefault(one.principal, []).append(one)
     seen: dict[str, datetime] = {}
-    for one in _entries(context, projects, lambda: None):
-        if one.entry is not None:
-            seen[one.entry.principal] = max(seen.get(one.entry.principal, one.entry.at), one.entry.at)
+    for principal, chain in chains.items():
+        for one in reversed(chain[-LOOKED_INTO:]):
+            read = entries.read(repository.store, one, keys, repository.descriptor.repository)
+            if read.entry is not None:
+                seen[principal] = read.entry.at
+                break
     return seen

@@ -12,7 +12,7 @@ from strongroom import command_log
 from strongroom.new_identity import check_name
 from vault.errors import KeyRefused, NothingFound, RefusedByRule, UsageError
 from vault.format import rights
-from vault.format.grant import LONGEST_REASON, Grant, Revocation
+from vault.format.grant import LONGEST_REASON, Grant
 from vault.format.grant_chain import GrantChain, may_administer
 from vault.format.principal import Principal
 from vault.format.rights import Rights
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.context import Context
-    from vault.problems import Problem
     from vault.repository.granting import Administrator
     from vault.repository.project import Project
 
@@ -189,79 +188,6 @@ def revoke_keys(context: Context, projects: Sequence[Project], name: str, reason
     return plans
 
 
-class KeyHolder(Struct, frozen=True):
-    """Somebody who holds keys of a project, or held them. project: its name · state: `holds`, `expired` or `revoked` ·
-    revocation: None where there is none · last_seen: when its holder was at work last, as the log tells where that may be
-    read, and snapshots taken on the host of that name; None where nothing tells."""
-
-    project: str
-    grant: Grant
-    state: str
-    revocation: Revocation | None
-    last_seen: datetime | None
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        end = self.revocation
-        return GrantedKeys(self.project, self.grant).as_json() | {
-            "state": self.state,
-            "may_grant": self.state == "holds" and may_administer(self.grant),
-            "revoked_by": None if end is None else end.by.name,
-            "revoked_at": None if end is None else write_moment(end.at),
-            "reason": None if end is None else end.reason,
-            "last_seen": self.last_seen and write_moment(self.last_seen),
-        }
-
-
-class ProjectHolders(Struct, frozen=True):
-    """Who holds keys of a project. unknown: ids of key objects that no grant explains · granted: whether the project has
-    grants; without them nobody can say who holds keys · epoch: the number of its keys · rotating: whether a rotation was begun
-    and is not done · problems: grants that cannot be read or are signed by nobody who may."""
-
-    project: str
-    project_id: str
-    granted: bool
-    epoch: int
-    rotating: bool
-    holders: tuple[KeyHolder, ...]
-    unknown: tuple[str, ...]
-    problems: tuple[Problem, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        plain = {name: getattr(self, name) for name in ("project", "project_id", "granted", "epoch", "rotating")}
-        return plain | {
-            "holders": [one.as_json() for one in self.holders],
-            "unknown_key_objects": list(self.unknown),
-            "problem_list": [one.as_json() for one in self.problems],
-        }
-
-
-def list_holders(context: Context, project: Project, *, ended: bool = False) -> ProjectHolders:
-    """Who holds keys of a project: what, since when, from whom, until when. ended: those who do not any more, too. Raises
-    `StorageError`."""
-    from vault.repository import grants, key_objects, snapshots
-
-    found = grants.read(project, context.memory)
-    now = project.services.clock.now()
-    seen: dict[str, datetime] = {}
-    for record in snapshots.committed(project, rolled=True).records:
-        seen[record.host] = max(record.finished_at, seen.get(record.host, record.finished_at))
-    at_work = _seen_in_log(context, project)
-    holders = [_holder(context, project.name, one, found.chain, now, (seen, at_work)) for one in found.chain.grants.values()]
-    ids = {key_objects.key_id(one.principal.recipient, project.id) for one in found.chain.grants.values()}
-    return ProjectHolders(
-        project=project.name,
-        project_id=project.id,
-        granted=found.chain.root is not None,
-        epoch=project.capability.epoch,
-        rotating=project.capability.pending is not None,
-        holders=tuple(sorted((one for one in holders if ended or one.state == "holds"), key=_order)),
-        unknown=tuple(one.id for one in key_objects.listed(project.store, project.id) if one.id not in ids),
-        problems=found.problems,
-    )
-
-
 class Administration(Struct, frozen=True):
     """Somebody at work on who holds keys. project: with its keys as they are stored, and its stored name · own: their right to
     grant, revoke and rotate · chain: what is believed of the project."""
@@ -311,35 +237,3 @@ def _revocation_plan(project: Project, ended: tuple[Grant, ...]) -> RevocationPl
     records = snapshots.committed(project, rolled=True).records
     newest = snapshots.at(records, None)
     return RevocationPlan(project.name, ended, len(records), sum(one.counts.bytes for one in newest))
-
-
-def _seen_in_log(context: Context, project: Project) -> dict[str, datetime]:
-    """When each principal was at work last, by its id in the repository; nothing where the log may not be read."""
-    from strongroom import audit
-    from strongroom.audited_projects import AuditedProject
-
-    audited = AuditedProject.of_project(project)
-    return audit.last_seen(context, [audited]) if audited.keys else {}
-
-
-def _holder(
-    context: Context,
-    project: str,
-    one: Grant,
-    chain: GrantChain,
-    now: datetime,
-    seen: tuple[dict[str, datetime], dict[str, datetime]],
-) -> KeyHolder:
-    """seen: by hosts in snapshots, and by principals in the log."""
-    end = chain.revocations.get(one.id)
-    state = "revoked" if end is not None else "expired" if one.ended(now) else "holds"
-    by_host, by_principal = seen
-    times = [
-        by_host.get(one.name.rpartition("@")[2]),
-        by_principal.get(one.principal.id(context.repository.descriptor.repository)),
-    ]
-    return KeyHolder(project, one, state, end, max((time for time in times if time is not None), default=None))
-
-
-def _order(one: KeyHolder) -> tuple[bool, str, str]:
-    return (one.state != "holds", one.grant.name, one.grant.at.isoformat())

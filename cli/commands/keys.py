@@ -17,7 +17,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from strongroom.grants import KeyHolder, ProjectHolders
+    from strongroom.key_holders import KeyHolder, ProjectHolders
     from strongroom.new_identity import PublicHalf
 
 app = typer.Typer(
@@ -125,10 +125,10 @@ def list_(
 
     SEEN is when they were at work last: as the log tells, where you may read it, and snapshots of the host of that name.
     """
-    from strongroom.grants import list_holders
+    from strongroom.key_holders import list_holders
 
     with context.opened(config, identity, address=repository) as opened:
-        found = [list_holders(opened, project, ended=every) for project in opened.projects(projects or [])]
+        found = list_holders(opened, projects or [], ended=every)
     if as_json:
         output.document("keys-list/1", {"projects": [one.as_json() for one in found]})
     else:

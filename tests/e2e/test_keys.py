@@ -85,8 +85,8 @@ def test_status_says_who_must_do_what_a_write_only_host_cannot(used: Desk, host:
 
 def test_the_daemon_of_a_write_only_host_makes_no_drills(used: Desk, host: Desk) -> None:
     for machine in (used, host):
-        jobs = "".join(f'[projects.acme.schedule.{one}]\nevery = "week"\n' for one in ("backup", "drill"))
-        machine.settings.write_text(f"{machine.settings.read_text()}\n{jobs}")
+        weekly = "".join(f'[projects.acme.schedule.{one}]\nevery = "week"\n' for one in ("backup", "drill"))
+        machine.settings.write_text(f"{machine.settings.read_text()}\n{weekly}")
     assert "acme: this machine may write and read no content" in host.call("daemon", "--once", exits=(0, 3)).text
     names = [one["job"] for one in host.call("daemon", "jobs", "--json").document["jobs"]]
     assert "backup reports" in names and "drill" not in names

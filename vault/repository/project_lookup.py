@@ -55,7 +55,7 @@ def available(repository: Repository, names: Sequence[str], identities: Sequence
         if len(found) == len(remembered):
             return _usable(repository, [one for one, _ in found], [], [problem for _, some in found for problem in some])
     opened = repository.open_keys(identities)
-    if _nothing(opened) and repository.has_grants:
+    if repository.has_grants and (_nothing(opened) or any(not _is_named(name, opened, known) for name in names)):
         opened = repository.open_keys(identities, everywhere=True)
     if _nothing(opened) and next(iter(repository.store.list(layout.keys_folder())), None) is not None:
         raise KeyRefused("none of the given identities opens a project of this repository")
@@ -94,6 +94,14 @@ def changed_descriptor(repository: Repository, capability: Capability | AuditCap
         f"the descriptor (strongroom.json) was changed: it is not the one that the keys of project {capability.name!r} name",
         hint=f"this machine has the right one in {copy}: put it back as strongroom.json" if right else LOST_DESCRIPTOR,
     )
+
+
+def _is_named(name: str, opened: Opened, known: Known) -> bool:
+    """Whether anything is known of a project of that name, or with that id."""
+    every = {one.name for one in opened.refused.values()} | opened.refused.keys() | opened.damaged.keys()
+    every |= {text for one in opened.auditors for text in (one.name, one.project)}
+    every |= {text for one in opened.capabilities for text in (one.name, one.project)}
+    return name in every or known.get(name) in every
 
 
 def _nothing(opened: Opened) -> bool:
