@@ -85,7 +85,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "join": "Set another machine up for a repository that is there",
         "recover": "Bring a lost machine back, with the recovery kit",
         "project": "Add and list the clients whose data is kept",
-        "keys": "Make identities and recovery kits, and say who may do what with a project",
+        "keys": "Make identities and kits, and say who may do what with a project",
         "settings": "Check, show and restore the settings file",
         "daemon": "Run backups, checks and retention by their schedules",
         "test-restore": "Back up sources to a throw-away repository and compare",

@@ -19,7 +19,7 @@ from tests.support.slow_proxy import slow_proxy
 from tests.support.store_fixtures import BUCKET
 from tests.support.terminal import Terminal
 from tests.support.tree_facts import tree_facts, write_files
-from vault.repository.repository import Repository
+from vault.repository import granting
 
 MORE = """
 [notify.email]
@@ -306,7 +306,7 @@ def cut(patch: pytest.MonkeyPatch, step: str, when: str) -> None:
         patch.setattr(identities, "write_secret", interrupted("file", number, identities.write_secret))
     elif step in ("first key", "second key"):
         number = 1 if step == "first key" else 2
-        patch.setattr(Repository, "grant", interrupted("key", number, Repository.grant))
+        patch.setattr(granting, "give", interrupted("key", number, granting.give))
     elif step == "memory":
         patch.setattr(machine_recovery, "remember", interrupted("memory", 1, machine_recovery.remember))
     else:
