@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cli import output, progress, prompts
 from cli.restore_output import Planned, show_plan, show_report, show_tables, show_verification, warn_of_shortage
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom import destinations, restore_report
+from strongroom import command_log, destinations, restore_report
 from strongroom.destinations import Folder, InPlace, Stdout, TableFile
 from strongroom.table_options import TableOptions
 from vault import wording
@@ -267,11 +267,12 @@ def restore_all(context: Context, options: SelectionOptions, request: RestoreReq
         )
     projects = context.available([])
     outcomes = []
-    for project in projects:
-        output.notice(f"project {project.name}:")
-        folder = str(Path(request.to) / destinations.project_folder(project))
-        own = request if request.in_place else replace(request, to=folder)
-        outcomes.append(_one_of_all(context, project, options, own))
+    with command_log.recorded(context, "restore", projects, {"selection": options.as_json(), "to": request.to}):
+        for project in projects:
+            output.notice(f"project {project.name}:")
+            folder = str(Path(request.to) / destinations.project_folder(project))
+            own = request if request.in_place else replace(request, to=folder)
+            outcomes.append(_one_of_all(context, project, options, own))
     worst = max([one.exit_code for one in outcomes] + [DONE_WITH_PROBLEMS if context.refused else 0])
     done = sum(one.found and "error" not in one.document for one in outcomes)
     if not done and not worst:

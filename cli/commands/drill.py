@@ -8,7 +8,7 @@ import typer
 
 from cli import colour, output, progress
 from cli.options import Config, Identity, Json, Quiet
-from strongroom import context
+from strongroom import command_log, context
 from vault import wording
 from vault.errors import Damaged
 from vault.wording import counted
@@ -38,7 +38,9 @@ def drill(
 
     with context.opened(config, identity) as opened:
         below = opened.uncached()
-        done = [_one(below, project, quiet=quiet, as_json=as_json) for project in below.projects(projects or [])]
+        chosen = below.projects(projects or [])
+        with command_log.recorded(below, "drill", chosen):
+            done = [_one(below, project, quiet=quiet, as_json=as_json) for project in chosen]
         reminders = recovery_check.reminders(opened.settings)
     errors = [one.error for one in done if one.error is not None]
     if as_json:
