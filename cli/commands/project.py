@@ -74,6 +74,7 @@ def add(
     output.result(f"Project {name} has the id {made.project.id}; its objects lie under projects/{made.project.id}/.")
     if not made.recoverable:
         output.notice("notice: the settings name no recovery recipient, so only this identity opens the project")
+        output.notice("hint: make a recovery kit with `strongroom keys kit`")
     output.result(f"Next: strongroom backup {quoted(name)}")
 
 

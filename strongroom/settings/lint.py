@@ -60,7 +60,8 @@ def odd(settings: Settings, now: datetime) -> Iterator[SettingsFault]:
     """What a person should look at."""
     document = settings.document
     if not document.recovery.recipients:
-        yield SettingsFault(("recovery",), "names no recipient, so new projects have no recovery kit", "see `strongroom init`")
+        what = "names no recipient, so new projects have no recovery kit"
+        yield SettingsFault(("recovery",), what, "make one with `strongroom keys kit`")
     for key, file in _files(settings):
         if not file.is_file():
             yield SettingsFault(key, f"names {file}, which is not there", "is the path right?")

@@ -74,8 +74,8 @@ def moved_source(text: str, project: str, number: int, path: str) -> str:
 
 
 def with_recovery(text: str, recipient: str) -> str:
-    """The text with one more recovery recipient, the public half of a kit; as it is where it names that one already. Raises
-    `ByHand`."""
+    """The text with one more recovery kit: its public half, `age1pq1…` and behind it the signing key. As it is where it names
+    that already; where it knows the first part alone, that is completed. Raises `ByHand`."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -83,12 +83,16 @@ def with_recovery(text: str, recipient: str) -> str:
     try:
         wanted = tomllib.loads(text)
         known = wanted.setdefault("recovery", {}).setdefault("recipients", [])
-        if any(str(one).split()[:1] == recipient.split()[:1] for one in known):
+        same = next((number for number, one in enumerate(known) if one.split()[:1] == recipient.split()[:1]), None)
+        if same is not None and len(known[same].split()) >= len(recipient.split()):
             return text
-        known.append(recipient)
         document: Any = tomlkit.parse(text)
         recipients = document.setdefault("recovery", tomlkit.table()).setdefault("recipients", tomlkit.array())
-        recipients.append(recipient)
+        if same is None:
+            known.append(recipient)
+            recipients.append(recipient)
+        else:
+            known[same] = recipients[same] = recipient
         recipients.multiline(len(known) > 1)
         return _verified(tomlkit.dumps(document), wanted, by_hand)
     except (TOMLKitError, tomllib.TOMLDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
