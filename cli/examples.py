@@ -34,6 +34,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "a repository on another S3 server",
         ),
     ),
+    "join": _of(
+        ("join s3://backups/strongroom --name backup1", "on a second machine: settings, an identity, what to send to whom"),
+        ("join /srv/backup --config /etc/strongroom/strongroom.toml --identity /etc/strongroom/identity.txt", "for a service"),
+    ),
     "project": _of(
         ("project list", "the projects that your identity opens"),
         ("project add acme --source reports=/srv/acme/reports", "a new one, with one folder of reports"),
@@ -46,10 +50,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "without a terminal: identity, settings, and everything back in place",
         ),
     ),
-    "keys": _of(
-        ("keys check --kit kit.txt", "does the recovery kit still open everything?"),
-        ("keys kit --to /media/usb/kit.txt", "a new recovery kit"),
-    ),
     "keys kit": _of(
         ("keys kit --to /media/usb/kit.txt --html /media/usb/kit.html", "as plain text, and as a page to be printed"),
         ("keys kit --shares 3 --threshold 2 --to /media/usb/kit.txt", "in three pieces, of which any two open everything"),
@@ -59,6 +59,52 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("keys check", "type the kit off the paper"),
         ("keys check --kit kit.txt", "a kit in one piece, from a file"),
         ("keys check --kit share-1.txt --kit share-3.txt --json", "shares, for a script"),
+    ),
+    "keys": _of(
+        ("keys new", "an identity for this machine or person"),
+        ("keys list", "who holds keys of which project"),
+        ("keys grant backup1.pub --name backup1 --project acme --as write", "let a host back up, and read nothing"),
+        ("keys check --kit kit.txt", "does the recovery kit still open everything?"),
+    ),
+    "keys new": _of(
+        ("keys new --passphrase", "your own identity, encrypted with a passphrase"),
+        ("keys new --identity /etc/strongroom/identity.txt --name backup1", "a host's"),
+        (
+            "keys new --store-command 'pass insert -m strongroom' --command 'pass show strongroom'",
+            "kept by a password manager, in no file",
+        ),
+    ),
+    "keys show": _of(
+        ("keys show", "what to send to whoever grants"),
+        ("keys show --identity /etc/strongroom/identity.txt --json", "of another identity, for a script"),
+    ),
+    "keys list": _of(
+        ("keys list", "who may do what, in all projects"),
+        ("keys list acme --all --json", "of one project, with those whose time is over, for a script"),
+    ),
+    "keys grant": _of(
+        ("keys grant backup1.pub --name backup1 --project acme --as write", "let a host back up, and read nothing"),
+        ("keys grant anna.pub --name anna --all-projects --as read --as audit", "a colleague who may do everything"),
+        (
+            "keys grant audit.pub --name 'Smith & Co' --project acme --as audit --catalogue --until 2027-03-31",
+            "an auditor: the log and names, no content, for a while",
+        ),
+    ),
+    "keys revoke": _of(
+        ("keys revoke anna", "everything that anna holds, in all projects"),
+        ("keys revoke backup1 --project acme --reason 'stolen' --yes", "in one project, without a question"),
+    ),
+    "keys rotate": _of(
+        ("keys rotate acme --dry-run", "who would go on, and who would not"),
+        ("keys rotate acme", "new keys for what comes, after somebody has left"),
+        ("keys rotate acme --reseal --max-time 60 --max-bytes 50G --yes", "at night: store old packs anew, a part at a time"),
+    ),
+    "keys upgrade": _of(
+        ("keys upgrade --dry-run", "what would be changed in a repository of an earlier version"),
+        (
+            "keys upgrade --identity ~/.config/strongroom/identity.txt --identity kit.txt",
+            "with the recovery kit, so that it can grant as well",
+        ),
     ),
     "settings": _of(
         ("settings check", "is the settings file right?"),
@@ -253,6 +299,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("check", "is everything there that a snapshot needs?"),
         ("check acme --read-data", "read every pack of a project, and compare every chunk"),
         ("check --read-data=10%", "read a share, so that run after run everything is read"),
+    ),
+    "repair": _of(
+        ("repair --dry-run", "what is damaged, where the truth still is, and what nobody has"),
+        ("repair acme --read-data", "read all packs of a project first, then mend"),
+        ("repair acme --drop --reason 'the disk of May'", "give up what nobody has, so that the rest is sound"),
     ),
     "export verify": _of(
         ("export verify audit.zip", "checksums and signature, and the content by the repository at hand"),

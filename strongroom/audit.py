@@ -1,5 +1,6 @@
 """Reading the log of what was done: shown, verified, exported. Whoever may audit a project opens the entries about it.
 
+projects = audited_projects(context)
 found = read_log(context, projects, LogSelection(actions=("restore",)))
 checked = verify_log(context, projects)
 checked.sound
@@ -13,23 +14,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from strongroom import command_log, notices, time_stamps
+from strongroom import command_log, time_stamps
+from strongroom.audited_projects import granted_signing_keys, log_keys, without_log
 from vault.age import HybridIdentity
-from vault.errors import KeyRefused, NothingFound, UsageError
+from vault.errors import NothingFound, UsageError
 from vault.format.log_head import LogHead
 from vault.format.principal import Principal
 
 if TYPE_CHECKING:
+    from strongroom.audited_projects import AuditedProject
     from strongroom.context import Context
     from strongroom.time_stamps import StampReport
     from vault.format.log_entry import LogEntry
     from vault.problems import Problem
-    from vault.repository.audit.entries import ReadEntry
+    from vault.repository.audit.entries import ReadEntry, StoredEntry
     from vault.repository.audit.verify import ChainReport, Finding, KnownHead
-    from vault.repository.project import Project
 
 MEMORY = ("audit", "heads")
 """What a client remembers of chains that it has found whole: a line a principal, its head and the key that signs it."""
+
+
+LOOKED_INTO = 16
+"""Newest entries of a chain that are read to tell when its principal was at work: some are about other projects."""
 
 
 class LogSelection(Struct, frozen=True):
@@ -150,31 +156,9 @@ class VerifiedLog(Struct, frozen=True):
         }
 
 
-def audit_keys(projects: Sequence[Project]) -> list[HybridIdentity]:
-    """What opens the logs of projects. Raises `KeyRefused` where none may be read."""
-    keys = [one.capability.audit_identity for one in projects if one.capability.audit_identity is not None]
-    closed = [one for one in projects if one.capability.audit_recipient is not None and one.capability.audit_identity is None]
-    if closed and not keys:
-        raise KeyRefused(
-            f"this identity may not read the log of project {closed[0].name!r}",
-            hint="use one that may audit it, for example the recovery kit, with --identity FILE",
-        )
-    for one in closed:
-        notices.notice(f"the log of project {one.name} is left out: this identity may not read it")
-    return keys
-
-
-def without_log(projects: Sequence[Project]) -> tuple[str, ...]:
-    """The projects whose keys were made before there was a log; each is said as a notice."""
-    names = tuple(one.name for one in projects if one.capability.audit_recipient is None)
-    for name in names:
-        notices.notice(f"project {name} has no log yet: its keys were made by a version that kept none")
-    return names
-
-
 def read_log(
     context: Context,
-    projects: Sequence[Project],
+    projects: Sequence[AuditedProject],
     selection: LogSelection | None = None,
     *,
     named: bool = False,
@@ -198,10 +182,10 @@ def read_log(
     return ReadLog(tuple(chosen), unopened, lacking, tuple(damage))
 
 
-def _entries(context: Context, projects: Sequence[Project], stop: Callable[[], None]) -> Iterator[ReadEntry]:
+def _entries(context: Context, projects: Sequence[AuditedProject], stop: Callable[[], None]) -> Iterator[ReadEntry]:
     from vault.repository.audit import entries
 
-    keys, repository = audit_keys(projects), context.repository
+    keys, repository = log_keys(projects), context.repository
     if not keys:
         return
     listed = entries.listed(repository.store).entries
@@ -220,7 +204,7 @@ def _problem(one: ReadEntry) -> Problem:
 
 def verify_log(
     context: Context,
-    projects: Sequence[Project],
+    projects: Sequence[AuditedProject],
     *,
     heads: Sequence[LogHead] = (),
     each: Callable[[LogEntry], None] = lambda _: None,
@@ -234,15 +218,17 @@ def verify_log(
     """
     from vault.repository.audit.verify import Expected, verify
 
-    keys, lacking = audit_keys(projects), without_log(projects)
+    keys, lacking = log_keys(projects), without_log(projects)
     if not keys:
-        raise NothingFound("there is no log to verify", hint="a project has one once its keys have a part for it")
+        raise NothingFound(
+            "there is no log to verify", hint="`strongroom keys upgrade` gives a log to projects of earlier versions"
+        )
     repository = context.repository
     stamps = time_stamps.verify_stamps(context, keys)
     waiting = _waiting(context)
     expected = Expected(
         heads=[*_heads_of_snapshots(projects), *_remembered(context), *_of_people(heads), *stamps.heads],
-        signing_keys=_signing_keys(context),
+        signing_keys=_signing_keys(context, projects),
         waiting=waiting,
     )
     chains = verify(repository.store, keys, repository.descriptor.repository, expected, each=each, stop=stop)
@@ -260,14 +246,14 @@ def heads(context: Context) -> list[LogHead]:
     return sorted(entries.read(store, one, [], repository).head for one in newest.values())
 
 
-def _heads_of_snapshots(projects: Sequence[Project]) -> Iterator[KnownHead]:
+def _heads_of_snapshots(projects: Sequence[AuditedProject]) -> Iterator[KnownHead]:
     from vault.repository import snapshots
     from vault.repository.audit.verify import KnownHead
 
-    for project in projects:
-        for record in snapshots.committed(project, rolled=True).records:
+    for one in projects:
+        for record in [] if one.project is None else snapshots.committed(one.project, rolled=True).records:
             if record.log is not None:
-                yield KnownHead(record.log, f"snapshot {record.id} of project {project.name}")
+                yield KnownHead(record.log, f"snapshot {record.id} of project {one.name}")
 
 
 def _remembered(context: Context) -> Iterator[KnownHead]:
@@ -307,10 +293,11 @@ def _waiting(context: Context) -> dict[str, frozenset[str]]:
     return {principal: ids for principal, ids in found.items() if ids}
 
 
-def _signing_keys(context: Context) -> dict[str, bytes]:
-    """Of principals that are known here: one's own identities, and those whose chains were verified before."""
+def _signing_keys(context: Context, projects: Sequence[AuditedProject]) -> dict[str, bytes]:
+    """Of principals that are known here: whoever was granted keys, one's own identities, and those whose chains were verified
+    before."""
     repository = context.repository.descriptor.repository
-    keys: dict[str, bytes] = {}
+    keys = {principal: key for principal, (_, key) in granted_signing_keys(context, projects).items()}
     for line in context.memory.lines(*MEMORY):
         text, _, key = line.partition(" ")
         head = _head_of(text)
@@ -323,11 +310,13 @@ def _signing_keys(context: Context) -> dict[str, bytes]:
     return keys
 
 
-def known_signers(context: Context) -> dict[bytes, str]:
-    """Names of principals by the keys with which they sign, as far as this machine knows: their ids, and oneself."""
+def known_signers(context: Context, projects: Sequence[AuditedProject] = ()) -> dict[bytes, str]:
+    """Names of principals by the keys with which they sign, as far as this machine knows: as grants name them, else their ids,
+    and oneself."""
+    named = {key: name for name, key in granted_signing_keys(context, projects).values()}
     own = {Principal.of(one).signing_key or b"" for one in context.identities if isinstance(one, HybridIdentity)}
-    keys = {key: f"principal {principal}" for principal, key in _signing_keys(context).items()}
-    return keys | dict.fromkeys(own, "this identity")
+    keys = {key: f"principal {principal}" for principal, key in _signing_keys(context, ()).items()}
+    return keys | named | dict.fromkeys(own, "this identity")
 
 
 def _remember(context: Context, chains: Sequence[ChainReport]) -> None:
@@ -339,11 +328,20 @@ def _remember(context: Context, chains: Sequence[ChainReport]) -> None:
     context.memory.save_lines(*MEMORY, sorted(known.values()))
 
 
-def last_seen(context: Context, projects: Sequence[Project]) -> dict[str, datetime]:
-    """When each principal was at work last, by its id in the repository, as far as the log of these projects tells. Raises
-    `KeyRefused`, `StorageError`."""
+def last_seen(context: Context, projects: Sequence[AuditedProject]) -> dict[str, datetime]:
+    """When each principal was at work last, by its id in the repository, as far as the newest entries tell that these projects'
+    logs open. Raises `KeyRefused`, `StorageError`."""
+    from vault.repository.audit import entries
+
+    keys, repository = log_keys(projects), context.repository
+    chains: dict[str, list[StoredEntry]] = {}
+    for one in entries.listed(repository.store).entries:
+        chains.setdefault(one.principal, []).append(one)
     seen: dict[str, datetime] = {}
-    for one in _entries(context, projects, lambda: None):
-        if one.entry is not None:
-            seen[one.entry.principal] = max(seen.get(one.entry.principal, one.entry.at), one.entry.at)
+    for principal, chain in chains.items():
+        for one in reversed(chain[-LOOKED_INTO:]):
+            read = entries.read(repository.store, one, keys, repository.descriptor.repository)
+            if read.entry is not None:
+                seen[principal] = read.entry.at
+                break
     return seen

@@ -16,9 +16,9 @@ from vault.progress import NoProgress, Progress
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.rolling_check import ReadData
-    from vault.repository.check import CheckReport
-    from vault.repository.check_objects import RepositoryReport
+    from vault.repository.check_report import CheckReport
     from vault.repository.project import Project
+    from vault.repository.repository_report import RepositoryReport
 
     ProjectCheck: TypeAlias = CheckReport
     RepositoryCheck: TypeAlias = RepositoryReport
@@ -79,10 +79,10 @@ def _checked(
 def check_repository(context: Context, projects: Sequence[Project], *, only: bool = False) -> RepositoryCheck:
     """Check what belongs to no single project: the descriptor, key objects, copies of settings, names that are never given.
     projects: that were opened · only: look at what is about these alone. Raises `StorageError`."""
-    from vault import age
+    from strongroom import holders
     from vault.repository import check_objects
 
-    recovery = [one for one in map(age.parse_recipient, context.settings.recovery) if isinstance(one, age.HybridRecipient)]
+    recovery = [one.recipient for one in holders.recovery_kits(context.settings)]
     ids = [project.id for project in projects] if only else []
     found = check_objects.of_repository(context.repository, context.identities, context.memory, recovery, ids)
     if not only:

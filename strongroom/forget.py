@@ -66,7 +66,7 @@ class ForgetLog(Struct, frozen=True):
             "notes": [
                 note.as_json() | {"snapshots": [{"snapshot": one.id, **one.as_json()} for one in some]}
                 for note, some in named
-                if some or note.items
+                if some or note.items or note.contents
             ],
             "damage": [problem.as_json() for problem in self.damage],
         }

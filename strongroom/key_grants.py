@@ -1,12 +1,13 @@
-"""Sealing projects to one more identity that is at hand: a recovery kit, or the identity of a machine that is set up anew."""
+"""Giving projects to one more identity that is at hand: a recovery kit, or the identity of a machine that is set up anew."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vault.errors import Damaged
-from vault.repository import key_objects
+from strongroom import command_log
+from vault.format.principal import Principal
+from vault.format.rights import AUDIT, READ
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -14,15 +15,33 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-def seal(context: Context, projects: Sequence[Project], identity: HybridIdentity) -> tuple[str, ...]:
-    """Have an identity open projects with the right to read. Gives the names of those that were not sealed to it yet. Raises
-    `StorageError`."""
-    # as they are stored: here a project may go by another name, which is in the settings alone
-    stored = {one.project: one for one in context.repository.open_keys(context.identities).capabilities}
+def seal(context: Context, projects: Sequence[Project], identity: HybridIdentity, name: str) -> tuple[str, ...]:
+    """Have an identity open projects with the rights to read and to audit. name: of its holder, for people. Gives the names of
+    the projects that it did not open yet. Raises `KeyRefused` where the identities at hand may not grant, `StorageError`."""
     unsealed = not_sealed(context, projects, identity)
-    for project in unsealed:
-        context.repository.grant(stored[project.id], identity.recipient)
+    what = {"name": name, "fingerprint": Principal.of(identity).fingerprint, "rights": (READ, AUDIT)}
+    with command_log.recorded(context, "grant", unsealed, what) as entry:
+        entry.begin()
+        _give(context, unsealed, identity, name)
     return tuple(one.name for one in unsealed)
+
+
+def _give(context: Context, unsealed: Sequence[Project], identity: HybridIdentity, name: str) -> None:
+    from strongroom.grants import administration
+    from vault.repository import granting
+    from vault.repository.granting import Holder
+
+    if not context.repository.has_grants:
+        # as they are stored: here a project may go by another name, which is in the settings alone
+        stored = {one.project: one for one in context.repository.open_keys(context.identities).capabilities}
+        for project in unsealed:
+            context.repository.grant(stored[project.id], identity.recipient)
+        return
+    for project in unsealed:
+        work = administration(context, project)
+        taken = {one.name for one in work.chain.grants.values() if one.principal.recipient != identity.recipient}
+        holder = Holder(_free(name, taken), Principal.of(identity))
+        granting.give(work.project, work.own, work.chain, holder, (READ, AUDIT))
 
 
 def not_sealed(context: Context, projects: Sequence[Project], identity: HybridIdentity) -> list[Project]:
@@ -31,13 +50,14 @@ def not_sealed(context: Context, projects: Sequence[Project], identity: HybridId
 
 
 def _is_sealed(context: Context, project: Project, identity: HybridIdentity) -> bool:
-    store, repository = context.repository.store, context.repository.descriptor.repository
-    wanted = key_objects.key_id(identity.recipient, project.id)
-    for one in key_objects.listed(store, project.id):
-        if one.id == wanted:
-            try:
-                found = key_objects.open_one(store, one, [identity], repository)
-            except Damaged:
-                return False  # it is written anew
-            return found is not None and found.content_identity is not None
-    return False
+    opened = context.repository.open_keys_of(project.id, [identity])
+    return any(one.content_identity is not None for one in opened.capabilities)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where somebody else has had it."""
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free

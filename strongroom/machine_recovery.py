@@ -23,6 +23,7 @@ from strongroom import environment, identities, key_grants, settings, settings_r
 from strongroom.settings import toml_edits
 from strongroom.settings_restore import Choice, Found, SettingsNeeds
 from vault.errors import KeyRefused, NothingFound, RefusedByRule
+from vault.format.principal import Principal
 from vault.problems import printable
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def make_identity(opened: Context, planned: MachineRecovery, passphrase: Callabl
         secret = None if passphrase is None else passphrase()
         randomness = opened.repository.services.randomness
         identity = identities.make(step.file, randomness, secret, identities.WHOSE)
-    key_grants.seal(opened, planned.projects, identity)
+    key_grants.seal(opened, planned.projects, identity, environment.person())
     return identity
 
 
@@ -261,7 +262,7 @@ def _new_settings(planned: MachineRecovery, named: Settings, kits: Sequence[Hybr
     place = contexts.located(named.repository.address, named.file.absolute().parent).text
     repository = named.repository.model_copy(update={"address": place})
     identity = IdentitySettings(file=planned.identity.file or environment.identity_file())
-    return writer.text_of(repository, identity, [one.recipient.encode() for one in kits])
+    return writer.text_of(repository, identity, [Principal.of(one).as_line() for one in kits])
 
 
 def remember(opened: Context, planned: MachineRecovery) -> int:

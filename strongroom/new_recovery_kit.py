@@ -24,7 +24,9 @@ from strongroom.recovery_kit import KitOptions, RecoveryKit
 from strongroom.settings import toml_edits
 from strongroom.settings.edit import SettingsFile
 from vault.errors import RefusedByRule
+from vault.format.principal import Principal
 from vault.problems import Problem
+from vault.repository.granting import KIT
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -75,11 +77,11 @@ def make_kit(context: Context, options: KitOptions, show: Callable[[str], None])
     services = context.repository.services
     identity = HybridIdentity.generate(services.randomness)
     projects = _projects(context)
-    changed = _changed_settings(context, identity.recipient)
+    changed = _changed_settings(context, identity)
     descriptor = context.repository.descriptor.repository
     kit = RecoveryKit.of(identity, context.settings.repository, descriptor, services.clock.now(), options)
     kit.write(options)
-    sealed = key_grants.seal(context, projects, identity)
+    sealed = key_grants.seal(context, projects, identity, KIT)
     if options.shown:
         show(kit.whole_text)
     _write_settings(context, changed, projects)
@@ -102,8 +104,8 @@ def complete(context: Context, kits: Sequence[HybridIdentity]) -> list[SealedKit
     projects = _projects(context)
     completed = []
     for identity in kits:
-        changed = _changed_settings(context, identity.recipient)
-        sealed = key_grants.seal(context, projects, identity)
+        changed = _changed_settings(context, identity)
+        sealed = key_grants.seal(context, projects, identity, KIT)
         _write_settings(context, changed, projects)
         note_kit(context, identity.recipient)
         completed.append(
@@ -134,10 +136,10 @@ def _projects(context: Context) -> list[Project]:
     return projects
 
 
-def _changed_settings(context: Context, recipient: HybridRecipient) -> tuple[SettingsFile, str] | None:
-    """The settings file, and its text with one more recipient; None where it is there. Raises `RefusedByRule`."""
+def _changed_settings(context: Context, kit: HybridIdentity) -> tuple[SettingsFile, str] | None:
+    """The settings file, and its text with one more kit; None where it is there. Raises `RefusedByRule`."""
     before = SettingsFile.read(context.settings.file)
-    text = toml_edits.with_recovery(before.text, recipient.encode())
+    text = toml_edits.with_recovery(before.text, Principal.of(kit).as_line())
     if text == before.text:
         return None
     if not toml_edits.is_writable(before.file):

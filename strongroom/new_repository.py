@@ -115,8 +115,9 @@ def _made(
     from strongroom import settings_copy
     from strongroom.settings.models import IdentitySettings
     from vault import age
-    from vault.format.descriptor import INFLATED, Descriptor, Trust
+    from vault.format.descriptor import EPOCHS, INFLATED, Descriptor, Trust
     from vault.format.layout import new_id
+    from vault.format.principal import Principal
     from vault.repository.repository import Repository
     from vault.repository.store_trust import note_repository
     from vault.storage.probe import probe_quickly
@@ -137,13 +138,14 @@ def _made(
     repository_id = begun.descriptor.repository if begun else new_id(services.randomness.token(16))
     kit = RecoveryKit.of(kit_identity, options.repository, repository_id, services.clock.now(), options.kit)
     kit.write(options.kit)
-    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust, features=(INFLATED,))
+    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust, features=(INFLATED, EPOCHS))
     repository = begun or Repository.create(store, descriptor, services)
     memory = context.remembered(address, options.repository)
     memory.start_over(repository_id)
     if report.creates_once:
         note_repository(memory, repository_id)
-    writer.write(options.settings, options.repository, IdentitySettings(file=options.identity), kit_identity.recipient.encode())
+    recovery = Principal.of(kit_identity).as_line()
+    writer.write(options.settings, options.repository, IdentitySettings(file=options.identity), recovery)
     settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(options.settings), [])
     return NewRepository(
         repository=repository_id,

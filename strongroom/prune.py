@@ -77,13 +77,21 @@ def plan_prune(
     Raises `Damaged` where a record cannot be read, or is gone: what it needs nobody knows. Raises `RefusedByRule` where all
     records are gone, `StorageError`.
     """
-    from vault.repository.gc.prune_plan import PruneOptions
     from vault.repository.gc.prune_planner import make_plan
+
+    context.gone(project)
+    options = prune_options(context, project, limits or PruneLimits(), progress=progress, stop=stop)
+    return PlannedPrune(project.name, make_plan(project, options), options)
+
+
+def prune_options(
+    context: Context, project: Project, limits: PruneLimits, *, progress: Progress | None, stop: Callable[[], None]
+) -> PruneOptions:
+    """How a prune of a project behaves: with its holds, its locks, and what this machine remembers."""
+    from vault.repository.gc.prune_plan import PruneOptions
     from vault.repository.object_lock import locked
 
-    limits = limits or PruneLimits()
-    context.gone(project)
-    options = PruneOptions(
+    return PruneOptions(
         held=held_snapshots.held(project),
         locked=locked(project),
         remembered=frozenset(context.memory.lines("snapshots", project.id)),
@@ -97,7 +105,6 @@ def plan_prune(
         stop=stop,
         progress=progress or NoProgress(),
     )
-    return PlannedPrune(project.name, make_plan(project, options), options)
 
 
 def apply_prune(

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import context, local_state, recovery_kit, settings_restore
+from strongroom import context, local_state, recovery_kit, settings_copy, settings_restore
 from vault.errors import Damaged, KeyRefused, StrongroomError
 from vault.format import strict_json
-from vault.repository import content_proof, key_objects
+from vault.repository import content_proof, key_objects, key_trust
 from vault.repository.content_proof import ContentProof
-from vault.repository.project import Project
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def check_kit(opened: Context, kit: HybridIdentity, *, stop: Callable[[], None] 
         kit=recovery_kit.fingerprint(kit.recipient),
         at=opened.repository.services.clock.now(),
         projects=tuple(projects),
-        in_settings=kit.recipient.encode() in opened.settings.recovery if with_settings else None,
+        in_settings=kit.recipient in settings_copy.recovery_of(opened.settings) if with_settings else None,
         settings_copy=_newest_copy(own),
     )
     _note(opened, proof)
@@ -136,7 +135,7 @@ def _project(own: Context, scope: str, name: str) -> ProjectProof:
     try:
         capability = _capability(own, scope)
         name = own.settings.name_of(scope, capability.name)
-        found = content_proof.prove(Project(repository.store, repository.descriptor, capability, repository.services))
+        found = content_proof.prove(repository.opened_project(capability))
     except (KeyRefused, Damaged) as error:
         return ProjectProof(scope, name, error=error)
     return ProjectProof(scope, name, found)
@@ -144,17 +143,18 @@ def _project(own: Context, scope: str, name: str) -> ProjectProof:
 
 def _capability(own: Context, scope: str) -> Capability:
     """The keys of a project, as this machine knows them. Raises `KeyRefused`, `Damaged`."""
-    store, repository = own.repository.store, own.repository.descriptor.repository
-    opened = key_objects.open_all(store, key_objects.listed(store, scope), own.identities, repository)
+    opened = own.repository.open_keys_of(scope, own.identities)
     if scope in opened.damaged:
         raise opened.damaged[scope]
+    if scope in opened.refused:
+        raise opened.refused[scope].error
     if not opened.capabilities:
         raise KeyRefused(
             "it has no key object for this kit",
             hint="`strongroom keys kit --existing FILE` seals to a kit what it lacks, with an identity that may read",
         )
     (capability,) = opened.capabilities
-    own.memory.verify_keys(capability)
+    key_trust.verify(own.repository.opened_project(capability), own.memory)
     return capability
 
 

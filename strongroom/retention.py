@@ -96,6 +96,7 @@ def apply_retention(context: Context, project: Project, planned: ProjectRetentio
     Raises `RefusedByRule` where something has changed since the plan was made, a hold is on one of them or a hold is gone: then
     nothing is forgotten. Raises `StorageError`, `Damaged`.
     """
+    project.capability.refuse_auditor()
     what = {"plan": planned.digest, "goes": list(planned.plan.goes)}
     with command_log.recorded(context, "retention", [project], what) as entry:
         if planned.plan.goes:

@@ -6,6 +6,7 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -13,6 +14,7 @@ from cli import colour, output, progress
 from cli.options import EXIT_CODES, Config, Identity, Json, Quiet, Repository
 from strongroom import audit, time_parsing
 from strongroom.audit import LogSelection, ReadLog, VerifiedLog
+from strongroom.audited_projects import AuditedProject, audited_projects
 from strongroom.context import Context, opened
 from strongroom.destinations import expanded
 from vault import wording
@@ -85,7 +87,7 @@ def show(
     entry's own signature: `audit verify` does the rest.
     """
     with opened(config, identity, brief=True, address=repository) as context:
-        chosen = _projects(context, projects)
+        chosen = audited_projects(context, projects or [])
         selection = _selection(context, chosen, actions, users, hosts, results, principals, since, until, last=limit)
         found = audit.read_log(context, chosen, selection, named=bool(projects))
     if as_json:
@@ -118,7 +120,7 @@ def verify(
     known = [LogHead.parse(one) for one in heads or []]
     shown = progress.phase("verifying", project="the log", quiet=quiet, as_json=as_json)
     with opened(config, identity, address=repository) as context, shown:
-        found = audit.verify_log(context, _projects(context, projects), heads=known)
+        found = audit.verify_log(context, audited_projects(context, projects or []), heads=known)
     if as_json:
         output.document("audit-verify/1", found.as_json())
     else:
@@ -159,7 +161,7 @@ def export(
         raise UsageError("--json excludes --to -: one of both is on stdout", hint="name a file with --to")
     chosen_format = format_ or (ExportFormat.CSV if to.lower().endswith(".csv") else ExportFormat.JSONL)
     with opened(config, identity, address=repository) as context:
-        chosen = _projects(context, projects)
+        chosen = audited_projects(context, projects or [])
         selection = _selection(context, chosen, actions, users, hosts, results, principals, since, until, last=None)
         found = audit.read_log(context, chosen, selection, named=bool(projects))
     if to == "-":
@@ -210,12 +212,13 @@ def stamp(projects: Projects = None, config: Config = None, identity: Identity =
 
 
 def _projects(context: Context, names: list[str] | None) -> list[Project]:
+    """For whoever has something stamped."""
     return context.projects(names) if names else context.available([])
 
 
 def _selection(
     context: Context,
-    projects: list[Project],
+    projects: list[AuditedProject],
     actions: list[str] | None,
     users: list[str] | None,
     hosts: list[str] | None,
@@ -238,11 +241,13 @@ def _selection(
     )
 
 
-def _moment(context: Context, projects: list[Project], text: str | None) -> datetime | None:
+def _moment(context: Context, projects: list[AuditedProject], text: str | None) -> datetime | None:
     """In the zone of the first project."""
     if text is None or not projects:
         return None
-    return time_parsing.moment(text, context.zone(projects[0].name), projects[0].services.clock.now())
+    first = projects[0]
+    zone = ZoneInfo(context.settings.zone(first.name)) if first.project is None else context.zone(first.name)
+    return time_parsing.moment(text, zone, context.repository.services.clock.now())
 
 
 def _cells(one: FoundEntry) -> tuple[str, ...]:

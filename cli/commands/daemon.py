@@ -74,6 +74,7 @@ def daemon(
     log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
     identities = [one.expanduser().absolute() for one in identity or []]
     signals = DaemonSignals()
+    _tell_what_is_left_to_others(found, identities, log)
     reach = None if once else lambda: _reach(found, identities)
     with _daemon_parts(found, log, reach) as parts, _signals(signals), _warm_parent(found, log, once=once) as warm:
         one = Daemon(
@@ -226,6 +227,21 @@ def _reach(found: Settings, identity: list[Path]) -> None:
     children = Children(environment.for_children(copy if copy.exists() else None))
     command = daemon_config.Commands(found.file, identity).status()
     job_results.reached(children.run(command, Stop(clock, clock.monotonic() + REACH_WITHIN)))
+
+
+def _tell_what_is_left_to_others(found: Settings, identity: list[Path], log: Log) -> None:
+    """Drills of projects that this machine's keys do not read. What they allow is known from the first opening on."""
+    from strongroom import daemon_config
+
+    if None in daemon_config.capabilities(found).values():
+        with suppress(StrongroomError):  # the daemon says by itself that it cannot reach the store
+            _reach(found, identity)
+    for name, capability in daemon_config.capabilities(found).items():
+        if capability == "write":
+            log.notice(
+                f"{name}: this machine may write and read no content, so it makes no drills and repacks no content; a daemon "
+                "on a machine that may read it does"
+            )
 
 
 @contextmanager

@@ -13,10 +13,13 @@ from cli.options import Config, Identity, Json, Quiet, Repository
 from strongroom import context, settings
 from strongroom.destinations import expanded
 from vault import wording
-from vault.errors import Damaged, SettingsError
+from vault.errors import Damaged, KeyRefused, SettingsError
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from strongroom.audited_projects import AuditedProject
     from strongroom.bag_verification import BagTrust, VerifiedBag
     from strongroom.context import Context
 
@@ -82,9 +85,20 @@ def _trust(opened: Context | None, allowed_signers: Path | None, certificates: P
     from strongroom import audit
     from strongroom.bag_verification import BagTrust
 
-    keys = {} if opened is None else audit.known_signers(opened)
+    keys = {} if opened is None else audit.known_signers(opened, _audited(opened))
     named = certificates if certificates is not None or opened is None else opened.settings.document.audit.certificates
     return BagTrust(allowed_signers, keys, named)
+
+
+def _audited(opened: Context) -> Sequence[AuditedProject]:
+    """The projects whose grants tell who signs; none where this identity opens nothing."""
+    from strongroom.audited_projects import audited_projects
+
+    try:
+        return audited_projects(opened)
+    except KeyRefused as error:
+        output.notice(f"who may sign is not looked up in the repository: {error}")
+        return []
 
 
 def _show(found: VerifiedBag) -> None:

@@ -79,7 +79,7 @@ def init(
     from strongroom.new_repository import NewRepositoryOptions, create_repository
     from strongroom.recovery_kit import KitOptions
 
-    repository = repository_of(_portable(address), endpoint, region, profile, path_style=path_style)
+    repository = repository_of(portable(address), endpoint, region, profile, path_style=path_style)
     place = identity or environment.identity_file()
     made = create_repository(
         NewRepositoryOptions(
@@ -107,7 +107,7 @@ def repository_of(
     return made(RepositorySettings, values)
 
 
-def _portable(address: str) -> str:
+def portable(address: str) -> str:
     """A relative folder is written down whole, so that the settings file may be moved."""
     is_folder = not address.startswith(("s3:", "file:", "~")) and "://" not in address
     return str(Path(address).absolute()) if is_folder and address.strip() else address

@@ -199,8 +199,9 @@ def _show_log(found: ForgetLog, *, every: bool) -> None:
         what = [one.id for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
         when, who = wording.moment(note.forgotten_at), note.who or f"? on {note.host}"
         rows += [(f"  {when}", who, one, sources, note.reason) for one in what]
-        lost = [one.path for one in note.items] if every else [counted(len(note.items), "lost item")] if note.items else []
-        of = ", ".join(sorted({one.source for one in note.items}))
+        items = [(one.path, one.source) for one in note.items] + [(one.path, one.source) for one in note.contents]
+        lost = [path for path, _ in items] if every else [counted(len(items), "lost item")] if items else []
+        of = ", ".join(sorted({source for _, source in items}))
         rows += [(f"  {when}", who, one, of, note.reason) for one in lost]
     output.result(f"{found.project}: {counted(len(rows), 'entry', 'entries')}")
     if rows:

@@ -59,7 +59,8 @@ class RecoverySettings(SettingsTable):
 
     recipients: Texts = Field(
         default=(),
-        description="public keys (`age1pq1…`) that every project added from now on is sealed to as well: the recovery kit's",
+        description="public keys (`age1pq1…`, behind each its signing key, `ssh-ed25519 …`) that every project added from now "
+        "on is sealed to as well: the recovery kit's",
     )
     check_within: Length = Field(
         default="180 days",

@@ -74,7 +74,8 @@ def moved_source(text: str, project: str, number: int, path: str) -> str:
 
 
 def with_recovery(text: str, recipient: str) -> str:
-    """The text with one more recovery recipient, a public key; as it is where it names that already. Raises `ByHand`."""
+    """The text with one more recovery recipient, the public half of a kit; as it is where it names that one already. Raises
+    `ByHand`."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -82,7 +83,7 @@ def with_recovery(text: str, recipient: str) -> str:
     try:
         wanted = tomllib.loads(text)
         known = wanted.setdefault("recovery", {}).setdefault("recipients", [])
-        if recipient in known:
+        if any(str(one).split()[:1] == recipient.split()[:1] for one in known):
             return text
         known.append(recipient)
         document: Any = tomlkit.parse(text)

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 HEAD = "Strongroom's settings; docs/settings.md tells every one of them. No secret belongs in here."
 
 
-def write(file: Path, repository: RepositorySettings, identity: IdentitySettings, recovery: str) -> None:
-    """A new settings file. Raises `UsageError` where it cannot be written."""
-    _save(file, text_of(repository, identity, [recovery]))
+def write(file: Path, repository: RepositorySettings, identity: IdentitySettings, recovery: str | None) -> None:
+    """A new settings file. recovery: the recovery kit's public half, where it is known. Raises `UsageError` where it cannot be
+    written."""
+    _save(file, text_of(repository, identity, [] if recovery is None else [recovery]))
 
 
 def text_of(repository: RepositorySettings, identity: IdentitySettings, recovery: Sequence[str]) -> str:
-    """New settings. recovery: the public keys of recovery kits."""
+    """New settings. recovery: the public halves of recovery kits."""
     import tomlkit
 
     document = tomlkit.document()
@@ -34,10 +35,11 @@ def text_of(repository: RepositorySettings, identity: IdentitySettings, recovery
     own = tomlkit.table()
     own["file"] = str(identity.file)
     document["identity"] = own
-    kit = tomlkit.table()
-    kit.comment("public keys that can open every project added from here on: the recovery kit's")
-    kit["recipients"] = list(recovery)
-    document["recovery"] = kit
+    if recovery:
+        kit = tomlkit.table()
+        kit.comment("public keys that can open every project added from here on: the recovery kit's")
+        kit["recipients"] = list(recovery)
+        document["recovery"] = kit
     return tomlkit.dumps(document)
 
 

@@ -31,7 +31,7 @@ from tests.docs.pages import DOCS, blocks, section, table_rows
 from tests.support.age_js import PATIENCE
 from tests.support.coverage_notes import not_covered
 from vault.age import HybridIdentity
-from vault.format import chunks, descriptor, envelope, identity_shares, inflated, pack, settings_copy
+from vault.format import chunks, descriptor, envelope, epoch_keys, grant, identity_shares, inflated, pack, settings_copy
 from vault.format.frames import Expander
 from vault.repository import snapshots
 from vault.repository.check import Depth, check
@@ -171,7 +171,9 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     assert stated["descriptor, key object"] == f"{descriptor.LARGEST_DESCRIPTOR >> 10} KiB"
     copies = f"{settings_copy.LARGEST >> 20} MiB; {settings_copy.MOST_RECIPIENTS}"
     assert stated["copy of settings (opened); its recipients"] == copies
-    assert stated["record, claim, mark, note, hold (opened)"] == f"{envelope.LARGEST >> 20} MiB"
+    assert stated["record, claim, mark, note, hold, grant (opened)"] == f"{envelope.LARGEST >> 20} MiB"
+    kept = f"{epoch_keys.MOST_FORMER}; {grant.MOST_KEPT:,}"
+    assert stated["former epochs in a key object; ids that a revocation keeps"] == kept
     assert stated["chunks in a pack; its table of contents"] == f"{pack.MOST_CHUNKS:,}; {pack.LARGEST_CONTENTS >> 20} MiB"
 
 

@@ -113,8 +113,11 @@ def test_a_restore_of_all_projects_is_one_document_with_what_became_of_each(kept
 def test_a_project_that_does_not_open_is_in_the_document_and_the_exit_code(kept: Desk) -> None:
     (acme,) = [one for one in kept.call("project", "list", "--json").document["projects"] if one["project"] == "acme"]
     with kept.store() as store:
-        for info in list(store.list(f"keys/{acme['project_id']}")):
-            store.put(info.name, b"damaged")
+        for folder in (f"keys/{acme['project_id']}", f"projects/{acme['project_id']}/keys"):
+            for info in list(store.list(folder)):
+                store.put(info.name, b"damaged")
+    for copy in (kept.folder / "home/.local/state/strongroom").glob("*/keys/*.age"):
+        copy.unlink()
     document = kept.call("restore", "--all-projects", "--to", "out", "--json", exits=3).document
     assert [one["project"] for one in document["projects"] if one["found"]] == ["globex"]
     assert [one["path"] for one in document["refused"]] == ["acme"]

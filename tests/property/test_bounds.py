@@ -21,7 +21,7 @@ from vault.format.capability import Capability
 from vault.format.chunks import ChunkerParams
 from vault.format.claim_eviction import Eviction
 from vault.format.descriptor import LARGEST_PACK, Descriptor, FormatLimits
-from vault.format.forget_note import ForgetNote, ForgottenSnapshot
+from vault.format.forget_note import ForgetNote, ForgottenSnapshot, GivenUpContent
 from vault.format.hold import HeldPeriod, Hold, Release, Scope
 from vault.format.log_entry import MOST_PROJECTS, Actor, LogEntry, LoggedProject, Outcome
 from vault.format.log_entry import NAMESPACE as LOG
@@ -198,11 +198,13 @@ ids = st.builds(
 )
 moments = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)).map(lambda when: when.replace(tzinfo=UTC))
 forgotten = st.builds(ForgottenSnapshot, ids, texts, moments, st.lists(ids, max_size=3).map(tuple))
+given_up = st.builds(GivenUpContent, shas, texts, texts)
 periods = st.builds(HeldPeriod, texts, st.none() | moments, st.none() | moments)
 scopes = st.builds(Scope, st.none() | texts, st.none() | periods, st.none() | texts, st.none() | ids)
 housekept = st.one_of(
     st.builds(Mark, hexes, st.lists(shas, max_size=3).map(tuple), texts, moments, st.lists(ids, max_size=3).map(tuple)),
     st.builds(ForgetNote, hexes, st.lists(forgotten, max_size=3).map(tuple), texts, texts, moments, texts),
+    st.builds(ForgetNote, hexes, st.just(()), texts, texts, moments, texts, contents=st.lists(given_up, max_size=3).map(tuple)),
     st.builds(MovedPacks, ids, st.dictionaries(shas, st.lists(shas, max_size=3).map(tuple), max_size=3)),
     st.builds(Eviction, ids),
     st.builds(Hold, hexes, scopes, texts, texts, moments, st.none() | moments),

@@ -22,7 +22,7 @@ from vault.format.capability import Capability
 from vault.format.chunks import chunk_id
 from vault.format.claim import Claim, Process
 from vault.format.descriptor import Descriptor
-from vault.format.forget_note import ForgetNote, ForgottenSnapshot
+from vault.format.forget_note import ForgetNote, ForgottenSnapshot, GivenUpContent
 from vault.format.log_entry import NAMESPACE, Actor, LogEntry, LoggedProject, Outcome
 from vault.format.log_head import LogHead
 from vault.format.log_stamp import LogStamp
@@ -114,6 +114,7 @@ def valid_json() -> dict[str, dict[str, Any]]:
         "claim": claim.as_json(),
         "mark": {"record": "mark", "packs": ["00" * 32]},
         "note": ForgetNote("b" * 32, (ForgottenSnapshot(SNAPSHOT, "s", moment, ("p",)),), "r", "h", moment).as_json(),
+        "giving up": ForgetNote("b" * 32, (), "r", "h", moment, contents=(GivenUpContent(bytes(32), "s", "p"),)).as_json(),
         "moved": MovedPacks(SNAPSHOT, {bytes(32): (bytes(32),)}).as_json(),
         "settings": strict_json.load(settings_copy().encode(COPY_NAME, {}).split(b"\n")[0], "it", largest=9999),
         "log entry": log_entry().as_json(),
@@ -129,6 +130,7 @@ JSON_READERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "claim": Claim.from_json,
     "mark": lambda value: Mark.from_json(value, "a" * 32),
     "note": lambda value: ForgetNote.from_json(value, "b" * 32),
+    "giving up": lambda value: ForgetNote.from_json(value, "b" * 32),
     "moved": lambda value: decode_stored(value, SNAPSHOT),
     "settings": copy_of,
     "log entry": signed_entry,

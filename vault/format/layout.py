@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 DESCRIPTOR = "strongroom.json"
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
+_KEY = re.compile(r"[0-9a-f]{32}\.age\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MOMENT_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[0-9a-f]{16}\Z")
 _ENTRY_ID = re.compile(r"[0-9]{12}-[0-9a-f]{16}\Z")
@@ -29,6 +30,21 @@ def keys_folder(scope: str = "") -> str:
 def key_name(scope: str, key_id: str) -> str:
     """A capability wrapped to one principal. scope: a project id · key_id: 32 hex digits."""
     return f"keys/{scope}/{key_id}.age"
+
+
+def second_keys_folder(project: str) -> str:
+    """Where the same key objects lie a second time."""
+    return f"projects/{project}/keys"
+
+
+def second_key_name(project: str, key_id: str) -> str:
+    """The second place of a capability wrapped to one principal."""
+    return f"projects/{project}/keys/{key_id}.age"
+
+
+def grant_name(project: str, grant: str) -> str:
+    """A grant, a revocation, or the beginning of an epoch."""
+    return f"projects/{project}/grants/{grant}"
 
 
 def settings_folder(origin: str = "") -> str:
@@ -72,9 +88,8 @@ def projects_folder() -> str:
 
 
 def project_folder(project: str, folder: str = "") -> str:
-    """A folder of a project: `packs`, `meta`, `index`, `rollups`, `claims`, `snapshots`, `marks`, `holds`,
-    `forgotten`;
-    all of them without one."""
+    """A folder of a project: `packs`, `meta`, `index`, `rollups`, `claims`, `snapshots`, `marks`, `holds`, `forgotten`,
+    `grants`, `keys`; all of them without one."""
     return f"projects/{project}/{folder}" if folder else f"projects/{project}"
 
 
@@ -163,8 +178,18 @@ _LEAVES = {
     "marks": _ID,
     "forgotten": _ID,
     "holds": _ID,
+    "grants": _ID,
+    "keys": _KEY,
 }
 """What names of objects in each folder of a project end with."""
+
+
+def folder_of(name: str, project: str) -> str | None:
+    """The folder of a project that an object lies in (`packs`, `snapshots`, …); None where the name is none of that project's
+    objects'."""
+    if not name.startswith(f"{project_folder(project)}/") or not is_ours(name):
+        return None
+    return name.split("/")[2]
 
 
 def is_ours(name: str) -> bool:
@@ -173,7 +198,7 @@ def is_ours(name: str) -> bool:
     if name == DESCRIPTOR:
         return True
     if parts[0] == "keys" and len(parts) == 3:
-        return is_id(parts[1]) and parts[2].endswith(".age") and is_id(parts[2].removesuffix(".age"))
+        return is_id(parts[1]) and _KEY.match(parts[2]) is not None
     if parts[0] == "settings" and len(parts) == 3:
         return is_id(parts[1]) and is_snapshot_id(parts[2])
     if parts[0] == "audit" and len(parts) in (3, 4):

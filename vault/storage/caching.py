@@ -31,7 +31,7 @@ from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, locks_of
 from vault.storage.saved_copies import SavedCopies
 
-KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten")
+KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten", "grants")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
 
 LARGEST_CACHE = 2 * 1024 * 1024 * 1024
@@ -125,6 +125,12 @@ class CachingStore:
         kept = self._read_kept(name)
         if kept is not None:
             self.saved.save(name, kept)
+
+    def whole_copy(self, name: str) -> bytes | None:
+        """What this machine has of an object, whatever the store has: saved when the store's was found damaged or gone, or
+        kept here. Whether it is the right one, its reader must tell."""
+        saved = self.saved.read(name)
+        return self._read_kept(name) if saved is None else saved
 
     def describe(self) -> str:
         """The store's own address."""

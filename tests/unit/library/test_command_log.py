@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from strongroom import audit, command_log, context, settings_changes
 from strongroom.audit import FoundEntry
+from strongroom.audited_projects import AuditedProject
 from strongroom.command_log import recorded, take_unstored
 from strongroom.context import Context
 from strongroom.destinations import Folder
@@ -39,7 +40,7 @@ def opened(tmp_path: Path) -> Iterator[OpenProject]:
 
 
 def entries(opened: OpenProject) -> list[FoundEntry]:
-    return list(audit.read_log(opened.context, [opened.project]).entries)
+    return list(audit.read_log(opened.context, [AuditedProject.of_project(opened.project)]).entries)
 
 
 def newest(opened: OpenProject) -> FoundEntry:
@@ -181,7 +182,7 @@ def test_a_store_that_refuses_the_entry_stops_no_restore_and_gets_it_with_the_ne
     assert "waits on this machine" in why and len(entries(opened)) == before
     add_hold(opened.context, opened.project, Scope(kind="raw"), reason="x")
     assert [one.entry.action for one in entries(opened)[-2:]] == ["restore", "hold-add"]
-    assert take_unstored() == [] and audit.verify_log(opened.context, [opened.project]).sound
+    assert take_unstored() == [] and audit.verify_log(opened.context, [AuditedProject.of_project(opened.project)]).sound
 
 
 class Named:
