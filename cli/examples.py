@@ -305,6 +305,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("repair acme --read-data", "read all packs of a project first, then mend"),
         ("repair acme --drop --reason 'the disk of May'", "give up what nobody has, so that the rest is sound"),
     ),
+    "evidence": _of(
+        ("evidence --period last-quarter --to evidence.zip", "everything about all projects, of the last quarter"),
+        ("evidence acme --period 2026-Q4 --to acme-q4.zip", "of one project"),
+    ),
     "export verify": _of(
         ("export verify audit.zip", "checksums and signature, and the content by the repository at hand"),
         ("export verify audit.zip --offline --allowed-signers signers", "the bag alone, by a list of who may have signed it"),

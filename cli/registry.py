@@ -42,6 +42,7 @@ _PLACES = {
     "repair": ("repair", "repair"),
     "drill": ("drill", "drill"),
     "audit": ("audit", "app"),
+    "evidence": ("evidence", "evidence"),
     "test-restore": ("test_restore", "test_restore"),
     "daemon": ("daemon", "app"),
     "cache": ("cache", "app"),
@@ -79,6 +80,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "repair": "Mend what is damaged or gone, from other copies and the sources",
         "drill": "Test a restore: restore a sample and compare every byte",
         "audit": "Show and verify the log of what was done, and by whom",
+        "evidence": "Write what an auditor reads of a period, signed",
     },
     "Set up": {
         "init": "Make a repository, keys, a recovery kit and settings",
