@@ -138,7 +138,7 @@ def test_a_store_that_may_only_be_read_is_left_as_it_is(tmp_path: Path) -> None:
     plan = denied.plan
     for verb in ("put", "create", "delete"):
         for nth in range(1, 60):
-            plan.on(verb, nth=nth, raises=StorageDenied("read only"))  # type: ignore[arg-type]
+            plan.on(verb, nth=nth, raises=StorageDenied("read only"))
     machine = on(world, denied, disk, "denied")
     assert machine.plan().steps
     with pytest.raises(StorageDenied):
