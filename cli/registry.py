@@ -18,7 +18,10 @@ from cli.options import EXIT_CODES
 
 _PLACES = {
     "init": ("init", "init"),
+    "join": ("join", "join"),
     "project": ("project", "app"),
+    "recover": ("recover", "recover"),
+    "keys": ("keys", "app"),
     "backup": ("backup", "backup"),
     "list": ("listing", "list_"),
     "snapshot": ("snapshot", "app"),
@@ -38,6 +41,7 @@ _PLACES = {
     "check": ("check", "check"),
     "repair": ("repair", "repair"),
     "drill": ("drill", "drill"),
+    "audit": ("audit", "app"),
     "test-restore": ("test_restore", "test_restore"),
     "daemon": ("daemon", "app"),
     "cache": ("cache", "app"),
@@ -74,10 +78,14 @@ GROUPS: dict[str, dict[str, str]] = {
         "check": "Check that everything is there and whole",
         "repair": "Mend what is damaged or gone, from other copies and the sources",
         "drill": "Test a restore: restore a sample and compare every byte",
+        "audit": "Show and verify the log of what was done, and by whom",
     },
     "Set up": {
         "init": "Make a repository, keys, a recovery kit and settings",
+        "join": "Set another machine up for a repository that is there",
+        "recover": "Bring a lost machine back, with the recovery kit",
         "project": "Add and list the clients whose data is kept",
+        "keys": "Make identities and recovery kits, and say who may do what with a project",
         "settings": "Check, show and restore the settings file",
         "daemon": "Run backups, checks and retention by their schedules",
         "test-restore": "Back up sources to a throw-away repository and compare",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import cached_copies, environment, local_state, object_lock, own_paths, sources
+from strongroom import cached_copies, command_log, environment, local_state, object_lock, own_paths, sources
 from strongroom.forget import Confirm, confirmed
 from vault.progress import NoProgress, Progress
 
@@ -98,10 +98,13 @@ def apply_repair(
     is replaced."""
     from vault.repository.repair.repair import apply
 
-    if planned.plan.steps:
-        confirm()
-        object_lock.begun(context, project)
-    report = apply(project, context.memory, planned.plan, replace(planned.options, progress=progress or NoProgress()))
+    with command_log.recorded(context, "repair", [project], {"steps": len(planned.plan.steps)}) as entry:
+        if planned.plan.steps:
+            confirm()
+            entry.begin()
+            object_lock.begun(context, project)
+        report = apply(project, context.memory, planned.plan, replace(planned.options, progress=progress or NoProgress()))
+        entry.count(packs=len(report.packs))
     return _noted(context, project, RepairResult(planned, report))
 
 
@@ -119,11 +122,14 @@ def drop_lost(
     not read it."""
     from vault.repository.repair.dropping import drop
 
-    if planned.plan.steps or planned.droppable:
-        confirm()
-        object_lock.begun(context, project)
-    options = replace(planned.options, progress=progress or NoProgress())
-    done = drop(project, context.memory, planned.plan, options, reason=reason, who=environment.person())
+    with command_log.recorded(context, "repair", [project], {"drop": True, "reason": reason}) as entry:
+        if planned.plan.steps or planned.droppable:
+            confirm()
+            entry.begin(destructive=True)
+            object_lock.begun(context, project)
+        options = replace(planned.options, progress=progress or NoProgress())
+        done = drop(project, context.memory, planned.plan, options, reason=reason, who=environment.person())
+        entry.count(packs=len(done.report.packs))
     return _noted(context, project, RepairResult(planned, done.report, done.dropped))
 
 

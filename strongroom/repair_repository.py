@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from strongroom import context, settings, settings_copy
 from vault.errors import NoRepository
@@ -106,14 +107,17 @@ def repair_repository(opened: Context, projects: Sequence[Project], others: Sequ
 
 
 def _work(opened: Context, projects: Sequence[Project], others: Sequence[Store], *, write: bool) -> RepositoryRepair:
-    from vault.repository.repair import key_copies
+    from vault.repository.repair import granted_keys, key_copies
     from vault.storage.caching import uncached
 
     store, repaired = uncached(opened.repository.store), RepositoryRepair()
     for project in projects:
-        bad = key_copies.look(
-            store, project.id, opened.identities, opened.memory, opened.repository.descriptor.repository, others
-        )
+        if opened.repository.has_grants and project.capability.grant is not None:
+            bad = granted_keys.look(replace(project, store=store), opened.identities, opened.memory)
+        else:
+            bad = key_copies.look(
+                store, project.id, opened.identities, opened.memory, opened.repository.descriptor.repository, others
+            )
         stands = {one.name for one in key_copies.put_back(store, opened.memory, bad)} if write else set[str]()
         for one in bad:
             if one.copy is None or (write and one.name not in stands):

@@ -10,15 +10,15 @@ import typer
 from cli import colour, output, progress
 from cli.command_classes import Command
 from cli.options import Config, Identity, Json, Quiet, Repository
-from strongroom import context, local_state
+from strongroom import command_log, context, local_state
 from vault import wording
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
     from strongroom.rolling_check import ReadData
-    from vault.repository.check_objects import RepositoryReport
     from vault.repository.check_report import CheckReport, ReadCoverage
+    from vault.repository.repository_report import RepositoryReport
 
 DONE_WITH_PROBLEMS = 3
 LINES_SHOWN = 50
@@ -115,8 +115,9 @@ def check(
     with context.opened(config, identity, address=repository) as opened:
         chosen = opened.projects(projects)
         if acknowledge is not None:
-            for project in chosen:
-                checks.acknowledge(opened, project, acknowledge.strip())
+            with command_log.recorded(opened, "acknowledge", chosen, {"reason": acknowledge.strip()}):
+                for project in chosen:
+                    checks.acknowledge(opened, project, acknowledge.strip())
             opened.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = checks.check_repository(opened, chosen, only=bool(projects))
         reports = []

@@ -11,7 +11,7 @@ import typer
 from cli import output, progress
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from cli.prompts import confirm
-from strongroom import time_parsing
+from strongroom import command_log, time_parsing
 from strongroom.context import Context, opened
 from strongroom.forget import ForgetLog, accept_loss, forget_log, forget_snapshots, snapshots_of
 from strongroom.retention import AppliedRetention, ProjectRetention, apply_retention, plan_retention
@@ -80,21 +80,23 @@ def apply(
     """
     done: list[AppliedRetention] = []
     with opened(config, identity) as context:
-        for project in context.projects(projects or list(context.settings.projects)):
-            with progress.phase("reading what snapshots need", project=project.name, as_json=as_json):
-                planned = plan_retention(context, project)
-            output.problems(planned.problems)
-            if shown is not None:
-                planned.refuse_unless(shown)
-            if not as_json:
-                _show(planned, context.zone(project.name), every=every)
-            goes = planned.plan.goes
-            if goes and not yes:
-                confirm(f"Forget {counted(len(goes), 'snapshot')} of {project.name}?")
-            with progress.phase("forgetting snapshots", project=project.name, as_json=as_json):
-                applied = apply_retention(context, project, planned)
-            _show_applied(applied)
-            done.append(applied)
+        chosen = context.projects(projects or list(context.settings.projects))
+        with command_log.recorded(context, "retention", chosen):
+            for project in chosen:
+                with progress.phase("reading what snapshots need", project=project.name, as_json=as_json):
+                    planned = plan_retention(context, project)
+                output.problems(planned.problems)
+                if shown is not None:
+                    planned.refuse_unless(shown)
+                if not as_json:
+                    _show(planned, context.zone(project.name), every=every)
+                goes = planned.plan.goes
+                if goes and not yes:
+                    confirm(f"Forget {counted(len(goes), 'snapshot')} of {project.name}?")
+                with progress.phase("forgetting snapshots", project=project.name, as_json=as_json):
+                    applied = apply_retention(context, project, planned)
+                _show_applied(applied)
+                done.append(applied)
     if as_json:
         output.document("retention-apply/1", {"projects": [one.as_json() for one in done]})
 

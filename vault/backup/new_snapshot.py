@@ -336,6 +336,7 @@ class NewSnapshot:
             zone=source.classify_options.zone.key,
             described_by=source.classify_options.fingerprint,
             changes=changed,
+            log=self._options.log,
         )
         verify_readable(record)
         self._session.commit(record, self._view.dependencies(packs, stored.found))

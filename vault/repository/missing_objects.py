@@ -68,7 +68,7 @@ def look(project: Project, memory: ClientMemory) -> list[Missing]:
         *(Missing("snapshot", one) for one in gone if one not in notes),
         *(Missing("hold", one) for one in holds_gone(project, memory)),
         *(Missing("note", one) for one in sorted(notes)),
-        *(Missing("key", one) for one in keys_gone(project.store, project.id, memory)),
+        *(Missing("key", one) for one in _own_keys_gone(project, memory)),
     ]
 
 
@@ -112,6 +112,11 @@ def remember_keys(project: str, memory: ClientMemory, seen: dict[str, str], whol
     if now != before:
         memory.save_lines("keys", project, [f"{name} {sha256}" for name, sha256 in sorted(now.items())])
     return changed
+
+
+def _own_keys_gone(project: Project, memory: ClientMemory) -> list[str]:
+    """Where keys are granted, who holds some is no matter of memory: key objects go with their grants."""
+    return [] if project.capability.grant is not None else keys_gone(project.store, project.id, memory)
 
 
 def keys_gone(store: Store, project: str, memory: ClientMemory) -> list[str]:

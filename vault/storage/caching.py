@@ -31,7 +31,7 @@ from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, locks_of
 from vault.storage.saved_copies import SavedCopies
 
-KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten")
+KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten", "grants")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
 
 LARGEST_CACHE = 2 * 1024 * 1024 * 1024

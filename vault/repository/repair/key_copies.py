@@ -1,4 +1,5 @@
-"""Key objects that are gone or damaged, and are put back as they were, byte for byte.
+"""Key objects that are gone or damaged, and are put back as they were, byte for byte: in repositories without grants. Those of
+repositories with grants lie in two places: `granted_keys`.
 
 Nobody wraps secrets anew here: whoever may only write stays one who may only write. A copy of a key object is believed where
 it is the one that a check of this machine has seen (by its SHA-256), or where it is this identity's own, opens, holds the keys
@@ -15,9 +16,10 @@ from typing import NamedTuple
 from vault.age import HybridIdentity, Identity
 from vault.errors import Damaged, ObjectNotFound, StorageError
 from vault.format import layout
-from vault.format.capability import LARGEST_KEY_OBJECT
+from vault.format.capability import Capability
+from vault.format.granted_fields import LARGEST_KEY_OBJECT
 from vault.repository import key_objects, missing_objects
-from vault.repository.check_objects import look_from_outside
+from vault.repository.check_keys import look_from_outside
 from vault.repository.client_memory import ClientMemory
 from vault.repository.key_objects import KeyObject
 from vault.repository.repair.object_copies import WholeCopy, origin_of
@@ -125,7 +127,7 @@ class _Look:
             capability = key_objects.decode(data, one, self._identities, self._repository)
         except Damaged:
             return False
-        if capability is None or capability.name not in self._memory.projects():
+        if not isinstance(capability, Capability) or capability.name not in self._memory.projects():
             return False
         return not self._memory.has_other_keys(capability) and capability.content_identity is None
 
