@@ -19,8 +19,8 @@ def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path / "desk", Place("repository"))
     desk.init()
     write_tree(desk.folder / "source", {**FILES, "old.csv": text("old", 50_000)})
+    desk.shrink_packs(100_000)  # the keys of a project name the descriptor
     desk.add("parcelo", f"reports={desk.folder / 'source'}")
-    desk.shrink_packs(100_000)
     desk.call("backup")
     (desk.folder / "source/old.csv").unlink()
     desk.call("backup")
@@ -174,3 +174,14 @@ def test_beside_what_cannot_be_had_a_backup_says_so_and_goes_on(desk: Desk) -> N
     told = desk.call("backup", exits=3)
     assert "reports/old.csv" in told.err and "what was in 2 lost packs" in told.err, "the others are whole for all snapshots"
     assert restored(desk, "back") == contents(desk.folder / "source")
+
+
+def test_a_descriptor_that_the_keys_name_is_right_whatever_this_machine_remembers(desk: Desk) -> None:
+    """Another machine has upgraded the repository since: what this one remembers is an old descriptor."""
+    (copy,) = (desk.folder / "home/.local/state/strongroom").glob("*/strongroom.json")
+    whole = copy.read_bytes()
+    desk.call("keys", "upgrade", "--yes", exits=(0, 1, 2, 3))
+    stands = (desk.folder / "repository/strongroom.json").read_bytes()
+    copy.write_bytes(whole.replace(b'"about": "A ', b'"about": "An older '))
+    desk.call("repair", "--yes")
+    assert (desk.folder / "repository/strongroom.json").read_bytes() == stands
