@@ -77,7 +77,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "forget": "Forget snapshots by their ids",
         "prune": "Delete what no snapshot needs",
         "check": "Check that everything is there and whole",
-        "repair": "Mend what is damaged or gone, from other copies and the sources",
+        "repair": "Mend what is damaged or gone",
         "drill": "Test a restore: restore a sample and compare every byte",
         "audit": "Show and verify the log of what was done, and by whom",
         "evidence": "Write what an auditor reads of a period, signed",

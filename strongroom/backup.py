@@ -206,6 +206,7 @@ def _back_up(
         done = replace(done, findings=post_backup.of_snapshot(settings, project, source, report.record))
         done = replace(done, unheld=tuple(object_lock.snapshot_held(context, project, report.record)))
         notices.problems(done.unheld)
+        _mend_older(context, project, report)
         first = [*report.problems, *done.unheld][:1]
         local_state.note_run(
             settings, project.name, job, f"{counted(done.problems, 'problem')}; {first[0].message}" if first else None
@@ -218,6 +219,23 @@ def _back_up(
         local_state.note_run(settings, project.name, job, error)
         return replace(done, error=error)
     return done
+
+
+def _mend_older(context: Context, project: Project, report: BackupReport) -> None:
+    """Older snapshots find what this one has read again. A failure is no problem of the backup: `repair` does it later."""
+    from strongroom import repair
+
+    if not report.read_again:
+        return
+    try:
+        packs = repair.mend_older_snapshots(context, project, report.read_again)
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        notices.notice(f"older snapshots of {project.name} still name lost packs; `strongroom repair` mends them: {error}")
+        return
+    if packs:
+        notices.notice(f"{project.name}: what was in {counted(len(packs), 'lost pack')} lies in others now, for all snapshots")
 
 
 class BackupBeside(Struct, frozen=True):

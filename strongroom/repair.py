@@ -133,6 +133,22 @@ def drop_lost(
     return _noted(context, project, RepairResult(planned, done.report, done.dropped))
 
 
+def mend_older_snapshots(context: Context, project: Project, packs: frozenset[bytes]) -> frozenset[bytes]:
+    """After a backup has read lost content again: say where it lies now, for the older snapshots too, as far as nothing else of
+    their packs is lost. Gives the packs that no snapshot needs any more. packs: that are gone or damaged. Raises
+    `StorageError`, `Busy`, `Interrupted`."""
+    from vault.repository.repair import lost_packs, pack_damage
+    from vault.storage.caching import uncached
+
+    below = replace(project, store=uncached(project.store))
+    known = packs | local_state.damaged_packs(context.settings, project.name)
+    damage = pack_damage.look(below, pack_damage.LookOptions(known_damaged=known))
+    if not damage.bad:
+        return frozenset()
+    object_lock.begun(context, project)
+    return lost_packs.move(project, damage, lost_packs.MoveOptions()).packs
+
+
 def _noted(context: Context, project: Project, result: RepairResult) -> RepairResult:
     """Backups may rely on packs again that were put back."""
     cached_copies.note_whole(context, project, result.report.packs)

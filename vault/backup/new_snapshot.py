@@ -56,11 +56,13 @@ class _Reading(Struct, frozen=True):
     - `difference`: between the scan and the last manifest
     - `reread`: how many unchanged files it reads, since their content is lost
     - `lost`: content that is lost; None where none is
+    - `lost_items`: how many items of the last manifest need it
     """
 
     difference: Comparison
     reread: int = 0
     lost: LostContent | None = None
+    lost_items: int = 0
 
 
 class _ManifestFacts(Struct, frozen=True):
@@ -76,6 +78,7 @@ class NewSnapshot:
     - `problems`: of the scan, the reading and the repository
     - `doubtful`: paths that can be read as several periods
     - `grown`: files that grew while they were read
+    - `read_again`: packs whose lost content was read again
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class NewSnapshot:
         self.problems: list[Problem] = [*scan.problems, *unreadable]
         self.doubtful: list[bytes] = []
         self.grown: tuple[Grown, ...] = ()
+        self.read_again: frozenset[bytes] = frozenset()
 
     def commit(self) -> Record:
         """Compare, read, write the manifest, commit. Raises what `back_up` says."""
@@ -175,7 +179,7 @@ class NewSnapshot:
         if lost is None:
             return _Reading(difference)
         rows = lost.rows(self._base.last_manifest(["chunks"])["chunks"])
-        return _Reading(*lost_content.read_again(difference, rows), lost)
+        return _Reading(*lost_content.read_again(difference, rows), lost, len(rows))
 
     def _read(self, difference: Comparison, index: UsableIndex) -> NewContent:
         import pyarrow.compute as pc
@@ -246,7 +250,9 @@ class NewSnapshot:
             if reading.lost is None and complete:
                 return frozenset()
             lost = lost_content.find_remaining(self._view, index, packs, reading.lost, self._session.index.rows())
-            lost_content.refuse_lost_new_rows(table, lost.rows(table["chunks"]), self._taken_at)
+            rows = lost.rows(table["chunks"])
+            lost_content.refuse_lost_new_rows(table, rows, self._taken_at)
+            self.read_again = packs.lost if len(rows) < reading.lost_items else frozenset()
             return lost.listed if self._report_lost(table, lost) else frozenset()
 
         stored, facts = manifest_writer.store_manifest(target, build, find_lost)

@@ -96,4 +96,5 @@ def _back_up(
         claim_stays=session.claim_stays,
         snapshots=len(view.committed.records) + 1,
         doubtful=tuple(snapshot.doubtful),
+        read_again=snapshot.read_again,
     )
