@@ -35,7 +35,12 @@ def read_all(project: Project) -> tuple[list[Rollup], list[Problem]]:
 
 def rolled_up(project: Project) -> list[tuple[Record, ...]]:
     """The snapshots that are in roll-ups which can be used, by roll-up and time."""
-    return list(_each(project, rollup.decode_records)[0].values())
+    return list(by_name(project).values())
+
+
+def by_name(project: Project) -> dict[str, tuple[Record, ...]]:
+    """The same, by the names of the roll-ups."""
+    return _each(project, rollup.decode_records)[0]
 
 
 def damage(project: Project) -> list[Problem]:
