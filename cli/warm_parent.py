@@ -27,7 +27,7 @@ from policies.daemon.warm_parent import LARGEST_REPLY, LARGEST_REQUEST, READY, R
 from strongroom import environment
 
 MODULES = (
-    "cli.main", "cli.commands.backup", "cli.commands.check", "cli.commands.drill", "cli.commands.prune",
+    "cli.main", "cli.commands.backup", "cli.commands.check", "cli.commands.copy", "cli.commands.drill", "cli.commands.prune",
     "cli.commands.retention", "cli.commands.status", "pyarrow.acero", "pyarrow.compute", "pyarrow.parquet", "typer._adapters",
     "strongroom.backup", "strongroom.checks", "strongroom.identities", "strongroom.prune", "strongroom.restore_drill",
     "strongroom.retention", "strongroom.rolling_check", "strongroom.settings.reader", "strongroom.settings_copy",
@@ -39,6 +39,7 @@ MODULES = (
     "policies.retention.verdict", "policies.monitoring.check_coverage", "policies.daemon.project_state",
     "restore.execution.executor", "restore.local_fs.writer", "restore.planning.plan", "restore.selection.select",
     "classify.path_layout", "classify.path_patterns", "_strptime", "cryptography.hazmat.backends.openssl.backend",
+    "strongroom.copies", "strongroom.copy_repository", "strongroom.reading", "vault.copying.run", "vault.storage.fallback",
     "restore.tables.profile", "sqlite3", "pydantic.main", "pydantic.types", "dateutil.relativedelta", "pyfastcdc",
 )  # fmt: skip
 """What the runs of a daemon import."""

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from strongroom import (
     backup_hooks,
-    environment,
     local_state,
     maintenance,
     notices,
@@ -209,7 +208,7 @@ def _commit(
         damaged=local_state.damaged_packs(settings, project.name),
         retire=retire,
         give_up=retention.giving_up(project, lambda: context.holds_gone(project)),
-        cache=environment.cache_folder() / context.repository.descriptor.repository,
+        cache=context.cache,
         stop=options.stop,
         progress=options.progress,
     )

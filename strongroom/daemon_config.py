@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from policies.daemon.job_config import JobConfig, ProjectConfig
 from strongroom.settings import Settings, durations, resolve
+from strongroom.settings.copies import CopySettings
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import ProjectSettings
 from vault.errors import SettingsError
@@ -27,8 +28,8 @@ COMMAND_TIMEOUT = 60
 PRUNE_WAITS = "10 min"
 """For backups elsewhere. A prune that gives way is tried again like one that failed."""
 
-PRUNE_SHARE = 0.8
-"""Of the time that a prune has: then it begins nothing new, so that it ends by itself with all that was done."""
+LONG_SHARE = 0.8
+"""Of the time that a prune or a copy has: then it begins nothing new, so that it ends by itself with all that was done."""
 
 LARGEST_SECRET = 64 * 1024
 RUN = (sys.executable, "-P", "-c", "from cli.main import run; run()")
@@ -40,28 +41,34 @@ WARM_PARENT = (sys.executable, "-P", "-c", "from cli.warm_parent import serve; s
 
 def projects(settings: Settings) -> tuple[ProjectConfig, ...]:
     """Every project that the settings name."""
-    return tuple(project(name, one) for name, one in settings.document.projects.items())
+    return tuple(project(name, one, settings.copies) for name, one in settings.document.projects.items())
 
 
-def project(name: str, settings: ProjectSettings) -> ProjectConfig:
-    """What the daemon is to do for one."""
+def project(name: str, settings: ProjectSettings, copies: Mapping[str, CopySettings]) -> ProjectConfig:
+    """What the daemon is to do for one. copies: of the repository, by name."""
     return ProjectConfig(
         name=name,
         sources=tuple(source.name for source in settings.sources),
-        jobs=tuple(_jobs(settings)),
+        jobs=tuple(_jobs(settings, copies)),
         rpo=resolve.rpo(settings),
         max_failures=settings.alerts.problems_in_a_row,
         check_within=durations.read(settings.schedule.check.all_within),
+        copies=tuple(copies),
+        copy_within=resolve.copy_within(settings),
     )
 
 
-def _jobs(settings: ProjectSettings) -> Iterator[JobConfig]:
+def _jobs(settings: ProjectSettings, copies: Mapping[str, CopySettings]) -> Iterator[JobConfig]:
     for one in resolve.scheduled(settings):
-        if one.name != "backup":
+        if one.name == "backup":
+            yield from (JobConfig(one.name, one.schedule, one.policy, source.name) for source in settings.sources)
+        elif one.name == "copy":
+            yield from (JobConfig(one.name, one.schedule, one.policy, copy=name) for name in copies)
+        else:
             yield JobConfig(one.name, one.schedule, one.policy)
-            continue
-        for source in settings.sources:
-            yield JobConfig(one.name, one.schedule, one.policy, source.name)
+    for name, copy in copies.items():
+        for one in resolve.scheduled_of_copy(copy, settings):
+            yield JobConfig(one.name, one.schedule, one.policy, copy=name)
 
 
 class Commands(Struct, frozen=True):
@@ -72,14 +79,16 @@ class Commands(Struct, frozen=True):
     identity: Sequence[Path]
 
     def __call__(self, name: str, job: JobConfig) -> Sequence[str]:
-        words = {
+        long = ("--max-time", _minutes(job.policy.timeout * LONG_SHARE))
+        words: tuple[str, ...] = {
             "backup": ("backup", name, "--source", job.source, "--quiet"),
             "check": ("check", name, "--read-data=rolling", "--quiet"),
             "drill": ("drill", name, "--quiet"),
             "retention": ("retention", "apply", name, "--yes"),
-            "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS, "--max-time", _minutes(job.policy.timeout * PRUNE_SHARE)),
+            "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS, *long),
+            "copy": ("copy", job.copy, "--project", name, "--quiet", *long),
         }[job.kind]
-        return self._whole(words)
+        return self._whole((*words, "--from", job.copy) if job.copy and job.kind != "copy" else words)
 
     def status(self) -> Sequence[str]:
         """What asks the store how everything is."""

@@ -27,6 +27,7 @@ from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.errors import TargetError
+from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
     from restore.execution.executor import RestoreReport
@@ -159,7 +160,9 @@ def export(
     write = to_zip if planned.zipped else to_folder
     exported = write(planned.work, planned.path, stop, progress)
     outcomes = None if planned.work.conversion is None else tuple(exported.output.outcomes)
-    return ExportResult(planned, done(exported), outcomes)
+    report, project = done(exported), planned.selected.project
+    report.problems += problems_of(project.store, project.id)
+    return ExportResult(planned, report, outcomes)
 
 
 def _request(selected: SelectedItems, tables: TableOptions, reason: str) -> ExportRequest:

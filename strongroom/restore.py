@@ -23,6 +23,7 @@ from strongroom.destinations import Folder, InPlace
 from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_of_all, refuse_several
 from strongroom.restore_result import RestoredPart, RestoreResult
 from vault.progress import NoProgress, Progress
+from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
     from restore.execution.in_place import SourceRoot
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from restore.planning.plan import RestorePlan
     from strongroom.context import Context
     from strongroom.selection import SelectedItems
+    from vault.repository.project import Project
 
 
 def restore(
@@ -45,6 +47,10 @@ def restore(
     """
     progress = progress or NoProgress()
     planned.refuse()
+    return _with_fallbacks(_restored(planned, stop, progress), planned.selected.project)
+
+
+def _restored(planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> RestoreResult:
     destination = planned.destination
     if isinstance(destination, InPlace):
         return _in_place(planned, stop, progress)
@@ -54,6 +60,13 @@ def restore(
 
     outcome = OutputRun.of(planned, stop, progress).to(destination)
     return _result(planned, outcome)
+
+
+def _with_fallbacks(result: RestoreResult, project: Project) -> RestoreResult:
+    """With what was read from copies among the problems, each object once: workers have said some of it."""
+    report = result.parts[0].report
+    report.problems = list(dict.fromkeys([*report.problems, *problems_of(project.store, project.id)]))
+    return result
 
 
 def stream(
@@ -84,7 +97,8 @@ def stream(
         size = stream_content(selected.selection, out, stop)
         took = clock.monotonic() - began
         report = RestoreReport(files=1, bytes=size, seconds=took, problems=[*selected.selection.damage])
-        return RestoreResult((RestoredPart("stream", report),), None, selected.missing_snapshots)
+        streamed = RestoreResult((RestoredPart("stream", report),), None, selected.missing_snapshots)
+        return _with_fallbacks(streamed, selected.project)
     from strongroom.restore_outputs import OutputRun
 
     plan = plan_of_all(selected, options)
@@ -93,7 +107,8 @@ def stream(
     run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress or NoProgress())
     outcome = run.to_stream(out)
     part = RestoredPart("stream", outcome.report, plan)
-    return RestoreResult((part,), tuple(outcome.outcomes), selected.missing_snapshots)
+    converted = RestoreResult((part,), tuple(outcome.outcomes), selected.missing_snapshots)
+    return _with_fallbacks(converted, selected.project)
 
 
 def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], progress: Progress) -> RestoreResult:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import colour, output, progress
-from cli.options import Config, Identity, Json, Quiet
+from cli.options import Config, FromCopy, Identity, Json, Quiet
 from strongroom import context
+from strongroom.reading import opened_to_read
 from vault import wording
 from vault.errors import Damaged
 from vault.wording import counted
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def drill(
     projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     quiet: Quiet = False,
@@ -33,8 +35,7 @@ def drill(
     took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20 where a file does
     not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute.
     """
-    with context.opened(config, identity) as opened:
-        below = opened.uncached()
+    with opened_to_read(config, identity, copy=from_copy, below_cache=True) as below:
         done = [_one(below, project, quiet=quiet, as_json=as_json) for project in below.projects(projects or [])]
     errors = [one.error for one in done if one.error is not None]
     if as_json:
