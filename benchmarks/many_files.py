@@ -1,4 +1,4 @@
-"""A million small files that have not changed: what does the second backup cost?
+"""A million small files: what do a first backup, one after which nothing has changed, and a restore of everything cost?
 
 python -m benchmarks.many_files [--files 1000000] [--tool strongroom|restic|borg] [--work FOLDER]
 """
@@ -10,8 +10,10 @@ import os
 import tempfile
 from pathlib import Path
 
+from benchmarks.measure import Cost
 from benchmarks.scratch import child_environment, empty_folder, require_program, say
 from benchmarks.tools import ENTRIES, Place
+from benchmarks.verify import same_tree
 
 FILES_A_FOLDER = 1000
 _FIRST_MOMENT = 1_735_732_800_000_000_000
@@ -37,8 +39,8 @@ def write_small_files(root: Path, count: int, *, longest: int = 50) -> None:
 
 
 def main() -> None:
-    """Prints wall, CPU and memory of the first and the second backup."""
-    entries = {entry.program: entry for entry in ENTRIES if entry.again and not entry.on_s3}
+    """Prints wall, CPU and memory of the first and the second backup and of a restore, which is compared with the source."""
+    entries = {entry.program: entry for entry in reversed(ENTRIES) if entry.again and not entry.on_s3}  # the first of each
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--files", type=int, default=1_000_000)
     parser.add_argument("--tool", choices=sorted(entries), default="strongroom")
@@ -53,8 +55,15 @@ def main() -> None:
         print(f"| {options.tool}, {options.files:,} small files | wall | cpu | peak memory |")
         print("| --- | --- | --- | --- |")
         for name in ("first backup", "second backup, nothing changed"):
-            cost = tool.backup()
-            print(f"| {name} | {cost.wall:.1f} s | {cost.cpu:.1f} s | {cost.rss / 1e6:.0f} MB |", flush=True)
+            _report(name, tool.backup())
+        with empty_folder(work / "restored") as target:
+            cost = tool.restore_all(target)
+            same_tree(source, target / tool.below)
+            _report("restore of everything", cost)
+
+
+def _report(name: str, cost: Cost) -> None:
+    print(f"| {name} | {cost.wall:.1f} s | {cost.cpu:.1f} s | {cost.rss / 1e6:.0f} MB |", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from vault.format import layout
 if TYPE_CHECKING:
     from vault.age import Identity
     from vault.repository.project import Project
-    from vault.repository.repository import Available, Known, Refused, Repository
+    from vault.repository.project_lookup import Available, Known, Refused
+    from vault.repository.repository import Repository
     from vault.storage.fallback import FallbackStore
 
 

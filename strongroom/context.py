@@ -24,7 +24,6 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from strongroom.settings.models import RepositorySettings
     from vault.age import Identity
-    from vault.format.capability import Capability
     from vault.repository.client_memory import ClientMemory
     from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
@@ -87,7 +86,7 @@ class Context(Struct, frozen=True):
 
     traffic: counts the requests to the store · memory: what this machine knows of it · cache: the folder with copies of its
     small objects · first: of a copy in the place of the repository, what this machine knows of the repository's own store ·
-    zones: of projects that the settings do not name
+    log: that one then, which takes the log · zones: of projects that the settings do not name
     """
 
     settings: Settings
@@ -97,6 +96,7 @@ class Context(Struct, frozen=True):
     memory: ClientMemory
     cache: Path
     first: ClientMemory | None = None
+    log: Store | None = None
     refused: list[Problem] = field(default_factory=list)
     zones: dict[str, ZoneInfo] = field(default_factory=dict)
 
@@ -112,6 +112,7 @@ class Context(Struct, frozen=True):
         found = available_projects.ask(self.repository, self._wanted(names), self.identities, self.memory.projects())
         for refused in found.refused:
             raise refused.error
+        notices.problems(found.problems)
         return [self._verified(project) for project in found.projects]
 
     def available(self, names: Sequence[str]) -> list[Project]:
@@ -119,6 +120,7 @@ class Context(Struct, frozen=True):
         problems, and are among `refused`."""
         found = available_projects.ask(self.repository, self._wanted(names), self.identities, self.memory.projects())
         errors = [(self.settings.name_of(one.name, one.name), one.error) for one in found.refused]
+        notices.problems(found.problems)
         good = []
         for project in found.projects:
             try:
@@ -139,21 +141,25 @@ class Context(Struct, frozen=True):
     def _verified(self, project: Project) -> Project:
         """A project under the name that it has in the settings. Raises `KeyRefused` where it has other keys than this machine
         knows by that name, or by the one that is stored; of a copy, also than the first store has."""
-        self._verify_keys(project.capability)
+        self._verify_keys(project)
+        self.memory.note_capability(project.capability)
         name = self.settings.name_of(project.id, project.name)
         if name == project.name:
             return project
         named = replace(project, capability=replace(project.capability, name=name))
-        self._verify_keys(named.capability)
+        self._verify_keys(named)
         return named
 
-    def _verify_keys(self, capability: Capability) -> None:
-        if self.first is not None and self.first.has_other_keys(capability):
+    def _verify_keys(self, project: Project) -> None:
+        from vault.repository import key_trust
+
+        capability, first = project.capability, self.first
+        if first is not None and first.has_other_keys(capability) and not key_trust.is_signed(project, first):
             raise KeyRefused(
                 f"project {capability.name!r} has other keys in the copy {self.settings.copy!r} than in the repository",
                 hint="somebody may have put keys of their own into that store: use nothing of it until you know",
             )
-        self.memory.verify_keys(capability)
+        key_trust.verify(project, self.memory)
 
     def uncached(self) -> Context:
         """The same repository as a machine would find it that knows nothing of it: read below this machine's cache, from which
@@ -239,11 +245,12 @@ def _warn_of_snapshots(project: Project, gone: Sequence[str]) -> None:
 def _repository(store: Store, services: Services, memory: ClientMemory) -> Repository:
     """Opened; of a lost or damaged descriptor, the error says where a copy is."""
     from vault.format.descriptor import Descriptor
-    from vault.repository.repository import LOST_DESCRIPTOR, Repository, in_use
+    from vault.repository.project_lookup import LOST_DESCRIPTOR
+    from vault.repository.repository import Repository, in_use
 
     try:
         data = Repository.stored_descriptor(store)
-        repository = Repository(store, Descriptor.decode(data), services)
+        repository = Repository(store, Descriptor.decode(data), services, data, memory)
     except (NoRepository, Damaged) as error:
         if isinstance(error, NoRepository) and not in_use(store):
             raise
@@ -319,16 +326,28 @@ def opened(
 
     Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …
     """
-    if address is not None and config is not None:
-        raise UsageError("--repository and --config exclude each other", hint="leave one of them out")
     if address is not None and copy is not None:
         raise UsageError("--repository and --from exclude each other", hint="leave one of them out")
+    found = _settings(config, address) if copy is None else _settings(config, address).of_copy(copy)
+    with opened_by(found, identity, brief=brief, commits=commits, wrap=wrap) as context:
+        yield context
+
+
+@contextmanager
+def opened_with(
+    at_hand: Sequence[Identity], config: Path | None, *, brief: bool = False, address: str | None = None
+) -> Iterator[Context]:
+    """As `opened`, with identities that were loaded, such as those of a recovery kit; no other is."""
+    with opened_by(_settings(config, address), brief=brief, at_hand=at_hand) as context:
+        yield context
+
+
+def _settings(config: Path | None, address: str | None) -> Settings:
+    if address is not None and config is not None:
+        raise UsageError("--repository and --config exclude each other", hint="leave one of them out")
     found = settings.load(settings.find(config)) if address is None else settings.of_address(address)
     notices.step(f"settings: {found.file}" if address is None else "no settings: a repository by its address")
-    with opened_by(
-        found if copy is None else found.of_copy(copy), identity, brief=brief, commits=commits, wrap=wrap
-    ) as context:
-        yield context
+    return found
 
 
 @contextmanager
@@ -340,9 +359,10 @@ def opened_by(
     commits: bool = False,
     hurried: bool = False,
     wrap: Callable[[Store], Store] | None = None,
+    at_hand: Sequence[Identity] = (),
 ) -> Iterator[Context]:
     """As `opened`, with settings that were read. hurried: another store has what this one does not give."""
-    from strongroom import cache_folder, identities
+    from strongroom import cache_folder, copies, identities
     from vault.repository import store_trust
     from vault.storage import cache_lock
     from vault.storage.caching import CachingStore
@@ -364,13 +384,14 @@ def opened_by(
         cache = cache_folder.chosen(described.repository, store.place, everything.randomness, copy=first is not None)
         cached = CachingStore(store.patient, cache, everything.randomness)
         notices.step(f"opened the repository {described.repository} at {store.patient.describe()}")
-        mine = identities.load(found.identity, identity or [])
+        mine = list(at_hand) or identities.load(found.identity, identity or [])
         notices.step(f"opened {counted(len(mine), 'identity', 'identities')}")
         believed = store_trust.prove(store.counting, described, memory) if commits else store_trust.believed(described, memory)
         try:
             with cache_lock.shared(cache, everything.clock):
                 whole = replace(repository, store=cached, descriptor=believed)
-                yield Context(found, whole, mine, store.counting, memory, cache, first)
+                with copies.log_of_first(found) as log:
+                    yield Context(found, whole, mine, store.counting, memory, cache, first, log)
         except store_trust.PromiseBroken as error:
             store_trust.lower(memory, described.repository, str(error))
             raise

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from strongroom import cache_folder, context, notices
 from vault import wording
-from vault.errors import NoRepository, RefusedByRule, StrongroomError, UsageError
+from vault.errors import NoRepository, RefusedByRule, StorageError, StrongroomError, UsageError
+from vault.storage.absent import AbsentStore
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -99,11 +100,12 @@ def opened_copy(
         own = replace(
             opened,
             settings=found,
-            repository=replace(repository, store=cached, descriptor=believed),
+            repository=replace(repository, store=cached, descriptor=believed, memory=store.memory),
             traffic=store.counting,
             memory=store.memory,
             cache=cache,
             first=opened.memory,
+            log=opened.traffic,
             refused=[],
             zones={},
         )
@@ -125,6 +127,24 @@ def stores_of_copies(opened: Context) -> Iterator[Sequence[CopyStore]]:
             except StrongroomError as error:
                 notices.warn(f"the copy {name!r} is left out: {error}")
         yield found
+
+
+@contextmanager
+def log_of_first(found: Settings) -> Iterator[Store | None]:
+    """The store that takes the log of what is done with a copy: the repository's own, as every principal writes one chain. None
+    where the settings name no copy in its place. It need not be reached before there is something to write."""
+    if found.first is None:
+        yield None
+        return
+    try:
+        store = context.open_store(found.of_repository(), brief=True)
+    except StrongroomError as error:
+        yield AbsentStore(StorageError(f"the repository itself is away, which takes the log: {error}", hint=error.hint))
+        return
+    try:
+        yield store.counting
+    finally:
+        store.bare.close()
 
 
 def lacking(copy: CopyStore, project: Project, snapshots: Iterable[str]) -> frozenset[str]:

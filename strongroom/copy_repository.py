@@ -108,9 +108,10 @@ def note_failure(opened: Context, copy: str, projects: Sequence[Project], error:
 
 def _copied(opened: Context, copy: CopyStore, project: Project, limits: CopyLimits) -> CopiedProject:
     from vault.copying.run import copy_project as run
+    from vault.repository import key_trust
 
     pair, own = _pair(copy, project), copy.context
-    own.memory.verify_keys(project.capability)
+    key_trust.verify(project, own.memory)
     object_lock.begun(own, pair.second)
     options = _options(copy, project, limits)
     report = run(pair, options, opened.identities)

@@ -8,7 +8,7 @@ import typer
 
 from cli import colour, output, progress
 from cli.options import Config, FromCopy, Identity, Json, Quiet
-from strongroom import context
+from strongroom import command_log
 from strongroom.reading import opened_to_read
 from vault import wording
 from vault.errors import Damaged
@@ -17,6 +17,7 @@ from vault.wording import counted
 DONE_WITH_PROBLEMS = 3
 
 if TYPE_CHECKING:
+    from strongroom.context import Context
     from strongroom.restore_drill import RecordedDrill
     from vault.repository.project import Project
 
@@ -33,17 +34,27 @@ def drill(
 
     The store is read below this machine's cache, as another machine would read it. Says how much was compared, how long it
     took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20 where a file does
-    not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute.
+    not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute. Says which
+    recovery kit was not proven for long (`strongroom keys check`).
     """
+    from strongroom import recovery_check
+
     with opened_to_read(config, identity, copy=from_copy, below_cache=True) as below:
-        done = [_one(below, project, quiet=quiet, as_json=as_json) for project in below.projects(projects or [])]
+        chosen = below.projects(projects or [])
+        with command_log.recorded(below, "drill", chosen):
+            done = [_one(below, project, quiet=quiet, as_json=as_json) for project in chosen]
+        reminders = recovery_check.reminders(below.settings)
     errors = [one.error for one in done if one.error is not None]
     if as_json:
         first = {"error": errors[0].as_json()} if errors else {}
-        output.document("drill/1", {"drills": [one.as_json() for one in done]} | first)
+        reminded = {"reminders": [one.as_json() for one in reminders]}
+        output.document("drill/1", {"drills": [one.as_json() for one in done]} | reminded | first)
     elif not quiet:
         for one in done:
             _report(one)
+    for reminder in reminders:
+        output.notice(f"reminder: {reminder.title}: {reminder.message}")
+        output.notice(f"hint: {reminder.hint}")
     if errors:
         raise typer.Exit(errors[0].exit_code)
     if below.refused:
@@ -52,7 +63,7 @@ def drill(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _one(opened: context.Context, project: Project, *, quiet: bool, as_json: bool) -> RecordedDrill:
+def _one(opened: Context, project: Project, *, quiet: bool, as_json: bool) -> RecordedDrill:
     from strongroom.restore_drill import record_drill
 
     with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:

@@ -8,7 +8,14 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from strongroom.settings.copies import CopySettings
-from strongroom.settings.models import DaemonSettings, IdentitySettings, RecoverySettings, RepositorySettings, SettingsTable
+from strongroom.settings.models import (
+    AuditSettings,
+    DaemonSettings,
+    IdentitySettings,
+    RecoverySettings,
+    RepositorySettings,
+    SettingsTable,
+)
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import DefaultSettings, ProjectSettings
 from strongroom.settings.value_types import Word
@@ -29,6 +36,7 @@ class Document(SettingsTable):
     copies: Mapping[Word, CopySettings] = Field(default={}, description="where copies of the repository are kept, by name")
     daemon: DaemonSettings = Field(default=DaemonSettings.model_construct(), description="how the daemon runs")
     notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is notified when an alert fires")
+    audit: AuditSettings = Field(default=AuditSettings.model_construct(), description="how the log is proven to others")
 
     @field_validator("copies")
     @classmethod

@@ -33,7 +33,7 @@ _RUNS_LOOKED_AT = 60
 
 def failing(settings: Settings) -> Iterator[SettingsFault]:
     """What no command could use, each by the part that would refuse it."""
-    from vault import age
+    from strongroom.holders import parse_recovery
     from vault.storage.address import parse_address
 
     document = settings.document
@@ -43,7 +43,7 @@ def failing(settings: Settings) -> Iterator[SettingsFault]:
         if not one.address.startswith("~"):
             yield from _tried(("copies", name, "address"), partial(parse_address, one.address))
     for number, recipient in enumerate(document.recovery.recipients):
-        yield from _tried(("recovery", "recipients", number), partial(age.parse_recipient, recipient))
+        yield from _tried(("recovery", "recipients", number), partial(parse_recovery, recipient))
     for key, command in _commands(settings):
         yield from _tried(key, partial(_split, command))
     for name, project in document.projects.items():

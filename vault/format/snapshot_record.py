@@ -18,6 +18,7 @@ from vault.format import strict_json
 from vault.format.changes import Changes
 from vault.format.claim_eviction import Eviction
 from vault.format.envelope import LARGEST
+from vault.format.log_head import LogHead
 from vault.format.moved_packs import MovedPacks
 from vault.format.tree import Tree
 from vault.problems import Problem
@@ -68,6 +69,7 @@ class Record(Struct, frozen=True):
     - `zone`: the IANA time zone of the items' periods
     - `described_by`: fingerprint of the settings that the periods came from
     - `changes`: what it changed of the snapshot before; None where an older client wrote the record
+    - `log`: the newest entry of the log of whoever wrote the record, before this run; None where there was none
     """
 
     id: str
@@ -86,9 +88,11 @@ class Record(Struct, frozen=True):
     zone: str = ""
     described_by: str = ""
     changes: Changes | None = None
+    log: LogHead | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
+        later = {"changes": self.changes, "log": self.log}
         return {
             "record": "snapshot",
             "id": self.id,
@@ -106,7 +110,7 @@ class Record(Struct, frozen=True):
             "problems": list(self.problems),
             "zone": self.zone,
             "described_by": self.described_by,
-        } | ({} if self.changes is None else {"changes": self.changes.as_json()})
+        } | {name: one.as_json() for name, one in later.items() if one is not None}
 
     @classmethod
     def from_json(cls, value: dict[str, Any], snapshot: str) -> Record:
@@ -131,6 +135,7 @@ class Record(Struct, frozen=True):
             zone=str(value.get("zone", "")),
             described_by=str(value.get("described_by", "")),
             changes=Changes.from_json(value["changes"], what) if isinstance(value.get("changes"), dict) else None,
+            log=LogHead.from_json(value["log"], what) if isinstance(value.get("log"), dict) else None,
         )
 
 

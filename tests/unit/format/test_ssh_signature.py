@@ -36,7 +36,7 @@ def checked_by_openssh(folder: Path, message: bytes, signature: str, signer: Hyb
     assert public is not None
     (folder / "allowed").write_text(f"olena {ssh_signature.public_line(public)}\n")
     (folder / "signature").write_text(signature)
-    command = [
+    command: list[str | Path] = [
         ssh_keygen(),
         "-Y",
         "verify",
