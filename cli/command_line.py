@@ -12,7 +12,7 @@ FLAGS = frozenset({"--json", "--quiet", "--verbose", "--debug", "--yes"})
 LETTERS = "qvy"
 WITH_VALUE = frozenset({"--config", "--identity", "--repository", "--log-file", "--progress"})
 
-_TIMES = {"--from": "--since", "--to": "--until"}
+_TIMES = {"--to": "--until"}
 OLD_SPELLINGS: dict[str, dict[str, str]] = {
     "init": {"--profile": "--aws-profile"},
     "doctor": {"--profile": "--aws-profile"},
@@ -75,7 +75,7 @@ def with_present_names(command: Any, words: Sequence[str], *, silent: bool) -> l
 def prefer_what_was_typed(context: Any) -> None:  # noqa: ANN401 (typer's own)
     """What was typed goes before what a variable says where the two exclude each other. Raises `UsageError`."""
     values = context.params
-    for one, other in (("quiet", "verbose"), ("quiet", "debug"), ("repository", "config")):
+    for one, other in (("quiet", "verbose"), ("quiet", "debug"), ("repository", "config"), ("repository", "from_copy")):
         if not values.get(one) or not values.get(other):
             continue
         variables = [name for name in (one, other) if context.get_parameter_source(name).name == "ENVIRONMENT"]

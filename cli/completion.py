@@ -198,6 +198,8 @@ def _dynamic(parameter: Any, word: str, position: Position) -> Iterable[tuple[st
     if word in ("SNAPSHOT", "ID", "TIME"):
         days = [("today", ""), ("yesterday", "")] if word == "TIME" else []
         return days + [(one, "a snapshot") for one in names.snapshots(project)[:MOST_SNAPSHOTS]]
+    if word == "COPY":
+        return [(one, "a copy of the repository") for one in names.copies()]
     if word == "HOLD":
         return [(one, "a hold") for one in names.holds(project)]
     return []

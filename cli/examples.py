@@ -295,6 +295,14 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("prune acme --yes", "one project, without a question"),
         ("prune --max-time 60 --max-bytes 50G", "at night: for an hour, and not more than 50 GiB"),
     ),
+    "copy": _of(
+        ("copy", "bring all copies that the settings name up to date"),
+        ("copy offsite --dry-run", "what one of them lacks"),
+        (
+            "copy offsite --max-time 300 --max-bytes 200G",
+            "the first time over a slow line: night after night, until it is done",
+        ),
+    ),
     "check": _of(
         ("check", "is everything there that a snapshot needs?"),
         ("check acme --read-data", "read every pack of a project, and compare every chunk"),

@@ -42,6 +42,14 @@ Repository = Annotated[
         rich_help_panel=GLOBAL,
     ),
 ]
+FromCopy = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="COPY",
+        help="Work with this copy of the repository, by its name in the settings (see `strongroom help copy`).",
+    ),
+]
 Identity = Annotated[
     list[Path] | None,
     typer.Option(

@@ -196,7 +196,7 @@ def restore(done: SetUpMachine, run: RunOptions) -> int:
     own = replace(run, document=lambda _schema, value: documents.append(value)) if run.as_json else run
     request = RestoreRequest(to=wanted.to, in_place=wanted.in_place, run=own)
     code = 0
-    with context.opened(done.planned.settings.file, at_hand=done.own) as opened:
+    with context.opened_with(done.own, done.planned.settings.file) as opened:
         try:
             if wanted.project is None:
                 restore_all(opened, SelectionOptions(), request)

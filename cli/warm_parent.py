@@ -27,7 +27,7 @@ from policies.daemon.warm_parent import LARGEST_REPLY, LARGEST_REQUEST, READY, R
 from strongroom import environment
 
 MODULES = (
-    "cli.main", "cli.commands.backup", "cli.commands.check", "cli.commands.drill", "cli.commands.prune",
+    "cli.main", "cli.commands.backup", "cli.commands.check", "cli.commands.copy", "cli.commands.drill", "cli.commands.prune",
     "cli.commands.retention", "cli.commands.status", "pyarrow.acero", "pyarrow.compute", "pyarrow.parquet", "typer._adapters",
     "strongroom.backup", "strongroom.checks", "strongroom.identities", "strongroom.prune", "strongroom.restore_drill",
     "strongroom.retention", "strongroom.rolling_check", "strongroom.settings.reader", "strongroom.settings_copy",
@@ -40,7 +40,9 @@ MODULES = (
     "restore.execution.executor", "restore.local_fs.writer", "restore.planning.plan", "restore.selection.select",
     "classify.path_layout", "classify.path_patterns", "_strptime", "cryptography.hazmat.backends.openssl.backend",
     "restore.tables.profile", "sqlite3", "strongroom.command_log", "strongroom.settings_changes", "vault.repository.grants",
-    "vault.repository.audit.writer", "vault.repository.audit.draft", "vault.format.log_entry", "pydantic.main", "pydantic.types", "dateutil.relativedelta", "pyfastcdc",
+    "vault.repository.audit.writer", "vault.repository.audit.draft", "vault.format.log_entry", "pydantic.main",
+    "strongroom.copies", "strongroom.copy_repository", "strongroom.reading", "vault.copying.run", "vault.storage.fallback",
+    "pydantic.types", "dateutil.relativedelta", "pyfastcdc",
 )  # fmt: skip
 """What the runs of a daemon import."""
 

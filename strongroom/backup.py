@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from strongroom import (
     backup_hooks,
     command_log,
-    environment,
     local_state,
     maintenance,
     notices,
@@ -262,8 +261,8 @@ def _commit(
         damaged=local_state.damaged_packs(settings, project.name),
         retire=retire,
         give_up=retention.giving_up(project, lambda: context.holds_gone(project)),
+        cache=context.cache,
         log=beside.log,
-        cache=environment.cache_folder() / context.repository.descriptor.repository,
         stop=options.stop,
         progress=options.progress,
     )

@@ -7,7 +7,6 @@ the store (see `vault.storage.saved_copies`). They are cleared only where a pers
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from strongroom import context, environment
+from strongroom import cache_folder, context, environment
 from strongroom.settings import Settings
 from vault.errors import StrongroomError, UsageError
 from vault.problems import Problem
@@ -24,7 +23,6 @@ from vault.storage import cache_lock
 from vault.storage.saved_copies import FOLDER as SAVED
 
 HISTORY = "history"
-_REPOSITORY = re.compile(r"[0-9a-f]{32}\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -96,34 +94,42 @@ class Cleared(Struct, frozen=True):
         }
 
 
-def repository_of(settings: Settings) -> str | None:
-    """The id of the repository that settings name, as far as this machine knows it; the store is not asked."""
-    place = context.located(settings.repository.address, settings.file.absolute().parent)
-    return context.remembered(place, settings.repository).repository()
+def folder_of(settings: Settings) -> Path | None:
+    """The folder of the store that settings name, as far as this machine knows it; the store is not asked."""
+    address = context.located(settings.repository.address, settings.file.absolute().parent)
+    repository = context.remembered(address, settings.repository).repository()
+    return None if repository is None else cache_folder.known(repository, context.place_of(address, settings.repository))
 
 
 def info(settings: Settings | None) -> list[CachedRepository]:
-    """The caches of all repositories, the largest first. settings: whose address is told."""
-    own = repository_of(settings) if settings is not None else None
+    """The caches of all repositories and their copies, the largest first. settings: whose addresses are told."""
+    named = {} if settings is None else _addresses(settings)
     root, found = environment.cache_folder(), []
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        if _REPOSITORY.match(folder.name) and folder.is_dir() and not folder.is_symlink():
-            address = settings.repository.address if settings is not None and folder.name == own else None
-            parts = tuple(_part(folder, name) for name in ("objects", HISTORY, SAVED))
-            found.append(CachedRepository(folder.name, address, folder, parts, cache_lock.is_used(folder)))
+        name = cache_folder.NAME.match(folder.name)
+        if name is not None and folder.is_dir() and not folder.is_symlink():
+            parts = tuple(_part(folder, part) for part in ("objects", HISTORY, SAVED))
+            found.append(CachedRepository(name["repository"], named.get(folder), folder, parts, cache_lock.is_used(folder)))
     return sorted(found, key=lambda one: one.size, reverse=True)
+
+
+def _addresses(settings: Settings) -> dict[Path, str]:
+    """The addresses of the repository and its copies, by their folders."""
+    stores = [settings, *(settings.of_copy(name) for name in settings.copies)]
+    folders = ((folder_of(one), one.repository.address) for one in reversed(stores))
+    return {folder: address for folder, address in folders if folder is not None}
 
 
 def chosen(settings: Settings) -> list[CachedRepository]:
     """The cache of the repository that settings name; none where this machine has not kept anything of it. Raises
     `UsageError` where this machine does not know the repository at all."""
-    own = repository_of(settings)
+    own = folder_of(settings)
     if own is None:
         raise UsageError(
             f"this machine has not opened the repository at {settings.repository.address} yet, so it keeps nothing of it",
             hint="`strongroom cache info` shows what is kept of others",
         )
-    return [one for one in info(settings) if one.repository == own]
+    return [one for one in info(settings) if one.folder == own]
 
 
 def clear(one: CachedRepository, *, force: bool = False, dry_run: bool = False) -> Cleared:
@@ -169,11 +175,11 @@ def _is_part(folder: Path, path: Path, name: str) -> bool:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Every file of a repository's cache but its lock; links are not followed."""
+    """Every file of a repository's cache but its lock and whose it is; links are not followed."""
     for above, _, names in os.walk(folder):
         for name in names:
             path = Path(above, name)
-            if path == folder / cache_lock.NAME:
+            if path in (folder / cache_lock.NAME, folder / cache_folder.OWNER):
                 continue
             try:
                 status = path.lstat()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from strongroom import cached_copies, command_log, environment, local_state, notices, object_lock, rolling_check
+from strongroom import cached_copies, command_log, copies, environment, local_state, notices, object_lock, rolling_check
 from vault.errors import Damaged
 from vault.progress import NoProgress, Progress
 
@@ -62,6 +62,8 @@ def _checked(
     from vault.repository.missing_objects import Missing
 
     depth = Depth(stop=stop, progress=progress or NoProgress())
+    if context.first is not None:
+        copies.warn_of_lacking(context, project)
     missing = context.missing(project)
     gone = [one.message for one in missing if one.what != "key"]  # those are the repository's
     known_by_notes = {Missing("snapshot", one.id).message for one in missing if one.what == "note"}
@@ -88,7 +90,9 @@ def check_repository(context: Context, projects: Sequence[Project], *, only: boo
     if not only:
         known = {project.name for project in projects} | {one.path.decode() for one in context.refused}
         lost = sorted(set(context.settings.projects) - known)
-        for name in lost:
+        for name in lost if context.first is not None else ():
+            notices.notice(f"project {name} was not copied yet")
+        for name in lost if context.first is None else ():
             found.found("missing-key", name, f"no key object opens project {name!r}, which the settings name")
     return found
 

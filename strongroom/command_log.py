@@ -103,7 +103,7 @@ def writer_of(context: Context, store: Store) -> LogWriter | None:
     if identity is None:
         return None
     repository = context.repository
-    folder = context.memory.folder / FOLDER
+    folder = (context.first or context.memory).folder / FOLDER
     return LogWriter(store, repository.descriptor.repository, identity, repository.services, folder)
 
 
@@ -211,7 +211,7 @@ class Recording:
         from vault.format.log_entry import Outcome
 
         if isinstance(error, Interrupted | KeyboardInterrupt | TransientStorageError):
-            writer.store = self._context.traffic  # a person waits, or the store was waited for already
+            writer.store = self._context.log or self._context.traffic  # a person waits, or the store was waited for already
         now = self._context.repository.services.clock.now()
         outcome = Outcome(self._result, self._code or 0, now, self._counts, self._shown_parts(), self._why)
         _say(writer.end(replace(draft, what=self._what, audiences=self._audiences()), outcome))
@@ -308,4 +308,4 @@ def _brief(context: Context) -> Store:
     from vault.storage.retrying import RetryingStore, RetryPolicy
 
     services = context.repository.services
-    return RetryingStore(context.traffic, RetryPolicy.network(BRIEF), services.clock, services.randomness)
+    return RetryingStore(context.log or context.traffic, RetryPolicy.network(BRIEF), services.clock, services.randomness)

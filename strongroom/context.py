@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import environment, notices, settings
+from strongroom import available_projects, environment, notices, settings
 from strongroom.settings import Settings
 from vault.clock import SystemClock
 from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule, UsageError
@@ -47,8 +47,9 @@ def services() -> Services:
     return Services(SystemClock(), SystemRandomness(), host, f"strongroom/{VERSION}", LinuxProcesses(host))
 
 
-def store_options(repository: RepositorySettings, *, brief: bool = False) -> StoreOptions:
-    """How to reach the store that the settings name. brief: for a question that somebody waits for."""
+def store_options(repository: RepositorySettings, *, brief: bool = False, hurried: bool = False) -> StoreOptions:
+    """How to reach the store that the settings name. brief: for a question that somebody waits for · hurried: another store has
+    what this one does not give."""
     from vault.storage.address import StoreOptions
     from vault.storage.retrying import FOR_UNATTENDED, MINUTES, RetryPolicy
     from vault.storage.s3_client import LONGEST_SILENCE, S3Options
@@ -56,8 +57,8 @@ def store_options(repository: RepositorySettings, *, brief: bool = False) -> Sto
     timeout = ANSWER_WITHIN if brief else LONGEST_SILENCE
     s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile, timeout)
     unattended = environment.parent() is not None
-    total = BRIEF if brief else MINUTES
-    return StoreOptions(s3=s3, patience=RetryPolicy.network(FOR_UNATTENDED if unattended else total))
+    total = BRIEF if brief or hurried else MINUTES
+    return StoreOptions(s3=s3, patience=RetryPolicy.network(FOR_UNATTENDED if unattended and not hurried else total))
 
 
 def located(text: str, folder: Path) -> Address:
@@ -72,18 +73,30 @@ def remembered(address: Address, repository: RepositorySettings) -> ClientMemory
     """What this machine knows of the store at an address."""
     from vault.repository.client_memory import ClientMemory
 
-    return ClientMemory.of(environment.state_folder(), f"{address.text} {repository.endpoint or ''}", services().randomness)
+    return ClientMemory.of(environment.state_folder(), place_of(address, repository), services().randomness)
+
+
+def place_of(address: Address, repository: RepositorySettings) -> str:
+    """By what this machine knows a store: its address, and the server's."""
+    return f"{address.text} {repository.endpoint or ''}"
 
 
 class Context(Struct, frozen=True):
-    """An opened repository, and whose it is. traffic: counts the requests to the store · memory: what this machine
-    knows of it · zones: of projects that the settings do not name."""
+    """An opened repository, and whose it is.
+
+    traffic: counts the requests to the store · memory: what this machine knows of it · cache: the folder with copies of its
+    small objects · first: of a copy in the place of the repository, what this machine knows of the repository's own store ·
+    log: that one then, which takes the log · zones: of projects that the settings do not name
+    """
 
     settings: Settings
     repository: Repository
     identities: Sequence[Identity]
     traffic: CountingStore
     memory: ClientMemory
+    cache: Path
+    first: ClientMemory | None = None
+    log: Store | None = None
     refused: list[Problem] = field(default_factory=list)
     zones: dict[str, ZoneInfo] = field(default_factory=dict)
 
@@ -96,16 +109,16 @@ class Context(Struct, frozen=True):
         this machine knows, `Damaged` where it does not open."""
         if not names:
             return self.available([])
-        found = self.repository.available(self._wanted(names), self.identities, self.memory.projects())
-        for one in found.refused:
-            raise one.error
+        found = available_projects.ask(self.repository, self._wanted(names), self.identities, self.memory.projects())
+        for refused in found.refused:
+            raise refused.error
         notices.problems(found.problems)
         return [self._verified(project) for project in found.projects]
 
     def available(self, names: Sequence[str]) -> list[Project]:
         """The projects of these names, or all, that open and have the keys that this machine knows; the others are told as
         problems, and are among `refused`."""
-        found = self.repository.available(self._wanted(names), self.identities, self.memory.projects())
+        found = available_projects.ask(self.repository, self._wanted(names), self.identities, self.memory.projects())
         errors = [(self.settings.name_of(one.name, one.name), one.error) for one in found.refused]
         notices.problems(found.problems)
         good = []
@@ -127,17 +140,26 @@ class Context(Struct, frozen=True):
 
     def _verified(self, project: Project) -> Project:
         """A project under the name that it has in the settings. Raises `KeyRefused` where it has other keys than this machine
-        knows by that name, or by the one that is stored."""
-        from vault.repository import key_trust
-
-        key_trust.verify(project, self.memory)
+        knows by that name, or by the one that is stored; of a copy, also than the first store has."""
+        self._verify_keys(project)
         self.memory.note_capability(project.capability)
         name = self.settings.name_of(project.id, project.name)
         if name == project.name:
             return project
         named = replace(project, capability=replace(project.capability, name=name))
-        key_trust.verify(named, self.memory)
+        self._verify_keys(named)
         return named
+
+    def _verify_keys(self, project: Project) -> None:
+        from vault.repository import key_trust
+
+        capability, first = project.capability, self.first
+        if first is not None and first.has_other_keys(capability) and not key_trust.is_signed(project, first):
+            raise KeyRefused(
+                f"project {capability.name!r} has other keys in the copy {self.settings.copy!r} than in the repository",
+                hint="somebody may have put keys of their own into that store: use nothing of it until you know",
+            )
+        key_trust.verify(project, self.memory)
 
     def uncached(self) -> Context:
         """The same repository as a machine would find it that knows nothing of it: read below this machine's cache, from which
@@ -196,9 +218,14 @@ class Context(Struct, frozen=True):
         return [missing_objects.Missing("hold", one) for one in missing_objects.holds_gone(project, self.memory)]
 
     def refuse_lost_holds(self, project: Project) -> None:
-        """For whoever lets go of anything. Raises `RefusedByRule` where a hold was here and is gone."""
+        """For whoever lets go of anything; a copy first gets the holds that the first store has. Raises `RefusedByRule` where a
+        hold was here and is gone."""
         from vault.repository import missing_objects
 
+        if self.first is not None:
+            from strongroom import copies
+
+            copies.take_over_holds(self, project)
         for one in self.holds_gone(project):
             hint = missing_objects.acknowledgement(project)
             raise RefusedByRule(f"nothing of {project.name} may be deleted: {one.message}", hint=hint)
@@ -236,6 +263,50 @@ def _repository(store: Store, services: Services, memory: ClientMemory) -> Repos
     return repository
 
 
+class OpenStore(NamedTuple):
+    """A store, with all that is round it.
+
+    place: by what this machine knows it · bare: itself · counting: counts the requests to it · patient: asks it again · memory:
+    what this machine knows of it
+    """
+
+    place: str
+    bare: Store
+    counting: CountingStore
+    patient: Store
+    memory: ClientMemory
+
+
+def open_store(
+    found: Settings,
+    *,
+    brief: bool = False,
+    hurried: bool = False,
+    wrap: Callable[[Store], Store] | None = None,
+    create_missing: bool = False,
+) -> OpenStore:
+    """The store that settings name; whoever opens it closes `bare`. brief, hurried, wrap: as for `opened_by` · create_missing:
+    make a folder that is not there. Raises `UsageError`, `NoRepository`, `StorageError`."""
+    from vault.storage.address import open_bare_store
+    from vault.storage.counting import CountingStore
+    from vault.storage.retrying import RetryingStore
+
+    everything = services()
+    options = store_options(found.repository, brief=brief, hurried=hurried)
+    address = located(found.repository.address, found.file.absolute().parent)
+    bare = open_bare_store(address, options, everything.clock, everything.randomness, create_missing=create_missing)
+    counting = CountingStore(bare if wrap is None else wrap(bare))
+    listener = notices.RetryNotices()
+    patient = RetryingStore(counting, options.patience, everything.clock, everything.randomness, listener=listener)
+    return OpenStore(place_of(address, found.repository), bare, counting, patient, remembered(address, found.repository))
+
+
+def memory_of(found: Settings, repository: RepositorySettings | None = None) -> ClientMemory:
+    """What this machine knows of the store that settings name, or of another one of theirs. Raises `UsageError`."""
+    named = repository or found.repository
+    return remembered(located(named.address, found.file.absolute().parent), named)
+
+
 @contextmanager
 def opened(
     config: Path | None,
@@ -244,51 +315,86 @@ def opened(
     brief: bool = False,
     commits: bool = False,
     address: str | None = None,
+    copy: str | None = None,
     wrap: Callable[[Store], Store] | None = None,
-    at_hand: Sequence[Identity] = (),
 ) -> Iterator[Context]:
-    """Settings read, repository opened, identities loaded. brief: for a command that only asks something · commits: for one
-    that commits or prunes, and so may rely on create-once · address: of a repository that is opened without settings · wrap:
-    puts another store round the one at the address, as tests do that have it fail · at_hand: identities that were loaded, such
-    as those of a recovery kit; no other is. Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
-    from strongroom import identities
-    from vault.repository import store_trust
-    from vault.storage import cache_lock
-    from vault.storage.address import open_bare_store
-    from vault.storage.caching import CachingStore
-    from vault.storage.contract import ChoosesChecksum
-    from vault.storage.counting import CountingStore
-    from vault.storage.retrying import RetryingStore
+    """Settings read, repository opened, identities loaded.
 
+    brief: for a command that only asks something · commits: for one that commits or prunes, and so may rely on create-once ·
+    address: of a repository that is opened without settings · copy: the name of a copy that is opened in its place · wrap: puts
+    another store round the one at the address, as tests do that have it fail
+
+    Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …
+    """
+    if address is not None and copy is not None:
+        raise UsageError("--repository and --from exclude each other", hint="leave one of them out")
+    found = _settings(config, address) if copy is None else _settings(config, address).of_copy(copy)
+    with opened_by(found, identity, brief=brief, commits=commits, wrap=wrap) as context:
+        yield context
+
+
+@contextmanager
+def opened_with(
+    at_hand: Sequence[Identity], config: Path | None, *, brief: bool = False, address: str | None = None
+) -> Iterator[Context]:
+    """As `opened`, with identities that were loaded, such as those of a recovery kit; no other is."""
+    with opened_by(_settings(config, address), brief=brief, at_hand=at_hand) as context:
+        yield context
+
+
+def _settings(config: Path | None, address: str | None) -> Settings:
     if address is not None and config is not None:
         raise UsageError("--repository and --config exclude each other", hint="leave one of them out")
     found = settings.load(settings.find(config)) if address is None else settings.of_address(address)
     notices.step(f"settings: {found.file}" if address is None else "no settings: a repository by its address")
+    return found
+
+
+@contextmanager
+def opened_by(
+    found: Settings,
+    identity: list[Path] | None = None,
+    *,
+    brief: bool = False,
+    commits: bool = False,
+    hurried: bool = False,
+    wrap: Callable[[Store], Store] | None = None,
+    at_hand: Sequence[Identity] = (),
+) -> Iterator[Context]:
+    """As `opened`, with settings that were read. hurried: another store has what this one does not give."""
+    from strongroom import cache_folder, copies, identities
+    from vault.repository import store_trust
+    from vault.storage import cache_lock
+    from vault.storage.caching import CachingStore
+    from vault.storage.contract import ChoosesChecksum
+
     everything = services()
-    options = store_options(found.repository, brief=brief)
-    place = located(found.repository.address, found.file.absolute().parent)
-    bare = open_bare_store(place, options, everything.clock, everything.randomness)
-    counting = CountingStore(bare if wrap is None else wrap(bare))
-    listener = notices.RetryNotices()
-    patient = RetryingStore(counting, options.patience, everything.clock, everything.randomness, listener=listener)
+    store = open_store(found, brief=brief, hurried=hurried, wrap=wrap)
     try:
-        memory = remembered(place, found.repository)
-        repository = _repository(patient, everything, memory)
-        if isinstance(bare, ChoosesChecksum):
-            bare.choose_checksum(repository.descriptor.trust.checksum)
-        cache = environment.cache_folder() / repository.descriptor.repository
-        cached = CachingStore(patient, cache, everything.randomness)
-        notices.step(f"opened the repository {repository.descriptor.repository} at {patient.describe()}")
+        memory, first = store.memory, None if found.first is None else memory_of(found, found.first)
+        repository = _repository(store.patient, everything, memory)
+        if first is not None and first.repository() not in (None, repository.descriptor.repository):
+            raise KeyRefused(
+                f"another repository is at the address of the copy {found.copy!r} than this machine knows",
+                hint="correct the address of the copy in the settings",
+            )
+        if isinstance(store.bare, ChoosesChecksum) and first is None:  # what the descriptor says is about the first store
+            store.bare.choose_checksum(repository.descriptor.trust.checksum)
+        described = repository.descriptor
+        cache = cache_folder.chosen(described.repository, store.place, everything.randomness, copy=first is not None)
+        cached = CachingStore(store.patient, cache, everything.randomness)
+        notices.step(f"opened the repository {described.repository} at {store.patient.describe()}")
         mine = list(at_hand) or identities.load(found.identity, identity or [])
         notices.step(f"opened {counted(len(mine), 'identity', 'identities')}")
-        described = repository.descriptor
-        believed = store_trust.prove(counting, described, memory) if commits else store_trust.believed(described, memory)
+        believed = store_trust.prove(store.counting, described, memory) if commits else store_trust.believed(described, memory)
         try:
             with cache_lock.shared(cache, everything.clock):
-                yield Context(found, replace(repository, store=cached, descriptor=believed), mine, counting, memory)
+                whole = replace(repository, store=cached, descriptor=believed)
+                with copies.log_of_first(found) as log:
+                    yield Context(found, whole, mine, store.counting, memory, cache, first, log)
         except store_trust.PromiseBroken as error:
-            store_trust.lower(memory, repository.descriptor.repository, str(error))
+            store_trust.lower(memory, described.repository, str(error))
             raise
         cached.close()
     finally:
-        bare.close()
+        store.bare.close()

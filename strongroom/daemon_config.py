@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from msgspec import Struct
 from policies.daemon.job_config import JobConfig, ProjectConfig
 from policies.monitoring.kit_reminders import KitConfig, KitName
 from strongroom.settings import Settings, durations, resolve
+from strongroom.settings.copies import CopySettings
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import ProjectSettings
 from vault.errors import SettingsError
@@ -28,8 +29,8 @@ COMMAND_TIMEOUT = 60
 PRUNE_WAITS = "10 min"
 """For backups elsewhere. A prune that gives way is tried again like one that failed."""
 
-PRUNE_SHARE = 0.8
-"""Of the time that a prune has: then it begins nothing new, so that it ends by itself with all that was done."""
+LONG_SHARE = 0.8
+"""Of the time that a prune or a copy has: then it begins nothing new, so that it ends by itself with all that was done."""
 
 LARGEST_SECRET = 64 * 1024
 RUN = (sys.executable, "-P", "-c", "from cli.main import run; run()")
@@ -43,7 +44,8 @@ def projects(settings: Settings) -> tuple[ProjectConfig, ...]:
     """Every project that the settings name. Drills are for those that this machine may read; others make the rest."""
     known = capabilities(settings)
     return tuple(
-        project(name, one, reads=known.get(name) in ("read", None)) for name, one in settings.document.projects.items()
+        project(name, one, settings.copies, reads=known.get(name) in ("read", None))
+        for name, one in settings.document.projects.items()
     )
 
 
@@ -59,15 +61,17 @@ def capabilities(settings: Settings) -> dict[str, str | None]:
     return {name: None if one is None else memory.capability_of(one) for name, one in wanted.items()}
 
 
-def project(name: str, settings: ProjectSettings, *, reads: bool = True) -> ProjectConfig:
-    """What the daemon is to do for one. reads: whether it may read content."""
+def project(name: str, settings: ProjectSettings, copies: Mapping[str, CopySettings], *, reads: bool = True) -> ProjectConfig:
+    """What the daemon is to do for one. copies: of the repository, by name · reads: whether it may read content."""
     return ProjectConfig(
         name=name,
         sources=tuple(source.name for source in settings.sources),
-        jobs=tuple(one for one in _jobs(settings) if reads or one.kind != "drill"),
+        jobs=tuple(one for one in _jobs(settings, copies) if reads or one.kind != "drill"),
         rpo=resolve.rpo(settings),
         max_failures=settings.alerts.problems_in_a_row,
         check_within=durations.read(settings.schedule.check.all_within),
+        copies=tuple(copies),
+        copy_within=resolve.copy_within(settings),
     )
 
 
@@ -79,13 +83,17 @@ def kits(settings: Settings) -> KitConfig:
     return KitConfig(named, durations.read(settings.document.recovery.check_within))
 
 
-def _jobs(settings: ProjectSettings) -> Iterator[JobConfig]:
+def _jobs(settings: ProjectSettings, copies: Mapping[str, CopySettings]) -> Iterator[JobConfig]:
     for one in resolve.scheduled(settings):
-        if one.name != "backup":
+        if one.name == "backup":
+            yield from (JobConfig(one.name, one.schedule, one.policy, source.name) for source in settings.sources)
+        elif one.name == "copy":
+            yield from (JobConfig(one.name, one.schedule, one.policy, copy=name) for name in copies)
+        else:
             yield JobConfig(one.name, one.schedule, one.policy)
-            continue
-        for source in settings.sources:
-            yield JobConfig(one.name, one.schedule, one.policy, source.name)
+    for name, copy in copies.items():
+        for one in resolve.scheduled_of_copy(copy, settings):
+            yield JobConfig(one.name, one.schedule, one.policy, copy=name)
 
 
 class Commands(Struct, frozen=True):
@@ -96,14 +104,16 @@ class Commands(Struct, frozen=True):
     identity: Sequence[Path]
 
     def __call__(self, name: str, job: JobConfig) -> Sequence[str]:
-        words = {
+        long = ("--max-time", _minutes(job.policy.timeout * LONG_SHARE))
+        words: tuple[str, ...] = {
             "backup": ("backup", name, "--source", job.source, "--quiet"),
             "check": ("check", name, "--read-data=rolling", "--quiet"),
             "drill": ("drill", name, "--quiet"),
             "retention": ("retention", "apply", name, "--yes"),
-            "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS, "--max-time", _minutes(job.policy.timeout * PRUNE_SHARE)),
+            "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS, *long),
+            "copy": ("copy", job.copy, "--project", name, "--quiet", *long),
         }[job.kind]
-        return self._whole(words)
+        return self._whole((*words, "--from", job.copy) if job.copy and job.kind != "copy" else words)
 
     def status(self) -> Sequence[str]:
         """What asks the store how everything is."""

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from policies.daemon.run_output import RunOutput, text_of
 from policies.scheduling.run_requests import RunRequests
 from strongroom import context, local_state
-from strongroom.settings import Settings
+from strongroom.settings import Settings, resolve
 from vault import wording
 from vault.errors import StrongroomError, UsageError
 
@@ -142,7 +142,9 @@ def jobs(settings: Settings) -> list[DaemonJob]:
             for job in plan.jobs:
                 runs = history.recent(plan.name, job.name)
                 upcoming = next_run(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, now)
-                said = getattr(settings.project(plan.name).schedule, job.kind)
+                own = settings.project(plan.name).schedule
+                of_copy = job.copy and job.kind != "copy"
+                said = getattr(settings.copies[job.copy].schedule, job.kind) if of_copy else resolve.job_of(own, job.kind)
                 schedule = said.every or f"cron {said.cron}"
                 found.append(DaemonJob(plan.name, job.name, schedule, runs[0] if runs else None, upcoming))
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from strongroom import environment, notices
+from strongroom import notices
 from vault import wording
 from vault.progress import NoProgress, Progress
 
@@ -93,7 +93,7 @@ def load_history(context: Context, project: Project, options: HistoryOptions, *,
     from restore.selection import select
 
     context.gone(project)
-    kept = HistoryCache(project, environment.cache_folder() / context.repository.descriptor.repository)
+    kept = HistoryCache(project, context.cache)
     found = update_history(project, kept, UpdateOptions(stop=options.stop, progress=options.progress))
     _warn_of_clocks(found)
     select.refuse_unknown_source(project, source, found.ledgers)

@@ -36,6 +36,10 @@ class KnownNames(Struct, frozen=True):
         """Of a project, or of all."""
         return sorted({one.kind for name in self._of(project) for one in self.settings.project(name).sources})
 
+    def copies(self) -> list[str]:
+        """The copies of the repository."""
+        return sorted(self.settings.copies)
+
     def snapshots(self, project: str | None = None) -> list[str]:
         """The ids of those that were seen, the newest first; of a project, or of all."""
         return sorted(self._remembered("snapshots", project), reverse=True)

@@ -75,6 +75,8 @@ def noted(settings: Settings) -> Iterator[StateStore | None]:
 def note_run(settings: Settings, project: str, job: str, error: StrongroomError | str | None = None) -> None:
     """How a run of a job ended, whoever started it: for `status`, and for the alerts that a clean run ends. error: what it
     ended with; a text where it did its work with problems; None where all is well."""
+    if settings.first is not None:  # of a copy: the daemon's jobs are those of the repository
+        settings, job = settings.of_repository(), f"{job} {settings.copy}"
     now = context.services().clock.now()
     ending = "done" if error is None else "problems" if isinstance(error, str) else "failed"
     with noted(settings) as state_store:

@@ -66,6 +66,24 @@ def snapshot_held(context: Context, project: Project, record: Record) -> tuple[P
     return tuple(legal_holds.put_new(project, locks, names, [hold.id for hold in binding], context.memory))
 
 
+def copied(context: Context, project: Project) -> tuple[Problem, ...]:
+    """Snapshots were copied: where the copy's settings ask for it, what the newest ones need stays locked for as long, what
+    holds are on is put under legal holds, and what none is on any more is let go. context, project: of the copy. Gives what
+    could not be."""
+    from vault.repository import holds, legal_holds, snapshots
+
+    locks, keeper = locks_of(project.store), of(context, project)
+    if locks is None or keeper is None:
+        return ()
+    records = snapshots.committed(project).records
+    newest = legal_holds.needed(project, snapshots.at(records, None))
+    binding = _of_people(holds.read_all(project).holds, project)
+    held = legal_holds.needed(project, held_snapshots.covered(project, records, binding) if binding else [])
+    over = legal_holds.remembered(project, context.memory) - held
+    problems = [*keeper.extend_lasting(), *keeper.extend(sorted(newest)), *legal_holds.lift(locks, over)]
+    return (*problems, *legal_holds.put_new(project, locks, held, [hold.id for hold in binding], context.memory))
+
+
 def hold_placed(context: Context, project: Project, hold: Hold) -> tuple[Problem, ...]:
     """A hold was placed: the objects of the snapshots that it is on are put under legal holds. Gives what could not be."""
     from vault.format import layout

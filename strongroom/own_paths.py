@@ -16,6 +16,7 @@ from vault.errors import RefusedByRule, UsageError
 
 if TYPE_CHECKING:
     from strongroom.settings import Settings
+    from strongroom.settings.models import RepositorySettings
     from strongroom.settings.projects import SourceSettings
     from vault.storage.address import BucketAddress
 
@@ -37,8 +38,8 @@ class OwnPath(Struct, frozen=True):
 def own_paths(settings: Settings) -> list[OwnPath]:
     """All of them, whether they are there or not."""
     found = [
-        OwnPath(repository / name, "the repository", name == "projects")
-        for repository in _repository(settings)
+        OwnPath(repository / name, what, name == "projects")
+        for repository, what in _repositories(settings)
         for name in OF_REPOSITORY
     ]
     places = {environment.cache_folder(): "the cache", environment.state_folder(): "the state folder"}
@@ -76,32 +77,40 @@ def refuse_target(settings: Settings, path: Path, *, folder: bool) -> None:
     taken = [(one.path.resolve(), one.what) for one in own_paths(settings)]
     refused = [(taken_path, what) for taken_path, what in taken if place == taken_path or taken_path in place.parents]
     if folder:
-        refused += [(place, "the repository") for one in _repository(settings) if one.resolve() == place]
+        refused += [(place, what) for one, what in _repositories(settings) if one.resolve() == place]
     for taken_path, what in refused:
         raise RefusedByRule(f"{path} lies in {what} ({taken_path})", hint=_ELSEWHERE)
 
 
 def refuse_bucket(settings: Settings, address: BucketAddress, *, endpoint: str | None) -> None:
     """The same for objects. endpoint: of the server that they go to, where it is not the repository's."""
-    repository = settings.repository
-    own = context.located(repository.address, settings.file.absolute().parent)
-    if endpoint not in {None, repository.endpoint} or own.text.split("/")[:3] != address.text.split("/")[:3]:
-        return  # another bucket, or none
-    below = f"{address.text}/".removeprefix(f"{own.text}/")
-    if below == "" or (below != f"{address.text}/" and below.split("/")[0] in OF_REPOSITORY):
-        raise RefusedByRule(f"{address.text} lies in the repository ({own.text})", hint=_ELSEWHERE)
+    for repository, what in _named(settings):
+        own = context.located(repository.address, settings.file.absolute().parent)
+        if endpoint not in {None, repository.endpoint} or own.text.split("/")[:3] != address.text.split("/")[:3]:
+            continue  # another bucket, or none
+        below = f"{address.text}/".removeprefix(f"{own.text}/")
+        if below == "" or (below != f"{address.text}/" and below.split("/")[0] in OF_REPOSITORY):
+            raise RefusedByRule(f"{address.text} lies in {what} ({own.text})", hint=_ELSEWHERE)
 
 
-def _repository(settings: Settings) -> Iterator[Path]:
-    """The folder of the repository, where it is one."""
+def _named(settings: Settings) -> Iterator[tuple[RepositorySettings, str]]:
+    """The repository and its copies."""
+    yield settings.first or settings.repository, "the repository"
+    for name, copy in settings.copies.items():
+        yield copy, f"the copy {name!r} of the repository"
+
+
+def _repositories(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """The folders of the repository and its copies, where they are folders."""
     from vault.storage.address import FolderAddress
 
-    try:
-        address = context.located(settings.repository.address, settings.file.absolute().parent)
-    except UsageError:  # told as what it is by whoever opens it
-        return
-    if isinstance(address, FolderAddress):
-        yield address.path
+    for repository, what in _named(settings):
+        try:
+            address = context.located(repository.address, settings.file.absolute().parent)
+        except UsageError:  # told as what it is by whoever opens it
+            continue
+        if isinstance(address, FolderAddress):
+            yield address.path, what
 
 
 def _enters(source: SourceSettings, relative: Path) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from strongroom.context import Context
     from strongroom.holds import ProjectHold
-    from strongroom.settings.projects import Expectation, JobSettings, Schedules, SourceSettings
+    from strongroom.settings.projects import Expectation, JobSettings, SourceSettings
     from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.project import Project
@@ -128,7 +128,7 @@ def project_details(context: Context, project: Project) -> ProjectDetails:
         zone=context.zone(project.name).key,
         listed=listed,
         sources=tuple(_sources(own.sources, committed.records)),
-        schedule={one.name: _when(own.schedule, one.name) for one in resolve.scheduled(own)} if listed else {},
+        schedule={one.name: _when(resolve.job_of(own.schedule, one.name)) for one in resolve.scheduled(own)} if listed else {},
         keep=resolve.keep(own.keep).as_json() if listed else {},
         rpo_seconds=None if rpo is None else rpo.total_seconds(),
         stored_bytes=sum(packs),
@@ -172,6 +172,5 @@ def _expectation(one: Expectation) -> str:
     return f"{one.path}: one each {one.every}{column}, {one.grace} after its end at the latest"
 
 
-def _when(schedules: Schedules, name: str) -> str:
-    job: JobSettings = getattr(schedules, name)
+def _when(job: JobSettings) -> str:
     return job.every or f"cron {job.cron}"

@@ -210,12 +210,52 @@ class CheckedPacks(Struct, frozen=True):
         }
 
 
+class CopyStatus(Struct, frozen=True):
+    """How far a copy of the repository is behind.
+
+    until: it has everything that was there then, as this machine has copied it; None where it has not · lacking: how many
+    snapshots it lacks; None where nobody could be asked · oldest: when the oldest of these was taken · within: how long it may
+    be without them
+    """
+
+    copy: str
+    until: datetime | None
+    lacking: int | None
+    oldest: datetime | None
+    within: timedelta | None
+    now: datetime
+
+    @property
+    def behind(self) -> timedelta:
+        """For how long it has lacked something."""
+        return timedelta() if self.oldest is None else max(timedelta(), self.now - self.oldest)
+
+    def in_words(self) -> str:
+        """In a few words."""
+        if self.lacking is None:
+            return "not known" if self.until is None else f"complete up to {wording.moment(self.until)}"
+        if not self.lacking:
+            return "up to date"
+        silent = wording.duration(self.behind.total_seconds())
+        return f"lacks {counted(self.lacking, 'snapshot')}, the oldest of {silent} ago"
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "copy_name": self.copy,
+            "copied_until": self.until and self.until.isoformat(),
+            "snapshots_lacking": self.lacking,
+            "behind_seconds": None if self.lacking is None else round(self.behind.total_seconds(), 3),
+            "promised_seconds": self.within and self.within.total_seconds(),
+        }
+
+
 class ProjectStatus(Struct, frozen=True):
     """How a project is.
 
     sources: each source, and one row for whatever else is wrong · frozen: why retention is · drill: the newest one · checks:
-    how much was read and compared · next_runs: of its other jobs, by their kind · alerts: that fire · reads: whether this
-    machine may read content · readers: who may, where it may not and grants say so.
+    how much was read and compared · next_runs: of its other jobs, by their names · alerts: that fire · reads: whether this
+    machine may read content · readers: who may, where it may not and grants say so · copies: of the repository.
     """
 
     project: str
@@ -239,6 +279,8 @@ class ProjectStatus(Struct, frozen=True):
             f"to a machine that may read it ({who})"
         )
 
+    copies: tuple[CopyStatus, ...] = ()
+
     def as_json(self) -> dict[str, Any]:
         """For `--json`: all but its sources and alerts, which the document has in lists of their own."""
         found: dict[str, Any] = {"project": self.project, "frozen": list(self.frozen), "may_read": self.reads}
@@ -248,4 +290,6 @@ class ProjectStatus(Struct, frozen=True):
             found["last_drill"] = self.drill.as_json()
         if self.checks is not None:
             found["checks"] = self.checks.as_json()
-        return found | {"next_runs": {kind: when.isoformat() for kind, when in self.next_runs.items()}}
+        if self.copies:
+            found["copy_list"] = [one.as_json() for one in self.copies]
+        return found | {"next_runs": {name: when.isoformat() for name, when in self.next_runs.items()}}

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class PruneLimits(Struct, frozen=True):
     """How far a prune goes. max_bytes: deleted or stored anew at most · max_seconds: after so many nothing new is begun,
     waiting included · wait: for backups under way, at most so long; None: an hour · repack_above: share of a pack (0 to 1)
-    that is waste, from which on the rest is stored anew · join: whether small packs are joined once enough have come together ·
-    allow_empty: that no record of a snapshot is left is meant."""
+    that is waste, from which on the rest is stored anew · join: whether small packs are joined once enough have come together;
+    not in a copy · allow_empty: that no record of a snapshot is left is meant."""
 
     max_bytes: int | None = None
     max_seconds: float | None = None
@@ -98,7 +98,7 @@ def prune_options(
         max_bytes=limits.max_bytes,
         max_seconds=limits.max_seconds,
         repack_above=limits.repack_above,
-        join=limits.join,
+        join=limits.join and context.first is None,  # packs that were joined in the first store are copied
         youngest_joined=_shortest_storage(context),
         allow_empty=limits.allow_empty,
         patience=_patience(limits.wait),

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from strongroom import command_log, notices
 from vault.errors import TargetError, UsageError
+from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -122,8 +123,13 @@ class ProjectTables(Struct, frozen=True):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What could not be read: of the snapshot, and workbooks that lack the sheet or are damaged."""
-        return (*self.selection.damage, *self._engine.sheets.problems)
+        """What could not be read: of the snapshot, and workbooks that lack the sheet or are damaged; and what was read from
+        copies."""
+        return (*self.selection.damage, *self._engine.sheets.problems, *self._fallbacks())
+
+    def _fallbacks(self) -> list[Problem]:
+        project = self.selection.project
+        return problems_of(project.store, project.id)
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -155,7 +161,11 @@ class ProjectTables(Struct, frozen=True):
         self._engine.ask(sql, take)
         rows = answers[-1]
         return QueryResult(
-            rows.slice(0, most), rows.num_rows > most, self.missing, self.selection.damage, tuple(self._engine.sheets.problems)
+            rows.slice(0, most),
+            rows.num_rows > most,
+            self.missing,
+            self.selection.damage,
+            (*self._engine.sheets.problems, *self._fallbacks()),
         )
 
     def write(self, sql: str, format_: str, opening: Opening, *, again: bool) -> tuple[Loss, ...]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from strongroom.backup import SourceBackup
     from strongroom.checks import ProjectCheck, RepositoryCheck
     from strongroom.context import Context
+    from strongroom.copy_repository import CopiedProject, CopyLimits
     from strongroom.destinations import Destination
     from strongroom.diff import DiffOptions, ProjectDifference
     from strongroom.export import ExportResult, PlannedExport
@@ -114,6 +115,18 @@ class Repository:
         from strongroom.status import repository_status
 
         return repository_status(self._context, projects)
+
+    def copy(self, name: str, *projects: str, limits: CopyLimits | None = None) -> list[CopiedProject]:
+        """Bring a copy that the settings name up to date; what goes wrong with one project is part of its result, and does not
+        stop the others. projects: only these; else all that open · limits: how far a run goes, and who hears of it.
+
+        Raises `UsageError`, `NoRepository` where a copy was there and is gone, `RefusedByRule` where another repository is,
+        `StorageError`, `Interrupted`."""
+        from strongroom.copies import opened_copy
+        from strongroom.copy_repository import copy_project
+
+        with opened_copy(self._context, name, create=True) as copy:
+            return [copy_project(self._context, copy, one, limits) for one in self._context.projects(projects)]
 
     def check(self) -> RepositoryCheck:
         """Whether what belongs to no single project is there and whole: the descriptor, key objects, copies of settings.
@@ -354,12 +367,14 @@ def open_repository(
     settings: Path | str | None = None,
     *,
     address: str | None = None,
+    copy: str | None = None,
     identity: Path | str | Sequence[Path | str] | None = None,
 ) -> Repository:
     """Open a repository by its settings file, or by its address alone.
 
     settings: the file; None for the usual ones (see `strongroom.settings.find`) · address: in its place, a folder or
-    `s3://bucket/prefix?endpoint=URL&region=NAME` · identity: files in place of the settings' own; needed with an address,
+    `s3://bucket/prefix?endpoint=URL&region=NAME` · copy: the name of a copy that the settings name, in the place of the
+    repository · identity: files in place of the settings' own; needed with an address,
     unless the usual identity opens it.
 
     Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, `Damaged`, `StorageError`.
@@ -374,6 +389,7 @@ def open_repository(
                 [Path(one) for one in files] or None,
                 commits=True,
                 address=address,
+                copy=copy,
             )
         )
         return Repository(context, stack.pop_all())

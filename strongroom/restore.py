@@ -24,6 +24,7 @@ from strongroom.destinations import Folder, InPlace
 from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_of_all, refuse_several
 from strongroom.restore_result import RestoredPart, RestoreResult
 from vault.progress import NoProgress, Progress
+from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
     from restore.execution.in_place import SourceRoot
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from restore.planning.plan import RestorePlan
     from strongroom.context import Context
     from strongroom.selection import SelectedItems
+    from vault.repository.project import Project
 
 
 def restore(
@@ -47,7 +49,7 @@ def restore(
     planned.refuse()
     with recorded(planned.context, "restore", [planned.selected.project], _asked(planned)) as entry:
         entry.begin()
-        result = _restored(planned, stop, progress or NoProgress())
+        result = _with_fallbacks(_restored(planned, stop, progress or NoProgress()), planned.selected.project)
         _count(entry, result)
     return result
 
@@ -82,6 +84,13 @@ def _restored(planned: PlannedRestore, stop: Callable[[], None], progress: Progr
 
     outcome = OutputRun.of(planned, stop, progress).to(destination)
     return _result(planned, outcome)
+
+
+def _with_fallbacks(result: RestoreResult, project: Project) -> RestoreResult:
+    """With what was read from copies among the problems, each object once: workers have said some of it."""
+    report = result.parts[0].report
+    report.problems = list(dict.fromkeys([*report.problems, *problems_of(project.store, project.id)]))
+    return result
 
 
 def stream(
@@ -129,7 +138,8 @@ def _streamed(
         size = stream_content(selected.selection, out, stop)
         took = clock.monotonic() - began
         report = RestoreReport(files=1, bytes=size, seconds=took, problems=[*selected.selection.damage])
-        return RestoreResult((RestoredPart("stream", report),), None, selected.missing_snapshots)
+        streamed = RestoreResult((RestoredPart("stream", report),), None, selected.missing_snapshots)
+        return _with_fallbacks(streamed, selected.project)
     from strongroom.restore_outputs import OutputRun
 
     plan = plan_of_all(selected, options)
@@ -138,7 +148,8 @@ def _streamed(
     run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress)
     outcome = run.to_stream(out)
     part = RestoredPart("stream", outcome.report, plan)
-    return RestoreResult((part,), tuple(outcome.outcomes), selected.missing_snapshots)
+    converted = RestoreResult((part,), tuple(outcome.outcomes), selected.missing_snapshots)
+    return _with_fallbacks(converted, selected.project)
 
 
 def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], progress: Progress) -> RestoreResult:

@@ -26,6 +26,7 @@ from strongroom import command_log, local_state
 from vault.errors import Damaged, Interrupted, NothingFound, StrongroomError, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
+from vault.storage.fallback import problems_of
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def drill(
         whole_seconds=(selected - began) + estimate.measured(_whole(selection, files), estimate.cost_of(plan), took, pace),
         newest=printable(files["path"][rows[0]].as_py()),
         wrong=tuple(compared.wrong),
-        problems=tuple(compared.problems),
+        problems=(*compared.problems, *problems_of(project.store, project.id)),
     )
 
 

@@ -216,6 +216,8 @@ def needs(opened: Context, found: Found, file: Path) -> SettingsNeeds:
     address, named = document.repository, opened.settings.repository
     if (_place_of(address, file), address.endpoint) != (_place_of(named, opened.settings.file.absolute()), named.endpoint):
         notes.append(f"its repository is at {printable(address.address.encode())}, not at {named.address}")
+    for name, copy in document.copies.items():
+        notes.append(f"it keeps a copy of the repository, {name!r}, at {printable(copy.address.encode())}")
     commands = {key: text for key, text in _values(document, str) if key.rpartition(".")[2].endswith("command")}
     missing = {key: str(path) for key, path in _files(document) if not os.path.exists(path)}  # noqa: PTH110 (never raises)
     for key, text in commands.items():

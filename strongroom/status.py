@@ -8,7 +8,7 @@ project_status       of one project
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from strongroom.project_status import NOT_STORED, WHOLE_PROJECT, ProjectStatus, 
 from strongroom.settings import Settings
 from vault.errors import StrongroomError, UsageError
 from vault.problems import Problem, printable
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from policies.daemon.heartbeat import Heartbeat
@@ -66,6 +67,19 @@ class RepositoryStatus(Struct, frozen=True):
         closed = [status_verdict.StatusProblem("critical", printable(one.path), one.message, hint) for one in self.refused]
         return (*closed, *found)
 
+    def copies_in_words(self) -> Iterator[str]:
+        """How far each copy is behind: a sentence for each, about the project that is behind the most."""
+        for name in dict.fromkeys(copy.copy for one in self.projects for copy in one.copies):
+            of_projects = [(one.project, copy) for one in self.projects for copy in one.copies if copy.copy == name]
+            worse = [(project, copy) for project, copy in of_projects if copy.lacking != 0]
+            if not worse:
+                yield f"The copy {name} is up to date."
+                continue
+            project, worst = max(worse, key=lambda one: (one[1].behind, one[1].lacking or 0))
+            others = counted(len(worse) - 1, "other project is", "other projects are")
+            more = f"; {others} not up to date there either" if len(worse) > 1 else ""
+            yield f"The copy {name} of {project}: {worst.in_words()}{more}."
+
     @property
     def has_problems(self) -> bool:
         """Whether anything is wrong."""
@@ -110,6 +124,7 @@ def repository_status(opened: context.Context, names: Sequence[str] = ()) -> Rep
     others = {one.id for one in opened.projects(asked_names)} if asked_names else set()  # or says which names are near
     chosen = [one for one in available if not names or one.name in names or one.id in others]
     states = {one.name: status_facts.ask_repository(opened, one) for one in chosen}
+    states = status_facts.ask_copies(opened, chosen, states)
     refused = tuple(one for one in opened.refused if not names or printable(one.path) in names)
     closed = {printable(one.path) for one in refused}
     absent = sorted((set(names) or set(opened.settings.projects)) & set(opened.settings.projects) - set(states) - closed)
@@ -155,5 +170,6 @@ def _not_in_settings(settings: Settings, name: str) -> UsageError:
 
 def project_status(opened: context.Context, project: Project) -> ProjectStatus:
     """How a project's sources and promises are, by the repository and by what this machine knows. Raises `StorageError`."""
+    asked = status_facts.ask_copies(opened, [project], {project.name: status_facts.ask_repository(opened, project)})
     with status_facts.open_local_state(opened.settings) as known:
-        return known.status_of(project.name, status_facts.ask_repository(opened, project))
+        return known.status_of(project.name, asked[project.name])

@@ -5,12 +5,13 @@ What the repository says is asked apart from what this machine knows: where the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from strongroom import context, local_state, notices
 from strongroom.project_status import (
@@ -24,6 +25,7 @@ from strongroom.project_status import (
     UNLISTED,
     WHOLE_PROJECT,
     CheckedPacks,
+    CopyStatus,
     FailedBackup,
     LastDrill,
     ProjectStatus,
@@ -32,7 +34,7 @@ from strongroom.project_status import (
 )
 from strongroom.settings import Settings
 from vault import wording
-from vault.errors import StrongroomError
+from vault.errors import NoRepository, StrongroomError
 from vault.problems import printable
 from vault.wording import counted, quoted
 
@@ -61,7 +63,8 @@ _ALSO_UNLISTED = frozenset({"damage", "frozen"})
 class RepositoryState(Struct, frozen=True):
     """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
     records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is · reads:
-    whether this machine may read content · readers: who may, where this machine may not and grants say so."""
+    whether this machine may read content · readers: who may, where this machine may not and grants say so · finished: when each
+    snapshot was, by its id · lacking: by copy, the snapshots that it lacks, where its store was asked."""
 
     heads: Mapping[str, Record]
     claims: Sequence[Claim]
@@ -70,6 +73,8 @@ class RepositoryState(Struct, frozen=True):
     frozen: tuple[str, ...]
     reads: bool = True
     readers: tuple[str, ...] = ()
+    finished: Mapping[str, datetime] = field(default_factory=dict)
+    lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def unreadable(self) -> dict[str, list[str]]:
@@ -102,10 +107,11 @@ def ask_repository(opened: context.Context, project: Project) -> RepositoryState
     ids = {one.id for one in committed.records}
     running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
     frozen = retention_freeze.freezing(placed.holds, project.services.clock.now())
+    finished = {one.id: one.finished_at for one in committed.records}
     reads = project.capability.content_identity is not None
     readers = () if reads or project.capability.grant is None else _readers(opened, project)
     why = tuple(retention_freeze.why(hold) for hold in frozen)
-    return RepositoryState(heads, running, damaged, missing, why, reads, readers)
+    return RepositoryState(heads, running, damaged, missing, why, reads, readers, finished)
 
 
 def _readers(opened: context.Context, project: Project) -> tuple[str, ...]:
@@ -115,6 +121,35 @@ def _readers(opened: context.Context, project: Project) -> tuple[str, ...]:
 
     standing = grants.read(project, opened.memory).chain.standing(project.services.clock.now())
     return tuple(one.name for one in standing if one.may(READ))
+
+
+def ask_copies(
+    opened: context.Context, projects: Sequence[Project], states: Mapping[str, RepositoryState]
+) -> dict[str, RepositoryState]:
+    """The same, with what copies lack of these projects, where this machine has not copied them itself. A copy that does not
+    answer is not known."""
+    from strongroom import copies
+
+    found = dict(states)
+    with open_local_state(opened.settings) as known:
+        unknown = {
+            name: [one for one in projects if known.copied_until(one.name, name) is None] for name in opened.settings.copies
+        }
+    for name, some in unknown.items():
+        if not some:
+            continue
+        try:
+            with copies.opened_copy(opened, name, brief=True) as copy:
+                for one in some:
+                    lacking = copies.lacking(copy, one, found[one.name].finished)
+                    found[one.name] = replace(found[one.name], lacking={**found[one.name].lacking, name: lacking})
+        except NoRepository:
+            for one in some:
+                everything = frozenset(found[one.name].finished)
+                found[one.name] = replace(found[one.name], lacking={**found[one.name].lacking, name: everything})
+        except StrongroomError as error:
+            notices.notice(f"the copy {name!r} could not be asked: {error}")
+    return found
 
 
 class LocalState(Struct, frozen=True):
@@ -138,7 +173,7 @@ class LocalState(Struct, frozen=True):
             reads = repository_state.reads
         else:
             reads = daemon_config.capabilities(self.settings).get(name) in ("read", None)
-        plan = daemon_config.project(name, self.settings.project(name), reads=reads)
+        plan = daemon_config.project(name, self.settings.project(name), self.settings.copies, reads=reads)
         heads = repository_state.heads if repository_state is not None else {}
         rows = [self._source(plan, source, repository_state, listed=listed) for source in sorted({*plan.sources, *heads})]
         for state, names in repository_state.unreadable.items() if repository_state is not None else ():
@@ -161,11 +196,30 @@ class LocalState(Struct, frozen=True):
             frozen=tuple(frozen),
             drill=next((LastDrill.of(one) for one in self.state_store.drills(name)), None),
             checks=CheckedPacks.of(self.state_store.coverage(name, self.now - plan.check_within), plan.check_within),
-            next_runs={one.kind: self._next_run(plan, one) for one in plan.jobs if one.kind != "backup"},
+            next_runs={one.name: self._next_run(plan, one) for one in plan.jobs if one.kind != "backup"},
             alerts=alerts,
+            copies=tuple(self._copy(plan, copy, repository_state) for copy in plan.copies) if listed else (),
             reads=reads,
             readers=() if repository_state is None else repository_state.readers,
         )
+
+    def copied_until(self, project: str, copy: str) -> datetime | None:
+        """Until when a copy has everything, as this machine has copied it."""
+        from policies.daemon.project_state import copied_until
+
+        return copied_until(self.state_store, project, copy)
+
+    def _copy(self, plan: ProjectConfig, copy: str, repository_state: RepositoryState | None) -> CopyStatus:
+        until = self.copied_until(plan.name, copy)
+        lacking: Collection[datetime] | None = None
+        if repository_state is not None:
+            finished = repository_state.finished
+            if until is not None:
+                lacking = [moment for moment in finished.values() if moment > until]
+            elif copy in repository_state.lacking:
+                lacking = [finished[one] for one in repository_state.lacking[copy]]
+        count = None if lacking is None else len(lacking)
+        return CopyStatus(copy, until, count, min(lacking, default=None) if lacking else None, plan.copy_within, self.now)
 
     def of_daemon(self) -> tuple[Alert, ...]:
         """What is wrong with the daemon itself, and with what it keeps here."""

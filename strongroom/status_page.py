@@ -50,6 +50,7 @@ def page(status: RepositoryStatus) -> str:
             ["Project", "Last restore test", "Result", "A whole restore takes", "Read and checked", "Retention"],
             [_project_cells(one) for one in status.projects],
         ),
+        *_copies(status),
         f"<footer>{escape(asked)}</footer>",
     ]
     head = (
@@ -73,6 +74,13 @@ def _problems(status: RepositoryStatus) -> Iterator[str]:
         what_to_do = f"<br>What to do: {escape(hint)}" if hint else ""
         yield f"<li><strong>{escape(severity)}: {escape(title)}</strong>: {escape(message)}{what_to_do}</li>"
     yield "</ul>"
+
+
+def _copies(status: RepositoryStatus) -> Iterator[str]:
+    rows = [(one.project, copy.copy, copy.in_words()) for one in status.projects for copy in one.copies]
+    if rows:
+        yield "<h2>Second copies</h2>"
+        yield from _table(["Project", "Copy", "State"], rows)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

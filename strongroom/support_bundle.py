@@ -129,7 +129,7 @@ def _plain(key: str, value: Any, redaction: Redaction) -> Any:  # noqa: ANN401 (
     if isinstance(value, BaseModel):
         return {name: _plain(name, getattr(value, name), redaction) for name in type(value).model_fields}
     if isinstance(value, Mapping):
-        what = "project" if key == "projects" else "kind"
+        what = {"projects": "project", "copies": "copy"}.get(key, "kind")
         return {
             redaction.pseudonyms.of(what, name): inner if key == "item_retention" else _plain(name, inner, redaction)
             for name, inner in value.items()
@@ -152,6 +152,9 @@ def _know(pseudonyms: Pseudonyms, settings: Settings) -> None:
         for source in project.sources:
             pseudonyms.of("source", source.name)
     pseudonyms.of("address", settings.repository.address)
+    for name, copy in settings.copies.items():
+        pseudonyms.of("copy", name)
+        pseudonyms.of("address", copy.address)
     pseudonyms.of("host", context.services().host)
 
 

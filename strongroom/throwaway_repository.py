@@ -53,7 +53,7 @@ def throwaway_repository(settings: Settings, scratch: Path, into: Into) -> Itera
         identity = HybridIdentity.generate(services.randomness)
         memory = ClientMemory.of(scratch / "state", address.text, services.randomness)
         as_named = replace(settings, document=settings.document.model_copy(update={"repository": named}))
-        yield context.Context(as_named, repository, [identity], store, memory)
+        yield context.Context(as_named, repository, [identity], store, memory, scratch / "cache")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import typer
 
 from cli import colour, output, progress
 from cli.command_classes import Command
-from cli.options import Config, Identity, Json, Quiet, Repository
+from cli.options import Config, FromCopy, Identity, Json, Quiet, Repository
 from strongroom import command_log, context, local_state
 from vault import wording
 from vault.errors import Damaged, UsageError
@@ -85,6 +85,7 @@ def check(
             help="What is missing, or cannot be read any more, is given up: say why; it is on record.",
         ),
     ] = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -112,7 +113,7 @@ def check(
 
     projects, read_data = _from_old_options(projects or [], read_data, percent, data=data, rolling=rolling)
     read = _amount(read_data, acknowledge)
-    with context.opened(config, identity, address=repository) as opened:
+    with context.opened(config, identity, address=repository, copy=from_copy) as opened:
         chosen = opened.projects(projects)
         if acknowledge is not None:
             with command_log.recorded(opened, "acknowledge", chosen, {"reason": acknowledge.strip()}):

@@ -146,7 +146,8 @@ def _warm_parent(found: Settings, log: Log, *, once: bool) -> Iterator[WarmParen
         yield None
         return
 
-    kind = ["s3"] if found.repository.address.lower().startswith("s3:") else []
+    addresses = [one.address for one in (found.repository, *found.copies.values())]
+    kind = ["s3"] if any(address.lower().startswith("s3:") for address in addresses) else []
     server = [*daemon_config.WARM_PARENT, *kind]
     warm = WarmParent(daemon_config.RUN, server, environment.for_warm_parent(), context.services().clock, log.notice)
     warm.warm_up()

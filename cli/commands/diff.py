@@ -12,6 +12,7 @@ from cli.options import (
     TABLES,
     Config,
     Formats,
+    FromCopy,
     Header,
     Identity,
     Json,
@@ -72,6 +73,7 @@ def diff(
         int, typer.Option("--max-tables", min=1, help="Compare the rows of at most so many tables.", rich_help_panel=TABLES)
     ] = MOST_TABLES,
     source: Source = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -88,7 +90,7 @@ def diff(
         raise UsageError("--until and --live exclude each other", hint="leave one of them out")
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, source=source)
     by_row = RowOptions(tuple(key or ()), tables, header) if rows or key else None
-    with opened(config, identity, brief=True, address=repository) as context:
+    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
         own = context.project(project)
         query = options.query(context, own)
         zone = context.zone(project)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import colour, output, progress
-from cli.options import Config, Identity, Json, Quiet
-from strongroom import command_log, context
+from cli.options import Config, FromCopy, Identity, Json, Quiet
+from strongroom import command_log
+from strongroom.reading import opened_to_read
 from vault import wording
 from vault.errors import Damaged
 from vault.wording import counted
@@ -16,12 +17,14 @@ from vault.wording import counted
 DONE_WITH_PROBLEMS = 3
 
 if TYPE_CHECKING:
+    from strongroom.context import Context
     from strongroom.restore_drill import RecordedDrill
     from vault.repository.project import Project
 
 
 def drill(
     projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     quiet: Quiet = False,
@@ -36,12 +39,11 @@ def drill(
     """
     from strongroom import recovery_check
 
-    with context.opened(config, identity) as opened:
-        below = opened.uncached()
+    with opened_to_read(config, identity, copy=from_copy, below_cache=True) as below:
         chosen = below.projects(projects or [])
         with command_log.recorded(below, "drill", chosen):
             done = [_one(below, project, quiet=quiet, as_json=as_json) for project in chosen]
-        reminders = recovery_check.reminders(opened.settings)
+        reminders = recovery_check.reminders(below.settings)
     errors = [one.error for one in done if one.error is not None]
     if as_json:
         first = {"error": errors[0].as_json()} if errors else {}
@@ -61,7 +63,7 @@ def drill(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
-def _one(opened: context.Context, project: Project, *, quiet: bool, as_json: bool) -> RecordedDrill:
+def _one(opened: Context, project: Project, *, quiet: bool, as_json: bool) -> RecordedDrill:
     from strongroom.restore_drill import record_drill
 
     with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:

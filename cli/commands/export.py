@@ -20,6 +20,7 @@ from cli.options import (
     Config,
     Deleted,
     Formats,
+    FromCopy,
     Header,
     Identity,
     Json,
@@ -37,8 +38,8 @@ from cli.restore_output import show_tables
 from cli.restore_run import RunOptions, finish, selected_items, shown
 from cli.table_formats import As
 from restore.tables.write_options import Audience
-from strongroom import context
 from strongroom.destinations import expanded
+from strongroom.reading import opened_to_read
 from strongroom.selection import SelectionOptions, parse_versions
 from strongroom.table_options import TableOptions
 from vault import wording
@@ -150,6 +151,7 @@ def export(
     ] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     source: Source = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -188,7 +190,7 @@ def export(
     from strongroom.export import export as write_bag
     from strongroom.export import plan_export
 
-    with context.opened(config, identity, address=repository) as opened:
+    with opened_to_read(config, identity, address=repository, copy=from_copy) as opened:
         selected = selected_items(opened, prompts.project(opened, project), options, run)
         planned = plan_export(opened, selected, expanded(to), tables=tables, reason=reason)
         if not shown(planned, run):

@@ -15,6 +15,7 @@ from cli.options import (
     MOMENT,
     Config,
     Formats,
+    FromCopy,
     Identity,
     Json,
     Kinds,
@@ -65,6 +66,7 @@ def find(
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
     source: Source = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -76,7 +78,7 @@ def find(
     A word is looked for anywhere in the paths, and a glob at any depth; capitals and small letters are alike.
     """
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
-    with opened(config, identity, brief=True, address=repository) as context:
+    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
         own = context.project(project)
         query = replace(options.query(context, own), anywhere=True, fold=not case_sensitive)
         over = _over(context, own, since, until)
@@ -115,6 +117,7 @@ def history(
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Tell of at most so many items.")] = 20,
     source: Source = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -123,7 +126,7 @@ def history(
 ) -> None:
     """Every version of an item: when, how large, which snapshot, and what happened: created, changed, deleted, came back."""
     options = SelectionOptions(paths, None, kinds, periods, formats, overlapping, source=source)
-    with opened(config, identity, brief=True, address=repository) as context:
+    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
         own = context.project(project)
         query = options.query(context, own)
         over = _over(context, own, since, until)

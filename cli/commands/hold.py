@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output
-from cli.options import EXIT_CODES, Config, Identity, Json
+from cli.options import EXIT_CODES, Config, FromCopy, Identity, Json
 from strongroom import time_parsing
 from strongroom.context import opened
 from strongroom.holds import add_hold, held_period, list_holds, release_hold
@@ -82,12 +82,13 @@ def release(
 def list_(
     projects: Annotated[list[str] | None, typer.Argument(metavar="PROJECT", help="Default: all.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """The holds that bind."""
-    with opened(config, identity) as context:
+    with opened(config, identity, copy=from_copy) as context:
         found = [list_holds(project, ended=every) for project in context.projects(projects or [])]
     holds = [one for project in found for one in project.holds]
     if as_json:

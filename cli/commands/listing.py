@@ -19,6 +19,7 @@ from cli.options import (
     Config,
     Deleted,
     Formats,
+    FromCopy,
     Identity,
     Json,
     Kinds,
@@ -56,13 +57,14 @@ def list_(
         str | None, typer.Option("--since", metavar="TIME", help="Only those from then on: 2026-11-01, '3 days ago', …")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only those up to then.")] = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """The snapshots of each project, the newest last: when, how many items, bytes, new bytes stored, problems."""
-    with opened(config, identity, brief=True, address=repository) as context:
+    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
         found = [_snapshots(context, project, last, since, until) for project in context.projects(projects or [])]
     if as_json:
         output.document("list/1", {"projects": [one.as_json() for one in found]})
@@ -124,6 +126,7 @@ def ls(
     exact: Annotated[bool, typer.Option("--bytes", help="Sizes as numbers of bytes.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", metavar="NUMBER", min=1, help="Show at most so many.")] = None,
     source: Source = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -135,7 +138,7 @@ def ls(
     folder in front of its first `*` on.
     """
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with opened(config, identity, brief=True, address=repository) as context:
+    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
         found = context.project(project)
         query = options.query(context, found)
         from strongroom.items import list_items

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output, progress
-from cli.options import Config, Identity, Json, Quiet, Yes
+from cli.options import Config, FromCopy, Identity, Json, Quiet, Yes
 from cli.prompts import confirm
 from strongroom import command_log
 from strongroom.context import Context, opened
@@ -48,6 +48,7 @@ def prune(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     quiet: Quiet = False,
@@ -59,7 +60,7 @@ def prune(
     stored anew go with the next prune: who is reading them now can go on.
     """
     limits = PruneLimits(
-        max_bytes=None if max_bytes is None else _bytes(max_bytes),
+        max_bytes=None if max_bytes is None else size_in_bytes(max_bytes),
         max_seconds=None if max_time is None else max_time * 60,
         wait=_wait(wait),
         repack_above=repack_above / 100,
@@ -67,7 +68,7 @@ def prune(
         allow_empty=allow_empty,
     )
     answers: list[PlannedPrune | PruneResult] = []
-    with opened(config, identity, commits=not dry_run) as context:
+    with opened(config, identity, commits=not dry_run, copy=from_copy) as context:
         chosen = context.projects(projects or [])
         with command_log.recorded(context, "prune", chosen):
             for project in chosen:
@@ -110,7 +111,8 @@ def _wait(text: str | None) -> timedelta | None:
     return timedelta(0) if text.strip() == "0" else durations.read(text)
 
 
-def _bytes(text: str) -> int:
+def size_in_bytes(text: str) -> int:
+    """A size as an option has it. Raises `UsageError`."""
     found = wording.size_in_bytes(text)
     if found is None:
         raise UsageError(f"invalid size {text!r}", hint="write 500M, 10G or a number of bytes")

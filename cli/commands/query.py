@@ -19,6 +19,7 @@ from cli.options import (
     Config,
     Deleted,
     Formats,
+    FromCopy,
     Header,
     Identity,
     Json,
@@ -31,8 +32,8 @@ from cli.options import (
     Sheets,
     Source,
 )
-from strongroom.context import opened
 from strongroom.query import MOST_ROWS, SEEKING_FORMATS, ProjectTables, QueryResult, open_tables
+from strongroom.reading import opened_to_read
 from strongroom.selection import SelectionOptions, notice_beyond, warn_of_inconsistent
 from vault import wording
 from vault.errors import UsageError
@@ -77,6 +78,7 @@ def query(
     header: Header = None,
     sheets: Sheets = None,
     source: Source = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -91,7 +93,7 @@ def query(
     """
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
     options = SelectionOptions(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with opened(config, identity, address=repository) as context:
+    with opened_to_read(config, identity, address=repository, copy=from_copy) as context:
         own = context.project(project)
         with open_tables(context, own, options.query(context, own), header=header, sheets=sheets or ()) as found:
             notice_beyond(found.selection, periods)

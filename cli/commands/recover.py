@@ -83,7 +83,7 @@ def recover(
     wanted.check(decided=dry_run)
     found = kit_prompts.loaded(kits or [])
     run = RunOptions(dry_run=dry_run, yes=yes, quiet=quiet, as_json=as_json)
-    with context.opened(None, brief=True, address=address, at_hand=found) as opened:
+    with context.opened_with(found, None, brief=True, address=address) as opened:
         recovery_kit.verify_repository(kits or [], opened.repository.descriptor.repository)
         choice = settings_choice(host, at, unverified=unverified)
         options = RecoveryOptions(settings=config, identity=identity, no_identity=no_identity, choice=choice)

@@ -121,7 +121,7 @@ def check(
     from strongroom.recovery_check import check_kit
 
     found = kit_prompts.loaded(kits or [])
-    with context.opened(config, brief=True, address=repository, at_hand=found) as opened:
+    with context.opened_with(found, config, brief=True, address=repository) as opened:
         recovery_kit.verify_repository(kits or [], opened.repository.descriptor.repository)
         proofs = [check_kit(opened, one) for one in found]
     errors = [one.error for one in proofs if one.error is not None]

@@ -20,6 +20,7 @@ from cli.options import (
     Config,
     Deleted,
     Formats,
+    FromCopy,
     Header,
     Identity,
     Json,
@@ -38,7 +39,7 @@ from cli.restore_run import RestoreRequest, RunOptions, restore_all, restore_pro
 from cli.table_formats import As
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.tables.write_options import Audience
-from strongroom import context
+from strongroom.reading import opened_to_read
 from strongroom.selection import SelectionOptions, parse_versions
 from strongroom.table_options import TableOptions
 from vault.errors import UsageError
@@ -157,6 +158,7 @@ def restore(
         str | None, typer.Option("--region", metavar="NAME", help="The region of --to s3://….", rich_help_panel=BUCKET)
     ] = None,
     source: Source = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -218,7 +220,7 @@ def restore(
     options = SelectionOptions(
         patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before, parse_versions(versions)
     )
-    with context.opened(config, identity, address=repository) as opened:
+    with opened_to_read(config, identity, address=repository, copy=from_copy) as opened:
         if all_projects:
             restore_all(opened, options, request)
         else:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import output, progress
-from cli.options import EXIT_CODES, Config, Identity, Json, Yes
+from cli.options import EXIT_CODES, Config, FromCopy, Identity, Json, Yes
 from cli.prompts import confirm
 from strongroom import command_log, time_parsing
 from strongroom.context import Context, opened
@@ -36,6 +36,7 @@ def plan(
     projects: Projects = None,
     on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="What would still be there on that day.")] = None,
     every: All = False,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -44,7 +45,7 @@ def plan(
 
     With --on it is shown what would still exist then if no further backup came.
     """
-    with opened(config, identity) as context:
+    with opened(config, identity, copy=from_copy) as context:
         chosen = context.projects(projects or list(context.settings.projects))
         made = []
         for project in chosen:
@@ -70,6 +71,7 @@ def apply(
     ] = None,
     every: All = False,
     yes: Yes = False,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -79,7 +81,7 @@ def apply(
     What only they needed stays in the store until `strongroom prune`.
     """
     done: list[AppliedRetention] = []
-    with opened(config, identity) as context:
+    with opened(config, identity, copy=from_copy) as context:
         chosen = context.projects(projects or list(context.settings.projects))
         with command_log.recorded(context, "retention", chosen):
             for project in chosen:
@@ -105,12 +107,13 @@ def apply(
 def log(
     projects: Projects = None,
     every: Annotated[bool, typer.Option("--all", help="Every snapshot by its id, every item by its path.")] = False,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """Show which snapshots were forgotten or given up as lost, and which lost items: when, by whom and why."""
-    with opened(config, identity) as context:
+    with opened(config, identity, copy=from_copy) as context:
         found = [forget_log(project) for project in context.projects(projects or [])]
     if as_json:
         output.document("retention-log/1", {"projects": [one.as_json() for one in found]})
@@ -129,6 +132,7 @@ def accept(
         str, typer.Option("--grace", metavar="DURATION", help="So long no prune deletes a pack; 0 for none.")
     ] = "7 days",
     yes: Yes = False,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -145,7 +149,7 @@ def accept(
             count = counted(len(set(lost)), "snapshot")
             confirm(f"Give up {count} of {project}? What only they needed goes with a later prune.")
 
-    with opened(config, identity) as context:
+    with opened(config, identity, copy=from_copy) as context:
         accepted = accept_loss(context, context.project(project), lost, reason=reason, grace=stay, confirm=ask)
     if as_json:
         output.document("retention-accept-loss/1", accepted.as_json())
@@ -160,6 +164,7 @@ def forget(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the note.")],
     newest_too: Annotated[bool, typer.Option("--newest-too", help="Even the newest snapshot of a source.")] = False,
     yes: Yes = False,
+    from_copy: FromCopy = None,
     config: Config = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -170,7 +175,7 @@ def forget(
         if not yes:
             confirm(f"Forget {counted(len(set(chosen)), 'snapshot')} of {project}?")
 
-    with opened(config, identity) as context:
+    with opened(config, identity, copy=from_copy) as context:
         found = context.project(project)
         gone = forget_snapshots(context, found, chosen, reason=reason, newest_too=newest_too, confirm=ask)
     if as_json:

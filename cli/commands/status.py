@@ -19,7 +19,7 @@ from vault import wording
 from vault.errors import Damaged, NoRepository, StorageError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
-    from strongroom.project_status import ProjectStatus, SourceStatus
+    from strongroom.project_status import CopyStatus, ProjectStatus, SourceStatus
     from strongroom.settings import Settings
     from strongroom.status import RepositoryStatus
 
@@ -29,6 +29,7 @@ SHOW_AFTER = 3.0
 
 SOURCES = ["PROJECT", "SOURCE", "STATE", "LAST SNAPSHOT", "AGE", "PROMISED", "NEXT RUN", "ITEMS", "RUNNING"]
 PROJECTS = ["PROJECT", "LAST DRILL", "RECOVERY TAKES", "READ AND CHECKED", "RETENTION"]
+COPIES = ["PROJECT", "COPY", "STATE", "PROMISED", "NEXT RUN"]
 CLEARED = "\x1b[H\x1b[2J"
 """What takes everything off a terminal."""
 
@@ -193,6 +194,8 @@ def _shown_meanwhile(read: Settings, names: list[str], *, as_json: bool, everyth
 
 def _show(found: RepositoryStatus, *, everything: bool) -> None:
     output.result(found.verdict.text)
+    for line in found.copies_in_words():
+        output.result(line)
     for problem in found.problems:
         output.result(f"{problem.severity.upper()} {problem.title}: {problem.message}")
         output.result(f"  what to do: {problem.hint}")
@@ -218,6 +221,10 @@ def _show_all(found: RepositoryStatus) -> None:
     output.table([_source_cells(row) for row in found.sources], SOURCES, right=[SOURCES.index("ITEMS")])
     output.result("")
     output.table([_project_cells(one) for one in found.projects], PROJECTS)
+    copies = [_copy_cells(one, copy) for one in found.projects for copy in one.copies]
+    if copies:
+        output.result("")
+        output.table(copies, COPIES)
     for row in found.sources:
         if row.running is not None and row.running.is_dead:
             output.result(f"unfinished {row.title}: {row.running.in_words()}; a prune takes it away when it is a day old")
@@ -246,6 +253,17 @@ def _project_cells(one: ProjectStatus) -> list[str]:
         recovery if drill is None or drill.passed else "FAILED",
         one.checks.in_words() if one.checks is not None else "-",
         "FROZEN" if one.frozen else "free",
+    ]
+
+
+def _copy_cells(one: ProjectStatus, copy: CopyStatus) -> list[str]:
+    upcoming = one.next_runs.get(f"copy {copy.copy}")
+    return [
+        one.project,
+        copy.copy,
+        copy.in_words(),
+        "-" if copy.within is None else wording.duration(copy.within.total_seconds()),
+        "-" if upcoming is None else wording.moment(upcoming),
     ]
 
 

@@ -167,7 +167,7 @@ def _is_watched(key: Key, projects: Sequence[ProjectConfig], kits: KitConfig) ->
         return False
     if promise == "job":
         return any(job.name == subject for job in plan.jobs)
-    return not subject or subject in plan.sources
+    return not subject or subject in (plan.copies if promise == "copy" else plan.sources)
 
 
 def _title(key: Key) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from policies.daemon.child_processes import ProcessResult, Run
 from policies.daemon.job_config import JobConfig, ProjectConfig
-from policies.scheduling.jobs import Job, Outcome, Stop
+from policies.scheduling.jobs import Job, Outcome, Slot, Stop
 from vault.errors import Busy, Interrupted, StrongroomError
 from vault.wording import counted
 
@@ -32,7 +32,8 @@ def jobs(projects: Iterable[ProjectConfig], command: Command, run: Run) -> Itera
             if one.kind == "backup":
                 yield Job(one.name, project.name, one.schedule, work, one.policy, rpo=project.rpo)
             else:
-                yield Job(one.name, project.name, one.schedule, work, one.policy, "maintenance")
+                slot: Slot = "copy" if one.kind == "copy" else "maintenance"
+                yield Job(one.name, project.name, one.schedule, work, one.policy, slot)
 
 
 def _work(command: Sequence[str], run: Run, stop: Stop) -> Outcome:
@@ -110,7 +111,21 @@ def _of_project(one: dict[str, Any]) -> str:
     return ""
 
 
-_DONE: dict[str, Callable[[dict[str, Any]], str]] = {"snapshots": _snapshot, "drills": _drilled, "projects": _of_project}
+def _copied(one: dict[str, Any]) -> str:
+    """A copy of the repository, with what became of each project."""
+    return "; ".join(
+        f"{counted(found['snapshots_copied'], 'snapshot')} copied, {_size(found.get('bytes_copied', 0))}"
+        for found in one.get("projects") or ()
+        if isinstance(found, dict) and isinstance(found.get("snapshots_copied"), int)
+    )
+
+
+_DONE: dict[str, Callable[[dict[str, Any]], str]] = {
+    "snapshots": _snapshot,
+    "drills": _drilled,
+    "projects": _of_project,
+    "copies": _copied,
+}
 
 
 def _size(count: int) -> str:
@@ -127,7 +142,9 @@ def log_heads(ended: ProcessResult) -> list[str]:
 def _problems(ended: ProcessResult) -> tuple[int, str]:
     snapshots = [one for one in ended.document.get("snapshots", []) if isinstance(one, dict)]
     count = sum(int(one.get("problems", 0)) for one in snapshots)
-    listed = [problem for one in snapshots for problem in one.get("problem_list", [])]
+    copied = [found for one in ended.document.get("copies", []) if isinstance(one, dict) for found in one.get("projects", [])]
+    listed = [problem for one in (*snapshots, *copied) for problem in one.get("problem_list", [])]
+    count = count or len(listed)
     first = f"{listed[0]['path']}: {listed[0]['message']}" if listed else _error_of(ended.document) or _last_line(ended)
     return max(1, count), first
 

@@ -49,6 +49,13 @@ def _lines(numbers: DaemonMetrics) -> Iterator[str]:
         if state.drills is not None and state.drills.last is not None
     ]
     yield from _metric("last_drill_timestamp_seconds", "gauge", "When a restore drill last succeeded.", drilled)
+    copied = [
+        ({"project": state.project, "copy": one.name}, one.until.timestamp())
+        for state in numbers.states
+        for one in state.copies
+        if one.until is not None
+    ]
+    yield from _metric("copied_until_timestamp_seconds", "gauge", "A copy has everything that was there then.", copied)
     firing = [
         ({"project": one.project, "promise": one.promise, "subject": one.subject, "severity": one.severity}, 1)
         for one in numbers.alerts

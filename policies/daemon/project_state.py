@@ -11,8 +11,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from policies.daemon.job_config import JobConfig, Kind, ProjectConfig
-from policies.monitoring.alerts import CheckState, DrillState, FailedRuns, ProjectState, SourceState
+from policies.daemon.job_config import JobConfig, ProjectConfig
+from policies.monitoring.alerts import CheckState, CopyState, DrillState, FailedRuns, ProjectState, SourceState
 from policies.monitoring.state_store import StateStore
 from policies.scheduling.run import Run
 from vault.clock import A_LITTLE
@@ -33,7 +33,6 @@ class JobRuns(Protocol):
 
 TROUBLES = frozenset({"failed", "timeout", "aborted", "problems"})
 NEVER = datetime.max.replace(tzinfo=UTC)
-_OTHERS: tuple[Kind, ...] = ("check", "drill", "retention", "prune")
 
 
 class LastRun(Struct, frozen=True):
@@ -61,14 +60,16 @@ def state_of(
 ) -> ProjectState:
     """All that the alerts of a project are evaluated by. repository: None where nobody has asked it."""
     frozen = repository.frozen if repository is not None else frozen_by(state_store, plan.name)
-    others = [(kind, failed_runs(plan, kind, history, state_store)) for kind in _OTHERS if plan.job(kind) is not None]
+    names = [one.name for one in plan.jobs if one.kind != "backup"]
+    others = [(name, failed_runs(plan, name, history, state_store)) for name in names]
     return ProjectState(
         project=plan.name,
         sources=tuple(_source(plan, name, history, state_store, now, repository) for name in plan.sources),
         checks=_checks(plan, state_store, now),
         drills=_drills(plan, state_store, now),
         frozen=frozen,
-        jobs=tuple((kind, one) for kind, one in others if one.runs >= plan.max_failures),
+        jobs=tuple((name, one) for name, one in others if one.runs >= plan.max_failures),
+        copies=tuple(_copy(plan, name, history, state_store, now) for name in plan.copies),
     )
 
 
@@ -143,6 +144,26 @@ def _source(
         trouble=failed_runs(plan, f"backup {name}", history, state_store),
         max_failures=plan.max_failures,
     )
+
+
+def _copy(plan: ProjectConfig, name: str, history: JobRuns, state_store: StateStore, now: datetime) -> CopyState:
+    until = copied_until(state_store, plan.name, name)
+    if until is not None and until > now + A_LITTLE:  # the clock was ahead then
+        until = state_store.first_seen(plan.name, f"copy {name} ahead of the clock, {until.isoformat()}", now)
+    return CopyState(
+        name=name,
+        within=plan.copy_within,
+        known_since=state_store.first_seen(plan.name, f"copy {name}", now),
+        until=until,
+        trouble=failed_runs(plan, f"copy {name}", history, state_store).message,
+    )
+
+
+def copied_until(state_store: StateStore, project: str, copy: str) -> datetime | None:
+    """Until when a copy has everything that the repository had, as far as this machine knows."""
+    found = state_store.found(project, "copy", copy)
+    until = found.value.get("until") if found is not None else None
+    return datetime.fromisoformat(until) if isinstance(until, str) else None
 
 
 def _checks(plan: ProjectConfig, state_store: StateStore, now: datetime) -> CheckState | None:

@@ -7,6 +7,7 @@
     damage     a check found something damaged or gone
     checked    stored data was not read for longer than was promised
     drill      the last drill failed, or none succeeded when one was due
+    copy       a copy has been without what the repository has for longer than was promised
     job        retention, prune, or another job, fails again and again
     daemon     the daemon itself cannot do a part of its work (see `policies.daemon.alert_monitor`)
 
@@ -31,6 +32,8 @@ Severity = Literal["critical", "warning"]
 
 SHOWN = 5
 """Of several things that are named in one sentence."""
+
+COPY = "copy"
 
 COMMANDS = {"retention": "retention apply", "check": "check --read-data=rolling"}
 """What a job is on the command line, where that is not its name."""
@@ -83,9 +86,20 @@ class DrillState(Struct, frozen=True):
     trouble: str = ""
 
 
+class CopyState(Struct, frozen=True):
+    """A copy of the repository. within: None where nothing is promised · known_since: when it was first seen, where it was
+    never complete · until: it has everything that the repository had then · trouble: what the newest run met."""
+
+    name: str
+    within: timedelta | None
+    known_since: datetime
+    until: datetime | None
+    trouble: str = ""
+
+
 class ProjectState(Struct, frozen=True):
     """checks, drills: None where the settings want none and none was ever made · frozen: why retention is · jobs: other jobs
-    in trouble, by name."""
+    in trouble, by name · copies: each that the settings name."""
 
     project: str
     sources: tuple[SourceState, ...] = ()
@@ -93,6 +107,7 @@ class ProjectState(Struct, frozen=True):
     drills: DrillState | None = None
     frozen: tuple[str, ...] = ()
     jobs: tuple[tuple[str, FailedRuns], ...] = ()
+    copies: tuple[CopyState, ...] = ()
 
 
 class Alert(Struct, frozen=True):
@@ -124,7 +139,14 @@ class Alert(Struct, frozen=True):
 
 def evaluate(state: ProjectState, now: datetime) -> tuple[Alert, ...]:
     """Every promise to a project that is broken at `now`."""
-    return (*_of_sources(state, now), *_frozen(state), *_checks(state, now), *_drills(state, now), *_jobs(state))
+    return (
+        *_of_sources(state, now),
+        *_frozen(state),
+        *_checks(state, now),
+        *_drills(state, now),
+        *_copies(state, now),
+        *_jobs(state),
+    )
 
 
 def _of_sources(state: ProjectState, now: datetime) -> Iterator[Alert]:
@@ -190,17 +212,32 @@ def _drills(state: ProjectState, now: datetime) -> Iterator[Alert]:
         yield Alert(state.project, "drill", "", f"a drill is overdue: {ago}", hint)
 
 
+def _copies(state: ProjectState, now: datetime) -> Iterator[Alert]:
+    for copy in state.copies:
+        since = copy.until or copy.known_since
+        if copy.within is None or now - since <= copy.within:
+            continue
+        what = "lacks whatever was backed up in the last" if copy.until else "was never complete, in"
+        why = f"; the last run said: {copy.trouble}" if copy.trouble else ""
+        message = f"the copy {what} {span(now - since)}, and {span(copy.within)} are promised{why}"
+        hint = f"run {_by_hand(state, f'{COPY} {copy.name}')} and read what it says"
+        yield Alert(state.project, COPY, copy.name, message, hint, copy.trouble)
+
+
 def _jobs(state: ProjectState) -> Iterator[Alert]:
     for name, trouble in state.jobs:
         message = f"failed {counted(trouble.runs, 'time')} in a row; the last time: {trouble.message}"
-        yield Alert(
-            state.project,
-            "job",
-            name,
-            message,
-            f"run `strongroom {COMMANDS.get(name, name)} {_quoted(state)}` and read what it says",
-            trouble.message,
-        )
+        hint = f"run {_by_hand(state, name)} and read what it says"
+        yield Alert(state.project, "job", name, message, hint, trouble.message)
+
+
+def _by_hand(state: ProjectState, job: str) -> str:
+    """The command that does a job. job: its name."""
+    kind, _, copy = job.partition(" ")
+    if kind == COPY:
+        return f"`strongroom copy {shlex.quote(copy)} --project {_quoted(state)}`"
+    which = _quoted(state) if not copy else f"{_quoted(state)} --from {shlex.quote(copy)}"
+    return f"`strongroom {COMMANDS.get(kind, kind)} {which}`"
 
 
 def _quoted(state: ProjectState) -> str:

@@ -16,8 +16,8 @@ from policies.scheduling.run import Run
 from vault.clock import Clock
 
 Reason = Literal["timeout", "stopped"]
-Slot = Literal["backup", "maintenance"]
-"""Backups never wait for maintenance, nor maintenance for backups: each has places of its own."""
+Slot = Literal["backup", "maintenance", "copy"]
+"""Backups never wait for maintenance or copies, nor these for each other: each has places of its own."""
 
 
 class Stop(Struct):

@@ -66,8 +66,8 @@ class Runner:
         self._clock = services.clock
         self._process = process_identity.marker()
         half = max(1, at_once // 2)
-        self._slots: dict[Slot, int] = {"backup": at_once, "maintenance": half}
-        self._of_one_project: dict[Slot, int] = {"backup": half, "maintenance": 1}
+        self._slots: dict[Slot, int] = {"backup": at_once, "maintenance": half, "copy": half}
+        self._of_one_project: dict[Slot, int] = {"backup": half, "maintenance": 1, "copy": 1}
         self._launch = launch
         self._requests = requests
         self._states: dict[tuple[str, str], JobState] = {}

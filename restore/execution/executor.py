@@ -21,6 +21,7 @@ from vault.errors import Damaged, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
 from vault.progress import HeldProgress, NoProgress, Progress, release_memory
+from vault.storage.fallback import READ_FROM_COPY
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class RestoreReport(Struct):
 
 
 def failures(problems: Sequence[Problem]) -> int:
-    """How many of these say that an item is not there; `attributes` says that it lacks something."""
-    return sum(problem.what != "attributes" for problem in problems)
+    """How many of these say that an item is not there; `attributes` says that it lacks something, and `read-from-copy` that an
+    object of the repository does."""
+    return sum(problem.what not in ("attributes", READ_FROM_COPY) for problem in problems)
 
 
 def refuse(plan: RestorePlan) -> None:

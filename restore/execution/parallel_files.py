@@ -113,6 +113,7 @@ class FilesWorker:
         self._plan, self._rows, self._order, self._pieces = work.plan, work.rows, work.order, work.pieces
         self._reader = work.reader
         self._requests_before = work.reader.requests
+        self._noted_before = len(work.reader.read_elsewhere)
         self._target = work.target
         self._made_before = work.target.made
         self._writer = work.target.writer()
@@ -155,6 +156,7 @@ class FilesWorker:
         """Bring what is finished to its names. Raises `TargetError`."""
         made = self._target.made - self._made_before
         result = FileResult(made=made, requests=self._reader.requests - self._requests_before)
+        result.problems += self._reader.read_elsewhere[self._noted_before :]
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open.clear()

@@ -14,6 +14,8 @@ from vault.repository.chunk_index import ChunkIndex
 from vault.repository.orphan_packs import with_orphans
 from vault.repository.pack_reader import FRONT, GAP, PackReader
 from vault.repository.project import Project
+from vault.repository.stored_packs import exists
+from vault.storage.fallback import others_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,8 +67,9 @@ def locate_standing(
 ) -> tuple[pa.Table, ChunkIndex]:
     """As `locate`, but in packs that the store has, and the index without the others: of a chunk in several packs any will do,
     and the index may name one that was deleted a moment ago. Where a chunk is in no segment, the packs that none names are
-    looked into; the index that is given then says so under `damaged`. reader: for what is read afterwards."""
-    whole, looked = index, False
+    looked into; the index that is given then says so under `damaged`; at last the index of copies that stand behind the store.
+    reader: for what is read afterwards."""
+    whole, looked, looked_in_copies = index, False, False
     reader = reader or PackReader(project, index)
     while True:
         references = locate(items, index)
@@ -76,6 +79,11 @@ def locate_standing(
             if index is not before:
                 continue
         taught = index.locate(_different(references["dictionary"]))
+        if (references["pack"].null_count or taught["pack"].null_count) and not looked_in_copies:
+            looked_in_copies, others = True, reader.index_of_others(CONTENT_TIER)
+            if others is not None:
+                index = index.with_rows([others.table])
+                continue
         sizes = _pack_sizes(references) | _pack_sizes(taught)
         gone = missing_packs(project, sizes, reader)
         if not gone:
@@ -125,7 +133,10 @@ def missing_packs(project: Project, packs: Mapping[bytes, int], reader: PackRead
     """Which of these content packs (with their stored bytes) the store does not have. reader: opens them where they are few."""
     if len(packs) > HEADERS_INSTEAD_OF_A_LISTING:
         there = {layout.pack_sha256(info.name) for info in project.store.list(project.folder("packs"))}
-        return set(packs) - there
+        gone = set(packs) - there
+        if gone and others_of(project.store):  # which are asked by name
+            gone = {pack for pack in gone if not exists(project, layout.pack_name(project.id, CONTENT_TIER, pack))}
+        return gone
 
     def is_missing(pack: bytes) -> bool:
         try:

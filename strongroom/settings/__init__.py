@@ -2,9 +2,9 @@
 
     [repository]          address, endpoint, …                  [identity], [recovery]
     [projects.NAME]       sources, zone, schedule, keep, …      [defaults] for all of them
-    [daemon], [notify.…]
+    [copies.NAME]         address, endpoint, …, keep            [daemon], [notify.…]
 
-    models, projects, notifications  the models: what a table may hold; document is the whole file
+    models, projects, copies, notifications  the models: what a table may hold; document is the whole file
     reader                           text -> models, or all errors with line and key (toml_positions, errors, secrets)
     renamed                          names of earlier versions, taken as those of today
     effective                        what commands get: a project with all that applies to it

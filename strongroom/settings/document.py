@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from strongroom.settings.copies import CopySettings
 from strongroom.settings.models import (
     AuditSettings,
     DaemonSettings,
@@ -17,6 +18,7 @@ from strongroom.settings.models import (
 )
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import DefaultSettings, ProjectSettings
+from strongroom.settings.value_types import Word
 
 
 class Document(SettingsTable):
@@ -31,9 +33,25 @@ class Document(SettingsTable):
         default=DefaultSettings.model_construct(), description="for every project, unless it says otherwise itself"
     )
     projects: Mapping[str, ProjectSettings] = Field(default={}, description="the clients whose data is kept, by name")
+    copies: Mapping[Word, CopySettings] = Field(default={}, description="where copies of the repository are kept, by name")
     daemon: DaemonSettings = Field(default=DaemonSettings.model_construct(), description="how the daemon runs")
     notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is notified when an alert fires")
     audit: AuditSettings = Field(default=AuditSettings.model_construct(), description="how the log is proven to others")
+
+    @field_validator("copies")
+    @classmethod
+    def _each_elsewhere(cls, copies: Mapping[str, CopySettings], info: ValidationInfo) -> Mapping[str, CopySettings]:
+        repository = info.data.get("repository")
+        places = {} if repository is None else {(repository.address, repository.endpoint): "the repository"}
+        for name, one in copies.items():
+            other = places.setdefault((one.address, one.endpoint), f"the copy {name!r}")
+            if other != f"the copy {name!r}":
+                raise PydanticCustomError(
+                    "meaning",
+                    "is where {other} is",
+                    {"other": other, "at": (name, "address"), "hint": "a copy is kept at an address of its own"},
+                )
+        return copies
 
     @field_validator("projects")
     @classmethod

@@ -24,6 +24,7 @@ recipients = []                            # `strongroom init` writes the recove
 zone = "Europe/Kyiv"                       # of periods, schedules and retention
 dates = "day-first"                        # 01.02.2024 is the first of February
 rpo = "2 hours"                            # no source may be without a success for longer
+copy_within = "6 hours"                    # no copy may be without what the repository has for longer
 
 [defaults.schedule]
 backup = { every = "hour at :05", jitter = "10 minutes" }
@@ -31,6 +32,7 @@ check = { every = "day at 01:00", window = "22:00-06:00", all_within = "30 days"
 drill = { every = "week on sunday at 04:00" }
 retention = { every = "day at 03:30" }
 prune = { every = "week on saturday at 23:00", timeout = "6 hours" }
+copy = { every = "hour at :35" }           # to each of [copies]
 
 [defaults.keep]                            # which snapshots stay: any that one of these wants
 within = "90 days"
@@ -71,6 +73,10 @@ lock = { mode = "governance", days = 30 }  # Object Lock, where the bucket has i
 kind = "reports"
 path = "/srv/clients/mobifon/reports"
 expected = "daily"
+
+[copies.offsite]                           # a second copy elsewhere; `strongroom copy` brings it up to date
+address = "s3://backups-elsewhere/strongroom"
+endpoint = "https://s3.example.net"
 
 [daemon]
 max_parallel = 2

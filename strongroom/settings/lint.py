@@ -24,6 +24,7 @@ from vault.errors import StrongroomError, UsageError
 
 if TYPE_CHECKING:
     from policies.scheduling.parser import Schedule
+    from strongroom.settings.document import Document
     from strongroom.settings.effective import Settings
     from strongroom.settings.projects import ProjectSettings, SourceSettings
 
@@ -38,6 +39,9 @@ def failing(settings: Settings) -> Iterator[SettingsFault]:
     document = settings.document
     if not document.repository.address.startswith("~"):
         yield from _tried(("repository", "address"), partial(parse_address, document.repository.address))
+    for name, one in document.copies.items():
+        if not one.address.startswith("~"):
+            yield from _tried(("copies", name, "address"), partial(parse_address, one.address))
     for number, recipient in enumerate(document.recovery.recipients):
         yield from _tried(("recovery", "recipients", number), partial(parse_recovery, recipient))
     for key, command in _commands(settings):
@@ -78,6 +82,7 @@ def odd(settings: Settings, now: datetime) -> Iterator[SettingsFault]:
         yield from _schedules(("projects", name), project, now)
         yield from _unverified(("projects", name), project)
         yield from _unreachable(("projects", name, "alerts"), project)
+        yield from _copies(("projects", name), document, project)
 
 
 def _tried(key: Key, attempt: Callable[[], object]) -> Iterator[SettingsFault]:
@@ -159,7 +164,7 @@ def _retention(key: Key, project: ProjectSettings, now: datetime) -> Iterator[Se
 def _schedules(key: Key, project: ProjectSettings, now: datetime) -> Iterator[SettingsFault]:
     jobs = {job.name: job.schedule for job in resolve.scheduled(project)}
     for name in resolve.JOBS:
-        job = getattr(project.schedule, name)
+        job = resolve.job_of(project.schedule, name)
         if job.model_fields_set and job.every is None and job.cron is None:
             yield SettingsFault(
                 (*key, "schedule", name), "says neither every nor cron, so it never runs", "write every = 'day at 02:30'"
@@ -204,6 +209,21 @@ def _unverified(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:
             f"has no {' and no '.join(lacking)}, so damage is not found before a restore",
             f"add {example}",
         )
+
+
+def _copies(key: Key, document: Document, project: ProjectSettings) -> Iterator[SettingsFault]:
+    """Copies that nobody makes, and promises about none."""
+    scheduled = any(job.name == "copy" for job in resolve.scheduled(project))
+    if document.copies and not scheduled:
+        yield SettingsFault(
+            (*key, "schedule"), "has no copy, so the copies are only made by hand", "add copy = { every = 'hour' }"
+        )
+    for name, wanted in (("copy_within", project.copy_within is not None), ("schedule", scheduled)):
+        if wanted and not document.copies:
+            yield SettingsFault((*key, name), "is about copies, and there is no [copies.NAME]", "name one, with its address")
+    if project.copy_within is not None and document.copies and not scheduled:
+        what = "is promised, and no copy is scheduled"
+        yield SettingsFault((*key, "copy_within"), what, "write schedule = { copy = { every = 'hour' } }")
 
 
 def _unreachable(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:

@@ -74,7 +74,8 @@ class DaemonSettings(SettingsTable):
 
     max_parallel: Annotated[int, Field(ge=1, le=64)] = Field(
         default=2,
-        description="so many backups run at once; half as many checks, drills, prunes and runs of retention beside them",
+        description="so many backups run at once; half as many checks, drills, prunes and runs of retention beside them, and "
+        "as many copies as those",
     )
     metrics: Loopback | None = Field(
         default=None, description="address and port for metrics and health, on loopback: `127.0.0.1:9898`; else there are none"

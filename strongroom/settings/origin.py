@@ -74,9 +74,9 @@ def entries(settings: Settings) -> Iterator[SettingOrigin]:
     known = places(settings.text)
     document = settings.document
     for name in type(document).model_fields:
-        if name == "projects":
-            for project in document.projects:
-                yield from _table(known, ("projects", project), document.projects[project])
+        if name in ("projects", "copies"):
+            for one, table in getattr(document, name).items():
+                yield from _table(known, (name, one), table)
         elif name != "defaults":  # they are seen in the projects
             yield from _table(known, (name,), getattr(document, name))
 

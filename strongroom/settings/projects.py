@@ -164,6 +164,9 @@ class Schedules(SettingsTable):
     prune: JobSettings = Field(
         default=JobSettings.model_construct(), description="what nothing needs any more is deleted from the store"
     )
+    copy_: JobSettings = Field(
+        alias="copy", default=JobSettings.model_construct(), description="what is new is copied to each of the copies"
+    )
 
 
 class KeepSettings(SettingsTable):
@@ -223,6 +226,9 @@ class DefaultSettings(SettingsTable):
         description="what 01.02.2024 means in names and tables: the first of February, or the second of January",
     )
     rpo: Length | None = Field(default=None, description="no source may be without a success for longer: `1 hour`")
+    copy_within: Length | None = Field(
+        default=None, description="no copy may be without what the repository has for longer: `6 hours`"
+    )
     schedule: Schedules = Field(default=Schedules.model_construct(), description="when what runs")
     keep: KeepSettings = Field(default=KeepSettings.model_construct(), description="which snapshots stay")
     item_retention: Mapping[Word, ItemRuleText] = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -19,11 +19,21 @@ if TYPE_CHECKING:
     from policies.retention.rules import ItemRules, Keep
     from policies.scheduling.job_policy import JobPolicy
     from policies.scheduling.parser import Schedule
+    from strongroom.settings.copies import CopySettings
     from strongroom.settings.document import Document
-    from strongroom.settings.projects import HookSettings, JobSettings, KeepSettings, ProjectSettings, SourceSettings
+    from strongroom.settings.projects import (
+        HookSettings,
+        JobSettings,
+        KeepSettings,
+        ProjectSettings,
+        Schedules,
+        SourceSettings,
+    )
 
-JobName = Literal["backup", "check", "drill", "retention", "prune"]
+JobName = Literal["backup", "check", "drill", "retention", "prune", "copy"]
 JOBS: tuple[JobName, ...] = get_args(JobName)
+OF_COPIES: tuple[JobName, ...] = ("check", "retention", "prune")
+"""What is done to a copy itself."""
 
 
 class Scheduled(Struct, frozen=True):
@@ -36,11 +46,25 @@ class Scheduled(Struct, frozen=True):
 
 def scheduled(project: ProjectSettings) -> Iterator[Scheduled]:
     """The jobs of a project that have a schedule."""
+    yield from _scheduled({name: job_of(project.schedule, name) for name in JOBS}, project)
+
+
+def scheduled_of_copy(copy: CopySettings, project: ProjectSettings) -> Iterator[Scheduled]:
+    """The jobs that a copy has for a project, in the project's time zone."""
+    yield from _scheduled({name: getattr(copy.schedule, name) for name in OF_COPIES}, project)
+
+
+def job_of(schedules: Schedules, name: JobName) -> JobSettings:
+    """What a project says of a job."""
+    found: JobSettings = schedules.copy_ if name == "copy" else getattr(schedules, name)
+    return found
+
+
+def _scheduled(jobs: Mapping[JobName, JobSettings], project: ProjectSettings) -> Iterator[Scheduled]:
     from policies.scheduling import parser
 
     zone = ZoneInfo(project.zone)
-    for name in JOBS:
-        job: JobSettings = getattr(project.schedule, name)
+    for name, job in jobs.items():
         if runs(job):
             yield Scheduled(name, parser.read(every=job.every, cron=job.cron, zone=zone), policy(job))
 
@@ -80,6 +104,11 @@ def items(project: ProjectSettings) -> ItemRules:
 def rpo(project: ProjectSettings) -> timedelta | None:
     """How long a source may be without a success."""
     return None if project.rpo is None else durations.read(project.rpo)
+
+
+def copy_within(project: ProjectSettings) -> timedelta | None:
+    """How long a copy may be without what the repository has."""
+    return None if project.copy_within is None else durations.read(project.copy_within)
 
 
 def day_first(project: ProjectSettings) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from strongroom.settings import models, notifications, projects
+from strongroom.settings import copies, models, notifications, projects
 from strongroom.settings.document import Document
 from strongroom.settings.example import EXAMPLE
 
@@ -30,6 +30,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "defaults.keep": projects.KeepSettings,
     "defaults.lock": projects.LockSettings,
     "defaults.alerts": projects.AlertSettings,
+    "copies.NAME": copies.CopySettings,
+    "copies.NAME.schedule": copies.CopySchedules,
     "daemon": models.DaemonSettings,
     "notify": notifications.NotifySettings,
     "notify.email": notifications.EmailSettings,
@@ -84,6 +86,8 @@ files of office programs), `*.crdownload`, `*.partial` and `*.part`.
 
 Fields of a layout are `{year}`, `{quarter}`, `{month}`, `{week}`, `{day}`, `{hour}`, `{any}`; `{month:02}` is two figures,
 `**/` at the beginning any folders.""",
+    "copies.NAME": """And everything that [`[repository]`](#repository) has. What `keep` says here takes the place of what
+projects say, as a whole.""",
     "defaults.schedule": "Each is a table: see [backup](#defaultsschedulebackup) and [check](#defaultsschedulecheck).",
     "defaults.schedule.backup": """The same for `drill`, `retention` and `prune`. On a night when clocks change, a job at 02:30
 runs once.""",
@@ -124,7 +128,8 @@ def _without_titles(value: Any) -> Any:
 
 def _section(heading: str, model: type[BaseModel]) -> str:
     made = model.model_json_schema()
-    inherited = set(model.__mro__[1].model_fields) if model in (projects.ProjectSettings, projects.CheckJob) else set()  # type: ignore[attr-defined]  # its parent is a model
+    above = (projects.ProjectSettings, projects.CheckJob, copies.CopySettings)
+    inherited = set(model.__mro__[1].model_fields) if model in above else set()  # type: ignore[attr-defined]  # its parent is a model
     rows = [_row(name, about, made) for name, about in made["properties"].items() if name not in inherited]
     told = " ".join((model.__doc__ or "").split())
     table = "\n".join(["| key | type | meaning |", "| --- | --- | --- |", *rows])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from strongroom import cache_folder
 from tests.e2e.used import unchanged
 from tests.support.desk import Desk, refusal
 from vault.clock import SystemClock
@@ -34,7 +35,8 @@ def test_what_is_kept_is_shown_and_cleared_and_fetched_anew(used: Desk) -> None:
     done = used.call("cache", "clear", "--json").document["cleared"][0]
     assert done == tried and done["freed_bytes"] == shown["bytes"]
     (left,) = used.call("cache", "info", "--json").document["repositories"]
-    assert left["bytes"] == 0 and [file.name for file in folder_of(used).iterdir()] == [cache_lock.NAME]
+    assert left["bytes"] == 0
+    assert {file.name for file in folder_of(used).iterdir()} == {cache_lock.NAME, cache_folder.OWNER}
     unchanged(used)
 
 

@@ -141,9 +141,8 @@ def test_no_record_can_pretend_to_be_several(used: Desk) -> None:
 
 def test_old_spellings_go_on_working_with_a_notice(used: Desk) -> None:
     for old, new, words in (
-        ("--from", "--since", ("find", "acme", "--from", "2001-01-01")),
         ("--to", "--until", ("history", "acme", "reports", "--to=today")),
-        ("--from", "--since", ("diff", "acme", "--from", "2199-01-01")),
+        ("--to", "--until", ("diff", "acme", "--since", "2199-01-01", "--to", "2199-01-02")),
         ("--profile", "--aws-profile", ("doctor", "--profile", "x", str(used.folder / used.place.address))),
         ("--for", "--reason", ("export", "acme", "--to", "bag", "--for", "audit", "--dry-run")),
     ):

@@ -36,7 +36,7 @@ class MetaReader:
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
         self._sorted = SortedIndex(self.index) if many else None
         self._search_lock = threading.Lock()
-        self._searched_orphans = False
+        self._searched_orphans = self._searched_copies = False
         self.found_orphans = False
         """Whether needed chunks were found in packs that no index segment names."""
         self._packs = PackReader(project, self.index)
@@ -99,7 +99,7 @@ class MetaReader:
         index = whole.split(frozenset(unusable))[0] if unusable else self._sorted or whole
         found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
         missing = len(wanted) - len(found)
-        if missing and self._find_orphans(whole):
+        if missing and (self._find_orphans(whole) or self._find_in_copies(whole)):
             return self._locate(wanted, what, unusable)
         if missing and unusable:
             why, cause = next(iter(unusable.values()))
@@ -118,6 +118,18 @@ class MetaReader:
                 self.found_orphans = self.index is not searched
                 if self._sorted is not None:
                     self._sorted = SortedIndex(self.index)
+            return self.index is not searched
+
+    def _find_in_copies(self, searched: ChunkIndex) -> bool:
+        """Add, once, what the index of copies says that stand behind the store. searched: as for `_find_orphans`."""
+        with self._search_lock:
+            if not self._searched_copies:
+                self._searched_copies = True
+                others = self._packs.index_of_others(META_TIER)
+                if others is not None:
+                    self.index = self.index.with_rows([others.table])
+                    if self._sorted is not None:
+                        self._sorted = SortedIndex(self.index)
             return self.index is not searched
 
 

@@ -35,6 +35,16 @@ def verify(project: Project, memory: ClientMemory) -> None:
     memory.verify_keys(capability)
 
 
+def is_signed(project: Project, memory: ClientMemory) -> bool:
+    """Whether somebody who may has signed the keys of a project for their epoch. It need not be the newest: a copy of the
+    repository may be behind. memory: what the machine knows of the repository itself."""
+    capability = project.capability
+    if capability.grant is None or not memory.lines(grants.ROOT, project.id):
+        return False
+    statement = grants.read(project, memory).chain.epochs.get(capability.epoch)
+    return statement is not None and _fits(statement, capability)
+
+
 def _follow(capability: Capability, known: str, memory: ClientMemory, *, signed: bool) -> None:
     """Take the new keys for those of before. signed: somebody who may has signed what they are."""
     if known not in {one.fingerprint.hex() for one in capability.former}:

@@ -54,3 +54,8 @@ def put_new(project: Project, locks: Locks, names: frozenset[str], holds: Iterab
     if fresh and not problems:
         memory.save_lines(_WHAT, project.id, [line, *sorted(known | names)])
     return problems
+
+
+def remembered(project: Project, memory: ClientMemory) -> frozenset[str]:
+    """The objects that this machine has put under legal holds with `put_new`, since holds changed last."""
+    return frozenset(memory.lines(_WHAT, project.id)[1:])

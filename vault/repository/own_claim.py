@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -32,8 +33,8 @@ class OwnClaim:
         self._refreshed_at = self._tried_at = self._now()
 
     @classmethod
-    def put(cls, project: Project, source: str) -> OwnClaim:
-        """Put a new claim, under an id that is never used again."""
+    def put(cls, project: Project, source: str, announce: Callable[[str], None] | None = None) -> OwnClaim:
+        """Put a new claim, under an id that is never used again. announce: hears the id before anything is put."""
         services = project.services
         now = services.clock.now()
         claim = Claim(
@@ -46,6 +47,8 @@ class OwnClaim:
             nonce=services.randomness.token(16).hex(),
             process=services.processes.own(),
         )
+        if announce is not None:
+            announce(claim.id)
         project.put_record(layout.claim_name(project.id, claim.id), claim.as_json())
         return cls(project, claim)
 

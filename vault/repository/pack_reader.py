@@ -19,15 +19,19 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vault import age
 from vault.errors import Damaged, ObjectNotFound, StorageError, StrongroomError
 from vault.format import frames
 from vault.format.chunks import chunk_id
 from vault.format.layout import CONTENT_TIER, META_TIER, pack_name
+from vault.problems import Problem
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
 from vault.storage.caching import uncached
+from vault.storage.contract import Store
+from vault.storage.fallback import others_of, problems_of, read_elsewhere
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,6 +106,8 @@ class PackReader:
         self._dictionary_bytes = 0
         self._own = threading.local()  # zstd's contexts are not safe to share, and dear to make
         self.requests = 0
+        self._looked_at_others = False
+        self._others: ChunkIndex | None = None
 
     def chunks(self, places: Sequence[ChunkPlace], *, gap: int = GAP) -> Iterator[tuple[ChunkPlace, bytes | StrongroomError]]:
         """The contents of chunks of one pack (places by offset), each with its place; for one that is damaged, the error.
@@ -147,15 +153,35 @@ class PackReader:
         """The contents of chunks that could not be read where they were sought, by id, as far as other packs have them. Raises
         `TransientStorageError`."""
         found: dict[bytes, bytes] = {}
-        if self.index is None:
-            return found
-        others = self.index.rows_elsewhere({place.chunk for place in unread}, {place.pack for place in unread})
-        for _, group in groupby(places(others), key=lambda place: place.pack):
-            with suppress(ObjectNotFound):
-                for place, content in self.chunks([place for place in group if place.chunk not in found]):
-                    if not isinstance(content, StrongroomError):
-                        found[place.chunk] = content
+        for own in (True, False):
+            left = [place for place in unread if place.chunk not in found]
+            where = (self.index if own else self.index_of_others()) if left else None
+            if where is None:
+                continue
+            others = where.rows_elsewhere({place.chunk for place in left}, {place.pack for place in left})
+            for _, group in groupby(places(others), key=lambda place: place.pack):
+                with suppress(ObjectNotFound):
+                    for place, content in self.chunks([place for place in group if place.chunk not in found]):
+                        if not isinstance(content, StrongroomError):
+                            found[place.chunk] = content
         return found
+
+    @property
+    def read_elsewhere(self) -> list[Problem]:
+        """The objects that were read from copies, as problems."""
+        return problems_of(self._project.store, self._project.id)
+
+    def index_of_others(self, tier: int | None = None) -> ChunkIndex | None:
+        """Where chunks lie in the copies that stand behind the store, read once; None where there is none. tier: only its
+        rows."""
+        if not self._looked_at_others:
+            self._looked_at_others = True
+            for other in others_of(self._project.store):
+                with suppress(StorageError, Damaged):
+                    loaded = ChunkIndex.load(replace(self._project, store=other.store))
+                    self._others = loaded if self._others is None else self._others.with_rows([loaded.table])
+        found = self._others
+        return found if found is None or tier is None else found.of_tier(tier)
 
     def _read(self, run: ChunkRun) -> Iterator[tuple[ChunkPlace, memoryview, bytes | StrongroomError]]:
         """Places, their frames and contents."""
@@ -251,13 +277,21 @@ class PackReader:
         return opened
 
     def _twice(self, name: str, offset: int, size: int, opened: Callable[[bytes], T]) -> T:
-        """A part of a pack, opened. One that is damaged is read once more, below the cache: it may be whole there."""
+        """A part of a pack, opened. One that is damaged is read once more, below the cache: it may be whole there; or in a
+        copy, where one stands behind the store."""
+
+        def read(store: Store) -> T:
+            return opened(store.get_range(name, offset, size))
+
         try:
-            return opened(self._project.store.get_range(name, offset, size))
+            return read(self._project.store)
         except Damaged:
             with self._lock:
                 self.requests += 1
-            return opened(uncached(self._project.store).get_range(name, offset, size))
+            try:
+                return read(uncached(self._project.store))
+            except Damaged as error:
+                return read_elsewhere(self._project.store, name, error, read)
 
     def _identities(self, tier: int) -> tuple[age.HybridIdentity, ...]:
         capability = self._project.capability

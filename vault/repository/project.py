@@ -17,6 +17,7 @@ from vault.repository.services import Services
 from vault.repository.store_trust import PromiseBroken, WriteLost
 from vault.storage.caching import uncached
 from vault.storage.contract import Buffer, Store
+from vault.storage.fallback import read_elsewhere
 
 T = TypeVar("T")
 
@@ -84,11 +85,19 @@ class Project(Struct, frozen=True):
 
     def read_sealed(self, name: str, decode: Callable[[bytearray], T]) -> T:
         """A sealed object of the catalogue, opened and decoded. One that is damaged is read once more, below the cache: it may
-        have been damaged on its way here, or been mended since. Raises `ObjectNotFound`, `Damaged`."""
+        have been damaged on its way here, or been mended since; then from a copy, where one stands behind the store. Raises
+        `ObjectNotFound`, `Damaged`."""
+
+        def read(store: Store) -> T:
+            return decode(self.open_catalogue(store.get(name)))
+
         try:
-            return decode(self.open_catalogue(self.store.get(name)))
+            return read(self.store)
         except Damaged:
-            return decode(self.open_catalogue(uncached(self.store).get(name)))
+            try:
+                return read(uncached(self.store))
+            except Damaged as error:
+                return read_elsewhere(self.store, name, error, read)
 
     def read_below(self, name: str, what: str) -> dict[str, Any]:
         """As `read_record`, from the store itself, whatever is kept on this machine."""

@@ -36,13 +36,18 @@ def read_all(project: Project) -> tuple[list[Rollup], list[Problem]]:
 
 def rolled_up(project: Project) -> list[tuple[Record, ...]]:
     """The snapshots that are in roll-ups which can be used, by roll-up and time."""
+    return list(by_name(project).values())
+
+
+def by_name(project: Project) -> dict[str, tuple[Record, ...]]:
+    """The same, by the names of the roll-ups."""
     names = _names(project)
     known = rollup_records.load(project) if names else {}
     found, _ = _read_each(project, [name for name in names if name not in known], rollup.decode_records)
     rolled = {name: found.get(name) or known[name] for name in names if name in found or name in known}
     if found:
         rollup_records.save(project, rolled)
-    return list(rolled.values())
+    return rolled
 
 
 def damage(project: Project) -> list[Problem]:

@@ -66,9 +66,10 @@ class Session:
         self.claim_stays = False
 
     @classmethod
-    def begin(cls, project: Project, source: str) -> Session:
-        """Put the claim. A prune waits for it, so whatever is read from the store afterwards may be referred to."""
-        return cls(project, OwnClaim.put(project, source))
+    def begin(cls, project: Project, source: str, announce: Callable[[str], None] | None = None) -> Session:
+        """Put the claim. A prune waits for it, so whatever is read from the store afterwards may be referred to. announce:
+        hears the claim's id before it is put."""
+        return cls(project, OwnClaim.put(project, source, announce))
 
     @property
     def id(self) -> str:

@@ -24,6 +24,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from vault.errors import ObjectNotFound
 from vault.randomness import Randomness
@@ -345,14 +346,27 @@ class _Held:
         self._size -= len(self._objects.pop(name, b""))
 
 
+@runtime_checkable
+class HasCache(Protocol):
+    """A store with a cache, or one round such a store."""
+
+    def in_passing(self) -> Store:
+        """See `CachingStore.in_passing`."""
+        ...
+
+    def beneath(self) -> Store:
+        """See `CachingStore.beneath`."""
+        ...
+
+
 def in_passing(store: Store) -> Store:
     """A store for one long reading, see `CachingStore.in_passing`; one that keeps nothing anyway as it is."""
-    return store.in_passing() if isinstance(store, CachingStore) else store
+    return store.in_passing() if isinstance(store, HasCache) else store
 
 
 def uncached(store: Store) -> Store:
     """A store as a stranger to this machine would find it, see `CachingStore.beneath`; one that keeps nothing as it is."""
-    return store.beneath() if isinstance(store, CachingStore) else store
+    return store.beneath() if isinstance(store, HasCache) else store
 
 
 def derived_files(store: Store) -> Path | None:

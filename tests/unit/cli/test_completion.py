@@ -27,6 +27,9 @@ class Names:
     def kinds(self, project: str | None = None) -> list[str]:
         return ["reports"] if project == "acme" else ["raw"]
 
+    def copies(self) -> list[str]:
+        return ["offsite"]
+
     def holds(self, project: str | None = None) -> list[str]:
         return ["c0ffee"] if project == "acme" else []
 
@@ -58,7 +61,9 @@ def offered(*words: str) -> list[str]:
         (("restore", "acme", "--existing", "=", "ne"), ["newer"]),
         (("restore", "acme", "--source", ""), ["reports-2"]),
         (("restore", "acme", "--at", "2026"), ["20261129t140829z-d1a44e0b151138b5"]),
-        (("find", "acme", "--from", "y"), ["yesterday"]),
+        (("find", "acme", "--since", "y"), ["yesterday"]),
+        (("find", "acme", "--from", "o"), ["offsite"]),
+        (("copy", ""), ["offsite"]),
         (("ls", "acme", "--kind", ""), ["reports"]),
         (("ls", "acme", "--kind", "="), ["reports"]),
         (("forget", "acme", ""), ["20261129t140829z-d1a44e0b151138b5"]),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from strongroom import notices
 from strongroom.context import opened
@@ -126,17 +127,15 @@ def test_the_newest_snapshot_is_compared_with_the_live_folder(lived: LivedProjec
         compare(other, other.project("acme"), lived.query(), live)
 
 
-def test_the_reading_of_a_history_is_heard_and_can_be_ended(
-    lived: LivedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_reading_of_a_history_is_heard_and_can_be_ended(lived: LivedProject, tmp_path: Path) -> None:
     def stop() -> None:
         raise Interrupted("enough")
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # nothing of the history is kept there
+    afresh = replace(lived.context, cache=tmp_path)  # nothing of the history is kept there
     with pytest.raises(Interrupted):
-        find_items(lived.context, lived.project, lived.query(), HistoryOptions(stop=stop))
+        find_items(afresh, lived.project, lived.query(), HistoryOptions(stop=stop))
     heard = Heard()
-    assert find_items(lived.context, lived.project, lived.query(), HistoryOptions(progress=heard)).total == 5
+    assert find_items(afresh, lived.project, lived.query(), HistoryOptions(progress=heard)).total == 5
     assert heard.phases and heard.items == 3
 
 
