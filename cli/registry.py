@@ -19,6 +19,7 @@ from cli.options import EXIT_CODES
 _PLACES = {
     "init": ("init", "init"),
     "project": ("project", "app"),
+    "source": ("source", "app"),
     "backup": ("backup", "backup"),
     "list": ("listing", "list_"),
     "snapshot": ("snapshot", "app"),
@@ -76,6 +77,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Set up": {
         "init": "Make a repository, keys, a recovery kit and settings",
         "project": "Add and list the clients whose data is kept",
+        "source": "Add, list and test where items come from",
         "settings": "Check, show and restore the settings file",
         "daemon": "Run backups, checks and retention by their schedules",
         "test-restore": "Back up sources to a throw-away repository and compare",

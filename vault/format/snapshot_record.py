@@ -13,7 +13,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from vault.coverage import Coverage
 from vault.errors import Damaged, Unstorable
+from vault.format import coverage as coverages
 from vault.format import strict_json
 from vault.format.changes import Changes
 from vault.format.claim_eviction import Eviction
@@ -68,6 +70,7 @@ class Record(Struct, frozen=True):
     - `zone`: the IANA time zone of the items' periods
     - `described_by`: fingerprint of the settings that the periods came from
     - `changes`: what it changed of the snapshot before; None where an older client wrote the record
+    - `coverage`: what the source says that the snapshot has, and has not; None where an older client wrote the record
     """
 
     id: str
@@ -86,9 +89,13 @@ class Record(Struct, frozen=True):
     zone: str = ""
     described_by: str = ""
     changes: Changes | None = None
+    coverage: Coverage | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
+        optional: dict[str, Any] = {} if self.changes is None else {"changes": self.changes.as_json()}
+        if self.coverage is not None:
+            optional["coverage"] = coverages.as_json(self.coverage)
         return {
             "record": "snapshot",
             "id": self.id,
@@ -106,7 +113,7 @@ class Record(Struct, frozen=True):
             "problems": list(self.problems),
             "zone": self.zone,
             "described_by": self.described_by,
-        } | ({} if self.changes is None else {"changes": self.changes.as_json()})
+        } | optional
 
     @classmethod
     def from_json(cls, value: dict[str, Any], snapshot: str) -> Record:
@@ -131,6 +138,7 @@ class Record(Struct, frozen=True):
             zone=str(value.get("zone", "")),
             described_by=str(value.get("described_by", "")),
             changes=Changes.from_json(value["changes"], what) if isinstance(value.get("changes"), dict) else None,
+            coverage=coverages.from_json(value["coverage"], what) if isinstance(value.get("coverage"), dict) else None,
         )
 
 
