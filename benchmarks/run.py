@@ -15,6 +15,7 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -31,6 +32,10 @@ from benchmarks.tools import BUCKET, ENTRIES, Entry, Place, find_program, reques
 from benchmarks.verify import DifferenceError, same_tree
 
 _FILES_TO_DELETE_AT_ONCE = 1000
+
+_SETTLED = 3.0
+"""Seconds from the end of one tool's round to the next one's: the files that were put back then have other inode times, and a
+tool that trusts no time younger than a clock's two seconds would read these once more."""
 
 
 class Field(Struct, frozen=True):
@@ -112,6 +117,7 @@ def _measure_all(field: Field, entries: list[Entry], sets: list[Dataset], rounds
 def _measured(field: Field, entry: Entry, made: Dataset, number: int) -> list[Result]:
     """One round of one tool, from an empty repository to the last comparison."""
     say(f"{made.name}, round {number + 1}: {entry.name}")
+    time.sleep(_SETTLED)
     results: list[Result] = []
 
     def note(operation: str, cost: Cost, stored: int | None = None) -> None:

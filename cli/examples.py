@@ -24,11 +24,19 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "init": _of(
         ("init /srv/backup --recovery-kit /media/usb/kit.txt", "a repository in a folder, the recovery kit on a stick"),
+        (
+            "init /srv/backup --shares 3 --threshold 2 --recovery-kit /media/usb/kit.txt",
+            "the kit in three pieces, of which any two open everything",
+        ),
         ("init s3://backups/strongroom --region eu-central-1", "a repository in a bucket of AWS"),
         (
             "init s3://backups/strongroom --endpoint https://minio.example.com --path-style",
             "a repository on another S3 server",
         ),
+    ),
+    "join": _of(
+        ("join s3://backups/strongroom --name backup1", "on a second machine: settings, an identity, what to send to whom"),
+        ("join /srv/backup --config /etc/strongroom/strongroom.toml --identity /etc/strongroom/identity.txt", "for a service"),
     ),
     "project": _of(
         ("project list", "the projects that your identity opens"),
@@ -52,6 +60,70 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "source test": _of(
         ("source test acme", "all sources of a project"),
         ("source test acme calls --json", "one of them, for a script"),
+    ),
+    "recover": _of(
+        ("recover s3://backups/strongroom?endpoint=https://s3.example.org", "type the kit; what will be done is shown first"),
+        ("recover /srv/backup --kit share-1.txt --kit share-3.txt --dry-run", "what would be done, with two shares"),
+        (
+            "recover s3://backups/strongroom --kit kit.txt --in-place --yes",
+            "without a terminal: identity, settings, and everything back in place",
+        ),
+    ),
+    "keys kit": _of(
+        ("keys kit --to /media/usb/kit.txt --html /media/usb/kit.html", "as plain text, and as a page to be printed"),
+        ("keys kit --shares 3 --threshold 2 --to /media/usb/kit.txt", "in three pieces, of which any two open everything"),
+        ("keys kit --existing kit.txt", "seal to a kit what it does not open yet"),
+    ),
+    "keys check": _of(
+        ("keys check", "type the kit off the paper"),
+        ("keys check --kit kit.txt", "a kit in one piece, from a file"),
+        ("keys check --kit share-1.txt --kit share-3.txt --json", "shares, for a script"),
+    ),
+    "keys": _of(
+        ("keys new", "an identity for this machine or person"),
+        ("keys list", "who holds keys of which project"),
+        ("keys grant backup1.pub --name backup1 --project acme --as write", "let a host back up, and read nothing"),
+        ("keys check --kit kit.txt", "does the recovery kit still open everything?"),
+    ),
+    "keys new": _of(
+        ("keys new --passphrase", "your own identity, encrypted with a passphrase"),
+        ("keys new --identity /etc/strongroom/identity.txt --name backup1", "a host's"),
+        (
+            "keys new --store-command 'pass insert -m strongroom' --command 'pass show strongroom'",
+            "kept by a password manager, in no file",
+        ),
+    ),
+    "keys show": _of(
+        ("keys show", "what to send to whoever grants"),
+        ("keys show --identity /etc/strongroom/identity.txt --json", "of another identity, for a script"),
+    ),
+    "keys list": _of(
+        ("keys list", "who may do what, in all projects"),
+        ("keys list acme --all --json", "of one project, with those whose time is over, for a script"),
+    ),
+    "keys grant": _of(
+        ("keys grant backup1.pub --name backup1 --project acme --as write", "let a host back up, and read nothing"),
+        ("keys grant anna.pub --name anna --all-projects --as read --as audit", "a colleague who may do everything"),
+        (
+            "keys grant audit.pub --name 'Smith & Co' --project acme --as audit --catalogue --until 2027-03-31",
+            "an auditor: the log and names, no content, for a while",
+        ),
+    ),
+    "keys revoke": _of(
+        ("keys revoke anna", "everything that anna holds, in all projects"),
+        ("keys revoke backup1 --project acme --reason 'stolen' --yes", "in one project, without a question"),
+    ),
+    "keys rotate": _of(
+        ("keys rotate acme --dry-run", "who would go on, and who would not"),
+        ("keys rotate acme", "new keys for what comes, after somebody has left"),
+        ("keys rotate acme --reseal --max-time 60 --max-bytes 50G --yes", "at night: store old packs anew, a part at a time"),
+    ),
+    "keys upgrade": _of(
+        ("keys upgrade --dry-run", "what would be changed in a repository of an earlier version"),
+        (
+            "keys upgrade --identity ~/.config/strongroom/identity.txt --identity kit.txt",
+            "with the recovery kit, so that it can grant as well",
+        ),
     ),
     "settings": _of(
         ("settings check", "is the settings file right?"),
@@ -246,6 +318,40 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("check", "is everything there that a snapshot needs?"),
         ("check acme --read-data", "read every pack of a project, and compare every chunk"),
         ("check --read-data=10%", "read a share, so that run after run everything is read"),
+    ),
+    "repair": _of(
+        ("repair --dry-run", "what is damaged, where the truth still is, and what nobody has"),
+        ("repair acme --read-data", "read all packs of a project first, then mend"),
+        ("repair acme --drop --reason 'the disk of May'", "give up what nobody has, so that the rest is sound"),
+    ),
+    "export verify": _of(
+        ("export verify audit.zip", "checksums and signature, and the content by the repository at hand"),
+        ("export verify audit.zip --offline --allowed-signers signers", "the bag alone, by a list of who may have signed it"),
+    ),
+    "audit": _of(
+        ("audit show acme --since 7d", "what was done to the project acme in a week"),
+        ("audit verify", "is the log whole?"),
+    ),
+    "audit show": _of(
+        ("audit show acme", "the newest entries about the project acme"),
+        ("audit show --action restore --action export --since 30d", "who took what out of the store"),
+        ("audit show --result refused", "what was refused"),
+    ),
+    "audit verify": _of(
+        ("audit verify", "every chain of the log"),
+        ('audit verify --head "$HEAD"', "that the chain still has the entry which a message named"),
+    ),
+    "audit export": _of(
+        ("audit export --to log.jsonl", "all of it, each entry with its signature"),
+        ("audit export acme --since 2026-10-01 --until 2027-01-01 --to log.csv", "a quarter of one project, for people"),
+    ),
+    "audit heads": _of(
+        ("audit heads", "the newest entry of every chain, to be kept elsewhere"),
+        ("audit heads --json", "the same for a script"),
+    ),
+    "audit stamp": _of(
+        ("audit stamp", "have the newest entries stamped by the authority of the settings"),
+        ("audit stamp acme", "the same, for the auditors of one project to read"),
     ),
     "drill": _of(
         ("drill", "restore a sample of each project and compare every byte"),

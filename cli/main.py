@@ -98,6 +98,8 @@ def run() -> None:
     signals.listen()
     daemon_parent.follow()
     code = _exit_code()
+    if _has_unstored_entries() and not code:
+        code = output.DONE_WITH_PROBLEMS
     output.flush()
     os._exit(code)
 
@@ -118,6 +120,12 @@ def _exit_code() -> int:
     except SystemExit as end:
         left = end.code
     return left if isinstance(left, int) else int(left is not None)
+
+
+def _has_unstored_entries() -> bool:
+    """Whether an entry of the log waits on this machine, which was said already. Who has recorded nothing imports nothing."""
+    command_log = sys.modules.get("strongroom.command_log")
+    return command_log is not None and bool(command_log.take_unstored())
 
 
 def _report(error: StrongroomError) -> int:

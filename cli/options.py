@@ -99,6 +99,13 @@ LogFile = Annotated[
         rich_help_panel=GLOBAL,
     ),
 ]
+Shares = Annotated[
+    int | None,
+    typer.Option("--shares", metavar="N", help="The recovery kit in so many shares, word lists by SLIP-39, at most 16."),
+]
+Threshold = Annotated[
+    int | None, typer.Option("--threshold", metavar="M", help="With --shares: so many of them open everything, at least 2.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", envvar="STRONGROOM_YES", rich_help_panel=GLOBAL)]
 At = Annotated[
     str | None,

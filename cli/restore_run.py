@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cli import output, progress, prompts
 from cli.restore_output import Planned, show_plan, show_report, show_tables, show_verification, warn_of_shortage
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom import destinations, restore_report
+from strongroom import command_log, destinations, restore_report
 from strongroom.destinations import Folder, InPlace, Stdout, TableFile
 from strongroom.table_options import TableOptions
 from vault import wording
@@ -298,18 +298,19 @@ def restore_all(context: Context, options: SelectionOptions, request: RestoreReq
         )
     projects = context.available([])
     outcomes = []
-    for project in projects:
-        output.notice(f"project {project.name}:")
-        folder = str(Path(request.to) / destinations.project_folder(project))
-        own = request if request.in_place else replace(request, to=folder)
-        outcomes.append(_one_of_all(context, project, options, own))
+    with command_log.recorded(context, "restore", projects, {"selection": options.as_json(), "to": request.to}):
+        for project in projects:
+            output.notice(f"project {project.name}:")
+            folder = str(Path(request.to) / destinations.project_folder(project))
+            own = request if request.in_place else replace(request, to=folder)
+            outcomes.append(_one_of_all(context, project, options, own))
     worst = max([one.exit_code for one in outcomes] + [DONE_WITH_PROBLEMS if context.refused else 0])
     done = sum(one.found and "error" not in one.document for one in outcomes)
     if not done and not worst:
         raise NothingFound("no project has anything that was asked for", hint="see what there is: `strongroom list`")
     if request.run.as_json:
         found = [one.as_json(project) for project, one in zip(projects, outcomes, strict=True)]
-        output.document("restore-all/1", {"projects": found, "refused": [one.as_json() for one in context.refused]})
+        request.run.document("restore-all/1", {"projects": found, "refused": [one.as_json() for one in context.refused]})
     else:
         end = "would be restored" if request.run.dry_run else "restored"
         output.result(f"{counted(done, 'project')} of {len(projects)} {end}")

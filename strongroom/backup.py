@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from strongroom import (
     backup_hooks,
+    command_log,
     environment,
     local_state,
     maintenance,
@@ -30,13 +31,19 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from strongroom.backup_hooks import HookOutcome, HookRun
+    from strongroom.command_log import Recording
     from strongroom.context import Context
     from strongroom.settings import Settings
     from strongroom.settings.projects import SourceSettings
     from vault.backup.report import BackupReport
+    from vault.format.log_head import LogHead
     from vault.problems import Problem
     from vault.repository.object_lock import ObjectLock
     from vault.repository.project import Project
+
+
+LOGGED = ("items", "files", "bytes", "added", "changed", "vanished", "read_bytes", "stored_bytes")
+"""Of a snapshot's counts, what its entry of the log has."""
 
 
 class SourceBackup(Struct, frozen=True):
@@ -132,6 +139,23 @@ def back_up(
     """A snapshot of one source, what follows from it, and the commands that the settings name before and after. What ends it is
     part of the result, so that other sources have their turn. Raises `Interrupted`."""
     options = options or BackupRunOptions()
+    what = {"source": source.name, "allow_empty": options.allow_empty}
+    with command_log.recorded(context, "backup", [project], what) as entry:
+        entry.begin()
+        done = _with_hooks(context, project, source, options, entry)
+        entry.fail(done.error)
+        entry.problems(done.problems)
+        if done.report is not None:
+            counts = done.report.record.counts
+            entry.note(snapshot=done.report.record.id)
+            entry.count(**{name: getattr(counts, name) for name in LOGGED})
+    return done
+
+
+def _with_hooks(
+    context: Context, project: Project, source: SourceSettings, options: BackupRunOptions, entry: Recording
+) -> SourceBackup:
+    """The backup, with the commands before and after it."""
     settings = context.settings
     hooks = backup_hooks.HookRun(
         backup_hooks.hooks_of(settings, project.name, source),
@@ -143,7 +167,8 @@ def back_up(
         options.stop,
     )
     try:
-        done = _back_up(context, project, source, options) if hooks.before() else _skipped(context, project, source, hooks)
+        going_on = hooks.before()
+        done = _back_up(context, project, source, options, entry) if going_on else _skipped(context, project, source, hooks)
         snapshot = "" if done.report is None else done.report.record.id
         hooks.after(done.result, snapshot, str(done.error or done.skipped))
     except BaseException:
@@ -166,12 +191,14 @@ def _skipped(context: Context, project: Project, source: SourceSettings, hooks: 
     return SourceBackup(project.name, source.name, skipped=why)
 
 
-def _back_up(context: Context, project: Project, source: SourceSettings, options: BackupRunOptions) -> SourceBackup:
+def _back_up(
+    context: Context, project: Project, source: SourceSettings, options: BackupRunOptions, entry: Recording
+) -> SourceBackup:
     settings, done = context.settings, SourceBackup(project.name, source.name)
     job = f"backup {source.name}"
     try:
         locking = object_lock.of(context, project)
-        report = _commit(context, project, source, locking, options)
+        report = _commit(context, project, source, options, BackupBeside(locking, entry.head()))
         done = replace(done, report=report)
         if options.committed is not None:
             options.committed(report)
@@ -192,8 +219,16 @@ def _back_up(context: Context, project: Project, source: SourceSettings, options
     return done
 
 
+class BackupBeside(Struct, frozen=True):
+    """What a snapshot is committed with. locking: None where nothing is locked · log: the newest entry of the log of whoever
+    backs up, before this run."""
+
+    locking: ObjectLock | None
+    log: LogHead | None
+
+
 def _commit(
-    context: Context, project: Project, source: SourceSettings, locking: ObjectLock | None, options: BackupRunOptions
+    context: Context, project: Project, source: SourceSettings, options: BackupRunOptions, beside: BackupBeside
 ) -> BackupReport:
     from vault.backup import run
 
@@ -204,10 +239,11 @@ def _commit(
         retire = None  # nobody knows what they were on
     wanted = run.BackupOptions(
         allow_empty=options.allow_empty,
-        locking=locking,
+        locking=beside.locking,
         damaged=local_state.damaged_packs(settings, project.name),
         retire=retire,
         give_up=retention.giving_up(project, lambda: context.holds_gone(project)),
+        log=beside.log,
         cache=environment.cache_folder() / context.repository.descriptor.repository,
         stop=options.stop,
         progress=options.progress,

@@ -30,11 +30,11 @@ def put_back(context: Context, project: Project) -> list[str]:
         return []
     for name in names:
         notices.notice(f"{project.name}: {name} was damaged or gone, and was put back out of this machine's cache")
-    _no_more_damaged(context, project, frozenset(pack for pack in map(layout.pack_sha256, names) if pack is not None))
+    note_whole(context, project, frozenset(pack for pack in map(layout.pack_sha256, names) if pack is not None))
     return names
 
 
-def _no_more_damaged(context: Context, project: Project, packs: frozenset[bytes]) -> None:
+def note_whole(context: Context, project: Project, packs: frozenset[bytes]) -> None:
     """Backups may rely on these packs again, whatever a check has found."""
     if not packs:
         return

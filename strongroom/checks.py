@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from strongroom import cached_copies, environment, local_state, notices, object_lock, rolling_check
+from strongroom import cached_copies, command_log, environment, local_state, notices, object_lock, rolling_check
 from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.rolling_check import ReadData
-    from vault.repository.check import CheckReport
-    from vault.repository.check_objects import RepositoryReport
+    from vault.repository.check_report import CheckReport
     from vault.repository.project import Project
+    from vault.repository.repository_report import RepositoryReport
 
     ProjectCheck: TypeAlias = CheckReport
     RepositoryCheck: TypeAlias = RepositoryReport
@@ -59,10 +59,10 @@ def check_project(
 def check_repository(context: Context, projects: Sequence[Project], *, only: bool = False) -> RepositoryCheck:
     """Check what belongs to no single project: the descriptor, key objects, copies of settings, names that are never given.
     projects: that were opened · only: look at what is about these alone. Raises `StorageError`."""
-    from vault import age
+    from strongroom import holders
     from vault.repository import check_objects
 
-    recovery = [one for one in map(age.parse_recipient, context.settings.recovery) if isinstance(one, age.HybridRecipient)]
+    recovery = [one.recipient for one in holders.recovery_kits(context.settings)]
     ids = [project.id for project in projects] if only else []
     found = check_objects.of_repository(context.repository, context.identities, context.memory, recovery, ids)
     if not only:
@@ -82,10 +82,19 @@ def acknowledge(context: Context, project: Project, reason: str) -> None:
     gone, unreadable = missing_objects.look(project, context.memory), unreadable_objects.look(project)
     if cached_copies.put_back(context, project):
         gone, unreadable = missing_objects.look(project, context.memory), unreadable_objects.look(project)
-    missing_objects.acknowledge(project, context.memory, gone, reason=reason, who=who)
-    unreadable_objects.accept(project, context.memory, unreadable, reason=reason, who=who)
     lost = lost_items.look(project, local_state.damaged_packs(context.settings, project.name))
-    lost_items.accept(project, lost, reason=reason, who=who)
+    what = {
+        "reason": reason,
+        "missing": [f"{one.what} {one.id}" for one in gone],
+        "unreadable": [one.message for one in unreadable],
+        "lost_items": [one.path for one in lost],
+    }
+    with command_log.recorded(context, "acknowledge", [project], what) as entry:
+        entry.begin(destructive=True)
+        missing_objects.acknowledge(project, context.memory, gone, reason=reason, who=who)
+        unreadable_objects.accept(project, context.memory, unreadable, reason=reason, who=who)
+        lost_items.accept(project, lost, reason=reason, who=who)
+        entry.count(missing=len(gone), unreadable=len(unreadable), lost_items=len(lost))
     given_up = (f"the vanished item {one.path}, whose content is lost, is given up" for one in lost)
     for message in (*(one.message for one in gone), *(one.message for one in unreadable), *given_up):
         notices.notice(f"{project.name}: acknowledged by {who}: {message}")

@@ -96,14 +96,18 @@ class Context(Struct, frozen=True):
         this machine knows, `Damaged` where it does not open."""
         if not names:
             return self.available([])
-        found = self.repository.choose(self._wanted(names), self.identities, self.memory.projects())
-        return [self._verified(project) for project in found]
+        found = self.repository.available(self._wanted(names), self.identities, self.memory.projects())
+        for one in found.refused:
+            raise one.error
+        notices.problems(found.problems)
+        return [self._verified(project) for project in found.projects]
 
     def available(self, names: Sequence[str]) -> list[Project]:
         """The projects of these names, or all, that open and have the keys that this machine knows; the others are told as
         problems, and are among `refused`."""
         found = self.repository.available(self._wanted(names), self.identities, self.memory.projects())
         errors = [(self.settings.name_of(one.name, one.name), one.error) for one in found.refused]
+        notices.problems(found.problems)
         good = []
         for project in found.projects:
             try:
@@ -124,12 +128,15 @@ class Context(Struct, frozen=True):
     def _verified(self, project: Project) -> Project:
         """A project under the name that it has in the settings. Raises `KeyRefused` where it has other keys than this machine
         knows by that name, or by the one that is stored."""
-        self.memory.verify_keys(project.capability)
+        from vault.repository import key_trust
+
+        key_trust.verify(project, self.memory)
+        self.memory.note_capability(project.capability)
         name = self.settings.name_of(project.id, project.name)
         if name == project.name:
             return project
         named = replace(project, capability=replace(project.capability, name=name))
-        self.memory.verify_keys(named.capability)
+        key_trust.verify(named, self.memory)
         return named
 
     def uncached(self) -> Context:
@@ -211,11 +218,12 @@ def _warn_of_snapshots(project: Project, gone: Sequence[str]) -> None:
 def _repository(store: Store, services: Services, memory: ClientMemory) -> Repository:
     """Opened; of a lost or damaged descriptor, the error says where a copy is."""
     from vault.format.descriptor import Descriptor
-    from vault.repository.repository import LOST_DESCRIPTOR, Repository, in_use
+    from vault.repository.project_lookup import LOST_DESCRIPTOR
+    from vault.repository.repository import Repository, in_use
 
     try:
         data = Repository.stored_descriptor(store)
-        repository = Repository(store, Descriptor.decode(data), services)
+        repository = Repository(store, Descriptor.decode(data), services, data, memory)
     except (NoRepository, Damaged) as error:
         if isinstance(error, NoRepository) and not in_use(store):
             raise
@@ -237,11 +245,12 @@ def opened(
     commits: bool = False,
     address: str | None = None,
     wrap: Callable[[Store], Store] | None = None,
+    at_hand: Sequence[Identity] = (),
 ) -> Iterator[Context]:
     """Settings read, repository opened, identities loaded. brief: for a command that only asks something · commits: for one
     that commits or prunes, and so may rely on create-once · address: of a repository that is opened without settings · wrap:
-    puts another store round the one at the address, as tests do that have it fail. Raises `SettingsError`, `UsageError`,
-    `NoRepository`, `KeyRefused`, …"""
+    puts another store round the one at the address, as tests do that have it fail · at_hand: identities that were loaded, such
+    as those of a recovery kit; no other is. Raises `SettingsError`, `UsageError`, `NoRepository`, `KeyRefused`, …"""
     from strongroom import identities
     from vault.repository import store_trust
     from vault.storage import cache_lock
@@ -270,7 +279,7 @@ def opened(
         cache = environment.cache_folder() / repository.descriptor.repository
         cached = CachingStore(patient, cache, everything.randomness)
         notices.step(f"opened the repository {repository.descriptor.repository} at {patient.describe()}")
-        mine = identities.load(found.identity, identity or [])
+        mine = list(at_hand) or identities.load(found.identity, identity or [])
         notices.step(f"opened {counted(len(mine), 'identity', 'identities')}")
         described = repository.descriptor
         believed = store_trust.prove(counting, described, memory) if commits else store_trust.believed(described, memory)

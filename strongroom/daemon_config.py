@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from policies.daemon.job_config import JobConfig, ProjectConfig
+from policies.monitoring.kit_reminders import KitConfig
 from strongroom.settings import Settings, durations, resolve
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import ProjectSettings
@@ -39,20 +40,43 @@ WARM_PARENT = (sys.executable, "-P", "-c", "from cli.warm_parent import serve; s
 
 
 def projects(settings: Settings) -> tuple[ProjectConfig, ...]:
-    """Every project that the settings name."""
-    return tuple(project(name, one) for name, one in settings.document.projects.items())
+    """Every project that the settings name. Drills are for those that this machine may read; others make the rest."""
+    known = capabilities(settings)
+    return tuple(
+        project(name, one, reads=known.get(name) in ("read", None)) for name, one in settings.document.projects.items()
+    )
 
 
-def project(name: str, settings: ProjectSettings) -> ProjectConfig:
-    """What the daemon is to do for one."""
+def capabilities(settings: Settings) -> dict[str, str | None]:
+    """What this machine's keys allow for each project of the settings, as it was when it opened them last; None where it never
+    did."""
+    from strongroom import context
+
+    address = context.located(settings.repository.address, settings.file.absolute().parent)
+    memory = context.remembered(address, settings.repository)
+    ids = memory.projects()
+    wanted = {name: settings.project_id(name) or ids.get(name) for name in settings.document.projects}
+    return {name: None if one is None else memory.capability_of(one) for name, one in wanted.items()}
+
+
+def project(name: str, settings: ProjectSettings, *, reads: bool = True) -> ProjectConfig:
+    """What the daemon is to do for one. reads: whether it may read content."""
     return ProjectConfig(
         name=name,
         sources=tuple(source.name for source in settings.sources),
-        jobs=tuple(_jobs(settings)),
+        jobs=tuple(one for one in _jobs(settings) if reads or one.kind != "drill"),
         rpo=resolve.rpo(settings),
         max_failures=settings.alerts.problems_in_a_row,
         check_within=durations.read(settings.schedule.check.all_within),
     )
+
+
+def kits(settings: Settings) -> KitConfig:
+    """The recovery kits that the settings name."""
+    from strongroom import recovery_kit, settings_copy
+
+    named = tuple(recovery_kit.fingerprint(one) for one in settings_copy.recovery_of(settings))
+    return KitConfig(named, durations.read(settings.document.recovery.check_within))
 
 
 def _jobs(settings: ProjectSettings) -> Iterator[JobConfig]:
@@ -84,6 +108,14 @@ class Commands(Struct, frozen=True):
     def status(self) -> Sequence[str]:
         """What asks the store how everything is."""
         return self._whole(("status",))
+
+    def log_heads(self) -> Sequence[str]:
+        """What reads the heads of the log."""
+        return self._whole(("audit", "heads"))
+
+    def log_stamp(self) -> Sequence[str]:
+        """What has them stamped."""
+        return self._whole(("audit", "stamp"))
 
     def _whole(self, words: Sequence[str]) -> Sequence[str]:
         identity_options = [word for file in self.identity for word in ("--identity", str(file))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from strongroom import notices
+from strongroom import command_log, notices
 from vault.errors import NothingFound, SettingsError, UsageError
 from vault.progress import NoProgress, Progress
 from vault.wording import counted
@@ -111,7 +111,7 @@ def compare(context: Context, project: Project, query: ItemQuery, options: DiffO
     if options.live and options.until is not None:
         raise UsageError("a second moment and the live folder exclude each other", hint="leave one of them out")
     if options.rows is not None:
-        project.capability.reading()
+        command_log.require_reading(context, project, "diff")
     question = question_of(query, options.since, options.until)
     reading = HistoryOptions(progress=options.progress, stop=options.stop)
     known = load_history(context, project, reading, source=query.source)
@@ -122,7 +122,7 @@ def compare(context: Context, project: Project, query: ItemQuery, options: DiffO
         project=project.name,
         items=compared.difference,
         live=frozenset(compared.live),
-        rows=None if options.rows is None else _rows(context, known, compared, options.rows, options.stop),
+        rows=None if options.rows is None else _recorded_rows(context, known, compared, query, options),
         damage=(*known.problems, *compared.problems),
     )
 
@@ -183,6 +183,29 @@ def _source(context: Context, project: Project, name: str) -> Source:
         f"{context.settings.file} does not say where the source {name!r} of project {project.name!r} is",
         hint="add it to the settings, or compare one that is there with --source NAME",
     )
+
+
+def _recorded_rows(
+    context: Context, known: History, compared: _Compared, query: ItemQuery, options: DiffOptions
+) -> RowDifferences | None:
+    """Rows are content: who looks at them is recorded."""
+    rows = options.rows
+    if rows is None:
+        return None
+    what = {
+        "since": options.since,
+        "until": options.until,
+        "live": options.live,
+        "patterns": query.patterns,
+        "kinds": query.kinds,
+        "periods": query.periods,
+        "source": query.source,
+    }
+    with command_log.recorded(context, "diff", [known.project], what) as entry:
+        entry.begin()
+        found = _rows(context, known, compared, rows, options.stop)
+        entry.count(tables=len(found.items))
+    return found
 
 
 def _rows(

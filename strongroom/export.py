@@ -21,7 +21,7 @@ from restore.local_fs.syscalls import is_folder, stands
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import RestorePlan, make_plan
-from strongroom import environment, notices, own_paths
+from strongroom import bag_signer, command_log, environment, notices, own_paths
 from strongroom.context import VERSION
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
 from strongroom.restore_plan import today
@@ -44,6 +44,7 @@ class PlannedExport(Struct, frozen=True):
     None where the disk has room, or nobody can tell
     """
 
+    context: Context
     selected: SelectedItems
     path: Path
     zipped: bool
@@ -137,7 +138,8 @@ def plan_export(
     plan = make_plan(selected.selection, EmptyDestination(), ConflictPolicy.REFUSE, today(project))
     conversion = tables.conversion(selected.query, context, project.name)
     merged = merged_name(project.name, selected.query, conversion) if tables.merge else None
-    work = ExportOptions(_request(selected, tables, reason), selected.selection, plan, conversion, merged)
+    signer = bag_signer.of_context(context)
+    work = ExportOptions(_request(selected, tables, reason), selected.selection, plan, conversion, merged, signer)
     zipped = path.suffix.lower() == ".zip" and not is_folder(path)
     own_paths.refuse_target(context.settings, path, folder=not zipped)
     if zipped and stands(path):
@@ -145,7 +147,7 @@ def plan_export(
     if not zipped and folder.look(path, work.fingerprint) is folder.State.UNFINISHED:
         notices.notice(f"{path} holds an interrupted export of the same request: it is begun anew")
     shortage = disk_shortage(path.parent if zipped else path, plan.bytes_to_write)
-    return PlannedExport(selected, path, zipped, work, estimate_of(context, [plan], selected.zone), shortage)
+    return PlannedExport(context, selected, path, zipped, work, estimate_of(context, [plan], selected.zone), shortage)
 
 
 def export(
@@ -156,10 +158,23 @@ def export(
     stop: called often; what it raises ends the export, and the same export to the same folder begins anew later · progress:
     hears how far it is. Raises `TargetError`, `Busy`, `StorageError`.
     """
+    asker = planned.request.asker
+    what = {
+        "selection": planned.selected.options.as_json(),
+        "to": planned.where,
+        "tables": planned.request.tables,
+        "reason": asker.reason,
+        "snapshots": [one.id for one in planned.selected.selection.records],
+    }
     write = to_zip if planned.zipped else to_folder
-    exported = write(planned.work, planned.path, stop, progress)
+    with command_log.recorded(planned.context, "export", [planned.selected.project], what) as entry:
+        entry.begin()
+        exported = write(planned.work, planned.path, stop, progress)
+        report = done(exported)
+        entry.count(files=report.files, bytes=report.bytes)
+        entry.problems(len(report.problems))
     outcomes = None if planned.work.conversion is None else tuple(exported.output.outcomes)
-    return ExportResult(planned, done(exported), outcomes)
+    return ExportResult(planned, report, outcomes)
 
 
 def _request(selected: SelectedItems, tables: TableOptions, reason: str) -> ExportRequest:

@@ -16,7 +16,7 @@ from pathlib import Path
 from restore.fsspec.filesystem import HistoryFileSystem, OpenProject
 from restore.selection.query import ItemQuery
 from restore.selection.select import select
-from strongroom import context, time_parsing
+from strongroom import command_log, context, time_parsing
 from strongroom.context import Context
 
 
@@ -55,7 +55,10 @@ class StrongroomFileSystem(HistoryFileSystem):
     def open_project(self, name: str) -> OpenProject:
         opened = self._opened_context()
         project = opened.project(name)
-        project.capability.reading()
+        what = {"at": self._at, "deleted": self._deleted, "source": self._source}
+        with command_log.recorded(opened, "file-system", [project], what) as entry:
+            project.capability.reading()
+            entry.begin()
         zone = opened.zone(name)
         query = ItemQuery(
             at=time_parsing.parse(self._at, project, zone),

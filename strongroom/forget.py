@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from strongroom import environment, held_snapshots, object_lock
+from strongroom import command_log, environment, held_snapshots, object_lock
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -66,7 +66,7 @@ class ForgetLog(Struct, frozen=True):
             "notes": [
                 note.as_json() | {"snapshots": [{"snapshot": one.id, **one.as_json()} for one in some]}
                 for note, some in named
-                if some or note.items
+                if some or note.items or note.contents
             ],
             "damage": [problem.as_json() for problem in self.damage],
         }
@@ -89,11 +89,15 @@ def forget_snapshots(
     """
     from vault.repository.gc.forget import forget
 
-    context.refuse_lost_holds(project)
-    object_lock.begun(context, project)
-    confirm()
-    held, who = held_snapshots.held(project), environment.person()
-    gone = forget(project, snapshots, reason=reason, who=who, held=held, newest_too=newest_too)
+    what = {"snapshots": list(snapshots), "reason": reason, "newest_too": newest_too}
+    with command_log.recorded(context, "forget", [project], what) as entry:
+        context.refuse_lost_holds(project)
+        object_lock.begun(context, project)
+        confirm()
+        entry.begin(destructive=True)
+        held, who = held_snapshots.held(project), environment.person()
+        gone = forget(project, snapshots, reason=reason, who=who, held=held, newest_too=newest_too)
+        entry.count(snapshots=len(gone))
     context.memory.drop_snapshots(project.id, [one.id for one in gone])
     return ForgottenSnapshots(project.name, tuple(gone))
 
@@ -118,7 +122,11 @@ def accept_loss(
     context.gone(project)
     confirm()
     remembered, who = context.memory.lines("snapshots", project.id), environment.person()
-    lost = missing_snapshots.accept(project, snapshots, reason=reason, who=who, remembered=remembered, packs_stay=grace)
+    what = {"snapshots": list(snapshots), "reason": reason, "grace_seconds": int(grace.total_seconds())}
+    with command_log.recorded(context, "accept-loss", [project], what) as entry:
+        entry.begin(destructive=True)
+        lost = missing_snapshots.accept(project, snapshots, reason=reason, who=who, remembered=remembered, packs_stay=grace)
+        entry.count(snapshots=len(lost))
     context.memory.drop_snapshots(project.id, [one.id for one in lost])
     return AcceptedLoss(project.name, tuple(lost))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from strongroom import environment, object_lock
+from strongroom import command_log, environment, object_lock
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,9 +77,15 @@ def add_hold(context: Context, project: Project, scope: Scope, *, reason: str, u
     from vault.repository import holds
 
     now = project.services.clock.now()
-    items, size = _touched(project, scope)
-    hold = holds.place(project, scope, reason=reason, who=environment.person(), until=until)
-    problems = object_lock.hold_placed(context, project, hold)
+    what = {"on": scope.as_text(), "reason": reason, "until": until}
+    with command_log.recorded(context, "hold-add", [project], what) as entry:
+        items, size = _touched(project, scope)
+        entry.begin()
+        hold = holds.place(project, scope, reason=reason, who=environment.person(), until=until)
+        problems = object_lock.hold_placed(context, project, hold)
+        entry.note(hold=hold.id)
+        entry.count(items=items, bytes=size)
+        entry.problems(len(problems))
     return PlacedHold(ProjectHold(project.name, hold, now, problems), items, size)
 
 
@@ -93,8 +99,13 @@ def release_hold(context: Context, project: Project, hold: str, *, reason: str) 
     ids = [one.id for one in holds.read_all(project).holds if one.id.startswith(hold)]
     if len(ids) > 1:
         raise UsageError(f"{hold!r} is the beginning of {len(ids)} holds", hint=f"they are: {', '.join(ids)}")
-    ended = holds.release(project, ids[0] if ids else hold, reason=reason, who=environment.person())
-    problems = object_lock.hold_released(context, project, ended)
+    chosen = ids[0] if ids else hold
+    with command_log.recorded(context, "hold-release", [project], {"hold": chosen, "reason": reason}) as entry:
+        entry.begin(destructive=True)
+        ended = holds.release(project, chosen, reason=reason, who=environment.person())
+        problems = object_lock.hold_released(context, project, ended)
+        entry.note(on=ended.scope.as_text())
+        entry.problems(len(problems))
     return ProjectHold(project.name, ended, project.services.clock.now(), problems)
 
 

@@ -1,4 +1,5 @@
-"""Identities: files or commands that give an age identity, encrypted ones with their passphrase."""
+"""Identities: files or commands that give an age identity, encrypted ones with their passphrase; or the shares of a recovery
+kit."""
 
 from __future__ import annotations
 
@@ -6,12 +7,16 @@ import getpass
 import os
 import shlex
 import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom import environment
 from vault import age
 from vault.errors import Damaged, KeyRefused, RefusedByRule, SettingsError, UsageError
+from vault.format import identity_shares
+from vault.format.identity_shares import Share
+from vault.hidden_fields import HidesFields
 from vault.randomness import Randomness
 
 if TYPE_CHECKING:
@@ -22,15 +27,36 @@ LARGEST_WORK_FACTOR = 20
 """Of the passphrase of an identity file: 1 GiB of memory and a few seconds."""
 
 COMMAND_TIMEOUT = 120
+WHOSE = "Strongroom identity: whoever has this file can read everything"
+"""The first line of a new one."""
 
 
-def load(settings: IdentitySettings, named: list[Path]) -> list[age.Identity]:
+class KeyText(HidesFields, frozen=True):
+    """The text of an identity or of a share. where: its file, or what it is called in messages."""
+
+    where: str
+    text: str
+
+
+def load(settings: IdentitySettings, named: Sequence[Path]) -> list[age.Identity]:
     """The identities of the files in `named`, or else of the settings. Raises `KeyRefused`, `SettingsError`."""
-    if named:
-        return [one for file in named for one in _from_file(file, settings)]
-    if settings.command is not None:
-        return _parse(_run(settings.command), "what the identity command printed", settings)
-    return _from_file(settings.file or environment.identity_file(), settings)
+    if not named and settings.command is not None:
+        where = "what the identity command printed"
+        return parsed([KeyText(where, _plain(_run(settings.command), where, settings))])
+    files = named or [settings.file or environment.identity_file()]
+    return parsed([KeyText(str(file), _plain(_read(file), str(file), settings)) for file in files])
+
+
+def parsed(texts: Iterable[KeyText]) -> list[age.Identity]:
+    """The identities that texts hold, and those that their shares give. Raises `KeyRefused` with the text's name."""
+    found: list[age.Identity] = []
+    shares: list[Share] = []
+    for one in texts:
+        if identity_shares.is_share(one.text):
+            shares.append(Share.parse(one.text, one.where))
+        else:
+            found += _identities(one)
+    return [*found, *identity_shares.combined(shares)]
 
 
 def make(file: Path, randomness: Randomness, passphrase: str | None, comment: str) -> age.HybridIdentity:
@@ -58,21 +84,22 @@ def write_secret(file: Path, text: bytes) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}", hint="choose another file") from error
 
 
-def _from_file(file: Path, settings: IdentitySettings) -> list[age.Identity]:
+def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as stream:  # a pipe or a device does not say how much it has
             data = stream.read(LARGEST_IDENTITY_FILE + 1)
-        if len(data) > LARGEST_IDENTITY_FILE:
-            raise KeyRefused(f"{file} is too large for an identity file")
     except OSError as error:
         raise KeyRefused(
             f"the identity {file} cannot be read: {error.strerror}",
             hint="name it with --identity FILE, or in the settings as [identity] file",
         ) from error
-    return _parse(data, str(file), settings)
+    if len(data) > LARGEST_IDENTITY_FILE:
+        raise KeyRefused(f"{file} is too large for an identity file")
+    return data
 
 
-def _parse(data: bytes, what: str, settings: IdentitySettings) -> list[age.Identity]:
+def _plain(data: bytes, what: str, settings: IdentitySettings) -> str:
+    """The text, of one that is encrypted with a passphrase too. Raises `KeyRefused`."""
     try:
         if age.armor.is_armored(data):
             data = age.armor.decode(data)
@@ -84,14 +111,16 @@ def _parse(data: bytes, what: str, settings: IdentitySettings) -> list[age.Ident
     except age.NoMatchingIdentity as error:
         raise KeyRefused(f"this passphrase does not open {what}", hint="try again, or use the recovery kit") from error
     try:
-        found = age.parse_identities(data.decode("utf-8"))
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise KeyRefused(f"{what} is not an identity file", hint="an identity is a line AGE-SECRET-KEY-…") from error
+
+
+def _identities(one: KeyText) -> list[age.Identity]:
+    try:
+        return list(age.parse_identities(one.text))
     except KeyRefused as error:
-        raise KeyRefused(f"{what}: {error}", hint=error.hint) from error
-    if not found:
-        raise KeyRefused(f"{what} holds no identity", hint="an identity is a line AGE-SECRET-KEY-…")
-    return list(found)
+        raise KeyRefused(f"{one.where}: {error}", hint=error.hint) from error
 
 
 def _passphrase(what: str, settings: IdentitySettings) -> str:

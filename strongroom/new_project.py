@@ -43,22 +43,19 @@ def add_project(context: Context, name: str, sources: Sequence[SourceSettings], 
     zone: of its periods; None: that of [defaults], or this machine's. Raises `RefusedByRule` where the project is there, or a
     source lies among Strongroom's own data, `UsageError`, `KeyRefused`, `StorageError`.
     """
-    from strongroom import settings_copy
-    from vault import age
-    from vault.age import HybridIdentity, HybridRecipient
+    from strongroom import holders, settings_copy
+    from vault.repository import key_trust
 
     if name in context.settings.projects:
         raise RefusedByRule(f"the settings have a project {name!r} already", hint=f"edit {context.settings.file}")
     for _, fault in own_paths.faults(context.settings, sources):
         raise RefusedByRule(f"the source {fault.what}", hint=fault.hint)
-    own = [one.recipient for one in context.identities if isinstance(one, HybridIdentity)]
+    own, recovery = holders.own_holders(context.identities), holders.recovery_holders(context.settings)
     if not own:
-        raise UsageError("a project needs a post-quantum identity", hint="make one with `strongroom init`")
+        raise UsageError("a project needs a post-quantum identity", hint="make one with `strongroom keys new`")
     written_zone = _zone(context.settings, zone)
-    recovery = [age.parse_recipient(text) for text in context.settings.recovery]
-    recipients = [*own, *(one for one in recovery if isinstance(one, HybridRecipient))]
-    made = context.repository.add_project(name, recipients, context.identities, context.memory.projects())
-    context.memory.verify_keys(made.capability)
+    made = context.repository.add_project(name, [*own, *recovery], context.identities, context.memory.projects())
+    key_trust.verify(made, context.memory)
     writer.add_project(context.settings.file, name, written_zone, sources)
     settings_copy.of_context(context, [made.capability], settings.load(context.settings.file, tell_old_names=False))
     return NewProject(made, written_zone or context.settings.zone(name), tuple(sources), bool(recovery))

@@ -3,15 +3,15 @@ settings file."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from strongroom import context, settings
-from strongroom.settings import in_address, writer
+from strongroom.recovery_kit import KitOptions, RecoveryKit
+from strongroom.settings import writer
 from vault.errors import RefusedByRule, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -22,29 +22,27 @@ if TYPE_CHECKING:
     from vault.storage.contract import Store
     from vault.storage.probe_report import QuickReport
 
-_WHOSE_IDENTITY = "Strongroom identity: whoever has this file can read everything"
-
 
 class NewRepositoryOptions(Struct, frozen=True, kw_only=True):
     """What to make.
 
     repository: where, and how to reach it · settings: the file to be written · identity: the file of one's own identity, made
-    where it is not there · recovery_kit: the file for the kit; None: its text is part of the result · passphrase: asked for
-    one where a new identity is to be encrypted with it · create_bucket: make the bucket where there is none · object_lock:
-    with Object Lock, which a bucket is made with
+    where it is not there · kit: in how many pieces, and to which files; where none is named its text is part of the result ·
+    passphrase: asked for one where a new identity is to be encrypted with it · create_bucket: make the bucket where there is
+    none · object_lock: with Object Lock, which a bucket is made with
     """
 
     repository: RepositorySettings
     settings: Path
     identity: Path
-    recovery_kit: Path | None = None
+    kit: KitOptions = field(default_factory=KitOptions)
     passphrase: Callable[[], str] | None = None
     create_bucket: bool = False
     object_lock: bool = False
 
     def check(self) -> None:
         """Raises `UsageError` for what makes no sense together, `RefusedByRule` where a file would be overwritten."""
-        _check_kit(self.recovery_kit, self.identity)
+        self.kit.check(self.identity)
         if self.settings.exists():
             raise RefusedByRule(f"{self.settings} exists; it was left alone", hint="name another file with --config FILE")
         if self.object_lock and not self.create_bucket:
@@ -52,24 +50,30 @@ class NewRepositoryOptions(Struct, frozen=True, kw_only=True):
 
 
 class NewRepository(Struct, frozen=True):
-    """What was made. begun_before: an interrupted run had begun it · recovery_kit: its text, None where a file has it ·
-    store: what the store can be trusted with · findings: the same in sentences · bucket_created: None where nobody asked for
-    that."""
+    """What was made. begun_before: an interrupted run had begun it · kit: what the recovery kit is called · recovery_kit: its
+    text, of shares one after another, None where files have it · kit_files: those that have it · shares, threshold: None where
+    it is in one piece · store: what the store can be trusted with · findings: the same in sentences · bucket_created: None
+    where nobody asked for that."""
 
     repository: str
     begun_before: bool
     address: str
     new_identity: bool
     recovery_recipient: str
+    kit: str
     recovery_kit: str | None
     store: QuickReport
     findings: tuple[str, ...]
+    kit_files: tuple[Path, ...] = ()
+    shares: int | None = None
+    threshold: int | None = None
     bucket_created: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        found = {name: getattr(self, name) for name in self.__struct_fields__}
-        return found | {"store": self.store.as_json(), "findings": list(self.findings)}
+        found = {name: getattr(self, name) for name in self.__struct_fields__ if name != "kit_files"}
+        lists = {"findings": list(self.findings), "recovery_kit_files": [str(one) for one in self.kit_files]}
+        return found | {"store": self.store.as_json()} | lists
 
 
 def create_repository(options: NewRepositoryOptions) -> NewRepository:
@@ -108,11 +112,12 @@ def _bucket(address: Address, options: StoreOptions, *, object_lock: bool) -> bo
 def _made(
     options: NewRepositoryOptions, address: Address, bare: Store, store: Store, *, bucket_created: bool | None
 ) -> NewRepository:
-    from strongroom import identities, settings_copy
+    from strongroom import settings_copy
     from strongroom.settings.models import IdentitySettings
     from vault import age
-    from vault.format.descriptor import INFLATED, Descriptor, Trust
+    from vault.format.descriptor import EPOCHS, INFLATED, Descriptor, Trust
     from vault.format.layout import new_id
+    from vault.format.principal import Principal
     from vault.repository.repository import Repository
     from vault.repository.store_trust import note_repository
     from vault.storage.probe import probe_quickly
@@ -127,30 +132,34 @@ def _made(
             f"{store.describe()} is not fit for a repository, and nothing was made there: {found}",
             hint="`strongroom doctor ADDRESS` says more of what this store can be trusted with",
         )
-    kit = age.HybridIdentity.generate(services.randomness)
+    kit_identity = age.HybridIdentity.generate(services.randomness)
     new_identity, mine = _identity(options, services.randomness)
     trust = Trust(report.creates_once, "md5" if report.checksum == "md5" else "sha256")
     repository_id = begun.descriptor.repository if begun else new_id(services.randomness.token(16))
-    kit_text = _kit_text(kit.encode(), options.repository, repository_id)
-    if options.recovery_kit is not None:
-        identities.write_secret(options.recovery_kit, kit_text.encode())
-    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust, features=(INFLATED,))
+    kit = RecoveryKit.of(kit_identity, options.repository, repository_id, services.clock.now(), options.kit)
+    kit.write(options.kit)
+    descriptor = Descriptor(repository_id, services.clock.now(), trust=trust, features=(INFLATED, EPOCHS))
     repository = begun or Repository.create(store, descriptor, services)
     memory = context.remembered(address, options.repository)
     memory.start_over(repository_id)
     if report.creates_once:
         note_repository(memory, repository_id)
-    writer.write(options.settings, options.repository, IdentitySettings(file=options.identity), kit.recipient.encode())
+    recovery = Principal.of(kit_identity).as_line()
+    writer.write(options.settings, options.repository, IdentitySettings(file=options.identity), recovery)
     settings_copy.noticed(settings_copy.Holder(repository, mine, memory), settings.load(options.settings), [])
     return NewRepository(
         repository=repository_id,
         begun_before=begun is not None,
         address=store.describe(),
         new_identity=new_identity,
-        recovery_recipient=kit.recipient.encode(),
-        recovery_kit=None if options.recovery_kit else kit_text,
+        recovery_recipient=kit_identity.recipient.encode(),
+        kit=kit.fingerprint,
+        recovery_kit=kit.whole_text if options.kit.shown else None,
         store=report,
         findings=tuple(report.sentences()),
+        kit_files=options.kit.files,
+        shares=options.kit.shares,
+        threshold=options.kit.needed,
         bucket_created=bucket_created,
     )
 
@@ -163,32 +172,4 @@ def _identity(options: NewRepositoryOptions, randomness: Randomness) -> tuple[bo
     if options.identity.exists():
         return False, identities.load(IdentitySettings(file=options.identity), [])
     secret = None if options.passphrase is None else options.passphrase()
-    return True, [identities.make(options.identity, randomness, secret, _WHOSE_IDENTITY)]
-
-
-def _check_kit(kit: Path | None, identity: Path) -> None:
-    if kit is None:
-        return
-    if kit.absolute().parent.resolve() == identity.absolute().parent.resolve():
-        raise UsageError(
-            "the recovery kit must not lie beside the identity: what destroys the one would destroy the other",
-            hint="name another folder, best on another medium, with --recovery-kit FILE",
-        )
-    if kit.exists():
-        raise RefusedByRule(f"{kit} exists and may hold a key; it was left alone", hint="choose another file")
-
-
-def _kit_text(secret: str, repository: RepositorySettings, repository_id: str) -> str:
-    address = shlex.quote(in_address(repository))
-    return (
-        "# Strongroom recovery kit: print this, lock it away, and delete the file.\n"
-        f"# repository: {repository_id}\n"
-        f"# address:    {repository.address}{f' at {repository.endpoint}' if repository.endpoint else ''}\n"
-        "# It opens everything in the repository. With Strongroom on any machine, and this text in the file kit.txt:\n"
-        f"#   strongroom project list --repository {address} --identity kit.txt\n"
-        f"#   strongroom settings restore --repository {address} --identity kit.txt\n"
-        f"#   strongroom restore PROJECT --to DIR --repository {address} --identity kit.txt\n"
-        f"#   strongroom restore --all-projects --to DIR --repository {address} --identity kit.txt\n"
-        "# Without Strongroom: docs/format.md tells how to read everything with age, zstd and any Parquet reader.\n"
-        f"{secret}\n"
-    )
+    return True, [identities.make(options.identity, randomness, secret, identities.WHOSE)]

@@ -17,7 +17,7 @@ from strongroom import local_state, notices
 from strongroom import settings as settings_module
 from strongroom.settings import toml_edits
 from vault.errors import RefusedByRule, StrongroomError, UsageError
-from vault.format.capability import LONGEST_NAME
+from vault.format.granted_fields import LONGEST_NAME
 
 if TYPE_CHECKING:
     from strongroom.context import Context

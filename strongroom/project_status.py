@@ -214,7 +214,8 @@ class ProjectStatus(Struct, frozen=True):
     """How a project is.
 
     sources: each source, and one row for whatever else is wrong · frozen: why retention is · drill: the newest one · checks:
-    how much was read and compared · next_runs: of its other jobs, by their kind · alerts: that fire.
+    how much was read and compared · next_runs: of its other jobs, by their kind · alerts: that fire · reads: whether this
+    machine may read content · readers: who may, where it may not and grants say so.
     """
 
     project: str
@@ -224,10 +225,25 @@ class ProjectStatus(Struct, frozen=True):
     checks: CheckedPacks | None = None
     next_runs: Mapping[str, datetime] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
+    reads: bool = True
+    readers: tuple[str, ...] = ()
+
+    @property
+    def left_to_others(self) -> str | None:
+        """What this machine cannot do for the project, and who must, in words; None where it can do everything."""
+        if self.reads:
+            return None
+        who = f"{', '.join(self.readers)} may" if self.readers else "whoever may read it must"
+        return (
+            f"this machine may write to {self.project} and read no content: restore tests and the repacking of packs are left "
+            f"to a machine that may read it ({who})"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`: all but its sources and alerts, which the document has in lists of their own."""
-        found: dict[str, Any] = {"project": self.project, "frozen": list(self.frozen)}
+        found: dict[str, Any] = {"project": self.project, "frozen": list(self.frozen), "may_read": self.reads}
+        if not self.reads:
+            found["readers"] = list(self.readers)
         if self.drill is not None:
             found["last_drill"] = self.drill.as_json()
         if self.checks is not None:

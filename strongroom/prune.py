@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import held_snapshots, local_state, object_lock
+from strongroom import command_log, held_snapshots, local_state, object_lock
 from strongroom.forget import Confirm, confirmed
 from vault.progress import NoProgress, Progress
 
@@ -77,13 +77,21 @@ def plan_prune(
     Raises `Damaged` where a record cannot be read, or is gone: what it needs nobody knows. Raises `RefusedByRule` where all
     records are gone, `StorageError`.
     """
-    from vault.repository.gc.prune_plan import PruneOptions
     from vault.repository.gc.prune_planner import make_plan
+
+    context.gone(project)
+    options = prune_options(context, project, limits or PruneLimits(), progress=progress, stop=stop)
+    return PlannedPrune(project.name, make_plan(project, options), options)
+
+
+def prune_options(
+    context: Context, project: Project, limits: PruneLimits, *, progress: Progress | None, stop: Callable[[], None]
+) -> PruneOptions:
+    """How a prune of a project behaves: with its holds, its locks, and what this machine remembers."""
+    from vault.repository.gc.prune_plan import PruneOptions
     from vault.repository.object_lock import locked
 
-    limits = limits or PruneLimits()
-    context.gone(project)
-    options = PruneOptions(
+    return PruneOptions(
         held=held_snapshots.held(project),
         locked=locked(project),
         remembered=frozenset(context.memory.lines("snapshots", project.id)),
@@ -97,7 +105,6 @@ def plan_prune(
         stop=stop,
         progress=progress or NoProgress(),
     )
-    return PlannedPrune(project.name, make_plan(project, options), options)
 
 
 def apply_prune(
@@ -117,15 +124,31 @@ def apply_prune(
     """
     from vault.repository.gc.prune import apply, refuse_without_rights
 
-    refuse_without_rights(project)
-    context.refuse_lost_holds(project)
-    object_lock.begun(context, project)
-    if planned.reclaims:
-        confirm()
-    report = apply(project, planned.plan, replace(planned.options, progress=progress or NoProgress()))
+    with command_log.recorded(context, "prune", [project], _asked(planned)) as entry:
+        refuse_without_rights(project)
+        context.refuse_lost_holds(project)
+        object_lock.begun(context, project)
+        if planned.reclaims:
+            confirm()
+        entry.begin(destructive=planned.reclaims)
+        report = apply(project, planned.plan, replace(planned.options, progress=progress or NoProgress()))
+        entry.count(packs_deleted=report.deleted, bytes_freed=report.freed, packs_joined=report.joined)
+        entry.problems(len(report.refused) + len(report.damaged))
     if report.done:
         local_state.note_run(context.settings, project.name, "prune")
     return PruneResult(planned, report)
+
+
+def _asked(planned: PlannedPrune) -> dict[str, object]:
+    """For the log."""
+    plan, options = planned.plan, planned.options
+    return {
+        "packs_dead": len(plan.dead),
+        "packs_wasteful": len(plan.wasteful),
+        "forgotten_snapshots": list(plan.forgotten),
+        "max_bytes": options.max_bytes,
+        "allow_empty": options.allow_empty,
+    }
 
 
 def _shortest_storage(context: Context) -> timedelta:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msgspec import Struct
 
-from strongroom import notices
+from strongroom import command_log, notices
 from vault.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from restore.selection.query import ItemQuery
     from restore.selection.select import Selection
     from restore.tables.loss_report import Loss, LossReport
+    from strongroom.command_log import Recording
     from strongroom.context import Context
     from vault.problems import Problem
     from vault.repository.project import Project
@@ -101,6 +102,8 @@ class ProjectTables(Struct, frozen=True):
     zone: ZoneInfo
     missing: tuple[str, ...]
     _engine: QueryEngine
+    _entry: Recording
+    _questions: list[str]
 
     @property
     def files(self) -> int:
@@ -129,6 +132,7 @@ class ProjectTables(Struct, frozen=True):
 
     def describe(self) -> list[TableInfo]:
         """All tables. Raises `Damaged`, `StorageError`."""
+        self._begin("(which tables there are)")
         return [self._info(one) for one in self._engine.tables()]
 
     def _info(self, one: TableSummary) -> TableInfo:
@@ -143,6 +147,7 @@ class ProjectTables(Struct, frozen=True):
         import pyarrow as pa
 
         answers: list[pa.Table] = []
+        self._begin(sql)
 
         def take(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
             answers.append(pa.Table.from_batches(_first(read(), most + 1), schema))
@@ -168,6 +173,7 @@ class ProjectTables(Struct, frozen=True):
         if format_ not in FORMATS:
             raise UsageError(f"unknown format {format_!r}", hint=f"known formats: {', '.join(FORMATS)}")
         reports: list[LossReport] = []
+        self._begin(sql)
 
         def take(schema: pa.Schema, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
             if reports and not again:
@@ -182,6 +188,12 @@ class ProjectTables(Struct, frozen=True):
 
         self._engine.ask(sql, take)
         return tuple(reports[-1].all())
+
+    def _begin(self, question: str) -> None:
+        """For the log, before anything is read."""
+        self._questions.append(question)
+        self._entry.note(questions=self._questions)
+        self._entry.begin()
 
     def write_file(self, sql: str, format_: str, path: Path | str) -> tuple[Loss, ...]:
         """All rows of an answer, in a file that has its name when it is whole. Raises as `write`, and `TargetError`."""
@@ -199,14 +211,24 @@ def open_tables(
     What files had to be taken for is said as notices, and which snapshots are gone, as warnings. Raises `NothingFound`,
     `UsageError` where DuckDB is not installed, `KeyRefused` without a key that reads content, `Damaged`, `StorageError`.
     """
+    with command_log.recorded(context, "query", [project], _asked(query, sheets)) as entry:
+        project.capability.reading()
+        with _opened(context, project, query, sheets, header=header) as (selection, missing, engine):
+            yield ProjectTables(selection, context.zone(project.name), missing, engine, entry, [])
+            entry.count(files_opened=engine.opened)
+            entry.problems(len(selection.damage) + len(engine.sheets.problems))
+
+
+@contextmanager
+def _opened(
+    context: Context, project: Project, query: ItemQuery, sheets: Sequence[str], *, header: bool | None
+) -> Iterator[tuple[Selection, tuple[str, ...], QueryEngine]]:
     from restore.outputs.scratch_dir import scratch_dir
     from restore.selection.select import select
     from strongroom.sources import headers_of
 
-    project.capability.reading()
-    missing = context.gone(project)
+    missing = tuple(context.gone(project))
     selection = select(project, query)
-    zone = context.zone(project.name)
     headers = headers_of(context.settings, project.name, header)
     with ExitStack() as stack:
         try:
@@ -214,11 +236,17 @@ def open_tables(
             from restore.query.sheet_files import SheetQuery
 
             chosen = SheetQuery(tuple(sheets), stack.enter_context(scratch_dir())) if sheets else None
-            engine = QueryEngine(selection, zone, notices.notice, headers, chosen)
+            engine = QueryEngine(selection, context.zone(project.name), notices.notice, headers, chosen)
         except ModuleNotFoundError as error:
             raise UsageError(f"{error.name} is not installed", hint="pip install 'strongroom[query]'") from error
         stack.enter_context(closing(engine))
-        yield ProjectTables(selection, zone, tuple(missing), engine)
+        yield selection, missing, engine
+
+
+def _asked(query: ItemQuery, sheets: Sequence[str]) -> dict[str, object]:
+    """For the log."""
+    parts = ("patterns", "at", "deleted", "source", "kinds", "formats", "periods", "overlapping")
+    return {name: getattr(query, name) for name in parts} | {"sheets": list(sheets)}
 
 
 def query(context: Context, project: Project, sql: str, items: ItemQuery, *, most: int = MOST_ROWS) -> QueryResult:

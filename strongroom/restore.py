@@ -19,6 +19,7 @@ from restore.execution.in_place import apply_all, verify_source
 from restore.execution.verification import verify_folder
 from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
+from strongroom.command_log import Recording, recorded
 from strongroom.destinations import Folder, InPlace
 from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_of_all, refuse_several
 from strongroom.restore_result import RestoredPart, RestoreResult
@@ -43,8 +44,35 @@ def restore(
     Raises what `PlannedRestore.refuse` raises, `TargetError` where the destination cannot be written, `Busy` where another
     restore writes to the same folder, `StorageError`.
     """
-    progress = progress or NoProgress()
     planned.refuse()
+    with recorded(planned.context, "restore", [planned.selected.project], _asked(planned)) as entry:
+        entry.begin()
+        result = _restored(planned, stop, progress or NoProgress())
+        _count(entry, result)
+    return result
+
+
+def _asked(planned: PlannedRestore) -> dict[str, object]:
+    """For the log."""
+    options = planned.options
+    return {
+        "selection": planned.selected.options.as_json(),
+        "to": planned.where,
+        "in_place": isinstance(planned.destination, InPlace),
+        "on_conflict": planned.policy.value,
+        "tables": options.tables.as_json() if options.tables.wanted else None,
+        "incomplete": options.incomplete,
+        "verify": options.verify,
+        "snapshots": [one.id for one in planned.selected.selection.records],
+    }
+
+
+def _count(entry: Recording, result: RestoreResult) -> None:
+    entry.count(files=result.files, bytes=sum(part.report.bytes for part in result.parts))
+    entry.problems(len(result.problems))
+
+
+def _restored(planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> RestoreResult:
     destination = planned.destination
     if isinstance(destination, InPlace):
         return _in_place(planned, stop, progress)
@@ -75,6 +103,23 @@ def stream(
     """
     options = options or RestoreOptions()
     options.tables.check(periods=bool(selected.query.periods))
+    tables = options.tables.as_json() if options.tables.wanted else None
+    what = {"selection": selected.options.as_json(), "to": "-", "tables": tables}
+    with recorded(context, "restore", [selected.project], what) as entry:
+        entry.begin()
+        result = _streamed(context, selected, out, options, stop, progress or NoProgress())
+        _count(entry, result)
+    return result
+
+
+def _streamed(
+    context: Context,
+    selected: SelectedItems,
+    out: BinaryIO,
+    options: RestoreOptions,
+    stop: Callable[[], None],
+    progress: Progress,
+) -> RestoreResult:
     conversion = options.tables.conversion(selected.query, context, selected.project.name)
     if conversion is None:
         from restore.execution.stream import stream as stream_content
@@ -90,7 +135,7 @@ def stream(
     plan = plan_of_all(selected, options)
     refuse_several(selected.selection, plan, options.tables)
     policy = ConflictPolicy.REFUSE  # nothing exists in a stream
-    run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress or NoProgress())
+    run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress)
     outcome = run.to_stream(out)
     part = RestoredPart("stream", outcome.report, plan)
     return RestoreResult((part,), tuple(outcome.outcomes), selected.missing_snapshots)

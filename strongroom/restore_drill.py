@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import local_state
+from strongroom import command_log, local_state
 from vault.errors import Damaged, Interrupted, NothingFound, StrongroomError, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
@@ -276,6 +276,19 @@ def record_drill(
 ) -> RecordedDrill:
     """Drill a project, and keep a record of it on this machine. context, project: read below this machine's cache (see
     `Context.uncached`). What is wrong is part of the result. Raises `Interrupted`."""
+    with command_log.recorded(context, "drill", [project]) as entry:
+        entry.begin()
+        done = _recorded(context, project, stop, progress)
+        entry.fail(done.error)
+        entry.problems(len(done.problems))
+        if done.report is not None:
+            seconds, whole = round(done.report.seconds * 1000), round(done.report.whole_seconds * 1000)
+            entry.count(files=done.report.items, bytes=done.report.bytes, compared=done.report.compared)
+            entry.count(milliseconds=seconds, whole_milliseconds=whole, wrong=len(done.report.wrong))
+    return done
+
+
+def _recorded(context: Context, project: Project, stop: Callable[[], None], progress: Progress | None) -> RecordedDrill:
     at = project.services.clock.now()
     report, trouble = None, ""
     error: StrongroomError | None = None

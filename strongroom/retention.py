@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from strongroom import environment, held_snapshots, local_state, object_lock
+from strongroom import command_log, environment, held_snapshots, local_state, object_lock
 from strongroom.settings import resolve
 from vault import wording
 from vault.errors import RefusedByRule, UsageError
@@ -96,7 +96,14 @@ def apply_retention(context: Context, project: Project, planned: ProjectRetentio
     Raises `RefusedByRule` where something has changed since the plan was made, a hold is on one of them or a hold is gone: then
     nothing is forgotten. Raises `StorageError`, `Damaged`.
     """
-    gone = _forget(context, project, planned.plan)
+    project.capability.refuse_auditor()
+    what = {"plan": planned.digest, "goes": list(planned.plan.goes)}
+    with command_log.recorded(context, "retention", [project], what) as entry:
+        if planned.plan.goes:
+            context.refuse_lost_holds(project)
+        entry.begin(destructive=bool(planned.plan.goes))
+        gone = _forget(context, project, planned.plan)
+        entry.count(snapshots=len(gone))
     local_state.note_run(context.settings, project.name, "retention")
     return AppliedRetention(project.name, planned.plan, tuple(gone), len(planned.plan.goes) - len(gone))
 
@@ -108,7 +115,6 @@ def _forget(context: Context, project: Project, plan: RetentionPlan) -> list[str
 
     if not plan.goes:
         return []
-    context.refuse_lost_holds(project)
     object_lock.begun(context, project)
     inputs, _ = retention_inputs(context.settings, project)
     if not forget_notes.read_all(project).by_id.keys() >= set(plan.goes):

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from policies.monitoring.state_store import PackSeen
     from strongroom.settings import Settings
     from strongroom.settings.projects import ProjectSettings
-    from vault.repository.check import CheckReport, Depth, ReadCoverage
+    from vault.repository.check import Depth
+    from vault.repository.check_report import CheckReport, ReadCoverage
     from vault.repository.project import Project
 
 DAMAGE_NOTED = 20
@@ -171,7 +172,7 @@ class _Reading:
 
     def coverage(self) -> ReadCoverage:
         """What checks of this machine have read by now, this one among them."""
-        from vault.repository.check import ReadCoverage
+        from vault.repository.check_report import ReadCoverage
 
         known = self._packs | self.read
         read = {pack: one.read_at for pack, one in known.items() if one.read_at is not None}

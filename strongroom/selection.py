@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import notices, time_parsing
+from strongroom import command_log, notices, time_parsing
 from vault import wording
 from vault.errors import TargetError, UsageError
 from vault.problems import printable
@@ -187,7 +187,7 @@ def select(
     from restore.selection.duplicates import shared, without_duplicate_folders
     from restore.selection.select import select as select_rows
 
-    project.capability.reading()
+    command_log.require_reading(context, project, "read")
     missing = tuple(context.gone(project))
     query = options.query(context, project)
     selection = select_rows(project, query)

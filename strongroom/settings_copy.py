@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from blake3 import blake3
 from msgspec import Struct
 
-from strongroom import notices
-from vault import age
+from strongroom import holders, notices
 from vault.age import HybridIdentity, HybridRecipient
 from vault.errors import Damaged, Interrupted, KeyRefused, StrongroomError
 from vault.problems import printable
-from vault.repository import settings_copies
+from vault.repository import key_trust, settings_copies
 from vault.repository.settings_copies import Written
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ def opened(repository: Repository, identities: Sequence[Identity], memory: Clien
     found = []
     for capability in repository.open_keys(identities).capabilities:
         try:
-            memory.verify_keys(capability)
+            key_trust.verify(repository.opened_project(capability), memory)
         except KeyRefused:
             continue
         found.append(capability)
@@ -171,8 +170,7 @@ def tag_keys(capabilities: Iterable[Capability]) -> Mapping[str, bytes]:
 
 def recovery_of(settings: Settings) -> list[HybridRecipient]:
     """The recovery kits of the settings."""
-    parsed = map(age.parse_recipient, settings.recovery)
-    return [one for one in parsed if isinstance(one, HybridRecipient)]
+    return [one.recipient for one in holders.recovery_kits(settings)]
 
 
 def own_of(identities: Sequence[Identity]) -> list[HybridRecipient]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import environment, local_state, post_backup
+from strongroom import command_log, environment, local_state, post_backup
 from vault.errors import Damaged, UsageError
 from vault.wording import quoted
 
@@ -134,7 +134,11 @@ def accept_snapshots(
     if not reason.strip():
         raise missing_reason(project.name)
     who = f"{environment.user_name()}@{environment.host_name()}"
-    released = retention_freeze.accept(project, reason=reason, who=who, only={one.hold for one in flagged})
+    what = {"snapshots": [one.snapshot for one in flagged], "reason": reason.strip()}
+    with command_log.recorded(context, "accept", [project], what) as entry:
+        entry.begin(destructive=True)
+        released = retention_freeze.accept(project, reason=reason, who=who, only={one.hold for one in flagged})
+        entry.count(flags=len(released))
     with local_state.noted(context.settings) as state_store:
         if state_store is not None:
             post_backup.note_freeze(state_store, project)

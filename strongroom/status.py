@@ -33,7 +33,7 @@ class RepositoryStatus(Struct, frozen=True):
     repository: its id; empty where it did not answer · address: of the store · projects: those that open, or without the
     store those of the settings · not_stored: a row of each project that the settings name and the repository does not have ·
     heartbeat, daemon_alerts: of the daemon of this machine · refused: projects that do not open · error: why the store was not
-    asked · at: when this was found.
+    asked · reminders: of recovery kits, which are no problems · at: when this was found.
     """
 
     repository: str
@@ -45,6 +45,7 @@ class RepositoryStatus(Struct, frozen=True):
     at: datetime
     refused: tuple[Problem, ...] = ()
     error: StrongroomError | None = None
+    reminders: tuple[Alert, ...] = ()
 
     @property
     def sources(self) -> tuple[SourceStatus, ...]:
@@ -93,6 +94,7 @@ class RepositoryStatus(Struct, frozen=True):
             "sources": [row.as_json() for row in self.sources],
             "projects": [one.as_json() for one in self.projects],
             "alerts": alerts,
+            "reminders": [one.as_json() for one in self.reminders],
             "broken": alerts,  # the name of an earlier version, for one version more
         }
         if self.error is not None:
@@ -121,6 +123,7 @@ def repository_status(opened: context.Context, names: Sequence[str] = ()) -> Rep
             daemon_alerts=known.of_daemon(),
             at=known.now,
             refused=refused,
+            reminders=known.reminders(),
         )
 
 
@@ -140,6 +143,7 @@ def known_status(settings: Settings, names: Sequence[str] = (), error: Strongroo
             daemon_alerts=known.of_daemon(),
             at=known.now,
             error=error,
+            reminders=known.reminders(),
         )
 
 

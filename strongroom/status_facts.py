@@ -60,13 +60,16 @@ _ALSO_UNLISTED = frozenset({"damage", "frozen"})
 
 class RepositoryState(Struct, frozen=True):
     """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
-    records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is."""
+    records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is · reads:
+    whether this machine may read content · readers: who may, where this machine may not and grants say so."""
 
     heads: Mapping[str, Record]
     claims: Sequence[Claim]
     damaged: Sequence[Problem]
     missing: Sequence[Missing]
     frozen: tuple[str, ...]
+    reads: bool = True
+    readers: tuple[str, ...] = ()
 
     @property
     def unreadable(self) -> dict[str, list[str]]:
@@ -99,7 +102,19 @@ def ask_repository(opened: context.Context, project: Project) -> RepositoryState
     ids = {one.id for one in committed.records}
     running = [one for one in snapshots.claims(project) if one.id not in ids and not claims.has_ended(project, one)]
     frozen = retention_freeze.freezing(placed.holds, project.services.clock.now())
-    return RepositoryState(heads, running, damaged, missing, tuple(retention_freeze.why(hold) for hold in frozen))
+    reads = project.capability.content_identity is not None
+    readers = () if reads or project.capability.grant is None else _readers(opened, project)
+    why = tuple(retention_freeze.why(hold) for hold in frozen)
+    return RepositoryState(heads, running, damaged, missing, why, reads, readers)
+
+
+def _readers(opened: context.Context, project: Project) -> tuple[str, ...]:
+    """Who may read content, and so must make drills and repack."""
+    from vault.format.rights import READ
+    from vault.repository import grants
+
+    standing = grants.read(project, opened.memory).chain.standing(project.services.clock.now())
+    return tuple(one.name for one in standing if one.may(READ))
 
 
 class LocalState(Struct, frozen=True):
@@ -119,7 +134,11 @@ class LocalState(Struct, frozen=True):
         from strongroom import daemon_config
 
         listed = name in self.settings.projects
-        plan = daemon_config.project(name, self.settings.project(name))
+        if repository_state is not None:
+            reads = repository_state.reads
+        else:
+            reads = daemon_config.capabilities(self.settings).get(name) in ("read", None)
+        plan = daemon_config.project(name, self.settings.project(name), reads=reads)
         heads = repository_state.heads if repository_state is not None else {}
         rows = [self._source(plan, source, repository_state, listed=listed) for source in sorted({*plan.sources, *heads})]
         for state, names in repository_state.unreadable.items() if repository_state is not None else ():
@@ -144,6 +163,8 @@ class LocalState(Struct, frozen=True):
             checks=CheckedPacks.of(self.state_store.coverage(name, self.now - plan.check_within), plan.check_within),
             next_runs={one.kind: self._next_run(plan, one) for one in plan.jobs if one.kind != "backup"},
             alerts=alerts,
+            reads=reads,
+            readers=() if repository_state is None else repository_state.readers,
         )
 
     def of_daemon(self) -> tuple[Alert, ...]:
@@ -176,6 +197,14 @@ class LocalState(Struct, frozen=True):
             message = f"no daemon is running, and {counted(len(due), 'job is', 'jobs are')} due since {wording.moment(first)}"
             found.append(Alert("", "daemon", "daemon", message, start, severity="critical"))
         return tuple(found)
+
+    def reminders(self) -> tuple[Alert, ...]:
+        """Of recovery kits that were not proven for long."""
+        from policies.monitoring import kit_reminders
+        from strongroom import daemon_config
+
+        kits = daemon_config.kits(self.settings)
+        return kit_reminders.reminders(kits, kit_reminders.states(kits, self.state_store, self.now), self.now)
 
     def _overdue(self) -> list[datetime]:
         """Since when jobs are due that nobody starts."""

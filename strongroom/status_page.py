@@ -62,7 +62,8 @@ def page(status: RepositoryStatus) -> str:
 
 
 def _problems(status: RepositoryStatus) -> Iterator[str]:
-    found = [(one.severity, one.title, one.message, one.hint) for one in status.problems]
+    found = [(str(one.severity), one.title, one.message, one.hint) for one in status.problems]
+    found += [("reminder", one.title, one.message, one.hint) for one in status.reminders]
     if status.error is not None:
         found.insert(0, ("critical", status.address, str(status.error), status.error.hint or ""))
     if not found:

@@ -27,7 +27,7 @@ def throwaway_repository(settings: Settings, scratch: Path, into: Into) -> Itera
     where moto is not installed, `StorageError`."""
     from strongroom.settings.models import RepositorySettings
     from vault.age import HybridIdentity
-    from vault.format.descriptor import INFLATED, Descriptor, Trust
+    from vault.format.descriptor import EPOCHS, INFLATED, Descriptor, Trust
     from vault.format.layout import new_id
     from vault.repository.client_memory import ClientMemory
     from vault.repository.repository import Repository
@@ -47,7 +47,7 @@ def throwaway_repository(settings: Settings, scratch: Path, into: Into) -> Itera
             new_id(services.randomness.token(16)),
             services.clock.now(),
             trust=Trust(create_once=True, checksum="sha256"),
-            features=(INFLATED,),
+            features=(INFLATED, EPOCHS),
         )
         repository = Repository.create(store, descriptor, services)
         identity = HybridIdentity.generate(services.randomness)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Source
-from strongroom import cached_copies, context, local_state
+from strongroom import cached_copies, command_log, context, local_state
 from strongroom import settings as settings_of
 from vault import wording
 from vault.errors import Interrupted, StrongroomError, TargetError, UsageError
@@ -53,7 +53,9 @@ def backup(
         kept = settings_copy.of_context(opened, [project.capability for project, _ in work])
         concerned = {project.id: project for project, _ in work}.values()
         put_back = [name for project in concerned for name in cached_copies.put_back(opened, project)]
-        done = [_one(opened, *one, quiet=quiet, as_json=as_json, allow_empty=allow_empty) for one in work]
+        what = {"source": source, "allow_empty": allow_empty}
+        with command_log.recorded(opened, "backup", list(concerned), what):
+            done = [_one(opened, *one, quiet=quiet, as_json=as_json, allow_empty=allow_empty) for one in work]
         missing = [one for project in concerned for one in opened.missing(project)]
         traffic = opened.traffic.snapshot()
     if as_json:

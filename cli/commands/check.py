@@ -10,15 +10,15 @@ import typer
 from cli import colour, output, progress
 from cli.command_classes import Command
 from cli.options import Config, Identity, Json, Quiet, Repository
-from strongroom import context, local_state
+from strongroom import command_log, context, local_state
 from vault import wording
 from vault.errors import Damaged, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
     from strongroom.rolling_check import ReadData
-    from vault.repository.check import CheckReport, ReadCoverage
-    from vault.repository.check_objects import RepositoryReport
+    from vault.repository.check_report import CheckReport, ReadCoverage
+    from vault.repository.repository_report import RepositoryReport
 
 DONE_WITH_PROBLEMS = 3
 LINES_SHOWN = 50
@@ -115,8 +115,9 @@ def check(
     with context.opened(config, identity, address=repository) as opened:
         chosen = opened.projects(projects)
         if acknowledge is not None:
-            for project in chosen:
-                checks.acknowledge(opened, project, acknowledge.strip())
+            with command_log.recorded(opened, "acknowledge", chosen, {"reason": acknowledge.strip()}):
+                for project in chosen:
+                    checks.acknowledge(opened, project, acknowledge.strip())
             opened.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = checks.check_repository(opened, chosen, only=bool(projects))
         reports = []
@@ -184,13 +185,7 @@ def _report(report: CheckReport) -> None:
     )
     if report.coverage is not None:
         _report_coverage(report.coverage)
-    if report.orphans:
-        output.notice(f"{report.project}: {counted(report.orphans, 'pack')} that no snapshot uses (left by runs that died)")
-    if report.inconsistent:
-        items = counted(len({item.path for item in report.inconsistent}), "item")
-        output.notice(
-            f"{report.project}: {items} may be of several moments: changed while a backup was reading (named with --json)"
-        )
+    _report_what_is_no_damage(report)
     for line in report.damage[:LINES_SHOWN]:
         output.result(f"  damage: {line}", paint=("  damage:", colour.Style.BAD))
     for item in report.lost[:LINES_SHOWN]:
@@ -203,6 +198,24 @@ def _report(report: CheckReport) -> None:
     if report.unlocked:
         many, some = counted(len(report.unlocked), "object"), ", ".join(report.unlocked[:STRAYS_SHOWN])
         output.notice(f"warning: {report.project}: {many} that the settings want locked can be deleted: {some}")
+
+
+def _report_what_is_no_damage(report: CheckReport) -> None:
+    if report.orphans:
+        output.notice(f"{report.project}: {counted(report.orphans, 'pack')} that no snapshot uses (left by runs that died)")
+    if report.inconsistent:
+        items = counted(len({item.path for item in report.inconsistent}), "item")
+        output.notice(
+            f"{report.project}: {items} may be of several moments: changed while a backup was reading (named with --json)"
+        )
+    if report.unneeded:
+        packs = counted(len(report.unneeded), "damaged pack")
+        output.notice(
+            f"{report.project}: {packs} that no snapshot needs, such as {report.unneeded[0]}: a prune takes them away"
+        )
+    if report.given_up:
+        items = counted(len({item.path for item in report.given_up}), "item")
+        output.notice(f"{report.project}: the content of {items} is lost, and a person has given that up (named with --json)")
 
 
 def _report_coverage(covered: ReadCoverage) -> None:

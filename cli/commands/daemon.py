@@ -20,11 +20,13 @@ from strongroom import context, environment, local_state, settings
 from vault.errors import Busy, Interrupted, SettingsError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
-    from policies.daemon.child_processes import ProcessResult
+    from policies.daemon.child_processes import Children, ProcessResult
     from policies.daemon.daemon import DaemonConfig, DaemonParts, DaemonSignals
     from policies.daemon.log import Log
+    from policies.daemon.log_heads import LogTasks
     from policies.daemon.warm_parent import WarmParent
     from policies.scheduling.jobs import Stop
+    from strongroom.daemon_config import Commands
     from strongroom.settings import Settings
 
 DONE_WITH_PROBLEMS = 3
@@ -72,6 +74,7 @@ def daemon(
     log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
     identities = [one.expanduser().absolute() for one in identity or []]
     signals = DaemonSignals()
+    _tell_what_is_left_to_others(found, identities, log)
     reach = None if once else lambda: _reach(found, identities)
     with _daemon_parts(found, log, reach) as parts, _signals(signals), _warm_parent(found, log, once=once) as warm:
         one = Daemon(
@@ -189,6 +192,26 @@ def _daemon_config(found: Settings, identity: list[Path], log: Log, warm: WarmPa
         channels=daemon_config.channels(notify),
         healthchecks=daemon_config.healthchecks(notify),
         grace=grace,
+        kits=daemon_config.kits(found),
+        log=_log_tasks(found, commands, children),
+    )
+
+
+def _log_tasks(found: Settings, commands: Commands, children: Children) -> LogTasks:
+    """What is done with the heads of the log, each as a process of its own."""
+    from policies.daemon import job_results
+    from policies.daemon.log_heads import LogTasks
+    from policies.scheduling.jobs import Stop
+
+    clock = context.services().clock
+
+    def stop() -> Stop:
+        return Stop(clock, clock.monotonic() + REACH_WITHIN)
+
+    stamped = found.document.audit.timestamp is not None
+    return LogTasks(
+        heads=lambda: job_results.log_heads(children.run(commands.log_heads(), stop())),
+        stamp=(lambda: job_results.reached(children.run(commands.log_stamp(), stop()))) if stamped else None,
     )
 
 
@@ -204,6 +227,21 @@ def _reach(found: Settings, identity: list[Path]) -> None:
     children = Children(environment.for_children(copy if copy.exists() else None))
     command = daemon_config.Commands(found.file, identity).status()
     job_results.reached(children.run(command, Stop(clock, clock.monotonic() + REACH_WITHIN)))
+
+
+def _tell_what_is_left_to_others(found: Settings, identity: list[Path], log: Log) -> None:
+    """Drills of projects that this machine's keys do not read. What they allow is known from the first opening on."""
+    from strongroom import daemon_config
+
+    if None in daemon_config.capabilities(found).values():
+        with suppress(StrongroomError):  # the daemon says by itself that it cannot reach the store
+            _reach(found, identity)
+    for name, capability in daemon_config.capabilities(found).items():
+        if capability == "write":
+            log.notice(
+                f"{name}: this machine may write and read no content, so it makes no drills and repacks no content; a daemon "
+                "on a machine that may read it does"
+            )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import typer
 
 from cli import colour, output, progress
 from cli.options import Config, Identity, Json, Quiet
-from strongroom import context
+from strongroom import command_log, context
 from vault import wording
 from vault.errors import Damaged
 from vault.wording import counted
@@ -31,18 +31,28 @@ def drill(
 
     The store is read below this machine's cache, as another machine would read it. Says how much was compared, how long it
     took, and what a restore of everything would take; `status` shows the last record. Ends with exit code 20 where a file does
-    not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute.
+    not come back as it was or not all was compared, and with 3 where the scratch folder does not take an attribute. Says which
+    recovery kit was not proven for long (`strongroom keys check`).
     """
+    from strongroom import recovery_check
+
     with context.opened(config, identity) as opened:
         below = opened.uncached()
-        done = [_one(below, project, quiet=quiet, as_json=as_json) for project in below.projects(projects or [])]
+        chosen = below.projects(projects or [])
+        with command_log.recorded(below, "drill", chosen):
+            done = [_one(below, project, quiet=quiet, as_json=as_json) for project in chosen]
+        reminders = recovery_check.reminders(opened.settings)
     errors = [one.error for one in done if one.error is not None]
     if as_json:
         first = {"error": errors[0].as_json()} if errors else {}
-        output.document("drill/1", {"drills": [one.as_json() for one in done]} | first)
+        reminded = {"reminders": [one.as_json() for one in reminders]}
+        output.document("drill/1", {"drills": [one.as_json() for one in done]} | reminded | first)
     elif not quiet:
         for one in done:
             _report(one)
+    for reminder in reminders:
+        output.notice(f"reminder: {reminder.title}: {reminder.message}")
+        output.notice(f"hint: {reminder.hint}")
     if errors:
         raise typer.Exit(errors[0].exit_code)
     if below.refused:

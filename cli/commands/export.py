@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.main import get_command
 
-from cli import output, progress, prompts
+from cli import command_line, output, progress, prompts
+from cli.command_classes import Command
+from cli.commands import export_verify
 from cli.options import (
     DESTINATION,
+    EXIT_CODES,
     MOMENT,
     TABLES,
     At,
@@ -43,6 +47,37 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from strongroom.export import ExportResult
+
+VERIFY = "verify"
+
+
+class ExportCommand(Command):
+    """The command, and another one below its name: `export verify BAG`. A project that is called so is exported by
+    `export -- verify`."""
+
+    invoke_without_command = True
+
+    def __init__(self, name: str | None, **settings: Any) -> None:  # noqa: ANN401 (typer's own)
+        super().__init__(name, **settings)
+        self.commands = {VERIFY: _verify_command()}
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401
+        """That of the command which is meant."""
+        words = command_line.with_options_behind(args)
+        if words[:1] == [VERIFY]:
+            return self.commands[VERIFY].make_context(f"{info_name} {VERIFY}", words[1:], parent=parent, **extra)
+        return super().make_context(info_name, args, parent=parent, **extra)
+
+
+COMMAND_CLASS = ExportCommand
+
+
+def _verify_command() -> Any:  # noqa: ANN401 (a class that typer keeps to itself)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command(VERIFY, cls=Command, epilog=EXIT_CODES)(export_verify.verify)
+    command: Any = get_command(alone)
+    command.path = f"export {VERIFY}"
+    return command
 
 
 def export(
@@ -123,9 +158,9 @@ def export(
 ) -> None:
     """Export items with proof: a BagIt bag (RFC 8493) with checksums, and a report of who asked for what and what came of it.
 
-    Anybody can check it without Strongroom: `sha256sum -c manifest-sha256.txt`, or any BagIt tool. What is missing or
-    damaged is left out and told in the report, and the command exits 3. The same request makes the same bytes, but for who
-    asked and when.
+    Anybody can check it without Strongroom: `sha256sum -c manifest-sha256.txt`, or any BagIt tool, and the signature with
+    ssh-keygen; `strongroom export verify BAG` does it all in one. What is missing or damaged is left out and told in the
+    report, and the command exits 3. The same request makes the same bytes, but for who asked, when, and who signs.
     """
     tables = TableOptions(
         format=as_.value if as_ else None,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import output, prompts
-from cli.options import BUCKET, GLOBAL, Json
+from cli.options import BUCKET, GLOBAL, Json, Shares, Threshold
 from strongroom import context, environment
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ def init(
     recovery_kit: Annotated[
         Path | None, typer.Option("--recovery-kit", metavar="FILE", help="Write the kit there instead of showing it once.")
     ] = None,
+    recovery_page: Annotated[
+        Path | None,
+        typer.Option("--recovery-page", metavar="FILE.html", help="Write it as a page to be printed, with QR codes."),
+    ] = None,
+    shares: Shares = None,
+    threshold: Threshold = None,
     passphrase: Annotated[bool, typer.Option("--passphrase", help="Seal a new identity to a passphrase.")] = False,
     create_bucket: Annotated[
         bool, typer.Option("--create-bucket", help="Make the bucket where there is none; one of yours that is there is used.")
@@ -66,24 +73,26 @@ def init(
     """Make a repository at ADDRESS, an identity where there is none, a recovery kit, and a settings file.
 
     The recovery kit is a second key to everything. Print it, lock it away, and delete the file: it opens the repository
-    when the identity is lost.
+    when the identity is lost. With --shares 3 --threshold 2 it is in three pieces for three places, of which any two open it;
+    each piece goes to a file of its own, such as kit-1-of-3.txt.
     """
     from strongroom.new_repository import NewRepositoryOptions, create_repository
+    from strongroom.recovery_kit import KitOptions
 
-    repository = repository_of(_portable(address), endpoint, region, profile, path_style=path_style)
+    repository = repository_of(portable(address), endpoint, region, profile, path_style=path_style)
     place = identity or environment.identity_file()
     made = create_repository(
         NewRepositoryOptions(
             repository=repository,
             settings=config,
             identity=place,
-            recovery_kit=recovery_kit,
+            kit=KitOptions(shares=shares, needed=threshold, text=recovery_kit, page=recovery_page),
             passphrase=prompts.new_passphrase if passphrase else None,
             create_bucket=create_bucket,
             object_lock=object_lock,
         )
     )
-    _report(made, config, place, recovery_kit, as_json=as_json)
+    _report(made, config, place, as_json=as_json)
 
 
 def repository_of(
@@ -98,17 +107,17 @@ def repository_of(
     return made(RepositorySettings, values)
 
 
-def _portable(address: str) -> str:
+def portable(address: str) -> str:
     """A relative folder is written down whole, so that the settings file may be moved."""
     is_folder = not address.startswith(("s3:", "file:", "~")) and "://" not in address
     return str(Path(address).absolute()) if is_folder and address.strip() else address
 
 
-def _report(made: NewRepository, config: Path, identity: Path, kit: Path | None, *, as_json: bool) -> None:
+def _report(made: NewRepository, config: Path, identity: Path, *, as_json: bool) -> None:
     if as_json:
+        only = str(made.kit_files[0]) if len(made.kit_files) == 1 else None
         output.document(
-            "init/1",
-            made.as_json() | {"settings": str(config), "identity": str(identity), "recovery_kit_file": kit and str(kit)},
+            "init/1", made.as_json() | {"settings": str(config), "identity": str(identity), "recovery_kit_file": only}
         )
         return
     if made.bucket_created is not None:
@@ -120,9 +129,22 @@ def _report(made: NewRepository, config: Path, identity: Path, kit: Path | None,
         output.result(f"  {sentence}")
     output.result(f"Identity: {identity} ({'new; keep a copy somewhere safe' if made.new_identity else 'yours, as it was'}).")
     output.result(f"Settings: {config}")
-    if kit is not None:
-        output.result(f"Recovery kit: {kit}. Print it, lock it away, and delete the file.")
-    else:
-        output.result("\nThe recovery kit is shown once, now, and stored nowhere. Print it and lock it away:\n")
-        output.result(made.recovery_kit or "")
+    show_kit(made.kit_files, made.recovery_kit, made.threshold)
     output.result("Next: strongroom project add NAME --source KIND=PATH, then strongroom backup.")
+
+
+def show_kit(files: Sequence[Path], text: str | None, threshold: int | None) -> None:
+    """Where a new recovery kit is, or the kit itself. threshold: None where it is in one piece."""
+    apart = ", each in a place of its own" if threshold is not None else ""
+    if text is not None:
+        output.result(f"\nThe recovery kit is shown once, now, and stored nowhere. Print it and lock it away{apart}:\n")
+        with output.standard_output():
+            typer.echo(text)  # as it is: on a narrow terminal, too, it can be copied into a file
+    elif threshold is None:
+        named = " and ".join(map(str, files))
+        output.result(
+            f"Recovery kit: {named}. Print it, lock it away, and delete the {'file' if len(files) == 1 else 'files'}."
+        )
+    else:
+        output.result(f"Recovery kit: {', '.join(map(str, files))}.")
+        output.result(f"  Any {threshold} shares open everything. Print them, lock them away{apart}, and delete the files.")

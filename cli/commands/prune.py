@@ -10,6 +10,7 @@ import typer
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Yes
 from cli.prompts import confirm
+from strongroom import command_log
 from strongroom.context import Context, opened
 from strongroom.prune import PlannedPrune, PruneLimits, PruneResult, apply_prune, plan_prune
 from vault import wording
@@ -67,18 +68,20 @@ def prune(
     )
     answers: list[PlannedPrune | PruneResult] = []
     with opened(config, identity, commits=not dry_run) as context:
-        for project in context.projects(projects or []):
-            with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
-                planned = plan_prune(context, project, limits, progress=listener)
-            if not as_json:
-                _show(planned.plan)
-            if dry_run:
-                answers.append(planned)
-                continue
-            done = _applied(context, project, planned, yes=yes, quiet=quiet, as_json=as_json)
-            answers.append(done)
-            if not as_json:
-                _show_report(done.report)
+        chosen = context.projects(projects or [])
+        with command_log.recorded(context, "prune", chosen):
+            for project in chosen:
+                with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
+                    planned = plan_prune(context, project, limits, progress=listener)
+                if not as_json:
+                    _show(planned.plan)
+                if dry_run:
+                    answers.append(planned)
+                    continue
+                done = _applied(context, project, planned, yes=yes, quiet=quiet, as_json=as_json)
+                answers.append(done)
+                if not as_json:
+                    _show_report(done.report)
     if as_json:
         output.document("prune-plan/1" if dry_run else "prune/1", {"projects": [one.as_json() for one in answers]})
     reports = [one.report for one in answers if isinstance(one, PruneResult)]

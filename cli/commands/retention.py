@@ -11,7 +11,7 @@ import typer
 from cli import output, progress
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from cli.prompts import confirm
-from strongroom import time_parsing
+from strongroom import command_log, time_parsing
 from strongroom.context import Context, opened
 from strongroom.forget import ForgetLog, accept_loss, forget_log, forget_snapshots, snapshots_of
 from strongroom.retention import AppliedRetention, ProjectRetention, apply_retention, plan_retention
@@ -80,21 +80,23 @@ def apply(
     """
     done: list[AppliedRetention] = []
     with opened(config, identity) as context:
-        for project in context.projects(projects or list(context.settings.projects)):
-            with progress.phase("reading what snapshots need", project=project.name, as_json=as_json):
-                planned = plan_retention(context, project)
-            output.problems(planned.problems)
-            if shown is not None:
-                planned.refuse_unless(shown)
-            if not as_json:
-                _show(planned, context.zone(project.name), every=every)
-            goes = planned.plan.goes
-            if goes and not yes:
-                confirm(f"Forget {counted(len(goes), 'snapshot')} of {project.name}?")
-            with progress.phase("forgetting snapshots", project=project.name, as_json=as_json):
-                applied = apply_retention(context, project, planned)
-            _show_applied(applied)
-            done.append(applied)
+        chosen = context.projects(projects or list(context.settings.projects))
+        with command_log.recorded(context, "retention", chosen):
+            for project in chosen:
+                with progress.phase("reading what snapshots need", project=project.name, as_json=as_json):
+                    planned = plan_retention(context, project)
+                output.problems(planned.problems)
+                if shown is not None:
+                    planned.refuse_unless(shown)
+                if not as_json:
+                    _show(planned, context.zone(project.name), every=every)
+                goes = planned.plan.goes
+                if goes and not yes:
+                    confirm(f"Forget {counted(len(goes), 'snapshot')} of {project.name}?")
+                with progress.phase("forgetting snapshots", project=project.name, as_json=as_json):
+                    applied = apply_retention(context, project, planned)
+                _show_applied(applied)
+                done.append(applied)
     if as_json:
         output.document("retention-apply/1", {"projects": [one.as_json() for one in done]})
 
@@ -197,8 +199,9 @@ def _show_log(found: ForgetLog, *, every: bool) -> None:
         what = [one.id for one in gone] if every else [counted(len(gone), "snapshot")] if gone else []
         when, who = wording.moment(note.forgotten_at), note.who or f"? on {note.host}"
         rows += [(f"  {when}", who, one, sources, note.reason) for one in what]
-        lost = [one.path for one in note.items] if every else [counted(len(note.items), "lost item")] if note.items else []
-        of = ", ".join(sorted({one.source for one in note.items}))
+        items = [(one.path, one.source) for one in note.items] + [(one.path, one.source) for one in note.contents]
+        lost = [path for path, _ in items] if every else [counted(len(items), "lost item")] if items else []
+        of = ", ".join(sorted({source for _, source in items}))
         rows += [(f"  {when}", who, one, of, note.reason) for one in lost]
     output.result(f"{found.project}: {counted(len(rows), 'entry', 'entries')}")
     if rows:

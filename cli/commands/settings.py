@@ -138,7 +138,7 @@ def restore(
     """
     from strongroom import settings_restore
 
-    choice = _choice(host, at, unverified=unverified)
+    choice = settings_choice(host, at, unverified=unverified)
     with context.opened(config, identity, brief=True, address=repository) as opened:
         with progress.phase("reading copies", project="settings", as_json=as_json):
             copies = settings_restore.copies(opened)
@@ -160,7 +160,8 @@ def restore(
         _report(file, found, needs)
 
 
-def _choice(host: str | None, at: str | None, *, unverified: bool) -> Choice:
+def settings_choice(host: str | None, at: str | None, *, unverified: bool) -> Choice:
+    """Which copy of settings a command's options mean. Raises `UsageError` for what is no moment."""
     from zoneinfo import ZoneInfo
 
     from strongroom import time_parsing

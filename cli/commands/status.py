@@ -196,6 +196,12 @@ def _show(found: RepositoryStatus, *, everything: bool) -> None:
     for problem in found.problems:
         output.result(f"{problem.severity.upper()} {problem.title}: {problem.message}")
         output.result(f"  what to do: {problem.hint}")
+    for reminder in found.reminders:
+        output.result(f"reminder: {reminder.title}: {reminder.message}")
+        output.result(f"  what to do: {reminder.hint}")
+    for one in found.projects:
+        if one.left_to_others is not None:
+            output.notice(f"note: {one.left_to_others}")
     if everything:
         _show_all(found)
 

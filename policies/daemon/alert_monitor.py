@@ -3,6 +3,8 @@
 Which alerts fire is known in memory, and kept in the state store together with the messages about it: a restart neither
 repeats nor loses one. Where the state store cannot be written or read, what can be evaluated without it is, and is sent from
 memory: the disk that is full must not be the reason that nobody hears of it.
+
+Reminders (of recovery kits) are sent in the same way, and are no alerts: monitors do not see them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from policies.daemon.alert_grouping import AlertGroups
 from policies.daemon.job_config import ProjectConfig
 from policies.daemon.log import Log
 from policies.daemon.project_state import JobRuns, state_of
+from policies.monitoring import kit_reminders
 from policies.monitoring.alerts import Alert, ProjectState, Severity, evaluate, span
+from policies.monitoring.kit_reminders import KitConfig
 from policies.monitoring.state_store import NotedAlert, StateStore
 from policies.notifications.message import Line, Message
 from policies.notifications.outbox import Outbox
@@ -32,6 +36,8 @@ RUNNING_JOBS = "running jobs"
 
 OF_RUNS = frozenset({"rpo", "problems", "job"})
 """Promises that can be evaluated by the runs alone."""
+
+NO_KITS = KitConfig()
 
 Key = tuple[str, str, str]
 
@@ -53,15 +59,24 @@ class AlertMonitor:
         self._severities: dict[Key, Severity] = {}
         self.states: tuple[ProjectState, ...] = ()
         self.alerts: tuple[Alert, ...] = ()
+        self.reminders: tuple[Alert, ...] = ()
 
-    def look(self, projects: Sequence[ProjectConfig], now: datetime, failing: Sequence[Failure] = ()) -> None:
-        """Evaluate all alerts, and notify of what is new. failing: tasks of the daemon itself. Raises `StrongroomError` of the
-        state store, once everything is queued."""
+    def look(
+        self,
+        projects: Sequence[ProjectConfig],
+        now: datetime,
+        failing: Sequence[Failure] = (),
+        kits: KitConfig = NO_KITS,
+    ) -> None:
+        """Evaluate all alerts, and notify of what is new. failing: tasks of the daemon itself · kits: to be reminded of. Raises
+        `StrongroomError` of the state store, once everything is queued."""
         trouble = self._evaluate(projects, now, failing)
+        trouble = self._remind(kits, now) or trouble
         known = self._known_alerts()
-        firing = [alert for alert in self.alerts if alert.key not in known]
-        over = sorted(known.keys() - {alert.key for alert in self.alerts})
-        resolved = [key for key in over if _is_watched(key, projects)]
+        wanted = (*self.alerts, *self.reminders)
+        firing = [alert for alert in wanted if alert.key not in known]
+        over = sorted(known.keys() - {alert.key for alert in wanted})
+        resolved = [key for key in over if _is_watched(key, projects, kits)]
         worse = [alert for alert in self.alerts if _has_become_critical(alert, self._severities)]
         self._severities = {alert.key: alert.severity for alert in self.alerts}
         lines = self._groups.firing(firing, self.states)
@@ -96,6 +111,14 @@ class AlertMonitor:
         else:
             self.alerts = (*(alert for state in self.states for alert in evaluate(state, now)), *own)
         return trouble
+
+    def _remind(self, kits: KitConfig, now: datetime) -> StrongroomError | None:
+        """Where the state store cannot be read, reminders stay as they were. Returns that error."""
+        try:
+            self.reminders = kit_reminders.reminders(kits, kit_reminders.states(kits, self._state_store, now), now)
+        except StrongroomError as error:
+            return error
+        return None
 
     def _known_alerts(self) -> Mapping[Key, NotedAlert]:
         """Those that fired before this process are known as soon as the state store can be read; until then all are new."""
@@ -132,11 +155,13 @@ def _has_become_critical(alert: Alert, before: Mapping[Key, Severity]) -> bool:
     return alert.severity == "critical" and before.get(alert.key) == "warning"
 
 
-def _is_watched(key: Key, projects: Sequence[ProjectConfig]) -> bool:
+def _is_watched(key: Key, projects: Sequence[ProjectConfig], kits: KitConfig) -> bool:
     """Whether the settings still name what an alert is about: if not, it has not ended because all is well."""
     name, promise, subject = key
     if promise == "daemon":
         return True
+    if promise == kit_reminders.PROMISE:
+        return subject in {kit_reminders.title(kit) for kit in kits.kits}
     plan = next((one for one in projects if one.name == name), None)
     if plan is None:
         return False

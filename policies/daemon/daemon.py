@@ -22,7 +22,9 @@ from policies.daemon.health import Health
 from policies.daemon.heartbeat import HeartbeatWriter
 from policies.daemon.job_config import ProjectConfig
 from policies.daemon.log import Log
+from policies.daemon.log_heads import LogHeads, LogTasks
 from policies.daemon.systemd import Systemd
+from policies.monitoring.kit_reminders import KitConfig
 from policies.monitoring.state_store import StateStore
 from policies.notifications.channels import Channel
 from policies.notifications.healthchecks import Healthchecks
@@ -53,13 +55,16 @@ class DaemonSignals(Struct):
 
 
 class DaemonConfig(Struct, frozen=True):
-    """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end."""
+    """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end · kits: recovery
+    kits, of which it reminds people · log: what is done with the heads of the log; None for nothing."""
 
     projects: Sequence[ProjectConfig]
     jobs: Sequence[Job]
     channels: Sequence[Channel] = ()
     healthchecks: Healthchecks | None = None
     grace: float = 30.0
+    kits: KitConfig = KitConfig()
+    log: LogTasks | None = None
 
 
 class DaemonParts(Struct):
@@ -92,6 +97,8 @@ class Daemon:
             parts.history, parts.services, log, at_once=parts.at_once, launch=parts.launch, requests=parts.requests
         )
         self._outbox = Outbox(parts.state_store, config.channels, self._clock, log.notice, launch=parts.launch)
+        self._log_heads = LogHeads(parts.state_store, self._outbox, self._clock, log.notice, parts.services.host, parts.launch)
+        self._log_heads.use(config.log)
         self._monitor = AlertMonitor(parts.state_store, self._runner, self._outbox, log, parts.services.host)
         self._runner.use(config.jobs)
         self._contact = FirstContact(parts.reach, self._clock, log.notice, parts.launch)
@@ -109,6 +116,7 @@ class Daemon:
         loop.every(LOOK, self.look, "watching promises")
         loop.every(LOOK, self.show, "showing metrics")
         loop.every(LOOK, self._show_life, "showing a sign of life")
+        loop.every(LOOK, self._log_heads.tick, "telling the heads of the log")
         loop.every(PING, self._ping, "pinging")
         if self._parts.systemd.watchdog is not None:
             loop.every(self._parts.systemd.watchdog / 3, lambda: self._parts.systemd.notify("WATCHDOG=1"), "watchdog")
@@ -146,13 +154,10 @@ class Daemon:
             self._clock.sleep(_PAUSE)
         unfinished = self._runner.stop(self._config.grace) if signals.stop else []
         tried(self.look)
-        deadline = self._clock.monotonic() + LAST_MESSAGES
         if not requested_only:
             self._ping()
-        tried(self._outbox.deliver)
-        while not (self._outbox.is_idle and not self._pinging) and self._clock.monotonic() < deadline:
-            self._clock.sleep(_PAUSE)
-            tried(self._outbox.deliver)
+            tried(self._log_heads.tick)
+        self._deliver_last(tried)
         tried(self._runner.write)
         newest = [run for job in self._config.jobs for run in self._runner.recent(*job.key)[:1]]
         if not self._config.jobs:
@@ -166,11 +171,22 @@ class Daemon:
         log.info(f"all that was due is done, {counted(len(self._monitor.alerts), 'alert is', 'alerts are')} firing{unasked}")
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
 
+    def _deliver_last(self, tried: Callable[[Callable[[], None]], None]) -> None:
+        """What is on its way has so much time. tried: does something that may fail."""
+        deadline = self._clock.monotonic() + LAST_MESSAGES
+        tried(self._outbox.deliver)
+        while self._clock.monotonic() < deadline:
+            if self._outbox.is_idle and self._log_heads.is_idle and not self._pinging:
+                break
+            self._clock.sleep(_PAUSE)
+            tried(self._log_heads.collect)
+            tried(self._outbox.deliver)
+
     def look(self) -> None:
         """Judge the promises. Raises `StrongroomError`."""
         if any(ending in SUCCESSES for _, _, ending in self._parts.log.endings):
             self._contact.made()
-        self._monitor.look(self._config.projects, self._clock.now(), self._own_failures())
+        self._monitor.look(self._config.projects, self._clock.now(), self._own_failures(), self._config.kits)
 
     def show(self) -> None:
         """Write what monitors see. Raises `StrongroomError`; the alerts and what fails are shown all the same."""
@@ -231,6 +247,7 @@ class Daemon:
         else:
             self._config = config
             self._outbox.use(config.channels)
+            self._log_heads.use(config.log)
             log.info(f"the settings are read anew: {self._status()}")
         systemd.notify("READY=1", f"STATUS={self._status()}")
 

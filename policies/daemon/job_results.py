@@ -117,6 +117,13 @@ def _size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB".replace(",", " ")
 
 
+def log_heads(ended: ProcessResult) -> list[str]:
+    """What the command that reads the heads of the log has found. Raises `StrongroomError` where it failed."""
+    reached(ended)
+    heads = ended.document.get("heads")
+    return [one for one in heads if isinstance(one, str)] if isinstance(heads, list) else []
+
+
 def _problems(ended: ProcessResult) -> tuple[int, str]:
     snapshots = [one for one in ended.document.get("snapshots", []) if isinstance(one, dict)]
     count = sum(int(one.get("problems", 0)) for one in snapshots)

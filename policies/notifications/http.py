@@ -60,6 +60,20 @@ def _watched(
 
 def post(url: str, body: bytes, kind: str = "application/json") -> None:
     """Raises `NotDelivered` unless the answer is a success."""
+    # a success is one by its first line: what follows is not waited for, or a slow one would be sent again
+    _exchange(url, body, kind, largest=0)
+
+
+def ask(url: str, body: bytes, kind: str, *, largest: int) -> bytes:
+    """The answer to a POST. largest: bytes of an answer. Raises `NotDelivered` unless it is a success of at most so many."""
+    answer = _exchange(url, body, kind, largest=largest + 1)
+    if len(answer) > largest:
+        raise NotDelivered(f"{host_of(url)} answers more than {largest} bytes")
+    return answer
+
+
+def _exchange(url: str, body: bytes, kind: str, *, largest: int) -> bytes:
+    """So much of the answer to a POST."""
     where = host_of(url)
     request = urllib.request.Request(  # noqa: S310 (http and https only: `host_of` has refused others)
         url, data=body, headers={"Content-Type": kind, "User-Agent": "strongroom"}, method="POST"
@@ -67,8 +81,8 @@ def post(url: str, body: bytes, kind: str = "application/json") -> None:
     try:
         with Deadline() as deadline:
             opener = urllib.request.build_opener(_Stay, _Watched(deadline), _WatchedTls(deadline))
-            # a success is one by its first line: what follows is not waited for, or a slow one would be sent again
-            opener.open(request, timeout=TIMEOUT).close()
+            with opener.open(request, timeout=TIMEOUT) as answer:
+                return bytes(answer.read(largest)) if largest else b""
     except urllib.error.HTTPError as error:
         error.close()
         raise NotDelivered(f"{where} answers {error.code}") from None

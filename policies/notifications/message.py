@@ -1,4 +1,5 @@
-"""The text of a notification: alerts that fire and alerts that are resolved, as the subject and body of a mail and as JSON."""
+"""The text of a notification: alerts that fire and alerts that are resolved, and what people are to keep, as the subject and
+body of a mail and as JSON."""
 
 from __future__ import annotations
 
@@ -26,18 +27,20 @@ class Line(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """host: which daemon noticed · at: when · only: whom it has not reached yet, where a channel reached some."""
+    """host: which daemon noticed · at: when · only: whom it has not reached yet, where a channel reached some · notes: what
+    is no alert, and is to be kept."""
 
     host: str
     at: datetime
     firing: tuple[Line, ...]
     resolved: tuple[Line, ...]
     only: tuple[str, ...] = ()
+    notes: tuple[Line, ...] = ()
 
     @property
     def subject(self) -> str:
         """In a line."""
-        parts = [_part(self.firing, "firing"), _part(self.resolved, "resolved")]
+        parts = [_part(self.firing, "firing"), _part(self.resolved, "resolved"), *(one.title for one in self.notes[:1])]
         worst = f"{self.severity.upper()}: " if self.severity else ""
         return f"Strongroom on {self.host}: {worst}{', '.join(part for part in parts if part)}"
 
@@ -53,6 +56,8 @@ class Message(Struct, frozen=True):
             lines += ["", f"{one.severity}: FIRING  {one.title}: {one.message}", f"        what to do: {one.hint}"]
         for one in self.resolved:
             lines += ["", f"resolved  {one.title}: {one.message}"]
+        for one in self.notes:
+            lines += ["", f"{one.title}: {one.message}", f"        what to do: {one.hint}"]
         return "\n".join(lines) + "\n"
 
     def as_json(self) -> dict[str, Any]:
@@ -68,7 +73,7 @@ class Message(Struct, frozen=True):
             "resolved": resolved,
             "broken": firing,  # the names of an earlier version, for one version more
             "mended": resolved,
-        }
+        } | ({"notes": [one.as_json() for one in self.notes]} if self.notes else {})
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -77,7 +82,8 @@ class Message(Struct, frozen=True):
             tuple(Line(**one) for one in value.get(name) or value[earlier])
             for name, earlier in (("firing", "broken"), ("resolved", "mended"))
         )
-        return cls(value["host"], datetime.fromisoformat(value["at"]), firing, resolved, tuple(value.get("only", ())))
+        notes = tuple(Line(**one) for one in value.get("notes", ()))
+        return cls(value["host"], datetime.fromisoformat(value["at"]), firing, resolved, tuple(value.get("only", ())), notes)
 
 
 def _part(lines: Sequence[Line], what: str) -> str:

@@ -61,6 +61,11 @@ class Outbox:
         """From now on these are the channels."""
         self._channels = {channel.name: channel for channel in channels}
 
+    @property
+    def has_channels(self) -> bool:
+        """Whether anybody is told anything."""
+        return bool(self._channels)
+
     def for_channels(self, message: Message) -> list[tuple[str, dict[str, object]]]:
         """What goes into the outbox for a message: one for each channel."""
         return [(name, message.as_json()) for name in self._channels]

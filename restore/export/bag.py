@@ -16,6 +16,7 @@ from restore.export.html_report import write_page
 from restore.export.payload_names import DATA
 from restore.export.report import Exported, ExportReport
 from restore.export.request import ExportRequest
+from restore.export.signature import BagSigner
 from restore.export.sink import BagSink, Payload, digests
 from restore.local_fs import Attributes
 from restore.outputs.output_item import ItemOutcome, OutputItem
@@ -24,7 +25,7 @@ from restore.outputs.sink import OutputEntry, OutputSink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
 from restore.planning.plan import RestorePlan
 from restore.selection.select import Selection
-from vault.errors import TargetError
+from vault.errors import Interrupted, StrongroomError, TargetError
 from vault.problems import Problem, printable
 from vault.progress import Progress
 
@@ -32,11 +33,14 @@ from vault.progress import Progress
 class Bag:
     """A bag that is being written. inner: what takes its files · base: what their paths begin with there: empty, or `NAME/`."""
 
-    def __init__(self, inner: OutputSink, base: str, request: ExportRequest, selection: Selection) -> None:
+    def __init__(
+        self, inner: OutputSink, base: str, request: ExportRequest, selection: Selection, signer: BagSigner | None = None
+    ) -> None:
         self._inner = inner
         self._base = base
         self._request = request
         self._selection = selection
+        self._signer = signer
         newest = max(record.taken_at for record in selection.records)
         self._entry = OutputEntry(Attributes(mode=0o644, mtime_ns=int(newest.timestamp()) * 1_000_000_000))
         self._tags: list[tuple[str, str]] = []
@@ -56,7 +60,7 @@ class Bag:
         output = write_items(plan.without_missing(), sink, options, stop, progress)
         payload = list(sink.payload.values())
         items = plan.items.slice(0, self._selection.table.num_rows)  # without the folders above them
-        exported = Exported(self._request, self._selection, items, output, payload)
+        exported = Exported(self._request, self._selection, items, output, payload, self._signer)
         report = ExportReport(exported)
         for name, write in ((tags.REPORT, report.write), (tags.PAGE, lambda out: write_page(report, out))):
             self._written(name, options, write)
@@ -65,9 +69,27 @@ class Bag:
         self._refuse(self._inner.finish())
         self._text(tags.MANIFEST, tags.manifest((one.file, one.sha256) for one in payload))
         self._refuse(self._inner.finish())
-        self._text(tags.TAG_MANIFEST, tags.manifest(self._tags))
+        tag_manifest = tags.manifest(self._tags)
+        self._text(tags.TAG_MANIFEST, tag_manifest)
+        if self._signer is not None:
+            output.report.problems += self._sign(self._signer, tag_manifest.encode())
         self._refuse(self._inner.finish())
         return exported
+
+    def _sign(self, signer: BagSigner, data: bytes) -> list[Problem]:
+        """The signature, and its time stamp. That an authority does not answer costs the stamp alone."""
+        signature = signer.sign(data)
+        self._text(tags.SIGNATURE, signature)
+        if signer.stamp is None:
+            return []
+        try:
+            stamp = signer.stamp(signature.encode())
+        except Interrupted:
+            raise
+        except StrongroomError as error:
+            return [Problem(tags.SIGNATURE.encode(), "not-stamped", f"the signature has no time stamp: {error}")]
+        self._put(tags.STAMP, io.BytesIO(stamp), len(stamp))
+        return []
 
     def _info(self, payload: list[Payload], output: OutputReport) -> list[tuple[str, str]]:
         request, project = self._request, self._selection.project

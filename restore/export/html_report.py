@@ -60,11 +60,31 @@ def _beginning(head: dict[str, Any]) -> Iterable[str]:
             ("Made by", head["software"]),
         ],
     )
+    yield from _signature(head["signature"])
     yield "<h2>Snapshots</h2>\n"
     yield _table(
         ("Snapshot", "Source", "Taken at", "On host"),
         [(one["snapshot"], one["source"], one["taken_at"], one["host"]) for one in head["snapshots"]],
     )
+
+
+def _signature(signed: dict[str, Any] | None) -> Iterable[str]:
+    """How it is verified, for somebody who has OpenSSH and nothing else."""
+    yield "<h2>Signature</h2>\n"
+    if signed is None:
+        yield "<p>Nobody has signed this bag.</p>\n"
+        return
+    yield (
+        f"<p>{_text(signed['file'])} signs {_text(signed['over'])}, which has the checksum of everything else. Put the line of "
+        "allowed signers into a file allowed_signers, and run the command in the folder of the bag; then "
+        "<code>sha256sum -c tagmanifest-sha256.txt</code> and <code>sha256sum -c manifest-sha256.txt</code>. Make sure that "
+        "the key is the signer's: compare it, or the fingerprint, with what you know from elsewhere.</p>\n"
+    )
+    rows = [("Signer", signed["signer"]), ("Fingerprint", signed["fingerprint"])]
+    rows += [("Allowed signers", signed["allowed_signers"]), ("Command", signed["verify"])]
+    if "time_stamp" in signed:
+        rows += [("Time stamp by", signed["authority"]), ("Command for the time stamp", signed["verify_time_stamp"])]
+    yield _table((), rows)
 
 
 def _sums(head: dict[str, Any]) -> Iterable[str]:

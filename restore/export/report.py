@@ -1,6 +1,8 @@
 """What an auditor must know of a bag: `report.json`.
 
-    asked         who, when, why: besides the bagging date the only things that differ between two exports of one request
+    asked         who, when, why: besides the bagging date and who signs, the only things that differ between two exports of one
+                  request
+    signature     by whom, and how it is verified
     selection     in words, as typed, its moment          snapshots    that the items are from
     counts        of what was asked for                   exported     of what is in the bag
     schemas       columns of tables, each list once; a table says which is its own, and where it changed is seen in the items
@@ -25,6 +27,7 @@ from classify.period import Period, micros
 from restore.export.counts import counted
 from restore.export.payload_names import DATA
 from restore.export.request import ExportRequest
+from restore.export.signature import BagSigner
 from restore.export.sink import Payload
 from restore.outputs.output_item import ItemOutcome
 from restore.outputs.write_items import OutputReport
@@ -44,13 +47,14 @@ ROWS = 2048
 
 class Exported(Struct, frozen=True):
     """What was asked for and what came of it. items: those that were asked for, as the output counts
-    their rows · payload: files of the bag."""
+    their rows · payload: files of the bag · signer: None where nobody signs it."""
 
     request: ExportRequest
     selection: Selection
     items: pa.Table
     output: OutputReport
     payload: Sequence[Payload]
+    signer: BagSigner | None = None
 
 
 class ExportReport:
@@ -100,6 +104,7 @@ class ExportReport:
             "version": VERSION,
             "software": request.software,
             "asked": request.asker.as_json(),
+            "signature": None if exported.signer is None else exported.signer.as_json(),
             "project": project.name,
             "project_id": project.id,
             "selection": {

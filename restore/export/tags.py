@@ -8,7 +8,10 @@ DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 BAGIT, INFO = "bagit.txt", "bag-info.txt"
 MANIFEST, TAG_MANIFEST = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 REPORT, PAGE = "report.json", "report.html"
-TAG_FILES = (BAGIT, INFO, MANIFEST, TAG_MANIFEST, REPORT, PAGE)
+SIGNATURE, STAMP = "signature.sig", "signature.tsr"
+"""Over the tag manifest, and a time stamp of that: so neither is in a manifest."""
+
+TAG_FILES = (BAGIT, INFO, MANIFEST, TAG_MANIFEST, REPORT, PAGE, SIGNATURE, STAMP)
 
 
 def info(fields: Iterable[tuple[str, str]]) -> str:

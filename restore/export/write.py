@@ -16,6 +16,7 @@ from restore.export.bag import Bag
 from restore.export.payload_names import portable
 from restore.export.report import Exported
 from restore.export.request import ExportRequest
+from restore.export.signature import BagSigner
 from restore.local_fs import Target
 from restore.outputs.archive_file import whole_file
 from restore.outputs.conversion import Conversion
@@ -32,13 +33,15 @@ from vault.progress import Progress
 
 class ExportOptions(Struct, frozen=True):
     """What is to be exported. plan: of the selection, for a place where nothing stands · conversion: of tables, None to give
-    everything as it is · merged: name of the one table that all become."""
+    everything as it is · merged: name of the one table that all become · signer: None where nobody
+    signs the bag."""
 
     request: ExportRequest
     selection: Selection
     plan: RestorePlan
     conversion: Conversion | None = None
     merged: bytes | None = None
+    signer: BagSigner | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -74,4 +77,4 @@ def _fill(
 ) -> Exported:
     with scratch_dir(beside) as scratch:
         options = OutputOptions(scratch, order.conversion, order.merged, order.request.zone)
-        return Bag(sink, base, order.request, order.selection).fill(order.plan, options, stop, progress)
+        return Bag(sink, base, order.request, order.selection, order.signer).fill(order.plan, options, stop, progress)

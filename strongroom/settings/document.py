@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from strongroom.settings.models import DaemonSettings, IdentitySettings, RecoverySettings, RepositorySettings, SettingsTable
+from strongroom.settings.models import (
+    AuditSettings,
+    DaemonSettings,
+    IdentitySettings,
+    RecoverySettings,
+    RepositorySettings,
+    SettingsTable,
+)
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import DefaultSettings, ProjectSettings
 
@@ -26,6 +33,7 @@ class Document(SettingsTable):
     projects: Mapping[str, ProjectSettings] = Field(default={}, description="the clients whose data is kept, by name")
     daemon: DaemonSettings = Field(default=DaemonSettings.model_construct(), description="how the daemon runs")
     notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is notified when an alert fires")
+    audit: AuditSettings = Field(default=AuditSettings.model_construct(), description="how the log is proven to others")
 
     @field_validator("projects")
     @classmethod

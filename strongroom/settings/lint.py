@@ -32,14 +32,14 @@ _RUNS_LOOKED_AT = 60
 
 def failing(settings: Settings) -> Iterator[SettingsFault]:
     """What no command could use, each by the part that would refuse it."""
-    from vault import age
+    from strongroom.holders import parse_recovery
     from vault.storage.address import parse_address
 
     document = settings.document
     if not document.repository.address.startswith("~"):
         yield from _tried(("repository", "address"), partial(parse_address, document.repository.address))
     for number, recipient in enumerate(document.recovery.recipients):
-        yield from _tried(("recovery", "recipients", number), partial(age.parse_recipient, recipient))
+        yield from _tried(("recovery", "recipients", number), partial(parse_recovery, recipient))
     for key, command in _commands(settings):
         yield from _tried(key, partial(_split, command))
     for name, project in document.projects.items():

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from strongroom.settings.value_types import Length, Loopback, Place, Text, Texts
+from strongroom.settings.value_types import Length, Loopback, Place, PlainUrl, Text, Texts
 
 
 class SettingsTable(BaseModel):
@@ -59,7 +59,13 @@ class RecoverySettings(SettingsTable):
 
     recipients: Texts = Field(
         default=(),
-        description="public keys (`age1pq1…`) that every project added from now on is sealed to as well: the recovery kit's",
+        description="public keys (`age1pq1…`, behind each its signing key, `ssh-ed25519 …`) that every project added from now "
+        "on is sealed to as well: the recovery kit's",
+    )
+    check_within: Length = Field(
+        default="180 days",
+        description="within that time each kit is to be proven by `strongroom keys check`; else `status`, drills and the "
+        "daemon remind of it",
     )
 
 
@@ -79,4 +85,18 @@ class DaemonSettings(SettingsTable):
     log: Literal["text", "json"] = Field(default="text", description="lines for people, or a JSON document a line")
     state: Place | None = Field(
         default=None, description="the folder where it keeps what it ran; else `~/.local/state/strongroom`"
+    )
+
+
+class AuditSettings(SettingsTable):
+    """How the log is proven to others. That it is kept is no setting."""
+
+    timestamp: PlainUrl | None = Field(
+        default=None,
+        description="the URL of a time-stamp authority (RFC 3161), which stamps the heads of the log once a day and the "
+        "signatures of exports; needs the extra `timestamp`",
+    )
+    certificates: Place | None = Field(
+        default=None,
+        description="the authority's root certificate, and those below it, as a PEM file: stamps are verified by it",
     )

@@ -8,9 +8,10 @@ import os
 import re
 import shutil
 import tomllib
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vault.errors import RefusedByRule, UsageError
 
@@ -103,6 +104,50 @@ def _inline(values: dict[str, Any]) -> Any:  # noqa: ANN401 (tomlkit's own)
     for key, value in values.items():
         table[key] = value
     return table
+
+
+def with_recovery(text: str, recipient: str) -> str:
+    """The text with one more recovery recipient, the public half of a kit; as it is where it names that one already. Raises
+    `ByHand`."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    by_hand = "add the public key to `recipients` of [recovery] by hand, as a list of texts, and run the command again"
+    try:
+        wanted = tomllib.loads(text)
+        known = wanted.setdefault("recovery", {}).setdefault("recipients", [])
+        if any(str(one).split()[:1] == recipient.split()[:1] for one in known):
+            return text
+        known.append(recipient)
+        document: Any = tomlkit.parse(text)
+        recipients = document.setdefault("recovery", tomlkit.table()).setdefault("recipients", tomlkit.array())
+        recipients.append(recipient)
+        recipients.multiline(len(known) > 1)
+        return _verified(tomlkit.dumps(document), wanted, by_hand)
+    except (TOMLKitError, tomllib.TOMLDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
+
+
+def with_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
+    """The text with other values of some tables; None takes one out. values: by table and key. Raises `ByHand`."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    said = ", ".join(f"`{key}` of [{table}] to {value!r}" for table, pairs in values.items() for key, value in pairs.items())
+    by_hand = f"set {said}"
+    try:
+        wanted, document = tomllib.loads(text), cast("Any", tomlkit.parse(text))
+        for table, pairs in values.items():
+            for where, empty in ((wanted, {}), (document, tomlkit.table())):
+                found = where.setdefault(table, empty)
+                for key, value in pairs.items():
+                    if value is None:
+                        found.pop(key, None)
+                    else:
+                        found[key] = value
+        return _verified(tomlkit.dumps(document), wanted, by_hand)
+    except (TOMLKitError, tomllib.TOMLDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
 
 
 def replace(file: Path, before: str, after: str) -> None:

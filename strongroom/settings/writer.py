@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
-    from tomlkit import TOMLDocument
-
     from strongroom.settings.models import IdentitySettings, RepositorySettings
     from strongroom.settings.projects import SourceSettings
 
 HEAD = "Strongroom's settings; docs/settings.md tells every one of them. No secret belongs in here."
 
 
-def write(file: Path, repository: RepositorySettings, identity: IdentitySettings, recovery: str) -> None:
-    """A new settings file. Raises `UsageError` where it cannot be written."""
+def write(file: Path, repository: RepositorySettings, identity: IdentitySettings, recovery: str | None) -> None:
+    """A new settings file. recovery: the recovery kit's public half, where it is known. Raises `UsageError` where it cannot be
+    written."""
+    _save(file, text_of(repository, identity, [] if recovery is None else [recovery]))
+
+
+def text_of(repository: RepositorySettings, identity: IdentitySettings, recovery: Sequence[str]) -> str:
+    """New settings. recovery: the public halves of recovery kits."""
     import tomlkit
 
     document = tomlkit.document()
@@ -31,11 +35,12 @@ def write(file: Path, repository: RepositorySettings, identity: IdentitySettings
     own = tomlkit.table()
     own["file"] = str(identity.file)
     document["identity"] = own
-    kit = tomlkit.table()
-    kit.comment("public keys that can open every project added from here on: the recovery kit's")
-    kit["recipients"] = [recovery]
-    document["recovery"] = kit
-    _save(file, document)
+    if recovery:
+        kit = tomlkit.table()
+        kit.comment("public keys that can open every project added from here on: the recovery kit's")
+        kit["recipients"] = list(recovery)
+        document["recovery"] = kit
+    return tomlkit.dumps(document)
 
 
 def add_project(file: Path, name: str, zone: str | None, sources: Sequence[SourceSettings]) -> None:
@@ -83,13 +88,11 @@ def source_values(source: SourceSettings) -> dict[str, Any]:
     return values
 
 
-def _save(file: Path, document: TOMLDocument) -> None:
-    import tomlkit
-
+def _save(file: Path, text: str) -> None:
     half = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        half.write_text(tomlkit.dumps(document), "utf-8")
+        half.write_text(text, "utf-8")
         half.replace(file)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}", hint="name another file with --config") from error

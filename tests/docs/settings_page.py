@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "notify.webhook": notifications.WebhookSettings,
     "notify.healthchecks": notifications.HealthchecksSettings,
     "notify.apprise": notifications.AppriseSettings,
+    "audit": models.AuditSettings,
 }
 """Every table of the file, in the order of the page."""
 

@@ -31,7 +31,7 @@ from tests.docs.pages import DOCS, blocks, section, table_rows
 from tests.support.age_js import PATIENCE
 from tests.support.coverage_notes import not_covered
 from vault.age import HybridIdentity
-from vault.format import chunks, descriptor, envelope, inflated, pack, settings_copy
+from vault.format import chunks, descriptor, envelope, epoch_keys, grant, identity_shares, inflated, pack, settings_copy
 from vault.format.frames import Expander
 from vault.repository import snapshots
 from vault.repository.check import Depth, check
@@ -171,7 +171,9 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     assert stated["descriptor, key object"] == f"{descriptor.LARGEST_DESCRIPTOR >> 10} KiB"
     copies = f"{settings_copy.LARGEST >> 20} MiB; {settings_copy.MOST_RECIPIENTS}"
     assert stated["copy of settings (opened); its recipients"] == copies
-    assert stated["record, claim, mark, note, hold (opened)"] == f"{envelope.LARGEST >> 20} MiB"
+    assert stated["record, claim, mark, note, hold, grant (opened)"] == f"{envelope.LARGEST >> 20} MiB"
+    kept = f"{epoch_keys.MOST_FORMER}; {grant.MOST_KEPT:,}"
+    assert stated["former epochs in a key object; ids that a revocation keeps"] == kept
     assert stated["chunks in a pack; its table of contents"] == f"{pack.MOST_CHUNKS:,}; {pack.LARGEST_CONTENTS >> 20} MiB"
 
 
@@ -269,3 +271,24 @@ def test_a_repository_made_now_has_the_same_shape_as_the_one_on_the_page(tmp_pat
     assert folders == sorted(one.name.split("/")[2] for one in shown() if one.name.startswith("projects/"))
     made, stated = json.loads(store.get("strongroom.json")), json.loads(the_descriptor())
     assert made == stated
+
+
+def test_a_kit_in_shares_becomes_an_identity_by_the_script_of_the_page(tmp_path: Path) -> None:
+    script = tmp_path / "kit.py"
+    script.write_text(blocks(PAGE, "python")[1].text, "utf-8")
+    first = VALUES["a share of it, of which two are needed"].strip("`")
+    (tmp_path / "share-1.txt").write_text(first)
+    words = VALUES["another share of it"].strip("`").split()
+    rows = [f"{number:>2} {word}" for number, word in enumerate(words, 1)]
+    (tmp_path / "share-3.txt").write_text("\n".join(["# Strongroom recovery kit, share 3 of 3", *rows]))
+    command = [sys.executable, str(script), "share-1.txt", "share-3.txt"]
+    found = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+    assert found.strip() == VALUES["the kit in one piece"].strip("`")
+
+
+def test_the_shares_of_the_page_give_its_seed() -> None:
+    names = ("a share of it, of which two are needed", "another share of it")
+    (identity,) = identity_shares.combined([identity_shares.Share.parse(VALUES[name].strip("`"), name) for name in names])
+    assert identity.seed.hex() == VALUES["a kit's seed"].strip("`") and identity.encode() == VALUES[
+        "the kit in one piece"
+    ].strip("`")

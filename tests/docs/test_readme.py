@@ -38,6 +38,7 @@ def tour() -> list[Step]:
 def common(line: str) -> str:
     """A line without what differs from run to run: ids, numbers and their units, the width of columns."""
     line = re.sub(r"\b[0-9]{8}t[0-9]{6}z-[0-9a-f]{16}\b|\b[0-9a-f]{32}\b", "ID", line)
+    line = re.sub(r"\b(?:[A-Z2-7]{4}-){3}[A-Z2-7]{4}\b", "KIT", line)
     line = re.sub(r"/[\w/.-]+/(srv|media|home)/", r"/\1/", line)
     line = re.sub(r"\d[\d.:,-]*(?: \d+)*", "N", line)
     line = re.sub(r"N( [KMG]i)?B?(?= |,|;|$)", "N", line.replace(" KiB", "").replace(" MiB", "").replace(" B", ""))

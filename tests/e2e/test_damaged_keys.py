@@ -34,15 +34,34 @@ def own_key(desk: Desk, project: str) -> Path:
     return repository(desk) / "keys" / ids[project] / f"{key_id(identity.recipient, ids[project])}.age"
 
 
+def places(desk: Desk, project: str) -> tuple[Path, Path]:
+    """The same in its two places."""
+    first = own_key(desk, project)
+    return first, repository(desk) / "projects" / first.parent.name / "keys" / first.name
+
+
+def copies(desk: Desk) -> list[Path]:
+    """What this machine keeps of key objects."""
+    return sorted((desk.folder / "home/.local/state/strongroom").glob("*/keys/*.age"))
+
+
 def flip(file: Path, place: int) -> None:
     data = bytearray(file.read_bytes())
     data[place] ^= 0x10
     file.write_bytes(data)
 
 
+def flip_all(desk: Desk, project: str, place: int) -> None:
+    """Damage a key object in both places, on a machine that has no copy of it."""
+    for file in places(desk, project):
+        flip(file, place)
+    for copy in copies(desk):
+        copy.unlink()
+
+
 @pytest.mark.parametrize("place", [5, 300, -3])
 def test_a_damaged_key_object_costs_its_own_project_and_no_other(two: Desk, place: int) -> None:
-    flip(own_key(two, "zeta"), place)
+    flip_all(two, "zeta", place)
     for command in (["list"], ["status"], ["backup"]):
         result = two.call(*command, exits=3)
         assert "zeta" in result.err
@@ -58,7 +77,7 @@ def test_a_damaged_key_object_costs_its_own_project_and_no_other(two: Desk, plac
 
 
 def test_projects_are_listed_and_added_beside_one_that_does_not_open(two: Desk) -> None:
-    flip(own_key(two, "zeta"), 300)
+    flip_all(two, "zeta", 300)
     listed = two.call("project", "list", "--json", exits=3).document
     assert [one["project"] for one in listed["projects"]] == ["acme"]
     assert [one["path"] for one in listed["refused"]] == ["zeta"]
@@ -67,7 +86,7 @@ def test_projects_are_listed_and_added_beside_one_that_does_not_open(two: Desk) 
 
 
 def test_a_project_that_does_not_open_keeps_its_name(two: Desk) -> None:
-    flip(own_key(two, "zeta"), 300)
+    flip_all(two, "zeta", 300)
     text = two.settings.read_text()
     two.settings.write_text(text[: text.index("[projects.zeta]")])
     refused = two.call("project", "add", "zeta", "--source", f"raw={two.folder / 'other'}", exits=20)
@@ -75,9 +94,39 @@ def test_a_project_that_does_not_open_keeps_its_name(two: Desk) -> None:
 
 
 def test_a_lost_key_object_of_a_project_that_this_machine_knows_is_told_as_damage(two: Desk) -> None:
-    own_key(two, "zeta").unlink()
+    for file in (*places(two, "zeta"), *copies(two)):
+        file.unlink()
     assert "no key object of project 'zeta'" in two.call("backup", "zeta", exits=20).err
     two.call("restore", "acme", "--to", "proof")
+
+
+def test_a_key_object_is_read_in_its_second_place_and_from_this_machines_copy_with_a_word_about_it(two: Desk) -> None:
+    first, second = places(two, "zeta")
+    whole = first.read_bytes()
+    assert second.read_bytes() == whole and len(copies(two)) == 2
+    flip(first, 300)
+    said = two.call("backup", "zeta").err
+    assert f"projects/{second.parent.parent.name}/keys/" in said and "was used instead" in said
+    second.unlink()
+    assert "the copy on this machine was used instead" in two.call("restore", "zeta", "--to", "back").err
+    found = two.call("check", "--json", exits=20).document["repository"]
+    assert {one["what"] for one in found["problem_list"]} >= {"damaged-key", "missing-key"}
+    first.write_bytes(whole)
+    second.write_bytes(whole)
+    assert "was used instead" not in two.call("check", "--data").err
+
+
+def test_a_changed_descriptor_is_refused_by_name_and_the_copy_of_this_machine_mends_it(used: Desk) -> None:
+    descriptor = repository(used) / "strongroom.json"
+    whole = descriptor.read_bytes()
+    descriptor.write_bytes(whole.replace(b'"create_once": true', b'"create_once": false'))
+    for command in (["list"], ["backup"], ["check"], ["restore", "acme", "--to", "out"]):
+        refused = used.call(*command, exits=20)
+        assert "the descriptor (strongroom.json) was changed" in refused.err
+    copy = Path(refused.err.split("right one in ")[1].split(":")[0])
+    descriptor.write_bytes(copy.read_bytes())
+    assert descriptor.read_bytes() == whole
+    unchanged(used)
 
 
 def test_to_open_one_project_no_other_ones_key_object_is_read(two: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,13 +40,18 @@ def test_the_words_of_the_kit_work_on_a_machine_that_knows_nothing(kept: Desk, t
     machine = fresh_machine(kept, tmp_path / "fresh")
     commands = words_of(kept.kit.read_text())
     assert [words[:2] for words in commands] == [
+        ["recover", machine.place.address],
         ["project", "list"],
         ["settings", "restore"],
         ["restore", "PROJECT"],
         ["restore", "--all-projects"],
     ]
-    for number, command in enumerate(commands):
+    recover, *single = commands
+    for number, command in enumerate(single):
         machine.run(*({"PROJECT": "acme", "DIR": f"out{number}"}.get(word, word) for word in command))
+    again = fresh_machine(kept, tmp_path / "again")
+    again.run(*recover, "--yes", "--no-identity", "--to", "all")
+    assert (tmp_path / "again/all/globex/reports/2024/calls-05.csv").read_text() == "globex"
     out = tmp_path / "fresh"
     assert (out / "out2/reports/2024/calls-05.csv").read_text() == "acme"
     assert (out / "out3/acme/reports/2024/calls-05.csv").read_text() == "acme"
@@ -108,8 +113,11 @@ def test_a_restore_of_all_projects_is_one_document_with_what_became_of_each(kept
 def test_a_project_that_does_not_open_is_in_the_document_and_the_exit_code(kept: Desk) -> None:
     (acme,) = [one for one in kept.call("project", "list", "--json").document["projects"] if one["project"] == "acme"]
     with kept.store() as store:
-        for info in list(store.list(f"keys/{acme['project_id']}")):
-            store.put(info.name, b"damaged")
+        for folder in (f"keys/{acme['project_id']}", f"projects/{acme['project_id']}/keys"):
+            for info in list(store.list(folder)):
+                store.put(info.name, b"damaged")
+    for copy in (kept.folder / "home/.local/state/strongroom").glob("*/keys/*.age"):
+        copy.unlink()
     document = kept.call("restore", "--all-projects", "--to", "out", "--json", exits=3).document
     assert [one["project"] for one in document["projects"] if one["found"]] == ["globex"]
     assert [one["path"] for one in document["refused"]] == ["acme"]

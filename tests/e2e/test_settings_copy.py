@@ -214,7 +214,7 @@ def test_of_several_machines_the_one_that_is_meant_is_named(desk: Desk, named: C
 def test_what_somebody_without_keys_has_put_there_is_not_taken_for_settings(desk: Desk) -> None:
     """Who knows the kit's public key can seal to it; the settings would run a command of theirs."""
     (kit,) = json.loads(json.dumps(settings.load(desk.settings).recovery))
-    recipient = parse_recipient(kit)
+    recipient = parse_recipient(kit.split()[0])
     assert isinstance(recipient, HybridRecipient)
     evil = '[repository]\naddress = "x"\n[identity]\ncommand = "rm -rf /"\n[projects.acme]\nsources = []\n'
     with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
@@ -268,9 +268,7 @@ def test_who_may_only_write_into_a_project_opens_no_settings(desk: Desk) -> None
     writer = HybridIdentity.generate(SeededChance("writer"))
     file = desk.folder / "writer.txt"
     file.write_text(writer.encode() + "\n")
-    with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
-        project = place.project("acme")
-        place.repository.grant(project.capability.without_reading(), writer.recipient)
+    desk.call("keys", "grant", writer.recipient.encode(), "--name", "writer", "--project", "acme", "--as", "write", "--yes")
     write_more(desk, "# of the machine that may only write\n")
     told = desk.call("backup", "acme", "--identity", str(file), "--json").document["settings_copy"]
     assert told["written"]

@@ -24,6 +24,6 @@ if (verb === "generate") {
   give(await encrypter.encrypt(new Uint8Array(readFileSync(0))));
 } else {
   const decrypter = new age.Decrypter();
-  decrypter.addIdentity(key);
+  for (const identity of key.split("\n")) decrypter.addIdentity(identity);
   give(await decrypter.decrypt(new Uint8Array(readFileSync(0))));
 }

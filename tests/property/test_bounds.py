@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.support.places import made_on
+from tests.support.places import identity, made_on
 from tests.support.randomness import SeededChance
 from vault import age
 from vault.age import HybridIdentity
@@ -21,10 +21,14 @@ from vault.format.capability import Capability
 from vault.format.chunks import ChunkerParams
 from vault.format.claim_eviction import Eviction
 from vault.format.descriptor import LARGEST_PACK, Descriptor, FormatLimits
-from vault.format.forget_note import ForgetNote, ForgottenSnapshot
+from vault.format.forget_note import ForgetNote, ForgottenSnapshot, GivenUpContent
 from vault.format.hold import HeldPeriod, Hold, Release, Scope
+from vault.format.log_entry import MOST_PROJECTS, Actor, LogEntry, LoggedProject, Outcome
+from vault.format.log_entry import NAMESPACE as LOG
+from vault.format.log_head import LogHead
 from vault.format.mark import MAX_PACKS_IN_MARK, Mark
 from vault.format.moved_packs import MovedPacks
+from vault.format.principal import Principal, sign
 from vault.format.settings_copy import LARGEST as LARGEST_COPY
 from vault.format.settings_copy import MOST_RECIPIENTS, SettingsCopy
 from vault.format.snapshot_record import Counts, Record
@@ -194,11 +198,13 @@ ids = st.builds(
 )
 moments = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)).map(lambda when: when.replace(tzinfo=UTC))
 forgotten = st.builds(ForgottenSnapshot, ids, texts, moments, st.lists(ids, max_size=3).map(tuple))
+given_up = st.builds(GivenUpContent, shas, texts, texts)
 periods = st.builds(HeldPeriod, texts, st.none() | moments, st.none() | moments)
 scopes = st.builds(Scope, st.none() | texts, st.none() | periods, st.none() | texts, st.none() | ids)
 housekept = st.one_of(
     st.builds(Mark, hexes, st.lists(shas, max_size=3).map(tuple), texts, moments, st.lists(ids, max_size=3).map(tuple)),
     st.builds(ForgetNote, hexes, st.lists(forgotten, max_size=3).map(tuple), texts, texts, moments, texts),
+    st.builds(ForgetNote, hexes, st.just(()), texts, texts, moments, texts, contents=st.lists(given_up, max_size=3).map(tuple)),
     st.builds(MovedPacks, ids, st.dictionaries(shas, st.lists(shas, max_size=3).map(tuple), max_size=3)),
     st.builds(Eviction, ids),
     st.builds(Hold, hexes, scopes, texts, texts, moments, st.none() | moments),
@@ -254,6 +260,57 @@ def test_any_number_of_forgotten_snapshots_fits_into_notes(count: int, parents: 
     found = read_notes(project)
     assert found.damaged == ()
     assert found.by_id == {one.id: one for one in gone}
+
+
+OPERATOR = identity()
+plain = st.none() | st.booleans() | st.integers(-(1 << 62), 1 << 62) | texts
+values = st.dictionaries(texts, st.recursive(plain, lambda inner: st.lists(inner, max_size=3), max_leaves=4), max_size=3)
+counts = st.dictionaries(texts, st.integers(0, 1 << 62), max_size=3)
+outcomes = st.builds(
+    Outcome,
+    st.sampled_from(["ok", "problems", "refused", "failed", "interrupted"]),
+    st.none() | st.integers(0, 255),
+    st.none() | moments,
+    counts,
+    st.lists(values, max_size=2).map(tuple),
+    texts,
+)
+logged = st.builds(
+    LogEntry,
+    id=st.builds(layout.entry_id, st.integers(1, layout.LAST_SEQUENCE), st.binary(min_size=8, max_size=8).map(bytes.hex)),
+    repository=hexes,
+    principal=hexes,
+    before=st.none() | shas.map(bytes.hex),
+    signing_key=st.just(Principal.of(OPERATOR).signing_key),
+    at=moments,
+    action=texts,
+    phase=st.sampled_from(["intent", "outcome", "done"]),
+    who=st.builds(Actor, texts, texts, texts, st.booleans()),
+    projects=st.lists(st.builds(LoggedProject, texts, texts), max_size=MOST_PROJECTS + 1).map(tuple),
+    what=values,
+    outcome=st.none() | outcomes,
+)
+
+
+@usual
+@given(one=logged)
+def test_an_entry_of_the_log_that_is_written_can_be_read(one: LogEntry) -> None:
+    try:
+        data = one.encode(lambda body: sign(OPERATOR, body, LOG))
+    except Unstorable:
+        if len(one.projects) <= MOST_PROJECTS:
+            with pytest.raises(UnicodeEncodeError):
+                strict_json.dump(one.as_json())
+    else:
+        assert LogEntry.decode(data, one.principal, one.id, one.repository) == one
+
+
+@usual
+@given(head=st.none() | st.builds(LogHead, hexes, st.integers(1, layout.LAST_SEQUENCE), shas.map(bytes.hex)))
+def test_the_head_of_a_log_in_a_record_is_read_again(head: LogHead | None) -> None:
+    one = replace(RECORD, log=head)
+    snapshot_record.verify_readable(one)
+    assert reread(one) == one
 
 
 CAPABILITY = Capability.generate("a" * 32, "b" * 32, "acme", SeededChance("capability"))

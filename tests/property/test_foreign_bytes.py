@@ -15,18 +15,24 @@ from hypothesis import strategies as st
 from tests.property.test_formats import KEY, NAME, SNAPSHOT, segment_of
 from tests.support.places import tiny_descriptor
 from tests.support.randomness import SeededChance
+from vault.age import HybridIdentity
 from vault.errors import StrongroomError
-from vault.format import envelope, frames, index, manifest, pack, strict_json, tree
+from vault.format import envelope, frames, index, layout, manifest, pack, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id
-from vault.format.claim import Claim
+from vault.format.claim import Claim, Process
 from vault.format.descriptor import Descriptor
-from vault.format.forget_note import ForgetNote, ForgottenSnapshot
+from vault.format.forget_note import ForgetNote, ForgottenSnapshot, GivenUpContent
+from vault.format.log_entry import NAMESPACE, Actor, LogEntry, LoggedProject, Outcome
+from vault.format.log_head import LogHead
+from vault.format.log_stamp import LogStamp
 from vault.format.mark import Mark
 from vault.format.moved_packs import MovedPacks
+from vault.format.principal import Principal, sign
 from vault.format.settings_copy import SettingsCopy
 from vault.format.snapshot_record import Counts, Record, decode_record, decode_stored
 from vault.format.tree import Tree
+from vault.repository.audit.draft import Draft, audiences
 
 usual = settings(derandomize=True, deadline=None, max_examples=100)
 deep = settings(derandomize=True, deadline=None, max_examples=5000)
@@ -60,6 +66,39 @@ def copy_of(value: dict[str, Any]) -> object:
     return SettingsCopy.decode(body + b"\n" + strict_json.dump(tags) + b"\n", COPY_NAME, COPY_KEYS, "5" * 32)
 
 
+ENTRY_ID = layout.entry_id(7, "0123456789abcdef")
+
+
+@cache
+def operator() -> HybridIdentity:
+    return HybridIdentity.generate(SeededChance("operator"))
+
+
+def log_entry() -> LogEntry:
+    moment, key = datetime(2026, 3, 14, tzinfo=UTC), Principal.of(operator()).signing_key or b""
+    about, outcome = (LoggedProject("a" * 32, "acme"),), Outcome("ok", 0, moment, {"files": 1}, ({"source": "s"},), "")
+    who = Actor("u", "h", "p")
+    return LogEntry(ENTRY_ID, "5" * 32, "c" * 32, "ab" * 32, key, moment, "backup", "done", who, about, {"x": [1]}, outcome)
+
+
+def signed_entry(value: dict[str, Any]) -> object:
+    """An entry of the log whose signature is right, whatever its first line says."""
+    body = strict_json.dump(value) + b"\n"
+    data = body + sign(operator(), body, NAMESPACE).encode()
+    return LogEntry.decode(data, "c" * 32, ENTRY_ID, "5" * 32)
+
+
+def log_stamp() -> LogStamp:
+    head = LogHead("c" * 32, 7, "ab" * 32)
+    return LogStamp(ENTRY_ID, "5" * 32, head, datetime(2026, 3, 14, tzinfo=UTC), "https://tsa", b"x")
+
+
+def draft() -> Draft:
+    entry, about = log_entry(), audiences([(LoggedProject("a" * 32, "acme"), operator().recipient)])
+    process = Process("m", "b", "n", 1, 2)
+    return Draft(entry.run, entry.action, entry.at, entry.who, about, entry.what, process, 1, entry.outcome)
+
+
 @cache
 def valid_json() -> dict[str, dict[str, Any]]:
     """One of each object that is JSON, as its writer makes it."""
@@ -75,8 +114,12 @@ def valid_json() -> dict[str, dict[str, Any]]:
         "claim": claim.as_json(),
         "mark": {"record": "mark", "packs": ["00" * 32]},
         "note": ForgetNote("b" * 32, (ForgottenSnapshot(SNAPSHOT, "s", moment, ("p",)),), "r", "h", moment).as_json(),
+        "giving up": ForgetNote("b" * 32, (), "r", "h", moment, contents=(GivenUpContent(bytes(32), "s", "p"),)).as_json(),
         "moved": MovedPacks(SNAPSHOT, {bytes(32): (bytes(32),)}).as_json(),
         "settings": strict_json.load(settings_copy().encode(COPY_NAME, {}).split(b"\n")[0], "it", largest=9999),
+        "log entry": log_entry().as_json(),
+        "log stamp": strict_json.load(log_stamp().encode(), "it", largest=9999),
+        "log draft": strict_json.load(draft().encode(), "it", largest=9999),
     }
 
 
@@ -87,8 +130,12 @@ JSON_READERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "claim": Claim.from_json,
     "mark": lambda value: Mark.from_json(value, "a" * 32),
     "note": lambda value: ForgetNote.from_json(value, "b" * 32),
+    "giving up": lambda value: ForgetNote.from_json(value, "b" * 32),
     "moved": lambda value: decode_stored(value, SNAPSHOT),
     "settings": copy_of,
+    "log entry": signed_entry,
+    "log stamp": lambda value: LogStamp.decode(strict_json.dump(value), "c" * 32, ENTRY_ID, "5" * 32),
+    "log draft": lambda value: Draft.decode(strict_json.dump(value)),
 }
 
 

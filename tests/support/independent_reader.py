@@ -6,6 +6,7 @@ what the page says that a reader must refuse, goes by the index, and looks into 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Collection, Mapping
@@ -44,19 +45,25 @@ def read(objects: Mapping[str, bytes], identity: str) -> dict[str, Given]:
     cannot be used, or a key object is another project's."""
     try:
         descriptor = json.loads(objects["strongroom.json"])
-        if descriptor["format"] != 1 or set(descriptor["features"]) - {"inflated"}:
+        if descriptor["format"] != 1 or set(descriptor["features"]) - {"inflated", "epochs"}:
             raise Refused("another format")
     except (KeyError, ValueError, TypeError) as error:
         raise Refused("no descriptor") from error
-    found = {}
-    for name in sorted(objects):
-        if name.startswith("keys/"):
-            secrets = _secrets(objects[name], identity)
-            if secrets is None:
+    found: dict[str, Given] = {}
+    digest = hashlib.sha256(objects["strongroom.json"]).hexdigest()
+    second = [name for name in sorted(objects) if name.startswith("projects/") and name.split("/")[2] == "keys"]
+    for name in [*(name for name in sorted(objects) if name.startswith("keys/")), *second]:
+        project = name.split("/")[1]
+        secrets = _secrets(objects[name], identity) if project not in found else None
+        if secrets is None:
+            continue
+        if secrets["project"] != project or secrets["repository"] != descriptor["repository"]:
+            if name in second or "epochs" in descriptor["features"]:
                 continue
-            if secrets["project"] != name.split("/")[1] or secrets["repository"] != descriptor["repository"]:
-                raise Refused(f"{name} was swapped")
-            found[secrets["project"]] = _Reader(objects, secrets).everything()
+            raise Refused(f"{name} was swapped")
+        if digest not in secrets.get("descriptor", [digest]):
+            raise Refused("another descriptor")
+        found[project] = _Reader(objects, secrets).everything()
     return found
 
 
@@ -72,9 +79,10 @@ class _Reader:
     def __init__(self, objects: Mapping[str, bytes], secrets: dict[str, Any]) -> None:
         self._objects = objects
         self._project = secrets["project"]
+        epochs = [one for one in (secrets, secrets.get("pending"), *secrets.get("former", [])) if one]
         self._identities = {
-            "meta": parse_identities(secrets["catalogue_identity"]),
-            "packs": parse_identities(secrets["content_identity"]),
+            tier: [identity for one in epochs if one[field] for identity in parse_identities(one[field])]
+            for tier, field in (("meta", "catalogue_identity"), ("packs", "content_identity"))
         }
         key = bytes.fromhex(secrets["chunk_id_key"])
         self._chunk_key = key

@@ -33,7 +33,8 @@ from vault.format import layout
 from vault.format.chunks import ChunkerParams
 from vault.format.descriptor import Descriptor, FormatLimits, Trust
 from vault.format.layout import CONTENT_TIER
-from vault.repository.check import CheckReport, Depth, check
+from vault.repository.check import Depth, check
+from vault.repository.check_report import CheckReport
 from vault.repository.orphan_packs import read_table_of_contents
 from vault.repository.pack_reader import PackReader
 from vault.repository.project import Project

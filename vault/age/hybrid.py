@@ -114,6 +114,11 @@ class HybridIdentity:
             raise KeyUnreadable("this is not a hybrid identity: those begin with `AGE-SECRET-KEY-PQ-1`, in capitals")
         return cls(seed)
 
+    @property
+    def seed(self) -> bytes:
+        """The 32 bytes of which both private keys are made: the secret itself."""
+        return self._seed
+
     def encode(self) -> str:
         """`AGE-SECRET-KEY-PQ-1…`: the secret itself, for a key file and nowhere else."""
         return bech32.encode(IDENTITY_PREFIX, self._seed).upper()

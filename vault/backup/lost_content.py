@@ -117,11 +117,12 @@ class LostContent(Struct, frozen=True):
         )
 
 
-def find(view: WriterView, index: UsableIndex, base: BasePacks) -> LostContent | None:
-    """What the base snapshots need and that cannot be read; None where everything can. Raises `StorageError`."""
+def find(view: WriterView, index: UsableIndex, base: BasePacks, *, noted: bool = False) -> LostContent | None:
+    """What the base snapshots need and that cannot be read; None where everything can. noted: whether content may be lost
+    though no pack seems to be, as a person has given it up. Raises `StorageError`."""
     rows = index.all_rows()
     unnamed = (base.needed & view.stored.keys()) - rows.packs()
-    if not base.lost and not unnamed and base.lists_read:
+    if not base.lost and not unnamed and base.lists_read and not noted:
         return None
     return LostContent(base.lost, unnamed, rows.split(base.lost | view.gone_of_index())[0], rows)
 

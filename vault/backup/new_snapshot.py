@@ -113,15 +113,16 @@ class NewSnapshot:
         difference = comparison.compare(self._scan.table, last, compared_at, self._scan.ignored)
         self._options.stop()
         packs = view.base_packs(base.bases)
+        noted = self._any_noted(last)
         unchanged = difference.nothing_changed and base.only_one and not self._described_anew and not self._any_retired(last)
         complete = not packs.lost and packs.lists_read and not view.catalogue.found_orphans
-        if base.last and unchanged and complete:
+        if base.last and unchanged and complete and not noted:
             return self._commit_unchanged(base.last, _Reading(difference), packs)
         index = view.read_index(packs)
         reading = _Reading(difference)
         if base.last:
             packs = view.base_packs(base.bases)  # the whole index says of more packs that they are gone
-            reading = self._with_lost(difference, index, packs)
+            reading = self._with_lost(difference, index, packs, noted=noted)
             unchanged = unchanged and reading.difference.nothing_changed and not self._any_given_up(reading)
             if unchanged and lost_content.catalogue_is_stored(view, base.last, packs):
                 return self._commit_unchanged(base.last, reading, packs)
@@ -141,6 +142,15 @@ class NewSnapshot:
         if retire is None or last["vanished_at"].null_count == len(last):
             return False
         return bool(pc.any(retire.retired(self._base.last_manifest([*retire.columns, "vanished_at"]))).as_py())
+
+    def _any_noted(self, last: pa.Table) -> bool:
+        """Whether there are vanished items that a person has given up: they go, if their content is still lost."""
+        import pyarrow.compute as pc
+
+        give_up = self._options.give_up
+        if give_up is None or not self._view.committed.given_up or last["vanished_at"].null_count == len(last):
+            return False
+        return bool(pc.any(give_up.retired(self._base.last_manifest([*give_up.columns]))).as_py())
 
     def _any_given_up(self, reading: _Reading) -> bool:
         """The same for items whose content is lost and that a person has given up."""
@@ -162,9 +172,9 @@ class NewSnapshot:
                 hint="is it mounted? If it is meant to be empty, run the backup with --allow-empty",
             )
 
-    def _with_lost(self, difference: Comparison, index: UsableIndex, packs: BasePacks) -> _Reading:
-        """What must be read: also what the repository has lost."""
-        lost = lost_content.find(self._view, index, packs)
+    def _with_lost(self, difference: Comparison, index: UsableIndex, packs: BasePacks, *, noted: bool) -> _Reading:
+        """What must be read: also what the repository has lost. noted: whether a person has given something up."""
+        lost = lost_content.find(self._view, index, packs, noted=noted)
         if lost is None:
             return _Reading(difference)
         rows = lost.rows(self._base.last_manifest(["chunks"])["chunks"])
@@ -333,6 +343,7 @@ class NewSnapshot:
             described_by=source.classify_options.fingerprint,
             changes=changed,
             coverage=None if self._scan.coverage is None else coverages.bounded(self._scan.coverage),
+            log=self._options.log,
         )
         verify_readable(record)
         self._session.commit(record, self._view.dependencies(packs, stored.found))

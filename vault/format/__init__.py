@@ -11,5 +11,7 @@ mark             packs that a prune will delete      moved_packs      what a pru
 hold             what nobody may forget              forget_note      which snapshots were forgotten
 rollup           snapshots summed up                 settings_copy    a sealed copy of settings
 principal        whom keys are granted to            ssh_signature    Ed25519 signatures as OpenSSH has them
+log_entry        what was done, signed, in a chain   log_head         the newest entry of a chain
+log_stamp        a time stamp of one
 parquet          tables as bytes                     strict_json      JSON of bounded size and depth
 """

@@ -20,7 +20,10 @@ FORMAT = 1
 INFLATED = "inflated"
 """Frames may hold a file in its inflated form, and a pack may hold frames of several dictionaries."""
 
-KNOWN_FEATURES = frozenset({INFLATED})
+EPOCHS = "epochs"
+"""Keys are granted by signed statements and may be rotated; key objects say what the descriptor is, and lie in two places."""
+
+KNOWN_FEATURES = frozenset({INFLATED, EPOCHS})
 """Required features that this version knows; a repository that requires another one is refused by name."""
 
 LARGEST_DESCRIPTOR = 64 * 1024

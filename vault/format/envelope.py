@@ -47,6 +47,13 @@ def decode(data: bytes | bytearray, key: bytes, name: str, project: str, what: s
     return strict_json.load(lines[0], what, largest=LARGEST)
 
 
+def untagged(data: bytes | bytearray, what: str) -> dict[str, Any]:
+    """The value of a record for somebody who cannot check its tag, as it bears a signature. Raises `Damaged`."""
+    if len(data) > LARGEST:
+        raise Damaged(f"{what} is {len(data)} bytes long; more than {LARGEST} is never written")
+    return strict_json.load(bytes(data).split(b"\n")[0], what, largest=LARGEST)
+
+
 def tag(body: bytes, key: bytes, name: str, project: str) -> bytes:
     """32 bytes: BLAKE3(key, name NUL project NUL body)."""
     return blake3(b"\0".join([name.encode(), project.encode(), body]), key=key).digest()

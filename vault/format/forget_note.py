@@ -80,6 +80,31 @@ class GivenUpItem(Struct, frozen=True):
         )
 
 
+class GivenUpContent(Struct, frozen=True):
+    """The content of an item, in whatever snapshot, that is lost and that a person has given up.
+
+    - `blake3`: of the whole content, as manifests have it
+    - `path`: printable, for people
+    """
+
+    blake3: bytes
+    source: str
+    path: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As a note holds it."""
+        return {"blake3": self.blake3.hex(), "source": self.source, "path": self.path}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> GivenUpContent:
+        """Read back. Raises `Damaged`."""
+        return cls(
+            blake3=strict_json.hexadecimal(value, "blake3", 32, what),
+            source=strict_json.field(value, "source", str, what),
+            path=strict_json.field(value, "path", str, what),
+        )
+
+
 class ForgetNote(Struct, frozen=True):
     """Snapshots that were forgotten together.
 
@@ -89,6 +114,7 @@ class ForgetNote(Struct, frozen=True):
     - `packs_stay_until`: set where the snapshots are lost and a person has accepted the loss: until then no prune deletes a
       pack, as nobody knows which packs the lost snapshots need
     - `items`: vanished items that a person has given up
+    - `contents`: contents of items, of whatever snapshots, that a person has given up
     """
 
     id: str
@@ -99,6 +125,7 @@ class ForgetNote(Struct, frozen=True):
     who: str = ""
     packs_stay_until: datetime | None = None
     items: tuple[GivenUpItem, ...] = ()
+    contents: tuple[GivenUpContent, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
@@ -115,6 +142,8 @@ class ForgetNote(Struct, frozen=True):
             value["packs_stay_until"] = strict_json.write_moment(self.packs_stay_until)
         if self.items:
             value["items"] = [item.as_json() for item in self.items]
+        if self.contents:
+            value["contents"] = [content.as_json() for content in self.contents]
         return value
 
     @classmethod
@@ -123,12 +152,7 @@ class ForgetNote(Struct, frozen=True):
         what = f"the note {note_id} of forgotten snapshots"
         if strict_json.field(value, "record", str, what) != "forgotten" or strict_json.field(value, "id", str, what) != note_id:
             raise Damaged(f"{what} is malformed: it lacks what every such object has, or has it in another form")
-        listed = strict_json.field(value, "snapshots", list, what)
-        if not all(isinstance(entry, dict) for entry in listed) or len(listed) > MAX_SNAPSHOTS_IN_NOTE:
-            raise Damaged(f"{what} is not readable, or names more than {MAX_SNAPSHOTS_IN_NOTE} snapshots")
-        items = strict_json.field(value, "items", list, what) if "items" in value else []
-        if not all(isinstance(entry, dict) for entry in items) or len(items) > MAX_SNAPSHOTS_IN_NOTE:
-            raise Damaged(f"{what} is not readable, or names more than {MAX_SNAPSHOTS_IN_NOTE} items")
+        listed, items, contents = (_entries(value, name, what) for name in ("snapshots", "items", "contents"))
         return cls(
             id=note_id,
             snapshots=tuple(ForgottenSnapshot.from_json(entry, what) for entry in listed),
@@ -138,4 +162,13 @@ class ForgetNote(Struct, frozen=True):
             who=str(value.get("who", "")),  # absent in notes of the first version
             packs_stay_until=strict_json.moment(value, "packs_stay_until", what) if "packs_stay_until" in value else None,
             items=tuple(GivenUpItem.from_json(entry, what) for entry in items),
+            contents=tuple(GivenUpContent.from_json(entry, what) for entry in contents),
         )
+
+
+def _entries(value: dict[str, Any], name: str, what: str) -> list[dict[str, Any]]:
+    """A list of objects in a note; only that of the snapshots must be there."""
+    listed = strict_json.field(value, name, list, what) if name == "snapshots" or name in value else []
+    if not all(isinstance(entry, dict) for entry in listed) or len(listed) > MAX_SNAPSHOTS_IN_NOTE:
+        raise Damaged(f"{what} is not readable, or names more than {MAX_SNAPSHOTS_IN_NOTE} {name}")
+    return listed

@@ -8,8 +8,13 @@ from datetime import UTC, datetime
 DESCRIPTOR = "strongroom.json"
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
+_KEY = re.compile(r"[0-9a-f]{32}\.age\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MOMENT_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[0-9a-f]{16}\Z")
+_ENTRY_ID = re.compile(r"[0-9]{12}-[0-9a-f]{16}\Z")
+
+LAST_SEQUENCE = 999_999_999_999
+"""The greatest number of an entry of the log."""
 
 CONTENT_TIER = 0
 META_TIER = 1
@@ -27,6 +32,21 @@ def key_name(scope: str, key_id: str) -> str:
     return f"keys/{scope}/{key_id}.age"
 
 
+def second_keys_folder(project: str) -> str:
+    """Where the same key objects lie a second time."""
+    return f"projects/{project}/keys"
+
+
+def second_key_name(project: str, key_id: str) -> str:
+    """The second place of a capability wrapped to one principal."""
+    return f"projects/{project}/keys/{key_id}.age"
+
+
+def grant_name(project: str, grant: str) -> str:
+    """A grant, a revocation, or the beginning of an epoch."""
+    return f"projects/{project}/grants/{grant}"
+
+
 def settings_folder(origin: str = "") -> str:
     """Where copies of settings files lie: of one machine and file, or all of them. origin: 32 hex digits."""
     return f"settings/{origin}" if origin else "settings"
@@ -37,15 +57,39 @@ def settings_name(origin: str, copy: str) -> str:
     return f"settings/{origin}/{copy}"
 
 
+def audit_folder(principal: str = "") -> str:
+    """Where the entries of the log lie: of one principal, or all of them. principal: its id in the repository."""
+    return f"audit/{principal}" if principal else "audit"
+
+
+def audit_name(principal: str, entry: str) -> str:
+    """An entry of the log. entry: its id, see `entry_id`."""
+    return f"audit/{principal}/{entry}"
+
+
+def stamp_name(principal: str, stamp: str) -> str:
+    """The time stamp of an entry. stamp: formed like an entry's id."""
+    return f"audit/{principal}/stamps/{stamp}"
+
+
+def entry_id(sequence: int, token: str) -> str:
+    """An entry's id: its number in the chain of its principal, and 16 hex digits of the run that it is about."""
+    return f"{sequence:012d}-{token}"
+
+
+def is_entry_id(text: str) -> bool:
+    """Whether this is the id of an entry of the log."""
+    return _ENTRY_ID.match(text) is not None and int(text[:12]) > 0
+
+
 def projects_folder() -> str:
     """Where everything of all projects lies."""
     return "projects"
 
 
 def project_folder(project: str, folder: str = "") -> str:
-    """A folder of a project: `packs`, `meta`, `index`, `rollups`, `claims`, `snapshots`, `marks`, `holds`,
-    `forgotten`;
-    all of them without one."""
+    """A folder of a project: `packs`, `meta`, `index`, `rollups`, `claims`, `snapshots`, `marks`, `holds`, `forgotten`,
+    `grants`, `keys`; all of them without one."""
     return f"projects/{project}/{folder}" if folder else f"projects/{project}"
 
 
@@ -134,8 +178,18 @@ _LEAVES = {
     "marks": _ID,
     "forgotten": _ID,
     "holds": _ID,
+    "grants": _ID,
+    "keys": _KEY,
 }
 """What names of objects in each folder of a project end with."""
+
+
+def folder_of(name: str, project: str) -> str | None:
+    """The folder of a project that an object lies in (`packs`, `snapshots`, …); None where the name is none of that project's
+    objects'."""
+    if not name.startswith(f"{project_folder(project)}/") or not is_ours(name):
+        return None
+    return name.split("/")[2]
 
 
 def is_ours(name: str) -> bool:
@@ -144,9 +198,11 @@ def is_ours(name: str) -> bool:
     if name == DESCRIPTOR:
         return True
     if parts[0] == "keys" and len(parts) == 3:
-        return is_id(parts[1]) and parts[2].endswith(".age") and is_id(parts[2].removesuffix(".age"))
+        return is_id(parts[1]) and _KEY.match(parts[2]) is not None
     if parts[0] == "settings" and len(parts) == 3:
         return is_id(parts[1]) and is_snapshot_id(parts[2])
+    if parts[0] == "audit" and len(parts) in (3, 4):
+        return is_id(parts[1]) and parts[2:-1] in ([], ["stamps"]) and is_entry_id(parts[-1])
     if parts[0] != "projects" or len(parts) < 4 or not is_id(parts[1]) or parts[2] not in _LEAVES:
         return False
     inner = parts[3:]

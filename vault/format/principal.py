@@ -77,6 +77,10 @@ class Principal(Struct, frozen=True):
             lines.append(ssh_signature.public_line(self.signing_key, comment))
         return "\n".join(lines) + "\n"
 
+    def as_line(self) -> str:
+        """Both keys on one line, as settings name a recovery kit."""
+        return " ".join(self.as_text().split())
+
 
 def signing_key(identity: HybridIdentity) -> Ed25519PrivateKey:
     """The key with which the holder of an identity signs."""

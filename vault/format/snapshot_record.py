@@ -20,6 +20,7 @@ from vault.format import strict_json
 from vault.format.changes import Changes
 from vault.format.claim_eviction import Eviction
 from vault.format.envelope import LARGEST
+from vault.format.log_head import LogHead
 from vault.format.moved_packs import MovedPacks
 from vault.format.tree import Tree
 from vault.problems import Problem
@@ -71,6 +72,7 @@ class Record(Struct, frozen=True):
     - `described_by`: fingerprint of the settings that the periods came from
     - `changes`: what it changed of the snapshot before; None where an older client wrote the record
     - `coverage`: what the source says that the snapshot has, and has not; None where an older client wrote the record
+    - `log`: the newest entry of the log of whoever wrote the record, before this run; None where there was none
     """
 
     id: str
@@ -90,10 +92,13 @@ class Record(Struct, frozen=True):
     described_by: str = ""
     changes: Changes | None = None
     coverage: Coverage | None = None
+    log: LogHead | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
-        optional: dict[str, Any] = {} if self.changes is None else {"changes": self.changes.as_json()}
+        optional: dict[str, Any] = {
+            name: one.as_json() for name, one in (("changes", self.changes), ("log", self.log)) if one is not None
+        }
         if self.coverage is not None:
             optional["coverage"] = coverages.as_json(self.coverage)
         return {
@@ -139,6 +144,7 @@ class Record(Struct, frozen=True):
             described_by=str(value.get("described_by", "")),
             changes=Changes.from_json(value["changes"], what) if isinstance(value.get("changes"), dict) else None,
             coverage=coverages.from_json(value["coverage"], what) if isinstance(value.get("coverage"), dict) else None,
+            log=LogHead.from_json(value["log"], what) if isinstance(value.get("log"), dict) else None,
         )
 
 

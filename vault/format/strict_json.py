@@ -45,6 +45,21 @@ def field(value: dict[str, Any], name: str, kind: type[T], what: str) -> T:
     return found
 
 
+def item(found: object, what: str) -> dict[str, Any]:
+    """An object in a list. Raises `Damaged`."""
+    if not isinstance(found, dict):
+        raise Damaged(f"{what}: a list holds something else than objects")
+    return found
+
+
+def texts(value: dict[str, Any], name: str, what: str, *, most: int) -> tuple[str, ...]:
+    """A list of texts, at most so many. Raises `Damaged`."""
+    found = field(value, name, list, what)
+    if len(found) > most or not all(isinstance(one, str) for one in found):
+        raise Damaged(f"{what}: {name!r} is not a list of at most {most} texts")
+    return tuple(found)
+
+
 def optional(value: dict[str, Any], name: str, kind: type[T], what: str) -> T | None:
     """As `field`, or None where the name is missing or null."""
     return None if value.get(name) is None else field(value, name, kind, what)

@@ -9,5 +9,5 @@ forget_notes    which snapshots were forgotten     commit_verification  what a w
 holds           what must not be forgotten         object_lock          the same by the store's own locks
 check           is everything there and whole      cached_copies        whole copies of what is damaged in the store
 client_memory   what this machine remembers        store_trust          what is believed of the store
-gc              forget, mark, delete, repack
+gc              forget, mark, delete, repack       audit                the log of what was done
 """

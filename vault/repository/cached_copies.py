@@ -14,7 +14,6 @@ well, the copy is discarded. What a backup puts back:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,12 +22,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectNotFound
-from vault.format import envelope, layout
+from vault.format import layout
 from vault.format.claim_eviction import Eviction
 from vault.format.forget_note import ForgetNote
 from vault.format.moved_packs import MovedPacks
-from vault.format.snapshot_record import Record, decode_stored
-from vault.repository import forget_notes, snapshots, stored_packs
+from vault.format.snapshot_record import Record
+from vault.repository import forget_notes, object_proof, snapshots, stored_packs
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore, uncached
 from vault.storage.contract import Store
@@ -160,22 +159,11 @@ class _Copies:
 
     def _proves(self, name: str, data: bytes) -> bool:
         """Whether the bytes are what may stand under this name."""
-        sha256 = layout.pack_sha256(name)
-        if sha256 is not None:
-            return hashlib.sha256(data).digest() == sha256
-        try:
-            self._decoded(name, data)
-        except Damaged:
-            return False
-        return True
+        return object_proof.proves(self._project, name, data)
 
     def _decoded(self, name: str, data: bytes) -> ForgetNote | Record | MovedPacks | Eviction:
-        project, leaf = self._project, name.rpartition("/")[2]
-        plain = project.open_catalogue(data)
-        value = envelope.decode(plain, project.capability.tag_key, name, project.id, f"the copy of {name}")
-        return (
-            ForgetNote.from_json(value, leaf) if name == layout.forgotten_name(project.id, leaf) else decode_stored(value, leaf)
-        )
+        found: ForgetNote | Record | MovedPacks | Eviction = object_proof.decoded(self._project, name, data)
+        return found
 
     def _withheld(self, name: str, data: bytes, *, gone: bool) -> str | None:
         """Why it is not put back; empty where it may be; None where nobody needs it."""

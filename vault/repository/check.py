@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -24,9 +23,10 @@ from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import Problem, printable
 from vault.progress import NoProgress, Progress
-from vault.repository import check_objects, missing_snapshots, rollups, snapshots
-from vault.repository.cached_copies import CachedCopy, read_all_of
+from vault.repository import check_objects, given_up_contents, missing_snapshots, rollups, snapshots
+from vault.repository.cached_copies import read_all_of
 from vault.repository.catalog_chunks import MetaReader
+from vault.repository.check_report import CheckReport, LostItem
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.index_segments import rows_of_pack
 from vault.repository.missing_objects import Missing
@@ -42,97 +42,8 @@ if TYPE_CHECKING:
 
 
 PACKS_NAMED = 3
-
-
-class LostItem(Struct, frozen=True):
-    """An item of a snapshot that cannot be restored as it was. path: printable."""
-
-    snapshot: str
-    path: str
-
-
-class ReadCoverage(Struct, frozen=True):
-    """How much of a project's stored data checks of this machine have read. packs, bytes: that there are · packs_read,
-    bytes_read: of them, that were read once or more · since: every pack was read then or later; None where some was never
-    read."""
-
-    packs: int
-    bytes: int
-    packs_read: int
-    bytes_read: int
-    since: datetime | None
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        counts = {name: getattr(self, name) for name in ("packs", "bytes", "packs_read", "bytes_read")}
-        return counts | {"since": None if self.since is None else self.since.isoformat()}
-
-
-class CheckReport(Struct):
-    """What a check found in one project. packs, chunks: read and compared (with `data` only) · orphans: packs that no
-    index segment names, which is waste and not damage · unlocked: objects that the settings want locked, and are not."""
-
-    project: str
-    snapshots: int = 0
-    packs_needed: int = 0
-    packs_read: int = 0
-    chunks_read: int = 0
-    bytes_read: int = 0
-    orphans: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    """The damage; a problem's path is the object or snapshot that it is about."""
-    lost: list[LostItem] = field(default_factory=list)
-    unlocked: list[str] = field(default_factory=list)
-    inconsistent: list[LostItem] = field(default_factory=list)
-    """Items that changed while a backup read them: what was read is whole, and may be of several moments. No damage."""
-    copies: list[CachedCopy] = field(default_factory=list)
-    """What this machine's cache has whole of what is damaged or gone."""
-
-    coverage: ReadCoverage | None = None
-    """Where data was read."""
-
-    @property
-    def damage(self) -> list[str]:
-        """What is damaged or missing, in words."""
-        return [one.message for one in self.problems]
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing is damaged or missing."""
-        return not self.problems and not self.lost
-
-    def found(self, what: str, name: str, message: str) -> None:
-        """Damage. name: of the object or snapshot."""
-        self.problems.append(Problem(name.encode("utf-8", "surrogateescape"), what, message))
-
-    def found_all(self, others: Iterable[Problem], before: str = "") -> None:
-        """Damage that others have found, with the object in the sentence. before: words before that."""
-        self.problems += [replace(one, message=f"{before}{printable(one.path)}: {one.message}") for one in others]
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        names = (
-            "project",
-            "snapshots",
-            "packs_needed",
-            "packs_read",
-            "chunks_read",
-            "bytes_read",
-            "orphans",
-            "damage",
-            "unlocked",
-        )
-        found: dict[str, Any] = {name: getattr(self, name) for name in names}
-        marked = {
-            name: [{"snapshot": one.snapshot, "path": one.path} for one in getattr(self, name)]
-            for name in ("lost", "inconsistent")
-        }
-        copies = [{"object": one.name, "file": str(one.file), "put_back_by_backup": not one.withheld} for one in self.copies]
-        listed = [one.as_json() for one in self.problems]
-        found["snapshots_checked"] = self.snapshots
-        if self.coverage is not None:
-            found["coverage"] = self.coverage.as_json()
-        return found | {"problem_list": listed, "sound": self.sound, "cached_copies": copies} | marked
+NEEDS_UNKNOWN = frozenset({"damaged-record", "lost-record", "damaged-note", "missing-snapshot", "damaged-snapshot"})
+"""Problems after which nobody can say which packs all snapshots need."""
 
 
 class Depth(Struct, frozen=True):
@@ -161,6 +72,8 @@ class _Check:
         self._moved: Mapping[bytes, frozenset[bytes]] = {}
         self._named: frozenset[bytes] = frozenset()
         self._unnamed: set[bytes] = set()
+        self._of_packs: list[tuple[bytes, Problem]] = []
+        self._given_up = given_up_contents.read(project)
 
     def run(self) -> CheckReport:
         self._depth.progress.phase("reading the index")
@@ -180,8 +93,18 @@ class _Check:
             which = ", ".join(pack.hex() for pack in sorted(self._unnamed)[:PACKS_NAMED])
             problem = missing_segment_problem(self._project, len(self._unnamed))
             self._report.problems.append(replace(problem, message=f"{problem.message}: {which}"))
+        self._set_unneeded_aside()
         self._report.found_all([*rollups.damage(self._project), *check_objects.of_project(self._project)])
         return self._report
+
+    def _set_unneeded_aside(self) -> None:
+        """Damaged packs that no snapshot needs are waste. Not where it cannot be told what some snapshot needs."""
+        if any(one.what in NEEDS_UNKNOWN for one in self._report.problems):
+            return
+        waste = [problem for pack, problem in self._of_packs if pack not in self._needed]
+        packs = {pack.hex() for pack, _ in self._of_packs if pack not in self._needed}
+        self._report.problems = [one for one in self._report.problems if one not in waste]
+        self._report.unneeded = sorted(packs)
 
     def _with_unnamed(self, index: ChunkIndex) -> ChunkIndex:
         """The index, and what those packs say themselves that no segment names. What is needed of them says that a segment is
@@ -215,15 +138,16 @@ class _Check:
         everything = [(tier, pack, size) for tier, packs in standing.items() for pack, size in sorted(packs.items())]
         chosen = self._chosen(everything)
         self._depth.progress.phase("reading packs", items=len(chosen), size=sum(size for _, _, size in chosen))
-        bad_chunks: set[bytes] = set()
+        bad_places: set[tuple[bytes, bytes]] = set()
         reader = PackReader(self._project, index)  # one for all: packs share dictionaries
         for tier, pack, size in chosen:
             self._depth.stop()
             before = len(self._report.problems)
-            bad_chunks |= self._read_pack(reader, index, tier, pack, bad)
+            bad_places |= {(chunk, pack) for chunk in self._read_pack(reader, index, tier, pack, bad)}
+            self._of_packs += [(pack, one) for one in self._report.problems[before:]]
             self._depth.heard(pack, len(self._report.problems) == before and pack not in bad)
             self._depth.progress.advance(items=1, size=size)
-        return bad_chunks
+        return _nowhere_else(index, bad_places, bad)
 
     def _chosen(self, everything: list[tuple[int, bytes, int]]) -> list[tuple[int, bytes, int]]:
         if self._depth.chosen is not None:
@@ -308,7 +232,7 @@ class _Check:
         needed = snapshots.needed_packs(reader, one, self._moved)
         self._needed |= needed
         self._report.packs_needed = len(self._needed)
-        table = snapshots.read_manifest(reader, one, columns=["path", "chunks", "consistency"])
+        table = snapshots.read_manifest(reader, one, columns=["path", "chunks", "consistency", "blake3"])
         marked = table["path"].filter(manifest.is_inconsistent(table)).to_pylist()
         self._report.inconsistent += [LostItem(one.id, printable(path)) for path in marked]
         chunks = table["chunks"].combine_chunks()
@@ -320,18 +244,32 @@ class _Check:
         suspects = [(located["pack"].combine_chunks(), bad), (ids, bad_chunks), (dictionaries, bad_chunks)]
         for column, wrong in suspects:
             gone = pc.or_(gone, pc.is_in(column, value_set=pa.array(sorted(wrong), name)))
-        rows = pc.unique(parents.filter(gone)).to_pylist()
-        self._report.lost += [LostItem(one.id, printable(table["path"][row].as_py())) for row in rows]
+        self._lost(one, table.take(pc.unique(parents.filter(gone))))
         catalogue = pa.array(_catalogue(reader, one), name)
         for places_ in (located, index.locate(catalogue)):
             self._unnamed |= set(pc.unique(places_["pack"]).drop_null().to_pylist()) - self._named
-        unlisted = _unlisted(index, needed, [ids, dictionaries, catalogue])
+        given_up = pc.is_in(table["blake3"], value_set=pa.array(sorted(self._given_up), name)).combine_chunks()
+        kept = pc.invert(given_up.take(parents))
+        unlisted = _unlisted(index, bad, needed, [ids.filter(kept), dictionaries.filter(kept), catalogue])
         if unlisted:
             message = f"snapshot {one.id}: {unlisted} of its chunks are in no pack that its record lists"
             self._report.found("unlisted-chunks", one.id, message)
         for pack in sorted(needed & bad):
             message = f"snapshot {one.id} needs the pack {pack.hex()}, which is gone or damaged"
             self._report.found("missing-pack", one.id, message)
+
+    def _lost(self, one: Record, rows: pa.Table) -> None:
+        """Items of a snapshot that cannot be restored: rows of its manifest. Some of them a person may have given up."""
+        for path, content in zip(rows["path"].to_pylist(), rows["blake3"].to_pylist(), strict=True):
+            given_up = content in self._given_up
+            (self._report.given_up if given_up else self._report.lost).append(LostItem(one.id, printable(path)))
+
+
+def _nowhere_else(index: ChunkIndex, places_: set[tuple[bytes, bytes]], bad: set[bytes]) -> set[bytes]:
+    """The chunks of these places, each a chunk and a pack in which it is damaged, that lie in no other pack."""
+    rows = index.rows_elsewhere({chunk for chunk, _ in places_}, bad)
+    pairs = zip(rows["chunk"].to_pylist(), rows["pack"].to_pylist(), strict=True)
+    return {chunk for chunk, _ in places_} - {pair[0] for pair in pairs if pair not in places_}
 
 
 def _lost_dictionaries(index: ChunkIndex, bad: Iterable[bytes]) -> set[bytes]:
@@ -351,13 +289,13 @@ def _catalogue(reader: MetaReader, one: Record) -> list[bytes]:
     return [*reader.chunks_of(one.manifest, what), *reader.chunks_of(one.packs, what)]
 
 
-def _unlisted(index: ChunkIndex, needed: Iterable[bytes], chunks: Iterable[pa.Array]) -> int:
-    """How many of the chunks lie in no pack that the record lists, so that a prune would take them. Two runs at once may
-    have stored one chunk twice, and either place will do."""
+def _unlisted(index: ChunkIndex, bad: Iterable[bytes], needed: Iterable[bytes], chunks: Iterable[pa.Array]) -> int:
+    """How many of the chunks lie in packs, but in none that the record lists, so that a prune would take them. Two runs at once
+    may have stored one chunk twice, and either place will do. What lies in bad packs is lost."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = index.table
+    table = index.table.filter(pc.invert(pc.is_in(index.table["pack"], value_set=pa.array(sorted(bad), pa.binary(32)))))
     in_listed = pc.is_in(table["pack"], value_set=pa.array(sorted(needed), pa.binary(32)))
     safe = pc.unique(table.filter(in_listed)["chunk"])
     own = pa.concat_arrays([pc.unique(some).drop_null() for some in chunks])

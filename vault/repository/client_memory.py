@@ -9,6 +9,9 @@
     settings    the newest copy of each settings file, with what it says and to whom, in short
     projects    their ids, by their names, so that no other project's key objects are opened to find one
     replaced    objects that could not be read and were written anew, as they were in the store before
+    root        of each project, the signing key of its creator, with whom the chain of its grants begins
+    revoked     ids of revocations that were believed here
+    capability  what the keys that opened each project last allow
     locks       until when objects are known to be locked, and which are under a legal hold: only to save requests
 
 It is kept by the store's address and by names that people gave, since whoever controls the store can change ids. It lies in
@@ -26,6 +29,7 @@ from msgspec import Struct
 from vault.errors import KeyRefused
 from vault.format.capability import Capability
 from vault.randomness import Randomness
+from vault.repository.key_copies import KeyCopies
 from vault.repository.state_files import StateFiles
 
 DESCRIPTOR_COPY = "strongroom.json"
@@ -50,6 +54,7 @@ class ClientMemory(Struct, frozen=True):
     def start_over(self, repository: str) -> None:
         """Forget everything: a new repository was created at this address. repository: its id."""
         self._files.delete_lists()
+        self.key_copies.delete_all()
         self._files.write_lines("repository", [repository])
 
     def verify_repository(self, repository: str) -> None:
@@ -67,7 +72,7 @@ class ClientMemory(Struct, frozen=True):
     def verify_keys(self, capability: Capability) -> None:
         """Remember a project's id and keys, or compare them. Raises `KeyRefused` where its name had others."""
         list_name = f"keys-{blake3(capability.name.encode()).hexdigest(length=16)}"
-        known, found = self._files.read_lines(list_name), fingerprint(capability)
+        known, found = self._files.read_lines(list_name), capability.fingerprint.hex()
         if known and known != [found]:
             raise self._changed(f"project {capability.name!r} has other keys than this machine knows it by")
         if not known:
@@ -77,20 +82,44 @@ class ClientMemory(Struct, frozen=True):
             projects |= {capability.name: capability.project}
             self._files.write_lines("projects", [f"{project} {name}" for name, project in sorted(projects.items())])
 
+    def known_keys(self, name: str) -> str | None:
+        """The fingerprint of the keys that a project's name has on this machine; None where it was never opened here."""
+        return next(iter(self._files.read_lines(f"keys-{blake3(name.encode()).hexdigest(length=16)}")), None)
+
+    def follow_keys(self, capability: Capability) -> None:
+        """The keys that the name of a project had on this machine were succeeded by these, as somebody has signed who may."""
+        self._files.write_lines(f"keys-{blake3(capability.name.encode()).hexdigest(length=16)}", [capability.fingerprint.hex()])
+
+    def note_capability(self, capability: Capability) -> None:
+        """What the keys at hand allow, for whoever must know it without opening any."""
+        if self.lines("capability", capability.project) != [capability.kind]:
+            self.save_lines("capability", capability.project, [capability.kind])
+
+    def capability_of(self, project: str) -> str | None:
+        """`read`, `write` or `audit`, as it was when a project was opened here last; None where it never was. project: its
+        id."""
+        return next(iter(self.lines("capability", project)), None)
+
     def has_other_keys(self, capability: Capability) -> bool:
         """Whether the project's name had other keys on this machine. Nothing is remembered."""
         known = self._files.read_lines(f"keys-{blake3(capability.name.encode()).hexdigest(length=16)}")
-        return bool(known) and known != [fingerprint(capability)]
+        return bool(known) and known != [capability.fingerprint.hex()]
 
     def projects(self) -> dict[str, str]:
         """The ids of the projects that were opened on this machine, by their names: hints, which the reader verifies."""
         parts = (line.partition(" ") for line in self._files.read_lines("projects"))
         return {name: project for project, _, name in parts if name}
 
-    def save_descriptor(self, data: bytes) -> None:
-        """Keep a copy of the descriptor, unless there is one."""
-        if self.descriptor_copy() is None:
+    def save_descriptor(self, data: bytes, *, proven: bool = False) -> None:
+        """Keep a copy of the descriptor, unless there is one. proven: it is right, and takes the place of another one."""
+        copy = self.descriptor_copy()
+        if copy is None or (proven and copy.read_bytes() != data):
             self._files.write_file(self.folder / DESCRIPTOR_COPY, data)
+
+    @property
+    def key_copies(self) -> KeyCopies:
+        """Copies of the key objects that this machine uses."""
+        return KeyCopies(self.folder, self.randomness)
 
     def descriptor_copy(self) -> Path | None:
         """The file with the copy, where there is one."""
@@ -102,8 +131,17 @@ class ClientMemory(Struct, frozen=True):
 
     def save_replaced(self, name: str, data: bytes) -> None:
         """Keep the bytes of an object before it is replaced in the store. name: in the store."""
-        digest = blake3(data).hexdigest(length=4)
-        self._files.write_file(self.folder / REPLACED / f"{name.replace('/', '.')}.{digest}", data)
+        self._files.write_file(self._replaced(name, data), data)
+
+    def has_replaced(self, name: str, data: bytes) -> bool:
+        """Whether these bytes of an object are kept."""
+        try:
+            return self._replaced(name, data).stat().st_size == len(data)
+        except OSError:
+            return False
+
+    def _replaced(self, name: str, data: bytes) -> Path:
+        return self.folder / REPLACED / f"{name.replace('/', '.')}.{blake3(data).hexdigest(length=4)}"
 
     def missing(self, project: str, listed: Iterable[str], *, kind: str = "snapshots") -> list[str]:
         """The snapshots (or `holds`, `forgotten`) that were seen before and are not `listed` now. All of both are
@@ -131,14 +169,3 @@ class ClientMemory(Struct, frozen=True):
             hint=f"if you changed that yourself, remove the folder {self.folder}; if not, somebody may have put keys of "
             "their own into the store: back up nothing there until you know",
         )
-
-
-def fingerprint(capability: Capability) -> str:
-    """Of a project's id, and of the keys that its objects are sealed to and named by. It reveals no secret."""
-    parts = [
-        capability.project,
-        capability.content_recipient.encode(),
-        capability.catalogue.recipient.encode(),
-        blake3(capability.chunk_id_key).hexdigest(),
-    ]
-    return blake3(" ".join(parts).encode(), derive_key_context="strongroom 2026-11-22 project fingerprint").hexdigest()

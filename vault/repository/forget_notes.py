@@ -31,6 +31,7 @@ class ForgetNotes(NamedTuple):
     - `lost`: ids of snapshots that were lost, which a person has accepted
     - `packs_stay_until`: no pack may be deleted before that, since nobody knows which packs the lost snapshots need
     - `ids`: of the notes themselves, readable or not
+    - `items`: vanished items that a person has given up
     """
 
     by_id: Mapping[str, ForgottenSnapshot]
@@ -38,6 +39,7 @@ class ForgetNotes(NamedTuple):
     lost: frozenset[str] = frozenset()
     packs_stay_until: datetime | None = None
     ids: frozenset[str] = frozenset()
+    items: frozenset[bytes] = frozenset()
 
     def parents_of(self, parents: Iterable[str]) -> tuple[str, ...]:
         """The parents, and for each that was forgotten also the snapshots that it superseded, and so on."""
@@ -67,6 +69,7 @@ def merge(notes: Iterable[ForgetNote], damaged: Iterable[Problem]) -> ForgetNote
         frozenset(one.id for note in accepted for one in note.snapshots),
         max((note.packs_stay_until for note in accepted if note.packs_stay_until is not None), default=None),
         frozenset([*(note.id for note in notes), *(one.path.decode().rpartition("/")[2] for one in damaged)]),
+        frozenset(one.item for note in notes for one in note.items),
     )
 
 

@@ -68,13 +68,15 @@ def look(project: Project, memory: ClientMemory) -> list[Missing]:
         *(Missing("snapshot", one) for one in gone if one not in notes),
         *(Missing("hold", one) for one in holds_gone(project, memory)),
         *(Missing("note", one) for one in sorted(notes)),
-        *(Missing("key", one) for one in keys_gone(project.store, project.id, memory)),
+        *(Missing("key", one) for one in _own_keys_gone(project, memory)),
     ]
 
 
-def acknowledge(project: Project, memory: ClientMemory, found: Sequence[Missing], *, reason: str, who: str) -> None:
-    """A person knows that these are gone. Snapshots get a note, holds a release; the rest is forgotten on this machine. Raises
-    `UsageError` for a reason that is no reason."""
+def acknowledge(
+    project: Project, memory: ClientMemory, found: Sequence[Missing], *, reason: str, who: str, keys: bool = True
+) -> None:
+    """A person knows that these are gone. Snapshots get a note, holds a release; the rest is forgotten on this machine. keys:
+    whether key objects are remembered anew as they are now. Raises `UsageError` for a reason that is no reason."""
     refuse_unfit(reason)
     now = project.services.clock.now()
     of = {what: [one.id for one in found if one.what == what] for what in _TEXTS}
@@ -88,7 +90,8 @@ def acknowledge(project: Project, memory: ClientMemory, found: Sequence[Missing]
         made = Release(layout.new_id(project.services.randomness.token(16)), hold, f"{reason} (found missing)", who, now)
         project.put_record(layout.hold_name(project.id, made.id), made.as_json())
     memory.drop_snapshots(project.id, lost)
-    memory.save_lines("keys", project.id, [])  # the next check remembers them as they are now
+    if keys:
+        memory.save_lines("keys", project.id, [])  # the next check remembers them as they are now
 
 
 def holds_gone(project: Project, memory: ClientMemory) -> list[str]:
@@ -109,6 +112,11 @@ def remember_keys(project: str, memory: ClientMemory, seen: dict[str, str], whol
     if now != before:
         memory.save_lines("keys", project, [f"{name} {sha256}" for name, sha256 in sorted(now.items())])
     return changed
+
+
+def _own_keys_gone(project: Project, memory: ClientMemory) -> list[str]:
+    """Where keys are granted, who holds some is no matter of memory: key objects go with their grants."""
+    return [] if project.capability.grant is not None else keys_gone(project.store, project.id, memory)
 
 
 def keys_gone(store: Store, project: str, memory: ClientMemory) -> list[str]:

@@ -1,8 +1,9 @@
 """Object Lock for a project: what is uploaded is locked, and what a new snapshot refers to stays locked for as long.
 
-    at upload   packs, index segments, records of snapshots, notes and holds are locked for the days that the settings say
+    at upload   packs, index segments, records of snapshots, notes, holds, key objects and grants are locked for the days that
+                the settings say
     extended    the locks of older packs that a new snapshot refers to, and of what stays for ever (the descriptor, key objects,
-                notes and holds), once a tenth of these days has gone by; only ever longer
+                grants, notes and holds), once a tenth of these days has gone by; only ever longer
     never       claims and marks, which are rewritten and deleted; an index segment is not extended: packs say the same;
                 roll-ups, which are derived from manifests
 
@@ -28,7 +29,7 @@ from vault.storage.object_locks import NO_OBJECT_LOCK, Mode, Retention, locks_of
 if TYPE_CHECKING:
     from vault.repository.gc.prune_plan import Locked
 
-FOLDERS = ("packs", "meta", "index", "snapshots", "forgotten", "holds")
+FOLDERS = ("packs", "meta", "index", "snapshots", "forgotten", "holds", "grants", "keys")
 """Of a project: what is locked at upload."""
 
 SLACK = 0.1
@@ -123,8 +124,9 @@ class ObjectLock:
 
 
 def lasting(store: Store, project: str) -> list[str]:
-    """The names of what must stay as long as a project does: the descriptor, its key objects, notes and holds."""
-    folders = [layout.keys_folder(project), *(layout.project_folder(project, part) for part in ("forgotten", "holds"))]
+    """The names of what must stay as long as a project does: the descriptor, its key objects and grants, notes and holds."""
+    parts = ("keys", "grants", "forgotten", "holds")
+    folders = [layout.keys_folder(project), *(layout.project_folder(project, part) for part in parts)]
     return [layout.DESCRIPTOR, *sorted(info.name for folder in folders for info in store.list(folder))]
 
 

@@ -241,7 +241,7 @@ class PackReader:
 
     def _opened(self, pack: ChunkPlace, front: bytes) -> age.OpenedHeader:
         try:
-            opened = age.read_header(front, [self._identity(pack.tier)])
+            opened = age.read_header(front, self._identities(pack.tier))
         except age.NoMatchingIdentity as error:
             raise Damaged(f"pack {pack.pack.hex()} is not encrypted with this project's key") from error
         with self._lock:
@@ -259,9 +259,9 @@ class PackReader:
                 self.requests += 1
             return opened(uncached(self._project.store).get_range(name, offset, size))
 
-    def _identity(self, tier: int) -> age.HybridIdentity:
+    def _identities(self, tier: int) -> tuple[age.HybridIdentity, ...]:
         capability = self._project.capability
-        return capability.catalogue if tier == META_TIER else capability.reading()
+        return capability.catalogue_identities if tier == META_TIER else capability.content_identities()
 
     def _expander(self, dictionary: bytes | None) -> frames.Expander:
         if not hasattr(self._own, "expanders"):

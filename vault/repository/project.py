@@ -48,9 +48,9 @@ class Project(Struct, frozen=True):
         return age.seal(plain, [self.capability.catalogue.recipient], self.services.randomness).data
 
     def open_catalogue(self, sealed: bytes) -> bytearray:
-        """Open what `seal_catalogue` sealed. Raises `Damaged`, also where it was sealed to another key."""
+        """Open what `seal_catalogue` sealed, in whatever epoch. Raises `Damaged`, also where it was sealed to another key."""
         try:
-            return age.open_sealed(sealed, [self.capability.catalogue])
+            return age.open_sealed(sealed, self.capability.catalogue_identities)
         except age.NoMatchingIdentity as error:
             raise Damaged(
                 f"an object of the catalogue of project {self.name!r} is not encrypted with this project's key"
@@ -96,5 +96,7 @@ class Project(Struct, frozen=True):
         return envelope.decode(plain, self.capability.tag_key, name, self.id, what)
 
     def seal_record(self, name: str, value: dict[str, Any]) -> bytearray:
-        """A tagged record as it is stored under this name; no two sealings are alike."""
+        """A tagged record as it is stored under this name; no two sealings are alike. Raises `KeyRefused` for auditors, who may
+        store nothing."""
+        self.capability.refuse_auditor()
         return self.seal_catalogue(envelope.encode(value, self.capability.tag_key, name, self.id))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import NamedTuple
+import hashlib
+from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vault import age
-from vault.age import HybridRecipient, Identity
+from vault.age import HybridIdentity, HybridRecipient, Identity
 from vault.errors import (
     Damaged,
     KeyRefused,
@@ -18,60 +17,47 @@ from vault.errors import (
     ObjectExists,
     ObjectNotFound,
     RefusedByRule,
-    StrongroomError,
     UsageError,
 )
 from vault.format import layout
-from vault.format.capability import LONGEST_NAME, Capability
-from vault.format.descriptor import Descriptor
-from vault.repository import key_objects
-from vault.repository.key_objects import Opened, key_id
+from vault.format.capability import Capability
+from vault.format.descriptor import EPOCHS, Descriptor
+from vault.format.granted_fields import LONGEST_NAME
+from vault.format.key_object import AuditCapability
+from vault.repository import granting, grants, key_objects, project_lookup
+from vault.repository.client_memory import ClientMemory
+from vault.repository.granting import Holder
+from vault.repository.key_objects import KeySource, Opened, key_id
 from vault.repository.project import Project
+from vault.repository.project_lookup import LOST_DESCRIPTOR, NOTHING_KNOWN, Available, Known
 from vault.repository.services import Services
 from vault.storage.contract import Store
 
-LOST_DESCRIPTOR = (
-    "put strongroom.json back from a copy of the repository, or from a machine that has used it: its state folder "
-    "(~/.local/state/strongroom) holds a copy in a folder of each repository"
-)
-
-Known = Mapping[str, str]
-"""Ids of projects, by their names."""
-
-NOTHING_KNOWN: Known = MappingProxyType({})
-
-
-class Refused(NamedTuple):
-    """A project that does not open. name: its id, where the name is not known."""
-
-    name: str
-    error: StrongroomError
-
-
-class Available(NamedTuple):
-    """projects: those that open · refused: the others."""
-
-    projects: list[Project]
-    refused: list[Refused]
-
 
 class Repository(Struct, frozen=True):
-    """Everything under one storage address."""
+    """Everything under one storage address.
+
+    - `data`: the descriptor as it is stored
+    - `memory`: what this machine knows of it, and its copies of key objects; None where it keeps nothing
+    """
 
     store: Store
     descriptor: Descriptor
     services: Services
+    data: bytes = b""
+    memory: ClientMemory | None = None
 
     @classmethod
     def create(cls, store: Store, descriptor: Descriptor, services: Services) -> Repository:
         """Make a repository where none is. Raises `RefusedByRule` where one stands already, or what is left of one."""
         if cls.begun(store, services):
             raise _exists(store)
+        data = descriptor.encode()
         try:
-            (store.create if descriptor.trust.create_once else store.put)(layout.DESCRIPTOR, descriptor.encode())
+            (store.create if descriptor.trust.create_once else store.put)(layout.DESCRIPTOR, data)
         except ObjectExists as error:
             raise _exists(store) from error
-        return cls(store, descriptor, services)
+        return cls(store, descriptor, services, data)
 
     @classmethod
     def begun(cls, store: Store, services: Services) -> Repository | None:
@@ -94,7 +80,8 @@ class Repository(Struct, frozen=True):
     @classmethod
     def open(cls, store: Store, services: Services) -> Repository:
         """Open the repository in `store`. Raises `NoRepository`, `UnsupportedFormat`, `Damaged`."""
-        return cls(store, Descriptor.decode(cls.stored_descriptor(store)), services)
+        data = cls.stored_descriptor(store)
+        return cls(store, Descriptor.decode(data), services, data)
 
     @staticmethod
     def stored_descriptor(store: Store) -> bytes:
@@ -104,14 +91,23 @@ class Repository(Struct, frozen=True):
         except ObjectNotFound as error:
             raise NoRepository(f"there is no repository at {store.describe()}") from error
 
-    def add_project(
-        self, name: str, recipients: Sequence[HybridRecipient], identities: Sequence[Identity], known: Known = NOTHING_KNOWN
-    ) -> Project:
-        """A new project whose secrets are wrapped to `recipients`, each with the right to read.
+    @property
+    def has_grants(self) -> bool:
+        """Whether keys are granted by signed statements here."""
+        return EPOCHS in self.descriptor.features
 
-        identities: those whose projects must not have this name already; one that holds nothing yet was begun by a run that
-        was interrupted, and is completed. known: as for `available`. Raises `UsageError`, `RefusedByRule`, `Damaged` where a
-        project that does not open may have this name.
+    def add_project(
+        self,
+        name: str,
+        holders: Sequence[Holder | HybridRecipient],
+        identities: Sequence[Identity],
+        known: Known = NOTHING_KNOWN,
+    ) -> Project:
+        """A new project whose secrets are wrapped to `holders`, each with the rights to read and to audit.
+
+        identities: those whose projects must not have this name already, the creator's first; one that holds nothing yet was
+        begun by a run that was interrupted, and is completed. known: as for `available`. Raises `UsageError`, `RefusedByRule`,
+        `Damaged` where a project that does not open may have this name.
         """
         if not name or len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or name != name.strip():
             raise UsageError(
@@ -129,21 +125,74 @@ class Repository(Struct, frozen=True):
             capability = Capability.generate(self.descriptor.repository, project, name, self.services.randomness)
         elif self._holds_anything(capability.project):
             raise RefusedByRule(f"there is a project {name!r} in this repository already", hint="choose another name")
-        for recipient in recipients:
-            self.grant(capability, recipient)
-        return Project(self.store, self.descriptor, capability, self.services)
+        if not self.has_grants:
+            for one in holders:
+                self.grant(capability, one if isinstance(one, HybridRecipient) else one.principal.recipient)
+            return self.opened_project(capability)
+        return self._found(capability, holders, identities)
+
+    def _found(
+        self, capability: Capability, holders: Sequence[Holder | HybridRecipient], identities: Sequence[Identity]
+    ) -> Project:
+        named = [
+            Holder.of(f"holder {number}", one) if isinstance(one, HybridRecipient) else one
+            for number, one in enumerate(holders, 1)
+        ]
+        own = {one.recipient: one for one in identities if isinstance(one, HybridIdentity)}
+        creator = next((one for one in named if one.principal.recipient in own), None)
+        if creator is None:
+            raise UsageError("a project is created by one of its holders", hint="name their identity with --identity FILE")
+        capability = replace(capability, descriptors=(self.digest,))
+        project = self.opened_project(capability)
+        root = granting.found(project, creator, own[creator.principal.recipient], named)
+        return replace(project, capability=replace(capability, grant=root.reference, rights=root.rights))
 
     def _holds_anything(self, project: str) -> bool:
-        return next(iter(self.store.list(layout.project_folder(project))), None) is not None
+        """Beside its keys and grants."""
+        kept = (layout.second_keys_folder(project) + "/", layout.project_folder(project, "grants") + "/")
+        return any(not info.name.startswith(kept) for info in self.store.list(layout.project_folder(project)))
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the descriptor as it is stored (32 bytes)."""
+        return hashlib.sha256(self.data).digest()
 
     def grant(self, capability: Capability, recipient: HybridRecipient) -> None:
-        """Wrap a project's secrets to one more principal."""
+        """Wrap a project's secrets to one more principal, in a repository without grants."""
         sealed = age.seal(capability.encode(), [recipient], self.services.randomness)
         self.store.put(layout.key_name(capability.project, key_id(recipient, capability.project)), sealed.data)
 
-    def open_keys(self, identities: Sequence[Identity]) -> Opened:
-        """Every capability that one of `identities` opens, and the projects whose key objects are damaged."""
-        return key_objects.open_all(self.store, key_objects.listed(self.store), identities, self.descriptor.repository)
+    def open_keys(self, identities: Sequence[Identity], *, everywhere: bool = False) -> Opened:
+        """Every capability that one of `identities` opens, and the projects whose key objects are damaged. everywhere: also
+        where the first place has lost them."""
+        listed = key_objects.listed(self.store)
+        scopes = {one.scope for one in listed} or self._projects() if everywhere else None
+        return key_objects.open_all(self._source(), listed, identities, scopes)
+
+    def open_keys_of(self, project: str, identities: Sequence[Identity]) -> Opened:
+        """As `open_keys`, of one project. project: its id."""
+        scopes = [project] if self.has_grants else []
+        return key_objects.open_all(self._source(), key_objects.listed(self.store, project), identities, scopes)
+
+    def _projects(self) -> set[str]:
+        """The ids of all projects that have objects; costs a listing of everything."""
+        names = (info.name.split("/") for info in self.store.list(layout.projects_folder()))
+        return {parts[1] for parts in names if len(parts) > 2 and layout.is_id(parts[1])}
+
+    def _source(self) -> KeySource:
+        copies = self.memory.key_copies if self.memory is not None and self.has_grants else None
+        return KeySource(self.store, self.descriptor.repository, self.services.clock.now(), copies, self._revoked)
+
+    def _revoked(self, content: Capability | AuditCapability) -> KeyRefused | None:
+        """Why these keys, out of this machine's copy, may not be used any more; None where they may."""
+        if content.grant is None:
+            return None
+        if isinstance(content, AuditCapability):
+            chain = grants.read_as_auditor(self.store, content, self.memory).chain
+        else:
+            chain = grants.read(self.opened_project(content), self.memory).chain
+        end = chain.revocations.get(content.grant.id)
+        return None if end is None else key_objects.revoked(content.name, content.grant, end.by.name, end.at)
 
     def project(self, name: str, identities: Sequence[Identity]) -> Project:
         """The project called `name` (or with that id). Raises as `choose`."""
@@ -165,61 +214,21 @@ class Repository(Struct, frozen=True):
         known: the ids of projects by their names, as this machine remembers them. For a project that it knows no other's key
         object is opened; it is believed only where what is opened bears the name.
         """
-        if names:
-            remembered = [self._remembered(name, identities, known) for name in names]
-            if all(remembered):
-                return Available([self._project(one) for one in remembered if one], [])
-        opened = self.open_keys(identities)
-        if (
-            not opened.capabilities
-            and not opened.damaged
-            and next(iter(self.store.list(layout.keys_folder())), None) is not None
-        ):
-            raise KeyRefused("none of the given identities opens a project of this repository")
-        by_name = {one.name: one for one in opened.capabilities} | {one.project: one for one in opened.capabilities}
-        title = {project: name for name, project in known.items()}
-        if not names:
-            refused = [Refused(title.get(project, project), error) for project, error in opened.damaged.items()]
-            return Available([self._project(one) for one in opened.capabilities], refused)
-        refused = [self._why_not(name, opened, known) for name in names if name not in by_name]
-        return Available([self._project(by_name[name]) for name in names if name in by_name], refused)
+        return project_lookup.available(self, names, identities, known)
 
-    def _remembered(self, name: str, identities: Sequence[Identity], known: Known) -> Capability | None:
-        """The keys of a project whose id is known, if they are as remembered."""
-        scope = name if layout.is_id(name) else known.get(name)
-        if scope is None:
-            return None
-        opened = key_objects.open_all(self.store, key_objects.listed(self.store, scope), identities, self.descriptor.repository)
-        return next((one for one in opened.capabilities if name in (one.name, one.project)), None)
+    def refuse_changed_descriptor(self, keys: Capability | AuditCapability) -> None:
+        """Raises `Damaged` where the descriptor that stands is none of those that these keys name."""
+        if keys.descriptors and self.digest not in keys.descriptors:
+            raise project_lookup.changed_descriptor(self, keys)
 
-    def _why_not(self, name: str, opened: Opened, known: Known) -> Refused:
-        damaged = opened.damaged.get(known.get(name, name))
-        if damaged is None and opened.damaged and known.get(name) is None:
-            # the name of a project lies sealed in its key object: it may be one of those
-            damaged = next(iter(opened.damaged.values()))
-        if damaged is not None:
-            return Refused(name, Damaged(f"project {name!r} cannot be opened: {damaged}", hint=damaged.hint))
-        if name in known:
-            message = f"no key object of project {name!r} ({known[name]}) that this identity opens is left in the repository"
-            return Refused(name, Damaged(message, hint=key_objects.HINT))
-        return Refused(name, _no_such_project(name, [one.name for one in opened.capabilities]))
-
-    def _project(self, capability: Capability) -> Project:
+    def opened_project(self, capability: Capability) -> Project:
+        """A project whose keys are at hand."""
         return Project(self.store, self.descriptor, capability, self.services)
 
 
 def in_use(store: Store) -> bool:
     """Whether a store holds keys or projects."""
     return any(next(iter(store.list(folder)), None) for folder in (layout.keys_folder(), layout.projects_folder()))
-
-
-def _no_such_project(name: str, known: list[str]) -> UsageError:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if close:
-        hint = f"did you mean {close[0]!r}?"
-    else:
-        hint = f"there are: {', '.join(known)}" if known else "add one with `strongroom project add NAME --source KIND=PATH`"
-    return UsageError(f"there is no project {name!r} in this repository", hint=hint)
 
 
 def _exists(store: Store) -> RefusedByRule:

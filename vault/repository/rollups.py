@@ -5,7 +5,7 @@ They are derived from manifests: nothing is lost with one that is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
@@ -16,6 +16,7 @@ from vault.format.chunks import ID_SIZE
 from vault.format.rollup import Rollup
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
+from vault.repository import rollup_records
 from vault.repository.project import Project
 from vault.storage.contract import LARGEST_OBJECT
 
@@ -35,7 +36,13 @@ def read_all(project: Project) -> tuple[list[Rollup], list[Problem]]:
 
 def rolled_up(project: Project) -> list[tuple[Record, ...]]:
     """The snapshots that are in roll-ups which can be used, by roll-up and time."""
-    return list(_each(project, rollup.decode_records)[0].values())
+    names = _names(project)
+    known = rollup_records.load(project) if names else {}
+    found, _ = _read_each(project, [name for name in names if name not in known], rollup.decode_records)
+    rolled = {name: found.get(name) or known[name] for name in names if name in found or name in known}
+    if found:
+        rollup_records.save(project, rolled)
+    return list(rolled.values())
 
 
 def damage(project: Project) -> list[Problem]:
@@ -67,8 +74,15 @@ def thin(project: Project, standing: Collection[str], stop: Callable[[], None]) 
     return deleted
 
 
+def _names(project: Project) -> list[str]:
+    return sorted(info.name for info in project.store.list(project.folder("rollups")))
+
+
 def _each(project: Project, decode: Decode[T]) -> tuple[dict[str, T], list[Problem]]:
-    names = sorted(info.name for info in project.store.list(project.folder("rollups")))
+    return _read_each(project, _names(project), decode)
+
+
+def _read_each(project: Project, names: Sequence[str], decode: Decode[T]) -> tuple[dict[str, T], list[Problem]]:
     with ThreadPoolExecutor(min(READERS, len(names)) or 1, thread_name_prefix="rollups") as pool:
         found = dict(zip(names, pool.map(lambda name: _read(project, name, decode), names), strict=True))
     by_name = {name: one for name, one in found.items() if one is not None and not isinstance(one, Problem)}

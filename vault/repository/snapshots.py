@@ -84,11 +84,13 @@ class Committed(NamedTuple):
     - `records`: by `taken_at`
     - `damaged`: records that cannot be used
     - `moves`: the records of moved packs, which prunes have committed
+    - `given_up`: vanished items that notes say were given up
     """
 
     records: list[Record]
     damaged: tuple[Problem, ...]
     moves: tuple[MovedPacks, ...]
+    given_up: frozenset[bytes] = frozenset()
 
     @property
     def moved(self) -> dict[bytes, frozenset[bytes]]:
@@ -119,7 +121,7 @@ def remaining(project: Project, listed: Iterable[str], gone: ForgetNotes, *, rol
     found = read_records(project, [snapshot for snapshot in wanted if snapshot not in known])
     records = [replace(one, parents=gone.parents_of(one.parents)) for one in (*found.records, *known.values())]
     records.sort(key=lambda one: (one.taken_at, one.id))
-    return found._replace(records=records, damaged=(*found.damaged, *gone.damaged))
+    return found._replace(records=records, damaged=(*found.damaged, *gone.damaged), given_up=gone.items)
 
 
 def _in_rollups(project: Project, wanted: Collection[str]) -> dict[str, Record]:

@@ -86,7 +86,7 @@ class BasePacks(Struct, frozen=True):
 class WriterView:
     """Use `read`.
 
-    - `marks`, `committed`: the marks of prunes, and the snapshots with what prunes have moved
+    - `marks`, `committed`, `moved`: the marks of prunes, the snapshots, and where packs have moved to
     - `stored`: stored bytes of each pack that the store lists, by SHA-256
     - `avoided`: the packs that new content must not refer to, whatever the index says of them: those under marks (every pack
       while a mark cannot be read), those whose content has moved, those that are known to be gone or damaged
@@ -99,11 +99,12 @@ class WriterView:
         self._known_gone = known_gone
         self.marks = seen
         self.committed = committed
+        self.moved = committed.moved
         small_segments: SegmentCache = {}
         meta = ChunkIndex.load(self.project, tier=META_TIER, cache=small_segments)
         self.stored = list_all_packs(self.project)
         under_marks = frozenset(self.stored) if seen.damaged else seen.packs
-        self.avoided = under_marks | committed.moved.keys() | known_gone
+        self.avoided = under_marks | self.moved.keys() | known_gone
         self._small_segments = small_segments
         self._current = self._split(meta)
         self._index = self._load_index(BasePacks(), catalogue_has_orphans=False) if meta.damaged else None
@@ -132,7 +133,7 @@ class WriterView:
         lists_read = True
         for head in heads:
             try:
-                listed |= snapshots.needed_packs(self.catalogue, head, self.committed.moved)
+                listed |= snapshots.needed_packs(self.catalogue, head, self.moved)
             except Damaged:  # the manifest says as well what the snapshot needs
                 lists_read = False
         needed = frozenset(listed)
@@ -158,7 +159,7 @@ class WriterView:
         carried: set[bytes] = set()
         for head in heads:
             with suppress(Damaged):  # its list is lost; its packs are asked for like others
-                carried |= snapshots.needed_packs(self.catalogue, head, self.committed.moved)
+                carried |= snapshots.needed_packs(self.catalogue, head, self.moved)
                 carried |= snapshots.listed_packs(self.catalogue, head)
         found = packs.difference(self._session.index.packs(), carried, self._known_gone)
         gone = stored_packs.missing(self.project, found)

@@ -31,7 +31,7 @@ from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, locks_of
 from vault.storage.saved_copies import SavedCopies
 
-KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten")
+KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten", "grants")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
 
 LARGEST_CACHE = 2 * 1024 * 1024 * 1024
@@ -39,6 +39,9 @@ LARGEST_CACHE = 2 * 1024 * 1024 * 1024
 
 HELD = 16 * 1024 * 1024
 """Bytes of objects that are read in passing and held in memory: the ranges of one are asked for one soon after another."""
+
+DERIVED = "history"
+"""The folder of files that were made of what objects say."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SUM = hashlib.sha256().digest_size
@@ -57,6 +60,11 @@ class CachingStore:
         self._unfit: set[str] = set()
         self._added = 0
         self.saved = SavedCopies(folder, randomness)
+
+    @property
+    def derived(self) -> Path | None:
+        """The folder for what was made of objects; None where everything is read from the store itself."""
+        return self._folder / DERIVED
 
     @property
     def locks(self) -> Locks | None:
@@ -117,6 +125,12 @@ class CachingStore:
         kept = self._read_kept(name)
         if kept is not None:
             self.saved.save(name, kept)
+
+    def whole_copy(self, name: str) -> bytes | None:
+        """What this machine has of an object, whatever the store has: saved when the store's was found damaged or gone, or
+        kept here. Whether it is the right one, its reader must tell."""
+        saved = self.saved.read(name)
+        return self._read_kept(name) if saved is None else saved
 
     def describe(self) -> str:
         """The store's own address."""
@@ -258,6 +272,10 @@ class _Beneath(CachingStore):
         self._read: set[str] = set()
         self._held = _Held()
 
+    @property
+    def derived(self) -> Path | None:
+        return None
+
     def get(self, name: str) -> bytes:
         if not _is_kept(name):
             return self._inner.get(name)
@@ -335,6 +353,11 @@ def in_passing(store: Store) -> Store:
 def uncached(store: Store) -> Store:
     """A store as a stranger to this machine would find it, see `CachingStore.beneath`; one that keeps nothing as it is."""
     return store.beneath() if isinstance(store, CachingStore) else store
+
+
+def derived_files(store: Store) -> Path | None:
+    """Where what was made of a store's objects may be kept; None where nothing is kept."""
+    return store.derived if isinstance(store, CachingStore) else None
 
 
 def _is_named_by_digest(name: str) -> bool:

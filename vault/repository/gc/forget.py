@@ -19,13 +19,14 @@ from vault.format.forget_note import (
     MAX_SNAPSHOTS_IN_NOTE,
     ForgetNote,
     ForgottenSnapshot,
+    GivenUpContent,
     GivenUpItem,
 )
 from vault.format.snapshot_record import Record
 from vault.repository import forget_notes, snapshots
 from vault.repository.project import Project
 
-Entry = TypeVar("Entry", ForgottenSnapshot, GivenUpItem)
+Entry = TypeVar("Entry", ForgottenSnapshot, GivenUpItem, GivenUpContent)
 
 Held = Callable[[Sequence[Record]], Mapping[str, str]]
 """Asks the holds as they are now: which of these snapshots must stay, by id, and why."""

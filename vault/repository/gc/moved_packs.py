@@ -5,10 +5,14 @@ prune believes none of them. What a pack holds, its own table of contents says; 
 found, and read, in a pack that this very snapshot goes on needing and that stays. Where all of a pack was stored again, that is
 known without any manifest: whoever needs the pack needs those to which it has moved. Without a read capability no pack of
 content goes on the strength of such a record.
+
+A pack that is not what its name says, and of which not even the table of contents can be read, holds nothing that anybody could
+read by that table. It goes where every chunk of every snapshot that lists it lies in packs that the snapshot goes on needing.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
+from vault.format import index, layout
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER
 from vault.format.snapshot_record import Record
@@ -67,11 +72,13 @@ def proven(
     if staying.index.damaged:  # which dictionaries are needed, the damaged segment might say
         return frozenset()
     stop()
-    opened = rows_from_packs(project, [one for one in packs if readable(project, one[0])])
-    if not opened:
+    may_go = [one for one in packs if readable(project, one[0])]
+    opened = rows_from_packs(project, may_go)
+    own = pa.concat_tables([index.schema().empty_table(), *opened])
+    ruined = _ruined(project, [one for one in may_go if one[1] not in frozenset(own["pack"].unique().to_pylist())])
+    if not opened and not ruined:
         return frozenset()
-    own = pa.concat_tables(opened)
-    proof = _Proof(project, own, staying)
+    proof = _Proof(project, own, staying, ruined)
     proof.look_for_copies()
     for one in {(one.manifest, one.packs, one.own_packs): one for one in staying.records if proof.left}.values():
         stop()
@@ -81,15 +88,17 @@ def proven(
         below = replace(project, store=uncached(project.store))
         bad = bad | _unreadable(below, staying.index, proof.rows(), stop)
     spoiled = own.filter(is_among(own["chunk"], bad))["pack"].unique().to_pylist()
-    return frozenset(own["pack"].unique().to_pylist()).difference(spoiled)
+    return frozenset(own["pack"].unique().to_pylist()).difference(spoiled) | proof.ruined
 
 
 class _Proof:
     """What snapshots need of the packs that would go, and where else it lies."""
 
-    def __init__(self, project: Project, own: pa.Table, staying: StayingPacks) -> None:
+    def __init__(self, project: Project, own: pa.Table, staying: StayingPacks, ruined: frozenset[bytes]) -> None:
         import pyarrow.compute as pc
 
+        self.ruined = ruined
+        """Packs that cannot be opened at all, and of which so far no snapshot was met that lacks anything without them."""
         self._own = own
         self._old = frozenset(own["pack"].unique().to_pylist())
         self._staying = staying
@@ -100,7 +109,7 @@ class _Proof:
         self._dictionaries = table.filter(pc.is_in(table["dictionary"], value_set=held))
         self._packs_elsewhere = frozenset(self._elsewhere["pack"].unique().to_pylist())
         self._found: dict[frozenset[bytes], set[bytes]] = {}
-        self.left = self._old
+        self.left = self._old | ruined
         """Packs of which only the manifests can say what is needed."""
         self.missing: set[bytes] = set()
         """Chunks that some snapshot needs, and that lie in no pack that it goes on needing."""
@@ -151,6 +160,8 @@ class _Proof:
             "dictionary"
         ].combine_chunks()
         live = pc.unique(pa.concat_arrays([live, dictionaries]))
+        if here & self.ruined and self._lacks_any(live, snapshots.current_packs(listed, self._staying.moved)):
+            self.ruined -= here
         mine = self._own.filter(pc.and_(is_among(self._own["pack"], here), pc.is_in(self._own["chunk"], value_set=live)))
         needed = set(mine["chunk"].to_pylist())
         now = snapshots.current_packs(listed, self._staying.moved)
@@ -159,6 +170,17 @@ class _Proof:
         found = set(there["chunk"].to_pylist())
         self._found.setdefault(frozenset(there["pack"].unique().to_pylist()), set()).update(found)
         self.missing |= needed - found
+
+    def _lacks_any(self, live: pa.Array, now: frozenset[bytes]) -> bool:
+        """Whether one of these chunks, or a dictionary of theirs, lies in none of the packs `now` that stay."""
+        import pyarrow.compute as pc
+
+        table = self._staying.index.table
+        there = self._whole(table.filter(is_among(table["pack"], now)))
+        rows = there.filter(pc.is_in(there["chunk"], value_set=live))
+        alone = pc.or_(pc.is_null(rows["dictionary"]), pc.is_in(rows["dictionary"], value_set=contiguous(there["chunk"])))
+        had = pc.is_in(live, value_set=contiguous(rows.filter(alone)["chunk"]))
+        return not pc.all(had).as_py()
 
     def rows(self) -> list[tuple[pa.Table, set[bytes]]]:
         """Where to read what was found: rows of the packs that one snapshot, or several, go on needing, and the chunks that
@@ -174,6 +196,20 @@ class _Proof:
         stored = self._staying.stored
         good = {one["pack"] for one in named if stored.get((one["tier"], one["pack"])) == one["pack_size"]}
         return rows.filter(is_among(rows["pack"], good - self._old))
+
+
+def _ruined(project: Project, packs: Sequence[Pack]) -> frozenset[bytes]:
+    """Those of the packs, which cannot be opened, that are not what their names say, as the store itself has them: each is read
+    twice, as bad memory looks like bad storage."""
+    below = replace(project, store=uncached(project.store))
+    return frozenset(pack for tier, pack, _ in packs if not any(_is_named_right(below, tier, pack) for _ in range(2)))
+
+
+def _is_named_right(project: Project, tier: int, pack: bytes) -> bool:
+    try:
+        return hashlib.sha256(project.store.get(layout.pack_name(project.id, tier, pack))).digest() == pack
+    except ObjectNotFound:
+        return True  # gone by now
 
 
 def _frames(rows: pa.Table) -> pa.ChunkedArray:

@@ -52,7 +52,8 @@ LOCKS_AT_ONCE = 64
 
 def refuse_without_rights(project: Project) -> None:
     """Raises `StorageDenied` where these credentials may delete nothing, before anything was done. Deleting what is not there
-    is refused like any other deletion."""
+    is refused like any other deletion. Raises `KeyRefused` for auditors, who may change nothing."""
+    project.capability.refuse_auditor()
     try:
         project.store.delete(layout.mark_name(project.id, layout.new_id(project.services.randomness.token(16))))
     except StorageDenied as error:

@@ -10,7 +10,7 @@ locked              what the store keeps locked is left for another prune
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -37,6 +37,18 @@ def nothing_locked(_name: str) -> datetime | None:
     return None
 
 
+class StoredPack(NamedTuple):
+    """A pack in the store. size: its stored bytes."""
+
+    tier: int
+    sha256: bytes
+    size: int
+
+
+Anew = Callable[[Sequence[StoredPack]], frozenset[bytes]]
+"""Which packs are to be stored anew, by their SHA-256."""
+
+
 class PruneOptions(Struct, frozen=True):
     """How a prune behaves.
 
@@ -50,6 +62,7 @@ class PruneOptions(Struct, frozen=True):
     - `youngest_joined`: the store charges for objects that are deleted sooner: younger packs are not joined
     - `allow_empty`: it is no error that no snapshot is left
     - `most_segments`: small index segments that may stay, before they are joined
+    - `anew`: finds packs, of those that are needed, that are stored anew whatever their waste; None: there are none
     - `stop`: called often, raises to end the run
     """
 
@@ -63,17 +76,10 @@ class PruneOptions(Struct, frozen=True):
     youngest_joined: timedelta = timedelta(0)
     allow_empty: bool = False
     most_segments: int = FEW_SEGMENTS
+    anew: Anew | None = None
     patience: WaitOptions = field(default_factory=WaitOptions)
     stop: Stop = lambda: None
     progress: Progress = field(default_factory=NoProgress)
-
-
-class StoredPack(NamedTuple):
-    """A pack in the store. size: its stored bytes."""
-
-    tier: int
-    sha256: bytes
-    size: int
 
 
 PackBatch = tuple[StoredPack, ...]

@@ -85,6 +85,7 @@ def make_plan(project: Project, options: PruneOptions) -> PrunePlan:
     unneeded = [pack for pack in stored if pack.sha256 in usage.deletable]
     dead = unneeded if until is None else []
     wasteful = _wasteful(project, usage.by_pack, needed, options.repack_above or 0.0)
+    wasteful += _anew(needed, frozenset(waste.pack for waste in wasteful), options) if until is None else []
     records = sorted((inputs.gone if until is None else inputs.gone - notes.lost) & recorded)
     locks = locked_until(options, [*dead, *(waste.pack for waste in wasteful)], lambda pack: name_of(project, pack))
     record_locks = locked_until(options, records, lambda snapshot: layout.snapshot_name(project.id, snapshot))
@@ -252,6 +253,12 @@ def _wasteful(project: Project, usage: dict[bytes, PackUsage], packs: Sequence[S
     partly_used = [(pack, inside) for pack, inside in known if 0 < inside.waste < inside.frames]
     found = [WastefulPack(pack, inside.waste) for pack, inside in partly_used if inside.waste >= share * inside.frames]
     return sorted(found, key=lambda waste: (-waste.waste, waste.pack.sha256))
+
+
+def _anew(needed: Sequence[StoredPack], wasteful: frozenset[StoredPack], options: PruneOptions) -> list[WastefulPack]:
+    """The packs that are stored anew though nothing of them is waste."""
+    chosen = frozenset() if options.anew is None else options.anew(needed)
+    return [WastefulPack(pack, 0) for pack in needed if pack.sha256 in chosen and pack not in wasteful]
 
 
 def _claims(project: Project, recorded: Collection[str]) -> tuple[tuple[str, str], ...]:

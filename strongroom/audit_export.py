@@ -1,0 +1,114 @@
+"""The log as a file: JSON Lines, in which each entry can be verified by itself, or CSV for people.
+
+A line of JSON Lines has the fields of the entry, and beside them `signed` (the very text that is signed), `signature` (in
+OpenSSH's format) and `sha256` (of the stored bytes, by which the next entry names it).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from restore.outputs.archive_file import whole_file
+from restore.planning.conflict_policy import ConflictPolicy
+from strongroom.audit import FoundEntry
+from vault.format.strict_json import write_moment
+
+Format = Literal["jsonl", "csv"]
+
+COLUMNS = (
+    "at",
+    "ended_at",
+    "action",
+    "result",
+    "exit_code",
+    "user",
+    "host",
+    "program",
+    "daemon",
+    "projects",
+    "what",
+    "counts",
+    "parts",
+    "why",
+    "phase",
+    "run",
+    "principal",
+    "sequence",
+    "before",
+    "sha256",
+    "signing_key",
+)
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula, at the beginning of a cell."""
+
+
+def write_file(entries: Sequence[FoundEntry], format_: Format, path: Path) -> None:
+    """To a new file. Raises `TargetError` where one is there, or it cannot be written."""
+    with whole_file(path, ConflictPolicy.REFUSE) as out:
+        write(entries, format_, out)
+
+
+def write(entries: Sequence[FoundEntry], format_: Format, out: IO[bytes]) -> None:
+    """To an open file."""
+    for line in _json_lines(entries) if format_ == "jsonl" else _csv_lines(entries):
+        out.write(line.encode("utf-8", "backslashreplace"))
+
+
+def _json_lines(entries: Sequence[FoundEntry]) -> Iterator[str]:
+    for one in entries:
+        signed, _, signature = one.signed.partition(b"\n")
+        line = one.as_json() | {"signed": f"{signed.decode()}\n", "signature": signature.decode()}
+        yield json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def _csv_lines(entries: Sequence[FoundEntry]) -> Iterator[str]:
+    yield _csv_line(COLUMNS)
+    for one in entries:
+        yield _csv_line([_cell(value) for value in row(one).values()])
+
+
+def row(one: FoundEntry) -> dict[str, Any]:
+    """An entry as a row of a table: a value for each of `COLUMNS`."""
+    entry, outcome = one.entry, one.entry.outcome
+    found: dict[str, Any] = {
+        "at": write_moment(entry.at),
+        "ended_at": None if outcome is None or outcome.ended_at is None else write_moment(outcome.ended_at),
+        "action": entry.action,
+        "result": None if outcome is None else outcome.result,
+        "exit_code": None if outcome is None else outcome.exit_code,
+        "user": entry.who.user,
+        "host": entry.who.host,
+        "program": entry.who.program,
+        "daemon": entry.who.daemon,
+        "projects": ", ".join(each.name for each in entry.projects),
+        "what": entry.what,
+        "counts": None if outcome is None else outcome.counts,
+        "parts": None if outcome is None else list(outcome.parts),
+        "why": None if outcome is None else outcome.why,
+        "phase": entry.phase,
+        "run": entry.run,
+        "principal": entry.principal,
+        "sequence": entry.sequence,
+        "before": entry.before,
+        "sha256": one.sha256,
+        "signing_key": entry.signing_key.hex(),
+    }
+    return {name: found[name] for name in COLUMNS}
+
+
+def _cell(value: object) -> str:
+    if value is None or value in ({}, []):
+        return ""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return out.getvalue()

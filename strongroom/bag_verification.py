@@ -1,0 +1,280 @@
+"""Verifying a bag all in one: every checksum, nothing beside them, the signature and whose it is, the time stamp; and, with the
+repository at hand, that the content is what the snapshots hold.
+
+found = verify_bag(Path("audit.zip"), BagTrust(allowed_signers=Path("signers")))
+found.sound, found.findings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from blake3 import blake3
+from msgspec import Struct, field
+
+from restore.export import bag_files, tags
+from restore.export.bag_files import BagFiles
+from restore.export.signature import NAMESPACE
+from strongroom import time_stamps
+from vault.errors import Damaged, UsageError
+from vault.format import ssh_signature
+from vault.problems import Problem
+
+if TYPE_CHECKING:
+    from strongroom.context import Context
+    from vault.repository.project import Project
+
+Key: TypeAlias = bytes
+"""A public key, 32 bytes."""
+
+MOST_FINDINGS = 10_000
+LARGEST_SIGNERS = 1024 * 1024
+
+
+class BagTrust(Struct, frozen=True):
+    """What is known beside the bag. allowed_signers: a file in OpenSSH's format; None where there is none · keys: names of
+    signers by their public keys (32 bytes), where there is no such file · certificates: of the time-stamp authority, as PEM."""
+
+    allowed_signers: Path | None = None
+    keys: dict[bytes, str] = field(default_factory=dict)
+    certificates: Path | None = None
+
+
+class VerifiedBag(Struct):
+    """What a verification came to.
+
+    - `files`, `bytes`: of the payload, that are what the manifest says
+    - `signing_key`: that signed it; None where nobody did, or the signature is wrong
+    - `signer`: whose key that is; empty where nobody here knows
+    - `stamped_at`: by the time stamp; `stamp_verified`: whether its authority is known
+    - `compared`: files whose content is that of a snapshot · `converted`: tables, of which the original is
+    - `snapshots_asked`: whether the repository was at hand
+    - `findings`: what is wrong
+    """
+
+    path: Path
+    files: int = 0
+    bytes: int = 0
+    signing_key: Key | None = None
+    signer: str = ""
+    stamped_at: datetime | None = None
+    stamp_verified: bool = False
+    compared: int = 0
+    converted: int = 0
+    snapshots_asked: bool = False
+    findings: list[Problem] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong. A bag that nobody has signed, or somebody unknown, may be."""
+        return not self.findings
+
+    def found(self, what: str, name: str, message: str) -> None:
+        """Something is wrong."""
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(Problem(name.encode("utf-8", "surrogateescape"), what, message))
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "bag": str(self.path),
+            "files": self.files,
+            "bytes": self.bytes,
+            "signed": self.signing_key is not None,
+            "signing_key": None if self.signing_key is None else ssh_signature.public_line(self.signing_key),
+            "signer": self.signer or None,
+            "stamped_at": self.stamped_at and self.stamped_at.isoformat(),
+            "stamp_verified": self.stamp_verified,
+            "files_in_snapshots": self.compared,
+            "originals_in_snapshots": self.converted,
+            "snapshots_asked": self.snapshots_asked,
+            "problem_list": [one.as_json() for one in self.findings],
+            "sound": self.sound,
+        }
+
+
+def verify_bag(
+    path: Path,
+    trust: BagTrust,
+    context: Context | None = None,
+    *,
+    stop: Callable[[], None] = lambda: None,
+) -> VerifiedBag:
+    """Verify a bag, a folder or a ZIP file. context: the repository at hand; None where there is none. What is wrong is part of
+    the result. Raises `TargetError` where there is no bag, `UsageError` for files that cannot be used, `StorageError`."""
+    found = VerifiedBag(path)
+    with bag_files.opened(path) as files:
+        try:
+            payload = _checksums(found, files, stop)
+            _signature(found, files, trust)
+            head, items = bag_files.read_report(files)
+            if context is not None:
+                _snapshots(found, context, head, items, payload)
+        except Damaged as error:
+            found.found("damaged-bag", path.name, str(error))
+    return found
+
+
+def signers_of(file: Path) -> dict[bytes, str]:
+    """The signers of a list in OpenSSH's format (`ssh-keygen`, ALLOWED SIGNERS) that may sign exports, by their keys. Raises
+    `UsageError`."""
+    try:
+        with file.open("rb") as opened:
+            lines = opened.read(LARGEST_SIGNERS).decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the allowed signers {file} cannot be read: {error}", hint="a signer a line: NAME ssh-ed25519 KEY"
+        ) from error
+    found: dict[bytes, str] = {}
+    for line in lines:
+        name, _, rest = line.strip().partition(" ")
+        start = rest.find(ssh_signature.KEY_TYPE)
+        if not name or name.startswith("#") or start < 0:
+            continue
+        options = rest[:start]
+        if "namespaces=" in options and NAMESPACE not in options:
+            continue
+        try:
+            found[ssh_signature.parse_public_line(rest[start:])] = name
+        except Damaged as error:
+            raise UsageError(
+                f"{file} has a line that is no key: {error}", hint="a signer a line: NAME ssh-ed25519 KEY"
+            ) from error
+    return found
+
+
+def _checksums(found: VerifiedBag, files: BagFiles, stop: Callable[[], None]) -> dict[str, str]:
+    """The BLAKE3 of each file of the payload that is what its checksum says. Raises `Damaged`."""
+    if not bag_files.declared(files):
+        raise Damaged("bagit.txt does not say that this is a bag")
+    names = files.names()
+    listed = bag_files.parse_manifest(bag_files.read_text(files, tags.MANIFEST), tags.MANIFEST)
+    tagged = bag_files.parse_manifest(bag_files.read_text(files, tags.TAG_MANIFEST), tags.TAG_MANIFEST)
+    payload: dict[str, str] = {}
+    for name, digest in (*tagged.items(), *listed.items()):
+        stop()
+        try:
+            actual = bag_files.digests(files, name)
+        except KeyError:
+            found.found("missing", name, f"{name} is in a manifest, and not in the bag")
+            continue
+        except Damaged as error:
+            found.found("damaged", name, str(error))
+            continue
+        if actual.sha256 != digest:
+            found.found("damaged", name, f"{name} is not what its checksum says")
+        elif bag_files.is_payload(name):
+            payload[name] = actual.blake3
+            found.files += 1
+            found.bytes += actual.size
+    for name in sorted(names - listed.keys() - tagged.keys() - {tags.TAG_MANIFEST, tags.SIGNATURE, tags.STAMP}):
+        found.found("unlisted", name, f"{name} is in no manifest: nobody says that it belongs to the bag")
+    for name in sorted({tags.MANIFEST, tags.REPORT, tags.INFO, tags.BAGIT} - tagged.keys()):
+        found.found("unlisted", name, f"{name} is not in {tags.TAG_MANIFEST}: its checksum is not signed")
+    return payload
+
+
+def _signature(found: VerifiedBag, files: BagFiles, trust: BagTrust) -> None:
+    """Raises `Damaged`."""
+    if tags.SIGNATURE not in files.names():
+        return
+    signature = bag_files.read_text(files, tags.SIGNATURE)
+    data = bag_files.read_text(files, tags.TAG_MANIFEST)
+    try:
+        key = ssh_signature.verify(signature.decode("ascii", "replace"), data, NAMESPACE)
+    except Damaged as error:
+        found.found("wrong-signature", tags.SIGNATURE, str(error))
+        return
+    known = trust.keys if trust.allowed_signers is None else signers_of(trust.allowed_signers)
+    found.signing_key, found.signer = key, known.get(key, "")
+    if trust.allowed_signers is not None and not found.signer:
+        found.found(
+            "unknown-signer", tags.SIGNATURE, f"the bag is signed with a key that {trust.allowed_signers} does not allow"
+        )
+    if tags.STAMP in files.names():
+        _time_stamp(found, bag_files.read_text(files, tags.STAMP), signature, trust)
+
+
+def _time_stamp(found: VerifiedBag, response: bytes, signature: bytes, trust: BagTrust) -> None:
+    try:
+        found.stamped_at = time_stamps.verify(response, sha256(signature).digest(), trust.certificates)
+        found.stamp_verified = trust.certificates is not None
+    except Damaged as error:
+        found.found("wrong-stamp", tags.STAMP, str(error))
+
+
+def _snapshots(
+    found: VerifiedBag,
+    context: Context,
+    report: dict[str, Any],
+    items: Iterator[dict[str, Any]],
+    payload: dict[str, str],
+) -> None:
+    """Whether the content is that of the snapshots which the report names."""
+    project = _project(found, context, report)
+    if project is None:
+        return
+    found.snapshots_asked = True
+    known = _contents(found, project, report)
+    for item in items:
+        if item.get("type") == "file" and isinstance(item.get("blake3"), str):
+            _item(found, item, known, payload)
+
+
+def _project(found: VerifiedBag, context: Context, report: dict[str, Any]) -> Project | None:
+    named = report.get("project_id")
+    project = next((one for one in context.available([]) if one.id == named), None)
+    if project is None:
+        found.found("other-project", tags.REPORT, "the report names a project that this identity does not open here")
+    return project
+
+
+def _contents(found: VerifiedBag, project: Project, report: dict[str, Any]) -> set[bytes]:
+    """Every path with the BLAKE3 of a content that it has in a snapshot of the report, as one digest each."""
+    from vault.problems import printable
+    from vault.repository import snapshots
+    from vault.repository.catalog_chunks import MetaReader
+    from vault.repository.chunk_index import ChunkIndex
+    from vault.repository.orphan_packs import repaired_index
+
+    records = {one.id: one for one in snapshots.committed(project).records}
+    reader = MetaReader(project, repaired_index(project, ChunkIndex.load(project)))
+    contents: set[bytes] = set()
+    for one in _listed(report, "snapshots"):
+        record = records.get(str(one.get("snapshot")))
+        if record is None:
+            found.found("missing-snapshot", tags.REPORT, f"snapshot {one.get('snapshot')} is not in the repository any more")
+            continue
+        table = snapshots.read_manifest(reader, record, columns=["path", "blake3"])
+        for path, digest in zip(table["path"].to_pylist(), table["blake3"].to_pylist(), strict=True):
+            if digest is not None:
+                contents.add(_content(printable(path), digest.hex()))
+    return contents
+
+
+def _content(path: str, digest: str) -> bytes:
+    return blake3(f"{digest} {path}".encode("utf-8", "surrogatepass")).digest(length=16)
+
+
+def _item(found: VerifiedBag, item: dict[str, Any], known: set[bytes], payload: dict[str, str]) -> None:
+    path, digest = str(item.get("path")), item["blake3"]
+    if _content(path, digest) not in known:
+        found.found("not-in-snapshot", path, f"{path} has another content in the snapshots than the report says")
+        return
+    files = [payload[str(one.get("file"))] for one in _listed(item, "files") if str(one.get("file")) in payload]
+    if item.get("given_as") not in (None, "original"):
+        found.converted += 1
+    elif files and all(one == digest for one in files):
+        found.compared += 1
+    elif files:
+        found.found("not-in-snapshot", path, f"the file of {path} in the bag is not what the snapshots hold")
+
+
+def _listed(value: dict[str, Any], name: str) -> Sequence[dict[str, Any]]:
+    """Objects of a list in a report that somebody may have made."""
+    found = value.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

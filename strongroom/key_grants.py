@@ -1,0 +1,63 @@
+"""Giving projects to one more identity that is at hand: a recovery kit, or the identity of a machine that is set up anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from strongroom import command_log
+from vault.format.principal import Principal
+from vault.format.rights import AUDIT, READ
+
+if TYPE_CHECKING:
+    from strongroom.context import Context
+    from vault.age import HybridIdentity
+    from vault.repository.project import Project
+
+
+def seal(context: Context, projects: Sequence[Project], identity: HybridIdentity, name: str) -> tuple[str, ...]:
+    """Have an identity open projects with the rights to read and to audit. name: of its holder, for people. Gives the names of
+    the projects that it did not open yet. Raises `KeyRefused` where the identities at hand may not grant, `StorageError`."""
+    unsealed = not_sealed(context, projects, identity)
+    what = {"name": name, "fingerprint": Principal.of(identity).fingerprint, "rights": (READ, AUDIT)}
+    with command_log.recorded(context, "grant", unsealed, what) as entry:
+        entry.begin()
+        _give(context, unsealed, identity, name)
+    return tuple(one.name for one in unsealed)
+
+
+def _give(context: Context, unsealed: Sequence[Project], identity: HybridIdentity, name: str) -> None:
+    from strongroom.grants import administration
+    from vault.repository import granting
+    from vault.repository.granting import Holder
+
+    if not context.repository.has_grants:
+        # as they are stored: here a project may go by another name, which is in the settings alone
+        stored = {one.project: one for one in context.repository.open_keys(context.identities).capabilities}
+        for project in unsealed:
+            context.repository.grant(stored[project.id], identity.recipient)
+        return
+    for project in unsealed:
+        work = administration(context, project)
+        taken = {one.name for one in work.chain.grants.values() if one.principal.recipient != identity.recipient}
+        holder = Holder(_free(name, taken), Principal.of(identity))
+        granting.give(work.project, work.own, work.chain, holder, (READ, AUDIT))
+
+
+def not_sealed(context: Context, projects: Sequence[Project], identity: HybridIdentity) -> list[Project]:
+    """The projects of which no key object gives an identity the right to read."""
+    return [one for one in projects if not _is_sealed(context, one, identity)]
+
+
+def _is_sealed(context: Context, project: Project, identity: HybridIdentity) -> bool:
+    opened = context.repository.open_keys_of(project.id, [identity])
+    return any(one.content_identity is not None for one in opened.capabilities)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where somebody else has had it."""
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free

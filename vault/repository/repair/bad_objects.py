@@ -1,0 +1,69 @@
+"""Which small objects of a project are damaged, or were here and are gone: records, notes, holds, marks, claims, roll-ups,
+index segments. Packs are looked at by `pack_damage`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from vault.format import layout
+from vault.problems import Problem
+from vault.repository import check_objects, forget_notes, missing_objects, rollups, snapshots
+from vault.repository.chunk_index import ChunkIndex
+from vault.repository.client_memory import ClientMemory
+from vault.repository.project import Project
+from vault.storage.caching import uncached
+
+
+class BadObject(NamedTuple):
+    """folder: of the project, as `snapshots` · gone: whether the store has none; else a damaged one · message: what is wrong,
+    in words."""
+
+    name: str
+    folder: str
+    gone: bool
+    message: str
+
+    @property
+    def leaf(self) -> str:
+        """The last part of its name: of a record the snapshot's id."""
+        return self.name.rpartition("/")[2]
+
+
+def look(project: Project, memory: ClientMemory) -> list[BadObject]:
+    """All of them, by name. What stands is remembered from now on; what this machine's cache has of what is bad is saved.
+    Raises `StorageError`."""
+    below = replace(project, store=uncached(project.store))
+    damaged = [
+        *snapshots.committed(below).damaged,
+        *check_objects.of_project(below),
+        *rollups.damage(below),
+        *ChunkIndex.load(below).damaged,
+    ]
+    bad = [*_damaged(project, damaged), *_gone(project, memory)]
+    return sorted({one.name: one for one in reversed(bad)}.values())
+
+
+def _damaged(project: Project, problems: Iterable[Problem]) -> Iterable[BadObject]:
+    for one in problems:
+        name = one.path.decode()
+        folder = layout.folder_of(name, project.id)
+        if folder is not None:
+            yield BadObject(name, folder, gone=False, message=one.message)
+
+
+def _gone(project: Project, memory: ClientMemory) -> Iterable[BadObject]:
+    """What was here. Snapshots that were forgotten and whose note is gone are told by the note, as long as no other note says
+    so."""
+    missing = missing_objects.look(project, memory)
+    for one in missing:
+        if one.what == "snapshot":
+            yield BadObject(layout.snapshot_name(project.id, one.id), "snapshots", gone=True, message=one.message)
+        elif one.what == "hold":
+            yield BadObject(layout.hold_name(project.id, one.id), "holds", gone=True, message=one.message)
+    if any(one.what == "note" for one in missing):
+        for note in memory.missing(project.id, forget_notes.read_all(project).ids, kind="notes"):
+            message = f"the note {note} of forgotten snapshots was here and is gone"
+            yield BadObject(layout.forgotten_name(project.id, note), "forgotten", gone=True, message=message)
