@@ -42,6 +42,25 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("project list", "the projects that your identity opens"),
         ("project add acme --source reports=/srv/acme/reports", "a new one, with one folder of reports"),
     ),
+    "source": _of(
+        ("source list", "where items come from"),
+        ("source test acme calls", "connect, and show what a backup would take"),
+    ),
+    "source add": _of(
+        ("source add acme reports /srv/acme/reports", "a folder"),
+        (
+            "source add acme raw 'command:pg_dump -Fc crm' --name crm-dump --option item=crm.dump",
+            "what a command prints, as one item",
+        ),
+    ),
+    "source list": _of(
+        ("source list", "of all projects"),
+        ("source list acme --json", "of one, for a script"),
+    ),
+    "source test": _of(
+        ("source test acme", "all sources of a project"),
+        ("source test acme calls --json", "one of them, for a script"),
+    ),
     "recover": _of(
         ("recover s3://backups/strongroom?endpoint=https://s3.example.org", "type the kit; what will be done is shown first"),
         ("recover /srv/backup --kit share-1.txt --kit share-3.txt --dry-run", "what would be done, with two shares"),

@@ -20,7 +20,6 @@ from strongroom import (
     maintenance,
     notices,
     object_lock,
-    own_paths,
     post_backup,
     retention,
     sources,
@@ -161,7 +160,7 @@ def _with_hooks(
         backup_hooks.hooks_of(settings, project.name, source),
         project.name,
         source.name,
-        source.path,
+        source.place,
         settings.file.absolute().parent,
         project.services.clock,
         options.stop,
@@ -251,7 +250,7 @@ def _commit(
     from vault.backup import run
 
     settings = context.settings
-    folder = sources.folder(settings.project(project.name), source, own_paths.paths(settings))
+    wanted_source = sources.backup_source(settings.project(project.name), source, sources.context_of(settings, project.name))
     retire = retention.retiring(settings, project)
     if retire is not None and context.holds_gone(project):
         retire = None  # nobody knows what they were on
@@ -266,7 +265,7 @@ def _commit(
         stop=options.stop,
         progress=options.progress,
     )
-    return run.back_up(project, folder, wanted)
+    return run.back_up(project, wanted_source, wanted)
 
 
 def _maintain(project: Project, source: str, progress: Progress, *, locked: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import cached_copies, command_log, environment, local_state, object_lock, own_paths, sources
+from strongroom import cached_copies, command_log, environment, local_state, object_lock, sources
 from strongroom.forget import Confirm, confirmed
 from vault.progress import NoProgress, Progress
 
@@ -156,13 +156,11 @@ def _noted(context: Context, project: Project, result: RepairResult) -> RepairRe
 
 
 def _live(context: Context, project: Project) -> list[ContentSource]:
-    """The folders of the sources that the settings name."""
+    """The sources that the settings name."""
     from vault.backup.source_contents import LiveSource
 
-    settings = context.settings
-    own = settings.project(project.name)
-    paths = own_paths.paths(settings)
-    return [LiveSource(project, sources.folder(own, one, paths)) for one in own.sources]
+    own, surroundings = context.settings.project(project.name), sources.context_of(context.settings, project.name)
+    return [LiveSource(project, sources.backup_source(own, one, surroundings)) for one in own.sources]
 
 
 def _cached(context: Context, project: Project) -> list[ContentSource]:

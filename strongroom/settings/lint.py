@@ -142,7 +142,7 @@ def _sources(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:
     if not project.sources:
         yield SettingsFault(key, "has no sources, so nothing of it is backed up", "add one: sources = [{ kind = …, path = … }]")
     for number, source in enumerate(project.sources):
-        if not source.path.is_dir():
+        if source.path is not None and not source.path.is_dir():
             yield SettingsFault(
                 (*key, "sources", number, "path"), f"names {source.path}, which is not a folder", "is it mounted?"
             )

@@ -73,6 +73,39 @@ def moved_source(text: str, project: str, number: int, path: str) -> str:
         raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
 
 
+def added_source(text: str, project: str, values: dict[str, Any]) -> str:
+    """The text with one more source of a project. values: of the source. Raises `ByHand`."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import AoT
+
+    wanted = tomllib.loads(text)
+    by_hand = f"add the source to [projects.{written_key(project)}]: {json.dumps(values, ensure_ascii=False)}"
+    try:
+        wanted["projects"][project].setdefault("sources", []).append(values)
+        document: Any = tomlkit.parse(text)
+        table = document["projects"][project]
+        if "sources" not in table:
+            table["sources"] = tomlkit.aot()
+        listed = table["sources"]
+        entry: Any = tomlkit.table() if isinstance(listed, AoT) else tomlkit.inline_table()
+        for key, value in values.items():
+            entry[key] = _inline(value) if isinstance(value, dict) else value
+        listed.append(entry)
+        return _verified(tomlkit.dumps(document), wanted, by_hand)
+    except (TOMLKitError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
+
+
+def _inline(values: dict[str, Any]) -> Any:  # noqa: ANN401 (tomlkit's own)
+    import tomlkit
+
+    table = tomlkit.inline_table()
+    for key, value in values.items():
+        table[key] = value
+    return table
+
+
 def with_recovery(text: str, recipient: str) -> str:
     """The text with one more recovery kit: its public half, `age1pq1…` and behind it the signing key. As it is where it names
     that already; where it knows the first part alone, that is completed. Raises `ByHand`."""

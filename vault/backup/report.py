@@ -10,7 +10,7 @@ from msgspec import Struct
 from vault.backup.new_content import Grown
 from vault.format.snapshot_record import Record
 from vault.problems import Problem, printable
-from vault.source.scan import Skipped
+from vault.source.contract import Skipped
 
 MOST_DOUBTFUL = 1000
 """Paths of doubtful periods that a report names."""
