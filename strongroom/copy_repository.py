@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from strongroom import local_state, object_lock
+from strongroom import command_log, local_state, object_lock
 from vault.errors import Busy, Interrupted, StrongroomError
 from vault.progress import NoProgress, Progress
 
@@ -85,8 +85,15 @@ def copy_project(opened: Context, copy: CopyStore, project: Project, limits: Cop
     copy: opened with `create`. Raises `Interrupted`."""
     job = f"copy {copy.name}"
     try:
-        with _alone(copy.context.memory.folder, project):
+        with (
+            _alone(copy.context.memory.folder, project),
+            command_log.recorded(opened, "copy", [project], {"copy": copy.name, "address": copy.address}) as entry,
+        ):
+            entry.begin()
             done = _copied(opened, copy, project, limits or CopyLimits())
+            if done.report is not None:
+                entry.count(snapshots=done.report.snapshots)
+            entry.problems(len(done.problems))
     except Interrupted:
         raise
     except StrongroomError as error:

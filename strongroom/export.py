@@ -170,7 +170,8 @@ def export(
     with command_log.recorded(planned.context, "export", [planned.selected.project], what) as entry:
         entry.begin()
         exported = write(planned.work, planned.path, stop, progress)
-        report = done(exported)
+        report, project = done(exported), planned.selected.project
+        report.problems += problems_of(project.store, project.id)
         entry.count(files=report.files, bytes=report.bytes)
         entry.problems(len(report.problems))
     outcomes = None if planned.work.conversion is None else tuple(exported.output.outcomes)

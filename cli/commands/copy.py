@@ -11,6 +11,7 @@ from cli import output, progress
 from cli.commands.prune import size_in_bytes
 from cli.options import Config, Identity, Json, Quiet
 from strongroom import copies
+from strongroom.command_log import recorded
 from strongroom.context import Context, opened
 from strongroom.copies import CopyStore
 from strongroom.copy_repository import CopiedProject, CopyLimits, copy_project, note_failure, plan_copy, unopened
@@ -71,7 +72,8 @@ def copy(
                         plans += (planned := [run.plan(project) for project in chosen])
                         entry["projects"] = [plan.as_json() for plan in planned]
                     else:
-                        done += (copied := [run.copy(project) for project in chosen])
+                        with recorded(context, "copy", chosen, {"copy": one}):
+                            done += (copied := [run.copy(project) for project in chosen])
                         entry["projects"] = [found.as_json() for found in copied]
             except Interrupted:
                 raise

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from cli import colour, output, progress
 from cli.options import Config, Identity, Json, Quiet, Repository, Yes
 from cli.prompts import confirm
 from strongroom import repair_repository
 from strongroom.context import Context, opened
+from strongroom.copies import stores_of_copies
 from strongroom.repair import PlannedRepair, RepairLimits, RepairResult, apply_repair, drop_lost, plan_repair
 from strongroom.repair_repository import FoundDescriptor, RepositoryRepair, found_descriptor
 from vault.errors import Damaged, UsageError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
     from vault.repository.repair.plan import RepairPlan
     from vault.repository.repair.unrepaired_items import LostItem
+    from vault.storage.contract import Store
 
 SHOWN = 50
 """Lines of one sort; all of them with `--json`."""
@@ -44,7 +47,7 @@ def repair(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Mend what is damaged or gone, from wherever the truth still is: other packs, this machine's cache, the live sources.
+    """Mend what is damaged or gone, from wherever the truth still is: other packs, the cache, second copies, the live sources.
 
     The plan is shown first. It may be interrupted anywhere, and the next repair goes on with the rest; backups, restores and
     prunes may run beside it. What is written over is kept in this machine's state folder, and nothing is deleted but index
@@ -59,9 +62,13 @@ def repair(
         whole = RepositoryRepair()
         _repair_descriptor(descriptor, whole, dry_run=dry_run, yes=yes, as_json=as_json)
         wrap = descriptor.overlaid if dry_run else None
-        with opened(config, identity, commits=not dry_run, address=repository, wrap=wrap) as context:
+        with (
+            opened(config, identity, commits=not dry_run, address=repository, wrap=wrap) as context,
+            stores_of_copies(context) as copies,
+        ):
             chosen = context.projects(projects or [])
-            _repair_repository(context, chosen, whole, dry_run=dry_run, yes=yes, as_json=as_json)
+            limits = replace(limits, others=[copy.bare for copy in copies if copy.begun])
+            _repair_repository(context, chosen, whole, limits.others, dry_run=dry_run, yes=yes, as_json=as_json)
             work = _Work(context, reason, yes=yes, quiet=quiet, as_json=as_json)
             answers = [work.plan(project, limits) if dry_run else work.repair(project, limits) for project in chosen]
     if as_json:
@@ -113,15 +120,22 @@ def _repair_descriptor(
 
 
 def _repair_repository(
-    context: Context, chosen: Sequence[Project], whole: RepositoryRepair, *, dry_run: bool, yes: bool, as_json: bool
+    context: Context,
+    chosen: Sequence[Project],
+    whole: RepositoryRepair,
+    others: Sequence[Store],
+    *,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
-    planned = repair_repository.plan_repository(context, chosen)
+    planned = repair_repository.plan_repository(context, chosen, others)
     if not as_json:
         _show_lines("repository", list(planned.steps.values()), list(planned.unrepaired.values()))
     if planned.steps and not dry_run:
         if not yes:
             confirm("Repair the repository's objects?")
-        planned = repair_repository.repair_repository(context, chosen)
+        planned = repair_repository.repair_repository(context, chosen, others)
     whole.steps |= planned.steps
     whole.unrepaired |= planned.unrepaired
 
