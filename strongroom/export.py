@@ -27,6 +27,7 @@ from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.errors import TargetError
+from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
     from restore.execution.executor import RestoreReport
