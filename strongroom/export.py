@@ -27,6 +27,7 @@ from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.errors import TargetError
+from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
     from restore.execution.executor import RestoreReport
@@ -170,7 +171,8 @@ def export(
     with command_log.recorded(planned.context, "export", [planned.selected.project], what) as entry:
         entry.begin()
         exported = write(planned.work, planned.path, stop, progress)
-        report = done(exported)
+        report, project = done(exported), planned.selected.project
+        report.problems += problems_of(project.store, project.id)
         entry.count(files=report.files, bytes=report.bytes)
         entry.problems(len(report.problems))
     outcomes = None if planned.work.conversion is None else tuple(exported.output.outcomes)

@@ -51,12 +51,14 @@ def commitments(settings: Settings, project: str) -> Iterator[tuple[str, str | i
     yield from ((f"item_retention.{kind}", rule) for kind, rule in own.item_retention.items())
     if own.rpo is not None:
         yield "rpo", own.rpo
+    if own.copy_within is not None:
+        yield "copy_within", own.copy_within
     if own.lock.mode != "none" and own.lock.days is not None:
         yield "lock.mode", own.lock.mode
         yield "lock.days", own.lock.days
     yield from ((f"alerts.{name}", value) for name, value in own.alerts.model_dump().items())
     for job in resolve.JOBS:
-        scheduled = getattr(own.schedule, job)
+        scheduled = resolve.job_of(own.schedule, job)
         if resolve.runs(scheduled):
             yield f"schedule.{job}", str(scheduled.every or f"cron {scheduled.cron}")
     yield "schedule.check.all_within", own.schedule.check.all_within
@@ -67,6 +69,7 @@ def commitments(settings: Settings, project: str) -> Iterator[tuple[str, str | i
     document = settings.document
     yield from ((f"recovery.{one}", True) for one in document.recovery.recipients)
     yield from ((f"notify.{name}", True) for name, one in document.notify if one is not None)
+    yield from ((f"copies.{name}", one.address) for name, one in document.copies.items())
     if document.audit.timestamp is not None:
         yield "audit.timestamp", document.audit.timestamp
 
@@ -122,6 +125,7 @@ _LESS: dict[str, Callable[[Any, Any], bool]] = {
     "keep.within": _shorter_span,
     "keep.": lambda old, new: new < old,
     "rpo": _longer,
+    "copy_within": _longer,
     "schedule.check.all_within": _longer,
     "lock.days": lambda old, new: new < old,
     "lock.mode": lambda old, new: old == "compliance" and new != "compliance",

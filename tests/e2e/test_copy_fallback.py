@@ -72,8 +72,10 @@ def test_a_whole_store_is_as_quiet_as_ever(copied: Desk) -> None:
 
 
 def test_key_objects_that_are_lost_are_those_of_the_copy(copied: Desk) -> None:
-    for file in (copied.folder / "repository/keys").rglob("*.age"):
-        truncate(file)
+    for folder in ("keys", "projects"):  # there are two of each
+        for file in (copied.folder / "repository" / folder).rglob("*.age"):
+            truncate(file)
+    shutil.rmtree(copied.folder / "home/.local/state")  # and one on the machine
     done = copied.call("restore", "acme", "--to", "back", exits=3)
     assert "was read from the copy" in done.err
     assert tree_facts(copied.folder / "back/reports") == tree_facts(copied.folder / "source")
