@@ -124,7 +124,7 @@ class Place:
         self._clock = clock
         self._randomness = SystemRandomness()
         self._identity = HybridIdentity.generate(self._randomness)
-        self.source = Source("files", "reports", os.fsencode(source), Rules())
+        self.source = Source.of_folder("files", "reports", os.fsencode(source), Rules())
         (folder / "repository").mkdir(parents=True)
         self.store = LocalStore(folder / "repository", clock=SystemClock(), randomness=self._randomness)
         services = Services(clock, self._randomness, "benchmark", "benchmark")

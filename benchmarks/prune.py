@@ -158,7 +158,7 @@ def live(desk: Desk, items: int, snapshots: int, theirs: int) -> None:
         project = place.project(PROJECT)
         project = replace(project, services=replace(project.services, clock=clock))
         settings = place.settings.project(PROJECT)
-        source = sources.folder(settings, settings.sources[0])
+        source = sources.backup_source(settings, settings.sources[0])
         for number in range(1, snapshots + 1):
             clock.hour = _next(hours)
             change(desk.source, before, hours.items)

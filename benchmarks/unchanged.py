@@ -77,7 +77,7 @@ class Old:
         self._randomness = SystemRandomness()
         self._bare = MemoryStore()
         self._folder = folder
-        self._source = Source("files", "reports", str(folder / "source").encode(), Rules())
+        self._source = Source.of_folder("files", "reports", str(folder / "source").encode(), Rules())
         self._identity = HybridIdentity.generate(self._randomness)
         services = Services(_Ahead(), self._randomness, "benchmark", "benchmark")
         descriptor = Descriptor(repository=layout.new_id(self._randomness.token(16)), created=services.clock.now())

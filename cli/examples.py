@@ -42,6 +42,25 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("project list", "the projects that your identity opens"),
         ("project add acme --source reports=/srv/acme/reports", "a new one, with one folder of reports"),
     ),
+    "source": _of(
+        ("source list", "where items come from"),
+        ("source test acme calls", "connect, and show what a backup would take"),
+    ),
+    "source add": _of(
+        ("source add acme reports /srv/acme/reports", "a folder"),
+        (
+            "source add acme raw 'command:pg_dump -Fc crm' --name crm-dump --option item=crm.dump",
+            "what a command prints, as one item",
+        ),
+    ),
+    "source list": _of(
+        ("source list", "of all projects"),
+        ("source list acme --json", "of one, for a script"),
+    ),
+    "source test": _of(
+        ("source test acme", "all sources of a project"),
+        ("source test acme calls --json", "one of them, for a script"),
+    ),
     "recover": _of(
         ("recover s3://backups/strongroom?endpoint=https://s3.example.org", "type the kit; what will be done is shown first"),
         ("recover /srv/backup --kit share-1.txt --kit share-3.txt --dry-run", "what would be done, with two shares"),
@@ -312,6 +331,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("repair --dry-run", "what is damaged, where the truth still is, and what nobody has"),
         ("repair acme --read-data", "read all packs of a project first, then mend"),
         ("repair acme --drop --reason 'the disk of May'", "give up what nobody has, so that the rest is sound"),
+    ),
+    "evidence": _of(
+        ("evidence --period last-quarter --to evidence.zip", "everything about all projects, of the last quarter"),
+        ("evidence acme --period 2026-Q4 --to acme-q4.zip", "of one project"),
     ),
     "export verify": _of(
         ("export verify audit.zip", "checksums and signature, and the content by the repository at hand"),

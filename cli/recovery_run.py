@@ -225,6 +225,11 @@ def finish(done: SetUpMachine, run: RunOptions) -> None:
     file = done.planned.settings.file
     config = "" if file == Path("strongroom.toml").absolute() else f" --config {quoted(str(file))}"
     output.notice("The kit was not stored: lock it away again.")
+    if done.planned.granted:
+        output.notice(
+            "What the lost machine held still opens everything: `strongroom keys list` shows it, "
+            "`strongroom keys revoke NAME` and `strongroom keys rotate PROJECT` end that"
+        )
     if done.wanted.nothing:
         output.notice(f"Next: strongroom restore --all-projects --in-place{config}, then strongroom backup{config}")
     else:

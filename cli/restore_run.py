@@ -24,6 +24,7 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from strongroom.context import Context
+    from strongroom.database_restore import Database
     from strongroom.destinations import Archive, Bucket
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_proposal import Proposal
@@ -47,12 +48,13 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 class RestoreRequest(Struct, frozen=True, kw_only=True):
     """The options of a restore but for its selection.
 
-    to, in_place: neither, where a destination is to be proposed · existing: None where nothing is said · endpoint, region: of a
-    bucket that is restored to · report: a file that names what was left alone
+    to, in_place: neither, where a destination is to be proposed · where: a condition on rows of a database · existing: None
+    where nothing is said · endpoint, region: of a bucket that is restored to · report: a file that names what was left alone
     """
 
     to: str = ""
     in_place: bool = False
+    where: str | None = None
     existing: ConflictPolicy | None = None
     tables: TableOptions = field(default_factory=TableOptions)
     incomplete: bool = False
@@ -81,7 +83,20 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
             )
         if self.report is not None and self.to == "-":
             raise UsageError("--report excludes --to -: one file is written, or none", hint="leave one of them out")
+        if self.where is not None and self.undecided:
+            raise UsageError("--where needs --to sqlite:FILE or --in-place", hint="name the database that the rows go to")
         self.tables.check(periods=periods)
+
+    def database(self, context: Context, selected: SelectedItems) -> Database | None:
+        """The database that rows go to; None where files go somewhere. Raises `UsageError`."""
+        from strongroom import database_restore
+
+        if database_restore.is_database(self.to):
+            return database_restore.named(self.to)
+        found = database_restore.in_place(context, selected) if self.in_place else None
+        if found is None and self.where is not None:
+            raise UsageError("--where is for rows of databases", hint="restore them with --to sqlite:FILE, or --in-place")
+        return found
 
     @property
     def undecided(self) -> bool:
@@ -156,23 +171,39 @@ def finish(problems: list[Problem]) -> None:
 
 def restore_project(context: Context, project: Project, options: SelectionOptions, request: RestoreRequest) -> None:
     """Restore what is asked for of one project. Raises what the library raises, and `typer.Exit` after problems."""
-    from strongroom.restore import restore
-    from strongroom.restore_plan import plan_restore
-
-    run, proposal = request.run, None
-    destination: Folder | Archive | TableFile | Bucket | InPlace | Stdout
     if request.undecided:
         proposal = _proposal(context, project, options, request)
-        selected, destination = proposal.selected, proposal.destination
         output.notice(f"no destination is named; proposed: {_where(proposal)}, as {proposal.why}")
-    else:
-        selected = selected_items(context, project, options, run, sources_apart=request.in_place)
-        destination = request.destination()
+        _restore_items(context, proposal.selected, proposal.destination, request, proposal)
+        return
+    selected = selected_items(context, project, options, request.run, sources_apart=request.in_place)
+    database = request.database(context, selected)
+    if database is not None:
+        from cli.restore_rows import restore_rows
+
+        restore_rows(context, selected, request, database)
+        return
+    destination = request.destination()
     if isinstance(destination, Stdout | TableFile) and not request.tables.merge:
         selected = replace(selected, selection=prompts.one_file(selected.selection))
     if isinstance(destination, Stdout):
         _to_stdout(context, selected, request)
-        return
+    else:
+        _restore_items(context, selected, destination, request)
+
+
+def _restore_items(
+    context: Context,
+    selected: SelectedItems,
+    destination: Folder | Archive | TableFile | Bucket | InPlace,
+    request: RestoreRequest,
+    proposal: Proposal | None = None,
+) -> None:
+    """Files to where they go: planned, shown, asked about, done. proposal: None where a person has named the destination."""
+    from strongroom.restore import restore
+    from strongroom.restore_plan import plan_restore
+
+    run = request.run
     if request.report is not None:
         restore_report.refuse_unwritable(context, request.report)
     planned = plan_restore(context, selected, destination, request.options())
@@ -185,7 +216,7 @@ def restore_project(context: Context, project: Project, options: SelectionOption
         return
     planned.refuse()
     confirm(planned, proposed=proposal is not None, yes=run.yes)
-    with progress.shown(quiet=run.quiet, as_json=run.as_json, project=project.name) as listener:
+    with progress.shown(quiet=run.quiet, as_json=run.as_json, project=selected.project.name) as listener:
         result = restore(planned, progress=listener)
     if request.report is not None:
         restore_report.write(request.report, planned, result)

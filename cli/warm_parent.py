@@ -39,8 +39,10 @@ MODULES = (
     "policies.retention.verdict", "policies.monitoring.check_coverage", "policies.daemon.project_state",
     "restore.execution.executor", "restore.local_fs.writer", "restore.planning.plan", "restore.selection.select",
     "classify.path_layout", "classify.path_patterns", "_strptime", "cryptography.hazmat.backends.openssl.backend",
+    "restore.tables.profile", "sqlite3", "strongroom.command_log", "strongroom.settings_changes", "vault.repository.grants",
+    "vault.repository.audit.writer", "vault.repository.audit.draft", "vault.format.log_entry", "pydantic.main",
     "strongroom.copies", "strongroom.copy_repository", "strongroom.reading", "vault.copying.run", "vault.storage.fallback",
-    "restore.tables.profile", "sqlite3", "pydantic.main", "pydantic.types", "dateutil.relativedelta", "pyfastcdc",
+    "pydantic.types", "dateutil.relativedelta", "pyfastcdc",
 )  # fmt: skip
 """What the runs of a daemon import."""
 

@@ -6,8 +6,6 @@ OpenSSH's format) and `sha256` (of the stored bytes, by which the next entry nam
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import IO, Any, Literal
 
 from restore.outputs.archive_file import whole_file
 from restore.planning.conflict_policy import ConflictPolicy
+from strongroom import csv_text
 from strongroom.audit import FoundEntry
 from vault.format.strict_json import write_moment
 
@@ -43,8 +42,6 @@ COLUMNS = (
     "sha256",
     "signing_key",
 )
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula, at the beginning of a cell."""
 
 
 def write_file(entries: Sequence[FoundEntry], format_: Format, path: Path) -> None:
@@ -55,7 +52,7 @@ def write_file(entries: Sequence[FoundEntry], format_: Format, path: Path) -> No
 
 def write(entries: Sequence[FoundEntry], format_: Format, out: IO[bytes]) -> None:
     """To an open file."""
-    for line in _json_lines(entries) if format_ == "jsonl" else _csv_lines(entries):
+    for line in _json_lines(entries) if format_ == "jsonl" else csv_text.lines(COLUMNS, map(row, entries)):
         out.write(line.encode("utf-8", "backslashreplace"))
 
 
@@ -64,12 +61,6 @@ def _json_lines(entries: Sequence[FoundEntry]) -> Iterator[str]:
         signed, _, signature = one.signed.partition(b"\n")
         line = one.as_json() | {"signed": f"{signed.decode()}\n", "signature": signature.decode()}
         yield json.dumps(line, ensure_ascii=False) + "\n"
-
-
-def _csv_lines(entries: Sequence[FoundEntry]) -> Iterator[str]:
-    yield _csv_line(COLUMNS)
-    for one in entries:
-        yield _csv_line([_cell(value) for value in row(one).values()])
 
 
 def row(one: FoundEntry) -> dict[str, Any]:
@@ -98,17 +89,4 @@ def row(one: FoundEntry) -> dict[str, Any]:
         "sha256": one.sha256,
         "signing_key": entry.signing_key.hex(),
     }
-    return {name: found[name] for name in COLUMNS}
-
-
-def _cell(value: object) -> str:
-    if value is None or value in ({}, []):
-        return ""
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-    return f"'{text}" if text.startswith(_FORMULAS) else text
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow(cells)
-    return out.getvalue()
+    return found

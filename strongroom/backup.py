@@ -20,7 +20,6 @@ from strongroom import (
     maintenance,
     notices,
     object_lock,
-    own_paths,
     post_backup,
     retention,
     sources,
@@ -161,7 +160,7 @@ def _with_hooks(
         backup_hooks.hooks_of(settings, project.name, source),
         project.name,
         source.name,
-        source.path,
+        source.place,
         settings.file.absolute().parent,
         project.services.clock,
         options.stop,
@@ -205,6 +204,7 @@ def _back_up(
         done = replace(done, findings=post_backup.of_snapshot(settings, project, source, report.record))
         done = replace(done, unheld=tuple(object_lock.snapshot_held(context, project, report.record)))
         notices.problems(done.unheld)
+        _mend_older(context, project, report)
         first = [*report.problems, *done.unheld][:1]
         local_state.note_run(
             settings, project.name, job, f"{counted(done.problems, 'problem')}; {first[0].message}" if first else None
@@ -217,6 +217,23 @@ def _back_up(
         local_state.note_run(settings, project.name, job, error)
         return replace(done, error=error)
     return done
+
+
+def _mend_older(context: Context, project: Project, report: BackupReport) -> None:
+    """Older snapshots find what this one has read again. A failure is no problem of the backup: `repair` does it later."""
+    from strongroom import repair
+
+    if not report.read_again:
+        return
+    try:
+        packs = repair.mend_older_snapshots(context, project, report.read_again)
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        notices.notice(f"older snapshots of {project.name} still name lost packs; `strongroom repair` mends them: {error}")
+        return
+    if packs:
+        notices.notice(f"{project.name}: what was in {counted(len(packs), 'lost pack')} lies in others now, for all snapshots")
 
 
 class BackupBeside(Struct, frozen=True):
@@ -233,7 +250,7 @@ def _commit(
     from vault.backup import run
 
     settings = context.settings
-    folder = sources.folder(settings.project(project.name), source, own_paths.paths(settings))
+    wanted_source = sources.backup_source(settings.project(project.name), source, sources.context_of(settings, project.name))
     retire = retention.retiring(settings, project)
     if retire is not None and context.holds_gone(project):
         retire = None  # nobody knows what they were on
@@ -248,7 +265,7 @@ def _commit(
         stop=options.stop,
         progress=options.progress,
     )
-    return run.back_up(project, folder, wanted)
+    return run.back_up(project, wanted_source, wanted)
 
 
 def _maintain(project: Project, source: str, progress: Progress, *, locked: bool) -> None:

@@ -13,20 +13,18 @@ detail otherwise. That a command failed is a problem of the backup.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
 from strongroom import environment, notices
 from strongroom.settings import durations
 from vault.problems import Problem, printable
+from vault.process_group import OutputTail, end, reason
 from vault.wording import duration
 
 if TYPE_CHECKING:
@@ -45,9 +43,6 @@ GRACE = 5.0
 
 HURRY = 0.3
 """Seconds that an interrupted run waits for a command: its own end is near."""
-
-OUTPUT_KEPT = 16 * 1024
-"""Bytes, the last ones."""
 
 LINES_SHOWN = 10
 
@@ -83,13 +78,13 @@ def hooks_of(settings: Settings, project: str, source: SourceSettings) -> HookSe
 
 
 class HookRun(Struct):
-    """The commands of one backup. folder: that they run in · stop: called often while one runs; what it raises ends it ·
-    outcomes: of those that ran."""
+    """The commands of one backup. source_place: the source's folder, or its URL · folder: that they run in · stop: called often
+    while one runs; what it raises ends it · outcomes: of those that ran."""
 
     hooks: HookSettings
     project: str
     source: str
-    source_path: Path
+    source_place: str
     folder: Path
     clock: Clock
     stop: Callable[[], None]
@@ -128,7 +123,7 @@ class HookRun(Struct):
         command = self._command(hook)
         if not command:
             return None
-        begun, output = self.clock.monotonic(), _Output()
+        begun, output = self.clock.monotonic(), OutputTail()
         try:
             process = self._started(hook, known, subprocess.PIPE)
         except (OSError, ValueError) as error:
@@ -158,7 +153,7 @@ class HookRun(Struct):
             "STRONGROOM_HOOK": hook,
             "STRONGROOM_PROJECT": self.project,
             "STRONGROOM_SOURCE": self.source,
-            "STRONGROOM_SOURCE_PATH": str(self.source_path),
+            "STRONGROOM_SOURCE_PATH": self.source_place,
         }
         return subprocess.Popen(  # noqa: S603 (the settings' owner names the command; no shell is involved)
             list(self._command(hook)),
@@ -177,13 +172,13 @@ class HookRun(Struct):
             while True:
                 with suppress(subprocess.TimeoutExpired):
                     code = process.wait(LOOK_EVERY)
-                    return code, _reason(code)
+                    return code, reason(code)
                 self.stop()
                 if self.clock.monotonic() - begun > limit:
-                    _end(process, GRACE)
+                    end(process, GRACE)
                     return None, f"it did not end within {self.hooks.timeout}, and was ended"
         except BaseException:
-            _end(process, HURRY)
+            end(process, HURRY)
             raise
 
     def _tell(self, outcome: HookOutcome) -> None:
@@ -193,54 +188,3 @@ class HookRun(Struct):
             say(f"{about} said: {line}")
         if not outcome.trouble:
             notices.detail(f"{about} took {duration(outcome.seconds)}")
-
-
-def _reason(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}" if code else ""
-    try:
-        return f"it was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"it was ended by signal {-code}"
-
-
-def _end(process: subprocess.Popen[bytes], grace: float) -> None:
-    """End a command and all that it has started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(grace)
-
-
-class _Output:
-    """The end of what a command prints, read beside it, so that it never waits for its reader."""
-
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._size = 0
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def read(self, stream: IO[bytes] | None) -> None:
-        """Begin to read, on a thread of its own."""
-        if stream is not None:
-            self._thread = threading.Thread(target=self._drain, args=(stream,), name="hook-output", daemon=True)
-            self._thread.start()
-
-    def lines(self) -> tuple[str, ...]:
-        """What was kept. A process that the command has left behind may still hold the other end: it is not waited for."""
-        if self._thread is not None:
-            self._thread.join(1.0)
-        with self._lock:
-            kept = b"".join(self._pieces)[-OUTPUT_KEPT:]
-        return tuple(printable(line) for line in kept.splitlines() if line.strip())
-
-    def _drain(self, stream: IO[bytes]) -> None:
-        with suppress(OSError, ValueError), stream:
-            while piece := os.read(stream.fileno(), 8192):
-                with self._lock:
-                    self._pieces.append(piece)
-                    self._size += len(piece)
-                    while self._size - len(self._pieces[0]) >= OUTPUT_KEPT:
-                        self._size -= len(self._pieces.popleft())

@@ -111,8 +111,8 @@ def verify_bag(
         try:
             payload = _checksums(found, files, stop)
             _signature(found, files, trust)
-            head, items = bag_files.read_report(files)
-            if context is not None:
+            if context is not None and tags.REPORT in files.names():  # evidence has none
+                head, items = bag_files.read_report(files)
                 _snapshots(found, context, head, items, payload)
         except Damaged as error:
             found.found("damaged-bag", path.name, str(error))
@@ -173,7 +173,7 @@ def _checksums(found: VerifiedBag, files: BagFiles, stop: Callable[[], None]) ->
             found.bytes += actual.size
     for name in sorted(names - listed.keys() - tagged.keys() - {tags.TAG_MANIFEST, tags.SIGNATURE, tags.STAMP}):
         found.found("unlisted", name, f"{name} is in no manifest: nobody says that it belongs to the bag")
-    for name in sorted({tags.MANIFEST, tags.REPORT, tags.INFO, tags.BAGIT} - tagged.keys()):
+    for name in sorted(({tags.MANIFEST, tags.REPORT, tags.INFO, tags.BAGIT} & names) - tagged.keys()):
         found.found("unlisted", name, f"{name} is not in {tags.TAG_MANIFEST}: its checksum is not signed")
     return payload
 

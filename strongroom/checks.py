@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from strongroom import cached_copies, command_log, copies, environment, local_state, notices, object_lock, rolling_check
+from vault.errors import Damaged
 from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
@@ -37,6 +38,25 @@ def check_project(
     read: how much stored data is read; None for none · beside: damage of the repository that the project's record of the check
     shall name too. Raises `StorageError` where the store cannot be asked.
     """
+    if read is None:
+        return _checked(context, project, None, beside, stop, progress)
+    with command_log.recorded(context, "check", [project]) as entry:
+        entry.begin()
+        report = _checked(context, project, read, beside, stop, progress)
+        entry.count(packs_read=report.packs_read, bytes_read=report.bytes_read, chunks_read=report.chunks_read)
+        entry.count(damage=len(report.damage), lost_items=len(report.lost))
+        entry.fail(None if report.sound else Damaged(f"{project.name} is damaged"))
+    return report
+
+
+def _checked(
+    context: Context,
+    project: Project,
+    read: ReadData | None,
+    beside: Sequence[str],
+    stop: Callable[[], None],
+    progress: Progress | None,
+) -> ProjectCheck:
     from vault.repository.cached_copies import look as whole_copies
     from vault.repository.check import Depth
     from vault.repository.missing_objects import Missing

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from policies.daemon.job_config import JobConfig, ProjectConfig
-from policies.monitoring.kit_reminders import KitConfig
+from policies.monitoring.kit_reminders import KitConfig, KitName
 from strongroom.settings import Settings, durations, resolve
 from strongroom.settings.copies import CopySettings
 from strongroom.settings.notifications import NotifySettings
@@ -77,9 +77,9 @@ def project(name: str, settings: ProjectSettings, copies: Mapping[str, CopySetti
 
 def kits(settings: Settings) -> KitConfig:
     """The recovery kits that the settings name."""
-    from strongroom import recovery_kit, settings_copy
+    from strongroom import holders, recovery_kit
 
-    named = tuple(recovery_kit.fingerprint(one) for one in settings_copy.recovery_of(settings))
+    named = tuple(KitName(recovery_kit.note_key(one.recipient), one.fingerprint) for one in holders.recovery_kits(settings))
     return KitConfig(named, durations.read(settings.document.recovery.check_within))
 
 

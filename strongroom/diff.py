@@ -121,18 +121,18 @@ def compare(context: Context, project: Project, query: ItemQuery, options: DiffO
     return ProjectDifference(
         project=project.name,
         items=compared.difference,
-        live=frozenset(compared.folders),
+        live=frozenset(compared.live),
         rows=None if options.rows is None else _recorded_rows(context, known, compared, query, options),
         damage=(*known.problems, *compared.problems),
     )
 
 
 class _Compared(Struct, frozen=True):
-    """folders: of the sources that were compared live."""
+    """live: the sources that were compared as they are now, by name."""
 
     difference: Difference
     problems: tuple[Problem, ...] = ()
-    folders: Mapping[str, bytes] = field(default_factory=dict)
+    live: Mapping[str, Source] = field(default_factory=dict)
 
 
 def _between(known: History, question: Question) -> _Compared:
@@ -152,34 +152,33 @@ def _live(context: Context, known: History, question: Question, stop: Callable[[
 
     project = known.project
     index = repaired_index(project, ChunkIndex.load(project, tier=META_TIER))
-    reader, tables, sides, folders = MetaReader(project, index), [], [], {}
+    reader, tables, sides, live = MetaReader(project, index), [], [], {}
     problems: list[Problem] = list(index.damaged)
     for name, ledger in known.ledgers.items():
         record = snapshots.at(ledger.records, question.since)
         if question.source not in (None, name) or not record:
             continue
-        folder = _folder(context, project, name)
-        table, missed = compared_with_live(reader, record[0], folder, question.mask, stop)
+        live[name] = _source(context, project, name)
+        table, missed = compared_with_live(reader, record[0], live[name], question.mask, stop)
         tables.append(table)
         problems += missed
-        folders[name] = folder.path
         sides.append(Sides(name, record[0], None))
     if not sides:
         raise NothingFound(
             f"project {project.name!r} has no snapshot up to the moment that was asked for",
             hint=f"see `strongroom list {project.name}`",
         )
-    return _Compared(Difference(united(tables), tuple(sides)), tuple(problems), folders)
+    return _Compared(Difference(united(tables), tuple(sides)), tuple(problems), live)
 
 
-def _folder(context: Context, project: Project, name: str) -> Source:
+def _source(context: Context, project: Project, name: str) -> Source:
     """The source of that name, as a backup takes it. Raises `SettingsError`."""
-    from strongroom import own_paths, sources
+    from strongroom import sources
 
     settings = context.settings.project(project.name)
     for one in settings.sources:
         if one.name == name:
-            return sources.folder(settings, one, own_paths.paths(context.settings))
+            return sources.backup_source(settings, one, sources.context_of(context.settings, project.name))
     raise SettingsError(
         f"{context.settings.file} does not say where the source {name!r} of project {project.name!r} is",
         hint="add it to the settings, or compare one that is there with --source NAME",
@@ -212,6 +211,7 @@ def _recorded_rows(
 def _rows(
     context: Context, known: History, compared: _Compared, options: RowOptions, stop: Callable[[], None]
 ) -> RowDifferences:
+    from restore.history.live_diff import live_file
     from restore.history.row_diff import Opening, row_differences
     from restore.history.version_contents import VersionContents
     from restore.tables.formats import FORMATS, is_table
@@ -227,7 +227,7 @@ def _rows(
         format_of=lambda path: endings.get(path.rpartition(b".")[2].lower(), ""),
         keys=options.keys,
         most=options.most,
-        folders=compared.folders,
+        live=lambda source, path: live_file(compared.live[source], path),
         stop=stop,
     )
     differences = row_differences(VersionContents(known.project, opening.stop), compared.difference, opening)

@@ -7,8 +7,8 @@ need not be read. Of the others the newest come first; those that are too large,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from policies.monitoring.expected_files import ExpectedPattern
-    from strongroom.settings.projects import ProjectSettings, SourceSettings
-    from vault.source.reader import Reader
+    from strongroom.settings.projects import ProjectSettings
+    from vault.source import contract
+    from vault.source.contract import SourceReader
 
 COLUMNS = ["format", "vanished_at", "size", "mtime", "ctime_ns", "period_origin"]
 """Of a manifest, beside those of `policies.monitoring.expected_files`."""
@@ -77,12 +78,11 @@ class _Budget(Struct):
         return False
 
 
-def missing(table: pa.Table, expectation: RowExpectation, project: ProjectSettings, source: SourceSettings) -> Iterator[str]:
+def missing(table: pa.Table, expectation: RowExpectation, project: ProjectSettings, origin: contract.Source) -> Iterator[str]:
     """The rows that are not there in time, by table, and which tables were not looked at. table: of a manifest. They are read
-    in the source's folder: a host that backs up cannot read what it stored."""
+    at the source: a host that backs up cannot read what it stored."""
     from policies.monitoring.expected_files import absent, looked_back
     from policies.retention.calendar import shown
-    from vault.source.reader import Reader
 
     zone = ZoneInfo(project.zone)
     begins = expectation.now - looked_back(expectation.expected)
@@ -91,7 +91,7 @@ def missing(table: pa.Table, expectation: RowExpectation, project: ProjectSettin
         yield from absent([], expectation.expected, expectation.since, expectation.now, zone)
         return
     budget = _Budget(MOST_BYTES, MOST_ROWS)
-    with Reader(os.fsencode(source.path), source.kind.encode()) as reader:
+    with closing(origin), origin.reader() as reader:
         for one in tables:
             if one.until is not None and one.until <= begins:
                 continue
@@ -154,7 +154,7 @@ def _not_looked_at(paths: list[bytes]) -> str:
 
 
 def _rows(
-    reader: Reader, one: _Listed, column: str, project: ProjectSettings, budget: _Budget
+    reader: SourceReader, one: _Listed, column: str, project: ProjectSettings, budget: _Budget
 ) -> list[tuple[datetime, datetime]] | None:
     """The quarters of an hour that a table's rows are about; None where it has more than are read. Raises `StrongroomError`
     where it cannot be read."""

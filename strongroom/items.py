@@ -77,8 +77,8 @@ class Item(Struct, frozen=True):
             "period_end": _written(self.period_end),
             "period_origin": self.period_origin,
             "consistency": self.consistency,
-            "uid": self.uid,
-            "gid": self.gid,
+            "uid": self.uid if self.uid >= 0 else None,
+            "gid": self.gid if self.gid >= 0 else None,
             "owner": self.owner,
             "group": self.group,
         }

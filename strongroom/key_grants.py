@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from strongroom import command_log
 from vault.format.principal import Principal
 from vault.format.rights import AUDIT, READ
@@ -37,27 +39,35 @@ def _give(context: Context, unsealed: Sequence[Project], identity: HybridIdentit
         for project in unsealed:
             context.repository.grant(stored[project.id], identity.recipient)
         return
-    for project in unsealed:
-        work = administration(context, project)
+    works = [administration(context, project) for project in unsealed]  # or says who may, before anything is written
+    for work in works:
         taken = {one.name for one in work.chain.grants.values() if one.principal.recipient != identity.recipient}
         holder = Holder(_free(name, taken), Principal.of(identity))
         granting.give(work.project, work.own, work.chain, holder, (READ, AUDIT))
 
 
 def not_sealed(context: Context, projects: Sequence[Project], identity: HybridIdentity) -> list[Project]:
-    """The projects of which no key object gives an identity the right to read."""
+    """The projects of which no key object in the store gives an identity the right to read, or, where there are grants, no
+    grant says so."""
     return [one for one in projects if not _is_sealed(context, one, identity)]
 
 
 def _is_sealed(context: Context, project: Project, identity: HybridIdentity) -> bool:
-    opened = context.repository.open_keys_of(project.id, [identity])
-    return any(one.content_identity is not None for one in opened.capabilities)
+    from vault.repository import grants
+
+    # a copy that this machine keeps helps nobody who has nothing but the store
+    opened = replace(context.repository, memory=None).open_keys_of(project.id, [identity])
+    if opened.problems or not any(one.content_identity is not None for one in opened.capabilities):
+        return False
+    if not context.repository.has_grants:
+        return True
+    own, now = Principal.of(identity), project.services.clock.now()
+    return any(one.principal == own for one in grants.read(project, context.memory).chain.standing(now))
 
 
 def _free(name: str, taken: set[str]) -> str:
     """The name, with a number behind it where somebody else has had it."""
-    number = 2
-    free = name
+    number, free = 2, name
     while free in taken:
         free, number = f"{name} {number}", number + 1
     return free

@@ -84,13 +84,14 @@ class IdentityStep(Struct, frozen=True):
 
 
 class MachineRecovery(Struct, frozen=True):
-    """What would be done. projects: those that the kit opens."""
+    """What would be done. projects: those that the kit opens · granted: whether keys are granted here, and can be revoked."""
 
     repository: str
     address: str
     projects: tuple[Project, ...]
     settings: SettingsStep
     identity: IdentityStep
+    granted: bool
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -114,9 +115,9 @@ def plan(opened: Context, options: RecoveryOptions) -> MachineRecovery:
     projects = tuple(opened.available([]))
     step = _settings_step(opened, options)
     identity = _identity_step(opened, options, step, projects)
-    return MachineRecovery(
-        opened.repository.descriptor.repository, opened.repository.store.describe(), projects, step, identity
-    )
+    repository = opened.repository
+    place = repository.store.describe()
+    return MachineRecovery(repository.descriptor.repository, place, projects, step, identity, repository.has_grants)
 
 
 def copies_to_choose_from(opened: Context, choice: Choice) -> list[Found]:

@@ -32,7 +32,7 @@ class NewProject(Struct, frozen=True):
             "project": self.project.name,
             "project_id": self.project.id,
             "zone": self.zone,
-            "sources": [{"name": source.name, "path": str(source.path)} for source in self.sources],
+            "sources": [{"name": source.name, "path": source.place} for source in self.sources],
         }
 
 

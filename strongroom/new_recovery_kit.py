@@ -110,7 +110,7 @@ def complete(context: Context, kits: Sequence[HybridIdentity]) -> list[SealedKit
         note_kit(context, identity.recipient)
         completed.append(
             SealedKit(
-                kit=recovery_kit.fingerprint(identity.recipient),
+                kit=recovery_kit.fingerprint(identity),
                 recipient=identity.recipient.encode(),
                 projects=tuple(one.name for one in projects),
                 sealed=sealed,
@@ -125,7 +125,7 @@ def note_kit(context: Context, recipient: HybridRecipient) -> None:
     """From now on this machine knows of the kit: it is time to look at it again when the time of the settings is over."""
     with local_state.noted(context.settings) as state:
         if state is not None:
-            state.first_seen("", f"kit {recovery_kit.fingerprint(recipient)}", context.repository.services.clock.now())
+            state.first_seen("", f"kit {recovery_kit.note_key(recipient)}", context.repository.services.clock.now())
 
 
 def _projects(context: Context) -> list[Project]:

@@ -56,6 +56,9 @@ def faults(settings: Settings, sources: Sequence[SourceSettings]) -> Iterator[tu
     """What is wrong with the places of sources, each with the number of the source. The key of a fault is of that source."""
     own = [(one, one.path.resolve()) for one in own_paths(settings)]
     for number, source in enumerate(sources):
+        if source.path is None:
+            yield from ((number, fault) for fault in _bucket_faults(settings, source))
+            continue
         root = source.path.resolve()
         for one, place in own:
             if root == place or place in root.parents:
@@ -68,6 +71,23 @@ def faults(settings: Settings, sources: Sequence[SourceSettings]) -> Iterator[tu
                 hint = f"it would be backed up into itself: write exclude = ['{pattern}'], or name another folder"
                 yield number, SettingsFault(("path",), what, hint)
                 break
+
+
+def _bucket_faults(settings: Settings, source: SourceSettings) -> Iterator[SettingsFault]:
+    """A bucket as a source that the repository lies in, or that lies in it."""
+    from vault.storage.address import BucketAddress, parse_address
+
+    repository = settings.repository
+    if not (source.url or "").lower().startswith("s3:") or source.options.get("endpoint") != repository.endpoint:
+        return
+    own = context.located(repository.address, settings.file.absolute().parent)
+    found = parse_address(source.url or "")
+    if not isinstance(own, BucketAddress) or not isinstance(found, BucketAddress) or own.bucket != found.bucket:
+        return
+    above, below = f"{own.text}/", f"{found.text}/"
+    if above.startswith(below) or below.startswith(above):
+        what = f"is {found.text}, where the repository lies ({own.text})"
+        yield SettingsFault(("url",), what, "it would grow with every backup; name another bucket or prefix")
 
 
 def refuse_target(settings: Settings, path: Path, *, folder: bool) -> None:

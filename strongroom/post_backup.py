@@ -68,7 +68,7 @@ def of_snapshot(settings: Settings, project: Project, source: SourceSettings, re
     now = project.services.clock.now()
     with local_state.noted(settings) as state_store:
         since = state_store.first_seen(project.name, f"source {source.name}", now) if state_store else record.taken_at
-        missing = list(_missing(project, own, source, record, since))
+        missing = list(_missing(settings, project, source, record, since))
         if state_store:
             _note(state_store, project, source, record, missing)
             if verdict.reasons or _is_frozen(state_store, project.name):
@@ -97,14 +97,13 @@ def _note(state_store: StateStore, project: Project, source: SourceSettings, rec
     state_store.note(project.name, "backup", source.name, record.finished_at, value)
 
 
-def _missing(
-    project: Project, settings: ProjectSettings, source: SourceSettings, record: Record, since: datetime
-) -> Iterator[str]:
+def _missing(known: Settings, project: Project, source: SourceSettings, record: Record, since: datetime) -> Iterator[str]:
     if not source.expected:
         return
+    settings = known.project(project.name)
     from classify.path_patterns import pattern_regex
     from policies.monitoring import expected_files
-    from strongroom import expected_rows
+    from strongroom import expected_rows, sources
     from vault.format.layout import META_TIER
     from vault.repository import snapshots
     from vault.repository.catalog_chunks import MetaReader
@@ -121,4 +120,5 @@ def _missing(
             yield from expected_files.missing(table, wanted, since, record.taken_at, zone)
         else:
             expectation = expected_rows.RowExpectation(wanted, one.column, since, record.taken_at)
-            yield from expected_rows.missing(table, expectation, settings, source)
+            origin = sources.origin(source, sources.context_of(known, project.name))
+            yield from expected_rows.missing(table, expectation, settings, origin)

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 
 class SourceDetails(Struct, frozen=True):
-    """A source. path: of its folder; None where the settings do not name it · expected: what must appear in it, in words ·
-    snapshots: how many there are · first, last: the oldest one and the newest."""
+    """A source. path: of its folder, url: of another one; None where the settings do not name it · expected: what must appear
+    in it, in words · snapshots: how many there are · first, last: the oldest one and the newest."""
 
     name: str
     kind: str
     path: str | None
+    url: str | None
     expected: tuple[str, ...]
     snapshots: int
     first: Record | None
@@ -38,6 +39,7 @@ class SourceDetails(Struct, frozen=True):
             "source": self.name,
             "kind": self.kind,
             "path": self.path,
+            "url": self.url,
             "expected": list(self.expected),
             "snapshots": self.snapshots,
             "first_taken_at": self.first and self.first.taken_at.isoformat(),
@@ -157,7 +159,8 @@ def _sources(named: Sequence[SourceSettings], records: Sequence[Record]) -> list
             SourceDetails(
                 name=name,
                 kind=settings.kind if settings is not None else own[-1].kind,
-                path=None if settings is None else str(settings.path),
+                path=None if settings is None or settings.path is None else str(settings.path),
+                url=None if settings is None else settings.url,
                 expected=tuple(_expectation(one) for one in settings.expected) if settings is not None else (),
                 snapshots=len(own),
                 first=own[0] if own else None,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from strongroom import context, local_state, recovery_kit, settings_copy, settings_restore
 from vault.errors import Damaged, KeyRefused, StrongroomError
 from vault.format import strict_json
-from vault.repository import content_proof, key_objects, key_trust
+from vault.repository import content_proof, key_objects
 from vault.repository.content_proof import ContentProof
 from vault.wording import counted
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.settings import Settings
     from vault.age import HybridIdentity
-    from vault.format.capability import Capability
+    from vault.repository.project import Project
 
 
 class ProjectProof(Struct, frozen=True):
@@ -55,10 +55,11 @@ class ProjectProof(Struct, frozen=True):
 
 
 class KitProof(Struct, frozen=True):
-    """What a kit opens. kit: what it is called · in_settings: whether they name it, None where there are none · settings_copy:
-    the moment of the newest copy that it opens · at: when this was found."""
+    """What a kit opens. kit: what it is called · key: under which word it is noted · in_settings: whether they name it, None
+    where there are none · settings_copy: the moment of the newest copy that it opens · at: when this was found."""
 
     kit: str
+    key: str
     at: datetime
     projects: tuple[ProjectProof, ...]
     in_settings: bool | None
@@ -113,7 +114,8 @@ def check_kit(opened: Context, kit: HybridIdentity, *, stop: Callable[[], None] 
         projects.append(_project(own, scope, names.get(scope, scope)))
     with_settings = bool(opened.settings.text)
     proof = KitProof(
-        kit=recovery_kit.fingerprint(kit.recipient),
+        kit=recovery_kit.fingerprint(kit),
+        key=recovery_kit.note_key(kit.recipient),
         at=opened.repository.services.clock.now(),
         projects=tuple(projects),
         in_settings=kit.recipient in settings_copy.recovery_of(opened.settings) if with_settings else None,
@@ -131,19 +133,21 @@ def _names(opened: Context) -> dict[str, str]:
 
 def _project(own: Context, scope: str, name: str) -> ProjectProof:
     """own: with the kit alone."""
-    repository = own.repository
     try:
-        capability = _capability(own, scope)
-        name = own.settings.name_of(scope, capability.name)
-        found = content_proof.prove(repository.opened_project(capability))
+        project = _opened(own, scope)
+        name = own.settings.name_of(scope, project.name)
+        found = content_proof.prove(project)
     except (KeyRefused, Damaged) as error:
         return ProjectProof(scope, name, error=error)
     return ProjectProof(scope, name, found)
 
 
-def _capability(own: Context, scope: str) -> Capability:
-    """The keys of a project, as this machine knows them. Raises `KeyRefused`, `Damaged`."""
-    opened = own.repository.open_keys_of(scope, own.identities)
+def _opened(own: Context, scope: str) -> Project:
+    """A project with the keys that the store has for the kit, whatever copies this machine keeps, if they are those that this
+    machine knows. Raises `KeyRefused`, `Damaged`."""
+    from vault.repository import key_trust
+
+    opened = replace(own.repository, memory=None).open_keys_of(scope, own.identities)
     if scope in opened.damaged:
         raise opened.damaged[scope]
     if scope in opened.refused:
@@ -154,8 +158,9 @@ def _capability(own: Context, scope: str) -> Capability:
             hint="`strongroom keys kit --existing FILE` seals to a kit what it lacks, with an identity that may read",
         )
     (capability,) = opened.capabilities
-    key_trust.verify(own.repository.opened_project(capability), own.memory)
-    return capability
+    project = own.repository.opened_project(capability)
+    key_trust.verify(project, own.memory)
+    return project
 
 
 def _newest_copy(own: Context) -> datetime | None:
@@ -171,8 +176,8 @@ def _note(opened: Context, proof: KitProof) -> None:
     with local_state.noted(opened.settings) as state:
         if state is not None:
             if proof.error is None:
-                state.note("", kit_reminders.PROVEN, proof.kit, proof.at, {"projects": len(proof.projects)})
-            state.note("", kit_reminders.ATTEMPTED, proof.kit, proof.at, {"trouble": message})
+                state.note("", kit_reminders.PROVEN, proof.key, proof.at, {"projects": len(proof.projects)})
+            state.note("", kit_reminders.ATTEMPTED, proof.key, proof.at, {"trouble": message})
 
 
 def reminders(settings: Settings) -> tuple[Alert, ...]:

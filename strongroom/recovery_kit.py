@@ -138,7 +138,7 @@ class RecoveryKit(HidesFields, frozen=True):
     @property
     def fingerprint(self) -> str:
         """What it is called in messages."""
-        return fingerprint(self.identity.recipient)
+        return fingerprint(self.identity)
 
     @property
     def recover(self) -> str:
@@ -203,9 +203,15 @@ def rows(words: Sequence[str]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def fingerprint(recipient: HybridRecipient) -> str:
-    """What a kit is called: short, to be compared by eye and by telephone. It is that of the recipient alone, as settings know
-    no more of a kit."""
+def fingerprint(kit: HybridIdentity) -> str:
+    """What a kit is called: short, to be compared by eye and by telephone; `keys list` shows the same."""
+    from vault.format.principal import Principal
+
+    return Principal.of(kit).fingerprint
+
+
+def note_key(recipient: HybridRecipient) -> str:
+    """Under which word this machine notes when a kit was proven: settings of before do not know its signing key."""
     from vault.format.principal import Principal
 
     return Principal(recipient).fingerprint

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import cached_copies, command_log, environment, local_state, object_lock, own_paths, sources
+from strongroom import cached_copies, command_log, environment, local_state, object_lock, sources
 from strongroom.forget import Confirm, confirmed
 from vault.progress import NoProgress, Progress
 
@@ -133,6 +133,22 @@ def drop_lost(
     return _noted(context, project, RepairResult(planned, done.report, done.dropped))
 
 
+def mend_older_snapshots(context: Context, project: Project, packs: frozenset[bytes]) -> frozenset[bytes]:
+    """After a backup has read lost content again: say where it lies now, for the older snapshots too, as far as nothing else of
+    their packs is lost. Gives the packs that no snapshot needs any more. packs: that are gone or damaged. Raises
+    `StorageError`, `Busy`, `Interrupted`."""
+    from vault.repository.repair import lost_packs, pack_damage
+    from vault.storage.caching import uncached
+
+    below = replace(project, store=uncached(project.store))
+    known = packs | local_state.damaged_packs(context.settings, project.name)
+    damage = pack_damage.look(below, pack_damage.LookOptions(known_damaged=known))
+    if not damage.bad:
+        return frozenset()
+    object_lock.begun(context, project)
+    return lost_packs.move(project, damage, lost_packs.MoveOptions()).packs
+
+
 def _noted(context: Context, project: Project, result: RepairResult) -> RepairResult:
     """Backups may rely on packs again that were put back."""
     cached_copies.note_whole(context, project, result.report.packs)
@@ -140,13 +156,11 @@ def _noted(context: Context, project: Project, result: RepairResult) -> RepairRe
 
 
 def _live(context: Context, project: Project) -> list[ContentSource]:
-    """The folders of the sources that the settings name."""
+    """The sources that the settings name."""
     from vault.backup.source_contents import LiveSource
 
-    settings = context.settings
-    own = settings.project(project.name)
-    paths = own_paths.paths(settings)
-    return [LiveSource(project, sources.folder(own, one, paths)) for one in own.sources]
+    own, surroundings = context.settings.project(project.name), sources.context_of(context.settings, project.name)
+    return [LiveSource(project, sources.backup_source(own, one, surroundings)) for one in own.sources]
 
 
 def _cached(context: Context, project: Project) -> list[ContentSource]:

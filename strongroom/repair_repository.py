@@ -6,22 +6,24 @@ The descriptor comes first: without it the repository does not open.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import context, settings, settings_copy
-from vault.errors import NoRepository
+from strongroom import context, identities, settings, settings_copy
+from vault.errors import Damaged, NoRepository, UnsupportedFormat
 
 if TYPE_CHECKING:
     from strongroom.context import Context
+    from vault.age import Identity
     from vault.repository.client_memory import ClientMemory
     from vault.repository.project import Project
     from vault.repository.repair.descriptor_copies import DescriptorFinding
     from vault.repository.repair.key_copies import BadKey
+    from vault.repository.services import Services
     from vault.storage.contract import Store
 
 
@@ -75,9 +77,12 @@ class FoundDescriptor(Struct, frozen=True):
 
 
 @contextmanager
-def found_descriptor(config: Path | None, address: str | None, others: Sequence[Store] = ()) -> Iterator[FoundDescriptor]:
-    """Look at the descriptor of the repository that the settings name. Raises `SettingsError`, `NoRepository` where nothing of
-    ours is there, `StorageError`."""
+def found_descriptor(
+    config: Path | None, address: str | None, identity: list[Path] | None = None, others: Sequence[Store] = ()
+) -> Iterator[FoundDescriptor]:
+    """Look at the descriptor of the repository that the settings name. identity: as for `context.opened`; asked for only where
+    the descriptor is not as this machine knows it, or a copy is at hand. Raises `SettingsError`, `NoRepository` where nothing
+    of ours is there, `KeyRefused`, `StorageError`."""
     from vault.repository.repair import descriptor_copies
     from vault.repository.repository import in_use
     from vault.storage.address import open_store
@@ -91,9 +96,30 @@ def found_descriptor(config: Path | None, address: str | None, others: Sequence[
         finding = descriptor_copies.look(store, memory, others)
         if finding.state == "gone" and not in_use(store):
             raise NoRepository(f"there is no repository at {store.describe()}")
+        if finding.state != "whole" or others:
+            mine = identities.load(found.identity, identity or [])
+            digests = _named_by_keys(store, memory, services, mine, others)
+            finding = descriptor_copies.look(store, memory, others, digests)
         yield FoundDescriptor(store, memory, finding)
     finally:
         store.close()
+
+
+def _named_by_keys(
+    store: Store, memory: ClientMemory, services: Services, mine: Sequence[Identity], others: Sequence[Store]
+) -> frozenset[bytes]:
+    """The SHA-256 of the descriptors that are right, as the key objects say that these identities open; none where they do not
+    say it. Key objects name the repository, and any descriptor at hand may say its id. Raises `StorageError`."""
+    from vault.format.descriptor import Descriptor
+    from vault.repository.repair import descriptor_copies
+    from vault.repository.repository import Repository
+
+    found = frozenset[bytes]()
+    for data in descriptor_copies.at_hand(store, memory, others):
+        with suppress(Damaged, UnsupportedFormat):
+            opened = Repository(store, Descriptor.decode(data), services, data, memory).open_keys(mine, everywhere=True)
+            found |= {digest for one in opened.capabilities for digest in one.descriptors}
+    return found
 
 
 def plan_repository(opened: Context, projects: Sequence[Project], others: Sequence[Store] = ()) -> RepositoryRepair:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from strongroom.project_details import ProjectDetails
     from strongroom.project_status import ProjectStatus
     from strongroom.query import QueryResult
+    from strongroom.repair import PlannedRepair, RepairLimits, RepairResult
     from strongroom.restore_drill import RecordedDrill
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_proposal import Proposal
@@ -332,6 +333,20 @@ class Project(Struct, frozen=True):
         share = ReadData(share=min(data, 1.0)) if data > 0 else None
         read = ReadData.parse(read_data) if read_data else share
         return check_project(self.context, self.stored, read=read, stop=stop, progress=progress)
+
+    def plan_repair(
+        self, limits: RepairLimits | None = None, *, stop: Stop = go_on, progress: Progress | None = None
+    ) -> PlannedRepair:
+        """What a repair would mend, from where, and what nobody has. Nothing is changed. Raises `StorageError`."""
+        from strongroom.repair import plan_repair
+
+        return plan_repair(self.context, self.stored, limits, stop=stop, progress=progress)
+
+    def repair(self, planned: PlannedRepair, *, progress: Progress | None = None) -> RepairResult:
+        """Do what a plan says. Raises `Busy`, `Damaged`, `StorageError`, `TargetError`."""
+        from strongroom.repair import apply_repair
+
+        return apply_repair(self.context, self.stored, planned, progress=progress)
 
     def drill(self, *, stop: Stop = go_on, progress: Progress | None = None) -> RecordedDrill:
         """Restore a sample to a scratch folder, compare it, and keep a record. Raises `Interrupted`."""

@@ -235,7 +235,7 @@ class _Planner(Struct, frozen=True):
 
         project = self.selected.project
         sources = self.context.settings.project(project.name).sources
-        folders = {source.name: Path(source.path).absolute() for source in sources}
+        folders = {source.name: source.path.absolute() for source in sources if source.path is not None}
         parts = []
         for root in source_roots(self.selected.selection, folders):
             with Target(os.fsencode(root.folder)) as target:

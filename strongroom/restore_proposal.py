@@ -65,7 +65,7 @@ def _why_not_in_place(context: Context, selected: SelectedItems, options: Restor
     if selected.query.versions != 1:
         return "several versions of a file do not go back in place"
     sources = context.settings.projects.get(selected.project.name, ())
-    folders = {one.name: Path(one.path).absolute() for one in sources}
+    folders = {one.name: one.path.absolute() for one in sources if one.path is not None}
     try:
         roots = source_roots(selected.selection, folders)
         for root in roots:

@@ -201,7 +201,7 @@ class _Test(Struct):
         """One source, from the walk before the backup to the comparison. Raises `Interrupted`."""
         clock = self.opened.repository.services.clock
         began = clock.monotonic()
-        done = SourceTest(name, source.name, source.path)
+        done = SourceTest(name, source.name, source.folder)
         try:
             done = self._compared(done, self._project(name), source)
         except Interrupted:
@@ -232,7 +232,7 @@ class _Test(Struct):
         from vault.source.scan import open_root
 
         progress, stop = self.options.progress, self.options.stop
-        os.close(open_root(os.fsencode(source.path)))  # says in its own words why it cannot be
+        os.close(open_root(os.fsencode(source.folder)))  # says in its own words why it cannot be
         live = LiveSource.of(source, self.own)
         progress.phase(f"{source.name}: walking the source")
         before = live.states(stop)
@@ -252,7 +252,8 @@ class _Test(Struct):
     def _back_up(self, project: Project, source: SourceSettings) -> BackupReport:
         from vault.backup import run
 
-        folder = sources.folder(self.settings.project(project.name), source, self.own)
+        context = replace(sources.context_of(self.settings, project.name), own=self.own)
+        folder = sources.backup_source(self.settings.project(project.name), source, context)
         wanted = run.BackupOptions(allow_empty=True, stop=self.options.stop, progress=self.options.progress)
         return run.back_up(project, folder, wanted)
 
@@ -279,6 +280,10 @@ def _chosen(settings: Settings, names: Sequence[str], source: str | None) -> Ite
             raise UsageError(f"{settings.file} names no project {name!r}", hint=f"there are: {there}")
     found = [(name, one) for name in names or settings.projects for one in settings.projects[name]]
     chosen = [(name, one) for name, one in found if source in (None, one.name)]
+    for name, one in chosen:
+        if one.path is None:
+            notices.notice(f"{name}/{one.name} is not tested: only folders can be compared with what is restored ({one.url})")
+    chosen = [(name, one) for name, one in chosen if one.path is not None]
     if not chosen:
         there = ", ".join(dict.fromkeys(one.name for _, one in found)) or "none"
         raise UsageError(f"there is no source {source!r}" if source else "no source to test", hint=f"sources: {there}")

@@ -63,7 +63,7 @@ def commitments(settings: Settings, project: str) -> Iterator[tuple[str, str | i
             yield f"schedule.{job}", str(scheduled.every or f"cron {scheduled.cron}")
     yield "schedule.check.all_within", own.schedule.check.all_within
     for source in own.sources:
-        yield f"sources.{source.name}", str(source.path)
+        yield f"sources.{source.name}", source.place
         yield from ((f"sources.{source.name}.exclude.{pattern}", True) for pattern in source.exclude)
         yield from ((f"sources.{source.name}.include.{pattern}", True) for pattern in source.include)
     document = settings.document

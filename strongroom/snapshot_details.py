@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from policies.retention.verdict import Reason
     from strongroom.context import Context
     from strongroom.holds import ProjectHold
+    from vault.coverage import Coverage
     from vault.format.hold import Hold
     from vault.format.snapshot_record import Record
     from vault.problems import Problem
@@ -107,6 +108,7 @@ class SnapshotDetails(Struct, frozen=True):
             "is_newest": self.newest,
             **one.counts.as_json(),
             "problem_list": list(one.problems),
+            "coverage": None if one.coverage is None else _coverage(one.coverage),
             "flags": [flag.as_json() for flag in self.flags],
             "holds": [hold.as_json() for hold in self.holds],
             "retention": None
@@ -118,6 +120,17 @@ class SnapshotDetails(Struct, frozen=True):
             },
             "damage": [problem.as_json() for problem in self.damage],
         }
+
+
+def _coverage(coverage: Coverage) -> dict[str, Any]:
+    return {
+        "source": coverage.source,
+        "entities": [{"name": one.name, "fields": list(one.fields)} for one in coverage.entities],
+        "gaps": list(coverage.gaps),
+        "times": coverage.times,
+        "deletions": coverage.deletions,
+        "one_moment": coverage.one_moment,
+    }
 
 
 def find_snapshot(context: Context, project: Project, text: str, source: str | None = None) -> Record:

@@ -66,7 +66,7 @@ class LiveSource(Struct, frozen=True):
 
         identities = frozenset(found for path in own if (found := _identity(path)) is not None)
         rules = Rules(include=source.include, exclude=source.exclude)
-        return cls(source.path, rules, identities, source.one_file_system, frozenset(source.ignore_changes_of))
+        return cls(source.folder, rules, identities, source.one_file_system, frozenset(source.ignore_changes_of))
 
     def walk(self, stop: Callable[[], None]) -> tuple[Walk, Iterator[WalkedItem]]:
         """All items that a backup may have looked at. Raises OSError where the folder is not there."""

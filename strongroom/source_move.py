@@ -73,8 +73,8 @@ def plan_move(
 ) -> PlannedMove:
     """What it would do; nothing is changed. path: of the new folder.
 
-    Raises `UsageError` where the settings have no such source, `SourceError` where the folder is not there, `RefusedByRule`
-    where it cannot be a source or has none of the files that are stored, `StorageError`, `Damaged`.
+    Raises `UsageError` where the settings have no such source or it is no folder, `SourceError` where the folder is not there,
+    `RefusedByRule` where it cannot be a source or has none of the files that are stored, `StorageError`, `Damaged`.
     """
     read = context.settings
     own = read.project(project.name)
@@ -83,9 +83,10 @@ def plan_move(
         known = ", ".join(one.name for one in own.sources) or "none"
         raise UsageError(f"the settings name no source {name!r} of project {project.name!r}", hint=f"there are: {known}")
     before = own.sources[number]
+    folder_before = before.folder
     folder = environment.without_steps_up(path.expanduser().absolute())
     moved = _at(context, before, folder)
-    scanned = sources.folder(own, moved, own_paths.paths(read)).scan(stop)
+    scanned = sources.backup_source(own, moved, sources.context_of(read, project.name)).scan(stop)
     record = _newest(project, name)
     stored = None if record is None else _stored(project, record)
     text, by_hand = None, ""
@@ -100,7 +101,7 @@ def plan_move(
     planned = PlannedMove(
         project.name,
         name,
-        before.path,
+        folder_before,
         folder,
         None if record is None else record.id,
         *counts,

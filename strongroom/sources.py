@@ -1,4 +1,4 @@
-"""Sources of the settings as the folders that a backup takes, with how to tell what their items are about."""
+"""Sources of the settings as a backup takes them, with how to tell what their items are about."""
 
 from __future__ import annotations
 
@@ -15,34 +15,56 @@ if TYPE_CHECKING:
     from restore.tables.readers.csv_header import Header, Headers
     from strongroom.settings.effective import Settings
     from strongroom.settings.projects import ProjectSettings, SourceSettings
-    from vault.backup.comparison import Ignorable
+    from strongroom.source_kinds.context import SourceContext
     from vault.backup.item_classification import ClassifyOptions, OfContent
     from vault.backup.run import Source
     from vault.backup.table_profiles import Profiler
+    from vault.source import contract
+    from vault.source.contract import ScanColumn
+    from vault.source.folder import FolderSource
 
 
-_COLUMNS: dict[str, Ignorable] = {"inode": "inode", "ctime": "ctime_ns"}
+_COLUMNS: dict[str, ScanColumn] = {"inode": "inode", "ctime": "ctime_ns"}
 
 
-def folder(project: ProjectSettings, source: SourceSettings, own: tuple[bytes, ...] = ()) -> Source:
-    """A source of a project. own: what is left out since it is Strongroom's own, see `strongroom.own_paths`."""
+def backup_source(project: ProjectSettings, source: SourceSettings, context: SourceContext | None = None) -> Source:
+    """A source of a project. context: None for that of a test. Raises `SettingsError` where a secret that it needs cannot be
+    had."""
     from vault.backup.run import Source
+
+    return Source(source.name, source.kind, origin(source, context), _classify_options(project, source), _profiler())
+
+
+def context_of(settings: Settings, project: str) -> SourceContext:
+    """What sources of a project get from this machine."""
+    from strongroom import context, own_paths
+    from strongroom.source_kinds.context import SourceContext
+
+    services = context.services()
+    folder = settings.file.absolute().parent
+    return SourceContext(folder, own_paths.paths(settings), settings.zone(project), services.clock, services.randomness)
+
+
+def origin(source: SourceSettings, context: SourceContext | None = None) -> contract.Source:
+    """Where the items of a source come from. Raises `SettingsError` as `backup_source` does."""
+    from strongroom.source_kinds import registry
+    from strongroom.source_kinds.context import SourceContext
+
+    context = context or SourceContext()
+    if source.url is not None:
+        return registry.kind_of(source.url).make(source, context)
+    return _folder(source, context)
+
+
+def _folder(source: SourceSettings, context: SourceContext) -> FolderSource:
+    from vault.source.folder import FolderSource
     from vault.source.patterns import Rules
     from vault.source.scan import ScanBounds
 
     rules = Rules(include=source.include, exclude=source.exclude)
-    bounds = ScanBounds(own, source.one_file_system)
+    bounds = ScanBounds(context.own, source.one_file_system)
     ignored = frozenset(_COLUMNS[name] for name in source.ignore_changes_of)
-    return Source(
-        source.name,
-        source.kind,
-        os.fsencode(source.path),
-        rules,
-        _classify_options(project, source),
-        bounds,
-        ignored,
-        _profiler(),
-    )
+    return FolderSource(os.fsencode(source.folder), source.kind.encode(), rules, bounds, ignored)
 
 
 def headers_of(settings: Settings, project: str, said: bool | None) -> Headers:  # noqa: FBT001 (an option's three states)

@@ -122,10 +122,11 @@ def check(
             opened.memory.save_lines(*settings_copies.MEMORY, [])  # the next backup remembers them as they are then
         whole = checks.check_repository(opened, chosen, only=bool(projects))
         reports = []
-        for project in chosen:
-            with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
-                found = checks.check_project(opened, project, read=read, beside=whole.damage, progress=listener)
-                reports.append(found)
+        with command_log.recorded(opened, "check", chosen, {"read_data": read_data}):
+            for project in chosen:
+                with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
+                    found = checks.check_project(opened, project, read=read, beside=whole.damage, progress=listener)
+                    reports.append(found)
         for report in reports if whole.sound else ():
             if report.sound:
                 local_state.note_run(opened.settings, report.project, "check")

@@ -311,7 +311,7 @@ def _unit(found: Settings, identity: list[Path]) -> str:
             identity=identity[0].absolute() if identity else own,
             writable=writable + ([found.document.daemon.state] if found.document.daemon.state is not None else []),
             grace=durations.read(found.document.daemon.grace).total_seconds(),
-            read=[source.path for project in found.document.projects.values() for source in project.sources],
+            read=[one.path for project in found.document.projects.values() for one in project.sources if one.path is not None],
         )
     )
 

@@ -113,7 +113,7 @@ class _Demo:
         from vault.source.patterns import Rules
 
         folder = self._centre / project.name / kind
-        report = back_up(project, Source(kind, kind, os.fsencode(folder), Rules()), BackupOptions())
+        report = back_up(project, Source.of_folder(kind, kind, os.fsencode(folder), Rules()), BackupOptions())
         if report.problems:
             raise DemoFailed(f"the backup of {project.name} met a problem: {report.problems[0].message}")
         return report

@@ -171,7 +171,7 @@ class _Form:
             return [*(["-", "-"] if self.long else []), self.size(size), "-", "-"]
         period = item.period(self._zone) if item.period_origin not in (None, MTIME) else None
         modified = _moment(item.mtime_ns // 1_000_000_000, self._zone)
-        owner = [self._mode(item), f"{item.owner or item.uid}:{item.group or item.gid}"] if self.long else []
+        owner = [self._mode(item), _owner(item)] if self.long else []
         shown = "-" if item.type == "folder" and not size else self.size(size)
         return [*owner, shown, modified, period or "-"]
 
@@ -187,6 +187,13 @@ class _Form:
     @staticmethod
     def _mode(item: Item) -> str:
         return LETTERS[item.type] + stat.filemode(item.mode)[1:]
+
+
+def _owner(item: Item) -> str:
+    """A dash where the source knows no owners."""
+    if item.uid < 0 and item.owner is None:
+        return "-"
+    return f"{item.owner or item.uid}:{item.group or item.gid}"
 
 
 def _show_level(level: ItemLevel, form: _Form, limit: int | None, *, as_json: bool) -> None:

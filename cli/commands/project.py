@@ -27,7 +27,8 @@ app.command("rename", epilog=EXIT_CODES)(project_changes.rename)
 app.command("move-source", epilog=EXIT_CODES)(project_changes.move_source)
 
 SourceTexts = Annotated[
-    list[str], typer.Option("--source", metavar="KIND=PATH", help="A folder: reports=/srv/reports. May be given again.")
+    list[str] | None,
+    typer.Option("--source", metavar="KIND=PATH", help="A folder: reports=/srv/reports. May be given again."),
 ]
 Patterns = Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="In gitignore's grammar; may be given again.")]
 
@@ -51,7 +52,7 @@ Zone = Annotated[
 @app.command("add", epilog=EXIT_CODES)
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME")],
-    source: SourceTexts,
+    source: SourceTexts = None,
     include: Patterns = None,
     exclude: Patterns = None,
     layout: Layouts = None,
@@ -61,11 +62,14 @@ def add(
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """Add a project: new keys, wrapped to your identity and to the recovery kit, and its sources in the settings."""
+    """Add a project: new keys, wrapped to your identity and to the recovery kit, and its sources in the settings.
+
+    Sources can be added later: see `strongroom source add`.
+    """
     from strongroom.new_project import add_project
 
     more = {"include": include, "exclude": exclude, "layout": layout, "time_column": time_column}
-    sources = _sources(source, {name: value for name, value in more.items() if value})
+    sources = _sources(source or [], {name: value for name, value in more.items() if value})
     with context.opened(config, identity) as opened:
         made = add_project(opened, name, sources, zone)
     if as_json:
@@ -74,7 +78,11 @@ def add(
     output.result(f"Project {name} has the id {made.project.id}; its objects lie under projects/{made.project.id}/.")
     if not made.recoverable:
         output.notice("notice: the settings name no recovery recipient, so only this identity opens the project")
-    output.result(f"Next: strongroom backup {quoted(name)}")
+        output.notice("hint: make a recovery kit with `strongroom keys kit`")
+    if sources:
+        output.result(f"Next: strongroom backup {quoted(name)}")
+    else:
+        output.result(f"Next: strongroom source add {quoted(name)} KIND URL")
 
 
 @app.command("list", epilog=EXIT_CODES)

@@ -170,7 +170,7 @@ def _details(found: ProjectDetails) -> Iterator[str]:
 
 
 def _source(one: SourceDetails) -> Iterator[str]:
-    yield f"  source     {one.name}, of kind {one.kind}, {one.path or 'not in the settings'}"
+    yield f"  source     {one.name}, of kind {one.kind}, {one.path or one.url or 'not in the settings'}"
     if one.first is None or one.last is None:
         yield "             never backed up"
     else:

@@ -55,7 +55,7 @@ def repair(
     """
     reason = _reason(reason, drop=drop)
     limits = RepairLimits(read_data)
-    with found_descriptor(config, repository) as descriptor:
+    with found_descriptor(config, repository, identity) as descriptor:
         whole = RepositoryRepair()
         _repair_descriptor(descriptor, whole, dry_run=dry_run, yes=yes, as_json=as_json)
         wrap = descriptor.overlaid if dry_run else None

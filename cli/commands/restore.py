@@ -62,7 +62,7 @@ def restore(
             "--to",
             metavar="PLACE",
             help="A folder, FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst, s3://bucket/prefix, FILE.csv (one table, with --as "
-            "or --merge), or - for one file to stdout.",
+            "or --merge), sqlite:FILE (rows of a database), or - for one file to stdout.",
             rich_help_panel=DESTINATION,
         ),
     ] = "",
@@ -72,6 +72,12 @@ def restore(
             "--in-place", help="Back below the folders of the sources; what is newer there stays.", rich_help_panel=DESTINATION
         ),
     ] = False,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where", metavar="CONDITION", help='Of rows for a database only these: "id in (3, 5)".', rich_help_panel=ITEMS
+        ),
+    ] = None,
     paths: Paths = None,
     kinds: Kinds = None,
     periods: Periods = None,
@@ -184,6 +190,9 @@ def restore(
     With --verify what was written is read again, past the memory of the kernel, and compared with what the snapshot says: what
     differs is a problem, and the exit code is 3. Converted tables and streams cannot be.
 
+    Tables of a database (see docs/sources.md) go back row by row with --to sqlite:FILE or --in-place: by the primary key, in
+    one transaction, with --existing refuse (the default), skip, newer or replace.
+
     With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
     greatest of all.
     """
@@ -201,6 +210,7 @@ def restore(
     request = RestoreRequest(
         to=to,
         in_place=in_place,
+        where=where,
         existing=existing,
         tables=tables,
         incomplete=incomplete,

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from strongroom.snapshot_changes import FolderChanges, SnapshotChanges
     from strongroom.snapshot_details import SnapshotDetails, SnapshotFlag
     from strongroom.snapshot_review import FlaggedSnapshot
+    from vault.coverage import Coverage
 
 app = typer.Typer(
     help="One snapshot: all about it, and accepting one that was flagged.", no_args_is_help=True, rich_markup_mode=None
 )
+
+ENTITIES_SHOWN = 12
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT")]
 
@@ -147,6 +150,7 @@ def _details(found: SnapshotDetails) -> Iterator[str]:
     follows = f"compared with {found.before}" if found.before is not None else "no earlier one of its source is left"
     changed = f"{counts.added} added, {counts.changed} changed, {counts.vanished} vanished, {counts.unchanged} unchanged"
     yield f"  changes    {changed}; {follows}"
+    yield from _coverage(one.coverage)
     yield f"  retention  {_retention(found)}"
     for flag in found.flags:
         yield f"  flagged    {_flag(flag)}"
@@ -156,6 +160,21 @@ def _details(found: SnapshotDetails) -> Iterator[str]:
     for problem in one.problems:
         yield f"    {problem.get('path', '')}: {problem.get('message', '')}"
     yield from (f"  {line}" for line in _more(counts.problems - len(one.problems), "problem"))
+
+
+def _coverage(coverage: Coverage | None) -> Iterator[str]:
+    """What the source says of itself; of a folder only what is missing."""
+    if coverage is None:
+        return
+    names = [one.name for one in coverage.entities]
+    if coverage.source != "folder":
+        shown = ", ".join(names[:ENTITIES_SHOWN]) + (f" and {len(names) - ENTITIES_SHOWN} more" * (len(names) > ENTITIES_SHOWN))
+        yield f"  covers     {coverage.source}: {shown or 'nothing'}"
+        yield f"             {'all of one moment' if coverage.one_moment else 'each item of its own moment'}"
+    if not coverage.deletions:
+        yield "  gap        the source was not read whole: what it did not show may still be there"
+    for gap in coverage.gaps:
+        yield f"  gap        {gap}"
 
 
 def _retention(found: SnapshotDetails) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -22,10 +23,17 @@ PROMISE = "kit"
 """The word that these alerts have."""
 
 
-class KitConfig(Struct, frozen=True):
-    """The kits of the settings. kits: what they are called · within: each is to be proven in that time."""
+class KitName(NamedTuple):
+    """key: under which word it is noted · shown: what it is called."""
 
-    kits: tuple[str, ...] = ()
+    key: str
+    shown: str
+
+
+class KitConfig(Struct, frozen=True):
+    """The kits of the settings. within: each is to be proven in that time."""
+
+    kits: tuple[KitName, ...] = ()
     within: timedelta = timedelta.max
 
 
@@ -33,7 +41,7 @@ class KitState(Struct, frozen=True):
     """What is known of a kit. since: when this machine first heard of it · proven: when it was last · trouble: what the last
     attempt met, where it did not open everything."""
 
-    kit: str
+    kit: KitName
     since: datetime
     proven: datetime | None = None
     trouble: str = ""
@@ -44,17 +52,17 @@ def states(config: KitConfig, state_store: StateStore, now: datetime) -> tuple[K
     return tuple(_state(kit, state_store, now) for kit in config.kits)
 
 
-def _state(kit: str, state_store: StateStore, now: datetime) -> KitState:
-    proven, attempted = state_store.found("", PROVEN, kit), state_store.found("", ATTEMPTED, kit)
+def _state(kit: KitName, state_store: StateStore, now: datetime) -> KitState:
+    proven, attempted = state_store.found("", PROVEN, kit.key), state_store.found("", ATTEMPTED, kit.key)
     # a proof by a clock that was ahead says nothing about when the next is due
     known = proven.at if proven is not None and proven.at <= now + A_LITTLE else None
     trouble = str(attempted.value.get("trouble", "")) if attempted is not None else ""
-    return KitState(kit, state_store.first_seen("", f"kit {kit}", now), known, trouble)
+    return KitState(kit, state_store.first_seen("", f"kit {kit.key}", now), known, trouble)
 
 
-def title(kit: str) -> str:
+def title(kit: KitName) -> str:
     """Of a kit, for people."""
-    return f"recovery kit {kit}"
+    return f"recovery kit {kit.shown}"
 
 
 def reminders(config: KitConfig, known: Sequence[KitState], now: datetime) -> tuple[Alert, ...]:

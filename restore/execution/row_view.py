@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from restore.local_fs import Attributes, TargetItem
+from vault.source.contract import NO_OWNER
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +77,9 @@ class Rows:
 
     def attributes(self, row: int) -> Attributes:
         """What to set beside the content."""
-        return Attributes(self._mode[row], self.mtime_ns(row), self._uid[row], self._gid[row], self._extended(row))
+        uid, gid = self._uid[row], self._gid[row]
+        owner = uid if uid != NO_OWNER else None, gid if gid != NO_OWNER else None
+        return Attributes(self._mode[row], self.mtime_ns(row), *owner, self._extended(row))
 
     def item(self, row: int) -> TargetItem:
         """What should stand at its path."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from restore.history.diff import CHANGED, Difference, Sides
 from restore.history.table_diff import TableDifference, compare_tables
 from restore.history.version_contents import ItemVersion, VersionContents
 from restore.tables.model import Table
-from vault.errors import Interrupted, StorageError, StrongroomError
+from vault.errors import Interrupted, SourceError, StorageError, StrongroomError
 from vault.format import manifest
 from vault.problems import Problem, printable
 
@@ -22,17 +21,20 @@ OpenTables = Callable[[Path, str, str], Sequence[Table]]
 """The tables of a file of a format, from a source. Raises `Damaged`."""
 
 
+LiveFile = Callable[[str, bytes], AbstractContextManager[Path]]
+
+
 class Opening(Struct, frozen=True):
     """How items are opened and compared. format_of: the format of an item where its manifest does not say, going by its path;
-    empty for none · keys: columns that tell rows apart · most: items that are compared · folders: of the sources that are
-    compared live."""
+    empty for none · keys: columns that tell rows apart · most: items that are compared · live: opens an item of
+    a source that is compared as it is now, by the source's name and the item's path."""
 
     open_tables: OpenTables
     is_table: Callable[[str], bool]
     format_of: Callable[[bytes], str]
     keys: tuple[str, ...] = ()
     most: int = 20
-    folders: Mapping[str, bytes] = field(default_factory=dict)
+    live: LiveFile | None = None
     stop: Callable[[], None] = lambda: None
 
 
@@ -102,10 +104,12 @@ def _of_source(contents: VersionContents, sides: Sides, rows: list[ChangedItem],
         try:
             with ExitStack() as files:
                 old = files.enter_context(contents.file(before, path))
-                if after is None:
-                    new = _live(opening.folders[sides.source], path)
-                else:
+                if after is not None:
                     new = files.enter_context(contents.file(after, path))
+                elif opening.live is not None:
+                    new = files.enter_context(opening.live(sides.source, path))
+                else:
+                    raise SourceError(f"nothing is known of source {sides.source!r} as it is now")
                 name = _format(row, opening)
                 tables = [opening.open_tables(file, name, sides.source) for file in (old, new)]
                 yield ItemDifference(
@@ -115,8 +119,3 @@ def _of_source(contents: VersionContents, sides: Sides, rows: list[ChangedItem],
             raise
         except (StrongroomError, OSError) as error:
             yield ItemDifference(path, sides.source, problem=Problem(path, "not-compared", str(error)))
-
-
-def _live(folder: bytes, path: bytes) -> Path:
-    """Where an item lies in its source's folder."""
-    return Path(os.fsdecode(folder)) / os.fsdecode(path.partition(b"/")[2])

@@ -64,7 +64,8 @@ def odd(settings: Settings, now: datetime) -> Iterator[SettingsFault]:
     """What a person should look at."""
     document = settings.document
     if not document.recovery.recipients:
-        yield SettingsFault(("recovery",), "names no recipient, so new projects have no recovery kit", "see `strongroom init`")
+        what = "names no recipient, so new projects have no recovery kit"
+        yield SettingsFault(("recovery",), what, "make one with `strongroom keys kit`")
     for key, file in _files(settings):
         if not file.is_file():
             yield SettingsFault(key, f"names {file}, which is not there", "is the path right?")
@@ -141,7 +142,7 @@ def _sources(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:
     if not project.sources:
         yield SettingsFault(key, "has no sources, so nothing of it is backed up", "add one: sources = [{ kind = …, path = … }]")
     for number, source in enumerate(project.sources):
-        if not source.path.is_dir():
+        if source.path is not None and not source.path.is_dir():
             yield SettingsFault(
                 (*key, "sources", number, "path"), f"names {source.path}, which is not a folder", "is it mounted?"
             )

@@ -6,6 +6,7 @@ What a project does not say it has from `[defaults]`, key by key; `inherited` pu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -24,6 +25,7 @@ from strongroom.settings.value_types import (
     Place,
     ProjectId,
     Share,
+    SourceUrl,
     SpanText,
     Text,
     Texts,
@@ -31,6 +33,7 @@ from strongroom.settings.value_types import (
     Word,
     Zone,
 )
+from vault.errors import UsageError
 
 Unit = Literal["hour", "day", "weekday", "week", "month", "quarter", "year"]
 _SHORT = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
@@ -69,13 +72,18 @@ class HookSettings(SettingsTable):
 
 
 class SourceSettings(SettingsTable):
-    """A folder that is backed up."""
+    """What is backed up: a folder (`path`), or something else that a URL names (`url`): the output of a command, a database, a
+    bucket."""
 
     kind: Word = Field(
         description="`reports`, `tickets`, `raw` or another: small letters, digits, `-`, `_`, at most 40. "
         "An item's path begins with it"
     )
-    path: Place = Field(description="the folder")
+    path: Place | None = Field(default=None, description="the folder; either this or `url` must be there")
+    url: SourceUrl | None = Field(
+        default=None,
+        description="of another source: `command:pg_dump -Fc crm`, `sqlite:/srv/cdr.db`; see [sources](sources.md)",
+    )
     name: Word = Field(
         default_factory=lambda known: known.get("kind", ""), description="unique in the project; where it is not said: the kind"
     )
@@ -104,7 +112,46 @@ class SourceSettings(SettingsTable):
         default=(), description='what must appear: `"hourly"`, or tables as below'
     )
 
+    options: Mapping[Text, Text] = Field(
+        default={},
+        description="of a source with a URL: what [its kind](sources.md) knows; secrets are named as files or commands",
+    )
+
     hooks: HookSettings | None = Field(default=None, description="commands before and after its backup; see below")
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: its folder or its URL."""
+        return str(self.path) if self.path is not None else self.url or ""
+
+    @property
+    def folder(self) -> Path:
+        """Its folder. Raises `UsageError` where it is none."""
+        if self.path is None:
+            raise UsageError(f"the source {self.name!r} is not a folder: it is {self.url}", hint="name a source that is one")
+        return self.path
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.path is None and self.url is None:
+            hint = "write the folder: path = '…', or the address of another source: url = '…'"
+            raise PydanticCustomError("meaning", "is missing", {"at": ("path",), "hint": hint})
+        if self.path is not None and self.url is not None:
+            raise PydanticCustomError("meaning", "has both path and url", {"hint": "leave one of them out"})
+        if self.url is not None:
+            self._check_options(self.url)
+        elif self.options:
+            raise PydanticCustomError("meaning", "is for sources with a url alone", {"at": ("options",)})
+        return self
+
+    def _check_options(self, url: str) -> None:
+        from strongroom.source_kinds.registry import OptionFault, check_options
+
+        try:
+            check_options(url, self.options)
+        except OptionFault as error:
+            at = {"at": ("options", error.name), "message": str(error), "hint": error.hint}
+            raise PydanticCustomError("meaning", "{message}", at) from error
 
     @field_validator("expected", mode="before", json_schema_input_type=_InShort | list[Expectation])
     @classmethod

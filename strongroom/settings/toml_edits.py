@@ -73,9 +73,42 @@ def moved_source(text: str, project: str, number: int, path: str) -> str:
         raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
 
 
+def added_source(text: str, project: str, values: dict[str, Any]) -> str:
+    """The text with one more source of a project. values: of the source. Raises `ByHand`."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import AoT
+
+    wanted = tomllib.loads(text)
+    by_hand = f"add the source to [projects.{written_key(project)}]: {json.dumps(values, ensure_ascii=False)}"
+    try:
+        wanted["projects"][project].setdefault("sources", []).append(values)
+        document: Any = tomlkit.parse(text)
+        table = document["projects"][project]
+        if "sources" not in table:
+            table["sources"] = tomlkit.aot()
+        listed = table["sources"]
+        entry: Any = tomlkit.table() if isinstance(listed, AoT) else tomlkit.inline_table()
+        for key, value in values.items():
+            entry[key] = _inline(value) if isinstance(value, dict) else value
+        listed.append(entry)
+        return _verified(tomlkit.dumps(document), wanted, by_hand)
+    except (TOMLKitError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
+
+
+def _inline(values: dict[str, Any]) -> Any:  # noqa: ANN401 (tomlkit's own)
+    import tomlkit
+
+    table = tomlkit.inline_table()
+    for key, value in values.items():
+        table[key] = value
+    return table
+
+
 def with_recovery(text: str, recipient: str) -> str:
-    """The text with one more recovery recipient, the public half of a kit; as it is where it names that one already. Raises
-    `ByHand`."""
+    """The text with one more recovery kit: its public half, `age1pq1…` and behind it the signing key. As it is where it names
+    that already; where it knows the first part alone, that is completed. Raises `ByHand`."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -83,12 +116,16 @@ def with_recovery(text: str, recipient: str) -> str:
     try:
         wanted = tomllib.loads(text)
         known = wanted.setdefault("recovery", {}).setdefault("recipients", [])
-        if any(str(one).split()[:1] == recipient.split()[:1] for one in known):
+        same = next((number for number, one in enumerate(known) if one.split()[:1] == recipient.split()[:1]), None)
+        if same is not None and len(known[same].split()) >= len(recipient.split()):
             return text
-        known.append(recipient)
         document: Any = tomlkit.parse(text)
         recipients = document.setdefault("recovery", tomlkit.table()).setdefault("recipients", tomlkit.array())
-        recipients.append(recipient)
+        if same is None:
+            known.append(recipient)
+            recipients.append(recipient)
+        else:
+            known[same] = recipients[same] = recipient
         recipients.multiline(len(known) > 1)
         return _verified(tomlkit.dumps(document), wanted, by_hand)
     except (TOMLKitError, tomllib.TOMLDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:

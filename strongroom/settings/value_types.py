@@ -106,6 +106,12 @@ def _glob(text: str) -> None:
     pattern_regex(text)
 
 
+def _source_url(text: str) -> None:
+    from strongroom.source_kinds.registry import check_url
+
+    check_url(text)
+
+
 def _count(value: object) -> object:
     """A number of snapshots or buckets."""
     if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
@@ -154,6 +160,7 @@ SpanText: TypeAlias = Annotated[str, checked(_span)]
 ItemRuleText: TypeAlias = Annotated[str, checked(_item_rule)]
 LayoutText: TypeAlias = Annotated[str, checked(_layout)]
 Glob: TypeAlias = Annotated[str, Field(min_length=1), checked(_glob)]
+SourceUrl: TypeAlias = Annotated[str, Field(min_length=1), checked(_source_url)]
 PlainUrl: TypeAlias = Annotated[str, checked(secrets.plain_url)]
 Loopback: TypeAlias = Annotated[str, checked(secrets.loopback)]
 Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]

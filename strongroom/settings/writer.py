@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vault.errors import UsageError
 
@@ -53,27 +53,39 @@ def add_project(file: Path, name: str, zone: str | None, sources: Sequence[Sourc
     before = SettingsFile.read(file)
     document = tomlkit.parse(before.text)
     projects = document.setdefault("projects", tomlkit.table(is_super_table=True))
-    project = tomlkit.table(is_super_table=zone is None)
+    project = tomlkit.table(is_super_table=zone is None and bool(sources))
     if zone is not None:
         project["zone"] = zone
     listed = tomlkit.aot()
     for source in sources:
         entry = tomlkit.table()
-        if source.name != source.kind:
-            entry["name"] = source.name
-        entry["kind"] = source.kind
-        entry["path"] = str(source.path)
-        for key in ("include", "exclude", "layout"):
-            if getattr(source, key):
-                entry[key] = list(getattr(source, key))
-        if source.time_column is not None:
-            entry["time_column"] = source.time_column
-        if source.header is not None:
-            entry["header"] = list(source.header) if isinstance(source.header, tuple) else source.header
+        for key, value in source_values(source).items():
+            entry[key] = value
         listed.append(entry)
-    project["sources"] = listed
+    if sources:
+        project["sources"] = listed
     projects[name] = project
     before.replace(tomlkit.dumps(document))
+
+
+def source_values(source: SourceSettings) -> dict[str, Any]:
+    """A source as the file has it: what is said of it, in the order of the page of settings."""
+    values: dict[str, Any] = {"name": source.name} if source.name != source.kind else {}
+    values["kind"] = source.kind
+    if source.path is not None:
+        values["path"] = str(source.path)
+    else:
+        values["url"] = source.url
+    for key in ("include", "exclude", "layout"):
+        if getattr(source, key):
+            values[key] = list(getattr(source, key))
+    if source.time_column is not None:
+        values["time_column"] = source.time_column
+    if source.header is not None:
+        values["header"] = list(source.header) if isinstance(source.header, tuple) else source.header
+    if source.options:
+        values["options"] = dict(source.options)
+    return values
 
 
 def _save(file: Path, text: str) -> None:

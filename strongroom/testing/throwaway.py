@@ -116,7 +116,7 @@ class ThrowawayRepository(Struct, frozen=True):
         """A project by its name, of the repository opened anew, as another process would see it."""
         repository = self.open()
         found = repository.project(name)
-        sources = {source.kind: source.path for source in repository.context.settings.project(name).sources}
+        sources = {source.kind: source.folder for source in repository.context.settings.project(name).sources}
         return ThrowawayProject(found.context, found.stored, sources)
 
     def close(self) -> None:

@@ -152,7 +152,7 @@ def written(expected: list[dict[str, object]]) -> str:
 
 
 def _snapshot(project: Project, root: Path) -> str:
-    report = back_up(project, Source("reports", "reports", os.fsencode(root), Rules()), BackupOptions())
+    report = back_up(project, Source.of_folder("reports", "reports", os.fsencode(root), Rules()), BackupOptions())
     if report.problems:
         raise RuntimeError(f"the fixture's source has a problem: {report.problems[0].message}")
     return report.record.id

@@ -66,7 +66,7 @@ def make(folder: Path) -> tuple[MemoryStore, HybridIdentity, Project]:
     for path in (source / PATH, source):
         path.chmod(0o640 if path.is_file() else 0o750)
         os.utime(path, ns=(1_795_248_000_000_000_001, 1_795_248_000_000_000_001))
-    back_up(project, Source("reports", "reports", os.fsencode(source), Rules()), BackupOptions())
+    back_up(project, Source.of_folder("reports", "reports", os.fsencode(source), Rules()), BackupOptions())
     return store, me, project
 
 

@@ -30,10 +30,16 @@ from tests.docs import example
 from tests.docs.pages import DOCS, blocks, section, table_rows
 from tests.support.age_js import PATIENCE
 from tests.support.coverage_notes import not_covered
+from tests.support.places import PROJECT as PROJECT_NAME
+from tests.support.places import back_up, names
+from tests.support.places import identity as identity_of
+from tests.support.principals import CREATOR, administrator, founded_on, opened_by
+from tests.support.recovery_script import recovered
+from tests.support.trees import contents, write_tree
 from vault.age import HybridIdentity
 from vault.format import chunks, descriptor, envelope, epoch_keys, grant, identity_shares, inflated, pack, settings_copy
 from vault.format.frames import Expander
-from vault.repository import snapshots
+from vault.repository import key_rotation, snapshots
 from vault.repository.check import Depth, check
 from vault.repository.project import Project
 from vault.repository.repository import Repository
@@ -292,3 +298,30 @@ def test_the_shares_of_the_page_give_its_seed() -> None:
     assert identity.seed.hex() == VALUES["a kit's seed"].strip("`") and identity.encode() == VALUES[
         "the kit in one piece"
     ].strip("`")
+
+
+def test_packs_of_a_former_epoch_are_opened_with_age_alone(tmp_path: Path, age_program: Path) -> None:
+    """By the page's commands and its script: a repository whose keys were rotated between two backups."""
+    store, source = MemoryStore(), write_tree(tmp_path / "source", {"old.csv": b"1,2\n" * 60})
+    back_up(founded_on(store), source)
+    own = opened_by(CREATOR, store)
+    old = set(names(store, own.folder("packs")))
+    key_rotation.rotate(own, administrator(own))
+    write_tree(source, {"new.csv": b"3,4\n" * 70})
+    back_up(opened_by(CREATOR, store), source)
+    place = tmp_path / "repository"
+    for info in store.list(""):
+        file = place / info.name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(store.get(info.name))
+    (place / "kit.txt").write_text(identity_of(CREATOR).encode() + "\n")
+    environment = os.environ | {"PATH": f"{age_program}{os.pathsep}{os.environ['PATH']}"}
+    opening = "\n".join(blocks(PAGE, "sh")[0].text.splitlines()[:4])
+    command = (
+        f'{opening}\nfor pack in {" ".join(sorted(old))}; do age -d -i keys.txt "$pack" > "$(basename "$pack").plain"; done'
+    )
+    subprocess.run(["bash", "-e", "-c", command], cwd=place, env=environment, check=True, capture_output=True, timeout=PATIENCE)
+    plain = [pack_file.read_bytes() for pack_file in place.glob("*.plain")]
+    assert len(plain) == len(old) and all(one.endswith(b"SRTC") for one in plain)
+    out = recovered(place / "kit.txt", place, tmp_path, age_program)
+    assert contents(out / PROJECT_NAME / "reports") == {"old.csv": b"1,2\n" * 60, "new.csv": b"3,4\n" * 70}

@@ -15,7 +15,6 @@ from tests.support.stage import StageClock
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity
 from vault.clock import SystemClock
-from vault.format.descriptor import Descriptor
 from vault.randomness import SystemRandomness
 from vault.repository.repository import Repository
 from vault.repository.services import Services
@@ -151,7 +150,7 @@ def ids_of_problems(desk: Desk) -> list[str]:
 def test_prune_says_whom_it_waits_for_and_gives_up_when_it_was_asked_to(kept: Desk) -> None:
     with kept.store() as store:
         elsewhere = Services(SystemClock(), SystemRandomness(), "desk 7", "strongroom test")
-        repository = Repository(store, Descriptor.decode(Repository.stored_descriptor(store)), elsewhere)
+        repository = Repository.open(store, elsewhere)
         identity = HybridIdentity.parse(kept.identity.read_text().splitlines()[-1])
         session = Session.begin(repository.choose(["acme"], [identity], {})[0], "others")
         before = packs(kept)

@@ -68,6 +68,8 @@ def test_uploads_are_locked_and_what_a_later_snapshot_leans_on_stays_locked(
     first = locks(endpoint, bucket, *LOCKED)
     assert len(first) >= 4 and all(19.9 < days_from_now(until) < 20.1 for until in first.values())
     assert set(locks(endpoint, bucket, "claims", "marks").values()) <= {None}
+    entries = locks(endpoint, bucket, "audit")
+    assert len(entries) == 1 and all(19.9 < days_from_now(until) < 20.1 for until in entries.values())
 
     calendar.ahead = timedelta(days=1)
     desk.call("backup")

@@ -19,7 +19,7 @@ from tests.support.slow_proxy import slow_proxy
 from tests.support.store_fixtures import BUCKET
 from tests.support.terminal import Terminal
 from tests.support.tree_facts import tree_facts, write_files
-from vault.repository.repository import Repository
+from vault.repository import granting, grants
 
 MORE = """
 [notify.email]
@@ -266,7 +266,7 @@ def test_a_machine_that_knows_another_repository_at_this_address_says_so(lost: D
     assert "another repository stands at this address than this machine knows" in said
 
 
-STEPS = ("identity", "first key", "second key", "settings", "memory", "restore")
+STEPS = ("identity", "first grant", "first key", "second grant", "second key", "settings", "memory", "restore")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -304,9 +304,11 @@ def cut(patch: pytest.MonkeyPatch, step: str, when: str) -> None:
     if step in ("identity", "settings"):
         number = 1 if step == "identity" else 2
         patch.setattr(identities, "write_secret", interrupted("file", number, identities.write_secret))
-    elif step in ("first key", "second key"):
+    elif step.endswith("grant"):
+        patch.setattr(grants, "write", interrupted("grant", 1 if step == "first grant" else 2, grants.write))
+    elif step.endswith("key"):
         number = 1 if step == "first key" else 2
-        patch.setattr(Repository, "grant", interrupted("key", number, Repository.grant))
+        patch.setattr(granting, "put_key_object", interrupted("key", number, granting.put_key_object))
     elif step == "memory":
         patch.setattr(machine_recovery, "remember", interrupted("memory", 1, machine_recovery.remember))
     else:

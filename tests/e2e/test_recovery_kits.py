@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from policies.monitoring.state_store import StateStore
+from strongroom import recovery_kit
 from tests.e2e.used import unchanged, with_snapshot
 from tests.support import qr_codes
 from tests.support.desk import Desk, Place, Result, refusal
 from tests.support.kits import secret_words, shown_words
 from tests.support.terminal import Terminal
 from tests.support.tree_facts import tree_facts, write_files
+from vault.age import HybridIdentity
 
 TWO_OF_THREE = ("--shares", "3", "--threshold", "2")
 
@@ -234,9 +236,11 @@ def test_status_and_drills_remind_of_a_kit_that_was_not_proven_for_long_and_fail
     assert used.call("status", "--json").document["reminders"] == [], "a machine that has just heard of it waits"
     used.settings.write_text(used.settings.read_text().replace("[recovery]", "[recovery]\ncheck_within = '30 days'"))
     kit = re.findall(r"^# kit: +(\S+)$", used.kit.read_text(), re.MULTILINE)[0]
+    identity = HybridIdentity.parse(used.kit.read_text().splitlines()[-1])
+    key = recovery_kit.note_key(identity.recipient)
     long_ago = datetime.now(UTC) - timedelta(days=31)
     with state(used) as findings:
-        findings.note("", "met", f"kit {kit}", long_ago, {})
+        findings.note("", "met", f"kit {key}", long_ago, {})
     told = used.call("status")
     assert f"reminder: recovery kit {kit}: whether it still opens everything has not been proven for 31 days" in told.text
     assert used.call("status", "--json").document["verdict"]["level"] == "ok"
@@ -250,7 +254,7 @@ def test_status_and_drills_remind_of_a_kit_that_was_not_proven_for_long_and_fail
     used.call("keys", "check", "--kit", str(used.kit))
     assert used.call("status", "--json").document["reminders"] == []
     with state(used) as findings:
-        findings.note("", "kit", kit, long_ago, {})
+        findings.note("", "kit", key, long_ago, {})
     assert "was proven 31 days ago" in used.call("status").text
 
 

@@ -19,8 +19,8 @@ def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path / "desk", Place("repository"))
     desk.init()
     write_tree(desk.folder / "source", {**FILES, "old.csv": text("old", 50_000)})
+    desk.shrink_packs(100_000)  # the keys of a project name the descriptor
     desk.add("parcelo", f"reports={desk.folder / 'source'}")
-    desk.shrink_packs(100_000)
     desk.call("backup")
     (desk.folder / "source/old.csv").unlink()
     desk.call("backup")
@@ -148,3 +148,40 @@ def test_a_damaged_copy_of_the_settings_is_written_anew(desk: Desk) -> None:
     desk.call("check", exits=20)
     desk.call("repair", "--yes")
     desk.call("check")
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_backup_that_reads_lost_content_again_mends_older_snapshots_too(desk: Desk, *, pruned: bool) -> None:
+    write_tree(desk.folder / "source", {"old.csv": text("old", 50_000)})
+    desk.call("backup")
+    with desk.store() as store:
+        for name in stored(desk, "packs"):
+            store.delete(name)
+    if pruned:
+        desk.call("prune", "--yes")
+    assert "lies in others now, for all snapshots" in desk.call("backup").err
+    desk.call("check", "--read-data")
+    desk.call("prune", "--yes")
+    desk.call("check", "--read-data")
+    assert "nothing to repair" in desk.call("repair", "--read-data").text
+    assert restored(desk, "back") == contents(desk.folder / "source")
+
+
+def test_beside_what_cannot_be_had_a_backup_says_so_and_goes_on(desk: Desk) -> None:
+    with desk.store() as store:
+        for name in stored(desk, "packs"):
+            store.delete(name)
+    told = desk.call("backup", exits=3)
+    assert "reports/old.csv" in told.err and "what was in 2 lost packs" in told.err, "the others are whole for all snapshots"
+    assert restored(desk, "back") == contents(desk.folder / "source")
+
+
+def test_a_descriptor_that_the_keys_name_is_right_whatever_this_machine_remembers(desk: Desk) -> None:
+    """Another machine has upgraded the repository since: what this one remembers is an old descriptor."""
+    (copy,) = (desk.folder / "home/.local/state/strongroom").glob("*/strongroom.json")
+    whole = copy.read_bytes()
+    desk.call("keys", "upgrade", "--yes", exits=(0, 1, 2, 3))
+    stands = (desk.folder / "repository/strongroom.json").read_bytes()
+    copy.write_bytes(whole.replace(b'"about": "A ', b'"about": "An older '))
+    desk.call("repair", "--yes")
+    assert (desk.folder / "repository/strongroom.json").read_bytes() == stands

@@ -139,6 +139,7 @@ TWO_THINGS = {
     "before": "a snapshot, or a cell",
     "after": "a snapshot, or a cell",
     "why": "rules that keep or forget a snapshot, or a sentence",
+    "remaining": "what a repair has left, or what of former epochs",
     "key": "the parts of a setting's name, or of a row",
 }
 """Names that several documents use in more than one way; no further ones may come."""

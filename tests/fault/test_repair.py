@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from restore.history import rollup
+from restore.history.update import UpdateOptions
 from tests.support.places import back_up, checked, copied, names
 from tests.support.repairs import DAMAGES, Damage, World, cut, deleted, flipped, pack_of, world_of
 from tests.support.trees import text
 from vault.backup.run import BackupOptions
-from vault.repository import snapshots
+from vault.format import layout
+from vault.format.hold import Scope
+from vault.repository import holds, snapshots
 from vault.repository.gc import forget, marks
 from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.repair import dropping
@@ -175,3 +179,99 @@ def test_the_chunks_of_workbooks_and_their_bases_are_mended(tmp_path: Path) -> N
     assert world.repair(world.options(copy, live=False)).left.sound
     world.judge()
     world.life_goes_on()
+
+
+@pytest.mark.parametrize("damage", [deleted, flipped], ids=by_name)
+def test_records_are_mended_from_a_roll_up(tmp_path: Path, damage: Damage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that has neither a cache nor a copy."""
+    world = world_of(tmp_path, cached=False)
+    monkeypatch.setattr(rollup, "FEWEST", 2)
+    assert rollup.roll_up(world.project, "files", UpdateOptions()) > 2
+    world.hurt(damage, world.names("snapshots")[:3])
+    report = world.repair(world.options(live=False))
+    assert {step.origin for step in report.done} == {"a roll-up"}
+    assert report.left.sound, report.left.as_json()
+    world.judge()
+    world.life_goes_on()
+
+
+@pytest.mark.parametrize("damage", [deleted, flipped], ids=by_name)
+def test_notes_and_holds_are_mended_from_a_second_copy(tmp_path: Path, damage: Damage) -> None:
+    world = world_of(tmp_path, cached=False)
+    forget.forget(world.project, [snapshots.read_all(world.project)[0].id], reason="a test")
+    holds.place(world.project, Scope(path="reports/f00"), reason="a case", who="somebody")
+    for _ in range(2):
+        world.prune(PruneOptions(held=lambda records: {}))
+    world.look()
+    copy = copied(world.store)
+    world.hurt(damage, [*world.names("forgotten"), *world.names("holds")])
+    report = world.repair(world.options(copy))
+    assert len(report.done) >= 2 and report.left.sound, report.left.as_json()
+    assert [hold.scope.path for hold in holds.read_all(world.stranger).holds] == ["reports/f00"]
+
+
+def test_a_copy_that_is_damaged_too_is_not_believed(world: World) -> None:
+    copy = copied(world.store)
+    lost = pack_of(world, "f05")
+    copy.put(lost, flipped(copy.get(lost)))
+    world.hurt(deleted, [lost])
+    report = world.repair(world.options(copy))
+    assert [one.object for one in report.failed] == [lost]
+    assert report.left.sound, "the source has it"
+    world.judge()
+
+
+def test_a_forged_copy_of_a_record_is_not_believed(world: World) -> None:
+    copy = copied(world.store)
+    newest = world.names("snapshots")[-1]
+    other = world.names("snapshots")[0]
+    world.hurt(deleted, [newest])
+    copy.put(newest, world.store.get(other))
+    cold = replace(world, project=world.stranger)
+    left = cold.repair(world.options(copy)).left
+    assert [one.object for one in left.unrepaired] == [newest]
+    assert newest not in world.names("snapshots")
+
+
+def test_a_record_that_somebody_forgot_is_not_brought_back(world: World) -> None:
+    gone = snapshots.read_all(world.project)[0]
+    copy = copied(world.store)
+    forget.forget(world.project, [gone.id], reason="a test")
+    for _ in range(2):
+        world.prune()
+    assert world.repair(world.options(copy)).left.sound
+    assert gone.id not in {one.id for one in snapshots.read_all(world.stranger)}
+
+
+def test_a_record_that_is_gone_stays_away_while_a_prune_may_be_deleting_what_it_needs(world: World) -> None:
+    newest = world.back_up(only=text("only", 2500)).record
+    world.look()
+    name = layout.snapshot_name(world.project.id, newest.id)
+    pack = bytes.fromhex(pack_of(world, "only").rpartition("/")[2])
+    world.hurt(deleted, [name])
+    mark = marks.write(world.project, [pack])
+    plan = world.plan()
+    assert any("a prune may be about to delete" in one.message for one in plan.unrepaired)
+    assert newest.id not in {one.id for one in snapshots.read_all(world.stranger)}
+    world.store.delete(mark)
+    assert world.repair().left.sound
+    world.judge()
+
+
+def test_of_a_file_that_has_grown_since_all_that_was_backed_up_is_found(world: World) -> None:
+    world.hurt(deleted, [pack_of(world, "f05")])
+    with (world.folder / "f05").open("ab") as file:
+        file.write(b"more")
+    report = world.repair()
+    assert report.left.sound, report.left.as_json()
+    world.judge()
+
+
+def test_what_lies_in_the_way_of_a_source_is_not_read(world: World, tmp_path: Path) -> None:
+    """A link at the place of a file leads nobody out of the source."""
+    world.hurt(deleted, [pack_of(world, "f05")])
+    outside = tmp_path / "outside"
+    outside.write_bytes((world.folder / "f05").read_bytes())
+    (world.folder / "f05").unlink()
+    (world.folder / "f05").symlink_to(outside)
+    assert {one.path for one in world.plan().lost} == {b"reports/f05"}

@@ -19,7 +19,7 @@ from vault.backup import large_files
 from vault.backup.read_results import HOLE
 from vault.format.chunks import ChunkerParams, chunk_id, content_hash, cut
 from vault.format.descriptor import CONTENT_CUTTING, META_CUTTING
-from vault.source.reader import Extent
+from vault.source.contract import Extent
 
 usual = settings(derandomize=True, deadline=None, max_examples=150)
 KEY = bytes(range(32))

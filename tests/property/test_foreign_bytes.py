@@ -11,18 +11,21 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.property.test_formats import KEY, NAME, SNAPSHOT, segment_of
 from tests.support.places import tiny_descriptor
 from tests.support.randomness import SeededChance
 from vault.age import HybridIdentity
 from vault.errors import StrongroomError
-from vault.format import envelope, frames, index, layout, manifest, pack, strict_json, tree
+from vault.format import envelope, frames, grant, index, key_object, layout, manifest, pack, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import chunk_id
 from vault.format.claim import Claim, Process
 from vault.format.descriptor import Descriptor
+from vault.format.epoch_keys import PendingEpoch
 from vault.format.forget_note import ForgetNote, ForgottenSnapshot, GivenUpContent
+from vault.format.granted_fields import GrantReference
 from vault.format.log_entry import NAMESPACE, Actor, LogEntry, LoggedProject, Outcome
 from vault.format.log_head import LogHead
 from vault.format.log_stamp import LogStamp
@@ -99,6 +102,28 @@ def draft() -> Draft:
     return Draft(entry.run, entry.action, entry.at, entry.who, about, entry.what, process, 1, entry.outcome)
 
 
+def statements() -> dict[str, dict[str, Any]]:
+    """A grant, a revocation and an epoch, signed."""
+    me = HybridIdentity.generate(SeededChance("statements"))
+    moment, own = datetime(2026, 3, 14, tzinfo=UTC), Principal.of(me)
+    by, ids = grant.Signer("anna", own.signing_key or b""), ("5" * 32, "a" * 32, "c" * 32)
+    keys = (me.recipient,) * 3
+    return {
+        "grant": grant.signed(grant.Grant(*ids, "anna", own, ("read",), by, moment, moment), me).as_json(),
+        "revocation": grant.signed(grant.Revocation(*ids, "d" * 32, "r", ("e" * 32,), by, moment), me).as_json(),
+        "epoch": grant.signed(grant.EpochStatement(*ids, 2, *keys, by, moment), me).as_json(),
+    }
+
+
+def granted_capability() -> Capability:
+    """With everything that a key object may hold."""
+    moment, chance = datetime(2026, 3, 14, tzinfo=UTC), SeededChance("granted")
+    first = replace(capability(), pending=PendingEpoch.generate(2, chance))
+    second = replace(first.next_epoch(moment), pending=PendingEpoch.generate(3, chance))
+    reference = GrantReference("c" * 32, "anna", moment)
+    return replace(second, rights=("read", "audit"), grant=reference, descriptors=(bytes(32), bytes(32)))
+
+
 @cache
 def valid_json() -> dict[str, dict[str, Any]]:
     """One of each object that is JSON, as its writer makes it."""
@@ -116,6 +141,8 @@ def valid_json() -> dict[str, dict[str, Any]]:
         "note": ForgetNote("b" * 32, (ForgottenSnapshot(SNAPSHOT, "s", moment, ("p",)),), "r", "h", moment).as_json(),
         "giving up": ForgetNote("b" * 32, (), "r", "h", moment, contents=(GivenUpContent(bytes(32), "s", "p"),)).as_json(),
         "moved": MovedPacks(SNAPSHOT, {bytes(32): (bytes(32),)}).as_json(),
+        **statements(),
+        "key object": strict_json.load(granted_capability().encode(), "it", largest=99_999),
         "settings": strict_json.load(settings_copy().encode(COPY_NAME, {}).split(b"\n")[0], "it", largest=9999),
         "log entry": log_entry().as_json(),
         "log stamp": strict_json.load(log_stamp().encode(), "it", largest=9999),
@@ -264,3 +291,14 @@ def test_bytes_that_are_nearly_right_raise_only_our_errors_at_depth(
     sort: str, edits: list[tuple[int, int]], cut_off: int
 ) -> None:
     mutate_bytes(sort, edits, cut_off)
+
+
+def test_a_key_object_and_statements_are_read_as_they_were_written() -> None:
+    """Whatever would pass a bound is refused before it is stored."""
+    made = granted_capability()
+    again = key_object.decode(made.encode())
+    assert isinstance(again, Capability) and again.encode() == made.encode() and again.fingerprint == made.fingerprint
+    for name, value in statements().items():
+        assert grant.read(value, "c" * 32).as_json() == value, name
+    with pytest.raises(StrongroomError):
+        replace(made, former=made.former * 200).encode()

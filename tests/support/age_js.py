@@ -6,47 +6,23 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import shlex
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.support.coverage_notes import not_covered
+from tests.support.npm_packages import PATIENCE, folder_with, run
+
+__all__ = ["PATIENCE", "SCRIPT", "age_js", "age_program", "run"]
 
 AGE_JS = "age-encryption@0.3.1"
 SCRIPT = Path(__file__).parent.parent / "interop" / "age_js.mjs"
-PATIENCE = 60.0
-"""Seconds for any program that a test starts."""
-
-
-def run(*command: str, given: bytes = b"", folder: Path | None = None) -> bytes:
-    """What a program prints. Raises where it fails or takes too long."""
-    return subprocess.run(command, input=given, cwd=folder, capture_output=True, timeout=PATIENCE, check=True).stdout
 
 
 @pytest.fixture(scope="session")
 def age_js() -> Path:
     """A folder with npm's package in it, kept between runs outside the project."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        not_covered("hybrid age files with another implementation: no node or no npm here")
-        pytest.skip("no node or no npm")
-    # the person's own home: that of a test run is new every time
-    folder = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "strongroom-tests" / AGE_JS
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=folder.parent))
-        try:
-            run("npm", "install", "--prefix", str(fresh), "--ignore-scripts", "--no-audit", "--no-fund", AGE_JS)
-            fresh.rename(folder)
-        except (subprocess.SubprocessError, OSError) as error:
-            not_covered(f"hybrid age files with another implementation: npm could not bring {AGE_JS}")
-            pytest.skip(f"npm: {error}")
-    return folder
+    return folder_with(AGE_JS, "hybrid age files with another implementation")
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ class HourlyReports:
 
     @property
     def source(self) -> run.Source:
-        return run.Source("files", "reports", os.fsencode(self.folder), Rules())
+        return run.Source.of_folder("files", "reports", os.fsencode(self.folder), Rules())
 
     def pass_hours(self, count: int) -> None:
         """So many hours, with a backup after each."""

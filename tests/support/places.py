@@ -112,7 +112,7 @@ def through(project: Project, store: Store, *, seed: int | str | None = None) ->
 
 def folder_source(folder: Path, *, name: str = "files", kind: str = "reports") -> run.Source:
     """A folder, taken whole."""
-    return run.Source(name, kind, os.fsencode(folder), Rules())
+    return run.Source.of_folder(name, kind, os.fsencode(folder), Rules())
 
 
 def back_up(project: Project, folder: Path, options: run.BackupOptions | None = None) -> BackupReport:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tests.support.places import PROJECT, identity, services, tiny_descriptor
+from tests.support.places import PROJECT, TickingClock, identity, services, tiny_descriptor
 from tests.support.randomness import SeededChance
 from vault.clock import Clock
 from vault.format.descriptor import EPOCHS, Descriptor
@@ -20,6 +20,8 @@ from vault.repository.granting import Administrator, Holder
 from vault.repository.project import Project
 from vault.repository.repository import Repository
 from vault.storage.contract import Store
+
+_clock = TickingClock()  # all machines have the same
 
 _openings = count(1)  # no two of them make the same ids
 
@@ -34,7 +36,7 @@ def granting_descriptor(*, pack: int = 3000, create_once: bool = True) -> Descri
 
 def founded_on(store: Store, descriptor: Descriptor | None = None, clock: Clock | None = None) -> Project:
     """A new repository with grants in `store`, and one project that `identity()` has created."""
-    repository = Repository.create(store, descriptor or granting_descriptor(), services(clock=clock))
+    repository = Repository.create(store, descriptor or granting_descriptor(), services(clock=clock or _clock))
     return repository.add_project(PROJECT, [holder(CREATOR)], [identity(CREATOR)])
 
 
@@ -50,7 +52,7 @@ def memory_of(folder: Path, name: str = CREATOR) -> ClientMemory:
 
 def repository_of(store: Store, memory: ClientMemory | None = None, *, seed: int | str = "places") -> Repository:
     """The repository as a machine opens it. memory: of that machine."""
-    return replace(Repository.open(store, services(seed)), memory=memory)
+    return replace(Repository.open(store, services(seed, _clock)), memory=memory)
 
 
 def opened_by(name: str, store: Store, memory: ClientMemory | None = None) -> Project:

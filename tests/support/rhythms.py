@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
 from openpyxl import Workbook
 
 from policies.monitoring import retention_freeze
@@ -101,7 +102,7 @@ class Centre:
     def back_up(self) -> Anomalies:
         """A snapshot, and what is said of it."""
         source = folder_source(self.root)
-        source = run.Source(source.name, source.kind, source.path, source.rules, profiler=PROFILER)
+        source = replace(source, profiler=PROFILER)
         record = run.back_up(self.project, source, run.BackupOptions()).record
         verdict = retention_freeze.watch(self.project, record, AnomalyLimits(), KYIV)
         self.alerts += [(record.taken_at, why) for why in verdict.reasons]

@@ -32,6 +32,12 @@ ALWAYS_SEVERAL = frozenset(
         "len(ids)",  # that one beginning has
         "number[:20]",  # as somebody wrote it
         "path",  # these are texts
+        "name",
+        "one.name",
+        "one.grant.name",
+        "one.grants[0].name",
+        "done.half.name",
+        "len(self.projects)",  # more than a bound
         "what",
         "folder",
         "pattern",

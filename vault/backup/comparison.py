@@ -5,26 +5,26 @@ type, size, mtime, ctime, inode, mode and owner, and when its ctime is clearly o
 a clock a file can change twice and look the same, so such a file is read again. So is one whose content was not of one moment.
 
 Where a file system gives other inodes or ctimes with every mount, a source's settings leave them out of the comparison; without
-the ctime, the mtime must be clearly older.
+the ctime, the mtime must be clearly older. Other sources than folders have version tokens in these two columns (see
+`vault.source.contract`), and may leave out what they do not know.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from vault.format.manifest import FILE, FOLDER, LINK
 from vault.source import scan_columns
+from vault.source.contract import ScanColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 GRANULARITY_NS = 2_000_000_000
 """Two seconds: the coarsest clock of a file system in use (FAT's)."""
-
-Ignorable = Literal["inode", "ctime_ns"]
 
 COMPARED = ["size", "mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid"]
 
@@ -56,7 +56,7 @@ class Comparison(Struct, frozen=True):
         return len(self.fresh) == 0 and len(self.gone) == 0
 
 
-def compare(scan: pa.Table, last: pa.Table, last_scan: datetime, ignored: frozenset[Ignorable] = frozenset()) -> Comparison:
+def compare(scan: pa.Table, last: pa.Table, last_scan: datetime, ignored: frozenset[ScanColumn] = frozenset()) -> Comparison:
     """scan: as `vault.source.scan` gives it · last: `COLUMNS` of the last manifest · last_scan: when its scan began ·
     ignored: columns that say nothing of a change."""
     import pyarrow as pa

@@ -32,7 +32,7 @@ from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
-from vault.source.reader import Reader
+from vault.source.contract import SourceReader
 
 WORKERS = 2
 """Threads that cut and compress; the packs' own threads seal and upload beside them."""
@@ -94,7 +94,7 @@ class ContentWriter:
         session: Session,
         known: KnownChunks,
         trained: dict[str, TrainedDictionary],
-        reader: Reader,
+        reader: SourceReader,
         bases: DeltaBases,
         processes: WorkerProcesses | None = None,
     ) -> None:

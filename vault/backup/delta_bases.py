@@ -28,7 +28,7 @@ from vault.repository.chunk_index import ChunkIndex
 from vault.repository.pack_reader import PackReader, by_pack
 from vault.repository.project import Project
 from vault.repository.state_files import StateFiles
-from vault.source.reader import SMALL
+from vault.source.contract import SMALL
 
 if TYPE_CHECKING:
     import pyarrow as pa

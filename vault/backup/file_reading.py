@@ -23,14 +23,8 @@ from vault.problems import Problem
 from vault.progress import Progress
 from vault.source import scan_columns
 from vault.source.attributes import Extended
-from vault.source.reader import (
-    SMALL,
-    TRIES,
-    LargeFile,
-    Reader,
-    same_status,
-    size_mismatch,
-)
+from vault.source.contract import SMALL, UNKNOWN_SIZE, ItemStream, SourceReader
+from vault.source.reader import TRIES, same_status, size_mismatch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +34,7 @@ SLICE = 4096
 
 
 class FileToRead(Struct):
-    """One row of the scan that shall be read."""
+    """One row of the scan that shall be read. size: bytes, or `UNKNOWN_SIZE`."""
 
     row: int
     path: bytes
@@ -50,7 +44,7 @@ class FileToRead(Struct):
 class FileReading(Struct):
     """Reads rows of a scan and collects the results."""
 
-    reader: Reader
+    reader: SourceReader
     writer: ContentWriter
     results: ReadResults
     progress: Progress
@@ -68,7 +62,7 @@ class FileReading(Struct):
         size = 0
         for one in wanted:
             self.stop()
-            if one.size > SMALL:
+            if one.size > SMALL or one.size == UNKNOWN_SIZE:
                 self._large(one)
                 continue
             batch.append(one)
@@ -136,7 +130,7 @@ class FileReading(Struct):
             except OSError as error:
                 self.problems.append(Problem(one.path, "unreadable", f"it cannot be read: {error.strerror}"))
 
-    def _streamed(self, file: LargeFile, path: bytes) -> tuple[list[ChunkRef], ContentFacts] | Problem:
+    def _streamed(self, file: ItemStream, path: bytes) -> tuple[list[ChunkRef], ContentFacts] | Problem:
         """A large file's content, of one moment where that can be had."""
         for attempt in range(1, TRIES + 1):
             stream = LargeFileStream(self, file, path)
@@ -156,7 +150,7 @@ class FileReading(Struct):
                 file.status = file.status_now()
         return refs, content._replace(consistency=manifest.INCONSISTENT)
 
-    def _gives_again(self, file: LargeFile, content: ContentFacts) -> bool:
+    def _gives_again(self, file: ItemStream, content: ContentFacts) -> bool:
         """Whether a second reading of so many bytes gives the same, so that all of them were there between the two."""
         digest, at = blake3(), 0
         buffer = memoryview(bytearray(min(PIECE, content.size)))
@@ -170,7 +164,7 @@ class FileReading(Struct):
             at += count
         return digest.digest() == content.digest
 
-    def _large_done(self, one: FileToRead, file: LargeFile, refs: list[ChunkRef], content: ContentFacts) -> None:
+    def _large_done(self, one: FileToRead, file: ItemStream, refs: list[ChunkRef], content: ContentFacts) -> None:
         """The row is added once the last piece is through the workers."""
         status, xattrs = file.status, self._kept(one.path, file.attributes())
         self.read_bytes += content.size

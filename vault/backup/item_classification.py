@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from classify.path_layout import PathLayout
     from vault.backup.read_results import ReadResults
-    from vault.source.reader import Reader
+    from vault.source.contract import SourceReader
 
 FINGERPRINT_SIZE = 8
 _RECOGNITION = "recognition 2"
@@ -90,12 +90,12 @@ def with_periods(
 
 
 def periods_of_contents(
-    reader: Reader, paths: pa.ChunkedArray, results: ReadResults, options: ClassifyOptions, stop: Callable[[], None]
+    reader: SourceReader, paths: pa.ChunkedArray, results: ReadResults, options: ClassifyOptions, stop: Callable[[], None]
 ) -> dict[bytes, Period]:
     """Periods found in the contents of tables whose paths have none, by path. paths: of the scan."""
     import pyarrow.compute as pc
 
-    if options.content is None or not len(results):
+    if options.content is None or not len(results) or not reader.reopens:
         return {}
     found = results.formats()
     found = found.filter(pc.is_valid(found["format"]))

@@ -10,7 +10,7 @@ from classify.format import HEAD, sniff
 from vault.backup.content_writer import ChunkWorker, Frames
 from vault.backup.read_results import HOLE, ContentFacts
 from vault.format.tree import ChunkRef
-from vault.source.reader import Extent, LargeFile
+from vault.source.contract import TO_THE_END, Extent, ItemStream
 
 if TYPE_CHECKING:
     from vault.backup.file_reading import FileReading
@@ -25,7 +25,7 @@ class LargeFileStream:
     `short`: whether the file ended before the size that it had when it was opened
     """
 
-    def __init__(self, reading: FileReading, file: LargeFile, path: bytes) -> None:
+    def __init__(self, reading: FileReading, file: ItemStream, path: bytes) -> None:
         self._reading = reading
         self._file = file
         self._path = path
@@ -68,7 +68,7 @@ class LargeFileStream:
             view = memoryview(buffer)
             count = self._file.readinto(view[len(rest) :], self._at)
             if count == 0:
-                self.short = True
+                self.short = extent.length != TO_THE_END
                 break
             view = view[: len(rest) + count]
             self._digest.update(view[len(rest) :])

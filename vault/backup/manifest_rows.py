@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from vault.backup import unreadable_items
 from vault.backup.comparison import Comparison
-from vault.format.manifest import schema
+from vault.format.manifest import FOLDER, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,6 +58,36 @@ def merge_other(table: pa.Table, other: pa.Table, unvanished: Unvanished, shared
     failed = pc.is_in(only["path"], value_set=pa.array(sorted(unvanished.failed), pa.binary()))
     stays = pc.or_(pc.is_valid(only["vanished_at"]), pc.or_(failed, unvanished.mask(only["path"])))
     return sort_by_path(pa.concat_tables([table, only.filter(stays), _vanished(only.filter(pc.invert(stays)), shared)]))
+
+
+def with_versions_of(last: pa.Table, new_rows: pa.Table) -> tuple[pa.Table, int]:
+    """`new_rows` of a source without times of its own, where what has the content of the last manifest stays the version that
+    it was there, with the new version token; and how many of them that are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not last.num_rows:
+        return new_rows, 0
+    where = pc.index_in(new_rows["path"], value_set=last["path"].combine_chunks()).combine_chunks()
+    was = last.take(where)
+    folders = pc.equal(new_rows["type"], FOLDER)
+    same_content = pc.or_(folders, pc.fill_null(pc.equal(new_rows["blake3"], was["blake3"]), fill_value=False))
+    same = pc.and_(pc.equal(new_rows["type"], was["type"]), same_content)
+    same = pc.and_(same, pc.and_(pc.is_null(was["vanished_at"]), pc.is_null(was["consistency"])))
+    same = pc.fill_null(pc.and_(same, pc.is_null(new_rows["consistency"])), fill_value=False)
+    kept, read = was.filter(same), new_rows.filter(same)
+    for name in ("ctime_ns", "inode"):
+        place = kept.schema.get_field_index(name)
+        kept = kept.set_column(place, kept.schema.field(place), read[name])
+    changed = new_rows.filter(pc.invert(same))
+    return pa.concat_tables([changed, kept.cast(new_rows.schema)]), kept.num_rows
+
+
+def present_bytes(table: pa.Table) -> int:
+    """Bytes of content of what a source still has. table: of a manifest."""
+    import pyarrow.compute as pc
+
+    return pc.sum(table["size"].filter(pc.is_null(table["vanished_at"]))).as_py() or 0
 
 
 def newly_vanished(table: pa.Table, taken_at: datetime) -> int:

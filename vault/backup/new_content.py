@@ -26,8 +26,8 @@ from vault.progress import Progress
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
 from vault.source import scan_columns
-from vault.source.reader import SMALL, Content, Reader
-from vault.source.scan import Scan
+from vault.source.contract import SMALL, Content, Scan, SourceReader
+from vault.source.reader import Reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +72,7 @@ class ReadTools(Struct, frozen=True):
 
     session: Session
     known: KnownChunks
-    reader: Reader
+    reader: SourceReader
     options: item_classification.ClassifyOptions
     profiler: table_profiles.Profiler | None
     bases: DeltaBases
@@ -122,22 +122,25 @@ def _processes(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> WorkerProce
     files = scan.select(["type", "size"]).take(fresh)
     small = files.filter(pc.and_(pc.equal(files["type"], scan_columns.FILE), pc.less_equal(files["size"], SMALL)))
     workers = worker_processes.count(small.num_rows, pc.sum(small["size"]).as_py() or 0)
-    if not workers or type(tools.reader) is not Reader:  # another kind of reader would not be one elsewhere
+    reader = tools.reader
+    if not workers or not isinstance(reader, Reader) or type(reader) is not Reader:  # another one would not be one elsewhere
         return None
     try:
-        return WorkerProcesses(tools.session.project, tools.reader, tools.known, workers, content_writer.MAX_BATCHES)
+        return WorkerProcesses(tools.session.project, reader, tools.known, workers, content_writer.MAX_BATCHES)
     except (OSError, MemoryError):
         return None
 
 
 def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.TrainedDictionary]:
     """Dictionaries for the groups of small files that gain from one, stored before they are used."""
+    if not tools.reader.reopens:
+        return {}
     candidates = dictionaries.groups_to_train((one.path, one.size) for one in file_reading.wanted_files(scan, fresh))
     key = tools.session.project.capability.chunk_id_key
 
     def train(paths: list[bytes]) -> dictionaries.TrainedDictionary | None:
         tools.stop()
-        samples = [answer.data for answer in tools.reader.read_small(paths) if isinstance(answer, Content)]
+        samples = [answer.data for answer in tools.reader.contents(paths) if isinstance(answer, Content)]
         return dictionaries.train(samples, key)
 
     with ThreadPoolExecutor(content_writer.WORKERS, thread_name_prefix="train") as pool:

@@ -29,6 +29,7 @@ from vault.backup.lost_content import LostContent
 from vault.backup.manifest_writer import ManifestTarget, StoredManifest
 from vault.backup.options import BackupOptions, Source
 from vault.errors import SourceError
+from vault.format import coverage as coverages
 from vault.format.changes import Changes
 from vault.format.descriptor import INFLATED
 from vault.format.layout import CONTENT_TIER, META_TIER
@@ -39,8 +40,7 @@ from vault.repository.object_lock import pack_names
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
 from vault.repository.writer_view import BasePacks, UsableIndex, WriterView
-from vault.source.reader import Reader
-from vault.source.scan import Scan
+from vault.source.contract import Scan
 from vault.source.scan_columns import SourceTotals
 from vault.wording import counted
 
@@ -56,18 +56,21 @@ class _Reading(Struct, frozen=True):
     - `difference`: between the scan and the last manifest
     - `reread`: how many unchanged files it reads, since their content is lost
     - `lost`: content that is lost; None where none is
+    - `lost_items`: how many items of the last manifest need it
     """
 
     difference: Comparison
     reread: int = 0
     lost: LostContent | None = None
+    lost_items: int = 0
 
 
 class _ManifestFacts(Struct, frozen=True):
-    """What a record says of a new manifest."""
+    """What a record says of a new manifest. size: bytes that the source has."""
 
     vanished: int
     changes: Changes
+    size: int
 
 
 class NewSnapshot:
@@ -76,6 +79,7 @@ class NewSnapshot:
     - `problems`: of the scan, the reading and the repository
     - `doubtful`: paths that can be read as several periods
     - `grown`: files that grew while they were read
+    - `read_again`: packs whose lost content was read again
     """
 
     def __init__(
@@ -95,11 +99,14 @@ class NewSnapshot:
         self._scan = scan
         self._taken_at = taken_at
         self._totals = SourceTotals.of(scan.table)
+        self._same = 0
+        """How many items were read and have the content that they had."""
         self._unseen = frozenset(scan.unlisted) | {problem.path for problem in scan.problems}
         self._base, unreadable = BaseSnapshots.choose(view, source.name, distrusted)
         self.problems: list[Problem] = [*scan.problems, *unreadable]
         self.doubtful: list[bytes] = []
         self.grown: tuple[Grown, ...] = ()
+        self.read_again: frozenset[bytes] = frozenset()
 
     def commit(self) -> Record:
         """Compare, read, write the manifest, commit. Raises what `back_up` says."""
@@ -107,7 +114,7 @@ class NewSnapshot:
         last = base.last_manifest(comparison.COLUMNS)
         self._refuse_empty(last)
         compared_at = base.last.taken_at if base.last else self._taken_at
-        difference = comparison.compare(self._scan.table, last, compared_at, self._source.ignored)
+        difference = comparison.compare(self._scan.table, last, compared_at, self._scan.ignored)
         self._options.stop()
         packs = view.base_packs(base.bases)
         noted = self._any_noted(last)
@@ -175,7 +182,7 @@ class NewSnapshot:
         if lost is None:
             return _Reading(difference)
         rows = lost.rows(self._base.last_manifest(["chunks"])["chunks"])
-        return _Reading(*lost_content.read_again(difference, rows), lost)
+        return _Reading(*lost_content.read_again(difference, rows), lost, len(rows))
 
     def _read(self, difference: Comparison, index: UsableIndex) -> NewContent:
         import pyarrow.compute as pc
@@ -183,11 +190,11 @@ class NewSnapshot:
         from vault.backup import new_content  # most backups of every hour read nothing
 
         source, options, fresh = self._source, self._options, difference.fresh
-        size = pc.sum(self._scan.table["size"].take(fresh)).as_py() or 0
+        size = (pc.sum(self._scan.table["size"].take(fresh)).as_py() or 0) if self._sizes_known else 0
         options.progress.phase(f"reading {source.name}", items=len(fresh), size=size)
         usable = index.usable.of_tier(CONTENT_TIER)
         known = KnownChunks(usable)
-        with Reader(source.path, source.kind.encode()) as reader, self._delta_bases(fresh, usable) as bases:
+        with source.origin.reader(options.stop) as reader, self._delta_bases(fresh, usable) as bases:
             tools = new_content.ReadTools(
                 self._session, known, reader, source.classify_options, source.profiler, bases, options.progress, options.stop
             )
@@ -227,7 +234,8 @@ class NewSnapshot:
         self.problems += self._view.damage()
         self._extend_locks(packs.needed - packs.lost, self._view.catalogue.index)
         repeated = changes.unchanged(last.changes, last.counts.files, self._base.backed_up_since(self._taken_at))
-        counts = self._counts(reading, vanished=0, read_bytes=0)
+        size = self._totals.size if self._sizes_known else last.counts.bytes
+        counts = self._counts(reading, vanished=0, read_bytes=0, size=size)
         stored = StoredManifest(
             last.manifest, last.packs, last.own_packs, packs.needed, frozenset(), self._view.catalogue.index
         )
@@ -240,19 +248,22 @@ class NewSnapshot:
         def build() -> tuple[pa.Table, _ManifestFacts]:
             table = self._manifest(reading, new)
             self.problems = unreadable_items.explain(self.problems, table)
-            return table, _ManifestFacts(manifest_rows.newly_vanished(table, self._taken_at), self._changes(table))
+            size = self._totals.size if self._sizes_known else manifest_rows.present_bytes(table)
+            return table, _ManifestFacts(manifest_rows.newly_vanished(table, self._taken_at), self._changes(table), size)
 
         def find_lost(table: pa.Table, complete: bool) -> frozenset[bytes]:  # noqa: FBT001
             if reading.lost is None and complete:
                 return frozenset()
             lost = lost_content.find_remaining(self._view, index, packs, reading.lost, self._session.index.rows())
-            lost_content.refuse_lost_new_rows(table, lost.rows(table["chunks"]), self._taken_at)
+            rows = lost.rows(table["chunks"])
+            lost_content.refuse_lost_new_rows(table, rows, self._taken_at)
+            self.read_again = packs.lost if len(rows) < reading.lost_items else frozenset()
             return lost.listed if self._report_lost(table, lost) else frozenset()
 
         stored, facts = manifest_writer.store_manifest(target, build, find_lost)
         self._extend_locks(stored.needed - packs.lost, stored.index)
         self.problems += self._view.damage()
-        counts = self._counts(reading, vanished=facts.vanished, read_bytes=new.read_bytes)
+        counts = self._counts(reading, vanished=facts.vanished, read_bytes=new.read_bytes, size=facts.size)
         return self._commit_record(stored, counts, facts.changes, packs)
 
     def _manifest(self, reading: _Reading, new: NewContent) -> pa.Table:
@@ -268,6 +279,8 @@ class NewSnapshot:
         )
         rows = new_manifest.new_rows(new.results, self._scan.table, shared, description)
         self._scan.drop_rows()
+        if "mtime" in self._scan.ignored:
+            rows, self._same = manifest_rows.with_versions_of(self._base.last_manifest(), rows)
         unvanished = manifest_rows.Unvanished(new.failed, self._unseen)
         table = new_manifest.merge(rows, self._base, reading.difference, unvanished, shared)
         del rows
@@ -296,15 +309,20 @@ class NewSnapshot:
             self.problems += locking.extend(pack_names(self._session.project, frozenset(packs), meta_packs))
             self.problems += locking.extend_lasting()
 
-    def _counts(self, reading: _Reading, *, vanished: int, read_bytes: int) -> Counts:
+    @property
+    def _sizes_known(self) -> bool:
+        return "size" not in self._scan.ignored
+
+    def _counts(self, reading: _Reading, *, vanished: int, read_bytes: int, size: int) -> Counts:
         difference = reading.difference
+        same = max(0, self._same - reading.reread)
         return Counts(
             items=self._totals.items,
             files=self._totals.files,
-            bytes=self._totals.size,
+            bytes=size,
             added=len(difference.fresh) - difference.replaced - reading.reread,
-            changed=difference.replaced,
-            unchanged=len(difference.kept) + reading.reread,
+            changed=difference.replaced - same,
+            unchanged=len(difference.kept) + reading.reread + same,
             vanished=vanished,
             read_bytes=read_bytes,
             stored_bytes=self._session.packs.stored_bytes,
@@ -330,6 +348,7 @@ class NewSnapshot:
             zone=source.classify_options.zone.key,
             described_by=source.classify_options.fingerprint,
             changes=changed,
+            coverage=None if self._scan.coverage is None else coverages.bounded(self._scan.coverage),
             log=self._options.log,
         )
         verify_readable(record)

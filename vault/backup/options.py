@@ -7,39 +7,48 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from vault.backup import comparison, item_classification, table_profiles
+from vault.backup import item_classification, table_profiles
 from vault.backup.new_manifest import ItemRetirement
 from vault.format.log_head import LogHead
 from vault.progress import NoProgress, Progress
 from vault.repository.object_lock import ObjectLock
+from vault.source import contract
+from vault.source.contract import Scan
+from vault.source.folder import FolderSource
 from vault.source.patterns import Rules
-from vault.source.scan import NOWHERE, Scan, ScanBounds, scan
 
 
 class Source(Struct, frozen=True):
-    """A folder that is backed up.
+    """What is backed up.
 
     - `name`: unique in its project
-    - `kind`: `reports`, `tickets`, `raw` or another
-    - `path`: of the folder
-    - `rules`, `bounds`: what is left out
+    - `kind`: `reports`, `tickets`, `raw` or another; the paths of its items begin with it
+    - `origin`: where its items come from
     - `classify_options`: how the periods of its items are found
-    - `ignored`: columns that do not count as a change, see `comparison.compare`
     - `profiler`: profiles tables; None where none can be read
     """
 
     name: str
     kind: str
-    path: bytes
-    rules: Rules
+    origin: contract.Source
     classify_options: item_classification.ClassifyOptions = item_classification.UTC_OPTIONS
-    bounds: ScanBounds = NOWHERE
-    ignored: frozenset[comparison.Ignorable] = frozenset()
     profiler: table_profiles.Profiler | None = None
 
+    @classmethod
+    def of_folder(
+        cls,
+        name: str,
+        kind: str,
+        path: bytes,
+        rules: Rules,
+        classify_options: item_classification.ClassifyOptions = item_classification.UTC_OPTIONS,
+    ) -> Source:
+        """A folder. rules: what is left out."""
+        return cls(name, kind, FolderSource(path, kind.encode(), rules), classify_options)
+
     def scan(self, stop: Callable[[], None]) -> Scan:
-        """Scan the folder. stop: called often, raises to end the scan. Raises `SourceError`."""
-        return scan(self.path, self.kind.encode(), self.rules, stop=stop, bounds=self.bounds)
+        """All of its items. stop: called often, raises to end the scan. Raises `SourceError`."""
+        return self.origin.scan(stop)
 
 
 class BackupOptions(Struct, frozen=True):

@@ -3,7 +3,6 @@ MB."""
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
@@ -15,6 +14,7 @@ from vault.backup.small_files import BatchColumns, Xattrs
 from vault.format.chunks import ID_SIZE
 from vault.format.manifest import schema
 from vault.source.attributes import Owners
+from vault.source.contract import Status
 from vault.source.scan_columns import STATUS, ScannedStatus, pack_status
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ReadResults:
         return len(self._rows)
 
     def add_file(
-        self, row: int, status: os.stat_result, content: ContentFacts, chunks: Sequence[tuple[bytes, int]], xattrs: Xattrs
+        self, row: int, status: Status, content: ContentFacts, chunks: Sequence[tuple[bytes, int]], xattrs: Xattrs
     ) -> None:
         """Add a file. row: of the scan · chunks: ids (or `HOLE`) and lengths in bytes."""
         self._add(row, status, xattrs, content.format)
@@ -89,7 +89,7 @@ class ReadResults:
         self._has_hash.append(0)
         self._chunk_ends.append(len(self._chunk_lengths))
 
-    def _add(self, row: int, status: os.stat_result | ScannedStatus, xattrs: Xattrs, format_: str | None = None) -> None:
+    def _add(self, row: int, status: Status, xattrs: Xattrs, format_: str | None = None) -> None:
         if xattrs:
             self._xattrs[len(self._rows)] = xattrs
         self._rows.append(row)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from vault.backup.new_content import Grown
 from vault.format.snapshot_record import Record
 from vault.problems import Problem, printable
-from vault.source.scan import Skipped
+from vault.source.contract import Skipped
 
 MOST_DOUBTFUL = 1000
 """Paths of doubtful periods that a report names."""
@@ -20,7 +20,7 @@ class BackupReport(Struct, frozen=True):
     """What a backup did. seconds: from the scan to the commit · claim_stays: it could not be deleted, which harms nothing ·
     snapshots: that the project has now, as far as this run saw · grown: files of which what they had at first is kept ·
     by_default: how many items were left out by each default pattern · doubtful: paths that this run described and that can be
-    read in several ways; their periods cover them all."""
+    read in several ways; their periods cover them all · read_again: packs whose lost content was read again from the source."""
 
     project: str
     record: Record
@@ -33,6 +33,7 @@ class BackupReport(Struct, frozen=True):
     claim_stays: bool = False
     snapshots: int = 1
     doubtful: tuple[bytes, ...] = ()
+    read_again: frozenset[bytes] = frozenset()
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""

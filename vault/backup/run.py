@@ -9,6 +9,7 @@ read keeps its last good version, if there is one, and is a problem.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 
 from msgspec.structs import replace
 
@@ -41,7 +42,8 @@ def back_up(project: Project, source: Source, options: BackupOptions) -> BackupR
     while True:
         distrusted = frozenset(snapshot for snapshot, times in unreadable.items() if times >= MAX_READINGS)
         try:
-            return _back_up(project, source, options, gone=gone, distrusted=distrusted)
+            with closing(source.origin):
+                return _back_up(project, source, options, gone=gone, distrusted=distrusted)
         except PacksGone as error:  # they were deleted after this run read the index
             tries += 1
             if tries == MAX_TRIES:
@@ -96,4 +98,5 @@ def _back_up(
         claim_stays=session.claim_stays,
         snapshots=len(view.committed.records) + 1,
         doubtful=tuple(snapshot.doubtful),
+        read_again=snapshot.read_again,
     )

@@ -25,7 +25,7 @@ from vault.format.frames import Compressor, Dictionary
 from vault.format.inflated import inflated
 from vault.problems import Problem
 from vault.source.attributes import Extended
-from vault.source.reader import Consistency, Content, Reader
+from vault.source.contract import Consistency, Content, SourceReader
 from vault.source.scan_columns import pack_status
 
 BATCH_FILES = 256
@@ -127,7 +127,7 @@ class SmallFileReader:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: SourceReader,
         key: bytes,
         chunker: ChunkerParams,
         dictionaries: dict[str, Dictionary],

@@ -7,6 +7,7 @@ chunk's keyed name, so that of a file that has grown since all but its end is fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
@@ -20,14 +21,14 @@ from vault.format.chunks import LARGEST_CHUNK, chunk_id
 from vault.problems import Problem
 from vault.repository.project import Project
 from vault.repository.repair.chunk_sources import FindPlaces, ItemPlace
-from vault.source.reader import LargeFile, Reader
+from vault.source.contract import ItemStream, SourceReader
 
 MOST_PLACES = 100_000
 """Chunks that are looked for at once: their places are sorted by file, so that each file is opened once."""
 
 
 class LiveSource(Struct, frozen=True):
-    """The folder of a source. project: whose chunks are meant."""
+    """A source as it is now. project: whose chunks are meant."""
 
     project: Project
     source: Source
@@ -45,8 +46,9 @@ class LiveSource(Struct, frozen=True):
             mine = {one for one in find_places(some) if one.source == self.source.name and self._is_below(one.path)}
             places = sorted(mine, key=lambda one: (one.path, one.offset))
             try:
-                with Reader(self.source.path, self.source.kind.encode()) as reader:
-                    yield from self._read(reader, places)
+                with closing(self.source.origin), self.source.origin.reader() as reader:
+                    if reader.reopens:  # a command is not run for that, nor a table read whole
+                        yield from self._read(reader, places)
             except SourceError:
                 return  # it is not mounted, or gone: nothing is found in it
 
@@ -60,7 +62,7 @@ class LiveSource(Struct, frozen=True):
             and b"\0" not in path
         )
 
-    def _read(self, reader: Reader, places: Sequence[ItemPlace]) -> Iterator[tuple[bytes, bytes]]:
+    def _read(self, reader: SourceReader, places: Sequence[ItemPlace]) -> Iterator[tuple[bytes, bytes]]:
         key, found = self.project.capability.chunk_id_key, set[bytes]()
         for path, some in groupby(places, key=lambda one: one.path):
             wanted = [one for one in some if one.chunk not in found]
@@ -77,7 +79,7 @@ class LiveSource(Struct, frozen=True):
                 file.close()
 
 
-def _part(file: LargeFile, place: ItemPlace) -> bytes | None:
+def _part(file: ItemStream, place: ItemPlace) -> bytes | None:
     """A part of a file; None where the file is shorter, or cannot be read."""
     if not 0 < place.length <= LARGEST_CHUNK or place.offset + place.length > file.status.st_size:
         return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from vault.backup.read_results import ReadResults
-    from vault.source.reader import Reader
+    from vault.source.contract import SourceReader
 
 MOST_TABLES = 256
 """Tables that one run profiles."""
@@ -93,13 +93,13 @@ def remaining_share(old: TableProfile, new: TableProfile) -> float:
 
 
 def profile_tables(
-    reader: Reader, scan: pa.Table, results: ReadResults, profiler: Profiler | None, stop: Callable[[], None]
+    reader: SourceReader, scan: pa.Table, results: ReadResults, profiler: Profiler | None, stop: Callable[[], None]
 ) -> dict[bytes, TableProfile]:
     """The profiles of tables among what was read, by path. scan: with `path` and `size`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if profiler is None or not len(results):
+    if profiler is None or not len(results) or not reader.reopens:
         return {}
     read = results.formats()
     read = read.filter(pc.is_in(read["format"], value_set=pa.array(sorted(profiler.formats), pa.string())))

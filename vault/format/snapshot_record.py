@@ -13,7 +13,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from vault.coverage import Coverage
 from vault.errors import Damaged, Unstorable
+from vault.format import coverage as coverages
 from vault.format import strict_json
 from vault.format.changes import Changes
 from vault.format.claim_eviction import Eviction
@@ -69,6 +71,7 @@ class Record(Struct, frozen=True):
     - `zone`: the IANA time zone of the items' periods
     - `described_by`: fingerprint of the settings that the periods came from
     - `changes`: what it changed of the snapshot before; None where an older client wrote the record
+    - `coverage`: what the source says that the snapshot has, and has not; None where an older client wrote the record
     - `log`: the newest entry of the log of whoever wrote the record, before this run; None where there was none
     """
 
@@ -88,11 +91,16 @@ class Record(Struct, frozen=True):
     zone: str = ""
     described_by: str = ""
     changes: Changes | None = None
+    coverage: Coverage | None = None
     log: LogHead | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As stored, inside the envelope."""
-        later = {"changes": self.changes, "log": self.log}
+        optional: dict[str, Any] = {
+            name: one.as_json() for name, one in (("changes", self.changes), ("log", self.log)) if one is not None
+        }
+        if self.coverage is not None:
+            optional["coverage"] = coverages.as_json(self.coverage)
         return {
             "record": "snapshot",
             "id": self.id,
@@ -110,7 +118,7 @@ class Record(Struct, frozen=True):
             "problems": list(self.problems),
             "zone": self.zone,
             "described_by": self.described_by,
-        } | {name: one.as_json() for name, one in later.items() if one is not None}
+        } | optional
 
     @classmethod
     def from_json(cls, value: dict[str, Any], snapshot: str) -> Record:
@@ -135,6 +143,7 @@ class Record(Struct, frozen=True):
             zone=str(value.get("zone", "")),
             described_by=str(value.get("described_by", "")),
             changes=Changes.from_json(value["changes"], what) if isinstance(value.get("changes"), dict) else None,
+            coverage=coverages.from_json(value["coverage"], what) if isinstance(value.get("coverage"), dict) else None,
             log=LogHead.from_json(value["log"], what) if isinstance(value.get("log"), dict) else None,
         )
 

@@ -98,13 +98,14 @@ class _Check:
         return self._report
 
     def _set_unneeded_aside(self) -> None:
-        """Damaged packs that no snapshot needs are waste. Not where it cannot be told what some snapshot needs."""
+        """Damaged packs whose content lies elsewhere now, so that no snapshot needs them, are waste. Not where it cannot be
+        told what some snapshot needs."""
         if any(one.what in NEEDS_UNKNOWN for one in self._report.problems):
             return
-        waste = [problem for pack, problem in self._of_packs if pack not in self._needed]
-        packs = {pack.hex() for pack, _ in self._of_packs if pack not in self._needed}
+        packs = {pack for pack, _ in self._of_packs} & self._moved.keys() - self._needed
+        waste = [problem for pack, problem in self._of_packs if pack in packs]
         self._report.problems = [one for one in self._report.problems if one not in waste]
-        self._report.unneeded = sorted(packs)
+        self._report.unneeded = sorted(pack.hex() for pack in packs)
 
     def _with_unnamed(self, index: ChunkIndex) -> ChunkIndex:
         """The index, and what those packs say themselves that no segment names. What is needed of them says that a segment is

@@ -18,55 +18,26 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from enum import Enum
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from vault.problems import Problem
 from vault.source.attributes import NOTHING, Extended, extended
+from vault.source.contract import SMALL, Consistency, Content, Extent, Status, TooLarge
 from vault.source.folder_descent import Descent
 from vault.source.scan import open_root
 
-SMALL = 1024 * 1024
 TRIES = 3
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 _NO_ATIME = getattr(os, "O_NOATIME", 0)
 _REPLACED = {errno.ENOTDIR, errno.ELOOP}
 
 
-class Consistency(Enum):
-    """Of what moment a content is. WHOLE: the file, of one moment · PREFIX: what a growing file had at first, of one moment ·
-    MIXED: the file changed during each reading, and its content may be of several moments."""
-
-    WHOLE = "whole"
-    PREFIX = "prefix"
-    MIXED = "mixed"
-
-
-class Content(NamedTuple):
-    """A small file: its bytes, the status they were read under, and its extended attributes."""
-
-    data: bytes
-    status: os.stat_result
-    attributes: Extended
-    consistency: Consistency = Consistency.WHOLE
-
-
-class TooLarge(NamedTuple):
-    """The file has holes, or has grown past the limit of small ones since the scan: open it as a large one."""
-
-    status: os.stat_result
-
-
-class Extent(NamedTuple):
-    """A run of bytes that a file really has; between extents it reads as zeros."""
-
-    offset: int
-    length: int
-
-
 class Reader:
-    """Reads items below one source's root. Raises SourceError where the root cannot be opened."""
+    """Reads items below one folder: a `vault.source.contract.SourceReader`. Raises SourceError where the root cannot be
+    opened."""
+
+    reopens = True
 
     def __init__(self, root: bytes | int, prefix: bytes) -> None:
         """root: the folder, or its descriptor, which is then this reader's."""
@@ -174,13 +145,14 @@ class LargeFile:
 
     def __init__(self, path: bytes, descriptor: int, status: os.stat_result) -> None:
         self.path = path
-        self.status = status
+        self.status: Status = status
         self.descriptor = descriptor
 
     def extents(self) -> Iterator[Extent]:
         """The runs of data below the size at opening, in order; one run for a file without holes. Raises OSError."""
         size = self.status.st_size
-        if not hasattr(os, "SEEK_DATA") or self.status.st_blocks * 512 >= size:
+        blocks = getattr(self.status, "st_blocks", size)
+        if not hasattr(os, "SEEK_DATA") or blocks * 512 >= size:
             if size:
                 yield Extent(0, size)
             return
@@ -292,7 +264,7 @@ def _read(descriptor: int, length: int) -> bytes:
     return b"".join(pieces)
 
 
-def same_status(before: os.stat_result, after: os.stat_result) -> bool:
+def same_status(before: Status, after: Status) -> bool:
     """Whether a file shows no change between two moments."""
     return (
         before.st_mtime_ns == after.st_mtime_ns

@@ -15,19 +15,16 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from vault.errors import SourceError, UsageError
 from vault.problems import Problem, printable
 from vault.progress import release_memory
+from vault.source.contract import Scan, Skipped
 from vault.source.folder_descent import SUPPORTED, Descent
 from vault.source.patterns import HEADS, TAILS, Rules
 from vault.source.scan_columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row, packed
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _REGULAR, _FOLDER, _LINK = stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK
 _KIND = 0o170000
@@ -48,40 +45,6 @@ class ScanBounds(Struct, frozen=True):
 
 
 NOWHERE = ScanBounds()
-
-
-class Skipped(Struct, frozen=True):
-    """Something without content of its own: `what` is socket, pipe, block-device, device or other. Or something out of bounds:
-    `OWN` (left out), `OTHER_FILE_SYSTEM` (a folder that is an item, and nothing in it is)."""
-
-    path: bytes
-    what: str
-
-
-class Scan(Struct):
-    """What a scan found.
-
-    table: sorted bytewise by path, no nulls (see `scan`) · skipped: what cannot be kept, or is out of bounds · problems:
-    what could not be looked at (also a single file whose status is refused: its last good version is to be kept) ·
-    unlisted: folders whose content is unknown, wholly or in part: what a manifest has at or below these paths has *not*
-    vanished · excluded: how many files, links and folders the rules left out · by_default: how many of them no pattern of
-    the settings did, by the default pattern.
-    """
-
-    table: pa.Table
-    skipped: list[Skipped]
-    problems: list[Problem]
-    unlisted: list[bytes]
-    excluded: int
-    by_default: Counter[str]
-
-    def keep_columns(self, *names: str) -> None:
-        """Drop the other columns of the table."""
-        self.table = self.table.select(list(names))
-
-    def drop_rows(self) -> None:
-        """Drop the rows of the table: a million of them take 100 MB."""
-        self.table = self.table.slice(0, 0)
 
 
 def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], bounds: ScanBounds = NOWHERE) -> Scan:

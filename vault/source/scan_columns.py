@@ -80,7 +80,7 @@ class Columns:
         self.rows = bytearray()
         self._chunks: dict[str, list[pa.Array]] = {field.name: [] for field in list(schema())[1:]}
 
-    def add(self, path: bytes, status: os.stat_result) -> None:
+    def add(self, path: bytes, status: os.stat_result | ScannedStatus) -> None:
         """One row: `path` as the table shall have it, and its lstat."""
         self.paths += path
         self.ends.append(len(self.paths))
@@ -128,12 +128,12 @@ class Columns:
         return pa.table(columns, schema=kinds)
 
 
-def packed(status: os.stat_result) -> bytes:
+def packed(status: os.stat_result | ScannedStatus) -> bytes:
     """The row of any status."""
     st = status
     return pack_row(
         st.st_mode, st.st_size, st.st_mtime_ns // BILLION, st.st_mtime_ns % BILLION, bounded_ctime(st.st_ctime_ns),
-        st.st_ino, st.st_dev, st.st_uid, st.st_gid, st.st_nlink, st.st_blocks,
+        st.st_ino, st.st_dev, st.st_uid, st.st_gid, st.st_nlink, getattr(st, "st_blocks", 0),
     )  # fmt: skip
 
 

@@ -21,6 +21,10 @@ _PIECE = 16 * 1024 * 1024  # what a reset connection can cost; each piece is cop
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
 
 
+class ObjectReplaced(StorageError):
+    """Another version of an object stands under its name by now."""
+
+
 class _Part(Struct, frozen=True):
     """An answer to a GET: `length` bytes from `start` of an object of `total` bytes."""
 
@@ -38,11 +42,17 @@ def read_object(client: S3Client, bucket: str, key: str, name: str) -> bytes:
     return _read_on(client, bucket, key, name, _whole(answer, name))
 
 
-def read_range(client: S3Client, bucket: str, key: str, name: str, start: int, length: int) -> bytes:
-    """`length` (at least 1) bytes from `start`, or fewer where the object ends before."""
+def read_range(
+    client: S3Client, bucket: str, key: str, name: str, start: int, length: int, *, etag: str | None = None
+) -> bytes:
+    """`length` (at least 1) bytes from `start`, or fewer where the object ends before. etag: of the version that is wanted.
+    Raises `ObjectReplaced` where the object is another one, `ObjectNotFound` and other `StorageError`s."""
     part = _get_part(client, bucket, key, name, start, start + length)
     if part is None:
         return b""
+    if etag is not None and part.etag != etag:
+        part.body.close()
+        raise ObjectReplaced(f"{name} was replaced while it was being read")
     if part.start == start:
         return _read_on(client, bucket, key, name, part)
     # the store ignored the range and sent the whole object

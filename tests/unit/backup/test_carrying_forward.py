@@ -20,7 +20,6 @@ from restore.selection.select import ItemQuery, select
 from tests.support.places import FAR_AHEAD, TickingClock, back_up, checked, folder_source, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, look_at, next_tick, text, write_tree
 from vault.backup import run
-from vault.backup.comparison import Ignorable
 from vault.backup.new_manifest import ItemRetirement
 from vault.backup.run import BackupOptions
 from vault.errors import Interrupted, SourceError
@@ -28,6 +27,8 @@ from vault.format import manifest
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
+from vault.source.contract import ScanColumn
+from vault.source.folder import FolderSource
 from vault.storage.memory import MemoryStore
 
 NOBODY = 65_534
@@ -251,9 +252,11 @@ def test_a_snapshot_at_a_moment_is_the_newest_up_to_then(project: Project, folde
 
 @pytest.mark.parametrize(("ignored", "read"), [((), 1), (("inode",), 1), (("inode", "ctime_ns"), 0)])
 def test_a_file_system_with_other_inodes_at_every_mount_need_not_be_read_again(
-    project: Project, folder: Path, ignored: tuple[Ignorable, ...], read: int
+    project: Project, folder: Path, ignored: tuple[ScanColumn, ...], read: int
 ) -> None:
-    source = replace(folder_source(folder), ignored=frozenset(ignored))
+    plain = folder_source(folder)
+    assert isinstance(plain.origin, FolderSource)
+    source = replace(plain, origin=replace(plain.origin, ignored=frozenset(ignored)))
     run.back_up(project, source, BackupOptions())
     shutil.copy2(folder / "keep", folder.parent / "copy")
     (folder.parent / "copy").replace(folder / "keep")

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 def taken(project: Project, folder: Path, options: ClassifyOptions) -> tuple[Record, dict[str, Row]]:
     """A snapshot, and the rows of its manifest by the path below the kind."""
-    source = run.Source("reports", "reports", os.fsencode(folder), Rules(), options)
+    source = run.Source.of_folder("reports", "reports", os.fsencode(folder), Rules(), options)
     record = run.back_up(project, source, run.BackupOptions()).record
     table = snapshots.read_manifest(MetaReader(project, ChunkIndex.load(project)), record)
     return record, {row["path"].decode().removeprefix("reports/"): row for row in table.to_pylist()}
@@ -82,7 +82,7 @@ def test_the_day_of_the_last_change_is_of_23_to_25_hours_and_stays_within_the_ca
 
 def test_a_name_that_says_its_period_in_several_ways_is_reported(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "source", {"20240517_calls_20240603.csv": b"a\n", "2024-05-17.csv": b"a\n"})
-    source = run.Source("reports", "reports", os.fsencode(folder), Rules(), ClassifyOptions(KYIV))
+    source = run.Source.of_folder("reports", "reports", os.fsencode(folder), Rules(), ClassifyOptions(KYIV))
     project = made_on(MemoryStore())
     first = run.back_up(project, source, run.BackupOptions())
     assert first.doubtful == (b"reports/20240517_calls_20240603.csv",)

@@ -18,17 +18,18 @@ import pytest
 
 from tests.support.places import back_up, checked, made_on, restore, tiny_descriptor
 from tests.support.trees import contents, next_tick, text, write_tree
-from vault.backup import new_snapshot, worker_processes
+from vault.backup import worker_processes
 from vault.format import manifest
 from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
-from vault.source import reader
-from vault.source.reader import Content, LargeFile, Reader, TooLarge
+from vault.source import folder as folder_module
+from vault.source.contract import SMALL, Content, TooLarge
+from vault.source.reader import LargeFile, Reader
 from vault.storage.memory import MemoryStore
 
-LARGE = reader.SMALL + 1000
+LARGE = SMALL + 1000
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ class Meddling(Reader):
     path = b""
     action: Callable[[], None] = staticmethod(lambda: None)
 
-    def contents(self, paths: Any, *, limit: int = reader.SMALL) -> Iterator[Content | TooLarge | Problem]:
+    def contents(self, paths: Any, *, limit: int = SMALL) -> Iterator[Content | TooLarge | Problem]:
         wanted = list(paths)
         if self.path in wanted:
             type(self).action()
@@ -68,7 +69,7 @@ def meddle(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], None]
 
     def install(path: str, action: Callable[[], None]) -> None:
         kind = type("Meddler", (Meddling,), {"path": f"reports/{path}".encode(), "action": staticmethod(action)})
-        monkeypatch.setattr(new_snapshot, "Reader", kind)
+        monkeypatch.setattr(folder_module, "Reader", kind)
 
     return install
 

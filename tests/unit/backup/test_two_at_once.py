@@ -25,7 +25,7 @@ from tests.support.places import (
 )
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
-from vault.backup import new_snapshot, run
+from vault.backup import run
 from vault.backup.report import BackupReport
 from vault.errors import Busy, StorageDenied
 from vault.format import layout
@@ -33,7 +33,9 @@ from vault.problems import Problem
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
-from vault.source.reader import SMALL, Content, Reader, TooLarge
+from vault.source import folder as folder_module
+from vault.source.contract import SMALL, Content, TooLarge
+from vault.source.reader import Reader
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.memory import MemoryStore
 
@@ -149,7 +151,7 @@ def test_many_threads_back_up_one_project(project: Project, tmp_path: Path) -> N
     ended: list[str] = []
 
     def work(number: int) -> None:
-        source = replace(folder_source(folders[number]), name=f"source-{number}", kind=f"kind{number}")
+        source = folder_source(folders[number], name=f"source-{number}", kind=f"kind{number}")
         own = through(project, project.store, seed=number)
         for _ in range(2):
             ended.append(run.back_up(own, source, run.BackupOptions()).record.id)
@@ -279,7 +281,7 @@ def test_what_only_the_other_of_two_runs_had_and_cannot_be_read_has_not_vanished
             return iter([Problem(path, "unreadable", "it cannot be read") for path in paths])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(new_snapshot, "Reader", Shut)
+        patch.setattr(folder_module, "Reader", Shut)
         report = back_up(project, folder)
     assert other.id in report.record.parents
     assert {problem.path for problem in report.problems} >= {b"reports/only"}

@@ -10,14 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from policies.daemon.daemon import DaemonConfig
-from policies.monitoring.kit_reminders import PROVEN, KitConfig
+from policies.monitoring.kit_reminders import PROVEN, KitConfig, KitName
 from tests.unit.daemon.simulated_daemon import House, project
 
 
 class WithKits(House):
     """Its settings name recovery kits."""
 
-    kits = KitConfig(("AAAA-BBBB",), timedelta(hours=10))
+    kits = KitConfig((KitName("AAAA-BBBB", "AAAA-BBBB"),), timedelta(hours=10))
 
     def wanted(self, *projects: object) -> DaemonConfig:
         return replace(super().wanted(*projects), kits=self.kits)  # type: ignore[arg-type]

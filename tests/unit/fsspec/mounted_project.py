@@ -61,7 +61,7 @@ class Kept:
 
     def back_up(self, folder: Path, *kinds: str) -> None:
         for kind in kinds:
-            source = run.Source(kind, kind, os.fsencode(folder / kind), Rules(), ClassifyOptions(ZONE))
+            source = run.Source.of_folder(kind, kind, os.fsencode(folder / kind), Rules(), ClassifyOptions(ZONE))
             run.back_up(self.project, source, run.BackupOptions())
 
     def select(self, query: ItemQuery | None = None) -> Selection:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -181,6 +183,66 @@ def test_a_store_that_refuses_the_entry_stops_no_restore_and_gets_it_with_the_ne
     add_hold(opened.context, opened.project, Scope(kind="raw"), reason="x")
     assert [one.entry.action for one in entries(opened)[-2:]] == ["restore", "hold-add"]
     assert take_unstored() == [] and audit.verify_log(opened.context, [AuditedProject.of_project(opened.project)]).sound
+
+
+class Named:
+    """Passes everything on, and notes which requests are about the log."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+        self.requests: list[str] = []
+
+    def __getattr__(self, verb: str) -> Any:
+        inner = getattr(self._inner, verb)
+        if verb not in ("put", "create", "get", "get_range", "size", "list", "delete"):
+            return inner
+
+        def passed(name: str, *more: Any, **named: Any) -> Any:
+            if name.startswith("audit"):
+                self.requests.append(verb)
+            return inner(name, *more, **named)
+
+        return passed
+
+
+def test_the_log_costs_one_request_a_command_and_two_where_something_is_let_go_of(opened: OpenProject, tmp_path: Path) -> None:
+    stores: list[Named] = []
+
+    def named(store: Store) -> Store:
+        stores.append(Named(store))
+        return cast("Store", stores[0])
+
+    with context.opened(opened.desk.settings, wrap=named) as found:
+        project = Project(found, found.project("acme"))
+        for work, expected in (
+            (lambda: project.backup("tickets"), ["put"]),
+            (lambda: project.restore(project.plan_restore(project.select(), tmp_path / "out")), ["put"]),
+            (lambda: project.drill(), ["put"]),
+            (lambda: project.check(), []),
+            (lambda: project.check(read_data="all"), ["put"]),
+            (lambda: project.snapshots(), []),
+            (lambda: accept_nothing(found, project.stored), ["put", "put"]),
+        ):
+            stores[0].requests.clear()
+            work()
+            assert stores[0].requests == expected
+
+
+def accept_nothing(found: Context, project: StoredProject) -> None:
+    with recorded(found, "accept", [project]) as entry:
+        entry.begin(destructive=True)
+
+
+def test_an_entry_takes_far_less_than_20_ms_of_the_processor(opened: OpenProject) -> None:
+    with recorded(opened.context, "warm", [opened.project]) as entry:
+        entry.begin()
+    taken = []
+    for _ in range(20):
+        before = time.process_time()
+        with recorded(opened.context, "backup", [opened.project]) as entry:
+            entry.begin()
+        taken.append(time.process_time() - before)
+    assert sorted(taken)[10] < 0.020, "the median: others use this machine as well"
 
 
 def test_a_power_cut_within_a_verb_leaves_what_was_begun(opened: OpenProject) -> None:

@@ -68,7 +68,7 @@ def test_a_kit_in_one_piece_is_an_identity_file_that_says_where_it_belongs() -> 
     assert "# address:    s3://backups/strongroom?endpoint=https://s3.example.org\n" in text
     (recover,) = [line for line in text.splitlines() if "strongroom recover" in line]
     assert shlex.split(recover)[1:] == shlex.split(kit.recover)
-    assert kit.fingerprint == recovery_kit.fingerprint(IDENTITY.recipient)
+    assert kit.fingerprint == recovery_kit.fingerprint(IDENTITY)
 
 
 def test_any_two_of_three_shares_are_an_identity_wherever_identity_files_are_taken(shares: tuple[Path, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from policies.monitoring import expected_files
 from policies.monitoring.expected_files import ExpectedPattern
 from strongroom import expected_rows
 from strongroom.expected_rows import COLUMNS, RowExpectation, missing
-from strongroom.settings.projects import ProjectSettings, SourceSettings
+from strongroom.settings.projects import ProjectSettings
 from vault.format.manifest import schema
+from vault.source.folder import FolderSource
+from vault.source.patterns import Rules
 
 DAY = datetime(2026, 5, 17, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -53,7 +56,7 @@ def said(
     ]
     table = pa.Table.from_pylist(rows, schema=pa.schema([schema().field(name) for name in dict.fromkeys(wanted)]))
     asked = RowExpectation(HOURLY, column, since or now - 3 * HOUR, now)
-    return list(missing(table, asked, ProjectSettings(), SourceSettings(kind="reports", path=folder)))
+    return list(missing(table, asked, ProjectSettings(), FolderSource(os.fsencode(folder), b"reports", Rules())))
 
 
 def test_hours_without_a_row_are_named_by_table(folder: Path) -> None:

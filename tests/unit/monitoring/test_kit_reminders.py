@@ -10,12 +10,12 @@ import pytest
 
 from policies.monitoring import kit_reminders
 from policies.monitoring.alerts import Alert
-from policies.monitoring.kit_reminders import ATTEMPTED, PROVEN, KitConfig
+from policies.monitoring.kit_reminders import ATTEMPTED, PROVEN, KitConfig, KitName
 from policies.monitoring.state_store import StateStore
 from tests.support.stage import NOON
 
 WITHIN = timedelta(days=180)
-KITS = KitConfig(("AAAA-BBBB", "CCCC-DDDD"), WITHIN)
+KITS = KitConfig((KitName("AAAA-BBBB", "AAAA-BBBB"), KitName("CCCC-DDDD", "CCCC-DDDD")), WITHIN)
 DAY = timedelta(days=1)
 
 

@@ -43,7 +43,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     options = ClassifyOptions(ZoneInfo("Europe/Kyiv"))
     for _ in range(2):
         for kind in ("reports", "tickets"):
-            run.back_up(made, run.Source(kind, kind, os.fsencode(folder / kind), Rules(), options), run.BackupOptions())
+            run.back_up(
+                made, run.Source.of_folder(kind, kind, os.fsencode(folder / kind), Rules(), options), run.BackupOptions()
+            )
         (reports / "2024/04/28/23.csv").unlink(missing_ok=True)
     return made
 

@@ -14,6 +14,7 @@ from strongroom import environment, sources
 from strongroom.settings.projects import ProjectSettings
 from tests.support.randomness import SeededChance
 from vault.backup.item_classification import UTC_OPTIONS
+from vault.source.folder import FolderSource
 
 Ask = Callable[[bytes, str], Period | None]
 
@@ -87,8 +88,9 @@ def test_a_source_says_how_its_items_are_to_be_understood() -> None:
             ],
         }
     )
-    first, second = (sources.folder(project, one) for one in project.sources)
-    assert (first.name, first.kind, first.path, first.rules.takes(b"a.tmp")) == ("raw", "raw", b"/r", False)
+    first, second = (sources.backup_source(project, one) for one in project.sources)
+    assert isinstance(first.origin, FolderSource)
+    assert (first.name, first.kind, first.origin.path, first.origin.rules.takes(b"a.tmp")) == ("raw", "raw", b"/r", False)
     assert (first.classify_options.zone.key, first.classify_options.day_first) == ("Europe/Kyiv", False)
     assert [layout.text for layout in first.classify_options.layouts] == ["{year}"]
     assert (first.classify_options.content_key, first.classify_options.content is None) == ("time column created", False)
@@ -98,7 +100,7 @@ def test_a_source_says_how_its_items_are_to_be_understood() -> None:
 
 def test_a_source_that_says_nothing_is_described_as_before() -> None:
     project = ProjectSettings.model_validate({"sources": [{"kind": "raw", "path": "/r"}]})
-    assert sources.folder(project, project.sources[0]).classify_options.fingerprint == UTC_OPTIONS.fingerprint
+    assert sources.backup_source(project, project.sources[0]).classify_options.fingerprint == UTC_OPTIONS.fingerprint
 
 
 @pytest.mark.parametrize(

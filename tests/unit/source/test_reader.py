@@ -15,7 +15,8 @@ from tests.support.trees import next_tick
 from vault.problems import Problem
 from vault.source import reader as source_reader
 from vault.source.attributes import NOTHING, Extended, Owners, extended
-from vault.source.reader import Consistency, Content, Extent, LargeFile, Reader, TooLarge, same_status
+from vault.source.contract import Consistency, Content, Extent, TooLarge
+from vault.source.reader import LargeFile, Reader, same_status
 
 MIB = 1024 * 1024
 

@@ -15,8 +15,9 @@ import pytest
 from tests.support.coverage_notes import not_covered
 from vault.errors import SourceError, UsageError
 from vault.source import scan_columns
+from vault.source.contract import Scan, Skipped
 from vault.source.patterns import Rules
-from vault.source.scan import OTHER_FILE_SYSTEM, OWN, Scan, ScanBounds, Skipped, scan
+from vault.source.scan import OTHER_FILE_SYSTEM, OWN, ScanBounds, scan
 
 
 def scanned(root: Path, rules: Rules | None = None) -> Scan:

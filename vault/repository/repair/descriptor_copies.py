@@ -61,6 +61,14 @@ def look(
     return DescriptorFinding("whole") if right else DescriptorFinding("changed", copy)
 
 
+def at_hand(store: Store, memory: ClientMemory, others: Sequence[Store]) -> list[bytes]:
+    """Every descriptor that there is, right or wrong. Raises `StorageError`."""
+    found = [one.data for one in _all_copies(memory, others)]
+    with suppress(ObjectNotFound):
+        found.append(store.get(layout.DESCRIPTOR))
+    return list(dict.fromkeys(found))
+
+
 def put_back(store: Store, memory: ClientMemory, finding: DescriptorFinding) -> bool:
     """Store the copy, and keep on this machine what stood there; returns whether it stands now. Raises `StorageError`."""
     if finding.copy is None:

@@ -110,5 +110,5 @@ class RepairReport(Struct, frozen=True):
         return {
             "steps_done": [one.as_json() for one in self.done],
             "steps_failed": [one.as_json() for one in self.failed],
-            "remaining": self.left.as_json(),
+            "left_to_repair": self.left.as_json(),
         }

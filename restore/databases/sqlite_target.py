@@ -1,0 +1,288 @@
+"""Staged rows into a SQLite database: by the key of each table, in one transaction.
+
+    plan      what is missing, equal, in the way, table by table; the database is only read
+    apply     the same again in the transaction that writes, then rows are inserted and updated; foreign keys are checked at the
+              end of it, so that no order of tables is a wrong one
+
+Rows that differ are updated, not deleted and inserted: nothing that refers to them goes with them. A database that is not there
+is made under a temporary name with the schema of the snapshot, and gets its name once it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from restore.databases.row_plan import RowPlan, TableRows
+from restore.databases.staged_rows import StagedRows, StagedTable
+from restore.planning.conflict_policy import ConflictPolicy
+from vault.errors import Damaged, TargetError, UsageError
+from vault.source.sql.sqlite_catalog import quoted
+
+BUSY = 30.0
+"""Seconds that a lock of somebody else is waited for."""
+
+
+class _Live(NamedTuple):
+    """A table as the database has it. columns: that can be written · key: of them · triggers: names."""
+
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    generated: tuple[str, ...]
+    triggers: tuple[str, ...]
+
+
+class SqliteTarget:
+    """A database that rows are put into. version_column: tells which of two rows is newer."""
+
+    def __init__(self, path: Path, policy: ConflictPolicy, version_column: str | None = None) -> None:
+        self._path = path
+        self._policy = policy
+        self._version_column = version_column
+
+    def plan(self, staged: StagedRows) -> RowPlan:
+        """What would be done. Raises `TargetError` where the database cannot be read."""
+        if not self._path.exists():
+            tables = tuple(
+                TableRows(one.table, one.rows, one.rows, 0, 0, 0, _key_of(one), created=True, notes=tuple(_notes(one, None)))
+                for one in staged.tables
+            )
+            return RowPlan(str(self._path), self._policy, tables, created=True)
+        with self._opened(self._path, staged, mode="ro") as database:
+            tables = tuple(self._compared(database, one) for one in staged.tables)
+        return RowPlan(str(self._path), self._policy, tables, created=False)
+
+    def apply(self, staged: StagedRows) -> RowPlan:
+        """Do it; gives what was done. Raises `TargetError`, and nothing is written then."""
+        if self._path.exists():
+            with self._opened(self._path, staged, mode="rw") as database:
+                return self._applied(database, staged)
+        half = self._path.with_name(f".{self._path.name}.part")
+        half.unlink(missing_ok=True)
+        try:
+            with self._opened(half, staged, mode="rwc") as database:
+                self._make(database, staged)
+                done = self._applied(database, staged, created=True)
+            os.link(half, self._path)  # fails where somebody has made one meanwhile
+        except OSError as error:
+            raise TargetError(f"the database {self._path} cannot be made: {error}", hint="choose another place") from error
+        finally:
+            half.unlink(missing_ok=True)
+        return done
+
+    @contextmanager
+    def _opened(self, path: Path, staged: StagedRows, *, mode: str) -> Iterator[sqlite3.Connection]:
+        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None)) as database:
+                database.execute("attach ? as staged", (f"{staged.file.absolute().as_uri()}?mode=ro",))
+                yield database
+        except sqlite3.Error as error:
+            if isinstance(error, sqlite3.IntegrityError):
+                hint = "nothing was written; restore the tables that it refers to as well"
+                raise TargetError(f"the rows do not fit into {self._path}: {error}", hint=hint) from error
+            hint = "nothing was written; is it a SQLite database, and may this user write to it?"
+            raise TargetError(f"the database {self._path} cannot be used: {error}", hint=hint) from error
+
+    def _applied(self, database: sqlite3.Connection, staged: StagedRows, *, created: bool = False) -> RowPlan:
+        database.execute(f"pragma foreign_keys = {int(not created)}")  # a new database may have a part of the tables
+        database.execute("begin immediate")
+        database.execute("pragma defer_foreign_keys = 1")
+        statements = _statements(staged.schema)
+        for one in staged.tables:
+            if _live(database, one.table) is None:
+                for text in _making(one, statements):
+                    database.execute(text)
+        found = [(one, self._compared(database, one)) for one in staged.tables]
+        plan = RowPlan(str(self._path), self._policy, tuple(rows for _, rows in found), created)
+        plan.refuse()
+        for one, rows in found:
+            self._write(database, one, rows)
+        if created:
+            self._finish_new(database, staged, statements)
+        database.execute("commit")
+        return plan
+
+    def _compared(self, database: sqlite3.Connection, one: StagedTable) -> TableRows:
+        live = _live(database, one.table)
+        if live is None:
+            return TableRows(one.table, one.rows, one.rows, 0, 0, 0, _key_of(one), created=True, notes=tuple(_notes(one, None)))
+        parts = _Parts(one, live, self._version_column)
+        there = _count(database, f"{parts.pairs} where {parts.same_key}")
+        equal = _count(database, f"{parts.pairs} where {parts.same_key} and {parts.same}") if parts.by_key else there
+        newer = _count(database, f"{parts.pairs} where {parts.same_key} and not ({parts.same}) and {parts.newer}")
+        notes = tuple(_notes(one, live))
+        return TableRows(
+            one.table, one.rows, one.rows - there, equal, there - equal, newer, live.key, created=False, notes=notes
+        )
+
+    def _write(self, database: sqlite3.Connection, one: StagedTable, rows: TableRows) -> None:
+        live = _live(database, one.table)
+        if live is None:
+            raise TargetError(f"the table {one.table!r} could not be made", hint="nothing was written")
+        parts = _Parts(one, live, self._version_column)
+        names = ", ".join(map(quoted, parts.columns))
+        given = ", ".join(f"s.{quoted(name)}" for name in parts.columns)
+        if rows.missing:
+            database.execute(
+                f"insert into main.{quoted(one.table)} ({names}) select {given} from staged.{one.staged} s "  # noqa: S608
+                f"where s.{quoted(one.chosen)} and not exists "
+                f"(select 1 from main.{quoted(one.table)} l where {parts.same_key}) order by s.rowid"
+            )
+        if rows.replaced(self._policy):
+            changed = ", ".join(f"{quoted(name)} = s.{quoted(name)}" for name in parts.columns if name not in live.key)
+            older = f" and not ({parts.newer})" if self._policy is ConflictPolicy.NEWER else ""
+            database.execute(
+                f"update main.{quoted(one.table)} as l set {changed} from staged.{one.staged} s "  # noqa: S608
+                f"where s.{quoted(one.chosen)} and {parts.same_key} and not ({parts.same}){older}"
+            )
+
+    def _make(self, database: sqlite3.Connection, staged: StagedRows) -> None:
+        """What must be said of a database before anything is in it."""
+        for text in _statements(staged.schema):
+            if text.upper().startswith("PRAGMA "):
+                database.execute(text)
+
+    def _finish_new(self, database: sqlite3.Connection, staged: StagedRows, statements: Sequence[str]) -> None:
+        """Views and triggers of a new database, once the rows are in it; and the numbers that its tables have given."""
+        tables = {one.table.casefold() for one in staged.tables}
+        for text in statements:
+            if _word(text, 1) in ("VIEW", "TRIGGER") and all(name in tables for name in _tables_named(text, statements)):
+                database.execute(text)
+        for table, number in _numbers(staged.sequences).items():
+            if table.casefold() in tables:
+                database.execute("update sqlite_sequence set seq = max(seq, ?) where name = ?", (number, table))
+
+
+class _Parts:
+    """Pieces of SQL about a table's staged rows (`s`) and its own (`l`)."""
+
+    def __init__(self, one: StagedTable, live: _Live, version_column: str | None) -> None:
+        there = set(live.columns)
+        self.columns = tuple(column.name for column in one.columns if column.name in there)
+        self.by_key = bool(live.key) and set(live.key) <= set(self.columns)
+        key = live.key if self.by_key else self.columns
+        equal = "=" if self.by_key else "is"  # a key has an index, and no nulls
+        self.same_key = " and ".join(f"l.{quoted(name)} {equal} s.{quoted(name)}" for name in key)
+        others = [name for name in self.columns if name not in live.key]
+        self.same = " and ".join(f"l.{quoted(name)} is s.{quoted(name)}" for name in others) or "1"
+        table = f"main.{quoted(one.table)}"
+        live_rows = table if self.by_key else f"(select distinct * from {table})"  # noqa: S608 (quoted names)
+        self.pairs = f"from staged.{one.staged} s join {live_rows} l on s.{quoted(one.chosen)}"
+        version = next((name for name in self.columns if name.casefold() == (version_column or "").casefold()), None)
+        self.newer = "0" if version is None else f"l.{quoted(version)} > s.{quoted(version)}"
+
+
+def _numbers(text: str) -> dict[str, int]:
+    """The last number of each table. Raises `Damaged` where a text says nothing of the kind."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError as error:
+        raise Damaged(f"the sequences in the snapshot are not valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise Damaged("the sequences in the snapshot are not a JSON object")
+    return {str(table): number for table, number in found.items() if isinstance(number, int)}
+
+
+def _count(database: sqlite3.Connection, rest: str) -> int:
+    (count,) = database.execute(f"select count(*) {rest}").fetchone()
+    return int(count)
+
+
+def _live(database: sqlite3.Connection, table: str) -> _Live | None:
+    rows = database.execute(f"pragma main.table_xinfo({quoted(table)})").fetchall()
+    if not rows:
+        return None
+    kind = database.execute("select type from main.sqlite_schema where name = ?", (table,)).fetchone()
+    if kind is not None and kind[0] != "table":
+        raise TargetError(f"{table!r} is a {kind[0]} there", hint="rows go into tables; choose another database")
+    triggers = database.execute(
+        "select name from main.sqlite_schema where type = 'trigger' and tbl_name = ? order by name", (table,)
+    ).fetchall()
+    return _Live(
+        tuple(row[1] for row in rows if row[6] == 0),
+        tuple(row[1] for row in sorted(rows, key=lambda row: row[5]) if row[5]),
+        tuple(row[1] for row in rows if row[6] in (2, 3)),
+        tuple(name for (name,) in triggers),
+    )
+
+
+def _notes(one: StagedTable, live: _Live | None) -> Iterator[str]:
+    generated = [column.name for column in one.columns if column.generated]
+    if generated:
+        yield f"generated columns are computed anew: {', '.join(generated)}"
+    if live is None:
+        return
+    gone = [column.name for column in one.columns if column.name not in (*live.columns, *live.generated)]
+    if gone:
+        yield f"columns that the table has no longer are left out: {', '.join(gone)}"
+    added = [name for name in live.columns if name not in {column.name for column in one.columns}]
+    if added:
+        yield f"columns that the snapshot does not have get their defaults: {', '.join(added)}"
+    if live.triggers:
+        yield f"triggers of the table run: {', '.join(live.triggers)}"
+    if not live.key:
+        yield "the table has no primary key: whole rows are compared"
+
+
+def _key_of(one: StagedTable) -> tuple[str, ...]:
+    return tuple(column.name for column in sorted(one.columns, key=lambda column: column.key) if column.key)
+
+
+def _statements(schema: str) -> list[str]:
+    """The statements of a schema. Raises `UsageError` for one that makes nothing: a schema has no other."""
+    found, waiting = [], ""
+    for line in schema.splitlines(keepends=True):
+        waiting += line
+        if sqlite3.complete_statement(waiting):
+            found.append(waiting.strip().removesuffix(";"))
+            waiting = ""
+    if waiting.strip() or any(_word(text, 0) not in ("CREATE", "PRAGMA") for text in found):
+        raise UsageError("the schema in the snapshot is not one of SQLite's", hint="restore it as a file with --to DIR")
+    return found
+
+
+def _making(one: StagedTable, statements: Sequence[str]) -> Iterator[str]:
+    """What makes a table and its indexes: the schema of the snapshot, or where that is not there, its columns."""
+    name = one.table.casefold()
+    own = [text for text in statements if _word(text, 1) in ("TABLE", "INDEX", "UNIQUE") and _table_of(text) == name]
+    if own:
+        yield from sorted(own, key=lambda text: _word(text, 1) != "TABLE")
+        return
+    columns = [f"{quoted(column.name)} {column.declared}".strip() for column in one.columns if not column.generated]
+    key = _key_of(one)
+    parts = [*columns, f"PRIMARY KEY ({', '.join(map(quoted, key))})"] if key else columns
+    yield f"CREATE TABLE main.{quoted(one.table)} ({', '.join(parts)})"
+
+
+def _word(text: str, place: int) -> str:
+    words = text.split(None, place + 1)
+    return words[place].upper() if len(words) > place else ""
+
+
+def _table_of(text: str) -> str:
+    """The table that a statement makes, or makes an index on; in small letters."""
+    probe = sqlite3.connect(":memory:")
+    with closing(probe):
+        try:
+            if _word(text, 1) == "TABLE":
+                probe.execute(text)
+                row = probe.execute("select name from sqlite_schema where type = 'table' limit 1").fetchone()
+                return str(row[0]).casefold() if row else ""
+        except sqlite3.Error:
+            return ""
+    upper = text.upper()
+    rest = text[upper.index(" ON ") + 4 :].strip() if " ON " in upper else ""
+    name = rest.partition("(")[0].strip()
+    return name.strip("\"'`[]").replace('""', '"').casefold()
+
+
+def _tables_named(text: str, statements: Sequence[str]) -> list[str]:
+    """The tables of a schema whose names stand in a statement."""
+    made = [_table_of(one) for one in statements if _word(one, 1) == "TABLE"]
+    return [name for name in made if name and name in text.casefold()]

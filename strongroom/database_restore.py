@@ -1,0 +1,176 @@
+"""Restores into databases: rows by their keys, in one transaction; planned first, as a value.
+
+    with planned_rows(context, selected, destination, options) as planned:
+        planned.plan.inserted, planned.plan.replaced
+        planned.apply()
+
+The rows wait in a private folder between the plan and what is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from restore.databases.row_plan import RowPlan, policy_for_rows
+from restore.databases.sqlite_target import SqliteTarget
+from restore.databases.staged_rows import FetchedItem, StagedRows, stage
+from restore.outputs.scratch_dir import scratch_dir
+from vault.errors import StrongroomError, UsageError
+from vault.format import manifest
+from vault.problems import printable
+from vault.source.sql import layout
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from restore.planning.conflict_policy import ConflictPolicy
+    from strongroom.context import Context
+    from strongroom.selection import SelectedItems
+    from strongroom.settings.projects import SourceSettings
+
+SCHEME = "sqlite:"
+
+
+class Database(Struct, frozen=True):
+    """A database that rows are put into. version_column: tells which of two rows is newer; None where nothing does."""
+
+    path: Path
+    version_column: str | None = None
+
+
+class RowOptions(Struct, frozen=True, kw_only=True):
+    """How rows are put back. on_conflict: what becomes of rows that are there and differ; None: refuse · where: a condition in
+    SQL; None for all rows."""
+
+    on_conflict: ConflictPolicy | None = None
+    where: str | None = None
+
+
+class PlannedRows(Struct, frozen=True):
+    """What would be done. `apply` does it; it looks at the database again first."""
+
+    plan: RowPlan
+    target: SqliteTarget
+    staged: StagedRows
+
+    def apply(self) -> RowPlan:
+        """Put the rows there; gives what was done. Raises `TargetError` and writes nothing where a row is in the way that may
+        not be replaced, where the rows do not fit, or the database cannot be written."""
+        return self.target.apply(self.staged)
+
+
+def is_database(text: str) -> bool:
+    """Whether `--to` names a database."""
+    return text.lower().startswith(SCHEME)
+
+
+def named(text: str) -> Database:
+    """The database that `--to` names. Raises `UsageError`."""
+    from strongroom.source_kinds.sqlite import path_of
+
+    try:
+        return Database(path_of(text, Path.cwd()))
+    except UsageError as error:
+        raise UsageError(f"{text!r} {error}", hint="write --to sqlite:FILE") from error
+
+
+def in_place(context: Context, selected: SelectedItems) -> Database | None:
+    """The database that the selected items come from; None where they come from folders alone. Raises `UsageError` where they
+    come from several sources, or from one that nothing can be put back into."""
+    sources = _sources(context, selected)
+    others = [one for one in sources if one.url is not None]
+    if not others:
+        return None
+    if len(sources) > 1:
+        named_sources = ", ".join(one.name for one in sources)
+        raise UsageError(
+            f"these items are of several sources ({named_sources}), and not all of them are folders",
+            hint="restore them in place one after another, with --source NAME",
+        )
+    (source,) = others
+    if not is_database(source.url or ""):
+        raise UsageError(
+            f"nothing can be put back into the source {source.name!r} ({source.url})", hint="name another place with --to"
+        )
+    from strongroom.source_kinds.sqlite import path_of
+
+    folder = context.settings.file.absolute().parent
+    return Database(path_of(source.url or "", folder), source.options.get("version_column"))
+
+
+@contextmanager
+def planned_rows(
+    context: Context,
+    selected: SelectedItems,
+    database: Database,
+    options: RowOptions,
+    stop: Callable[[], None] = lambda: None,
+) -> Iterator[PlannedRows]:
+    """What putting the rows of the selected items into a database would do. Nothing is written to it.
+
+    Raises `UsageError` for options that cannot be, or where no item is a table of a database; `TargetError` where the database
+    cannot be read; `Damaged`, `StorageError`.
+    """
+    policy = policy_for_rows(options.on_conflict, database.version_column)
+    with scratch_dir() as folder:
+        staged = stage(list(_fetched(context, selected, folder, stop)), folder / "staged.db", options.where)
+        target = SqliteTarget(database.path, policy, database.version_column)
+        yield PlannedRows(target.plan(staged), target, staged)
+
+
+def _sources(context: Context, selected: SelectedItems) -> list[SourceSettings]:
+    names = set(selected.selection.table["source"].unique().to_pylist())
+    return [one for one in context.settings.project(selected.project.name).sources if one.name in names]
+
+
+def _fetched(context: Context, selected: SelectedItems, folder: Path, stop: Callable[[], None]) -> Iterator[FetchedItem]:
+    """The contents of the tables among the items, and of the schemas that belong to them, each in a file."""
+    from restore.execution.ordered_reader import contents
+    from restore.outputs.scratch_dir import put_down
+    from restore.planning.chunk_locations import locate_standing
+    from vault.repository.pack_reader import PackReader
+
+    selection = selected.selection
+    table = _with_schemas(context, selected)
+    reader = PackReader(selection.project, selection.index)
+    references, _ = locate_standing(selection.project, table, selection.index, reader)
+    paths = table["path"].to_pylist()
+    for number, (row, content) in enumerate(contents(table, references, reader, stop, folder)):
+        if isinstance(content, StrongroomError):
+            raise content
+        path = paths[row].partition(b"/")[2]
+        if layout.partition_of(path) is None and path not in (layout.SCHEMA, layout.SEQUENCES):
+            raise UsageError(
+                f"{printable(paths[row])} is not a table of a database", hint="name tables alone, such as 'raw/calls/**'"
+            )
+        yield FetchedItem(path, put_down(content, folder / f"item-{number}"))
+
+
+def _with_schemas(context: Context, selected: SelectedItems) -> pa.Table:
+    """The files among the items, and the schemas of their sources at the same moment."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from vault.repository import snapshots
+    from vault.repository.catalog_chunks import MetaReader
+
+    del context
+    selection = selected.selection
+    files = selection.table.filter(pc.equal(selection.table["type"], manifest.FILE))
+    if len(files["source"].unique()) > 1:
+        names = ", ".join(sorted(files["source"].unique().to_pylist()))
+        raise UsageError(f"these tables are of several sources: {names}", hint="choose one with --source NAME")
+    tables = [files]
+    for record in selection.records:
+        wanted = [f"{record.kind}/".encode() + name for name in (layout.SCHEMA, layout.SEQUENCES)]
+        rows = snapshots.read_manifest(MetaReader(selection.project, selection.index), record)
+        own = pc.is_in(rows["path"], value_set=pa.array(wanted, pa.binary()))
+        known = pc.is_in(rows["path"], value_set=files["path"].combine_chunks())
+        if record.source in files["source"].unique().to_pylist():
+            tables.append(rows.filter(pc.and_(own, pc.invert(known))))
+    return pa.concat_tables(tables)

@@ -1,0 +1,13 @@
+"""Kinds of sources beside folders, by the scheme of their URL; each module says what its URLs and options mean, and makes the
+source of the vault.
+
+registry          which kinds there are; checks of URLs and options
+options           what options have in common: lists, durations, secrets out of files and commands
+context           what sources get from the machine and the settings
+command           `command:…`: the output of a command
+sqlite            `sqlite:FILE`: a database in a file
+bucket            `s3://bucket/prefix`: objects of a bucket
+
+A module has `WHAT` (for people), `EXAMPLE` (a URL), `OPTIONS` (names and what they mean), `check` (raises `UsageError` for a
+URL or an option that cannot be used) and `make` (the source). It is imported when its scheme is met.
+"""

@@ -1,0 +1,175 @@
+"""Testing a source without a backup: it is connected to, scanned, and one item is read; nothing is written anywhere.
+
+What is shown of a content is its shape: the values of a sample row are masked.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from strongroom import sources
+from vault.errors import Interrupted, StrongroomError
+from vault.problems import Problem, printable
+
+if TYPE_CHECKING:
+    from strongroom.settings import Settings
+    from strongroom.settings.projects import SourceSettings
+    from vault.coverage import Coverage
+    from vault.source.contract import Scan, SourceReader
+
+SAMPLE_BYTES = 4 * 1024 * 1024
+"""Bytes of an item that are looked into for a sample row."""
+
+MOST_COLUMNS = 40
+NAMED = 10
+"""Items that are named."""
+
+
+class SampleCell(Struct, frozen=True):
+    """One column of a sample row. type: of the column · masked: its value, with letters and digits replaced."""
+
+    column: str
+    type: str
+    masked: str
+
+
+class SourceProbe(Struct, frozen=True):
+    """What a test of a source found.
+
+    - `place`: its folder or URL
+    - `items`, `files`, `size`: that a backup would take; `size` in bytes, None where it is not known before they are read
+    - `coverage`: what the source says of itself
+    - `paths`: the first files
+    - `sample`: the first row of a table among them, masked
+    - `read_bytes`: of the item that was read
+    - `error`: what ended the test; None where nothing did
+    """
+
+    project: str
+    source: str
+    place: str
+    items: int = 0
+    files: int = 0
+    size: int | None = None
+    coverage: Coverage | None = None
+    paths: tuple[bytes, ...] = ()
+    sample_of: bytes = b""
+    sample: tuple[SampleCell, ...] = ()
+    read_bytes: int = 0
+    problems: tuple[Problem, ...] = ()
+    error: StrongroomError | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        coverage = self.coverage
+        return {
+            "project": self.project,
+            "source": self.source,
+            "place": self.place,
+            "items": self.items,
+            "files": self.files,
+            "bytes": self.size,
+            "entities": [] if coverage is None else [one.name for one in coverage.entities],
+            "gaps": [] if coverage is None else list(coverage.gaps),
+            "one_moment": coverage is not None and coverage.one_moment,
+            "paths": [printable(path) for path in self.paths],
+            "sample_of": printable(self.sample_of) or None,
+            "sample": [{"column": one.column, "type": one.type, "masked": one.masked} for one in self.sample],
+            "read_bytes": self.read_bytes,
+            "problem_list": [one.as_json() for one in self.problems],
+            "error": None if self.error is None else self.error.as_json(),
+        }
+
+
+def probe_source(
+    settings: Settings, project: str, source: SourceSettings, stop: Callable[[], None] = lambda: None
+) -> SourceProbe:
+    """Look at a source as a backup would, and read one item of it. What ends it is part of the result. stop: called often; what
+    it raises ends the test. Raises `Interrupted`."""
+    done = SourceProbe(project, source.name, source.place)
+    try:
+        origin = sources.origin(source, sources.context_of(settings, project))
+        with closing(origin):
+            found = origin.scan(stop)
+            done = _counted(done, found)
+            with origin.reader(stop) as reader:
+                return _sampled(done, reader)
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        return replace(done, error=error)
+
+
+def _counted(done: SourceProbe, found: Scan) -> SourceProbe:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from vault.source import scan_columns
+
+    files = found.table.filter(pc.equal(found.table["type"], pa.scalar(scan_columns.FILE, pa.uint8())))
+    size = None if "size" in found.ignored else pc.sum(files["size"]).as_py() or 0
+    return replace(
+        done,
+        items=found.table.num_rows,
+        files=files.num_rows,
+        size=size,
+        coverage=found.coverage,
+        paths=tuple(files["path"].slice(0, NAMED).to_pylist()),
+        problems=tuple(found.problems),
+    )
+
+
+def _sampled(done: SourceProbe, reader: SourceReader) -> SourceProbe:
+    """One item is read, the first; a table shows its first row."""
+    for path in done.paths[:1]:
+        stream = reader.open_large(path)
+        if isinstance(stream, Problem):
+            return replace(done, problems=(*done.problems, stream))
+        try:
+            with stream:
+                data, at = bytearray(SAMPLE_BYTES), 0
+                while at < len(data) and (count := stream.readinto(memoryview(data)[at:], at)):
+                    at += count
+        except OSError as error:
+            problem = Problem(path, "unreadable", f"it cannot be read: {error.strerror}")
+            return replace(done, problems=(*done.problems, problem))
+        return replace(done, read_bytes=at, sample_of=path, sample=tuple(_first_row(bytes(data[:at]), path)))
+    return done
+
+
+def _first_row(data: bytes, path: bytes) -> Iterator[SampleCell]:
+    """Of a Parquet file, or of a CSV file with a header; nothing of anything else."""
+    import pyarrow as pa
+
+    try:
+        if data[:4] == b"PAR1":
+            import pyarrow.parquet as pq
+
+            table = next(pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=1), None)
+        elif path.endswith(b".csv"):
+            from pyarrow import csv
+
+            table = csv.open_csv(io.BytesIO(data)).read_next_batch()
+        else:
+            return
+    except (pa.ArrowException, StopIteration, ValueError, OSError):
+        return  # it is longer than what was read of it, or no table
+    if table is None or not table.num_rows:
+        return
+    for name, column in list(zip(table.schema.names, table.columns, strict=True))[:MOST_COLUMNS]:
+        yield SampleCell(name, str(column.type), masked(column[0].as_py()))
+
+
+def masked(value: object) -> str:
+    """A value whose form is seen and whose content is not."""
+    if value is None:
+        return "null"
+    text = re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", str(value)))
+    return f"{text[:20]}…" if len(text) > 20 else text

@@ -1,0 +1,209 @@
+"""Sources of every kind, filled and changed by a test in the same words.
+
+place = place_of("folder", tmp_path, request)
+place.put({"a.csv": b"1"})          what the source has now, and nothing else
+place.source().scan(never)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.support.store_fixtures import BUCKET
+from tests.support.stores import raw_client
+from vault.clock import SystemClock
+from vault.randomness import SystemRandomness
+from vault.source.bucket import BucketSource
+from vault.source.command import Command, CommandSource
+from vault.source.contract import Source
+from vault.source.folder import FolderSource
+from vault.source.patterns import Rules
+from vault.source.sql.sqlite import SqliteOptions, SqliteSource
+from vault.storage.retrying import RetryPolicy
+from vault.storage.s3_client import S3Options
+from vault.storage.s3_objects import S3Objects
+
+PREFIX = b"raw"
+_numbers = count(1)  # prefixes within one run's servers
+
+
+class SourcePlace(Protocol):
+    """Where a source of a kind lies."""
+
+    several: bool
+    """Whether it can have more than one item."""
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        """From now on the source has this. Of a source that makes its items itself, other contents mean other items."""
+        ...
+
+    def expected(self, name: str) -> bytes | None:
+        """The content of an item, where the test can say it."""
+        ...
+
+    def path(self, name: str) -> bytes:
+        """Of the item that stands for a name."""
+        ...
+
+    def source(self) -> Source:
+        """The source, opened anew."""
+        ...
+
+    def take_away(self) -> None:
+        """The source cannot be reached any more."""
+        ...
+
+
+class FolderPlace:
+    """A folder of files."""
+
+    several = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "source"
+        self._contents: Mapping[str, bytes] = {}
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for name, content in contents.items():
+            file = self._folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        self._folder.mkdir(exist_ok=True)
+        self._contents = dict(contents)
+
+    def expected(self, name: str) -> bytes | None:
+        return self._contents[name]
+
+    def path(self, name: str) -> bytes:
+        return PREFIX + b"/" + os.fsencode(name)
+
+    def source(self) -> Source:
+        return FolderSource(os.fsencode(self._folder), PREFIX, Rules())
+
+    def take_away(self) -> None:
+        shutil.rmtree(self._folder)
+
+
+class CommandPlace:
+    """A program that prints a file."""
+
+    several = False
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "printed"
+        self.said: list[str] = []
+        self._program = sys.executable
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        (content,) = contents.values()
+        self._file.write_bytes(content)
+
+    def expected(self, name: str) -> bytes | None:
+        return self._file.read_bytes()
+
+    def path(self, name: str) -> bytes:
+        return PREFIX + b"/dump.bin"
+
+    def source(self) -> Source:
+        program = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read()); print('done', file=sys.stderr)"
+        words = (self._program, "-c", program, str(self._file))
+        command = Command(words, self._file.parent, {"PATH": os.defpath}, 60.0)
+        return CommandSource(command, PREFIX, b"dump.bin", SystemClock(), self.said.append)
+
+    def take_away(self) -> None:
+        self._program = "/nowhere/at/all"
+
+
+class SqlitePlace:
+    """A database with a table for each name: `2024/05/tickets.csv` is May of the table `tickets`. A line of the content is a
+    row."""
+
+    several = True
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "data.db"
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        with closing(sqlite3.connect(self.file)) as database, database:
+            for (name,) in database.execute("select name from sqlite_schema where type = 'table'").fetchall():
+                database.execute(f'drop table "{name}"')
+            for name, content in contents.items():
+                table, month = _table_and_month(name)
+                database.execute(f'create table if not exists "{table}" (id integer primary key, line text, at text)')
+                lines = content.decode().splitlines()
+                rows = [(line, f"{month}-03 10:00:00" if month else None) for line in lines]
+                database.executemany(f'insert into "{table}" (line, at) values (?, ?)', rows)
+
+    def expected(self, name: str) -> bytes | None:
+        return None
+
+    def path(self, name: str) -> bytes:
+        table, month = _table_and_month(name)
+        return PREFIX + f"/{table}/{month or 'undated'}.parquet".encode()
+
+    def source(self) -> Source:
+        return SqliteSource(SqliteOptions(self.file, time_column="at"), PREFIX, SystemClock())
+
+    def take_away(self) -> None:
+        self.file.unlink()
+
+
+def _table_and_month(name: str) -> tuple[str, str]:
+    *folders, leaf = name.split("/")
+    return leaf.removesuffix(".csv"), "-".join(folders)
+
+
+class BucketPlace:
+    """A prefix of a bucket on an S3 server."""
+
+    several = True
+
+    def __init__(self, endpoint: str, bucket: str, prefix: str) -> None:
+        self._bucket, self._prefix, self._endpoint = bucket, prefix, endpoint
+        self._contents: dict[str, bytes] = {}
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        with closing(raw_client(self._endpoint)) as client:
+            for name in self._contents.keys() - contents.keys():
+                client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")
+            for name, content in contents.items():
+                if self._contents.get(name) != content:
+                    client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}", Body=content)
+        self._contents = dict(contents)
+
+    def expected(self, name: str) -> bytes | None:
+        return self._contents[name]
+
+    def path(self, name: str) -> bytes:
+        return PREFIX + b"/" + name.encode()
+
+    def source(self) -> Source:
+        options = S3Options(self._endpoint)
+        patience = RetryPolicy.network(1.0)
+        objects = S3Objects(self._bucket, self._prefix, options, patience, SystemClock(), SystemRandomness())
+        return BucketSource(objects, PREFIX, Rules(), SystemClock())
+
+    def take_away(self) -> None:
+        self._bucket = "no-such-bucket-anywhere"
+
+
+KINDS = ("folder", "command", "sqlite", "bucket")
+
+
+def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
+    """An empty one of a kind."""
+    if kind == "bucket":
+        return BucketPlace(request.getfixturevalue("moto_endpoint"), BUCKET, f"source-{next(_numbers)}")
+    made: dict[str, Callable[[Path], SourcePlace]] = {"folder": FolderPlace, "command": CommandPlace, "sqlite": SqlitePlace}
+    return made[kind](folder)

@@ -1,0 +1,6 @@
+"""Databases as sources: a table, or a period of one, is a Parquet file.
+
+layout            names of items: tables, periods
+parquet_stream    rows as a Parquet file, piece by piece; equal rows give equal bytes
+sqlite            SQLite files; `sqlite_catalog` knows their tables, `sqlite_values` their dynamic types, `sqlite_rows` reads
+"""
