@@ -168,4 +168,4 @@ def _cached(context: Context, project: Project) -> list[ContentSource]:
     from vault.backup.source_contents import KeptBases
 
     names = tuple(one.name for one in context.settings.project(project.name).sources)
-    return [KeptBases(project, names, environment.cache_folder() / context.repository.descriptor.repository)]
+    return [KeptBases(project, names, context.cache)]
