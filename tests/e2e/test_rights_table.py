@@ -82,8 +82,8 @@ TABLE: dict[str, tuple[tuple[str, ...], Needs]] = {
 ELSEWHERE = {
     "init", "join", "project add", "project list", "keys new", "keys show", "keys upgrade", "settings check", "settings show",
     "settings example", "settings edit", "settings migrate", "settings restore", "daemon", "daemon run", "daemon jobs",
-    "daemon logs", "export verify", "test-restore", "cache info", "cache clear", "support-bundle", "doctor", "demo",
-    "completion", "schema", "help",
+    "daemon logs", "export verify", "evidence", "source add", "source list", "source test", "test-restore", "cache info",
+    "cache clear", "support-bundle", "doctor", "demo", "completion", "schema", "help",
 }  # fmt: skip
 """Commands that open no project of somebody else's making, or run others that do."""
 

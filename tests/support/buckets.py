@@ -32,11 +32,12 @@ def locked_bucket(endpoint: str, *, default_days: int | None = None) -> str:
 
 
 def heads(endpoint: str, bucket: str, *folders: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the store says of each object that stands below projects/<id>/<folder>."""
+    """What the store says of each object that stands below projects/<id>/<folder>, or below audit/."""
     with closing(raw_client(endpoint)) as client:
         for row in client.list_objects_v2(Bucket=bucket).get("Contents", ()):
             parts = row["Key"].split("/")
-            if "projects" in parts and parts[parts.index("projects") + 2] in folders:
+            of_project = "projects" in parts and parts[parts.index("projects") + 2] in folders
+            if of_project or ("audit" in folders and "audit" in parts):
                 yield row["Key"], client.head_object(Bucket=bucket, Key=row["Key"])
 
 

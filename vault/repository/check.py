@@ -98,11 +98,11 @@ class _Check:
         return self._report
 
     def _set_unneeded_aside(self) -> None:
-        """Damaged packs whose content lies elsewhere now, so that no snapshot needs them, are waste. Not where it cannot be
-        told what some snapshot needs."""
+        """Damaged packs of ours that no snapshot needs are waste: their content lies elsewhere now, or the index names them and
+        what needed them was forgotten. Not where it cannot be told what some snapshot needs."""
         if any(one.what in NEEDS_UNKNOWN for one in self._report.problems):
             return
-        packs = {pack for pack, _ in self._of_packs} & self._moved.keys() - self._needed
+        packs = {pack for pack, _ in self._of_packs} & (self._moved.keys() | self._named) - self._needed
         waste = [problem for pack, problem in self._of_packs if pack in packs]
         self._report.problems = [one for one in self._report.problems if one not in waste]
         self._report.unneeded = sorted(pack.hex() for pack in packs)
