@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,9 +105,9 @@ def test_a_question_in_sql_is_recorded_and_one_that_fails_too(opened: OpenProjec
 
 def test_words_of_errors_that_may_tell_content_are_not_recorded(opened: OpenProject) -> None:
     query = SelectionOptions(kinds=["reports"]).query(opened.context, opened.project)
-    with pytest.raises(UsageError, match="471110"), open_tables(opened.context, opened.project, query) as tables:
+    with pytest.raises(UsageError, match=r"4711\d0"), open_tables(opened.context, opened.project, query) as tables:
         tables.read("select cast('4711' || amount as date) from reports")
-    assert "471110" not in json.dumps(newest(opened).as_json())
+    assert re.search(r"4711\d0", json.dumps(newest(opened).as_json())) is None  # whichever row was read first
 
 
 def test_what_lets_go_of_something_is_in_the_store_before_and_after(opened: OpenProject) -> None:
