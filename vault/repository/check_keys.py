@@ -57,7 +57,7 @@ class KeyCheck:
         granted = self._repository.has_grants and any(one.grant is not None for one in opened)
         if granted:
             self._memory.save_lines("keys", scope, [])  # who holds keys, the grants say
-        if self._repository.has_grants and any(one.name.startswith("projects/") for one in listed):
+        if granted or (self._repository.has_grants and any(one.name.startswith("projects/") for one in listed)):
             self._both_places(whom, listed, seen)
         elif not self._repository.has_grants:
             self._remembered(scope, seen, whole)
