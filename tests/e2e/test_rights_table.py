@@ -49,6 +49,7 @@ TABLE: dict[str, tuple[tuple[str, ...], Needs]] = {
     "restore": (("restore", "acme", "--to", "out", "--dry-run"), "read"),
     "query": (("query", "acme", "--tables"), "read"),
     "export": (("export", "acme", "--to", "bag", "--dry-run"), "read"),
+    "evidence": (("evidence", "acme", "--period", "2026", "--to", "evidence.zip"), "names"),
     "snapshot show": (("snapshot", "show", "acme", "latest"), "names"),
     "snapshot accept": (("snapshot", "accept", "acme", "--reason", "x", "--yes"), "names"),
     "status": (("status", "acme"), "names"),
@@ -82,7 +83,7 @@ TABLE: dict[str, tuple[tuple[str, ...], Needs]] = {
 ELSEWHERE = {
     "init", "join", "project add", "project list", "keys new", "keys show", "keys upgrade", "settings check", "settings show",
     "settings example", "settings edit", "settings migrate", "settings restore", "daemon", "daemon run", "daemon jobs",
-    "daemon logs", "export verify", "evidence", "source add", "source list", "source test", "test-restore", "cache info",
+    "daemon logs", "export verify", "source add", "source list", "source test", "test-restore", "cache info",
     "cache clear", "support-bundle", "doctor", "demo", "completion", "schema", "help",
 }  # fmt: skip
 """Commands that open no project of somebody else's making, or run others that do."""
