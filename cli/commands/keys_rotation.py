@@ -26,7 +26,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 def rotate(
     projects: Annotated[list[str], typer.Argument(metavar="PROJECT")],
     reseal: Annotated[
-        bool, typer.Option("--reseal", help="Store anew what former keys have encrypted. Rotates first only where that is due.")
+        bool, typer.Option("--reseal", help="Re-encrypt what former keys have encrypted. Rotates first only where that is due.")
     ] = False,
     max_bytes: Annotated[
         str | None, typer.Option("--max-bytes", metavar="SIZE", help="With --reseal: store at most so much anew, such as 50G.")
@@ -47,9 +47,9 @@ def rotate(
     What is stored already stays readable for them, and deduplication goes on. The command may be interrupted anywhere; run
     again, it completes what it has begun.
 
-    With --reseal what former keys have encrypted is stored anew, a part at a time if you like: run it again until it says that
+    With --reseal what former keys have encrypted is re-encrypted, a part at a time if you like: run it again until it says that
     nothing is left. A new epoch then begins only where a grant has ended since the last one, or none has begun yet. Packs that
-    were stored anew are deleted by the next run, or by the next prune.
+    were re-encrypted are deleted by the next run, or by the next prune.
     """
     limits = _limits(max_bytes, max_time, reseal=reseal)
     with opened(config, identity, commits=not dry_run) as context:
@@ -162,7 +162,7 @@ def _resealed(context: Context, name: str, limits: PruneLimits, *, yes: bool, qu
         _show_left(planned)
     if planned.prune.reclaims or planned.objects.former:
         prompts.confirm(
-            f"Store anew what former keys of {project.name} have encrypted?", yes=yes, undone="nothing was stored anew"
+            f"Re-encrypt what former keys of {project.name} have encrypted?", yes=yes, undone="nothing was re-encrypted"
         )
     with progress.shown(quiet=quiet, as_json=as_json, project=project.name) as listener:
         done = reseal(context, project, planned, progress=listener)
@@ -196,7 +196,7 @@ def _show_left(one: PlannedReseal) -> None:
     plan = one.prune.plan
     if plan.wasteful:
         size = wording.size(sum(it.pack.size for it in plan.wasteful))
-        output.result(f"  {counted(len(plan.wasteful), 'pack')} ({size}) are stored anew now, and go with the next run")
+        output.result(f"  {counted(len(plan.wasteful), 'pack')} ({size}) are re-encrypted now, and go with the next run")
     if plan.dead:
         output.result(f"  {counted(len(plan.dead), 'pack')} ({wording.size(sum(it.size for it in plan.dead))}) go now")
     if plan.locked:
@@ -208,9 +208,11 @@ def _show_left(one: PlannedReseal) -> None:
 def _show_resealed(done: Resealed) -> None:
     report, left = done.report, done.left
     if report.waiting:
-        output.notice(f"{left.project}: backups are still under way; no pack was stored anew ({'; '.join(report.waiting_for)})")
+        output.notice(
+            f"{left.project}: backups are still under way; no pack was re-encrypted ({'; '.join(report.waiting_for)})"
+        )
     output.result(
-        f"{left.project}: {counted(report.moved, 'pack')} stored anew ({wording.size(report.stored)}), "
+        f"{left.project}: {counted(report.moved, 'pack')} re-encrypted ({wording.size(report.stored)}), "
         f"{counted(report.deleted, 'pack')} deleted, {counted(done.objects, 'small object')} encrypted anew"
     )
     if left.done:
