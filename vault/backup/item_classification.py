@@ -32,6 +32,8 @@ _RECOGNITION = "recognition 2"
 """Raised when names are read otherwise than before, so that what was described is described anew."""
 _AT_ONCE = 4096
 """Values that are Python objects at once."""
+_NO_DAY = Period(0, 1)
+"""Stands where no day is asked for."""
 _COLUMNS = ("period_start", "period_end", "period_origin")
 
 OfContent = Callable[[int, str], Period | None]
@@ -160,22 +162,19 @@ def _of_mtime(table: pa.Table, zone: ZoneInfo, known: pa.ChunkedArray) -> tuple[
 
     from vault.format.manifest import FOLDER
 
-    periods_of_contents = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
+    wanted = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
+    days, mtimes = _Days(zone), table["mtime"]
+    starts, ends = array("q"), array("q")  # flat: each of a million files may have a second of its own
+    for at in range(0, len(table), _AT_ONCE):
+        pairs = zip(mtimes.slice(at, _AT_ONCE).to_pylist(), wanted.slice(at, _AT_ONCE).to_pylist(), strict=True)
+        found = [days.of(second) if want else _NO_DAY for second, want in pairs]
+        starts.extend([day.start for day in found])
+        ends.extend([day.end for day in found])
     moment = pa.timestamp("us", tz="UTC")
-    places = pc.indices_nonzero(periods_of_contents)
-    coded = table["mtime"].take(places).combine_chunks().dictionary_encode()
-    days = _Days(zone)
-    bounds = array("q")  # flat: each of a million files may have a second of its own
-    for at in range(0, len(coded.dictionary), _AT_ONCE):
-        for second in coded.dictionary[at : at + _AT_ONCE].to_pylist():
-            day = days.of(second)
-            bounds.extend((day.start, day.end))
-    sides = [pa.py_buffer(bounds[side::2]) for side in (0, 1)]
-    columns = [pa.Array.from_buffers(pa.int64(), len(bounds) // 2, [None, side]) for side in sides]
-    starts, ends = (column.take(coded.indices).cast(moment) for column in columns)
-    back = pc.index_in(pa.arange(0, len(table)).cast(pa.uint64()), value_set=places)
-    origins = pa.repeat(pa.scalar(period_columns.MTIME), len(starts))
-    return starts.take(back), ends.take(back), origins.take(back)
+    none = pa.scalar(None, moment)
+    columns = [pa.Array.from_buffers(moment, len(table), [None, pa.py_buffer(side)]) for side in (starts, ends)]
+    start, end = (pc.if_else(wanted, column, none) for column in columns)
+    return start, end, pc.if_else(wanted, pa.scalar(period_columns.MTIME), pa.scalar(None, pa.string()))
 
 
 class _Days:
@@ -186,7 +185,7 @@ class _Days:
 
         self._zone = zone
         self._calendar = ZoneCalendar(zone)
-        self._last = Period(0, 1)
+        self._last = _NO_DAY
 
     def of(self, second: int) -> Period:
         """The day that holds a second since 1970; the first or the last one of the calendar, where it lies outside."""

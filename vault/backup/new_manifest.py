@@ -12,6 +12,7 @@ from vault.backup import item_classification, manifest_rows, table_profiles
 from vault.backup.comparison import Comparison
 from vault.backup.manifest_rows import SharedColumns, Unvanished
 from vault.backup.read_results import ReadResults
+from vault.progress import release_memory, run_phase
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,9 +58,9 @@ class Description(Struct, frozen=True):
 
 def new_rows(results: ReadResults, scan: pa.Table, shared: SharedColumns, description: Description) -> pa.Table:
     """Manifest rows of what was read. scan: `path`, `type` and `size` of the scan; `results` are empty afterwards."""
-    rows = item_classification.with_periods(
-        results.take_table(scan, shared), description.options, description.of_content, description.doubtful
-    )
+    rows = run_phase(lambda: results.take_table(scan, shared))
+    rows = item_classification.with_periods(rows, description.options, description.of_content, description.doubtful)
+    release_memory()
     return table_profiles.with_profiles(rows, description.profiles)
 
 

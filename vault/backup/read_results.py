@@ -4,7 +4,7 @@ MB."""
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -134,37 +134,45 @@ class ReadResults:
         import pyarrow.compute as pc
 
         count = len(self._rows)
-        rows = _flat(self._rows)
-        types = scan["type"].combine_chunks().take(rows).cast(pa.int64())
-        order = pc.sort_indices(rows)
+        order = pc.sort_indices(_flat(self._rows))
+        rows = _flat(self._rows).take(order)
         kinds = {field.name: field.type for field in schema()}
-        columns: dict[str, pa.Array] = {
-            "path": scan["path"].combine_chunks().take(rows),
+        types = _taken(scan["type"], rows).cast(pa.int64())
+        columns: dict[str, pa.Array | pa.ChunkedArray] = {
+            "path": _taken(scan["path"], rows),
             "source": repeated(shared.source, count),
             "kind": repeated(shared.kind, count),
             "type": pa.array([TYPES[code] for code in sorted(TYPES)]).take(types),
-            "link_group": self._link_group_column(types),
-            "link_target": _sparse(self._targets, count, kinds["link_target"]),
-            "xattrs": self._xattr_column(count, kinds["xattrs"]),
-            "blake3": self._hash_column(),
-            "format": self._format_column(),
             "seen_at": repeated(shared.taken_at, count),
-            "chunks": self._chunk_column(kinds["chunks"]),
-            "consistency": _sparse(self._consistency, count, kinds["consistency"]),
         }
-        for name in ("size", *STATUS[:-2]):
-            columns[name] = _flat(self._status.pop(name)).cast(kinds[name])
-        self._status.clear()
+        del rows
+        for name, column in self._unsorted_columns(types, order, kinds):  # each goes before the next one is made
+            columns[name] = column.take(order)
+            del column
         owners = Owners()
         columns["owner"] = _names(columns["uid"], owners.user)
         columns["group"] = _names(columns["gid"], owners.group)
-        arrays = []
-        for name, kind in kinds.items():  # one at a time: the unsorted column goes before the next one is copied
-            column = columns.pop(name, None)
-            arrays.append(pa.nulls(count, kind) if column is None else column.take(order))
-            del column
         self._reset()
+        given = [columns.pop(name, None) for name in kinds]
+        arrays = [pa.nulls(count, kind) if one is None else one for one, kind in zip(given, kinds.values(), strict=True)]
         return pa.Table.from_arrays(arrays, schema=schema())
+
+    def _unsorted_columns(
+        self, types: pa.Array, order: pa.Array, kinds: Mapping[str, pa.DataType]
+    ) -> Iterator[tuple[str, pa.Array]]:
+        """What was read, by name, in the order in which it was. types: sorted."""
+        import pyarrow.compute as pc
+
+        count = len(self._rows)
+        yield "link_group", self._link_group_column(types.take(pc.sort_indices(order)))
+        yield "link_target", _sparse(self._targets, count, kinds["link_target"])
+        yield "xattrs", self._xattr_column(count, kinds["xattrs"])
+        yield "consistency", _sparse(self._consistency, count, kinds["consistency"])
+        yield "format", self._format_column()
+        yield "blake3", self._hash_column()
+        yield "chunks", self._chunk_column(kinds["chunks"])
+        for name in ("size", *STATUS[:-2]):
+            yield name, _flat(self._status.pop(name)).cast(kinds[name])
 
     def _link_group_column(self, types: pa.Array) -> pa.Array:
         """Equal for names of one file: its inode in the lower 48 bits, the number of its file system in the upper ones."""
@@ -215,6 +223,11 @@ class ReadResults:
         ids = _nulled(ids, bytes(1 - hole for hole in self._is_hole))
         items = pa.StructArray.from_arrays([ids, _flat(self._chunk_lengths)], fields=list(kind.value_type))
         return pa.ListArray.from_arrays(_flat(self._chunk_ends), items, type=kind)
+
+
+def _taken(column: pa.ChunkedArray, rows: pa.Array) -> pa.Array | pa.ChunkedArray:
+    """Rows of a column, in rising order and each once; all of them are the column itself."""
+    return column if len(rows) == len(column) else column.combine_chunks().take(rows)
 
 
 def _sparse(values: Mapping[int, object], count: int, kind: pa.DataType) -> pa.Array:
