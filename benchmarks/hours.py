@@ -1,17 +1,20 @@
 """Years of hours: a backup after every hour, each of a new report and three roll-ups that have grown, and a prune every week.
 
-    python -m benchmarks.hours [--hours 2190] [--prune-every 168] [--no-join] [--work FOLDER]
+    python -m benchmarks.hours [--hours 2190] [--prune-every 168] [--no-join] [--work FOLDER] [--resume]
 
 What stands in the repository is counted before and after the last maintenance. Then the newest whole month, and everything, are
 restored by a machine that has never seen the repository, and compared with the folder: how many requests that takes, and how
 long, beside a repository into which the same files were backed up at once. Backups and prunes run in this process, on a folder;
-the clock says the hour that is being lived. --hours 17520 are two years; a quarter takes some minutes.
+the clock says the hour that is being lived. --hours 17520 are two years, which take hours; a quarter takes some minutes. A run
+that was stopped leaves what it has lived so far below --work, and goes on there with --resume.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -20,8 +23,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from benchmarks.scratch import empty_folder, say
@@ -62,6 +67,7 @@ FOLDERS = ("packs", "meta", "index", "rollups", "snapshots", "forgotten", "marks
 ROUNDS = 3
 NAME = "acme"
 SAID_EVERY = 500
+STATE = "state.json"
 
 
 class HourClock:
@@ -81,11 +87,12 @@ class HourClock:
 
 
 class Work(Struct):
-    """What was spent. backups, prunes: seconds · stored: bytes of packs that backups stored · rewritten: of those that prunes
-    did."""
+    """What was spent in so many hours. backups, prunes: seconds · stored: bytes of packs that backups stored · rewritten: of
+    those that prunes did."""
 
-    backups: list[float]
-    prunes: list[float]
+    hours: int = 0
+    backups: list[float] = field(default_factory=list)
+    prunes: list[float] = field(default_factory=list)
     stored: int = 0
     rewritten: int = 0
 
@@ -116,22 +123,38 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
 
 
-class Place:
-    """A repository in a folder, and who uses it."""
+class Keys(Struct):
+    """Of a repository that a run made and another one goes on with."""
 
-    def __init__(self, folder: Path, source: Path, clock: HourClock) -> None:
+    identity: str
+    project: str
+
+
+class Place:
+    """A repository in a folder, and who uses it. keys: of the one that is there; None: a new one is made."""
+
+    def __init__(self, folder: Path, source: Path, clock: HourClock, keys: Keys | None = None) -> None:
         self.folder = folder
-        self._clock = clock
         self._randomness = SystemRandomness()
-        self._identity = HybridIdentity.generate(self._randomness)
         self.source = Source.of_folder("files", "reports", os.fsencode(source), Rules())
-        (folder / "repository").mkdir(parents=True)
+        (folder / "repository").mkdir(parents=True, exist_ok=True)
         self.store = LocalStore(folder / "repository", clock=SystemClock(), randomness=self._randomness)
         services = Services(clock, self._randomness, "benchmark", "benchmark")
-        descriptor = Descriptor(repository=layout.new_id(self._randomness.token(16)), created=clock.now())
-        self._repository = Repository.create(self.store, descriptor, services)
-        self._id = self._repository.add_project(NAME, [self._identity.recipient], []).id
+        if keys is None:
+            self._identity = HybridIdentity.generate(self._randomness)
+            descriptor = Descriptor(repository=layout.new_id(self._randomness.token(16)), created=clock.now())
+            self._repository = Repository.create(self.store, descriptor, services)
+            self._id = self._repository.add_project(NAME, [self._identity.recipient], []).id
+        else:
+            self._identity = HybridIdentity.parse(keys.identity)
+            self._repository = Repository.open(self.store, services)
+            self._id = keys.project
         self.usual = self.seen_by("usual", self.store)
+
+    @property
+    def keys(self) -> Keys:
+        """For a run that goes on here."""
+        return Keys(self._identity.encode(), self._id)
 
     def seen_by(self, cache: str, store: Store) -> Project:
         """The project as a machine with this cache sees it."""
@@ -148,12 +171,12 @@ class Place:
         return sum(info.size for tier in ("packs", "meta") for info in self.store.list(self.usual.folder(tier)))
 
 
-def live(place: Place, source: Path, clock: HourClock, given: argparse.Namespace) -> Work:
-    """All hours."""
-    work = Work([], [])
+def live(run: Run, given: argparse.Namespace) -> Work:
+    """All hours that are left."""
+    place, clock, work = run.place, run.clock, run.work
     options = PruneOptions(join=not given.no_join)
-    for number in range(1, given.hours + 1):
-        live_hour(source, clock.hour)
+    for number in range(work.hours + 1, given.hours + 1):
+        live_hour(run.source, clock.hour)
         clock.hour += HOUR
         start = time.process_time()
         report = back_up(place.usual, place.source, BackupOptions())
@@ -165,12 +188,50 @@ def live(place: Place, source: Path, clock: HourClock, given: argparse.Namespace
             start = time.process_time()
             work.rewritten += prune(place.usual, options).stored
             work.prunes.append(time.process_time() - start)
+        work.hours = number
+        run.save()
         if number % SAID_EVERY == 0:
             shown = dict(place.objects())
             say(
                 f"{number} hours: backup {statistics.mean(work.backups[-100:]):.3f} s, prunes {sum(work.prunes):.0f} s, {shown}"
             )
     return work
+
+
+class Run(NamedTuple):
+    """What is lived in, and how far it is."""
+
+    folder: Path
+    source: Path
+    clock: HourClock
+    place: Place
+    work: Work
+
+    @classmethod
+    def begin(cls, folder: Path) -> Run:
+        """In an empty folder."""
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "source").mkdir(parents=True)
+        clock = HourClock()
+        return cls(folder, folder / "source", clock, Place(folder / "hourly", folder / "source", clock), Work())
+
+    @classmethod
+    def resume(cls, folder: Path) -> Run:
+        """Where an earlier run was stopped."""
+        try:
+            keys, work = msgspec.json.decode((folder / STATE).read_bytes(), type=tuple[Keys, Work])
+        except FileNotFoundError:
+            raise SystemExit(f"nothing was begun in {folder}") from None
+        clock = HourClock()
+        clock.hour += work.hours * HOUR
+        shutil.rmtree(folder / "at-once", ignore_errors=True)
+        return cls(folder, folder / "source", clock, Place(folder / "hourly", folder / "source", clock, keys), work)
+
+    def save(self) -> None:
+        """For `resume`."""
+        part = self.folder / f"{STATE}.part"
+        part.write_bytes(msgspec.json.encode((self.place.keys, self.work)))
+        part.replace(self.folder / STATE)
 
 
 def prune(project: Project, options: PruneOptions) -> PruneReport:
@@ -210,25 +271,25 @@ def main() -> None:
     parser.add_argument("--prune-every", type=int, default=168, help="hours; 0: not before the end")
     parser.add_argument("--no-join", action="store_true", help="leave small packs as they are")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-hours")
+    parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
     given = parser.parse_args()
-    with empty_folder(given.work.resolve()) as folder:
-        source, clock = folder / "source", HourClock()
-        source.mkdir()
-        place = Place(folder / "hourly", source, clock)
-        work = live(place, source, clock, given)
-        at_once = Place(folder / "at-once", source, clock)
-        back_up(at_once.usual, at_once.source, BackupOptions())
-        places = {"hour by hour": place, "at once": at_once}
-        report(place, work, given)
-        compare(places, source, folder, clock)
-        for _ in range(2):  # the second one deletes what the first one has joined
-            start = time.process_time()
-            work.rewritten += prune(place.usual, PruneOptions(join=not given.no_join)).stored
-            work.prunes.append(time.process_time() - start)
-        report(place, work, given)
-        compare(places, source, folder, clock)
-        if not check(place.usual, Depth(data=1.0)).sound:
-            raise SystemExit("FAILED: the repository is damaged")
+    gc.set_threshold(150_000, 20, 100)  # as the command line does
+    run = (Run.resume if given.resume else Run.begin)(given.work.resolve())
+    work, place = live(run, given), run.place
+    at_once = Place(run.folder / "at-once", run.source, run.clock)
+    back_up(at_once.usual, at_once.source, BackupOptions())
+    places = {"hour by hour": place, "at once": at_once}
+    report(place, work, given)
+    compare(places, run.source, run.folder, run.clock)
+    for _ in range(2):  # the second one deletes what the first one has joined
+        start = time.process_time()
+        work.rewritten += prune(place.usual, PruneOptions(join=not given.no_join)).stored
+        work.prunes.append(time.process_time() - start)
+    report(place, work, given)
+    compare(places, run.source, run.folder, run.clock)
+    if not check(place.usual, Depth(data=1.0)).sound:
+        raise SystemExit("FAILED: the repository is damaged")
+    shutil.rmtree(run.folder)
 
 
 def report(place: Place, work: Work, given: argparse.Namespace) -> None:
