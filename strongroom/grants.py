@@ -99,6 +99,8 @@ def grant_keys(context: Context, projects: Sequence[Project], options: GrantOpti
     what = {"name": options.name, "fingerprint": options.principal.fingerprint, "rights": wanted, "until": options.until}
     with command_log.recorded(context, "grant", projects, what) as entry:
         able = [(project.name, administration(context, project)) for project in projects]
+        for _, work in able:
+            granting.refuse_while_rotating(work.project)
         holder = Holder(options.name, options.principal)
         entry.begin()
         made = [

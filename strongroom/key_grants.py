@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from strongroom import command_log
+from vault.errors import Busy
 from vault.format.principal import Principal
 from vault.format.rights import AUDIT, READ
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 def seal(context: Context, projects: Sequence[Project], identity: HybridIdentity, name: str) -> tuple[str, ...]:
     """Have an identity open projects with the rights to read and to audit. name: of its holder, for people. Gives the names of
-    the projects that it did not open yet. Raises `KeyRefused` where the identities at hand may not grant, `StorageError`."""
+    the projects that it did not open yet. Raises `KeyRefused` where the identities at hand may not grant, `StorageError`;
+    `Busy` where keys are being rotated, when all is written: then the identity may lack new ones."""
     unsealed = not_sealed(context, projects, identity)
     what = {"name": name, "fingerprint": Principal.of(identity).fingerprint, "rights": (READ, AUDIT)}
     with command_log.recorded(context, "grant", unsealed, what) as entry:
@@ -40,10 +42,16 @@ def _give(context: Context, unsealed: Sequence[Project], identity: HybridIdentit
             context.repository.grant(stored[project.id], identity.recipient)
         return
     works = [administration(context, project) for project in unsealed]  # or says who may, before anything is written
+    rotating: Busy | None = None
     for work in works:
         taken = {one.name for one in work.chain.grants.values() if one.principal.recipient != identity.recipient}
         holder = Holder(_free(name, taken), Principal.of(identity))
-        granting.give(work.project, work.own, work.chain, holder, (READ, AUDIT))
+        try:
+            granting.give(work.project, work.own, work.chain, holder, (READ, AUDIT))
+        except Busy as error:
+            rotating = error
+    if rotating is not None:
+        raise rotating
 
 
 def not_sealed(context: Context, projects: Sequence[Project], identity: HybridIdentity) -> list[Project]:

@@ -19,10 +19,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from strongroom import context as contexts
-from strongroom import environment, identities, key_grants, settings, settings_restore
+from strongroom import environment, identities, key_grants, notices, settings, settings_restore
 from strongroom.settings import toml_edits
 from strongroom.settings_restore import Choice, Found, SettingsNeeds
-from vault.errors import KeyRefused, NothingFound, RefusedByRule
+from vault.errors import Busy, KeyRefused, NothingFound, RefusedByRule
 from vault.format.principal import Principal
 from vault.problems import printable
 
@@ -242,7 +242,10 @@ def make_identity(opened: Context, planned: MachineRecovery, passphrase: Callabl
         secret = None if passphrase is None else passphrase()
         randomness = opened.repository.services.randomness
         identity = identities.make(step.file, randomness, secret, identities.WHOSE)
-    key_grants.seal(opened, planned.projects, identity, environment.person())
+    try:
+        key_grants.seal(opened, planned.projects, identity, environment.person())
+    except Busy as error:  # it opens what the kit opens, and a lost machine may have left a rotation in the middle
+        notices.warn(f"{error}; {error.hint}")
     return identity
 
 

@@ -33,8 +33,8 @@ class PlannedReseal(Struct, frozen=True):
 
     @property
     def done(self) -> bool:
-        """Whether nothing of a former epoch is left."""
-        return not self.packs and not self.objects.former
+        """Whether nothing of a former epoch is left, and nobody is at work who may still store something of it."""
+        return not self.packs and not self.objects.former and not self.objects.under_way
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -50,6 +50,7 @@ class PlannedReseal(Struct, frozen=True):
             "packs_locked": len(plan.locked),
             "small_objects": len(self.objects.former),
             "small_objects_unreadable": len(self.objects.unreadable),
+            "runs_under_way": len(self.objects.under_way),
             "nothing_left": self.done,
         }
 

@@ -189,6 +189,7 @@ def _show_left(one: PlannedReseal) -> None:
     if one.done:
         output.result(f"{one.project}: nothing is left that former keys have encrypted.")
         return
+    _show_runs(one)
     output.result(
         f"{one.project}: former keys have encrypted {counted(one.packs, 'pack')} ({wording.size(one.bytes)}) and "
         f"{counted(len(one.objects.former), 'small object')}"
@@ -217,10 +218,19 @@ def _show_resealed(done: Resealed) -> None:
     )
     if left.done:
         output.result(f"{left.project}: nothing is left that former keys have encrypted.")
-    else:
-        packs = f"{counted(left.packs, 'pack')} ({wording.size(left.bytes)})"
-        again = f"run `strongroom keys rotate {quoted(left.project)} --reseal` again"
-        output.result(f"{left.project}: {packs} of former keys are left: {again}")
+        return
+    _show_runs(left)
+    again = f"run `strongroom keys rotate {quoted(left.project)} --reseal` again"
+    packs = f"{counted(left.packs, 'pack')} ({wording.size(left.bytes)})"
+    objects = f"{counted(len(left.objects.former), 'small object')}"
+    output.result(f"{left.project}: {packs} and {objects} of former keys are left: {again}")
+
+
+def _show_runs(one: PlannedReseal) -> None:
+    """Of whom nobody can say whether it is at work still, or was killed."""
+    if one.objects.under_way:
+        many = counted(len(one.objects.under_way), "run that began", "runs that began")
+        output.notice(f"{one.project}: {many} before the keys were rotated may be at work, and store more with the former ones")
 
 
 def _show_upgrade(plan: RepositoryUpgrade) -> None:

@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from cli.signals import Signalled
+from strongroom import context as contexts
 from strongroom import environment, identities
+from strongroom.grants import administration
 from tests.e2e.used import with_snapshot
 from tests.support.desk import Desk, Place, refusal
 from tests.support.slow_proxy import slow_proxy
 from tests.support.store_fixtures import BUCKET
 from tests.support.terminal import Terminal
 from tests.support.tree_facts import tree_facts, write_files
-from vault.repository import granting, grants
+from vault.repository import granting, grants, key_rotation
 
 MORE = """
 [notify.email]
@@ -334,3 +336,18 @@ def test_ctrl_c_in_a_real_process_leaves_what_the_next_run_goes_on_from(tmp_path
         assert tree_facts(new.folder / "back/acme/reports") == tree_facts(desk.folder / "source")
         assert "opens everything" in new.run("keys", "check", "--kit", str(desk.kit)).text
         new.run("backup", exits=(0, 3))
+
+
+def test_a_machine_that_was_lost_in_the_middle_of_a_rotation_is_brought_back_and_the_rotation_completed(lost: Desk) -> None:
+    with lost.surroundings(["rotate"]), contexts.opened(lost.settings) as place:
+        project = place.project("acme")
+        run = key_rotation._Rotation(project, administration(place, project).own, lambda: None)
+        run.begin()
+        run.introduce()
+    shutil.rmtree(lost.folder)
+    found = Desk(lost.folder.with_name("found"), lost.place)
+    done = found.call("recover", found.place.address, *kit(found), "--no-restore", "--yes")
+    assert "the keys of project 'acme' are being rotated" in done.err and "keys rotate" in done.err
+    found.call("backup", "--quiet")
+    assert found.call("keys", "rotate", "acme", "--yes", "--json").document["projects"][0]["epoch"] == 2
+    found.call("restore", "acme", "--to", "out")

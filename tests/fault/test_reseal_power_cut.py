@@ -11,18 +11,21 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.dying import DyingStore, PowerCut
-from tests.support.places import back_up, checked, copied, identity, restore
+from tests.support.places import FAR_AHEAD, TickingClock, back_up, checked, copied, identity, restore, services
 from tests.support.principals import CREATOR, administrator, founded_on, granted, opened_by
 from tests.support.trees import contents, text, write_tree
 from vault import age
 from vault.errors import KeyRefused
+from vault.format import layout
 from vault.repository import key_rotation
 from vault.repository.claims import WaitOptions
-from vault.repository.gc.former_epochs import KnownCurrent, former_objects, former_packs, seal_anew
+from vault.repository.gc import marks
+from vault.repository.gc.former_epochs import FormerObjects, KnownCurrent, former_objects, former_packs, seal_anew
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.gc.prune_planner import make_plan
 from vault.repository.project import Project
+from vault.repository.session import Session
 from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
@@ -127,6 +130,34 @@ def test_a_backup_that_began_before_the_rotation_commits_after_it_and_is_sealed_
         reseal(store)
     assert opens_with_former_keys(opened_by(CREATOR, store)) == []
     whole(store, tmp_path / "back")
+
+
+def left(store: Store) -> FormerObjects:
+    project = opened_by(CREATOR, store)
+    return former_objects(project, KnownCurrent(project, None))
+
+
+def test_it_is_not_over_while_somebody_who_opened_the_former_keys_is_at_work(
+    template: tuple[MemoryStore, Path], tmp_path: Path
+) -> None:
+    """Found by `tests.model.epochs`: what such a run commits later would open for who is gone."""
+    store = copied(template[0])
+    early = opened_by("host", store)
+    own = opened_by(CREATOR, store)
+    key_rotation.rotate(own, administrator(own))
+    for _ in range(3):
+        reseal(store)
+    assert left(store) == FormerObjects((), ())
+    session = Session.begin(early, "reports")
+    mark = marks.write(early, [])
+    assert set(left(store).under_way) == {layout.claim_name(early.id, session.id), mark}
+    session.withdraw()
+    assert left(store).under_way == (mark,), "a prune of before may be at work"
+    later = replace(opened_by(CREATOR, store), services=services("later", TickingClock(FAR_AHEAD + timedelta(days=2))))
+    known = KnownCurrent(later, None)
+    assert former_objects(later, known).former == (mark,), "no prune takes two days"
+    seal_anew(later, [mark], known)
+    assert left(store) == FormerObjects((), ()) and marks.read(later).by_name.keys() == {mark}
 
 
 def test_who_reads_no_content_cannot_look_at_packs(template: tuple[MemoryStore, Path]) -> None:

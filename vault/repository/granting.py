@@ -128,8 +128,8 @@ def give(
     until: datetime | None = None,
 ) -> Grant:
     """Grant rights to somebody, in the place of those that they have had. The same again completes what was cut off. chain:
-    what is believed of the project. Raises `UsageError`, `KeyRefused` where nobody may give these rights, `Busy` while the keys
-    are being rotated, `StorageError`."""
+    what is believed of the project. Raises `UsageError`, `KeyRefused` where nobody may give these rights, `StorageError`;
+    `Busy` while the keys are being rotated, when all is written: then the holder may lack the new ones."""
     now = project.services.clock.now()
     standing = chain.standing(now)
     recipient = holder.principal.recipient
@@ -203,15 +203,30 @@ def epoch_statement(project: Project, own: Administrator, keys: Capability | Pen
 
 
 def refuse_outdated(project: Project, own: Administrator) -> None:
-    """For whoever has just given keys to somebody: a rotation may have given this very holder others meanwhile, and does not
-    know of the new one. Raises `Busy`, `Damaged`."""
+    """For whoever has just given keys to somebody: a rotation may have begun meanwhile, and have given the same holder newer
+    ones before. Its statement is written before it gives any, so that one of both sees the other; own keys tell too little, as
+    they may be the last that it rewrites. Raises `Busy`, `Damaged`."""
+    if any(number > project.capability.epoch for number in grants.read(project).chain.epochs):
+        raise being_rotated(project)
     (mine,) = key_objects.own(project.id, [own.identity])
     now = key_objects.decode(project.store.get(mine.name), mine, [own.identity], project.descriptor.repository)
     if not isinstance(now, Capability) or _state(now) != _state(project.capability):
-        raise Busy(
-            f"the keys of project {project.name!r} are being rotated",
-            hint="run the same again once that is done; whoever began it completes it with `strongroom keys rotate PROJECT`",
-        )
+        raise being_rotated(project)
+
+
+def refuse_while_rotating(project: Project) -> None:
+    """For who is going to give keys to somebody, before anything is written. Raises `Busy` where this holder has the keys of a
+    rotation that has not ended."""
+    if project.capability.pending is not None:
+        raise being_rotated(project)
+
+
+def being_rotated(project: Project) -> Busy:
+    """The error of who gives keys that are not all that there are by now."""
+    return Busy(
+        f"the keys of project {project.name!r} are being rotated",
+        hint="run the same again once that is done; whoever began it completes it with `strongroom keys rotate PROJECT`",
+    )
 
 
 def _state(capability: Capability) -> tuple[int, int | None]:

@@ -8,7 +8,7 @@ stays readable for them.
 
 After pass 1 everybody opens what is sealed to either epoch, so that it does no harm to stop anywhere. Own key objects say how
 far it came: the same again goes on from there. Who was granted keys meanwhile is seen in the listings after each pass; who
-granted them looks at its own key object afterwards (`granting.refuse_outdated`).
+granted them looks for the statement afterwards (`granting.refuse_outdated`).
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ from vault import age
 from vault.errors import Busy, Damaged, KeyRefused
 from vault.format import layout
 from vault.format.epoch_keys import FormerEpoch
-from vault.format.key_object import AuditCapability
+from vault.format.key_object import AuditCapability, KeyObjectContent
+from vault.format.principal import Principal
 from vault.repository import granting, grants, key_rotation, key_trust
 from vault.repository.key_objects import key_id
 from vault.repository.project import Project
@@ -197,13 +198,58 @@ def test_who_is_granted_keys_in_the_middle_of_a_rotation_has_them_after_it(proje
     run = key_rotation._Rotation(creator, administrator(creator), lambda: None)
     anna = opened_by("anna", store)
     run.begin()
-    granted(anna, "early", ("read",), by="anna")  # by who has not heard of the rotation
+    with pytest.raises(Busy, match="are being rotated"):
+        granted(anna, "early", ("read",), by="anna")  # by who has not got the new keys
     run.introduce()
     with pytest.raises(Busy, match="are being rotated"):
         granted(anna, "late", ("read",), by="anna")
     run.make_current()
     assert opened_by("early", store).capability.epoch == 2
     assert opened_by("late", store).capability.epoch == 2
+
+
+def test_who_grants_keys_of_before_over_those_of_a_rotation_is_told_of_it(
+    project: Project, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by `tests.model.rotation`: the rotation gives bert the new keys, whose grant it sees, then anna gives him the ones
+    of before, and finds her own unchanged."""
+    creator, anna = opened_by(CREATOR, store), opened_by("anna", store)
+    run = key_rotation._Rotation(creator, administrator(creator), lambda: None)
+    put = granting.put_key_object
+
+    def put_late(to: Project, principal: Principal, content: KeyObjectContent) -> None:
+        """A rotation begins meanwhile, and comes to bert before it comes to anna."""
+        monkeypatch.undo()
+        run.begin()
+        (bert,) = [one for one in run._holders() if one.name == "bert"]
+        put(creator, principal, granting.content_for(run._capability, bert.rights, bert.reference))
+        put(to, principal, content)
+
+    monkeypatch.setattr(granting, "put_key_object", put_late)
+    with pytest.raises(Busy, match="are being rotated"):
+        granted(anna, "bert", ("write",), by="anna")
+    run.introduce()
+    run.make_current()
+    assert opened_by("bert", store).capability.epoch == 2
+    with pytest.raises(Busy, match="are being rotated"):
+        granted(anna, "bert", ("write",), by="anna")
+
+
+def test_who_grants_keys_in_the_middle_of_a_rotation_that_it_knows_of_is_told_of_it(
+    project: Project, store: MemoryStore
+) -> None:
+    """Also the rotator itself: others may have the new keys as the current ones by now, and it may go on on another machine."""
+    creator = opened_by(CREATOR, store)
+    run = key_rotation._Rotation(creator, administrator(creator), lambda: None)
+    run.begin()
+    run.introduce()
+    again = opened_by(CREATOR, store)
+    with pytest.raises(Busy, match="are being rotated"):
+        granting.refuse_while_rotating(again)
+    with pytest.raises(Busy, match="are being rotated"):
+        granted(again, "bert", ("write",))
+    run.make_current()
+    assert opened_by("bert", store).capability.epoch == 2
 
 
 def test_a_holder_who_cannot_give_everything_on_rotates_nothing(project: Project, store: MemoryStore) -> None:

@@ -7,6 +7,10 @@ before, and still gets at the store, opens nothing of it.
 
 Grants stay as they were written: former holders know them. Of which epoch something is, its header tells, one request each;
 what a machine has seen of the current epoch it remembers.
+
+Whoever has opened the keys before the rotation goes on with them to the end of its run, and shows that by its claim or its
+mark: while one of these is of a former epoch, what former keys open may become more. Marks stay for long; no run lasts for more
+than a day, so what is older is sealed anew like other small objects.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from vault.format.layout import CONTENT_TIER
 from vault.progress import NoProgress, Progress
 from vault.repository import claims, stored_packs
 from vault.repository.client_memory import ClientMemory
+from vault.repository.gc import marks
 from vault.repository.gc.prune_plan import StoredPack
 from vault.repository.project import Project
 from vault.storage.caching import uncached
@@ -41,10 +46,12 @@ MEMORY = "sealed"
 
 
 class FormerObjects(NamedTuple):
-    """Names of small objects. former: sealed in a former epoch · unreadable: whose header opens with no key."""
+    """Names of small objects. former: sealed in a former epoch · unreadable: whose header opens with no key · under_way: claims
+    and marks of runs that have opened the keys of a former epoch, and may be at work."""
 
     former: tuple[str, ...]
     unreadable: tuple[str, ...]
+    under_way: tuple[str, ...] = ()
 
 
 class KnownCurrent:
@@ -110,7 +117,18 @@ def former_objects(project: Project, known: KnownCurrent, stop: Callable[[], Non
     known.add(name for name, former in found.items() if former is False)
     known.save()
     former = tuple(name for name in asked if found[name])
-    return FormerObjects(former, tuple(name for name in asked if found[name] is None))
+    old, under_way = _runs(project, look)
+    return FormerObjects(former + old, tuple(name for name in asked if found[name] is None), under_way)
+
+
+def _runs(project: Project, look: Callable[[str], bool | None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Marks of a former epoch whose run is over, and claims and marks of runs that may be at work."""
+    names = [info.name for folder in ("claims", "marks") for info in project.store.list(project.folder(folder))]
+    former = [name for name, is_former in _each(sorted(names), look).items() if is_former]
+    found = marks.read(project).by_name if former else {}
+    before = project.services.clock.now() - claims.STALE_AFTER
+    old = tuple(name for name in former if name in found and found[name].started_at < before)
+    return old, tuple(name for name in former if name not in old)
 
 
 def seal_anew(project: Project, names: Collection[str], known: KnownCurrent, stop: Callable[[], None] = lambda: None) -> int:
