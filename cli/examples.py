@@ -116,7 +116,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "keys rotate": _of(
         ("keys rotate acme --dry-run", "who would go on, and who would not"),
         ("keys rotate acme", "new keys for what comes, after somebody has left"),
-        ("keys rotate acme --reseal --max-time 60 --max-bytes 50G --yes", "at night: store old packs anew, a part at a time"),
+        ("keys rotate acme --reseal --max-time 60 --max-bytes 50G --yes", "at night: re-encrypt old packs, a part at a time"),
     ),
     "keys upgrade": _of(
         ("keys upgrade --dry-run", "what would be changed in a repository of an earlier version"),

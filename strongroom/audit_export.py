@@ -1,4 +1,4 @@
-"""The log as a file: JSON Lines, in which each entry can be verified by itself, or CSV for people.
+"""The log as a file: JSON Lines, in which each entry can be verified by itself, or CSV for people, as of evidence too.
 
 A line of JSON Lines has the fields of the entry, and beside them `signed` (the very text that is signed), `signature` (in
 OpenSSH's format) and `sha256` (of the stored bytes, by which the next entry names it).
@@ -6,14 +6,16 @@ OpenSSH's format) and `sha256` (of the stored bytes, by which the next entry nam
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from restore.outputs.archive_file import whole_file
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom import csv_text
 from strongroom.audit import FoundEntry
 from vault.format.strict_json import write_moment
 
@@ -44,6 +46,10 @@ COLUMNS = (
 )
 
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula, at the beginning of a cell: there it is text."""
+
+
 def write_file(entries: Sequence[FoundEntry], format_: Format, path: Path) -> None:
     """To a new file. Raises `TargetError` where one is there, or it cannot be written."""
     with whole_file(path, ConflictPolicy.REFUSE) as out:
@@ -52,7 +58,7 @@ def write_file(entries: Sequence[FoundEntry], format_: Format, path: Path) -> No
 
 def write(entries: Sequence[FoundEntry], format_: Format, out: IO[bytes]) -> None:
     """To an open file."""
-    for line in _json_lines(entries) if format_ == "jsonl" else csv_text.lines(COLUMNS, map(row, entries)):
+    for line in _json_lines(entries) if format_ == "jsonl" else csv_lines(COLUMNS, map(row, entries)):
         out.write(line.encode("utf-8", "backslashreplace"))
 
 
@@ -90,3 +96,25 @@ def row(one: FoundEntry) -> dict[str, Any]:
         "signing_key": entry.signing_key.hex(),
     }
     return found
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """A table as CSV for people: the heads, then a line a row; what a row does not have is an empty cell."""
+    yield _line(columns)
+    for row in rows:
+        yield _line([_cell(row.get(name)) for name in columns])
+
+
+def _cell(value: object) -> str:
+    if value is None or value in ({}, [], ()):
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def _line(cells: Sequence[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return out.getvalue()

@@ -194,7 +194,7 @@ class Context(Struct, frozen=True):
         from vault.repository import missing_objects
 
         found = missing_objects.look(project, self.memory)
-        _warn_of_snapshots(project, [one.id for one in found if one.what == "snapshot"])
+        self._warn_of_snapshots(project, [one.id for one in found if one.what == "snapshot"])
         others = [one for one in found if one.what != "snapshot"]
         for one in others:
             notices.warn(f"project {project.name}: {one.message}")
@@ -208,8 +208,19 @@ class Context(Struct, frozen=True):
         from vault.repository import missing_snapshots
 
         gone = missing_snapshots.gone(project, self.memory)
-        _warn_of_snapshots(project, gone)
+        self._warn_of_snapshots(project, gone)
         return gone
+
+    def _warn_of_snapshots(self, project: Project, gone: Sequence[str]) -> None:
+        from vault.repository import missing_snapshots
+
+        copies = "If a copy has it, `strongroom repair` puts it back. " if self.settings.copies else ""
+        for snapshot in gone:
+            notices.warn(
+                f"snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
+                f"forgotten; what is shown may be older than what there was. {copies}To accept the loss: "
+                f"{missing_snapshots.acceptance(project, snapshot)}"
+            )
 
     def holds_gone(self, project: Project) -> list[Missing]:
         """The holds that were here and are gone: what they were on is not known any more."""
@@ -229,17 +240,6 @@ class Context(Struct, frozen=True):
         for one in self.holds_gone(project):
             hint = missing_objects.acknowledgement(project)
             raise RefusedByRule(f"nothing of {project.name} may be deleted: {one.message}", hint=hint)
-
-
-def _warn_of_snapshots(project: Project, gone: Sequence[str]) -> None:
-    from vault.repository import missing_snapshots
-
-    for snapshot in gone:
-        notices.warn(
-            f"snapshot {snapshot} of project {project.name} was here and is gone, and nothing says that it was "
-            f"forgotten; what is shown may be older than what there was. To accept the loss: "
-            f"{missing_snapshots.acceptance(project, snapshot)}"
-        )
 
 
 def _repository(store: Store, services: Services, memory: ClientMemory) -> Repository:

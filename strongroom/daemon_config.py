@@ -16,7 +16,7 @@ from msgspec import Struct
 from policies.daemon.job_config import JobConfig, ProjectConfig
 from policies.monitoring.kit_reminders import KitConfig, KitName
 from strongroom.settings import Settings, durations, resolve
-from strongroom.settings.copies import CopySettings
+from strongroom.settings.document import CopySettings
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import ProjectSettings
 from vault.errors import SettingsError

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from strongroom import audit, bag_signer, command_log, environment, key_holders
+from strongroom import audit, command_log, environment, key_holders
 from strongroom.audited_projects import AuditedProject
+from strongroom.export import bag_signer
 from strongroom.settings import resolve
 from vault.errors import KeyRefused, NothingFound, StorageError, UsageError
 
@@ -130,7 +131,7 @@ class EvidenceBag(Struct, frozen=True):
             "projects": [one.project for one in found.projects],
             "files": self.files,
             "backups": sum(len(source.backups) for one in found.projects for source in one.sources),
-            "gaps": len(gaps),
+            "backup_gaps": len(gaps),
             "longest_gap_seconds": max((gap.seconds for gap in gaps), default=0),
             "log_entries": len(found.entries),
             "log_sound": None if found.verified is None else found.verified.sound,
@@ -174,7 +175,7 @@ def write(context: Context, projects: Sequence[Project], found: Evidence, path: 
     from restore.export.file_bag import write_zip
     from strongroom import evidence_files
 
-    signer = bag_signer.of_context(context)
+    signer = bag_signer(context)
     payload = evidence_files.payload(found, signer)
     info = [
         ("Bagging-Date", found.made_at.date().isoformat()),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from strongroom import audit_export, csv_text, evidence_page
+from strongroom import audit_export, evidence_page
 
 if TYPE_CHECKING:
     from restore.export.signature import BagSigner
@@ -51,7 +51,7 @@ def payload(found: Evidence, signer: BagSigner | None) -> dict[str, bytes]:
     }
     files = {"evidence.html": evidence_page.page(found, signer).encode("utf-8", "backslashreplace")}
     for name, rows in tables.items():
-        files[f"{name}.csv"] = "".join(csv_text.lines(COLUMNS[name], rows)).encode("utf-8", "backslashreplace")
+        files[f"{name}.csv"] = "".join(audit_export.csv_lines(COLUMNS[name], rows)).encode("utf-8", "backslashreplace")
     for format_ in ("jsonl", "csv"):
         out = io.BytesIO()
         audit_export.write(found.entries, "jsonl" if format_ == "jsonl" else "csv", out)

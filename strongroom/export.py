@@ -16,17 +16,20 @@ from restore.export import folder
 from restore.export.bag import done
 from restore.export.request import ExportRequest, Requester
 from restore.export.selection_text import in_words
+from restore.export.signature import NAMESPACE, BagSigner
 from restore.export.write import ExportOptions, to_folder, to_zip
 from restore.local_fs.syscalls import is_folder, stands
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import RestorePlan, make_plan
-from strongroom import bag_signer, command_log, environment, notices, own_paths
+from strongroom import command_log, environment, notices, own_paths
 from strongroom.context import VERSION
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
+from vault.age import HybridIdentity
 from vault.errors import TargetError
+from vault.format.principal import Principal, sign
 from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
@@ -139,7 +142,7 @@ def plan_export(
     plan = make_plan(selected.selection, EmptyDestination(), ConflictPolicy.REFUSE, today(project))
     conversion = tables.conversion(selected.query, context, project.name)
     merged = merged_name(project.name, selected.query, conversion) if tables.merge else None
-    signer = bag_signer.of_context(context)
+    signer = bag_signer(context)
     work = ExportOptions(_request(selected, tables, reason), selected.selection, plan, conversion, merged, signer)
     zipped = path.suffix.lower() == ".zip" and not is_folder(path)
     own_paths.refuse_target(context.settings, path, folder=not zipped)
@@ -177,6 +180,25 @@ def export(
         entry.problems(len(report.problems))
     outcomes = None if planned.work.conversion is None else tuple(exported.output.outcomes)
     return ExportResult(planned, report, outcomes)
+
+
+def bag_signer(context: Context) -> BagSigner | None:
+    """Who signs what this machine exports: the principal whose identity is at hand, with a time stamp where the settings name
+    an authority. None where no identity can sign."""
+    from strongroom import time_stamps
+
+    identity = next((one for one in context.identities if isinstance(one, HybridIdentity)), None)
+    if identity is None:
+        return None
+    public, authority = Principal.of(identity), context.settings.document.audit.timestamp
+    return BagSigner(
+        name=environment.person(),
+        key=public.signing_key or b"",
+        fingerprint=public.fingerprint,
+        sign=lambda data: sign(identity, data, NAMESPACE),
+        stamp=None if authority is None else lambda data: time_stamps.stamp(authority, data),
+        authority=authority or "",
+    )
 
 
 def _request(selected: SelectedItems, tables: TableOptions, reason: str) -> ExportRequest:

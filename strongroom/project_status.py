@@ -215,7 +215,7 @@ class CopyStatus(Struct, frozen=True):
 
     until: it has everything that was there then, as this machine has copied it; None where it has not · lacking: how many
     snapshots it lacks; None where nobody could be asked · oldest: when the oldest of these was taken · within: how long it may
-    be without them
+    be without them · unreached: why its store was not reached, where it was asked for
     """
 
     copy: str
@@ -224,14 +224,21 @@ class CopyStatus(Struct, frozen=True):
     oldest: datetime | None
     within: timedelta | None
     now: datetime
+    unreached: str | None = None
 
     @property
     def behind(self) -> timedelta:
         """For how long it has lacked something."""
         return timedelta() if self.oldest is None else max(timedelta(), self.now - self.oldest)
 
-    def in_words(self) -> str:
-        """In a few words."""
+    def in_words(self, *, why: bool = False) -> str:
+        """In a few words. why: also why it is not reached."""
+        if self.unreached is None:
+            return self._known()
+        known = f"; as far as known: {self._known()}" if self.lacking is not None or self.until is not None else ""
+        return f"not reached{f' ({self.unreached})' if why else ''}{known}"
+
+    def _known(self) -> str:
         if self.lacking is None:
             return "not known" if self.until is None else f"complete up to {wording.moment(self.until)}"
         if not self.lacking:
@@ -247,6 +254,7 @@ class CopyStatus(Struct, frozen=True):
             "snapshots_lacking": self.lacking,
             "behind_seconds": None if self.lacking is None else round(self.behind.total_seconds(), 3),
             "promised_seconds": self.within and self.within.total_seconds(),
+            "unreached": self.unreached,
         }
 
 

@@ -125,7 +125,7 @@ class ProjectTables(Struct, frozen=True):
     def problems(self) -> tuple[Problem, ...]:
         """What could not be read: of the snapshot, and workbooks that lack the sheet or are damaged; and what was read from
         copies."""
-        return (*self.selection.damage, *self._engine.sheets.problems, *self._fallbacks())
+        return tuple(dict.fromkeys((*self.selection.damage, *self._engine.damage, *self._fallbacks())))
 
     def _fallbacks(self) -> list[Problem]:
         project = self.selection.project
@@ -165,7 +165,7 @@ class ProjectTables(Struct, frozen=True):
             rows.num_rows > most,
             self.missing,
             self.selection.damage,
-            (*self._engine.sheets.problems, *self._fallbacks()),
+            (*self._engine.damage, *self._fallbacks()),
         )
 
     def write(self, sql: str, format_: str, opening: Opening, *, again: bool) -> tuple[Loss, ...]:
@@ -226,7 +226,7 @@ def open_tables(
         with _opened(context, project, query, sheets, header=header) as (selection, missing, engine):
             yield ProjectTables(selection, context.zone(project.name), missing, engine, entry, [])
             entry.count(files_opened=engine.opened)
-            entry.problems(len(selection.damage) + len(engine.sheets.problems))
+            entry.problems(len({*selection.damage, *engine.damage}))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from strongroom import context, copies, notices, settings
 from vault.errors import Damaged, NoRepository, StorageError, StrongroomError
 from vault.problems import Problem, printable
+from vault.wording import quoted
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -27,6 +28,31 @@ if TYPE_CHECKING:
 
 OBJECTS_NAMED = 5
 """Objects that are named while they are read elsewhere; all of them are problems at the end."""
+
+
+@contextmanager
+def opened_to_look(
+    config: Path | None, identity: list[Path] | None = None, *, address: str | None = None, copy: str | None = None
+) -> Iterator[Context]:
+    """As `context.opened`, for a command that says what there is in the store that it is asked about: nothing is read from
+    copies. The hint of an error names them."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(context.opened(config, identity, brief=True, address=address, copy=copy))
+        except (StorageError, NoRepository, Damaged) as error:
+            if address is None and copy is None:
+                hint_at_copies(error, settings.load(settings.find(config), tell_old_names=False))
+            raise
+        yield opened
+
+
+def hint_at_copies(error: StrongroomError, found: Settings) -> None:
+    """Where the repository itself cannot be opened, the hint of the error names the copies that the settings name."""
+    if not found.copies:
+        return
+    which = " or ".join(f"`strongroom list --from {quoted(name)}`" for name in found.copies)
+    before = "check the address" if isinstance(error, NoRepository) else error.hint  # there is nothing to make anew
+    error.hint = "; ".join(filter(None, [f"see what a copy has with {which} (`restore` reads from it by itself)", before]))
 
 
 @contextmanager
@@ -72,6 +98,7 @@ def _copy_in_its_place(
     stack: ExitStack, found: Settings, identity: list[Path] | None, error: StrongroomError, notes: FallbackNotes
 ) -> Context:
     """The first copy that can be opened. Raises `error` where there is none."""
+    from vault.storage.absent import AbsentStore
     from vault.storage.fallback import READ_FROM_COPY
 
     for name in found.copies:
@@ -82,6 +109,9 @@ def _copy_in_its_place(
             continue
         message = f"the repository itself cannot be opened ({error}); everything is read from its copy {name!r}"
         notes.note(Problem(name.encode(), READ_FROM_COPY, message))
+        if isinstance(error, StorageError):  # it was waited for, and takes no log either
+            gone = StorageError(f"the repository itself is away, which takes the log: {error}", hint=error.hint)
+            opened = replace(opened, log=AbsentStore(gone))
         return _with(opened, list, notes)
     raise error
 

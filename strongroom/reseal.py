@@ -44,8 +44,8 @@ class PlannedReseal(Struct, frozen=True):
             "epoch": self.epoch,
             "packs": self.packs,
             "bytes": self.bytes,
-            "packs_stored_anew": len(plan.wasteful),
-            "bytes_stored_anew": sum(one.pack.size for one in plan.wasteful),
+            "packs_to_reencrypt": len(plan.wasteful),
+            "bytes_to_reencrypt": sum(one.pack.size for one in plan.wasteful),
             "packs_deleted": len(plan.dead),
             "packs_locked": len(plan.locked),
             "small_objects": len(self.objects.former),
@@ -66,12 +66,12 @@ class Resealed(Struct, frozen=True):
         """For `--json`."""
         return {
             "project": self.left.project,
-            "packs_moved": self.report.moved,
+            "packs_reencrypted": self.report.moved,
             "stored_bytes": self.report.stored,
             "packs_deleted": self.report.deleted,
             "freed_bytes": self.report.freed,
             "waiting": list(self.report.waiting),
-            "small_objects_sealed": self.objects,
+            "small_objects_reencrypted": self.objects,
             "remaining": self.left.as_json(),
         }
 

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 ITEMS = 50
 MOST_BYTES = 1 << 30
+REPAIRED = frozenset({"damaged-index", "missing-index"})
+"""Damage that costs nothing as long as all content is found: what is read is verified by other names."""
+
 NEWEST_OF = "reports"
 """The kind of which the newest item is always among the sample; another one where a project has none of it."""
 
@@ -123,8 +126,9 @@ def drill(
     clock = project.services.clock
     began = clock.monotonic()
     selection = select(project, ItemQuery())
-    if selection.damage:
-        raise Damaged(selection.damage[0].message)
+    for one in selection.damage:
+        if one.what not in REPAIRED:
+            raise Damaged(one.message)
     files = selection.table.filter(pc.equal(selection.table["type"], manifest.FILE))
     if not files.num_rows:
         raise NothingFound(f"project {project.name!r} has no file to restore", hint="drill it once it has one")
@@ -151,7 +155,9 @@ def drill(
         whole_seconds=(selected - began) + estimate.measured(_whole(selection, files), estimate.cost_of(plan), took, pace),
         newest=printable(files["path"][rows[0]].as_py()),
         wrong=tuple(compared.wrong),
-        problems=(*compared.problems, *problems_of(project.store, project.id)),
+        problems=tuple(
+            dict.fromkeys([*selection.damage, *plan.damage, *compared.problems, *problems_of(project.store, project.id)])
+        ),
     )
 
 
@@ -294,8 +300,8 @@ def _recorded(context: Context, project: Project, stop: Callable[[], None], prog
     report, trouble = None, ""
     error: StrongroomError | None = None
     try:
-        report = drill(project, stop, progress=progress)
         lost = [one.message for one in context.missing(project) if one.what == "snapshot"]
+        report = drill(project, stop, progress=progress)
         trouble = report.trouble or (f"an older state was restored: {lost[0]}" if lost else "")
         error = Damaged(f"{project.name}: {trouble}") if trouble else None
     except Interrupted:

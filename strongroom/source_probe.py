@@ -76,7 +76,7 @@ class SourceProbe(Struct, frozen=True):
             "items": self.items,
             "files": self.files,
             "bytes": self.size,
-            "entities": [] if coverage is None else [one.name for one in coverage.entities],
+            "entity_names": [] if coverage is None else [one.name for one in coverage.entities],
             "gaps": [] if coverage is None else list(coverage.gaps),
             "one_moment": coverage is not None and coverage.one_moment,
             "paths": [printable(path) for path in self.paths],

@@ -71,14 +71,14 @@ class RepositoryStatus(Struct, frozen=True):
         """How far each copy is behind: a sentence for each, about the project that is behind the most."""
         for name in dict.fromkeys(copy.copy for one in self.projects for copy in one.copies):
             of_projects = [(one.project, copy) for one in self.projects for copy in one.copies if copy.copy == name]
-            worse = [(project, copy) for project, copy in of_projects if copy.lacking != 0]
+            worse = [(project, copy) for project, copy in of_projects if copy.lacking != 0 or copy.unreached]
             if not worse:
                 yield f"The copy {name} is up to date."
                 continue
             project, worst = max(worse, key=lambda one: (one[1].behind, one[1].lacking or 0))
             others = counted(len(worse) - 1, "other project is", "other projects are")
             more = f"; {others} not up to date there either" if len(worse) > 1 else ""
-            yield f"The copy {name} of {project}: {worst.in_words()}{more}."
+            yield f"The copy {name} of {project}: {worst.in_words(why=True)}{more}."
 
     @property
     def has_problems(self) -> bool:

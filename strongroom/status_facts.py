@@ -64,7 +64,8 @@ class RepositoryState(Struct, frozen=True):
     """What the repository says of a project. heads: the newest snapshot of each source · claims: of runs under way · damaged:
     records, notes and holds that cannot be read · missing: what was here and is gone · frozen: why retention is · reads:
     whether this machine may read content · readers: who may, where this machine may not and grants say so · finished: when each
-    snapshot was, by its id · lacking: by copy, the snapshots that it lacks, where its store was asked."""
+    snapshot was, by its id · lacking: by copy, the snapshots that it lacks, where its store was asked · unreached: copies that
+    were not reached, and why."""
 
     heads: Mapping[str, Record]
     claims: Sequence[Claim]
@@ -75,6 +76,7 @@ class RepositoryState(Struct, frozen=True):
     readers: tuple[str, ...] = ()
     finished: Mapping[str, datetime] = field(default_factory=dict)
     lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unreached: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unreadable(self) -> dict[str, list[str]]:
@@ -126,30 +128,28 @@ def _readers(opened: context.Context, project: Project) -> tuple[str, ...]:
 def ask_copies(
     opened: context.Context, projects: Sequence[Project], states: Mapping[str, RepositoryState]
 ) -> dict[str, RepositoryState]:
-    """The same, with what copies lack of these projects, where this machine has not copied them itself. A copy that does not
-    answer is not known."""
+    """The same, with what is known of copies: whether they are reached, and what they lack of these projects, where this
+    machine has not copied them itself."""
     from strongroom import copies
 
-    found = dict(states)
+    lacking: dict[str, dict[str, frozenset[str]]] = {one.name: {} for one in projects}
+    unreached: dict[str, str] = {}
     with open_local_state(opened.settings) as known:
         unknown = {
             name: [one for one in projects if known.copied_until(one.name, name) is None] for name in opened.settings.copies
         }
     for name, some in unknown.items():
-        if not some:
-            continue
         try:
             with copies.opened_copy(opened, name, brief=True) as copy:
                 for one in some:
-                    lacking = copies.lacking(copy, one, found[one.name].finished)
-                    found[one.name] = replace(found[one.name], lacking={**found[one.name].lacking, name: lacking})
-        except NoRepository:
-            for one in some:
-                everything = frozenset(found[one.name].finished)
-                found[one.name] = replace(found[one.name], lacking={**found[one.name].lacking, name: everything})
+                    lacking[one.name][name] = copies.lacking(copy, one, states[one.name].finished)
         except StrongroomError as error:
-            notices.notice(f"the copy {name!r} could not be asked: {error}")
-    return found
+            if isinstance(error, NoRepository):
+                for one in some:
+                    lacking[one.name][name] = frozenset(states[one.name].finished)
+            if not isinstance(error, NoRepository) or len(some) < len(projects):  # else it was never begun, for all we know
+                unreached[name] = str(error)
+    return {name: replace(state, lacking=lacking.get(name, {}), unreached=unreached) for name, state in states.items()}
 
 
 class LocalState(Struct, frozen=True):
@@ -219,7 +219,9 @@ class LocalState(Struct, frozen=True):
             elif copy in repository_state.lacking:
                 lacking = [finished[one] for one in repository_state.lacking[copy]]
         count = None if lacking is None else len(lacking)
-        return CopyStatus(copy, until, count, min(lacking, default=None) if lacking else None, plan.copy_within, self.now)
+        unreached = None if repository_state is None else repository_state.unreached.get(copy)
+        oldest = min(lacking, default=None) if lacking else None
+        return CopyStatus(copy, until, count, oldest, plan.copy_within, self.now, unreached)
 
     def of_daemon(self) -> tuple[Alert, ...]:
         """What is wrong with the daemon itself, and with what it keeps here."""

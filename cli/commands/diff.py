@@ -26,8 +26,8 @@ from cli.options import (
     Source,
 )
 from strongroom import time_parsing
-from strongroom.context import opened
 from strongroom.diff import MOST_TABLES, DiffOptions, RowOptions, compare
+from strongroom.reading import opened_to_look
 from strongroom.selection import SelectionOptions
 from vault import wording
 from vault.errors import UsageError
@@ -90,7 +90,7 @@ def diff(
         raise UsageError("--until and --live exclude each other", hint="leave one of them out")
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, source=source)
     by_row = RowOptions(tuple(key or ()), tables, header) if rows or key else None
-    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
+    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
         own = context.project(project)
         query = options.query(context, own)
         zone = context.zone(project)

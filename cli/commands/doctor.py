@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from cli import colour, output
-from cli.commands.init import Endpoint, PathStyle, Profile, Region, repository_of
+from cli.address_options import Endpoint, PathStyle, Profile, Region, repository_of
 from cli.options import Config, Json
 from strongroom import context, settings
 from vault.errors import StorageDenied, StorageError

@@ -28,9 +28,9 @@ from cli.options import (
     Source,
 )
 from strongroom import time_parsing
-from strongroom.context import opened
 from strongroom.history import HistoryOptions, item_history
 from strongroom.items import FoundItem, find_items
+from strongroom.reading import opened_to_look
 from strongroom.selection import SelectionOptions
 from vault import wording
 from vault.problems import printable
@@ -78,7 +78,7 @@ def find(
     A word is looked for anywhere in the paths, and a glob at any depth; capitals and small letters are alike.
     """
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
-    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
+    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
         own = context.project(project)
         query = replace(options.query(context, own), anywhere=True, fold=not case_sensitive)
         over = _over(context, own, since, until)
@@ -126,7 +126,7 @@ def history(
 ) -> None:
     """Every version of an item: when, how large, which snapshot, and what happened: created, changed, deleted, came back."""
     options = SelectionOptions(paths, None, kinds, periods, formats, overlapping, source=source)
-    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
+    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
         own = context.project(project)
         query = options.query(context, own)
         over = _over(context, own, since, until)

@@ -9,25 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output, prompts
-from cli.options import BUCKET, GLOBAL, Json, Shares, Threshold
-from strongroom import context, environment
+from cli.address_options import (
+    SETTINGS_FILE,
+    Endpoint,
+    NewIdentity,
+    NewSettings,
+    Passphrase,
+    PathStyle,
+    Profile,
+    Region,
+    portable,
+    repository_of,
+)
+from cli.options import Json, Shares, Threshold
+from strongroom import environment
 
 if TYPE_CHECKING:
     from strongroom.new_repository import NewRepository
-    from strongroom.settings.models import RepositorySettings
-
-Endpoint = Annotated[
-    str | None, typer.Option("--endpoint", metavar="URL", help="An S3 server other than AWS.", rich_help_panel=BUCKET)
-]
-Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="The bucket's region.", rich_help_panel=BUCKET)]
-PathStyle = Annotated[
-    bool | None,
-    typer.Option("--path-style/--host-style", help="The bucket in the path, or in the host's name.", rich_help_panel=BUCKET),
-]
-Profile = Annotated[
-    str | None,
-    typer.Option("--aws-profile", metavar="NAME", help="A profile of the AWS configuration files.", rich_help_panel=BUCKET),
-]
 
 
 def init(
@@ -36,22 +34,8 @@ def init(
     region: Region = None,
     path_style: PathStyle = None,
     profile: Profile = None,
-    config: Annotated[
-        Path,
-        typer.Option(
-            "--config", metavar="FILE", help="Where the settings go.", envvar="STRONGROOM_CONFIG", rich_help_panel=GLOBAL
-        ),
-    ] = Path("strongroom.toml"),
-    identity: Annotated[
-        Path | None,
-        typer.Option(
-            "--identity",
-            metavar="FILE",
-            help="Your identity; made where there is none.",
-            envvar="STRONGROOM_IDENTITY",
-            rich_help_panel=GLOBAL,
-        ),
-    ] = None,
+    config: NewSettings = SETTINGS_FILE,
+    identity: NewIdentity = None,
     recovery_kit: Annotated[
         Path | None, typer.Option("--recovery-kit", metavar="FILE", help="Write the kit there instead of showing it once.")
     ] = None,
@@ -61,7 +45,7 @@ def init(
     ] = None,
     shares: Shares = None,
     threshold: Threshold = None,
-    passphrase: Annotated[bool, typer.Option("--passphrase", help="Seal a new identity to a passphrase.")] = False,
+    passphrase: Passphrase = False,
     create_bucket: Annotated[
         bool, typer.Option("--create-bucket", help="Make the bucket where there is none; one of yours that is there is used.")
     ] = False,
@@ -93,24 +77,6 @@ def init(
         )
     )
     _report(made, config, place, as_json=as_json)
-
-
-def repository_of(
-    address: str, endpoint: str | None, region: str | None, profile: str | None, *, path_style: bool | None
-) -> RepositorySettings:
-    """The settings that a command's options make. Raises `UsageError`."""
-    from strongroom.settings.models import RepositorySettings
-    from strongroom.settings.reader import made
-
-    context.located(address, Path.cwd())  # what is no address is refused in its own words
-    values = {"address": address, "endpoint": endpoint, "region": region, "path_style": path_style, "profile": profile}
-    return made(RepositorySettings, values)
-
-
-def portable(address: str) -> str:
-    """A relative folder is written down whole, so that the settings file may be moved."""
-    is_folder = not address.startswith(("s3:", "file:", "~")) and "://" not in address
-    return str(Path(address).absolute()) if is_folder and address.strip() else address
 
 
 def _report(made: NewRepository, config: Path, identity: Path, *, as_json: bool) -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import output, prompts
-from cli.commands.init import Endpoint, PathStyle, Profile, Region, portable, repository_of
+from cli.address_options import (
+    SETTINGS_FILE,
+    Endpoint,
+    NewIdentity,
+    NewSettings,
+    Passphrase,
+    PathStyle,
+    Profile,
+    Region,
+    portable,
+    repository_of,
+)
 from cli.commands.keys import show_public_half
-from cli.options import GLOBAL, Json
+from cli.options import Json
 from strongroom import environment
 from vault.wording import quoted
 
@@ -27,23 +37,9 @@ def join(
     region: Region = None,
     path_style: PathStyle = None,
     profile: Profile = None,
-    config: Annotated[
-        Path,
-        typer.Option(
-            "--config", metavar="FILE", help="Where the settings go.", envvar="STRONGROOM_CONFIG", rich_help_panel=GLOBAL
-        ),
-    ] = Path("strongroom.toml"),
-    identity: Annotated[
-        Path | None,
-        typer.Option(
-            "--identity",
-            metavar="FILE",
-            help="The identity; made where there is none.",
-            envvar="STRONGROOM_IDENTITY",
-            rich_help_panel=GLOBAL,
-        ),
-    ] = None,
-    passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt a new identity with a passphrase.")] = False,
+    config: NewSettings = SETTINGS_FILE,
+    identity: NewIdentity = None,
+    passphrase: Passphrase = False,
     as_json: Json = False,
 ) -> None:
     """Set this machine up for a repository that is there: settings, an identity, and what to send to whoever grants.

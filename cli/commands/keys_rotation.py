@@ -29,7 +29,7 @@ def rotate(
         bool, typer.Option("--reseal", help="Re-encrypt what former keys have encrypted. Rotates first only where that is due.")
     ] = False,
     max_bytes: Annotated[
-        str | None, typer.Option("--max-bytes", metavar="SIZE", help="With --reseal: store at most so much anew, such as 50G.")
+        str | None, typer.Option("--max-bytes", metavar="SIZE", help="With --reseal: re-encrypt at most so much, such as 50G.")
     ] = None,
     max_time: Annotated[
         float | None,

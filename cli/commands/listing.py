@@ -31,7 +31,7 @@ from cli.options import (
     Source,
 )
 from strongroom import time_parsing
-from strongroom.context import opened
+from strongroom.reading import opened_to_look
 from strongroom.selection import SelectionOptions, notice_beyond, notice_moment
 from strongroom.snapshots import ProjectSnapshots, list_snapshots
 from vault import wording
@@ -64,7 +64,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """The snapshots of each project, the newest last: when, how many items, bytes, new bytes stored, problems."""
-    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
+    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
         found = [_snapshots(context, project, last, since, until) for project in context.projects(projects or [])]
     if as_json:
         output.document("list/1", {"projects": [one.as_json() for one in found]})
@@ -138,7 +138,7 @@ def ls(
     folder in front of its first `*` on.
     """
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with opened(config, identity, brief=True, address=repository, copy=from_copy) as context:
+    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
         found = context.project(project)
         query = options.query(context, found)
         from strongroom.items import list_items

@@ -38,7 +38,7 @@ def prune(
         typer.Option("--wait", metavar="DURATION", help="Wait so long for backups under way, such as '10 min' or 0: 1 hour."),
     ] = None,
     repack_above: Annotated[
-        float, typer.Option("--repack-above", metavar="PERCENT", min=0, max=100, help="Waste from which a pack is stored anew.")
+        float, typer.Option("--repack-above", metavar="PERCENT", min=0, max=100, help="Waste from which a pack is repacked.")
     ] = 50,
     join: Annotated[
         bool, typer.Option("--join/--no-join", help="Join small packs of many backups, once enough have come together.")
@@ -57,7 +57,7 @@ def prune(
     """Delete what no snapshot needs, and join small packs, beside backups and restores, without a lock.
 
     The plan is shown first. It may be interrupted anywhere; the next run goes on with the rest. Packs that were joined or
-    stored anew go with the next prune: who is reading them now can go on.
+    repacked go with the next prune: who is reading them now can go on.
     """
     limits = PruneLimits(
         max_bytes=None if max_bytes is None else size_in_bytes(max_bytes),
@@ -124,7 +124,7 @@ def _show(plan: PrunePlan) -> None:
     output.result(f"{plan.project}: plan")
     for name, text in (
         ("dead", f"that no snapshot needs go{', if no backup under way needs them' if plan.claims else ''}"),
-        ("repack", "hold mostly waste: what is needed of them is stored anew, and they go with the next prune"),
+        ("repack", "hold mostly waste: what is needed of them is repacked, and they go with the next prune"),
         ("join", f"are small and are joined into at most {plan.new_packs}; they go with the next prune"),
         ("unreadable", "are small and wait for somebody with a read capability, who can open and join them"),
         (
@@ -186,4 +186,4 @@ def _show_report(report: PruneReport) -> None:
     if report.left:
         output.notice(f"{report.project}: {counted(report.left, 'pack')} left for the next run")
     if report.damaged:
-        output.notice(f"{report.project}: {counted(len(report.damaged), 'damaged pack')} could not be stored anew")
+        output.notice(f"{report.project}: {counted(len(report.damaged), 'damaged pack')} could not be repacked")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import kit_prompts, recovery_run
+from cli.address_options import SETTINGS_FILE, NewSettings, Passphrase
 from cli.commands.settings import settings_choice
 from cli.options import DESTINATION, GLOBAL, Json, Quiet, Yes
 from cli.recovery_run import FirstRestore
@@ -26,12 +27,7 @@ def recover(
         list[Path] | None,
         typer.Option("--kit", metavar="FILE", help="The kit, or a share of it; may be given again. Default: it is typed."),
     ] = None,
-    config: Annotated[
-        Path,
-        typer.Option(
-            "--config", metavar="FILE", help="Where the settings go.", envvar="STRONGROOM_CONFIG", rich_help_panel=GLOBAL
-        ),
-    ] = Path("strongroom.toml"),
+    config: NewSettings = SETTINGS_FILE,
     identity: Annotated[
         Path | None,
         typer.Option(
@@ -45,7 +41,7 @@ def recover(
     no_identity: Annotated[
         bool, typer.Option("--no-identity", help="Make no identity: the kit is used for this one run.")
     ] = False,
-    passphrase: Annotated[bool, typer.Option("--passphrase", help="Seal the new identity to a passphrase.")] = False,
+    passphrase: Passphrase = False,
     host: Annotated[
         str | None, typer.Option("--host", metavar="NAME", help="The settings of the machine of this name.")
     ] = None,

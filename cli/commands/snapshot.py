@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output, prompts
-from cli.options import EXIT_CODES, Config, Identity, Json, Repository, Source, Yes
+from cli.options import EXIT_CODES, Config, FromCopy, Identity, Json, Repository, Source, Yes
 from strongroom import snapshot_review
 from strongroom.context import opened
+from strongroom.reading import opened_to_look
 from strongroom.snapshot_details import snapshot_details
 from vault import wording
 from vault.problems import printable
@@ -42,6 +43,7 @@ def show(
         ),
     ] = "latest",
     source: Source = None,
+    from_copy: FromCopy = None,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -49,7 +51,7 @@ def show(
 ) -> None:
     """Everything about one snapshot: when and of what it was taken, what it holds and cost, its problems, what it changed, what
     was suspicious, which holds are on it, and why retention keeps it."""
-    with opened(config, identity, brief=True, address=repository) as context:
+    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
         found = snapshot_details(context, context.project(project), snapshot, source)
     if as_json:
         output.document("snapshot-show/1", found.as_json())

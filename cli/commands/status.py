@@ -13,7 +13,7 @@ import typer
 
 from cli import output, terminal_layout
 from cli.options import Config, Identity, Json
-from strongroom import context, settings
+from strongroom import context, reading, settings
 from strongroom import status as strongroom_status
 from vault import wording
 from vault.errors import Damaged, NoRepository, StorageError, StrongroomError, UsageError
@@ -104,6 +104,7 @@ def _looked(read: Settings, names: list[str], config: Path | None, identity: lis
         with context.opened(config, identity, brief=True) as opened:
             return strongroom_status.repository_status(opened, names)
     except (StorageError, NoRepository, Damaged) as error:
+        reading.hint_at_copies(error, read)
         found = strongroom_status.known_status(read, [name for name in names if name in read.projects], error)
         if not found.is_known:
             raise

@@ -51,7 +51,7 @@ class TableRows(Struct, frozen=True):
             "inserted": self.missing,
             "replaced": replaced,
             "equal": self.equal,
-            "left": self.differing - replaced,
+            "rows_left": self.differing - replaced,
             "key": list(self.key),
             "created": self.created,
             "notes": list(self.notes),

@@ -15,7 +15,9 @@ from restore.fsspec.chunk_cache import Chunks
 from restore.planning.chunk_locations import locate
 from vault.errors import Damaged
 from vault.format.layout import CONTENT_TIER
+from vault.problems import Problem
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.orphan_packs import with_orphans
 from vault.repository.pack_reader import ChunkPlace, PackReader
 from vault.repository.project import Project
 
@@ -56,22 +58,29 @@ class FileMap(Struct, frozen=True):
 class FileContents:
     """The files of a project at a moment. Safe to use from several threads. items: rows of manifests."""
 
-    def __init__(self, project: Project, index: ChunkIndex, items: pa.Table, chunks: Chunks | None = None) -> None:
+    def __init__(self, project: Project, index: ChunkIndex, items: pa.Table) -> None:
+        self._project = project
         self._index = index
         self._items = items
-        self._chunks = chunks or Chunks(PackReader(project, index))
+        self._reader = PackReader(project, index)
+        self._chunks = Chunks(self._reader)
         self._lock = threading.Lock()
+        self._search_lock = threading.Lock()
+        self._searched = False
+        self.damage: tuple[Problem, ...] = ()
+        """That index segments are missing, as was found while files were read."""
         self._maps: OrderedDict[int, FileMap] = OrderedDict()
         self._known = 0
 
     def map_of(self, row: int) -> FileMap:
-        """Where a file's content lies. Raises `Damaged` where a part of it is in no index segment."""
+        """Where a file's content lies. Raises `Damaged` where a part of it is in no index segment, and in no pack that none
+        names."""
         with self._lock:
             found = self._maps.get(row)
         if found is None:
             found = self._load([row])[row]
         if found.lost:
-            raise Damaged("a part of its content is in no index segment")
+            raise Damaged("a part of its content is gone from the repository")
         return found
 
     def expect(self, rows: Sequence[int]) -> None:
@@ -110,7 +119,7 @@ class FileContents:
         import pyarrow.compute as pc
 
         items = taken(self._items.select(["size", "chunks", "period_start"]), rows)
-        references = locate(items, self._index).sort_by([("row", "ascending"), ("position", "ascending")])
+        references = self._locate(items).sort_by([("row", "ascending"), ("position", "ascending")])
         lost = references.filter(pc.is_null(references["pack"]))["row"].to_pylist()
         references = references.filter(pc.is_valid(references["pack"]))
         numbers = references["row"].to_pylist()
@@ -128,6 +137,23 @@ class FileContents:
         }
         self._keep(maps)
         return maps
+
+    def _locate(self, items: pa.Table) -> pa.Table:
+        """As `locate`; where a chunk is in no segment, once also in the packs that none names, and then in those of copies that
+        stand behind the store."""
+        references = locate(items, self._index)
+        if not references["pack"].null_count:
+            return references
+        with self._search_lock:
+            if not self._searched:
+                self._searched = True
+                index = with_orphans(self._project, self._index, CONTENT_TIER)
+                self.damage = index.damaged[len(self._index.damaged) :]
+                if locate(items, index)["pack"].null_count:
+                    others = self._reader.index_of_others(CONTENT_TIER)
+                    index = index if others is None else index.with_rows([others.table])
+                self._index = self._reader.index = index
+        return locate(items, self._index)
 
     def _keep(self, maps: dict[int, FileMap]) -> None:
         with self._lock:

@@ -25,6 +25,7 @@ from restore.query.table_names import QueryTable, find_tables
 from restore.selection.select import Selection
 from restore.tables.readers.csv_header import NO_HEADER, Headers
 from vault.errors import NothingFound, UsageError
+from vault.problems import Problem
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class QueryEngine:
     def __len__(self) -> int:
         """How many files there are."""
         return sum(len(view.rows) for view in self.views)
+
+    @property
+    def damage(self) -> Sequence[Problem]:
+        """Index segments that could not be used, and workbooks that lack a sheet or are damaged."""
+        return (*self._contents.damage, *self.sheets.problems)
 
     @property
     def opened(self) -> int:

@@ -1,4 +1,4 @@
-"""The whole file as one model."""
+"""The whole file as one model; the tables `[copies.NAME]`, which repeat of others what a copy has of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from strongroom.settings.copies import CopySettings
 from strongroom.settings.models import (
     AuditSettings,
     DaemonSettings,
@@ -17,8 +16,41 @@ from strongroom.settings.models import (
     SettingsTable,
 )
 from strongroom.settings.notifications import NotifySettings
-from strongroom.settings.projects import DefaultSettings, ProjectSettings
+from strongroom.settings.projects import (
+    CheckJob,
+    DefaultSettings,
+    JobSettings,
+    KeepSettings,
+    LockSettings,
+    ProjectSettings,
+)
 from strongroom.settings.value_types import Word
+
+
+class CopySchedules(SettingsTable):
+    """When what is done to a copy itself, for each project, in its time zone. When it is brought up to date, projects say:
+    `schedule.copy`."""
+
+    check: CheckJob = Field(default=CheckJob.model_construct(), description="data stored there is read and verified")
+    retention: JobSettings = Field(
+        default=JobSettings.model_construct(), description="snapshots that no rule of the copy wants are forgotten there"
+    )
+    prune: JobSettings = Field(
+        default=JobSettings.model_construct(), description="what nothing there needs any more is deleted from the copy"
+    )
+
+
+class CopySettings(RepositorySettings):
+    """A second copy of the repository: at another address, with rules of its own about what stays there. `strongroom copy`
+    brings it up to date; nothing is deleted there because it was deleted in the first one."""
+
+    keep: KeepSettings | None = Field(
+        default=None, description="which snapshots stay in the copy; where it is not said: as each project says"
+    )
+    schedule: CopySchedules = Field(
+        default=CopySchedules.model_construct(), description="when it is checked, and when it forgets and prunes"
+    )
+    lock: LockSettings | None = Field(default=None, description="Object Lock in the copy; where it is not said: none")
 
 
 class Document(SettingsTable):

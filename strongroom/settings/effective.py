@@ -13,8 +13,7 @@ from vault.errors import UsageError
 from vault.hidden_fields import HidesFields
 
 if TYPE_CHECKING:
-    from strongroom.settings.copies import CopySettings
-    from strongroom.settings.document import Document
+    from strongroom.settings.document import CopySettings, Document
     from strongroom.settings.models import IdentitySettings, RepositorySettings
     from strongroom.settings.projects import ProjectSettings, SourceSettings
 

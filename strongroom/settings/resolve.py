@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from policies.retention.rules import ItemRules, Keep
     from policies.scheduling.job_policy import JobPolicy
     from policies.scheduling.parser import Schedule
-    from strongroom.settings.copies import CopySettings
-    from strongroom.settings.document import Document
+    from strongroom.settings.document import CopySettings, Document
     from strongroom.settings.projects import (
         HookSettings,
         JobSettings,

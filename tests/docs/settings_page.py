@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from strongroom.settings import copies, models, notifications, projects
+from strongroom.settings import document, models, notifications, projects
 from strongroom.settings.document import Document
 from strongroom.settings.example import EXAMPLE
 
@@ -30,8 +30,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "defaults.keep": projects.KeepSettings,
     "defaults.lock": projects.LockSettings,
     "defaults.alerts": projects.AlertSettings,
-    "copies.NAME": copies.CopySettings,
-    "copies.NAME.schedule": copies.CopySchedules,
+    "copies.NAME": document.CopySettings,
+    "copies.NAME.schedule": document.CopySchedules,
     "daemon": models.DaemonSettings,
     "notify": notifications.NotifySettings,
     "notify.email": notifications.EmailSettings,
@@ -128,7 +128,7 @@ def _without_titles(value: Any) -> Any:
 
 def _section(heading: str, model: type[BaseModel]) -> str:
     made = model.model_json_schema()
-    above = (projects.ProjectSettings, projects.CheckJob, copies.CopySettings)
+    above = (projects.ProjectSettings, projects.CheckJob, document.CopySettings)
     inherited = set(model.__mro__[1].model_fields) if model in above else set()  # type: ignore[attr-defined]  # its parent is a model
     rows = [_row(name, about, made) for name, about in made["properties"].items() if name not in inherited]
     told = " ".join((model.__doc__ or "").split())

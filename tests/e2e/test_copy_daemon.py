@@ -62,6 +62,22 @@ def test_status_says_how_far_a_copy_is_behind(scheduled: Desk) -> None:
     assert "lacks 1 snapshot" in shown and "offsite" in (scheduled.folder / "page.html").read_text("utf-8")
 
 
+def test_status_says_that_a_copy_is_not_reached(scheduled: Desk) -> None:
+    """What this machine knows of it is shown beside."""
+    scheduled.call("copy")
+    assert copies(scheduled)["unreached"] is None
+    (scheduled.folder / "second").rename(scheduled.folder / "away")
+    found = copies(scheduled)
+    assert found["snapshots_lacking"] == 0 and "there is no folder" in str(found["unreached"])
+    shown = scheduled.call("status", "--all", exits=(0, 3)).text
+    assert "The copy offsite of acme: not reached (there is no folder" in shown and "; as far as known: up to date." in shown
+    (scheduled.folder / "repository").rename(scheduled.folder / "away as well")
+    known = scheduled.call("status", exits=10)
+    assert "The copy offsite of acme: complete up to" in known.text and "--from offsite" in known.err
+    (scheduled.folder / "away").rename(scheduled.folder / "second")
+    scheduled.call("restore", "acme", "--to", "back", exits=3)
+
+
 def test_a_machine_that_does_not_copy_asks_the_copy(scheduled: Desk, tmp_path: Path) -> None:
     scheduled.call("copy")
     shutil.rmtree(scheduled.folder / "home/.local/state")

@@ -31,6 +31,14 @@ def objects(desk: Desk, folder: str) -> list[Path]:
     return sorted(file for file in (desk.folder / "repository").glob(f"projects/*/{folder}/**/*") if file.is_file())
 
 
+def snapshot_file(desk: Desk) -> Path:
+    """The record of the newest snapshot."""
+    (project,) = desk.call("list", "--json").document["projects"]
+    (file,) = (one for one in objects(desk, "snapshots") if one.name == project["snapshots"][-1]["snapshot"])
+    desk.call("cache", "clear", "--all")
+    return file
+
+
 def remove(file: Path) -> None:
     file.unlink()
 
@@ -52,16 +60,62 @@ def problems(done: Result) -> list[str]:
 @pytest.mark.parametrize("damage", [remove, flip, truncate])
 @pytest.mark.parametrize("folder", ["packs", "meta", "snapshots", "index"])
 def test_a_restore_reads_what_is_lost_from_the_copy(copied: Desk, folder: str, damage: Callable[[Path], None]) -> None:
-    found = objects(copied, folder)
-    for file in found if folder != "snapshots" else found[-1:]:
+    for file in objects(copied, folder) if folder != "snapshots" else [snapshot_file(copied)]:
         damage(file)
-    if folder == "snapshots" and damage is remove:
-        return  # nobody knows that it was there, but for this machine, which warns
     done = copied.call("restore", "acme", "--to", "back", "--json", exits=3)
     assert tree_facts(copied.folder / "back/reports") == tree_facts(copied.folder / "source")
     assert problems(done) and set(problems(done)) <= {"read-from-copy", "damaged-index", "missing-index"}
     if folder != "index":
         assert "read-from-copy" in problems(done) and "it was read from the copy 'offsite'" in done.err
+
+
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_a_snapshot_that_is_lost_is_restored_from_the_copy(copied: Desk, *, forgetful: bool) -> None:
+    """Nobody knows that it was there but the copy, and a machine that has seen it."""
+    newest = snapshot_file(copied)
+    newest.unlink()
+    if forgetful:
+        shutil.rmtree(copied.folder / "home/.local/state")
+        assert newest.name not in copied.call("list").text
+    for number in range(2):
+        done = copied.call("restore", "acme", "--to", f"back {number}", "--json", exits=3)
+        assert tree_facts(copied.folder / f"back {number}/reports") == tree_facts(copied.folder / "source")
+        assert [(one["what"], Path(one["path"]).name) for one in done.document["problem_list"]] == [
+            ("read-from-copy", newest.name)
+        ]
+        assert done.document["missing_snapshots"] == []
+    copied.call("restore", "acme", "--at", newest.name, "--to", "back 2", exits=3)
+    assert tree_facts(copied.folder / "back 2/reports") == tree_facts(copied.folder / "source")
+    asked = copied.call("query", "acme", "select max(number) from reports", "--json", exits=3)
+    assert asked.document["rows"] == [[7]] and problems(asked) == ["read-from-copy"]
+    assert problems(copied.call("export", "acme", "--to", "bag", "--json", exits=3)) == ["read-from-copy"]
+    (drilled,) = copied.call("drill", "--json", exits=3).document["drills"]
+    assert not drilled["trouble"] and [one["what"] for one in drilled["problem_list"]] == ["read-from-copy"]
+    assert "If a copy has it, `strongroom repair` puts it back" in copied.call("list").err
+    copied.call("repair", "--yes")
+    copied.call("restore", "acme", "--to", "back 3")
+
+
+def test_a_lost_index_costs_a_drill_and_a_query_nothing(copied: Desk) -> None:
+    for file in objects(copied, "index"):
+        file.unlink()
+    (drilled,) = copied.call("drill", "--json", exits=3).document["drills"]
+    assert not drilled["trouble"] and "missing-index" in {one["what"] for one in drilled["problem_list"]}
+    asked = copied.call("query", "acme", "select max(number) from reports", "--json", exits=3)
+    assert asked.document["rows"] == [[7]] and "missing-index" in problems(asked)
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "ls acme", "find acme *.csv", "history acme reports/calls.csv", "snapshot show acme"]
+)
+def test_what_a_copy_has_is_looked_at_by_its_name(copied: Desk, command: str) -> None:
+    words = command.split()
+    here = copied.call(*words)
+    assert copied.call(*words, "--from", "offsite").text == here.text
+    shutil.rmtree(copied.folder / "repository")
+    refused = copied.call(*words, exits=10).err
+    assert "`strongroom list --from offsite`" in refused and "strongroom init" not in refused
+    assert copied.call(*words, "--from", "offsite").text == here.text
 
 
 def test_a_whole_store_is_as_quiet_as_ever(copied: Desk) -> None:
@@ -104,8 +158,10 @@ def test_a_server_that_does_not_answer_is_not_waited_for_long(copied: Desk, monk
     copied.settings.write_text(text, "utf-8")
     done = copied.call("restore", "acme", "--to", "back", exits=3)
     assert "everything is read from its copy 'offsite'" in done.err
+    assert "takes the log: cannot read strongroom.json" in done.err, "it was waited for a second time, to take the log"
     assert tree_facts(copied.folder / "back/reports") == tree_facts(copied.folder / "source")
-    copied.call("list", exits=30)
+    assert "--from offsite" in copied.call("list", exits=30).err
+    assert "--from offsite" in copied.call("status", exits=30).err
 
 
 def test_other_readers_say_it_too(copied: Desk) -> None:

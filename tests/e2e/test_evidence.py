@@ -77,11 +77,11 @@ def test_an_auditor_reads_the_bag_alone(lived: Desk, tmp_path: Path) -> None:
 
 def test_every_gap_of_the_promise_is_there(lived: Desk, tmp_path: Path) -> None:
     document = lived.call("evidence", "--period", "today", "--to", "one.zip", "--json").document
-    assert document["gaps"] == 0
+    assert document["backup_gaps"] == 0
     text = lived.settings.read_text()
     lived.settings.write_text(f"{text}\n[[projects.acme.sources]]\nkind = 'tickets'\npath = '{lived.folder}'\n")
     document = lived.call("evidence", "--period", "today", "--to", "two.zip", "--json").document
-    assert document["gaps"] == 1 and document["longest_gap_seconds"] > 0
+    assert document["backup_gaps"] == 1 and document["longest_gap_seconds"] > 0
     (gap,) = tables(unzipped(lived.folder / "two.zip", tmp_path))["gaps"]
     assert (gap["source"], gap["rpo_seconds"]) == ("tickets", "3600")
 

@@ -171,7 +171,7 @@ def test_what_former_keys_have_encrypted_is_stored_anew_until_nothing_is_left(us
     assert plan["projects"][0]["is_needed"] and plan["reseal"][0]["nothing_left"]
     first = used.call("keys", "rotate", "acme", "--reseal", "--yes", "--json").document
     (done,) = first["projects"]
-    assert first["rotated"][0]["epoch"] == 2 and done["packs_moved"] >= 2 and not done["remaining"]["nothing_left"]
+    assert first["rotated"][0]["epoch"] == 2 and done["packs_reencrypted"] >= 2 and not done["remaining"]["nothing_left"]
     second = used.call("keys", "rotate", "acme", "--reseal", "--yes", "--json").document
     assert second["rotated"] == [] and second["projects"][0]["remaining"]["nothing_left"]
     assert "nothing is left that former keys have encrypted" in used.call("keys", "rotate", "acme", "--reseal", "--yes").text

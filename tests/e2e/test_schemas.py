@@ -139,9 +139,6 @@ TWO_THINGS = {
     "before": "a snapshot, or a cell",
     "after": "a snapshot, or a cell",
     "why": "rules that keep or forget a snapshot, or a sentence",
-    "left": "how many, or what is left alone",
-    "gaps": "of backups, or what a source does not take",
-    "entities": "how many, or each of them",
     "key": "the parts of a setting's name, or of a row",
 }
 """Names that several documents use in more than one way; no further ones may come."""

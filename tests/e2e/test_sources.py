@@ -124,7 +124,7 @@ def test_adding_is_asked_about_and_without_a_terminal_the_question_is_the_error(
 
 def test_a_test_shows_what_would_be_taken_and_writes_nothing(cdr: Desk) -> None:
     (found,) = cdr.call("source", "test", "acme", "--json").document["sources"]
-    assert found["entities"] == ["agents", "calls"] and found["one_moment"]
+    assert found["entity_names"] == ["agents", "calls"] and found["one_moment"]
     assert found["files"] == 6 and found["error"] is None and found["read_bytes"] > 0
     shown = cdr.call("source", "test", "acme", "cdr").text
     assert "agents" in shown and "Olena" not in shown and "xxxxx" in shown
@@ -164,7 +164,7 @@ def test_a_month_that_was_deleted_goes_back_and_newer_rows_stay(cdr: Desk) -> No
     assert len(newer) == 3
     plan = cdr.call("restore", "acme", "raw/calls/2024-03.parquet", "--deleted", "--in-place", "--dry-run", "--json").document
     (calls,) = plan["tables"]
-    assert not plan["done"] and (calls["inserted"], calls["replaced"], calls["left"]) == (50, 0, 0)
+    assert not plan["done"] and (calls["inserted"], calls["replaced"], calls["rows_left"]) == (50, 0, 0)
     done = cdr.call("restore", "acme", "raw/calls/2024-03.parquet", "--deleted", "--in-place", "--yes").text
     assert "50 rows inserted" in done
     assert rows(cdr.folder / "cdr.db") == sorted([*whole, *newer])

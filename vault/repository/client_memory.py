@@ -5,6 +5,7 @@
                 whoever can write to the store could otherwise put keys of their own there, and the next backup would be sealed
                 to them
     snapshots   those that were seen; one that is gone without a note that it was forgotten is reported
+    asked-copies  when copies were asked for snapshots last
     descriptor  a copy of it, for when it is lost
     settings    the newest copy of each settings file, with what it says and to whom, in short
     projects    their ids, by their names, so that no other project's key objects are opened to find one

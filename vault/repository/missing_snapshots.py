@@ -3,13 +3,17 @@
 A snapshot is known to have been there when another names it as a parent, when a note or a roll-up names it, or when this
 machine has seen it. One that no listing names is asked for by its name, since a listing may leave something out. What then is
 neither there nor forgotten was taken away or lost: every machine says so, and no prune goes on until a person accepts the loss.
+
+Where copies stand behind the store, a snapshot that one of them has is not gone: it is listed from then on (see
+`vault.storage.fallback`), and read from there. The newest one is named by no other, and a machine may not have seen it; so once
+a day the copies are asked which snapshots they have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
@@ -26,6 +30,7 @@ from vault.repository.forget_notes import ForgetNotes
 from vault.repository.gc.forget import put_notes, refuse_unfit
 from vault.repository.project import Project
 from vault.storage.caching import uncached
+from vault.storage.fallback import FallbackStore
 from vault.wording import counted, quoted
 
 if TYPE_CHECKING:
@@ -33,6 +38,10 @@ if TYPE_CHECKING:
 
 PACKS_STAY = timedelta(days=7)
 """How long no pack is deleted after the loss of a snapshot was accepted: until then its record may turn up somewhere."""
+
+
+COPIES_ASKED_EVERY = timedelta(days=1)
+"""How often a reader asks copies for snapshots that the store may have lost: each may be away, and is waited for."""
 
 
 class AbsentSnapshots(NamedTuple):
@@ -124,11 +133,38 @@ def look(project: Project, memory: ClientMemory) -> GoneSnapshots:
     unseen = memory.missing(project.id, listed)
     notes = forget_notes.read_all(project)  # after the listing: whoever deletes a record has written a note before
     records = snapshots.remaining(project, listed, notes, rolled=True).records
-    found = absent(project, listed, records, unseen, notes).gone
+    hidden, found = absent(project, listed, records, unseen, notes)
     explained = set(unseen).difference(found)
     if explained:
         memory.drop_snapshots(project.id, explained & notes.by_id.keys())
+    if isinstance(project.store, FallbackStore):
+        _list_also(project, project.store, memory, {*hidden, *_only_in_copies(project, project.store, memory, listed)})
     return GoneSnapshots(found, notes)
+
+
+def _list_also(project: Project, store: FallbackStore, memory: ClientMemory, found: Collection[str]) -> None:
+    """Use these snapshots, which the store does not list, from now on."""
+    forgotten = forget_notes.read_all(project).by_id if found else {}  # one of them may have been, and pruned, meanwhile
+    for snapshot in sorted(one for one in found if one not in forgotten):
+        with suppress(ObjectNotFound):
+            store.list_also(layout.snapshot_name(project.id, snapshot))
+            memory.missing(project.id, [snapshot])  # it is remembered
+
+
+def _only_in_copies(project: Project, store: FallbackStore, memory: ClientMemory, listed: Collection[str]) -> Iterable[str]:
+    """The snapshots that copies have and the store does not list, where copies were not asked for long. listed: by the store.
+    What copies stored for themselves, and what cannot be read there, is passed over."""
+    now = project.services.clock.now()
+    with suppress(ValueError, IndexError, TypeError):  # never asked, or nobody knows when
+        if abs(now - datetime.fromisoformat(memory.lines("asked-copies", project.id)[0])) < COPIES_ASKED_EVERY:
+            return
+    for other in store.others():
+        there = replace(project, store=other.store)
+        with suppress(StorageError):
+            more = [one for one in snapshots.stored_ids(there) if one not in listed]
+            for record in snapshots.read_records(there, more).records:
+                yield record.id
+    memory.save_lines("asked-copies", project.id, [now.isoformat()])
 
 
 def accept(

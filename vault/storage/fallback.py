@@ -1,7 +1,8 @@
 """A store whose objects are read from others where it does not have them, does not give them, or has them damaged.
 
-Only objects are looked for elsewhere, by their names: what exists is what the first store lists. A store that does not answer
-is left alone for a while, or each request would wait for it anew. Nothing is written.
+Only objects are looked for elsewhere, by their names: what exists is what the first store lists, and what a reader has found
+that it should list (`list_also`). A store that does not answer is left alone for a while, or each request would wait for it
+anew. Nothing is written.
 
 What was read elsewhere is on record: the first store has lost it, and somebody has to know.
 """
@@ -9,14 +10,14 @@ What was read elsewhere is on record: the first store has lost it, and somebody 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from vault.clock import Clock
-from vault.errors import Damaged, StorageError, StrongroomError, TransientStorageError
+from vault.errors import Damaged, ObjectNotFound, StorageError, StrongroomError, TransientStorageError
 from vault.problems import Problem
 from vault.storage.caching import in_passing, uncached
-from vault.storage.contract import Store
+from vault.storage.contract import ObjectInfo, Store
 from vault.storage.readonly import ReadOnlyStore
 
 T = TypeVar("T")
@@ -45,9 +46,11 @@ class FallbackNotes:
 
     def add(self, name: str, why: StrongroomError, other: str) -> None:
         """An object was read from the copy of that name."""
-        what = "is damaged" if isinstance(why, Damaged) else "cannot be read"
-        message = f"{what} in the repository itself ({why}); it was read from the copy {other!r}"
-        self.note(Problem(name.encode(), READ_FROM_COPY, message))
+        if isinstance(why, ObjectNotFound):
+            what = "is gone from the repository itself"
+        else:
+            what = f"{'is damaged' if isinstance(why, Damaged) else 'cannot be read'} in the repository itself ({why})"
+        self.note(Problem(name.encode(), READ_FROM_COPY, f"{what}; it was read from the copy {other!r}"))
 
     def note(self, problem: Problem) -> None:
         """Say it, once."""
@@ -73,6 +76,7 @@ class FallbackStore(ReadOnlyStore):
         self.notes = notes
         self._clock = clock
         self._away: tuple[float, StorageError] | None = None
+        self._unlisted: dict[str, int] = {}
 
     def get(self, name: str) -> bytes:
         return self._read(name, lambda store: store.get(name))
@@ -83,17 +87,35 @@ class FallbackStore(ReadOnlyStore):
     def size(self, name: str) -> int:
         return self._read(name, lambda store: store.size(name))
 
+    def list(self, folder: str) -> Iterator[ObjectInfo]:
+        listed = set()
+        for info in self._inner.list(folder):
+            listed.add(info.name)
+            yield info
+        for name, size in self._unlisted.items():
+            if name not in listed and (not folder or name.startswith(f"{folder}/")):
+                yield ObjectInfo(name, size)
+
+    def list_also(self, name: str) -> None:
+        """List an object that the first store should have, and does not list; here, beneath and in passing. Raises
+        `ObjectNotFound` where no store has it."""
+        self._unlisted[name] = self.size(name)
+
     def beneath(self) -> Store:
         """All of the stores as they are, whatever this machine keeps of them."""
 
         def others() -> list[OtherStore]:
             return [OtherStore(one.name, uncached(one.store)) for one in self.others()]
 
-        return FallbackStore(uncached(self._inner), others, self._clock, self.notes)
+        return self._with(FallbackStore(uncached(self._inner), others, self._clock, self.notes))
 
     def in_passing(self) -> Store:
         """For one long reading."""
-        return FallbackStore(in_passing(self._inner), self.others, self._clock, self.notes)
+        return self._with(FallbackStore(in_passing(self._inner), self.others, self._clock, self.notes))
+
+    def _with(self, store: FallbackStore) -> FallbackStore:
+        store._unlisted = self._unlisted
+        return store
 
     def read_elsewhere(self, name: str, why: StrongroomError, read: Callable[[Store], T]) -> T:
         """What `read` makes of an object of another store. why: it is not read from the first one; raised where no other gives
