@@ -19,6 +19,8 @@ MODULES: Mapping[str, str] = {
     "command": "command",
     "sqlite": "sqlite",
     "s3": "bucket",
+    "webdav": "webdav",
+    "webdavs": "webdav",
 }
 """By scheme, the module of this package."""
 

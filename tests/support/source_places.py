@@ -12,13 +12,15 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support import webdav
 from tests.support.store_fixtures import BUCKET
 from tests.support.stores import raw_client
 from vault.clock import SystemClock
@@ -29,6 +31,8 @@ from vault.source.contract import Source
 from vault.source.folder import FolderSource
 from vault.source.patterns import Rules
 from vault.source.sql.sqlite import SqliteOptions, SqliteSource
+from vault.source.webdav.client import DavAddress, DavClient
+from vault.source.webdav.source import DavSource
 from vault.storage.retrying import RetryPolicy
 from vault.storage.s3_client import S3Options
 from vault.storage.s3_objects import S3Objects
@@ -198,12 +202,30 @@ class BucketPlace:
         self._bucket = "no-such-bucket-anywhere"
 
 
-KINDS = ("folder", "command", "sqlite", "bucket")
+class DavPlace(FolderPlace):
+    """A folder that a WebDAV server offers."""
+
+    def __init__(self, folder: Path, served: ExitStack) -> None:
+        super().__init__(folder)
+        (folder / "source").mkdir()
+        self._served = served
+        self._port = urlsplit(served.enter_context(webdav.served(folder))).port or 0
+
+    def source(self) -> Source:
+        address = DavAddress("http", "127.0.0.1", self._port, "/source/")
+        return DavSource(DavClient(address, SystemClock()), PREFIX, Rules(), SystemClock())
+
+
+KINDS = ("folder", "command", "sqlite", "bucket", "webdav")
 
 
 def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
     """An empty one of a kind."""
     if kind == "bucket":
         return BucketPlace(request.getfixturevalue("moto_endpoint"), BUCKET, f"source-{next(_numbers)}")
+    if kind == "webdav":
+        stack = ExitStack()
+        request.addfinalizer(stack.close)
+        return DavPlace(folder, stack)
     made: dict[str, Callable[[Path], SourcePlace]] = {"folder": FolderPlace, "command": CommandPlace, "sqlite": SqlitePlace}
     return made[kind](folder)
