@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
+from strongroom import environment
 from strongroom.source_kinds import options as option
 from strongroom.source_kinds.sqlite import STEPS, TABLE_OPTIONS
 from vault.errors import SettingsError
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from strongroom.settings.projects import SourceSettings
     from strongroom.source_kinds.context import SourceContext
     from vault.source.sql.layout import Step
-    from vault.source.sql.postgresql import PgAddress, PostgresqlSource
+    from vault.source.sql.postgresql import PostgresqlSource
+    from vault.source.sql.postgresql_connection import PgAddress
 
 WHAT = "a PostgreSQL database"
 EXAMPLE = "postgresql://db.example.com/crm"
@@ -25,8 +28,11 @@ OPTIONS = {
     **option.SECRETS,
     "sslmode": "how the connection is protected, as libpq has it; `verify-full` checks the server's certificate (default: "
     "`prefer`)",
-    "tables": TABLE_OPTIONS["tables"],
-    "step": TABLE_OPTIONS["step"],
+    "certificates": "a file of certificate authorities that are trusted, for `sslmode`",
+    **TABLE_OPTIONS,
+    "restore_user": "who puts rows back with `--in-place`; where it is not said: `user`",
+    "restore_password_file": "a file that holds that user's password",
+    "restore_password_command": "a command that prints it",
 }
 
 
@@ -45,23 +51,33 @@ def make(source: SourceSettings, context: SourceContext) -> PostgresqlSource:
     option.require("psycopg", "postgresql")
     options = source.options
     wanted = PgOptions(
-        address_of(source.url or "", options, context),
+        address_of(source.url or "", options, context.folder),
         option.names(options, "tables"),
         source.time_column,
         cast("Step", option.one_of(options, "step", STEPS, "month")),
         context.zone,
+        options.get("version_column"),
         Rules(include=source.include, exclude=source.exclude),
     )
     return PostgresqlSource(wanted, source.kind.encode(), context.clock)
 
 
-def address_of(url: str, options: Mapping[str, str], context: SourceContext) -> PgAddress:
-    """How the server is reached. Raises `SettingsError` where the password cannot be had."""
-    from vault.source.sql.postgresql import PgAddress
+def address_of(url: str, options: Mapping[str, str], folder: Path) -> PgAddress:
+    """How the server is reached. folder: that relative paths count from. Raises `SettingsError` where the password cannot be
+    had."""
+    from vault.source.sql.postgresql_connection import PgAddress
 
     host, port, database = _place(url)
-    password = option.password(options, context.folder)
-    return PgAddress(host, port, database, options.get("user"), password, options.get("sslmode", "prefer"))
+    certificates = options.get("certificates")
+    return PgAddress(
+        host,
+        port,
+        database,
+        options.get("user"),
+        option.password(options, folder),
+        options.get("sslmode", "prefer"),
+        str(environment.expand(certificates, folder)) if certificates else None,
+    )
 
 
 def _place(url: str) -> tuple[str, int, str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MODULES: Mapping[str, str] = {
     "command": "command",
     "sqlite": "sqlite",
+    "postgresql": "postgresql",
     "s3": "bucket",
     "webdav": "webdav",
     "webdavs": "webdav",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,7 +21,7 @@ from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import SourceError
 from vault.problems import Problem
-from vault.source.contract import Content, never
+from vault.source.contract import Content, Scan, never
 from vault.source.patterns import Rules
 from vault.source.webdav import multistatus
 from vault.source.webdav.client import DavAddress, DavClient
@@ -70,9 +71,15 @@ def answering(answers: Answers) -> Iterator[int]:
         thread.join()
 
 
-def source(port: int, base: str = "/files/", clock: StillClock | None = None, **more: str) -> DavSource:
+def source(port: int, base: str = "/files/", clock: StillClock | None = None, **more: Any) -> DavSource:
     address = DavAddress("http", "127.0.0.1", port, base, **more)
     return DavSource(DavClient(address, clock or SystemClock()), b"raw", Rules(), SystemClock())
+
+
+def scanned(port: int, clock: StillClock | None = None, **more: Any) -> Scan:
+    """What a source finds that is closed afterwards."""
+    with closing(source(port, clock=clock, **more)) as one:
+        return one.scan(never)
 
 
 def test_odd_names_come_and_go_as_they_are(tmp_path: Path) -> None:
@@ -108,7 +115,7 @@ NONSENSE: dict[str, tuple[int, bytes]] = {
 def test_an_answer_that_is_nonsense_is_an_error_and_never_an_empty_table(name: str) -> None:
     status, body = NONSENSE[name]
     with answering(lambda _: (status, {}, body)) as port, pytest.raises(SourceError):
-        source(port).scan(never)
+        scanned(port)
 
 
 def test_a_server_that_sends_us_elsewhere_gets_no_credentials_there(tmp_path: Path) -> None:
@@ -121,7 +128,7 @@ def test_a_server_that_sends_us_elsewhere_gets_no_credentials_there(tmp_path: Pa
     with answering(other) as elsewhere:
         target = f"http://127.0.0.1:{elsewhere}/files/"
         with answering(lambda _: (302, {"Location": target}, b"")) as port, pytest.raises(SourceError) as caught:
-            source(port, user="me", password="geheim").scan(never)
+            scanned(port, user="me", password="geheim")
     assert seen == [] and "geheim" not in f"{caught.value} {caught.value.hint}"
 
 
@@ -133,24 +140,24 @@ def test_a_busy_server_is_waited_for_as_long_as_it_asks() -> None:
 
     clock = StillClock()
     with answering(busy) as port:
-        assert source(port, clock=clock).scan(never).table.num_rows == 1
+        assert scanned(port, clock).table.num_rows == 1
     assert clock.slept[0] == 7.0 and len(clock.slept) == 2
 
 
 def test_patience_with_a_server_that_is_away_comes_to_an_end() -> None:
     clock = StillClock()
     with answering(lambda _: (503, {"Retry-After": "100"}, b"")) as port, pytest.raises(SourceError, match="it answers 503"):
-        source(port, clock=clock).scan(never)
+        scanned(port, clock)
     assert 0 < sum(clock.slept) <= 300
 
 
 def test_requests_keep_to_the_limit_of_the_settings() -> None:
     clock = StillClock()
-    address = {"per_second": 2.0}
     with answering(lambda _: (207, {}, LISTING.format("").encode())) as port:
-        client = DavClient(DavAddress("http", "127.0.0.1", port, "/files/", **address), clock)  # type: ignore[arg-type]
-        for _ in range(5):
-            client.ask("PROPFIND", "")
+        address = DavAddress("http", "127.0.0.1", port, "/files/", per_second=2.0)
+        with closing(DavClient(address, clock)) as client:
+            for _ in range(5):
+                client.ask("PROPFIND", "")
     assert sum(clock.slept) == pytest.approx(2.0)
 
 
@@ -194,4 +201,5 @@ def test_bytes_that_nobody_sent_are_no_listing() -> None:
     for seed in range(300):
         data = text(seed, seed % 60)
         with pytest.raises(SourceError):
-            multistatus.entries(data if seed % 2 else LISTING.format("").encode()[: seed + 20] + data, "it")
+            whole = LISTING.format("").encode()
+            multistatus.entries(data if seed % 2 else whole[: seed % (len(whole) - 1)] + data, "it")

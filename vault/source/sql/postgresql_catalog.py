@@ -1,9 +1,8 @@
-"""What a PostgreSQL database has: tables, their columns and keys, and statements that make them again."""
+"""What a PostgreSQL database has: tables and views, their columns and keys, and what this user may not read of them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
@@ -19,26 +18,40 @@ _STEPS: dict[Step, str] = {"year": "YYYY", "quarter": 'YYYY"-Q"Q', "month": "YYY
 _TIMES = ("date", "timestamp", "timestamptz")
 
 _RELATIONS = """
-select c.oid, n.nspname, c.relname, c.relkind
+select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
+       case when not has_schema_privilege(n.oid, 'usage') then 'this user may not use its schema'
+            when not has_table_privilege(c.oid, 'select') then 'this user may not read it'
+            when c.relkind in ('r', 'p') and row_security_active(c.oid)
+            then 'row-level security hides rows of it from this user'
+            else '' end
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
 and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
-order by 2, 3
+order by n.nspname, c.relname
 """
 _COLUMNS = """
-select a.attname, format_type(a.atttypid, a.atttypmod), coalesce(nullif(t.typbasetype, 0)::regtype::text, t.typname),
-       t.typtype, t.typcategory, information_schema._pg_numeric_precision(a.atttypid, a.atttypmod),
-       information_schema._pg_numeric_scale(a.atttypid, a.atttypmod), a.attgenerated <> '',
-       coalesce(array_position(i.indkey::smallint[], a.attnum) + 1, 0), t.typname
+select a.attname::text, format_type(a.atttypid, a.atttypmod), b.typname::text, b.typtype::text, b.typcategory::text,
+       information_schema._pg_numeric_precision(b.oid, m.typmod), information_schema._pg_numeric_scale(b.oid, m.typmod),
+       a.attgenerated <> '', a.attidentity = 'a',
+       coalesce((select k.place from unnest(i.indkey::smallint[]) with ordinality k (number, place)
+                 where k.number = a.attnum and k.place <= i.indnkeyatts), 0)::int
 from pg_attribute a join pg_type t on t.oid = a.atttypid
+join pg_type b on b.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
+cross join lateral (select case when t.typtype = 'd' then t.typtypmod else a.atttypmod end as typmod) m
 left join pg_index i on i.indrelid = a.attrelid and i.indisprimary
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
 
 
 class PgColumn(NamedTuple):
-    """A column. declared: its type as PostgreSQL writes it · base: the type's name (`int4`, `numeric`) · precision, scale: of a
-    numeric, None where it has none · key: its place in the primary key from 1 on, else 0 · generated: the database computes it.
+    """A column.
+
+    - `declared`: its type as PostgreSQL writes it
+    - `base`: the type's name (`int4`, `numeric`), of a domain that of what it is one of
+    - `precision`, `scale`: of a numeric, None where it has none
+    - `generated`: the database computes it
+    - `identity`: it numbers rows itself, always
+    - `key`: its place in the primary key from 1 on, else 0
     """
 
     name: str
@@ -47,24 +60,28 @@ class PgColumn(NamedTuple):
     precision: int | None
     scale: int | None
     generated: bool
+    identity: bool
     key: int
 
 
-class PgTable(Struct, frozen=True):
-    """A table or a view. name: as items are named after it, with its schema where that is not `public` · time_column: by which
-    it is cut into periods; None where it is one file."""
+class PgRelation(NamedTuple):
+    """A table or a view. relkind: as `pg_class` has it · hidden: why this user cannot read it; empty where it can."""
 
     oid: int
     schema: str
     relation: str
-    kind: str
-    columns: tuple[PgColumn, ...]
-    time_column: PgColumn | None
+    relkind: str
+    hidden: str
 
     @property
     def name(self) -> str:
-        """With its schema where that is not `public`."""
+        """As its items are named: with its schema, where that is not `public`."""
         return self.relation if self.schema == "public" else f"{self.schema}.{self.relation}"
+
+    @property
+    def kind(self) -> str:
+        """For people."""
+        return _KINDS[self.relkind]
 
     @property
     def quoted(self) -> str:
@@ -72,155 +89,100 @@ class PgTable(Struct, frozen=True):
         return f"{quoted(self.schema)}.{quoted(self.relation)}"
 
     @property
+    def own_rows(self) -> str:
+        """In SQL, as what rows are read from: a table's own, without those of tables that inherit from it."""
+        return f"only {self.quoted}" if self.relkind == "r" else self.quoted
+
+
+class PgTable(Struct, frozen=True):
+    """A table or a view that is taken. time_column: by which it is cut into periods; None where it is one file."""
+
+    relation: PgRelation
+    columns: tuple[PgColumn, ...]
+    time_column: PgColumn | None
+
+    @property
+    def name(self) -> str:
+        """See `PgRelation`."""
+        return self.relation.name
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the primary key, in its order."""
+        return tuple(column.name for column in sorted(self.columns, key=lambda column: column.key) if column.key)
+
+    @property
     def order(self) -> str:
         """What orders its rows: the primary key, else all columns as text."""
-        keys = sorted((column.key, column.name) for column in self.columns if column.key)
-        if keys:
-            return ", ".join(quoted(name) for _, name in keys)
+        if self.key:
+            return ", ".join(map(quoted, self.key))
         return ", ".join(f'{quoted(column.name)}::text collate "C"' for column in self.columns)
 
     def label(self, step: Step, zone: str) -> str:
-        """SQL for the period of a row in a time zone; null where it has none."""
+        """SQL for the period of a row in a time zone; null where it has none that a calendar has."""
         if self.time_column is None:
             return "''"
         column = quoted(self.time_column.name)
-        moment = f"({column} at time zone '{zone}')" if self.time_column.base == "timestamptz" else column
-        known = f"{column} >= '0001-01-01' and {column} < '10000-01-01'"
+        zoned = "'" + zone.replace("'", "''") + "'"
+        moment = f"({column} at time zone {zoned})" if self.time_column.base == "timestamptz" else column
+        known = f"{column} >= '0001-01-02' and {column} < '9999-12-31'"
         return f"(case when {known} then to_char({moment}, '{_STEPS[step]}') end)"
 
 
 class PgCatalog(NamedTuple):
-    """What is taken, and sentences about what is not."""
+    """What is taken · what is wanted and cannot be read · sentences about what is not taken."""
 
     tables: tuple[PgTable, ...]
+    hidden: tuple[PgRelation, ...]
     gaps: tuple[str, ...]
+
+
+def relations(connection: Connection[Any]) -> dict[str, PgRelation]:
+    """All tables and views, by name."""
+    rows = (PgRelation(*row) for row in connection.execute(_RELATIONS).fetchall())
+    return {one.name: one for one in rows}
+
+
+def wanted_relations(listed: dict[str, PgRelation], wanted: Sequence[str]) -> list[PgRelation]:
+    """Those that are named; all tables where none are. Raises `SourceError` where one is not there."""
+    missing = [name for name in wanted if name not in listed]
+    if missing:
+        there = ", ".join(list(listed)[:10]) or "none"
+        raise SourceError(f"the database has no table {missing[0]!r}", hint=f"there are: {there}")
+    return [listed[name] for name in dict.fromkeys(wanted)] or [one for one in listed.values() if one.kind == "table"]
 
 
 def catalog(connection: Connection[Any], wanted: Sequence[str], time_column: str | None) -> PgCatalog:
     """The tables and views that are wanted; all tables where none are named. Raises `SourceError` where one is not there."""
-    listed: dict[str, tuple[int, str, str, str]] = {}
-    for oid, schema, relation, kind in connection.execute(_RELATIONS).fetchall():
-        name = relation if schema == "public" else f"{schema}.{relation}"
-        listed[name] = (oid, schema, relation, _KINDS[_text(kind)])
-    missing = [name for name in wanted if name not in listed]
-    if missing:
-        there = ", ".join(list(listed)[:10]) or "none"
-        raise SourceError(f"the database has no table {missing[0]!r} that this user sees", hint=f"there are: {there}")
-    names = list(dict.fromkeys(wanted)) or [name for name, one in listed.items() if one[3] == "table"]
-    tables = tuple(_table(connection, *listed[name], time_column) for name in names)
-    gaps = [f"the {one[3]} {name!r} is not taken" for name, one in listed.items() if name not in names]
-    return PgCatalog(tables, tuple(gaps))
+    listed = relations(connection)
+    chosen = wanted_relations(listed, wanted)
+    tables = tuple(table_of(connection, one, time_column) for one in chosen if not one.hidden)
+    names = {one.name for one in chosen}
+    gaps = [f"the {one.kind} {name!r} is not taken" for name, one in listed.items() if name not in names]
+    return PgCatalog(tables, tuple(one for one in chosen if one.hidden), (*gaps, *_gaps(connection)))
 
 
-def _table(connection: Connection[Any], oid: int, schema: str, relation: str, kind: str, time_column: str | None) -> PgTable:
+def table_of(connection: Connection[Any], relation: PgRelation, time_column: str | None = None) -> PgTable:
+    """A relation with its columns."""
     columns = []
-    for name, declared, base, type_kind, category, precision, scale, generated, key, own in connection.execute(
-        _COLUMNS, (oid,)
-    ).fetchall():
-        plain = _base(_text(type_kind), _text(category), base, own)
-        columns.append(PgColumn(name, declared, plain, precision, scale, generated, key))
-    if not columns:
-        raise SourceError(f"the table {relation!r} has no columns that this user sees")
-    wanted = next((one for one in columns if one.name == time_column and one.base in _TIMES), None)
-    return PgTable(oid, schema, relation, kind, tuple(columns), wanted)
+    for name, declared, base, kind, category, *rest in connection.execute(_COLUMNS, (relation.oid,)).fetchall():
+        columns.append(PgColumn(name, declared, _base(kind, category, base), *rest))
+    found = next((one for one in columns if one.name == time_column and one.base in _TIMES), None)
+    return PgTable(relation, tuple(columns), found)
 
 
-def _base(kind: str, category: str, base: str, own: str) -> str:
-    """The name of a type; of a domain, that which it is one of; of arrays, enums and composites the kind."""
+def _base(kind: str, category: str, base: str) -> str:
+    """The name of a type; of arrays, enums, composites and ranges what they are."""
     if category == "A":
         return "array"
-    if kind in ("e", "c", "r", "m"):
-        return {"e": "enum", "c": "composite", "r": "range", "m": "range"}[kind]
-    if kind == "d":
-        return _ALIASES.get(base, base)
-    return own
+    return {"e": "enum", "c": "composite", "r": "range", "m": "range"}.get(kind, base)
 
 
-_ALIASES = {
-    "integer": "int4",
-    "bigint": "int8",
-    "smallint": "int2",
-    "boolean": "bool",
-    "real": "float4",
-    "double precision": "float8",
-    "character varying": "varchar",
-    "timestamp without time zone": "timestamp",
-    "timestamp with time zone": "timestamptz",
-    "time without time zone": "time",
-}
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def schema_text(connection: Connection[Any], tables: Sequence[PgTable]) -> bytes:
-    """Statements that make the tables again, with their constraints, indexes, views, triggers and comments; as far as the
-    catalogue tells them. `pg_dump --schema-only` knows more."""
-    lines = ["-- made from the catalogue; pg_dump --schema-only beside it knows more"]
-    lines += [f"CREATE TYPE {name} AS ENUM ({labels});" for name, labels in _enums(connection)]
-    for table in tables:
-        lines += _table_lines(connection, table)
-    for query in (_CONSTRAINTS, _INDEXES, _TRIGGERS, _COMMENTS):
-        oids = [table.oid for table in tables]
-        lines += [f"{text};" for (text,) in connection.execute(query, (oids,)).fetchall() if text]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _enums(connection: Connection[Any]) -> list[tuple[str, str]]:
-    query = """
-    select t.oid::regtype::text, string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder)
-    from pg_type t join pg_enum e on e.enumtypid = t.oid group by t.oid order by 1
-    """
-    return [(name, labels) for name, labels in connection.execute(query).fetchall()]
-
-
-def _table_lines(connection: Connection[Any], table: PgTable) -> list[str]:
-    if table.kind != "table":
-        (text,) = connection.execute("select pg_get_viewdef(%s)", (table.oid,)).fetchone() or ("",)
-        return [f"CREATE {table.kind.upper()} {table.quoted} AS\n{text}"]
-    query = """
-    select quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text,
-           a.attgenerated::text, pg_get_expr(d.adbin, d.adrelid)
-    from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
-    """
-    columns = []
-    for name, kind, not_null, identity, generated, default in connection.execute(query, (table.oid,)).fetchall():
-        parts = [name, kind]
-        if generated:
-            parts.append(f"GENERATED ALWAYS AS ({default}) STORED")
-        elif identity:
-            parts.append(f"GENERATED {'ALWAYS' if identity == 'a' else 'BY DEFAULT'} AS IDENTITY")
-        elif default is not None:
-            parts.append(f"DEFAULT {default}")
-        columns.append("  " + " ".join([*parts, *(["NOT NULL"] if not_null else [])]))
-    return [f"CREATE TABLE {table.quoted} (\n" + ",\n".join(columns) + "\n);"]
-
-
-_CONSTRAINTS = """
-select format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname, pg_get_constraintdef(oid))
-from pg_constraint where conrelid = any(%s) and contype <> 'n' order by contype = 'f', conrelid::regclass::text, conname
-"""
-_INDEXES = """
-select pg_get_indexdef(i.indexrelid) from pg_index i
-where i.indrelid = any(%s) and not exists (select 1 from pg_constraint c where c.conindid = i.indexrelid) order by 1
-"""
-_TRIGGERS = "select pg_get_triggerdef(oid) from pg_trigger where tgrelid = any(%s) and not tgisinternal order by 1"
-_COMMENTS = """
-select format('COMMENT ON %%s IS %%L', case when d.objsubid = 0 then format('TABLE %%s', d.objoid::regclass)
-       else format('COLUMN %%s.%%I', d.objoid::regclass, a.attname) end, d.description)
-from pg_description d left join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid and d.objsubid > 0
-where d.classoid = 'pg_class'::regclass and d.objoid = any(%s) order by 1
-"""
-
-
-def sequences_text(connection: Connection[Any]) -> bytes:
-    """The last number that each sequence has given, as JSON; empty where there is none."""
-    query = "select schemaname, sequencename, last_value from pg_sequences order by 1, 2"
-    rows = connection.execute(query).fetchall()
-    numbers = {f"{schema}.{name}": value for schema, name, value in rows if value is not None}
-    return f"{json.dumps(numbers, ensure_ascii=False, indent=1)}\n".encode() if numbers else b""
+def _gaps(connection: Connection[Any]) -> Iterator[str]:
+    yield "functions, extensions, rights and policies are not kept; a dump of the schema by pg_dump beside it has them"
+    row = connection.execute("select exists (select from pg_largeobject_metadata)").fetchone()
+    if row and row[0]:
+        yield "large objects are not taken"
 
 
 def quoted(name: str) -> str:

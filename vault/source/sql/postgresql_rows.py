@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 DECLARED, KEY, GENERATED = b"postgresql.type", b"postgresql.key", b"postgresql.generated"
 
-BLOCK = 32 * 1024 * 1024
-"""Bytes of CSV that are read at once; a row has no more."""
+BLOCKS = (16 * 1024 * 1024, 256 * 1024 * 1024, 2_000_000_000)
+"""Bytes of CSV that are read at once; a row has no more. The larger ones are for tables with such rows."""
 
 MOST_DIGITS = 76
 
 _UNUSUAL = {
     "date": "{c} < '0001-01-01' or {c} > '9999-12-31'",
-    "timestamp": "{c} < '0001-01-01' or {c} >= '10000-01-01'",
+    "timestamp": "{c} < '0001-01-01' or {c} >= '9999-12-31 23:59:59.999999'",
     "timestamptz": "{c} < '0001-01-02' or {c} >= '9999-12-31'",
     "time": "{c} = '24:00'",
     "numeric": "{c} in ('NaN', 'Infinity', '-Infinity')",
@@ -78,7 +78,8 @@ def partition_schema(connection: Connection[Any], table: PgTable, where: str) ->
     ]
     if asked:
         wanted = ", ".join(f"coalesce(bool_or({condition}), false)" for _, condition in asked)
-        row = connection.execute(f"select {wanted} from {table.quoted}{where}").fetchone()  # type: ignore[arg-type]  # noqa: S608
+        query = f"select {wanted} from {table.relation.own_rows}{where}"  # noqa: S608 (quoted names)
+        row = connection.execute(query).fetchone()
         for (place, _), unusual in zip(asked, row or (), strict=True):
             types[place] = pa.string() if unusual else types[place]
     fields = [_field(column, type_) for column, type_ in zip(table.columns, types, strict=True)]
@@ -97,22 +98,42 @@ def _field(column: PgColumn, type_: pa.DataType) -> pa.Field:
 
 
 def partition_batches(connection: Connection[Any], table: PgTable, where: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows in the order of their key, as columns of a schema. where: SQL for them."""
+    """The rows in the order of their key, as columns of a schema. where: SQL for them. Raises `pa.ArrowInvalid` where a value
+    cannot be kept."""
+    import pyarrow as pa
+
+    names = ", ".join(quoted(column.name) for column in table.columns)
+    query = f"select {names} from {table.relation.own_rows}{where} order by {table.order}"  # noqa: S608 (quoted names)
+    given = 0
+    for place, block in enumerate(BLOCKS):
+        passed = 0
+        try:
+            for batch in _copied(connection, query, schema, block):
+                fresh = batch.slice(max(0, given - passed))
+                passed += batch.num_rows
+                if fresh.num_rows:
+                    given += fresh.num_rows
+                    yield fresh
+            return
+        except pa.ArrowInvalid as error:
+            if "straddling" not in str(error) or place + 1 == len(BLOCKS):
+                raise
+
+
+def _copied(connection: Connection[Any], query: str, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     from pyarrow import csv
 
-    names = ", ".join(quoted(column.name) for column in table.columns)
-    query = f"select {names} from {table.quoted}{where} order by {table.order}"  # noqa: S608 (quoted names)
     binary = [pa.types.is_binary(field.type) for field in schema]
     places = [f"c{place}" for place in range(len(schema))]
     types = {name: pa.string() if hexed else field.type for name, hexed, field in zip(places, binary, schema, strict=True)}
-    with connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copied:  # type: ignore[arg-type]
+    with connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copied:
         content = io.BufferedReader(_Pieces(bytes(piece) for piece in copied), 1 << 20)
         if not content.peek(1):
             return
         reader = csv.open_csv(
             content,
-            read_options=csv.ReadOptions(block_size=BLOCK, column_names=places, use_threads=False),
+            read_options=csv.ReadOptions(block_size=block, column_names=places, use_threads=False),
             parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
                 column_types=types,
@@ -123,9 +144,14 @@ def partition_batches(connection: Connection[Any], table: PgTable, where: str, s
                 quoted_strings_can_be_null=False,
             ),
         )
-        for batch in reader:
-            columns = [_bytes(one) if hexed else one for one, hexed in zip(batch.columns, binary, strict=True)]
-            yield pa.record_batch(columns, schema=schema)
+        try:
+            for batch in reader:
+                columns = [_bytes(one) if hexed else one for one, hexed in zip(batch.columns, binary, strict=True)]
+                yield pa.record_batch(columns, schema=schema)
+        except pa.ArrowInvalid:
+            for _ in copied:  # to its end, so that the transaction goes on
+                pass
+            raise
 
 
 def _bytes(column: pa.Array) -> pa.Array:

@@ -194,21 +194,20 @@ class DavStream(SequentialStream):
         return self._source.item(self._relative, now).status()
 
     def _read(self) -> Generator[bytes, None, None]:
-        text = self._relative.decode("utf-8", "surrogateescape")
-        answer, pieces = self._source.client.stream(text)
+        body = self._source.client.stream(self._relative.decode("utf-8", "surrogateescape"))
         try:
-            if answer.status in _GONE:
+            if body.status in _GONE:
                 raise OSError(errno.ENOENT, "it was deleted while the backup ran")
-            if answer.status != _OK:
-                raise OSError(errno.EIO, f"the server answers {answer.status}")
-            etag = answer.headers.get("etag", "").strip()
+            if body.status != _OK:
+                raise OSError(errno.EIO, f"the server answers {body.status}")
+            etag = body.headers.get("etag", "").strip()
             self.is_same = not etag or not self._entry.etag or _plain(etag) == _plain(self._entry.etag)
             try:
-                yield from pieces
+                yield from body
             except CutShort as error:
                 raise OSError(errno.EIO, error.strerror) from error
         finally:
-            pieces.close()
+            body.close()
 
 
 def _plain(etag: str) -> str:
