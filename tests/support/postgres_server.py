@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -60,6 +61,7 @@ class PostgresServer(NamedTuple):
         import psycopg
 
         address = {"host": "127.0.0.1", "port": self.port, "dbname": database, "user": user, "password": PASSWORD}
+        address["options"] = "-c datestyle=ISO -c timezone=UTC"  # psycopg reads no other; the server has others
         return psycopg.connect(**address, autocommit=True)  # type: ignore[arg-type]
 
     def url(self, database: str) -> str:
@@ -85,9 +87,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         try:
             yield PostgresServer(port)
         finally:
-            process.kill()  # nothing of it is kept
-            process.wait(timeout=20)
-            _until_gone(here)
+            process.send_signal(signal.SIGQUIT)  # at once, and its children with it: nothing of it is kept
+            process.wait(timeout=60)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -168,21 +169,4 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
                 return True
         except psycopg.OperationalError:
             time.sleep(0.05)
-    return False
-
-
-def _until_gone(here: Path) -> None:
-    """Wait until the server's other processes have seen that it is dead."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and _of(here):
-        time.sleep(0.05)
-
-
-def _of(here: Path) -> bool:
-    for one in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if one.resolve() == here / "data":
-                return True
-        except OSError:
-            continue
     return False

@@ -64,10 +64,11 @@ class PgOptions(Struct, frozen=True):
 
 
 class PgPart(Struct, frozen=True):
-    """A partition of a table."""
+    """A partition of a table. item: as the scan lists it."""
 
     table: PgTable
     label: str
+    item: ListedItem
 
 
 class PostgresqlSource:
@@ -207,11 +208,11 @@ class PostgresqlSource:
             _unlist(found, table.name, f"the {table.relation.kind} {table.name!r} cannot be read: {reason_of(error)}")
             return
         for label, token in labels:
-            item = Partition(table.name, label)
+            item = ListedItem(Partition(table.name, label).path, UNKNOWN_SIZE, now, token)
             if not self.options.rules.takes(item.path):
                 found.excluded += 1
-            elif found.file(ListedItem(item.path, UNKNOWN_SIZE, now, token)):
-                self.parts[item.path] = PgPart(table, label)
+            elif found.file(item):
+                self.parts[item.path] = PgPart(table, label, item)
 
     def _labels(self, connection: Connection[Any], table: PgTable) -> Iterator[tuple[str, bytes]]:
         """The partitions of a table with their tokens. A table without rows is one file, so that it is seen."""
@@ -256,8 +257,7 @@ class PostgresqlReader(StreamReader):
         part = source.parts.get(relative)
         if part is None:
             return Problem(path, "vanished-while-read", "the database has no such table or period")
-        now = int(source.clock.now().timestamp()) * 1_000_000_000
-        return SequentialStream(path, ListedItem(relative, UNKNOWN_SIZE, now).status(), lambda: self._pieces(part))
+        return SequentialStream(path, part.item.status(), lambda: self._pieces(part))
 
     def _content(self, path: bytes, limit: int) -> Content | TooLarge | Problem:
         text = self._source.texts.get(self._relative(path))
@@ -270,7 +270,7 @@ class PostgresqlReader(StreamReader):
     def _pieces(self, part: PgPart) -> Generator[bytes, None, None]:
         source = self._source
         where = where_of(part.table, part.label, source.options.step, source.options.zone)
-        with source_errors(source.options.address), _item_errors(), source.reading() as connection:
+        with source_errors(source.options.address), source.reading() as connection, _item_errors():
             schema = partition_schema(connection, part.table, where)
             yield from parquet_pieces(schema, partition_batches(connection, part.table, where, schema))
 
@@ -287,7 +287,7 @@ def _item_errors() -> Iterator[None]:
         raise
     except psycopg.Error as error:
         raise OSError(errno.EIO, reason_of(error)) from error
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise OSError(errno.EIO, f"it has a value that cannot be kept: {error}") from error
 
 

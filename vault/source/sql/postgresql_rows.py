@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 DECLARED, KEY, GENERATED = b"postgresql.type", b"postgresql.key", b"postgresql.generated"
+TABLE, SCHEMA = b"postgresql.table", b"postgresql.schema"
 
 BLOCKS = (16 * 1024 * 1024, 256 * 1024 * 1024, 2_000_000_000)
 """Bytes of CSV that are read at once; a row has no more. The larger ones are for tables with such rows."""
@@ -83,7 +84,7 @@ def partition_schema(connection: Connection[Any], table: PgTable, where: str) ->
         for (place, _), unusual in zip(asked, row or (), strict=True):
             types[place] = pa.string() if unusual else types[place]
     fields = [_field(column, type_) for column, type_ in zip(table.columns, types, strict=True)]
-    return pa.schema(fields, metadata={b"postgresql.table": table.name.encode()})
+    return pa.schema(fields, metadata={TABLE: table.name.encode(), SCHEMA: table.relation.schema.encode()})
 
 
 def _field(column: PgColumn, type_: pa.DataType) -> pa.Field:
@@ -124,9 +125,8 @@ def _copied(connection: Connection[Any], query: str, schema: pa.Schema, block: i
     import pyarrow as pa
     from pyarrow import csv
 
-    binary = [pa.types.is_binary(field.type) for field in schema]
     places = [f"c{place}" for place in range(len(schema))]
-    types = {name: pa.string() if hexed else field.type for name, hexed, field in zip(places, binary, schema, strict=True)}
+    types = {name: pa.string() if _is_read_as_text(kind) else kind for name, kind in zip(places, schema.types, strict=True)}
     with connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copied:
         content = io.BufferedReader(_Pieces(bytes(piece) for piece in copied), 1 << 20)
         if not content.peek(1):
@@ -146,7 +146,7 @@ def _copied(connection: Connection[Any], query: str, schema: pa.Schema, block: i
         )
         try:
             for batch in reader:
-                columns = [_bytes(one) if hexed else one for one, hexed in zip(batch.columns, binary, strict=True)]
+                columns = [_of_type(one, kind) for one, kind in zip(batch.columns, schema.types, strict=True)]
                 yield pa.record_batch(columns, schema=schema)
         except pa.ArrowInvalid:
             for _ in copied:  # to its end, so that the transaction goes on
@@ -154,10 +154,19 @@ def _copied(connection: Connection[Any], query: str, schema: pa.Schema, block: i
             raise
 
 
-def _bytes(column: pa.Array) -> pa.Array:
-    """Bytes that PostgreSQL writes as `\\x00ff`."""
+def _is_read_as_text(kind: pa.DataType) -> bool:
+    """Whether Arrow's reader of CSV does not know a type."""
     import pyarrow as pa
 
+    return bool(pa.types.is_binary(kind) or pa.types.is_decimal256(kind))
+
+
+def _of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column that was read as text where it had to be. Bytes are what PostgreSQL writes as `\\x00ff`."""
+    import pyarrow as pa
+
+    if not pa.types.is_binary(kind):
+        return column.cast(kind)
     return pa.array([None if text is None else bytes.fromhex(text[2:]) for text in column.to_pylist()], pa.binary())
 
 

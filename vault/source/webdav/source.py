@@ -68,7 +68,9 @@ class DavSource(Struct, frozen=True):
             if len(seen) > MOST_FOLDERS:
                 raise SourceError(f"{self.client.address.text} has more than {MOST_FOLDERS} folders", hint="is one in itself?")
         coverage = Coverage("webdav", (CoveredEntity("files"), CoveredEntity("folders")), GAPS)
-        return found.scan(frozenset(), coverage)
+        scan = found.scan(frozenset(), coverage)
+        scan.clock_difference = self.client.clock_difference
+        return scan
 
     def reader(self, stop: Stop = never) -> DavReader:
         """Reads files as they are now."""
