@@ -84,7 +84,10 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
         if self.report is not None and self.to == "-":
             raise UsageError("--report excludes --to -: one file is written, or none", hint="leave one of them out")
         if self.where is not None and self.undecided:
-            raise UsageError("--where needs --to sqlite:FILE or --in-place", hint="name the database that the rows go to")
+            raise UsageError(
+                "--where needs a database: --to sqlite:FILE, --to postgresql://… or --in-place",
+                hint="name the database that the rows go to",
+            )
         self.tables.check(periods=periods)
 
     def database(self, context: Context, selected: SelectedItems) -> Database | None:
@@ -95,7 +98,10 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
             return database_restore.named(self.to)
         found = database_restore.in_place(context, selected) if self.in_place else None
         if found is None and self.where is not None:
-            raise UsageError("--where is for rows of databases", hint="restore them with --to sqlite:FILE, or --in-place")
+            raise UsageError(
+                "--where is for rows of databases",
+                hint="restore them with --to sqlite:FILE, --to postgresql://…, or --in-place",
+            )
         return found
 
     @property

@@ -4,7 +4,7 @@
         planned.plan.inserted, planned.plan.replaced
         planned.apply()
 
-The rows wait in a private folder between the plan and what is done.
+The rows wait in a private folder, or in the session with the server, between the plan and what is done.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ from restore.databases.row_plan import RowPlan, policy_for_rows
 from restore.databases.sqlite_target import SqliteTarget
 from restore.databases.staged_rows import FetchedItem, StagedRows, stage
 from restore.outputs.scratch_dir import scratch_dir
+from strongroom.source_kinds import registry
 from vault.errors import StrongroomError, UsageError
 from vault.format import manifest
 from vault.problems import printable
@@ -28,55 +30,126 @@ from vault.source.sql import layout
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from restore.databases.postgresql_target import PgPlace, PostgresqlTarget
     from restore.planning.conflict_policy import ConflictPolicy
     from strongroom.context import Context
     from strongroom.selection import SelectedItems
     from strongroom.settings.projects import SourceSettings
 
-SCHEME = "sqlite:"
+SCHEMES = ("sqlite", "postgresql")
+_PARAMETERS = ("schema", "version_column", "sslmode", "certificates", "password_file")
+"""What the address of a PostgreSQL database may say besides, after a question mark."""
 
 
-class Database(Struct, frozen=True):
-    """A database that rows are put into. version_column: tells which of two rows is newer; None where nothing does."""
+class SqliteFile(Struct, frozen=True):
+    """A SQLite database that rows are put into. version_column: tells which of two rows is newer; None where nothing does."""
 
     path: Path
     version_column: str | None = None
 
 
+class PostgresqlDatabase(Struct, frozen=True):
+    """A database of a PostgreSQL server that rows are put into."""
+
+    place: PgPlace
+
+    @property
+    def version_column(self) -> str | None:
+        """Tells which of two rows is newer."""
+        return self.place.version_column
+
+
+Database = SqliteFile | PostgresqlDatabase
+
+
 class RowOptions(Struct, frozen=True, kw_only=True):
     """How rows are put back. on_conflict: what becomes of rows that are there and differ; None: refuse · where: a condition in
-    SQL; None for all rows."""
+    the database's SQL; None for all rows."""
 
     on_conflict: ConflictPolicy | None = None
     where: str | None = None
+
+
+class RowTarget(Protocol):
+    """A database with the rows at hand that go there."""
+
+    def plan(self) -> RowPlan:
+        """What would be done. Raises `TargetError` where the database cannot be read."""
+        ...
+
+    def apply(self) -> RowPlan:
+        """Do it; gives what was done. Raises `TargetError`, and nothing is written then."""
+        ...
 
 
 class PlannedRows(Struct, frozen=True):
     """What would be done. `apply` does it; it looks at the database again first."""
 
     plan: RowPlan
-    target: SqliteTarget
-    staged: StagedRows
+    target: RowTarget
 
     def apply(self) -> RowPlan:
         """Put the rows there; gives what was done. Raises `TargetError` and writes nothing where a row is in the way that may
         not be replaced, where the rows do not fit, or the database cannot be written."""
+        return self.target.apply()
+
+
+class _SqliteRows(Struct, frozen=True):
+    target: SqliteTarget
+    staged: StagedRows
+
+    def plan(self) -> RowPlan:
+        return self.target.plan(self.staged)
+
+    def apply(self) -> RowPlan:
         return self.target.apply(self.staged)
 
 
 def is_database(text: str) -> bool:
     """Whether `--to` names a database."""
-    return text.lower().startswith(SCHEME)
+    return registry.scheme_of(text) in SCHEMES
 
 
 def named(text: str) -> Database:
     """The database that `--to` names. Raises `UsageError`."""
     from strongroom.source_kinds.sqlite import path_of
 
+    if registry.scheme_of(text) == "postgresql":
+        return _named_server(text)
     try:
-        return Database(path_of(text, Path.cwd()))
+        return SqliteFile(path_of(text, Path.cwd()))
     except UsageError as error:
         raise UsageError(f"{text!r} {error}", hint="write --to sqlite:FILE") from error
+
+
+def _named_server(text: str) -> PostgresqlDatabase:
+    """`postgresql://USER@host/database?schema=NAME`; no message repeats it, since it may bear a password."""
+    from restore.databases.postgresql_target import PgPlace
+    from strongroom.source_kinds import options as option
+    from strongroom.source_kinds import postgresql
+
+    hint = "write --to postgresql://USER@host/database, and ?schema=NAME for another schema"
+    try:
+        parts = urlsplit(text)
+        user, secret = parts.username, parts.password
+        parameters = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    except ValueError as error:
+        raise UsageError("--to is not the address of a database", hint=hint) from error
+    if secret is not None:
+        raise UsageError(
+            "--to has a password in it, which others on this machine see", hint="put it into a file: ?password_file=FILE"
+        )
+    if unknown := [name for name in parameters if name not in _PARAMETERS]:
+        raise UsageError(f"--to has a parameter that is not known: {unknown[0]!r}", hint=f"there are: {', '.join(_PARAMETERS)}")
+    options = {name: value for name, value in parameters.items() if name not in ("schema", "version_column")}
+    url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    try:
+        postgresql.check(url, options)
+        option.require("psycopg", "postgresql")
+        address = postgresql.address_of(url, options | ({"user": user} if user else {}), Path.cwd())
+    except UsageError as error:
+        raise UsageError(f"the address after --to {error}", hint=error.hint or hint) from error
+    return PostgresqlDatabase(PgPlace(address, parameters.get("schema") or None, parameters.get("version_column") or None))
 
 
 def in_place(context: Context, selected: SelectedItems) -> Database | None:
@@ -93,14 +166,24 @@ def in_place(context: Context, selected: SelectedItems) -> Database | None:
             hint="restore them in place one after another, with --source NAME",
         )
     (source,) = others
-    if not is_database(source.url or ""):
-        raise UsageError(
-            f"nothing can be put back into the source {source.name!r} ({source.url})", hint="name another place with --to"
-        )
-    from strongroom.source_kinds.sqlite import path_of
+    url, folder = source.url or "", context.settings.file.absolute().parent
+    match registry.scheme_of(url):
+        case "sqlite":
+            from strongroom.source_kinds.sqlite import path_of
 
-    folder = context.settings.file.absolute().parent
-    return Database(path_of(source.url or "", folder), source.options.get("version_column"))
+            return SqliteFile(path_of(url, folder), source.options.get("version_column"))
+        case "postgresql":
+            from restore.databases.postgresql_target import PgPlace
+            from strongroom.source_kinds import options as option
+            from strongroom.source_kinds import postgresql
+
+            option.require("psycopg", "postgresql")
+            address = postgresql.address_of(url, postgresql.writer_of(source.options), folder)
+            return PostgresqlDatabase(PgPlace(address, None, source.options.get("version_column")))
+        case _:
+            raise UsageError(
+                f"nothing can be put back into the source {source.name!r} ({url})", hint="name another place with --to"
+            )
 
 
 @contextmanager
@@ -118,9 +201,21 @@ def planned_rows(
     """
     policy = policy_for_rows(options.on_conflict, database.version_column)
     with scratch_dir() as folder:
-        staged = stage(list(_fetched(context, selected, folder, stop)), folder / "staged.db", options.where)
-        target = SqliteTarget(database.path, policy, database.version_column)
-        yield PlannedRows(target.plan(staged), target, staged)
+        items = list(_fetched(context, selected, folder, stop))
+        match database:
+            case SqliteFile(path, version_column):
+                staged = stage(items, folder / "staged.db", options.where)
+                rows = _SqliteRows(SqliteTarget(path, policy, version_column), staged)
+                yield PlannedRows(rows.plan(), rows)
+            case PostgresqlDatabase(place):
+                with _postgresql_target(place, items, policy, options.where) as target:
+                    yield PlannedRows(target.plan(), target)
+
+
+def _postgresql_target(place: PgPlace, items: list[FetchedItem], policy: ConflictPolicy, where: str | None) -> PostgresqlTarget:
+    from restore.databases.postgresql_target import PostgresqlTarget
+
+    return PostgresqlTarget(place, items, policy, where)
 
 
 def _sources(context: Context, selected: SelectedItems) -> list[SourceSettings]:

@@ -49,6 +49,7 @@ class SourceProbe(Struct, frozen=True):
     - `paths`: the first files
     - `sample`: the first row of a table among them, masked
     - `read_bytes`: of the item that was read
+    - `clock_difference`: seconds that the clock of its server is ahead of ours; None where that is not known
     - `error`: what ended the test; None where nothing did
     """
 
@@ -63,6 +64,7 @@ class SourceProbe(Struct, frozen=True):
     sample_of: bytes = b""
     sample: tuple[SampleCell, ...] = ()
     read_bytes: int = 0
+    clock_difference: float | None = None
     problems: tuple[Problem, ...] = ()
     error: StrongroomError | None = None
 
@@ -83,6 +85,7 @@ class SourceProbe(Struct, frozen=True):
             "sample_of": printable(self.sample_of) or None,
             "sample": [{"column": one.column, "type": one.type, "masked": one.masked} for one in self.sample],
             "read_bytes": self.read_bytes,
+            "clock_difference": None if self.clock_difference is None else round(self.clock_difference, 1),
             "problem_list": [one.as_json() for one in self.problems],
             "error": None if self.error is None else self.error.as_json(),
         }
@@ -121,6 +124,7 @@ def _counted(done: SourceProbe, found: Scan) -> SourceProbe:
         files=files.num_rows,
         size=size,
         coverage=found.coverage,
+        clock_difference=found.clock_difference,
         paths=tuple(files["path"].slice(0, NAMED).to_pylist()),
         problems=tuple(found.problems),
     )

@@ -128,6 +128,8 @@ def settings_without_names(settings: Settings, redaction: Redaction) -> dict[str
 def _plain(key: str, value: Any, redaction: Redaction) -> Any:  # noqa: ANN401 (whatever a model holds)
     if isinstance(value, BaseModel):
         return {name: _plain(name, getattr(value, name), redaction) for name in type(value).model_fields}
+    if isinstance(value, Mapping) and key == "options":  # of a source: names of Strongroom's own, values of anybody's
+        return dict.fromkeys(value, GONE)
     if isinstance(value, Mapping):
         what = {"projects": "project", "copies": "copy"}.get(key, "kind")
         return {

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DONE_WITH_PROBLEMS = 3
 GAPS_SHOWN = 10
+SAME_CLOCK = 2.0
+"""Seconds."""
 
 app = typer.Typer(
     help="Where items come from: folders, databases, buckets, commands.", no_args_is_help=True, rich_markup_mode=None
@@ -37,7 +39,10 @@ def add(
     project: ProjectName,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Of its items: reports, tickets, raw or another.")],
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="A folder, or an address: command:…, sqlite:FILE; see docs/sources.md.")
+        str,
+        typer.Argument(
+            metavar="URL", help="A folder, or an address: command:…, sqlite:FILE, postgresql://…; see docs/sources.md."
+        ),
     ],
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Unique in the project. Default: the kind.")
@@ -136,6 +141,13 @@ def test(
         raise typer.Exit(DONE_WITH_PROBLEMS)
 
 
+def _clock(difference: float) -> str:
+    """How far a server's clock is from ours."""
+    if abs(difference) < SAME_CLOCK:
+        return "the server's is as ours"
+    return f"the server's is {counted(round(abs(difference)), 'second')} {'ahead of' if difference > 0 else 'behind'} ours"
+
+
 def _options(texts: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in texts:
@@ -159,6 +171,8 @@ def _in_words(one: SourceProbe) -> Iterator[str]:
     yield f"  entities  {', '.join(entity.name for entity in one.coverage.entities)}"
     moment = "all of one moment" if one.coverage.one_moment else "each item of its own moment"
     yield f"  moment    {moment}"
+    if one.clock_difference is not None:
+        yield f"  clock     {_clock(one.clock_difference)}"
     for gap in one.coverage.gaps[:GAPS_SHOWN]:
         yield f"  gap       {gap}"
     if one.sample_of:

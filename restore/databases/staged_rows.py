@@ -111,6 +111,11 @@ def _staged(database: sqlite3.Connection, table: str, staged: str, parts: Sequen
             schema = pq.read_schema(part.file)
         except (pa.ArrowException, OSError) as error:
             raise Damaged(f"{printable(part.path)} is not a table: {error}") from error
+        if sqlite_values.TABLE not in (schema.metadata or {}):
+            raise UsageError(
+                f"{printable(part.path)} is not a table of a SQLite database",
+                hint="restore it with --as sqlite, or into a database of the kind that it came from",
+            )
         columns |= {field.name: _column(field) for field in schema}
     chosen = "strongroom_chosen"
     while chosen in columns:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 MODULES: Mapping[str, str] = {
     "command": "command",
     "sqlite": "sqlite",
+    "postgresql": "postgresql",
     "s3": "bucket",
+    "webdav": "webdav",
+    "webdavs": "webdav",
 }
 """By scheme, the module of this package."""
 

@@ -22,7 +22,7 @@ from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.source import scan_columns
-from vault.source.contract import NO_TOKEN, UNKNOWN_SIZE, Content, ItemStream, Scan, SourceReader, TooLarge, never
+from vault.source.contract import NO_TOKEN, STRONG, UNKNOWN_SIZE, Content, ItemStream, Scan, SourceReader, TooLarge, never
 from vault.source.reader import same_status
 from vault.storage.memory import MemoryStore
 
@@ -208,7 +208,9 @@ class TestSourceContract:
         rows = newest(project)
         assert first.record.coverage is not None
         assert first.record.counts.bytes == sum(row["size"] for row in rows.values())
+        strong = all(trusted_from == STRONG for trusted_from, _ in tokens(looked_at(place)).values())
         second = backed_up(project, place)
+        assert second.record.counts.read_bytes == 0 or not strong  # what is known to be unchanged is not read
         assert (second.problems, second.record.counts.changed, second.record.counts.added) == ((), 0, 0)
         assert second.record.counts.unchanged == first.record.counts.items
         assert second.record.counts.bytes == first.record.counts.bytes

@@ -139,7 +139,7 @@ def test_tables_are_listed_asked_and_shown_like_any_files(cdr: Desk) -> None:
     assert (first["problems"], first["files"]) == (0, 6)
     again = backed_up(cdr)
     assert (again["changed"], again["added"], again["stored_bytes"]) == (0, 0, again["stored_bytes"])
-    assert again["read_bytes"] < first["read_bytes"]
+    assert again["read_bytes"] < first["read_bytes"] / 2  # `agents` has no column of versions: it is read again
     (march,) = cdr.call("ls", "acme", "--period", "2024-03", "-r", "--json").document["items"]
     assert march["path"] == "raw/calls/2024-03.parquet"
     asked = cdr.call("query", "acme", "select count(*) as n from raw.calls", "--json", exits=(0, 2))

@@ -12,13 +12,16 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support import webdav
+from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from tests.support.store_fixtures import BUCKET
 from tests.support.stores import raw_client
 from vault.clock import SystemClock
@@ -28,7 +31,11 @@ from vault.source.command import Command, CommandSource
 from vault.source.contract import Source
 from vault.source.folder import FolderSource
 from vault.source.patterns import Rules
+from vault.source.sql.postgresql import PgOptions, PostgresqlSource
+from vault.source.sql.postgresql_connection import PgAddress
 from vault.source.sql.sqlite import SqliteOptions, SqliteSource
+from vault.source.webdav.client import DavAddress, DavClient
+from vault.source.webdav.source import DavSource
 from vault.storage.retrying import RetryPolicy
 from vault.storage.s3_client import S3Options
 from vault.storage.s3_objects import S3Objects
@@ -164,6 +171,37 @@ def _table_and_month(name: str) -> tuple[str, str]:
     return leaf.removesuffix(".csv"), "-".join(folders)
 
 
+class PostgresPlace(SqlitePlace):
+    """The same in a PostgreSQL database."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._database = server.new_database()
+        self._port = server.port
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        with self._server.connected(self._database) as connection:
+            for (name,) in connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall():
+                connection.execute(f'drop table "{name}"')
+            for name, content in contents.items():
+                table, month = _table_and_month(name)
+                connection.execute(f'create table if not exists "{table}" (id serial primary key, line text, at timestamp)')
+                at = f"'{month}-03 10:00:00'" if month else "null"
+                lines = content.decode().splitlines()
+                connection.execute(
+                    f'insert into "{table}" (line, at) select line, {at} from unnest(%s::text[]) with ordinality u (line, n) '
+                    "order by n",
+                    (lines,),
+                )
+
+    def source(self) -> Source:
+        address = PgAddress("127.0.0.1", self._port, self._database, OWNER, PASSWORD)
+        return PostgresqlSource(PgOptions(address, time_column="at"), PREFIX, SystemClock())
+
+    def take_away(self) -> None:
+        self._port = 1
+
+
 class BucketPlace:
     """A prefix of a bucket on an S3 server."""
 
@@ -198,12 +236,32 @@ class BucketPlace:
         self._bucket = "no-such-bucket-anywhere"
 
 
-KINDS = ("folder", "command", "sqlite", "bucket")
+class DavPlace(FolderPlace):
+    """A folder that a WebDAV server offers."""
+
+    def __init__(self, folder: Path, served: ExitStack) -> None:
+        super().__init__(folder)
+        (folder / "source").mkdir()
+        self._served = served
+        self._port = urlsplit(served.enter_context(webdav.served(folder))).port or 0
+
+    def source(self) -> Source:
+        address = DavAddress("http", "127.0.0.1", self._port, "/source/")
+        return DavSource(DavClient(address, SystemClock()), PREFIX, Rules(), SystemClock())
+
+
+KINDS = ("folder", "command", "sqlite", "postgresql", "bucket", "webdav")
 
 
 def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
     """An empty one of a kind."""
     if kind == "bucket":
         return BucketPlace(request.getfixturevalue("moto_endpoint"), BUCKET, f"source-{next(_numbers)}")
+    if kind == "postgresql":
+        return PostgresPlace(request.getfixturevalue("postgres"))
+    if kind == "webdav":
+        stack = ExitStack()
+        request.addfinalizer(stack.close)
+        return DavPlace(folder, stack)
     made: dict[str, Callable[[Path], SourcePlace]] = {"folder": FolderPlace, "command": CommandPlace, "sqlite": SqlitePlace}
     return made[kind](folder)

@@ -1,6 +1,7 @@
 """Fixtures for stores; a pytest plugin (`pytest_plugins = ["tests.support.store_fixtures"]` in the conftest).
 
 `moto_endpoint`, `weed_endpoint`   URLs of servers that are started once a run, when first asked for
+`postgres`                         a PostgreSQL server, likewise
 `moto_place`, `weed_place`         an empty prefix there, as a `StorePlace`
 `store_factory`                    a `StorePlace` of every kind, one after another
 `any_store`                        one store in it
@@ -16,6 +17,7 @@ import pytest
 
 from tests.support.coverage_notes import not_covered
 from tests.support.moto_server import moto_server
+from tests.support.postgres_server import PostgresServer, PostgresUnavailableError, postgres_server
 from tests.support.randomness import SeededChance
 from tests.support.stores import StorePlace, make_bucket
 from tests.support.weed_server import WeedUnavailableError, weed_server
@@ -51,6 +53,17 @@ def weed_endpoint() -> Iterator[str]:
             yield url
     except WeedUnavailableError as error:
         not_covered(f"S3 on SeaweedFS: {error}")
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for the run; each test makes a database of its own in it."""
+    try:
+        with postgres_server() as server:
+            yield server
+    except PostgresUnavailableError as error:
+        not_covered(f"PostgreSQL: {error}")
         pytest.skip(str(error))
 
 

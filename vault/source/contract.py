@@ -119,6 +119,7 @@ class Scan(Struct):
     - `by_default`: how many of them no pattern of the settings did, by the default pattern
     - `ignored`: columns that say nothing of a change
     - `coverage`: what the source says of itself; None where it says nothing
+    - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
     """
 
     table: pa.Table
@@ -129,6 +130,7 @@ class Scan(Struct):
     by_default: Counter[str]
     ignored: frozenset[ScanColumn] = frozenset()
     coverage: Coverage | None = None
+    clock_difference: float | None = None
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""

@@ -58,7 +58,7 @@ class ItemList:
 
     def file(self, item: ListedItem) -> bool:
         """One more file; whether it is one: a path that no snapshot can hold is a problem."""
-        path = self._whole(item.path)
+        path = self.whole(item.path)
         if not self._is_possible(item.path):
             self.problems.append(Problem(path, "unusable-path", "a name like this cannot be kept: it was left out"))
             return False
@@ -70,11 +70,11 @@ class ItemList:
         if path and not self._is_possible(path):
             return
         self._seen.add(path)
-        self._columns.add(self._whole(path), ListedItem(path, 0, mtime_ns, token).status(_FOLDER_MODE))
+        self._columns.add(self.whole(path), ListedItem(path, 0, mtime_ns, token).status(_FOLDER_MODE))
 
     def unknown(self, path: bytes, message: str) -> None:
         """What is below a folder could not be looked at."""
-        whole = self._whole(path)
+        whole = self.whole(path)
         self.unlisted.append(whole)
         self.problems.append(Problem(whole, "unlisted", message))
 
@@ -86,7 +86,8 @@ class ItemList:
             raise SourceError("the source lists a name twice", hint="give its items names of their own")
         return Scan(table, [], self.problems, self.unlisted, self.excluded, Counter(), ignored, coverage)
 
-    def _whole(self, path: bytes) -> bytes:
+    def whole(self, path: bytes) -> bytes:
+        """A path with the prefix of the source."""
         return self._prefix + b"/" + path if path else self._prefix
 
     def _is_possible(self, path: bytes) -> bool:

@@ -63,12 +63,14 @@ class SqliteOptions(Struct, frozen=True):
 
 
 class _Part(NamedTuple):
-    """A partition of a table as the transaction has it. first, last: the bounds of its row numbers."""
+    """A partition of a table as the transaction has it. first, last: the bounds of its row numbers · item: as the scan lists
+    it."""
 
     table: SqliteTable
     label: str
     first: int | None
     last: int | None
+    item: ListedItem | None = None
 
 
 class SqliteSource:
@@ -176,8 +178,9 @@ class SqliteSource:
                     found.excluded += 1
                     continue
                 trusted = STRONG if token != state else trusted_from
-                if found.file(ListedItem(item.path, UNKNOWN_SIZE, now, token + item.path, trusted)):
-                    self.parts[item.path] = part
+                listed = ListedItem(item.path, UNKNOWN_SIZE, now, token + item.path, trusted)
+                if found.file(listed):
+                    self.parts[item.path] = part._replace(item=listed)
         for path, text in ((layout.SCHEMA, schema_text(database)), (layout.SEQUENCES, sequences_text(database))):
             if text and options.rules.takes(path):
                 found.file(ListedItem(path, len(text), now, text))
@@ -225,11 +228,9 @@ class SqliteReader(StreamReader):
         if text is not None:
             return SequentialStream(path, ListedItem(relative, len(text), 0, text).status(), lambda: _one(text))
         part = source.parts.get(relative)
-        if part is None:
+        if part is None or part.item is None:
             return Problem(path, "vanished-while-read", "the database has no such table or period")
-        now = int(source._clock.now().timestamp()) * 1_000_000_000  # noqa: SLF001 (its own reader)
-        status = ListedItem(relative, UNKNOWN_SIZE, now).status()
-        return SequentialStream(path, status, lambda: self._pieces(part))
+        return SequentialStream(path, part.item.status(), lambda: self._pieces(part))
 
     def _content(self, path: bytes, limit: int) -> Content | TooLarge | Problem:
         """Partitions are made by the thread that asks for them as streams: SQLite's transaction is one."""

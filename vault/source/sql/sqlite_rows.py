@@ -46,7 +46,7 @@ def partition_schema(database: sqlite3.Connection, part: PartitionBounds, label:
     for place in _undecodable(database, part, where, values, texts):
         kinds[place] = None
     fields = [_field(column, one) for column, one in zip(columns, kinds, strict=True)]
-    return pa.schema(fields, metadata={b"sqlite.table": part.table.name.encode("utf-8", "surrogateescape")})
+    return pa.schema(fields, metadata={sqlite_values.TABLE: part.table.name.encode("utf-8", "surrogateescape")})
 
 
 def partition_batches(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Value: TypeAlias = "int | float | str | bytes | None"
 
 DECLARED, ENCODING, GENERATED, KEY = b"sqlite.type", b"sqlite.encoding", b"sqlite.generated", b"sqlite.key"
+TABLE = b"sqlite.table"
 LITERAL = b"literal"
 
 INTEGER, REAL, TEXT, BLOB = "integer", "real", "text", "blob"

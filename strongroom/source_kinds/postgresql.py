@@ -1,0 +1,104 @@
+"""`postgresql://host/database`: the tables of a PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote, urlsplit
+
+from strongroom import environment
+from strongroom.source_kinds import options as option
+from strongroom.source_kinds.sqlite import STEPS, TABLE_OPTIONS
+from vault.errors import SettingsError
+
+if TYPE_CHECKING:
+    from strongroom.settings.projects import SourceSettings
+    from strongroom.source_kinds.context import SourceContext
+    from vault.source.sql.layout import Step
+    from vault.source.sql.postgresql import PostgresqlSource
+    from vault.source.sql.postgresql_connection import PgAddress
+
+WHAT = "a PostgreSQL database"
+EXAMPLE = "postgresql://db.example.com/crm"
+PORT = 5432
+MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+OPTIONS = {
+    "user": "who connects; where it is not said: the user who runs the backup",
+    **option.SECRETS,
+    "sslmode": "how the connection is protected, as libpq has it; `verify-full` checks the server's certificate (default: "
+    "`prefer`)",
+    "certificates": "a file of certificate authorities that are trusted, for `sslmode`",
+    **TABLE_OPTIONS,
+    "restore_user": "who puts rows back with `--in-place`; where it is not said: `user`",
+    "restore_password_file": "a file that holds that user's password",
+    "restore_password_command": "a command that prints it",
+}
+
+
+def check(url: str, options: Mapping[str, str]) -> None:
+    """See `registry.SourceKind`."""
+    _place(url)
+    option.one_of(options, "step", STEPS, "month")
+    option.one_of(options, "sslmode", MODES, "prefer")
+
+
+def make(source: SourceSettings, context: SourceContext) -> PostgresqlSource:
+    """See `registry.SourceKind`."""
+    from vault.source.patterns import Rules
+    from vault.source.sql.postgresql import PgOptions, PostgresqlSource
+
+    option.require("psycopg", "postgresql")
+    options = source.options
+    wanted = PgOptions(
+        address_of(source.url or "", options, context.folder),
+        option.names(options, "tables"),
+        source.time_column,
+        cast("Step", option.one_of(options, "step", STEPS, "month")),
+        context.zone,
+        options.get("version_column"),
+        Rules(include=source.include, exclude=source.exclude),
+    )
+    return PostgresqlSource(wanted, source.kind.encode(), context.clock)
+
+
+def writer_of(options: Mapping[str, str]) -> dict[str, str]:
+    """The options with the user who puts rows back in the place of the one who reads them."""
+    own = {name.removeprefix("restore_"): value for name, value in options.items() if name.startswith("restore_")}
+    readers = (*option.SECRETS, "user") if own else ()
+    return {name: value for name, value in options.items() if name not in readers} | own
+
+
+def address_of(url: str, options: Mapping[str, str], folder: Path) -> PgAddress:
+    """How the server is reached. folder: that relative paths count from. Raises `SettingsError` where the password cannot be
+    had."""
+    from vault.source.sql.postgresql_connection import PgAddress
+
+    host, port, database = _place(url)
+    certificates = options.get("certificates")
+    return PgAddress(
+        host,
+        port,
+        database,
+        options.get("user"),
+        option.password(options, folder),
+        options.get("sslmode", "prefer"),
+        str(environment.expand(certificates, folder)) if certificates else None,
+    )
+
+
+def _place(url: str) -> tuple[str, int, str]:
+    """Host, port and database of a URL. Raises `UsageError`, which does not repeat it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or PORT
+    except ValueError as error:
+        raise SettingsError("is not the address of a database", hint=f"for example {EXAMPLE}") from error
+    if parts.username is not None or parts.query or parts.fragment:
+        raise SettingsError(
+            "has more than a host and a database in it", hint="name the user with the option user, and password_file"
+        )
+    database = unquote(parts.path.removeprefix("/"))
+    if not host or not database or "/" in database:
+        raise SettingsError("names no host, or no database", hint=f"for example {EXAMPLE}")
+    return host, port, database

@@ -1,0 +1,295 @@
+"""A PostgreSQL database as a source: all tables of one moment, each a Parquet file or one a period.
+
+A scan begins a read-only transaction at REPEATABLE READ, and exports its snapshot; what is read, several partitions at once, is
+read in transactions of the same snapshot. The tables are locked (`ACCESS SHARE`, which hinders nothing but changes of their
+definition) before the snapshot is taken: a TRUNCATE would otherwise show in it.
+
+Whether a partition changed is asked in the database: the number of its rows and sums of a hash of each; with `version_column`
+of their keys, and its greatest value. What did not change is not transferred. Types are in `postgresql_rows`.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from vault.clock import Clock
+from vault.coverage import Coverage, CoveredEntity
+from vault.errors import SourceError
+from vault.problems import Problem
+from vault.source.attributes import NOTHING
+from vault.source.contract import UNKNOWN_SIZE, Content, Scan, ScanColumn, Stop, TooLarge, never
+from vault.source.item_list import ItemList, ListedItem
+from vault.source.patterns import Rules
+from vault.source.sql import layout
+from vault.source.sql.layout import Partition, Step
+from vault.source.sql.parquet_stream import parquet_pieces
+from vault.source.sql.postgresql_catalog import PgCatalog, PgTable, catalog, quoted, relations, wanted_relations
+from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of, source_errors
+from vault.source.sql.postgresql_rows import partition_batches, partition_schema, where_of
+from vault.source.sql.postgresql_schema import schema_text, sequences_text
+from vault.source.streams import SequentialStream, StreamReader
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+TRIES = 3
+BEGIN = "begin transaction isolation level repeatable read read only"
+
+IGNORED: frozenset[ScanColumn] = frozenset({"size", "mtime", "mtime_nanos"})
+
+
+class PgOptions(Struct, frozen=True):
+    """What of a database is taken.
+
+    - `tables`: names of tables and views (`schema.table` outside of `public`); empty for all tables
+    - `time_column`, `step`: by which tables that have the column are cut into periods of the time zone; None: each is one file
+    - `version_column`: changes with every change of a row; None: there is none
+    - `rules`: patterns of items that are left out
+    """
+
+    address: PgAddress
+    tables: tuple[str, ...] = ()
+    time_column: str | None = None
+    step: Step = "month"
+    zone: str = "UTC"
+    version_column: str | None = None
+    rules: Rules = Rules()
+
+
+class PgPart(Struct, frozen=True):
+    """A partition of a table. item: as the scan lists it."""
+
+    table: PgTable
+    label: str
+    item: ListedItem
+
+
+class PostgresqlSource:
+    """See this module's text. A scan begins the transaction, and `close` ends it."""
+
+    def __init__(self, options: PgOptions, prefix: bytes, clock: Clock) -> None:
+        self.options = options
+        self.prefix = prefix
+        self.clock = clock
+        self.parts: dict[bytes, PgPart] = {}
+        self.texts: dict[bytes, bytes] = {}
+        self._connection: Connection[Any] | None = None
+        self._snapshot = ""
+        self._waiting: list[Connection[Any]] = []
+        self._lock = threading.Lock()
+
+    def scan(self, stop: Stop) -> Scan:
+        """All tables, in a new transaction. Raises `SourceError`."""
+        self.close()
+        stop()
+        now = int(self.clock.now().timestamp()) * 1_000_000_000
+        with source_errors(self.options.address):
+            connection = self._begin()
+            found = ItemList(self.prefix, now)
+            entities, gaps = self._list(connection, found, now, stop)
+            difference = self._clock_difference(connection)
+        coverage = Coverage("postgresql", tuple(entities), tuple(gaps), times=False, one_moment=True)
+        scan = found.scan(IGNORED, coverage)
+        scan.clock_difference = difference
+        return scan
+
+    def reader(self, stop: Stop = never) -> PostgresqlReader:
+        """Reads what the scan's transaction sees; without a scan, one of its own is begun."""
+        if self._connection is None:
+            self.scan(stop)
+        return PostgresqlReader(self)
+
+    def close(self) -> None:
+        """End the transactions."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        connection, self._connection = self._connection, None
+        for one in (*waiting, *([connection] if connection is not None else [])):
+            one.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection[Any]]:
+        """A connection of its own, in a transaction of the scan's snapshot."""
+        with self._lock:
+            connection = self._waiting.pop() if self._waiting else None
+        if connection is None:
+            if self._connection is None:
+                raise SourceError("the connection to the database is closed")
+            connection = connect(self.options.address)
+            try:
+                connection.execute(BEGIN)
+                connection.execute(f"set transaction snapshot '{self._snapshot}'")
+            except BaseException:
+                connection.close()
+                raise
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            self._waiting.append(connection)
+
+    def _begin(self) -> Connection[Any]:
+        import psycopg
+
+        connection = self._connection = connect(self.options.address)
+        for attempt in range(TRIES):
+            listed = relations(connection)
+            tables = [
+                one for one in wanted_relations(listed, self.options.tables) if one.relkind in ("r", "p") and not one.hidden
+            ]
+            connection.execute(BEGIN)
+            try:
+                if tables:
+                    connection.execute(f"lock table {', '.join(one.own_rows for one in tables)} in access share mode")
+                row = connection.execute("select pg_export_snapshot()").fetchone()
+                self._snapshot = str(row[0]) if row else ""
+                return connection
+            except psycopg.errors.UndefinedTable:  # it was dropped since it was listed
+                connection.execute("rollback")
+                if attempt + 1 == TRIES:
+                    raise
+        raise SourceError(f"the tables of {self.options.address.text} do not stay", hint="run it again")
+
+    def _clock_difference(self, connection: Connection[Any]) -> float | None:
+        row = connection.execute("select clock_timestamp()").fetchone()
+        moment = row[0] if row else None
+        return (moment - self.clock.now()).total_seconds() if isinstance(moment, datetime) else None
+
+    def _list(
+        self, connection: Connection[Any], found: ItemList, now: int, stop: Stop
+    ) -> tuple[list[CoveredEntity], list[str]]:
+        known = self._catalog(connection)
+        self.parts = {}
+        for one in known.hidden:
+            if self.options.rules.takes(Partition(one.name).path):
+                _unlist(found, one.name, f"the {one.kind} {one.name!r} is not taken: {one.hidden}")
+        for table in known.tables:
+            stop()
+            self._add(connection, found, table, now)
+        for path, text in self.texts.items():
+            found.file(ListedItem(path, len(text), now, text))
+        wanted = self.options.time_column
+        whole = [table.name for table in known.tables if wanted and table.time_column is None]
+        notes = [f"{name!r} has no column of times {wanted!r}: it is one file" for name in whole]
+        entities = [CoveredEntity(table.name, tuple(column.name for column in table.columns)) for table in known.tables]
+        return entities, [*known.gaps, *notes]
+
+    def _catalog(self, connection: Connection[Any]) -> PgCatalog:
+        """What there is, with names written in full."""
+        options = self.options
+        connection.execute("set local search_path = pg_catalog")
+        known = catalog(connection, options.tables, options.time_column)
+        texts = {
+            layout.SCHEMA: schema_text(connection, known.tables),
+            layout.SEQUENCES: sequences_text(connection, known.tables),
+        }
+        self.texts = {path: text for path, text in texts.items() if text and options.rules.takes(path)}
+        connection.execute("set local search_path to default")
+        return known
+
+    def _add(self, connection: Connection[Any], found: ItemList, table: PgTable, now: int) -> None:
+        import psycopg
+
+        try:
+            with connection.transaction():  # a savepoint: what fails for one table does not end the others
+                labels = list(self._labels(connection, table))
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            _unlist(found, table.name, f"the {table.relation.kind} {table.name!r} cannot be read: {reason_of(error)}")
+            return
+        for label, token in labels:
+            item = ListedItem(Partition(table.name, label).path, UNKNOWN_SIZE, now, token)
+            if not self.options.rules.takes(item.path):
+                found.excluded += 1
+            elif found.file(item):
+                self.parts[item.path] = PgPart(table, label, item)
+
+    def _labels(self, connection: Connection[Any], table: PgTable) -> Iterator[tuple[str, bytes]]:
+        """The partitions of a table with their tokens. A table without rows is one file, so that it is seen."""
+        label = table.label(self.options.step, self.options.zone)
+        hashed, version = "(strongroom_row.*)::text", "null"
+        if table.key and any(column.name == self.options.version_column for column in table.columns):
+            hashed = f"row({', '.join(f'strongroom_row.{quoted(name)}' for name in table.key)})::text"
+            version = f"max(strongroom_row.{quoted(self.options.version_column or '')})::text"
+        sums = ", ".join(f"sum(hashtextextended({hashed}, {seed})::numeric)" for seed in (0, 1))
+        source = f"{table.relation.own_rows} strongroom_row"
+        query = f"select coalesce({label}, '{layout.UNDATED}'), count(*), {sums}, {version} from {source} group by 1 order by 1"  # noqa: S608
+        columns = repr([(column.name, column.declared, column.key) for column in table.columns])
+        rows = connection.execute(query).fetchall()
+        for text, *facts in rows:
+            yield text, f"{columns} {facts}".encode()
+        if not rows:
+            yield "", columns.encode()
+
+
+def _unlist(found: ItemList, table: str, message: str) -> None:
+    """What a table has is not known, and has not vanished."""
+    path = Partition(table).path
+    found.unknown(path, message)
+    found.unlisted.append(found.whole(path.removesuffix(layout.ENDING.encode())))
+
+
+class PostgresqlReader(StreamReader):
+    """Reads partitions as the source's snapshot has them."""
+
+    reopens = False
+
+    def __init__(self, source: PostgresqlSource) -> None:
+        super().__init__(source.prefix)
+        self._source = source
+
+    def open_large(self, path: bytes) -> SequentialStream | Problem:
+        """A partition as Parquet, made while it is read; a schema as it is."""
+        source, relative = self._source, self._relative(path)
+        text = source.texts.get(relative)
+        if text is not None:
+            return SequentialStream(path, ListedItem(relative, len(text), 0, text).status(), lambda: _one(text))
+        part = source.parts.get(relative)
+        if part is None:
+            return Problem(path, "vanished-while-read", "the database has no such table or period")
+        return SequentialStream(path, part.item.status(), lambda: self._pieces(part))
+
+    def _content(self, path: bytes, limit: int) -> Content | TooLarge | Problem:
+        text = self._source.texts.get(self._relative(path))
+        if text is not None and len(text) <= limit:
+            return Content(text, ListedItem(b"", len(text), 0, text).status(), NOTHING)
+        if text is None and self._relative(path) not in self._source.parts:
+            return Problem(path, "vanished-while-read", "the database has no such table or period")
+        return TooLarge(ListedItem(b"", UNKNOWN_SIZE, 0).status())
+
+    def _pieces(self, part: PgPart) -> Generator[bytes, None, None]:
+        source = self._source
+        where = where_of(part.table, part.label, source.options.step, source.options.zone)
+        with source_errors(source.options.address), source.reading() as connection, _item_errors():
+            schema = partition_schema(connection, part.table, where)
+            yield from parquet_pieces(schema, partition_batches(connection, part.table, where, schema))
+
+
+@contextmanager
+def _item_errors() -> Iterator[None]:
+    """What is wrong with one table alone, as OSError."""
+    import psycopg
+    import pyarrow as pa
+
+    try:
+        yield
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise OSError(errno.EIO, reason_of(error)) from error
+    except pa.ArrowException as error:
+        raise OSError(errno.EIO, f"it has a value that cannot be kept: {error}") from error
+
+
+def _one(text: bytes) -> Generator[bytes, None, None]:
+    yield text

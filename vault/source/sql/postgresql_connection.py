@@ -1,0 +1,106 @@
+"""Connections to a PostgreSQL server: how it is reached, what a session is set to, and its errors as ours.
+
+What a session writes as text depends on the server's settings, on the user's and on the environment: all that do are set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from vault.errors import SourceError
+from vault.hidden_fields import HidesFields
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import Connection
+
+CONNECT_WITHIN = 30
+"""Seconds."""
+
+OLDEST = 120000
+"""Server version that is read: 12."""
+
+LOCKS_WITHIN = "120s"
+
+_SETTINGS: tuple[LiteralString, ...] = (
+    "set datestyle = 'ISO, YMD'",
+    "set intervalstyle = 'postgres'",
+    "set timezone = 'UTC'",
+    "set extra_float_digits = 1",
+    "set bytea_output = 'hex'",
+    "set xmloption = 'content'",
+    "set lc_monetary = 'C'",
+    "set statement_timeout = 0",
+    "set idle_in_transaction_session_timeout = 0",
+    "set row_security = off",
+)
+
+
+class PgAddress(HidesFields, frozen=True):
+    """How a server is reached. password: None where the server asks for none, or libpq finds it (`~/.pgpass`)."""
+
+    host: str
+    port: int
+    database: str
+    user: str | None = None
+    password: str | None = None
+    sslmode: str = "prefer"
+    sslrootcert: str | None = None
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"postgresql://{host}:{self.port}/{self.database}"
+
+
+def connect(address: PgAddress) -> Connection[Any]:
+    """A session that commits each statement. Raises `psycopg.Error`, and `SourceError` for a server that is too old."""
+    import psycopg
+
+    connection = psycopg.connect(
+        host=address.host,
+        port=address.port,
+        dbname=address.database,
+        user=address.user,
+        password=address.password,
+        sslmode=address.sslmode,
+        sslrootcert=address.sslrootcert,
+        connect_timeout=CONNECT_WITHIN,
+        application_name="strongroom",
+        client_encoding="utf8",
+        autocommit=True,
+    )
+    try:
+        _refuse_too_old(address, connection.info.server_version)
+        for text in (*_SETTINGS, f"set lock_timeout = '{LOCKS_WITHIN}'"):
+            connection.execute(text)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_too_old(address: PgAddress, version: int) -> None:
+    if version < OLDEST:
+        raise SourceError(f"{address.text} is PostgreSQL {version // 10000}, and too old", hint="12 or newer is read")
+
+
+def reason_of(error: psycopg.Error) -> str:
+    """What went wrong, in a line; libpq's own messages do not repeat a password."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def source_errors(address: PgAddress) -> Iterator[None]:
+    """Errors of the server and the connection as `SourceError`."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        hint = "check the address, the user, its password and its rights"
+        raise SourceError(f"the database {address.text} cannot be read: {reason_of(error)}", hint=hint) from error

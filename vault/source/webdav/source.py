@@ -1,0 +1,217 @@
+"""A WebDAV collection as a source: folders are listed one after another, files are read as streams.
+
+A file is known by its ETag and size; where the server gives no ETag, or the settings do not trust it, by size and time. Before
+and after a large file is read the server is asked for them: where they differ, it is read again.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from msgspec import Struct
+
+from vault.clock import Clock
+from vault.coverage import Coverage, CoveredEntity
+from vault.errors import SourceError
+from vault.problems import Problem, printable
+from vault.source.attributes import NOTHING
+from vault.source.contract import SMALL, STRONG, Content, Scan, Status, Stop, TooLarge, never
+from vault.source.item_list import ItemList, ListedItem
+from vault.source.patterns import Rules
+from vault.source.streams import SequentialStream, StreamReader
+from vault.source.webdav import multistatus
+from vault.source.webdav.client import CutShort, DavClient
+from vault.source.webdav.multistatus import DavEntry
+
+AT_ONCE = 4
+"""Small files that are asked for at the same time."""
+
+AHEAD = 16
+TRIES = 3
+MOST_FOLDERS = 1_000_000
+_MULTI_STATUS, _OK, _GONE = 207, 200, (404, 410)
+
+GAPS = ("sharing rights, owners, locks and other properties are not kept",)
+
+
+class DavSource(Struct, frozen=True):
+    """See this module's text. trusts_etags: files are known by them · rules: what is left out."""
+
+    client: DavClient
+    prefix: bytes
+    rules: Rules
+    clock: Clock
+    trusts_etags: bool = True
+
+    def scan(self, stop: Stop) -> Scan:
+        """All folders and files. Raises `SourceError`."""
+        root, _ = self._listing(b"")
+        found = ItemList(self.prefix, root.mtime * 1_000_000_000)
+        waiting, seen = [b""], {b""}
+        while waiting:
+            stop()
+            folder = waiting.pop()
+            for path, entry in self._listing(folder)[1]:
+                if entry.is_folder:
+                    if path not in seen and self.rules.enters(path):
+                        seen.add(path)
+                        waiting.append(path)
+                        if self.rules.takes_folder(path):
+                            found.folder(path, entry.mtime * 1_000_000_000, b"")
+                elif self.rules.takes(path):
+                    found.file(self.item(path, entry))
+                else:
+                    found.excluded += 1
+            if len(seen) > MOST_FOLDERS:
+                raise SourceError(f"{self.client.address.text} has more than {MOST_FOLDERS} folders", hint="is one in itself?")
+        coverage = Coverage("webdav", (CoveredEntity("files"), CoveredEntity("folders")), GAPS)
+        scan = found.scan(frozenset(), coverage)
+        scan.clock_difference = self.client.clock_difference
+        return scan
+
+    def reader(self, stop: Stop = never) -> DavReader:
+        """Reads files as they are now."""
+        del stop
+        return DavReader(self)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+    def item(self, path: bytes, entry: DavEntry) -> ListedItem:
+        """As a scan lists it."""
+        mtime_ns = entry.mtime * 1_000_000_000
+        if entry.etag and self.trusts_etags:
+            return ListedItem(path, entry.size, mtime_ns, f"{entry.etag} {entry.size}".encode(), STRONG)
+        return ListedItem(path, entry.size, mtime_ns, f"{entry.size} {entry.mtime}".encode(), mtime_ns)
+
+    def look(self, path: bytes) -> DavEntry | None:
+        """What the server says of one file; None where it is not there. Raises `SourceError`."""
+        answer = self._asked(path, "0")
+        found = [one for one in answer if one.path == self._whole(path)] if answer is not None else []
+        return found[0] if found and not found[0].is_folder else None
+
+    def _listing(self, folder: bytes) -> tuple[DavEntry, list[tuple[bytes, DavEntry]]]:
+        """A folder itself, and what is directly in it, by relative path. Raises `SourceError` where the answer is about
+        something else, so that nothing is taken for empty."""
+        answer = self._asked(folder, "1")
+        where = f"{self.client.address.text}{printable(folder)}"
+        if answer is None:
+            hint = "is the address right?" if not folder else "it was moved or deleted meanwhile: run the backup again"
+            raise SourceError(f"{where} is not there", hint=hint)
+        own, below, base = None, [], self._whole(folder)
+        for entry in answer:
+            if entry.path == base:
+                own = entry
+                continue
+            above, _, name = entry.path.rpartition(b"/")
+            if above != base or not name:
+                raise SourceError(f"{where} lists what is not in it", hint="is it the address of a WebDAV collection?")
+            below.append((folder + b"/" + name if folder else name, entry))
+        if own is None or not own.is_folder:
+            raise SourceError(f"{where} is not a folder, or its listing is not whole", hint="is the address right?")
+        return own, below
+
+    def _asked(self, path: bytes, depth: str) -> list[DavEntry] | None:
+        text = path.decode("utf-8", "surrogateescape")
+        name = f"{text}/" if text and depth == "1" else text
+        headers = {"Depth": depth, "Content-Type": "application/xml"}
+        answer = self.client.ask("PROPFIND", name, multistatus.BODY, headers)
+        if answer.status in _GONE:
+            return None
+        where = self.client.address.text
+        if answer.status != _MULTI_STATUS:
+            raise SourceError(f"{where} answers {answer.status} to a listing", hint="is it the address of a WebDAV collection?")
+        return multistatus.entries(answer.body, where)
+
+    def _whole(self, path: bytes) -> bytes:
+        base = self.client.address.base.encode("utf-8", "surrogateescape")
+        return (base + path).rstrip(b"/")
+
+
+class DavReader(StreamReader):
+    """Reads files, small ones several at once."""
+
+    def __init__(self, source: DavSource) -> None:
+        super().__init__(source.prefix)
+        self._source = source
+
+    def open_large(self, path: bytes) -> DavStream | Problem:
+        """The file as it is now."""
+        entry = self._source.look(self._relative(path))
+        if entry is None:
+            return Problem(path, "vanished-while-read", "it was deleted while the backup ran")
+        return DavStream(path, self._relative(path), entry, self._source)
+
+    def contents(self, paths: Iterable[bytes], *, limit: int = SMALL) -> Iterator[Content | TooLarge | Problem]:
+        """In order; some are asked for ahead."""
+        coming = iter(paths)
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webdav") as pool:
+            waiting = [pool.submit(self._content, path, limit) for path in islice(coming, AHEAD)]
+            while waiting:
+                answer = waiting.pop(0).result()
+                waiting += [pool.submit(self._content, path, limit) for path in islice(coming, 1)]
+                yield answer
+
+    def _content(self, path: bytes, limit: int) -> Content | TooLarge | Problem:
+        message = f"it changed during each of {TRIES} readings"
+        for _ in range(TRIES):
+            stream = self.open_large(path)
+            if isinstance(stream, Problem):
+                return stream
+            with stream:
+                size = stream.status.st_size
+                if size > limit:
+                    return TooLarge(stream.status)
+                buffer = bytearray(size + 1)
+                try:
+                    count = stream.readinto(buffer, 0)
+                except OSError as error:
+                    message = f"it cannot be read: {error.strerror}"
+                    continue
+                if count == size and stream.is_same:
+                    return Content(bytes(memoryview(buffer)[:count]), stream.status, NOTHING)
+        return Problem(path, "unreadable", message)
+
+
+class DavStream(SequentialStream):
+    """One reading of a file. is_same: whether what was answered is the version that was looked at."""
+
+    def __init__(self, path: bytes, relative: bytes, entry: DavEntry, source: DavSource) -> None:
+        self._relative = relative
+        self._entry = entry
+        self._source = source
+        self.is_same = True
+        super().__init__(path, source.item(relative, entry).status(), self._read)
+
+    def status_now(self) -> Status:
+        """As the server says by now. Raises OSError where the file is gone."""
+        now = self._source.look(self._relative)
+        if now is None:
+            raise OSError(errno.ENOENT, "it was deleted while the backup ran")
+        self._entry = now
+        return self._source.item(self._relative, now).status()
+
+    def _read(self) -> Generator[bytes, None, None]:
+        body = self._source.client.stream(self._relative.decode("utf-8", "surrogateescape"))
+        try:
+            if body.status in _GONE:
+                raise OSError(errno.ENOENT, "it was deleted while the backup ran")
+            if body.status != _OK:
+                raise OSError(errno.EIO, f"the server answers {body.status}")
+            etag = body.headers.get("etag", "").strip()
+            self.is_same = not etag or not self._entry.etag or _plain(etag) == _plain(self._entry.etag)
+            try:
+                yield from body
+            except CutShort as error:
+                raise OSError(errno.EIO, error.strerror) from error
+        finally:
+            body.close()
+
+
+def _plain(etag: str) -> str:
+    """Without what says that it is a weak one; some servers say so in one answer and not in the other."""
+    return etag.removeprefix("W/").strip('"')
