@@ -133,13 +133,14 @@ def repair_repository(opened: Context, projects: Sequence[Project], others: Sequ
 
 
 def _work(opened: Context, projects: Sequence[Project], others: Sequence[Store], *, write: bool) -> RepositoryRepair:
-    from vault.repository.repair import granted_keys, key_copies
+    from vault.repository.repair import grant_copies, granted_keys, key_copies
     from vault.storage.caching import uncached
 
     store, repaired = uncached(opened.repository.store), RepositoryRepair()
     for project in projects:
         if opened.repository.has_grants and project.capability.grant is not None:
-            bad = granted_keys.look(replace(project, store=store), opened.identities, opened.memory)
+            believed = replace(project, store=grant_copies.overlaid(project, opened.memory, others))
+            bad = granted_keys.look(believed, opened.identities, opened.memory)
         else:
             bad = key_copies.look(
                 store, project.id, opened.identities, opened.memory, opened.repository.descriptor.repository, others
@@ -155,6 +156,8 @@ def _work(opened: Context, projects: Sequence[Project], others: Sequence[Store],
 
 
 def _stays(one: BadKey) -> str:
+    if one.ungranted:
+        return one.message
     return f"{one.message}; nobody at hand has a copy that can be believed"
 
 

@@ -68,9 +68,10 @@ def repair(
         ):
             chosen = context.projects(projects or [])
             limits = replace(limits, others=[copy.bare for copy in copies if copy.begun])
-            _repair_repository(context, chosen, whole, limits.others, dry_run=dry_run, yes=yes, as_json=as_json)
             work = _Work(context, reason, yes=yes, quiet=quiet, as_json=as_json)
             answers = [work.plan(project, limits) if dry_run else work.repair(project, limits) for project in chosen]
+            # who is to have keys follows from the grants, which are mended by now
+            _repair_repository(context, chosen, whole, limits.others, dry_run=dry_run, yes=yes, as_json=as_json)
     if as_json:
         values = {"repository": whole.as_json(), "projects": [one.as_json() for one in answers]}
         output.document(
