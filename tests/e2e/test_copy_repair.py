@@ -53,3 +53,26 @@ def test_entries_of_the_log_that_nobody_has_are_named(copied: Desk) -> None:
         store.put(first, b"")
     found = copied.call("repair", "--yes", "--json", exits=20).document["repository"]
     assert [one["object"] for one in found["unrepaired_objects"]] == [first]
+
+
+@pytest.mark.parametrize("damage", [remove, flip])
+def test_the_descriptor_is_put_back_from_the_copy_on_a_machine_that_has_never_seen_it(
+    copied: Desk, damage: Callable[[Path], None]
+) -> None:
+    descriptor = copied.folder / "repository/strongroom.json"
+    whole = descriptor.read_bytes()
+    for part in (".cache", ".local"):
+        shutil.rmtree(copied.folder / "home" / part)
+    damage(descriptor)
+    copied.call("repair", "--yes")
+    assert descriptor.read_bytes() == whole
+    copied.call("check")
+
+
+def test_another_descriptor_in_the_copy_is_not_believed(copied: Desk) -> None:
+    descriptor, second = (copied.folder / place / "strongroom.json" for place in ("repository", "second"))
+    second.write_bytes(second.read_bytes().replace(b'"create_once": true', b'"create_once": false'))
+    shutil.rmtree(copied.folder / "home/.local")
+    descriptor.unlink()
+    copied.call("repair", "--yes", exits=20)
+    assert not descriptor.exists()
