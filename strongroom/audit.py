@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vault.problems import Problem
     from vault.repository.audit.entries import ReadEntry, StoredEntry
     from vault.repository.audit.verify import ChainReport, Finding, KnownHead
+    from vault.storage.contract import Store
 
 MEMORY = ("audit", "heads")
 """What a client remembers of chains that it has found whole: a line a principal, its head and the key that signs it."""
@@ -234,6 +235,19 @@ def verify_log(
     chains = verify(repository.store, keys, repository.descriptor.repository, expected, each=each, stop=stop)
     _remember(context, chains)
     return VerifiedLog(tuple(chains), stamps, lacking, sum(map(len, waiting.values())))
+
+
+def verify_chains(context: Context, projects: Sequence[AuditedProject], store: Store) -> list[ChainReport]:
+    """As `verify_log`, without time stamps, and nothing is remembered. store: as the repository's, or as it will be. Raises
+    `StorageError`."""
+    from vault.repository.audit.verify import Expected, verify
+
+    expected = Expected(
+        heads=[*_heads_of_snapshots(projects), *_remembered(context)],
+        signing_keys=_signing_keys(context, projects),
+        waiting=_waiting(context),
+    )
+    return verify(store, log_keys(projects), context.repository.descriptor.repository, expected)
 
 
 def heads(context: Context) -> list[LogHead]:

@@ -108,6 +108,7 @@ def grant_keys(context: Context, projects: Sequence[Project], options: GrantOpti
             for name, work in able
         ]
         entry.note(grants=[one.grant.id for one in made])
+        remember(context, [work.project for _, work in able])
     return made
 
 
@@ -187,16 +188,27 @@ def revoke_keys(context: Context, projects: Sequence[Project], name: str, reason
                     grants.write(work.project, end)
                 granting.take_away(work.project, ended, end)
                 entry.count(grants=1)
+            remember(context, [work.project])
     return plans
+
+
+def remember(context: Context, projects: Sequence[Project]) -> None:
+    """What is granted and revoked by now: this machine then misses what is lost of it. Raises `StorageError`."""
+    from vault.repository import grants
+
+    for project in projects:
+        grants.read(project, context.memory)
 
 
 class Administration(Struct, frozen=True):
     """Somebody at work on who holds keys. project: with its keys as they are stored, and its stored name · own: their right to
-    grant, revoke and rotate · chain: what is believed of the project."""
+    grant, revoke and rotate · chain: what is believed of the project · resurrected: grants that this machine has seen revoked
+    and that are in force, as the revocation is lost."""
 
     project: Project
     own: Administrator
     chain: GrantChain
+    resurrected: tuple[Grant, ...] = ()
 
 
 def administration(context: Context, project: Project) -> Administration:
@@ -204,14 +216,15 @@ def administration(context: Context, project: Project) -> Administration:
     from vault.repository import granting, grants
 
     (stored,) = context.repository.choose([project.id], context.identities, context.memory.projects())
-    chain = grants.read(stored, context.memory).chain
+    found = grants.read(stored, context.memory)
+    chain = found.chain
     if chain.root is None:
         raise KeyRefused(
             f"project {project.name!r} has no grants yet: it was made by an earlier version, or by somebody whom this machine "
             "does not know as its creator",
             hint="`strongroom keys upgrade` brings a repository of an earlier version up to this one",
         )
-    return Administration(stored, granting.administrator(stored, chain, context.identities), chain)
+    return Administration(stored, granting.administrator(stored, chain, context.identities), chain, found.resurrected)
 
 
 def _held_by(chain: GrantChain, name: str, project: Project) -> tuple[Grant, ...]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from strongroom import command_log, holders, notices
-from strongroom.grants import Administration, administration
+from strongroom.grants import Administration, administration, remember
 from vault.age import HybridIdentity
-from vault.errors import KeyRefused
+from vault.errors import Damaged, KeyRefused
 from vault.format import rights
 from vault.format.grant import Grant
+from vault.wording import quoted
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -71,6 +72,7 @@ def plan_rotation(context: Context, project: Project) -> RotationPlan:
     from vault.repository import claims, key_objects, key_rotation
 
     work = administration(context, project)
+    _refuse_resurrected(work)
     found = key_rotation.plan(work.project, work.chain)
     known = {key_objects.key_id(one.principal.recipient, project.id) for one in work.chain.grants.values()}
     listed = key_objects.listed(project.store, project.id)
@@ -96,18 +98,30 @@ def _is_needed(work: Administration) -> bool:
     return any(moment >= since for moment in ended)
 
 
+def _refuse_resurrected(work: Administration) -> None:
+    """New keys are not for whom somebody has revoked, also where the revocation is lost. Raises `Damaged`."""
+    for one in work.resurrected:
+        raise Damaged(
+            f"the revocation of {one.name} in project {work.project.name!r} is gone or cannot be read, so that the new keys "
+            "would be theirs too",
+            hint=f"revoke them again: `strongroom keys revoke {quoted(one.name)}`; or put the object back: `strongroom repair`",
+        )
+
+
 def rotate_keys(context: Context, project: Project, stop: Callable[[], None] = lambda: None) -> RotatedKeys:
     """Begin a new epoch of a project's keys, or complete the one that was begun. Raises as `plan_rotation`."""
     from vault.repository import key_rotation
 
     with command_log.recorded(context, "rotate", [project]) as entry:
         work = administration(context, project)
+        _refuse_resurrected(work)
         entry.begin(destructive=True)
         done = key_rotation.rotate(work.project, work.own, stop)
         entry.note(epoch=done.project.capability.epoch)
         entry.count(holders=len(done.holders))
     # what this machine remembers follows at once: the next command may be somebody else's
     context.projects([project.id])
+    remember(context, [done.project])
     return RotatedKeys(project.name, done.project.capability.epoch, done.holders)
 
 

@@ -6,18 +6,19 @@ The descriptor comes first: without it the repository does not open.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import context, identities, settings, settings_copy
-from vault.errors import Damaged, NoRepository, UnsupportedFormat
+from strongroom import context, identities, notices, settings, settings_copy
+from vault.errors import Damaged, NoRepository, StrongroomError, UnsupportedFormat
 
 if TYPE_CHECKING:
     from strongroom.context import Context
+    from strongroom.settings import Settings
     from vault.age import Identity
     from vault.repository.client_memory import ClientMemory
     from vault.repository.project import Project
@@ -77,12 +78,10 @@ class FoundDescriptor(Struct, frozen=True):
 
 
 @contextmanager
-def found_descriptor(
-    config: Path | None, address: str | None, identity: list[Path] | None = None, others: Sequence[Store] = ()
-) -> Iterator[FoundDescriptor]:
+def found_descriptor(config: Path | None, address: str | None, identity: list[Path] | None = None) -> Iterator[FoundDescriptor]:
     """Look at the descriptor of the repository that the settings name. identity: as for `context.opened`; asked for only where
-    the descriptor is not as this machine knows it, or a copy is at hand. Raises `SettingsError`, `NoRepository` where nothing
-    of ours is there, `KeyRefused`, `StorageError`."""
+    the descriptor is not as this machine knows it, or copies are named and it knows none. Raises `SettingsError`,
+    `NoRepository` where nothing of ours is there, `KeyRefused`, `StorageError`."""
     from vault.repository.repair import descriptor_copies
     from vault.repository.repository import in_use
     from vault.storage.address import open_store
@@ -93,16 +92,33 @@ def found_descriptor(
     store = open_store(place, context.store_options(found.repository), services.clock, services.randomness)
     try:
         memory = context.remembered(place, found.repository)
-        finding = descriptor_copies.look(store, memory, others)
+        finding = descriptor_copies.look(store, memory)
         if finding.state == "gone" and not in_use(store):
             raise NoRepository(f"there is no repository at {store.describe()}")
-        if finding.state != "whole" or others:
+        if finding.state != "whole" or (found.copies and memory.descriptor_copy() is None):
             mine = identities.load(found.identity, identity or [])
-            digests = _named_by_keys(store, memory, services, mine, others)
-            finding = descriptor_copies.look(store, memory, others, digests)
+            with _stores_of_copies(found) as others:
+                digests = _named_by_keys(store, memory, services, mine, others)
+                finding = descriptor_copies.look(store, memory, others, digests)
         yield FoundDescriptor(store, memory, finding)
     finally:
         store.close()
+
+
+@contextmanager
+def _stores_of_copies(found: Settings) -> Iterator[Sequence[Store]]:
+    """Of the copies that the settings name, as far as they can be reached; nothing of them is known to be right."""
+    with ExitStack() as stack:
+        stores = []
+        for name in found.copies:
+            try:
+                store = context.open_store(found.of_copy(name), brief=True)
+            except StrongroomError as error:
+                notices.warn(f"the copy {name!r} is left out: {error}")
+                continue
+            stack.callback(store.bare.close)
+            stores.append(store.patient)
+        yield stores
 
 
 def _named_by_keys(
@@ -133,13 +149,14 @@ def repair_repository(opened: Context, projects: Sequence[Project], others: Sequ
 
 
 def _work(opened: Context, projects: Sequence[Project], others: Sequence[Store], *, write: bool) -> RepositoryRepair:
-    from vault.repository.repair import granted_keys, key_copies
+    from vault.repository.repair import grant_copies, granted_keys, key_copies
     from vault.storage.caching import uncached
 
     store, repaired = uncached(opened.repository.store), RepositoryRepair()
     for project in projects:
         if opened.repository.has_grants and project.capability.grant is not None:
-            bad = granted_keys.look(replace(project, store=store), opened.identities, opened.memory)
+            believed = replace(project, store=grant_copies.overlaid(project, opened.memory, others))
+            bad = granted_keys.look(believed, opened.identities, opened.memory)
         else:
             bad = key_copies.look(
                 store, project.id, opened.identities, opened.memory, opened.repository.descriptor.repository, others
@@ -155,6 +172,8 @@ def _work(opened: Context, projects: Sequence[Project], others: Sequence[Store],
 
 
 def _stays(one: BadKey) -> str:
+    if one.ungranted:
+        return one.message
     return f"{one.message}; nobody at hand has a copy that can be believed"
 
 

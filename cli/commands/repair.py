@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cli import colour, output, progress
 from cli.options import Config, Identity, Json, Quiet, Repository, Yes
 from cli.prompts import confirm
-from strongroom import repair_repository
+from strongroom import repair_log, repair_repository
 from strongroom.context import Context, opened
 from strongroom.copies import stores_of_copies
 from strongroom.repair import PlannedRepair, RepairLimits, RepairResult, apply_repair, drop_lost, plan_repair
@@ -68,9 +68,14 @@ def repair(
         ):
             chosen = context.projects(projects or [])
             limits = replace(limits, others=[copy.bare for copy in copies if copy.begun])
-            _repair_repository(context, chosen, whole, limits.others, dry_run=dry_run, yes=yes, as_json=as_json)
+            # before this command's own entry is written behind those that stand
+            logged = _repair_log(context, chosen, limits.others, dry_run=dry_run, yes=yes, as_json=as_json)
+            whole.steps |= logged.steps
+            whole.unrepaired |= logged.unrepaired
             work = _Work(context, reason, yes=yes, quiet=quiet, as_json=as_json)
             answers = [work.plan(project, limits) if dry_run else work.repair(project, limits) for project in chosen]
+            # who is to have keys follows from the grants, which are mended by now
+            _repair_repository(context, chosen, whole, limits.others, dry_run=dry_run, yes=yes, as_json=as_json)
     if as_json:
         values = {"repository": whole.as_json(), "projects": [one.as_json() for one in answers]}
         output.document(
@@ -138,6 +143,19 @@ def _repair_repository(
         planned = repair_repository.repair_repository(context, chosen, others)
     whole.steps |= planned.steps
     whole.unrepaired |= planned.unrepaired
+
+
+def _repair_log(
+    context: Context, chosen: Sequence[Project], others: Sequence[Store], *, dry_run: bool, yes: bool, as_json: bool
+) -> RepositoryRepair:
+    planned = repair_log.repair_log(context, chosen, others, write=False)
+    if not as_json:
+        _show_lines("the log", list(planned.steps.values()), list(planned.unrepaired.values()))
+    if not planned.steps or dry_run:
+        return planned
+    if not yes:
+        confirm("Repair the log?")
+    return repair_log.repair_log(context, chosen, others, write=True)
 
 
 class _Work:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tests.fault.test_turns import KEEPS, PAUSES, USUAL, Beginning, Contents, Showing, history
 from tests.support.clock import StillClock
-from tests.support.dying import PowerCut
+from tests.support.dying import DyingStore, PowerCut
 from tests.support.places import back_up, checked, copied, folder_source, identity, restore
 from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
@@ -45,13 +45,15 @@ IN_CI, IN_FULL = 4, 300
 
 
 class Schedule(Struct, frozen=True):
-    """One seed's. second: where the copies go · home: for caches."""
+    """One seed's. second: where the copies go · home: for caches · lives: writes to the second store that the first of the
+    copies makes before its power fails; None: the seed says who dies, and when."""
 
     beginning: Beginning
     second: Store
     folder: Path
     home: Path
     seed: int
+    lives: int | None = None
 
     def machine(self, actor: str, store: Store, clock: Clock, *, second: bool) -> Project:
         """The project in one of the stores, as a machine sees it: through its cache, and with patience."""
@@ -93,7 +95,10 @@ class Schedule(Struct, frozen=True):
     def copies(self, actor: str, turns: Turns, disk: Store) -> Actor:
         def work(store: Store, clock: TurnClock) -> object:
             first = self.machine(actor, store, clock, second=False)
-            into = self.machine(actor, TurnStore(disk, turns, actor), clock, second=True).store
+            there: Store = TurnStore(disk, turns, actor)
+            if self.lives is not None and actor == "copy 1":
+                there = DyingStore(there, lives=self.lives, when="before" if self.lives % 2 else "after")
+            into = self.machine(actor, there, clock, second=True).store
             claims: list[str] = []
 
             def remember(now: object) -> None:
@@ -113,7 +118,7 @@ def take_turns(schedule: Schedule) -> Counter[str]:
     """One schedule, and a look at what it left; gives what happened."""
     seed = schedule.seed
     first, second = copied(schedule.beginning.project.store), copied(schedule.second)
-    turns = Turns(seed, calls=150, switches=7, naps=0.3, slow=0.04)
+    turns = Turns(seed, calls=150, switches=7, naps=0.3, slow=0.04, deaths=0.15 if schedule.lives is None else 0.0)
     networks = [
         UnsureNetwork(disk, f"{seed} {number}", time=lambda: turns.time, calls=250, leaves_out=seed % 2 == 1)
         for number, disk in enumerate((first, second))
@@ -213,3 +218,16 @@ def test_whatever_the_order_of_calls_every_snapshot_of_a_copy_is_whole(
         happened += take_turns(Schedule(beginning, second, folder, home, seed))
         shutil.rmtree(home)
     assert happened["copied"] > count and happened["PowerCut"] > 1
+
+
+@pytest.mark.parametrize("deaths", [range(2, 30, 14), pytest.param(range(40), marks=pytest.mark.slow)])
+def test_a_power_cut_of_a_copy_beside_backups_prunes_and_another_copy_does_no_harm(tmp_path: Path, deaths: range) -> None:
+    beginning, second = begin(tmp_path / "history", create_once=True)
+    folder = write_tree(tmp_path / "folder", KEEPS | {"own": text("own", 1500), "old": text("old", 4000)})
+    happened: Counter[str] = Counter()
+    for lives in deaths:
+        home = tmp_path / str(lives)
+        home.mkdir()
+        happened += take_turns(Schedule(beginning, second, folder, home, 5000 + lives, lives))
+        shutil.rmtree(home)
+    assert happened["PowerCut"] >= 1

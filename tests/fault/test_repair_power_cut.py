@@ -12,10 +12,11 @@ from msgspec.structs import replace
 
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.faulty import FaultyStore
-from tests.support.places import copied, through
+from tests.support.places import checked, copied, through
 from tests.support.randomness import SeededChance
 from tests.support.repairs import World, deleted, flipped, pack_of, world_of
-from tests.support.turns import Turns, run_all
+from tests.support.trees import text
+from tests.support.turns import Actor, Turns, run_all
 from tests.support.watchdog import no_hang
 from vault.errors import Interrupted, KeyRefused, StorageDenied, StrongroomError
 from vault.repository import snapshots
@@ -27,6 +28,7 @@ from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.gc.prune_planner import make_plan as plan_prune
 from vault.repository.repair import dropping, repair
 from vault.storage.caching import CachingStore
+from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
 EFFECTS: tuple[Literal["before", "after"], ...] = ("before", "after")
@@ -150,6 +152,18 @@ def test_a_store_that_may_only_be_read_is_left_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 120))])
 def test_beside_backups_and_prunes_nothing_gets_worse(tmp_path: Path, seed: int) -> None:
+    beside_backups_and_prunes(tmp_path, seed, lives=None)
+
+
+@pytest.mark.parametrize(
+    "lives", [3, 12, *(pytest.param(lives, marks=pytest.mark.slow) for lives in range(60) if lives not in (3, 12))]
+)
+def test_a_power_cut_beside_backups_and_prunes_makes_nothing_worse(tmp_path: Path, lives: int) -> None:
+    beside_backups_and_prunes(tmp_path, 1000 + lives, lives=lives)
+
+
+def beside_backups_and_prunes(tmp_path: Path, seed: int, *, lives: int | None) -> None:
+    """lives: writes that the repair makes before its power fails; None: the seed says who dies, and when."""
     world = world_of(tmp_path, create_once=seed % 2 == 0)
     forget.forget(world.project, [snapshots.read_all(world.project)[1].id], reason="a test")
     hurt(world)
@@ -167,12 +181,16 @@ def test_beside_backups_and_prunes_nothing_gets_worse(tmp_path: Path, seed: int)
         mine = machine("prune", store, clock)
         return prune(mine.project, plan_prune(mine.project, options), options)
 
-    actors = {
-        "repair": lambda store, clock: machine("repair", store, clock).repair(),
+    def repairer(store: Store, clock: object) -> object:
+        dying = store if lives is None else DyingStore(store, lives=lives, when=EFFECTS[lives % 2])
+        return machine("repair", dying, clock).repair()
+
+    actors: dict[str, Actor] = {
+        "repair": repairer,
         "writer": lambda store, clock: machine("writer", store, clock).back_up(),
         "prune": pruner,
     }
-    outcomes = run_all(Turns(seed, calls=120, deaths=0.1), disk, actors)
+    outcomes = run_all(Turns(seed, calls=120, deaths=0.1 if lives is None else 0.0), disk, actors)
     for outcome in outcomes.values():
         assert not isinstance(outcome, BaseException) or isinstance(outcome, StrongroomError | PowerCut), outcome
     after = on(world, disk, disk, f"{seed} after")
@@ -182,3 +200,8 @@ def test_beside_backups_and_prunes_nothing_gets_worse(tmp_path: Path, seed: int)
         assert before[snapshot].items() <= now.get(snapshot, {}).items(), f"{snapshot} is worse: {outcomes}"
     report = after.repair()
     assert not report.left.lost, report.left.as_json()
+    if lives is not None:
+        assert report.left.sound, report.left.as_json()
+        after.back_up(later=text("later", 1200))
+        after.prune(options)
+        assert checked(after.stranger).sound

@@ -8,7 +8,7 @@ know a field yet takes the hold for wider than it is, never for narrower.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -118,7 +118,11 @@ class Hold(Struct, frozen=True):
         }
 
 
-def read(value: dict[str, Any], named: str) -> Hold | Release:
+StoredHold: TypeAlias = Hold | Release
+"""What lies in `holds/`."""
+
+
+def read(value: dict[str, Any], named: str) -> StoredHold:
     """What is stored in `holds/` under the id `named`. Raises `Damaged`, also for a sort that this version does not know."""
     what = f"the hold {named}"
     sort = strict_json.field(value, "record", str, what)

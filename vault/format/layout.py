@@ -183,6 +183,9 @@ _LEAVES = {
 }
 """What names of objects in each folder of a project end with."""
 
+KINDS = (DESCRIPTOR, "keys", "settings", "audit", "audit/stamps", *(f"projects/{folder}" for folder in _LEAVES))
+"""Every kind of object, by where it lies."""
+
 
 def folder_of(name: str, project: str) -> str | None:
     """The folder of a project that an object lies in (`packs`, `snapshots`, …); None where the name is none of that project's
@@ -194,23 +197,32 @@ def folder_of(name: str, project: str) -> str | None:
 
 def is_ours(name: str) -> bool:
     """Whether an object of the format may have this name; what has another one is passed over by everybody."""
+    return kind_of(name) is not None
+
+
+def kind_of(name: str) -> str | None:
+    """The kind of the object that may have this name, one of `KINDS`; None where none may."""
     parts = name.split("/")
     if name == DESCRIPTOR:
-        return True
-    if parts[0] == "keys" and len(parts) == 3:
-        return is_id(parts[1]) and _KEY.match(parts[2]) is not None
-    if parts[0] == "settings" and len(parts) == 3:
-        return is_id(parts[1]) and is_snapshot_id(parts[2])
-    if parts[0] == "audit" and len(parts) in (3, 4):
-        return is_id(parts[1]) and parts[2:-1] in ([], ["stamps"]) and is_entry_id(parts[-1])
-    if parts[0] != "projects" or len(parts) < 4 or not is_id(parts[1]) or parts[2] not in _LEAVES:
-        return False
-    inner = parts[3:]
-    if parts[2] in TIERS.values():
-        return (
-            len(inner) == 2
-            and _LEAVES[parts[2]].match(inner[1]) is not None
-            and inner[1].startswith(inner[0])
-            and len(inner[0]) == 2
-        )
-    return len(inner) == 1 and _LEAVES[parts[2]].match(inner[0]) is not None
+        return DESCRIPTOR
+    kind = parts[0]
+    if kind == "keys" and len(parts) == 3:
+        fits = is_id(parts[1]) and _KEY.match(parts[2]) is not None
+    elif kind == "settings" and len(parts) == 3:
+        fits = is_id(parts[1]) and is_snapshot_id(parts[2])
+    elif kind == "audit" and len(parts) in (3, 4):
+        kind = "audit" if len(parts) == 3 else "audit/stamps"
+        fits = is_id(parts[1]) and parts[2:-1] in ([], ["stamps"]) and is_entry_id(parts[-1])
+    elif kind == "projects" and len(parts) >= 4 and is_id(parts[1]) and parts[2] in _LEAVES:
+        kind, fits = f"projects/{parts[2]}", _is_leaf(parts[2], parts[3:])
+    else:
+        fits = False
+    return kind if fits else None
+
+
+def _is_leaf(folder: str, inner: list[str]) -> bool:
+    """Whether an object in a folder of a project may be called so. inner: the rest of its name."""
+    if folder not in TIERS.values():
+        return len(inner) == 1 and _LEAVES[folder].match(inner[0]) is not None
+    hashed = len(inner) == 2 and _LEAVES[folder].match(inner[1]) is not None
+    return hashed and inner[1].startswith(inner[0]) and len(inner[0]) == 2

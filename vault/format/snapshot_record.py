@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -188,7 +188,11 @@ def decode_record(value: dict[str, Any], snapshot: str) -> Record | None:
     return stored if isinstance(stored, Record) else None
 
 
-def decode_stored(value: dict[str, Any], snapshot: str) -> Record | MovedPacks | Eviction:
+StoredRecord: TypeAlias = Record | MovedPacks | Eviction
+"""Whatever may lie under a snapshot's name."""
+
+
+def decode_stored(value: dict[str, Any], snapshot: str) -> StoredRecord:
     """Whatever is stored under the name of `snapshot`. Raises `Damaged`."""
     what = f"the record of snapshot {snapshot}"
     kind = strict_json.field(value, "record", str, what)

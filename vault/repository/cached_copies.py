@@ -1,10 +1,11 @@
 """Whole copies, in this machine's cache, of objects that are damaged or gone in the store.
 
 Whoever finds that the store's object is not the one that the cache has saves that copy (`storage.saved_copies`). A copy is
-whole where it proves itself: a catalogue pack by its name, a record or a note by its tag. Where the store's proves itself as
-well, the copy is discarded. What a backup puts back:
+whole where it proves itself: a catalogue pack by its name, a record, a note or a grant by its tag. Where the store's proves
+itself as well, the copy is discarded. What a backup puts back:
 
     notes            always: what was forgotten stays forgotten
+    grants           always: grants, revocations and epochs are never deleted
     catalogue packs  that a snapshot needs whose record stands
     records          that stand damaged, that no note names, and whose packs all stand. Who cannot read one prunes nothing, and
                      who can knows what it needs; and where the store creates once, no eviction can have taken its place. One
@@ -25,8 +26,9 @@ from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.claim_eviction import Eviction
 from vault.format.forget_note import ForgetNote
+from vault.format.grant import EpochStatement, Grant, Revocation, Statement
 from vault.format.moved_packs import MovedPacks
-from vault.format.snapshot_record import Record
+from vault.format.snapshot_record import Record, StoredRecord
 from vault.repository import forget_notes, object_proof, snapshots, stored_packs
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore, uncached
@@ -161,8 +163,8 @@ class _Copies:
         """Whether the bytes are what may stand under this name."""
         return object_proof.proves(self._project, name, data)
 
-    def _decoded(self, name: str, data: bytes) -> ForgetNote | Record | MovedPacks | Eviction:
-        found: ForgetNote | Record | MovedPacks | Eviction = object_proof.decoded(self._project, name, data)
+    def _decoded(self, name: str, data: bytes) -> ForgetNote | StoredRecord | Statement:
+        found: ForgetNote | StoredRecord | Statement = object_proof.decoded(self._project, name, data)
         return found
 
     def _withheld(self, name: str, data: bytes, *, gone: bool) -> str | None:
@@ -172,7 +174,7 @@ class _Copies:
             needed = self._needed_packs()
             return "" if needed is None or sha256 in needed else None
         one = self._decoded(name, data)
-        if isinstance(one, ForgetNote):
+        if isinstance(one, ForgetNote | Grant | Revocation | EpochStatement):
             return ""
         if name.rpartition("/")[2] in forget_notes.read_all(self._project).by_id:
             return None
@@ -182,7 +184,7 @@ class _Copies:
             return "if no prune has evicted it: this store does not create once"
         return self._lacks(one)
 
-    def _lacks(self, one: Record | MovedPacks | Eviction) -> str:
+    def _lacks(self, one: StoredRecord) -> str:
         try:
             packs = self._packs_of(one)
         except Damaged as error:
@@ -190,7 +192,7 @@ class _Copies:
         lost = stored_packs.missing(self._project, packs - {layout.pack_sha256(name) for name in self._whole})
         return f"the pack {min(lost).hex()} that it needs is gone" if lost else ""
 
-    def _packs_of(self, one: Record | MovedPacks | Eviction) -> frozenset[bytes]:
+    def _packs_of(self, one: StoredRecord) -> frozenset[bytes]:
         if isinstance(one, Eviction):
             return frozenset()
         moved = snapshots.committed(self._project).moved

@@ -23,7 +23,7 @@ from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import Problem, printable
 from vault.progress import NoProgress, Progress
-from vault.repository import check_objects, given_up_contents, missing_snapshots, rollups, snapshots
+from vault.repository import check_objects, given_up_contents, key_rotation, missing_snapshots, rollups, snapshots
 from vault.repository.cached_copies import read_all_of
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.check_report import CheckReport, LostItem
@@ -59,7 +59,7 @@ class Depth(Struct, frozen=True):
 
 def check(project: Project, depth: Depth) -> CheckReport:
     """Check one project, as the store has it, below every cache. Damage is reported, not raised; raises `StorageError` where
-    the store cannot be asked."""
+    the store cannot be asked, `Busy` where the keys were rotated meanwhile, so that not all of it can be read."""
     return _Check(replace(project, store=uncached(project.store)), depth).run()
 
 
@@ -95,6 +95,8 @@ class _Check:
             self._report.problems.append(replace(problem, message=f"{problem.message}: {which}"))
         self._set_unneeded_aside()
         self._report.found_all([*rollups.damage(self._project), *check_objects.of_project(self._project)])
+        if not self._report.sound:
+            key_rotation.refuse_outdated(self._project)
         return self._report
 
     def _set_unneeded_aside(self) -> None:

@@ -18,31 +18,40 @@ from vault.format.key_object import AuditCapability
 from vault.problems import Problem
 from vault.repository.client_memory import ClientMemory
 from vault.repository.project import Project
+from vault.storage.caching import CachingStore
 from vault.storage.contract import Store
 
 READERS = 8
 """Grants that are fetched at once."""
 
-ROOT, REVOKED = "root", "revoked"
-"""Lists in a machine's memory: the signing key of the project's creator; revocations that were believed here."""
+ROOT, REVOKED, SEEN, ENDED = "root", "revoked", "grants", "ended"
+"""Lists in a machine's memory: the signing key of the project's creator; revocations that were believed here; everything that
+could be read here; what each believed revocation ended (its id, and that of the grant)."""
 
 
 class StoredGrants(NamedTuple):
-    """chain: what is believed · problems: objects that cannot be read, or that nobody has signed who may."""
+    """chain: what is believed · problems: objects that cannot be read, that this machine has seen and that are gone, or that
+    nobody has signed who may · resurrected: grants that are in force only because the revocation that this machine has seen is
+    gone or cannot be read."""
 
     chain: GrantChain
     problems: tuple[Problem, ...]
+    resurrected: tuple[Grant, ...] = ()
 
 
 def read(project: Project, memory: ClientMemory | None = None) -> StoredGrants:
-    """Those of a project. memory: remembers, from the first time on, who created the project, and what was revoked. Raises
-    `StorageError`."""
-    return _read(
+    """Those of a project. memory: remembers, from the first time on, who created the project, what was there, and what was
+    revoked. Raises `StorageError`."""
+    found = _read(
         project.store,
         (project.descriptor.repository, project.id),
         lambda name: project.read_record(name, f"the grant {name.rpartition('/')[2]}"),
         memory,
     )
+    for one in found.problems:
+        if one.what == "missing-grant" and isinstance(project.store, CachingStore):
+            project.store.save(one.path.decode())
+    return found
 
 
 def read_as_auditor(store: Store, capability: AuditCapability, memory: ClientMemory | None = None) -> StoredGrants:
@@ -84,13 +93,17 @@ def _read(
     root = None if memory is None else next(iter(memory.lines(ROOT, ids[1])), None)
     known = [] if memory is None else memory.lines(REVOKED, ids[1])
     chain = believed(ids[1], statements, None if root is None else _key(root), known)
+    resurrected: tuple[Grant, ...] = ()
     if memory is not None:
+        readable = {one.id for one in statements}
+        resurrected = _resurrected(memory, ids[1], chain, readable)
+        problems += _gone(memory, ids[1], readable, {name.rpartition("/")[2] for name in names})
         _remember(memory, ids[1], chain, root, known)
     problems += [
         Problem(layout.grant_name(ids[1], one).encode(), "unsigned-grant", f"the grant {one} is signed by nobody who may grant")
         for one in chain.refused
     ]
-    return StoredGrants(chain, tuple(problems))
+    return StoredGrants(chain, tuple(problems), resurrected)
 
 
 def _one(name: str, ids: tuple[str, str], fetch: Callable[[str], dict[str, Any]]) -> Statement | Problem | None:
@@ -106,12 +119,30 @@ def _one(name: str, ids: tuple[str, str], fetch: Callable[[str], dict[str, Any]]
     return found
 
 
+def _gone(memory: ClientMemory, project: str, readable: set[str], listed: set[str]) -> list[Problem]:
+    """What this machine has read before, and the store has no more; what can be read now is remembered."""
+    text = "the grant, revocation or epoch {id} was here and is gone; none of them is ever deleted"
+    gone = [one for one in memory.missing(project, readable, kind=SEEN) if one not in listed]
+    return [Problem(layout.grant_name(project, one).encode(), "missing-grant", text.format(id=one)) for one in gone]
+
+
+def _resurrected(memory: ClientMemory, project: str, chain: GrantChain, readable: set[str]) -> tuple[Grant, ...]:
+    """The grants whose revocation was believed here once and cannot be read now, where no other one ends them."""
+    lines = [line.split(" ") for line in memory.lines(ENDED, project)]
+    ended = {grant for revocation, grant in (line for line in lines if len(line) == 2) if revocation not in readable}
+    return tuple(one for one in chain.grants.values() if one.id in ended and one.id not in chain.revocations)
+
+
 def _remember(memory: ClientMemory, project: str, chain: GrantChain, root: str | None, known: list[str]) -> None:
     if chain.root is not None and root is None:
         memory.save_lines(ROOT, project, [chain.root.by.signing_key.hex()])
     revoked = sorted({*known, *(one.id for one in chain.revocations.values())})
     if revoked != sorted(known):
         memory.save_lines(REVOKED, project, revoked)
+    before = memory.lines(ENDED, project)
+    ended = sorted({*before, *(f"{one.id} {one.grant}" for one in chain.revocations.values())})
+    if ended != sorted(before):
+        memory.save_lines(ENDED, project, ended)
 
 
 def _key(text: str) -> bytes:

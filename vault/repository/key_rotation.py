@@ -81,6 +81,23 @@ def refuse_incomplete(capability: Capability) -> None:
         )
 
 
+def refuse_outdated(project: Project) -> None:
+    """For whoever finds objects that cannot be read: an epoch may have begun since these keys were opened, and what is
+    encrypted to that is not damaged. One that began more than a day ago and never came to these keys is no excuse. Raises
+    `Busy`, `StorageError`."""
+    capability = project.capability
+    if capability.grant is None:
+        return
+    known = capability.epoch if capability.pending is None else max(capability.epoch, capability.pending.number)
+    since = project.services.clock.now() - ABANDONED_AFTER
+    if any(number > known and one.at > since for number, one in grants.read(project).chain.epochs.items()):
+        raise Busy(
+            f"the keys of project {project.name!r} were rotated while this was running: what is encrypted to the new ones "
+            "cannot be read with those from before",
+            hint="run it again",
+        )
+
+
 def _number(project: Project, chain: GrantChain) -> int:
     """Of the epoch that begins. Raises `Busy`."""
     if project.capability.pending is not None:

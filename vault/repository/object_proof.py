@@ -4,6 +4,7 @@ comes from, nobody need be believed.
     packs             their SHA-256 is their name
     index, roll-ups   their keyed BLAKE3 is their name
     records           of snapshots, moved packs and evictions, notes, holds: by their tag, which binds them to name and project
+    grants            by their tag and their signature; whether they are to be believed is for the chain of grants to say
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vault.errors import Damaged, ObjectNotFound
-from vault.format import claim, envelope, forget_note, hold, index, layout, mark, rollup, snapshot_record, strict_json
+from vault.format import claim, envelope, forget_note, grant, hold, index, layout, mark, rollup, snapshot_record, strict_json
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import TIERS
 from vault.repository.project import Project
@@ -27,6 +28,7 @@ _RECORDS: Mapping[str, Callable[[dict[str, Any], str], object]] = MappingProxyTy
         "holds": hold.read,
         "marks": mark.Mark.from_json,
         "claims": lambda value, _leaf: claim.Claim.from_json(value),
+        "grants": grant.read,
     }
 )
 """How what lies in a folder is read, once its tag is found right."""

@@ -17,9 +17,9 @@ from vault.storage.contract import Buffer
 FOLDER = "saved"
 
 _MAY_BE_SAVED = re.compile(
-    r"projects/[0-9a-f]{32}/(?:meta/[0-9a-f]{2}/[0-9a-f]{64}|snapshots/[0-9a-z-]{1,64}|forgotten/[0-9a-f]{32})\Z"
+    r"projects/[0-9a-f]{32}/(?:meta/[0-9a-f]{2}/[0-9a-f]{64}|snapshots/[0-9a-z-]{1,64}|(?:forgotten|grants)/[0-9a-f]{32})\Z"
 )
-"""Names of catalogue packs, records and notes: others are derived, and made anew."""
+"""Names of catalogue packs, records, notes and grants: others are derived, and made anew."""
 
 
 class SavedCopies:

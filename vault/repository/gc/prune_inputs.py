@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from vault.errors import Busy, Damaged
 from vault.format.layout import TIERS
 from vault.problems import printable
-from vault.repository import forget_notes, missing_snapshots, snapshots
+from vault.repository import forget_notes, key_rotation, missing_snapshots, snapshots
 from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.project import Project
 from vault.repository.snapshots import Committed
@@ -44,7 +44,7 @@ def read_inputs(project: Project, known_forgotten: frozenset[str], options: Prun
 
     Of two records, the second of which was written before the first was deleted, one listing may miss both. A record that no
     listing names though it must exist is asked for by name. Raises `Damaged` where a record cannot be read, `SnapshotsMissing`
-    where one is gone: nobody knows what it needs, so nothing may be deleted.
+    where one is gone: nobody knows what it needs, so nothing may be deleted; `Busy` where the keys were rotated meanwhile.
     """
     ids = dict.fromkeys([*snapshots.stored_ids(project), *snapshots.stored_ids(project)])
     found = snapshots.read_records(project, list(ids))
@@ -55,6 +55,7 @@ def read_inputs(project: Project, known_forgotten: frozenset[str], options: Prun
         raise missing_snapshots.SnapshotsMissing(project, absent.gone)
     problems = [problem for problem in found.damaged if problem.path.decode().rpartition("/")[2] not in known_forgotten]
     if problems:
+        key_rotation.refuse_outdated(project)
         which = printable(problems[0].path)
         raise Damaged(
             f"nothing can be pruned, as it cannot be read what {which} needs: {problems[0].message}",
@@ -84,6 +85,7 @@ def read_until_consistent(
         inputs = read_inputs(project, known_forgotten, options)
         return inputs, find(inputs)
     except Damaged as error:
+        key_rotation.refuse_outdated(project)
         since = read_notes_twice(project).by_id.keys() - known_forgotten
         if not since:
             raise

@@ -1,5 +1,5 @@
 """Which small objects of a project are damaged, or were here and are gone: records, notes, holds, marks, claims, roll-ups,
-index segments. Packs are looked at by `pack_damage`."""
+index segments, grants. Packs are looked at by `pack_damage`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from vault.format import layout
 from vault.problems import Problem
-from vault.repository import check_objects, forget_notes, missing_objects, rollups, snapshots
+from vault.repository import check_objects, forget_notes, grants, missing_objects, rollups, snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
 from vault.repository.project import Project
+from vault.repository.repair.grant_copies import BAD
 from vault.storage.caching import uncached
 
 
@@ -42,7 +43,7 @@ def look(project: Project, memory: ClientMemory) -> list[BadObject]:
         *rollups.damage(below),
         *ChunkIndex.load(below).damaged,
     ]
-    bad = [*_damaged(project, damaged), *_gone(project, memory)]
+    bad = [*_damaged(project, damaged), *_gone(project, memory), *_grants(below, memory)]
     return sorted({one.name: one for one in reversed(bad)}.values())
 
 
@@ -52,6 +53,15 @@ def _damaged(project: Project, problems: Iterable[Problem]) -> Iterable[BadObjec
         folder = layout.folder_of(name, project.id)
         if folder is not None:
             yield BadObject(name, folder, gone=False, message=one.message)
+
+
+def _grants(project: Project, memory: ClientMemory) -> Iterable[BadObject]:
+    """Grants, revocations and epochs. What nobody has signed who may is no damage that a repair could mend."""
+    if project.capability.grant is None:
+        return
+    for one in grants.read(project, memory).problems:
+        if one.what in BAD:
+            yield BadObject(one.path.decode(), "grants", gone=one.what == "missing-grant", message=one.message)
 
 
 def _gone(project: Project, memory: ClientMemory) -> Iterable[BadObject]:

@@ -11,20 +11,22 @@ A hold that cannot be read goes on binding: who lets go of it does so by its nam
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
 from vault.errors import KeyRefused
 from vault.format.forget_note import GivenUpContent
 from vault.problems import printable
-from vault.repository import given_up_contents, lost_items, missing_objects, unreadable_objects
+from vault.repository import given_up_contents, grants, lost_items, missing_objects, object_proof, unreadable_objects
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc.forget import refuse_unfit
 from vault.repository.project import Project
 from vault.repository.repair import planner, repair
 from vault.repository.repair.plan import RepairPlan, RepairReport, Unrepaired
 from vault.repository.repair.planner import RepairOptions
+from vault.repository.repair.replaced_objects import keep_replaced
+from vault.storage.caching import uncached
 from vault.wording import counted
 
 
@@ -87,4 +89,17 @@ def _drop_objects(project: Project, memory: ClientMemory, objects: Collection[Un
     if gone:
         missing_objects.acknowledge(project, memory, gone, reason=reason, who=who, keys=False)
     unreadable_objects.accept(project, memory, unreadable, reason=reason, who=who)
-    return [*(one.message for one in gone), *(one.message for one in unreadable)]
+    lost = [one for one in objects if one.folder == "grants"]
+    _drop_grants(project, memory, lost)
+    return [*(one.message for one in gone), *(one.message for one in unreadable), *(one.message for one in lost)]
+
+
+def _drop_grants(project: Project, memory: ClientMemory, lost: Sequence[Unrepaired]) -> None:
+    """Statements about who holds keys that nobody can read: they go, and this machine no longer misses them. That somebody was
+    revoked by one, it goes on remembering."""
+    names = {one.object for one in lost}
+    for name in names:
+        if not object_proof.stands_whole(project, uncached(project.store), name) and keep_replaced(project, memory, name):
+            project.store.delete(name)
+    leaves = {name.rpartition("/")[2] for name in names}
+    memory.save_lines(grants.SEEN, project.id, sorted(set(memory.lines(grants.SEEN, project.id)) - leaves))

@@ -14,6 +14,7 @@ from contextlib import suppress
 from vault.age import Identity
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
+from vault.format.grant_chain import GrantChain
 from vault.repository import grants, key_objects
 from vault.repository.check_keys import look_from_outside
 from vault.repository.client_memory import ClientMemory
@@ -32,7 +33,24 @@ def look(project: Project, identities: Sequence[Identity], memory: ClientMemory)
     for grant in chain.standing(project.services.clock.now()):
         leaf = key_id(grant.principal.recipient, project.id)
         found += _Look(project, identities, memory, leaf, grant.name).run()
-    return found
+    return [*found, *_ungranted(project, chain)]
+
+
+def _ungranted(project: Project, chain: GrantChain) -> Iterator[BadKey]:
+    """Key objects of nobody who was granted anything, as the grant is lost, and of those who were revoked. Whether they are to
+    hold keys, a person knows."""
+    names = {key_id(one.principal.recipient, project.id): one.name for one in chain.grants.values()}
+    kept = {key_id(one.principal.recipient, project.id) for one in chain.grants.values() if one.id not in chain.revocations}
+    folders = (layout.keys_folder(project.id), layout.second_keys_folder(project.id))
+    stored = (key_objects.read_name(info.name, info.size) for folder in folders for info in project.store.list(folder))
+    there = {one.id: one for one in stored if one is not None}
+    for one in sorted(there.values()):
+        if one.id not in names:
+            said = "belongs to nobody who was granted anything: grant them anew with `strongroom keys grant`"
+            yield BadKey(one.name, f"the key object {one.name} {said}", None, ungranted=True)
+        elif one.id not in kept:
+            said = f"belongs to {names[one.id]}, who was revoked: run `strongroom keys revoke` again"
+            yield BadKey(one.name, f"the key object {one.name} {said}", None, ungranted=True)
 
 
 class _Look:

@@ -27,12 +27,14 @@ from vault.storage.contract import Store
 
 
 class BadKey(NamedTuple):
-    """A key object that is gone or damaged. copy: what it was; None where nobody has it · gone: whether the store has none."""
+    """A key object that is gone or damaged. copy: what it was; None where nobody has it · gone: whether the store has none ·
+    ungranted: whether it stands, and belongs to nobody who was granted keys."""
 
     name: str
     message: str
     copy: WholeCopy | None
     gone: bool = False
+    ungranted: bool = False
 
 
 def look(

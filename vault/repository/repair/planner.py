@@ -14,13 +14,13 @@ from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
 from vault.progress import NoProgress, Progress
-from vault.repository import given_up_contents
+from vault.repository import given_up_contents, key_rotation
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.claims import STALE_AFTER
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import marks
 from vault.repository.project import Project
-from vault.repository.repair import bad_objects, lost_records, pack_damage, replacements, unrepaired_items
+from vault.repository.repair import bad_objects, grant_copies, lost_records, pack_damage, replacements, unrepaired_items
 from vault.repository.repair.bad_objects import BadObject
 from vault.repository.repair.chunk_sources import ContentSource, in_copy
 from vault.repository.repair.lost_records import FoundRecord
@@ -33,7 +33,7 @@ from vault.storage.contract import Store
 from vault.storage.overlaid import OverlaidStore
 from vault.wording import counted
 
-BY_COPY = ("forgotten", "holds", "index", "rollups")
+BY_COPY = ("forgotten", "grants", "holds", "index", "rollups")
 """Folders of which an object that is damaged goes back as it was, where there is a whole copy; without further ado, as it only
 adds to what is known."""
 
@@ -41,6 +41,7 @@ GIVEN_UP = {
     "snapshots": "the snapshot is given up; no pack is deleted for seven days",
     "forgotten": "the note is written anew, with what is known",
     "holds": "a release says that it is gone",
+    "grants": "it is forgotten, and taken away where it stands; whatever it said is to be granted or revoked anew",
     "marks": "the mark is written anew without packs: no prune of the project may be running on any machine",
 }
 """What becomes of what cannot be mended when a person gives it up, by folder."""
@@ -97,9 +98,9 @@ class Finding(NamedTuple):
 
 def find(project: Project, memory: ClientMemory, options: RepairOptions, *, not_whole: Collection[str] = ()) -> Finding:
     """Look at everything. not_whole: packs of which copies turned out to be damaged too, by their names. Raises `StorageError`,
-    `Interrupted`."""
+    `Interrupted`, `Busy` where the keys were rotated meanwhile: what is encrypted to new ones must not be taken for damaged."""
     below = replace(project, store=uncached(project.store))
-    objects = bad_objects.look(project, memory)
+    objects = _bad_objects(project, memory, options.others)
     copies = ObjectCopies(project, options.others)
     records = lost_records.find(project, objects, copies)
     also = [one.value for one in records if isinstance(one.value, Record | MovedPacks)]
@@ -114,6 +115,19 @@ def find(project: Project, memory: ClientMemory, options: RepairOptions, *, not_
     found = replacements.look(below, damage, usable, options.sources(project))
     reader = MetaReader(below, damage.index.split(damage.bad)[0].of_tier(META_TIER))
     return Finding(objects, copies, records, damage, packs, found, given_up_contents.read(below), reader)
+
+
+def _bad_objects(project: Project, memory: ClientMemory, others: Sequence[Store]) -> list[BadObject]:
+    """What is bad, packs aside; grants that only a copy has are gone, too. Raises `StorageError`, `Busy`."""
+    objects = bad_objects.look(project, memory)
+    if objects:
+        key_rotation.refuse_outdated(replace(project, store=uncached(project.store)))
+    if project.capability.grant is None:
+        return objects
+    known = {one.name for one in objects}
+    text = "the grant, revocation or epoch {} is gone, which a copy of the repository has; none of them is ever deleted"
+    lost = [name for name in grant_copies.only_in_copies(project, others) if name not in known]
+    return [*objects, *(BadObject(name, "grants", gone=True, message=text.format(name.rpartition("/")[2])) for name in lost)]
 
 
 def expected_copies(
