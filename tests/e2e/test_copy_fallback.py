@@ -197,6 +197,30 @@ def test_what_no_store_has_is_lost_and_named(copied: Desk) -> None:
     assert "damaged" in problems(done)
 
 
+def test_a_store_that_was_set_back_is_as_far_as_its_copy(copied: Desk) -> None:
+    """What the last backup wrote is gone, the index and the packs as well as the record."""
+    before = set(copied.folder.glob("repository/projects/**/*"))
+    write_files(copied.folder / "source", {"calls.csv": b"number\n" + b"8\n" * 300})
+    copied.call("backup")
+    copied.call("copy")
+    for file in set(copied.folder.glob("repository/projects/**/*")) - before:
+        if file.is_file():
+            file.unlink()
+    copied.call("cache", "clear", "--all")
+    asked = copied.call("query", "acme", "select max(number) from reports", "--json", exits=3)
+    assert asked.document["rows"] == [[8]] and set(problems(asked)) == {"read-from-copy"}
+    copied.call("restore", "acme", "--to", "back", exits=3)
+    assert tree_facts(copied.folder / "back/reports") == tree_facts(copied.folder / "source")
+
+
+def test_a_copy_that_is_away_is_no_failure_of_a_restore(copied: Desk) -> None:
+    (copied.folder / "second").rename(copied.folder / "away")
+    said = copied.call("restore", "acme", "--to", "back").err
+    assert "warning: the copy 'offsite' is left out" in said
+    assert "offsite" not in copied.call("restore", "acme", "--to", "back again").err, "it was asked a second time"
+    assert tree_facts(copied.folder / "back/reports") == tree_facts(copied.folder / "source")
+
+
 def test_a_copy_that_is_away_too_does_not_hide_the_first_error(copied: Desk) -> None:
     shutil.rmtree(copied.folder / "repository")
     shutil.rmtree(copied.folder / "second")
