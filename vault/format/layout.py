@@ -82,6 +82,22 @@ def is_entry_id(text: str) -> bool:
     return _ENTRY_ID.match(text) is not None and int(text[:12]) > 0
 
 
+def erasures_folder(project: str = "") -> str:
+    """Where lies what is said of the erasing of a project, or of all of them."""
+    return f"erasures/{project}" if project else "erasures"
+
+
+def erasure_name(project: str, statement: str) -> str:
+    """A request to erase a project, an approval, the destruction, or its completion."""
+    return f"erasures/{project}/{statement}"
+
+
+def erased_project(name: str) -> str | None:
+    """The id of the project that a statement about an erasure is of; None where the name is none of these."""
+    parts = name.split("/")
+    return parts[1] if parts[0] == "erasures" and is_ours(name) else None
+
+
 def projects_folder() -> str:
     """Where everything of all projects lies."""
     return "projects"
@@ -199,6 +215,8 @@ def is_ours(name: str) -> bool:
         return True
     if parts[0] == "keys" and len(parts) == 3:
         return is_id(parts[1]) and _KEY.match(parts[2]) is not None
+    if parts[0] == "erasures" and len(parts) == 3:
+        return is_id(parts[1]) and is_id(parts[2])
     if parts[0] == "settings" and len(parts) == 3:
         return is_id(parts[1]) and is_snapshot_id(parts[2])
     if parts[0] == "audit" and len(parts) in (3, 4):

@@ -23,8 +23,9 @@ from vault.storage.contract import Store
 READERS = 8
 """Grants that are fetched at once."""
 
-ROOT, REVOKED = "root", "revoked"
-"""Lists in a machine's memory: the signing key of the project's creator; revocations that were believed here."""
+ROOT, REVOKED, ENDED = "root", "revoked", "ended"
+"""Lists in a machine's memory: the signing key of the project's creator; revocations that were believed here; the grants that
+they have ended."""
 
 
 class StoredGrants(NamedTuple):
@@ -112,6 +113,7 @@ def _remember(memory: ClientMemory, project: str, chain: GrantChain, root: str |
     revoked = sorted({*known, *(one.id for one in chain.revocations.values())})
     if revoked != sorted(known):
         memory.save_lines(REVOKED, project, revoked)
+        memory.save_lines(ENDED, project, sorted({*memory.lines(ENDED, project), *chain.revocations}))
 
 
 def _key(text: str) -> bytes:
