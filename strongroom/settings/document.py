@@ -11,6 +11,7 @@ from strongroom.settings.copies import CopySettings
 from strongroom.settings.models import (
     AuditSettings,
     DaemonSettings,
+    ErasureSettings,
     IdentitySettings,
     RecoverySettings,
     RepositorySettings,
@@ -36,6 +37,7 @@ class Document(SettingsTable):
     copies: Mapping[Word, CopySettings] = Field(default={}, description="where copies of the repository are kept, by name")
     daemon: DaemonSettings = Field(default=DaemonSettings.model_construct(), description="how the daemon runs")
     notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is notified when an alert fires")
+    erasure: ErasureSettings = Field(default=ErasureSettings.model_construct(), description="what it takes to erase a project")
     audit: AuditSettings = Field(default=AuditSettings.model_construct(), description="how the log is proven to others")
 
     @field_validator("copies")

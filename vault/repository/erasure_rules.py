@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -25,10 +25,12 @@ from vault.format.erasure_chain import LONGEST, leading_to, open_request, why_no
 from vault.format.grant import Grant, Revocation
 from vault.format.grant_chain import GrantChain, may_administer
 from vault.progress import NoProgress, Progress
+from vault.randomness import Randomness
 from vault.repository import claims, erasures, grants, holds, snapshots
 from vault.repository.client_memory import ClientMemory
 from vault.repository.granting import KIT, Administrator, administrator
 from vault.repository.project import Project
+from vault.storage.contract import Store
 from vault.storage.object_locks import UNTIL_RELEASED, locks_of
 from vault.storage.object_versions import versions_of
 
@@ -114,11 +116,13 @@ def key_names(names: Iterable[str], project: str) -> list[str]:
     return sorted(name for name in names if name.startswith(starts))
 
 
-def refuse(project: Project, progress: Progress | None = None) -> None:
+def refuse(project: Project, progress: Progress | None = None, *, flags: Collection[str] = ()) -> None:
     """Raises `RefusedByRule` where a hold binds or cannot be read, or the store keeps an object, `Busy` while a backup is under
-    way or keys are being rotated, `StorageError`."""
+    way or keys are being rotated, `StorageError`. flags: ids of holds that only stop retention until somebody looks."""
     progress, now = progress or NoProgress(), project.services.clock.now()
     for hold in holds.read_all(project).binding(now):
+        if hold.id in flags:
+            continue
         raise RefusedByRule(
             f"project {project.name!r} is under a hold: {hold.scope.as_text()}: {hold.reason} (by {hold.who}, hold {hold.id})",
             hint=f"whoever may release it: `strongroom hold release {project.name} {hold.id} --reason TEXT`",
@@ -130,7 +134,7 @@ def refuse(project: Project, progress: Progress | None = None) -> None:
         )
     claims.withdraw_dead(project)
     _refuse_running(project, now)
-    _refuse_locked(project, progress)
+    refuse_locked(project.store, (project.id, project.name), now, progress)
 
 
 def _refuse_running(project: Project, now: datetime) -> None:
@@ -145,15 +149,14 @@ def _refuse_running(project: Project, now: datetime) -> None:
             )
 
 
-def _refuse_locked(project: Project, progress: Progress) -> None:
-    """Of all its objects."""
-    locks = locks_of(project.store)
+def refuse_locked(store: Store, project: tuple[str, str], now: datetime, progress: Progress | None = None) -> None:
+    """Raises `RefusedByRule` where the store keeps any object of a project. project: its id and its name."""
+    locks, progress = locks_of(store), progress or NoProgress()
     if locks is None or locks.available() is False:
         return
-    folders = (layout.keys_folder(project.id), layout.project_folder(project.id))
-    names = sorted(info.name for folder in folders for info in project.store.list(folder))
+    folders = (layout.keys_folder(project[0]), layout.project_folder(project[0]))
+    names = sorted(info.name for folder in folders for info in store.list(folder))
     progress.phase("asking the store whether it keeps objects locked", items=len(names))
-    now = project.services.clock.now()
 
     def until(name: str) -> datetime | None:
         try:
@@ -171,27 +174,27 @@ def _refuse_locked(project: Project, progress: Progress) -> None:
         last = max(locked.values())
         when = "under legal holds" if last == UNTIL_RELEASED else f"locked until {last:%Y-%m-%d %H:%M} UTC"
         raise RefusedByRule(
-            f"the store keeps {len(locked)} of the objects of project {project.name!r}, such as {min(locked)}: they are {when}",
+            f"the store keeps {len(locked)} of the objects of project {project[1]!r}, such as {min(locked)}: they are {when}",
             hint="nothing is erased before that is over; `lock` in the settings says what new backups are locked for",
         )
 
 
-def refuse_undeletable(project: Project) -> None:
+def refuse_undeletable(store: Store, project: str, randomness: Randomness) -> None:
     """Raises `StorageDenied` where these credentials may delete nothing, or no versions of key objects in a bucket that keeps
-    some. What is tried it on is no key object, and is deleted by that."""
-    name = layout.key_name(project.id, layout.new_id(project.services.randomness.token(16)))
+    some. What it is tried on is no key object, and is deleted by that. project: its id."""
+    name = layout.key_name(project, layout.new_id(randomness.token(16)))
     try:
-        versions = versions_of(project.store)
+        versions = versions_of(store)
         if versions is None:
-            project.store.delete(name)
+            store.delete(name)
             return
-        project.store.put(name, b"tells whether versions may be deleted")
-        project.store.delete(name)
+        store.put(name, b"tells whether versions may be deleted")
+        store.delete(name)
         versions.delete(name)
-        left = versions.names(layout.keys_folder(project.id)) & {name}
+        left = versions.names(layout.keys_folder(project)) & {name}
     except StorageDenied as error:
         raise StorageDenied(
-            f"these credentials may not delete the key objects of project {project.name!r} with all their versions: {error}",
+            f"these credentials may not delete the key objects of project {project} with all their versions: {error}",
             hint="use credentials that may delete objects, and versions of them: s3:DeleteObject, s3:DeleteObjectVersion, "
             "s3:ListBucketVersions",
         ) from error

@@ -71,7 +71,7 @@ class ErasedProject(Struct, frozen=True):
             "project_id": self.project,
             "erasure": self.erasure,
             "erased_at": strict_json.write_moment(self.at),
-            "by": list(self.people),
+            "erased_by": list(self.people),
             "reason": self.reason,
         }
 
@@ -141,7 +141,7 @@ def remembered(memory: ClientMemory | None, project: str) -> ErasedProject | Non
                 name=strict_json.field(value, "project", str, ERASED),
                 erasure=strict_json.field(value, "erasure", str, ERASED),
                 at=strict_json.moment(value, "erased_at", ERASED),
-                people=strict_json.texts(value, "by", ERASED, most=erasure.MOST_APPROVALS),
+                people=strict_json.texts(value, "erased_by", ERASED, most=erasure.MOST_APPROVALS),
                 reason=strict_json.field(value, "reason", str, ERASED),
             )
         except Damaged:

@@ -174,20 +174,20 @@ class Repository(Struct, frozen=True):
         listed = key_objects.listed(self.store)
         scopes = {one.scope for one in listed} or self._projects() if everywhere else None
         opened = key_objects.open_all(self._source(), listed, identities, scopes)
-        if not self.has_erasures:
-            return opened
-        mine = opened.scopes | set(() if self.memory is None else self.memory.projects().values())
-        return self._without_erased(opened, mine & erasures.scopes(self.store), identities)
+        known = set(() if self.memory is None else self.memory.projects().values())
+        told = {one for one in known | opened.scopes if erasures.remembered(self.memory, one) is not None}
+        stated = erasures.scopes(self.store) if self.has_erasures else set[str]()
+        return self._without_erased(opened, told | (stated & (known | opened.scopes)), identities)
 
     def open_keys_of(self, project: str, identities: Sequence[Identity]) -> Opened:
         """As `open_keys`, of one project. project: its id."""
         scopes = [project] if self.has_grants else []
         opened = key_objects.open_all(self._source(), key_objects.listed(self.store, project), identities, scopes)
-        return self._without_erased(opened, [project], identities) if self.has_erasures else opened
+        return self._without_erased(opened, [project], identities)
 
     def erased(self, project: str, identities: Sequence[Identity]) -> ErasedProject | None:
         """The erasing of a project, where there was one that is believed. project: its id. Raises `StorageError`."""
-        return self._erasure(project, identities).erased if self.has_erasures else None
+        return self._erasure(project, identities).erased
 
     def erased_by_name(self, name: str, identities: Sequence[Identity]) -> ErasedProject | None:
         """As `erased`, for a name that this machine does not know: whatever these identities can read is looked at."""
@@ -197,6 +197,8 @@ class Repository(Struct, frozen=True):
         return next((one for one in found if one is not None and name in (one.name, one.project)), None)
 
     def _erasure(self, project: str, identities: Sequence[Identity]) -> erasures.Looked:
+        if not self.has_erasures:
+            return erasures.Looked(erasures.remembered(self.memory, project))
         return erasures.look(self.store, self.descriptor.repository, project, identities, self.memory)
 
     def _without_erased(self, opened: Opened, projects: Collection[str], identities: Sequence[Identity]) -> Opened:

@@ -380,7 +380,7 @@ def test_credentials_that_may_delete_nothing_are_refused_before_anything_was_sai
     for info in store.list(""):
         other.put(info.name, store.get(info.name))
     with pytest.raises(StorageDenied, match="may not delete the key objects"):
-        erasure_rules.refuse_undeletable(opened_by(CREATOR, other))
+        erasure_rules.refuse_undeletable(other, project.id, project.services.randomness)
 
 
 def test_whoever_does_not_administer_every_project_cannot_name_the_feature(project: Project, store: MemoryStore) -> None:
