@@ -41,6 +41,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "project": _of(
         ("project list", "the projects that your identity opens"),
         ("project add acme --source reports=/srv/acme/reports", "a new one, with one folder of reports"),
+        ("project erase acme --reason 'contract ended'", "ask for everything of it to be destroyed; another person approves"),
     ),
     "source": _of(
         ("source list", "where items come from"),
@@ -169,6 +170,13 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "how much of it is at the new place under the same names",
         ),
         ("project move-source acme reports /srv/new/reports", "back up the folder at its new place, with its history"),
+    ),
+    "project erase": _of(
+        ("project erase acme --reason 'contract ended' --dry-run", "what there is, and what stands against it"),
+        ("project erase acme --reason 'contract ended'", "ask for it; nothing is erased yet"),
+        ("project erase acme --approve", "another person agrees, with an identity of their own"),
+        ("project erase acme --act act-of-destruction", "erase it, and write the act of destruction"),
+        ("project erase acme --from offsite", "then in a second copy as well"),
     ),
     "snapshot": _of(
         ("snapshot show acme latest", "everything about the newest snapshot"),

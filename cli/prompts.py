@@ -2,6 +2,7 @@
 its choices in the error.
 
 confirmation        yes or no; `--yes` answers it, on a terminal as elsewhere
+typed confirmation  the name of what will be gone for good; `--confirm NAME` answers it, and `--yes` does not
 choice              a numbered list; the error names the option that chooses
 """
 
@@ -18,6 +19,7 @@ from cli import output
 from strongroom import environment
 from vault.errors import UsageError
 from vault.problems import printable
+from vault.wording import quoted
 
 if TYPE_CHECKING:
     from restore.selection.select import Selection
@@ -109,3 +111,21 @@ def confirm(
     if not environment.is_interactive():
         raise UsageError(f"{question} There is no answer: there is no terminal to confirm it, and {undone}", hint=hint)
     typer.confirm(question, err=True, abort=True)
+
+
+def confirm_by_name(question: str, name: str, typed: str | None, *, undone: str) -> None:
+    """Go on only where a person types the name of what will be gone for good.
+
+    question: as it is asked · name: that must be typed · typed: it was given with `--confirm` · undone: for the error. Raises
+    `UsageError` where it is another name, or nobody can be asked.
+    """
+    if typed is None:
+        if not environment.is_interactive():
+            raise UsageError(
+                f"{question} There is no answer: there is no terminal to confirm it, and {undone}",
+                hint=f"run it again with --confirm {quoted(name)}",
+            )
+        output.notice(question)
+        typed = typer.prompt(f"Type the project's name ({name}) to go on", err=True)
+    if typed != name:
+        raise UsageError(f"{typed!r} is not the name of the project, {name!r}; {undone}", hint="type the whole name as it is")

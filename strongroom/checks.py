@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from strongroom import cached_copies, command_log, copies, environment, local_state, notices, object_lock, rolling_check
+from strongroom import (
+    cached_copies,
+    command_log,
+    copies,
+    environment,
+    erased_projects,
+    local_state,
+    notices,
+    object_lock,
+    rolling_check,
+)
 from vault.errors import Damaged
 from vault.progress import NoProgress, Progress
 
@@ -89,7 +99,10 @@ def check_repository(context: Context, projects: Sequence[Project], *, only: boo
     found = check_objects.of_repository(context.repository, context.identities, context.memory, recovery, ids)
     if not only:
         known = {project.name for project in projects} | {one.path.decode() for one in context.refused}
-        lost = sorted(set(context.settings.projects) - known)
+        erased = erased_projects.named_by_settings(context)
+        lost = sorted(set(context.settings.projects) - known - erased.keys())
+        for name, one in erased.items():
+            notices.notice(f"{one.message}; {erased_projects.leftover(name, context.settings.file)}")
         for name in lost if context.first is not None else ():
             notices.notice(f"project {name} was not copied yet")
         for name in lost if context.first is None else ():

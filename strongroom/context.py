@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from strongroom import available_projects, environment, notices, settings
 from strongroom.settings import Settings
 from vault.clock import SystemClock
-from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule, UsageError
+from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule, StrongroomError, UsageError
 from vault.problems import Problem
 from vault.process import LinuxProcesses
 from vault.randomness import SystemRandomness
@@ -110,6 +110,7 @@ class Context(Struct, frozen=True):
         if not names:
             return self.available([])
         found = available_projects.ask(self.repository, self._wanted(names), self.identities, self.memory.projects())
+        self._meet_erased()
         for refused in found.refused:
             raise refused.error
         notices.problems(found.problems)
@@ -119,7 +120,10 @@ class Context(Struct, frozen=True):
         """The projects of these names, or all, that open and have the keys that this machine knows; the others are told as
         problems, and are among `refused`."""
         found = available_projects.ask(self.repository, self._wanted(names), self.identities, self.memory.projects())
-        errors = [(self.settings.name_of(one.name, one.name), one.error) for one in found.refused]
+        self._meet_erased()
+        errors: list[tuple[str, StrongroomError]] = [
+            (self.settings.name_of(one.name, one.name), one.error) for one in found.refused
+        ]
         notices.problems(found.problems)
         good = []
         for project in found.projects:
@@ -129,10 +133,28 @@ class Context(Struct, frozen=True):
                 errors.append((project.name, error))
         if errors and not good:
             raise errors[0][1]
+        errors = self._without_erased(errors)
         problems = [Problem(name.encode(), "refused-project", f"left out: {error} ({error.hint})") for name, error in errors]
         notices.problems(problems)
         self.refused.extend(problems)
         return good
+
+    def _meet_erased(self) -> None:
+        """What this machine has cached of erased projects goes."""
+        if self.repository.has_erasures:
+            from strongroom import erased_projects
+
+            erased_projects.meet(self)
+
+    def _without_erased(self, errors: list[tuple[str, StrongroomError]]) -> list[tuple[str, StrongroomError]]:
+        """Those that are something to worry about. A project that was erased is told as a notice."""
+        from strongroom.erased_projects import leftover
+        from vault.repository.erasures import ProjectErased
+
+        for name, error in errors:
+            if isinstance(error, ProjectErased):
+                notices.notice(f"{error}; {leftover(name, self.settings.file)}")
+        return [(name, error) for name, error in errors if not isinstance(error, ProjectErased)]
 
     def _wanted(self, names: Sequence[str]) -> list[str]:
         """By what the repository is asked for these projects: by their ids, where the settings have other names for them."""

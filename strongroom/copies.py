@@ -191,13 +191,20 @@ def warn_of_lacking(copy: Context, project: Project) -> None:
 @contextmanager
 def _in_first_store(copy: Context, project: Project) -> Iterator[Project]:
     """A project of a copy, in the store that it is a copy of. Raises `StorageError`, `NoRepository`."""
+    with first_store(copy) as store:
+        yield replace(project, store=store)
+
+
+@contextmanager
+def first_store(copy: Context) -> Iterator[Store]:
+    """The store that a copy is one of. copy: opened in the place of the repository. Raises `StorageError`, `NoRepository`."""
     from vault.storage.caching import CachingStore
 
     store = context.open_store(copy.settings.of_repository(), brief=True)
     try:
         randomness = copy.repository.services.randomness
         folder = cache_folder.known(copy.repository.descriptor.repository, store.place)
-        yield replace(project, store=CachingStore(store.patient, folder, randomness))
+        yield CachingStore(store.patient, folder, randomness)
     finally:
         store.bare.close()
 

@@ -70,6 +70,7 @@ def commitments(settings: Settings, project: str) -> Iterator[tuple[str, str | i
     yield from ((f"recovery.{one}", True) for one in document.recovery.recipients)
     yield from ((f"notify.{name}", True) for name, one in document.notify if one is not None)
     yield from ((f"copies.{name}", one.address) for name, one in document.copies.items())
+    yield "erasure.approvals", document.erasure.approvals
     if document.audit.timestamp is not None:
         yield "audit.timestamp", document.audit.timestamp
 
@@ -128,6 +129,7 @@ _LESS: dict[str, Callable[[Any, Any], bool]] = {
     "copy_within": _longer,
     "schedule.check.all_within": _longer,
     "lock.days": lambda old, new: new < old,
+    "erasure.approvals": lambda old, new: new < old,
     "lock.mode": lambda old, new: old == "compliance" and new != "compliance",
     "alerts.folder": _sooner_folder,
     "alerts.entropy": lambda old, new: old and not new,

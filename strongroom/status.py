@@ -8,13 +8,13 @@ project_status       of one project
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from strongroom import context, status_facts, status_verdict
+from strongroom import context, erased_projects, status_facts, status_verdict
 from strongroom.project_status import NOT_STORED, WHOLE_PROJECT, ProjectStatus, SourceStatus
 from strongroom.settings import Settings
 from vault.errors import StrongroomError, UsageError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from policies.daemon.heartbeat import Heartbeat
     from policies.monitoring.alerts import Alert
     from strongroom.status_verdict import StatusProblem, Verdict
+    from vault.repository.erasures import ErasedProject
     from vault.repository.project import Project
 
 
@@ -34,7 +35,8 @@ class RepositoryStatus(Struct, frozen=True):
     repository: its id; empty where it did not answer · address: of the store · projects: those that open, or without the
     store those of the settings · not_stored: a row of each project that the settings name and the repository does not have ·
     heartbeat, daemon_alerts: of the daemon of this machine · refused: projects that do not open · error: why the store was not
-    asked · reminders: of recovery kits, which are no problems · at: when this was found.
+    asked · reminders: of recovery kits, which are no problems · erased: projects that the settings still
+    name and that were erased, by their names there · at: when this was found.
     """
 
     repository: str
@@ -47,6 +49,7 @@ class RepositoryStatus(Struct, frozen=True):
     refused: tuple[Problem, ...] = ()
     error: StrongroomError | None = None
     reminders: tuple[Alert, ...] = ()
+    erased: Mapping[str, ErasedProject] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[SourceStatus, ...]:
@@ -109,6 +112,7 @@ class RepositoryStatus(Struct, frozen=True):
             "projects": [one.as_json() for one in self.projects],
             "alerts": alerts,
             "reminders": [one.as_json() for one in self.reminders],
+            "erased_projects": [one.as_json() | {"project": name} for name, one in self.erased.items()],
             "broken": alerts,  # the name of an earlier version, for one version more
         }
         if self.error is not None:
@@ -121,13 +125,16 @@ def repository_status(opened: context.Context, names: Sequence[str] = ()) -> Rep
     repository nor in the settings, `KeyRefused`, `Damaged`, `StorageError`."""
     asked_names = [name for name in names if name not in opened.settings.projects]
     available = opened.available([])
+    erased = erased_projects.named_by_settings(opened)
     others = {one.id for one in opened.projects(asked_names)} if asked_names else set()  # or says which names are near
     chosen = [one for one in available if not names or one.name in names or one.id in others]
     states = {one.name: status_facts.ask_repository(opened, one) for one in chosen}
     states = status_facts.ask_copies(opened, chosen, states)
     refused = tuple(one for one in opened.refused if not names or printable(one.path) in names)
     closed = {printable(one.path) for one in refused}
-    absent = sorted((set(names) or set(opened.settings.projects)) & set(opened.settings.projects) - set(states) - closed)
+    absent = sorted(
+        (set(names) or set(opened.settings.projects)) & set(opened.settings.projects) - set(states) - closed - erased.keys()
+    )
     with status_facts.open_local_state(opened.settings) as known:
         return RepositoryStatus(
             repository=opened.repository.descriptor.repository,
@@ -139,6 +146,7 @@ def repository_status(opened: context.Context, names: Sequence[str] = ()) -> Rep
             at=known.now,
             refused=refused,
             reminders=known.reminders(),
+            erased={name: one for name, one in erased.items() if not names or name in names},
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output
-from cli.commands import project_changes
+from cli.commands import project_changes, project_erase
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from strongroom import context, environment
 from strongroom.settings.kind_names import KIND
@@ -25,6 +25,7 @@ app = typer.Typer(help="The clients whose data is kept: each has keys of its own
 app.command("show", epilog=EXIT_CODES)(project_changes.show)
 app.command("rename", epilog=EXIT_CODES)(project_changes.rename)
 app.command("move-source", epilog=EXIT_CODES)(project_changes.move_source)
+app.command("erase", epilog=EXIT_CODES)(project_erase.erase)
 
 SourceTexts = Annotated[
     list[str] | None,

@@ -203,6 +203,9 @@ def _show(found: RepositoryStatus, *, everything: bool) -> None:
     for reminder in found.reminders:
         output.result(f"reminder: {reminder.title}: {reminder.message}")
         output.result(f"  what to do: {reminder.hint}")
+    for name, erased in found.erased.items():
+        output.result(f"{erased.message}")
+        output.result(f"  what to do: take [projects.{name}] out of the settings")
     for one in found.projects:
         if one.left_to_others is not None:
             output.notice(f"note: {one.left_to_others}")

@@ -42,7 +42,7 @@ class BagSigner(Struct, frozen=True):
     @property
     def signer(self) -> str:
         """The name, as a list of allowed signers takes it."""
-        return _ODD.sub("-", self.name)
+        return signer_name(self.name)
 
     def as_json(self) -> dict[str, Any]:
         """For the report: how the signature is verified."""
@@ -64,6 +64,11 @@ class BagSigner(Struct, frozen=True):
                 "verify_time_stamp": f"openssl ts -verify -data {SIGNATURE} -in {STAMP} -CAfile authority.pem",
             }
         return found
+
+
+def signer_name(name: str) -> str:
+    """Somebody's name, as a list of allowed signers takes it."""
+    return _ODD.sub("-", name)
 
 
 def allowed_signers(name: str, key: bytes, namespace: str) -> str:

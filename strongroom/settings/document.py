@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from strongroom.settings.models import (
     AuditSettings,
     DaemonSettings,
+    ErasureSettings,
     IdentitySettings,
     RecoverySettings,
     RepositorySettings,
@@ -68,6 +69,7 @@ class Document(SettingsTable):
     copies: Mapping[Word, CopySettings] = Field(default={}, description="where copies of the repository are kept, by name")
     daemon: DaemonSettings = Field(default=DaemonSettings.model_construct(), description="how the daemon runs")
     notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is notified when an alert fires")
+    erasure: ErasureSettings = Field(default=ErasureSettings.model_construct(), description="what it takes to erase a project")
     audit: AuditSettings = Field(default=AuditSettings.model_construct(), description="how the log is proven to others")
 
     @field_validator("copies")

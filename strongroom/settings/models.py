@@ -89,6 +89,17 @@ class DaemonSettings(SettingsTable):
     )
 
 
+class ErasureSettings(SettingsTable):
+    """What it takes to erase a project."""
+
+    approvals: Annotated[int, Field(ge=1, le=2)] = Field(
+        default=2, description="how many people must want it, whoever asks included; with 1, one person erases alone"
+    )
+    within: Length = Field(
+        default="7 days", description="how long after a request another person may approve it; at most 30 days"
+    )
+
+
 class AuditSettings(SettingsTable):
     """How the log is proven to others. That it is kept is no setting."""
 

@@ -38,6 +38,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "notify.webhook": notifications.WebhookSettings,
     "notify.healthchecks": notifications.HealthchecksSettings,
     "notify.apprise": notifications.AppriseSettings,
+    "erasure": models.ErasureSettings,
     "audit": models.AuditSettings,
 }
 """Every table of the file, in the order of the page."""

@@ -70,6 +70,7 @@ TABLE: dict[str, tuple[tuple[str, ...], Needs]] = {
     "project show": (("project", "show", "acme"), "names"),
     "project rename": (("project", "rename", "acme", "other", "--dry-run"), "names"),
     "project move-source": (("project", "move-source", "acme", "reports", "{source}", "--dry-run"), "names"),
+    "project erase": (("project", "erase", "acme", "--reason", "x", "--dry-run"), "grant"),
     "keys list": (("keys", "list", "acme"), "names"),
     "keys grant": (
         ("keys", "grant", "{recipient}", "--name", "x", "--project", "acme", "--as", "write", "--yes"),

@@ -45,7 +45,7 @@ def read(objects: Mapping[str, bytes], identity: str) -> dict[str, Given]:
     cannot be used, or a key object is another project's."""
     try:
         descriptor = json.loads(objects["strongroom.json"])
-        if descriptor["format"] != 1 or set(descriptor["features"]) - {"inflated", "epochs"}:
+        if descriptor["format"] != 1 or set(descriptor["features"]) - {"inflated", "epochs", "erasures"}:
             raise Refused("another format")
     except (KeyError, ValueError, TypeError) as error:
         raise Refused("no descriptor") from error

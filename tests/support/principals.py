@@ -34,10 +34,12 @@ def granting_descriptor(*, pack: int = 3000, create_once: bool = True) -> Descri
     return replace(tiny_descriptor(pack=pack, create_once=create_once), features=(EPOCHS,))
 
 
-def founded_on(store: Store, descriptor: Descriptor | None = None, clock: Clock | None = None) -> Project:
-    """A new repository with grants in `store`, and one project that `identity()` has created."""
+def founded_on(
+    store: Store, descriptor: Descriptor | None = None, clock: Clock | None = None, creator: str = CREATOR
+) -> Project:
+    """A new repository with grants in `store`, and one project that somebody has created."""
     repository = Repository.create(store, descriptor or granting_descriptor(), services(clock=clock or _clock))
-    return repository.add_project(PROJECT, [holder(CREATOR)], [identity(CREATOR)])
+    return repository.add_project(PROJECT, [holder(creator)], [identity(creator)])
 
 
 def holder(name: str) -> Holder:

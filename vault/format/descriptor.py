@@ -23,7 +23,10 @@ INFLATED = "inflated"
 EPOCHS = "epochs"
 """Keys are granted by signed statements and may be rotated; key objects say what the descriptor is, and lie in two places."""
 
-KNOWN_FEATURES = frozenset({INFLATED, EPOCHS})
+ERASURES = "erasures"
+"""A project may have been erased: what is said of that under `erasures/` counts, whatever else lies in the store."""
+
+KNOWN_FEATURES = frozenset({INFLATED, EPOCHS, ERASURES})
 """Required features that this version knows; a repository that requires another one is refused by name."""
 
 LARGEST_DESCRIPTOR = 64 * 1024

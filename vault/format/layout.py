@@ -82,6 +82,22 @@ def is_entry_id(text: str) -> bool:
     return _ENTRY_ID.match(text) is not None and int(text[:12]) > 0
 
 
+def erasures_folder(project: str = "") -> str:
+    """Where lies what is said of the erasing of a project, or of all of them."""
+    return f"erasures/{project}" if project else "erasures"
+
+
+def erasure_name(project: str, statement: str) -> str:
+    """A request to erase a project, an approval, the destruction, or its completion."""
+    return f"erasures/{project}/{statement}"
+
+
+def erased_project(name: str) -> str | None:
+    """The id of the project that a statement about an erasure is of; None where the name is none of these."""
+    parts = name.split("/")
+    return parts[1] if parts[0] == "erasures" and is_ours(name) else None
+
+
 def projects_folder() -> str:
     """Where everything of all projects lies."""
     return "projects"
@@ -183,7 +199,7 @@ _LEAVES = {
 }
 """What names of objects in each folder of a project end with."""
 
-KINDS = (DESCRIPTOR, "keys", "settings", "audit", "audit/stamps", *(f"projects/{folder}" for folder in _LEAVES))
+KINDS = (DESCRIPTOR, "keys", "settings", "audit", "audit/stamps", "erasures", *(f"projects/{folder}" for folder in _LEAVES))
 """Every kind of object, by where it lies."""
 
 
@@ -208,6 +224,8 @@ def kind_of(name: str) -> str | None:
     kind = parts[0]
     if kind == "keys" and len(parts) == 3:
         fits = is_id(parts[1]) and _KEY.match(parts[2]) is not None
+    elif kind == "erasures" and len(parts) == 3:
+        fits = is_id(parts[1]) and is_id(parts[2])
     elif kind == "settings" and len(parts) == 3:
         fits = is_id(parts[1]) and is_snapshot_id(parts[2])
     elif kind == "audit" and len(parts) in (3, 4):

@@ -13,7 +13,7 @@ from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.claim import Claim
 from vault.problems import Problem, printable
-from vault.repository import holds, key_objects, settings_copies
+from vault.repository import erasures, holds, key_objects, settings_copies
 from vault.repository.check_keys import KeyCheck
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import marks
@@ -71,7 +71,8 @@ class _Look:
         self._descriptor()
         listed: list[KeyObject] = []
         copies: list[StoredCopy] = []
-        projects = set(only or self._names)
+        stated: set[str] = set()
+        projects = {one for one in only or self._names if erasures.remembered(self._memory, one) is None}
         folders = [folder for one in only for folder in (layout.keys_folder(one), layout.project_folder(one))] or [""]
         for info in (info for folder in folders for info in self._store.list(folder)):
             if not layout.is_ours(info.name):
@@ -80,8 +81,12 @@ class _Look:
                 listed.append(one)
             elif info.name.startswith("projects/"):
                 projects.add(info.name.split("/")[1])
+            elif layout.erased_project(info.name) is not None:
+                stated.add(info.name.split("/")[1])
             elif copy := settings_copies.read_name(info.name, info.size):
                 copies.append(copy)
+        gone = {one for one in stated if self._whole.erased(one, self._identities) is not None}
+        projects, listed = projects - gone, [one for one in listed if one.scope not in gone]
         self._report.keys = len({(one.scope, one.id) for one in listed})
         keys = KeyCheck(replace(self._whole, store=self._store), self._identities, self._memory, self._report)
         for scope in sorted(projects | {one.scope for one in listed}):

@@ -12,6 +12,8 @@
     replaced    objects that could not be read and were written anew, as they were in the store before
     root        of each project, the signing key of its creator, with whom the chain of its grants begins
     revoked     ids of revocations that were believed here
+    ended       ids of the grants that these have ended
+    erased      projects that were erased, by whom and when: nothing of them is opened any more
     capability  what the keys that opened each project last allow
     locks       until when objects are known to be locked, and which are under a legal hold: only to save requests
 

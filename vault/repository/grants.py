@@ -128,9 +128,19 @@ def _gone(memory: ClientMemory, project: str, readable: set[str], listed: set[st
 
 def _resurrected(memory: ClientMemory, project: str, chain: GrantChain, readable: set[str]) -> tuple[Grant, ...]:
     """The grants whose revocation was believed here once and cannot be read now, where no other one ends them."""
-    lines = [line.split(" ") for line in memory.lines(ENDED, project)]
-    ended = {grant for revocation, grant in (line for line in lines if len(line) == 2) if revocation not in readable}
+    ended = {grant for revocation, grant in _ended(memory, project) if revocation not in readable}
     return tuple(one for one in chain.grants.values() if one.id in ended and one.id not in chain.revocations)
+
+
+def known_ended(memory: ClientMemory, project: str) -> frozenset[str]:
+    """Ids of the grants of which this machine knows that they were revoked. project: its id."""
+    return frozenset(grant for _, grant in _ended(memory, project))
+
+
+def _ended(memory: ClientMemory, project: str) -> list[tuple[str, str]]:
+    """Revocations that were believed here once, and the grant that each ended: ids."""
+    lines = (line.partition(" ") for line in memory.lines(ENDED, project))
+    return [(revocation, grant) for revocation, space, grant in lines if space]
 
 
 def _remember(memory: ClientMemory, project: str, chain: GrantChain, root: str | None, known: list[str]) -> None:

@@ -66,6 +66,13 @@ class KeyCopies(Struct, frozen=True):
             with suppress(OSError):
                 one.file.unlink()
 
+    def delete(self, scope: str) -> None:
+        """Those of a project that was erased."""
+        for one in self.all():
+            if one.scope == scope:
+                with suppress(OSError):
+                    one.file.unlink()
+
     def save(self, scope: str, key_id: str, epoch: int, data: bytes) -> None:
         """Keep this in the place of what was kept of earlier epochs."""
         file = self.folder / FOLDER / f"{scope}.{key_id}.{epoch}.age"

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from vault import age
 from vault.age import HybridIdentity, HybridRecipient, Identity
-from vault.errors import Damaged, KeyRefused, ObjectNotFound
+from vault.errors import Damaged, KeyRefused, ObjectNotFound, RefusedByRule
 from vault.format import key_object, layout
 from vault.format.capability import Capability
 from vault.format.granted_fields import LARGEST_KEY_OBJECT, GrantReference
@@ -54,7 +54,7 @@ class RefusedKeys(NamedTuple):
     """Keys that may not be used any more. name: of the project."""
 
     name: str
-    error: KeyRefused
+    error: KeyRefused | RefusedByRule
 
 
 class Opened(NamedTuple):
@@ -63,7 +63,7 @@ class Opened(NamedTuple):
     - `capabilities`: one a project, by name
     - `auditors`: of projects of which they open nothing but the log, by name
     - `damaged`: why a project does not open, by its id: an object that should open it is damaged, and no other one opens it
-    - `refused`: of projects whose keys may not be used any more, by id
+    - `refused`: of projects whose keys may not be used any more, or that were erased, by id
     - `problems`: key objects that are damaged or gone, where another copy was used in their place
     """
 
@@ -72,6 +72,26 @@ class Opened(NamedTuple):
     damaged: dict[str, Damaged]
     refused: dict[str, RefusedKeys]
     problems: list[Problem]
+
+    @property
+    def usable(self) -> set[str]:
+        """The ids of projects of which something opens."""
+        return {one.project for one in self.capabilities} | {one.project for one in self.auditors}
+
+    @property
+    def scopes(self) -> set[str]:
+        """The ids of all projects that are named."""
+        return self.usable | self.damaged.keys() | self.refused.keys()
+
+    def without(self, project: str) -> Opened:
+        """The same, and nothing of one project. project: its id."""
+        return Opened(
+            [one for one in self.capabilities if one.project != project],
+            [one for one in self.auditors if one.project != project],
+            {scope: one for scope, one in self.damaged.items() if scope != project},
+            {scope: one for scope, one in self.refused.items() if scope != project},
+            [one for one in self.problems if project not in one.path.decode("utf-8", "replace").split("/")],
+        )
 
 
 class KeySource(Struct, frozen=True):

@@ -15,6 +15,7 @@ from vault.format.capability import Capability
 from vault.format.key_object import AuditCapability
 from vault.problems import Problem
 from vault.repository import key_objects
+from vault.repository.erasures import ProjectErased
 from vault.repository.key_objects import Opened
 from vault.repository.project import Project
 
@@ -65,9 +66,9 @@ def available(repository: Repository, names: Sequence[str], identities: Sequence
             raise _log_only(opened.auditors[0])
         title = {project: name for name, project in known.items()}
         refused = [Refused(title.get(project, project), error) for project, error in opened.damaged.items()]
-        refused += [Refused(one.name, one.error) for one in opened.refused.values()]
+        refused += [Refused(one.name, one.error) for one in opened.refused.values() if not isinstance(one.error, ProjectErased)]
         return _usable(repository, opened.capabilities, refused, opened.problems)
-    refused = [_why_not(name, opened, known) for name in names if name not in by_name]
+    refused = [_why_not(repository, name, opened, identities, known) for name in names if name not in by_name]
     return _usable(repository, [by_name[name] for name in names if name in by_name], refused, opened.problems)
 
 
@@ -120,13 +121,18 @@ def _remembered(
     return None if found is None else (found, opened.problems)
 
 
-def _why_not(name: str, opened: Opened, known: Known) -> Refused:
+def _why_not(repository: Repository, name: str, opened: Opened, identities: Sequence[Identity], known: Known) -> Refused:
     scope = known.get(name, name)
-    refused = [one.error for project, one in opened.refused.items() if name == one.name or project == scope]
+    refused: list[StrongroomError] = [
+        one.error for project, one in opened.refused.items() if name == one.name or project == scope
+    ]
     refused += [_log_only(one) for one in opened.auditors if name == one.name or one.project == scope]
     if refused:
         return Refused(name, refused[0])
     damaged = opened.damaged.get(scope)
+    erased = None if damaged is not None else repository.erased_by_name(name, identities)
+    if erased is not None:
+        return Refused(name, ProjectErased(erased, name))
     if damaged is None and opened.damaged and known.get(name) is None:
         # the name of a project lies sealed in its key object: it may be one of those
         damaged = next(iter(opened.damaged.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,13 +21,14 @@ from vault.errors import (
 )
 from vault.format import layout
 from vault.format.capability import Capability
-from vault.format.descriptor import EPOCHS, Descriptor
+from vault.format.descriptor import EPOCHS, ERASURES, Descriptor
 from vault.format.granted_fields import LONGEST_NAME
 from vault.format.key_object import AuditCapability
-from vault.repository import granting, grants, key_objects, project_lookup
+from vault.repository import erasures, granting, grants, key_objects, project_lookup
 from vault.repository.client_memory import ClientMemory
+from vault.repository.erasures import ErasedProject, ProjectErased
 from vault.repository.granting import Holder
-from vault.repository.key_objects import KeySource, Opened, key_id
+from vault.repository.key_objects import KeySource, Opened, RefusedKeys, key_id
 from vault.repository.project import Project
 from vault.repository.project_lookup import LOST_DESCRIPTOR, NOTHING_KNOWN, Available, Known
 from vault.repository.services import Services
@@ -95,6 +96,11 @@ class Repository(Struct, frozen=True):
     def has_grants(self) -> bool:
         """Whether keys are granted by signed statements here."""
         return EPOCHS in self.descriptor.features
+
+    @property
+    def has_erasures(self) -> bool:
+        """Whether a project may have been erased here."""
+        return ERASURES in self.descriptor.features
 
     def add_project(
         self,
@@ -167,12 +173,45 @@ class Repository(Struct, frozen=True):
         where the first place has lost them."""
         listed = key_objects.listed(self.store)
         scopes = {one.scope for one in listed} or self._projects() if everywhere else None
-        return key_objects.open_all(self._source(), listed, identities, scopes)
+        opened = key_objects.open_all(self._source(), listed, identities, scopes)
+        known = set(() if self.memory is None else self.memory.projects().values())
+        told = {one for one in known | opened.scopes if erasures.remembered(self.memory, one) is not None}
+        stated = erasures.scopes(self.store) if self.has_erasures else set[str]()
+        return self._without_erased(opened, told | (stated & (known | opened.scopes)), identities)
 
     def open_keys_of(self, project: str, identities: Sequence[Identity]) -> Opened:
         """As `open_keys`, of one project. project: its id."""
         scopes = [project] if self.has_grants else []
-        return key_objects.open_all(self._source(), key_objects.listed(self.store, project), identities, scopes)
+        opened = key_objects.open_all(self._source(), key_objects.listed(self.store, project), identities, scopes)
+        return self._without_erased(opened, [project], identities)
+
+    def erased(self, project: str, identities: Sequence[Identity]) -> ErasedProject | None:
+        """The erasing of a project, where there was one that is believed. project: its id. Raises `StorageError`."""
+        return self._erasure(project, identities).erased
+
+    def erased_by_name(self, name: str, identities: Sequence[Identity]) -> ErasedProject | None:
+        """As `erased`, for a name that this machine does not know: whatever these identities can read is looked at."""
+        if not self.has_erasures:
+            return None
+        found = (self.erased(one, identities) for one in sorted(erasures.scopes(self.store)))
+        return next((one for one in found if one is not None and name in (one.name, one.project)), None)
+
+    def _erasure(self, project: str, identities: Sequence[Identity]) -> erasures.Looked:
+        if not self.has_erasures:
+            return erasures.Looked(erasures.remembered(self.memory, project))
+        return erasures.look(self.store, self.descriptor.repository, project, identities, self.memory)
+
+    def _without_erased(self, opened: Opened, projects: Collection[str], identities: Sequence[Identity]) -> Opened:
+        """What of these projects was erased is refused; where that is only said and nothing opens the project, it is
+        damaged."""
+        for project in sorted(projects):
+            erased, doubt = self._erasure(project, identities)
+            if erased is not None:
+                opened = opened.without(project)
+                opened.refused[project] = RefusedKeys(erased.name, ProjectErased(erased))
+            elif doubt is not None and project not in opened.usable:
+                opened.damaged[project] = Damaged(f"no key object of project {project} is left, and {doubt}", hint=doubt.hint)
+        return opened
 
     def _projects(self) -> set[str]:
         """The ids of all projects that have objects; costs a listing of everything."""

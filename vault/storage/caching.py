@@ -30,6 +30,7 @@ from vault.errors import ObjectNotFound
 from vault.randomness import Randomness
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, locks_of
+from vault.storage.object_versions import OffersVersions, Versions
 from vault.storage.saved_copies import SavedCopies
 
 KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten", "grants")
@@ -71,6 +72,11 @@ class CachingStore:
     def locks(self) -> Locks | None:
         """Those of the store inside: nothing about them is kept here."""
         return locks_of(self._inner)
+
+    @property
+    def versions(self) -> Versions | None:
+        """Those of the store inside."""
+        return self._inner.versions if isinstance(self._inner, OffersVersions) else None
 
     def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
         """Passed on; what is stored is kept, since this very run or the next one will want it."""

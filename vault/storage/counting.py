@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, LockState, Retention, locks_of
+from vault.storage.object_versions import OffersVersions, Versions
 
 _log = logging.getLogger("strongroom.requests")
 
@@ -53,6 +54,12 @@ class CountingStore:
         """Those of the store inside, counted too."""
         inner = locks_of(self._inner)
         return None if inner is None else _CountingLocks(inner, self._count)
+
+    @property
+    def versions(self) -> Versions | None:
+        """Those of the store inside, counted too."""
+        inner = self._inner.versions if isinstance(self._inner, OffersVersions) else None
+        return None if inner is None else _CountingVersions(inner, self._count)
 
     def snapshot(self) -> Traffic:
         """What went through until now, as a value."""
@@ -137,3 +144,27 @@ class _CountingLocks:
     def lift_legal_hold(self, name: str) -> None:
         self._count("legal_hold", name)
         self._inner.lift_legal_hold(name)
+
+
+class _CountingVersions:
+    """Passes everything on and counts it."""
+
+    def __init__(self, inner: Versions, count: Callable[[str, str], None]) -> None:
+        self._inner = inner
+        self._count = count
+
+    def kept(self) -> bool:
+        self._count("versioning", "")
+        return self._inner.kept()
+
+    def count(self, folder: str) -> int:
+        self._count("list_versions", folder)
+        return self._inner.count(folder)
+
+    def names(self, folder: str) -> set[str]:
+        self._count("list_versions", folder)
+        return self._inner.names(folder)
+
+    def delete(self, name: str) -> int:
+        self._count("delete_versions", name)
+        return self._inner.delete(name)

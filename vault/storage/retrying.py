@@ -25,6 +25,7 @@ from vault.errors import ObjectExists, ObjectNotFound, StorageDenied, StorageErr
 from vault.randomness import Randomness
 from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.object_locks import Locks, LockState, Retention, locks_of
+from vault.storage.object_versions import OffersVersions, Versions
 
 T = TypeVar("T")
 
@@ -181,6 +182,12 @@ class RetryingStore:
         inner = locks_of(self._inner)
         return None if inner is None else _RetryingLocks(inner, self._retries)
 
+    @property
+    def versions(self) -> Versions | None:
+        """Those of the store inside, with the same patience."""
+        inner = self._inner.versions if isinstance(self._inner, OffersVersions) else None
+        return None if inner is None else _RetryingVersions(inner, self._retries)
+
     def put(self, name: str, data: Buffer, *, sha256: bytes | None = None) -> None:
         self._retries.run(lambda: self._inner.put(name, data, sha256=sha256))
 
@@ -275,6 +282,26 @@ class _RetryingLocks:
 
     def lift_legal_hold(self, name: str) -> None:
         self._retries.run(lambda: self._inner.lift_legal_hold(name))
+
+
+class _RetryingVersions:
+    """`Versions` over others."""
+
+    def __init__(self, inner: Versions, retries: RequestRetries) -> None:
+        self._inner = inner
+        self._retries = retries
+
+    def kept(self) -> bool:
+        return self._retries.run(self._inner.kept)
+
+    def count(self, folder: str) -> int:
+        return self._retries.run(lambda: self._inner.count(folder))
+
+    def names(self, folder: str) -> set[str]:
+        return self._retries.run(lambda: self._inner.names(folder))
+
+    def delete(self, name: str) -> int:
+        return self._retries.run(lambda: self._inner.delete(name))
 
 
 def _came_over_a_network(error: StorageError) -> bool:

@@ -24,6 +24,7 @@ from vault.storage.s3_client import Answer, S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors, status_of
 from vault.storage.s3_locks import S3Locks, lock_errors
 from vault.storage.s3_requests import listing_pages, md5_checksum, sha256_checksum
+from vault.storage.s3_versions import S3Versions
 
 
 class S3Store:
@@ -49,11 +50,17 @@ class S3Store:
         self._wants_md5 = False
         self._client: S3Client = make_client(options or S3Options())
         self._locks = S3Locks(self._client, bucket, self._key)
+        self._versions = S3Versions(self._client, bucket, self._prefix, self._versioning)
 
     @property
     def locks(self) -> S3Locks:
         """Object Lock, which the bucket may have."""
         return self._locks
+
+    @property
+    def versions(self) -> S3Versions:
+        """Former versions, which the bucket may keep."""
+        return self._versions
 
     def choose_checksum(self, checksum: Checksum) -> None:
         """From now on only this accompanies uploads."""

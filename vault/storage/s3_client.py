@@ -60,6 +60,7 @@ class S3Client(Protocol):
     def head_object(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def list_objects_v2(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def delete_object(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
+    def list_object_versions(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def get_bucket_versioning(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def get_object_lock_configuration(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def put_object_retention(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
