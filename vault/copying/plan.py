@@ -4,7 +4,8 @@ that have moved."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct, field
 
@@ -13,13 +14,18 @@ from vault.copying.moved_packs import holders
 from vault.copying.read_both import FirstStore, SecondStore
 from vault.errors import Damaged
 from vault.format import layout
+from vault.format.chunks import ID_SIZE
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.layout import TIERS
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
 from vault.repository import snapshots
+from vault.repository.chunk_index import is_among
 from vault.repository.project import Project
 from vault.repository.stored_packs import list_packs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MOST_SNAPSHOTS, MOST_BYTES = 256, 4 * 1024**3
 """Of a batch: what an interruption costs at most, unless one snapshot needs more by itself."""
@@ -91,6 +97,14 @@ class _Needs(Struct):
     back: set[bytes] = field(default_factory=set)
 
 
+class _Carried(NamedTuple):
+    """What the newest snapshots of the second store need: prunes spare it while they stand, and wait for this claim before they
+    let go of them. chunks: their ids."""
+
+    packs: frozenset[bytes]
+    chunks: pa.Array
+
+
 def wanted(first: FirstStore, second: SecondStore) -> list[Record]:
     """The snapshots that the second store lacks and has not forgotten by itself, parents first."""
     return [one for one in first.records if one.id not in second.usable and one.id not in second.notes.by_id]
@@ -128,7 +142,7 @@ class Planner:
         self._moved_here = frozenset(second.moved) | {
             pack for pack in first.moved if not holders(pack, first.moved).isdisjoint(second.moved)
         }
-        self._carried = self._carried_forward() if second.marked else frozenset()
+        self._carried = self._carried_forward() if second.marked else None
 
     def next(self, records: Iterable[Record], *, bounded: bool = True) -> Batch:
         """The first of these, as many as fit into a batch. bounded: else all of them."""
@@ -144,11 +158,12 @@ class Planner:
             try:
                 listed = snapshots.listed_packs(self._first.reader, one)
                 needs = self._needs(one, listed, batch)
+                must_wait = self._must_wait(one, listed, needs)
             except Damaged as error:
                 what = f"snapshot {one.id} is not copied, as it cannot be read what it needs: {error}"
                 batch.problems.append(Problem(one.id.encode(), "damaged-snapshot", what))
                 continue
-            if self._must_wait(listed, needs):
+            if must_wait:
                 batch.waiting.append(one.id)
                 waiting.add(one.source)
                 continue
@@ -218,26 +233,40 @@ class Planner:
         else:
             needs.packs[pack] = PackToCopy(*place, repairs=pack in self._named)
 
-    def _must_wait(self, listed: frozenset[bytes], needs: _Needs) -> bool:
-        """Whether a prune of the second store may be about to delete what the snapshot needs there."""
-        if not self._second.marked:
+    def _must_wait(self, one: Record, listed: frozenset[bytes], needs: _Needs) -> bool:
+        """Whether a prune of the second store may be about to delete what the snapshot needs there, or to move less of it."""
+        if self._carried is None:
             return False
         moved = {**self._second.moved, **needs.moved}
-        now = (snapshots.current_packs(listed, moved) | needs.packs.keys() | needs.back) - self._carried
-        return not self._second.marked.isdisjoint(now)
+        marked = self._second.marked & (snapshots.current_packs(listed, moved) | needs.packs.keys() | needs.back)
+        return bool(marked) and not (marked <= self._carried.packs and self._carries(one, marked, self._carried.chunks))
 
-    def _carried_forward(self) -> frozenset[bytes]:
-        """What the newest snapshots of the second store need: prunes spare it while they stand, and wait for this claim before
-        they let go of them."""
+    def _carries(self, one: Record, packs: frozenset[bytes], carried: pa.Array) -> bool:
+        """Whether the newest snapshots of the second store need every chunk of these packs that a snapshot needs: a prune may
+        be moving them, and moves what those need. carried: the chunks that they need. Raises `Damaged`."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        tables = [index.table.select(["pack", "chunk"]) for index in (self._second.index, self._first.index)]
+        rows = pa.concat_tables([table.filter(is_among(table["pack"], packs)) for table in tables])
+        if len(rows["pack"].unique()) < len(packs):
+            return False  # what lies in one of them is not known
+        needed = rows["chunk"].filter(pc.is_in(rows["chunk"], value_set=moved_packs.chunks_of(self._first, one)))
+        return bool(pc.all(pc.is_in(needed, value_set=carried), min_count=0).as_py())
+
+    def _carried_forward(self) -> _Carried:
+        import pyarrow as pa
+
         ids = {one.id for source in {one.source for one in self._second.records} for one in self._heads(source)}
-        found: frozenset[bytes] = frozenset()
+        packs: frozenset[bytes] = frozenset()
+        chunks = [pa.array([], pa.binary(ID_SIZE))]
         for one in self._second.records:
             if one.id in ids:
-                try:
-                    found |= snapshots.needed_packs(self._first.reader, one, self._second.moved)
-                except Damaged:  # then it is waited for
-                    continue
-        return found
+                with suppress(Damaged):  # else it is waited for
+                    needed = snapshots.needed_packs(self._first.reader, one, self._second.moved)
+                    chunks.append(moved_packs.chunks_of(self._first, one))
+                    packs |= needed
+        return _Carried(packs, pa.concat_arrays(chunks))
 
     def _heads(self, source: str) -> list[Record]:
         return snapshots.heads(self._second.records, source)
