@@ -14,9 +14,9 @@ from vault.copying import moved_packs
 from vault.copying.pair import CopyPair
 from vault.copying.read_both import first_store, second_store
 from vault.repository import snapshots
-from vault.repository.gc import forget, prune_planner, small_packs
+from vault.repository.gc import forget, marks, prune_planner, small_packs
 from vault.repository.gc.prune import apply
-from vault.repository.gc.prune_plan import PruneOptions
+from vault.repository.gc.prune_plan import PruneOptions, PrunePlan
 from vault.repository.gc.prune_planner import make_plan
 from vault.repository.project import Project
 from vault.storage.fallback import FallbackNotes, FallbackStore, OtherStore
@@ -89,6 +89,47 @@ def test_a_snapshot_that_comes_late_finds_what_has_moved_in_the_second_store(
     assert back(pair.second, tmp_path / "back") == contents(folder)
     pruned(pair.second)
     assert checked(pair.second).sound and back(pair.second, tmp_path / "back 2") == contents(folder)
+
+
+def prune_begins(project: Project) -> PrunePlan:
+    """A prune that moves what is needed of wasteful packs has marked them, and its machine sleeps."""
+    options = PruneOptions(repack_above=0.1)
+    plan = make_plan(project, options)
+    assert plan.wasteful
+    marks.write(project, [one.pack.sha256 for one in plan.wasteful])
+    return plan
+
+
+def test_a_snapshot_that_needs_more_of_a_pack_than_a_prune_would_move_waits(
+    pair: CopyPair, folder: Path, tmp_path: Path
+) -> None:
+    forget_first(pair.second)
+    plan = prune_begins(pair.second)
+    write_tree(folder, {f"part {number}": text(f"part {number}", 700) for number in range(8)})
+    back_up(pair.first, folder)
+    done = copy(pair, wait=0.0)
+    assert done.waiting and not done.snapshots and not done.complete
+    apply(pair.second, plan, PruneOptions(repack_above=0.1))
+    for name in names(pair.target, pair.second.folder("marks")):
+        pair.target.delete(name)
+    done = copy(pair)
+    assert done.complete and done.snapshots == 1
+    report = checked(pair.second)
+    assert report.sound, [*report.damage, *report.lost]
+    assert back(pair.second, tmp_path / "back") == contents(folder)
+
+
+def test_a_snapshot_that_needs_what_a_prune_moves_anyway_does_not_wait(pair: CopyPair, folder: Path, tmp_path: Path) -> None:
+    forget_first(pair.second)
+    plan = prune_begins(pair.second)
+    write_tree(folder, {"new": b"new"})
+    back_up(pair.first, folder)
+    done = copy(pair)
+    assert done.complete and done.snapshots == 1
+    apply(pair.second, plan, PruneOptions(repack_above=0.1))
+    report = checked(pair.second)
+    assert report.sound, [*report.damage, *report.lost]
+    assert back(pair.second, tmp_path / "back") == contents(folder)
 
 
 def test_nothing_is_brought_again_that_the_second_store_has_elsewhere(pair: CopyPair, folder: Path) -> None:
