@@ -17,6 +17,7 @@ from vault.problems import Problem
 from vault.repository import key_objects
 from vault.repository.key_objects import Opened
 from vault.repository.project import Project
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.repository.repository import Repository
@@ -67,7 +68,7 @@ def available(repository: Repository, names: Sequence[str], identities: Sequence
         refused = [Refused(title.get(project, project), error) for project, error in opened.damaged.items()]
         refused += [Refused(one.name, one.error) for one in opened.refused.values()]
         return _usable(repository, opened.capabilities, refused, opened.problems)
-    refused = [_why_not(name, opened, known) for name in names if name not in by_name]
+    refused = [_why_not(repository, name, opened, known) for name in names if name not in by_name]
     return _usable(repository, [by_name[name] for name in names if name in by_name], refused, opened.problems)
 
 
@@ -120,7 +121,7 @@ def _remembered(
     return None if found is None else (found, opened.problems)
 
 
-def _why_not(name: str, opened: Opened, known: Known) -> Refused:
+def _why_not(repository: Repository, name: str, opened: Opened, known: Known) -> Refused:
     scope = known.get(name, name)
     refused = [one.error for project, one in opened.refused.items() if name == one.name or project == scope]
     refused += [_log_only(one) for one in opened.auditors if name == one.name or one.project == scope]
@@ -135,7 +136,27 @@ def _why_not(name: str, opened: Opened, known: Known) -> Refused:
     if name in known:
         message = f"no key object of project {name!r} ({known[name]}) that this identity opens is left in the repository"
         return Refused(name, Damaged(message, hint=key_objects.HINT))
-    return Refused(name, no_such_project(name, [one.name for one in opened.capabilities]))
+    error = no_such_project(name, [one.name for one in opened.capabilities])
+    closed = {one.scope for one in key_objects.listed(repository.store)} - _opening(opened)
+    return Refused(name, _closed_project(name, len(closed), error) if closed else error)
+
+
+def _opening(opened: Opened) -> set[str]:
+    """Ids of projects of which something opens, or is known to be damaged or refused."""
+    granted = {one.project for one in opened.capabilities} | {one.project for one in opened.auditors}
+    return granted | opened.damaged.keys() | opened.refused.keys()
+
+
+def _closed_project(name: str, closed: int, unknown: UsageError) -> KeyRefused:
+    """What projects are called is known to nobody who has no keys of theirs: it may be one of them. closed: how many there
+    are · unknown: the error if there were none."""
+    like = unknown.hint if unknown.hint and unknown.hint.startswith("did you mean") else None
+    return KeyRefused(
+        f"no project that this identity opens is called {name!r}; {counted(closed, 'project')} of this repository "
+        f"{'does' if closed == 1 else 'do'} not open to it, and may have that name",
+        hint=like
+        or "who may grant there gives keys with `strongroom keys grant FILE --name NAME --project PROJECT --as write`",
+    )
 
 
 def _log_only(one: AuditCapability) -> KeyRefused:
