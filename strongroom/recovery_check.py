@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import context, local_state, recovery_kit, settings_copy, settings_restore
+from strongroom import command_log, context, local_state, recovery_kit, settings_copy, settings_restore
 from vault.errors import Damaged, KeyRefused, StrongroomError
 from vault.format import strict_json
 from vault.repository import content_proof, key_objects
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from strongroom.settings import Settings
     from vault.age import HybridIdentity
     from vault.repository.project import Project
+
+
+ACTION = "kit-check"
+"""What it is called in the log: content is read. The kit signs, as nobody else is at work."""
 
 
 class ProjectProof(Struct, frozen=True):
@@ -109,9 +113,10 @@ def check_kit(opened: Context, kit: HybridIdentity, *, stop: Callable[[], None] 
     names = _names(opened)
     listed = sorted({one.scope for one in key_objects.listed(opened.repository.store)} | names.keys())
     projects = []
-    for scope in listed:
-        stop()
-        projects.append(_project(own, scope, names.get(scope, scope)))
+    with command_log.recorded(own, ACTION, [], {"kit": recovery_kit.fingerprint(kit)}):
+        for scope in listed:
+            stop()
+            projects.append(_project(own, scope, names.get(scope, scope)))
     with_settings = bool(opened.settings.text)
     proof = KitProof(
         kit=recovery_kit.fingerprint(kit),
@@ -136,7 +141,9 @@ def _project(own: Context, scope: str, name: str) -> ProjectProof:
     try:
         project = _opened(own, scope)
         name = own.settings.name_of(scope, project.name)
-        found = content_proof.prove(project)
+        with command_log.recorded(own, ACTION, [project]) as entry:
+            entry.begin()
+            found = content_proof.prove(project)
     except (KeyRefused, Damaged) as error:
         return ProjectProof(scope, name, error=error)
     return ProjectProof(scope, name, found)

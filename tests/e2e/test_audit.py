@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.compat.test_format_1 import FIXTURE
-from tests.support.desk import Desk, refusal
+from tests.e2e.used import with_snapshot
+from tests.support.desk import Desk, Place, refusal
 from tests.support.randomness import SeededChance
 from vault.age import HybridIdentity
 from vault.format import ssh_signature
@@ -143,6 +144,47 @@ def test_a_log_that_was_tampered_with_ends_with_20_and_names_the_place(used: Des
         assert verified(used, "--head", heads[0], exits=20) == {"cut-off"}
         text = used.call("audit", "verify", "--head", heads[0], exits=20).text
     assert "NOT WHOLE" in text and "was cut short: it ends with entry 3" in text
+
+
+def test_the_command_sees_entries_that_were_swapped_flipped_cut_or_come_from_another_repository(
+    used: Desk, tmp_path: Path
+) -> None:
+    for number in range(2):
+        used.call("restore", "acme", "--to", f"out{number}")
+    other = with_snapshot(Desk(tmp_path / "other", Place("repository")))
+    with used.store() as store, other.store() as elsewhere:
+        names = sorted(info.name for info in store.list("audit"))
+        kept = {name: store.get(name) for name in names}
+        (foreign,) = [elsewhere.get(info.name) for info in elsewhere.list("audit")][:1]
+        one, two = kept[names[0]], kept[names[1]]
+        changes = {
+            "flipped": {names[1]: bytes([*two[:-1], two[-1] ^ 1])},
+            "cut": {names[1]: two[: len(two) // 2]},
+            "swapped": {names[0]: two, names[1]: one},
+            "another repository's": {names[1]: foreign},
+            "put there again": {names[-1][:-16] + "f" * 16: two},
+        }
+        for what, changed in changes.items():
+            for name, data in changed.items():
+                store.put(name, data)
+            assert verified(used, exits=20), what
+            for name in changed:
+                store.delete(name)
+                if name in kept:
+                    store.put(name, kept[name])
+            assert verified(used) == set(), what
+
+
+def test_the_command_sees_that_two_machines_with_one_identity_have_forked_the_chain(used: Desk, tmp_path: Path) -> None:
+    state, twin = used.folder / "home/.local/state", tmp_path / "of the other machine"
+    shutil.copytree(state, twin)
+    used.call("restore", "acme", "--to", "out")
+    state.rename(tmp_path / "of this machine")
+    twin.rename(state)
+    used.call("restore", "acme", "--to", "out of the other")
+    assert "forked-chain" in verified(used, exits=20)
+    used.call("restore", "acme", "--to", "another")
+    assert "forked-chain" in verified(used, exits=20), "for ever"
 
 
 def test_a_machine_that_knows_nothing_sees_by_the_snapshots_that_the_log_was_cut(used: Desk) -> None:

@@ -4,6 +4,7 @@ auditor, and a repository of an earlier version."""
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,27 @@ def test_holders_are_listed_with_what_they_may_do_and_since_when(used: Desk, hos
     assert rights["backup1"] == ["write"] and rights["recovery kit"] == ["read", "audit"] and len(rights) == 3
     assert {one["name"] for one in found["holders"] if one["may_grant"]} == set(rights) - {"backup1"}
     assert "backup1" in host.call("keys", "list").text
+
+
+def last_seen(desk: Desk) -> dict[str, datetime | None]:
+    (found,) = desk.call("keys", "list", "--json").document["projects"]
+    return {one["name"]: one["last_seen"] and datetime.fromisoformat(one["last_seen"]) for one in found["holders"]}
+
+
+def test_holders_are_listed_with_when_they_were_at_work_last(used: Desk, host: Desk) -> None:
+    """By the log, which tells of each command of theirs."""
+    before = last_seen(used)
+    assert before["backup1"] is None and before["recovery kit"] is None
+    host.call("backup")
+    after = last_seen(used)
+    newest = used.call("audit", "show", "acme", "--action", "backup", "--json").document["entries"][-1]
+    began = datetime.fromisoformat(newest["began_at"])
+    assert after["backup1"] is not None and after["backup1"] >= began.replace(microsecond=0)
+    assert after["recovery kit"] is None
+    used.call("keys", "check", "--kit", str(used.kit))
+    assert last_seen(used)["recovery kit"] is not None
+    (proof,) = used.call("audit", "show", "acme", "--action", "kit-check", "--json").document["entries"]
+    assert (proof["result"], proof["projects"]) == ("ok", ["acme"]) and proof["request"]["kit"]
 
 
 def test_a_fingerprint_that_was_read_out_is_compared(used: Desk) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,11 @@ import zstandard
 from blake3 import blake3
 
 from vault.age import open_sealed, parse_identities
+
+TIERS = ("meta", "packs")
+"""Folders of packs: of the catalogue, and of content."""
+
+_SECRET = re.compile(r"AGE-SECRET-KEY-[A-Z0-9-]+")
 
 
 class Refused(Exception):
@@ -67,6 +73,36 @@ def read(objects: Mapping[str, bytes], identity: str) -> dict[str, Given]:
     return found
 
 
+def plain_bytes(objects: Mapping[str, bytes], identity: str) -> dict[str, bytes]:
+    """All that an identity (its text) gets to see, by its place: what opens to it or to any key that it finds on the way,
+    and the chunks of the packs that open, expanded."""
+    keys, found, new = "", {}, identity
+    while new:
+        keys = f"{keys}\n{new}"
+        for name, data in objects.items():
+            if name not in found and (plain := _opened(data, keys)) is not None:
+                found[name] = plain
+        texts = b"\n".join(found.values()).decode("latin-1")
+        new = "\n".join(sorted({one for one in _SECRET.findall(texts) if one not in keys}))
+    for name in sorted(objects):
+        secrets = json.loads(found[name]) if name.startswith("keys/") and name in found else {}
+        if "chunk_id_key" not in secrets:
+            continue
+        reader = _Reader(objects, secrets)
+        reader.everything()
+        for one in [one for one in found if one.startswith(f"projects/{secrets['project']}/") and one.split("/")[2] in TIERS]:
+            chunks = reader._pack((one.split("/")[2], one.rpartition("/")[2]))
+            found |= {f"{one} {chunk.hex()}": data for chunk, data in chunks.items()}
+    return found
+
+
+def _opened(data: bytes, keys: str) -> bytes | None:
+    try:
+        return bytes(open_sealed(data, parse_identities(keys)))
+    except Exception:  # noqa: BLE001 (whatever is wrong with it: it is not opened)
+        return None
+
+
 def _secrets(data: bytes, identity: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(bytes(open_sealed(data, parse_identities(identity))))
@@ -81,7 +117,7 @@ class _Reader:
         self._project = secrets["project"]
         epochs = [one for one in (secrets, secrets.get("pending"), *secrets.get("former", [])) if one]
         self._identities = {
-            tier: [identity for one in epochs if one[field] for identity in parse_identities(one[field])]
+            tier: [identity for one in epochs if one.get(field) for identity in parse_identities(one[field])]
             for tier, field in (("meta", "catalogue_identity"), ("packs", "content_identity"))
         }
         key = bytes.fromhex(secrets["chunk_id_key"])

@@ -18,6 +18,7 @@ from vault.repository import key_objects
 from vault.repository.erasures import ProjectErased
 from vault.repository.key_objects import Opened
 from vault.repository.project import Project
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from vault.repository.repository import Repository
@@ -141,7 +142,27 @@ def _why_not(repository: Repository, name: str, opened: Opened, identities: Sequ
     if name in known:
         message = f"no key object of project {name!r} ({known[name]}) that this identity opens is left in the repository"
         return Refused(name, Damaged(message, hint=key_objects.HINT))
-    return Refused(name, no_such_project(name, [one.name for one in opened.capabilities]))
+    error = no_such_project(name, [one.name for one in opened.capabilities])
+    closed = {one.scope for one in key_objects.listed(repository.store)} - _opening(opened)
+    return Refused(name, _closed_project(name, len(closed), error) if closed else error)
+
+
+def _opening(opened: Opened) -> set[str]:
+    """Ids of projects of which something opens, or is known to be damaged or refused."""
+    granted = {one.project for one in opened.capabilities} | {one.project for one in opened.auditors}
+    return granted | opened.damaged.keys() | opened.refused.keys()
+
+
+def _closed_project(name: str, closed: int, unknown: UsageError) -> KeyRefused:
+    """What projects are called is known to nobody who has no keys of theirs: it may be one of them. closed: how many there
+    are · unknown: the error if there were none."""
+    like = unknown.hint if unknown.hint and unknown.hint.startswith("did you mean") else None
+    return KeyRefused(
+        f"no project that this identity opens is called {name!r}; {counted(closed, 'project')} of this repository "
+        f"{'does' if closed == 1 else 'do'} not open to it, and may have that name",
+        hint=like
+        or "who may grant there gives keys with `strongroom keys grant FILE --name NAME --project PROJECT --as write`",
+    )
 
 
 def _log_only(one: AuditCapability) -> KeyRefused:
