@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from vault.repository.repair.object_copies import WholeCopy
     from vault.storage.contract import Store
 
-MENDABLE = ("damaged-entry", "missing-entry", "cut-off")
+MENDABLE = ("damaged-entry", "missing-entry", "cut-off", "written-anew")
 """Findings about a chain that the object's bytes would mend; others tell that somebody wrote what should not be there."""
+
+BROKEN = "broken-chain"
+"""A finding about the entry after one that is not what was written: such as may look as if it were sealed for others."""
 
 
 def repair_log(context: Context, projects: Sequence[Project], others: Sequence[Store], *, write: bool) -> RepositoryRepair:
@@ -71,7 +74,7 @@ class _Look:
 
         store, found = self._context.repository.store, set[str]()
         there = entries.listed(store)
-        bad = set(self._damaged(store, there))
+        bad = {*self._damaged(store, there), *self._before_broken(store, there)}
         names = _names(there)
         for other in self._others:
             try:
@@ -79,8 +82,10 @@ class _Look:
                 wanted = ((_names(listing) - names) | bad) - found
                 unfit = set(self._damaged(other, _only(listing, wanted)))
                 for name in sorted((wanted & _names(listing)) - unfit):
-                    yield name, WholeCopy(other.get(name), origin_of(other))
-                    found.add(name)
+                    data = other.get(name)
+                    if name not in names or store.get(name) != data:
+                        yield name, WholeCopy(data, origin_of(other))
+                        found.add(name)
             except StorageError:
                 continue  # the next copy may be reached
 
@@ -89,14 +94,25 @@ class _Look:
         from vault.format import layout
         from vault.repository.audit import entries
 
-        found: dict[str, str] = {}
+        said, found = "no copy has it, and `strongroom audit verify` goes on saying so", dict[str, str]()
+        for name in self._before_broken(store, entries.listed(store)):
+            found[name] = f"the entry {name} of the log is not the one that the next entry names; {said}"
         for chain in audit.verify_chains(self._context, self._audited, store):
             for one in (it for it in chain.findings if it.what in MENDABLE):
                 name = layout.audit_name(one.principal, one.entry) if one.entry else layout.audit_folder(one.principal)
-                found[name] = f"{one.message}; no copy has it, and `strongroom audit verify` goes on saying so"
+                found[name] = f"{one.message}; {said}"
         for name in self._damaged(store, entries.listed(store)._replace(entries=[])):
             found[name] = f"the time stamp {name} is damaged; the entry is stamped again with `strongroom audit stamp`"
         return found
+
+    def _before_broken(self, store: Store, listing: Listing) -> set[str]:
+        """The names of entries whose bytes are not those that the entry after them names."""
+        by_number: dict[tuple[str, int], set[str]] = {}
+        for one in listing.entries:
+            by_number.setdefault((one.principal, one.sequence), set()).add(one.name)
+        chains = audit.verify_chains(self._context, self._audited, store)
+        broken = [(one.principal, int(one.entry[:12]) - 1) for it in chains for one in it.findings if one.what == BROKEN]
+        return set[str]().union(*(by_number.get(one, set()) for one in broken))
 
     def _damaged(self, store: Store, listing: Listing) -> Iterable[str]:
         """The names of entries and time stamps that cannot be used."""

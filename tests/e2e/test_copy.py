@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.used import unchanged
+from tests.support.chaos_proxy import Answer, chaos_proxy
 from tests.support.desk import Desk, Place, refusal
+from tests.support.randomness import SeededChance
 from tests.support.tree_facts import tree_facts, write_files
 
 
@@ -62,6 +64,57 @@ def test_a_copy_is_made_and_brought_up_to_date_and_restores_alone(
     alone.run("restore", "acme", "--repository", address, "--identity", str(desk.identity), "--to", "back")
     assert tree_facts(alone.folder / "back/reports") == tree_facts(desk.folder / "source")
     alone.call("check", "--read-data", "--repository", address, "--identity", str(desk.identity))
+
+
+@pytest.mark.parametrize(("first", "second"), STORES)
+def test_the_first_store_is_gone_altogether(tmp_path: Path, place_of: Callable[[str], Place], first: str, second: str) -> None:
+    """Restores fall back to the copy; then the settings name it as the repository, and life goes on."""
+    desk, place = Desk(tmp_path / "desk", place_of(first)), place_of(second)
+    write_files(desk.folder / "source", {"a.csv": b"1", "sub/b.csv": b"2" * 100_000})
+    desk.init()
+    desk.add("acme", f"reports={desk.folder / 'source'}")
+    desk.call("backup")
+    before = desk.settings.read_text("utf-8")
+    name_copy(desk, place)
+    desk.call("copy")
+    with desk.store() as store:
+        for info in list(store.list("")):
+            store.delete(info.name)
+    done = desk.call("restore", "acme", "--to", "back", exits=3)
+    assert "everything is read from its copy 'offsite'" in done.err
+    assert tree_facts(desk.folder / "back/reports") == tree_facts(desk.folder / "source")
+    desk.call("backup", exits=(10, 20))
+    named = f'address = "{place.address}"' + (f'\nendpoint = "{place.endpoint}"' if place.endpoint else "")
+    lines = [one for one in before.splitlines() if not one.startswith("endpoint")]
+    text = "\n".join(named if one.startswith("address") else one for one in lines)
+    desk.settings.write_text(f"{text}\n", "utf-8")
+    write_files(desk.folder / "source", {"later.csv": b"3" * 5000})
+    unchanged(desk)
+    desk.call("prune", "--yes")
+    desk.call("check", "--read-data")
+
+
+@pytest.mark.parametrize(("first", "second"), [("folder", "moto"), ("weed", "moto")])
+@pytest.mark.parametrize("passes", [4, 20])
+def test_the_store_of_the_copy_fails_in_the_middle_and_the_next_run_goes_on(
+    tmp_path: Path, place_of: Callable[[str], Place], first: str, second: str, passes: int
+) -> None:
+    desk, place = Desk(tmp_path / "desk", place_of(first)), place_of(second)
+    write_files(desk.folder / "source", {"a.csv": b"1", "sub/b.csv": SeededChance("b").token(100_000)})
+    desk.init()
+    desk.add("acme", f"reports={desk.folder / 'source'}")
+    desk.call("backup")
+    assert place.endpoint is not None
+    with chaos_proxy(place.endpoint) as proxy:
+        name_copy(desk, Place(place.address, proxy.url))
+        proxy.plan(*[None] * passes, *[Answer(403, "AccessDenied")] * 400)
+        assert "as planned (AccessDenied)" in desk.call("copy", exits=30).err
+        proxy.plan()
+        desk.call("backup")
+        desk.call("copy")
+        desk.call("check", "--read-data", "--from", "offsite")
+        desk.call("restore", "acme", "--from", "offsite", "--to", "back")
+    assert tree_facts(desk.folder / "back/reports") == tree_facts(desk.folder / "source")
 
 
 def test_without_a_copy_in_the_settings_it_says_how_to_name_one(used: Desk) -> None:

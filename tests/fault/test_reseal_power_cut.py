@@ -32,8 +32,8 @@ from vault.storage.memory import MemoryStore
 NO_PATIENCE = WaitOptions(seconds=0, stale_after=timedelta(0), grace=timedelta(0))
 TREE = {f"{name}.csv": text(name, 4000) for name in ("a", "b", "c")}
 MORE = {"d.csv": text("d", 3000)}
-EVERY = 6
-"""Only every so many writes are died at."""
+SHALLOW, ALL = 6, 1
+"""Only every so many writes are died at, in the default run."""
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +98,15 @@ def test_two_runs_leave_nothing_that_former_keys_open(template: tuple[MemoryStor
     whole(store, tmp_path / "back")
 
 
+@pytest.mark.parametrize("stride", [SHALLOW, pytest.param(ALL, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_power_may_fail_after_any_write(
-    when: Literal["before", "after"], template: tuple[MemoryStore, Path], tmp_path: Path
+    when: Literal["before", "after"], template: tuple[MemoryStore, Path], tmp_path: Path, stride: int
 ) -> None:
     counting = DyingStore(copied(template[0]))
     reseal(counting)
     assert counting.writes > 15
-    for lives in range(0, counting.writes, EVERY):
+    for lives in range(0, counting.writes, stride):
         store = copied(template[0])
         with pytest.raises(PowerCut):
             reseal(DyingStore(store, lives=lives, when=when))

@@ -18,7 +18,7 @@ from vault.age import Identity
 from vault.copying import moved_packs, small_objects
 from vault.copying.commit import FirstStoreChanged, commit, copy_rollups, rows_by_pack
 from vault.copying.pack_transfer import transfer
-from vault.copying.pair import LOOK_EVERY, SOURCE, CopyOptions, CopyPair
+from vault.copying.pair import LOOK_EVERY, SOURCE, CopyOptions, CopyPair, of_the_copy
 from vault.copying.plan import Batch, PackToCopy, Planner, forgotten_before, pack_object, wanted
 from vault.copying.read_both import FirstStore, SecondStore, first_store, second_store
 from vault.copying.report import CopyPlan, CopyReport
@@ -203,9 +203,12 @@ class _Run:
         """A new claim; the one before goes once this one stands, so that what is copied is never without."""
         before = self._session
         known = [*self._options.left_claims] if before is None else [before.id]
-        session = Session.begin(
-            self._pair.second, SOURCE, announce=lambda claim: self._options.remember_claims([*known, claim])
-        )
+        try:
+            session = Session.begin(
+                self._pair.second, SOURCE, announce=lambda claim: self._options.remember_claims([*known, claim])
+            )
+        except StorageError as error:
+            raise of_the_copy(error, self._pair.target) from error
         self._session = session
         if before is not None:
             self._end(before)

@@ -217,12 +217,13 @@ def test_another_repository_at_the_address_is_refused(pair: CopyPair) -> None:
     assert refuse_another(repository, pair.target) is None
 
 
-def test_errors_say_whose_store_has_failed(pair: CopyPair) -> None:
+@pytest.mark.parametrize("name", ["*/packs/*", "*/claims/*", "keys/*"])
+def test_errors_say_whose_store_has_failed(pair: CopyPair, name: str) -> None:
     from vault.errors import StorageFull
 
     faulty = FaultyStore(pair.target)
     with (
-        faulty.plan.on("put", name="*/packs/*", raises=StorageFull("no room")),
+        faulty.plan.on("put", name=name, raises=StorageFull("no room")),
         pytest.raises(StorageFull, match="the copy at"),
     ):
         copy(replace(pair, second=replace(pair.second, store=faulty), target=faulty))

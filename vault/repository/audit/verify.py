@@ -147,7 +147,7 @@ class _ChainCheck:
         report.verified_key = self._key is not None
         self._waiting = {int(one[:12]) for one in expected.waiting.get(report.principal, ())}
         self._wanted = {one.head.sequence for one in heads}
-        self._digests: dict[int, set[str]] = {}
+        self._digests: dict[int, dict[str, str]] = {}
 
     def run(self, listed: Sequence[StoredEntry], read: Iterable[ReadEntry]) -> ChainReport:
         """The whole report."""
@@ -164,7 +164,7 @@ class _ChainCheck:
             for one in group:
                 self._entry(one, before, first=number == 1)
             if number in self._wanted:
-                self._digests[number] = {one.sha256 for one in group}
+                self._digests[number] = {one.sha256: one.stored.id for one in group}
             report.head = group[-1].head
             before, last = group, number
         self._heads_stand(last)
@@ -230,7 +230,8 @@ class _ChainCheck:
             there = self._digests.get(known.head.sequence)
             if there is not None and known.head.sha256 not in there:
                 message = f"entry {known.head.sequence} of {self._report.principal} is another one than {known.source} names: "
-                self._report.found("written-anew", f"{message}the chain was written anew, or the entry exchanged")
+                said = f"{message}the chain was written anew, or the entry exchanged or changed"
+                self._report.found("written-anew", said, min(there.values()))
 
 
 def _by_number(read: Iterable[ReadEntry]) -> Iterator[list[ReadEntry]]:
