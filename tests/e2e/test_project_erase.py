@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -314,3 +317,17 @@ def test_a_machine_of_which_somebody_has_put_the_keys_back_opens_nothing(used: D
         shutil.copytree(used.folder / "stolen" / name, folder / name, dirs_exist_ok=True)
     for desk in (used, boris):
         assert "was erased on" in refusal(desk.call("restore", "acme", "--to", "out", exits=21))
+
+
+def test_evidence_shows_who_erased_what(used: Desk, boris: Desk) -> None:
+    erased(used, boris)
+    year = f"{datetime.now(UTC):%Y}"
+    found = used.call("evidence", "beta", "--period", year, "--to", "evidence.zip", "--json").document
+    assert found["erasures"] == 1 and found["log_sound"]
+    with zipfile.ZipFile(used.folder / "evidence.zip") as bag:
+        page = next(bag.read(name).decode() for name in bag.namelist() if name.endswith("evidence.html"))
+        table = next(bag.read(name).decode() for name in bag.namelist() if name.endswith("erasures.csv"))
+    (row,) = csv.DictReader(table.splitlines())
+    assert (row["project"], row["approved_by"], row["reason"]) == ("acme", "boris", "contract ended")
+    assert row["key_objects"] == "6" and row["not_deleted"] == "0" and row["completed_at"]
+    assert "Projects that were erased" in page and "contract ended" in page

@@ -175,9 +175,9 @@ class Repository(Struct, frozen=True):
         scopes = {one.scope for one in listed} or self._projects() if everywhere else None
         opened = key_objects.open_all(self._source(), listed, identities, scopes)
         known = set(() if self.memory is None else self.memory.projects().values())
-        told = {one for one in known | opened.scopes if erasures.remembered(self.memory, one) is not None}
+        remembered = {one for one in known | opened.scopes if erasures.remembered(self.memory, one) is not None}
         stated = erasures.scopes(self.store) if self.has_erasures else set[str]()
-        return self._without_erased(opened, told | (stated & (known | opened.scopes)), identities)
+        return self._without_erased(opened, remembered | (stated & (known | opened.scopes)), identities)
 
     def open_keys_of(self, project: str, identities: Sequence[Identity]) -> Opened:
         """As `open_keys`, of one project. project: its id."""
