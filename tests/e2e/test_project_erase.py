@@ -206,6 +206,11 @@ def test_one_person_is_enough_where_the_settings_say_so(used: Desk) -> None:
     assert "was erased on" in refusal(used.call("list", "acme", exits=21))
 
 
+def test_a_request_may_not_be_open_for_longer_than_a_month(used: Desk) -> None:
+    used.settings.write_text(used.settings.read_text() + '\n[erasure]\nwithin = "31 days"\n')
+    assert "open for at most 30 days" in refusal(used.call(*ASK, *NAMED, exits=2))
+
+
 def test_who_may_not_read_or_only_for_a_time_cannot_ask(used: Desk, boris: Desk) -> None:
     host = other(used, "host")
     grant(used, host, "host", "write")
