@@ -96,7 +96,7 @@ class ProjectEvidence(Struct, frozen=True):
 
 class Evidence(Struct, frozen=True):
     """Everything. entries: of the log, that began in the period · verified: the whole log; None where there is none, or it may
-    not be read."""
+    not be read · erasures: projects that were erased in the period, as rows of a table."""
 
     period: str
     start: datetime
@@ -106,6 +106,7 @@ class Evidence(Struct, frozen=True):
     projects: tuple[ProjectEvidence, ...]
     entries: tuple[FoundEntry, ...]
     verified: VerifiedLog | None
+    erasures: tuple[dict[str, Any], ...] = ()
 
     def of_action(self, *actions: str) -> list[FoundEntry]:
         """The entries of these, that ended."""
@@ -133,6 +134,7 @@ class EvidenceBag(Struct, frozen=True):
             "backups": sum(len(source.backups) for one in found.projects for source in one.sources),
             "backup_gaps": len(gaps),
             "longest_gap_seconds": max((gap.seconds for gap in gaps), default=0),
+            "erasures": len(found.erasures),
             "log_entries": len(found.entries),
             "log_sound": None if found.verified is None else found.verified.sound,
             "problem_list": [one.as_json() for one in self.problems],
@@ -167,6 +169,7 @@ def collect(context: Context, projects: Sequence[Project], period: str) -> Evide
         projects=tuple(_project(context, one, start, until) for one in projects),
         entries=entries,
         verified=verified,
+        erasures=tuple(_erasures(context, start, until)),
     )
 
 
@@ -235,6 +238,37 @@ def _project(context: Context, project: Project, start: datetime, end: datetime)
         keys=_keys(context, project),
         problems=(*committed.damaged, *notes.damage, *holds.problems),
     )
+
+
+def _erasures(context: Context, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
+    """Projects of the repository that were erased in the period, by the statements that these identities can read."""
+    from vault.repository import erasures
+
+    repository, memory = context.repository, context.memory
+    for project in sorted(erasures.scopes(repository.store)) if repository.has_erasures else ():
+        ids = (repository.descriptor.repository, project)
+        found = erasures.stored(repository.store, *ids, context.identities, memory)[0]
+        if found is None or not start <= found.destruction.at < end:
+            continue
+        asked, agreed, begun, done = found.request, found.approval, found.destruction, found.completion
+        yield {
+            "project": begun.name,
+            "project_id": project,
+            "erasure": begun.id,
+            "reason": asked.reason,
+            "asked_by": asked.by.name,
+            "asked_at": asked.at,
+            "approved_by": None if agreed is None else agreed.by.name,
+            "approved_at": None if agreed is None else agreed.at,
+            "erased_by": begun.by.name,
+            "erased_at": begun.at,
+            "completed_at": None if done is None else done.at,
+            "snapshots": asked.contents.snapshots,
+            "key_objects": None if done is None else done.key_objects,
+            "objects": None if done is None else done.objects,
+            "bytes": None if done is None else done.bytes,
+            "not_deleted": None if done is None else done.left,
+        }
 
 
 def _source(

@@ -29,6 +29,10 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     ),
     "retention": ("project", "verdict"),
     "forgotten": ("project", "forgotten_at", "who", "reason", "source", "snapshot", "taken_at"),
+    "erasures": (
+        "project", "project_id", "erasure", "reason", "asked_by", "asked_at", "approved_by", "approved_at", "erased_by",
+        "erased_at", "completed_at", "snapshots", "key_objects", "objects", "bytes", "not_deleted",
+    ),
     "locks": ("project", "name", "mode", "until", "legal_hold"),
     "keys": (
         "project", "name", "rights", "fingerprint", "by", "at", "until", "state", "revoked_by", "revoked_at", "last_seen"
@@ -46,6 +50,7 @@ def payload(found: Evidence, signer: BagSigner | None) -> dict[str, bytes]:
         "holds": _of_each(found, lambda one: one.holds),
         "retention": _of_each(found, lambda one: ({"verdict": line} for line in one.retention)),
         "forgotten": _of_each(found, lambda one: one.forgotten),
+        "erasures": found.erasures,
         "locks": _of_each(found, _locks),
         "keys": _of_each(found, lambda one: one.keys or ()),
     }

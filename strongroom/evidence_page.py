@@ -47,6 +47,7 @@ def _parts(found: Evidence, signer: BagSigner | None) -> Iterator[str]:
     yield from _log(found.verified, len(found.entries))
     for project in found.projects:
         yield from _project(found, project)
+    yield from _erasures(found)
     yield from _signature(signer)
     yield "</body>\n</html>\n"
 
@@ -182,6 +183,26 @@ def _let_go(found: Evidence, project: ProjectEvidence) -> Iterator[str]:
         rows.append((_moment(entry.at), f"{entry.who.user}@{entry.who.host}", entry.action, result, said))
     yield "<h3>What was let go of, by the log</h3>\n"
     yield _table(("At", "By", "What", "Result", "Counts"), rows) if rows else "<p>Nothing.</p>\n"
+
+
+def _erasures(found: Evidence) -> Iterator[str]:
+    """Projects that are no more, by the signed statements."""
+    if not found.erasures:
+        return
+    yield "<h2>Projects that were erased</h2>\n"
+    rows = [
+        (
+            _moment(one["erased_at"]),
+            one["project"],
+            one["reason"],
+            one["asked_by"],
+            one["approved_by"],
+            one["erased_by"],
+            "" if one["completed_at"] is None else _moment(one["completed_at"]),
+        )
+        for one in found.erasures[:SHOWN]
+    ]
+    yield _table(("At", "Project", "Reason", "Asked by", "Approved by", "Erased by", "Completed"), rows)
 
 
 def _locks(project: ProjectEvidence) -> Iterator[str]:

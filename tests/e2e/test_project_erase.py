@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -203,6 +206,11 @@ def test_one_person_is_enough_where_the_settings_say_so(used: Desk) -> None:
     assert "was erased on" in refusal(used.call("list", "acme", exits=21))
 
 
+def test_a_request_may_not_be_open_for_longer_than_a_month(used: Desk) -> None:
+    used.settings.write_text(used.settings.read_text() + '\n[erasure]\nwithin = "31 days"\n')
+    assert "open for at most 30 days" in refusal(used.call(*ASK, *NAMED, exits=2))
+
+
 def test_who_may_not_read_or_only_for_a_time_cannot_ask(used: Desk, boris: Desk) -> None:
     host = other(used, "host")
     grant(used, host, "host", "write")
@@ -314,3 +322,17 @@ def test_a_machine_of_which_somebody_has_put_the_keys_back_opens_nothing(used: D
         shutil.copytree(used.folder / "stolen" / name, folder / name, dirs_exist_ok=True)
     for desk in (used, boris):
         assert "was erased on" in refusal(desk.call("restore", "acme", "--to", "out", exits=21))
+
+
+def test_evidence_shows_who_erased_what(used: Desk, boris: Desk) -> None:
+    erased(used, boris)
+    year = f"{datetime.now(UTC):%Y}"
+    found = used.call("evidence", "beta", "--period", year, "--to", "evidence.zip", "--json").document
+    assert found["erasures"] == 1 and found["log_sound"]
+    with zipfile.ZipFile(used.folder / "evidence.zip") as bag:
+        page = next(bag.read(name).decode() for name in bag.namelist() if name.endswith("evidence.html"))
+        table = next(bag.read(name).decode() for name in bag.namelist() if name.endswith("erasures.csv"))
+    (row,) = csv.DictReader(table.splitlines())
+    assert (row["project"], row["approved_by"], row["reason"]) == ("acme", "boris", "contract ended")
+    assert row["key_objects"] == "6" and row["not_deleted"] == "0" and row["completed_at"]
+    assert "Projects that were erased" in page and "contract ended" in page

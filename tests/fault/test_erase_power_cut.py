@@ -30,7 +30,7 @@ from vault.storage.memory import MemoryStore
 
 WRITES = 39
 EVERY = range(WRITES)
-FEW = (0, 8, 9, 17, 18, 19, 20, 22, 24, 25, 26, 33, 38)
+FEW = (8, 9, 17, 18, 19, 20, 22, 24, 25, 33, 38)
 """Some of every step: the feature, the statements, the key objects of others, own ones, everything else, the end."""
 
 CUTS = [pytest.param(one, marks=() if one in FEW else pytest.mark.slow) for one in EVERY]
@@ -99,7 +99,7 @@ def test_until_all_key_objects_are_gone_whoever_erases_could_go_on_and_then_nobo
     template: MemoryStore,
 ) -> None:
     """With the statements gone as well: what is left for a thief of the whole store, and of an identity."""
-    for lives in range(20, 27):
+    for lives in (21, 23, 24, 25):
         store = copied(template)
         with pytest.raises(PowerCut):
             erase(DyingStore(store, lives=lives))

@@ -282,6 +282,8 @@ def test_what_the_settings_promise_less_of_is_an_entry_of_its_own(opened: OpenPr
         ({"item_retention.raw": "1 year"}, {}, False),
         ({"lock.mode": "compliance"}, {"lock.mode": "governance"}, True),
         ({"lock.mode": "governance"}, {"lock.mode": "compliance"}, False),
+        ({"erasure.approvals": 2}, {"erasure.approvals": 1}, True),
+        ({"erasure.approvals": 1}, {"erasure.approvals": 2}, False),
         ({"lock.days": 30}, {}, True),
         ({"alerts.folder": 5}, {"alerts.folder": 0}, True),
         ({"alerts.folder": 0}, {"alerts.folder": 5}, False),
